@@ -1,0 +1,43 @@
+# heddle_module(NAME n LAYER k SRCS .. [DEPS ..] [LIBS ..] [TESTS ..] [TEST_DEPS ..])
+#
+# One static library a module, include root `src/`. DEPS are Heddle modules of a lower layer (checked here at configure
+# time, and over the includes by scripts/check_layers.py); LIBS are third-party targets, private to the module. TESTS are
+# the module's *_test.cpp, built into one binary `<name>_test`; TEST_DEPS are further modules only the tests link.
+set_property(GLOBAL PROPERTY GLOBAL_DEPENDS_NO_CYCLES ON)
+
+set(HEDDLE_WARNINGS -Wall -Wextra -Wshadow -Wvla -Werror)
+
+add_library(heddle_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
+target_link_libraries(heddle_pch PUBLIC fmt::fmt)
+target_compile_options(heddle_pch PRIVATE ${HEDDLE_WARNINGS})
+target_precompile_headers(heddle_pch PRIVATE <algorithm> <array> <cstdint> <functional> <map> <memory> <optional> <span>
+                          <string> <string_view> <unordered_map> <utility> <variant> <vector> <fmt/format.h>)
+
+function(heddle_module)
+  cmake_parse_arguments(M "" "NAME;LAYER" "SRCS;DEPS;LIBS;TESTS;TEST_DEPS" ${ARGN})
+  string(REPLACE "/" "_" id ${M_NAME})
+  set(target heddle_${id})
+  add_library(${target} STATIC ${M_SRCS})
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  target_compile_options(${target} PRIVATE ${HEDDLE_WARNINGS})
+  target_precompile_headers(${target} REUSE_FROM heddle_pch)
+  set_target_properties(${target} PROPERTIES HEDDLE_LAYER ${M_LAYER})
+  foreach(dep IN LISTS M_DEPS)
+    get_target_property(layer heddle_${dep} HEDDLE_LAYER)
+    if(NOT layer LESS M_LAYER)
+      message(FATAL_ERROR "layering: ${M_NAME} (layer ${M_LAYER}) may not depend on ${dep} (layer ${layer})")
+    endif()
+    target_link_libraries(${target} PUBLIC heddle_${dep})
+  endforeach()
+  target_link_libraries(${target} PUBLIC fmt::fmt PRIVATE ${M_LIBS})
+  if(M_TESTS)
+    add_executable(${id}_test ${M_TESTS})
+    target_compile_options(${id}_test PRIVATE ${HEDDLE_WARNINGS})
+    target_link_libraries(${id}_test PRIVATE ${target} ${M_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
+    foreach(dep IN LISTS M_TEST_DEPS)
+      target_link_libraries(${id}_test PRIVATE heddle_${dep})
+    endforeach()
+    add_test(NAME ${id} COMMAND ${id}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${id} PROPERTIES LABELS unit TIMEOUT 300)
+  endif()
+endfunction()

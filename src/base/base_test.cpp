@@ -1,0 +1,67 @@
+#include <gtest/gtest.h>
+
+#include "base/clock.hpp"
+#include "base/digest.hpp"
+#include "base/encoding.hpp"
+#include "base/file.hpp"
+#include "base/ids.hpp"
+#include "base/signature.hpp"
+
+namespace heddle {
+namespace {
+
+TEST(Digest, MatchesTheStandardsVector) {  // FIPS 180-4, "abc"
+  EXPECT_EQ(sha256("abc").str(), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(*Digest::parse(sha256("abc").str()), sha256("abc"));
+  EXPECT_FALSE(Digest::parse("sha256:BA").ok());
+}
+
+TEST(Encoding, Base64RoundTripsAndIsStrict) {
+  for (const std::string text : {"", "f", "fo", "foo", "foob", "fooba", "foobar"}) {
+    EXPECT_EQ(*base64_decode(base64_encode(text)), text);
+  }
+  EXPECT_EQ(base64_encode("fooba"), "Zm9vYmE=");  // RFC 4648, section 10
+  for (const char* bad : {"Zg", "Zg=", "Zh==", "Z===", "Zg==Zg==", "Z g="}) EXPECT_FALSE(base64_decode(bad).ok()) << bad;
+}
+
+TEST(Clock, ParsesOnlyDatesThatExist) {
+  EXPECT_EQ(*parse_time("1970-01-02"), kDay);
+  EXPECT_EQ(format_time(*parse_time("2001-02-28T23:59:59.5Z")), "2001-02-28T23:59:59.500000Z");
+  EXPECT_EQ(*parse_time("2001-01-01T05:00:00+05:00"), *parse_time("2001-01-01"));
+  EXPECT_EQ(*parse_time("2001-01-01 00:01"), *parse_time("2001-01-01") + kMinute);
+  for (const char* bad : {"2001-02-29", "04/20/01", "2001-4-1", "2001-01-01T24:00", "2001-01-01T00:00x", "", "2001-01-01 "}) {
+    EXPECT_FALSE(parse_time(bad).has_value()) << bad;
+  }
+  for (Micros day = -800'000; day < 800'000; day += 997) {
+    EXPECT_EQ(from_civil(civil_date(day * kDay)), day * kDay);
+    EXPECT_EQ(*parse_time(format_date(day * kDay)), day * kDay);
+    day += 1;
+  }
+  EXPECT_EQ(*parse_duration("1d12h"), 36 * kHour);
+  EXPECT_FALSE(parse_duration("5").has_value());
+  EXPECT_FALSE(parse_duration("999999999999d").has_value());
+}
+
+TEST(Signature, VerifiesOnlyTheSignedBytes) {
+  const auto key = *Ed25519Key::generate();
+  auto signature = key.sign("message");
+  EXPECT_TRUE(ed25519_verify(key.public_key, "message", signature));
+  EXPECT_FALSE(ed25519_verify(key.public_key, "messagf", signature));
+  signature[3] = static_cast<char>(signature[3] ^ 1);
+  EXPECT_FALSE(ed25519_verify(key.public_key, "message", signature));
+}
+
+TEST(File, AtomicWriteAndLock) {
+  const std::string dir = ::testing::TempDir() + uuid7();
+  ASSERT_TRUE(make_dirs(dir + "/a/b").ok());
+  ASSERT_TRUE(write_file_atomic(dir + "/a/b/f", "text").ok());
+  EXPECT_EQ(*read_file(dir + "/a/b/f"), "text");
+  EXPECT_EQ(list_dir(dir + "/a/b"), std::vector<std::string>{"f"});
+  EXPECT_EQ(read_file(dir + "/none").error().kind, ErrorKind::kNotFound);
+  auto lock = FileLock::acquire(dir + "/lock");
+  ASSERT_TRUE(lock.ok());
+  EXPECT_EQ(FileLock::acquire(dir + "/lock").error().kind, ErrorKind::kConflict);
+}
+
+}  // namespace
+}  // namespace heddle
