@@ -1,0 +1,98 @@
+#include "doc/diagnostic.hpp"
+
+#include <algorithm>
+
+#include "base/file.hpp"
+
+namespace heddle::doc {
+namespace {
+
+std::string_view name_of(Severity severity) {
+  switch (severity) {
+    case Severity::kError: return "error";
+    case Severity::kWarning: return "warning";
+    case Severity::kInfo: return "info";
+  }
+  return "error";
+}
+
+std::string line_of(const std::string& path, int line) {
+  const auto text = read_file(path);
+  if (!text.ok() || line < 1) return {};
+  std::size_t begin = 0;
+  for (int i = 1; i < line; ++i) {
+    begin = text->find('\n', begin);
+    if (begin == std::string::npos) return {};
+    ++begin;
+  }
+  return text->substr(begin, text->find('\n', begin) - begin);
+}
+
+}  // namespace
+
+std::string render_concise(const Diagnostic& diagnostic) {
+  return fmt::format("{}:{}:{}: {}[{}]: {}", diagnostic.file, diagnostic.position.line, diagnostic.position.column,
+                     name_of(diagnostic.severity), diagnostic.id, diagnostic.message);
+}
+
+std::string render_full(const Diagnostic& diagnostic, const std::string& root, bool color) {
+  const auto paint = [&](std::string_view code, std::string_view text) {
+    return color ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : std::string(text);
+  };
+  const std::string_view tint = diagnostic.severity == Severity::kError ? "1;31" : "1;33";
+  std::string out = fmt::format("{}: {}\n", paint(tint, fmt::format("{}[{}]", name_of(diagnostic.severity), diagnostic.id)),
+                                paint("1", diagnostic.message));
+  if (!diagnostic.file.empty()) {
+    out += fmt::format("  --> {}:{}:{}\n", diagnostic.file, diagnostic.position.line, diagnostic.position.column);
+    std::string excerpt = line_of(root.empty() ? diagnostic.file : root + "/" + diagnostic.file, diagnostic.position.line);
+    if (!excerpt.empty() && diagnostic.position.column > 0) {
+      excerpt = excerpt.substr(0, 120);
+      const std::string number = fmt::to_string(diagnostic.position.line);
+      const auto column = static_cast<std::size_t>(diagnostic.position.column - 1);
+      const auto length = static_cast<std::size_t>(std::max(1, diagnostic.length));
+      out += fmt::format("{} | {}\n{} | {}{}{}\n", number, excerpt, std::string(number.size(), ' '),
+                         std::string(std::min(column, excerpt.size()), ' '), paint(tint, std::string(length, '^')),
+                         diagnostic.label.empty() ? "" : " " + diagnostic.label);
+    }
+  }
+  if (!diagnostic.hint.empty()) out += "hint: " + diagnostic.hint + "\n";
+  if (!diagnostic.next.empty()) out += "next: " + diagnostic.next + "\n";
+  return out;
+}
+
+Value to_value(const Diagnostic& diagnostic) {
+  return Value::object({{"id", diagnostic.id},
+                        {"severity", name_of(diagnostic.severity)},
+                        {"message", diagnostic.message},
+                        {"file", diagnostic.file},
+                        {"line", diagnostic.position.line},
+                        {"column", diagnostic.position.column},
+                        {"hint", diagnostic.hint},
+                        {"next", diagnostic.next}});
+}
+
+std::string nearest(std::string_view name, const std::vector<std::string>& known) {
+  std::string best;
+  std::size_t best_distance = name.size() / 3 + 2;
+  for (const auto& candidate : known) {
+    // Levenshtein distance by one row of the dynamic programme.
+    std::vector<std::size_t> row(candidate.size() + 1);
+    for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
+    for (std::size_t i = 1; i <= name.size(); ++i) {
+      std::size_t diagonal = row[0];
+      row[0] = i;
+      for (std::size_t j = 1; j < row.size(); ++j) {
+        const std::size_t substitute = diagonal + (name[i - 1] == candidate[j - 1] ? 0 : 1);
+        diagonal = row[j];
+        row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+}  // namespace heddle::doc

@@ -1,0 +1,49 @@
+#include <gtest/gtest.h>
+
+#include "doc/diagnostic.hpp"
+#include "doc/json.hpp"
+#include "doc/yaml.hpp"
+
+namespace heddle::doc {
+namespace {
+
+TEST(Json, RoundTripsAndSortsCanonically) {
+  const std::string text = R"({"b":[1,2.5,"x\n\u00e9",null,true],"a":{"z":-0.1,"y":9007199254740993}})";
+  const auto value = *parse_json(text);
+  EXPECT_EQ(*parse_json(to_json(value)), value);
+  EXPECT_EQ(*parse_json(to_json_pretty(value)), value);
+  EXPECT_EQ(to_canonical_json(value).substr(0, 6), R"({"a":{)");
+  EXPECT_EQ(value.find("a")->find("y")->as_int(), 9007199254740993);
+  EXPECT_EQ(to_json(Value(1.0)), "1.0");
+}
+
+TEST(Json, RefusesWhatIsAmbiguousOrTooDeep) {
+  EXPECT_EQ(parse_json(R"({"a":1,"a":2})").error().id, "json-duplicate-key");
+  EXPECT_EQ(parse_json(std::string(65, '[') + std::string(65, ']')).error().id, "json-too-deep");
+  for (const char* bad : {"", "{", "[1,]", "nul", "{\"a\" 1}", "1 2", "\"\xff\""}) EXPECT_FALSE(parse_json(bad).ok()) << bad;
+}
+
+TEST(Yaml, KeepsPositionsAndTypes) {
+  const auto value = *parse_yaml("name: x\nlist:\n  - 1\n  - \"1\"\n  - 1.5\n  - 2001-01-01\n  - yes\nflag: true\n", "f.yaml");
+  EXPECT_EQ(value.find("list")->as_array()[1].position().line, 4);
+  EXPECT_TRUE(value.find("list")->as_array()[0].is_int());
+  EXPECT_TRUE(value.find("list")->as_array()[1].is_string());
+  EXPECT_TRUE(value.find("list")->as_array()[3].is_string());
+  EXPECT_TRUE(value.find("list")->as_array()[4].is_string());  // YAML 1.2: yes is a word
+  EXPECT_TRUE(value.find("flag")->as_bool());
+  EXPECT_EQ(*parse_yaml(to_yaml(value), "again"), value);
+}
+
+TEST(Yaml, SaysWhereItIsWrong) {
+  EXPECT_EQ(parse_yaml("a: 1\na: 2\n", "f.yaml").error().where, "f.yaml:2:1");
+  EXPECT_EQ(parse_yaml("a: !!int 1\n", "f.yaml").error().id, "yaml-tag");
+  EXPECT_FALSE(parse_yaml("a: [1\n", "f.yaml").ok());
+}
+
+TEST(Diagnostic, NearestName) {
+  EXPECT_EQ(nearest("requird", {"required", "unique"}), "required");
+  EXPECT_EQ(nearest("zzz", {"required", "unique"}), "");
+}
+
+}  // namespace
+}  // namespace heddle::doc

@@ -1,0 +1,197 @@
+#include "doc/json.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace heddle::doc {
+namespace {
+
+/// Builds a `Value` from nlohmann's SAX events, so that depth and equal keys are bounded while reading.
+class Builder : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit Builder(JsonLimits limits) : limits_(limits) {}
+
+  bool null() override { return add(Value()); }
+  bool boolean(bool value) override { return add(Value(value)); }
+  bool number_integer(number_integer_t value) override { return add(Value(static_cast<std::int64_t>(value))); }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (value > static_cast<number_unsigned_t>(INT64_MAX)) return add(Value(static_cast<double>(value)));
+    return add(Value(static_cast<std::int64_t>(value)));
+  }
+  bool number_float(number_float_t value, const string_t&) override { return add(Value(value)); }
+  bool string(string_t& value) override { return add(Value(std::move(value))); }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return open(Value(Value::Object{})); }
+  bool end_object() override { return close(); }
+  bool start_array(std::size_t) override { return open(Value(Value::Array{})); }
+  bool end_array() override { return close(); }
+  bool key(string_t& name) override {
+    if (stack_.back().find(name) != nullptr) {
+      error_ = Error{ErrorKind::kInvalid, "json-duplicate-key", fmt::format("key `{}` appears twice", name.substr(0, 100)),
+                     "keep one of the two"};
+      return false;
+    }
+    keys_.back() = std::move(name);
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& exception) override {
+    std::string text = exception.what();
+    const auto at = text.find("at line");
+    error_ = Error{ErrorKind::kInvalid, "json-malformed", "malformed JSON " + (at == text.npos ? text : text.substr(at)),
+                   "check the text with a JSON formatter"};
+    return false;
+  }
+
+  Value take() { return std::move(root_); }
+  Error error() const { return error_; }
+
+ private:
+  bool add(Value value) {
+    if (stack_.empty()) {
+      root_ = std::move(value);
+    } else if (stack_.back().is_array()) {
+      stack_.back().as_array().push_back(std::move(value));
+    } else {
+      stack_.back().as_object().emplace_back(std::move(keys_.back()), std::move(value));
+    }
+    return true;
+  }
+  bool open(Value value) {
+    if (stack_.size() >= limits_.max_depth) {
+      error_ = Error{ErrorKind::kTooLarge, "json-too-deep", fmt::format("JSON nests deeper than {}", limits_.max_depth),
+                     "flatten the document"};
+      return false;
+    }
+    stack_.push_back(std::move(value));
+    keys_.emplace_back();
+    return true;
+  }
+  bool close() {
+    Value value = std::move(stack_.back());
+    stack_.pop_back();
+    keys_.pop_back();
+    return add(std::move(value));
+  }
+
+  JsonLimits limits_;
+  std::vector<Value> stack_;
+  std::vector<std::string> keys_;
+  Value root_;
+  Error error_{ErrorKind::kInvalid, "json-malformed", "malformed JSON"};
+};
+
+void write_string(std::string& out, std::string_view text) {
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  out += '"';
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    switch (c) {
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      case '\n': out += "\\n"; break;
+      case '\r': out += "\\r"; break;
+      case '\t': out += "\\t"; break;
+      default:
+        if (byte < 0x20) {
+          out += "\\u00";
+          out += kHex[byte >> 4];
+          out += kHex[byte & 15];
+        } else {
+          out += c;
+        }
+    }
+  }
+  out += '"';
+}
+
+void write_double(std::string& out, double value) {
+  if (!std::isfinite(value)) {
+    out += "null";
+    return;
+  }
+  char buffer[40];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+  const std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
+  out += text;
+  if (text.find_first_of(".en") == text.npos) out += ".0";  // stays a number with a fraction when read back
+}
+
+enum class Style { kLine, kPretty, kCanonical };
+
+void write(std::string& out, const Value& value, Style style, int level) {
+  const auto line = [&](int depth) {
+    if (style == Style::kPretty) out += "\n" + std::string(static_cast<std::size_t>(depth) * 2, ' ');
+  };
+  if (value.is_null()) {
+    out += "null";
+  } else if (value.is_bool()) {
+    out += value.as_bool() ? "true" : "false";
+  } else if (value.is_int()) {
+    out += fmt::format_int(value.as_int()).c_str();
+  } else if (value.is_double()) {
+    write_double(out, value.as_double());
+  } else if (value.is_string()) {
+    write_string(out, value.as_string());
+  } else if (value.is_array()) {
+    out += '[';
+    bool first = true;
+    for (const auto& item : value.as_array()) {
+      if (!first) out += ',';
+      first = false;
+      line(level + 1);
+      write(out, item, style, level + 1);
+    }
+    if (!first) line(level);
+    out += ']';
+  } else {
+    std::vector<const Value::Member*> members;
+    for (const auto& member : value.as_object()) members.push_back(&member);
+    if (style == Style::kCanonical) {
+      std::sort(members.begin(), members.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
+    }
+    out += '{';
+    bool first = true;
+    for (const auto* member : members) {
+      if (!first) out += ',';
+      first = false;
+      line(level + 1);
+      write_string(out, member->first);
+      out += style == Style::kPretty ? ": " : ":";
+      write(out, member->second, style, level + 1);
+    }
+    if (!first) line(level);
+    out += '}';
+  }
+}
+
+}  // namespace
+
+Result<Value> parse_json(std::string_view text, JsonLimits limits) {
+  if (text.size() > limits.max_bytes) {
+    return Error{ErrorKind::kTooLarge, "json-too-large", fmt::format("JSON of {} bytes, the limit is {}", text.size(), limits.max_bytes)};
+  }
+  Builder builder(limits);
+  if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) return builder.error();
+  return builder.take();
+}
+
+std::string to_json(const Value& value) {
+  std::string out;
+  write(out, value, Style::kLine, 0);
+  return out;
+}
+std::string to_json_pretty(const Value& value) {
+  std::string out;
+  write(out, value, Style::kPretty, 0);
+  return out + "\n";
+}
+std::string to_canonical_json(const Value& value) {
+  std::string out;
+  write(out, value, Style::kCanonical, 0);
+  return out;
+}
+
+}  // namespace heddle::doc
