@@ -1,0 +1,122 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "expr/datum.hpp"
+
+namespace heddle::plane {
+
+/// An owned value of one field of one row, as it was received.
+struct FieldValue {
+  expr::Datum::Kind kind = expr::Datum::Kind::kNull;
+  std::int64_t i = 0;  ///< bool, int, timestamp (us)
+  double d = 0;
+  std::string s{};
+
+  [[nodiscard]] expr::Datum datum() const noexcept;  ///< borrowed from this value
+};
+
+enum class RowOutcome : std::uint8_t { kServed, kRefused, kQuarantined };
+
+/// One row of one request and what became of it.
+struct RowRecord {
+  RowOutcome outcome = RowOutcome::kServed;
+  std::vector<std::string> rules{};     ///< ids of the contract rules it broke (refusals and warnings), or `source-quarantined`
+  std::vector<FieldValue> fields{};     ///< in the order of the request segment's field names; as received, before transforms
+  float probability = 0;              ///< of the slot that answered; NaN when refused
+  float standby_probability = 0;      ///< of the standby, shadow-scored; NaN when there is none or the row was refused
+};
+
+struct RequestRecord {
+  std::string request_id;
+  std::string source;
+  Micros event_time = 0;
+  Micros arrival = 0;                 ///< wall clock
+  std::string slot;                   ///< primary or standby: who answered
+  std::uint64_t route_version = 0;    ///< names the bundles
+  std::vector<RowRecord> rows;
+};
+
+struct LabelRecord {
+  std::string row_id;                 ///< request_id#index
+  double label = 0;
+  Micros event_time = 0;              ///< when the label became known
+};
+
+/// The data plane now answers by this route table.
+struct AppliedRecord {
+  std::uint64_t route_version = 0;
+};
+
+/// A pre-authorised act of the data plane, journaled before it takes effect: `fail-over` or `source-readmit`.
+struct ActRecord {
+  std::string act;
+  std::string target;                 ///< service or source
+  Micros event_time = 0;
+  std::string reason;
+};
+
+/// Everything with an event time below this one has been journaled: the control plane may decide up to here.
+struct TickRecord {
+  Micros event_time = 0;
+};
+
+struct StopRecord {
+  std::string scope;                  ///< service, or `*`
+  std::string by;
+};
+
+/// Records were thinned or lost; never silent.
+struct GapRecord {
+  std::uint64_t requests = 0;
+  std::string reason;
+};
+
+using Record =
+    std::variant<RequestRecord, LabelRecord, AppliedRecord, ActRecord, TickRecord, StopRecord, GapRecord>;
+
+/// A place in the journal: everything before it has been read.
+struct JournalPosition {
+  std::uint64_t segment = 0;
+  std::uint64_t offset = 0;
+  auto operator<=>(const JournalPosition&) const = default;
+};
+
+/// Appends records to `<dir>/NNNNNNNN.seg` (docs/formats/journal.md): length, CRC-32C, payload. One writer, confined to one
+/// thread. `commit` hands what was appended to the kernel (it survives kill -9); `sync` makes it survive a power loss.
+class JournalWriter {
+ public:
+  struct Options {
+    std::string dir;
+    std::vector<std::string> fields;            ///< names of the request fields, written at the head of each segment
+    std::uint64_t segment_bytes = 8 << 20;
+    std::uint64_t max_bytes = 1ull << 30;       ///< of all segments; past it request records are thinned and counted
+  };
+  [[nodiscard]] static Result<std::unique_ptr<JournalWriter>> open(Options options);
+  virtual ~JournalWriter() = default;
+  virtual void append(const Record& record) = 0;
+  [[nodiscard]] virtual Result<void> commit() = 0;
+  [[nodiscard]] virtual Result<void> sync() = 0;
+  [[nodiscard]] virtual JournalPosition position() const = 0;
+};
+
+/// Reads a journal that is being written. A torn record at the very end is "not yet there"; one in the middle is kCorrupt.
+class JournalReader {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<JournalReader>> open(const std::string& dir, JournalPosition from = {});
+  virtual ~JournalReader() = default;
+  /// The next record, or nullopt when there is none yet.
+  [[nodiscard]] virtual Result<std::optional<Record>> next() = 0;
+  [[nodiscard]] virtual JournalPosition position() const = 0;  ///< after the last record returned
+  [[nodiscard]] virtual const std::vector<std::string>& fields() const = 0;
+};
+
+}  // namespace heddle::plane

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/digest.hpp"
+#include "base/result.hpp"
+#include "base/signature.hpp"
+#include "doc/value.hpp"
+
+namespace heddle::plane {
+
+/// A source whose rows are refused. Every row is still checked: after `readmit_after` rows in a row that were positively
+/// found clean under `rule`, the data plane lets the source in again (pre-authorised, journaled as `source-readmit`).
+struct QuarantinedSource {
+  std::string source;
+  std::string rule;                  ///< the contract rule whose breakage was confirmed
+  std::uint32_t readmit_after = 5;   ///< 0: only a person or a decision lets it in
+};
+
+/// What the data plane does for one service (DESIGN 4, Route table). Strictly increasing version; the data plane refuses
+/// lower ones and anything not signed by the control key.
+struct RouteTable {
+  std::uint64_t version = 0;
+  std::string service;
+  Digest primary{};                    ///< answers
+  Digest standby{};                    ///< loaded, warmed, shadow-scored; empty: none
+  bool fail_over_allowed = false;    ///< policy authorised the switch to standby beforehand
+  std::vector<QuarantinedSource> quarantined{};
+  bool stopped = false;              ///< the declared safe state: requests are answered 503
+  std::vector<std::string> acknowledged{};  ///< ids of data-plane acts and stops this table knows of
+  std::string decision;              ///< ledger entry that made it, `ledger/<seq>`
+};
+
+[[nodiscard]] doc::Value to_value(const RouteTable& table);
+[[nodiscard]] Result<RouteTable> route_from_value(const doc::Value& value);
+
+/// `{"payload": base64(canonical JSON), "signature": base64}`; written with fsync and rename.
+[[nodiscard]] Result<void> write_route(const std::string& path, const RouteTable& table, const Ed25519Key& key);
+/// kCorrupt when the signature does not verify or the table is malformed.
+[[nodiscard]] Result<RouteTable> read_route(const std::string& path, const Ed25519Public& key);
+
+}  // namespace heddle::plane

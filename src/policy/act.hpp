@@ -1,0 +1,64 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/digest.hpp"
+#include "base/result.hpp"
+#include "doc/value.hpp"
+#include "store/store.hpp"
+
+namespace heddle::policy {
+
+enum class ActorType { kPerson, kAgent, kSystem };
+
+struct Actor {
+  ActorType type = ActorType::kSystem;
+  std::string id;  ///< a name of people.yaml, `agent:recover`, `system:flow`
+};
+
+struct Named {
+  std::string name;
+  Digest digest;
+};
+
+/// A typed action with its evidence (DESIGN 9). `op_id` names this very act: the same one is applied once, however often it is
+/// proposed, also after a crash.
+struct Proposal {
+  std::string op_id;
+  std::string action;                 ///< `release.promote`, `slot.swap`, `source.quarantine`, `run.start`, ...
+  std::string target;                 ///< `service/flights-delay`, `source/carrier-3`
+  Actor actor;
+  std::vector<Named> subjects{};        ///< what it is about: bundles, definitions
+  std::vector<Named> evidence{};
+  doc::Value attributes{};              ///< object of scalars: what `when` can see as `attributes.NAME`
+  Micros event_time = 0;              ///< 0: not about traffic
+  std::string reason;                 ///< one sentence for people
+  std::string incident{};               ///< id, or empty
+};
+
+enum class Effect { kAllow, kDeny, kRequireApproval };
+
+/// What became of a proposal.
+struct Decision {
+  Effect effect = Effect::kDeny;
+  std::vector<std::string> rules;     ///< every matching rule id, the deciding one first
+  bool applied = false;               ///< the change is committed
+  bool repeated = false;              ///< it had been applied before: nothing was done now
+  std::uint64_t entry = 0;            ///< ledger entry that records it
+  std::string approval{};               ///< id of the approval it waits for or used
+};
+
+/// The only way state changes: inside one writer transaction it re-evaluates policy, budgets and the stop flag, appends the
+/// decision, calls `apply`, commits. A denial is recorded too. With `kRequireApproval` it records the request for approval once
+/// and returns `applied = false`; propose the same `op_id` again after the approval to apply it. Thread-safe.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  [[nodiscard]] virtual Result<Decision> act(const Proposal& proposal,
+                                             const std::function<Result<void>(store::Txn&)>& apply) = 0;
+};
+
+}  // namespace heddle::policy

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+
+#include "base/digest.hpp"
+#include "doc/value.hpp"
+
+namespace heddle::spec {
+
+/// Which definition: kind and name, the file it was read from (relative to the project) and the digest of its bytes.
+struct Identity {
+  std::string kind;
+  std::string name;
+  std::string file;
+  Digest digest{};
+};
+
+/// An expression with the place it stands, for diagnostics.
+struct Expression {
+  std::string text;
+  doc::Position position{};
+};
+
+}  // namespace heddle::spec

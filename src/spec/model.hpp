@@ -1,0 +1,54 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "spec/identity.hpp"
+
+namespace heddle::spec {
+
+/// One dimension of the search. kLogUniform and kUniform draw doubles, kInteger whole numbers, kChoice one of `choices`.
+struct SearchDimension {
+  enum class Kind { kUniform, kLogUniform, kInteger, kLogInteger, kChoice };
+  std::string name;      ///< an XGBoost parameter
+  Kind kind = Kind::kUniform;
+  double low = 0;
+  double high = 0;
+  std::vector<double> choices{};
+};
+
+struct TrainerParameters {
+  std::vector<std::pair<std::string, std::string>> values;  ///< handed to the trainer as they are
+};
+
+struct Search {
+  int trials = 20;
+  int parallel = 2;                      ///< P of DESIGN 12: trial k is proposed from trials 0..k-1-P
+  int startup = 8;                       ///< random trials before TPE
+  int early_stopping_rounds = 20;
+  int max_rounds = 300;
+  std::int64_t rows = 0;                 ///< training rows a trial uses, evenly spaced in time; 0: all
+  std::vector<SearchDimension> space;
+};
+
+struct Model {
+  Identity identity;
+  std::string features;                  ///< name of the FeatureSet
+  std::string source;                    ///< name in heddle.yaml's sources
+  std::string time_field;                ///< contract field that orders the rows
+  Micros train_from = 0;
+  Micros train_to = 0;                   ///< exclusive; validation and test are the last parts of [from, to)
+  double validation_fraction = 0.15;     ///< of the rows, by time, after training
+  double test_fraction = 0.15;           ///< of the rows, by time, after validation
+  Expression target;                     ///< over fields, label fields included; bool
+  std::string trainer = "xgboost";
+  TrainerParameters parameters;          ///< fixed parameters, shared by all trials
+  Search search;
+  std::string standby_trainer = "logistic";  ///< `logistic` or `xgboost`: the simpler model of the same run
+  TrainerParameters standby_parameters;
+  std::int64_t seed = 0;
+};
+
+}  // namespace heddle::spec

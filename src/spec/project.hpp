@@ -1,0 +1,46 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "spec/contract.hpp"
+#include "spec/evaluation.hpp"
+#include "spec/feature_set.hpp"
+#include "spec/model.hpp"
+#include "spec/monitor.hpp"
+#include "spec/policy.hpp"
+#include "spec/service.hpp"
+
+namespace heddle::spec {
+
+struct Person {
+  std::string name;
+  std::vector<std::string> roles;
+  std::vector<std::string> keys;         ///< `ssh-ed25519 AAAA…`
+};
+
+struct ServiceAccount {
+  std::string name;
+  std::vector<std::string> permissions;  ///< predict, label, replay, read
+  std::string token_file;                ///< relative to .heddle
+};
+
+/// A whole project as read from its work tree: every definition, by name. A value type.
+struct Project {
+  std::string root;                      ///< absolute path
+  std::string name;
+  std::map<std::string, std::string> sources;  ///< name -> path (absolute, or relative to root)
+  int control_port = 8010;
+  std::map<std::string, Contract> contracts;
+  std::map<std::string, FeatureSet> feature_sets;
+  std::map<std::string, Model> models;
+  std::map<std::string, Evaluation> evaluations;
+  std::map<std::string, Policy> policies;
+  std::map<std::string, Monitor> monitors;
+  std::map<std::string, Service> services;
+  std::vector<Person> people;
+  std::vector<ServiceAccount> service_accounts;
+};
+
+}  // namespace heddle::spec
