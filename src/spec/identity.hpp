@@ -13,6 +13,7 @@ struct Identity {
   std::string name;
   std::string file;
   Digest digest{};
+  doc::Value content{};  ///< the document as read; what steps are keyed by, so that a comment changes nothing
 };
 
 /// An expression with the place it stands, for diagnostics.

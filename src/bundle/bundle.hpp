@@ -1,0 +1,62 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/digest.hpp"
+#include "base/result.hpp"
+#include "doc/value.hpp"
+#include "store/store.hpp"
+
+namespace heddle::bundle {
+
+/// One file of a bundle. `media_type` may stay empty: then it is the one `media_type_of(title)` names.
+struct Layer {
+  std::string title;
+  std::string media_type{};
+  std::string bytes;
+};
+
+/// The titles every Heddle bundle may have (docs/formats/bundle.md).
+inline constexpr std::string_view kModel = "model.json";
+inline constexpr std::string_view kFeatures = "features.json";
+inline constexpr std::string_view kContract = "contract.json";
+inline constexpr std::string_view kCalibration = "calibration.json";
+inline constexpr std::string_view kReference = "reference.json";
+inline constexpr std::string_view kBaseline = "baseline.json";
+inline constexpr std::string_view kEvaluation = "evaluation.json";
+inline constexpr std::string_view kStatements = "statements.json";
+
+[[nodiscard]] std::string media_type_of(std::string_view title);
+
+/// An opened bundle: every byte of it was checked against its digest. A value type; reading is thread-safe.
+class Bundle {
+ public:
+  [[nodiscard]] const Digest& digest() const noexcept { return digest_; }
+  /// What `pack` was given as `config`.
+  [[nodiscard]] const doc::Value& config() const noexcept { return config_; }
+  [[nodiscard]] const std::vector<Layer>& layers() const noexcept { return layers_; }
+  /// kNotFound names the titles there are.
+  [[nodiscard]] Result<std::string_view> layer(std::string_view title) const;
+  /// The layer parsed as JSON; kCorrupt when it is none.
+  [[nodiscard]] Result<doc::Value> json(std::string_view title) const;
+  [[nodiscard]] bool has(std::string_view title) const noexcept;
+
+ private:
+  friend Result<Bundle> open(store::Objects&, const Digest&);
+  Digest digest_{};
+  doc::Value config_{};
+  std::vector<Layer> layers_{};
+};
+
+/// Packs an OCI image manifest with CNCF ModelPack media types and raw layers, sorted by title; the manifest is written
+/// last, so that a full disk or a kill leaves unreferenced blobs at worst. The same layers and config give the same digest,
+/// anywhere, always: no times, no paths, no names of machines. kInvalid on equal titles.
+[[nodiscard]] Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, doc::Value config);
+
+/// Reads and verifies manifest, config and every layer. kNotFound when a part is not there, kCorrupt when a byte differs or
+/// the manifest is no bundle of ours.
+[[nodiscard]] Result<Bundle> open(store::Objects& objects, const Digest& digest);
+
+}  // namespace heddle::bundle

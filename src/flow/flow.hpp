@@ -1,0 +1,89 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/digest.hpp"
+#include "base/result.hpp"
+#include "doc/value.hpp"
+#include "jobs/jobs.hpp"
+#include "spec/project.hpp"
+#include "store/store.hpp"
+
+namespace heddle::flow {
+
+/// What flow stands on; owned by the caller and outliving every call.
+struct Host {
+  store::Objects* objects = nullptr;
+  jobs::Runner* runner = nullptr;
+  std::string worker;      ///< path of the `heddle` binary: a trial is `worker worker trial DIR`
+  std::string state_dir;   ///< `.heddle`; flow keeps its cache under `runs/`
+  int parallel = 2;        ///< steps at once
+};
+
+/// One step of a plan. Steps are pure functions of their inputs' digests; equal inputs were computed once.
+struct PlannedStep {
+  std::string name;                    ///< `source`, `validate.rows`, `features`, `train`, `bundle`, ...
+  std::vector<std::string> needs;      ///< names of the steps it reads
+  bool cached = false;
+  std::string reason;                  ///< one clause: `nothing it reads changed`, `features.yaml: feature `route` changed`
+  Digest key{};                        ///< empty while an input is not known yet
+};
+
+struct Plan {
+  std::string model;
+  std::vector<PlannedStep> steps;      ///< in an order in which they could run one by one
+  [[nodiscard]] bool nothing_to_do() const noexcept;
+  [[nodiscard]] doc::Value to_value() const;
+};
+
+/// What a finished run leaves: nothing here is released yet.
+struct Candidate {
+  Digest bundle{};
+  Digest standby{};
+  doc::Value metrics{};                ///< {"auc", "log_loss", ...} on the test rows
+  doc::Value standby_metrics{};
+  bool gates_passed = false;
+  std::int64_t rows = 0;               ///< accepted rows of the snapshot
+  int trials = 0;
+  [[nodiscard]] doc::Value to_value() const;
+};
+
+/// Told as things happen, from any thread, one call at a time.
+struct Progress {
+  enum class Kind { kStepStarted, kStepCached, kStepFinished, kStepFailed, kNote };
+  Kind kind = Kind::kNote;
+  std::string step;
+  std::string text;                    ///< `trial 3 of 20: log loss 0.4312`
+  double seconds = 0;
+};
+using ProgressSink = std::function<void(const Progress&)>;
+
+struct RunOptions {
+  std::string model;                   ///< empty: the only one
+  std::string until;                   ///< run this step and what it needs; empty: all
+};
+
+struct RunResult {
+  Plan plan;                           ///< as it stands after the run
+  Candidate candidate;                 ///< empty bundle when `until` stopped before it
+  int ran = 0;
+  int cached = 0;
+  double seconds = 0;
+};
+
+/// What `run` would do and why, without doing it. Reads definitions, file stamps and the cache's index only.
+/// kNotFound for an unknown model; kInvalid when there are several and none is named.
+[[nodiscard]] Result<Plan> plan(const spec::Project& project, const Host& host, const std::string& model = {});
+
+/// Brings the project up to date. A step's result becomes visible whole or not at all; a run that fails or is killed goes
+/// on where it was. kUnprocessable when a gate or a contract says no (the evidence is in the message and in the cache).
+[[nodiscard]] Result<RunResult> run(const spec::Project& project, const Host& host, const RunOptions& options,
+                                    const ProgressSink& progress);
+
+/// The candidate of the last finished run of a model; kNotFound with what to do.
+[[nodiscard]] Result<Candidate> last_candidate(const Host& host, const std::string& model);
+
+}  // namespace heddle::flow

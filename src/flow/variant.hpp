@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/digest.hpp"
+#include "base/result.hpp"
+#include "bundle/bundle.hpp"
+#include "doc/value.hpp"
+#include "jobs/jobs.hpp"
+#include "spec/contract.hpp"
+#include "spec/evaluation.hpp"
+#include "spec/monitor.hpp"
+#include "store/store.hpp"
+#include "table/table.hpp"
+
+namespace heddle::flow {
+
+/// Bundles made from bundles, for recovery. Pure functions of their arguments: the same call gives the same digest.
+/// The new bundle's config names its base (`derived_from`) and what was done (`change`).
+
+/// The base with one transform more in its contract (one of the same id is replaced). Reference predictions are recomputed.
+[[nodiscard]] Result<Digest> with_transform(store::Objects& objects, const Digest& base, const spec::Transform& transform);
+
+/// The base with this calibration intercept (logits) in place of its own.
+[[nodiscard]] Result<Digest> with_calibration(store::Objects& objects, const Digest& base, double intercept);
+
+struct RetrainInput {
+  store::Objects* objects = nullptr;
+  Digest base{};                       ///< its contract (with transforms), feature definitions and best parameters are used
+  table::Table rows;                   ///< request fields as received, in event-time order
+  std::vector<std::uint8_t> labels;    ///< 0 or 1, one a row
+  std::vector<spec::Gate> gates;       ///< over `metrics.*` of the held-out last part and `base.*` of the base on the same rows
+  double holdout_fraction = 0.2;       ///< the last rows in time, never trained on
+  std::int64_t seed = 0;
+};
+
+struct RetrainOutcome {
+  Digest bundle{};                     ///< empty when a gate failed
+  doc::Value metrics{};                ///< {"new": {...}, "base": {...}} on the held-out rows
+  bool gates_passed = false;
+  std::vector<std::string> failed_gates{};
+  std::int64_t train_rows = 0;
+  std::int64_t holdout_rows = 0;
+};
+
+/// Refits features and model on the labelled rows; evidence, reference predictions and baseline profile are rebuilt. Bounded by
+/// the rows it is given. kInvalid when there are too few rows or one class only.
+[[nodiscard]] Result<RetrainOutcome> retrain(const RetrainInput& input);
+
+}  // namespace heddle::flow

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "doc/diagnostic.hpp"
+#include "doc/value.hpp"
+#include "spec/project.hpp"
+
+namespace heddle::spec {
+
+/// A project and everything there is to tell about it. When `has_errors()`, `project` holds what could be read and must not
+/// be run.
+struct Loaded {
+  Project project;
+  std::vector<doc::Diagnostic> diagnostics;  ///< by file, line, column
+
+  [[nodiscard]] bool has_errors() const noexcept;
+};
+
+/// Reads every definition under `root` and checks each alone and all together (names, expressions, cycles, sources): all
+/// findings at once, in `diagnostics`. kNotFound only when `root` has no `heddle.yaml`. Reads data files' schemas, no rows.
+[[nodiscard]] Result<Loaded> load_project(const std::string& root);
+
+/// One definition from memory, unchecked against others; its findings go to `diagnostics`. For drafts and tests.
+[[nodiscard]] Contract parse_contract(std::string_view yaml, std::string_view file, std::vector<doc::Diagnostic>& diagnostics);
+
+/// The kinds there are: Project, People, DataContract, FeatureSet, Model, Evaluation, Policy, Monitor, Service.
+[[nodiscard]] const std::vector<std::string>& kinds();
+/// JSON Schema (2020-12) of a kind; kNotFound with the nearest kind.
+[[nodiscard]] Result<doc::Value> schema(std::string_view kind);
+/// The reference page of a kind (Markdown), from the same table of fields as parser and schema.
+[[nodiscard]] Result<std::string> reference(std::string_view kind);
+
+/// The values of column `column` in `file` (CSV with a header; without `column`, one value a line), relative to `root` or
+/// named in the project's sources; each once, in file order. For enums.
+[[nodiscard]] Result<std::vector<std::string>> load_enum(const Project& project, const std::string& file,
+                                                         const std::string& column);
+
+}  // namespace heddle::spec
