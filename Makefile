@@ -1,0 +1,49 @@
+# The two commands: `make demo`, `make test`. Everything is built under $(BUILD).
+BUILD  ?= build
+PREFIX ?= /usr/local
+PRESET ?= dev
+CTEST  ?= ctest --test-dir $(BUILD) --output-on-failure
+HEDDLE := $(BUILD)/bin/heddle
+
+.PHONY: demo test deps configure build install fmt lint bench bench-% test-deep clean
+.DEFAULT_GOAL := build
+
+deps:
+	@scripts/install_deps.sh $(BUILD)
+
+configure: deps
+	@cmake --preset $(PRESET) -B $(BUILD) -DHEDDLE_VENV=$(abspath $(BUILD))/venv > $(BUILD)/configure.log 2>&1 \
+	  || { cat $(BUILD)/configure.log >&2; exit 1; }
+
+build: configure
+	@cmake --build $(BUILD)
+
+# The main job on three million flights; ends with $(BUILD)/demo/report.json and report.html.
+demo: build
+	@$(HEDDLE) dev demo --example examples/flights --data $(BUILD)/data --out $(BUILD)/demo
+
+test: build
+	@$(CTEST) -LE 'slow|deep'
+
+test-deep: build
+	@$(CTEST)
+
+install: build
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+bench: build
+	@scripts/install_deps.sh --bench $(BUILD)
+	@scripts/bench.sh $(BUILD)
+
+bench-%: build
+	@scripts/install_deps.sh --bench $(BUILD)
+	@scripts/bench.sh $(BUILD) $*
+
+fmt:
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format -i
+
+lint:
+	@scripts/lint.sh $(BUILD)
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "replay/fault.hpp"
+
+namespace heddle::replay {
+
+/// What to send, where, and how it is paced.
+struct Options {
+  std::string file;                        ///< recorded traffic, Parquet or CSV, ordered by `time_field`
+  std::string service;
+  std::string host = "127.0.0.1";          ///< the data plane
+  int port = 8000;
+  std::string token{};                     ///< bearer token with the permissions predict, label and replay
+  std::string time_field;                  ///< column that is the true event time
+  std::vector<std::string> fields;         ///< request fields (the contract's, label fields left out)
+  std::string target;                      ///< CEL over the file's columns, bool: the label
+  std::vector<std::string> sources;        ///< declared by the Service; a row's is chosen by CRC-32 of `source_field`
+  std::string source_field{};              ///< string column; empty: everything from the first source
+  Micros from = INT64_MIN;                 ///< event times [from, to)
+  Micros to = INT64_MAX;
+  int every = 1;                           ///< every n-th row of the selection
+  int batch_max = 64;                      ///< rows of a request: 1 to this, seeded
+  Micros label_delay = kDay;
+  std::uint64_t seed = 1;
+  std::vector<Fault> faults{};
+  std::string truth_path{};                ///< JSONL, one line a row, for the scorer only; empty: none
+  bool lockstep = false;
+  int block_rows = 128;                    ///< rows between ticks; at most 1,000
+  double speed = 0;                        ///< without lockstep: event seconds per second; 0: as fast as answers come
+  int connections = 2;                     ///< keep-alive connections, one thread each
+  int timeout_ms = 60'000;                 ///< a request that has no answer by then, retries included, has failed
+  /// Lockstep: returns once the control plane's watermark is at least this. Called from one thread.
+  std::function<Result<void>(Micros)> wait_watermark{};
+  /// Called after each block, from one thread; false ends the replay early.
+  std::function<bool(Micros event_time, std::int64_t rows_sent)> progress{};
+};
+
+enum class Outcome : std::uint8_t { kServed, kRefused, kFailed };
+
+/// What came back for one row, in order of sending.
+struct RowAnswer {
+  std::int64_t file_row = 0;     ///< row of the recorded file (after the time filter, before `every`)
+  Micros event_time = 0;         ///< true
+  std::int64_t request = 0;
+  std::int32_t index = 0;        ///< within its request
+  float probability = 0;         ///< NaN unless served
+  std::uint8_t label = 0;        ///< as the world had it: inverted by fault (d)
+  std::uint8_t source = 0;
+  Outcome outcome = Outcome::kFailed;
+  std::uint8_t faults = 0;       ///< bit i: `Options::faults[i]` changed this row
+  std::int16_t bundle = -1;      ///< index into `Replayed::bundles`; -1 when refused
+  std::int8_t slot = -1;         ///< index into `Replayed::slots`
+};
+
+struct Replayed {
+  std::vector<RowAnswer> rows;
+  std::vector<std::string> bundles;      ///< digests, in order of first answer
+  std::vector<std::string> slots;
+  std::int64_t requests = 0;
+  std::int64_t label_requests = 0;
+  std::int64_t labels = 0;
+  std::int64_t answered = 0;             ///< requests that got an answer below 500
+  std::int64_t failed = 0;               ///< requests with no answer below 500 in the end
+  std::int64_t retried = 0;              ///< requests that needed more than one attempt: connection lost, timeout or 503
+  std::int64_t rejected = 0;             ///< answered 4xx as a whole for another reason than refused rows
+  std::vector<std::string> errors;       ///< the first few failures, in words
+  std::vector<float> latency_us;         ///< of each predict request's last attempt
+  double seconds = 0;                    ///< wall
+  double waiting_seconds = 0;            ///< of those, for the watermark
+};
+
+/// The id of a row: request `index` of a replay has the id `<prefix>-<8 digits>`.
+[[nodiscard]] std::string request_id(std::uint64_t seed, std::int64_t request);
+
+/// Sends recorded traffic and, `label_delay` later in event time, its labels, through the real endpoint. Order of event
+/// time; with `lockstep` a tick and a wait for the watermark after each block, so two replays see the same decisions.
+/// A request that meets a dead connection, a timeout or 503 is sent again with the same id until `timeout_ms`; it counts as
+/// failed when nothing below 500 came back in the end. kNotFound and kInvalid for the file; kUnavailable when the endpoint
+/// does not answer at all.
+[[nodiscard]] Result<Replayed> replay(const Options& options);
+
+}  // namespace heddle::replay
