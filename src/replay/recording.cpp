@@ -1,0 +1,309 @@
+#include "replay/recording.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "expr/program.hpp"
+
+namespace heddle::replay {
+namespace {
+
+using expr::Type;
+
+constexpr std::array<std::uint32_t, 256> make_crc_table() {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t i = 0; i < 256; ++i) {
+    std::uint32_t c = i;
+    for (int k = 0; k < 8; ++k) c = (c & 1u) != 0 ? 0xedb88320u ^ (c >> 1) : c >> 1;
+    table[i] = c;
+  }
+  return table;
+}
+constexpr auto kCrcTable = make_crc_table();
+
+void two_digits(int value, std::string& out) {
+  out.push_back(static_cast<char>('0' + value / 10 % 10));
+  out.push_back(static_cast<char>('0' + value % 10));
+}
+
+void append_time(Micros time, std::string& out) {
+  const CivilDate date = civil_date(time);
+  Micros rest = time - from_civil(date);
+  out.push_back('"');
+  two_digits(date.year / 100, out);
+  two_digits(date.year % 100, out);
+  out.push_back('-');
+  two_digits(date.month, out);
+  out.push_back('-');
+  two_digits(date.day, out);
+  out.push_back('T');
+  two_digits(static_cast<int>(rest / kHour), out);
+  rest %= kHour;
+  out.push_back(':');
+  two_digits(static_cast<int>(rest / kMinute), out);
+  rest %= kMinute;
+  out.push_back(':');
+  two_digits(static_cast<int>(rest / kSecond), out);
+  if (rest % kSecond != 0) fmt::format_to(std::back_inserter(out), ".{:06}", rest % kSecond);
+  out.append("Z\"");
+}
+
+void append_american_date(Micros time, std::string& out) {
+  const CivilDate date = civil_date(time);
+  out.push_back('"');
+  two_digits(date.month, out);
+  out.push_back('/');
+  two_digits(date.day, out);
+  out.push_back('/');
+  two_digits(date.year % 100, out);
+  out.push_back('"');
+}
+
+void append_string(std::string_view text, std::string& out) {
+  out.push_back('"');
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out.push_back('\\');
+      out.push_back(c);
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out.push_back(c);
+    }
+  }
+  out.push_back('"');
+}
+
+void append_value(const expr::Datum& value, std::string& out) {
+  switch (value.kind) {
+    case expr::Datum::Kind::kBool: out.append(value.b ? "true" : "false"); break;
+    case expr::Datum::Kind::kInt: fmt::format_to(std::back_inserter(out), "{}", value.i); break;
+    case expr::Datum::Kind::kDouble:
+      if (std::isfinite(value.d)) {
+        fmt::format_to(std::back_inserter(out), "{}", value.d);
+      } else {
+        out.append("null");
+      }
+      break;
+    case expr::Datum::Kind::kTimestamp: append_time(value.i, out); break;
+    case expr::Datum::Kind::kString: append_string(value.str(), out); break;
+    default: out.append("null");
+  }
+}
+
+Result<void> check_fault(const Fault& fault, const table::Column& column) {
+  const bool number = column.type == Type::kInt || column.type == Type::kDouble;
+  bool fits = true;
+  switch (fault.kind) {
+    case Fault::Kind::kUnit: fits = number; break;
+    case Fault::Kind::kDateFormat:
+    case Fault::Kind::kTimeShift: fits = column.type == Type::kTimestamp; break;
+    case Fault::Kind::kUnknownCode: fits = column.type == Type::kString; break;
+    case Fault::Kind::kInvertLabel: break;
+  }
+  if (fits) return {};
+  return Error{ErrorKind::kInvalid, "replay-fault-type",
+               fmt::format("fault `{}` cannot touch `{}`: the column has another type", fault.name, fault.field),
+               "choose a field of the type the fault is about"};
+}
+
+double unit_changed(double value, double factor) { return std::round(value * factor); }
+
+}  // namespace
+
+std::uint32_t crc32(std::string_view bytes) noexcept {
+  std::uint32_t crc = 0xffffffffu;
+  for (const char c : bytes) crc = kCrcTable[(crc ^ static_cast<unsigned char>(c)) & 0xffu] ^ (crc >> 8);
+  return crc ^ 0xffffffffu;
+}
+
+Result<Recording> Recording::open(const Options& options) {
+  if (options.every < 1 || options.sources < 1 || options.sources > 255 || options.faults.size() > 8) {
+    return Error{ErrorKind::kInvalid, "replay-options", "`every` and the number of sources must be positive, faults at most 8",
+                 "see `heddle replay --help`"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(table::Table all, table::read_table(options.file, {.columns = {},
+                                                                             .time_column = options.time_field,
+                                                                             .time_from = options.from,
+                                                                             .time_to = options.to}));
+  HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, all.column(options.time_field));
+  if (time->type != Type::kTimestamp) {
+    return Error{ErrorKind::kInvalid, "replay-time-type",
+                 fmt::format("`{}` of `{}` is not a timestamp", options.time_field, options.file),
+                 "name the column that holds when each row happened"};
+  }
+  // Order of event time; rows of one instant stay in the order of the file, and `every` counts in that order.
+  std::vector<std::int64_t> order(static_cast<std::size_t>(all.rows()));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return time->ints[static_cast<std::size_t>(a)] < time->ints[static_cast<std::size_t>(b)];
+  });
+  std::vector<std::int64_t> chosen;
+  chosen.reserve(order.size() / static_cast<std::size_t>(options.every) + 1);
+  for (std::size_t i = 0; i < order.size(); i += static_cast<std::size_t>(options.every)) chosen.push_back(order[i]);
+  const table::Table picked = all.take(chosen);
+  all = table::Table{};
+  if (picked.rows() == 0) {
+    return Error{ErrorKind::kInvalid, "replay-empty", fmt::format("no rows of `{}` are in the time that was asked for", options.file),
+                 "widen the time, or check the time column"};
+  }
+
+  Recording recording;
+  recording.faults_ = options.faults;
+  HEDDLE_ASSIGN_OR_RETURN(const table::Column* when, picked.column(options.time_field));
+  recording.times_ = when->ints;
+  const auto n = static_cast<std::size_t>(picked.rows());
+
+  expr::Environment environment;
+  for (const table::Column& column : picked.columns()) environment.variables.push_back({column.name, column.type});
+  HEDDLE_ASSIGN_OR_RETURN(const expr::Program target, expr::Program::compile(options.target, environment, Type::kBool));
+  recording.labels_.resize(n);
+  const std::vector<expr::ColumnView> views = picked.views();
+  expr::Program::Scratch scratch;
+  target.evaluate_columns(views, 0, picked.rows(), scratch, [&](std::int64_t row, expr::Datum value) {
+    recording.labels_[static_cast<std::size_t>(row)] = value.is_true() ? 1 : 0;
+  });
+
+  recording.sources_.assign(n, 0);
+  if (!options.source_field.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* by, picked.column(options.source_field));
+    if (by->type != Type::kString) {
+      return Error{ErrorKind::kInvalid, "replay-source-type", fmt::format("`{}` is not a string column", options.source_field),
+                   "name a string column, or none"};
+    }
+    std::vector<std::uint8_t> of_code;
+    for (const std::string_view value : by->dictionary->views()) {
+      of_code.push_back(static_cast<std::uint8_t>(crc32(value) % static_cast<std::uint32_t>(options.sources)));
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      if (by->valid.empty() || by->valid[i] != 0) recording.sources_[i] = of_code[static_cast<std::size_t>(by->codes[i])];
+    }
+  }
+
+  std::vector<table::Column> columns;
+  for (const std::string& field : options.fields) {
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, picked.column(field));
+    recording.prefix_.push_back(fmt::format("{}\"{}\":", columns.empty() ? "{" : ",", field));
+    columns.push_back(*column);
+  }
+  HEDDLE_ASSIGN_OR_RETURN(recording.table_, table::Table::make(std::move(columns)));
+
+  recording.bits_.assign(n, 0);
+  for (std::size_t f = 0; f < options.faults.size(); ++f) {
+    const Fault& fault = options.faults[f];
+    if (fault.kind != Fault::Kind::kInvertLabel) {
+      const auto at = std::find(options.fields.begin(), options.fields.end(), fault.field);
+      HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, recording.table_.column(fault.field));
+      HEDDLE_TRY(check_fault(fault, *column));
+      recording.field_faults_.push_back({static_cast<int>(f), static_cast<int>(at - options.fields.begin())});
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      if (!fault.active(recording.times_[i], recording.sources_[i], seeded_draw(options.seed, i))) continue;
+      recording.bits_[i] = static_cast<std::uint8_t>(recording.bits_[i] | 1u << f);
+      if (fault.kind == Fault::Kind::kInvertLabel) recording.labels_[i] ^= 1;
+    }
+  }
+  return recording;
+}
+
+void Recording::append_json(std::int64_t row, std::string& out) const {
+  const std::uint8_t bits = bits_[static_cast<std::size_t>(row)];
+  const std::span<const table::Column> columns = table_.columns();
+  for (std::size_t f = 0; f < columns.size(); ++f) {
+    out.append(prefix_[f]);
+    const table::Column& column = columns[f];
+    const auto i = static_cast<std::size_t>(row);
+    if (!column.valid.empty() && column.valid[i] == 0) {
+      out.append("null");
+      continue;
+    }
+    expr::Datum value;
+    switch (column.type) {
+      case Type::kBool: value = expr::Datum::boolean(column.ints[i] != 0); break;
+      case Type::kInt: value = expr::Datum::integer(column.ints[i]); break;
+      case Type::kTimestamp: value = expr::Datum::timestamp(column.ints[i]); break;
+      case Type::kDouble: value = expr::Datum::real(column.doubles[i]); break;
+      default: value = expr::Datum::string(column.dictionary->views()[static_cast<std::size_t>(column.codes[i])]);
+    }
+    char code[4];
+    bool written = false;
+    if (bits != 0) {
+      for (const FieldFault& at : field_faults_) {
+        if (at.field != static_cast<int>(f) || (bits >> at.fault & 1) == 0) continue;
+        const Fault& fault = faults_[static_cast<std::size_t>(at.fault)];
+        switch (fault.kind) {
+          case Fault::Kind::kUnit: {
+            const double changed = unit_changed(value.number(), fault.factor);
+            value = column.type == Type::kInt ? expr::Datum::integer(static_cast<std::int64_t>(changed)) : expr::Datum::real(changed);
+            break;
+          }
+          case Fault::Kind::kUnknownCode:
+            unknown_code(static_cast<std::uint64_t>(row), code);
+            value = expr::Datum::string(std::string_view(code, 4));
+            break;
+          case Fault::Kind::kTimeShift: value = expr::Datum::timestamp(value.i + fault.shift); break;
+          case Fault::Kind::kDateFormat:
+            append_american_date(value.i, out);
+            written = true;
+            break;
+          case Fault::Kind::kInvertLabel: break;
+        }
+      }
+    }
+    if (!written) append_value(value, out);
+  }
+  out.push_back('}');
+}
+
+Result<table::Table> Recording::received(std::span<const std::int64_t> rows) const {
+  const table::Table taken = table_.take(rows);
+  std::vector<table::Column> columns(taken.columns().begin(), taken.columns().end());
+  for (const FieldFault& at : field_faults_) {
+    const Fault& fault = faults_[static_cast<std::size_t>(at.fault)];
+    table::Column& column = columns[static_cast<std::size_t>(at.field)];
+    std::vector<std::string> extra;
+    const auto known = column.dictionary ? column.dictionary->views().size() : 0;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if ((bits_[static_cast<std::size_t>(rows[i])] >> at.fault & 1) == 0) continue;
+      switch (fault.kind) {
+        case Fault::Kind::kUnit:
+          if (column.type == Type::kInt) {
+            column.ints[i] = static_cast<std::int64_t>(unit_changed(static_cast<double>(column.ints[i]), fault.factor));
+          } else {
+            column.doubles[i] = unit_changed(column.doubles[i], fault.factor);
+          }
+          break;
+        case Fault::Kind::kTimeShift: column.ints[i] += fault.shift; break;
+        case Fault::Kind::kUnknownCode: {
+          char code[4];
+          unknown_code(static_cast<std::uint64_t>(rows[i]), code);
+          column.codes[i] = static_cast<std::int32_t>(known + extra.size());
+          extra.emplace_back(code, 4);
+          break;
+        }
+        default: break;
+      }
+    }
+    if (!extra.empty()) {
+      // Two rows may share a code; a dictionary holds distinct strings.
+      std::vector<std::string> values(column.dictionary->views().begin(), column.dictionary->views().end());
+      std::vector<std::int32_t> place(extra.size());
+      std::unordered_map<std::string, std::int32_t> seen;
+      for (std::size_t e = 0; e < extra.size(); ++e) {
+        const auto [it, fresh] = seen.emplace(extra[e], static_cast<std::int32_t>(values.size()));
+        if (fresh) values.push_back(extra[e]);
+        place[e] = it->second;
+      }
+      for (std::int32_t& code : column.codes) {
+        if (code >= static_cast<std::int32_t>(known)) code = place[static_cast<std::size_t>(code) - known];
+      }
+      column.dictionary = std::make_shared<const table::Dictionary>(std::move(values));
+    }
+  }
+  return table::Table::make(std::move(columns));
+}
+
+}  // namespace heddle::replay

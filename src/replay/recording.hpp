@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "replay/fault.hpp"
+#include "table/table.hpp"
+
+namespace heddle::replay {
+
+/// Recorded traffic with faults laid over it: what the world was (true event time, label) and what is sent. Rows are in
+/// order of event time, as selected. Immutable after `open`; reading is thread-safe.
+class Recording {
+ public:
+  struct Options {
+    std::string file;
+    std::string time_field;
+    std::vector<std::string> fields;      ///< request fields
+    std::string target;                   ///< CEL, bool
+    int sources = 1;
+    std::string source_field{};
+    Micros from = INT64_MIN;
+    Micros to = INT64_MAX;
+    int every = 1;
+    std::uint64_t seed = 1;
+    std::vector<Fault> faults{};
+  };
+  [[nodiscard]] static Result<Recording> open(const Options& options);
+
+  [[nodiscard]] std::int64_t rows() const noexcept { return static_cast<std::int64_t>(labels_.size()); }
+  [[nodiscard]] Micros event_time(std::int64_t row) const noexcept { return times_[static_cast<std::size_t>(row)]; }
+  [[nodiscard]] int source(std::int64_t row) const noexcept { return sources_[static_cast<std::size_t>(row)]; }
+  /// As the world had it: a label fault changes it, no other fault does.
+  [[nodiscard]] std::uint8_t label(std::int64_t row) const noexcept { return labels_[static_cast<std::size_t>(row)]; }
+  /// Bit i: fault i of the options touches this row.
+  [[nodiscard]] std::uint8_t fault_bits(std::int64_t row) const noexcept { return bits_[static_cast<std::size_t>(row)]; }
+  [[nodiscard]] std::span<const Fault> faults() const noexcept { return faults_; }
+
+  /// Appends the row as it is sent, one JSON object.
+  void append_json(std::int64_t row, std::string& out) const;
+  /// The request fields of `rows` as they were sent and understood: values of numeric, code and time-shift faults applied.
+  /// Rows with a text date cannot be in a typed column: their date stays the true one (every contract refuses them).
+  [[nodiscard]] Result<table::Table> received(std::span<const std::int64_t> rows) const;
+  /// Rows of the file in [from, to), before `every`: what offline models see of the past.
+  [[nodiscard]] std::span<const std::uint8_t> labels() const noexcept { return labels_; }
+
+ private:
+  struct FieldFault {
+    int fault;
+    int field;
+  };
+  Recording() = default;
+
+  table::Table table_;                    ///< request fields only, in their order
+  std::vector<std::string> prefix_;       ///< `{"date":` or `,"distance":`
+  std::vector<Micros> times_;
+  std::vector<std::uint8_t> labels_;
+  std::vector<std::uint8_t> sources_;
+  std::vector<std::uint8_t> bits_;
+  std::vector<Fault> faults_;
+  std::vector<FieldFault> field_faults_;
+};
+
+/// CRC-32 (IEEE 802.3), the fixed hash that gives a row its source.
+[[nodiscard]] std::uint32_t crc32(std::string_view bytes) noexcept;
+
+}  // namespace heddle::replay
