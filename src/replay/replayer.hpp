@@ -34,7 +34,7 @@ struct Options {
   bool lockstep = false;
   int block_rows = 128;                    ///< rows between ticks; at most 1,000
   double speed = 0;                        ///< without lockstep: event seconds per second; 0: as fast as answers come
-  int connections = 2;                     ///< keep-alive connections, one thread each
+  int connections = 1;                     ///< keep-alive connections, one thread each; a source keeps to one of them
   int timeout_ms = 60'000;                 ///< a request that has no answer by then, retries included, has failed
   /// Lockstep: returns once the control plane's watermark is at least this. Called from one thread.
   std::function<Result<void>(Micros)> wait_watermark{};
@@ -44,19 +44,15 @@ struct Options {
 
 enum class Outcome : std::uint8_t { kServed, kRefused, kFailed };
 
-/// What came back for one row, in order of sending.
+/// What came back for one row, in order of sending (the order of the truth file's lines).
 struct RowAnswer {
-  std::int64_t file_row = 0;     ///< row of the recorded file (after the time filter, before `every`)
-  Micros event_time = 0;         ///< true
+  std::int64_t recorded = 0;     ///< row of the recording
   std::int64_t request = 0;
   std::int32_t index = 0;        ///< within its request
   float probability = 0;         ///< NaN unless served
-  std::uint8_t label = 0;        ///< as the world had it: inverted by fault (d)
-  std::uint8_t source = 0;
+  std::int16_t bundle = -1;      ///< index into `Replayed::bundles`; -1 unless served
+  std::int8_t slot = -1;         ///< index into `Replayed::slots`; -1 unless served
   Outcome outcome = Outcome::kFailed;
-  std::uint8_t faults = 0;       ///< bit i: `Options::faults[i]` changed this row
-  std::int16_t bundle = -1;      ///< index into `Replayed::bundles`; -1 when refused
-  std::int8_t slot = -1;         ///< index into `Replayed::slots`
 };
 
 struct Replayed {
@@ -66,12 +62,12 @@ struct Replayed {
   std::int64_t requests = 0;
   std::int64_t label_requests = 0;
   std::int64_t labels = 0;
-  std::int64_t answered = 0;             ///< requests that got an answer below 500
-  std::int64_t failed = 0;               ///< requests with no answer below 500 in the end
-  std::int64_t retried = 0;              ///< requests that needed more than one attempt: connection lost, timeout or 503
+  std::int64_t answered = 0;             ///< predict requests that got an answer below 500 in the end
+  std::int64_t failed = 0;               ///< requests that met a timeout or a 5xx, or had no answer in the end
+  std::int64_t retried = 0;              ///< requests whose connection was lost before an answer, sent again
   std::int64_t rejected = 0;             ///< answered 4xx as a whole for another reason than refused rows
   std::vector<std::string> errors;       ///< the first few failures, in words
-  std::vector<float> latency_us;         ///< of each predict request's last attempt
+  std::vector<float> latency_us;         ///< of each answered predict request, retries included
   double seconds = 0;                    ///< wall
   double waiting_seconds = 0;            ///< of those, for the watermark
 };
@@ -81,9 +77,9 @@ struct Replayed {
 
 /// Sends recorded traffic and, `label_delay` later in event time, its labels, through the real endpoint. Order of event
 /// time; with `lockstep` a tick and a wait for the watermark after each block, so two replays see the same decisions.
-/// A request that meets a dead connection, a timeout or 503 is sent again with the same id until `timeout_ms`; it counts as
-/// failed when nothing below 500 came back in the end. kNotFound and kInvalid for the file; kUnavailable when the endpoint
-/// does not answer at all.
+/// A request whose connection is lost before the answer, or that meets 503, is sent again with the same id until
+/// `timeout_ms`; a lost connection alone does not make it a failed one, a timeout or any 5xx does. kNotFound and kInvalid
+/// for the file; the error of `wait_watermark` as it is.
 [[nodiscard]] Result<Replayed> replay(const Options& options);
 
 }  // namespace heddle::replay

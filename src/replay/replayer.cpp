@@ -1,0 +1,379 @@
+#include "replay/replayer.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <barrier>
+#include <cmath>
+#include <deque>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <thread>
+
+#include "replay/connection.hpp"
+#include "replay/recording.hpp"
+#include "replay/truth.hpp"
+#include "replay/wire.hpp"
+
+namespace heddle::replay {
+namespace {
+
+constexpr std::size_t kLabelsPerRequest = 1000;
+constexpr std::size_t kErrorsKept = 5;
+constexpr int kMaxBlockRows = 1000;
+
+/// Cuts rows of the recording, in order, into blocks, and each block into requests of one source each.
+class Cutter {
+ public:
+  Cutter(const Recording& recording, const Options& options)
+      : recording_(recording),
+        block_rows_(options.block_rows),
+        batch_max_(options.batch_max),
+        random_(options.seed),
+        open_(std::max<std::size_t>(options.sources.size(), 1)) {}
+
+  [[nodiscard]] bool done() const noexcept { return next_ >= recording_.rows(); }
+
+  /// A block never goes over midnight, so that days stay whole. Requests come in order of their event time.
+  void next_block(std::vector<Batch>& out) {
+    out.clear();
+    const Micros day = day_of(recording_.event_time(next_));
+    const std::int64_t end = std::min(recording_.rows(), next_ + block_rows_);
+    for (; next_ < end && day_of(recording_.event_time(next_)) == day; ++next_) {
+      Open& open = open_[static_cast<std::size_t>(recording_.source(next_))];
+      if (open.rows.empty()) open.size = std::uniform_int_distribution<std::size_t>(1, static_cast<std::size_t>(batch_max_))(random_);
+      open.rows.push_back(next_);
+      if (open.rows.size() == open.size) close(open, out);
+    }
+    for (Open& open : open_) {
+      if (!open.rows.empty()) close(open, out);
+    }
+    std::stable_sort(out.begin(), out.end(), [](const Batch& a, const Batch& b) { return a.event_time < b.event_time; });
+    for (Batch& batch : out) batch.request = requests_++;
+  }
+
+  /// Everything before this event time has been cut.
+  [[nodiscard]] Micros reached() const noexcept {
+    return done() ? recording_.event_time(recording_.rows() - 1) + 1 : recording_.event_time(next_);
+  }
+
+ private:
+  struct Open {
+    std::vector<std::int64_t> rows;
+    std::size_t size = 0;
+  };
+  static Micros day_of(Micros time) { return (time - (time < 0 ? kDay - 1 : 0)) / kDay; }
+  void close(Open& open, std::vector<Batch>& out) {
+    out.push_back({0, recording_.source(open.rows.front()), recording_.event_time(open.rows.back()), std::move(open.rows)});
+    open.rows.clear();
+  }
+
+  const Recording& recording_;
+  std::int64_t block_rows_;
+  int batch_max_;
+  std::mt19937_64 random_;
+  std::vector<Open> open_;
+  std::int64_t next_ = 0;
+  std::int64_t requests_ = 0;
+};
+
+struct Received {
+  bool answered = false;
+  std::string bundle;
+  std::string slot;
+  std::vector<float> probabilities;
+};
+
+/// One connection with what it needs to send and count. Confined to one thread.
+class Sender {
+ public:
+  Sender(const Options& options, const Recording& recording)
+      : options_(options),
+        recording_(recording),
+        connection_(options.host, options.port, options.token),
+        predict_path_(fmt::format("/v1/services/{}/predict", options.service)),
+        labels_path_(fmt::format("/v1/services/{}/labels", options.service)),
+        tick_path_(fmt::format("/v1/services/{}/tick", options.service)) {}
+
+  struct Counts {
+    std::int64_t answered = 0, failed = 0, retried = 0, rejected = 0;
+    std::vector<float> latency_us;
+    std::vector<std::string> errors;
+  };
+  [[nodiscard]] Counts& counts() noexcept { return counts_; }
+
+  void predict(const Batch& batch, Received& out) {
+    out.answered = false;
+    const std::string& source = options_.sources.empty() ? kDefaultSource : options_.sources[static_cast<std::size_t>(batch.source)];
+    write_predict(recording_, batch, options_.seed, source, body_);
+    const std::int64_t begin = system_clock().mono_ns();
+    const std::optional<Connection::Answer> answer = send(predict_path_, {200, 422});
+    if (!answer.has_value()) return;
+    counts_.latency_us.push_back(static_cast<float>(system_clock().mono_ns() - begin) / 1000.0f);
+    Result<const AnswerReader::Answer*> read = reader_.read(answer->body, batch.rows.size());
+    if (!read.ok()) {
+      ++counts_.failed;
+      note(read.error().message);
+      return;
+    }
+    ++counts_.answered;
+    out.answered = true;
+    out.bundle.assign((*read)->bundle);
+    out.slot.assign((*read)->slot);
+    out.probabilities = (*read)->probabilities;
+  }
+  void labels(std::span<const DueLabel> due) {
+    for (std::size_t at = 0; at < due.size(); at += kLabelsPerRequest) {
+      write_labels(due.subspan(at, std::min(kLabelsPerRequest, due.size() - at)), options_.seed, body_);
+      (void)send(labels_path_, {200, 202});
+    }
+  }
+  void tick(Micros event_time) {
+    write_tick(event_time, body_);
+    (void)send(tick_path_, {200, 202});
+  }
+
+ private:
+  static inline const std::string kDefaultSource{};
+
+  void note(std::string text) {
+    if (counts_.errors.size() < kErrorsKept) counts_.errors.push_back(std::move(text));
+  }
+
+  /// Sends `body_` until there is an answer below 500 or the time is over; counts what happened.
+  std::optional<Connection::Answer> send(std::string_view path, std::initializer_list<int> good) {
+    const std::int64_t deadline = system_clock().mono_ns() + std::int64_t{options_.timeout_ms} * 1'000'000;
+    bool failed = false;
+    bool lost = false;
+    while (true) {
+      Result<Connection::Answer> answer = connection_.post(path, body_, deadline);
+      if (answer.ok() && answer->status < 500) {
+        if (lost) ++counts_.retried;
+        if (failed) ++counts_.failed;
+        if (std::find(good.begin(), good.end(), answer->status) != good.end()) return *answer;
+        ++counts_.rejected;
+        note(fmt::format("{}: HTTP {}: {}", path, answer->status, answer->body.substr(0, 300)));
+        return std::nullopt;
+      }
+      if (answer.ok()) {
+        failed = true;
+        note(fmt::format("{}: HTTP {}: {}", path, answer->status, answer->body.substr(0, 300)));
+      } else {
+        lost = true;
+        note(fmt::format("{}: {}", path, answer.error().message));
+      }
+      const bool again = answer.ok() ? answer->status == 503 : answer.error().kind == ErrorKind::kUnavailable;
+      if (!again || system_clock().mono_ns() >= deadline) {
+        ++counts_.failed;
+        return std::nullopt;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+
+  const Options& options_;
+  const Recording& recording_;
+  Connection connection_;
+  std::string predict_path_, labels_path_, tick_path_;
+  std::string body_;
+  AnswerReader reader_;
+  Counts counts_;
+};
+
+/// Sends the requests of a block: the first connection by the calling thread, the others by threads that wait in between.
+class Senders {
+ public:
+  Senders(const Options& options, const Recording& recording)
+      : count_(static_cast<std::size_t>(std::max(options.connections, 1))), start_(static_cast<std::ptrdiff_t>(count_)), end_(static_cast<std::ptrdiff_t>(count_)) {
+    for (std::size_t i = 0; i < count_; ++i) senders_.push_back(std::make_unique<Sender>(options, recording));
+    for (std::size_t i = 1; i < count_; ++i) {
+      threads_.emplace_back([this, i] {
+        while (true) {
+          start_.arrive_and_wait();
+          if (stop_) return;
+          work(i);
+          end_.arrive_and_wait();
+        }
+      });
+    }
+  }
+  ~Senders() {
+    stop_ = true;
+    if (count_ > 1) start_.arrive_and_wait();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  void predict(std::span<const Batch> batches, std::span<Received> out) {
+    batches_ = batches;
+    out_ = out;
+    if (count_ > 1) start_.arrive_and_wait();
+    work(0);
+    if (count_ > 1) end_.arrive_and_wait();
+  }
+  Sender& first() noexcept { return *senders_.front(); }
+  std::vector<std::unique_ptr<Sender>>& all() noexcept { return senders_; }
+
+ private:
+  void work(std::size_t mine) {
+    for (std::size_t i = 0; i < batches_.size(); ++i) {
+      if (static_cast<std::size_t>(batches_[i].source) % count_ == mine) senders_[mine]->predict(batches_[i], out_[i]);
+    }
+  }
+
+  std::size_t count_;
+  std::barrier<> start_;
+  std::barrier<> end_;
+  bool stop_ = false;
+  std::span<const Batch> batches_;
+  std::span<Received> out_;
+  std::vector<std::unique_ptr<Sender>> senders_;
+  std::vector<std::thread> threads_;
+};
+
+template <class Index>
+Index place_of(std::vector<std::string>& names, const std::string& name) {
+  if (name.empty()) return -1;
+  // The newest is nearly always the one.
+  for (std::size_t i = names.size(); i-- > 0;) {
+    if (names[i] == name) return static_cast<Index>(i);
+  }
+  names.push_back(name);
+  return static_cast<Index>(names.size() - 1);
+}
+
+Result<void> check_options(const Options& options) {
+  auto wrong = [](std::string message, std::string hint) {
+    return Error{ErrorKind::kInvalid, "replay-options", std::move(message), std::move(hint)};
+  };
+  if (options.block_rows < 1 || options.block_rows > kMaxBlockRows) {
+    return wrong("a block has 1 to 1,000 rows", "lockstep never runs more than 1,000 rows past the watermark");
+  }
+  if (options.batch_max < 1 || options.connections < 1 || options.timeout_ms < 1) {
+    return wrong("batch size, connections and timeout must be positive", "see `heddle replay --help`");
+  }
+  if (options.lockstep && !options.wait_watermark) return wrong("lockstep needs a control plane", "start it with `heddle up`");
+  return {};
+}
+
+}  // namespace
+
+std::string request_id(std::uint64_t seed, std::int64_t request) { return fmt::format("r{}-{:08}", seed, request); }
+
+Result<Replayed> replay(const Options& options) {
+  HEDDLE_TRY(check_options(options));
+  HEDDLE_ASSIGN_OR_RETURN(const Recording recording,
+                          Recording::open({.file = options.file,
+                                           .time_field = options.time_field,
+                                           .fields = options.fields,
+                                           .target = options.target,
+                                           .sources = std::max(static_cast<int>(options.sources.size()), 1),
+                                           .source_field = options.source_field,
+                                           .from = options.from,
+                                           .to = options.to,
+                                           .every = options.every,
+                                           .seed = options.seed,
+                                           .faults = options.faults}));
+  std::optional<TruthWriter> truth;
+  if (!options.truth_path.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(TruthWriter writer, TruthWriter::open(options.truth_path, options.faults));
+    truth.emplace(std::move(writer));
+  }
+
+  Replayed result;
+  result.rows.reserve(static_cast<std::size_t>(recording.rows()));
+  Cutter cutter(recording, options);
+  Senders senders(options, recording);
+  std::vector<Batch> block;
+  std::vector<Received> received;
+  std::deque<DueLabel> pending;
+  std::vector<DueLabel> due;
+  const std::int64_t begin_ns = system_clock().mono_ns();
+  const Micros begin_event = recording.event_time(0);
+  bool go_on = true;
+
+  auto end_block = [&](Micros reached) -> Result<void> {
+    if (options.lockstep) {
+      senders.first().tick(reached);
+      const std::int64_t before = system_clock().mono_ns();
+      HEDDLE_TRY(options.wait_watermark(reached));
+      result.waiting_seconds += static_cast<double>(system_clock().mono_ns() - before) * 1e-9;
+    } else if (options.speed > 0) {
+      const double due_seconds = static_cast<double>(reached - begin_event) / static_cast<double>(kSecond) / options.speed;
+      const double now = static_cast<double>(system_clock().mono_ns() - begin_ns) * 1e-9;
+      if (due_seconds > now) std::this_thread::sleep_for(std::chrono::duration<double>(due_seconds - now));
+    }
+    if (options.progress) go_on = options.progress(reached, static_cast<std::int64_t>(result.rows.size()));
+    return {};
+  };
+  auto send_due = [&](Micros reached, std::size_t most) {
+    due.clear();
+    while (!pending.empty() && pending.front().event_time < reached && due.size() < most) {
+      due.push_back(pending.front());
+      pending.pop_front();
+    }
+    result.labels += static_cast<std::int64_t>(due.size());
+    result.label_requests += static_cast<std::int64_t>((due.size() + kLabelsPerRequest - 1) / kLabelsPerRequest);
+    senders.first().labels(due);
+  };
+
+  while (go_on && !cutter.done()) {
+    cutter.next_block(block);
+    send_due(cutter.reached(), std::numeric_limits<std::size_t>::max());
+    received.resize(std::max(received.size(), block.size()));
+    senders.predict(block, received);
+    const std::size_t first_label = pending.size();
+    for (std::size_t b = 0; b < block.size(); ++b) {
+      const Batch& batch = block[b];
+      const Received& answer = received[b];
+      const auto bundle = answer.answered ? place_of<std::int16_t>(result.bundles, answer.bundle) : std::int16_t{-1};
+      const auto slot = answer.answered ? place_of<std::int8_t>(result.slots, answer.slot) : std::int8_t{-1};
+      for (std::size_t i = 0; i < batch.rows.size(); ++i) {
+        const std::int64_t row = batch.rows[i];
+        RowAnswer& out = result.rows.emplace_back();
+        out.recorded = row;
+        out.request = batch.request;
+        out.index = static_cast<std::int32_t>(i);
+        out.probability = answer.answered ? answer.probabilities[i] : std::nanf("");
+        out.outcome = !answer.answered ? Outcome::kFailed : std::isnan(out.probability) ? Outcome::kRefused : Outcome::kServed;
+        if (out.outcome == Outcome::kServed) {
+          out.bundle = bundle;
+          out.slot = slot;
+        }
+        pending.push_back({batch.request, out.index, recording.label(row), recording.event_time(row) + options.label_delay});
+        if (truth.has_value()) {
+          truth->add(options.seed, {row, batch.request, out.index, recording.event_time(row),
+                                    static_cast<std::uint8_t>(recording.source(row)), recording.label(row), recording.fault_bits(row)});
+        }
+      }
+    }
+    // Batches interleave sources; labels become known in order of their rows' time. Blocks do not overlap.
+    std::stable_sort(pending.begin() + static_cast<std::ptrdiff_t>(first_label), pending.end(),
+                     [](const DueLabel& a, const DueLabel& b) { return a.event_time < b.event_time; });
+    result.requests += static_cast<std::int64_t>(block.size());
+    HEDDLE_TRY(end_block(cutter.reached()));
+  }
+  // The labels of the last day.
+  while (go_on && !pending.empty()) {
+    const std::size_t count = std::min(pending.size(), static_cast<std::size_t>(options.block_rows));
+    const Micros reached = pending[count - 1].event_time + 1;
+    send_due(reached, pending.size());
+    HEDDLE_TRY(end_block(reached));
+  }
+
+  result.seconds = static_cast<double>(system_clock().mono_ns() - begin_ns) * 1e-9;
+  for (auto& sender : senders.all()) {
+    Sender::Counts& counts = sender->counts();
+    result.answered += counts.answered;
+    result.failed += counts.failed;
+    result.retried += counts.retried;
+    result.rejected += counts.rejected;
+    result.latency_us.insert(result.latency_us.end(), counts.latency_us.begin(), counts.latency_us.end());
+    for (std::string& error : counts.errors) {
+      if (result.errors.size() < kErrorsKept) result.errors.push_back(std::move(error));
+    }
+  }
+  if (truth.has_value()) HEDDLE_TRY(truth->finish());
+  return result;
+}
+
+}  // namespace heddle::replay

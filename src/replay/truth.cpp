@@ -1,0 +1,149 @@
+#include "replay/truth.hpp"
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "base/file.hpp"
+#include "replay/replayer.hpp"
+
+namespace heddle::replay {
+namespace {
+
+/// Reads the fixed form that `TruthWriter` gives, from left to right.
+class Line {
+ public:
+  explicit Line(std::string_view text) : rest_(text) {}
+
+  bool expect(std::string_view literal) {
+    if (!rest_.starts_with(literal)) return false;
+    rest_.remove_prefix(literal.size());
+    return true;
+  }
+  template <class T>
+  bool number(T& out) {
+    const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), out);
+    if (error != std::errc{}) return false;
+    rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
+    return true;
+  }
+  bool until(char stop, std::string_view& out) {
+    const std::size_t at = rest_.find(stop);
+    if (at == std::string_view::npos) return false;
+    out = rest_.substr(0, at);
+    rest_.remove_prefix(at);
+    return true;
+  }
+  bool names(std::vector<std::string>& out) {
+    if (!expect("[")) return false;
+    if (expect("]")) return true;
+    do {
+      std::string_view name;
+      if (!expect("\"") || !until('"', name) || !expect("\"")) return false;
+      out.emplace_back(name);
+    } while (expect(","));
+    return expect("]");
+  }
+
+ private:
+  std::string_view rest_;
+};
+
+void append_names(const std::vector<std::string>& names, unsigned bits, std::string& out) {
+  out.push_back('[');
+  bool first = true;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if ((bits >> i & 1u) == 0) continue;
+    if (!first) out.push_back(',');
+    first = false;
+    fmt::format_to(std::back_inserter(out), "\"{}\"", names[i]);
+  }
+  out.push_back(']');
+}
+
+}  // namespace
+
+TruthWriter::TruthWriter(std::FILE* file, std::string path, std::vector<std::string> names)
+    : file_(file), path_(std::move(path)), names_(std::move(names)) {}
+TruthWriter::TruthWriter(TruthWriter&& other) noexcept
+    : file_(std::exchange(other.file_, nullptr)), path_(std::move(other.path_)), names_(std::move(other.names_)) {}
+TruthWriter::~TruthWriter() {
+  if (file_ != nullptr) std::fclose(file_);
+}
+
+Result<TruthWriter> TruthWriter::open(const std::string& path, std::span<const Fault> faults) {
+  std::FILE* file = std::fopen(path.c_str(), "wb");
+  if (file == nullptr) {
+    return Error{ErrorKind::kIo, "replay-truth", fmt::format("cannot write `{}`: {}", path, std::strerror(errno)),
+                 "check the folder and the space on the disk"};
+  }
+  std::vector<std::string> names;
+  for (const Fault& fault : faults) names.push_back(fault.name);
+  TruthWriter writer(file, path, std::move(names));
+  writer.line_ = "{\"schema\":\"heddle.truth/1\",\"faults\":";
+  append_names(writer.names_, ~0u, writer.line_);
+  writer.line_ += "}\n";
+  std::fwrite(writer.line_.data(), 1, writer.line_.size(), file);
+  return writer;
+}
+
+void TruthWriter::add(std::uint64_t seed, const TruthRow& row) {
+  line_.clear();
+  fmt::format_to(std::back_inserter(line_), "{{\"id\":\"{}#{}\",\"row\":{},\"time\":{},\"source\":{},\"label\":{},\"faults\":",
+                 request_id(seed, row.request), row.index, row.recorded, row.event_time, row.source, row.label);
+  append_names(names_, row.faults, line_);
+  line_ += "}\n";
+  std::fwrite(line_.data(), 1, line_.size(), file_);
+}
+
+Result<void> TruthWriter::finish() {
+  const bool bad = std::ferror(file_) != 0;
+  const bool closed = std::fclose(std::exchange(file_, nullptr)) == 0;
+  if (bad || !closed) {
+    return Error{ErrorKind::kIo, "replay-truth", fmt::format("`{}` could not be written whole", path_), "check the space on the disk"};
+  }
+  return {};
+}
+
+Result<Truth> read_truth(const std::string& path) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  Truth truth;
+  std::size_t at = 0;
+  std::int64_t number = 0;
+  while (at < text.size()) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    Line line(std::string_view(text).substr(at, end - at));
+    at = end + 1;
+    ++number;
+    bool good;
+    if (number == 1) {
+      good = line.expect("{\"schema\":\"heddle.truth/1\",\"faults\":") && line.names(truth.faults) && truth.faults.size() <= 8;
+    } else {
+      TruthRow row;
+      std::string_view prefix;
+      std::vector<std::string> names;
+      // The id is `r<seed>-<request>#<index>`.
+      good = line.expect("{\"id\":\"") && line.until('-', prefix) && line.expect("-") && line.number(row.request) && line.expect("#") &&
+             line.number(row.index) && line.expect("\",\"row\":") && line.number(row.recorded) && line.expect(",\"time\":") &&
+             line.number(row.event_time) && line.expect(",\"source\":") && line.number(row.source) && line.expect(",\"label\":") &&
+             line.number(row.label) && line.expect(",\"faults\":") && line.names(names) && line.expect("}");
+      for (const std::string& name : names) {
+        bool known = false;
+        for (std::size_t i = 0; i < truth.faults.size(); ++i) {
+          if (truth.faults[i] != name) continue;
+          row.faults = static_cast<std::uint8_t>(row.faults | 1u << i);
+          known = true;
+        }
+        good = good && known;
+      }
+      truth.rows.push_back(row);
+    }
+    if (!good) {
+      return Error{ErrorKind::kCorrupt, "replay-truth-line", fmt::format("line {} of `{}` is not a line of truth", number, path),
+                   "run the replay again"};
+    }
+  }
+  return truth;
+}
+
+}  // namespace heddle::replay

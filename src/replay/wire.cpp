@@ -1,0 +1,71 @@
+#include "replay/wire.hpp"
+
+#include <cmath>
+
+#include <simdjson.h>
+
+#include "replay/replayer.hpp"
+
+namespace heddle::replay {
+
+void write_predict(const Recording& recording, const Batch& batch, std::uint64_t seed, std::string_view source, std::string& out) {
+  out.clear();
+  fmt::format_to(std::back_inserter(out), "{{\"request_id\":\"{}\",\"event_time\":\"{}\"", request_id(seed, batch.request),
+                 format_time(batch.event_time));
+  if (!source.empty()) fmt::format_to(std::back_inserter(out), ",\"source\":\"{}\"", source);
+  out.append(",\"rows\":[");
+  for (std::size_t i = 0; i < batch.rows.size(); ++i) {
+    if (i > 0) out.push_back(',');
+    recording.append_json(batch.rows[i], out);
+  }
+  out.append("]}");
+}
+
+void write_labels(std::span<const DueLabel> labels, std::uint64_t seed, std::string& out) {
+  out = "{\"labels\":[";
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const DueLabel& label = labels[i];
+    fmt::format_to(std::back_inserter(out), "{}{{\"row_id\":\"{}#{}\",\"label\":{},\"event_time\":\"{}\"}}", i > 0 ? "," : "",
+                   request_id(seed, label.request), label.index, label.label, format_time(label.event_time));
+  }
+  out.append("]}");
+}
+
+void write_tick(Micros event_time, std::string& out) {
+  out.clear();
+  fmt::format_to(std::back_inserter(out), "{{\"event_time\":\"{}\"}}", format_time(event_time));
+}
+
+struct AnswerReader::Parser {
+  simdjson::dom::parser dom;
+};
+
+AnswerReader::AnswerReader() : parser_(std::make_unique<Parser>()) {}
+AnswerReader::~AnswerReader() = default;
+AnswerReader::AnswerReader(AnswerReader&&) noexcept = default;
+
+Result<const AnswerReader::Answer*> AnswerReader::read(std::string_view body, std::size_t rows) {
+  const auto wrong = [&](std::string_view what) {
+    return Error{ErrorKind::kCorrupt, "replay-answer", fmt::format("the answer has {}: {}", what, body.substr(0, 200)),
+                 "the data plane speaks another version: use the `heddle` it was started from"};
+  };
+  answer_.bundle = {};
+  answer_.slot = {};
+  answer_.probabilities.clear();
+  simdjson::dom::element root;
+  if (parser_->dom.parse(body.data(), body.size()).get(root) != simdjson::SUCCESS) return wrong("no JSON");
+  simdjson::dom::array predictions;
+  if (root["predictions"].get(predictions) != simdjson::SUCCESS) return wrong("no `predictions`");
+  // Absent when no row was served.
+  if (root["bundle"].get(answer_.bundle) != simdjson::SUCCESS) answer_.bundle = {};
+  if (root["slot"].get(answer_.slot) != simdjson::SUCCESS) answer_.slot = {};
+  for (const simdjson::dom::element row : predictions) {
+    double probability = 0;
+    answer_.probabilities.push_back(row["probability"].get(probability) == simdjson::SUCCESS ? static_cast<float>(probability)
+                                                                                             : std::nanf(""));
+  }
+  if (answer_.probabilities.size() != rows) return wrong("another number of rows than the request");
+  return &answer_;
+}
+
+}  // namespace heddle::replay
