@@ -6,6 +6,8 @@
 #include <cstring>
 #include <numeric>
 
+#include <fmt/format.h>
+
 #include "expr/program.hpp"
 
 namespace heddle::replay {

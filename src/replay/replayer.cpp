@@ -11,6 +11,8 @@
 #include <random>
 #include <thread>
 
+#include <fmt/format.h>
+
 #include "replay/connection.hpp"
 #include "replay/recording.hpp"
 #include "replay/truth.hpp"
@@ -321,6 +323,15 @@ Result<Replayed> replay(const Options& options) {
     send_due(cutter.reached(), std::numeric_limits<std::size_t>::max());
     received.resize(std::max(received.size(), block.size()));
     senders.predict(block, received);
+    if (result.requests == 0 && std::none_of(received.begin(), received.begin() + static_cast<std::ptrdiff_t>(block.size()),
+                                             [](const Received& answer) { return answer.answered; })) {
+      std::string why = "nothing was answered";
+      for (auto& sender : senders.all()) {
+        if (!sender->counts().errors.empty()) why = sender->counts().errors.back();
+      }
+      return Error{ErrorKind::kUnavailable, "replay-no-endpoint", fmt::format("the first requests all failed: {}", why),
+                   "check `heddle status`, the port and the token"};
+    }
     const std::size_t first_label = pending.size();
     for (std::size_t b = 0; b < block.size(); ++b) {
       const Batch& batch = block[b];

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "base/file.hpp"
 #include "replay/replayer.hpp"
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
 #include <simdjson.h>
 
 #include "replay/replayer.hpp"
