@@ -1,0 +1,55 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "doc/value.hpp"
+#include "policy/rulebook.hpp"
+#include "spec/project.hpp"
+
+namespace heddle::policy {
+
+inline constexpr const char* kApprovalNamespace = "heddle-approval";
+
+struct Signature {
+  std::string person;
+  std::string armored;           ///< `-----BEGIN SSH SIGNATURE-----` ...
+  Micros t = 0;
+};
+
+/// A request for a person's yes, and what became of it. The statement is what is signed, byte for byte: canonical JSON of
+/// {format, approval, op_id, action, target, subjects, rollback, policy, evidence_root, attributes, requester, expires, nonce,
+/// asked_event_time}; digests and times as text.
+struct Approval {
+  enum class Status { kPending, kApproved, kRejected, kUsed, kExpired };
+  std::string id;                ///< `approval-0001`
+  std::string op_id;
+  std::string requester;
+  Status status = Status::kPending;
+  std::string statement;
+  std::vector<Need> needs{};
+  std::vector<Signature> signatures{};
+  Micros asked = 0;              ///< wall
+  Micros expires = 0;            ///< wall
+  Micros asked_event_time = 0;
+  std::string reason{};          ///< of the proposal; for people
+  std::string rejected_by{};
+  std::string rejected_because{};
+  std::uint64_t entry = 0;       ///< ledger entry that records the request
+};
+
+[[nodiscard]] std::string_view status_name(Approval::Status status) noexcept;
+[[nodiscard]] doc::Value to_value(const Approval& approval);
+[[nodiscard]] Result<Approval> approval_from_value(const doc::Value& value);
+
+/// Whether `armored` is a signature by `person` over `statement` (namespace `heddle-approval`), asked of the `ssh-keygen` on the
+/// PATH with an allowed_signers file of that person's keys: anybody can repeat it. kDenied `approval-signature-invalid` when it
+/// is not; kUnavailable when there is no `ssh-keygen`.
+[[nodiscard]] Result<void> verify_signature(const spec::Person& person, std::string_view statement, std::string_view armored);
+/// `NAME namespaces="heddle-approval" KEY`, a line a key.
+[[nodiscard]] std::string allowed_signers(const std::vector<spec::Person>& people);
+
+}  // namespace heddle::policy

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ledger/ledger.hpp"
+#include "policy/act.hpp"
+#include "policy/approval.hpp"
+#include "policy/rulebook.hpp"
+#include "store/store.hpp"
+
+namespace heddle::policy {
+
+/// The engine of one project over its state and ledger. Built-in, whatever the rules say: `service.stop` (target `service/NAME`
+/// or `service/*`) is allowed to everybody and sets the stop flag in the same transaction; while it stands, every act about that
+/// service is denied (`stop`), but `service.resume` by a person clears it. Inside `apply`, the decision's own entry is number
+/// `txn.log_size() - 1`. Thread-safe; `state`, `ledger` and `clock` must outlive it.
+class LocalEngine final : public Engine {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<LocalEngine>> open(store::State& state, ledger::Ledger& ledger,
+                                                                 const spec::Project& project,
+                                                                 const Clock& clock = system_clock());
+  ~LocalEngine() override;
+
+  /// Errors: kConflict `op-id-reused` (the same op_id for another act), what `apply` returns (everything rolled back), storage.
+  [[nodiscard]] Result<Decision> act(const Proposal& proposal,
+                                     const std::function<Result<void>(store::Txn&)>& apply) override;
+  /// What the rules, budgets and stop flag say now; records nothing.
+  [[nodiscard]] Result<Verdict> evaluate(const Proposal& proposal);
+  /// From now on these definitions count; call it after the `definition.apply` act.
+  [[nodiscard]] Result<void> load(const spec::Project& project);
+
+  /// One person's signed yes. Errors (kDenied unless said otherwise): `approval-unknown` (kNotFound), `approval-expired`,
+  /// `approval-used`, `approval-rejected` (kConflict), `approval-by-requester`, `approval-not-a-person`,
+  /// `approval-unknown-person`, `approval-missing-role`, `approval-already-given` (kConflict), `approval-signature-invalid`,
+  /// `approval-policy-changed`.
+  [[nodiscard]] Result<Approval> approve(const std::string& id, const std::string& person, const std::string& armored);
+  [[nodiscard]] Result<Approval> reject(const std::string& id, const std::string& person, const std::string& reason);
+  [[nodiscard]] Result<Approval> approval(const std::string& id);
+  [[nodiscard]] Result<std::vector<Approval>> approvals();  ///< by id, all that ever were
+
+  /// Scopes that are stopped: service names, or `*`.
+  [[nodiscard]] Result<std::vector<std::string>> stopped();
+  [[nodiscard]] Digest policy_digest() const;
+  [[nodiscard]] spec::Project project() const;
+
+ private:
+  struct Impl;
+  explicit LocalEngine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace heddle::policy
