@@ -21,8 +21,8 @@ namespace heddle::spec {
 [[nodiscard]] expr::Environment feature_environment(std::span<const Field> fields, const FeatureSet& features);
 /// Metrics of the project's own: `probability` (double), `label` (int), then the request's fields and label fields.
 [[nodiscard]] expr::Environment metric_environment(std::span<const Field> fields);
-/// Gates: `metrics.NAME`, `standby.NAME`, `slices.SLICE.METRIC_min` and `_max`, `leakage.time_order`,
-/// `leakage.duplicate_rows`, `leakage.single_feature_auc`; all double.
+/// Gates: `metrics.NAME`, `standby.NAME`, `slices.SLICE.METRIC_min` and `_max`, `leakage.time_order_violations`,
+/// `leakage.duplicate_rows`, `leakage.duplicate_share`, `leakage.single_feature_auc`; all double.
 [[nodiscard]] expr::Environment gate_environment(const Evaluation& evaluation);
 /// Monitor rules: the request's fields and `event_time`.
 [[nodiscard]] expr::Environment monitor_environment(std::span<const Field> fields);

@@ -1,0 +1,115 @@
+#include "adapters/objects/layout.hpp"
+
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "base/file.hpp"
+#include "doc/json.hpp"
+
+namespace heddle::adapters {
+namespace {
+
+constexpr std::string_view kLayout = R"({"imageLayoutVersion":"1.0.0"})";
+constexpr std::string_view kName = "org.opencontainers.image.ref.name";
+
+class Layout final : public store::Objects {
+ public:
+  explicit Layout(std::string directory) : directory_(std::move(directory)) {}
+
+  Result<Digest> put(std::string_view bytes) override {
+    const Digest digest = sha256(bytes);
+    const std::string path = path_of(digest);
+    // Content never changes under a name; a blob a disk damaged is written anew.
+    if (path_exists(path)) {
+      if (const auto present = read_file(path); present.ok() && *present == bytes) return digest;
+    }
+    HEDDLE_TRY(write_file_atomic(path, bytes));
+    return digest;
+  }
+
+  Result<std::string> get(const Digest& digest) override {
+    const std::string path = path_of(digest);
+    if (!path_exists(path)) {
+      return Error{ErrorKind::kNotFound, "object-not-found", fmt::format("object `{}` is not in `{}`", digest.str(), directory_),
+                   "run `heddle run` to compute it again, or copy it from another store"};
+    }
+    HEDDLE_ASSIGN_OR_RETURN(std::string bytes, read_file(path));
+    if (sha256(bytes) != digest) {
+      return Error{ErrorKind::kCorrupt, "object-corrupt", fmt::format("the bytes of object `{}` do not match its digest", digest.str()),
+                   fmt::format("delete `{}` and run `heddle run`", path)};
+    }
+    return bytes;
+  }
+
+  bool has(const Digest& digest) override { return path_exists(path_of(digest)); }
+
+  Result<void> tag(std::string_view name, const Digest& manifest, std::string_view media_type, std::uint64_t size) override {
+    const std::lock_guard guard(mutex_);
+    HEDDLE_ASSIGN_OR_RETURN(const FileLock lock, wait_for_lock());
+    HEDDLE_ASSIGN_OR_RETURN(doc::Value index, read_index());
+    doc::Value entries = doc::Value::array();
+    for (const auto& entry : index.find("manifests")->as_array()) {
+      const doc::Value* annotations = entry.find("annotations");
+      if (annotations == nullptr || annotations->string_or(kName) != name) entries.push(entry);
+    }
+    entries.push(doc::Value::object({{"mediaType", media_type},
+                                     {"digest", manifest.str()},
+                                     {"size", static_cast<std::int64_t>(size)},
+                                     {"annotations", doc::Value::object({{std::string(kName), name}})}}));
+    index.set("manifests", std::move(entries));
+    return write_file_atomic(directory_ + "/index.json", doc::to_json(index));
+  }
+
+  Result<std::vector<std::pair<std::string, Digest>>> tags() override {
+    const std::lock_guard guard(mutex_);
+    HEDDLE_ASSIGN_OR_RETURN(const doc::Value index, read_index());
+    std::vector<std::pair<std::string, Digest>> out;
+    for (const auto& entry : index.find("manifests")->as_array()) {
+      const doc::Value* annotations = entry.find("annotations");
+      if (annotations == nullptr || annotations->find(kName) == nullptr) continue;
+      HEDDLE_ASSIGN_OR_RETURN(const Digest digest, Digest::parse(entry.string_or("digest")));
+      out.emplace_back(annotations->string_or(kName), digest);
+    }
+    return out;
+  }
+
+ private:
+  [[nodiscard]] std::string path_of(const Digest& digest) const { return fmt::format("{}/blobs/sha256/{}", directory_, digest.hex()); }
+
+  /// Another process holds it for one small write; it is waited for up to 5 s.
+  [[nodiscard]] Result<FileLock> wait_for_lock() const {
+    for (int attempt = 0;; ++attempt) {
+      auto lock = FileLock::acquire(directory_ + "/index.lock");
+      if (lock.ok() || lock.error().kind != ErrorKind::kConflict || attempt == 500) return lock;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+
+  [[nodiscard]] Result<doc::Value> read_index() const {
+    HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(directory_ + "/index.json"));
+    auto index = doc::parse_json(text);
+    if (!index.ok() || index->find("manifests") == nullptr || !index->find("manifests")->is_array()) {
+      return Error{ErrorKind::kCorrupt, "layout-corrupt", fmt::format("`{}/index.json` is no OCI index", directory_),
+                   "restore the file; the blobs beside it are unharmed"};
+    }
+    return index;
+  }
+
+  std::string directory_;
+  std::mutex mutex_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<store::Objects>> open_layout(const std::string& directory) {
+  HEDDLE_TRY(make_dirs(directory + "/blobs/sha256"));
+  if (!path_exists(directory + "/index.json")) {
+    doc::Value index = doc::Value::object({{"schemaVersion", 2}, {"manifests", doc::Value::array()}});
+    HEDDLE_TRY(write_file_atomic(directory + "/index.json", doc::to_json(index)));
+  }
+  if (!path_exists(directory + "/oci-layout")) HEDDLE_TRY(write_file_atomic(directory + "/oci-layout", kLayout));
+  return std::unique_ptr<store::Objects>(std::make_unique<Layout>(directory));
+}
+
+}  // namespace heddle::adapters

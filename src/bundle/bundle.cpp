@@ -1,0 +1,124 @@
+#include "bundle/bundle.hpp"
+
+#include <algorithm>
+
+#include "doc/json.hpp"
+
+namespace heddle::bundle {
+namespace {
+
+constexpr std::string_view kManifestType = "application/vnd.oci.image.manifest.v1+json";
+constexpr std::string_view kArtifactType = "application/vnd.cncf.model.manifest.v1+json";
+constexpr std::string_view kConfigType = "application/vnd.cncf.model.config.v1+json";
+constexpr std::string_view kTitle = "org.opencontainers.image.title";
+constexpr std::string_view kFilepath = "org.cncf.model.filepath";
+
+doc::Value descriptor(std::string_view media_type, const Digest& digest, std::size_t size) {
+  return doc::Value::object({{"mediaType", media_type}, {"digest", digest.str()}, {"size", static_cast<std::int64_t>(size)}});
+}
+
+Error corrupt(const Digest& digest, std::string_view what) {
+  return Error{ErrorKind::kCorrupt, "bundle-corrupt", fmt::format("bundle `{}`: {}", digest.str(), what),
+               "build it again with `heddle run`, or copy it from another store"};
+}
+
+/// Reads one described blob; digest and size must agree.
+Result<std::string> read_part(store::Objects& objects, const Digest& bundle, const doc::Value& description) {
+  const auto digest = Digest::parse(description.string_or("digest"));
+  if (!digest.ok()) return corrupt(bundle, "a descriptor has no digest");
+  HEDDLE_ASSIGN_OR_RETURN(std::string bytes, objects.get(*digest));
+  // The store checks what it reads; a bundle does not rely on which store it is.
+  if (sha256(bytes) != *digest) return corrupt(bundle, fmt::format("the bytes of `{}` do not match", digest->str()));
+  if (static_cast<std::int64_t>(bytes.size()) != description.int_or("size", -1)) return corrupt(bundle, "a size differs");
+  return bytes;
+}
+
+}  // namespace
+
+std::string media_type_of(std::string_view title) {
+  if (title == kModel) return "application/vnd.cncf.model.weight.v1.raw";
+  if (title == kFeatures || title == kCalibration) return "application/vnd.cncf.model.weight.config.v1.raw";
+  if (title == kReference || title == kBaseline) return "application/vnd.cncf.model.dataset.v1.raw";
+  if (title == kContract) return "application/vnd.cncf.model.code.v1.raw";
+  return "application/vnd.cncf.model.doc.v1.raw";
+}
+
+Result<std::string_view> Bundle::layer(std::string_view title) const {
+  for (const auto& each : layers_) {
+    if (each.title == title) return std::string_view(each.bytes);
+  }
+  std::vector<std::string> titles;
+  for (const auto& each : layers_) titles.push_back(each.title);
+  return Error{ErrorKind::kNotFound, "bundle-layer", fmt::format("bundle `{}` has no layer `{}`", digest_.str(), title),
+               fmt::format("it has `{}`", fmt::join(titles, "`, `"))};
+}
+
+Result<doc::Value> Bundle::json(std::string_view title) const {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string_view bytes, layer(title));
+  auto value = doc::parse_json(bytes);
+  if (!value.ok()) return corrupt(digest_, fmt::format("layer `{}` is no JSON: {}", title, value.error().message));
+  return value;
+}
+
+bool Bundle::has(std::string_view title) const noexcept {
+  return std::any_of(layers_.begin(), layers_.end(), [&](const Layer& each) { return each.title == title; });
+}
+
+Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, doc::Value config) {
+  std::sort(layers.begin(), layers.end(), [](const Layer& a, const Layer& b) { return a.title < b.title; });
+  doc::Value descriptors = doc::Value::array();
+  doc::Value diff_ids = doc::Value::array();
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const Layer& layer = layers[i];
+    if (i > 0 && layer.title == layers[i - 1].title) {
+      return Error{ErrorKind::kInvalid, "bundle-title", fmt::format("two layers have the title `{}`", layer.title), "give each its own"};
+    }
+    HEDDLE_ASSIGN_OR_RETURN(const Digest digest, objects.put(layer.bytes));
+    doc::Value entry = descriptor(layer.media_type.empty() ? media_type_of(layer.title) : layer.media_type, digest, layer.bytes.size());
+    entry.set("annotations", doc::Value::object({{std::string(kTitle), layer.title}, {std::string(kFilepath), layer.title}}));
+    descriptors.push(std::move(entry));
+    diff_ids.push(digest.str());
+  }
+  doc::Value document = doc::Value::object();
+  document.set("descriptor", doc::Value::object({{"name", config.string_or("model", "model")}, {"vendor", "heddle"}}));
+  document.set("modelfs", doc::Value::object({{"type", "layers"}, {"diffIds", std::move(diff_ids)}}));
+  document.set("config", doc::Value::object({{"format", config.string_or("trainer", "heddle")}}));
+  document.set("heddle", std::move(config));
+  const std::string config_bytes = doc::to_canonical_json(document);
+  HEDDLE_ASSIGN_OR_RETURN(const Digest config_digest, objects.put(config_bytes));
+  doc::Value manifest = doc::Value::object({{"schemaVersion", 2}, {"mediaType", kManifestType}, {"artifactType", kArtifactType}});
+  manifest.set("config", descriptor(kConfigType, config_digest, config_bytes.size()));
+  manifest.set("layers", std::move(descriptors));
+  const std::string manifest_bytes = doc::to_canonical_json(manifest);
+  HEDDLE_ASSIGN_OR_RETURN(const Digest digest, objects.put(manifest_bytes));
+  HEDDLE_TRY(objects.tag(digest.hex(), digest, kManifestType, manifest_bytes.size()));
+  return digest;
+}
+
+Result<Bundle> open(store::Objects& objects, const Digest& digest) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string manifest_bytes, objects.get(digest));
+  if (sha256(manifest_bytes) != digest) return corrupt(digest, "the bytes of the manifest do not match");
+  auto manifest = doc::parse_json(manifest_bytes);
+  if (!manifest.ok() || manifest->string_or("artifactType") != kArtifactType) return corrupt(digest, "its manifest is no model manifest");
+  const doc::Value* config = manifest->find("config");
+  const doc::Value* layers = manifest->find("layers");
+  if (config == nullptr || layers == nullptr || !layers->is_array()) return corrupt(digest, "its manifest is incomplete");
+  HEDDLE_ASSIGN_OR_RETURN(const std::string config_bytes, read_part(objects, digest, *config));
+  auto document = doc::parse_json(config_bytes);
+  if (!document.ok() || document->find("heddle") == nullptr) return corrupt(digest, "its config is not Heddle's");
+  Bundle bundle;
+  bundle.digest_ = digest;
+  bundle.config_ = *document->find("heddle");
+  for (const auto& entry : layers->as_array()) {
+    const doc::Value* annotations = entry.find("annotations");
+    Layer layer;
+    layer.title = annotations == nullptr ? "" : annotations->string_or(kTitle);
+    layer.media_type = entry.string_or("mediaType");
+    if (layer.title.empty()) return corrupt(digest, "a layer has no title");
+    HEDDLE_ASSIGN_OR_RETURN(layer.bytes, read_part(objects, digest, entry));
+    bundle.layers_.push_back(std::move(layer));
+  }
+  return bundle;
+}
+
+}  // namespace heddle::bundle

@@ -1,0 +1,385 @@
+#include "spec/check.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "base/file.hpp"
+#include "spec/environment.hpp"
+#include "spec/load.hpp"
+
+namespace heddle::spec {
+namespace {
+
+class Checker {
+ public:
+  Checker(Project& project, const Texts& texts, std::vector<doc::Diagnostic>& diagnostics)
+      : project_(project), texts_(texts), diagnostics_(diagnostics) {}
+
+  void run() {
+    for (auto& [name, contract] : project_.contracts) check(contract);
+    for (auto& [name, features] : project_.feature_sets) check(features);
+    for (auto& [name, model] : project_.models) check(model);
+    for (auto& [name, evaluation] : project_.evaluations) check(evaluation);
+    for (auto& [name, policy] : project_.policies) check(policy);
+    for (auto& [name, monitor] : project_.monitors) check(monitor);
+    for (auto& [name, service] : project_.services) check(service);
+    check_people();
+  }
+
+ private:
+  doc::Diagnostic& report(const std::string& file, doc::Position at, std::string id, std::string message, std::string hint) {
+    doc::Diagnostic diagnostic;
+    diagnostic.id = std::move(id);
+    diagnostic.message = std::move(message);
+    diagnostic.file = file;
+    diagnostic.position = at;
+    diagnostic.hint = std::move(hint);
+    diagnostics_.push_back(std::move(diagnostic));
+    return diagnostics_.back();
+  }
+
+  /// The position of a top-level key's value in a definition.
+  static doc::Position at(const Identity& identity, std::string_view key) {
+    const doc::Value* value = identity.content.find(key);
+    return value == nullptr ? identity.content.position() : value->position();
+  }
+
+  /// Where offset `offset` of an expression stands, when it is written on one line.
+  doc::Position inside(const std::string& file, const Expression& expression, std::size_t offset) const {
+    doc::Position at = expression.position;
+    const auto text = texts_.find(file);
+    if (text == texts_.end() || at.line < 1) return at;
+    std::size_t begin = 0;
+    for (int i = 1; i < at.line; ++i) begin = text->second.find('\n', begin) + 1;
+    begin += static_cast<std::size_t>(at.column - 1);
+    if (begin >= text->second.size()) return at;
+    const char first = text->second[begin];
+    if (first == '|' || first == '>') return at;
+    if (first == '"' || first == '\'') ++begin, ++at.column;
+    if (text->second.compare(begin, expression.text.size(), expression.text) != 0) return at;
+    at.column += static_cast<int>(offset);
+    return at;
+  }
+
+  /// Compiles; a finding when it does not. `kNull` when it failed, else its type.
+  expr::Type compile(const std::string& file, const std::string& what, const Expression& expression,
+                     const expr::Environment& environment, expr::Type expected) {
+    auto program = expr::Program::compile(expression.text, environment, expected);
+    if (program.ok()) return program->type();
+    const Error& error = program.error();
+    std::size_t offset = 0;
+    if (error.where.starts_with("offset ")) {
+      std::from_chars(error.where.data() + 7, error.where.data() + error.where.size(), offset);
+    }
+    report(file, inside(file, expression, offset), "bad-expression", fmt::format("{}: {}", what, error.message),
+           error.hint.empty() ? "`docs/expressions.md` has the language" : error.hint);
+    return expr::Type::kNull;
+  }
+
+  template <class Map>
+  const typename Map::mapped_type* refer(const Identity& from, std::string_view key, const std::string& name, const Map& map,
+                                         std::string_view kind) {
+    const auto found = map.find(name);
+    if (found != map.end()) return &found->second;
+    if (name.empty()) return nullptr;  // missing-key says it
+    std::vector<std::string> names;
+    for (const auto& [each, value] : map) names.push_back(each);
+    const std::string near = doc::nearest(name, names);
+    report(from.file, at(from, key), "unknown-name", fmt::format("there is no {} `{}`", kind, name),
+           !near.empty()    ? fmt::format("did you mean `{}`?", near)
+           : names.empty() ? fmt::format("the project has no {} yet", kind)
+                           : fmt::format("there is `{}`", fmt::join(names, "`, `")))
+        .length = static_cast<int>(name.size());
+    return nullptr;
+  }
+
+  void unique(const std::string& file, std::set<std::string>& seen, const std::string& name, doc::Position position, std::string_view what) {
+    if (name.empty() || seen.insert(name).second) return;
+    report(file, position, "duplicate-name", fmt::format("{} `{}` appears twice", what, name), "rename one of the two");
+  }
+
+  bool has_field(const Contract& contract, const std::string& name) const {
+    return std::any_of(contract.fields.begin(), contract.fields.end(), [&](const Field& field) { return field.name == name; });
+  }
+
+  void need_field(const std::string& file, doc::Position position, const Contract& contract, const std::string& name, std::string_view what) {
+    if (name.empty() || has_field(contract, name)) return;
+    std::vector<std::string> names;
+    for (const auto& field : contract.fields) names.push_back(field.name);
+    const std::string near = doc::nearest(name, names);
+    report(file, position, "unknown-name", fmt::format("{} names `{}`, which is no field of contract `{}`", what, name, contract.identity.name),
+           near.empty() ? fmt::format("the fields are `{}`", fmt::join(names, "`, `")) : fmt::format("did you mean `{}`?", near));
+  }
+
+  void check(Contract& contract) {
+    const std::string& file = contract.identity.file;
+    std::set<std::string> seen;
+    for (const auto& field : contract.fields) {
+      unique(file, seen, field.name, field.position, "field");
+      if (field.minimum && field.maximum && *field.minimum > *field.maximum) {
+        report(file, field.position, "out-of-range", fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name, *field.minimum, *field.maximum),
+               "swap the two");
+      }
+      if (field.enum_file.empty()) continue;
+      auto values = load_enum(project_, field.enum_file, field.enum_column);
+      if (!values.ok()) report(file, field.position, values.error().id, values.error().message, values.error().hint);
+    }
+    const expr::Environment environment = request_environment(contract.fields);
+    std::set<std::string> ids;
+    for (const auto& rule : contract.row_rules) {
+      unique(file, ids, rule.id, rule.position, "rule");
+      if (rule.kind == RowRule::Kind::kExpression) {
+        if (reads_label(contract, rule.expression.text, file, rule.expression.position, fmt::format("rule `{}`", rule.id))) continue;
+        compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment, expr::Type::kBool);
+        continue;
+      }
+      for (const auto& name : rule.determinant) need_field(file, rule.position, contract, name, fmt::format("rule `{}`", rule.id));
+      need_field(file, rule.position, contract, rule.dependent, fmt::format("rule `{}`", rule.id));
+    }
+    for (const auto& rule : contract.set_rules) {
+      unique(file, ids, rule.id, rule.position, "rule");
+      for (const auto& name : rule.properties) need_field(file, rule.position, contract, name, fmt::format("rule `{}`", rule.id));
+    }
+    for (const auto& transform : contract.transforms) {
+      unique(file, ids, transform.id, transform.expression.position, "transform");
+      need_field(file, transform.expression.position, contract, transform.field, fmt::format("transform `{}`", transform.id));
+      compile(file, fmt::format("transform `{}`", transform.id), transform.expression, environment, expr::Type::kDyn);
+    }
+  }
+
+  /// True, with a finding, when an expression names a field that is known only later.
+  bool reads_label(const Contract& contract, const std::string& text, const std::string& file, doc::Position position, const std::string& what) {
+    const auto names = expr::names_in(text);
+    if (!names.ok()) return false;
+    for (const auto& field : contract.fields) {
+      if (!field.label_time || std::find(names->begin(), names->end(), field.name) == names->end()) continue;
+      report(file, position, "reads-label", fmt::format("{} reads `{}`, which is known only after the answer", what, field.name),
+             "use what a request carries; the target may enter only through `target_encoding`");
+      return true;
+    }
+    return false;
+  }
+
+  void check(FeatureSet& set) {
+    const std::string& file = set.identity.file;
+    const Contract* contract = refer(set.identity, "contract", set.contract, project_.contracts, "contract");
+    if (contract == nullptr) return;
+    std::set<std::string> seen;
+    for (const auto& field : contract->fields) seen.insert(field.name);
+    std::map<std::string, std::size_t> index;
+    for (std::size_t i = 0; i < set.features.size(); ++i) {
+      const Feature& feature = set.features[i];
+      unique(file, seen, feature.name, feature.position, "field or feature");
+      index.emplace(feature.name, i);
+    }
+    // What each feature reads of the others.
+    std::vector<std::vector<std::size_t>> reads(set.features.size());
+    std::vector<char> usable(set.features.size(), 1);
+    for (std::size_t i = 0; i < set.features.size(); ++i) {
+      const Feature& feature = set.features[i];
+      std::vector<std::string> names = feature.inputs;
+      const std::string what = fmt::format("feature `{}`", feature.name);
+      if (feature.kind == Feature::Kind::kExpression) {
+        auto parsed = expr::names_in(feature.expression.text);
+        if (parsed.ok()) names = std::move(*parsed);
+        if (reads_label(*contract, feature.expression.text, file, feature.expression.position, what)) usable[i] = 0;
+      } else {
+        for (const auto& name : names) {
+          if (index.contains(name)) continue;
+          const auto label = std::find_if(contract->fields.begin(), contract->fields.end(),
+                                          [&](const Field& field) { return field.label_time && field.name == name; });
+          if (label != contract->fields.end()) {
+            report(file, feature.position, "reads-label", fmt::format("{} encodes `{}`, which is known only after the answer", what, name),
+                   "encode what a request carries");
+          } else {
+            need_field(file, feature.position, *contract, name, what);
+          }
+        }
+      }
+      for (const auto& name : names) {
+        if (const auto found = index.find(name); found != index.end()) reads[i].push_back(found->second);
+      }
+    }
+    // A stable topological order; what is left over is in a cycle.
+    std::vector<std::size_t> order;
+    std::vector<char> done(set.features.size(), 0);
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (std::size_t i = 0; i < set.features.size(); ++i) {
+        if (done[i] != 0 || !std::all_of(reads[i].begin(), reads[i].end(), [&](std::size_t j) { return done[j] != 0; })) continue;
+        done[i] = 1;
+        order.push_back(i);
+        moved = true;
+      }
+    }
+    if (order.size() != set.features.size()) {
+      report_cycle(set, reads, done);
+      return;
+    }
+    std::vector<Feature> sorted;
+    for (const std::size_t i : order) sorted.push_back(set.features[i]);
+    set.features = std::move(sorted);
+
+    expr::Environment environment = request_environment(contract->fields);
+    for (std::size_t k = 0; k < set.features.size(); ++k) {
+      const Feature& feature = set.features[k];
+      expr::Type type = expr::Type::kDouble;
+      if (feature.kind == Feature::Kind::kExpression && usable[order[k]] != 0) {
+        type = compile(file, fmt::format("feature `{}`", feature.name), feature.expression, environment, expr::Type::kDyn);
+        const bool numeric = type == expr::Type::kBool || type == expr::Type::kInt || type == expr::Type::kDouble;
+        if (!numeric && !feature.hidden && type != expr::Type::kNull) {
+          report(file, feature.expression.position, "bad-feature", fmt::format("feature `{}` is a {}, a model needs numbers", feature.name, expr::type_name(type)),
+                 "encode it, or mark it `hidden: true` when other features use it");
+        }
+      }
+      environment.variables.push_back({feature.name, type == expr::Type::kNull ? expr::Type::kDouble : type});
+    }
+    if (std::all_of(set.features.begin(), set.features.end(), [](const Feature& feature) { return feature.hidden; })) {
+      report(file, at(set.identity, "features"), "bad-feature", "no feature is given to the model", "remove `hidden` from at least one");
+    }
+  }
+
+  void report_cycle(const FeatureSet& set, const std::vector<std::vector<std::size_t>>& reads, const std::vector<char>& done) {
+    std::size_t at_feature = static_cast<std::size_t>(std::find(done.begin(), done.end(), 0) - done.begin());
+    std::vector<std::size_t> path;
+    while (std::find(path.begin(), path.end(), at_feature) == path.end()) {
+      path.push_back(at_feature);
+      at_feature = *std::find_if(reads[at_feature].begin(), reads[at_feature].end(), [&](std::size_t j) { return done[j] == 0; });
+    }
+    path.erase(path.begin(), std::find(path.begin(), path.end(), at_feature));
+    std::string way;
+    for (const std::size_t i : path) way += fmt::format("`{}` -> ", set.features[i].name);
+    way += fmt::format("`{}`", set.features[path[0]].name);
+    report(set.identity.file, set.features[path[0]].position, "feature-cycle", fmt::format("features read each other in a circle: {}", way),
+           "compute one of them from fields alone");
+  }
+
+  const Contract* contract_of(const Model& model) const {
+    const auto set = project_.feature_sets.find(model.features);
+    if (set == project_.feature_sets.end()) return nullptr;
+    const auto contract = project_.contracts.find(set->second.contract);
+    return contract == project_.contracts.end() ? nullptr : &contract->second;
+  }
+
+  void check(Model& model) {
+    const std::string& file = model.identity.file;
+    refer(model.identity, "features", model.features, project_.feature_sets, "feature set");
+    if (!model.source.empty() && !project_.sources.contains(model.source)) {
+      std::vector<std::string> names;
+      for (const auto& [name, path] : project_.sources) names.push_back(name);
+      const std::string near = doc::nearest(model.source, names);
+      const doc::Value* train = model.identity.content.find("train");
+      const doc::Value* source = train == nullptr ? nullptr : train->find("source");
+      report(file, source == nullptr ? doc::Position{} : source->position(), "unknown-name", fmt::format("there is no source `{}`", model.source),
+             near.empty() ? "add it to `sources` of heddle.yaml" : fmt::format("did you mean `{}`?", near));
+    }
+    const Contract* contract = contract_of(model);
+    if (contract == nullptr) return;
+    compile(file, "the target", model.target, target_environment(contract->fields), expr::Type::kBool);
+    const doc::Value* train = model.identity.content.find("train");
+    const doc::Value* time_field = train == nullptr ? nullptr : train->find("time_field");
+    const doc::Position position = time_field == nullptr ? doc::Position{} : time_field->position();
+    need_field(file, position, *contract, model.time_field, "`time_field`");
+    for (const auto& field : contract->fields) {
+      if (field.name != model.time_field || field.type == expr::Type::kTimestamp) continue;
+      report(file, position, "bad-field", fmt::format("`time_field` `{}` is a {}", field.name, expr::type_name(field.type)), "name a timestamp field");
+    }
+  }
+
+  void check(Evaluation& evaluation) {
+    const std::string& file = evaluation.identity.file;
+    const Model* model = refer(evaluation.identity, "model", evaluation.model, project_.models, "model");
+    const expr::Environment gates = gate_environment(evaluation);
+    std::set<std::string> seen;
+    for (const auto& gate : evaluation.gates) {
+      unique(file, seen, gate.id, gate.when.position, "gate");
+      compile(file, fmt::format("gate `{}`", gate.id), gate.when, gates, expr::Type::kBool);
+    }
+    const Contract* contract = model == nullptr ? nullptr : contract_of(*model);
+    if (contract == nullptr) return;
+    const expr::Environment metrics = metric_environment(contract->fields);
+    std::set<std::string> names;
+    for (const auto& metric : evaluation.metrics) {
+      unique(file, names, metric.name, at(evaluation.identity, "metrics"), "metric");
+      if (!metric.expression.text.empty()) compile(file, fmt::format("metric `{}`", metric.name), metric.expression, metrics, expr::Type::kDouble);
+    }
+    for (const auto& slice : evaluation.slices) {
+      need_field(file, at(evaluation.identity, "slices"), *contract, slice.field, fmt::format("slice `{}`", slice.name));
+    }
+  }
+
+  void check(Policy& policy) {
+    const std::string& file = policy.identity.file;
+    std::set<std::string> seen;
+    for (const auto& rule : policy.rules) {
+      unique(file, seen, rule.id, rule.position, "rule");
+      if (rule.when) {
+        // The types of attributes belong to whoever proposes; here the text must parse.
+        if (const auto names = expr::names_in(rule.when->text); !names.ok()) {
+          std::size_t offset = 0;
+          const std::string& where = names.error().where;
+          if (where.starts_with("offset ")) std::from_chars(where.data() + 7, where.data() + where.size(), offset);
+          report(file, inside(file, *rule.when, offset), "bad-expression", fmt::format("rule `{}`: {}", rule.id, names.error().message),
+                 names.error().hint);
+        }
+      }
+      if (rule.effect != PolicyRule::Effect::kRequireApproval || rule.approver_role.empty()) continue;
+      const bool held = std::any_of(project_.people.begin(), project_.people.end(), [&](const Person& person) {
+        return std::find(person.roles.begin(), person.roles.end(), rule.approver_role) != person.roles.end();
+      });
+      if (!held) {
+        report(file, rule.position, "nobody-approves", fmt::format("rule `{}` asks role `{}`, which nobody has", rule.id, rule.approver_role),
+               "give the role to a person in people.yaml");
+      }
+    }
+    for (const auto& budget : policy.budgets) unique(file, seen, budget.id, at(policy.identity, "budgets"), "budget");
+  }
+
+  const Contract* contract_of(const Service& service) const {
+    const auto model = project_.models.find(service.model);
+    return model == project_.models.end() ? nullptr : contract_of(model->second);
+  }
+
+  void check(Monitor& monitor) {
+    const std::string& file = monitor.identity.file;
+    const Service* service = refer(monitor.identity, "service", monitor.service, project_.services, "service");
+    const Contract* contract = service == nullptr ? nullptr : contract_of(*service);
+    if (contract == nullptr) return;
+    const FeatureSet& features = project_.feature_sets.at(project_.models.at(service->model).features);
+    for (const auto& metric : monitor.distributions) {
+      const bool is_feature = std::any_of(features.features.begin(), features.features.end(),
+                                          [&](const Feature& feature) { return feature.name == metric.column; });
+      if (metric.column == "prediction" || is_feature) continue;
+      need_field(file, at(monitor.identity, "distributions"), *contract, metric.column, fmt::format("metric `{}`", metric.name));
+    }
+    const expr::Environment environment = monitor_environment(contract->fields);
+    for (const auto& rule : monitor.rules) {
+      compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment, expr::Type::kBool);
+    }
+  }
+
+  void check(Service& service) {
+    refer(service.identity, "model", service.model, project_.models, "model");
+    refer(service.identity, "monitor", service.monitor, project_.monitors, "monitor");
+  }
+
+  void check_people() {
+    std::set<std::string> seen;
+    for (const auto& person : project_.people) unique("people.yaml", seen, person.name, {1, 1}, "person");
+    std::set<std::string> accounts;
+    for (const auto& account : project_.service_accounts) unique("people.yaml", accounts, account.name, {1, 1}, "service account");
+  }
+
+  Project& project_;
+  const Texts& texts_;
+  std::vector<doc::Diagnostic>& diagnostics_;
+};
+
+}  // namespace
+
+void check_project(Project& project, const Texts& texts, std::vector<doc::Diagnostic>& diagnostics) {
+  Checker(project, texts, diagnostics).run();
+}
+
+}  // namespace heddle::spec

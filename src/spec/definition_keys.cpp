@@ -1,0 +1,452 @@
+#include "spec/kinds.hpp"
+
+namespace heddle::spec {
+namespace {
+
+/// What every Heddle kind begins with; `read` fills the name.
+template <class T>
+void add_head(Table<T>& table, const char* kind) {
+  table.custom("apiVersion", Shape::kText, "version of the format", [](T&, const doc::Value&, Reader&) {}).one_of({"heddle/v1"}).required();
+  table.custom("kind", Shape::kText, "the kind", [](T&, const doc::Value&, Reader&) {}).one_of({kind}).required();
+  table.kept({"description"});
+}
+
+template <class T>
+void add_named_head(Table<T>& table, const char* kind) {
+  add_head(table, kind);
+  table
+      .custom("name", Shape::kText, "the name other definitions use",
+              [](T& into, const doc::Value& value, Reader&) { into.identity.name = value.as_string(); })
+      .required();
+}
+
+struct Encoder {
+  std::vector<std::string> inputs{};
+  double smoothing = 20;
+};
+
+void set_parameters(TrainerParameters& into, const doc::Value& value, Reader& reader) {
+  for (const auto& [name, parameter] : value.as_object()) {
+    std::string text;
+    if (parameter.is_string()) text = parameter.as_string();
+    else if (parameter.is_int()) text = fmt::format("{}", parameter.as_int());
+    else if (parameter.is_double()) text = fmt::format("{}", parameter.as_double());
+    else if (parameter.is_bool()) text = fmt::format("{:d}", parameter.as_bool());
+    else reader.report(parameter.position(), "wrong-type", fmt::format("parameter `{}` must be a scalar", name), "write a number or a string");
+    into.values.emplace_back(name, std::move(text));
+  }
+}
+
+}  // namespace
+
+const Object& feature_set_kind() {
+  static const Table<Encoder> encoder = [] {
+    Table<Encoder> t("an encoder", "a number fitted on training rows, cross-fitted in time-ordered folds");
+    t.texts("inputs", &Encoder::inputs, "fields or features whose combination is encoded").required();
+    t.number("smoothing", &Encoder::smoothing, "target encoding: weight of the prior, in rows");
+    return t;
+  }();
+  static const Table<Feature> feature = [] {
+    Table<Feature> t("a feature", "one column the model may see: an expression, or a fitted encoder");
+    t.text("name", &Feature::name, "its name").required();
+    t.expression("expression", &Feature::expression, "CEL over the contract's fields and other features; null is missing");
+    const auto encode = [](Feature::Kind kind) {
+      return [kind](Feature& into, const doc::Value& value, Reader& reader) {
+        Encoder read;
+        reader.read(encoder, value, &read);
+        into.kind = kind;
+        into.inputs = std::move(read.inputs);
+        into.smoothing = read.smoothing;
+      };
+    };
+    t.custom("target_encoding", Shape::kObject, "smoothed mean of the target", encode(Feature::Kind::kTargetEncoding));
+    t.keys.back().object = &encoder;
+    t.custom("frequency_encoding", Shape::kObject, "share of the training rows", encode(Feature::Kind::kFrequencyEncoding));
+    t.keys.back().object = &encoder;
+    t.boolean("hidden", &Feature::hidden, "computed for others, not given to the model");
+    t.kept({"description"});
+    t.finally([](Feature& into, const doc::Value& value, Reader& reader) {
+      into.position = value.position();
+      int ways = 0;
+      for (const char* key : {"expression", "target_encoding", "frequency_encoding"}) ways += value.find(key) != nullptr ? 1 : 0;
+      if (ways != 1) {
+        reader.report(value.position(), "bad-feature", fmt::format("feature `{}` is computed in {} ways, one is needed", into.name, ways),
+                      "give it one of `expression`, `target_encoding`, `frequency_encoding`");
+      }
+    });
+    return t;
+  }();
+  static const Table<FeatureSet> table = [] {
+    Table<FeatureSet> t("FeatureSet", "what a model sees of a row");
+    add_named_head(t, "FeatureSet");
+    t.text("contract", &FeatureSet::contract, "name of the contract the rows keep").required();
+    t.integer("folds", &FeatureSet::folds, "time-ordered folds of the cross-fitted encoders", 2);
+    t.objects("features", &FeatureSet::features, feature, "the features, in any order without cycles").required();
+    return t;
+  }();
+  return table;
+}
+
+const Object& model_kind() {
+  static const Table<SearchDimension> dimension = [] {
+    using Kind = SearchDimension::Kind;
+    Table<SearchDimension> t("a dimension", "one parameter the search varies");
+    t.text("name", &SearchDimension::name, "a parameter of the trainer").required();
+    t.choice("kind", &SearchDimension::kind,
+             {{"uniform", Kind::kUniform}, {"log_uniform", Kind::kLogUniform}, {"integer", Kind::kInteger},
+              {"log_integer", Kind::kLogInteger}, {"choice", Kind::kChoice}},
+             "how it varies")
+        .required();
+    t.number("low", &SearchDimension::low, "smallest value");
+    t.number("high", &SearchDimension::high, "largest value");
+    t.numbers("choices", &SearchDimension::choices, "of `choice`: the values");
+    t.finally([](SearchDimension& into, const doc::Value& value, Reader& reader) {
+      const bool choice = into.kind == Kind::kChoice;
+      const bool log = into.kind == Kind::kLogUniform || into.kind == Kind::kLogInteger;
+      if (choice ? into.choices.empty() : into.low >= into.high) {
+        reader.report(value.position(), "bad-search", fmt::format("dimension `{}` has nothing to vary", into.name),
+                      choice ? "add `choices: [...]`" : "`low` must be below `high`");
+      } else if (log && into.low <= 0) {
+        reader.report(value.position(), "bad-search", fmt::format("dimension `{}` varies by its logarithm from {}", into.name, into.low),
+                      "`low` must be above 0");
+      }
+    });
+    return t;
+  }();
+  static const Table<Search> search = [] {
+    Table<Search> t("search", "seeded TPE over the trainer's parameters");
+    t.integer("trials", &Search::trials, "trainings in all", 1);
+    t.integer("parallel", &Search::parallel, "trials at once; trial k is proposed from trials 0..k-1-parallel", 1);
+    t.integer("startup", &Search::startup, "random trials before TPE", 1);
+    t.integer("early_stopping_rounds", &Search::early_stopping_rounds, "stop a trial after so many rounds without gain", 1);
+    t.integer("max_rounds", &Search::max_rounds, "most rounds of a trial", 1);
+    t.integer("rows", &Search::rows, "training rows of a trial, evenly spaced in time; 0: all");
+    t.objects("space", &Search::space, dimension, "what varies").required();
+    return t;
+  }();
+  static const Table<Model> train = [] {
+    Table<Model> t("train", "the rows: [from, to) in time, split in time order");
+    t.text("source", &Model::source, "name of a source of heddle.yaml").required();
+    t.text("time_field", &Model::time_field, "the field that orders the rows").required();
+    t.time("from", &Model::train_from, "first moment").required();
+    t.time("to", &Model::train_to, "end, not included").required();
+    t.number("validation_fraction", &Model::validation_fraction, "share of the rows, after training, for the search");
+    t.number("test_fraction", &Model::test_fraction, "share of the rows, last in time, for evaluation");
+    t.finally([](Model& into, const doc::Value& value, Reader& reader) {
+      if (into.train_to <= into.train_from && into.train_to != 0) {
+        reader.report(value.position(), "out-of-range", "`to` is not after `from`", "give the training rows a time span");
+      }
+      if (into.validation_fraction <= 0 || into.test_fraction <= 0 || into.validation_fraction + into.test_fraction >= 0.9) {
+        reader.report(value.position(), "out-of-range", "the fractions leave too little to train on",
+                      "each must be above 0 and both together below 0.9");
+      }
+    });
+    return t;
+  }();
+  static const Table<Model> standby = [] {
+    Table<Model> t("standby", "the simpler model of the same run");
+    t.text("trainer", &Model::standby_trainer, "its trainer").one_of({"logistic", "xgboost"}).required();
+    t.custom("parameters", Shape::kMap, "parameters of its trainer",
+             [](Model& into, const doc::Value& value, Reader& reader) { set_parameters(into.standby_parameters, value, reader); });
+    return t;
+  }();
+  static const Table<Model> table = [] {
+    Table<Model> t("Model", "what is trained, from which rows, for which target, by which search");
+    add_named_head(t, "Model");
+    t.text("features", &Model::features, "name of the feature set").required();
+    t.expression("target", &Model::target, "CEL over the contract's fields, label fields too; bool").required();
+    t.within("train", train, "which rows").required();
+    t.text("trainer", &Model::trainer, "the trainer").one_of({"xgboost", "logistic"});
+    t.custom("parameters", Shape::kMap, "fixed parameters of the trainer, shared by all trials",
+             [](Model& into, const doc::Value& value, Reader& reader) { set_parameters(into.parameters, value, reader); });
+    t.object("search", &Model::search, search, "the search");
+    t.within("standby", standby, "the simpler model");
+    t.integer("seed", &Model::seed, "seed of everything random");
+    return t;
+  }();
+  return table;
+}
+
+const Object& evaluation_kind() {
+  static const Table<Metric> metric = [] {
+    Table<Metric> t("a metric", "built in (`auc`, `log_loss`, `calibration_error`, `accuracy`), or a row expression with an aggregation");
+    t.text("name", &Metric::name, "its name").required();
+    t.expression("expression", &Metric::expression, "CEL over `probability`, `label` and the contract's fields");
+    t.text("aggregation", &Metric::aggregation, "of the rows' values").one_of({"mean", "sum"});
+    t.text("unit", &Metric::unit, "for people");
+    t.boolean("lower_is_better", &Metric::lower_is_better, "the direction");
+    t.finally([](Metric& into, const doc::Value& value, Reader& reader) {
+      const std::vector<std::string> built_in = {"auc", "log_loss", "calibration_error", "accuracy"};
+      if (into.expression.text.empty()) {
+        if (std::find(built_in.begin(), built_in.end(), into.name) == built_in.end()) {
+          const std::string near = doc::nearest(into.name, built_in);
+          reader.report(value.position(), "unknown-value", fmt::format("metric `{}` is not built in and has no expression", into.name),
+                        near.empty() ? "add `expression` and `aggregation`" : fmt::format("did you mean `{}`?", near));
+        }
+        if (into.name == "auc" || into.name == "accuracy") into.lower_is_better = false;
+      } else if (into.aggregation.empty()) {
+        reader.report(value.position(), "missing-key", fmt::format("metric `{}` has no aggregation", into.name), "add `aggregation: mean` or `sum`");
+      }
+    });
+    return t;
+  }();
+  static const Table<Slice> slice = [] {
+    Table<Slice> t("a slice", "the metrics once for each value of a field");
+    t.text("name", &Slice::name, "its name").required();
+    t.text("field", &Slice::field, "the field").required();
+    t.integer("minimum_rows", &Slice::minimum_rows, "values with fewer rows are left out", 1);
+    return t;
+  }();
+  static const Table<Gate> gate = [] {
+    Table<Gate> t("a gate", "a threshold fixed before the run; null or error fails it");
+    t.text("id", &Gate::id, "permanent id").required();
+    t.expression("when", &Gate::when,
+                 "passes when true: `metrics.NAME`, `standby.NAME`, `slices.NAME.METRIC_min|_max`, `leakage.NAME`")
+        .required();
+    t.text("description", &Gate::description, "why it is there");
+    return t;
+  }();
+  static const Table<Evaluation> leakage = [] {
+    Table<Evaluation> t("leakage", "checks that the past is told apart from the future");
+    t.number("single_feature_auc_max", &Evaluation::single_feature_auc_max, "a feature that alone predicts better than this is suspect");
+    return t;
+  }();
+  static const Table<Evaluation> table = [] {
+    Table<Evaluation> t("Evaluation", "how a model is judged on rows it has not seen, and the gates it must pass");
+    add_named_head(t, "Evaluation");
+    t.text("model", &Evaluation::model, "name of the model").required();
+    t.objects("metrics", &Evaluation::metrics, metric, "what is measured").required();
+    t.objects("slices", &Evaluation::slices, slice, "where it is measured apart");
+    t.objects("gates", &Evaluation::gates, gate, "what must hold").required();
+    t.within("leakage", leakage, "leakage checks");
+    return t;
+  }();
+  return table;
+}
+
+const Object& policy_kind() {
+  static const Table<PolicyRule> needs = [] {
+    Table<PolicyRule> t("needs", "whose yes is needed");
+    t.integer("approvals", &PolicyRule::approvals, "how many persons", 1);
+    t.text("role", &PolicyRule::approver_role, "of which role").required();
+    t.duration("within", &PolicyRule::approval_within, "wall time until the request expires");
+    return t;
+  }();
+  static const Table<PolicyRule> rule = [] {
+    using Effect = PolicyRule::Effect;
+    Table<PolicyRule> t("a rule", "deny comes before require_approval comes before allow; what no rule names is denied");
+    t.text("id", &PolicyRule::id, "permanent id").required();
+    t.choice("effect", &PolicyRule::effect, {{"allow", Effect::kAllow}, {"deny", Effect::kDeny}, {"require_approval", Effect::kRequireApproval}},
+             "the verdict")
+        .required();
+    t.texts("who", &PolicyRule::who, "`person:*`, `role:NAME`, `agent:NAME`, `system:*`").required();
+    t.texts("action", &PolicyRule::actions, "actions, `*` allowed").required();
+    t.texts("target", &PolicyRule::targets, "targets, `*` allowed; none: any");
+    t.expression("when", &PolicyRule::when, "CEL, bool, over `attributes.NAME`");
+    t.within("needs", needs, "of require_approval: the approvals");
+    t.kept({"description"});
+    t.finally([](PolicyRule& into, const doc::Value& value, Reader& reader) {
+      into.position = value.position();
+      if (into.effect == Effect::kRequireApproval && into.approver_role.empty() && value.find("needs") == nullptr) {
+        reader.report(value.position(), "missing-key", fmt::format("rule `{}` asks for approval and does not say whose", into.id),
+                      "add `needs: {role: ml-engineer}`");
+      }
+    });
+    return t;
+  }();
+  static const Table<Budget> budget = [] {
+    Table<Budget> t("a budget", "at most `limit` applied decisions of an action within a window of event time");
+    t.text("id", &Budget::id, "permanent id").required();
+    t.text("action", &Budget::action, "the action").required();
+    t.integer("limit", &Budget::limit, "how many").required();
+    t.duration("window", &Budget::window, "of event time; without it, ever");
+    return t;
+  }();
+  static const Table<Policy> failover = [] {
+    Table<Policy> t("failover", "the data plane's own switch to the standby");
+    t.boolean("allowed", &Policy::fail_over_allowed, "authorised beforehand").required();
+    return t;
+  }();
+  static const Table<Policy> retrain = [] {
+    Table<Policy> t("retrain", "bounds of a retrain");
+    t.integer("max_rows", &Policy::retrain_max_rows, "the most labelled rows it may use", 1).required();
+    t.duration("event_time_cost", &Policy::retrain_event_time_cost, "one started at t is usable at exactly t + this").required();
+    return t;
+  }();
+  static const Table<Policy> recovery = [] {
+    Table<Policy> t("recovery", "bounds of recovery");
+    t.within("retrain", retrain, "bounds of a retrain");
+    return t;
+  }();
+  static const Table<Policy> table = [] {
+    Table<Policy> t("Policy", "who and what may do which action");
+    add_named_head(t, "Policy");
+    t.objects("rules", &Policy::rules, rule, "the rules").required();
+    t.objects("budgets", &Policy::budgets, budget, "the budgets");
+    t.within("failover", failover, "the data plane's own switch");
+    t.within("recovery", recovery, "bounds of recovery");
+    return t;
+  }();
+  return table;
+}
+
+const Object& monitor_kind() {
+  static const Table<DistributionMetric> distribution = [] {
+    using Kind = DistributionMetric::Kind;
+    Table<DistributionMetric> t("a distribution", "distance of a column from its reference; alert above max(floor, mean + sds * sd)");
+    t.text("name", &DistributionMetric::name, "its name").required();
+    t.text("column", &DistributionMetric::column, "a field, a feature or `prediction`").required();
+    t.choice("kind", &DistributionMetric::kind,
+             {{"ks", Kind::kKs}, {"total_variation", Kind::kTotalVariation}, {"hour_of_day", Kind::kHourOfDay}}, "the distance")
+        .required();
+    t.number("floor", &DistributionMetric::floor, "an effect smaller than this never alerts");
+    t.number("sds", &DistributionMetric::sds, "standard deviations above the reference mean");
+    return t;
+  }();
+  static const Table<QualityMetric> quality = [] {
+    Table<QualityMetric> t("quality", "log loss after refitting the intercept, over the label entropy, in chunks of event time");
+    t.duration("chunk_duration", &QualityMetric::chunk_duration, "a chunk spans at least this");
+    t.integer("chunk_rows", &QualityMetric::chunk_rows, "and has at least so many labels", 1);
+    t.number("alert_twice", &QualityMetric::alert_twice, "above this in two chunks in a row");
+    t.number("alert_once", &QualityMetric::alert_once, "above this in one");
+    t.number("sds", &QualityMetric::sds, "standard deviations above the reference mean, when that is higher than alert_twice");
+    t.number("prior_shift", &QualityMetric::prior_shift, "an intercept (logits) that counts as prior shift");
+    t.integer("prior_shift_chunks", &QualityMetric::prior_shift_chunks, "over so many chunks", 1);
+    return t;
+  }();
+  static const Table<Monitor> labels = [] {
+    Table<Monitor> t("labels", "when labels come");
+    t.duration("delay", &Monitor::label_delay, "after the row, in event time");
+    t.duration("retention", &Monitor::label_retention, "how long labels of unknown rows are kept");
+    return t;
+  }();
+  static const Table<Monitor> refused = [] {
+    Table<Monitor> t("refused", "contract alert");
+    t.number("share", &Monitor::refused_share, "of a source's rows");
+    t.integer("rows", &Monitor::refused_rows, "a source's rows looked at together", 1);
+    return t;
+  }();
+  static const Table<MonitorRule> rule = [] {
+    Table<MonitorRule> t("a rule", "alert on the share of rows for which an expression holds");
+    t.text("id", &MonitorRule::id, "permanent id").required();
+    t.expression("expression", &MonitorRule::expression, "CEL over the contract's fields and `event_time`; true is bad").required();
+    t.number("threshold", &MonitorRule::threshold, "share of rows");
+    t.integer("window_rows", &MonitorRule::window_rows, "rows looked at together", 1);
+    return t;
+  }();
+  static const Table<Notification> notification = [] {
+    Table<Notification> t("a notification", "a webhook that is told of incidents and approvals");
+    t.text("url", &Notification::url, "where; `${env:NAME}` allowed").required();
+    t.text("secret", &Notification::secret, "HMAC key: `${env:NAME}` or `${file:PATH}`").required();
+    t.integer("attempts", &Notification::attempts, "how often it is tried", 1);
+    t.finally([](Notification& into, const doc::Value& value, Reader& reader) {
+      const doc::Value* secret = value.find("secret");
+      if (secret != nullptr && !into.secret.starts_with("${env:") && !into.secret.starts_with("${file:")) {
+        reader.report(secret->position(), "secret-in-file", "a secret stands in a definition", "write `${env:NAME}` or `${file:PATH}`");
+      }
+    });
+    return t;
+  }();
+  static const Table<Monitor> table = [] {
+    Table<Monitor> t("Monitor", "what is watched of a service and when that is an alert");
+    add_named_head(t, "Monitor");
+    t.text("service", &Monitor::service, "name of the service").required();
+    t.duration("window", &Monitor::window, "of event time, for distributions");
+    t.integer("window_rows", &Monitor::window_rows, "rows of a window, at least", 1);
+    t.within("labels", labels, "when labels come");
+    t.objects("distributions", &Monitor::distributions, distribution, "distances from the reference");
+    t.object("quality", &Monitor::quality, quality, "labelled quality");
+    t.within("refused", refused, "contract alert");
+    t.objects("rules", &Monitor::rules, rule, "rules of the project's own");
+    t.objects("notifications", &Monitor::notifications, notification, "who is told");
+    t.duration("cool_down", &Monitor::cool_down, "after a recovery, before the same metric may open an incident");
+    return t;
+  }();
+  return table;
+}
+
+const Object& service_kind() {
+  static const Table<ServiceLimits> limits = [] {
+    Table<ServiceLimits> t("limits", "bounds of a request");
+    t.integer("body_bytes", &ServiceLimits::body_bytes, "largest body", 1024);
+    t.integer("batch_rows", &ServiceLimits::batch_rows, "most rows of a request", 1);
+    t.integer("header_bytes", &ServiceLimits::header_bytes, "largest head", 1024);
+    t.integer("read_timeout_ms", &ServiceLimits::read_timeout_ms, "for a whole request", 1);
+    t.integer("idle_timeout_ms", &ServiceLimits::idle_timeout_ms, "between requests", 1);
+    t.integer("connections", &ServiceLimits::connections, "at once", 1);
+    return t;
+  }();
+  static const Table<Service> table = [] {
+    Table<Service> t("Service", "an endpoint: model, sources, limits, autonomy");
+    add_named_head(t, "Service");
+    t.text("model", &Service::model, "name of the model").required();
+    t.text("monitor", &Service::monitor, "name of the monitor").required();
+    t.texts("sources", &Service::sources, "upstreams a request may name; one that names none is from `default`");
+    t.text("host", &Service::host, "address to listen on");
+    t.integer("port", &Service::port, "port to listen on");
+    t.object("limits", &Service::limits, limits, "bounds of a request");
+    t.text("autonomy", &Service::autonomy, "what agents may do").one_of({"observe", "propose", "act"});
+    t.integer("readmit_after", &Service::readmit_after, "clean rows in a row that let a quarantined source in again");
+    return t;
+  }();
+  return table;
+}
+
+const Object& project_kind() {
+  static const Table<ProjectFile> table = [] {
+    Table<ProjectFile> t("Project", "heddle.yaml: the project's name and where its data is");
+    add_head(t, "Project");
+    t.text("name", &ProjectFile::name, "the project's name").required();
+    t.texts("owners", &ProjectFile::owners, "who answers for it");
+    t.custom("sources", Shape::kMap, "name: path of a Parquet or CSV file, relative to the project",
+             [](ProjectFile& into, const doc::Value& value, Reader& reader) {
+               for (const auto& [name, path] : value.as_object()) {
+                 if (!path.is_string()) {
+                   reader.report(path.position(), "wrong-type", fmt::format("source `{}` must be a path", name), "write `NAME: data/FILE.parquet`");
+                   continue;
+                 }
+                 into.sources[name] = path.as_string();
+                 into.source_positions[name] = path.position();
+               }
+             });
+    t.integer("control_port", &ProjectFile::control_port, "port of the control plane");
+    return t;
+  }();
+  return table;
+}
+
+const Object& people_kind() {
+  static const Table<Person> person = [] {
+    Table<Person> t("a person", "somebody who may approve");
+    t.text("name", &Person::name, "as in approvals and the ledger").required();
+    t.texts("roles", &Person::roles, "what policy rules ask for").required();
+    t.texts("keys", &Person::keys, "SSH public keys, `ssh-ed25519 AAAA...`");
+    return t;
+  }();
+  static const Table<ServiceAccount> account = [] {
+    Table<ServiceAccount> t("a service account", "a program that may call the endpoints");
+    t.text("name", &ServiceAccount::name, "its name").required();
+    t.texts("permissions", &ServiceAccount::permissions, "predict, label, replay, read").required();
+    t.text("token_file", &ServiceAccount::token_file, "its token, relative to .heddle; without it, `tokens/NAME`");
+    t.finally([](ServiceAccount& into, const doc::Value& value, Reader& reader) {
+      if (into.token_file.empty()) into.token_file = fmt::format("tokens/{}", into.name);
+      static const std::vector<std::string> known = {"predict", "label", "replay", "read"};
+      for (const auto& permission : into.permissions) {
+        if (std::find(known.begin(), known.end(), permission) != known.end()) continue;
+        reader.report(value.position(), "unknown-value", fmt::format("there is no permission `{}`", permission),
+                      "the permissions are `predict`, `label`, `replay`, `read`");
+      }
+    });
+    return t;
+  }();
+  static const Table<PeopleFile> table = [] {
+    Table<PeopleFile> t("People", "people.yaml: who may approve, which programs may call");
+    add_head(t, "People");
+    t.objects("people", &PeopleFile::people, person, "the persons");
+    t.objects("service_accounts", &PeopleFile::service_accounts, account, "the programs");
+    return t;
+  }();
+  return table;
+}
+
+}  // namespace heddle::spec

@@ -1,0 +1,295 @@
+#include "spec/load.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <set>
+
+#include "base/file.hpp"
+#include "doc/yaml.hpp"
+#include "spec/check.hpp"
+#include "spec/kinds.hpp"
+
+namespace heddle::spec {
+namespace {
+
+using KindTable = const Object& (*)();
+const std::vector<std::pair<std::string, KindTable>>& kind_tables() {
+  static const std::vector<std::pair<std::string, KindTable>> tables = {
+      {"Project", project_kind},       {"People", people_kind}, {"DataContract", contract_kind},
+      {"FeatureSet", feature_set_kind}, {"Model", model_kind},   {"Evaluation", evaluation_kind},
+      {"Policy", policy_kind},         {"Monitor", monitor_kind}, {"Service", service_kind}};
+  return tables;
+}
+
+/// Where definitions are, and what each folder is for.
+constexpr std::pair<std::string_view, std::string_view> kFolders[] = {
+    {"contracts", "DataContract"}, {"features", "FeatureSet"}, {"models", "Model"},    {"evaluations", "Evaluation"},
+    {"policies", "Policy"},        {"monitors", "Monitor"},    {"services", "Service"}};
+
+doc::Diagnostic from_error(const Error& error, const std::string& file) {
+  doc::Diagnostic diagnostic;
+  diagnostic.id = error.id;
+  diagnostic.message = error.message;
+  diagnostic.file = file;
+  diagnostic.hint = error.hint;
+  diagnostic.position = {1, 1};
+  // `file:line:col`
+  const std::size_t column = error.where.rfind(':');
+  const std::size_t line = column == std::string::npos || column == 0 ? std::string::npos : error.where.rfind(':', column - 1);
+  if (line != std::string::npos) {
+    std::from_chars(error.where.data() + line + 1, error.where.data() + column, diagnostic.position.line);
+    std::from_chars(error.where.data() + column + 1, error.where.data() + error.where.size(), diagnostic.position.column);
+  }
+  return diagnostic;
+}
+
+class Loader {
+ public:
+  explicit Loader(std::string root) { loaded_.project.root = std::move(root); }
+
+  Result<Loaded> load() {
+    Project& project = loaded_.project;
+    if (!path_exists(project.root + "/heddle.yaml")) {
+      return Error{ErrorKind::kNotFound, "project-not-found", fmt::format("there is no `heddle.yaml` in `{}`", project.root),
+                   "go to a project's folder, or name it with `--project DIR`"};
+    }
+    ProjectFile file;
+    if (const auto value = parse("heddle.yaml")) {
+      read("heddle.yaml", "Project", project_kind(), *value, &file);
+      project.name = file.name;
+      project.sources = file.sources;
+      project.control_port = file.control_port;
+      for (const auto& [name, path] : file.sources) {
+        const std::string full = std::filesystem::path(path).is_absolute() ? path : project.root + "/" + path;
+        if (path_exists(full)) continue;
+        doc::Diagnostic diagnostic;
+        diagnostic.id = "source-missing";
+        diagnostic.message = fmt::format("source `{}`: there is no file `{}`", name, path);
+        diagnostic.file = "heddle.yaml";
+        diagnostic.position = file.source_positions[name];
+        diagnostic.length = static_cast<int>(path.size());
+        diagnostic.hint = "put the file there, or change the path";
+        loaded_.diagnostics.push_back(std::move(diagnostic));
+      }
+    }
+    if (path_exists(project.root + "/people.yaml")) {
+      PeopleFile people;
+      if (const auto value = parse("people.yaml")) {
+        read("people.yaml", "People", people_kind(), *value, &people);
+        project.people = std::move(people.people);
+        project.service_accounts = std::move(people.service_accounts);
+      }
+    }
+    for (const auto& [folder, kind] : kFolders) {
+      for (const auto& name : list_dir(fmt::format("{}/{}", project.root, folder))) {
+        if (!name.ends_with(".yaml") && !name.ends_with(".yml")) continue;
+        load_definition(fmt::format("{}/{}", folder, name), kind);
+      }
+    }
+    check_project(project, texts_, loaded_.diagnostics);
+    sort();
+    return std::move(loaded_);
+  }
+
+  /// One definition from memory.
+  Contract contract_from(std::string_view yaml, std::string_view file, std::vector<doc::Diagnostic>& out) {
+    texts_[std::string(file)] = yaml;
+    Contract contract;
+    if (auto value = doc::parse_yaml(yaml, file); value.ok()) {
+      identify(contract, "DataContract", std::string(file), *value);
+      read(std::string(file), "DataContract", contract_kind(), *value, &contract);
+    } else {
+      loaded_.diagnostics.push_back(from_error(value.error(), std::string(file)));
+    }
+    sort();
+    out.insert(out.end(), loaded_.diagnostics.begin(), loaded_.diagnostics.end());
+    return contract;
+  }
+
+ private:
+  std::optional<doc::Value> parse(const std::string& file) {
+    auto text = read_file(loaded_.project.root + "/" + file);
+    if (!text.ok()) {
+      loaded_.diagnostics.push_back(from_error(text.error(), file));
+      return std::nullopt;
+    }
+    texts_[file] = std::move(*text);
+    auto value = doc::parse_yaml(texts_[file], file);
+    if (!value.ok()) {
+      loaded_.diagnostics.push_back(from_error(value.error(), file));
+      return std::nullopt;
+    }
+    return std::move(*value);
+  }
+
+  void read(const std::string& file, std::string_view, const Object& table, const doc::Value& value, void* into) {
+    Reader reader(texts_[file], file, loaded_.diagnostics);
+    reader.read(table, value, into);
+  }
+
+  template <class T>
+  void identify(T& definition, std::string_view kind, const std::string& file, const doc::Value& value) {
+    definition.identity.kind = kind;
+    definition.identity.file = file;
+    definition.identity.digest = sha256(texts_[file]);
+    definition.identity.content = value;
+  }
+
+  template <class T>
+  void add(std::map<std::string, T>& map, std::string_view kind, const Object& table, const std::string& file, const doc::Value& value) {
+    T definition;
+    identify(definition, kind, file, value);
+    read(file, kind, table, value, &definition);
+    const std::string name = definition.identity.name;
+    if (name.empty()) return;
+    if (const auto other = map.find(name); other != map.end()) {
+      doc::Diagnostic diagnostic;
+      diagnostic.id = "duplicate-name";
+      diagnostic.message = fmt::format("{} `{}` is defined in `{}` already", kind, name, other->second.identity.file);
+      diagnostic.file = file;
+      diagnostic.position = value.find("name") != nullptr ? value.find("name")->position() : value.position();
+      diagnostic.hint = "rename one of the two";
+      loaded_.diagnostics.push_back(std::move(diagnostic));
+      return;
+    }
+    map.emplace(name, std::move(definition));
+  }
+
+  void load_definition(const std::string& file, std::string_view folder_kind) {
+    const auto value = parse(file);
+    if (!value) return;
+    Project& project = loaded_.project;
+    const std::string kind = value->string_or("kind", folder_kind);
+    if (kind == "DataContract") add(project.contracts, kind, contract_kind(), file, *value);
+    else if (kind == "FeatureSet") add(project.feature_sets, kind, feature_set_kind(), file, *value);
+    else if (kind == "Model") add(project.models, kind, model_kind(), file, *value);
+    else if (kind == "Evaluation") add(project.evaluations, kind, evaluation_kind(), file, *value);
+    else if (kind == "Policy") add(project.policies, kind, policy_kind(), file, *value);
+    else if (kind == "Monitor") add(project.monitors, kind, monitor_kind(), file, *value);
+    else if (kind == "Service") add(project.services, kind, service_kind(), file, *value);
+    else {
+      std::vector<std::string> known;
+      for (const auto& [folder, name] : kFolders) known.emplace_back(name);
+      const std::string near = doc::nearest(kind, known);
+      doc::Diagnostic diagnostic;
+      diagnostic.id = "unknown-kind";
+      diagnostic.message = fmt::format("there is no kind `{}`", kind);
+      diagnostic.file = file;
+      diagnostic.position = value->find("kind")->position();
+      diagnostic.length = static_cast<int>(kind.size());
+      diagnostic.hint = near.empty() ? fmt::format("the kinds are `{}`", fmt::join(known, "`, `")) : fmt::format("did you mean `{}`?", near);
+      loaded_.diagnostics.push_back(std::move(diagnostic));
+    }
+  }
+
+  void sort() {
+    auto& all = loaded_.diagnostics;
+    const auto key = [](const doc::Diagnostic& d) { return std::tuple(d.file, d.position.line, d.position.column, d.id, d.message); };
+    std::stable_sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
+    all.erase(std::unique(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) == key(b); }), all.end());
+  }
+
+  Loaded loaded_;
+  Texts texts_;
+};
+
+/// The fields of one CSV line (RFC 4180).
+std::vector<std::string> csv_fields(std::string_view line) {
+  std::vector<std::string> fields(1);
+  bool quoted = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (quoted && c == '"' && i + 1 < line.size() && line[i + 1] == '"') fields.back() += line[++i];
+    else if (c == '"') quoted = !quoted;
+    else if (c == ',' && !quoted) fields.emplace_back();
+    else if (c != '\r') fields.back() += c;
+  }
+  return fields;
+}
+
+}  // namespace
+
+bool Loaded::has_errors() const noexcept {
+  return std::any_of(diagnostics.begin(), diagnostics.end(), [](const auto& each) { return each.severity == doc::Severity::kError; });
+}
+
+Result<Loaded> load_project(const std::string& root) {
+  std::error_code code;
+  const auto absolute = std::filesystem::weakly_canonical(root, code);
+  return Loader(code ? root : absolute.string()).load();
+}
+
+Contract parse_contract(std::string_view yaml, std::string_view file, std::vector<doc::Diagnostic>& diagnostics) {
+  return Loader("").contract_from(yaml, file, diagnostics);
+}
+
+const std::vector<std::string>& kinds() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> out;
+    for (const auto& [name, table] : kind_tables()) out.push_back(name);
+    return out;
+  }();
+  return names;
+}
+
+namespace {
+Result<const Object*> table_of(std::string_view kind) {
+  for (const auto& [name, table] : kind_tables()) {
+    if (name == kind) return &table();
+  }
+  const std::string near = doc::nearest(kind, kinds());
+  return Error{ErrorKind::kNotFound, "unknown-kind", fmt::format("there is no kind `{}`", kind),
+               near.empty() ? fmt::format("the kinds are `{}`", fmt::join(kinds(), "`, `")) : fmt::format("did you mean `{}`?", near)};
+}
+}  // namespace
+
+Result<doc::Value> schema(std::string_view kind) {
+  HEDDLE_ASSIGN_OR_RETURN(const Object* table, table_of(kind));
+  return schema_of(*table);
+}
+
+Result<std::string> reference(std::string_view kind) {
+  HEDDLE_ASSIGN_OR_RETURN(const Object* table, table_of(kind));
+  return reference_of(*table);
+}
+
+Result<std::vector<std::string>> load_enum(const Project& project, const std::string& file, const std::string& column) {
+  const auto source = project.sources.find(file);
+  const std::string path = source == project.sources.end() ? file : source->second;
+  const std::string full = std::filesystem::path(path).is_absolute() ? path : project.root + "/" + path;
+  if (!path_exists(full)) {
+    return Error{ErrorKind::kNotFound, "file-missing", fmt::format("there is no file `{}` to read the enum from", path),
+                 "put the file there, or change `enumFile`"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(full));
+  std::vector<std::string> values;
+  std::set<std::string> seen;
+  std::size_t wanted = 0;
+  bool head = !column.empty();
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line(text.data() + begin, end - begin);
+    begin = end + 1;
+    if (line.empty() || line == "\r") continue;
+    auto fields = csv_fields(line);
+    if (head) {
+      head = false;
+      const auto found = std::find(fields.begin(), fields.end(), column);
+      if (found == fields.end()) {
+        const std::string near = doc::nearest(column, fields);
+        return Error{ErrorKind::kInvalid, "column-missing", fmt::format("`{}` has no column `{}`", path, column),
+                     near.empty() ? fmt::format("the columns are `{}`", fmt::join(fields, "`, `")) : fmt::format("did you mean `{}`?", near)};
+      }
+      wanted = static_cast<std::size_t>(found - fields.begin());
+      continue;
+    }
+    if (wanted < fields.size() && seen.insert(fields[wanted]).second) values.push_back(fields[wanted]);
+  }
+  if (values.empty()) {
+    return Error{ErrorKind::kInvalid, "enum-empty", fmt::format("`{}` holds no value", path), "a field with an empty enum would refuse every row"};
+  }
+  return values;
+}
+
+}  // namespace heddle::spec
