@@ -1,0 +1,51 @@
+#include "watch/finding.hpp"
+
+#include <array>
+
+#include "doc/json.hpp"
+
+namespace heddle::watch {
+
+std::string_view subject_name(Subject subject) noexcept {
+  constexpr std::array<std::string_view, 6> kNames{"contract", "column", "prediction", "quality", "prior", "rule"};
+  return kNames[static_cast<std::size_t>(subject)];
+}
+
+std::string_view stage_name(AlertStage stage) noexcept {
+  constexpr std::array<std::string_view, 3> kNames{"raised", "confirmed", "cleared"};
+  return kNames[static_cast<std::size_t>(stage)];
+}
+
+namespace {
+constexpr std::array<std::string_view, 7> kCauses{"unknown",         "contract fault", "unit change",  "time shift",
+                                                  "covariate shift", "prior shift",    "concept shift"};
+}  // namespace
+
+std::string_view cause_name(Cause cause) noexcept { return kCauses[static_cast<std::size_t>(cause)]; }
+
+Cause cause_from_name(std::string_view name) noexcept {
+  for (std::size_t i = 0; i < kCauses.size(); ++i) {
+    if (kCauses[i] == name) return static_cast<Cause>(i);
+  }
+  return Cause::kUnknown;
+}
+
+doc::Value Finding::to_value() const {
+  doc::Value out = doc::Value::object({{"metric", key},
+                                       {"subject", subject_name(subject)},
+                                       {"value", value},
+                                       {"threshold", threshold},
+                                       {"alert", alert},
+                                       {"from", format_time(from)},
+                                       {"to", format_time(to)},
+                                       {"rows", rows},
+                                       {"epoch", static_cast<std::int64_t>(epoch)}});
+  if (!column.empty()) out.set("column", column);
+  if (!source.empty()) out.set("source", source);
+  if (!detail.is_null()) out.set("detail", detail);
+  return out;
+}
+
+Digest Finding::digest() const { return sha256(doc::to_canonical_json(to_value())); }
+
+}  // namespace heddle::watch

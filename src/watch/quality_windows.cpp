@@ -1,0 +1,134 @@
+#include "watch/quality_windows.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "stats/metrics.hpp"
+
+namespace heddle::watch {
+
+namespace {
+
+constexpr double kAgreement = 0.8;  ///< share of chunks whose intercept has the sign of their mean
+
+/// The first multiple of `step` at or after `time`.
+Micros align_up(Micros time, Micros step) {
+  const Micros rest = (time % step + step) % step;
+  return rest == 0 ? time : time + step - rest;
+}
+
+}  // namespace
+
+void QualityWindows::start(std::uint64_t epoch, Micros from) {
+  last_above_ = false;
+  intercepts_.clear();
+  comparison_.reset();
+  epoch_ = epoch;
+  from_ = from;
+  to_ = align_up(from + metric_.chunk_duration / 10 * 9, metric_.chunk_duration);
+}
+
+void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micros watermark, bool quiet,
+                           std::vector<Finding>& out) {
+  while (started() && to_ + label_delay_ <= watermark) {
+    const LabelJoin::Chunk chunk = join.collect(from_, to_, epoch_);
+    if (static_cast<std::int64_t>(chunk.labels.size()) >= metric_.chunk_rows) {
+      judge(chunk, baseline, to_, quiet, out);
+      from_ = to_;
+    }
+    to_ += metric_.chunk_duration;
+  }
+}
+
+void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to, bool quiet,
+                           std::vector<Finding>& out) {
+  const stats::QualityRatio quality = stats::quality_ratio(chunk.margins, chunk.labels);
+  if (std::isnan(quality.ratio)) return;
+
+  std::vector<float> primary;
+  std::vector<float> standby;
+  std::vector<std::uint8_t> labels;
+  for (std::size_t i = 0; i < chunk.labels.size(); ++i) {
+    if (std::isnan(chunk.standby[i])) continue;
+    primary.push_back(chunk.margins[i]);
+    standby.push_back(chunk.standby[i]);
+    labels.push_back(chunk.labels[i]);
+  }
+  comparison_.reset();
+  if (!labels.empty()) {
+    comparison_ = Comparison{stats::log_loss_of_margins(primary, labels), stats::log_loss_of_margins(standby, labels),
+                             static_cast<std::int64_t>(labels.size()), to};
+  }
+
+  Finding f;
+  f.key = "quality/ratio";
+  f.subject = Subject::kQuality;
+  f.value = quality.ratio;
+  f.threshold = std::max(metric_.alert_twice,
+                         baseline.ratio_chunks < 6 ? 0 : baseline.ratio_mean + metric_.sds * baseline.ratio_sd);
+  f.alert = f.value > f.threshold;
+  f.raises = f.value > metric_.alert_once || (f.alert && last_above_);
+  last_above_ = f.alert;
+  f.from = from_;
+  f.to = to;
+  f.rows = static_cast<std::int64_t>(chunk.labels.size());
+  f.epoch = epoch_;
+  f.detail = doc::Value::object({{"log_loss", quality.log_loss}, {"intercept", quality.intercept}});
+  if (comparison_) f.detail.set("standby_log_loss", comparison_->standby_log_loss);
+  out.push_back(f);
+
+  intercepts_.push_back(quality.intercept);
+  const auto wanted = static_cast<std::size_t>(std::max(1, metric_.prior_shift_chunks));
+  if (intercepts_.size() < wanted) return;
+  if (intercepts_.size() > wanted) intercepts_.erase(intercepts_.begin());
+  double mean = 0;
+  for (const double b : intercepts_) mean += b;
+  mean /= static_cast<double>(wanted);
+  const auto agreeing = std::count_if(intercepts_.begin(), intercepts_.end(), [&](double b) { return b * mean > 0; });
+  Finding prior = f;
+  prior.key = "prior/intercept";
+  prior.subject = Subject::kPrior;
+  prior.value = std::abs(mean);
+  prior.threshold = metric_.prior_shift;
+  prior.alert = quiet && !f.alert && prior.value > prior.threshold &&
+                static_cast<double>(agreeing) >= kAgreement * static_cast<double>(wanted);
+  prior.raises = prior.confirms = prior.alert;
+  prior.from = to - static_cast<Micros>(wanted) * metric_.chunk_duration;
+  prior.detail = doc::Value::object({{"intercept", mean}, {"chunks", metric_.prior_shift_chunks}});
+  if (prior.alert) intercepts_.clear();  // the next judgement needs as many fresh chunks
+  out.push_back(std::move(prior));
+}
+
+void QualityWindows::save(StateWriter& out) const {
+  out.put(epoch_);
+  out.put(from_);
+  out.put(to_);
+  out.put(last_above_);
+  out.put(std::uint64_t{intercepts_.size()});
+  for (const double b : intercepts_) out.put(b);
+  out.put(comparison_.has_value());
+  const Comparison c = comparison_.value_or(Comparison{});
+  out.put(c.primary_log_loss);
+  out.put(c.standby_log_loss);
+  out.put(c.rows);
+  out.put(c.to);
+}
+
+void QualityWindows::load(StateReader& in) {
+  epoch_ = in.u64();
+  from_ = in.i64();
+  to_ = in.i64();
+  last_above_ = in.flag();
+  intercepts_.assign(in.count(), 0);
+  for (double& b : intercepts_) b = in.real();
+  const bool compared = in.flag();
+  Comparison c;
+  c.primary_log_loss = in.real();
+  c.standby_log_loss = in.real();
+  c.rows = in.i64();
+  c.to = in.i64();
+  comparison_.reset();
+  if (compared) comparison_ = c;
+}
+
+}  // namespace heddle::watch

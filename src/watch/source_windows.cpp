@@ -1,0 +1,106 @@
+#include "watch/source_windows.hpp"
+
+#include <utility>
+
+#include "stats/unit_ratio.hpp"
+
+namespace heddle::watch {
+
+void SourceWindows::begin_row(Run& run, const plane::RowRecord& row, Micros event_time) {
+  if (run.rows == 0) {
+    run.from = event_time;
+    run.to = event_time;
+  }
+  ++run.rows;
+  run.from = std::min(run.from, event_time);
+  run.to = std::max(run.to, event_time + 1);
+  if (row.outcome != plane::RowOutcome::kRefused) return;
+  ++run.refused;
+  for (const std::string& rule : row.rules) ++run.rules[rule];
+}
+
+void SourceWindows::compare(Run& run, const DependencyReference& dependency, std::span<const expr::Datum> determinant,
+                            const expr::Datum& value) {
+  if (value.kind != expr::Datum::Kind::kInt && value.kind != expr::Datum::Kind::kDouble) return;
+  if (!run.column.empty() && run.column != dependency.dependent) return;
+  std::string key;
+  if (!dependency_key(determinant, key)) return;
+  const auto it = dependency.expected.find(key);
+  if (it == dependency.expected.end()) return;
+  run.column = dependency.dependent;
+  run.rule = dependency.rule;
+  run.values.push_back(value.number());
+  run.expected.push_back(it->second);
+}
+
+Finding SourceWindows::finish(const std::string& source, Run& run) const {
+  Finding f;
+  f.key = "contract/" + source;
+  f.subject = Subject::kContract;
+  f.source = source;
+  f.value = static_cast<double>(run.refused) / static_cast<double>(run.rows);
+  f.threshold = share_;
+  f.alert = f.raises = run.refused >= std::min<std::int64_t>(3, size_) && f.value > share_;
+  f.from = run.from;
+  f.to = run.to;
+  f.rows = run.rows;
+  doc::Value rules = doc::Value::object();
+  for (const auto& [rule, count] : run.rules) rules.set(rule, count);
+  f.detail = doc::Value::object({{"refused", run.refused}, {"rules", std::move(rules)}});
+  if (!run.values.empty()) {
+    const stats::RatioEstimate fit = stats::estimate_ratio(run.values, run.expected);
+    f.detail.set("ratio", doc::Value::object({{"column", run.column},
+                                              {"rule", run.rule},
+                                              {"ratio", fit.ratio},
+                                              {"agreement", fit.agreement},
+                                              {"rows", fit.rows}}));
+  }
+  run = {};
+  return f;
+}
+
+void SourceWindows::save(StateWriter& out) const {
+  out.put(std::uint64_t{runs_.size()});
+  for (const auto& [source, run] : runs_) {
+    out.put(source);
+    out.put(run.rows);
+    out.put(run.refused);
+    out.put(run.from);
+    out.put(run.to);
+    out.put(std::uint64_t{run.rules.size()});
+    for (const auto& [rule, count] : run.rules) {
+      out.put(rule);
+      out.put(count);
+    }
+    out.put(run.column);
+    out.put(run.rule);
+    out.put(std::uint64_t{run.values.size()});
+    for (std::size_t i = 0; i < run.values.size(); ++i) {
+      out.put(run.values[i]);
+      out.put(run.expected[i]);
+    }
+  }
+}
+
+void SourceWindows::load(StateReader& in) {
+  runs_.clear();
+  for (std::uint64_t n = in.count(); n > 0; --n) {
+    Run& run = runs_[in.text()];
+    run.rows = in.i64();
+    run.refused = in.i64();
+    run.from = in.i64();
+    run.to = in.i64();
+    for (std::uint64_t m = in.count(); m > 0; --m) {
+      std::string rule = in.text();
+      run.rules[rule] = in.i64();
+    }
+    run.column = in.text();
+    run.rule = in.text();
+    for (std::uint64_t m = in.count(); m > 0; --m) {
+      run.values.push_back(in.real());
+      run.expected.push_back(in.real());
+    }
+  }
+}
+
+}  // namespace heddle::watch

@@ -1,0 +1,178 @@
+#pragma once
+
+#include <cmath>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "stats/scalar.hpp"
+#include "watch/watch.hpp"
+
+namespace heddle::watch::fixture {
+
+/// A small world for tests: trips at hours of the day, on routes that fix their distance, late by a chance that depends on
+/// hour and distance, moved by a day effect (lateness comes by whole days). Everything follows from the seed.
+class Stream {
+ public:
+  struct Fault {
+    double distance_ratio = 1;   ///< of source `s1`
+    int shift_hours = 0;         ///< of `at`, in all traffic
+    double malformed = 0;        ///< share of rows with a null time, refused by rule `at.required`
+    bool inverted = false;       ///< labels of true hours 6 to 11 turned over
+    double prior = 0;            ///< logits
+    bool quarantined = false;    ///< rows of `s1` come back as quarantined
+  };
+
+  explicit Stream(unsigned seed) : random_(seed) {}
+
+  [[nodiscard]] static spec::Monitor monitor() {
+    using Kind = spec::DistributionMetric::Kind;
+    spec::Monitor m;
+    m.distributions = {{"hour_of_day", "at", Kind::kHourOfDay, 0.1, 3},
+                       {"distance", "distance", Kind::kKs, 0.1, 3},
+                       {"place", "place", Kind::kTotalVariation, 0.1, 3},
+                       {"score", "prediction", Kind::kKs, 0.1, 3}};
+    m.quality.prior_shift = 0.5;
+    return m;
+  }
+  [[nodiscard]] static spec::Contract contract() {
+    spec::Contract c;
+    c.fields.resize(3);
+    c.fields[0].name = "at";
+    c.fields[0].type = expr::Type::kTimestamp;
+    c.fields[1].name = "place";
+    c.fields[2].name = "distance";
+    c.fields[2].type = expr::Type::kInt;
+    spec::RowRule rule;
+    rule.id = "place-fixes-distance";
+    rule.kind = spec::RowRule::Kind::kDependency;
+    rule.determinant = {"place"};
+    rule.dependent = "distance";
+    c.row_rules = {rule};
+    return c;
+  }
+  [[nodiscard]] static Watch::Options options() { return {monitor(), contract(), {"at", "place", "distance"}}; }
+
+  /// 40 days of clean rows as a baseline, as training would leave it.
+  [[nodiscard]] Baseline baseline() {
+    expr::ColumnView at, place, distance;
+    std::vector<Micros> time;
+    std::vector<std::int64_t> distances;
+    std::vector<std::int32_t> codes;
+    std::vector<float> margins;
+    std::vector<std::uint8_t> labels;
+    for (int day = 0; day < 40; ++day) {
+      new_day({});
+      for (int i = 0; i < kRows; ++i) {
+        const Trip t = trip(day, i, {});
+        time.push_back(t.time);
+        distances.push_back(t.distance);
+        codes.push_back(t.place);
+        margins.push_back(static_cast<float>(t.margin));
+        labels.push_back(t.late);
+      }
+    }
+    std::vector<std::string> names;
+    for (int p = 0; p < kPlaces; ++p) names.push_back(place_name(p));
+    std::vector<std::string_view> views(names.begin(), names.end());
+    at = {expr::Type::kTimestamp, static_cast<std::int64_t>(time.size()), time.data()};
+    distance = {expr::Type::kInt, at.length, distances.data()};
+    place.type = expr::Type::kString;
+    place.length = at.length;
+    place.codes = codes.data();
+    place.dictionary = views.data();
+    return *build_baseline(monitor(), contract(), {{"at", "place", "distance"}, {at, place, distance}, time, margins, labels});
+  }
+
+  /// One day of requests with the labels of the day before, in event order, and a tick every two hours.
+  void day(int day, const Fault& fault, std::vector<plane::Record>& out, std::uint64_t route_version = 1) {
+    new_day(fault);
+    std::vector<plane::LabelRecord> labels;
+    std::size_t due = 0;
+    Micros tick = day * kDay;
+    for (int i = 0; i < kRows; ++i) {
+      const Trip t = trip(day, i, fault);
+      while (t.time >= tick) {
+        out.push_back(plane::TickRecord{tick});
+        tick += 2 * kHour;
+      }
+      while (due < late_labels_.size() && late_labels_[due].event_time <= t.time) out.push_back(late_labels_[due++]);
+      plane::RequestRecord request;
+      request.request_id = "r" + std::to_string(day) + "-" + std::to_string(i);
+      request.source = "s" + std::to_string(t.place % 5);
+      request.event_time = t.time;
+      request.slot = "primary";
+      request.route_version = route_version;
+      plane::RowRecord row;
+      std::int64_t value = t.distance;
+      if (fault.distance_ratio != 1 && request.source == "s1") {
+        value = std::llround(static_cast<double>(value) * fault.distance_ratio);
+        row.outcome = fault.quarantined ? plane::RowOutcome::kQuarantined : plane::RowOutcome::kRefused;
+        row.rules = {"place-fixes-distance"};
+      }
+      row.fields.resize(3);
+      row.fields[0].kind = expr::Datum::Kind::kTimestamp;
+      row.fields[0].i = t.time + fault.shift_hours * kHour;
+      row.fields[1].kind = expr::Datum::Kind::kString;
+      row.fields[1].s = place_name(t.place);
+      row.fields[2].kind = expr::Datum::Kind::kInt;
+      row.fields[2].i = value;
+      if (unit_(random_) < fault.malformed) {
+        row.fields[0] = {};
+        row.outcome = plane::RowOutcome::kRefused;
+        row.rules = {"at.required"};
+      }
+      // A standby that ignores the hour: worse on clean days, better when the hour is wrong.
+      row.probability = static_cast<float>(stats::sigmoid(margin(t.hour + fault.shift_hours, t.distance)));
+      row.standby_probability = static_cast<float>(stats::sigmoid(-1.35 + static_cast<double>(t.distance) / 2000));
+      request.rows.push_back(row);
+      out.push_back(request);
+      labels.push_back({request.request_id + "#0", static_cast<double>(t.late), t.time + kDay});
+    }
+    while (due < late_labels_.size()) out.push_back(late_labels_[due++]);
+    late_labels_ = std::move(labels);
+    out.push_back(plane::TickRecord{(day + 1) * kDay});
+  }
+
+  static constexpr int kRows = 3000;
+
+ private:
+  static constexpr int kPlaces = 40;
+  struct Trip {
+    Micros time;
+    int hour;
+    int place;
+    std::int64_t distance;
+    double margin;
+    std::uint8_t late;
+  };
+  static std::string place_name(int p) { return "P" + std::to_string(p); }
+  static double margin(int hour, std::int64_t distance) {
+    return -2.6 + 0.16 * ((hour % 24 + 24) % 24 - 6) + static_cast<double>(distance) / 2000;
+  }
+  void new_day(const Fault& fault) {
+    std::normal_distribution<double> effect(0, 0.25);
+    day_effect_ = effect(random_) + fault.prior;
+  }
+  Trip trip(int day, int i, const Fault& fault) {
+    Trip t;
+    const double u = (i + unit_(random_)) / kRows;
+    const double in_day = 5 + 19 * (u < 0.5 ? u * 0.9 : 0.45 + (u - 0.5) * 1.1);  // nights are empty
+    t.time = day * kDay + static_cast<Micros>(std::min(in_day, 23.999) * static_cast<double>(kHour));
+    t.hour = static_cast<int>(in_day);
+    t.place = static_cast<int>(unit_(random_) * unit_(random_) * kPlaces);
+    t.distance = 100 + 37 * t.place;
+    t.margin = margin(t.hour, t.distance);
+    t.late = static_cast<std::uint8_t>(unit_(random_) < stats::sigmoid(t.margin + day_effect_));
+    if (fault.inverted && t.hour >= 6 && t.hour <= 11) t.late = static_cast<std::uint8_t>(1 - t.late);
+    return t;
+  }
+
+  std::mt19937 random_;
+  std::uniform_real_distribution<double> unit_{0, 1};
+  double day_effect_ = 0;
+  std::vector<plane::LabelRecord> late_labels_;
+};
+
+}  // namespace heddle::watch::fixture
