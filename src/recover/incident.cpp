@@ -1,0 +1,126 @@
+#include "recover/incident.hpp"
+
+#include <array>
+
+namespace heddle::recover {
+
+namespace {
+
+constexpr std::array<std::string_view, 17> kSteps{
+    "open",     "quarantine", "await-readmit",  "release",   "propose-repair", "swap-back",  "verify-input", "collect", "retrain",
+    "promote",  "verify-quality", "roll-back",  "recalibrate", "await-quiet",  "postmortem", "close",        "done"};
+
+}  // namespace
+
+std::string_view step_name(Step step) noexcept { return kSteps[static_cast<std::size_t>(step)]; }
+
+doc::Value Incident::to_value() const {
+  doc::Value key_list = doc::Value::array();
+  for (const std::string& key : keys) key_list.push(key);
+  doc::Value digests = doc::Value::array();
+  for (const Digest& digest : evidence) digests.push(digest.str());
+  doc::Value events = doc::Value::array();
+  for (const TimelineEntry& e : timeline) {
+    events.push(doc::Value::object({{"at", e.at}, {"what", e.what}, {"entry", static_cast<std::int64_t>(e.entry)}}));
+  }
+  const watch::Diagnosis& d = diagnosis;
+  return doc::Value::object(
+      {{"id", id},
+       {"step", step_name(step)},
+       {"diagnosis", doc::Value::object({{"cause", watch::cause_name(d.cause)},
+                                         {"column", d.column},
+                                         {"source", d.source},
+                                         {"rule", d.rule},
+                                         {"ratio", d.ratio},
+                                         {"ratio_name", d.ratio_name},
+                                         {"lag_hours", d.lag_hours},
+                                         {"intercept", d.intercept},
+                                         {"change_from", d.change_from},
+                                         {"reason", d.reason}})},
+       {"keys", std::move(key_list)},
+       {"evidence", std::move(digests)},
+       {"timeline", std::move(events)},
+       {"response", response},
+       {"raised_at", raised_at},
+       {"confirmed_at", confirmed_at},
+       {"responded_at", responded_at},
+       {"recovered_at", recovered_at},
+       {"step_since", step_since},
+       {"rows_raised", rows_raised},
+       {"rows_confirmed", rows_confirmed},
+       {"rows_responded", rows_responded},
+       {"refused_share", refused_share},
+       {"swapped", swapped},
+       {"swap_refused", swap_refused},
+       {"repair_refused", repair_refused},
+       {"compared_until", compared_until},
+       {"candidate", candidate},
+       {"candidate_metrics", candidate_metrics},
+       {"retrain_started", retrain_started}});
+}
+
+Result<Incident> Incident::from_value(const doc::Value& value) {
+  const auto corrupt = [] {
+    return Error{ErrorKind::kCorrupt, "recover-state", "a saved incident is malformed", "run `heddle audit verify`"};
+  };
+  Incident out;
+  out.id = value.string_or("id");
+  const std::string step = value.string_or("step");
+  bool known = false;
+  for (std::size_t i = 0; i < kSteps.size(); ++i) {
+    if (kSteps[i] == step) {
+      out.step = static_cast<Step>(i);
+      known = true;
+    }
+  }
+  const doc::Value* d = value.find("diagnosis");
+  const doc::Value* keys = value.find("keys");
+  const doc::Value* evidence = value.find("evidence");
+  const doc::Value* timeline = value.find("timeline");
+  if (!known || out.id.empty() || d == nullptr) return corrupt();
+  for (const doc::Value* list : {keys, evidence, timeline}) {
+    if (list == nullptr || !list->is_array()) return corrupt();
+  }
+  out.diagnosis.cause = watch::cause_from_name(d->string_or("cause"));
+  out.diagnosis.column = d->string_or("column");
+  out.diagnosis.source = d->string_or("source");
+  out.diagnosis.rule = d->string_or("rule");
+  out.diagnosis.ratio = d->double_or("ratio", 1);
+  out.diagnosis.ratio_name = d->string_or("ratio_name");
+  out.diagnosis.lag_hours = static_cast<int>(d->int_or("lag_hours"));
+  out.diagnosis.intercept = d->double_or("intercept");
+  out.diagnosis.change_from = d->int_or("change_from");
+  out.diagnosis.reason = d->string_or("reason");
+  for (const doc::Value& key : keys->as_array()) {
+    if (!key.is_string()) return corrupt();
+    out.keys.push_back(key.as_string());
+  }
+  for (const doc::Value& text : evidence->as_array()) {
+    if (!text.is_string()) return corrupt();
+    HEDDLE_ASSIGN_OR_RETURN(const Digest digest, Digest::parse(text.as_string()));
+    out.evidence.push_back(digest);
+  }
+  for (const doc::Value& e : timeline->as_array()) {
+    out.timeline.push_back({e.int_or("at"), e.string_or("what"), static_cast<std::uint64_t>(e.int_or("entry"))});
+  }
+  out.response = value.string_or("response");
+  out.raised_at = value.int_or("raised_at");
+  out.confirmed_at = value.int_or("confirmed_at");
+  out.responded_at = value.int_or("responded_at");
+  out.recovered_at = value.int_or("recovered_at");
+  out.step_since = value.int_or("step_since");
+  out.rows_raised = value.int_or("rows_raised");
+  out.rows_confirmed = value.int_or("rows_confirmed");
+  out.rows_responded = value.int_or("rows_responded");
+  out.refused_share = value.double_or("refused_share");
+  out.swapped = value.bool_or("swapped");
+  out.swap_refused = value.bool_or("swap_refused");
+  out.repair_refused = value.bool_or("repair_refused");
+  out.compared_until = value.int_or("compared_until");
+  out.candidate = value.string_or("candidate");
+  out.candidate_metrics = value.string_or("candidate_metrics");
+  out.retrain_started = value.int_or("retrain_started");
+  return out;
+}
+
+}  // namespace heddle::recover

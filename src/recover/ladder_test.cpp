@@ -1,0 +1,336 @@
+#include "recover/ladder.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "doc/json.hpp"
+#include "recover/postmortem.hpp"
+#include "watch/stream_fixture.hpp"
+
+namespace heddle::recover {
+namespace {
+
+using watch::Alert;
+using watch::AlertStage;
+using watch::Cause;
+using watch::Watch;
+using watch::fixture::Stream;
+using Status = Outcome::Status;
+
+/// A world that plays the control plane: applies what it is told to, remembers what was done under which op_id.
+class World : public Effects {
+ public:
+  explicit World(unsigned seed) : stream(seed), baseline(std::make_shared<watch::Baseline>(stream.baseline())) {
+    known.push_back({1, sha256("primary"), "", baseline});
+  }
+
+  Result<Outcome> perform(const Action& action) override {
+    asked.push_back(action.type);
+    if (const auto it = done.find(action.op_id); it != done.end()) return it->second;
+    Outcome out;
+    out.entry = done.size() + 1;
+    if (denied.contains(action.type)) {
+      out.status = Status::kDenied;
+    } else if (action.type == "transform.propose" || action.type == "release.promote") {
+      const auto first = waiting_since.try_emplace(action.op_id, action.event_time).first->second;
+      if (action.event_time < first + approval_after) return Outcome{Status::kWaiting, {}, {}, 0, ""};
+    } else if (action.type == "retrain.start") {
+      if (action.event_time < action.attributes.int_or("started_at") + 2 * kHour) return Outcome{Status::kRunning, {}, {}, 0, ""};
+      out.result = doc::Value::object({{"bundle", sha256("retrained").str()}, {"gates_passed", true}});
+    }
+    if (out.status == Status::kApplied) apply(action);
+    done.emplace(action.op_id, out);
+    applied.push_back(action.op_id + (out.status == Status::kDenied ? " denied" : ""));
+    last[action.type] = action;
+    return out;
+  }
+  Result<void> recorded(Micros from, Micros to, const std::function<void(const plane::Record&)>& sink) override {
+    for (const auto& record : journal) {
+      const auto* request = std::get_if<plane::RequestRecord>(&record);
+      const auto* label = std::get_if<plane::LabelRecord>(&record);
+      const auto* tick = std::get_if<plane::TickRecord>(&record);
+      const Micros at = request != nullptr ? request->event_time : label != nullptr ? label->event_time : tick->event_time;
+      if (at >= from && at < to) sink(record);
+    }
+    return {};
+  }
+  std::vector<watch::Route> routes() override { return known; }
+
+  void apply(const Action& action) {
+    watch::Route route = known.back();
+    ++route.version;
+    if (action.type == "slot.swap") {
+      route.primary = route.primary == sha256("primary") ? sha256("standby") : sha256("primary");
+    } else if (action.type == "transform.propose") {
+      route.repair = action.attributes.string_or("expression");
+      const Micros shift = action.attributes.int_or("lag_hours") * kHour;
+      route.apply_repair = [shift](std::vector<plane::FieldValue>& fields) {
+        if (fields[0].kind == expr::Datum::Kind::kTimestamp) fields[0].i -= shift;
+      };
+    } else if (action.type == "release.promote") {
+      route.primary = sha256("retrained");
+    } else if (action.type == "release.recalibrate") {
+      route.primary = sha256("recalibrated");
+    } else {
+      return;
+    }
+    known.push_back(route);
+  }
+
+  /// Plays one day; the tick of each day's end reaches the ladder, those within it too.
+  void day(int day, Stream::Fault fault, Watch& watch, Ladder& ladder, std::vector<plane::ActRecord> acts = {}) {
+    std::vector<plane::Record> records;
+    stream.day(day, fault, records);
+    for (auto& record : records) {
+      if (auto* request = std::get_if<plane::RequestRecord>(&record)) {
+        request->route_version = known.back().version;
+        auto& row = request->rows[0];
+        if (known.back().primary == sha256("retrained")) {  // knows the mornings and the shift
+          const bool morning = request->event_time % kDay / kHour >= 6 && request->event_time % kDay / kHour <= 11;
+          row.probability = morning ? 0.75F : 0.35F;
+        } else if (known.back().primary == sha256("standby")) {
+          std::swap(row.probability, row.standby_probability);
+        } else if (!known.back().repair.empty()) {
+          row.probability = repaired_probability(*request, row);
+        }
+      }
+      journal.push_back(record);
+      watch::Output out;
+      watch.observe(record, out);
+      moves.insert(moves.end(), out.moves.begin(), out.moves.end());
+      if (const auto* tick = std::get_if<plane::TickRecord>(&record); tick != nullptr && tick->event_time > ladder.last_tick()) {
+        for (watch::Route& route : routes()) watch.register_route(route);
+        (void)ladder.on_tick(tick->event_time, moves, acts, watch, *this);
+        for (watch::Route& route : routes()) watch.register_route(route);
+        moves.clear();
+        acts.clear();
+      }
+    }
+  }
+  static float repaired_probability(const plane::RequestRecord& request, const plane::RowRecord& row) {
+    const auto hour = static_cast<double>(request.event_time % kDay / kHour);
+    return static_cast<float>(stats::sigmoid(-2.6 + 0.16 * (hour - 6) + static_cast<double>(row.fields[2].i) / 2000));
+  }
+
+  Stream stream;
+  std::shared_ptr<const watch::Baseline> baseline;
+  std::vector<watch::Route> known;
+  std::vector<plane::Record> journal;
+  std::vector<Alert> moves;
+  std::map<std::string, Outcome> done;
+  std::map<std::string, Micros> waiting_since;
+  std::map<std::string, Action> last;
+  std::vector<std::string> applied;
+  std::vector<std::string> asked;
+  std::set<std::string> denied;
+  Micros approval_after = 2 * kDay;
+};
+
+Ladder::Options options() {
+  const Watch::Options w = Stream::options();
+  Ladder::Options out;
+  out.service = "trips";
+  out.monitor = w.monitor;
+  out.monitor.identity.file = "monitors/trips.yaml";
+  out.contract = w.contract;
+  out.fields = w.fields;
+  out.evaluation_file = "evaluations/trips.yaml";
+  out.retrain_rows = 9000;
+  return out;
+}
+
+struct Scene {
+  explicit Scene(unsigned seed) : world(seed), watch(*Watch::open(Stream::options())), ladder(options()) {
+    watch.register_route(world.known[0]);
+  }
+  void play(int from, int to, const Stream::Fault& fault) {
+    for (int day = from; day < to; ++day) world.day(day, fault, watch, ladder);
+  }
+  [[nodiscard]] bool did(const std::string& op) const {
+    return std::any_of(world.applied.begin(), world.applied.end(), [&](const std::string& a) { return a.find(op) != a.npos; });
+  }
+  World world;
+  Watch watch;
+  Ladder ladder;
+};
+
+TEST(Ladder, CleanTrafficOpensNoIncidentButPriorShift) {
+  Scene s(21);
+  s.play(100, 125, {});
+  for (const Incident& i : s.ladder.incidents()) EXPECT_EQ(i.diagnosis.cause, Cause::kPriorShift);
+}
+
+TEST(Ladder, UnitChangeQuarantinesTheSourceAndLetsItInAgain) {
+  Scene s(22);
+  s.play(100, 103, {});
+  s.play(103, 104, {.distance_ratio = 1.609344});
+  ASSERT_EQ(s.ladder.incidents().size(), 1U);
+  EXPECT_EQ(s.ladder.incidents()[0].step, Step::kAwaitReadmit);
+  EXPECT_EQ(s.world.last["source.quarantine"].attributes.string_or("source"), "s1");
+  EXPECT_EQ(s.world.last["source.quarantine"].attributes.string_or("rule"), "place-fixes-distance");
+  s.world.day(104, {}, s.watch, s.ladder, {{"source-readmit", "s1", 104 * kDay, "clean"}});
+  const Incident& i = s.ladder.incidents()[0];
+  EXPECT_EQ(i.step, Step::kDone);
+  EXPECT_EQ(s.world.applied, (std::vector<std::string>{"incident-0001/incident.open/1", "incident-0001/source.quarantine/1",
+                                                       "incident-0001/source.release/1", "incident-0001/postmortem.write/1",
+                                                       "incident-0001/incident.close/1"}));
+  const doc::Value& proof = *s.world.last["postmortem.write"].attributes.find("proof");
+  EXPECT_LT(proof.find("with")->int_or("rows"), proof.find("without")->int_or("rows"));
+  EXPECT_EQ(proof.find("with")->int_or("false_alerts"), 0);
+  EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_path"), "refused_rows");
+}
+
+TEST(Ladder, ContractFaultIsRefusedAndNothingMore) {
+  Scene s(23);
+  s.play(100, 102, {});
+  s.play(102, 103, {.malformed = 0.1});
+  s.play(103, 105, {});
+  ASSERT_EQ(s.ladder.incidents().size(), 1U);
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.cause, Cause::kContractFault);
+  EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
+  EXPECT_FALSE(s.did("source.quarantine"));
+  EXPECT_FALSE(s.did("retrain"));
+}
+
+TEST(Ladder, TimeShiftSwapsProposesARepairAndNeverRetrains) {
+  Scene s(24);
+  s.play(100, 103, {});
+  s.play(103, 110, {.shift_hours = 5});
+  ASSERT_EQ(s.ladder.incidents().size(), 1U);
+  const Incident& i = s.ladder.incidents()[0];
+  EXPECT_EQ(i.diagnosis.cause, Cause::kTimeShift);
+  EXPECT_EQ(i.step, Step::kDone) << step_name(i.step);
+  EXPECT_TRUE(s.did("slot.swap"));
+  EXPECT_TRUE(s.did("slot.swap/back"));
+  EXPECT_FALSE(s.did("retrain"));
+  EXPECT_EQ(s.world.last["transform.propose"].attributes.string_or("expression"), "at - duration(\"5h\")");
+  EXPECT_EQ(i.responded_at, 105 * kDay);
+}
+
+TEST(Ladder, ARefusedRepairLeadsToARetrain) {
+  Scene s(25);
+  s.world.denied = {"transform.propose"};
+  s.play(100, 103, {});
+  s.play(103, 112, {.shift_hours = 5});
+  ASSERT_FALSE(s.ladder.incidents().empty());
+  EXPECT_TRUE(s.ladder.incidents()[0].repair_refused);
+  const auto at = [&](std::string_view op) {
+    return std::find_if(s.world.applied.begin(), s.world.applied.end(), [&](const auto& a) { return a.find(op) != a.npos; });
+  };
+  ASSERT_NE(at("retrain.start"), s.world.applied.end());
+  EXPECT_LT(at("transform.propose"), at("retrain.start"));
+}
+
+TEST(Ladder, ConceptShiftRetrainsOnRowsSinceTheChangeAndPromotesAfterApproval) {
+  Scene s(26);
+  s.world.approval_after = 6 * kHour;
+  s.play(100, 103, {});
+  s.play(103, 112, {.inverted = true});
+  ASSERT_EQ(s.ladder.incidents().size(), 1U);
+  const Incident& i = s.ladder.incidents()[0];
+  EXPECT_EQ(i.diagnosis.cause, Cause::kConceptShift);
+  EXPECT_EQ(i.step, Step::kDone) << step_name(i.step);
+  EXPECT_EQ(s.world.last["retrain.start"].attributes.int_or("from") / kDay, 103);
+  EXPECT_EQ(s.world.last["release.promote"].attributes.string_or("bundle"), sha256("retrained").str());
+  EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_path"), "gates[]");
+  EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_file"), "evaluations/trips.yaml");
+}
+
+TEST(Ladder, PriorShiftRecalibratesByHalf) {
+  Scene s(27);
+  s.play(100, 110, {.prior = -1.2});
+  ASSERT_EQ(s.ladder.incidents().size(), 1U);
+  EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
+  EXPECT_NEAR(s.world.last["release.recalibrate"].attributes.double_or("intercept_delta"), -0.6, 0.2);
+  EXPECT_FALSE(s.did("retrain"));
+}
+
+TEST(Ladder, DeniedActionsNeverLoop) {
+  for (const char* type : {"incident.open", "source.quarantine", "slot.swap", "retrain.start", "release.promote",
+                           "release.recalibrate", "postmortem.write", "incident.close"}) {
+    Scene s(28);
+    s.world.denied = {type};
+    s.play(100, 102, {});
+    s.play(102, 104, {.distance_ratio = 1.609344, .shift_hours = 5});
+    s.play(104, 112, {.inverted = true});
+    std::set<std::string> once(s.world.applied.begin(), s.world.applied.end());
+    EXPECT_EQ(once.size(), s.world.applied.size()) << type;
+  }
+}
+
+TEST(Ladder, RestartAtAnyTickRepeatsNothing) {
+  Scene whole(29);
+  whole.play(100, 102, {});
+  whole.play(102, 109, {.shift_hours = 5});
+
+  Scene s(29);
+  const auto restart = [&] {  // as after kill -9: state of the last tick, the journal read again from a place before it
+    const std::string text = doc::to_json(s.ladder.to_value());
+    Ladder fresh(options());
+    ASSERT_TRUE(fresh.restore(*doc::parse_json(text)).ok());
+    EXPECT_EQ(doc::to_json(fresh.to_value()), text);
+    Watch again = *Watch::open(Stream::options());
+    std::vector<plane::ActRecord> none;
+    std::vector<Alert> moves;
+    for (watch::Route& route : s.world.routes()) again.register_route(route);
+    const std::size_t before = s.world.asked.size();
+    for (const auto& record : s.world.journal) {
+      watch::Output out;
+      again.observe(record, out);
+      moves.insert(moves.end(), out.moves.begin(), out.moves.end());
+      if (const auto* tick = std::get_if<plane::TickRecord>(&record)) {
+        EXPECT_TRUE(fresh.on_tick(tick->event_time, moves, none, again, s.world).empty());
+        moves.clear();
+      }
+    }
+    EXPECT_EQ(s.world.asked.size(), before);  // ticks that were done ask for nothing
+    EXPECT_EQ(again.save(), s.watch.save());
+    s.ladder = std::move(fresh);
+    s.watch = std::move(again);
+  };
+  for (int day = 100; day < 109; ++day) {
+    s.play(day, day + 1, {.shift_hours = day < 102 ? 0 : 5});
+    restart();
+  }
+  EXPECT_EQ(s.world.applied, whole.world.applied);
+}
+
+TEST(Ladder, AnActWhoseOutcomeWasLostIsAskedForAgainUnderTheSameId) {
+  Scene s(30);
+  s.play(100, 102, {});
+  const std::string before = doc::to_json(s.ladder.to_value());
+  s.play(102, 103, {.distance_ratio = 1.609344});
+  const auto applied = s.world.applied;
+  Ladder fresh(options());  // the state of the day before, as if nothing after it had been saved
+  ASSERT_TRUE(fresh.restore(*doc::parse_json(before)).ok());
+  Watch again = *Watch::open(Stream::options());
+  again.register_route(s.world.known[0]);
+  std::vector<Alert> moves;
+  for (const auto& record : s.world.journal) {
+    watch::Output out;
+    again.observe(record, out);
+    moves.insert(moves.end(), out.moves.begin(), out.moves.end());
+    if (const auto* tick = std::get_if<plane::TickRecord>(&record)) {
+      (void)fresh.on_tick(tick->event_time, moves, {}, again, s.world);
+      moves.clear();
+    }
+  }
+  EXPECT_EQ(s.world.applied, applied);
+  EXPECT_EQ(doc::to_json(fresh.to_value()), doc::to_json(s.ladder.to_value()));
+}
+
+TEST(Postmortem, ThePageSaysWhatHappened) {
+  Scene s(31);
+  s.play(100, 103, {});
+  s.play(103, 110, {.shift_hours = 5});
+  const std::string page = s.world.last["postmortem.write"].attributes.string_or("page");
+  for (const char* part : {"# incident-0001: time shift in trips", "## Timeline", "slot.swap applied", "transform.propose applied",
+                           "## Evidence", "sha256:", "## Addition", "## Next"}) {
+    EXPECT_NE(page.find(part), page.npos) << part << "\n" << page;
+  }
+}
+
+}  // namespace
+}  // namespace heddle::recover
