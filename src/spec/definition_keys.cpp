@@ -314,18 +314,6 @@ const Object& monitor_kind() {
     t.integer("prior_shift_chunks", &QualityMetric::prior_shift_chunks, "over so many chunks", 1);
     return t;
   }();
-  static const Table<Monitor> labels = [] {
-    Table<Monitor> t("labels", "when labels come");
-    t.duration("delay", &Monitor::label_delay, "after the row, in event time");
-    t.duration("retention", &Monitor::label_retention, "how long labels of unknown rows are kept");
-    return t;
-  }();
-  static const Table<Monitor> refused = [] {
-    Table<Monitor> t("refused", "contract alert");
-    t.number("share", &Monitor::refused_share, "of a source's rows");
-    t.integer("rows", &Monitor::refused_rows, "a source's rows looked at together", 1);
-    return t;
-  }();
   static const Table<MonitorRule> rule = [] {
     Table<MonitorRule> t("a rule", "alert on the share of rows for which an expression holds");
     t.text("id", &MonitorRule::id, "permanent id").required();
@@ -353,10 +341,12 @@ const Object& monitor_kind() {
     t.text("service", &Monitor::service, "name of the service").required();
     t.duration("window", &Monitor::window, "of event time, for distributions");
     t.integer("window_rows", &Monitor::window_rows, "rows of a window, at least", 1);
-    t.within("labels", labels, "when labels come");
+    t.duration("label_delay", &Monitor::label_delay, "a label comes so long after its row, in event time");
+    t.duration("label_retention", &Monitor::label_retention, "how long labels of unknown rows are kept");
     t.objects("distributions", &Monitor::distributions, distribution, "distances from the reference");
     t.object("quality", &Monitor::quality, quality, "labelled quality");
-    t.within("refused", refused, "contract alert");
+    t.number("refused_share", &Monitor::refused_share, "contract alert: share of a source's rows that were refused");
+    t.integer("refused_rows", &Monitor::refused_rows, "a source's rows looked at together", 1);
     t.objects("rules", &Monitor::rules, rule, "rules of the project's own");
     t.objects("notifications", &Monitor::notifications, notification, "who is told");
     t.duration("cool_down", &Monitor::cool_down, "after a recovery, before the same metric may open an incident");
