@@ -54,6 +54,7 @@ struct LabelRecord {
 /// The data plane now answers by this route table.
 struct AppliedRecord {
   std::uint64_t route_version = 0;
+  std::vector<std::string> standing{};  ///< ids of acts and stops that still stand: this table did not settle them
 };
 
 /// A pre-authorised act of the data plane, journaled before it takes effect: `fail-over` or `source-readmit`.
@@ -62,6 +63,7 @@ struct ActRecord {
   std::string target;                 ///< service or source
   Micros event_time = 0;
   std::string reason;
+  std::string id{};                   ///< what a route table names to acknowledge it
 };
 
 /// Everything with an event time below this one has been journaled: the control plane may decide up to here.
@@ -72,6 +74,7 @@ struct TickRecord {
 struct StopRecord {
   std::string scope;                  ///< service, or `*`
   std::string by;
+  std::string id{};                   ///< what a route table names to acknowledge it
 };
 
 /// Records were thinned or lost; never silent.
@@ -92,6 +95,9 @@ struct JournalPosition {
 
 /// Appends records to `<dir>/NNNNNNNN.seg` (docs/formats/journal.md): length, CRC-32C, payload. One writer, confined to one
 /// thread. `commit` hands what was appended to the kernel (it survives kill -9); `sync` makes it survive a power loss.
+/// Opening begins a new segment, so that what a killed writer left torn is never written over. When the disk or `max_bytes` is
+/// full, requests and labels are dropped and counted, and a GapRecord says so as soon as it can; acts and stops go into a
+/// segment that was allocated beforehand.
 class JournalWriter {
  public:
   struct Options {
@@ -105,7 +111,10 @@ class JournalWriter {
   virtual void append(const Record& record) = 0;
   [[nodiscard]] virtual Result<void> commit() = 0;
   [[nodiscard]] virtual Result<void> sync() = 0;
+  /// The same on a thread of the writer's own, without waiting.
+  virtual void sync_soon() = 0;
   [[nodiscard]] virtual JournalPosition position() const = 0;
+  [[nodiscard]] virtual std::uint64_t dropped() const = 0;  ///< requests and labels since it was opened
 };
 
 /// Reads a journal that is being written. A torn record at the very end is "not yet there"; one in the middle is kCorrupt.
@@ -118,5 +127,8 @@ class JournalReader {
   [[nodiscard]] virtual JournalPosition position() const = 0;  ///< after the last record returned
   [[nodiscard]] virtual const std::vector<std::string>& fields() const = 0;
 };
+
+/// The ActRecords and StopRecords of a journal that still stand: those after the last AppliedRecord, and those it names.
+[[nodiscard]] Result<std::vector<Record>> standing_acts(const std::string& dir);
 
 }  // namespace heddle::plane

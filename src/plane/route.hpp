@@ -38,7 +38,7 @@ struct RouteTable {
 
 /// `{"payload": base64(canonical JSON), "signature": base64}`; written with fsync and rename.
 [[nodiscard]] Result<void> write_route(const std::string& path, const RouteTable& table, const Ed25519Key& key);
-/// kCorrupt when the signature does not verify or the table is malformed.
+/// kCorrupt when the signature does not verify or the table is malformed, kNotFound when there is no file.
 [[nodiscard]] Result<RouteTable> read_route(const std::string& path, const Ed25519Public& key);
 
 }  // namespace heddle::plane

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace heddle::net {
+
+struct Header {
+  std::string_view name;   ///< as sent; compare with `same_token`
+  std::string_view value;  ///< without spaces around it
+};
+
+/// Equal but for the case of ASCII letters.
+[[nodiscard]] bool same_token(std::string_view a, std::string_view b) noexcept;
+
+/// One request, borrowed from the connection's buffer: valid until the handler returns. At least `kBodyPadding` readable
+/// bytes follow `body`, so that a parser that reads ahead may use it in place.
+struct Request {
+  static constexpr std::size_t kBodyPadding = 64;
+
+  std::string_view method;
+  std::string_view path;    ///< as sent, without the query; begins with `/`
+  std::string_view query{}; ///< without `?`
+  std::string_view body{};
+  std::span<const Header> headers{};
+  bool local_socket = false;  ///< came over the Unix socket
+
+  [[nodiscard]] std::string_view header(std::string_view name) const noexcept;  ///< empty when there is none
+  /// The token of `Authorization: Bearer ...`; empty when there is none.
+  [[nodiscard]] std::string_view bearer() const noexcept;
+};
+
+/// What the handler answers. Kept and cleared by the server, so that `body` keeps its memory.
+struct Response {
+  int status = 200;
+  std::string_view content_type = "application/json";  ///< must outlive the response: a literal
+  std::string body{};
+  std::string headers{};   ///< further header lines, each with its `\r\n`
+  bool close = false;      ///< close the connection after this response
+
+  void clear() {
+    status = 200;
+    content_type = "application/json";
+    body.clear();
+    headers.clear();
+    close = false;
+  }
+};
+
+[[nodiscard]] std::string_view status_text(int status) noexcept;
+
+/// Reads the head of one HTTP/1.1 or 1.0 message strictly (RFC 9112), so that nothing between us and a client can read the same bytes
+/// in another way: bare LF, obs-fold, space before a colon, control characters, both or several of Content-Length
+/// and Transfer-Encoding, codings other than `chunked` are errors. A pure reader without state.
+struct RequestHead {
+  std::string_view method{};
+  std::string_view target{};
+  std::string_view host{};
+  bool http_1_0 = false;
+  bool keep_alive = true;
+  bool chunked = false;
+  bool expect_continue = false;
+  std::optional<std::uint64_t> content_length{};
+  std::size_t bytes = 0;  ///< of the head, the empty line included
+};
+
+enum class HeadResult { kComplete, kNeedMore, kBad, kTooLarge, kUnsupported };
+
+/// `headers` is cleared and filled; at most `max_headers`. `reason` says what is wrong.
+[[nodiscard]] HeadResult read_head(std::string_view bytes, std::size_t max_bytes, std::size_t max_headers, RequestHead& head,
+                                   std::vector<Header>& headers, std::string_view& reason);
+
+/// Decodes a chunked body in place; resumable. Extensions are skipped, trailers refused.
+class ChunkedReader {
+ public:
+  enum class State { kNeedMore, kDone, kBad, kTooLarge };
+  /// `buffer` begins at the body's first byte and holds `size` bytes. Decoded bytes are moved to its front.
+  [[nodiscard]] State read(char* buffer, std::size_t size, std::size_t max_body) noexcept;
+  [[nodiscard]] std::size_t body_bytes() const noexcept { return out_; }
+  [[nodiscard]] std::size_t consumed() const noexcept { return in_; }  ///< of `buffer`
+  void reset() noexcept { *this = ChunkedReader{}; }
+
+ private:
+  enum class Part { kSize, kData, kDataEnd, kTrailer };
+  std::size_t in_ = 0;
+  std::size_t out_ = 0;
+  std::uint64_t left_ = 0;
+  Part part_ = Part::kSize;
+};
+
+}  // namespace heddle::net

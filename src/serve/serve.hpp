@@ -1,0 +1,52 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "base/signature.hpp"
+#include "spec/service.hpp"
+#include "store/store.hpp"
+
+namespace heddle::serve {
+
+/// A bearer token and what it may do: `predict`, `label`, `replay`, `read`, `stop`. Deny by default.
+struct Token {
+  std::string account;
+  std::string secret;
+  std::vector<std::string> permissions;
+};
+
+struct Options {
+  std::string heddle_dir;                ///< `<project>/.heddle`: routes/<service>.json, spool/<service>/
+  spec::Service service;
+  store::Objects* objects = nullptr;     ///< used from a loading thread; outlives the data plane
+  Ed25519Public control_key{};           ///< route tables must be signed by it
+  std::vector<Token> tokens;
+  bool lockstep = false;                 ///< ticks come over HTTP only; else one each second from the clock
+  const Clock* clock = &system_clock();
+  std::uint64_t spool_bytes = 1ull << 30;
+};
+
+/// The data plane of one service (DESIGN 4): answers by the route table, journals every answer before it leaves, fails over when
+/// it was authorised to, and needs no control plane to go on. `run` serves on the calling thread; loading and fsync have
+/// threads of their own.
+class DataPlane {
+ public:
+  /// Binds the port and opens the journal. kConflict when the port is in use. A route table or bundle that cannot be used yet
+  /// is no error: the service is live but not ready until one can.
+  [[nodiscard]] static Result<std::unique_ptr<DataPlane>> open(Options options);
+  virtual ~DataPlane() = default;
+  virtual void run() = 0;
+  virtual void stop() = 0;                       ///< thread- and signal-safe: `run` returns
+  [[nodiscard]] virtual int port() const = 0;
+};
+
+/// `open` and `run` until `stop` becomes true (a signal handler sets it) or an error.
+[[nodiscard]] Result<void> run(Options options, const std::atomic<bool>& stop);
+
+}  // namespace heddle::serve
