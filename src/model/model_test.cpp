@@ -1,0 +1,287 @@
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <random>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <xgboost/c_api.h>
+
+#include "model/logistic.hpp"
+#include "model/scorer.hpp"
+
+namespace heddle::model {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+
+struct Data {
+  int columns = 0;
+  std::vector<float> rows;
+  std::vector<float> labels;
+  std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
+};
+
+Data random_data(std::uint64_t seed, std::int64_t count, int columns, double missing, int classes = 2) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<float> normal;
+  std::uniform_real_distribution<double> uniform;
+  Data data;
+  data.columns = columns;
+  for (std::int64_t i = 0; i < count; ++i) {
+    float score = 0;
+    for (int c = 0; c < columns; ++c) {
+      float value = c % 3 == 2 ? std::round(normal(random) * 3) : normal(random);  // ties sit exactly on split points
+      score += (c % 2 == 0 ? 1.0F : -0.7F) * value;
+      if (uniform(random) < missing) value = kNan;
+      data.rows.push_back(value);
+    }
+    const float label = score + 2 * normal(random) > 0 ? 1 : 0;
+    data.labels.push_back(classes > 2 ? static_cast<float>(i % classes) : label);
+  }
+  return data;
+}
+
+void check(int rc) { ASSERT_EQ(rc, 0) << XGBGetLastError(); }
+
+/// XGBoost's own model bytes and, for `score`, its own margins.
+struct Peer {
+  BoosterHandle booster = nullptr;
+  explicit Peer(const Data& data, const Parameters& parameters, int rounds, bool categorical = false) {
+    DMatrixHandle matrix = nullptr;
+    check(XGDMatrixCreateFromMat(data.rows.data(), static_cast<bst_ulong>(data.count()), static_cast<bst_ulong>(data.columns), kNan, &matrix));
+    check(XGDMatrixSetFloatInfo(matrix, "label", data.labels.data(), static_cast<bst_ulong>(data.count())));
+    if (categorical) {
+      std::vector<const char*> types(static_cast<std::size_t>(data.columns), "c");
+      check(XGDMatrixSetStrFeatureInfo(matrix, "feature_type", types.data(), types.size()));
+    }
+    check(XGBoosterCreate(&matrix, 1, &booster));
+    check(XGBoosterSetParam(booster, "verbosity", "0"));
+    for (const auto& [name, value] : parameters) check(XGBoosterSetParam(booster, name.c_str(), value.c_str()));
+    for (int i = 0; i < rounds; ++i) check(XGBoosterUpdateOneIter(booster, i, matrix));
+    XGDMatrixFree(matrix);
+  }
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+  ~Peer() { XGBoosterFree(booster); }
+  std::string json() const {
+    bst_ulong size = 0;
+    const char* bytes = nullptr;
+    check(XGBoosterSaveModelToBuffer(booster, R"({"format": "json"})", &size, &bytes));
+    return {bytes, size};
+  }
+  std::vector<float> margins(const Data& data) const {
+    DMatrixHandle matrix = nullptr;
+    check(XGDMatrixCreateFromMat(data.rows.data(), static_cast<bst_ulong>(data.count()), static_cast<bst_ulong>(data.columns), kNan, &matrix));
+    const bst_ulong* shape = nullptr;
+    bst_ulong dimensions = 0;
+    const float* result = nullptr;
+    check(XGBoosterPredictFromDMatrix(booster, matrix,
+                                      R"({"type": 1, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false})",
+                                      &shape, &dimensions, &result));
+    std::vector<float> out(result, result + data.count());
+    XGDMatrixFree(matrix);
+    return out;
+  }
+};
+
+void expect_bit_equal(const std::vector<float>& ours, const std::vector<float>& theirs) {
+  ASSERT_EQ(ours.size(), theirs.size());
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(ours[i]), std::bit_cast<std::uint32_t>(theirs[i])) << "row " << i;
+  }
+}
+
+TEST(Forest, MarginsAreBitEqualToXgboost) {
+  const std::vector<std::pair<Parameters, int>> cases = {
+      {{{"objective", "binary:logistic"}, {"max_depth", "6"}}, 60},
+      {{{"objective", "binary:logistic"}, {"max_depth", "1"}, {"tree_method", "exact"}}, 7},
+      {{{"objective", "binary:logistic"}, {"max_depth", "12"}, {"tree_method", "hist"}, {"base_score", "0.21"}}, 33},
+      {{{"objective", "binary:logistic"}, {"max_depth", "0"}, {"max_leaves", "40"}, {"grow_policy", "lossguide"}, {"tree_method", "hist"}}, 25},
+      {{{"objective", "reg:squarederror"}, {"base_score", "-3.25"}, {"eta", "0.07"}}, 40},
+      {{{"objective", "binary:logitraw"}, {"base_score", "0.9"}, {"gamma", "2"}, {"tree_method", "hist"}}, 12},
+      {{{"objective", "binary:logistic"}, {"num_parallel_tree", "3"}, {"subsample", "0.7"}, {"seed", "5"}}, 9},
+      {{{"objective", "binary:logistic"}, {"gamma", "100000"}}, 3},  // every tree a single leaf
+  };
+  std::uint64_t seed = 20260101;
+  for (const auto& [parameters, rounds] : cases) {
+    for (const double missing : {0.0, 0.15}) {
+      SCOPED_TRACE(fmt::format("seed {}, {} = {}, missing {}", seed, parameters.back().first, parameters.back().second, missing));
+      const Peer peer(random_data(seed, 3000, 9, missing), parameters, rounds);
+      const Data fresh = random_data(++seed, 1003, 9, 0.2);  // missing also where training saw none; not a multiple of the lanes
+      const auto loaded = Scorer::load(peer.json());
+      ASSERT_TRUE(loaded.ok()) << loaded.error().str();
+      const Scorer& scorer = **loaded;
+      EXPECT_EQ(scorer.features(), 9);
+      EXPECT_EQ(scorer.format(), "xgboost");
+      const std::vector<float> theirs = peer.margins(fresh);
+      std::vector<float> ours(theirs.size());
+      scorer.margins(fresh.rows.data(), fresh.count(), ours.data());
+      expect_bit_equal(ours, theirs);
+      for (std::int64_t i = 0; i < fresh.count(); ++i) scorer.margins(fresh.rows.data() + i * 9, 1, &ours[static_cast<std::size_t>(i)]);
+      expect_bit_equal(ours, theirs);
+    }
+  }
+}
+
+TEST(Forest, InfiniteInputsGoWhereXgboostSendsThem) {
+  const Peer peer(random_data(3, 2000, 4, 0.1), {{"objective", "binary:logistic"}}, 20);
+  const auto scorer = Scorer::load(peer.json());
+  ASSERT_TRUE(scorer.ok());
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  // XGBoost refuses an infinite input, so the peer gets the largest float: no split lies beyond it.
+  const std::vector<float> ours_rows = {kInf, 0, -kInf, 1, -kInf, -kInf, kInf, kInf};
+  Data theirs_rows{4, ours_rows, {0, 0}};
+  for (float& value : theirs_rows.rows) value = std::isinf(value) ? std::copysign(std::numeric_limits<float>::max(), value) : value;
+  std::vector<float> ours(2);
+  (*scorer)->margins(ours_rows.data(), 2, ours.data());
+  expect_bit_equal(ours, peer.margins(theirs_rows));
+}
+
+TEST(Forest, RefusesWhatItDoesNotScore) {
+  const Data three = random_data(4, 300, 3, 0, 3);
+  const Data two = random_data(5, 300, 3, 0);
+  Data categories = two;
+  for (float& value : categories.rows) value = std::abs(std::round(value * 3));
+  const std::vector<std::string> models = {
+      Peer(three, {{"objective", "multi:softprob"}, {"num_class", "3"}}, 2).json(),
+      Peer(two, {{"objective", "binary:logistic"}, {"booster", "dart"}}, 2).json(),
+      Peer(two, {{"objective", "binary:logistic"}, {"booster", "gblinear"}}, 2).json(),
+      Peer(two, {{"objective", "binary:hinge"}}, 2).json(),
+      Peer(categories, {{"objective", "binary:logistic"}, {"tree_method", "hist"}, {"max_cat_to_onehot", "1"}}, 3, true).json(),
+  };
+  for (const auto& bytes : models) {
+    const auto loaded = Scorer::load(bytes);
+    ASSERT_FALSE(loaded.ok()) << bytes.substr(0, 200);
+    EXPECT_EQ(loaded.error().kind, ErrorKind::kInvalid) << loaded.error().str();
+    EXPECT_EQ(loaded.error().id, "model-unsupported");
+  }
+}
+
+std::string replace(std::string text, std::string_view from, std::string_view to) {
+  const auto at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+/// A stump written by hand: the smallest model there is, and the base of what can be wrong with one.
+const std::string kStump =
+    R"({"learner":{"attributes":{},"gradient_booster":{"model":{"gbtree_model_param":{"num_trees":"1"},"tree_info":[0],)"
+    R"("trees":[{"default_left":[1,0,0],"left_children":[1,-1,-1],"right_children":[2,-1,-1],"split_conditions":[5E-1,-2.5E-1,7.5E-1],)"
+    R"("split_indices":[1,0,0],"split_type":[0,0,0],"categories_nodes":[]}]},"name":"gbtree"},)"
+    R"("learner_model_param":{"base_score":"5E-1","num_class":"0","num_feature":"2"},"objective":{"name":"binary:logistic"}},"version":[1,7,4]})";
+
+TEST(Forest, ScoresAStump) {
+  const auto scorer = Scorer::load(kStump);
+  ASSERT_TRUE(scorer.ok()) << scorer.error().str();
+  const std::vector<float> rows = {0, 0.4F, 0, 0.5F, 0, kNan};
+  std::vector<float> out(3);
+  (*scorer)->margins(rows.data(), 3, out.data());
+  EXPECT_EQ(out, (std::vector<float>{-0.25F, 0.75F, -0.25F}));
+}
+
+TEST(Forest, CorruptBytesAreNamed) {
+  const std::vector<std::pair<std::string_view, std::string_view>> changes = {
+      {R"("left_children":[1,)", R"("left_children":[0,)"},      // a cycle
+      {R"("left_children":[1,)", R"("left_children":[2,)"},      // one child twice
+      {R"("left_children":[1,)", R"("left_children":[3,)"},      // out of range
+      {R"("left_children":[1,)", R"("left_children":[-7,)"},
+      {R"("left_children":[1,)", R"("left_children":[-1,)"},     // half a leaf
+      {R"("left_children":[1,)", R"("left_children":[99999999999999999999,)"},
+      {R"("split_indices":[1,)", R"("split_indices":[2,)"},      // no such feature
+      {R"("split_indices":[1,)", R"("split_indices":[-1,)"},
+      {R"("default_left":[1,)", R"("default_left":[)"},          // one too few
+      {R"([5E-1,-2.5)", R"(["x",-2.5)"},
+      {R"([5E-1,-2.5)", R"([1E99,-2.5)"},
+      {R"([5E-1,-2.5)", R"([[5],-2.5)"},
+      {R"("base_score":"5E-1")", R"("base_score":"2")"},
+      {R"("base_score":"5E-1")", R"("base_score":"x")"},
+      {R"("num_feature":"2")", R"("num_feature":"-2")"},
+      {R"("num_feature":"2")", R"("num_feature":2)"},
+      {R"("name":"gbtree")", R"("name":7)"},
+      {R"("trees":)", R"("treez":)"},
+      {R"("learner":)", R"("lerner":)"},
+      {R"("trees":[{)", R"("trees":[7,{)"},
+  };
+  for (const auto& [from, to] : changes) {
+    const auto loaded = Scorer::load(replace(kStump, from, to));
+    ASSERT_FALSE(loaded.ok()) << from << " -> " << to;
+    EXPECT_TRUE(loaded.error().kind == ErrorKind::kCorrupt || to == R"("num_feature":"-2")") << loaded.error().str();
+  }
+  for (const std::string_view text : {"", "{}", "[]", "null", "{\"learner\":", "\xff\xfe", "{\"learner\":{}}"}) {
+    const auto loaded = Scorer::load(text);
+    ASSERT_FALSE(loaded.ok()) << text;
+    EXPECT_EQ(loaded.error().kind, ErrorKind::kCorrupt);
+  }
+}
+
+TEST(Forest, NoChangedByteCrashesTheLoaderOrTheEngine) {
+  const std::string bytes = Peer(random_data(6, 500, 5, 0.1), {{"objective", "binary:logistic"}, {"max_depth", "3"}}, 3).json();
+  const Data data = random_data(7, 40, 5, 0.1);
+  std::mt19937_64 random(8);
+  int accepted = 0;
+  for (int i = 0; i < 4000; ++i) {
+    std::string changed = bytes;
+    const int count = 1 + static_cast<int>(random() % 3);
+    for (int k = 0; k < count; ++k) changed[random() % changed.size()] = "0123456789-,[]{}\"eE.:x"[random() % 22];
+    if (random() % 8 == 0) changed.resize(random() % changed.size());
+    const auto loaded = Scorer::load(changed);
+    if (!loaded.ok() || (*loaded)->features() != 5) continue;
+    ++accepted;
+    std::vector<float> out(static_cast<std::size_t>(data.count()));
+    (*loaded)->margins(data.rows.data(), data.count(), out.data());
+  }
+  EXPECT_GT(accepted, 0);  // a changed weight is a model still: its digest tells, not its form
+}
+
+TEST(Forest, LoadsMegabytesFast) {
+  const std::string bytes =
+      Peer(random_data(9, 12000, 12, 0.1), {{"objective", "binary:logistic"}, {"max_depth", "9"}, {"tree_method", "hist"}}, 220).json();
+  ASSERT_GT(bytes.size(), std::size_t{2'000'000});
+  const auto start = std::chrono::steady_clock::now();
+  const auto loaded = Scorer::load(bytes);
+  const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  ASSERT_TRUE(loaded.ok());
+  RecordProperty("bytes", static_cast<int>(bytes.size()));
+  RecordProperty("milliseconds", static_cast<int>(ms));
+  EXPECT_LT(ms, 300) << bytes.size() << " bytes";
+}
+
+TEST(Logistic, ScoresWhatItsNumbersSay) {
+  LogisticWeights weights;
+  weights.features = {"a", "b"};
+  weights.mean = {1, 2};
+  weights.scale = {2, 0.5};
+  weights.missing = {1, 3};
+  weights.weights = {0.5, -1};
+  weights.intercept = 0.125;
+  const std::string bytes = to_json(weights);
+  const auto scorer = Scorer::load(bytes);
+  ASSERT_TRUE(scorer.ok()) << scorer.error().str();
+  EXPECT_EQ((*scorer)->format(), "heddle.logistic/1");
+  EXPECT_EQ((*scorer)->features(), 2);
+  const std::vector<float> rows = {3, 2, kNan, kNan};
+  std::vector<float> out(2);
+  (*scorer)->margins(rows.data(), 2, out.data());
+  EXPECT_EQ(out, (std::vector<float>{0.625F, 0.125F - 2.0F}));
+  EXPECT_EQ(to_json(weights), bytes);
+}
+
+TEST(Logistic, CorruptBytesAreNamed) {
+  const std::string good = R"({"format":"heddle.logistic/1","features":[],"mean":[0.0],"scale":[1.0],"missing":[0.0],"weights":[1.0],"intercept":0.0})";
+  ASSERT_TRUE(Scorer::load(good).ok());
+  for (const auto& [from, to] : std::vector<std::pair<std::string_view, std::string_view>>{
+           {R"("scale":[1.0])", R"("scale":[0.0])"}, {R"("scale":[1.0])", R"("scale":[1.0,2.0])"}, {R"("scale":[1.0])", R"("scale":[null])"},
+           {R"("weights":[1.0])", R"("weights":"x")"}, {R"("intercept":0.0)", R"("intercept":null)"}, {"]}", "]"}, {"0.0}", "0.0"}}) {
+    if (good.find(from) == std::string::npos) continue;
+    const auto loaded = Scorer::load(replace(good, from, to));
+    ASSERT_FALSE(loaded.ok()) << to;
+    EXPECT_EQ(loaded.error().kind, ErrorKind::kCorrupt);
+  }
+}
+
+}  // namespace
+}  // namespace heddle::model
