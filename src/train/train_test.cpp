@@ -1,0 +1,380 @@
+#include "train/train.hpp"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <random>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "adapters/jobs/processes.hpp"
+#include "base/file.hpp"
+#include "doc/json.hpp"
+#include "model/scorer.hpp"
+#include "train/rows_file.hpp"
+#include "train/search.hpp"
+#include "train/tpe.hpp"
+
+// This test is its own worker: `train_test worker trial DIR` is what a search starts.
+int main(int argc, char** argv) {
+  if (argc == 4 && std::strcmp(argv[1], "worker") == 0) return heddle::train::run_trial(argv[3]);
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
+
+namespace heddle::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Rows {
+  int columns = 4;
+  std::vector<float> features;
+  std::vector<std::uint8_t> labels;
+  RowsView view() const { return {features.data(), labels.data(), static_cast<std::int64_t>(labels.size()), columns}; }
+};
+
+Rows make_rows(std::uint64_t seed, int count) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<float> normal;
+  std::uniform_real_distribution<float> uniform;
+  Rows rows;
+  for (int i = 0; i < count; ++i) {
+    const float a = normal(random);
+    const float b = normal(random);
+    const float c = normal(random);
+    const float margin = 1.2F * a - 0.8F * b + (c > 0.5F ? 1.0F : -0.5F);
+    for (const float x : {a, b, c, normal(random)}) rows.features.push_back(uniform(random) < 0.05F ? std::numeric_limits<float>::quiet_NaN() : x);
+    rows.labels.push_back(uniform(random) < 1 / (1 + std::exp(-margin)));
+  }
+  return rows;
+}
+
+TrainInput input_of(const Rows& train, const Rows& validation, std::string trainer) {
+  TrainInput input;
+  input.trainer = std::move(trainer);
+  input.train = train.view();
+  input.validation = validation.view();
+  input.feature_names = {"a", "b", "c", "noise"};
+  input.max_rounds = 60;
+  input.early_stopping_rounds = 5;
+  input.seed = 7;
+  if (input.trainer == "xgboost") input.parameters.values = {{"max_depth", "4"}, {"eta", "0.3"}, {"subsample", "0.8"}};
+  return input;
+}
+
+class TempDir {
+ public:
+  TempDir() : path_((fs::temp_directory_path() / "heddle-train-XXXXXX").string()) {
+    if (mkdtemp(path_.data()) == nullptr) std::abort();
+  }
+  ~TempDir() { fs::remove_all(path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+class Trainers : public testing::TestWithParam<std::string> {};
+
+TEST_P(Trainers, TrainingTwiceGivesTheSameBytesAndAModelThatPredicts) {
+  const Rows rows = make_rows(1, 3000);
+  const Rows validation = make_rows(2, 1500);
+  const auto first = train(input_of(rows, validation, GetParam()));
+  ASSERT_TRUE(first.ok()) << first.error().str();
+  const auto second = train(input_of(rows, validation, GetParam()));
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(first->model, second->model);
+  EXPECT_EQ(std::bit_cast<std::uint64_t>(first->validation_log_loss), std::bit_cast<std::uint64_t>(second->validation_log_loss));
+  EXPECT_LT(first->validation_log_loss, 0.58);  // a constant answer has .69
+  EXPECT_GT(first->rounds, 2);
+  EXPECT_LT(first->rounds, 60);
+  EXPECT_EQ(first->model.find("/tmp"), std::string::npos);
+}
+
+TEST_P(Trainers, RefusesRowsItCannotLearnFrom) {
+  const Rows rows = make_rows(3, 50);
+  Rows constant = rows;
+  constant.labels.assign(50, 1);
+  const Rows none{4, {}, {}};
+  EXPECT_EQ(train(input_of(constant, rows, GetParam())).error().id, "train-one-class");
+  EXPECT_EQ(train(input_of(none, rows, GetParam())).error().id, "train-no-rows");
+  TrainInput names = input_of(rows, rows, GetParam());
+  names.feature_names.pop_back();
+  EXPECT_EQ(train(names).error().id, "train-shape");
+}
+INSTANTIATE_TEST_SUITE_P(Both, Trainers, testing::Values("xgboost", "logistic"));
+
+TEST(Train, KeepsTheBestRoundOnly) {
+  const Rows rows = make_rows(4, 400);
+  const Rows validation = make_rows(5, 2000);
+  TrainInput input = input_of(rows, validation, "xgboost");
+  input.parameters.values = {{"eta", "0.9"}, {"max_depth", "8"}};  // overfits within a few rounds
+  const auto stopped = train(input);
+  ASSERT_TRUE(stopped.ok()) << stopped.error().str();
+  EXPECT_LT(stopped->rounds, 12);
+  const auto scorer = model::Scorer::load(stopped->model);
+  ASSERT_TRUE(scorer.ok());
+  EXPECT_EQ((*scorer)->trees(), stopped->rounds);
+  input.early_stopping_rounds = 0;
+  const auto all = train(input);
+  ASSERT_TRUE(all.ok());
+  EXPECT_EQ(all->rounds, 60);
+  EXPECT_GT(all->validation_log_loss, stopped->validation_log_loss);
+}
+
+TEST(Train, NamesWhatIsWrongWithParameters) {
+  const Rows rows = make_rows(6, 200);
+  TrainInput input = input_of(rows, rows, "forest");
+  EXPECT_EQ(train(input).error().id, "train-unknown-trainer");
+  input = input_of(rows, rows, "logistic");
+  input.parameters.values = {{"l2", "-1"}};
+  EXPECT_EQ(train(input).error().id, "train-parameter");
+  input = input_of(rows, rows, "xgboost");
+  input.parameters.values = {{"max_depth", "deep"}};
+  const auto failed = train(input);
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(failed.error().message.find("Stack trace"), std::string::npos) << failed.error().message;
+}
+
+// The penalised likelihood is strictly convex, so its one optimum is known by its own equations, whoever found it.
+TEST(Logistic, GradientVanishesAtTheSolution) {
+  const Rows rows = make_rows(8, 1000);
+  TrainInput input = input_of(rows, rows, "logistic");
+  input.parameters.values = {{"l2", "3"}};
+  const auto trained = train(input);
+  ASSERT_TRUE(trained.ok());
+  const auto parsed = doc::parse_json(trained->model);
+  ASSERT_TRUE(parsed.ok());
+  const auto& mean = parsed->find("mean")->as_array();
+  const auto& scale = parsed->find("scale")->as_array();
+  const auto& weights = parsed->find("weights")->as_array();
+  std::vector<double> gradient(5, 0);
+  for (std::size_t r = 0; r < rows.labels.size(); ++r) {
+    double x[5] = {1};
+    double margin = parsed->double_or("intercept");
+    for (std::size_t c = 0; c < 4; ++c) {
+      const float raw = rows.features[r * 4 + c];
+      x[c + 1] = std::isnan(raw) ? 0 : (raw - mean[c].as_double()) / scale[c].as_double();
+      margin += weights[c].as_double() * x[c + 1];
+    }
+    const double residual = 1 / (1 + std::exp(-margin)) - rows.labels[r];
+    for (int i = 0; i < 5; ++i) gradient[static_cast<std::size_t>(i)] += residual * x[i];
+  }
+  for (std::size_t c = 0; c < 4; ++c) gradient[c + 1] += 3 * weights[c].as_double();
+  for (const double g : gradient) EXPECT_NEAR(g, 0, 1e-4);
+}
+
+TEST(Logistic, ConstantEqualAndEmptyColumnsDoNoHarm) {
+  Rows rows = make_rows(9, 500);
+  for (std::size_t r = 0; r < 500; ++r) {
+    rows.features[r * 4 + 1] = 3;
+    rows.features[r * 4 + 2] = rows.features[r * 4];
+    rows.features[r * 4 + 3] = std::numeric_limits<float>::quiet_NaN();
+  }
+  TrainInput input = input_of(rows, rows, "logistic");
+  input.parameters.values = {{"l2", "0"}};
+  const auto trained = train(input);
+  ASSERT_TRUE(trained.ok()) << trained.error().str();
+  EXPECT_LT(trained->validation_log_loss, 0.69);
+}
+
+TEST(EvenlySpaced, CoversTheRangeInOrder) {
+  EXPECT_EQ(evenly_spaced(10, 4), (std::vector<std::int64_t>{0, 2, 5, 7}));
+  EXPECT_EQ(evenly_spaced(3, 0), (std::vector<std::int64_t>{0, 1, 2}));
+  EXPECT_EQ(evenly_spaced(3, 7), (std::vector<std::int64_t>{0, 1, 2}));
+  EXPECT_TRUE(evenly_spaced(0, 5).empty());
+}
+
+std::vector<spec::SearchDimension> bowl_space() {
+  using Kind = spec::SearchDimension::Kind;
+  return {{"x", Kind::kUniform, -5, 5, {}}, {"y", Kind::kLogUniform, 1e-3, 1, {}}, {"k", Kind::kInteger, 1, 12, {}},
+          {"m", Kind::kLogInteger, 1, 256, {}}, {"c", Kind::kChoice, 0, 0, {0.25, 0.5, 1}}};
+}
+double bowl(const std::vector<double>& v) {
+  const auto square = [](double x) { return x * x; };
+  return square((v[0] - 2) / 5) + square(std::log10(v[1] / 0.1) / 2) + square((v[2] - 4) / 6) + square(std::log2(v[3] / 16) / 4) + (v[4] == 0.5 ? 0 : 0.3);
+}
+
+TEST(Tpe, StaysInRangeAndBeatsRandomSearch) {
+  double tpe_sum = 0;
+  double random_sum = 0;
+  for (int seed = 0; seed < 20; ++seed) {
+    for (const int startup : {10, 1000}) {
+      const auto tpe = Tpe::open(bowl_space(), seed, startup);
+      ASSERT_TRUE(tpe.ok());
+      std::vector<Tpe::Observation> history;
+      double best = 1e9;
+      for (int k = 0; k < 80; ++k) {
+        const auto values = tpe->propose(k, history);
+        ASSERT_GE(values[0], -5);
+        ASSERT_LE(values[0], 5);
+        ASSERT_GE(values[1], 1e-3);
+        ASSERT_LE(values[1], 1);
+        ASSERT_EQ(values[2], std::round(values[2]));
+        ASSERT_GE(values[3], 1);
+        ASSERT_LE(values[3], 256);
+        ASSERT_EQ(values, tpe->propose(k, history));
+        history.push_back({values, bowl(values)});
+        best = std::min(best, history.back().loss);
+      }
+      (startup == 10 ? tpe_sum : random_sum) += best;
+    }
+  }
+  EXPECT_LT(tpe_sum, 0.6 * random_sum) << tpe_sum << " against " << random_sum;
+}
+
+TEST(Tpe, RefusesSpacesWithoutWidth) {
+  using Kind = spec::SearchDimension::Kind;
+  for (const spec::SearchDimension& d : std::vector<spec::SearchDimension>{{"a", Kind::kUniform, 1, 1, {}}, {"b", Kind::kLogUniform, 0, 1, {}},
+                                                                            {"c", Kind::kChoice, 0, 1, {}}, {"d", Kind::kInteger, 3, 2, {}},
+                                                                            {"e", Kind::kLogInteger, 0, 5, {}}, {"f", Kind::kInteger, 1.5, 3, {}}}) {
+    EXPECT_EQ(Tpe::open({d}, 1, 8).error().id, "search-space") << d.name;
+  }
+}
+
+TEST(RowsFile, RefusesBytesThatContradictThemselves) {
+  const TempDir dir;
+  const Rows rows = make_rows(10, 20);
+  const std::string bytes = encode_rows(rows.view(), evenly_spaced(20, 10), rows.view(), evenly_spaced(20, 5));
+  const std::string path = dir.path() + "/rows.bin";
+  ASSERT_TRUE(write_file_atomic(path, bytes).ok());
+  const auto file = RowsFile::open(path);
+  ASSERT_TRUE(file.ok()) << file.error().str();
+  EXPECT_EQ(file->train().count, 10);
+  EXPECT_EQ(file->validation().count, 5);
+  EXPECT_EQ(file->train().labels[1], rows.labels[2]);
+  EXPECT_EQ(std::memcmp(file->validation().features + 4, rows.features.data() + 4 * 4, 16), 0);
+  EXPECT_EQ(RowsFile::open(path + "x").error().kind, ErrorKind::kNotFound);
+  for (std::size_t length : {std::size_t{0}, std::size_t{31}, bytes.size() - 1}) {
+    ASSERT_TRUE(write_file_atomic(path, bytes.substr(0, length)).ok());
+    EXPECT_EQ(RowsFile::open(path).error().kind, ErrorKind::kCorrupt) << length;
+  }
+  for (std::size_t at = 0; at < 32; ++at) {
+    std::string changed = bytes;
+    changed[at] = static_cast<char>(changed[at] ^ 0x40);
+    ASSERT_TRUE(write_file_atomic(path, changed).ok());
+    EXPECT_EQ(RowsFile::open(path).error().kind, ErrorKind::kCorrupt) << at;
+  }
+}
+
+class Searching : public testing::Test {
+ protected:
+  SearchInput input(const std::string& directory, int parallel) {
+    using Kind = spec::SearchDimension::Kind;
+    SearchInput input;
+    input.search.trials = 12;
+    input.search.parallel = parallel;
+    input.search.startup = 4;
+    input.search.early_stopping_rounds = 3;
+    input.search.max_rounds = 30;
+    input.search.rows = 1000;
+    input.search.space = {{"eta", Kind::kLogUniform, 0.05, 0.9, {}}, {"max_depth", Kind::kInteger, 2, 7, {}}};
+    input.feature_names = {"a", "b", "c", "noise"};
+    input.train = train_.view();
+    input.validation = validation_.view();
+    input.seed = 11;
+    input.directory = directory;
+    input.worker = fs::read_symlink("/proc/self/exe").string();
+    input.runner = runner_.get();
+    return input;
+  }
+  Rows train_ = make_rows(20, 2000);
+  Rows validation_ = make_rows(21, 800);
+  std::unique_ptr<jobs::Runner> runner_ = adapters::make_process_runner();
+};
+
+TEST_F(Searching, IsReproducibleInParallelAndGoesOnWhereItWas) {
+  const TempDir dir;
+  int told = 0;
+  const auto first = search(input(dir.path() + "/a", 3), [&](const Trial&, int done, int total) {
+    EXPECT_EQ(done, ++told);
+    EXPECT_EQ(total, 12);
+  });
+  ASSERT_TRUE(first.ok()) << first.error().str();
+  EXPECT_EQ(told, 12);
+  for (const auto& trial : first->trials) {
+    EXPECT_EQ(trial.state, Trial::State::kFinished) << trial.error;
+    EXPECT_GE(trial.log_loss, first->trials[static_cast<std::size_t>(first->best)].log_loss);
+  }
+  const auto second = search(input(dir.path() + "/b", 3));
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(doc::to_json(first->to_value()), doc::to_json(second->to_value()));
+
+  // What a kill leaves: some results there, some not, one half-made.
+  for (const int gone : {3, 8, 10, 11}) fs::remove(fmt::format("{}/b/trial-{:04}/result.json", dir.path(), gone));
+  fs::remove_all(dir.path() + "/b/trial-0009");
+  std::vector<int> resumed;
+  const auto third = search(input(dir.path() + "/b", 3), [&](const Trial& trial, int, int) {
+    if (trial.resumed) resumed.push_back(trial.number);
+  });
+  ASSERT_TRUE(third.ok());
+  EXPECT_EQ(doc::to_json(first->to_value()), doc::to_json(third->to_value()));
+  std::sort(resumed.begin(), resumed.end());
+  EXPECT_EQ(resumed, (std::vector<int>{0, 1, 2, 4, 5, 6, 7}));
+
+  // Other rows: nothing of the old search counts.
+  SearchInput other = input(dir.path() + "/b", 3);
+  const Rows changed = make_rows(22, 2000);
+  other.train = changed.view();
+  other.search.trials = 2;
+  const auto fourth = search(other, [](const Trial& trial, int, int) { EXPECT_FALSE(trial.resumed); });
+  ASSERT_TRUE(fourth.ok());
+}
+
+TEST_F(Searching, AKilledSearchGoesOn) {
+  const TempDir dir;
+  const SearchInput whole = input(dir.path() + "/a", 2);
+  const auto expected = search(whole);
+  ASSERT_TRUE(expected.ok());
+  const SearchInput cut = input(dir.path() + "/b", 2);
+  const pid_t child = fork();
+  if (child == 0) {
+    (void)search(cut, [](const Trial&, int done, int) {
+      if (done == 4) raise(SIGKILL);
+    });
+    _exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  int resumed = 0;
+  const auto rest = search(cut, [&](const Trial& trial, int, int) { resumed += trial.resumed; });
+  ASSERT_TRUE(rest.ok());
+  EXPECT_GE(resumed, 4);
+  EXPECT_LT(resumed, 12);
+  EXPECT_EQ(doc::to_json(expected->to_value()), doc::to_json(rest->to_value()));
+}
+
+TEST_F(Searching, AFailedTrialIsRecordedAndAllFailingIsAnError) {
+  const TempDir dir;
+  SearchInput some = input(dir.path() + "/some", 2);
+  some.search.space.push_back({"max_bin", spec::SearchDimension::Kind::kChoice, 0, 0, {256, 1}});  // XGBoost refuses fewer than 2 bins
+  const auto result = search(some);
+  ASSERT_TRUE(result.ok()) << result.error().str();
+  int failed = 0;
+  for (const auto& trial : result->trials) {
+    EXPECT_EQ(trial.state == Trial::State::kFailed, trial.values[2] == 1) << trial.error;
+    failed += trial.state == Trial::State::kFailed;
+    EXPECT_EQ(trial.error.empty(), trial.state == Trial::State::kFinished);
+  }
+  EXPECT_GT(failed, 0);
+  SearchInput all = input(dir.path() + "/all", 2);
+  all.parameters.values = {{"max_leaves", "many"}};
+  const auto error = search(all);
+  ASSERT_FALSE(error.ok());
+  EXPECT_EQ(error.error().id, "search-all-failed");
+  all.worker = "/nonexistent/heddle";
+  EXPECT_FALSE(search(all).ok());
+}
+
+}  // namespace
+}  // namespace heddle::train
