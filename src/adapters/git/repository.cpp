@@ -1,0 +1,253 @@
+#include "adapters/git/repository.hpp"
+
+#include <git2.h>
+
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+namespace heddle::adapters {
+namespace {
+
+template <class T, void (*free_it)(T*)>
+struct Free {
+  void operator()(T* object) const noexcept { free_it(object); }
+};
+using Repository = std::unique_ptr<git_repository, Free<git_repository, git_repository_free>>;
+using Object = std::unique_ptr<git_object, Free<git_object, git_object_free>>;
+using Tree = std::unique_ptr<git_tree, Free<git_tree, git_tree_free>>;
+using Commit = std::unique_ptr<git_commit, Free<git_commit, git_commit_free>>;
+using Entry = std::unique_ptr<git_tree_entry, Free<git_tree_entry, git_tree_entry_free>>;
+using Blob = std::unique_ptr<git_blob, Free<git_blob, git_blob_free>>;
+using Builder = std::unique_ptr<git_treebuilder, Free<git_treebuilder, git_treebuilder_free>>;
+using Signature = std::unique_ptr<git_signature, Free<git_signature, git_signature_free>>;
+
+Error git_failure(std::string_view what) {
+  const git_error* last = git_error_last();
+  return {ErrorKind::kIo, "git-failed", fmt::format("cannot {}: {}", what, last != nullptr ? last->message : "unknown"),
+          "see what `git fsck` says of the project's repository"};
+}
+
+std::string hex(const git_oid& id) {
+  std::string text(GIT_OID_HEXSZ, '\0');
+  git_oid_fmt(text.data(), &id);
+  return text;
+}
+
+/// New files over a tree, folder by folder.
+struct Folder {
+  std::map<std::string, git_oid> files;
+  std::map<std::string, Folder> folders;
+};
+
+class GitRepository final : public store::Git {
+ public:
+  GitRepository(Repository repository, std::string prefix, const Clock& clock)
+      : repository_(std::move(repository)), prefix_(std::move(prefix)), clock_(clock) {}
+  ~GitRepository() override {
+    repository_.reset();
+    git_libgit2_shutdown();
+  }
+
+  Result<std::string> head() override {
+    const std::lock_guard lock(mutex_);
+    git_oid id;
+    if (git_reference_name_to_id(&id, repository_.get(), "HEAD") != 0) {
+      return Error{ErrorKind::kNotFound, "git-no-commit", "the project's repository has no commit yet",
+                   "commit the project: `git add -A && git commit`"};
+    }
+    return hex(id);
+  }
+
+  std::string blob_id(std::string_view bytes) override {
+    git_oid id;
+    HEDDLE_CHECK(git_odb_hash(&id, bytes.data(), bytes.size(), GIT_OBJECT_BLOB) == 0, "git_odb_hash");
+    return hex(id);
+  }
+
+  Result<std::string> read(std::string_view revision, std::string_view path) override {
+    const std::lock_guard lock(mutex_);
+    HEDDLE_ASSIGN_OR_RETURN(const auto tree, tree_of(std::string(revision)));
+    git_tree_entry* raw = nullptr;
+    const std::string full = prefix_ + std::string(path);
+    if (!tree || git_tree_entry_bypath(&raw, tree.get(), full.c_str()) != 0) {
+      return Error{ErrorKind::kNotFound, "git-file-not-found", fmt::format("`{}` has no file `{}`", revision, path)};
+    }
+    const Entry entry(raw);
+    git_blob* blob_raw = nullptr;
+    if (git_tree_entry_type(raw) != GIT_OBJECT_BLOB ||
+        git_blob_lookup(&blob_raw, repository_.get(), git_tree_entry_id(raw)) != 0) {
+      return Error{ErrorKind::kNotFound, "git-file-not-found", fmt::format("`{}` in `{}` is no file", path, revision)};
+    }
+    const Blob blob(blob_raw);
+    return std::string(static_cast<const char*>(git_blob_rawcontent(blob_raw)),
+                       static_cast<std::size_t>(git_blob_rawsize(blob_raw)));
+  }
+
+  Result<std::string> commit(const std::string& ref, const std::string& base, const std::vector<File>& files,
+                             const std::string& message) override {
+    const std::lock_guard lock(mutex_);
+    int valid = 0;
+    if ((!ref.starts_with("refs/heads/heddle/") && !ref.starts_with("refs/heddle/")) ||
+        git_reference_name_is_valid(&valid, ref.c_str()) != 0 || valid == 0) {
+      return Error{ErrorKind::kDenied, "git-ref-refused", fmt::format("Heddle does not write `{}`", ref),
+                   "it writes `refs/heads/heddle/...` and `refs/heddle/...` only"};
+    }
+    git_oid tip;
+    const int found = git_reference_name_to_id(&tip, repository_.get(), ref.c_str());
+    if (found != 0 && found != GIT_ENOTFOUND) return git_failure(fmt::format("read `{}`", ref));
+    Commit parent;
+    if (found == 0) {
+      HEDDLE_ASSIGN_OR_RETURN(parent, commit_of(tip));
+    } else if (!base.empty()) {
+      // A new branch grows from its base, so that it can be merged.
+      HEDDLE_ASSIGN_OR_RETURN(const auto object, resolve(base));
+      HEDDLE_ASSIGN_OR_RETURN(parent, commit_of(*git_object_id(object.get())));
+    }
+    Tree under;
+    if (!base.empty()) {
+      HEDDLE_ASSIGN_OR_RETURN(under, tree_of(base));
+    } else if (parent) {
+      git_tree* raw = nullptr;
+      if (git_commit_tree(&raw, parent.get()) != 0) return git_failure("read the tree of a commit");
+      under.reset(raw);
+    }
+    Folder root;
+    for (const auto& file : files) HEDDLE_TRY(place(root, prefix_ + file.path, file.bytes));
+    HEDDLE_ASSIGN_OR_RETURN(const git_oid tree_id, write_tree(root, under.get()));
+    if (found == 0 && git_oid_equal(&tree_id, git_commit_tree_id(parent.get())) != 0) return hex(tip);
+    git_tree* tree_raw = nullptr;
+    if (git_tree_lookup(&tree_raw, repository_.get(), &tree_id) != 0) return git_failure("read back a tree");
+    const Tree tree(tree_raw);
+    git_signature* signature_raw = nullptr;
+    if (git_signature_new(&signature_raw, "Heddle", "heddle@localhost", clock_.wall() / kSecond, 0) != 0) {
+      return git_failure("name the author");
+    }
+    const Signature signature(signature_raw);
+    const git_commit* parents[] = {parent.get()};
+    git_oid id;
+    if (git_commit_create(&id, repository_.get(), nullptr, signature.get(), signature.get(), "UTF-8", message.c_str(), tree.get(),
+                          parent ? 1 : 0, parents) != 0) {
+      return git_failure("write a commit");
+    }
+    // Only if nobody moved the ref meanwhile.
+    git_reference* moved = nullptr;
+    const git_oid none{};
+    const int code = git_reference_create_matching(&moved, repository_.get(), ref.c_str(), &id, 1, found == 0 ? &tip : &none,
+                                                   message.c_str());
+    git_reference_free(moved);
+    if (code == GIT_EMODIFIED || code == GIT_EEXISTS) {
+      return Error{ErrorKind::kConflict, "git-ref-moved", fmt::format("`{}` was moved by somebody else meanwhile", ref),
+                   "try again"};
+    }
+    if (code != 0) return git_failure(fmt::format("move `{}`", ref));
+    return hex(id);
+  }
+
+ private:
+  Result<Object> resolve(const std::string& revision) {
+    git_object* raw = nullptr;
+    const std::string spec = revision + "^{commit}";
+    if (git_revparse_single(&raw, repository_.get(), spec.c_str()) != 0) {
+      return Error{ErrorKind::kNotFound, "git-revision-not-found", fmt::format("no revision `{}` in the project's repository", revision)};
+    }
+    return Object(raw);
+  }
+
+  Result<Commit> commit_of(const git_oid& id) {
+    git_commit* raw = nullptr;
+    if (git_commit_lookup(&raw, repository_.get(), &id) != 0) return git_failure("read a commit");
+    return Commit(raw);
+  }
+
+  Result<Tree> tree_of(const std::string& revision) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto object, resolve(revision));
+    git_object* raw = nullptr;
+    if (git_object_peel(&raw, object.get(), GIT_OBJECT_TREE) != 0) return git_failure("read a tree");
+    return Tree(reinterpret_cast<git_tree*>(raw));
+  }
+
+  Result<void> place(Folder& root, std::string_view path, std::string_view bytes) {
+    const auto refuse = [&] {
+      return Error{ErrorKind::kInvalid, "git-path-refused", fmt::format("`{}` is no path inside the project", path)};
+    };
+    Folder* folder = &root;
+    for (auto rest = path;;) {
+      const auto slash = rest.find('/');
+      const std::string name(rest.substr(0, slash));
+      if (name.empty() || name == "." || name == ".." || name == ".git" || name.find('\0') != std::string::npos) return refuse();
+      if (slash != std::string_view::npos) {
+        folder = &folder->folders[name];
+        rest.remove_prefix(slash + 1);
+        continue;
+      }
+      git_oid id;
+      if (git_blob_create_from_buffer(&id, repository_.get(), bytes.data(), bytes.size()) != 0) {
+        return git_failure(fmt::format("write `{}`", path));
+      }
+      folder->files[name] = id;
+      return {};
+    }
+  }
+
+  Result<git_oid> write_tree(const Folder& folder, const git_tree* under) {
+    git_treebuilder* raw = nullptr;
+    if (git_treebuilder_new(&raw, repository_.get(), under) != 0) return git_failure("build a tree");
+    const Builder builder(raw);
+    for (const auto& [name, child] : folder.folders) {
+      Tree below;
+      const git_tree_entry* entry = under != nullptr ? git_tree_entry_byname(under, name.c_str()) : nullptr;
+      if (entry != nullptr && git_tree_entry_type(entry) == GIT_OBJECT_TREE) {
+        git_tree* tree = nullptr;
+        if (git_tree_lookup(&tree, repository_.get(), git_tree_entry_id(entry)) != 0) return git_failure("read a tree");
+        below.reset(tree);
+      }
+      HEDDLE_ASSIGN_OR_RETURN(const git_oid id, write_tree(child, below.get()));
+      if (git_treebuilder_insert(nullptr, raw, name.c_str(), &id, GIT_FILEMODE_TREE) != 0) return git_failure("build a tree");
+    }
+    for (const auto& [name, id] : folder.files) {
+      if (git_treebuilder_insert(nullptr, raw, name.c_str(), &id, GIT_FILEMODE_BLOB) != 0) return git_failure("build a tree");
+    }
+    git_oid id;
+    if (git_treebuilder_write(&id, raw) != 0) return git_failure("write a tree");
+    return id;
+  }
+
+  std::mutex mutex_;
+  Repository repository_;
+  std::string prefix_;  ///< of the project inside the repository; empty or with a slash at its end
+  const Clock& clock_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<store::Git>> open_git(const std::string& directory, const Clock& clock) {
+  git_libgit2_init();
+  // What is written has to survive a power loss before anybody is told of it.
+  git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
+  // A project may belong to another user than who runs Heddle (sudo, a container): objects and refs run nothing of it.
+  git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+  git_repository* raw = nullptr;
+  const int code = git_repository_open_ext(&raw, directory.c_str(), GIT_REPOSITORY_OPEN_CROSS_FS, nullptr);
+  Repository repository(raw);
+  const auto fail = [](Error error) {
+    git_libgit2_shutdown();
+    return error;
+  };
+  if (code == GIT_ENOTFOUND) {
+    return fail({ErrorKind::kNotFound, "git-not-found", fmt::format("`{}` is in no git repository", directory),
+                 "a project is a git repository: `git init && git add -A && git commit -m start`"});
+  }
+  if (code != 0) return fail(git_failure(fmt::format("open the repository of `{}`", directory)));
+  std::string prefix;
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(directory.c_str(), nullptr), &std::free);
+  if (const char* root = git_repository_workdir(raw); root != nullptr && real) {
+    const std::unique_ptr<char, decltype(&std::free)> top(::realpath(root, nullptr), &std::free);
+    const std::string whole = std::string(real.get()) + "/";
+    const std::string above = std::string(top ? top.get() : "") + "/";
+    if (whole.size() > above.size() && whole.starts_with(above)) prefix = whole.substr(above.size());
+  }
+  return std::unique_ptr<store::Git>(std::make_unique<GitRepository>(std::move(repository), std::move(prefix), clock));
+}
+
+}  // namespace heddle::adapters
