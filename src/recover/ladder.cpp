@@ -31,6 +31,8 @@ bool explains(const Incident& incident, const watch::Alert& alert, const watch::
   if (std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) != incident.keys.end()) return true;
   if (diagnosis.cause == cause) return cause != Cause::kUnitChange || diagnosis.source == incident.diagnosis.source;
   if (alert.first.subject == Subject::kContract) return false;
+  if (alert.first.subject == Subject::kRule) return about_quality(cause);
+  if (cause == Cause::kUnknown) return alert.first.subject == Subject::kColumn || alert.first.subject == Subject::kQuality;
   // While the input is wrong, quality is expected to be; once it is repaired, a fall of quality is a thing of its own.
   if (alert.first.subject == Subject::kQuality) return about_quality(cause);
   if (alert.first.subject == Subject::kColumn) {
@@ -80,8 +82,17 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
       incident.evidence.push_back(alert.last.digest());
       incident.timeline.push_back({tick.now, fmt::format("joined by `{}`: {}", alert.first.key, diagnosis.reason), 0});
     }
-    if (alert.first.subject == Subject::kQuality && incident.diagnosis.cause == Cause::kCovariateShift &&
-        incident.step == Step::kAwaitQuiet) {
+    if (incident.step != Step::kAwaitQuiet) return;
+    if (incident.diagnosis.cause == Cause::kUnknown && diagnosis.cause != Cause::kUnknown) {
+      // A rule saw it first and could not say why; the window that followed can.
+      const Micros change_from = std::min(incident.diagnosis.change_from, diagnosis.change_from);
+      incident.diagnosis = diagnosis;
+      incident.diagnosis.change_from = change_from;
+      incident.timeline.push_back({tick.now, fmt::format("diagnosed as {}: {}", watch::cause_name(diagnosis.cause),
+                                                         diagnosis.reason), 0});
+      incident.step = first_response(incident);
+      incident.step_since = tick.now;
+    } else if (alert.first.subject == Subject::kQuality && incident.diagnosis.cause == Cause::kCovariateShift) {
       incident.step = Step::kCollect;
       incident.step_since = tick.now;
     }
@@ -222,7 +233,9 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
       return Step::kVerifyInput;
     }
     case Step::kVerifyInput: {
-      const auto it = tick.watch.latest().find(incident.keys.front());
+      const auto key = std::find_if(incident.keys.begin(), incident.keys.end(),
+                                    [](const std::string& name) { return name.starts_with("column/"); });
+      const auto it = tick.watch.latest().find(key == incident.keys.end() ? incident.keys.front() : *key);
       if (it == tick.watch.latest().end() || it->second.from + kHour < incident.step_since) return incident.step;
       if (it->second.alert) return Step::kAwaitQuiet;
       incident.recovered_at = tick.now;

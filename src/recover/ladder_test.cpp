@@ -179,7 +179,7 @@ TEST(Ladder, UnitChangeQuarantinesTheSourceAndLetsItInAgain) {
   const doc::Value& proof = *s.world.last["postmortem.write"].attributes.find("proof");
   EXPECT_LT(proof.find("with")->int_or("rows"), proof.find("without")->int_or("rows"));
   EXPECT_EQ(proof.find("with")->int_or("false_alerts"), 0);
-  EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_path"), "refused_rows");
+  EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_path"), "refused.rows");
 }
 
 TEST(Ladder, ContractFaultIsRefusedAndNothingMore) {
@@ -319,6 +319,35 @@ TEST(Ladder, AnActWhoseOutcomeWasLostIsAskedForAgainUnderTheSameId) {
   }
   EXPECT_EQ(s.world.applied, applied);
   EXPECT_EQ(doc::to_json(fresh.to_value()), doc::to_json(s.ladder.to_value()));
+}
+
+TEST(Ladder, ARuleThatSawATimeShiftFirstIsGivenItsCauseLater) {
+  Ladder::Options with_rule = options();
+  with_rule.monitor.rules = {
+      {"clock-of-at", {"at - event_time > duration(\"1h\") || event_time - at > duration(\"1h\")", {}}, 0.01, 500}};
+  World world(32);
+  Watch watch = *Watch::open({with_rule.monitor, with_rule.contract, with_rule.fields});
+  watch.register_route(world.known[0]);
+  Ladder ladder(with_rule);
+  for (int day = 100; day < 110; ++day) world.day(day, {.shift_hours = day < 103 ? 0 : 5}, watch, ladder);
+  ASSERT_EQ(ladder.incidents().size(), 1U);
+  EXPECT_EQ(ladder.incidents()[0].keys.front(), "rule/clock-of-at");
+  EXPECT_LE(ladder.incidents()[0].rows_confirmed - 3 * Stream::kRows, 1500);
+  EXPECT_EQ(ladder.incidents()[0].diagnosis.cause, Cause::kTimeShift);
+  EXPECT_EQ(ladder.incidents()[0].step, Step::kDone) << step_name(ladder.incidents()[0].step);
+}
+
+TEST(Postmortem, ATimeShiftTeachesAClockRuleThatIsFaster) {
+  Scene s(31);
+  s.play(100, 103, {});
+  s.play(103, 110, {.shift_hours = 5});
+  const doc::Value& attributes = s.world.last["postmortem.write"].attributes;
+  EXPECT_EQ(attributes.string_or("addition_path"), "rules[]");
+  const doc::Value& proof = *attributes.find("proof");
+  ASSERT_TRUE(proof.is_object());
+  EXPECT_EQ(proof.find("with")->int_or("false_alerts"), 0);
+  EXPECT_LE(proof.find("with")->int_or("rows"), 1500);
+  EXPECT_GE(proof.find("without")->int_or("rows"), Stream::kRows);
 }
 
 TEST(Postmortem, ThePageSaysWhatHappened) {

@@ -92,7 +92,7 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
     case Cause::kContractFault:
       out.monitor.refused_rows = std::max<std::int64_t>(10, monitor.refused_rows * 2 / 5);
       if (out.monitor.refused_rows >= monitor.refused_rows) return {};
-      out.path = "refused_rows";
+      out.path = "refused.rows";
       out.yaml = std::to_string(out.monitor.refused_rows);
       out.why = "clean sources have next to no refusals, so fewer rows tell as surely";
       return {out};
@@ -110,7 +110,7 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
       return list;
     }
     case Cause::kPriorShift:
-      out.monitor.quality.prior_shift_chunks = std::max(3, monitor.quality.prior_shift_chunks - 2);
+      out.monitor.quality.prior_shift_chunks = std::max(5, monitor.quality.prior_shift_chunks - 2);
       if (out.monitor.quality.prior_shift_chunks >= monitor.quality.prior_shift_chunks) return {};
       out.path = "quality.prior_shift_chunks";
       out.yaml = std::to_string(out.monitor.quality.prior_shift_chunks);
