@@ -109,13 +109,19 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
                       "the model that served put rows in the wrong order; no release may, whatever its log loss"});
       return list;
     }
-    case Cause::kPriorShift:
+    case Cause::kPriorShift: {
+      std::vector<Amendment> list;
       out.monitor.quality.prior_shift_chunks = std::max(5, monitor.quality.prior_shift_chunks - 2);
-      if (out.monitor.quality.prior_shift_chunks >= monitor.quality.prior_shift_chunks) return {};
-      out.path = "quality.prior_shift_chunks";
-      out.yaml = std::to_string(out.monitor.quality.prior_shift_chunks);
-      out.why = "fewer chunks agree as well";
-      return {out};
+      if (out.monitor.quality.prior_shift_chunks < monitor.quality.prior_shift_chunks) {
+        out.path = "quality.prior_shift_chunks";
+        out.yaml = std::to_string(out.monitor.quality.prior_shift_chunks);
+        out.why = "fewer chunks agree as well";
+        list.push_back(out);
+      }
+      list.push_back({monitor, true, "gates[]", "- id: base-rate-holds\n  when: metrics.calibration_error < 0.2\n",
+                      "the base rate moved away from what was trained on; a release far from it should not pass"});
+      return list;
+    }
     case Cause::kCovariateShift:
     case Cause::kUnknown: return {};
   }
