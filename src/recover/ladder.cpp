@@ -59,6 +59,9 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
   std::vector<Performed> performed;
   if (now <= last_tick_) return performed;
   Tick tick{now, watch, effects, performed};
+  for (const std::string& key : std::exchange(deferred_, {})) {
+    if (const watch::Alert* alert = watch.alerts().find(key)) take_in(*alert, tick);
+  }
   for (const watch::Alert& move : moves) {
     if (move.stage == watch::AlertStage::kConfirmed) take_in(move, tick);
   }
@@ -98,6 +101,10 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
     }
     return;
   }
+  if (cooling(alert, tick.now)) {
+    deferred_.push_back(alert.first.key);
+    return;
+  }
   Incident incident;
   incident.id = fmt::format("incident-{:04}", incidents_.size() + 1);
   incident.diagnosis = diagnosis;
@@ -116,6 +123,14 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
   incident.timeline.push_back({tick.now, fmt::format("diagnosed as {}: {}", watch::cause_name(diagnosis.cause),
                                                      diagnosis.reason), 0});
   incidents_.push_back(std::move(incident));
+}
+
+bool Ladder::cooling(const watch::Alert& alert, Micros now) const {
+  if (alert.first.subject == Subject::kContract || alert.first.subject == Subject::kPrior) return false;
+  return std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& incident) {
+    return !incident.open() && now < incident.recovered_at + options_.monitor.cool_down &&
+           std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) != incident.keys.end();
+  });
 }
 
 void Ladder::advance(Incident& incident, Tick& tick) {
@@ -379,27 +394,35 @@ doc::Value Ladder::to_value() const {
   for (const Incident& incident : incidents_) list.push(incident.to_value());
   doc::Value sources = doc::Value::array();
   for (const std::string& source : readmitted_) sources.push(source);
+  doc::Value waiting = doc::Value::array();
+  for (const std::string& key : deferred_) waiting.push(key);
   return doc::Value::object({{"format", "heddle.recovery/1"},
                              {"last_tick", last_tick_},
                              {"incidents", std::move(list)},
+                             {"deferred", std::move(waiting)},
                              {"readmitted", std::move(sources)}});
 }
 
 Result<void> Ladder::restore(const doc::Value& value) {
   const doc::Value* list = value.find("incidents");
   const doc::Value* sources = value.find("readmitted");
+  const doc::Value* waiting = value.find("deferred");
   if (value.string_or("format") != "heddle.recovery/1" || list == nullptr || !list->is_array() || sources == nullptr ||
-      !sources->is_array()) {
+      !sources->is_array() || waiting == nullptr || !waiting->is_array()) {
     return Error{ErrorKind::kCorrupt, "recover-state", "the saved recovery state is malformed", "run `heddle audit verify`"};
   }
   incidents_.clear();
   readmitted_.clear();
+  deferred_.clear();
   for (const doc::Value& item : list->as_array()) {
     HEDDLE_ASSIGN_OR_RETURN(Incident incident, Incident::from_value(item));
     incidents_.push_back(std::move(incident));
   }
   for (const doc::Value& source : sources->as_array()) {
     if (source.is_string()) readmitted_.push_back(source.as_string());
+  }
+  for (const doc::Value& key : waiting->as_array()) {
+    if (key.is_string()) deferred_.push_back(key.as_string());
   }
   last_tick_ = value.int_or("last_tick", INT64_MIN);
   return {};

@@ -67,6 +67,9 @@ class Ladder {
     std::vector<Performed>& performed;
   };
   void take_in(const watch::Alert& alert, Tick& tick);
+  /// Whether an incident of this alert recovered less than the monitor's cool-down ago. Contract alerts know none: bad rows
+  /// do not wait; prior shift has its own, in chunks.
+  [[nodiscard]] bool cooling(const watch::Alert& alert, Micros now) const;
   void advance(Incident& incident, Tick& tick);
   /// The step after this one, or the same when nothing changed.
   [[nodiscard]] Step step_on(Incident& incident, Tick& tick);
@@ -80,6 +83,7 @@ class Ladder {
 
   Options options_;
   std::vector<Incident> incidents_;
+  std::vector<std::string> deferred_;     ///< keys of confirmed alerts that wait out the cool-down of an incident before
   std::vector<std::string> readmitted_;   ///< sources the data plane let in, not yet taken up
   Micros last_tick_ = INT64_MIN;
 };

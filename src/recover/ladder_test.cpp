@@ -321,6 +321,23 @@ TEST(Ladder, AnActWhoseOutcomeWasLostIsAskedForAgainUnderTheSameId) {
   EXPECT_EQ(doc::to_json(fresh.to_value()), doc::to_json(s.ladder.to_value()));
 }
 
+TEST(Ladder, TheSameMetricOpensNoIncidentDuringItsCoolDown) {
+  Ladder::Options slow = options();
+  slow.monitor.cool_down = 10 * kDay;
+  World world(33);
+  Watch watch = *Watch::open(Stream::options());
+  watch.register_route(world.known[0]);
+  Ladder ladder(slow);
+  for (int day = 100; day < 110; ++day) world.day(day, {.shift_hours = day < 103 ? 0 : 5}, watch, ladder);
+  ASSERT_EQ(ladder.incidents().size(), 1U);
+  ASSERT_EQ(ladder.incidents()[0].step, Step::kDone);
+  const Micros until = ladder.incidents()[0].recovered_at + slow.monitor.cool_down;
+  for (int day = 110; day < 122; ++day) world.day(day, {.shift_hours = 9}, watch, ladder);
+  ASSERT_EQ(ladder.incidents().size(), 2U);
+  EXPECT_GE(ladder.incidents()[1].confirmed_at, until);
+  EXPECT_LT(ladder.incidents()[1].confirmed_at, until + kDay);
+}
+
 TEST(Ladder, ARuleThatSawATimeShiftFirstIsGivenItsCauseLater) {
   Ladder::Options with_rule = options();
   with_rule.monitor.rules = {
