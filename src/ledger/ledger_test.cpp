@@ -1,0 +1,348 @@
+#include "ledger/ledger.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "adapters/git/repository.hpp"
+#include "adapters/sqlite/state.hpp"
+#include "base/file.hpp"
+#include "doc/json.hpp"
+#include "ledger/effect.hpp"
+#include "ledger/tiles.hpp"
+#include "ledger/verify.hpp"
+
+namespace heddle::ledger {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TestClock final : public Clock {
+ public:
+  [[nodiscard]] Micros wall() const override { return now; }
+  [[nodiscard]] std::int64_t mono_ns() const override { return now * 1000; }
+  Micros now = 1'000'000 * kSecond;
+};
+
+class LedgerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = testing::TempDir() + "/ledger.XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    root_ = name;
+    ASSERT_EQ(std::system(("git init -q " + root_).c_str()), 0);
+    git_ = adapters::open_git(root_, clock_).value();
+    key_ = Ed25519Key::from_seed(std::string(32, '\5')).value();
+    open();
+  }
+  [[nodiscard]] std::string tiles() const { return root_ + "/tiles"; }
+  [[nodiscard]] Ledger::Options options() { return {tiles(), "flights", key_, &clock_}; }
+  void open() {
+    ledger_.reset();
+    state_.reset();
+    state_ = adapters::open_sqlite_state(root_ + "/state.db").value();
+    auto opened = Ledger::open(*state_, options());
+    ASSERT_TRUE(opened.ok()) << opened.error().str();
+    ledger_ = std::move(opened).value();
+  }
+  [[nodiscard]] Error open_error() {
+    ledger_.reset();
+    state_.reset();
+    state_ = adapters::open_sqlite_state(root_ + "/state.db").value();
+    auto opened = Ledger::open(*state_, options());
+    return opened ? Error{} : opened.error();
+  }
+  void add(int n, std::string_view what = "run.start") {
+    ASSERT_TRUE(state_->write([&](store::Txn& txn) -> Result<void> {
+                        for (int i = 0; i < n; ++i) {
+                          clock_.now += 1234;
+                          Entry entry;
+                          entry.op_id = fmt::format("{}-{}", what, i);
+                          entry.actor = "system:test";
+                          entry.action = what;
+                          entry.target = "service/flights-delay";
+                          entry.result = "applied";
+                          HEDDLE_TRY(ledger_->append(txn, entry));
+                        }
+                        return {};
+                      }).ok());
+  }
+  [[nodiscard]] Audit audit(bool with_state = true, bool with_git = true) {
+    VerifyOptions verify_options{tiles(), ledger_key(), with_state ? state_.get() : nullptr, with_git ? git_.get() : nullptr};
+    return verify(verify_options).value();
+  }
+  [[nodiscard]] VerifierKey ledger_key() const { return {"heddle/flights", key_.public_key}; }
+  [[nodiscard]] static bool has(const Audit& audit, std::string_view id) {
+    for (const auto& finding : audit.findings) {
+      if (finding.id == id) return true;
+    }
+    return false;
+  }
+
+  TestClock clock_;
+  std::string root_;
+  Ed25519Key key_;
+  std::unique_ptr<store::Git> git_;
+  std::unique_ptr<store::State> state_;
+  std::unique_ptr<Ledger> ledger_;
+};
+
+TEST_F(LedgerTest, AnEntryReadsBackAsItWasWritten) {
+  Entry entry;
+  entry.op_id = "op";
+  entry.actor_type = "agent";
+  entry.actor = "agent:recover";
+  entry.action = "slot.swap";
+  entry.target = "service/flights-delay";
+  entry.subjects = {{"bundle", sha256("bundle")}};
+  entry.policy = sha256("policy");
+  entry.decision = "allow";
+  entry.rules = {"allow-swap", "record"};
+  entry.attributes = doc::Value::object({{"auc", 0.75}, {"note", "\"quoted\"\n"}});
+  entry.evidence = {{"window", sha256("w")}};
+  entry.approval = "approval-0001";
+  entry.result = "applied";
+  entry.reason = "standby is better";
+  entry.incident = "incident-0001";
+  entry.event_time = *parse_time("2001-05-11T07:00:00Z");
+  const auto json = to_json(entry).value();
+  EXPECT_EQ(to_json(parse_entry(json).value()).value(), json);
+  entry.reason = std::string(kMaxEntryBytes, 'x');
+  EXPECT_EQ(to_json(entry).error().id, "ledger-entry-too-large");
+}
+
+TEST_F(LedgerTest, NumbersTimesAndRootSurviveAReopenAndAClockSetBack) {
+  add(3);
+  clock_.now -= kDay;
+  add(2);
+  ASSERT_TRUE(ledger_->publish().ok());
+  const auto before = ledger_->last_checkpoint();
+  open();
+  EXPECT_EQ(ledger_->last_checkpoint(), before);
+  Micros last = 0;
+  std::uint64_t next = 0;
+  ASSERT_TRUE(ledger_->read(0, [&](const Entry& entry) {
+                       EXPECT_EQ(entry.seq, next++);
+                       EXPECT_GE(entry.t, last);
+                       last = entry.t;
+                       return true;
+                     }).ok());
+  EXPECT_EQ(next, 5U);
+  EXPECT_TRUE(audit().ok()) << audit().str();
+}
+
+TEST_F(LedgerTest, GrowsThroughTileBoundariesAndProvesEveryStep) {
+  std::vector<Checkpoint> seen;
+  for (const int n : {1, 254, 1, 1, 300, 0, 255, 700}) {
+    add(n);
+    const auto checkpoint = ledger_->publish();
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.error().str();
+    seen.push_back(*checkpoint);
+    if (n == 300) open();
+  }
+  const auto last = seen.back();
+  EXPECT_EQ(last.size, 1512U);
+  for (const auto& checkpoint : seen) {
+    const auto proof = ledger_->prove_consistency(checkpoint.size, last.size).value();
+    EXPECT_TRUE(verify_consistency(checkpoint.size, last.size, checkpoint.root, last.root, proof));
+  }
+  for (const std::uint64_t i : {0U, 255U, 256U, 1023U, 1511U}) {
+    const auto proof = ledger_->prove(i).value();
+    EXPECT_TRUE(verify_inclusion(leaf_hash(proof.entry), i, last.size, proof.hashes, last.root)) << i;
+    EXPECT_TRUE(open_checkpoint(proof.checkpoint, ledger_key()).ok());
+    EXPECT_TRUE(proof.str().starts_with(fmt::format("c2sp.org/tlog-proof@v1\nindex {}\n", i)));
+  }
+  const auto result = audit();
+  EXPECT_TRUE(result.ok()) << result.str();
+  EXPECT_EQ(result.entries, 1512U);
+  EXPECT_EQ(result.checkpoints, 7U);
+  // What is no longer needed is gone: one partial tile a level, one bundle.
+  int partial = 0;
+  for (const auto& file : fs::recursive_directory_iterator(tiles())) {
+    partial += file.is_regular_file() && file.path().parent_path().extension() == ".p" ? 1 : 0;
+  }
+  EXPECT_EQ(partial, 3);
+}
+
+TEST_F(LedgerTest, TilesAreRebuiltByteForByte) {
+  add(600);
+  ASSERT_TRUE(ledger_->publish().ok());
+  const auto before = read_file(tiles() + "/tile/1/000.p/2").value();
+  fs::remove_all(tiles() + "/tile");
+  open();
+  EXPECT_EQ(read_file(tiles() + "/tile/1/000.p/2").value(), before);
+  EXPECT_TRUE(audit().ok()) << audit().str();
+}
+
+TEST_F(LedgerTest, TheSecondTimeNothingIsSigned) {
+  add(3);
+  ASSERT_TRUE(ledger_->publish().ok());
+  const auto history = read_file(tiles() + "/history").value();
+  ASSERT_TRUE(ledger_->publish().ok());
+  EXPECT_EQ(read_file(tiles() + "/history").value(), history);
+}
+
+TEST_F(LedgerTest, ATransactionThatFailsLeavesNoEntry) {
+  add(2);
+  EXPECT_FALSE(state_->write([&](store::Txn& txn) -> Result<void> {
+                       HEDDLE_TRY(ledger_->append(txn, {}));
+                       return Error{ErrorKind::kConflict, "test-refused", "no"};
+                     }).ok());
+  add(1);
+  EXPECT_EQ(ledger_->size().value(), 3U);
+  ASSERT_TRUE(ledger_->publish().ok());
+  EXPECT_TRUE(audit().ok()) << audit().str();
+}
+
+TEST_F(LedgerTest, AnAnchorHoldsTheCheckpointAndTheKey) {
+  add(3);
+  ASSERT_TRUE(ledger_->anchor(*git_).ok());
+  EXPECT_EQ(git_->read(kAnchorRef, "checkpoint").value(), read_file(tiles() + "/checkpoint").value());
+  EXPECT_EQ(git_->read(kAnchorRef, "vkey").value(), ledger_->verifier_key().str() + "\n");
+  add(2);
+  ASSERT_TRUE(ledger_->anchor(*git_).ok());
+  const auto result = audit();
+  EXPECT_TRUE(result.ok()) << result.str();
+  EXPECT_EQ(result.anchored, 5U);
+}
+
+/// A ledger of 600 entries with several checkpoints and an anchor, then one thing done to it.
+class TamperTest : public LedgerTest {
+ protected:
+  void SetUp() override {
+    LedgerTest::SetUp();
+    add(100);
+    ASSERT_TRUE(ledger_->publish().ok());
+    early_ = read_file(tiles() + "/checkpoint").value();
+    add(400);
+    ASSERT_TRUE(ledger_->anchor(*git_).ok());
+    add(100);
+    ASSERT_TRUE(ledger_->publish().ok());
+    ASSERT_TRUE(audit().ok()) << audit().str();
+  }
+  /// The entries of bundle `path`, changed by `change`, written back.
+  void edit(const std::string& path, const std::function<void(std::vector<std::string>&)>& change) {
+    const auto bytes = read_file(tiles() + "/" + path).value();
+    std::vector<std::string> entries;
+    const auto views = parse_entries(bytes).value();
+    entries.assign(views.begin(), views.end());
+    change(entries);
+    std::string changed;
+    for (const auto& entry : entries) append_entry(changed, entry);
+    ASSERT_TRUE(write_file_atomic(tiles() + "/" + path, changed).ok());
+  }
+  std::string early_;
+};
+
+TEST_F(TamperTest, AFlippedByteOfAnyFileIsFound) {
+  std::size_t tried = 0;
+  for (const auto& file : fs::recursive_directory_iterator(tiles())) {
+    if (!file.is_regular_file() || file.path().filename() == "vkey") continue;
+    const auto bytes = read_file(file.path()).value();
+    const std::size_t step = std::max<std::size_t>(1, bytes.size() / 25);
+    for (std::size_t i = 0; i < bytes.size(); i += step, ++tried) {
+      auto flipped = bytes;
+      flipped[i] = static_cast<char>(flipped[i] ^ 1);
+      ASSERT_TRUE(write_file_atomic(file.path(), flipped).ok());
+      EXPECT_FALSE(audit(false, false).ok()) << file.path() << " byte " << i;
+    }
+    ASSERT_TRUE(write_file_atomic(file.path(), bytes).ok());
+  }
+  EXPECT_GE(tried, 150U);
+  EXPECT_TRUE(audit().ok());
+}
+
+TEST_F(TamperTest, AFlippedByteIsNamed) {
+  edit("tile/entries/001", [](auto& entries) { entries[44].back() ^= 1; });
+  const auto result = audit(false, false);
+  EXPECT_TRUE(has(result, "ledger-entry-changed")) << result.str();
+  EXPECT_NE(result.str().find("entry 300 "), std::string::npos) << result.str();
+}
+
+TEST_F(TamperTest, ARemovedEntryIsFound) {
+  edit("tile/entries/001", [](auto& entries) { entries.erase(entries.begin() + 44); });
+  EXPECT_TRUE(has(audit(false, false), "ledger-entry-removed")) << audit(false, false).str();
+}
+
+TEST_F(TamperTest, ASwappedPairIsFound) {
+  edit("tile/entries/001", [](auto& entries) { std::swap(entries[44], entries[45]); });
+  const auto result = audit(false, false);
+  EXPECT_TRUE(has(result, "ledger-entries-swapped")) << result.str();
+  EXPECT_TRUE(has(result, "ledger-entry-order")) << result.str();
+}
+
+TEST_F(TamperTest, ARolledBackCheckpointIsFound) {
+  ASSERT_TRUE(write_file_atomic(tiles() + "/checkpoint", early_).ok());
+  EXPECT_TRUE(has(audit(false, false), "ledger-rolled-back")) << audit(false, false).str();
+  // With the history cut as well, the anchor knows; and the state.
+  ASSERT_TRUE(write_file_atomic(tiles() + "/history", early_ + "\n").ok());
+  EXPECT_TRUE(has(audit(false, true), "ledger-rolled-back")) << audit(false, true).str();
+}
+
+TEST_F(TamperTest, AStateSetBackIsRefusedAtOpenAndByTheAnchor) {
+  ledger_.reset();
+  state_.reset();
+  for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(root_ + "/state.db" + suffix);
+  EXPECT_EQ(open_error().id, "ledger-rolled-back");
+  // Everything local is gone or younger than what git holds.
+  fs::remove_all(tiles());
+  open();
+  add(3);
+  EXPECT_EQ(ledger_->anchor(*git_).error().id, "ledger-rolled-back");
+  EXPECT_TRUE(has(audit(), "ledger-rolled-back"));
+  // As long as what git holds, but something else.
+  add(700, "other.action");
+  EXPECT_EQ(ledger_->anchor(*git_).error().id, "ledger-inconsistent");
+  EXPECT_TRUE(has(audit(), "ledger-anchor-inconsistent"));
+}
+
+TEST_F(TamperTest, ARewrittenTreeDoesNotHaveTheSignedRoot) {
+  edit("tile/entries/001", [](auto& entries) { entries[44].back() ^= 1; });
+  auto tile = parse_tile(read_file(tiles() + "/tile/0/001").value()).value();
+  const auto bundle = read_file(tiles() + "/tile/entries/001").value();
+  tile[44] = leaf_hash(parse_entries(bundle).value()[44]);
+  std::string bytes;
+  for (const auto& hash : tile) bytes.append(hash.bytes.begin(), hash.bytes.end());
+  ASSERT_TRUE(write_file_atomic(tiles() + "/tile/0/001", bytes).ok());
+  EXPECT_TRUE(has(audit(false, false), "ledger-root-mismatch"));
+}
+
+TEST_F(TamperTest, ADamagedTileIsTheTilesFault) {
+  auto bytes = read_file(tiles() + "/tile/0/000").value();
+  bytes[100] = static_cast<char>(bytes[100] ^ 1);
+  ASSERT_TRUE(write_file_atomic(tiles() + "/tile/0/000", bytes).ok());
+  const auto result = audit();
+  ASSERT_EQ(result.findings.size(), 1U) << result.str();
+  EXPECT_EQ(result.findings[0].id, "ledger-tile-changed");
+}
+
+TEST_F(TamperTest, AnotherKeyIsNotBelieved) {
+  const auto other = Ed25519Key::from_seed(std::string(32, '\6')).value();
+  VerifyOptions verify_options{tiles(), {"heddle/flights", other.public_key}, nullptr, nullptr};
+  EXPECT_TRUE(has(verify(verify_options).value(), "checkpoint-unsigned"));
+}
+
+TEST_F(LedgerTest, EffectsDangleUntilTheyAreSettled) {
+  const auto detail = doc::Value::object({{"url", "http://127.0.0.1:1/"}});
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(state_->write([&](store::Txn& txn) { return intend(*ledger_, txn, "op-1", "webhook", detail); }).ok());
+  }
+  EXPECT_EQ(ledger_->size().value(), 1U);
+  open();
+  const auto open_effects = dangling(*state_).value();
+  ASSERT_EQ(open_effects.size(), 1U);
+  EXPECT_EQ(open_effects[0].op_id, "op-1");
+  EXPECT_EQ(open_effects[0].detail, detail);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(settle(*ledger_, *state_, "op-1", true, "").ok());
+  EXPECT_EQ(ledger_->size().value(), 2U);
+  EXPECT_TRUE(dangling(*state_).value().empty());
+  // It is over: wanting it again does not begin it again.
+  ASSERT_TRUE(state_->write([&](store::Txn& txn) { return intend(*ledger_, txn, "op-1", "webhook", detail); }).ok());
+  EXPECT_TRUE(dangling(*state_).value().empty());
+  EXPECT_EQ(settle(*ledger_, *state_, "op-2", true, "").error().id, "effect-unknown");
+}
+
+}  // namespace
+}  // namespace heddle::ledger
