@@ -1,5 +1,6 @@
 #include "recover/ladder.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -257,6 +258,47 @@ TEST(Ladder, DeniedActionsNeverLoop) {
     s.play(104, 112, {.inverted = true});
     std::set<std::string> once(s.world.applied.begin(), s.world.applied.end());
     EXPECT_EQ(once.size(), s.world.applied.size()) << type;
+  }
+}
+
+/// Every set of refusals, for the two causes that have a choice: a refused act is never done, a retrain for a time shift needs
+/// the repair refused first, nothing is promoted that was not retrained, and the ladder always gets to its end.
+TEST(Ladder, WhateverIsRefusedTheOrderHolds) {
+  const std::vector<std::string> types{"slot.swap", "transform.propose", "retrain.start", "release.promote"};
+  for (const bool shift : {true, false}) {
+    for (unsigned mask = 0; mask < 1U << types.size(); ++mask) {
+      SCOPED_TRACE(fmt::format("{} refused set {}", shift ? "time shift" : "concept shift", mask));
+      Scene s(34);
+      for (std::size_t i = 0; i < types.size(); ++i) {
+        if ((mask >> i & 1U) != 0) s.world.denied.insert(types[i]);
+      }
+      s.world.approval_after = kDay;
+      s.play(100, 102, {});
+      s.play(102, 112, shift ? Stream::Fault{.shift_hours = 5} : Stream::Fault{.inverted = true});
+      ASSERT_FALSE(s.ladder.incidents().empty());
+      const auto& applied = s.world.applied;
+      const auto first = [&](const std::string& op) {
+        return std::find_if(applied.begin(), applied.end(), [&](const std::string& a) { return a.find(op) != a.npos; });
+      };
+      for (const std::string& type : s.world.denied) {
+        for (const std::string& a : applied) {
+          if (a.find(type) == a.npos) continue;
+          EXPECT_TRUE(a.ends_with(" denied")) << a;
+        }
+      }
+      const auto retrain = first("incident-0001/retrain.start");
+      if (shift && retrain != applied.end()) {
+        ASSERT_NE(first("incident-0001/transform.propose"), applied.end());
+        EXPECT_TRUE(first("incident-0001/transform.propose")->ends_with(" denied"));
+        EXPECT_LT(first("incident-0001/transform.propose"), retrain);
+      }
+      const auto promote = first("incident-0001/release.promote");
+      if (promote != applied.end()) {
+        EXPECT_LT(retrain, promote);
+      }
+      const Step step = s.ladder.incidents()[0].step;
+      EXPECT_TRUE(step == Step::kDone || step == Step::kAwaitQuiet) << step_name(step);  // quiet never comes while it lasts
+    }
   }
 }
 
