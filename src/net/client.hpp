@@ -44,7 +44,7 @@ class HttpClient {
 
  private:
   [[nodiscard]] Result<void> connect(std::int64_t deadline_ns);
-  [[nodiscard]] Result<Reply> exchange(std::string_view request, std::string_view method, std::int64_t deadline_ns, bool& nothing_read);
+  [[nodiscard]] Result<Reply> exchange(std::string_view request, std::string_view method, std::int64_t deadline_ns);
   void close() noexcept;
 
   Options options_;

@@ -26,7 +26,7 @@ struct ServerLimits {
 /// instance, one thread: everything but `post` and `stop` belongs to the thread that calls `run`.
 class HttpServer {
  public:
-  /// Answers a request later, from the loop's thread. A copy refers to the same request; the first `send` counts. Once the
+  /// Answers a request after its handler returned, from the loop's thread. A copy refers to the same request; the first `send` counts. Once the
   /// connection is gone a send does nothing.
   class Responder {
    public:
@@ -51,7 +51,7 @@ class HttpServer {
     ServerLimits limits{};
     const Clock* clock = &system_clock();
     Handler handler{};
-    std::function<void()> after_turn{};      ///< once a turn in which a request was handled, before its responses are written
+    std::function<void()> after_turn{};      ///< once a turn in which a request was handled or work ran, before its responses are written
   };
 
   /// Binds and listens. kConflict (`net-port-in-use`) when another process has the port or the socket, kIo otherwise.

@@ -1,0 +1,311 @@
+#include "net/http.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace heddle::net {
+namespace {
+
+constexpr std::array<bool, 256> make_token_table() {
+  std::array<bool, 256> table{};
+  for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
+  for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
+  for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
+  for (const char c : {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'}) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
+}
+constexpr auto kToken = make_token_table();
+
+bool is_token(std::string_view text) noexcept {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return kToken[static_cast<unsigned char>(c)]; });
+}
+
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+std::string_view trim(std::string_view text) noexcept {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+bool is_host(std::string_view host) noexcept {
+  return std::all_of(host.begin(), host.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '_' || c == ':' ||
+           c == '[' || c == ']';
+  });
+}
+
+bool is_value(std::string_view value) noexcept {
+  return std::all_of(value.begin(), value.end(), [](char c) {
+    const auto u = static_cast<unsigned char>(c);
+    return u >= 0x20 ? u != 0x7f : c == '\t';
+  });
+}
+
+/// What one header means for the framing of the message; empty when it is fine.
+class Framing {
+ public:
+  explicit Framing(RequestHead& head) : head_(head) {}
+
+  [[nodiscard]] std::string_view take(std::string_view name, std::string_view value) noexcept {
+    // The first letter tells apart nearly everything that does not matter here.
+    switch (lower(name.front())) {
+      case 'c':
+        if (same_token(name, "content-length")) return content_length(value);
+        if (same_token(name, "connection")) connection(value);
+        return {};
+      case 't':
+        if (!same_token(name, "transfer-encoding")) return {};
+        if (transfer_encoding_) return "several Transfer-Encoding headers";
+        transfer_encoding_ = true;
+        if (!same_token(value, "chunked")) return "a Transfer-Encoding other than `chunked`";
+        head_.chunked = true;
+        return {};
+      case 'h':
+        if (!same_token(name, "host")) return {};
+        if (host_) return "several Host headers";
+        host_ = true;
+        head_.host = value;
+        return is_host(value) ? std::string_view{} : "a malformed Host header";
+      case 'e':
+        if (!same_token(name, "expect")) return {};
+        if (!same_token(value, "100-continue")) return "an Expect other than `100-continue`";
+        head_.expect_continue = true;
+        return {};
+      default: return {};
+    }
+  }
+
+  [[nodiscard]] std::string_view finish() const noexcept {
+    if (transfer_encoding_ && head_.content_length.has_value()) return "both Content-Length and Transfer-Encoding";
+    if (transfer_encoding_ && head_.http_1_0) return "Transfer-Encoding in HTTP/1.0";
+    if (!head_.http_1_0 && (!host_ || head_.host.empty())) return "no Host header";
+    return {};
+  }
+
+ private:
+  std::string_view content_length(std::string_view value) noexcept {
+    if (head_.content_length.has_value()) return "several Content-Length headers";
+    if (value.empty() || value.size() > 18) return "a malformed Content-Length";
+    std::uint64_t length = 0;
+    for (const char c : value) {
+      if (c < '0' || c > '9') return "a malformed Content-Length";
+      length = length * 10 + static_cast<std::uint64_t>(c - '0');
+    }
+    head_.content_length = length;
+    return {};
+  }
+
+  void connection(std::string_view value) noexcept {
+    while (!value.empty()) {
+      const std::size_t comma = value.find(',');
+      const std::string_view token = trim(value.substr(0, comma));
+      if (same_token(token, "close")) head_.keep_alive = false;
+      if (same_token(token, "keep-alive") && head_.http_1_0) head_.keep_alive = true;
+      value.remove_prefix(comma == std::string_view::npos ? value.size() : comma + 1);
+    }
+  }
+
+  RequestHead& head_;
+  bool transfer_encoding_ = false;
+  bool host_ = false;
+};
+
+/// The next line without its CRLF. False: `reason` is set when it is malformed, else more bytes are needed.
+bool next_line(std::string_view bytes, std::size_t& at, std::string_view& line, std::string_view& reason) noexcept {
+  const void* found = std::memchr(bytes.data() + at, '\n', bytes.size() - at);
+  const std::size_t end = found == nullptr ? bytes.size() : static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
+  if (found == nullptr) return false;
+  if (end == at || bytes[end - 1] != '\r') {
+    reason = "a line that ends without CR";
+    return false;
+  }
+  line = bytes.substr(at, end - at - 1);
+  at = end + 1;
+  return true;
+}
+
+std::string_view read_request_line(std::string_view line, RequestHead& head, bool& unsupported) noexcept {
+  const std::size_t first = line.find(' ');
+  const std::size_t last = line.rfind(' ');
+  if (first == std::string_view::npos || last == first) return "a malformed request line";
+  head.method = line.substr(0, first);
+  head.target = line.substr(first + 1, last - first - 1);
+  const std::string_view version = line.substr(last + 1);
+  if (!is_token(head.method) || head.method.size() > 16) return "a malformed method";
+  if (head.target.empty() || head.target.front() != '/') return "a target that is not a path";
+  for (const char c : head.target) {
+    if (c <= 0x20 || c >= 0x7f || c == '#') return "a malformed target";
+  }
+  if (version == "HTTP/1.1") {
+    head.http_1_0 = false;
+  } else if (version == "HTTP/1.0") {
+    head.http_1_0 = true;
+    head.keep_alive = false;
+  } else {
+    unsupported = version.starts_with("HTTP/") && version.size() == 8;
+    return "a version other than HTTP/1.1 and HTTP/1.0";
+  }
+  return {};
+}
+
+}  // namespace
+
+bool same_token(std::string_view a, std::string_view b) noexcept {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (lower(a[i]) != lower(b[i])) return false;
+  }
+  return true;
+}
+
+std::string_view Request::header(std::string_view name) const noexcept {
+  for (const Header& header : headers) {
+    if (same_token(header.name, name)) return header.value;
+  }
+  return {};
+}
+
+std::string_view Request::bearer() const noexcept {
+  const std::string_view value = header("authorization");
+  if (value.size() < 8 || !same_token(value.substr(0, 7), "bearer ")) return {};
+  return trim(value.substr(7));
+}
+
+std::string_view status_text(int status) noexcept {
+  switch (status) {
+    case 200: return "OK";
+    case 202: return "Accepted";
+    case 204: return "No Content";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    default: return "Unknown";
+  }
+}
+
+HeadResult read_head(std::string_view bytes, std::size_t max_bytes, std::size_t max_headers, RequestHead& head,
+                     std::vector<Header>& headers, std::string_view& reason) {
+  head = RequestHead{};
+  headers.clear();
+  reason = {};
+  const std::string_view window = bytes.substr(0, max_bytes);
+  const auto more = [&] {
+    if (!reason.empty()) return HeadResult::kBad;
+    if (bytes.size() >= max_bytes) {
+      reason = "a head over the limit";
+      return HeadResult::kTooLarge;
+    }
+    return HeadResult::kNeedMore;
+  };
+  std::size_t at = 0;
+  std::string_view line;
+  if (!next_line(window, at, line, reason)) return more();
+  bool unsupported = false;
+  reason = read_request_line(line, head, unsupported);
+  if (!reason.empty()) return unsupported ? HeadResult::kUnsupported : HeadResult::kBad;
+
+  Framing framing(head);
+  while (true) {
+    if (!next_line(window, at, line, reason)) return more();
+    if (line.empty()) break;
+    if (headers.size() == max_headers) {
+      reason = "too many headers";
+      return HeadResult::kTooLarge;
+    }
+    const std::size_t colon = line.find(':');
+    const std::string_view name = line.substr(0, colon);
+    // A folded line begins with a space, a space before the colon ends a name: neither is a token.
+    if (colon == std::string_view::npos || !is_token(name)) {
+      reason = "a malformed header name";
+      return HeadResult::kBad;
+    }
+    const std::string_view value = trim(line.substr(colon + 1));
+    if (!is_value(value)) {
+      reason = "a control character in a header";
+      return HeadResult::kBad;
+    }
+    reason = framing.take(name, value);
+    if (!reason.empty()) return HeadResult::kBad;
+    headers.push_back({name, value});
+  }
+  reason = framing.finish();
+  if (!reason.empty()) return HeadResult::kBad;
+  head.bytes = at;
+  return HeadResult::kComplete;
+}
+
+ChunkedReader::State ChunkedReader::read(char* buffer, std::size_t size, std::size_t max_body) noexcept {
+  constexpr std::size_t kMaxLine = 256;  // chunk size with extensions
+  while (true) {
+    switch (part_) {
+      case Part::kSize: {
+        const char* begin = buffer + in_;
+        const auto* end = static_cast<const char*>(std::memchr(begin, '\n', size - in_));
+        if (end == nullptr) return size - in_ > kMaxLine ? State::kBad : State::kNeedMore;
+        if (end == begin || end[-1] != '\r' || end - begin > static_cast<std::ptrdiff_t>(kMaxLine)) return State::kBad;
+        std::uint64_t length = 0;
+        const char* p = begin;
+        for (; p < end - 1; ++p) {
+          const char c = lower(*p);
+          const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+          if (digit < 0) break;
+          if (p - begin >= 15) return State::kBad;
+          length = length * 16 + static_cast<std::uint64_t>(digit);
+        }
+        if (p == begin) return State::kBad;
+        if (p < end - 1 && *p != ';') return State::kBad;
+        for (; p < end - 1; ++p) {
+          const auto u = static_cast<unsigned char>(*p);
+          if ((u < 0x20 && *p != '\t') || u == 0x7f) return State::kBad;
+        }
+        in_ = static_cast<std::size_t>(end + 1 - buffer);
+        left_ = length;
+        if (length > max_body || out_ + length > max_body) return State::kTooLarge;
+        part_ = length == 0 ? Part::kTrailer : Part::kData;
+        break;
+      }
+      case Part::kData: {
+        const std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(left_, size - in_));
+        std::memmove(buffer + out_, buffer + in_, n);
+        in_ += n;
+        out_ += n;
+        left_ -= n;
+        if (left_ > 0) return State::kNeedMore;
+        part_ = Part::kDataEnd;
+        break;
+      }
+      case Part::kDataEnd:
+        if (size - in_ < 2) return size - in_ == 1 && buffer[in_] != '\r' ? State::kBad : State::kNeedMore;
+        if (buffer[in_] != '\r' || buffer[in_ + 1] != '\n') return State::kBad;
+        in_ += 2;
+        part_ = Part::kSize;
+        break;
+      case Part::kTrailer:
+        if (size - in_ < 2) return size - in_ == 1 && buffer[in_] != '\r' ? State::kBad : State::kNeedMore;
+        if (buffer[in_] != '\r' || buffer[in_ + 1] != '\n') return State::kBad;
+        in_ += 2;
+        return State::kDone;
+    }
+  }
+}
+
+}  // namespace heddle::net

@@ -1,0 +1,418 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/client.hpp"
+#include "net/http.hpp"
+#include "net/server.hpp"
+
+namespace heddle::net {
+namespace {
+
+/// An echo server on its own thread: answers method, path, query and body.
+class Echo {
+ public:
+  explicit Echo(HttpServer::Options options = {}) {
+    if (options.host.empty() && options.unix_path.empty()) options.host = "127.0.0.1";
+    options.handler = [this](const Request& request, Response& response) {
+      ++handled;
+      if (request.path == "/later") {
+        waiting.push_back(server->defer());
+        return;
+      }
+      if (request.path == "/now") {
+        for (const auto& responder : waiting) {
+          Response late;
+          late.body = "late";
+          responder.send(late);
+        }
+        waiting.clear();
+      }
+      if (request.path == "/large") response.body.assign(4 << 20, 'x');
+      response.content_type = "text/plain";
+      response.body += fmt::format("{} {} {} {}", request.method, request.path, request.query, request.body);
+    };
+    options.after_turn = [this] { ++turns; };
+    auto opened = HttpServer::open(std::move(options));
+    EXPECT_TRUE(opened.ok()) << (opened.ok() ? "" : opened.error().str());
+    server = std::move(*opened);
+    thread = std::thread([this] { server->run(); });
+  }
+  ~Echo() {
+    server->stop();
+    thread.join();
+  }
+  [[nodiscard]] HttpClient client() const {
+    HttpClient::Options options;
+    options.port = server->port();
+    return HttpClient(options);
+  }
+
+  std::unique_ptr<HttpServer> server;
+  std::vector<HttpServer::Responder> waiting;
+  std::atomic<int> handled{0};
+  std::atomic<int> turns{0};
+  std::thread thread;
+};
+
+int raw_connect(int port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  ::inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+  EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  return fd;
+}
+
+void send_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (n <= 0) return;
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+/// Everything until the server closes or `stop_at` appeared.
+std::string receive(int fd, std::string_view stop_at = {}) {
+  std::string text;
+  char buffer[65536];
+  while (stop_at.empty() || text.find(stop_at) == std::string::npos) {
+    pollfd p{fd, POLLIN, 0};
+    if (::poll(&p, 1, 10'000) <= 0) return text + "<timeout>";
+    const ssize_t n = ::recv(fd, buffer, sizeof buffer, 0);
+    if (n <= 0) break;
+    text.append(buffer, static_cast<std::size_t>(n));
+  }
+  return text;
+}
+
+std::string exchange(int port, std::string_view request) {
+  const int fd = raw_connect(port);
+  send_all(fd, request);
+  ::shutdown(fd, SHUT_WR);
+  std::string answer = receive(fd);
+  ::close(fd);
+  return answer;
+}
+
+TEST(HttpHead, RefusesWhatAnotherReaderCouldReadDifferently) {
+  struct Case {
+    const char* bytes;
+    HeadResult expected;
+  };
+  const Case cases[] = {
+      {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kComplete},
+      {"GET /a?b=c HTTP/1.1\r\nHost: a:80\r\nX: \t y \r\n\r\n", HeadResult::kComplete},
+      {"GET / HTTP/1.0\r\n\r\n", HeadResult::kComplete},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", HeadResult::kComplete},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", HeadResult::kComplete},
+      {"GET / HTTP/1.1\r\nHost: a\r\n", HeadResult::kNeedMore},
+      {"G", HeadResult::kNeedMore},
+      {"", HeadResult::kNeedMore},
+      {"GET / HTTP/1.1\r\n\r\n", HeadResult::kBad},                                                       // no Host
+      {"GET / HTTP/1.1\r\nHost:\r\n\r\n", HeadResult::kBad},                                              // empty Host
+      {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", HeadResult::kBad},                                 // two Hosts
+      {"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", HeadResult::kBad},                                          // no host
+      {"GET / HTTP/1.1\nHost: a\n\n", HeadResult::kBad},                                                  // bare LF
+      {"GET / HTTP/1.1\r\nHost: a\n\r\n", HeadResult::kBad},                                              // one bare LF
+      {"GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n", HeadResult::kBad},                                      // bare CR
+      {"GET / HTTP/1.1\r\nHost : a\r\n\r\n", HeadResult::kBad},                                           // space before the colon
+      {"GET / HTTP/1.1\r\nHost: a\r\n X: folded\r\n\r\n", HeadResult::kBad},                              // obs-fold
+      {"GET / HTTP/1.1\r\n Host: a\r\n\r\n", HeadResult::kBad},                                           // leading space
+      {"GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", HeadResult::kBad},                                       // no colon
+      {"GET / HTTP/1.1\r\nHost: a\r\n: y\r\n\r\n", HeadResult::kBad},                                     // no name
+      {"GET / HTTP/1.1\r\nHost: a\r\nX: a\x01z\r\n\r\n", HeadResult::kBad},                               // control character
+      {"GET / HTTP/1.1\r\nHost: a\r\nX(: y\r\n\r\n", HeadResult::kBad},                                   // no token
+      {"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},                                           // two spaces
+      {"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},                                         // space in the target
+      {"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},                                    // absolute form
+      {"GET /\r\n\r\n", HeadResult::kBad},                                                                // HTTP/0.9
+      {"G\x01T / HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},
+      {"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},
+      {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", HeadResult::kUnsupported},
+      {"GET / http/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", HeadResult::kBad},
+  };
+  std::vector<Header> headers;
+  for (const Case& c : cases) {
+    RequestHead head;
+    std::string_view reason;
+    EXPECT_EQ(read_head(c.bytes, 4096, 32, head, headers, reason), c.expected) << c.bytes << "\n" << reason;
+  }
+}
+
+TEST(HttpHead, EveryPrefixOfAGoodHeadNeedsMore) {
+  const std::string bytes = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nAuthorization: Bearer t\r\n\r\n";
+  std::vector<Header> headers;
+  RequestHead head;
+  std::string_view reason;
+  for (std::size_t n = 0; n < bytes.size(); ++n) {
+    ASSERT_EQ(read_head(bytes.substr(0, n), 4096, 32, head, headers, reason), HeadResult::kNeedMore) << n;
+  }
+  ASSERT_EQ(read_head(bytes, 4096, 32, head, headers, reason), HeadResult::kComplete);
+  EXPECT_EQ(head.bytes, bytes.size());
+  EXPECT_EQ(head.content_length, 5u);
+}
+
+TEST(HttpHead, BoundsSizeAndCount) {
+  std::vector<Header> headers;
+  RequestHead head;
+  std::string_view reason;
+  EXPECT_EQ(read_head("GET /" + std::string(5000, 'a'), 4096, 32, head, headers, reason), HeadResult::kTooLarge);
+  std::string many = "GET / HTTP/1.1\r\nHost: a\r\n";
+  for (int i = 0; i < 40; ++i) many += fmt::format("X{}: y\r\n", i);
+  EXPECT_EQ(read_head(many + "\r\n", 4096, 32, head, headers, reason), HeadResult::kTooLarge);
+}
+
+TEST(Chunked, DecodesAtEverySplit) {
+  const std::string wire = "4\r\nWiki\r\n6;ext=1\r\npedia \r\nA\r\n0123456789\r\n0\r\n\r\n";
+  for (std::size_t split = 0; split <= wire.size(); ++split) {
+    std::string buffer = wire + "next";
+    ChunkedReader reader;
+    const auto first = reader.read(buffer.data(), split, 100);
+    ASSERT_EQ(first, split == wire.size() ? ChunkedReader::State::kDone : ChunkedReader::State::kNeedMore) << split;
+    if (split < wire.size()) {
+      ASSERT_EQ(reader.read(buffer.data(), wire.size(), 100), ChunkedReader::State::kDone) << split;
+    }
+    EXPECT_EQ(buffer.substr(0, reader.body_bytes()), "Wikipedia 0123456789");
+    EXPECT_EQ(reader.consumed(), wire.size());
+  }
+}
+
+TEST(Chunked, RefusesMalformedAndLarge) {
+  const std::pair<const char*, ChunkedReader::State> cases[] = {
+      {"g\r\n", ChunkedReader::State::kBad},          {"\r\n", ChunkedReader::State::kBad},
+      {"1\nx", ChunkedReader::State::kBad},           {"1\r\nxy\r\n", ChunkedReader::State::kBad},
+      {"-1\r\n", ChunkedReader::State::kBad},         {"1 \r\nx\r\n", ChunkedReader::State::kBad},
+      {"0\r\nTrailer: x\r\n\r\n", ChunkedReader::State::kBad}, {"ffffffffffffffff\r\n", ChunkedReader::State::kBad},
+      {"65\r\n", ChunkedReader::State::kTooLarge},    {"64\r\n", ChunkedReader::State::kNeedMore},
+  };
+  for (const auto& [bytes, expected] : cases) {
+    std::string buffer = bytes;
+    ChunkedReader reader;
+    EXPECT_EQ(reader.read(buffer.data(), buffer.size(), 100), expected) << bytes;
+  }
+}
+
+TEST(Server, KeepsAliveAndPipelines) {
+  Echo echo;
+  const int fd = raw_connect(echo.server->port());
+  send_all(fd,
+           "GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+           "POST /2?q HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
+           "POST /3 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n"
+           "HEAD /4 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+           "GET /5 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  const std::string text = receive(fd);
+  ::close(fd);
+  for (const char* part : {"GET /1  ", "POST /2 q abc", "POST /3  de", "GET /5  "}) EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  EXPECT_EQ(text.find("HEAD /4"), std::string::npos);
+  EXPECT_EQ(echo.handled, 5);
+}
+
+TEST(Server, HandlesBytesOneByOne) {
+  Echo echo;
+  const int fd = raw_connect(echo.server->port());
+  for (const char c : std::string("POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello")) send_all(fd, {&c, 1});
+  EXPECT_NE(receive(fd, "hello").find("POST /x  hello"), std::string::npos);
+  ::close(fd);
+}
+
+TEST(Server, RefusesAmbiguousRequestsAndCloses) {
+  Echo echo;
+  for (const char* request : {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                              "GET / HTTP/1.1\nHost: localhost\n\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                              "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n"}) {
+    const std::string answer = exchange(echo.server->port(), request);
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 ")) << answer;
+    EXPECT_NE(answer.find("Connection: close"), std::string::npos);
+    EXPECT_EQ(answer.find("HTTP/1.1", 10), std::string::npos) << "more than one answer";
+  }
+  EXPECT_EQ(echo.handled, 0);
+}
+
+TEST(Server, ServesOnlyItsHostsAndOrigins) {
+  Echo echo;
+  const int port = echo.server->port();
+  EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n").starts_with("HTTP/1.1 421 "));
+  EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: localhost:99\r\nOrigin: http://evil.example\r\n\r\n").starts_with("HTTP/1.1 403 "));
+  EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://localhost:8010\r\n\r\n").starts_with("HTTP/1.1 200 "));
+  EXPECT_EQ(echo.handled, 1);
+}
+
+TEST(Server, RefusesAHugeBodyWithoutReadingIt) {
+  Echo echo;
+  const int fd = raw_connect(echo.server->port());
+  send_all(fd, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 104857600\r\n\r\n");
+  EXPECT_TRUE(receive(fd).starts_with("HTTP/1.1 413 "));
+  ::close(fd);
+  // A client that sends on regardless is cut off, one that waits for 100 Continue never sends.
+  HttpClient client = echo.client();
+  const auto reply = client.send("POST", "/", std::string(100 << 20, 'x'));
+  if (reply.ok()) EXPECT_EQ(reply->status, 413);
+  EXPECT_EQ(echo.handled, 0);
+}
+
+TEST(Server, BoundsChunkedBodiesToo) {
+  HttpServer::Options options;
+  options.limits.body_bytes = 1000;
+  Echo echo(std::move(options));
+  const std::string chunk = "64\r\n" + std::string(100, 'x') + "\r\n";
+  std::string request = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 11; ++i) request += chunk;
+  EXPECT_TRUE(exchange(echo.server->port(), request).starts_with("HTTP/1.1 413 "));
+  EXPECT_EQ(echo.handled, 0);
+}
+
+TEST(Server, TimesOutSlowClients) {
+  HttpServer::Options options;
+  options.limits.read_timeout_ms = 150;
+  options.limits.idle_timeout_ms = 150;
+  Echo echo(std::move(options));
+  const int slow = raw_connect(echo.server->port());
+  const int idle = raw_connect(echo.server->port());
+  send_all(slow, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc");
+  EXPECT_TRUE(receive(slow).starts_with("HTTP/1.1 408 "));
+  EXPECT_EQ(receive(idle), "");
+  ::close(slow);
+  ::close(idle);
+  EXPECT_EQ(echo.handled, 0);
+}
+
+TEST(Server, LetsGoOfAClientThatReadsNothing) {
+  HttpServer::Options options;
+  options.limits.read_timeout_ms = 200;
+  Echo echo(std::move(options));
+  const int fd = raw_connect(echo.server->port());
+  for (int i = 0; i < 20; ++i) send_all(fd, "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  HttpClient client = echo.client();  // others are served meanwhile
+  EXPECT_EQ(client.get("/x")->status, 200);
+  while (echo.server->connections() > 1) std::this_thread::yield();
+  EXPECT_LT(echo.handled, 20);
+  ::close(fd);
+}
+
+TEST(Server, ContinuesOnExpect) {
+  Echo echo;
+  const int fd = raw_connect(echo.server->port());
+  send_all(fd, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_TRUE(receive(fd, "\r\n\r\n").starts_with("HTTP/1.1 100 "));
+  send_all(fd, "ok");
+  EXPECT_NE(receive(fd, "ok").find("POST /  ok"), std::string::npos);
+  ::close(fd);
+}
+
+TEST(Server, AnswersLater) {
+  Echo echo;
+  std::string late;
+  std::thread waiter([&] {
+    HttpClient client = echo.client();
+    late = client.get("/later")->body;
+    late += "," + client.get("/again")->body;
+  });
+  while (echo.handled < 1) std::this_thread::yield();
+  EXPECT_EQ(echo.client().get("/now")->status, 200);
+  waiter.join();
+  EXPECT_EQ(late, "late,GET /again  ");
+  EXPECT_GE(echo.turns, 2);
+}
+
+TEST(Server, ForgetsAWaitingClientThatLeft) {
+  Echo echo;
+  const int fd = raw_connect(echo.server->port());
+  send_all(fd, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  while (echo.handled < 1) std::this_thread::yield();
+  ::close(fd);
+  while (echo.server->connections() > 0) std::this_thread::yield();
+  EXPECT_EQ(echo.client().get("/now")->status, 200);
+}
+
+TEST(Server, ListensOnAUnixSocketOfAnyLength) {
+  const std::string directory = ::testing::TempDir() + "/heddle-net-" + std::string(100, 'd');
+  (void)!::system(("mkdir -p " + directory).c_str());
+  HttpServer::Options options;
+  options.unix_path = directory + "/control.sock";
+  const std::string path = options.unix_path;
+  {
+    Echo echo(options);
+    HttpClient::Options to;
+    to.unix_path = path;
+    EXPECT_EQ(HttpClient(to).post("/x", "{}")->body, "POST /x  {}");
+    options.handler = [](const Request&, Response&) {};
+    const auto second = HttpServer::open(options);
+    ASSERT_FALSE(second.ok());
+    EXPECT_EQ(second.error().id, "net-port-in-use");
+  }
+  EXPECT_NE(::access(path.c_str(), F_OK), 0) << "the socket file is left over";
+  (void)!::system(("rm -r " + directory).c_str());
+}
+
+TEST(Server, SaysThatAPortIsInUse) {
+  Echo echo;
+  HttpServer::Options options;
+  options.host = "127.0.0.1";
+  options.port = echo.server->port();
+  options.handler = [](const Request&, Response&) {};
+  const auto second = HttpServer::open(options);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().kind, ErrorKind::kConflict);
+  EXPECT_EQ(second.error().id, "net-port-in-use");
+}
+
+TEST(Client, ConnectsAgainAfterAnIdleServerClosed) {
+  HttpServer::Options options;
+  options.limits.idle_timeout_ms = 50;
+  Echo echo(std::move(options));
+  HttpClient client = echo.client();
+  EXPECT_EQ(client.get("/1")->status, 200);
+  while (echo.server->connections() > 0) std::this_thread::yield();
+  EXPECT_EQ(client.get("/2")->status, 200);
+}
+
+TEST(Client, TellsWhyThereIsNoAnswer) {
+  HttpClient::Options nowhere;
+  nowhere.port = 1;
+  EXPECT_EQ(HttpClient(nowhere).get("/").error().kind, ErrorKind::kUnavailable);
+  Echo echo;
+  HttpClient client = echo.client();
+  EXPECT_EQ(client.send("GET", "/later", {}, {}, 50).error().kind, ErrorKind::kTimeout);
+  EXPECT_EQ(client.get("/x")->status, 200);
+}
+
+TEST(Client, ReadsUrls) {
+  const auto url = parse_url("http://127.0.0.1:9000/hook?a=b");
+  ASSERT_TRUE(url.ok());
+  EXPECT_EQ(url->host, "127.0.0.1");
+  EXPECT_EQ(url->port, 9000);
+  EXPECT_EQ(url->target, "/hook?a=b");
+  EXPECT_EQ(parse_url("http://host")->target, "/");
+  for (const char* bad : {"https://a/", "http://", "http://a:0/", "http://a:x/", "http://u@a/", "http://a/\r\nX: y"}) EXPECT_FALSE(parse_url(bad).ok()) << bad;
+}
+
+}  // namespace
+}  // namespace heddle::net
