@@ -216,6 +216,11 @@ HeadResult read_head(std::string_view bytes, std::size_t max_bytes, std::size_t 
     }
     return HeadResult::kNeedMore;
   };
+  // What cannot become a method (a TLS greeting, for one) is told at once.
+  if (!window.empty() && !kToken[static_cast<unsigned char>(window.front())]) {
+    reason = "a malformed method";
+    return HeadResult::kBad;
+  }
   std::size_t at = 0;
   std::string_view line;
   if (!next_line(window, at, line, reason)) return more();

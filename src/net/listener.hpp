@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include "base/result.hpp"

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <mutex>
 
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
