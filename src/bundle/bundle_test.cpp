@@ -1,5 +1,4 @@
 #include "bundle/bundle.hpp"
-#include "bundle/reference.hpp"
 
 #include <map>
 
@@ -96,20 +95,6 @@ TEST(Bundle, AFullDiskLeavesNoManifest) {
     EXPECT_TRUE(objects.named.empty());
     for (const auto& [digest, bytes] : objects.blobs) EXPECT_FALSE(open(objects, digest).ok());
   }
-}
-
-TEST(Reference, ReadsBackBitForBit) {
-  const Reference reference{{"date", "distance"},
-                            {doc::Value::array({"2001-01-01T00:01:00Z", 2176}), doc::Value::array({nullptr, -1})},
-                            {-1.2345678F, 3.0e-39F}};
-  const auto back = Reference::parse(reference.to_json());
-  ASSERT_TRUE(back.ok()) << back.error().str();
-  EXPECT_EQ(back->fields, reference.fields);
-  EXPECT_EQ(back->rows, reference.rows);
-  EXPECT_EQ(back->margins, reference.margins);
-  EXPECT_EQ(Reference::parse(R"({"format":"heddle.reference/1","fields":["a"],"rows":[[1,2]],"margins":[0]})").error().kind,
-            ErrorKind::kCorrupt);
-  EXPECT_EQ(Reference::parse("[").error().kind, ErrorKind::kCorrupt);
 }
 
 TEST(Bundle, EqualTitlesAreRefused) {

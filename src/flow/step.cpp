@@ -1,0 +1,169 @@
+#include "flow/step.hpp"
+
+#include <bit>
+#include <cstring>
+#include <filesystem>
+
+#include "base/file.hpp"
+#include "doc/json.hpp"
+
+namespace heddle::flow {
+
+static_assert(std::endian::native == std::endian::little, "matrix files are little-endian");
+
+Result<Definitions> Definitions::of(const spec::Project& project, const std::string& model) {
+  Definitions out;
+  out.project = &project;
+  if (model.empty() && project.models.size() != 1) {
+    std::vector<std::string> names;
+    for (const auto& [name, each] : project.models) names.push_back(name);
+    return Error{ErrorKind::kInvalid, "model-unnamed",
+                 names.empty() ? "the project has no model" : fmt::format("the project has {} models", names.size()),
+                 names.empty() ? "add one under `models/`" : fmt::format("name one: `{}`", fmt::join(names, "`, `"))};
+  }
+  const auto found = model.empty() ? project.models.begin() : project.models.find(model);
+  if (found == project.models.end()) {
+    std::vector<std::string> names;
+    for (const auto& [name, each] : project.models) names.push_back(name);
+    return Error{ErrorKind::kNotFound, "model-unknown", fmt::format("there is no model `{}`", model),
+                 fmt::format("there is `{}`", fmt::join(names, "`, `"))};
+  }
+  out.model = &found->second;
+  const auto missing = [&](std::string_view what) {
+    return Error{ErrorKind::kNotFound, "definition-missing", fmt::format("model `{}` has no {}", found->first, what),
+                 "`heddle check` says what to add"};
+  };
+  const auto features = project.feature_sets.find(out.model->features);
+  if (features == project.feature_sets.end()) return missing("feature set");
+  out.features = &features->second;
+  const auto contract = project.contracts.find(out.features->contract);
+  if (contract == project.contracts.end()) return missing("contract");
+  out.contract = &contract->second;
+  for (const auto& [name, evaluation] : project.evaluations) {
+    if (evaluation.model == found->first) out.evaluation = &evaluation;
+  }
+  if (out.evaluation == nullptr) return missing("evaluation");
+  for (const auto& [name, service] : project.services) {
+    const auto monitor = project.monitors.find(service.monitor);
+    if (service.model == found->first && monitor != project.monitors.end()) out.monitor = &monitor->second;
+  }
+  if (out.monitor == nullptr) return missing("service with a monitor");
+  if (!project.sources.contains(out.model->source)) return missing("source");
+  return out;
+}
+
+std::string Definitions::source_path() const {
+  const std::string& path = project->sources.at(model->source);
+  return std::filesystem::path(path).is_absolute() ? path : project->root + "/" + path;
+}
+
+void Work::finished(const std::string& step, const Digest& key, const StepRecord& record) {
+  const std::lock_guard guard(mutex_);
+  finished_[step] = {key, record};
+}
+
+std::string Work::file(const std::string& step, const std::string& name) const {
+  const std::lock_guard guard(mutex_);
+  const auto found = finished_.find(step);
+  HEDDLE_CHECK(found != finished_.end(), "a step reads one that it does not need");
+  return cache_.directory(found->second.first) + "/" + name;
+}
+
+StepRecord Work::record(const std::string& step) const {
+  const std::lock_guard guard(mutex_);
+  const auto found = finished_.find(step);
+  HEDDLE_CHECK(found != finished_.end(), "a step reads one that it does not need");
+  return found->second.second;
+}
+
+void Work::note(const std::string& step, std::string text) { tell({Progress::Kind::kNote, step, std::move(text), 0}); }
+
+void Work::tell(const Progress& progress) {
+  const std::lock_guard guard(telling_);
+  if (progress_) progress_(progress);
+}
+
+Result<std::shared_ptr<const table::Table>> Work::accepted() {
+  const std::lock_guard guard(reading_);
+  if (accepted_ == nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(file("validate.rows", "accepted.parquet")));
+    accepted_ = std::make_shared<const table::Table>(std::move(rows));
+  }
+  return accepted_;
+}
+
+Result<std::shared_ptr<const table::Matrix>> Work::matrix(const std::string& part) {
+  const std::lock_guard guard(reading_);
+  auto& slot = matrices_[part];
+  if (slot == nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(auto matrix, read_matrix(file("features", part + ".f32")));
+    slot = std::make_shared<const table::Matrix>(std::move(matrix));
+  }
+  return slot;
+}
+
+Result<std::shared_ptr<const std::vector<std::uint8_t>>> Work::labels() {
+  const std::lock_guard guard(reading_);
+  if (labels_ == nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(const std::string bytes, read_file(file("split", "labels.u8")));
+    labels_ = std::make_shared<const std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
+  }
+  return labels_;
+}
+
+doc::Value Parts::to_value() const {
+  return doc::Value::object({{"rows", rows}, {"train_end", train_end}, {"validation_end", validation_end}});
+}
+
+Parts Parts::from_value(const doc::Value& value) {
+  return {value.int_or("rows"), value.int_or("train_end"), value.int_or("validation_end")};
+}
+
+namespace {
+
+std::string_view as_bytes(const void* data, std::size_t size) { return {static_cast<const char*>(data), size}; }
+
+Error corrupt(const std::string& path) {
+  return Error{ErrorKind::kCorrupt, "run-cache-corrupt", fmt::format("`{}` is damaged", path),
+               "delete the folder `.heddle/runs/steps` and run `heddle run`: everything in it is computed again"};
+}
+
+}  // namespace
+
+Result<void> write_matrix(const std::string& path, const table::Matrix& matrix) {
+  std::string bytes;
+  const std::int64_t head[2] = {matrix.rows, matrix.columns};
+  bytes.reserve(sizeof head + matrix.values.size() * sizeof(float));
+  bytes.append(as_bytes(head, sizeof head));
+  bytes.append(as_bytes(matrix.values.data(), matrix.values.size() * sizeof(float)));
+  return write_file_atomic(path, bytes);
+}
+
+Result<table::Matrix> read_matrix(const std::string& path) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
+  std::int64_t head[2];
+  if (bytes.size() < sizeof head) return corrupt(path);
+  std::memcpy(head, bytes.data(), sizeof head);
+  table::Matrix matrix;
+  matrix.rows = head[0];
+  matrix.columns = static_cast<int>(head[1]);
+  const std::size_t count = (bytes.size() - sizeof head) / sizeof(float);
+  if (head[0] < 0 || head[1] < 0 || count != static_cast<std::size_t>(head[0] * head[1])) return corrupt(path);
+  matrix.values.resize(count);
+  std::memcpy(matrix.values.data(), bytes.data() + sizeof head, count * sizeof(float));
+  return matrix;
+}
+
+Result<void> write_floats(const std::string& path, const std::vector<float>& values) {
+  return write_file_atomic(path, as_bytes(values.data(), values.size() * sizeof(float)));
+}
+
+Result<std::vector<float>> read_floats(const std::string& path) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
+  if (bytes.size() % sizeof(float) != 0) return corrupt(path);
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+}  // namespace heddle::flow
