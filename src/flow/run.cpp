@@ -1,0 +1,321 @@
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <set>
+#include <thread>
+
+#include "base/file.hpp"
+#include "flow/flow.hpp"
+#include "flow/step.hpp"
+
+namespace heddle::flow {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+double seconds_since(SteadyClock::time_point begin) { return std::chrono::duration<double>(SteadyClock::now() - begin).count(); }
+
+/// What a step reads, with digests, once every step it needs has finished; nullopt before.
+std::optional<std::vector<StepInput>> inputs_of(const Step& step, const std::map<std::string, StepRecord>& finished) {
+  std::vector<StepInput> inputs = step.inputs;
+  for (const auto& need : step.needs) {
+    const auto found = finished.find(need.step);
+    if (found == finished.end()) return std::nullopt;
+    const auto output = found->second.outputs.find(need.output);
+    inputs.push_back({fmt::format("{} of step `{}`", need.output, need.step), output == found->second.outputs.end() ? Digest{} : output->second});
+  }
+  return inputs;
+}
+
+doc::Value to_value(const std::vector<StepInput>& inputs) {
+  doc::Value out = doc::Value::object();
+  for (const auto& input : inputs) out.set(input.what, input.digest.hex());
+  return out;
+}
+
+/// Why a step whose inputs are these has no result yet, in one clause.
+std::string reason_of(const std::vector<StepInput>& inputs, const doc::Value* before) {
+  if (before == nullptr || !before->is_object()) return "it never ran";
+  std::vector<std::string> moved;
+  std::set<std::string> names;
+  for (const auto& input : inputs) {
+    names.insert(input.what);
+    const doc::Value* old = before->find(input.what);
+    if (old == nullptr) moved.push_back(input.what + " is new");
+    else if (old->as_string() != input.digest.hex()) moved.push_back(input.what + " changed");
+  }
+  for (const auto& [name, digest] : before->as_object()) {
+    if (!names.contains(name)) moved.push_back(name + " is gone");
+  }
+  if (moved.empty()) return "its last run did not finish, or its result was removed";
+  const std::size_t more = moved.size() > 3 ? moved.size() - 3 : 0;
+  moved.resize(moved.size() - more);
+  return more == 0 ? fmt::to_string(fmt::join(moved, ", ")) : fmt::format("{} and {} more", fmt::join(moved, ", "), more);
+}
+
+std::vector<std::string> names_needed(const Step& step) {
+  std::vector<std::string> names;
+  for (const auto& need : step.needs) {
+    if (std::find(names.begin(), names.end(), need.step) == names.end()) names.push_back(need.step);
+  }
+  return names;
+}
+
+/// A finished bundle counts only while its objects are there.
+bool usable(const Step& step, const StepRecord& record, const Host& host) {
+  if (!step.name.starts_with("bundle")) return true;
+  const auto found = record.outputs.find("bundle");
+  return found != record.outputs.end() && host.objects != nullptr && host.objects->has(found->second);
+}
+
+PlannedStep look(const Step& step, const Cache& cache, const Host& host, const std::map<std::string, StepRecord>& finished, const doc::Value& last,
+                 std::optional<StepRecord>& record) {
+  PlannedStep planned;
+  planned.name = step.name;
+  planned.needs = names_needed(step);
+  const auto inputs = inputs_of(step, finished);
+  if (!inputs) {
+    std::vector<std::string> waiting;
+    for (const auto& need : planned.needs) {
+      if (!finished.contains(need)) waiting.push_back(need);
+    }
+    planned.reason = fmt::format("it reads `{}`, which runs", fmt::join(waiting, "`, `"));
+    return planned;
+  }
+  planned.key = key_of(step.name, step.version, *inputs);
+  record = cache.find(planned.key);
+  if (record && !usable(step, *record, host)) record.reset();
+  planned.cached = record.has_value();
+  planned.reason = planned.cached ? "nothing it reads changed" : reason_of(*inputs, last.find(step.name));
+  return planned;
+}
+
+struct Planned {
+  Plan plan;
+  std::map<std::string, StepRecord> finished;
+};
+
+Planned plan_graph(const std::vector<Step>& steps, const Definitions& definitions, const Cache& cache, const Host& host) {
+  Planned out;
+  out.plan.model = definitions.model->identity.name;
+  const doc::Value last = cache.last_inputs(out.plan.model);
+  for (const auto& step : steps) {
+    std::optional<StepRecord> record;
+    out.plan.steps.push_back(look(step, cache, host, out.finished, last, record));
+    if (record) out.finished[step.name] = std::move(*record);
+  }
+  return out;
+}
+
+Candidate candidate_of(const std::map<std::string, StepRecord>& finished) {
+  Candidate out;
+  const auto bundle = finished.find("bundle");
+  const auto standby = finished.find("bundle.standby");
+  const auto evaluated = finished.find("evaluate");
+  if (bundle == finished.end() || standby == finished.end() || evaluated == finished.end()) return out;
+  out.bundle = bundle->second.outputs.at("bundle");
+  out.standby = standby->second.outputs.at("bundle");
+  if (const doc::Value* metrics = evaluated->second.facts.find("metrics")) out.metrics = *metrics;
+  if (const doc::Value* metrics = evaluated->second.facts.find("standby")) out.standby_metrics = *metrics;
+  out.gates_passed = finished.contains("gates");
+  if (const auto rows = finished.find("validate.rows"); rows != finished.end()) out.rows = rows->second.facts.int_or("accepted");
+  if (const auto search = finished.find("search"); search != finished.end()) out.trials = static_cast<int>(search->second.facts.int_or("trials"));
+  return out;
+}
+
+/// Runs what has no result, `parallel` steps at once, each as soon as what it needs is there. After a failure nothing new
+/// starts; what runs is waited for, and kept.
+class Scheduler {
+ public:
+  Scheduler(const std::vector<Step>& steps, Work& work, const doc::Value& last) : steps_(steps), work_(work), last_(last), inputs_(last) {
+    if (!inputs_.is_object()) inputs_ = doc::Value::object();
+  }
+
+  Result<void> run(const std::set<std::string>& wanted) {
+    for (const auto& step : steps_) {
+      if (wanted.contains(step.name)) open_.push_back(&step);
+    }
+    std::vector<std::thread> threads;
+    for (int i = 0; i < std::max(1, work_.host().parallel); ++i) {
+      threads.emplace_back([this] { loop(); });
+    }
+    for (auto& thread : threads) thread.join();
+    if (failure_) return *failure_;
+    return {};
+  }
+
+  [[nodiscard]] const std::map<std::string, StepRecord>& finished() const noexcept { return finished_; }
+  int ran = 0;
+  int cached = 0;
+
+ private:
+  void loop() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      if (failure_ || open_.empty()) return;
+      const auto ready = std::find_if(open_.begin(), open_.end(), [&](const Step* step) { return inputs_of(*step, finished_).has_value(); });
+      if (ready == open_.end()) {
+        changed_.wait(lock);
+        continue;
+      }
+      const Step& step = **ready;
+      open_.erase(ready);
+      std::optional<StepRecord> record;
+      const PlannedStep planned = look(step, work_.cache(), work_.host(), finished_, last_, record);
+      const auto inputs = inputs_of(step, finished_);
+      lock.unlock();
+      Error error;
+      bool ok = true;
+      if (record) {
+        work_.tell({Progress::Kind::kStepCached, step.name, planned.reason, record->seconds});
+      } else {
+        auto done = execute(step, planned);
+        ok = done.ok();
+        if (ok) record = std::move(*done);
+        else error = done.error();
+      }
+      lock.lock();
+      if (ok) {
+        planned.cached ? ++cached : ++ran;
+        work_.finished(step.name, planned.key, *record);
+        finished_[step.name] = std::move(*record);
+        inputs_.set(step.name, to_value(*inputs));
+        if (!planned.cached) {
+          if (auto kept = work_.cache().remember_inputs(work_.definitions().model->identity.name, inputs_); !kept.ok() && !failure_) failure_ = kept.error();
+        }
+      } else if (!failure_) {
+        failure_ = std::move(error);
+      }
+      changed_.notify_all();
+    }
+  }
+
+  Result<StepRecord> execute(const Step& step, const PlannedStep& planned) {
+    const auto begin = SteadyClock::now();
+    work_.tell({Progress::Kind::kStepStarted, step.name, planned.reason, 0});
+    auto done = body(step, planned, begin);
+    if (done.ok()) {
+      work_.tell({Progress::Kind::kStepFinished, step.name, "", done->seconds});
+    } else {
+      done.error().message = fmt::format("step `{}`: {}", step.name, done.error().message);
+      if (done.error().hint.empty()) done.error().hint = "then `heddle run` goes on from this step";
+      work_.tell({Progress::Kind::kStepFailed, step.name, done.error().message, seconds_since(begin)});
+    }
+    return done;
+  }
+
+  Result<StepRecord> body(const Step& step, const PlannedStep& planned, SteadyClock::time_point begin) {
+    HEDDLE_ASSIGN_OR_RETURN(const std::string directory, work_.cache().begin(step.name));
+    HEDDLE_ASSIGN_OR_RETURN(StepRecord record, step.body(work_, directory));
+    record.seconds = seconds_since(begin);
+    HEDDLE_TRY(work_.cache().commit(planned.key, directory, record));
+    return record;
+  }
+
+  const std::vector<Step>& steps_;
+  Work& work_;
+  const doc::Value& last_;
+  doc::Value inputs_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<const Step*> open_;
+  std::map<std::string, StepRecord> finished_;
+  std::optional<Error> failure_;
+};
+
+/// `until` and what it needs; every step when it is empty.
+Result<std::set<std::string>> wanted_steps(const std::vector<Step>& steps, const std::string& until) {
+  std::set<std::string> wanted;
+  std::vector<std::string> names;
+  for (const auto& step : steps) names.push_back(step.name);
+  if (until.empty()) return std::set<std::string>(names.begin(), names.end());
+  if (std::find(names.begin(), names.end(), until) == names.end()) {
+    return Error{ErrorKind::kNotFound, "step-unknown", fmt::format("there is no step `{}`", until), fmt::format("the steps are `{}`", fmt::join(names, "`, `"))};
+  }
+  wanted.insert(until);
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    if (!wanted.contains(step->name)) continue;
+    for (const auto& need : step->needs) wanted.insert(need.step);
+  }
+  return wanted;
+}
+
+}  // namespace
+
+bool Plan::nothing_to_do() const noexcept {
+  return std::all_of(steps.begin(), steps.end(), [](const PlannedStep& step) { return step.cached; });
+}
+
+doc::Value Plan::to_value() const {
+  doc::Value list = doc::Value::array();
+  for (const auto& step : steps) {
+    doc::Value needs = doc::Value::array();
+    for (const auto& need : step.needs) needs.push(need);
+    list.push(doc::Value::object({{"name", step.name},
+                                  {"state", step.cached ? "cached" : "runs"},
+                                  {"reason", step.reason},
+                                  {"needs", std::move(needs)},
+                                  {"key", step.key.empty() ? doc::Value() : doc::Value(step.key.str())}}));
+  }
+  return doc::Value::object({{"model", model}, {"nothing_to_do", nothing_to_do()}, {"steps", std::move(list)}});
+}
+
+doc::Value Candidate::to_value() const {
+  return doc::Value::object({{"bundle", bundle.empty() ? doc::Value() : doc::Value(bundle.str())},
+                             {"standby", standby.empty() ? doc::Value() : doc::Value(standby.str())},
+                             {"metrics", metrics},
+                             {"standby_metrics", standby_metrics},
+                             {"gates_passed", gates_passed},
+                             {"rows", rows},
+                             {"trials", trials}});
+}
+
+Result<Plan> plan(const spec::Project& project, const Host& host, const std::string& model) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, model));
+  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host));
+  return plan_graph(steps, definitions, Cache(host.state_dir), host).plan;
+}
+
+Result<RunResult> run(const spec::Project& project, const Host& host, const RunOptions& options, const ProgressSink& progress) {
+  const auto begin = SteadyClock::now();
+  HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, options.model));
+  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host));
+  HEDDLE_ASSIGN_OR_RETURN(const auto wanted, wanted_steps(steps, options.until));
+  const Cache cache(host.state_dir);
+  HEDDLE_TRY(make_dirs(cache.root()));
+  auto lock = FileLock::acquire(cache.root() + "/lock");
+  if (!lock.ok()) {
+    return Error{ErrorKind::kConflict, "run-in-progress", "another run of this project is going on", "wait for it, or stop it; what it finished is kept"};
+  }
+  HEDDLE_TRY(cache.sweep());
+  const std::string name = definitions.model->identity.name;
+  const doc::Value last = cache.last_inputs(name);
+  Work work(definitions, host, cache, progress);
+  Scheduler scheduler(steps, work, last);
+  HEDDLE_TRY(scheduler.run(wanted));
+  RunResult result;
+  result.plan = plan_graph(steps, definitions, cache, host).plan;
+  result.ran = scheduler.ran;
+  result.cached = scheduler.cached;
+  if (options.until.empty()) {
+    result.candidate = candidate_of(scheduler.finished());
+    HEDDLE_TRY(cache.write_candidate(name, result.candidate.to_value()));
+  }
+  result.seconds = seconds_since(begin);
+  return result;
+}
+
+Result<Candidate> last_candidate(const Host& host, const std::string& model) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, Cache(host.state_dir).read_candidate(model));
+  Candidate out;
+  HEDDLE_ASSIGN_OR_RETURN(out.bundle, Digest::parse(value.string_or("bundle")));
+  HEDDLE_ASSIGN_OR_RETURN(out.standby, Digest::parse(value.string_or("standby")));
+  if (const doc::Value* metrics = value.find("metrics")) out.metrics = *metrics;
+  if (const doc::Value* metrics = value.find("standby_metrics")) out.standby_metrics = *metrics;
+  out.gates_passed = value.bool_or("gates_passed");
+  out.rows = value.int_or("rows");
+  out.trials = static_cast<int>(value.int_or("trials"));
+  return out;
+}
+
+}  // namespace heddle::flow

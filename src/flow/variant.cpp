@@ -1,0 +1,224 @@
+#include "flow/variant.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "contract/contract.hpp"
+#include "doc/json.hpp"
+#include "evaluate/evaluate.hpp"
+#include "feature/program.hpp"
+#include "flow/assemble.hpp"
+#include "model/scorer.hpp"
+#include "stats/metrics.hpp"
+#include "train/train.hpp"
+#include "watch/baseline.hpp"
+
+namespace heddle::flow {
+namespace {
+
+constexpr std::int64_t kLeastRows = 200;
+constexpr std::int64_t kReferenceRows = 64;
+constexpr double kStoppingFraction = 0.1;  ///< of the rows that are not held out: decide when to stop
+
+/// A bundle taken apart.
+struct Base {
+  bundle::Bundle bundle;
+  doc::Value contract_value;
+  contract::Contract contract;
+  feature::Program features;
+  double intercept = 0;
+};
+
+Result<Base> take_apart(store::Objects& objects, const Digest& digest) {
+  HEDDLE_ASSIGN_OR_RETURN(auto bundle, bundle::open(objects, digest));
+  HEDDLE_ASSIGN_OR_RETURN(auto contract_value, bundle.json(bundle::kContract));
+  HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::from_value(contract_value));
+  HEDDLE_ASSIGN_OR_RETURN(const auto features_value, bundle.json(bundle::kFeatures));
+  HEDDLE_ASSIGN_OR_RETURN(auto features, feature::Program::from_value(features_value));
+  HEDDLE_ASSIGN_OR_RETURN(const auto calibration, bundle.json(bundle::kCalibration));
+  const double intercept = calibration.double_or("intercept");
+  return Base{std::move(bundle), std::move(contract_value), std::move(contract), std::move(features), intercept};
+}
+
+Result<std::string> text_layer(const bundle::Bundle& bundle, std::string_view title) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string_view bytes, bundle.layer(title));
+  return std::string(bytes);
+}
+
+/// The base's own parts, ready to be changed.
+Result<Assembly> same_as(const Base& base, const contract::Contract& contract, const Digest& digest, doc::Value change) {
+  Assembly assembly;
+  assembly.contract = &contract;
+  assembly.features = &base.features;
+  assembly.intercept = base.intercept;
+  HEDDLE_ASSIGN_OR_RETURN(assembly.model, text_layer(base.bundle, bundle::kModel));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, text_layer(base.bundle, bundle::kBaseline));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, text_layer(base.bundle, bundle::kEvaluation));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.statements, text_layer(base.bundle, bundle::kStatements));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reference, base.bundle.json(bundle::kReference));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows, rows_of(reference, base.contract.request_fields()));
+  assembly.config = base.bundle.config();
+  assembly.config.set("derived_from", digest.str());
+  assembly.config.set("change", std::move(change));
+  return assembly;
+}
+
+/// Bounds of the parts of n rows: trained on, deciding when to stop, held out.
+struct Cut {
+  std::int64_t train = 0;
+  std::int64_t stopping = 0;
+};
+
+Cut cut(std::int64_t rows, double holdout_fraction) {
+  const double held = std::clamp(holdout_fraction, 0.05, 0.5);
+  const auto learned = static_cast<std::int64_t>(static_cast<double>(rows) * (1 - held));
+  return {static_cast<std::int64_t>(static_cast<double>(learned) * (1 - kStoppingFraction)), learned};
+}
+
+std::vector<spec::Gate> default_gates() {
+  return {{"retrain-beats-base", {"metrics.log_loss < base.log_loss", {}}, "on rows neither has learned from"},
+          {"retrain-tells-apart", {"metrics.auc > 0.55", {}}, "random order is 0.5"}};
+}
+
+doc::Value to_value(const evaluate::Numbers& numbers) {
+  doc::Value out = doc::Value::object();
+  for (const auto& [name, number] : numbers) out.set(name, number);
+  return out;
+}
+
+}  // namespace
+
+Result<Digest> with_transform(store::Objects& objects, const Digest& base_digest, const spec::Transform& transform) {
+  HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, base.contract.with_transform(transform));
+  auto change = doc::Value::object({{"kind", "transform"}, {"id", transform.id}, {"field", transform.field}, {"expression", transform.expression.text}});
+  HEDDLE_ASSIGN_OR_RETURN(const auto assembly, same_as(base, contract, base_digest, std::move(change)));
+  return assemble(objects, assembly);
+}
+
+Result<Digest> with_calibration(store::Objects& objects, const Digest& base_digest, double intercept) {
+  if (!std::isfinite(intercept)) return Error{ErrorKind::kInvalid, "intercept-not-finite", "a calibration intercept must be a number", "give it in logits"};
+  HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
+  auto change = doc::Value::object({{"kind", "calibration"}, {"intercept", intercept}});
+  HEDDLE_ASSIGN_OR_RETURN(auto assembly, same_as(base, base.contract, base_digest, std::move(change)));
+  assembly.intercept = intercept;
+  return assemble(objects, assembly);
+}
+
+Result<RetrainOutcome> retrain(const RetrainInput& input) {
+  HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(*input.objects, input.base));
+  if (static_cast<std::int64_t>(input.labels.size()) != input.rows.rows()) {
+    return Error{ErrorKind::kInvalid, "retrain-labels", fmt::format("{} labels for {} rows", input.labels.size(), input.rows.rows()), "give one a row"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto check, base.contract.check_table(input.rows));
+  std::vector<std::uint8_t> labels;
+  std::vector<std::int64_t> kept;
+  for (std::size_t row = 0; row < input.labels.size(); ++row) {
+    if (check.refused[row] != 0) continue;
+    labels.push_back(input.labels[row]);
+    kept.push_back(static_cast<std::int64_t>(row));
+  }
+  const table::Table& rows = check.accepted;
+  const Cut parts = cut(rows.rows(), input.holdout_fraction);
+  const auto positive = std::count(labels.begin(), labels.begin() + static_cast<std::ptrdiff_t>(parts.train), 1);
+  if (rows.rows() < kLeastRows || positive == 0 || positive == parts.train) {
+    return Error{ErrorKind::kInvalid, "retrain-too-little", fmt::format("{} accepted rows, {} of them positive, are too little to retrain on", rows.rows(), positive),
+                 "wait for more labels"};
+  }
+  const std::span<const std::uint8_t> all(labels);
+  const auto held_labels = all.subspan(static_cast<std::size_t>(parts.stopping));
+  const table::Table held_rows = rows.slice(parts.stopping, rows.rows());
+
+  // Features and model anew, with what the base's search found best.
+  HEDDLE_ASSIGN_OR_RETURN(const auto features_value, base.bundle.json(bundle::kFeatures));
+  HEDDLE_ASSIGN_OR_RETURN(auto features, feature::Program::from_value(features_value));
+  HEDDLE_ASSIGN_OR_RETURN(const auto fitted, features.fit(rows.slice(0, parts.train), all.first(static_cast<std::size_t>(parts.train))));
+  HEDDLE_ASSIGN_OR_RETURN(const auto stopping, features.apply(rows.slice(parts.train, parts.stopping)));
+  HEDDLE_ASSIGN_OR_RETURN(const auto held, features.apply(held_rows));
+  const doc::Value& config = base.bundle.config();
+  train::TrainInput training;
+  training.trainer = config.string_or("trainer", "xgboost");
+  if (const doc::Value* parameters = config.find("parameters")) training.parameters = parameters_from_value(*parameters);
+  training.feature_names = {features.feature_names().begin(), features.feature_names().end()};
+  training.train = {fitted.train.values.data(), labels.data(), fitted.train.rows, fitted.train.columns};
+  training.validation = {stopping.values.data(), labels.data() + parts.train, stopping.rows, stopping.columns};
+  training.max_rounds = static_cast<int>(std::max<std::int64_t>(1, config.int_or("rounds", 100)));
+  training.early_stopping_rounds = 20;
+  training.seed = input.seed != 0 ? input.seed : config.int_or("seed");
+  HEDDLE_ASSIGN_OR_RETURN(const auto trained, train::train(training));
+
+  // New and base on the same held-out rows.
+  HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(trained.model));
+  std::vector<float> margins(static_cast<std::size_t>(held.rows));
+  scorer->margins(held.values.data(), held.rows, margins.data());
+  HEDDLE_ASSIGN_OR_RETURN(const std::string base_model, text_layer(base.bundle, bundle::kModel));
+  HEDDLE_ASSIGN_OR_RETURN(const auto base_scorer, model::Scorer::load(base_model));
+  HEDDLE_ASSIGN_OR_RETURN(const auto base_held, base.features.apply(held_rows));
+  std::vector<float> base_margins(static_cast<std::size_t>(base_held.rows));
+  base_scorer->margins(base_held.values.data(), base_held.rows, base_margins.data());
+  for (auto& margin : base_margins) margin += static_cast<float>(base.intercept);
+  spec::Evaluation definition;
+  HEDDLE_ASSIGN_OR_RETURN(const auto metrics, evaluate::metrics(definition, {&held_rows, margins, held_labels}));
+  HEDDLE_ASSIGN_OR_RETURN(const auto base_metrics, evaluate::metrics(definition, {&held_rows, base_margins, held_labels}));
+  evaluate::Numbers numbers;
+  for (const auto& [name, number] : metrics) numbers["metrics." + name] = number;
+  for (const auto& [name, number] : base_metrics) numbers["base." + name] = number;
+  numbers["metrics.label_entropy"] = stats::label_entropy(held_labels);
+  const std::vector<spec::Gate> gates = input.gates.empty() ? default_gates() : input.gates;
+  evaluate::Evidence evidence;
+  evidence.metrics = metrics;
+  HEDDLE_ASSIGN_OR_RETURN(evidence.gates, evaluate::run_gates(gates, numbers));
+
+  RetrainOutcome outcome;
+  outcome.train_rows = parts.stopping;
+  outcome.holdout_rows = held.rows;
+  outcome.metrics = doc::Value::object({{"new", to_value(metrics)}, {"base", to_value(base_metrics)}});
+  for (const auto& gate : evidence.gates) {
+    if (!gate.passed) outcome.failed_gates.push_back(gate.id);
+  }
+  outcome.gates_passed = evidence.passed = outcome.failed_gates.empty();
+  if (!outcome.gates_passed) return outcome;
+
+  Assembly assembly;
+  assembly.contract = &base.contract;
+  assembly.features = &features;
+  assembly.model = trained.model;
+  std::vector<std::int64_t> chosen;
+  for (const auto i : spread(parts.stopping, rows.rows(), kReferenceRows)) chosen.push_back(kept[static_cast<std::size_t>(i)]);
+  assembly.reference_rows = input.rows.take(chosen);
+  HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, text_layer(base.bundle, bundle::kBaseline));
+  if (input.monitor != nullptr && input.contract != nullptr) {
+    std::vector<float> known(static_cast<std::size_t>(rows.rows()), std::numeric_limits<float>::quiet_NaN());
+    std::copy(margins.begin(), margins.end(), known.begin() + static_cast<std::ptrdiff_t>(parts.stopping));
+    std::vector<Micros> times;
+    for (const auto row : kept) times.push_back(input.event_times.empty() ? 0 : input.event_times[static_cast<std::size_t>(row)]);
+    if (input.event_times.empty()) {
+      HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, rows.column(config.string_or("time_field")));
+      times = time->ints;
+    }
+    watch::BaselineInput profile;
+    for (const auto& column : rows.columns()) {
+      profile.names.push_back(column.name);
+      profile.columns.push_back(column.view());
+    }
+    profile.event_time = times;
+    profile.margins = known;
+    profile.labels = labels;
+    HEDDLE_ASSIGN_OR_RETURN(const auto baseline, watch::build_baseline(*input.monitor, *input.contract, profile));
+    assembly.baseline = doc::to_json(baseline.to_value());
+  }
+  assembly.evaluation = doc::to_json(evidence.to_value());
+  const std::vector<evaluate::Resource> subjects = {{"model.json", sha256(trained.model)}, {"features.json", sha256(doc::to_json(features.to_value()))}};
+  assembly.statements = evaluate::to_statement(evidence, subjects, {});
+  assembly.config = config;
+  assembly.config.set("role", "primary");
+  assembly.config.set("rounds", trained.rounds);
+  assembly.config.set("seed", training.seed);
+  assembly.config.set("derived_from", input.base.str());
+  assembly.config.set("change", doc::Value::object({{"kind", "retrain"}, {"rows", rows.rows()}, {"data", input.rows.content_digest().str()}}));
+  HEDDLE_ASSIGN_OR_RETURN(outcome.bundle, assemble(*input.objects, assembly));
+  return outcome;
+}
+
+}  // namespace heddle::flow
