@@ -80,19 +80,20 @@ Result<std::unique_ptr<Scorer>> Forest::build(const ParsedForest& parsed) {
   return std::unique_ptr<Scorer>(std::move(forest));
 }
 
-void Forest::spread(const float* row, float* slots) const noexcept {
-  for (int i = 0; i < features_; ++i) {
+void Forest::spread(const float* row, std::size_t stride, float* slots) const noexcept {
+  const auto features = static_cast<std::size_t>(features_);
+  for (std::size_t i = 0; i < features; ++i) {
     const float value = row[i];
     const bool missing = value != value;
-    slots[i] = missing ? -kInf : value;
-    slots[features_ + i] = missing ? kInf : value;
+    slots[i * stride] = missing ? -kInf : value;
+    slots[(features + i) * stride] = missing ? kInf : value;
   }
-  slots[2 * features_] = 0;
+  slots[2 * features * stride] = 0;
 }
 
 void Forest::one_row(const float* row, float* out) const noexcept {
   float slots[2 * kMaxFeatures + 1];
-  spread(row, slots);
+  spread(row, 1, slots);
   const Node* const nodes = nodes_.data();
   const std::size_t count = trees_.size();
   float sum = base_margin_;
@@ -126,18 +127,18 @@ void Forest::one_row(const float* row, float* out) const noexcept {
 
 void Forest::block(const float* slots, std::int64_t rows, float* out) const noexcept {
   const Node* const nodes = nodes_.data();
-  const auto width = static_cast<std::size_t>(2 * features_ + 1);
+  const std::size_t group_size = kLanes * static_cast<std::size_t>(2 * features_ + 1);
   for (std::int64_t i = 0; i < rows; ++i) out[i] = base_margin_;
   for (const Tree& tree : trees_) {
-    const float* row = slots;
-    for (std::int64_t i = 0; i < rows; i += kLanes, row += kLanes * width) {
+    const float* group = slots;
+    for (std::int64_t i = 0; i < rows; i += kLanes, group += group_size) {
       std::uint32_t at[kLanes];
       for (std::size_t j = 0; j < kLanes; ++j) at[j] = tree.root;
       for (std::int32_t depth = tree.depth; depth > 0; --depth) {
 #pragma GCC unroll 8
         for (std::size_t j = 0; j < kLanes; ++j) {
           const Node& node = nodes[at[j]];
-          at[j] = node.child + static_cast<std::uint32_t>(row[j * width + node.slot] >= node.threshold);
+          at[j] = node.child + static_cast<std::uint32_t>(group[std::size_t{node.slot} * kLanes + j] >= node.threshold);
         }
       }
       for (std::size_t j = 0; j < kLanes; ++j) out[i + static_cast<std::int64_t>(j)] += nodes[at[j]].value;
@@ -155,7 +156,8 @@ void Forest::margins(const float* rows, std::int64_t n, float* out) const noexce
     while (done < whole) {
       const std::int64_t count = std::min(block_rows, whole - done);
       for (std::int64_t i = 0; i < count; ++i) {
-        spread(rows + (done + i) * features_, slots + static_cast<std::size_t>(i) * width);
+        const auto row = static_cast<std::size_t>(i);
+        spread(rows + (done + i) * features_, kLanes, slots + row / kLanes * kLanes * width + row % kLanes);
       }
       block(slots, count, out + done);
       done += count;

@@ -60,7 +60,7 @@ class Forest final : public Scorer {
   };
 
   Forest() = default;
-  void spread(const float* row, float* slots) const noexcept;
+  void spread(const float* row, std::size_t stride, float* slots) const noexcept;
   void one_row(const float* row, float* out) const noexcept;
   void block(const float* slots, std::int64_t rows, float* out) const noexcept;
 
