@@ -19,7 +19,7 @@ struct RowsView {
 
 struct TrainInput {
   std::string trainer = "xgboost";            ///< `xgboost` or `logistic`
-  spec::TrainerParameters parameters{};       ///< xgboost: its own names; logistic: `l2` (default 1), `max_iterations`
+  spec::TrainerParameters parameters{};       ///< xgboost: its own names, and `rounds` in place of `max_rounds`; logistic: `l2` (default 1), `max_iterations`
   std::vector<std::string> feature_names{};   ///< empty, or one a column
   RowsView train{};
   RowsView validation{};                      ///< may be empty: then no early stopping

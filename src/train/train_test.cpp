@@ -127,6 +127,12 @@ TEST(Train, KeepsTheBestRoundOnly) {
   const auto all = train(input);
   ASSERT_TRUE(all.ok());
   EXPECT_EQ(all->rounds, 60);
+  input.parameters.values.emplace_back("rounds", "3");
+  const auto three = train(input);
+  ASSERT_TRUE(three.ok()) << three.error().str();
+  EXPECT_EQ(three->rounds, 3);
+  input.parameters.values.back().second = "3x";
+  EXPECT_EQ(train(input).error().id, "train-parameter");
   EXPECT_GT(all->validation_log_loss, stopped->validation_log_loss);
 }
 

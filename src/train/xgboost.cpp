@@ -1,6 +1,7 @@
 #include <dlfcn.h>
 #include <xgboost/c_api.h>
 
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -131,7 +132,19 @@ Result<Trained> train_xgboost(const TrainInput& input) {
   spec::TrainerParameters parameters;
   parameters.values = {{"booster", "gbtree"}, {"tree_method", "hist"}, {"objective", "binary:logistic"}, {"base_score", "0.5"},
                        {"verbosity", "0"}};
-  for (const auto& parameter : input.parameters.values) parameters.values.push_back(parameter);
+  int max_rounds = input.max_rounds;
+  for (const auto& parameter : input.parameters.values) {
+    if (parameter.first != "rounds") {
+      parameters.values.push_back(parameter);
+      continue;
+    }
+    const std::string& text = parameter.second;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), max_rounds);
+    if (error != std::errc() || end != text.data() + text.size() || max_rounds < 1) {
+      return Error{ErrorKind::kInvalid, "train-parameter", fmt::format("trainer `xgboost` cannot take `rounds` = `{}`", text),
+                   "it is the number of trees: 1 or more"};
+    }
+  }
   // What reproducibility rests on is not for a definition to change.
   for (const auto& [name, value] : std::initializer_list<std::pair<std::string, std::string>>{
            {"nthread", "1"}, {"seed", std::to_string(input.seed & 0x7fffffff)}, {"eval_metric", "logloss"}}) {
@@ -146,7 +159,7 @@ Result<Trained> train_xgboost(const TrainInput& input) {
   int best = 0;
   int rounds = 0;
   double best_loss = std::numeric_limits<double>::infinity();
-  for (; rounds < input.max_rounds; ++rounds) {
+  for (; rounds < max_rounds; ++rounds) {
     if (library.booster_update(booster.raw, rounds, train.raw) != 0) return failed(library, "train");
     if (!early) continue;
     void* watched[1] = {validation.raw};
