@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.hpp"
+#include "base/digest.hpp"
 #include "base/result.hpp"
 #include "doc/value.hpp"
 #include "expr/program.hpp"

@@ -1,0 +1,106 @@
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "evaluate/evaluate.hpp"
+#include "stats/metrics.hpp"
+
+namespace heddle::evaluate {
+namespace {
+
+/// The finaliser of SplitMix64: every input bit moves every output bit.
+std::uint64_t mix(std::uint64_t z) {
+  z += 0x9e3779b97f4a7c15ULL;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+  return z ^ (z >> 31);
+}
+std::uint64_t hash_text(std::string_view text) {
+  std::uint64_t hash = mix(text.size());
+  for (const char c : text) hash = mix(hash ^ static_cast<unsigned char>(c));
+  return hash;
+}
+
+/// Adds one column to each row's hash. Equal values hash equal in whatever table they are.
+void add_column(const table::Column& column, std::vector<std::uint64_t>& hashes) {
+  std::vector<std::uint64_t> words;
+  if (column.type == expr::Type::kString) {
+    for (const std::string_view word : column.dictionary->views()) words.push_back(hash_text(word));
+  }
+  for (std::size_t row = 0; row < hashes.size(); ++row) {
+    std::uint64_t value = 0x6e756c6c;
+    if (column.valid.empty() || column.valid[row] != 0) {
+      value = column.type == expr::Type::kString   ? words[static_cast<std::size_t>(column.codes[row])]
+              : column.type == expr::Type::kDouble ? mix(std::bit_cast<std::uint64_t>(column.doubles[row] + 0.0))
+                                                   : mix(static_cast<std::uint64_t>(column.ints[row]));
+    }
+    hashes[row] = mix(hashes[row] ^ value);
+  }
+}
+
+Result<const table::Column*> times_of(const table::Table& rows, const std::string& field) {
+  HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, rows.column(field));
+  if (column->type != expr::Type::kTimestamp && column->type != expr::Type::kInt) {
+    return Error{ErrorKind::kInvalid, "evaluate-time-field", fmt::format("`{}` orders the rows, but is a {}", field, expr::type_name(column->type)),
+                 "name a timestamp field as `time_field`"};
+  }
+  return column;
+}
+
+}  // namespace
+
+Result<Leakage> leakage(const Split& split) {
+  if (split.train_rows == nullptr || split.test_rows == nullptr || split.test_features == nullptr ||
+      split.test_features->rows != split.test_rows->rows() || static_cast<std::int64_t>(split.test_labels.size()) != split.test_rows->rows() ||
+      (!split.feature_names.empty() && static_cast<int>(split.feature_names.size()) != split.test_features->columns)) {
+    return Error{ErrorKind::kInvalid, "evaluate-shape", "the two sides of the split, features and labels do not fit together",
+                 "give rows, features and labels of the same held-out rows"};
+  }
+  Leakage out;
+  HEDDLE_ASSIGN_OR_RETURN(const table::Column* train_times, times_of(*split.train_rows, split.time_field));
+  HEDDLE_ASSIGN_OR_RETURN(const table::Column* test_times, times_of(*split.test_rows, split.time_field));
+  std::int64_t first = INT64_MAX;
+  for (const std::int64_t time : test_times->ints) first = std::min(first, time);
+  std::int64_t late = 0;
+  for (const std::int64_t time : train_times->ints) late += time > first;
+  out.numbers["time_order_violations"] = static_cast<double>(late);
+
+  std::vector<std::uint64_t> train_hashes(static_cast<std::size_t>(split.train_rows->rows()), 0);
+  std::vector<std::uint64_t> test_hashes(static_cast<std::size_t>(split.test_rows->rows()), 0);
+  for (const auto& column : split.train_rows->columns()) {
+    const table::Column* other = split.test_rows->find(column.name);
+    if (other == nullptr || other->type != column.type) continue;
+    add_column(column, train_hashes);
+    add_column(*other, test_hashes);
+  }
+  std::sort(train_hashes.begin(), train_hashes.end());
+  std::int64_t duplicates = 0;
+  for (const std::uint64_t hash : test_hashes) duplicates += std::binary_search(train_hashes.begin(), train_hashes.end(), hash);
+  out.numbers["duplicate_rows"] = static_cast<double>(duplicates);
+  out.numbers["duplicate_share"] = static_cast<double>(duplicates) / static_cast<double>(std::max<std::size_t>(test_hashes.size(), 1));
+
+  double largest = std::numeric_limits<double>::quiet_NaN();
+  std::vector<float> values;
+  std::vector<std::uint8_t> labels;
+  for (int column = 0; column < split.test_features->columns; ++column) {
+    values.clear();
+    labels.clear();
+    for (std::int64_t row = 0; row < split.test_features->rows; ++row) {
+      const float value = split.test_features->row(row)[column];
+      if (std::isnan(value)) continue;
+      values.push_back(value);
+      labels.push_back(split.test_labels[static_cast<std::size_t>(row)]);
+    }
+    double auc = stats::auc(values, labels);
+    if (std::isnan(auc)) continue;
+    auc = std::max(auc, 1 - auc);
+    if (std::isnan(largest) || auc > largest) {
+      largest = auc;
+      out.single_feature = split.feature_names.empty() ? fmt::format("feature {}", column) : split.feature_names[static_cast<std::size_t>(column)];
+    }
+  }
+  out.numbers["single_feature_auc"] = largest;
+  return out;
+}
+
+}  // namespace heddle::evaluate
