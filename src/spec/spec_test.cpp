@@ -1,0 +1,224 @@
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "base/file.hpp"
+#include "doc/json.hpp"
+#include "spec/load.hpp"
+
+namespace heddle::spec {
+namespace {
+
+/// A small project in a folder of its own; tests break it one way at a time.
+class SpecTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "heddle-spec-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    root_ = std::filesystem::canonical(pattern);
+    put("data/rows.csv", "at,place,size,late\n");
+    put("data/places.csv", "code,name\nA,\"Alpha, the first\"\nB,Beta\nA,again\n");
+    put("heddle.yaml", "apiVersion: heddle/v1\nkind: Project\nname: tiny\nsources:\n  rows: data/rows.csv\n  places: data/places.csv\n");
+    put("people.yaml",
+        "apiVersion: heddle/v1\nkind: People\npeople:\n  - {name: ada, roles: [approver]}\nservice_accounts:\n"
+        "  - {name: bot, permissions: [predict]}\n");
+    put("contracts/c.odcs.yaml",
+        "apiVersion: v3.2.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n  - name: rows\n    properties:\n"
+        "      - {name: at, logicalType: timestamp, required: true}\n"
+        "      - name: place\n        logicalType: string\n        customProperties:\n"
+        "          - {property: enumFile, vendor: heddle, value: {file: places, column: code}}\n"
+        "      - name: size\n        logicalType: integer\n        logicalTypeOptions: {minimum: 0, maximum: 9}\n"
+        "      - name: late\n        logicalType: integer\n        customProperties:\n"
+        "          - {property: role, vendor: heddle, value: label}\n"
+        "    quality:\n"
+        "      - {id: enough, type: library, metric: rowCount, mustBeGreaterThan: 1}\n"
+        "      - id: odd\n        type: custom\n        engine: heddle\n        severity: warning\n"
+        "        implementation: {expression: size != 3}\n");
+    put("features/f.yaml",
+        "apiVersion: heddle/v1\nkind: FeatureSet\nname: f\ncontract: c\nfeatures:\n"
+        "  - {name: twice, expression: base * 2}\n  - {name: base, expression: size + 1}\n"
+        "  - name: place_late\n    target_encoding: {inputs: [place]}\n");
+    put("models/m.yaml",
+        "apiVersion: heddle/v1\nkind: Model\nname: m\nfeatures: f\ntarget: late > 0\n"
+        "train: {source: rows, time_field: at, from: \"2001-01-01\", to: \"2001-02-01\"}\n"
+        "search:\n  trials: 2\n  space:\n    - {name: eta, kind: log_uniform, low: 0.1, high: 0.3}\n");
+    put("evaluations/e.yaml",
+        "apiVersion: heddle/v1\nkind: Evaluation\nname: e\nmodel: m\nmetrics:\n  - name: auc\ngates:\n"
+        "  - {id: good, when: metrics.auc > 0.5}\n");
+    put("policies/p.yaml",
+        "apiVersion: heddle/v1\nkind: Policy\nname: p\nrules:\n"
+        "  - {id: yes, effect: allow, who: \"agent:*\", action: slot.swap}\n"
+        "  - id: ask\n    effect: require_approval\n    who: [\"person:*\"]\n    action: [release.promote]\n    needs: {role: approver}\n");
+    put("monitors/w.yaml",
+        "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\ndistributions:\n"
+        "  - {name: size, column: size, kind: ks, floor: 0.1}\n");
+    put("services/s.yaml", "apiVersion: heddle/v1\nkind: Service\nname: s\nmodel: m\nmonitor: w\nsources: [a, b]\n");
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  void put(const std::string& path, const std::string& text) {
+    std::filesystem::create_directories(std::filesystem::path(root_ + "/" + path).parent_path());
+    ASSERT_TRUE(write_file_atomic(root_ + "/" + path, text).ok());
+  }
+  /// Replaces `what`, which must be there once, in a file.
+  void change(const std::string& path, const std::string& what, const std::string& with) {
+    std::string text = *read_file(root_ + "/" + path);
+    const auto at = text.find(what);
+    ASSERT_NE(at, std::string::npos) << what << " in\n" << text;
+    text.replace(at, what.size(), with);
+    put(path, text);
+  }
+  std::vector<std::string> findings() {
+    const auto loaded = load_project(root_);
+    EXPECT_TRUE(loaded.ok());
+    std::vector<std::string> out;
+    for (const auto& each : loaded->diagnostics) out.push_back(doc::render_concise(each));
+    return out;
+  }
+  using Lines = std::vector<std::string>;
+
+  std::string root_;
+};
+
+TEST_F(SpecTest, AWellFormedProjectLoadsWhole) {
+  const auto loaded = load_project(root_);
+  ASSERT_TRUE(loaded.ok());
+  for (const auto& each : loaded->diagnostics) ADD_FAILURE() << doc::render_full(each, root_, false);
+  const Project& project = loaded->project;
+  EXPECT_EQ(project.name, "tiny");
+  const Contract& contract = project.contracts.at("c");
+  ASSERT_EQ(contract.fields.size(), 4U);
+  EXPECT_TRUE(contract.fields[3].label_time);
+  EXPECT_EQ(contract.fields[2].maximum, 9);
+  EXPECT_EQ(contract.fields[1].enum_column, "code");
+  ASSERT_EQ(contract.row_rules.size(), 1U);
+  EXPECT_EQ(contract.row_rules[0].effect, RuleEffect::kWarn);
+  EXPECT_EQ(contract.set_rules.at(0).operation, "mustBeGreaterThan");
+  EXPECT_EQ(*load_enum(project, "places", "code"), (Lines{"A", "B"}));
+  // A feature stands after what it reads, whatever the file's order.
+  EXPECT_EQ(project.feature_sets.at("f").features[0].name, "base");
+  EXPECT_EQ(project.models.at("m").search.space[0].kind, SearchDimension::Kind::kLogUniform);
+  EXPECT_EQ(project.policies.at("p").rules[1].approver_role, "approver");
+  EXPECT_EQ(project.monitors.at("w").window, kDay);
+  EXPECT_EQ(project.services.at("s").sources, (Lines{"a", "b"}));
+  EXPECT_EQ(project.service_accounts.at(0).token_file, "tokens/bot");
+}
+
+TEST_F(SpecTest, AllErrorsComeAtOnce) {
+  change("features/f.yaml", "contract: c", "contrct: c");
+  change("models/m.yaml", "trials: 2", "trials: \"2\"");
+  change("policies/p.yaml", "effect: allow", "effect: allows");
+  change("monitors/w.yaml", "window: 1d", "window: one day");
+  change("services/s.yaml", "model: m\n", "");
+  change("heddle.yaml", "data/places.csv", "data/gone.csv");
+  EXPECT_EQ(findings(), (Lines{
+                            "contracts/c.odcs.yaml:9:9: error[file-missing]: there is no file `data/gone.csv` to read the enum from",
+                            "features/f.yaml:1:1: error[missing-key]: FeatureSet needs the key `contract`",
+                            "features/f.yaml:4:1: error[unknown-key]: unknown key `contrct` in FeatureSet",
+                            "heddle.yaml:6:11: error[source-missing]: source `places`: there is no file `data/gone.csv`",
+                            "models/m.yaml:8:11: error[wrong-type]: `trials` must be an integer, found a string",
+                            "monitors/w.yaml:5:9: error[bad-duration]: `one day` is no duration",
+                            "policies/p.yaml:5:24: error[unknown-value]: `allows` is no value of `effect`",
+                            "services/s.yaml:1:1: error[missing-key]: Service needs the key `model`",
+                        }));
+}
+
+TEST_F(SpecTest, ADiagnosticShowsTheLineAndANearName) {
+  change("features/f.yaml", "contract: c", "contrct: c");
+  const auto loaded = load_project(root_);
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_TRUE(loaded->has_errors());
+  EXPECT_EQ(doc::render_full(loaded->diagnostics.at(1), root_, false),
+            "error[unknown-key]: unknown key `contrct` in FeatureSet\n"
+            "  --> features/f.yaml:4:1\n"
+            "4 | contrct: c\n"
+            "  | ^^^^^^^\n"
+            "hint: did you mean `contract`?\n");
+}
+
+TEST_F(SpecTest, NamesThatAreNotThere) {
+  change("models/m.yaml", "features: f", "features: g");
+  change("services/s.yaml", "monitor: w", "monitor: v");
+  change("evaluations/e.yaml", "model: m", "model: mm");
+  EXPECT_EQ(findings(), (Lines{"evaluations/e.yaml:4:8: error[unknown-name]: there is no model `mm`",
+                               "models/m.yaml:4:11: error[unknown-name]: there is no feature set `g`",
+                               "services/s.yaml:5:10: error[unknown-name]: there is no monitor `v`"}));
+}
+
+TEST_F(SpecTest, AFeatureMayNotReadTheTarget) {
+  change("features/f.yaml", "size + 1", "late + 1");
+  EXPECT_EQ(findings(), (Lines{"features/f.yaml:7:30: error[reads-label]: feature `base` reads `late`, which is known only after the answer"}));
+  change("features/f.yaml", "late + 1", "size + 1");
+  change("features/f.yaml", "inputs: [place]", "inputs: [late]");
+  EXPECT_EQ(findings(), (Lines{"features/f.yaml:8:5: error[reads-label]: feature `place_late` encodes `late`, which is known only after the answer"}));
+}
+
+TEST_F(SpecTest, FeaturesThatReadEachOther) {
+  change("features/f.yaml", "size + 1", "size + twice");
+  EXPECT_EQ(findings(), (Lines{"features/f.yaml:6:5: error[feature-cycle]: features read each other in a circle: `twice` -> `base` -> `twice`"}));
+}
+
+TEST_F(SpecTest, AnExpressionErrorStandsInsideTheFile) {
+  change("features/f.yaml", "size + 1", "size + sise");
+  const auto found = findings();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_TRUE(found[0].starts_with("features/f.yaml:7:37: error[bad-expression]: feature `base`: ")) << found[0];
+  change("features/f.yaml", "size + sise", "place + \\\"x\\\"");
+}
+
+TEST_F(SpecTest, ATargetThatIsAbsent) {
+  change("models/m.yaml", "target: late > 0", "target: lateness > 0");
+  const auto found = findings();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_TRUE(found[0].starts_with("models/m.yaml:5:9: error[bad-expression]: the target: ")) << found[0];
+}
+
+TEST_F(SpecTest, MalformedYamlNamesItsLine) {
+  put("monitors/w.yaml", "apiVersion: heddle/v1\n  kind: Monitor\n");
+  const auto found = findings();
+  ASSERT_FALSE(found.empty());
+  bool named = false;
+  for (const auto& line : found) named = named || line.starts_with("monitors/w.yaml:2:7: error[yaml-malformed]");
+  EXPECT_TRUE(named) << fmt::format("{}", fmt::join(found, "\n"));
+}
+
+TEST_F(SpecTest, ASecretStandsInNoDefinition) {
+  change("monitors/w.yaml", "window: 1d", "window: 1d\nnotifications:\n  - {url: \"http://x\", secret: hunter2}");
+  EXPECT_EQ(findings(), (Lines{"monitors/w.yaml:7:32: error[secret-in-file]: a secret stands in a definition"}));
+}
+
+TEST_F(SpecTest, NobodyCouldApprove) {
+  change("people.yaml", "roles: [approver]", "roles: [reader]");
+  EXPECT_EQ(findings(), (Lines{"policies/p.yaml:6:5: error[nobody-approves]: rule `ask` asks role `approver`, which nobody has"}));
+}
+
+TEST_F(SpecTest, AFolderWithoutAProject) {
+  const auto loaded = load_project(root_ + "/contracts");
+  ASSERT_FALSE(loaded.ok());
+  EXPECT_EQ(loaded.error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(loaded.error().id, "project-not-found");
+}
+
+TEST(Schema, EveryKindHasOneAndItIsClosed) {
+  for (const auto& kind : kinds()) {
+    const auto value = schema(kind);
+    ASSERT_TRUE(value.ok());
+    EXPECT_EQ(value->find("additionalProperties")->as_bool(), false) << kind;
+    EXPECT_NE(reference(kind)->find("| `apiVersion` |"), std::string::npos) << kind;
+  }
+  EXPECT_EQ(schema("Modell").error().hint, "did you mean `Model`?");
+}
+
+TEST(Example, TheFlightsAreWell) {
+  // Its data is not in the repository: missing sources are the only findings.
+  const auto loaded = load_project("examples/flights");
+  ASSERT_TRUE(loaded.ok()) << loaded.error().str();
+  for (const auto& each : loaded->diagnostics) {
+    EXPECT_TRUE(each.id == "source-missing" || each.id == "file-missing") << doc::render_concise(each) << "\n" << each.hint;
+  }
+}
+
+}  // namespace
+}  // namespace heddle::spec
