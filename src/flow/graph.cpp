@@ -43,7 +43,7 @@ Result<Digest> write_output(const std::string& directory, const std::string& nam
   return sha256(bytes);
 }
 
-Result<Digest> write_output(const std::string& directory, const std::string& name, const doc::Value& value) {
+Result<Digest> write_json(const std::string& directory, const std::string& name, const doc::Value& value) {
   return write_output(directory, name, doc::to_json(value));
 }
 
@@ -154,7 +154,7 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   HEDDLE_TRY(table::write_parquet(rows.take(chosen), directory + "/reference.parquet"));
   StepRecord record;
   record.outputs["accepted"] = check.accepted.content_digest();
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["contract"], write_output(directory, "contract.json", contract.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["contract"], write_json(directory, "contract.json", contract.to_value()));
   record.outputs["reference"] = rows.take(chosen).content_digest();
   record.facts = doc::Value::object({{"rows", rows.rows()}, {"accepted", check.accepted.rows()}, {"refused", refused}, {"broken", std::move(broken)}});
   work.note("validate.rows", fmt::format("{} rows, {} refused ({})", rows.rows(), refused, percent(refused, rows.rows())));
@@ -170,7 +170,7 @@ Result<StepRecord> run_snapshot(Work& work, const std::string& directory) {
                                             {"contract", rows.outputs.at("contract").str()},
                                             {"source", work.record("source").outputs.at("file").str()}});
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["snapshot"], write_output(directory, "snapshot.json", snapshot));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["snapshot"], write_json(directory, "snapshot.json", snapshot));
   HEDDLE_ASSIGN_OR_RETURN(const Digest stored, work.host().objects->put(doc::to_json(snapshot)));
   record.facts = doc::Value::object({{"snapshot", stored.str()}});
   return record;
@@ -194,7 +194,7 @@ Result<StepRecord> run_validate_set(Work& work, const std::string& directory) {
                  "fix the source, or the bound of the rule"};
   }
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["report"], write_output(directory, "report.json", report));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["report"], write_json(directory, "report.json", report));
   return record;
 }
 
@@ -220,7 +220,7 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
                  "widen `train.from` and `train.to` of the model"};
   }
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["split"], write_output(directory, "split.json", parts.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["split"], write_json(directory, "split.json", parts.to_value()));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["labels"],
                           write_output(directory, "labels.u8", std::string_view(reinterpret_cast<const char*>(labels.data()), labels.size())));
   record.facts = parts.to_value();
@@ -248,7 +248,7 @@ Result<StepRecord> run_features(Work& work, const std::string& directory) {
   HEDDLE_TRY(write_matrix(directory + "/validation.f32", validation));
   HEDDLE_TRY(write_matrix(directory + "/test.f32", test));
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["program"], write_output(directory, "features.json", program.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["program"], write_json(directory, "features.json", program.to_value()));
   record.outputs["matrices"] = hasher.finish();
   return record;
 }
@@ -286,8 +286,8 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
   const train::Trial& winner = result.trials[static_cast<std::size_t>(result.best)];
   StepRecord record;
   const auto chosen = doc::Value::object({{"parameters", parameters_to_value(winner.parameters)}, {"rounds", winner.rounds}, {"log_loss", winner.log_loss}});
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["best"], write_output(directory, "best.json", chosen));
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["trials"], write_output(directory, "trials.json", result.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["best"], write_json(directory, "best.json", chosen));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["trials"], write_json(directory, "trials.json", result.to_value()));
   record.facts = doc::Value::object({{"trials", result.trials.size()}, {"best", result.best}, {"log_loss", winner.log_loss}});
   return record;
 }
@@ -305,7 +305,7 @@ Result<StepRecord> finish_training(Work& work, const std::string& directory, con
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["model"], write_output(directory, "model.json", trained.model));
   const auto how = doc::Value::object({{"trainer", input.trainer}, {"parameters", parameters_to_value(input.parameters)}, {"rounds", trained.rounds}, {"seed", input.seed}});
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["how"], write_output(directory, "how.json", how));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["how"], write_json(directory, "how.json", how));
   record.facts = how;
   work.note(step, std::isnan(trained.validation_log_loss) ? fmt::format("{} rounds", trained.rounds)
                                                           : fmt::format("{} rounds, validation log loss {:.4f}", trained.rounds, trained.validation_log_loss));
@@ -382,7 +382,7 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   const std::vector<evaluate::Resource> configuration = {{d.evaluation->identity.name, digest_of(d.evaluation->identity.content)}};
   StepRecord record;
   const doc::Value value = evidence.to_value();
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["evidence"], write_output(directory, "evaluation.json", value));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["evidence"], write_json(directory, "evaluation.json", value));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["statements"], write_output(directory, "statements.json", evaluate::to_statement(evidence, subjects, configuration)));
   doc::Value metrics = doc::Value::object();
   for (const auto& [name, number] : evidence.metrics) metrics.set(name, number);
@@ -411,7 +411,7 @@ Result<StepRecord> run_gates(Work& work, const std::string& directory) {
                  "nothing was bundled: improve the model, or change the gate in `evaluations/` with a reason"};
   }
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["passed"], write_output(directory, "passed.json", doc::Value::object({{"evidence", evaluated.outputs.at("evidence").str()}})));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["passed"], write_json(directory, "passed.json", doc::Value::object({{"evidence", evaluated.outputs.at("evidence").str()}})));
   work.note("gates", fmt::format("all {} passed", evaluated.facts.int_or("gates")));
   return record;
 }
@@ -436,7 +436,7 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory, const 
   input.labels = *labels;
   HEDDLE_ASSIGN_OR_RETURN(const auto baseline, watch::build_baseline(*d.monitor, *d.contract, input));
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["baseline"], write_output(directory, "baseline.json", baseline.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["baseline"], write_json(directory, "baseline.json", baseline.to_value()));
   return record;
 }
 

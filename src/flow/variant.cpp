@@ -64,6 +64,19 @@ Result<Assembly> same_as(const Base& base, const contract::Contract& contract, c
   return assembly;
 }
 
+/// The contract of a layer with one transform more; one of the same id is replaced in its place.
+Result<contract::Contract> contract_with(doc::Value value, const spec::Transform& transform) {
+  doc::Value added = doc::Value::object(
+      {{"id", transform.id}, {"field", transform.field}, {"expression", transform.expression.text}, {"reason", transform.reason}});
+  if (value.find("transforms") == nullptr) value.set("transforms", doc::Value::array());
+  auto& transforms = value.find("transforms")->as_array();
+  const auto same = std::find_if(transforms.begin(), transforms.end(),
+                                 [&](const doc::Value& each) { return each.string_or("id") == transform.id; });
+  if (same == transforms.end()) transforms.push_back(std::move(added));
+  else *same = std::move(added);
+  return contract::Contract::from_value(value);
+}
+
 /// Bounds of the parts of n rows: trained on, deciding when to stop, held out.
 struct Cut {
   std::int64_t train = 0;
@@ -91,7 +104,7 @@ doc::Value to_value(const evaluate::Numbers& numbers) {
 
 Result<Digest> with_transform(store::Objects& objects, const Digest& base_digest, const spec::Transform& transform) {
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
-  HEDDLE_ASSIGN_OR_RETURN(const auto contract, base.contract.with_transform(transform));
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_with(base.contract_value, transform));
   auto change = doc::Value::object({{"kind", "transform"}, {"id", transform.id}, {"field", transform.field}, {"expression", transform.expression.text}});
   HEDDLE_ASSIGN_OR_RETURN(const auto assembly, same_as(base, contract, base_digest, std::move(change)));
   return assemble(objects, assembly);
