@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+
+namespace heddle::control {
+
+/// Where a project keeps what is not in git: the paths under `<project>/.heddle`, in one place. A value type.
+class Home {
+ public:
+  explicit Home(std::string root) : root_(std::move(root)), dir_(root_ + "/.heddle") {}
+
+  [[nodiscard]] const std::string& root() const noexcept { return root_; }
+  [[nodiscard]] const std::string& dir() const noexcept { return dir_; }
+  [[nodiscard]] std::string lock() const { return dir_ + "/lock"; }
+  [[nodiscard]] std::string supervisor_lock() const { return dir_ + "/supervisor.lock"; }
+  [[nodiscard]] std::string socket() const { return dir_ + "/control.sock"; }
+  [[nodiscard]] std::string state() const { return dir_ + "/state.db"; }
+  [[nodiscard]] std::string objects() const { return dir_ + "/objects"; }
+  [[nodiscard]] std::string ledger_key() const { return dir_ + "/keys/ledger.key"; }
+  [[nodiscard]] std::string control_key() const { return dir_ + "/keys/control.key"; }
+  [[nodiscard]] std::string control_public_key() const { return dir_ + "/keys/control.pub"; }
+  [[nodiscard]] std::string spool(const std::string& replica) const { return dir_ + "/spool/" + replica; }
+  [[nodiscard]] std::string traffic() const { return dir_ + "/traffic"; }
+  [[nodiscard]] std::string routes() const { return dir_ + "/routes"; }
+  [[nodiscard]] std::string route(const std::string& service) const { return routes() + "/" + service + ".json"; }
+  [[nodiscard]] std::string runs() const { return dir_ + "/runs"; }
+  [[nodiscard]] std::string tokens() const { return dir_ + "/tokens"; }
+  [[nodiscard]] std::string token(const std::string& account) const { return tokens() + "/" + account; }
+
+ private:
+  std::string root_;
+  std::string dir_;
+};
+
+}  // namespace heddle::control
