@@ -1,0 +1,32 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "cli/console.hpp"
+#include "control/wiring.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace heddle::cli {
+
+/// What every command gets: where it speaks, which project, how parts are opened. Filled by the parser before a command runs.
+struct Invocation {
+  const control::Wiring* wiring = nullptr;
+  std::string project{};  ///< `--project`; empty: found from the working directory
+  bool json = false;
+  std::function<int(const Console&)> run{};  ///< set by the subcommand that was named
+};
+
+/// Each adds its subcommands to the parser; one file a family.
+void add_project_commands(CLI::App& app, Invocation& invocation);   // check plan run apply schema
+void add_plane_commands(CLI::App& app, Invocation& invocation);     // up status stop resume
+void add_release_commands(CLI::App& app, Invocation& invocation);   // release approval approve reject
+void add_incident_commands(CLI::App& app, Invocation& invocation);  // incident quarantine
+void add_ledger_commands(CLI::App& app, Invocation& invocation);    // audit bundle
+void add_traffic_commands(CLI::App& app, Invocation& invocation);   // replay label
+void add_worker_commands(CLI::App& app, Invocation& invocation);    // worker (not for people)
+
+}  // namespace heddle::cli

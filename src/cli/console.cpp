@@ -1,0 +1,57 @@
+#include "cli/console.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "doc/json.hpp"
+
+namespace heddle::cli {
+
+Console::Console(bool json)
+    : json_(json), color_(!json && ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr) {}
+
+void Console::data(std::string_view text) const { fmt::print("{}\n", text); }
+void Console::data(const doc::Value& value) const { fmt::print("{}", doc::to_json_pretty(value)); }
+void Console::message(std::string_view text) const { fmt::print(stderr, "{}\n", text); }
+
+int Console::fail(const Error& error) const {
+  if (json_) {
+    const auto value = doc::Value::object({{"error",
+                                            doc::Value::object({{"kind", error_kind_info(error.kind).name},
+                                                                {"id", error.id},
+                                                                {"message", error.message},
+                                                                {"where", error.where},
+                                                                {"hint", error.hint}})}});
+    fmt::print(stderr, "{}", doc::to_json_pretty(value));
+  } else {
+    fmt::print(stderr, "{}\n", error.str());
+  }
+  return error_kind_info(error.kind).exit_code;
+}
+
+std::string Console::paint(std::string_view code, std::string_view text) const {
+  return color_ ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : std::string(text);
+}
+
+std::string format_rows(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) line += std::string(widths[i] - row[i].size() + 2, ' ');
+    }
+    out += line + "\n";
+  }
+  if (!out.empty()) out.pop_back();
+  return out;
+}
+
+}  // namespace heddle::cli

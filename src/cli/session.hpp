@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "control/wiring.hpp"
+#include "doc/value.hpp"
+
+namespace heddle::cli {
+
+/// Calls the control plane's operations: over `.heddle/control.sock` when a control plane runs, else in this process with the
+/// lock taken (DESIGN 4, State). Not thread-safe.
+class Session {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Session>> open(const std::string& root, const control::Wiring& wiring);
+  virtual ~Session() = default;
+  [[nodiscard]] virtual Result<doc::Value> call(std::string_view operation, const doc::Value& request) = 0;
+  [[nodiscard]] virtual bool remote() const noexcept = 0;
+};
+
+struct Invocation;
+
+/// Opens a session for the project of `invocation` and calls one operation.
+[[nodiscard]] Result<doc::Value> call_operation(const Invocation& invocation, std::string_view operation,
+                                                const doc::Value& request);
+
+/// The nearest folder at or above the working directory that has a `heddle.yaml`; kNotFound says how to start one.
+[[nodiscard]] Result<std::string> find_project(const std::string& given);
+
+}  // namespace heddle::cli

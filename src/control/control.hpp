@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "control/home.hpp"
+#include "control/wiring.hpp"
+#include "doc/value.hpp"
+
+namespace heddle::control {
+
+/// Who calls an operation. Over the project's own socket (0600) that is the owner of the machine's account; over TCP the
+/// service account whose token was given. Neither is a person: a person's yes is a signature (DESIGN 4, People).
+struct Caller {
+  std::string account;
+  bool owner = false;
+  std::vector<std::string> permissions{};
+};
+
+/// One row of the table of operations: every surface (CLI, HTTP, later MCP) calls these and nothing else.
+struct Operation {
+  std::string_view name;
+  std::string_view permission;  ///< `read`, `operate`; `owner` only over the socket
+  std::string_view summary;
+};
+
+/// The control plane of one project: it has the state open, reads the data plane's journal, decides at ticks, and answers
+/// operations. One thread at a time may call it; `open` takes `.heddle/lock` and holds it until destruction.
+class Control {
+ public:
+  /// kConflict (`project-locked`) when another process has the project open; the errors of its definitions otherwise.
+  [[nodiscard]] static Result<std::unique_ptr<Control>> open(const std::string& root, const Wiring& wiring);
+  ~Control();
+
+  [[nodiscard]] static std::span<const Operation> operations() noexcept;
+
+  /// Runs one operation. kNotFound for an unknown name, kDenied without its permission, else what the operation says.
+  [[nodiscard]] Result<doc::Value> call(std::string_view operation, const doc::Value& request, const Caller& caller);
+
+  /// Reads what the journal holds, decides at each tick, publishes the watermark. Returns true when it may be called again at
+  /// once, false when there is nothing to do yet (no record, a job not finished, a route not applied).
+  [[nodiscard]] Result<bool> pump();
+
+  [[nodiscard]] const Home& home() const noexcept;
+
+ private:
+  struct Core;
+  explicit Control(std::unique_ptr<Core> core);
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace heddle::control
