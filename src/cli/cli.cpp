@@ -1,0 +1,40 @@
+#include "cli/cli.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include "cli/commands.hpp"
+
+namespace heddle::cli {
+
+int run(int argc, char** argv, const control::Wiring& wiring) {
+  CLI::App app("Heddle takes machine learning from raw data to a served model, and keeps that model alive", "heddle");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", HEDDLE_VERSION);
+  Invocation invocation;
+  invocation.wiring = &wiring;
+  app.add_option("--project", invocation.project, "folder of the project; default: found from the working directory");
+  app.add_flag("--json", invocation.json, "data as JSON on stdout");
+  app.fallthrough();
+  app.add_subcommand("version", "the version of this program")->callback([&invocation] {
+    invocation.run = [](const Console& console) {
+      console.data("heddle " HEDDLE_VERSION);
+      return 0;
+    };
+  });
+  add_project_commands(app, invocation);
+  add_plane_commands(app, invocation);
+  add_release_commands(app, invocation);
+  add_incident_commands(app, invocation);
+  add_ledger_commands(app, invocation);
+  add_traffic_commands(app, invocation);
+  add_worker_commands(app, invocation);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : error_kind_info(ErrorKind::kInvalid).exit_code;
+  }
+  return invocation.run(Console(invocation.json));
+}
+
+}  // namespace heddle::cli

@@ -1,0 +1,189 @@
+#include <CLI/CLI.hpp>
+
+#include <mutex>
+
+#include "base/file.hpp"
+#include "cli/commands.hpp"
+#include "cli/session.hpp"
+#include "control/home.hpp"
+#include "flow/flow.hpp"
+#include "spec/load.hpp"
+
+namespace heddle::cli {
+namespace {
+
+/// Loads a project and prints its diagnostics; the error says how many there are.
+Result<spec::Loaded> load(const Invocation& invocation, const Console& console) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
+  if (!console.json()) {
+    for (const auto& diagnostic : loaded.diagnostics) {
+      console.message(doc::render_full(diagnostic, root, console.color()));
+    }
+  }
+  if (loaded.has_errors() && !console.json()) {
+    return Error{ErrorKind::kInvalid, "project-invalid", fmt::format("{} diagnostics above", loaded.diagnostics.size()),
+                 "correct them, then run `heddle check`"};
+  }
+  return loaded;
+}
+
+int check(const Invocation& invocation, const Console& console) {
+  auto loaded = load(invocation, console);
+  if (!loaded.ok()) return console.fail(loaded.error());
+  const auto& project = loaded->project;
+  if (console.json()) {
+    auto diagnostics = doc::Value::array();
+    for (const auto& diagnostic : loaded->diagnostics) diagnostics.push(doc::to_value(diagnostic));
+    console.data(doc::Value::object({{"project", project.name}, {"ok", !loaded->has_errors()}, {"diagnostics", diagnostics}}));
+    return loaded->has_errors() ? error_kind_info(ErrorKind::kInvalid).exit_code : 0;
+  }
+  const auto definitions = project.contracts.size() + project.feature_sets.size() + project.models.size() +
+                           project.evaluations.size() + project.policies.size() + project.monitors.size() +
+                           project.services.size();
+  console.data(fmt::format("project `{}`: {} definitions are well", project.name, definitions));
+  console.message("next: heddle run");
+  return 0;
+}
+
+/// What flow stands on, with the parts it borrows kept alive.
+struct OpenHost {
+  std::unique_ptr<store::Objects> objects;
+  std::unique_ptr<jobs::Runner> runner;
+  flow::Host host;
+};
+
+Result<OpenHost> open_host(const Invocation& invocation, const std::string& root) {
+  const control::Home home(root);
+  HEDDLE_TRY(make_dirs(home.dir()));
+  OpenHost open;
+  HEDDLE_ASSIGN_OR_RETURN(open.objects, invocation.wiring->open_objects(home.objects()));
+  open.runner = invocation.wiring->make_runner();
+  open.host = {open.objects.get(), open.runner.get(), invocation.wiring->executable, home.dir()};
+  return open;
+}
+
+int show_plan(const Invocation& invocation, const Console& console, const std::string& why) {
+  auto loaded = load(invocation, console);
+  if (!loaded.ok()) return console.fail(loaded.error());
+  auto open = open_host(invocation, loaded->project.root);
+  if (!open.ok()) return console.fail(open.error());
+  auto plan = flow::plan(loaded->project, open->host);
+  if (!plan.ok()) return console.fail(plan.error());
+  if (!why.empty()) {
+    for (const auto& step : plan->steps) {
+      if (step.name != why) continue;
+      console.data(fmt::format("{} {}: {}", step.name, step.cached ? "is cached" : "runs", step.reason));
+      return 0;
+    }
+    std::vector<std::string> names;
+    for (const auto& step : plan->steps) names.push_back(step.name);
+    return console.fail({ErrorKind::kNotFound, "plan-no-step", fmt::format("the plan has no step `{}`", why),
+                         fmt::format("its steps are {}", fmt::join(names, ", "))});
+  }
+  if (console.json()) {
+    console.data(plan->to_value());
+    return 0;
+  }
+  std::vector<std::vector<std::string>> rows{{"STEP", "STATE", "WHY"}};
+  for (const auto& step : plan->steps) rows.push_back({step.name, step.cached ? "cached" : "runs", step.reason});
+  console.data(format_rows(rows));
+  console.message(plan->nothing_to_do() ? "nothing to do" : "next: heddle run");
+  return 0;
+}
+
+int run(const Invocation& invocation, const Console& console, const flow::RunOptions& options) {
+  auto loaded = load(invocation, console);
+  if (!loaded.ok()) return console.fail(loaded.error());
+  auto open = open_host(invocation, loaded->project.root);
+  if (!open.ok()) return console.fail(open.error());
+  const auto progress = [&](const flow::Progress& step) {
+    using Kind = flow::Progress::Kind;
+    switch (step.kind) {
+      case Kind::kStepStarted: console.message(fmt::format("  {:<14} …", step.step)); break;
+      case Kind::kStepCached: console.message(fmt::format("  {:<14} {}", step.step, console.paint("2", "cached"))); break;
+      case Kind::kStepFinished:
+        console.message(fmt::format("  {:<14} {} {:.1f}s  {}", step.step, console.paint("32", "done"), step.seconds, step.text));
+        break;
+      case Kind::kStepFailed: console.message(fmt::format("  {:<14} {} {}", step.step, console.paint("31", "failed"), step.text)); break;
+      case Kind::kNote: console.message(fmt::format("  {:<14} {}", step.step, step.text)); break;
+    }
+  };
+  // One run of a project at a time: a second would do the same work again.
+  auto lock = FileLock::acquire(control::Home(loaded->project.root).dir() + "/run.lock");
+  if (!lock.ok()) {
+    return console.fail({ErrorKind::kConflict, "run-in-progress", "another `heddle run` works on this project",
+                         "wait for it to end; what it finishes is cached"});
+  }
+  auto result = flow::run(loaded->project, open->host, options, progress);
+  if (!result.ok()) return console.fail(result.error());
+  if (console.json()) {
+    console.data(doc::Value::object({{"candidate", result->candidate.to_value()},
+                                     {"ran", result->ran},
+                                     {"cached", result->cached},
+                                     {"seconds", result->seconds},
+                                     {"plan", result->plan.to_value()}}));
+    return 0;
+  }
+  console.message(fmt::format("{} steps ran, {} cached, {:.1f}s", result->ran, result->cached, result->seconds));
+  if (!result->candidate.bundle.empty()) {
+    console.data(fmt::format("candidate {}", result->candidate.bundle.str()));
+    console.data(fmt::format("standby   {}", result->candidate.standby.str()));
+    console.message("next: heddle apply, then heddle up and heddle release promote SERVICE");
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_project_commands(CLI::App& app, Invocation& invocation) {
+  app.add_subcommand("check", "every definition, all diagnostics at once")->callback([&invocation] {
+    invocation.run = [&invocation](const Console& console) { return check(invocation, console); };
+  });
+
+  auto why = std::make_shared<std::string>();
+  auto* plan = app.add_subcommand("plan", "what would run, what is cached, and why");
+  plan->add_option("--why", *why, "one step only: why it runs or is cached");
+  plan->callback([&invocation, why] {
+    invocation.run = [=, &invocation](const Console& console) { return show_plan(invocation, console, *why); };
+  });
+
+  auto options = std::make_shared<flow::RunOptions>();
+  auto* run_command = app.add_subcommand("run", "bring the project up to date; a candidate at the end");
+  run_command->add_option("--until", options->until, "run this step and what it needs");
+  run_command->add_option("--model", options->model, "which model, when there are several");
+  run_command->callback([&invocation, options] {
+    invocation.run = [=, &invocation](const Console& console) { return run(invocation, console, *options); };
+  });
+
+  auto revision = std::make_shared<std::string>("HEAD");
+  auto* apply = app.add_subcommand("apply", "make what is committed what runs");
+  apply->add_option("revision", *revision, "a git revision; default: HEAD");
+  apply->callback([&invocation, revision] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto reply = call_operation(invocation, "definition.apply", doc::Value::object({{"revision", *revision}}));
+      if (!reply.ok()) return console.fail(reply.error());
+      if (console.json()) {
+        console.data(*reply);
+      } else {
+        console.message(fmt::format("applied {} (ledger entry {})", reply->string_or("commit").substr(0, 12),
+                                    reply->int_or("entry")));
+      }
+      return 0;
+    };
+  });
+
+  auto kind = std::make_shared<std::string>();
+  auto* schema = app.add_subcommand("schema", "JSON Schema of a kind of definition");
+  schema->add_option("kind", *kind, "Contract, FeatureSet, Model, ...")->required();
+  schema->callback([&invocation, kind] {
+    invocation.run = [=](const Console& console) {
+      auto value = spec::schema(*kind);
+      if (!value.ok()) return console.fail(value.error());
+      console.data(*value);
+      return 0;
+    };
+  });
+}
+
+}  // namespace heddle::cli
