@@ -13,7 +13,7 @@ Console::Console(bool json)
     : json_(json), color_(!json && ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr) {}
 
 void Console::data(std::string_view text) const { fmt::print("{}\n", text); }
-void Console::data(const doc::Value& value) const { fmt::print("{}", doc::to_json_pretty(value)); }
+void Console::document(const doc::Value& value) const { fmt::print("{}", doc::to_json_pretty(value)); }
 void Console::message(std::string_view text) const { fmt::print(stderr, "{}\n", text); }
 
 int Console::fail(const Error& error) const {

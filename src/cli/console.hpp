@@ -18,7 +18,7 @@ class Console {
   [[nodiscard]] bool color() const noexcept { return color_; }
 
   void data(std::string_view text) const;               ///< a line to stdout
-  void data(const doc::Value& value) const;             ///< pretty JSON to stdout
+  void document(const doc::Value& value) const;         ///< pretty JSON to stdout
   void message(std::string_view text) const;            ///< a line to stderr
   /// Prints the error (as JSON under `--json`) to stderr and returns its exit code.
   int fail(const Error& error) const;

@@ -8,7 +8,7 @@ namespace {
 
 int print_incidents(const Console& console, const doc::Value& reply) {
   if (console.json()) {
-    console.data(reply);
+    console.document(reply);
     return 0;
   }
   std::vector<std::vector<std::string>> rows{{"ID", "STATE", "CAUSE", "RESPONSE", "OPENED", "CLOSED"}};
@@ -38,9 +38,9 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
       auto reply = call_operation(invocation, "incident.show", doc::Value::object({{"id", *id}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json() || reply->string_or("page").empty()) {
-        console.data(*reply);
+        console.document(*reply);
       } else {
-        console.data(reply->string_or("page"));
+        console.document(reply->string_or("page"));
       }
       return 0;
     };
@@ -52,7 +52,7 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
       auto reply = call_operation(invocation, "quarantine.list", doc::Value::object());
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
-        console.data(*reply);
+        console.document(*reply);
         return 0;
       }
       std::vector<std::vector<std::string>> rows{{"SERVICE", "SOURCE", "RULE", "LET IN AFTER"}};

@@ -13,7 +13,7 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
       auto reply = call_operation(invocation, "audit.verify", doc::Value::object());
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
-        console.data(*reply);
+        console.document(*reply);
       } else {
         console.data(fmt::format("audit {}: {} entries, root {}, anchored at {}", reply->string_or("audit"),
                                  reply->int_or("entries"), reply->string_or("root").substr(0, 19),
@@ -32,7 +32,7 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
       auto reply = call_operation(invocation, "decision.list", doc::Value::object({{"from", *from}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
-        console.data(*reply);
+        console.document(*reply);
         return 0;
       }
       std::vector<std::vector<std::string>> rows{{"SEQ", "EVENT TIME", "ACTION", "TARGET", "DECISION", "RULE", "WHY"}};
@@ -53,7 +53,7 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
     invocation.run = [=, &invocation](const Console& console) {
       auto reply = call_operation(invocation, "audit.prove", doc::Value::object({{"seq", *seq}}));
       if (!reply.ok()) return console.fail(reply.error());
-      console.data(*reply);
+      console.document(*reply);
       return 0;
     };
   });

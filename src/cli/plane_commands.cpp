@@ -40,7 +40,7 @@ int status(const Invocation& invocation, const Console& console) {
   auto reply = call_operation(invocation, "status", doc::Value::object());
   if (!reply.ok()) return console.fail(reply.error());
   if (console.json()) {
-    console.data(*reply);
+    console.document(*reply);
     return 0;
   }
   console.data(fmt::format("project `{}`, applied {}", reply->string_or("project"), reply->string_or("applied", "nothing")));

@@ -35,7 +35,7 @@ int check(const Invocation& invocation, const Console& console) {
   if (console.json()) {
     auto diagnostics = doc::Value::array();
     for (const auto& diagnostic : loaded->diagnostics) diagnostics.push(doc::to_value(diagnostic));
-    console.data(doc::Value::object({{"project", project.name}, {"ok", !loaded->has_errors()}, {"diagnostics", diagnostics}}));
+    console.document(doc::Value::object({{"project", project.name}, {"ok", !loaded->has_errors()}, {"diagnostics", diagnostics}}));
     return loaded->has_errors() ? error_kind_info(ErrorKind::kInvalid).exit_code : 0;
   }
   const auto definitions = project.contracts.size() + project.feature_sets.size() + project.models.size() +
@@ -82,7 +82,7 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
                          fmt::format("its steps are {}", fmt::join(names, ", "))});
   }
   if (console.json()) {
-    console.data(plan->to_value());
+    console.document(plan->to_value());
     return 0;
   }
   std::vector<std::vector<std::string>> rows{{"STEP", "STATE", "WHY"}};
@@ -118,7 +118,7 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
   auto result = flow::run(loaded->project, open->host, options, progress);
   if (!result.ok()) return console.fail(result.error());
   if (console.json()) {
-    console.data(doc::Value::object({{"candidate", result->candidate.to_value()},
+    console.document(doc::Value::object({{"candidate", result->candidate.to_value()},
                                      {"ran", result->ran},
                                      {"cached", result->cached},
                                      {"seconds", result->seconds},
@@ -164,7 +164,7 @@ void add_project_commands(CLI::App& app, Invocation& invocation) {
       auto reply = call_operation(invocation, "definition.apply", doc::Value::object({{"revision", *revision}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
-        console.data(*reply);
+        console.document(*reply);
       } else {
         console.message(fmt::format("applied {} (ledger entry {})", reply->string_or("commit").substr(0, 12),
                                     reply->int_or("entry")));
@@ -180,7 +180,7 @@ void add_project_commands(CLI::App& app, Invocation& invocation) {
     invocation.run = [=](const Console& console) {
       auto value = spec::schema(*kind);
       if (!value.ok()) return console.fail(value.error());
-      console.data(*value);
+      console.document(*value);
       return 0;
     };
   });

@@ -35,7 +35,7 @@ Result<std::string> sign_statement(const std::string& statement, const std::stri
 
 int print_release(const Console& console, const doc::Value& reply) {
   if (console.json()) {
-    console.data(reply);
+    console.document(reply);
   } else if (reply.bool_or("applied")) {
     console.message(fmt::format("released `{}` as {} (ledger entry {})", reply.string_or("bundle").substr(0, 19),
                                 reply.string_or("slot"), reply.int_or("entry")));
@@ -86,7 +86,7 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
       auto reply = call_operation(invocation, "release.history", doc::Value::object({{"service", *service}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
-        console.data(*reply);
+        console.document(*reply);
         return 0;
       }
       std::vector<std::vector<std::string>> rows{{"ROUTE", "EVENT TIME", "ACTION", "PRIMARY", "STANDBY", "ENTRY"}};
@@ -109,7 +109,7 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
       auto reply = call_operation(invocation, "approval.list", doc::Value::object({{"all", *all}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
-        console.data(*reply);
+        console.document(*reply);
         return 0;
       }
       std::vector<std::vector<std::string>> rows{{"ID", "STATE", "ACTION", "TARGET", "ASKED BY", "ASKED AT", "WHY"}};
@@ -128,7 +128,7 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
     invocation.run = [=, &invocation](const Console& console) {
       auto reply = call_operation(invocation, "approval.show", doc::Value::object({{"id", *id}}));
       if (!reply.ok()) return console.fail(reply.error());
-      console.data(*reply);
+      console.document(*reply);
       return 0;
     };
   });
@@ -150,7 +150,7 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
                         doc::Value::object({{"id", *id}, {"person", *person}, {"signature", *signature}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
-        console.data(*reply);
+        console.document(*reply);
       } else {
         console.message(fmt::format("`{}` approved by `{}` (ledger entry {})", *id, *person, reply->int_or("entry")));
         if (reply->bool_or("applied")) console.message("and done: it was waiting for this");
@@ -168,7 +168,7 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
                         doc::Value::object({{"id", *id}, {"person", *person}, {"reason", *reason}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
-        console.data(*reply);
+        console.document(*reply);
       } else {
         console.message(fmt::format("`{}` rejected by `{}`", *id, *person));
       }
