@@ -1,0 +1,116 @@
+#include "control/traffic.hpp"
+
+#include <algorithm>
+
+#include "plane/journal.hpp"
+
+namespace heddle::control {
+namespace {
+
+struct Row {
+  Micros event_time = 0;
+  std::vector<plane::FieldValue> fields;
+  double label = 0;
+  Micros labelled_at = INT64_MIN;  ///< INT64_MIN: no label yet
+};
+
+/// Fills column after column from the rows; strings get codes in order of first use.
+class ColumnBuilder {
+ public:
+  explicit ColumnBuilder(const spec::Field& field) {
+    column_.name = field.name;
+    column_.type = field.type;
+  }
+
+  void add(const plane::FieldValue& value) {
+    using Kind = expr::Datum::Kind;
+    bool valid = true;
+    switch (column_.type) {
+      case expr::Type::kString:
+        valid = value.kind == Kind::kString;
+        column_.codes.push_back(valid ? code_of(value.s) : code_of({}));
+        break;
+      case expr::Type::kDouble:
+        valid = value.kind == Kind::kDouble || value.kind == Kind::kInt;
+        column_.doubles.push_back(value.kind == Kind::kInt ? static_cast<double>(value.i) : value.d);
+        break;
+      case expr::Type::kTimestamp: {
+        const auto parsed = value.kind == Kind::kString ? parse_time(value.s) : std::optional<Micros>(value.i);
+        valid = parsed.has_value() && (value.kind == Kind::kString || value.kind == Kind::kTimestamp);
+        column_.ints.push_back(valid ? *parsed : 0);
+        break;
+      }
+      default:
+        valid = value.kind == Kind::kInt || value.kind == Kind::kBool;
+        column_.ints.push_back(value.i);
+    }
+    column_.valid.push_back(valid ? 1 : 0);
+  }
+
+  table::Column finish() {
+    if (std::find(column_.valid.begin(), column_.valid.end(), std::uint8_t{0}) == column_.valid.end()) column_.valid.clear();
+    if (column_.type == expr::Type::kString) column_.dictionary = std::make_shared<const table::Dictionary>(std::move(words_));
+    return std::move(column_);
+  }
+
+ private:
+  std::int32_t code_of(const std::string& word) {
+    const auto [at, added] = codes_.try_emplace(word, static_cast<std::int32_t>(words_.size()));
+    if (added) words_.push_back(word);
+    return at->second;
+  }
+
+  table::Column column_;
+  std::vector<std::string> words_;
+  std::unordered_map<std::string, std::int32_t> codes_;
+};
+
+}  // namespace
+
+Result<LabelledRows> read_labelled_rows(const std::string& spool, const std::vector<spec::Field>& fields,
+                                        const TrafficSelection& selection) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto reader, plane::JournalReader::open(spool));
+  std::vector<Row> rows;
+  std::unordered_map<std::string, std::size_t> by_id;
+  for (;;) {
+    HEDDLE_ASSIGN_OR_RETURN(auto record, reader->next());
+    if (!record) break;
+    if (auto* request = std::get_if<plane::RequestRecord>(&*record)) {
+      if (request->event_time < selection.from) continue;
+      for (std::size_t i = 0; i < request->rows.size(); ++i) {
+        if (request->rows[i].outcome != plane::RowOutcome::kServed) continue;
+        by_id.try_emplace(fmt::format("{}#{}", request->request_id, i), rows.size());
+        rows.push_back({request->event_time, std::move(request->rows[i].fields)});
+      }
+    } else if (const auto* label = std::get_if<plane::LabelRecord>(&*record)) {
+      if (label->event_time > selection.until) continue;
+      const auto at = by_id.find(label->row_id);
+      if (at == by_id.end() || label->event_time < rows[at->second].labelled_at) continue;
+      rows[at->second].label = label->label;
+      rows[at->second].labelled_at = label->event_time;
+    }
+  }
+  std::erase_if(rows, [](const Row& row) { return row.labelled_at == INT64_MIN; });
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.event_time < b.event_time; });
+  if (static_cast<std::int64_t>(rows.size()) > selection.limit) rows.resize(static_cast<std::size_t>(selection.limit));
+
+  LabelledRows out;
+  std::vector<table::Column> columns;
+  for (const auto& field : fields) {
+    const auto& names = reader->fields();
+    const auto at = std::find(names.begin(), names.end(), field.name);
+    if (at == names.end()) continue;
+    const auto index = static_cast<std::size_t>(at - names.begin());
+    ColumnBuilder builder(field);
+    for (const auto& row : rows) builder.add(index < row.fields.size() ? row.fields[index] : plane::FieldValue{});
+    columns.push_back(builder.finish());
+  }
+  HEDDLE_ASSIGN_OR_RETURN(out.rows, table::Table::make(std::move(columns)));
+  for (const auto& row : rows) {
+    out.labels.push_back(row.label >= 0.5 ? 1 : 0);
+    out.event_times.push_back(row.event_time);
+  }
+  return out;
+}
+
+}  // namespace heddle::control
