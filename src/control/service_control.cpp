@@ -1,0 +1,371 @@
+#include "control/service_control.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "bundle/bundle.hpp"
+#include "contract/contract.hpp"
+#include "control/outbox.hpp"
+#include "doc/json.hpp"
+#include "flow/variant.hpp"
+#include "plane/route.hpp"
+
+namespace heddle::control {
+namespace {
+
+constexpr auto kPumpSlice = std::chrono::milliseconds(20);
+
+std::string snapshot_key(const std::string& service) { return service + "/snapshot"; }
+std::string watch_key(const std::string& service) { return service + "/watch"; }
+
+/// A value of a typed row as the journal holds values.
+plane::FieldValue to_field_value(const expr::Datum& datum) {
+  plane::FieldValue value;
+  value.kind = datum.kind;
+  switch (datum.kind) {
+    case expr::Datum::Kind::kString: value.s = std::string(datum.str()); break;
+    case expr::Datum::Kind::kDouble: value.d = datum.d; break;
+    case expr::Datum::Kind::kBool: value.i = datum.b ? 1 : 0; break;
+    case expr::Datum::Kind::kNull:
+    case expr::Datum::Kind::kError: break;
+    default: value.i = datum.i;
+  }
+  return value;
+}
+
+}  // namespace
+
+ServiceControl::ServiceControl(const ServiceParts& parts, const spec::Service& service)
+    : parts_(parts), service_(service), releases_(service.identity.name) {}
+
+Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts& parts, const spec::Service& service) {
+  std::unique_ptr<ServiceControl> control(new ServiceControl(parts, service));
+  const auto& project = *parts.project;
+  const auto& model = project.models.at(service.model);
+  const auto& contract = project.contracts.at(project.feature_sets.at(model.features).contract);
+  const auto& monitor = project.monitors.at(service.monitor);
+  std::vector<std::string> fields;
+  for (const auto& field : contract.fields) {
+    if (!field.label_time) fields.push_back(field.name);
+  }
+  HEDDLE_ASSIGN_OR_RETURN(auto watch, watch::Watch::open({monitor, contract, fields}));
+  control->watch_ = std::make_unique<watch::Watch>(std::move(watch));
+  recover::Ladder::Options options;
+  options.service = service.identity.name;
+  options.monitor = monitor;
+  options.contract = contract;
+  options.fields = fields;
+  options.readmit_after = service.readmit_after;
+  for (const auto& [name, policy] : project.policies) {
+    if (policy.retrain_max_rows > 0) options.retrain_rows = policy.retrain_max_rows;
+  }
+  control->ladder_ = std::make_unique<recover::Ladder>(std::move(options));
+  HEDDLE_TRY(control->restore());
+  return control;
+}
+
+Result<void> ServiceControl::restore() {
+  const std::string& name = service_.identity.name;
+  plane::JournalPosition position;
+  std::vector<std::pair<std::uint64_t, Digest>> versions;
+  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto releases, txn.get("releases", name));
+    if (releases) {
+      HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*releases));
+      HEDDLE_ASSIGN_OR_RETURN(releases_, release::Releases::from_value(value));
+    }
+    HEDDLE_TRY(txn.scan("routes", name + "/", [&](std::string_view, std::string_view bytes) {
+      const auto value = doc::parse_json(bytes);
+      if (value.ok()) {
+        if (const auto primary = Digest::parse(value->string_or("primary")); primary.ok()) {
+          versions.emplace_back(static_cast<std::uint64_t>(value->int_or("version")), *primary);
+        }
+      }
+      return true;
+    }));
+    HEDDLE_ASSIGN_OR_RETURN(const auto snapshot, txn.get("control", snapshot_key(name)));
+    if (snapshot) {
+      HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*snapshot));
+      position.segment = static_cast<std::uint64_t>(value.int_or("segment"));
+      position.offset = static_cast<std::uint64_t>(value.int_or("offset"));
+      applied_ = static_cast<std::uint64_t>(value.int_or("applied"));
+      last_tick_ = value.int_or("tick", INT64_MIN);
+      watermark_ = last_tick_;
+      snapshot_day_ = value.int_or("day", INT64_MIN);
+      finding_count_ = static_cast<std::uint64_t>(value.int_or("findings"));
+      if (const auto* ladder = value.find("ladder")) HEDDLE_TRY(ladder_->restore(*ladder));
+      HEDDLE_ASSIGN_OR_RETURN(const auto watch, txn.get("control", watch_key(name)));
+      if (watch) HEDDLE_TRY(watch_->restore(*watch));
+    }
+    HEDDLE_TRY(txn.scan("retrains", name + "/", [&](std::string_view, std::string_view bytes) {
+      const auto value = doc::parse_json(bytes);
+      if (value.ok()) retrains_.push_back({value->string_or("dir"), value->string_or("name"), value->int_or("due")});
+      return true;
+    }));
+    return {};
+  }));
+  std::sort(versions.begin(), versions.end());
+  for (const auto& [version, primary] : versions) {
+    HEDDLE_ASSIGN_OR_RETURN(auto route, route_of(primary, version));
+    watch_->register_route(route);
+    routes_.push_back(std::move(route));
+  }
+  const std::string spool = parts_.home->spool(service_.identity.name);
+  HEDDLE_TRY(make_dirs(spool));
+  HEDDLE_ASSIGN_OR_RETURN(reader_, plane::JournalReader::open(spool, position));
+  if (releases_.version() > 0) HEDDLE_TRY(publish());
+  return {};
+}
+
+Result<watch::Route> ServiceControl::route_of(const Digest& primary, std::uint64_t version) {
+  if (const auto cached = route_cache_.find(primary); cached != route_cache_.end()) {
+    auto route = cached->second;
+    route.version = version;
+    return route;
+  }
+  watch::Route route;
+  route.primary = primary;
+  HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*parts_.objects, primary));
+  if (bundle.has(bundle::kBaseline)) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kBaseline));
+    HEDDLE_ASSIGN_OR_RETURN(auto baseline, watch::Baseline::from_value(value));
+    route.baseline = std::make_shared<const watch::Baseline>(std::move(baseline));
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract_value, bundle.json(bundle::kContract));
+  HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::from_value(contract_value));
+  for (const auto& id : contract.transform_ids()) route.repair += (route.repair.empty() ? "" : ",") + id;
+  if (!route.repair.empty()) {
+    auto shared = std::make_shared<const contract::Contract>(std::move(contract));
+    auto check = std::make_shared<contract::RowCheck>();
+    auto raw = std::make_shared<std::vector<expr::Datum>>();
+    route.apply_repair = [shared, check, raw](std::vector<plane::FieldValue>& fields) {
+      raw->clear();
+      for (const auto& field : fields) raw->push_back(field.datum());
+      shared->check(*raw, *check);
+      if (check->refused) return;
+      std::vector<plane::FieldValue> repaired;
+      for (const auto& datum : check->row) repaired.push_back(to_field_value(datum));
+      fields = std::move(repaired);
+    };
+  }
+  route_cache_[primary] = route;
+  route.version = version;
+  return route;
+}
+
+Result<bool> ServiceControl::pump() {
+  const auto until = std::chrono::steady_clock::now() + kPumpSlice;
+  watch::Output output;
+  for (;;) {
+    std::optional<plane::Record> record = std::move(held_);
+    held_.reset();
+    if (!record) {
+      HEDDLE_ASSIGN_OR_RETURN(record, reader_->next());
+    }
+    if (!record) break;
+    const auto* tick = std::get_if<plane::TickRecord>(&*record);
+    if (tick != nullptr) {
+      HEDDLE_ASSIGN_OR_RETURN(const bool ended, retrains_ended(tick->event_time));
+      if (!ended) {
+        held_ = std::move(record);
+        return false;
+      }
+    }
+    output.findings.clear();
+    output.moves.clear();
+    watch_->observe(*record, output);
+    for (auto& finding : output.findings) new_findings_.push_back(std::move(finding));
+    for (auto& move : output.moves) moves_.push_back(std::move(move));
+    if (const auto* applied = std::get_if<plane::AppliedRecord>(&*record)) applied_ = std::max(applied_, applied->route_version);
+    if (const auto* act = std::get_if<plane::ActRecord>(&*record)) acts_.push_back(*act);
+    if (tick != nullptr) HEDDLE_TRY(decide(tick->event_time));
+    if (std::chrono::steady_clock::now() > until) return true;
+  }
+  if (applied_ >= releases_.version()) watermark_ = std::max(watermark_, last_tick_);
+  return false;
+}
+
+Result<void> ServiceControl::decide(Micros event_time) {
+  const auto performed = ladder_->on_tick(event_time, moves_, acts_, *watch_, *this);
+  last_tick_ = std::max(last_tick_, event_time);
+  bool settled = !moves_.empty() || !acts_.empty();
+  for (const auto& [action, outcome] : performed) {
+    using Status = recover::Outcome::Status;
+    if (outcome.status == Status::kApplied || outcome.status == Status::kDenied || outcome.status == Status::kFailed) settled = true;
+    if (!outcome.note.empty() && outcome.status == Status::kFailed) log::warn("{}: {}", action.type, outcome.note);
+  }
+  moves_.clear();
+  acts_.clear();
+  const Micros day = event_time / kDay;
+  if (settled || decided_ || day != snapshot_day_) {
+    snapshot_day_ = day;
+    decided_ = false;
+    return save_snapshot();
+  }
+  return {};
+}
+
+Result<void> ServiceControl::save_snapshot() {
+  const auto position = reader_->position();
+  const std::string& name = service_.identity.name;
+  std::uint64_t count = finding_count_;
+  const auto saved = parts_.state->write([&](store::Txn& txn) -> Result<void> {
+    count = finding_count_;
+    for (const auto& finding : new_findings_) {
+      HEDDLE_TRY(txn.put("findings", fmt::format("{}/{:010}", name, count++), doc::to_json(finding.to_value())));
+    }
+    const auto value = doc::Value::object({{"format", "heddle.control/1"},
+                                           {"segment", position.segment},
+                                           {"offset", position.offset},
+                                           {"applied", applied_},
+                                           {"tick", last_tick_},
+                                           {"day", snapshot_day_},
+                                           {"findings", count},
+                                           {"ladder", ladder_->to_value()}});
+    HEDDLE_TRY(txn.put("control", snapshot_key(name), doc::to_json(value)));
+    return txn.put("control", watch_key(name), watch_->save());
+  });
+  HEDDLE_TRY(saved);
+  finding_count_ = count;
+  new_findings_.clear();
+  return {};
+}
+
+Result<bool> ServiceControl::retrains_ended(Micros event_time) {
+  for (auto& retrain : retrains_) {
+    if (retrain.due > event_time) {
+      HEDDLE_TRY(retrain_ended(retrain));  // starts it again when a crash ended it
+      continue;
+    }
+    HEDDLE_ASSIGN_OR_RETURN(const bool ended, retrain_ended(retrain));
+    if (!ended) return false;
+  }
+  return true;
+}
+
+Result<bool> ServiceControl::retrain_ended(Retrain& retrain) {
+  if (path_exists(retrain.dir + "/result.json")) return true;
+  if (!retrain.handle) {
+    jobs::Job job;
+    job.name = retrain.name;
+    job.argv = {parts_.executable, "--project", parts_.home->root(), "worker", "retrain", retrain.dir};
+    job.output_path = retrain.dir + "/log";
+    HEDDLE_ASSIGN_OR_RETURN(retrain.handle, parts_.runner->start(job));
+    return false;
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const bool finished, parts_.runner->finished(*retrain.handle));
+  if (!finished) return false;
+  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, parts_.runner->wait(*retrain.handle));
+  if (path_exists(retrain.dir + "/result.json")) return true;
+  // It ended without a result: that is its result, with the reason for people.
+  const auto failed = doc::Value::object({{"failed", fmt::format("the retrain ended with exit code {}; its log is `{}/log`",
+                                                                 outcome.exit_code, retrain.dir)}});
+  HEDDLE_TRY(write_file_atomic(retrain.dir + "/result.json", doc::to_json(failed)));
+  return true;
+}
+
+Result<void> ServiceControl::publish() {
+  HEDDLE_TRY(make_dirs(parts_.home->routes()));
+  std::string decision;
+  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("routes", fmt::format("{}/{:010}", service_.identity.name, releases_.version())));
+    if (row) {
+      HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*row));
+      decision = value.string_or("decision");
+    }
+    return {};
+  }));
+  return plane::write_route(parts_.home->route(service_.identity.name), releases_.route(decision), *parts_.control_key);
+}
+
+Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Releases& next, std::string_view action,
+                                            Micros event_time, const std::string& decision) {
+  const std::string& name = service_.identity.name;
+  HEDDLE_TRY(txn.put("releases", name, doc::to_json(next.to_value())));
+  const auto row = doc::Value::object({{"version", next.version()},
+                                       {"action", action},
+                                       {"primary", next.primary().str()},
+                                       {"standby", next.standby().empty() ? "" : next.standby().str()},
+                                       {"event_time", event_time},
+                                       {"decision", decision}});
+  return txn.put("routes", fmt::format("{}/{:010}", name, next.version()), doc::to_json(row));
+}
+
+Result<policy::Decision> ServiceControl::change_releases(const policy::Proposal& proposal,
+                                                         const std::function<Result<void>(release::Releases&)>& change) {
+  release::Releases next = releases_;
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
+    next = releases_;
+    HEDDLE_TRY(change(next));
+    HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
+    return store_releases(txn, next, proposal.action, proposal.event_time, fmt::format("ledger/{}", entries - 1));
+  }));
+  decided_ = true;
+  if (!decision.applied || decision.repeated) return decision;
+  // The watch must know the route before the first record that was answered by it.
+  if (!next.primary().empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(auto route, route_of(next.primary(), next.version()));
+    watch_->register_route(route);
+    routes_.push_back(std::move(route));
+  }
+  releases_ = std::move(next);
+  HEDDLE_TRY(publish());
+  return decision;
+}
+
+Result<void> ServiceControl::recorded(Micros from, Micros to, const std::function<void(const plane::Record&)>& sink) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto reader, plane::JournalReader::open(parts_.home->spool(service_.identity.name)));
+  for (;;) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto record, reader->next());
+    if (!record || reader->position() > reader_->position()) return {};
+    const auto time = std::visit(
+        [](const auto& item) -> std::optional<Micros> {
+          if constexpr (requires { item.event_time; }) return item.event_time;
+          return std::nullopt;
+        },
+        *record);
+    if (!time || (*time >= from && *time < to)) sink(*record);
+  }
+}
+
+Result<doc::Value> ServiceControl::series() const {
+  auto findings = doc::Value::array();
+  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
+    Result<void> parsed;
+    HEDDLE_TRY(txn.scan("findings", service_.identity.name + "/", [&](std::string_view, std::string_view bytes) {
+      auto value = doc::parse_json(bytes);
+      if (!value.ok()) {
+        parsed = value.error();
+        return false;
+      }
+      findings.push(*std::move(value));
+      return true;
+    }));
+    return parsed;
+  }));
+  for (const auto& finding : new_findings_) findings.push(finding.to_value());
+  return doc::Value::object({{"service", service_.identity.name}, {"findings", std::move(findings)}});
+}
+
+Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor& actor) {
+  policy::Proposal proposal;
+  proposal.action = stopped ? "service.stop" : "service.resume";
+  proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, releases_.version());
+  proposal.target = "service/" + service_.identity.name;
+  proposal.actor = actor;
+  proposal.reason = stopped ? "stopped: requests are answered 503 until a person resumes" : "resumed by a person";
+  proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+    stopped ? next.stop() : next.resume();
+    return {};
+  }));
+  if (!decision.applied) {
+    return Error{ErrorKind::kDenied, "stop-denied", fmt::format("policy denied `{}`", proposal.action),
+                 "only a person resumes; see `heddle audit log`"};
+  }
+  return doc::Value::object({{"applied", true}, {"entry", decision.entry}});
+}
+
+}  // namespace heddle::control

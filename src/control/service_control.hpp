@@ -1,0 +1,130 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/signature.hpp"
+#include "control/home.hpp"
+#include "jobs/jobs.hpp"
+#include "plane/journal.hpp"
+#include "policy/engine.hpp"
+#include "recover/ladder.hpp"
+#include "release/releases.hpp"
+#include "spec/project.hpp"
+#include "store/store.hpp"
+#include "watch/watch.hpp"
+
+namespace heddle::control {
+
+class Outbox;
+
+/// What one service's control stands on; owned by `Control` and outliving it.
+struct ServiceParts {
+  const Home* home = nullptr;
+  const spec::Project* project = nullptr;
+  store::State* state = nullptr;
+  store::Objects* objects = nullptr;
+  store::Git* git = nullptr;            ///< nullptr: the project is no git repository
+  jobs::Runner* runner = nullptr;
+  policy::LocalEngine* policy = nullptr;
+  Outbox* outbox = nullptr;
+  const Ed25519Key* control_key = nullptr;
+  std::string executable;
+};
+
+/// The control of one service: reads its journal, feeds the watch, lets the ladder decide at ticks, carries out what policy
+/// allows, and publishes routes. Deterministic in the journal (docs/adr/0010). Confined to the control thread.
+class ServiceControl final : public recover::Effects {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<ServiceControl>> open(const ServiceParts& parts, const spec::Service& service);
+
+  /// Reads until there is no more, a job must end first, or about 20 ms have passed. True: call again at once.
+  [[nodiscard]] Result<bool> pump();
+
+  [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
+  [[nodiscard]] std::uint64_t applied() const noexcept { return applied_; }
+  [[nodiscard]] const release::Releases& releases() const noexcept { return releases_; }
+  [[nodiscard]] const recover::Ladder& ladder() const noexcept { return *ladder_; }
+  [[nodiscard]] const spec::Service& service() const noexcept { return service_; }
+
+  /// Proposes a release by hand. `{applied, entry}` or `{applied: false, approval}`.
+  [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot, const policy::Actor& actor);
+  [[nodiscard]] Result<doc::Value> roll_back(const policy::Actor& actor);
+  /// Applies what waited for `approval`, if it was asked for by hand; true when it did.
+  [[nodiscard]] Result<bool> resume_promotion(const std::string& approval);
+  [[nodiscard]] Result<doc::Value> set_stopped(bool stopped, const policy::Actor& actor);
+
+  /// Findings of the watch so far, for plots: `{"findings": [...]}`.
+  [[nodiscard]] Result<doc::Value> series() const;
+
+  Result<recover::Outcome> perform(const recover::Action& action) override;
+  Result<void> recorded(Micros from, Micros to, const std::function<void(const plane::Record&)>& sink) override;
+  std::vector<watch::Route> routes() override { return routes_; }
+
+ private:
+  /// A retrain under way: usable at `due` event time, not before.
+  struct Retrain {
+    std::string dir;
+    std::string name;
+    Micros due = 0;
+    std::optional<std::int64_t> handle{};  ///< of this process; none: to be started
+  };
+
+  ServiceControl(const ServiceParts& parts, const spec::Service& service);
+  [[nodiscard]] Result<void> restore();
+  [[nodiscard]] Result<void> save_snapshot();
+  [[nodiscard]] Result<void> decide(Micros event_time);
+  /// False while a retrain that is due at or before `event_time` has not ended.
+  [[nodiscard]] Result<bool> retrains_ended(Micros event_time);
+  [[nodiscard]] Result<bool> retrain_ended(Retrain& retrain);
+
+  /// Builds the watch's view of a bundle; cached by digest.
+  [[nodiscard]] Result<watch::Route> route_of(const Digest& primary, std::uint64_t version);
+  [[nodiscard]] Result<void> publish();
+  [[nodiscard]] Result<void> store_releases(store::Txn& txn, const release::Releases& next, std::string_view action,
+                                            Micros event_time, const std::string& decision);
+
+  /// Proposes `action`; on yes changes a copy of the releases with `change`, commits both, publishes. The one way a route is
+  /// made.
+  [[nodiscard]] Result<policy::Decision> change_releases(const policy::Proposal& proposal,
+                                                         const std::function<Result<void>(release::Releases&)>& change);
+  [[nodiscard]] policy::Proposal proposal_of(const recover::Action& action, std::string type) const;
+  [[nodiscard]] recover::Outcome outcome_of(const policy::Decision& decision) const;
+
+  [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> start_retrain(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> write_postmortem(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> record_only(const recover::Action& action);
+
+  ServiceParts parts_;
+  spec::Service service_;
+  release::Releases releases_;
+  std::unique_ptr<watch::Watch> watch_;
+  std::unique_ptr<recover::Ladder> ladder_;
+  std::unique_ptr<plane::JournalReader> reader_;
+  std::optional<plane::Record> held_;        ///< a tick that waits for a retrain
+  std::vector<watch::Route> routes_;
+  std::map<Digest, watch::Route> route_cache_;
+  std::map<std::string, std::pair<Digest, Digest>> variants_;  ///< op_id -> repaired primary and standby, made once
+  std::vector<Retrain> retrains_;
+  std::vector<watch::Alert> moves_;          ///< since the last tick
+  std::vector<plane::ActRecord> acts_;       ///< since the last tick
+  std::vector<watch::Finding> new_findings_; ///< since the last snapshot
+  std::uint64_t finding_count_ = 0;
+  std::uint64_t applied_ = 0;
+  Micros last_tick_ = INT64_MIN;
+  Micros watermark_ = INT64_MIN;
+  Micros snapshot_day_ = INT64_MIN;
+  bool decided_ = false;                     ///< something was proposed since the last snapshot
+};
+
+}  // namespace heddle::control

@@ -1,0 +1,274 @@
+// What the recovery ladder asks for, carried out: every change through policy::act, everything twice-callable.
+#include <algorithm>
+
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "bundle/bundle.hpp"
+#include "control/outbox.hpp"
+#include "control/service_control.hpp"
+#include "doc/json.hpp"
+#include "flow/variant.hpp"
+
+namespace heddle::control {
+namespace {
+
+using Status = recover::Outcome::Status;
+
+/// Attributes that `when` and a reader of the ledger need: scalars, no texts of pages.
+doc::Value scalars_of(const doc::Value& attributes) {
+  auto out = doc::Value::object();
+  if (!attributes.is_object()) return out;
+  for (const auto& [key, value] : attributes.as_object()) {
+    if (value.is_array() || value.is_object()) continue;
+    if (value.is_string() && value.as_string().size() > 512) continue;
+    out.set(key, value);
+  }
+  return out;
+}
+
+double calibration_of(const bundle::Bundle& bundle) {
+  const auto value = bundle.json(bundle::kCalibration);
+  return value.ok() ? value->double_or("intercept") : 0.0;
+}
+
+}  // namespace
+
+policy::Proposal ServiceControl::proposal_of(const recover::Action& action, std::string type) const {
+  policy::Proposal proposal;
+  proposal.op_id = service_.identity.name + "/" + action.op_id;
+  proposal.action = std::move(type);
+  proposal.target = action.target;
+  proposal.actor = {policy::ActorType::kAgent, "agent:recover"};
+  proposal.attributes = scalars_of(action.attributes);
+  proposal.attributes.set("service", service_.identity.name);
+  for (std::size_t i = 0; i < action.evidence.size(); ++i) {
+    proposal.evidence.push_back({fmt::format("finding-{}", i + 1), action.evidence[i]});
+  }
+  proposal.event_time = action.event_time;
+  proposal.reason = action.reason;
+  proposal.incident = action.incident;
+  return proposal;
+}
+
+recover::Outcome ServiceControl::outcome_of(const policy::Decision& decision) const {
+  recover::Outcome outcome;
+  outcome.entry = decision.entry;
+  outcome.rules = decision.rules;
+  if (decision.applied) {
+    outcome.status = Status::kApplied;
+  } else if (decision.effect == policy::Effect::kRequireApproval) {
+    outcome.status = Status::kWaiting;
+  } else {
+    outcome.status = Status::kDenied;
+    outcome.note = decision.rules.empty() ? "policy denied it" : "denied by policy rule `" + decision.rules.front() + "`";
+  }
+  return outcome;
+}
+
+Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) {
+  const auto& type = action.type;
+  Result<recover::Outcome> outcome = recover::Outcome{};
+  if (type == "incident.open") {
+    outcome = open_incident(action);
+  } else if (type == "transform.propose") {
+    outcome = propose_transform(action);
+  } else if (type == "retrain.start") {
+    outcome = start_retrain(action);
+  } else if (type == "release.promote") {
+    outcome = promote_candidate(action);
+  } else if (type == "release.recalibrate") {
+    outcome = recalibrate(action);
+  } else if (type == "postmortem.write") {
+    outcome = write_postmortem(action);
+  } else if (type == "source.quarantine" || type == "source.release" || type == "slot.swap" || type == "release.rollback") {
+    const auto source = action.attributes.string_or("source");
+    const auto decision = change_releases(proposal_of(action, type), [&](release::Releases& next) -> Result<void> {
+      if (type == "source.quarantine") {
+        return next.quarantine({source, action.attributes.string_or("rule"),
+                                static_cast<std::uint32_t>(action.attributes.int_or("readmit_after"))});
+      }
+      if (type == "source.release") return next.readmit(source);
+      return type == "slot.swap" ? next.swap() : next.rollback();
+    });
+    if (!decision.ok()) return decision.error();
+    outcome = outcome_of(*decision);
+  } else {
+    outcome = record_only(action);
+  }
+  if (outcome.ok() && outcome->status == Status::kWaiting) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto approvals, parts_.policy->approvals());
+    const auto asked = std::find_if(approvals.begin(), approvals.end(), [&](const policy::Approval& approval) {
+      return approval.op_id == service_.identity.name + "/" + action.op_id;
+    });
+    if (asked != approvals.end()) {
+      HEDDLE_TRY(parts_.outbox->enqueue(
+          "approval/" + asked->id,
+          doc::Value::object({{"kind", "approval"},
+                              {"approval", asked->id},
+                              {"service", service_.identity.name},
+                              {"incident", action.incident},
+                              {"action", type},
+                              {"event_time", format_time(action.event_time)},
+                              {"text", action.reason},
+                              {"next", fmt::format("heddle approve {} --person NAME --key FILE", asked->id)}})));
+      if (asked->status == policy::Approval::Status::kRejected || asked->status == policy::Approval::Status::kExpired) {
+        outcome->status = Status::kDenied;
+        outcome->note = asked->status == policy::Approval::Status::kRejected ? "rejected by " + asked->rejected_by : "the request expired";
+      }
+    }
+  }
+  return outcome;
+}
+
+Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal_of(action, action.type),
+                                                                  [](store::Txn&) { return Result<void>(); }));
+  decided_ = true;
+  return outcome_of(decision);
+}
+
+Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& action) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
+  HEDDLE_TRY(parts_.outbox->enqueue(
+      fmt::format("incident/{}/{}", service_.identity.name, action.incident),
+      doc::Value::object({{"kind", "incident"},
+                          {"incident", action.incident},
+                          {"service", service_.identity.name},
+                          {"cause", action.attributes.string_or("cause")},
+                          {"event_time", format_time(action.event_time)},
+                          {"text", action.reason},
+                          {"next", fmt::format("heddle incident show {}", action.incident)}})));
+  return outcome;
+}
+
+Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action& action) {
+  // The repaired bundles are a pure function of what serves now; making them once an incident is enough.
+  auto variant = variants_.find(action.op_id);
+  if (variant == variants_.end()) {
+    spec::Transform transform;
+    transform.id = action.attributes.string_or("id");
+    transform.field = action.attributes.string_or("field");
+    transform.expression.text = action.attributes.string_or("expression");
+    transform.reason = action.reason;
+    std::pair<Digest, Digest> repaired;
+    HEDDLE_ASSIGN_OR_RETURN(repaired.first, flow::with_transform(*parts_.objects, releases_.primary(), transform));
+    if (!releases_.standby().empty()) {
+      HEDDLE_ASSIGN_OR_RETURN(repaired.second, flow::with_transform(*parts_.objects, releases_.standby(), transform));
+    }
+    variant = variants_.emplace(action.op_id, repaired).first;
+  }
+  const auto [primary, standby] = variant->second;
+  auto proposal = proposal_of(action, action.type);
+  proposal.subjects.push_back({"bundle", primary});
+  if (!standby.empty()) proposal.subjects.push_back({"standby", standby});
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+    for (const auto& bundle : {primary, standby}) {
+      if (bundle.empty()) continue;
+      next.approve(bundle, proposal.op_id);
+      next.mark_ready(bundle);
+    }
+    HEDDLE_TRY(next.replace("primary", primary));
+    return standby.empty() ? Result<void>() : next.replace("standby", standby);
+  }));
+  return outcome_of(decision);
+}
+
+Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& action) {
+  const auto proposal = proposal_of(action, action.type);
+  std::string name = proposal.op_id;
+  std::replace(name.begin(), name.end(), '/', '-');
+  const std::string dir = parts_.home->runs() + "/" + name;
+  const Micros started = action.attributes.int_or("started_at");
+  Micros cost = 0;
+  for (const auto& [id, policy] : parts_.project->policies) cost = std::max(cost, policy.retrain_event_time_cost);
+  const auto request = doc::Value::object({{"service", service_.identity.name},
+                                           {"base", releases_.primary().str()},
+                                           {"from", action.attributes.int_or("from")},
+                                           {"until", started},
+                                           {"rows", action.attributes.int_or("rows")}});
+  const auto job = doc::Value::object({{"dir", dir}, {"name", name}, {"due", started + cost}});
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
+    return txn.put("retrains", service_.identity.name + "/" + name, doc::to_json(job));
+  }));
+  decided_ = true;
+  if (!decision.applied) return outcome_of(decision);
+  const auto known = std::find_if(retrains_.begin(), retrains_.end(), [&](const Retrain& item) { return item.name == name; });
+  if (known == retrains_.end()) {
+    HEDDLE_TRY(make_dirs(dir));
+    if (!path_exists(dir + "/request.json")) HEDDLE_TRY(write_file_atomic(dir + "/request.json", doc::to_json(request)));
+    retrains_.push_back({dir, name, started + cost});
+    HEDDLE_TRY(retrain_ended(retrains_.back()));
+  }
+  auto outcome = outcome_of(decision);
+  // Usable at exactly its due time (DESIGN 4, Time): the tick before it says "running", the tick after it waited for the job.
+  if (action.event_time < started + cost || !path_exists(dir + "/result.json")) {
+    outcome.status = Status::kRunning;
+    return outcome;
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/result.json"));
+  HEDDLE_ASSIGN_OR_RETURN(outcome.result, doc::parse_json(text));
+  if (const auto failed = outcome.result.string_or("failed"); !failed.empty()) {
+    outcome.status = Status::kFailed;
+    outcome.note = failed;
+  }
+  return outcome;
+}
+
+Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action& action) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto bundle, Digest::parse(action.attributes.string_or("bundle")));
+  auto proposal = proposal_of(action, action.type);
+  proposal.subjects.push_back({"bundle", bundle});
+  if (!releases_.primary().empty()) proposal.subjects.push_back({"rollback", releases_.primary()});
+  proposal.attributes.set("slot", "primary");
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+    next.approve(bundle, proposal.op_id);
+    next.mark_ready(bundle);
+    return next.promote(bundle);
+  }));
+  return outcome_of(decision);
+}
+
+Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& action) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(*parts_.objects, releases_.primary()));
+  const double intercept = calibration_of(base) + action.attributes.double_or("intercept_delta");
+  HEDDLE_ASSIGN_OR_RETURN(const auto variant, flow::with_calibration(*parts_.objects, releases_.primary(), intercept));
+  auto proposal = proposal_of(action, action.type);
+  proposal.subjects.push_back({"bundle", variant});
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+    next.approve(variant, proposal.op_id);
+    next.mark_ready(variant);
+    return next.replace("primary", variant);
+  }));
+  return outcome_of(decision);
+}
+
+Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action& action) {
+  const auto page = action.attributes.string_or("page");
+  const auto addition = action.attributes.string_or("addition");
+  auto proposal = proposal_of(action, action.type);
+  HEDDLE_ASSIGN_OR_RETURN(const auto page_digest, parts_.objects->put(page));
+  proposal.evidence.push_back({"page", page_digest});
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
+    return txn.put("postmortems", fmt::format("{}/{}", service_.identity.name, action.incident),
+                   doc::to_json(doc::Value::object({{"incident", action.incident},
+                                                    {"page", page_digest.str()},
+                                                    {"proof", action.attributes.find("proof") == nullptr
+                                                                  ? doc::Value()
+                                                                  : *action.attributes.find("proof")}})));
+  }));
+  decided_ = true;
+  auto outcome = outcome_of(decision);
+  if (outcome.status != Status::kApplied || parts_.git == nullptr) return outcome;
+  // The commit is outside the transaction and idempotent: after a crash the same files give no second one.
+  std::vector<store::Git::File> files{{fmt::format("incidents/{}.md", action.incident), page}};
+  if (!addition.empty()) files.push_back({action.attributes.string_or("addition_file"), addition});
+  std::string branch = action.incident;
+  const auto commit = parts_.git->commit("refs/heads/heddle/" + branch, "HEAD", files,
+                                         fmt::format("{}: page, and an addition to review\n\n{}", action.incident, action.reason));
+  if (!commit.ok()) {
+    log::warn("the page of {} is kept, its branch could not be written: {}", action.incident, commit.error().message);
+  }
+  return outcome;
+}
+
+}  // namespace heddle::control
