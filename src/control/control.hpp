@@ -44,10 +44,14 @@ class Control {
   /// once, false when there is nothing to do yet (no record, a job not finished, a route not applied).
   [[nodiscard]] Result<bool> pump();
 
+  /// Signs and writes the ledger's checkpoint when entries came since the last one. Call it about once a second.
+  [[nodiscard]] Result<void> publish_ledger();
+
   [[nodiscard]] const Home& home() const noexcept;
 
+  struct Core;  ///< what is open; defined for this module's own files in control/operations.hpp
+
  private:
-  struct Core;
   explicit Control(std::unique_ptr<Core> core);
   std::unique_ptr<Core> core_;
 };

@@ -1,0 +1,105 @@
+#include "control/control.hpp"
+
+#include <algorithm>
+
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "control/operations.hpp"
+
+namespace heddle::control {
+
+Control::Control(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+Control::~Control() = default;
+
+const Home& Control::home() const noexcept { return core_->home; }
+
+Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wiring& wiring) {
+  auto core = std::make_unique<Core>(root, wiring);
+  HEDDLE_TRY(make_dirs(core->home.dir()));
+  HEDDLE_TRY(make_dirs(core->home.dir() + "/keys"));
+  auto lock = FileLock::acquire(core->home.lock());
+  if (!lock.ok()) {
+    if (lock.error().kind != ErrorKind::kConflict) return lock.error();
+    return Error{ErrorKind::kConflict, "project-locked", fmt::format("another process has the project `{}` open", root),
+                 "run `heddle status`; commands reach a running control plane by themselves"};
+  }
+  core->lock.emplace(std::move(*lock));
+  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
+  if (loaded.has_errors()) {
+    return Error{ErrorKind::kInvalid, "project-invalid", fmt::format("the definitions of `{}` have errors", root),
+                 "run `heddle check`: it shows them all"};
+  }
+  core->project = std::move(loaded.project);
+  HEDDLE_ASSIGN_OR_RETURN(core->state, wiring.open_state(core->home.state()));
+  HEDDLE_ASSIGN_OR_RETURN(core->objects, wiring.open_objects(core->home.objects()));
+  if (auto git = wiring.open_git(root); git.ok()) {
+    core->git = *std::move(git);
+  } else {
+    log::warn("{}: checkpoints and incident pages stay in .heddle", git.error().message);
+  }
+  core->runner = wiring.make_runner();
+  HEDDLE_ASSIGN_OR_RETURN(core->control_key, Ed25519Key::load_or_create(core->home.control_key()));
+  ledger::Ledger::Options options;
+  options.directory = core->home.dir() + "/tiles";
+  options.project = core->project.name;
+  HEDDLE_ASSIGN_OR_RETURN(options.key, Ed25519Key::load_or_create(core->home.ledger_key()));
+  options.clock = wiring.clock;
+  HEDDLE_ASSIGN_OR_RETURN(core->ledger, ledger::Ledger::open(*core->state, options));
+  HEDDLE_ASSIGN_OR_RETURN(core->policy, policy::LocalEngine::open(*core->state, *core->ledger, core->project, *wiring.clock));
+  std::vector<spec::Notification> notifications;
+  for (const auto& [name, monitor] : core->project.monitors) {
+    notifications.insert(notifications.end(), monitor.notifications.begin(), monitor.notifications.end());
+  }
+  HEDDLE_ASSIGN_OR_RETURN(core->outbox, Outbox::open(*core->state, notifications));
+  ServiceParts parts{&core->home,        &core->project,         core->state.get(),  core->objects.get(), core->git.get(),
+                     core->runner.get(), core->policy.get(),     core->outbox.get(), &core->control_key,  wiring.executable};
+  for (const auto& [name, service] : core->project.services) {
+    HEDDLE_ASSIGN_OR_RETURN(auto control, ServiceControl::open(parts, service));
+    core->services.emplace(name, std::move(control));
+  }
+  return std::unique_ptr<Control>(new Control(std::move(core)));
+}
+
+Result<bool> Control::pump() {
+  bool more = false;
+  for (auto& [name, service] : core_->services) {
+    HEDDLE_ASSIGN_OR_RETURN(const bool again, service->pump());
+    more = more || again;
+  }
+  return more;
+}
+
+Result<void> Control::publish_ledger() {
+  HEDDLE_ASSIGN_OR_RETURN(const auto size, core_->ledger->size());
+  if (size == core_->published) return {};
+  HEDDLE_TRY(core_->ledger->publish());
+  core_->published = size;
+  return {};
+}
+
+std::span<const Operation> Control::operations() noexcept {
+  static const std::vector<Operation> table = [] {
+    std::vector<Operation> out;
+    for (const auto& row : operation_table()) out.push_back(row.operation);
+    return out;
+  }();
+  return table;
+}
+
+Result<doc::Value> Control::call(std::string_view operation, const doc::Value& request, const Caller& caller) {
+  for (const auto& row : operation_table()) {
+    if (row.operation.name != operation) continue;
+    const auto& permission = row.operation.permission;
+    const bool held = caller.owner || std::find(caller.permissions.begin(), caller.permissions.end(), permission) !=
+                                          caller.permissions.end();
+    if (!held) {
+      return Error{ErrorKind::kDenied, "operation-denied",
+                   fmt::format("`{}` needs the permission `{}`, which `{}` has not", operation, permission, caller.account)};
+    }
+    return row.handler(*core_, request, caller);
+  }
+  return Error{ErrorKind::kNotFound, "operation-unknown", fmt::format("no operation `{}`", operation.substr(0, 100)),
+               "the operations are listed in docs/operations.md"};
+}
+
+}  // namespace heddle::control

@@ -1,0 +1,455 @@
+#include "control/operations.hpp"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "bundle/bundle.hpp"
+#include "doc/json.hpp"
+#include "flow/flow.hpp"
+#include "ledger/verify.hpp"
+
+namespace heddle::control {
+namespace {
+
+using Core = Control::Core;
+
+std::string time_or_empty(Micros time) { return time == INT64_MIN || time == 0 ? "" : format_time(time); }
+
+Error required(std::string_view member) {
+  return {ErrorKind::kInvalid, "request-member", fmt::format("the request has no `{}`", member), "see docs/operations.md"};
+}
+
+/// Who asks for an act: the person named, else the account of the system that called.
+policy::Actor requester(const doc::Value& request, const Caller& caller) {
+  auto name = request.string_or("requester");
+  if (name.empty() && caller.owner) {
+    const passwd* user = ::getpwuid(::getuid());
+    name = user == nullptr ? "owner" : user->pw_name;
+  }
+  if (name.empty()) name = caller.account;
+  return {policy::ActorType::kPerson, name};
+}
+
+doc::Value incident_value(const recover::Incident& incident, const std::string& service) {
+  auto value = doc::Value::object({{"id", incident.id},
+                                   {"service", service},
+                                   {"state", recover::step_name(incident.step)},
+                                   {"cause", watch::cause_name(incident.diagnosis.cause)},
+                                   {"reason", incident.diagnosis.reason},
+                                   {"source", incident.diagnosis.source},
+                                   {"column", incident.diagnosis.column},
+                                   {"rule", incident.diagnosis.rule},
+                                   {"ratio", incident.diagnosis.ratio},
+                                   {"ratio_name", incident.diagnosis.ratio_name},
+                                   {"lag_hours", incident.diagnosis.lag_hours},
+                                   {"change_from", time_or_empty(incident.diagnosis.change_from)},
+                                   {"response", incident.response},
+                                   {"raised", time_or_empty(incident.raised_at)},
+                                   {"opened", time_or_empty(incident.confirmed_at)},
+                                   {"responded", time_or_empty(incident.responded_at)},
+                                   {"closed", time_or_empty(incident.recovered_at)},
+                                   {"rows_raised", incident.rows_raised},
+                                   {"rows_confirmed", incident.rows_confirmed},
+                                   {"rows_responded", incident.rows_responded}});
+  auto timeline = doc::Value::array();
+  for (const auto& entry : incident.timeline) {
+    timeline.push(doc::Value::object({{"at", time_or_empty(entry.at)}, {"what", entry.what}, {"entry", entry.entry}}));
+  }
+  value.set("timeline", std::move(timeline));
+  return value;
+}
+
+doc::Value approval_value(const policy::Approval& approval) {
+  const auto statement = doc::parse_json(approval.statement);
+  return doc::Value::object({{"id", approval.id},
+                             {"state", policy::status_name(approval.status)},
+                             {"op_id", approval.op_id},
+                             {"action", statement.ok() ? statement->string_or("action") : ""},
+                             {"target", statement.ok() ? statement->string_or("target") : ""},
+                             {"requester", approval.requester},
+                             {"asked_event_time", time_or_empty(approval.asked_event_time)},
+                             {"expires", time_or_empty(approval.expires)},
+                             {"reason", approval.reason},
+                             {"statement", approval.statement},
+                             {"entry", approval.entry}});
+}
+
+Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
+  auto services = doc::Value::array();
+  auto quarantined = doc::Value::array();
+  auto incidents = doc::Value::array();
+  auto next = doc::Value::array();
+  for (const auto& [name, service] : core.services) {
+    const auto& releases = service->releases();
+    const bool released = !releases.primary().empty();
+    services.push(doc::Value::object(
+        {{"name", name},
+         {"state", releases.stopped() ? "stopped" : released ? "serving" : "nothing released"},
+         {"primary", released ? releases.primary().str() : ""},
+         {"standby", releases.standby().empty() ? "" : releases.standby().str()},
+         {"route", releases.version()},
+         {"applied", service->applied()},
+         {"watermark", time_or_empty(service->watermark())},
+         {"autonomy", service->service().autonomy}}));
+    if (!released) {
+      next.push(doc::Value::object({{"command", "heddle release promote " + name}, {"why", "nothing is released"}}));
+    }
+    for (const auto& source : releases.quarantined()) {
+      quarantined.push(doc::Value::object({{"service", name},
+                                           {"source", source.source},
+                                           {"rule", source.rule},
+                                           {"line", fmt::format("{} of {}: breaks `{}`", source.source, name, source.rule)}}));
+    }
+    for (const auto& incident : service->ladder().incidents()) {
+      if (!incident.open()) continue;
+      auto value = incident_value(incident, name);
+      value.set("line", fmt::format("{} {}: {} ({})", incident.id, watch::cause_name(incident.diagnosis.cause),
+                                    incident.diagnosis.reason, recover::step_name(incident.step)));
+      incidents.push(std::move(value));
+      next.push(doc::Value::object({{"command", "heddle incident show " + incident.id}, {"why", "it is open"}}));
+    }
+  }
+  auto approvals = doc::Value::array();
+  HEDDLE_ASSIGN_OR_RETURN(const auto all, core.policy->approvals());
+  for (const auto& approval : all) {
+    if (approval.status != policy::Approval::Status::kPending) continue;
+    auto value = approval_value(approval);
+    value.set("line", fmt::format("{}: {}", approval.id, approval.reason));
+    approvals.push(std::move(value));
+    next.push(doc::Value::object({{"command", fmt::format("heddle approve {} --person NAME --key FILE", approval.id)},
+                                  {"why", approval.reason}}));
+  }
+  std::string applied;
+  HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("control", "applied"));
+    if (row) applied = *row;
+    return {};
+  }));
+  return doc::Value::object({{"project", core.project.name},
+                             {"applied", applied},
+                             {"services", services},
+                             {"quarantined", quarantined},
+                             {"incidents", incidents},
+                             {"approvals", approvals},
+                             {"next", next}});
+}
+
+Result<doc::Value> watermark(Core& core, const doc::Value& request, const Caller&) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+  if (service->watermark() < request.int_or("at_least", INT64_MIN)) HEDDLE_TRY(service->pump());
+  return doc::Value::object({{"service", request.string_or("service")}, {"event_time", service->watermark()}});
+}
+
+Result<doc::Value> approval_list(Core& core, const doc::Value& request, const Caller&) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->approvals());
+  auto out = doc::Value::array();
+  for (const auto& approval : approvals) {
+    if (request.bool_or("all") || approval.status == policy::Approval::Status::kPending) out.push(approval_value(approval));
+  }
+  return doc::Value::object({{"approvals", out}});
+}
+
+Result<doc::Value> approval_show(Core& core, const doc::Value& request, const Caller&) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->approval(request.string_or("id")));
+  return approval_value(approval);
+}
+
+Result<doc::Value> approval_approve(Core& core, const doc::Value& request, const Caller&) {
+  const auto id = request.string_or("id");
+  HEDDLE_ASSIGN_OR_RETURN(const auto approval,
+                          core.policy->approve(id, request.string_or("person"), request.string_or("signature")));
+  bool applied = false;
+  for (const auto& [name, service] : core.services) {
+    if (applied || approval.status != policy::Approval::Status::kApproved) break;
+    HEDDLE_ASSIGN_OR_RETURN(applied, service->resume_promotion(id));
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto entries, core.ledger->size());
+  return doc::Value::object({{"id", id}, {"applied", applied}, {"entry", entries - 1}});
+}
+
+Result<doc::Value> approval_reject(Core& core, const doc::Value& request, const Caller&) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->reject(request.string_or("id"), request.string_or("person"),
+                                                                   request.string_or("reason")));
+  return approval_value(approval);
+}
+
+Result<doc::Value> release_promote(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+  const auto slot = request.string_or("slot", "primary");
+  if (slot != "primary" && slot != "standby") {
+    return Error{ErrorKind::kInvalid, "slot-unknown", fmt::format("no slot `{}`", slot), "the slots are `primary` and `standby`"};
+  }
+  Digest bundle;
+  if (const auto given = request.string_or("bundle"); !given.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(bundle, Digest::parse(given));
+  } else {
+    flow::Host host{core.objects.get(), core.runner.get(), core.wiring.executable, core.home.dir()};
+    HEDDLE_ASSIGN_OR_RETURN(const auto candidate, flow::last_candidate(host, service->service().model));
+    bundle = slot == "standby" ? candidate.standby : candidate.bundle;
+  }
+  return service->promote(bundle, slot, requester(request, caller));
+}
+
+Result<doc::Value> release_rollback(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+  return service->roll_back(requester(request, caller));
+}
+
+Result<doc::Value> release_history(Core& core, const doc::Value& request, const Caller&) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+  auto releases = doc::Value::array();
+  HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
+    return txn.scan("routes", service->service().identity.name + "/", [&](std::string_view, std::string_view bytes) {
+      if (auto value = doc::parse_json(bytes); value.ok()) {
+        const auto decision = value->string_or("decision");
+        value->set("event_time", time_or_empty(value->int_or("event_time")));
+        value->set("entry", decision.size() > 7 ? std::stoll(decision.substr(7)) : 0LL);
+        releases.push(*std::move(value));
+      }
+      return true;
+    });
+  }));
+  return doc::Value::object({{"service", service->service().identity.name}, {"releases", releases}});
+}
+
+Result<doc::Value> incident_list(Core& core, const doc::Value&, const Caller&) {
+  auto incidents = doc::Value::array();
+  for (const auto& [name, service] : core.services) {
+    for (const auto& incident : service->ladder().incidents()) incidents.push(incident_value(incident, name));
+  }
+  return doc::Value::object({{"incidents", incidents}});
+}
+
+Result<doc::Value> incident_show(Core& core, const doc::Value& request, const Caller&) {
+  const auto id = request.string_or("id");
+  for (const auto& [name, service] : core.services) {
+    for (const auto& incident : service->ladder().incidents()) {
+      if (incident.id != id) continue;
+      auto value = incident_value(incident, name);
+      std::optional<std::string> row;
+      HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
+        HEDDLE_ASSIGN_OR_RETURN(row, txn.get("postmortems", name + "/" + id));
+        return {};
+      }));
+      if (row) {
+        HEDDLE_ASSIGN_OR_RETURN(const auto postmortem, doc::parse_json(*row));
+        HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(postmortem.string_or("page")));
+        HEDDLE_ASSIGN_OR_RETURN(const auto page, core.objects->get(digest));
+        value.set("page", page);
+        if (const auto* proof = postmortem.find("proof")) value.set("proof", *proof);
+      }
+      return value;
+    }
+  }
+  return Error{ErrorKind::kNotFound, "incident-unknown", fmt::format("no incident `{}`", id), "see `heddle incident list`"};
+}
+
+Result<doc::Value> quarantine_list(Core& core, const doc::Value&, const Caller&) {
+  auto sources = doc::Value::array();
+  for (const auto& [name, service] : core.services) {
+    for (const auto& source : service->releases().quarantined()) {
+      sources.push(doc::Value::object({{"service", name},
+                                       {"source", source.source},
+                                       {"rule", source.rule},
+                                       {"readmit_after", source.readmit_after}}));
+    }
+  }
+  return doc::Value::object({{"sources", sources}});
+}
+
+Result<doc::Value> decision_list(Core& core, const doc::Value& request, const Caller&) {
+  auto decisions = doc::Value::array();
+  HEDDLE_TRY(core.ledger->read(static_cast<std::uint64_t>(std::max<std::int64_t>(0, request.int_or("from"))),
+                               [&](const ledger::Entry& entry) {
+                                 auto rules = doc::Value::array();
+                                 for (const auto& rule : entry.rules) rules.push(rule);
+                                 decisions.push(doc::Value::object(
+                                     {{"seq", entry.seq},
+                                      {"t", format_time(entry.t)},
+                                      {"event_time", time_or_empty(entry.event_time)},
+                                      {"op_id", entry.op_id},
+                                      {"actor", entry.actor},
+                                      {"action", entry.action},
+                                      {"target", entry.target},
+                                      {"decision", entry.decision},
+                                      {"result", entry.result},
+                                      {"rule", entry.rules.empty() ? "" : entry.rules.front()},
+                                      {"rules", rules},
+                                      {"attributes", entry.attributes},
+                                      {"approval", entry.approval},
+                                      {"incident", entry.incident},
+                                      {"reason", entry.reason}}));
+                                 return true;
+                               }));
+  return doc::Value::object({{"decisions", decisions}});
+}
+
+Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
+  // Anchored first, so that what is checked includes the newest checkpoint outside.
+  if (core.git) {
+    HEDDLE_TRY(core.ledger->anchor(*core.git));
+  } else {
+    HEDDLE_TRY(core.ledger->publish());
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto audit,
+                          ledger::verify({core.home.dir() + "/tiles", core.ledger->verifier_key(), core.state.get(), core.git.get()}));
+  auto findings = doc::Value::array();
+  for (const auto& finding : audit.findings) findings.push(fmt::format("{}: {}", finding.id, finding.message));
+  return doc::Value::object({{"audit", audit.ok() ? "ok" : "failed"},
+                             {"entries", audit.entries},
+                             {"root", audit.root.str()},
+                             {"checkpoints", audit.checkpoints},
+                             {"anchored", audit.anchored.value_or(0)},
+                             {"verifier_key", core.ledger->verifier_key().str()},
+                             {"findings", findings}});
+}
+
+Result<doc::Value> audit_prove(Core& core, const doc::Value& request, const Caller&) {
+  HEDDLE_TRY(core.ledger->publish());
+  HEDDLE_ASSIGN_OR_RETURN(const auto proof, core.ledger->prove(static_cast<std::uint64_t>(request.int_or("seq"))));
+  return doc::Value::object({{"seq", request.int_or("seq")}, {"entry", proof.entry}, {"proof", proof.str()}});
+}
+
+Result<doc::Value> metric_series(Core& core, const doc::Value& request, const Caller&) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+  return service->series();
+}
+
+/// The digest over every definition's bytes, in the order of their files.
+Digest definitions_digest(const spec::Project& project) {
+  std::map<std::string, Digest> files;
+  const auto add = [&](const auto& definitions) {
+    for (const auto& [name, definition] : definitions) files[definition.identity.file] = definition.identity.digest;
+  };
+  add(project.contracts);
+  add(project.feature_sets);
+  add(project.models);
+  add(project.evaluations);
+  add(project.policies);
+  add(project.monitors);
+  add(project.services);
+  Hasher hasher;
+  for (const auto& [file, digest] : files) {
+    hasher.update_field(file);
+    hasher.update_field(digest.str());
+  }
+  return hasher.finish();
+}
+
+Result<doc::Value> definition_apply(Core& core, const doc::Value& request, const Caller& caller) {
+  if (!core.git) {
+    return Error{ErrorKind::kUnprocessable, "apply-no-git", "the project is not in a git repository", "run `git init`, commit, then apply"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(core.home.root()));
+  if (loaded.has_errors()) {
+    return Error{ErrorKind::kInvalid, "project-invalid", "the definitions have errors", "run `heddle check`: it shows them all"};
+  }
+  const auto revision = request.string_or("revision", "HEAD");
+  const auto unchanged = [&](const auto& definitions) -> Result<void> {
+    for (const auto& [name, definition] : definitions) {
+      const auto& file = definition.identity.file;
+      auto committed = core.git->read(revision, file);
+      if (!committed.ok() || sha256(*committed) != definition.identity.digest) {
+        return Error{ErrorKind::kConflict, "apply-not-committed", fmt::format("`{}` differs from `{}`", file, revision),
+                     "commit it, or check out the revision you mean: what runs is what was committed"};
+      }
+    }
+    return {};
+  };
+  const auto& project = loaded.project;
+  for (const auto& checked : {unchanged(project.contracts), unchanged(project.feature_sets), unchanged(project.models),
+                              unchanged(project.evaluations), unchanged(project.policies), unchanged(project.monitors),
+                              unchanged(project.services)}) {
+    HEDDLE_TRY(checked);
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto commit, core.git->head());
+  const Digest digest = definitions_digest(project);
+  policy::Proposal proposal;
+  proposal.op_id = fmt::format("apply/{}/{}", commit, digest.short_str());
+  proposal.action = "definition.apply";
+  proposal.target = "project/" + project.name;
+  proposal.actor = requester(request, caller);
+  proposal.subjects.push_back({"definitions", digest});
+  proposal.attributes = doc::Value::object({{"commit", commit}});
+  proposal.reason = fmt::format("apply the definitions of commit {}", commit.substr(0, 12));
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, core.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
+    HEDDLE_TRY(txn.put("control", "applied", commit));
+    return txn.put("control", "applied-digest", digest.str());
+  }));
+  if (!decision.applied) {
+    return Error{ErrorKind::kDenied, "apply-denied", fmt::format("policy does not let `{}` apply definitions", proposal.actor.id),
+                 "add a rule for `definition.apply` to the policy, or ask somebody who may"};
+  }
+  HEDDLE_TRY(core.policy->load(project));
+  core.project = std::move(loaded.project);
+  return doc::Value::object({{"commit", commit}, {"entry", decision.entry}, {"definitions", digest.str()}});
+}
+
+Result<doc::Value> stop(Core& core, const doc::Value& request, const Caller& caller) {
+  std::uint64_t entry = 0;
+  for (const auto& [name, service] : core.services) {
+    if (request.string_or("service") != "*" && request.string_or("service") != name) continue;
+    HEDDLE_ASSIGN_OR_RETURN(const auto reply, service->set_stopped(true, requester(request, caller)));
+    entry = static_cast<std::uint64_t>(reply.int_or("entry"));
+  }
+  if (entry == 0) HEDDLE_TRY(core.service(request.string_or("service")));
+  return doc::Value::object({{"entry", entry}});
+}
+
+Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller&) {
+  const policy::Actor person{policy::ActorType::kPerson, request.string_or("person")};
+  const auto known = std::any_of(core.project.people.begin(), core.project.people.end(),
+                                 [&](const spec::Person& item) { return item.name == person.id; });
+  if (!known) {
+    return Error{ErrorKind::kDenied, "resume-not-a-person", fmt::format("`{}` is no person of people.yaml", person.id),
+                 "only a person clears a stop"};
+  }
+  std::uint64_t entry = 0;
+  for (const auto& [name, service] : core.services) {
+    if (request.string_or("service", "*") != "*" && request.string_or("service") != name) continue;
+    HEDDLE_ASSIGN_OR_RETURN(const auto reply, service->set_stopped(false, person));
+    entry = static_cast<std::uint64_t>(reply.int_or("entry"));
+  }
+  return doc::Value::object({{"entry", entry}});
+}
+
+}  // namespace
+
+Result<ServiceControl*> Control::Core::service(const std::string& name) {
+  if (name.empty()) return required("service");
+  const auto at = services.find(name);
+  if (at != services.end()) return at->second.get();
+  std::vector<std::string> names;
+  for (const auto& [known, unused] : services) names.push_back(known);
+  return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("no service `{}`", name.substr(0, 100)),
+               fmt::format("the services are: {}", fmt::join(names, ", "))};
+}
+
+const std::vector<OperationRow>& operation_table() {
+  static const std::vector<OperationRow> table = {
+      {{"status", "read", "services, slots, incidents, approvals, and what to do next"}, status},
+      {{"watermark", "read", "event time up to which every decision is finished"}, watermark},
+      {{"approval.list", "read", "approvals that were asked for"}, approval_list},
+      {{"approval.show", "read", "one approval with the statement a person signs"}, approval_show},
+      {{"approval.approve", "operate", "a person's signed yes"}, approval_approve},
+      {{"approval.reject", "owner", "a person's no"}, approval_reject},
+      {{"release.promote", "owner", "put a candidate into a slot"}, release_promote},
+      {{"release.rollback", "owner", "go back to the release before"}, release_rollback},
+      {{"release.history", "read", "every route a service had"}, release_history},
+      {{"incident.list", "read", "every incident"}, incident_list},
+      {{"incident.show", "read", "one incident with its page"}, incident_show},
+      {{"quarantine.list", "read", "sources whose rows are refused"}, quarantine_list},
+      {{"decision.list", "read", "entries of the ledger"}, decision_list},
+      {{"audit.verify", "read", "recompute the ledger and compare"}, audit_verify},
+      {{"audit.prove", "read", "inclusion proof of an entry"}, audit_prove},
+      {{"metric.series", "read", "every metric of every window, with its threshold"}, metric_series},
+      {{"definition.apply", "owner", "make what is committed what runs"}, definition_apply},
+      {{"stop", "operate", "the declared safe state, at once"}, stop},
+      {{"resume", "owner", "clear a stop, as a person"}, resume},
+  };
+  return table;
+}
+
+}  // namespace heddle::control

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/file.hpp"
+#include "control/control.hpp"
+#include "control/outbox.hpp"
+#include "control/service_control.hpp"
+#include "ledger/ledger.hpp"
+#include "policy/engine.hpp"
+#include "spec/load.hpp"
+
+namespace heddle::control {
+
+/// Everything the control plane has open, in the order in which it is closed again. Private to this module.
+struct Control::Core {
+  Core(std::string root, Wiring given) : home(std::move(root)), wiring(std::move(given)) {}
+
+  Home home;
+  Wiring wiring;
+  std::optional<FileLock> lock;
+  spec::Project project;
+  std::unique_ptr<store::State> state;
+  std::unique_ptr<store::Objects> objects;
+  std::unique_ptr<store::Git> git;
+  std::unique_ptr<jobs::Runner> runner;
+  Ed25519Key control_key;
+  std::unique_ptr<ledger::Ledger> ledger;
+  std::unique_ptr<policy::LocalEngine> policy;
+  std::unique_ptr<Outbox> outbox;
+  std::map<std::string, std::unique_ptr<ServiceControl>> services;
+  std::uint64_t published = 0;  ///< entries of the last published checkpoint
+
+  /// kNotFound names the services there are.
+  [[nodiscard]] Result<ServiceControl*> service(const std::string& name);
+};
+
+struct OperationRow {
+  Operation operation;
+  std::function<Result<doc::Value>(Control::Core&, const doc::Value&, const Caller&)> handler;
+};
+
+/// The one table of operations.
+[[nodiscard]] const std::vector<OperationRow>& operation_table();
+
+}  // namespace heddle::control
