@@ -1,0 +1,99 @@
+#include "api/api.hpp"
+
+#include <sys/stat.h>
+
+#include "base/log.hpp"
+#include "base/signature.hpp"
+#include "doc/json.hpp"
+#include "net/server.hpp"
+
+namespace heddle::api {
+namespace {
+
+constexpr std::string_view kPrefix = "/v1/ops/";
+
+void answer(net::Response& response, const Error& error) {
+  response.status = error_kind_info(error.kind).http_status;
+  response.body = doc::to_json(doc::Value::object(
+      {{"error", error.message}, {"id", error.id}, {"kind", error_kind_info(error.kind).name}, {"hint", error.hint}}));
+}
+
+/// The caller of a request: the owner over the socket, an account by its token over TCP, nobody otherwise.
+std::optional<control::Caller> caller_of(const Options& options, const net::Request& request) {
+  if (request.local_socket) return control::Caller{"owner", true};
+  const auto token = request.bearer();
+  std::optional<control::Caller> caller;
+  for (const auto& account : options.accounts) {  // every token is compared: the time says nothing about which matched
+    if (equal_constant_time(account.token, token) && !token.empty()) caller = control::Caller{account.name, false, account.permissions};
+  }
+  return caller;
+}
+
+void handle(const Options& options, const net::Request& request, net::Response& response) {
+  if (request.path == "/health" && request.method == "GET") {
+    response.body = R"({"live":true})";
+    return;
+  }
+  const auto caller = caller_of(options, request);
+  if (!caller) {
+    answer(response, {ErrorKind::kUnauthenticated, "token-missing", "no valid bearer token",
+                      "send `Authorization: Bearer TOKEN`, a token of .heddle/tokens"});
+    return;
+  }
+  if (request.method != "POST" || request.path.substr(0, kPrefix.size()) != kPrefix) {
+    answer(response, {ErrorKind::kNotFound, "route-unknown", "no such route", "operations are `POST /v1/ops/NAME`"});
+    return;
+  }
+  auto body = doc::parse_json(request.body.empty() ? "{}" : request.body);
+  if (!body.ok() || !body->is_object()) {
+    answer(response, body.ok() ? Error{ErrorKind::kInvalid, "request-not-an-object", "the body is no JSON object", ""} : body.error());
+    return;
+  }
+  auto reply = options.control->call(request.path.substr(kPrefix.size()), *body, *caller);
+  if (!reply.ok()) {
+    answer(response, reply.error());
+    return;
+  }
+  response.body = doc::to_json(*reply);
+}
+
+}  // namespace
+
+Result<void> serve(const Options& options, const std::atomic<bool>& stop) {
+  net::HttpServer::Options server_options;
+  server_options.host = options.port == 0 ? "" : "127.0.0.1";
+  server_options.port = options.port;
+  server_options.unix_path = options.socket;
+  server_options.limits.body_bytes = 1 << 20;
+  server_options.handler = [&](const net::Request& request, net::Response& response) { handle(options, request, response); };
+  HEDDLE_ASSIGN_OR_RETURN(const auto server, net::HttpServer::open(std::move(server_options)));
+  ::chmod(options.socket.c_str(), 0600);
+
+  Result<void> outcome;
+  const auto pump = [&] {
+    auto more = options.control->pump();
+    if (!more.ok()) {
+      outcome = more.error();
+      server->stop();
+      return;
+    }
+    if (*more) server->post([] {});  // wakes the loop: the next turn pumps again
+  };
+  server->every(5, [&] {
+    if (stop) {
+      server->stop();
+      return;
+    }
+    pump();
+  });
+  server->every(1000, [&] {
+    if (const auto published = options.control->publish_ledger(); !published.ok()) {
+      log::error("{}", published.error().str());
+    }
+  });
+  server->run();
+  HEDDLE_TRY(options.control->publish_ledger());
+  return outcome;
+}
+
+}  // namespace heddle::api

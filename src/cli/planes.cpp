@@ -1,0 +1,117 @@
+#include "cli/planes.hpp"
+
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <thread>
+
+#include "api/api.hpp"
+#include "base/encoding.hpp"
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "base/signature.hpp"
+#include "control/control.hpp"
+#include "control/home.hpp"
+#include "serve/serve.hpp"
+#include "spec/load.hpp"
+
+namespace heddle::cli {
+namespace {
+
+std::atomic<bool> stop_asked{false};
+
+void ask_to_stop(int) { stop_asked = true; }
+
+void stop_on_signals() {
+  struct sigaction action {};
+  action.sa_handler = ask_to_stop;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+Result<spec::Project> load_valid(const std::string& root) {
+  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
+  if (loaded.has_errors()) {
+    return Error{ErrorKind::kInvalid, "project-invalid", fmt::format("the definitions of `{}` have errors", root),
+                 "run `heddle check`: it shows them all"};
+  }
+  return std::move(loaded.project);
+}
+
+Result<std::string> read_token(const std::string& path) {
+  HEDDLE_ASSIGN_OR_RETURN(auto token, read_file(path));
+  while (!token.empty() && token.back() == '\n') token.pop_back();
+  return token;
+}
+
+}  // namespace
+
+Result<void> prepare_project(const std::string& root) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto project, load_valid(root));
+  const control::Home home(root);
+  HEDDLE_TRY(make_dirs(home.dir() + "/keys"));
+  HEDDLE_TRY(make_dirs(home.tokens()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto key, Ed25519Key::load_or_create(home.control_key()));
+  const std::string public_key(key.public_key.begin(), key.public_key.end());
+  HEDDLE_TRY(write_file_atomic(home.control_public_key(), hex_encode(public_key) + "\n"));
+  for (const auto& account : project.service_accounts) {
+    if (path_exists(home.token(account.name))) continue;
+    HEDDLE_TRY(write_file_atomic(home.token(account.name), hex_encode(random_bytes(24)) + "\n", 0600));
+  }
+  return {};
+}
+
+Result<void> run_control_plane(const std::string& root, const control::Wiring& wiring) {
+  HEDDLE_TRY(prepare_project(root));
+  stop_on_signals();
+  HEDDLE_ASSIGN_OR_RETURN(const auto control, control::Control::open(root, wiring));
+  HEDDLE_ASSIGN_OR_RETURN(const auto project, load_valid(root));
+  api::Options options;
+  options.control = control.get();
+  options.socket = control->home().socket();
+  options.port = project.control_port;
+  for (const auto& account : project.service_accounts) {
+    HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(control->home().token(account.name)));
+    options.accounts.push_back({account.name, std::move(token), account.permissions});
+  }
+  log::info("control plane of `{}` on 127.0.0.1:{}", project.name, project.control_port);
+  return api::serve(options, stop_asked);
+}
+
+Result<void> run_data_plane(const std::string& root, const control::Wiring& wiring, bool lockstep) {
+  HEDDLE_TRY(prepare_project(root));
+  stop_on_signals();
+  HEDDLE_ASSIGN_OR_RETURN(const auto project, load_valid(root));
+  const control::Home home(root);
+  HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_token(home.control_public_key()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto key, hex_decode(text));
+  std::vector<std::thread> threads;
+  std::vector<Result<void>> outcomes(project.services.size());
+  std::size_t index = 0;
+  for (const auto& [name, service] : project.services) {
+    serve::Options options;
+    options.heddle_dir = home.dir();
+    options.service = service;
+    options.objects = objects.get();
+    std::copy_n(key.begin(), std::min<std::size_t>(key.size(), 32), options.control_key.begin());
+    options.lockstep = lockstep;
+    options.clock = wiring.clock;
+    for (const auto& account : project.service_accounts) {
+      HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(home.token(account.name)));
+      options.tokens.push_back({account.name, std::move(token), account.permissions});
+    }
+    log::info("data plane of `{}` on {}:{}", name, service.host, service.port);
+    threads.emplace_back([options = std::move(options), &outcome = outcomes[index++]]() mutable {
+      outcome = serve::run(std::move(options), stop_asked);
+      stop_asked = true;
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& outcome : outcomes) HEDDLE_TRY(outcome);
+  return {};
+}
+
+}  // namespace heddle::cli

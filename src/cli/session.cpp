@@ -1,0 +1,92 @@
+#include "cli/session.hpp"
+
+#include <unistd.h>
+
+#include <climits>
+
+#include "base/file.hpp"
+#include "cli/commands.hpp"
+#include "control/control.hpp"
+#include "doc/json.hpp"
+#include "net/client.hpp"
+
+namespace heddle::cli {
+namespace {
+
+class RemoteSession final : public Session {
+ public:
+  explicit RemoteSession(const std::string& socket) : client_(options_of(socket)) {}
+
+  Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
+    HEDDLE_ASSIGN_OR_RETURN(const auto reply, client_.post(fmt::format("/v1/ops/{}", operation), doc::to_json(request)));
+    HEDDLE_ASSIGN_OR_RETURN(auto value, doc::parse_json(reply.body));
+    if (reply.status == 200) return value;
+    ErrorKind kind = ErrorKind::kInternal;
+    for (int i = 0; i <= static_cast<int>(ErrorKind::kInternal); ++i) {
+      if (error_kind_info(static_cast<ErrorKind>(i)).name == value.string_or("kind")) kind = static_cast<ErrorKind>(i);
+    }
+    return Error{kind, value.string_or("id", "control-error"), value.string_or("error"), value.string_or("hint")};
+  }
+  bool remote() const noexcept override { return true; }
+
+ private:
+  static net::HttpClient::Options options_of(const std::string& socket) {
+    net::HttpClient::Options options;
+    options.unix_path = socket;
+    options.timeout_ms = 300'000;  // an operation may verify a long ledger
+    return options;
+  }
+  net::HttpClient client_;
+};
+
+class LocalSession final : public Session {
+ public:
+  explicit LocalSession(std::unique_ptr<control::Control> control) : control_(std::move(control)) {}
+
+  Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
+    auto reply = control_->call(operation, request, {"owner", true});
+    HEDDLE_TRY(control_->publish_ledger());
+    return reply;
+  }
+  bool remote() const noexcept override { return false; }
+
+ private:
+  std::unique_ptr<control::Control> control_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> Session::open(const std::string& root, const control::Wiring& wiring) {
+  const std::string socket = control::Home(root).socket();
+  if (path_exists(socket)) {
+    net::HttpClient::Options options;
+    options.unix_path = socket;
+    options.timeout_ms = 10'000;
+    if (net::HttpClient(options).get("/health").ok()) return std::unique_ptr<Session>(new RemoteSession(socket));
+  }
+  HEDDLE_ASSIGN_OR_RETURN(auto control, control::Control::open(root, wiring));
+  return std::unique_ptr<Session>(new LocalSession(std::move(control)));
+}
+
+Result<doc::Value> call_operation(const Invocation& invocation, std::string_view operation, const doc::Value& request) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+  HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring));
+  return session->call(operation, request);
+}
+
+Result<std::string> find_project(const std::string& given) {
+  char buffer[PATH_MAX];
+  std::string dir = given;
+  if (dir.empty() && ::getcwd(buffer, sizeof buffer) != nullptr) dir = buffer;
+  char* absolute = ::realpath(dir.c_str(), buffer);
+  if (absolute == nullptr) return Error{ErrorKind::kNotFound, "project-not-found", fmt::format("no folder `{}`", dir)};
+  dir = absolute;
+  for (std::string at = dir; !at.empty(); at = at.substr(0, at.find_last_of('/'))) {
+    if (path_exists(at + "/heddle.yaml")) return at;
+    if (!given.empty()) break;
+  }
+  return Error{ErrorKind::kNotFound, "project-not-found", fmt::format("no `heddle.yaml` in `{}`{}", dir, given.empty() ? " or above" : ""),
+               "go to a project's folder, or name it with --project; `examples/flights` is one to copy"};
+}
+
+}  // namespace heddle::cli

@@ -1,0 +1,32 @@
+#include <CLI/CLI.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/session.hpp"
+#include "control/retrain.hpp"
+#include "train/search.hpp"
+
+namespace heddle::cli {
+
+void add_worker_commands(CLI::App& app, Invocation& invocation) {
+  auto* worker = app.add_subcommand("worker", "a process that Heddle starts for itself")->require_subcommand(1)->group("");
+  auto dir = std::make_shared<std::string>();
+
+  auto* trial = worker->add_subcommand("trial", "one training of a search");
+  trial->add_option("dir", *dir)->required();
+  trial->callback([&invocation, dir] {
+    invocation.run = [=](const Console&) { return train::run_trial(*dir); };
+  });
+
+  auto* retrain = worker->add_subcommand("retrain", "one bounded retrain on recorded traffic");
+  retrain->add_option("dir", *dir)->required();
+  retrain->callback([&invocation, dir] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto root = find_project(invocation.project);
+      if (!root.ok()) return console.fail(root.error());
+      const auto done = control::run_retrain(*root, *dir, *invocation.wiring);
+      return done.ok() ? 0 : console.fail(done.error());
+    };
+  });
+}
+
+}  // namespace heddle::cli

@@ -1,0 +1,154 @@
+#include "control/outbox.hpp"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "base/encoding.hpp"
+#include "base/log.hpp"
+#include "base/signature.hpp"
+#include "control/secret.hpp"
+#include "doc/json.hpp"
+#include "net/client.hpp"
+
+namespace heddle::control {
+namespace {
+
+constexpr const char* kPending = "outbox";   ///< collection: id -> payload, until it was delivered
+constexpr const char* kKnown = "outbox-known";  ///< collection: every id that was ever enqueued
+constexpr std::int64_t kFirstPauseMs = 100;
+constexpr std::int64_t kLongestPauseMs = 10'000;
+
+class ThreadedOutbox final : public Outbox {
+ public:
+  ThreadedOutbox(store::State& state, std::vector<spec::Notification> notifications)
+      : state_(state), notifications_(std::move(notifications)), thread_([this] { work(); }) {}
+
+  ~ThreadedOutbox() override {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+
+  Result<void> enqueue(const std::string& id, const doc::Value& payload) override {
+    if (notifications_.empty()) return {};
+    bool added = false;
+    HEDDLE_TRY(state_.write([&](store::Txn& txn) -> Result<void> {
+      HEDDLE_ASSIGN_OR_RETURN(const auto known, txn.get(kKnown, id));
+      added = !known;
+      if (known) return {};
+      auto value = payload;
+      value.set("schema", "heddle.notification/1");
+      value.set("id", id);
+      HEDDLE_TRY(txn.put(kKnown, id, ""));
+      return txn.put(kPending, id, doc::to_json(value));
+    }));
+    if (added) {
+      {
+        const std::lock_guard lock(mutex_);
+        fresh_ = true;
+      }
+      wake_.notify_all();
+    }
+    return {};
+  }
+
+ private:
+  void work() {
+    std::int64_t pause = kFirstPauseMs;
+    std::map<std::string, int> attempts;
+    for (;;) {
+      std::vector<std::pair<std::string, std::string>> pending;
+      const auto read = state_.read([&](store::Txn& txn) {
+        return txn.scan(kPending, "", [&](std::string_view id, std::string_view payload) {
+          pending.emplace_back(id, payload);
+          return true;
+        });
+      });
+      if (!read.ok()) log::warn("notifications cannot be read: {}", read.error().message);
+      bool all_sent = true;
+      for (const auto& [id, payload] : pending) {
+        const bool sent = send(id, payload);
+        const bool given_up = !sent && ++attempts[id] >= longest_attempts();
+        if (given_up) log::error("notification `{}` was not taken after {} attempts: given up", id, attempts[id]);
+        if (sent || given_up) {
+          const auto erased = state_.write([&](store::Txn& txn) { return txn.erase(kPending, id); });
+          if (!erased.ok()) log::warn("notification `{}` stays queued: {}", id, erased.error().message);
+          attempts.erase(id);
+        } else {
+          all_sent = false;
+        }
+        const std::lock_guard lock(mutex_);
+        if (ending_) return;
+      }
+      pause = all_sent ? kFirstPauseMs : std::min(pause * 2, kLongestPauseMs);
+      std::unique_lock lock(mutex_);
+      const auto woken = [&] { return ending_ || fresh_; };
+      if (all_sent) {
+        wake_.wait(lock, woken);
+      } else {
+        wake_.wait_for(lock, std::chrono::milliseconds(pause), woken);
+      }
+      if (ending_) return;
+      fresh_ = false;
+    }
+  }
+
+  int longest_attempts() const {
+    int longest = 1;
+    for (const auto& notification : notifications_) longest = std::max(longest, notification.attempts);
+    return longest;
+  }
+
+  bool send(const std::string& id, const std::string& payload) {
+    bool every = true;
+    for (const auto& notification : notifications_) {
+      const auto url_text = resolve_secret(notification.url);
+      const auto secret = resolve_secret(notification.secret);
+      if (!url_text.ok() || !secret.ok()) {
+        log::warn("notification `{}`: {}", id, (url_text.ok() ? secret.error() : url_text.error()).message);
+        every = false;
+        continue;
+      }
+      const auto url = net::parse_url(*url_text);
+      if (!url.ok()) {
+        log::warn("notification `{}`: {}", id, url.error().message);
+        every = false;
+        continue;
+      }
+      net::HttpClient::Options options;
+      options.host = url->host;
+      options.port = url->port;
+      options.timeout_ms = 5'000;
+      const auto reply = net::HttpClient(options).send(
+          "POST", url->target, payload,
+          {{"Content-Type", "application/json"},
+           {"Heddle-Notification", id},
+           {"Heddle-Signature", "sha256=" + hex_encode(hmac_sha256(*secret, payload))}});
+      if (!reply.ok() || reply->status / 100 != 2) {
+        log::debug("notification `{}`: {}", id, reply.ok() ? fmt::format("status {}", reply->status) : reply.error().message);
+        every = false;
+      }
+    }
+    return every;
+  }
+
+  store::State& state_;
+  const std::vector<spec::Notification> notifications_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool ending_ = false;
+  bool fresh_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Outbox>> Outbox::open(store::State& state, std::vector<spec::Notification> notifications) {
+  return std::unique_ptr<Outbox>(new ThreadedOutbox(state, std::move(notifications)));
+}
+
+}  // namespace heddle::control
