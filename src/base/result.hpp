@@ -69,16 +69,17 @@ class [[nodiscard]] Result<void> {
 #define HEDDLE_CONCAT(a, b) HEDDLE_CONCAT_INNER(a, b)
 
 /// Returns the error of `expr` from the enclosing function, else goes on.
-#define HEDDLE_TRY(expr)                                           \
+#define HEDDLE_TRY(expr) HEDDLE_TRY_IMPL(HEDDLE_CONCAT(heddle_result_, __COUNTER__), expr)
+#define HEDDLE_TRY_IMPL(tmp, expr)                                 \
   do {                                                             \
-    if (auto heddle_result = (expr); !heddle_result.ok()) {        \
-      return std::move(heddle_result).error();                     \
+    if (auto tmp = (expr); !tmp.ok()) {                            \
+      return std::move(tmp).error();                               \
     }                                                              \
   } while (false)
 
 /// `HEDDLE_ASSIGN_OR_RETURN(auto x, f())`: binds the value of `f()`, or returns its error.
 #define HEDDLE_ASSIGN_OR_RETURN(decl, expr) \
-  HEDDLE_ASSIGN_OR_RETURN_IMPL(HEDDLE_CONCAT(heddle_result_, __LINE__), decl, expr)
+  HEDDLE_ASSIGN_OR_RETURN_IMPL(HEDDLE_CONCAT(heddle_result_, __COUNTER__), decl, expr)
 #define HEDDLE_ASSIGN_OR_RETURN_IMPL(tmp, decl, expr)  \
   auto tmp = (expr);                                   \
   if (!tmp.ok()) return std::move(tmp).error();        \

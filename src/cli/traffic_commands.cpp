@@ -7,7 +7,7 @@
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
 #include "control/home.hpp"
-#include "replay/replay.hpp"
+#include "replay/replayer.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::cli {

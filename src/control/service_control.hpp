@@ -15,7 +15,7 @@
 #include "plane/journal.hpp"
 #include "policy/engine.hpp"
 #include "recover/ladder.hpp"
-#include "release/releases.hpp"
+#include "release/release.hpp"
 #include "spec/project.hpp"
 #include "store/store.hpp"
 #include "watch/watch.hpp"

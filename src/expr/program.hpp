@@ -77,9 +77,12 @@ class Program {
   Program& operator=(Program&&) noexcept;
   ~Program();
 
+  struct Code;  ///< private to this module (expr/code.hpp)
+
  private:
-  struct Code;
   explicit Program(std::unique_ptr<const Code> code);
+  [[nodiscard]] static Result<std::unique_ptr<const Code>> compile_code(std::string_view source,
+                                                                        const Environment& environment, Type expected);
   std::unique_ptr<const Code> code_;
 };
 

@@ -1,0 +1,409 @@
+#include <algorithm>
+#include <set>
+
+#include <re2/re2.h>
+
+#include "doc/diagnostic.hpp"
+#include "expr/builtins.hpp"
+#include "expr/code.hpp"
+#include "expr/syntax.hpp"
+
+namespace heddle::expr {
+
+Program::Code::Code() = default;
+Program::Code::~Code() = default;
+
+namespace {
+
+using Code = Program::Code;
+
+Error error_at(std::size_t offset, std::string id, std::string message, std::string hint = {}) {
+  return {ErrorKind::kInvalid, std::move(id), std::move(message), std::move(hint), fmt::format("offset {}", offset)};
+}
+
+bool is_number(Type type) { return type == Type::kInt || type == Type::kDouble; }
+
+/// Whether an argument of type `given` may stand where a letter of a builtin's signature is.
+bool fits(char letter, Type given) {
+  if (given == Type::kDyn) return true;  // the null literal
+  switch (letter) {
+    case 'b': return given == Type::kBool;
+    case 'i': return given == Type::kInt;
+    case 'd': return given == Type::kDouble;
+    case 's': return given == Type::kString;
+    case 't': return given == Type::kTimestamp;
+    case 'u': return given == Type::kDuration;
+    case 'l': return given == Type::kList;
+    case 'n': return is_number(given);
+    default: return true;
+  }
+}
+
+/// The type both sides of a ternary, a comparison or a coalesce share; kNull when there is none.
+Type common(Type a, Type b) {
+  if (a == b || b == Type::kDyn) return a;
+  if (a == Type::kDyn) return b;
+  return is_number(a) && is_number(b) ? Type::kDouble : Type::kNull;
+}
+
+class Compiler {
+ public:
+  Compiler(const Environment& environment, Code& code) : environment_(environment), code_(code) {}
+
+  Result<Type> compile(const Node& node) {
+    switch (node.kind) {
+      case Node::Kind::kNull: return constant(Datum::null(), Type::kDyn);
+      case Node::Kind::kBool: return constant(Datum::boolean(node.b), Type::kBool);
+      case Node::Kind::kInt: return constant(Datum::integer(node.i), Type::kInt);
+      case Node::Kind::kDouble: return constant(Datum::real(node.d), Type::kDouble);
+      case Node::Kind::kString:
+        code_.strings.push_back(node.text);
+        return constant(Datum::string(code_.strings.back()), Type::kString);
+      case Node::Kind::kList: return list(node);
+      case Node::Kind::kName: return name(node);
+      case Node::Kind::kUnary: return unary(node);
+      case Node::Kind::kBinary: return binary(node);
+      case Node::Kind::kAnd:
+      case Node::Kind::kOr: return logical(node);
+      case Node::Kind::kTernary: return ternary(node);
+      case Node::Kind::kCall: return call(node);
+    }
+    return Type::kNull;
+  }
+
+  void emit(Op op, std::size_t index = 0, std::size_t count = 0) {
+    code_.instructions.push_back({op, static_cast<std::uint8_t>(count), static_cast<std::uint32_t>(index), 0});
+  }
+  void push() { code_.max_stack = std::max(code_.max_stack, ++depth_); }
+  void pop(std::size_t count = 1) { depth_ -= count; }
+
+  std::set<int> variables;
+  std::set<std::string> functions;
+
+ private:
+  Result<Type> constant(Datum value, Type type) {
+    code_.constants.push_back(value);
+    emit(Op::kConstant, code_.constants.size() - 1);
+    push();
+    return type;
+  }
+
+  Result<Type> list(const Node& node) {
+    auto& items = code_.list_items.emplace_back();
+    for (const auto& child : node.children) {
+      const std::size_t before = code_.instructions.size();
+      HEDDLE_ASSIGN_OR_RETURN(const Type type, compile(child));
+      (void)type;
+      pop();
+      if (!fold(before, child).is_true()) {
+        return error_at(child.offset, "expression-type", "a list may hold constants only", "write the comparison out with `||`");
+      }
+      items.push_back(code_.constants.back());
+      code_.instructions.resize(before);
+    }
+    code_.lists.push_back({items.data(), static_cast<std::uint32_t>(items.size())});
+    return constant(Datum::list_of(&code_.lists.back()), Type::kList);
+  }
+
+  /// Makes the instructions from `before` on one constant when they read nothing; true when that is what they are now.
+  Datum fold(std::size_t before, const Node&) {
+    for (std::size_t i = before; i < code_.instructions.size(); ++i) {
+      const Op op = code_.instructions[i].op;
+      if (op == Op::kVariable || op == Op::kHost || op == Op::kSkipIfFalse || op == Op::kSkipIfTrue || op == Op::kBranch || op == Op::kJump) {
+        return Datum::boolean(false);
+      }
+    }
+    if (code_.instructions.size() == before + 1) return Datum::boolean(code_.instructions[before].op == Op::kConstant);
+    std::vector<Datum> stack;
+    StringPool pool;
+    for (std::size_t i = before; i < code_.instructions.size(); ++i) {
+      const auto& instruction = code_.instructions[i];
+      if (instruction.op == Op::kConstant) {
+        stack.push_back(code_.constants[instruction.index]);
+      } else if (instruction.op == Op::kNegate) {
+        stack.back() = negate(stack.back());
+      } else if (instruction.op == Op::kCall) {
+        const std::span<const Datum> arguments(stack.data() + stack.size() - instruction.count, instruction.count);
+        const bool plain = std::none_of(arguments.begin(), arguments.end(), [](const Datum& x) { return x.is_null() || x.is_error(); });
+        if (!plain) return Datum::boolean(false);
+        const Datum out = builtins()[instruction.index].call(arguments, pool);
+        stack.resize(stack.size() - instruction.count);
+        stack.push_back(out);
+      } else {
+        return Datum::boolean(false);
+      }
+    }
+    Datum value = stack.back();
+    if (value.is_error()) return Datum::error();
+    if (value.kind == Datum::Kind::kString) {
+      code_.strings.emplace_back(value.str());
+      value = Datum::string(code_.strings.back());
+    }
+    code_.constants.push_back(value);
+    code_.instructions.resize(before);
+    emit(Op::kConstant, code_.constants.size() - 1);
+    return Datum::boolean(true);
+  }
+
+  Result<Type> name(const Node& node) {
+    for (std::size_t i = 0; i < environment_.variables.size(); ++i) {
+      if (environment_.variables[i].name != node.text) continue;
+      variables.insert(static_cast<int>(i));
+      emit(Op::kVariable, i);
+      push();
+      return environment_.variables[i].type;
+    }
+    std::vector<std::string> known;
+    for (const auto& variable : environment_.variables) known.push_back(variable.name);
+    const auto near = doc::nearest(node.text, known);
+    return error_at(node.offset, "expression-unknown-name", fmt::format("nothing is named `{}`", node.text),
+                    near.empty() ? fmt::format("names here: {}", fmt::join(known, ", ")) : fmt::format("did you mean `{}`?", near));
+  }
+
+  Result<Type> unary(const Node& node) {
+    const std::size_t before = code_.instructions.size();
+    HEDDLE_ASSIGN_OR_RETURN(const Type type, compile(node.children[0]));
+    if (node.text == "!") {
+      if (type != Type::kBool && type != Type::kDyn) return wrong_type(node, "!", type, type);
+      emit(Op::kNot);
+      return Type::kBool;
+    }
+    if (!is_number(type) && type != Type::kDuration && type != Type::kDyn) return wrong_type(node, "-", type, type);
+    emit(Op::kNegate);
+    if (fold(before, node).is_error()) return error_at(node.offset, "expression-type", "this always fails: an integer overflows");
+    return type;
+  }
+
+  Error wrong_type(const Node& node, std::string_view what, Type a, Type b) {
+    return error_at(node.offset, "expression-type",
+                    a == b ? fmt::format("`{}` is not defined for {}", what, type_name(a))
+                           : fmt::format("`{}` is not defined for {} and {}", what, type_name(a), type_name(b)),
+                    "convert one side: int(), double(), string(), timestamp(), duration()");
+  }
+
+  Result<Type> binary(const Node& node) {
+    const auto& op = node.text;
+    const bool null_left = node.children[0].kind == Node::Kind::kNull;
+    const bool null_right = node.children[1].kind == Node::Kind::kNull;
+    if ((op == "==" || op == "!=") && (null_left || null_right)) {
+      HEDDLE_TRY(compile(node.children[null_left ? 1 : 0]));
+      emit(Op::kIsNull, op == "==" ? 1 : 0);
+      return Type::kBool;
+    }
+    HEDDLE_ASSIGN_OR_RETURN(const Type a, compile(node.children[0]));
+    HEDDLE_ASSIGN_OR_RETURN(const Type b, compile(node.children[1]));
+    pop();
+    if (op == "in") {
+      if (b != Type::kList && b != Type::kDyn) return wrong_type(node, "in", a, b);
+      emit(Op::kIn);
+      return Type::kBool;
+    }
+    if (op == "==" || op == "!=") {
+      if (common(a, b) == Type::kNull) return wrong_type(node, op, a, b);
+      emit(op == "==" ? Op::kEqual : Op::kNotEqual);
+      return Type::kBool;
+    }
+    if (op[0] == '<' || op[0] == '>') {
+      const Type shared = common(a, b);
+      if (shared == Type::kNull || shared == Type::kList) return wrong_type(node, op, a, b);
+      emit(op == "<" ? Op::kLess : op == "<=" ? Op::kLessEqual : op == ">" ? Op::kGreater : Op::kGreaterEqual);
+      return Type::kBool;
+    }
+    const Type type = arithmetic(op[0], a, b);
+    if (type == Type::kNull) return wrong_type(node, op, a, b);
+    switch (op[0]) {
+      case '+': emit(Op::kAdd); break;
+      case '-': emit(Op::kSubtract); break;
+      case '*': emit(Op::kMultiply); break;
+      case '/': emit(Op::kDivide); break;
+      default: emit(Op::kModulo);
+    }
+    return type;
+  }
+
+  static Type arithmetic(char op, Type a, Type b) {
+    if (a == Type::kDyn || b == Type::kDyn) return common(a, b);
+    if (is_number(a) && is_number(b)) {
+      if (a == Type::kInt && b == Type::kInt) return Type::kInt;
+      return op == '%' ? Type::kNull : Type::kDouble;
+    }
+    if (op == '+') {
+      if (a == Type::kString && b == Type::kString) return Type::kString;
+      if (a == Type::kTimestamp && b == Type::kDuration) return Type::kTimestamp;
+      if (a == Type::kDuration && b == Type::kTimestamp) return Type::kTimestamp;
+      if (a == Type::kDuration && b == Type::kDuration) return Type::kDuration;
+    }
+    if (op == '-') {
+      if (a == Type::kTimestamp && b == Type::kTimestamp) return Type::kDuration;
+      if (a == Type::kTimestamp && b == Type::kDuration) return Type::kTimestamp;
+      if (a == Type::kDuration && b == Type::kDuration) return Type::kDuration;
+    }
+    return Type::kNull;
+  }
+
+  Result<Type> logical(const Node& node) {
+    const bool conjunction = node.kind == Node::Kind::kAnd;
+    for (std::size_t i = 0; i < 2; ++i) {
+      HEDDLE_ASSIGN_OR_RETURN(const Type type, compile(node.children[i]));
+      if (type != Type::kBool && type != Type::kDyn) return wrong_type(node.children[i], node.text, type, type);
+      if (i == 0) {
+        skips_.push_back(code_.instructions.size());
+        emit(conjunction ? Op::kSkipIfFalse : Op::kSkipIfTrue);
+      }
+    }
+    pop();
+    emit(conjunction ? Op::kAnd : Op::kOr);
+    code_.instructions[skips_.back()].index = static_cast<std::uint32_t>(code_.instructions.size());
+    skips_.pop_back();
+    return Type::kBool;
+  }
+
+  Result<Type> ternary(const Node& node) {
+    HEDDLE_ASSIGN_OR_RETURN(const Type condition, compile(node.children[0]));
+    if (condition != Type::kBool && condition != Type::kDyn) return wrong_type(node.children[0], "?:", condition, condition);
+    const std::size_t branch = code_.instructions.size();
+    emit(Op::kBranch);
+    pop();
+    HEDDLE_ASSIGN_OR_RETURN(const Type yes, compile(node.children[1]));
+    const std::size_t to_double = code_.instructions.size();
+    emit(Op::kToDouble);  // does nothing but to an int, and is kept only where the other side is a double
+    const std::size_t jump = code_.instructions.size();
+    emit(Op::kJump);
+    pop();
+    code_.instructions[branch].index = static_cast<std::uint32_t>(code_.instructions.size());
+    HEDDLE_ASSIGN_OR_RETURN(const Type no, compile(node.children[2]));
+    const Type type = common(yes, no);
+    if (type == Type::kNull) return wrong_type(node, "?:", yes, no);
+    if (type == Type::kDouble) {
+      emit(Op::kToDouble);
+    } else {
+      code_.instructions[to_double] = {Op::kJump, 0, static_cast<std::uint32_t>(to_double + 1), 0};
+    }
+    code_.instructions[jump].index = static_cast<std::uint32_t>(code_.instructions.size());
+    code_.instructions[branch].second = static_cast<std::uint32_t>(code_.instructions.size());
+    return type;
+  }
+
+  Result<Type> call(const Node& node) {
+    // A dotted function of the host: `ledger.count(...)` is a method call on a name that is no variable.
+    if (node.method && node.children[0].kind == Node::Kind::kName) {
+      const std::string dotted = node.children[0].text + "." + node.text;
+      if (has_host(dotted)) return host(node, dotted, 1);
+    }
+    if (has_host(node.text)) return host(node, node.text, 0);
+    if (node.text == "matches") return match(node);
+    const std::size_t before = code_.instructions.size();
+    std::vector<Type> types;
+    for (const auto& child : node.children) {
+      HEDDLE_ASSIGN_OR_RETURN(const Type type, compile(child));
+      types.push_back(type);
+    }
+    bool named = false;
+    const auto all = builtins();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i].name != node.text) continue;
+      named = true;
+      if (all[i].signature.size() != types.size()) continue;
+      bool fitting = true;
+      for (std::size_t j = 0; j < types.size(); ++j) fitting = fitting && fits(all[i].signature[j], types[j]);
+      if (!fitting) continue;
+      emit(Op::kCall, i, types.size());
+      pop(types.size());
+      push();
+      if (fold(before, node).is_error()) {
+        return error_at(node.offset, "expression-type", fmt::format("`{}` always fails on this constant", node.text),
+                        "correct the constant; docs/expressions.md has the form");
+      }
+      return all[i].result;
+    }
+    if (named) {
+      std::vector<std::string_view> names;
+      for (const Type type : types) names.push_back(type_name(type));
+      return error_at(node.offset, "expression-type", fmt::format("`{}` is not defined for ({})", node.text, fmt::join(names, ", ")),
+                      "docs/expressions.md lists every overload");
+    }
+    std::vector<std::string> known{"matches"};
+    for (const auto& builtin : all) known.emplace_back(builtin.name);
+    for (const auto& function : environment_.functions) known.push_back(function.name);
+    const auto near = doc::nearest(node.text, known);
+    return error_at(node.offset, "expression-unknown-function", fmt::format("no function is named `{}`", node.text),
+                    near.empty() ? "docs/expressions.md lists them all" : fmt::format("did you mean `{}`?", near));
+  }
+
+  bool has_host(const std::string& wanted) const {
+    return std::any_of(environment_.functions.begin(), environment_.functions.end(),
+                       [&](const Function& function) { return function.name == wanted; });
+  }
+
+  Result<Type> host(const Node& node, const std::string& wanted, std::size_t first) {
+    const auto at = std::find_if(environment_.functions.begin(), environment_.functions.end(),
+                                 [&](const Function& function) { return function.name == wanted; });
+    const std::size_t count = node.children.size() - first;
+    if (at->arguments.size() != count) {
+      return error_at(node.offset, "expression-type", fmt::format("`{}` takes {} arguments, {} given", wanted, at->arguments.size(), count));
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      HEDDLE_ASSIGN_OR_RETURN(const Type given, compile(node.children[first + i]));
+      const Type asked = at->arguments[i];
+      if (asked == Type::kDouble && given == Type::kInt) {
+        emit(Op::kToDouble);
+      } else if (asked != given && asked != Type::kDyn && given != Type::kDyn) {
+        return error_at(node.children[first + i].offset, "expression-type",
+                        fmt::format("`{}` takes {} here, not {}", wanted, type_name(asked), type_name(given)));
+      }
+    }
+    code_.functions.push_back(*at);
+    functions.insert(wanted);
+    emit(Op::kHost, code_.functions.size() - 1, count);
+    pop(count);
+    push();
+    return at->result;
+  }
+
+  Result<Type> match(const Node& node) {
+    if (node.children.size() != 2 || node.children[1].kind != Node::Kind::kString) {
+      return error_at(node.offset, "expression-type", "`matches` takes a string and a pattern that is written out",
+                      "write the pattern as a literal: it is compiled once");
+    }
+    HEDDLE_ASSIGN_OR_RETURN(const Type type, compile(node.children[0]));
+    if (type != Type::kString && type != Type::kDyn) return wrong_type(node, "matches", type, type);
+    re2::RE2::Options options(re2::RE2::Quiet);
+    auto pattern = std::make_unique<re2::RE2>(node.children[1].text, options);
+    if (!pattern->ok()) {
+      return error_at(node.children[1].offset, "expression-pattern", fmt::format("not a regular expression: {}", pattern->error()),
+                      "the syntax is RE2's");
+    }
+    code_.patterns.push_back(std::move(pattern));
+    emit(Op::kMatch, code_.patterns.size() - 1);
+    return Type::kBool;
+  }
+
+  const Environment& environment_;
+  Code& code_;
+  std::size_t depth_ = 0;
+  std::vector<std::size_t> skips_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<const Program::Code>> Program::compile_code(std::string_view source, const Environment& environment,
+                                                                   Type expected) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto root, parse(source));
+  auto code = std::make_unique<Code>();
+  code->source = std::string(source);
+  Compiler compiler(environment, *code);
+  HEDDLE_ASSIGN_OR_RETURN(code->type, compiler.compile(root));
+  if (expected != Type::kDyn && code->type != expected && code->type != Type::kDyn) {
+    if (expected == Type::kDouble && code->type == Type::kInt) {
+      compiler.emit(Op::kToDouble);
+      code->type = Type::kDouble;
+    } else {
+      return error_at(0, "expression-type", fmt::format("this gives {}, {} is needed", type_name(code->type), type_name(expected)));
+    }
+  }
+  code->variables.assign(compiler.variables.begin(), compiler.variables.end());
+  code->function_names.assign(compiler.functions.begin(), compiler.functions.end());
+  return std::unique_ptr<const Code>(std::move(code));
+}
+
+}  // namespace heddle::expr

@@ -1,0 +1,433 @@
+#include "expr/syntax.hpp"
+
+#include <charconv>
+
+namespace heddle::expr {
+namespace {
+
+constexpr std::size_t kMaxSource = 16 << 10;
+constexpr int kMaxDepth = 64;
+
+enum class TokenKind { kEnd, kName, kInt, kDouble, kString, kSymbol };
+
+struct Token {
+  TokenKind kind = TokenKind::kEnd;
+  std::size_t offset = 0;
+  std::string text{};
+  std::int64_t i = 0;
+  double d = 0;
+};
+
+Error error_at(std::size_t offset, std::string message, std::string hint = {}) {
+  return {ErrorKind::kInvalid, "expression-syntax", std::move(message), std::move(hint), fmt::format("offset {}", offset)};
+}
+
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+void append_utf8(std::string& out, std::uint32_t code) {
+  if (code < 0x80) {
+    out += static_cast<char>(code);
+  } else if (code < 0x800) {
+    out += static_cast<char>(0xC0 | code >> 6);
+    out += static_cast<char>(0x80 | (code & 0x3F));
+  } else if (code < 0x10000) {
+    out += static_cast<char>(0xE0 | code >> 12);
+    out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
+    out += static_cast<char>(0x80 | (code & 0x3F));
+  } else {
+    out += static_cast<char>(0xF0 | code >> 18);
+    out += static_cast<char>(0x80 | (code >> 12 & 0x3F));
+    out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
+    out += static_cast<char>(0x80 | (code & 0x3F));
+  }
+}
+
+class Lexer {
+ public:
+  explicit Lexer(std::string_view source) : source_(source) {}
+
+  Result<std::vector<Token>> run() {
+    std::vector<Token> tokens;
+    for (;;) {
+      skip_space();
+      Token token;
+      token.offset = at_;
+      if (at_ == source_.size()) {
+        tokens.push_back(token);
+        return tokens;
+      }
+      const char c = source_[at_];
+      if (((c == 'r' || c == 'R') && at_ + 1 < source_.size() && (source_[at_ + 1] == '"' || source_[at_ + 1] == '\'')) ||
+          c == '"' || c == '\'') {
+        HEDDLE_TRY(read_string(token));
+      } else if (is_letter(c)) {
+        token.kind = TokenKind::kName;
+        while (at_ < source_.size() && (is_letter(source_[at_]) || is_digit(source_[at_]))) token.text += source_[at_++];
+      } else if (is_digit(c) || (c == '.' && at_ + 1 < source_.size() && is_digit(source_[at_ + 1]))) {
+        HEDDLE_TRY(read_number(token));
+      } else {
+        static constexpr std::string_view kTwo[] = {"&&", "||", "==", "!=", "<=", ">="};
+        token.kind = TokenKind::kSymbol;
+        for (const auto two : kTwo) {
+          if (source_.substr(at_, 2) == two) token.text = two;
+        }
+        if (token.text.empty()) {
+          if (std::string_view("+-*/%!<>?:()[],.").find(c) == std::string_view::npos) {
+            return error_at(at_, fmt::format("`{}` has no meaning here", c), "docs/expressions.md has the grammar");
+          }
+          token.text = c;
+        }
+        at_ += token.text.size();
+      }
+      tokens.push_back(std::move(token));
+    }
+  }
+
+ private:
+  void skip_space() {
+    for (; at_ < source_.size(); ++at_) {
+      const char c = source_[at_];
+      if (c == '/' && source_.substr(at_, 2) == "//") {
+        while (at_ < source_.size() && source_[at_] != '\n') ++at_;
+        if (at_ == source_.size()) return;
+      } else if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
+        return;
+      }
+    }
+  }
+
+  Result<void> read_number(Token& token) {
+    const std::size_t begin = at_;
+    if (source_.substr(at_, 2) == "0x" || source_.substr(at_, 2) == "0X") {
+      at_ += 2;
+      const auto [end, code] = std::from_chars(source_.data() + at_, source_.data() + source_.size(), token.i, 16);
+      if (code != std::errc()) return error_at(begin, "a hexadecimal integer is out of range or empty");
+      at_ = static_cast<std::size_t>(end - source_.data());
+      token.kind = TokenKind::kInt;
+    } else {
+      bool fraction = false;
+      while (at_ < source_.size() && is_digit(source_[at_])) ++at_;
+      if (at_ + 1 < source_.size() && source_[at_] == '.' && is_digit(source_[at_ + 1])) {
+        fraction = true;
+        for (++at_; at_ < source_.size() && is_digit(source_[at_]);) ++at_;
+      }
+      if (at_ < source_.size() && (source_[at_] == 'e' || source_[at_] == 'E')) {
+        std::size_t digits = at_ + 1;
+        if (digits < source_.size() && (source_[digits] == '+' || source_[digits] == '-')) ++digits;
+        if (digits < source_.size() && is_digit(source_[digits])) {
+          fraction = true;
+          for (at_ = digits; at_ < source_.size() && is_digit(source_[at_]);) ++at_;
+        }
+      }
+      const char* first = source_.data() + begin;
+      const char* last = source_.data() + at_;
+      if (fraction) {
+        token.kind = TokenKind::kDouble;
+        if (std::from_chars(first, last, token.d).ec != std::errc()) return error_at(begin, "a number is out of range");
+      } else {
+        token.kind = TokenKind::kInt;
+        if (std::from_chars(first, last, token.i).ec != std::errc()) {
+          // -9223372036854775808 is written with this literal: the parser negates it.
+          if (std::string_view(first, static_cast<std::size_t>(last - first)) != "9223372036854775808") {
+            return error_at(begin, "an integer is out of range", "integers have 64 bits");
+          }
+          token.i = INT64_MIN;
+        }
+      }
+    }
+    if (at_ < source_.size() && (source_[at_] == 'u' || source_[at_] == 'U')) {
+      return error_at(at_, "unsigned integers are not part of the profile", "write the number without `u`");
+    }
+    if (at_ < source_.size() && is_letter(source_[at_])) return error_at(at_, "a number runs into a name");
+    return {};
+  }
+
+  Result<void> read_string(Token& token) {
+    token.kind = TokenKind::kString;
+    const std::size_t begin = at_;
+    const bool raw = source_[at_] == 'r' || source_[at_] == 'R';
+    if (raw) ++at_;
+    const char quote = source_[at_];
+    const std::string triple(3, quote);
+    const bool is_triple = source_.substr(at_, 3) == triple;
+    at_ += is_triple ? 3 : 1;
+    for (;;) {
+      if (at_ >= source_.size()) return error_at(begin, "a string has no end", fmt::format("close it with `{}`", quote));
+      if (is_triple ? source_.substr(at_, 3) == triple : source_[at_] == quote) {
+        at_ += is_triple ? 3 : 1;
+        return {};
+      }
+      if (source_[at_] == '\n' && !is_triple) return error_at(begin, "a string runs past the end of its line");
+      if (source_[at_] == '\\' && !raw) {
+        HEDDLE_TRY(read_escape(token.text));
+      } else {
+        token.text += source_[at_++];
+      }
+    }
+  }
+
+  Result<void> read_escape(std::string& out) {
+    const std::size_t begin = at_++;
+    if (at_ >= source_.size()) return error_at(begin, "a string has no end");
+    const char c = source_[at_++];
+    static constexpr std::string_view kFrom = "abfnrtv\\'\"`?";
+    static constexpr std::string_view kTo = "\a\b\f\n\r\t\v\\'\"`?";
+    if (const auto simple = kFrom.find(c); simple != std::string_view::npos) {
+      out += kTo[simple];
+      return {};
+    }
+    std::size_t digits = 0;
+    int base = 16;
+    if (c == 'x' || c == 'X') digits = 2;
+    if (c == 'u') digits = 4;
+    if (c == 'U') digits = 8;
+    if (c >= '0' && c <= '3') {
+      digits = 3;
+      base = 8;
+      --at_;
+    }
+    std::uint32_t code = 0;
+    const char* first = source_.data() + at_;
+    if (digits == 0 || at_ + digits > source_.size()) return error_at(begin, "an unknown escape in a string", "write `\\\\` for a backslash");
+    const auto [end, status] = std::from_chars(first, first + digits, code, base);
+    if (status != std::errc() || end != first + digits || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
+      return error_at(begin, "an escape names no character");
+    }
+    at_ += digits;
+    append_utf8(out, code);
+    return {};
+  }
+
+  std::string_view source_;
+  std::size_t at_ = 0;
+};
+
+class Parser {
+ public:
+  explicit Parser(std::vector<Token> tokens) : tokens_(std::move(tokens)) {}
+
+  Result<Node> run() {
+    HEDDLE_ASSIGN_OR_RETURN(auto node, ternary());
+    if (peek().kind != TokenKind::kEnd) return error_at(peek().offset, fmt::format("`{}` was not expected here", peek().text));
+    return node;
+  }
+
+ private:
+  const Token& peek() const { return tokens_[at_]; }
+  bool is(std::string_view symbol) const { return peek().kind == TokenKind::kSymbol && peek().text == symbol; }
+  bool take(std::string_view symbol) {
+    if (!is(symbol)) return false;
+    ++at_;
+    return true;
+  }
+  Result<void> expect(std::string_view symbol) {
+    if (take(symbol)) return {};
+    return error_at(peek().offset, fmt::format("`{}` is missing here", symbol));
+  }
+
+  Result<Node> ternary() {
+    if (++depth_ > kMaxDepth) return error_at(peek().offset, fmt::format("the expression nests deeper than {}", kMaxDepth));
+    HEDDLE_ASSIGN_OR_RETURN(auto condition, logical("||", Node::Kind::kOr));
+    if (take("?")) {
+      Node node;
+      node.kind = Node::Kind::kTernary;
+      node.offset = condition.offset;
+      HEDDLE_ASSIGN_OR_RETURN(auto yes, ternary());
+      HEDDLE_TRY(expect(":"));
+      HEDDLE_ASSIGN_OR_RETURN(auto no, ternary());
+      node.children.push_back(std::move(condition));
+      node.children.push_back(std::move(yes));
+      node.children.push_back(std::move(no));
+      condition = std::move(node);
+    }
+    --depth_;
+    return condition;
+  }
+
+  Result<Node> logical(std::string_view symbol, Node::Kind kind) {
+    const auto operand = [&] { return kind == Node::Kind::kOr ? logical("&&", Node::Kind::kAnd) : relation(); };
+    HEDDLE_ASSIGN_OR_RETURN(auto left, operand());
+    while (take(symbol)) {
+      HEDDLE_ASSIGN_OR_RETURN(auto right, operand());
+      left = binary(kind, std::string(symbol), std::move(left), std::move(right));
+    }
+    return left;
+  }
+
+  static Node binary(Node::Kind kind, std::string text, Node left, Node right) {
+    Node node;
+    node.kind = kind;
+    node.offset = left.offset;
+    node.text = std::move(text);
+    node.children.push_back(std::move(left));
+    node.children.push_back(std::move(right));
+    return node;
+  }
+
+  Result<Node> relation() {
+    HEDDLE_ASSIGN_OR_RETURN(auto left, sum());
+    for (;;) {
+      std::string symbol;
+      for (const char* candidate : {"==", "!=", "<=", ">=", "<", ">"}) {
+        if (is(candidate)) symbol = candidate;
+      }
+      if (symbol.empty() && peek().kind == TokenKind::kName && peek().text == "in") symbol = "in";
+      if (symbol.empty()) return left;
+      ++at_;
+      HEDDLE_ASSIGN_OR_RETURN(auto right, sum());
+      left = binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right));
+    }
+  }
+
+  Result<Node> sum() {
+    HEDDLE_ASSIGN_OR_RETURN(auto left, product());
+    while (is("+") || is("-")) {
+      const std::string symbol = tokens_[at_++].text;
+      HEDDLE_ASSIGN_OR_RETURN(auto right, product());
+      left = binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right));
+    }
+    return left;
+  }
+
+  Result<Node> product() {
+    HEDDLE_ASSIGN_OR_RETURN(auto left, unary());
+    while (is("*") || is("/") || is("%")) {
+      const std::string symbol = tokens_[at_++].text;
+      HEDDLE_ASSIGN_OR_RETURN(auto right, unary());
+      left = binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right));
+    }
+    return left;
+  }
+
+  Result<Node> unary() {
+    if (is("!") || is("-")) {
+      if (++depth_ > kMaxDepth) return error_at(peek().offset, fmt::format("the expression nests deeper than {}", kMaxDepth));
+      Node node;
+      node.kind = Node::Kind::kUnary;
+      node.offset = peek().offset;
+      node.text = tokens_[at_++].text;
+      if (node.text == "-" && peek().kind == TokenKind::kInt && peek().i == INT64_MIN) {  // the one literal that only fits negated
+        node.kind = Node::Kind::kInt;
+        node.i = INT64_MIN;
+        ++at_;
+        --depth_;
+        return node;
+      }
+      HEDDLE_ASSIGN_OR_RETURN(auto operand, unary());
+      node.children.push_back(std::move(operand));
+      --depth_;
+      return node;
+    }
+    return member();
+  }
+
+  Result<Node> member() {
+    HEDDLE_ASSIGN_OR_RETURN(auto node, primary());
+    while (is(".") || is("[")) {
+      if (is("[")) return error_at(peek().offset, "indexing is not part of the profile", "lists serve `in` and `size`");
+      ++at_;
+      if (peek().kind != TokenKind::kName) return error_at(peek().offset, "a name is missing after `.`");
+      const Token name = tokens_[at_++];
+      if (take("(")) {
+        // `ledger.count(x)` calls a function whose name is dotted; `date.getHours()` a method. The checker tells them apart.
+        Node call;
+        call.kind = Node::Kind::kCall;
+        call.method = true;
+        call.offset = node.offset;
+        call.text = name.text;
+        call.children.push_back(std::move(node));
+        HEDDLE_TRY(arguments(call));
+        node = std::move(call);
+      } else if (node.kind == Node::Kind::kName) {
+        node.text += "." + name.text;
+      } else {
+        return error_at(name.offset, fmt::format("nothing has a member `{}` here", name.text));
+      }
+    }
+    return node;
+  }
+
+  Result<void> arguments(Node& call) {
+    if (take(")")) return {};
+    for (;;) {
+      HEDDLE_ASSIGN_OR_RETURN(auto argument, ternary());
+      call.children.push_back(std::move(argument));
+      if (take(")")) return {};
+      HEDDLE_TRY(expect(","));
+    }
+  }
+
+  Result<Node> primary() {
+    const Token token = peek();
+    Node node;
+    node.offset = token.offset;
+    switch (token.kind) {
+      case TokenKind::kEnd: return error_at(token.offset, "the expression ends too early");
+      case TokenKind::kInt:
+        if (token.i == INT64_MIN) return error_at(token.offset, "an integer is out of range", "integers have 64 bits");
+        node.kind = Node::Kind::kInt;
+        node.i = token.i;
+        break;
+      case TokenKind::kDouble:
+        node.kind = Node::Kind::kDouble;
+        node.d = token.d;
+        break;
+      case TokenKind::kString:
+        node.kind = Node::Kind::kString;
+        node.text = token.text;
+        break;
+      case TokenKind::kName:
+        ++at_;
+        if (token.text == "true" || token.text == "false") {
+          node.kind = Node::Kind::kBool;
+          node.b = token.text == "true";
+        } else if (token.text == "null") {
+          node.kind = Node::Kind::kNull;
+        } else if (token.text == "in") {
+          return error_at(token.offset, "`in` needs something before it");
+        } else if (take("(")) {
+          node.kind = Node::Kind::kCall;
+          node.text = token.text;
+          HEDDLE_TRY(arguments(node));
+        } else {
+          node.kind = Node::Kind::kName;
+          node.text = token.text;
+        }
+        return node;
+      case TokenKind::kSymbol:
+        if (take("(")) {
+          HEDDLE_ASSIGN_OR_RETURN(node, ternary());
+          HEDDLE_TRY(expect(")"));
+          return node;
+        }
+        if (take("[")) {
+          node.kind = Node::Kind::kList;
+          while (!take("]")) {
+            HEDDLE_ASSIGN_OR_RETURN(auto item, ternary());
+            node.children.push_back(std::move(item));
+            if (take("]")) break;
+            HEDDLE_TRY(expect(","));
+          }
+          return node;
+        }
+        return error_at(token.offset, fmt::format("`{}` was not expected here", token.text));
+    }
+    ++at_;
+    return node;
+  }
+
+  std::vector<Token> tokens_;
+  std::size_t at_ = 0;
+  int depth_ = 0;
+};
+
+}  // namespace
+
+Result<Node> parse(std::string_view source) {
+  if (source.size() > kMaxSource) return error_at(kMaxSource, fmt::format("an expression may have {} bytes", kMaxSource));
+  HEDDLE_ASSIGN_OR_RETURN(auto tokens, Lexer(source).run());
+  return Parser(std::move(tokens)).run();
+}
+
+}  // namespace heddle::expr
