@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.hpp"
@@ -72,6 +73,7 @@ Result<void> Connection::wait(short events, std::int64_t deadline_ns) {
 }
 
 Result<void> Connection::connect(std::int64_t deadline_ns) {
+  if (host_.starts_with("unix:")) return connect_unix(host_.substr(5));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port_));
@@ -90,6 +92,19 @@ Result<void> Connection::connect(std::int64_t deadline_ns) {
     ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) return lost(std::strerror(error));
   }
+  return {};
+}
+
+Result<void> Connection::connect_unix(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return Error{ErrorKind::kInvalid, "replay-host", fmt::format("the socket's path `{}` is too long", path),
+                 "keep the project in a folder with a shorter path"};
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd_ < 0 || ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return lost(std::strerror(errno));
   return {};
 }
 
@@ -179,8 +194,8 @@ Result<Connection::Answer> Connection::post(std::string_view path, std::string_v
   if (fd_ < 0) HEDDLE_TRY(connect(deadline_ns));
   head_.clear();
   fmt::format_to(std::back_inserter(head_),
-                 "POST {} HTTP/1.1\r\nHost: {}:{}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n", path, host_, port_,
-                 body.size());
+                 "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n", path,
+                 port_ == 0 ? "localhost" : host_, body.size());
   if (!token_.empty()) fmt::format_to(std::back_inserter(head_), "Authorization: Bearer {}\r\n", token_);
   head_.append("\r\n");
   HEDDLE_TRY(write_all(head_, body, deadline_ns));

@@ -13,6 +13,7 @@ namespace heddle::replay {
 /// buffers. Confined to one thread.
 class Connection {
  public:
+  /// `host` is an IPv4 address, or `unix:PATH` (then `port` is 0).
   Connection(std::string host, int port, std::string token);
   ~Connection();
   Connection(Connection&&) noexcept;
@@ -30,6 +31,7 @@ class Connection {
 
  private:
   [[nodiscard]] Result<void> connect(std::int64_t deadline_ns);
+  [[nodiscard]] Result<void> connect_unix(const std::string& path);
   [[nodiscard]] Result<void> write_all(std::string_view head, std::string_view body, std::int64_t deadline_ns);
   [[nodiscard]] Result<Answer> read_answer(std::int64_t deadline_ns);
   [[nodiscard]] Result<void> wait(short events, std::int64_t deadline_ns);
