@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/digest.hpp"
+#include "base/result.hpp"
+#include "demo/account.hpp"
+#include "doc/value.hpp"
+#include "replay/recording.hpp"
+#include "replay/replayer.hpp"
+#include "replay/truth.hpp"
+#include "store/store.hpp"
+
+namespace heddle::demo {
+
+/// What two other models would have said of the rows that Heddle served, offline: the one that was first released, never
+/// updated, and the oracle: the same trainer and parameters refitted once with the first `retrain_rows` served rows after each
+/// true change, in force from the row after them. Both get the rows as they were received, faults and all.
+struct JudgeInput {
+  store::Objects* objects = nullptr;
+  Digest first_release{};
+  std::int64_t retrain_rows = 0;
+  std::vector<Micros> true_changes{};        ///< ascending
+  const replay::Recording* recording = nullptr;
+  const replay::Truth* truth = nullptr;
+  const replay::Replayed* replayed = nullptr;
+  std::int64_t seed = 0;
+};
+[[nodiscard]] Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input);
+
+/// Incidents as `incident.show` tells them, beside the truth: cause, rows and event time to alert, confirmation and response.
+[[nodiscard]] std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& incidents, const replay::Truth& truth,
+                                                             const std::vector<FaultWindow>& faults);
+
+/// The faults of the catalogue as reports show them: name, title, event times.
+[[nodiscard]] std::vector<FaultWindow> fault_windows(std::span<const replay::Fault> faults, Micros end);
+
+}  // namespace heddle::demo
