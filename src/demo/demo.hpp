@@ -1,8 +1,11 @@
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "base/result.hpp"
+#include "store/store.hpp"
 
 namespace heddle::demo {
 
@@ -14,11 +17,17 @@ struct Options {
   std::string out;                       ///< where the project copy, logs and reports go: `build/demo`
   bool fresh = false;                    ///< forget what an earlier run left
   bool color = false;
+  /// Opens a project's objects, for scoring the reference models after the replay.
+  std::function<Result<std::unique_ptr<store::Objects>>(const std::string& dir)> open_objects{};
 };
 
 /// The main job from definitions to report, by the real command line, control plane and data plane. Prints a readable account
 /// to stdout; leaves `report.json` and `report.html` in `out`. When nothing changed since the last finished run it only shows
 /// that run's result. Takes over SIGINT for its duration and stops what it started.
 [[nodiscard]] Result<void> run(const Options& options);
+
+/// `heddle dev demo --example DIR --data DIR --out DIR [--fresh]`: `argv[0]` is the program, the next two words the command.
+/// Returns the exit code. `defaults` brings `binary` and `open_objects`.
+[[nodiscard]] int run_command_line(int argc, char** argv, Options defaults);
 
 }  // namespace heddle::demo

@@ -6,14 +6,14 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "doc/value.hpp"
-#include "replay/connection.hpp"
+#include "net/client.hpp"
 
 namespace heddle::demo {
 
 /// Calls operations of a running control plane over its socket, as the command line does. Confined to one thread.
 class Session {
  public:
-  explicit Session(const std::string& socket) : connection_("unix:" + socket, 0, {}) {}
+  explicit Session(const std::string& socket);
 
   /// An answer of 400 or more comes back as an error with the id and message it holds. A lost connection is tried again for
   /// some seconds: the control plane may be starting.
@@ -23,7 +23,7 @@ class Session {
   [[nodiscard]] Result<void> wait_watermark(const std::string& service, Micros event_time);
 
  private:
-  replay::Connection connection_;
+  net::HttpClient client_;
 };
 
 /// A time that an operation gave as text or as microseconds; 0 when there is none.

@@ -50,18 +50,20 @@ void Storyteller::event(Micros event_time, std::string_view kind, std::string_vi
 }
 
 void Storyteller::decision(const doc::Value& decision) {
-  const std::int64_t entry = decision.int_or("entry", decision.int_or("seq", -1));
+  const std::int64_t entry = decision.int_or("seq", -1);
   if (entry >= 0 && !told_.insert(entry).second) return;
-  const std::string effect = decision.string_or("effect", decision.string_or("verdict"));
+  const std::string effect = decision.string_or("decision");
+  const std::string result = decision.string_or("result");
   const std::string action = decision.string_or("action");
-  const bool waits = effect.find("approval") != std::string::npos && !decision.bool_or("applied");
-  const std::string_view kind = effect == "deny" ? "denied" : waits ? "waits" : "decided";
+  const bool by_person = action.starts_with("approval.");
+  const bool waits = effect == "require_approval" && result == "requested";
+  const std::string_view kind = effect == "deny" || result == "denied" ? "denied" : waits ? "waits" : by_person ? "person" : "decided";
   std::vector<std::string> rules;
   for (const doc::Value& rule : list_of(decision, "rules")) {
     if (rule.is_string()) rules.push_back(rule.as_string());
   }
   std::string why = decision.string_or("reason");
-  if (!rules.empty()) why += fmt::format("{}[{} by `{}`]", why.empty() ? "" : "  ", effect, fmt::join(rules, "`, `"));
+  if (!rules.empty()) why += fmt::format("{}[{} by rule `{}`]", why.empty() ? "" : "  ", effect, fmt::join(rules, "`, `"));
   if (entry >= 0) why += fmt::format("  ledger/{}", entry);
   event(time_of(decision, "event_time"), kind, fmt::format("{} {}", action, decision.string_or("target")), why);
 }

@@ -13,7 +13,7 @@
 
 #include <fmt/format.h>
 
-#include "replay/connection.hpp"
+#include "net/client.hpp"
 #include "replay/recording.hpp"
 #include "replay/truth.hpp"
 #include "replay/wire.hpp"
@@ -93,7 +93,7 @@ class Sender {
   Sender(const Options& options, const Recording& recording)
       : options_(options),
         recording_(recording),
-        connection_(options.host, options.port, options.token),
+        client_({.host = options.host, .port = options.port, .unix_path = {}, .token = options.token, .timeout_ms = options.timeout_ms}),
         predict_path_(fmt::format("/v1/services/{}/predict", options.service)),
         labels_path_(fmt::format("/v1/services/{}/labels", options.service)),
         tick_path_(fmt::format("/v1/services/{}/tick", options.service)) {}
@@ -110,7 +110,7 @@ class Sender {
     const std::string& source = options_.sources.empty() ? kDefaultSource : options_.sources[static_cast<std::size_t>(batch.source)];
     write_predict(recording_, batch, options_.seed, source, body_);
     const std::int64_t begin = system_clock().mono_ns();
-    const std::optional<Connection::Answer> answer = send(predict_path_, {200, 422});
+    const std::optional<net::HttpClient::Reply> answer = send(predict_path_, {200, 422});
     if (!answer.has_value()) return;
     counts_.latency_us.push_back(static_cast<float>(system_clock().mono_ns() - begin) / 1000.0f);
     Result<const AnswerReader::Answer*> read = reader_.read(answer->body, batch.rows.size());
@@ -138,29 +138,31 @@ class Sender {
 
  private:
   static inline const std::string kDefaultSource{};
+  static inline const std::vector<std::pair<std::string, std::string>> kJson{{"Content-Type", "application/json"}};
 
   void note(std::string text) {
     if (counts_.errors.size() < kErrorsKept) counts_.errors.push_back(std::move(text));
   }
 
   /// Sends `body_` until there is an answer below 500 or the time is over; counts what happened.
-  std::optional<Connection::Answer> send(std::string_view path, std::initializer_list<int> good) {
+  std::optional<net::HttpClient::Reply> send(std::string_view path, std::initializer_list<int> good) {
     const std::int64_t deadline = system_clock().mono_ns() + std::int64_t{options_.timeout_ms} * 1'000'000;
     bool failed = false;
     bool lost = false;
     while (true) {
-      Result<Connection::Answer> answer = connection_.post(path, body_, deadline);
+      const std::int64_t left_ms = std::max<std::int64_t>((deadline - system_clock().mono_ns()) / 1'000'000, 1);
+      Result<net::HttpClient::Reply> answer = client_.send("POST", path, body_, kJson, left_ms);
       if (answer.ok() && answer->status < 500) {
         if (lost) ++counts_.retried;
         if (failed) ++counts_.failed;
-        if (std::find(good.begin(), good.end(), answer->status) != good.end()) return *answer;
+        if (std::find(good.begin(), good.end(), answer->status) != good.end()) return std::move(*answer);
         ++counts_.rejected;
-        note(fmt::format("{}: HTTP {}: {}", path, answer->status, answer->body.substr(0, 300)));
+        note(fmt::format("{}: HTTP {}: {}", path, answer->status, std::string_view(answer->body).substr(0, 300)));
         return std::nullopt;
       }
       if (answer.ok()) {
         failed = true;
-        note(fmt::format("{}: HTTP {}: {}", path, answer->status, answer->body.substr(0, 300)));
+        note(fmt::format("{}: HTTP {}: {}", path, answer->status, std::string_view(answer->body).substr(0, 300)));
       } else {
         lost = true;
         note(fmt::format("{}: {}", path, answer.error().message));
@@ -176,7 +178,7 @@ class Sender {
 
   const Options& options_;
   const Recording& recording_;
-  Connection connection_;
+  net::HttpClient client_;
   std::string predict_path_, labels_path_, tick_path_;
   std::string body_;
   AnswerReader reader_;

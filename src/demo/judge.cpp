@@ -1,0 +1,174 @@
+#include "demo/judge.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "demo/session.hpp"
+#include "flow/variant.hpp"
+#include "score/plan.hpp"
+
+namespace heddle::demo {
+namespace {
+
+constexpr std::size_t kRowsAtOnce = 50'000;
+constexpr double kTinyHoldout = 0.0;   ///< the oracle trains on all W rows
+/// Labels come a day later and chunks are a day: an incident of the third day can still be about the first.
+constexpr Micros kAftermath = 3 * kDay;
+
+/// A model over a stretch of the served rows.
+struct Reign {
+  std::size_t from;   ///< place among the served rows, inclusive
+  std::size_t to;
+  const score::Plan* plan;
+};
+
+Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>& served, const Reign& reign, std::vector<float>& out) {
+  std::vector<std::int64_t> rows;
+  for (std::size_t begin = reign.from; begin < reign.to; begin += kRowsAtOnce) {
+    const std::size_t end = std::min(begin + kRowsAtOnce, reign.to);
+    rows.clear();
+    for (std::size_t i = begin; i < end; ++i) rows.push_back(input.truth->rows[served[i]].recorded);
+    HEDDLE_ASSIGN_OR_RETURN(const table::Table received, input.recording->received(rows));
+    HEDDLE_ASSIGN_OR_RETURN(const score::TableResult scored, reign.plan->score_table(received));
+    std::copy(scored.probabilities.begin(), scored.probabilities.end(), out.begin() + static_cast<std::ptrdiff_t>(begin));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<const score::Plan>> load_plan(store::Objects& objects, const Digest& digest) {
+  HEDDLE_ASSIGN_OR_RETURN(const bundle::Bundle bundle, bundle::open(objects, digest));
+  return score::Plan::load(bundle);
+}
+
+/// What the truth says of an incident that was raised at `raised`: the fault that changed last before it, if it was active
+/// in or shortly before the incident's window.
+const FaultWindow* fault_at(const std::vector<FaultWindow>& faults, Micros raised) {
+  const FaultWindow* found = nullptr;
+  for (const FaultWindow& fault : faults) {
+    if (raised < fault.from || raised >= fault.to + kAftermath) continue;
+    // A lasting fault explains only what looks like it while a newer one is there too.
+    if (found == nullptr || fault.from >= found->from) found = &fault;
+  }
+  return found;
+}
+
+}  // namespace
+
+Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
+  const replay::Truth& truth = *input.truth;
+  const std::vector<replay::RowAnswer>& answers = input.replayed->rows;
+  std::vector<std::size_t> served;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i].outcome == replay::Outcome::kServed) served.push_back(i);
+  }
+  // Requests of one block are not wholly in order of event time; models change at a row, so the rows must be.
+  std::stable_sort(served.begin(), served.end(),
+                   [&](std::size_t a, std::size_t b) { return truth.rows[a].event_time < truth.rows[b].event_time; });
+
+  HEDDLE_ASSIGN_OR_RETURN(const auto first, load_plan(*input.objects, input.first_release));
+  std::vector<float> never(served.size(), std::nanf(""));
+  HEDDLE_TRY(score_rows(input, served, {0, served.size(), first.get()}, never));
+
+  std::vector<float> oracle = never;
+  std::vector<std::unique_ptr<const score::Plan>> plans;
+  std::vector<Reign> reigns;
+  for (const Micros change : input.true_changes) {
+    const auto begin = static_cast<std::size_t>(
+        std::lower_bound(served.begin(), served.end(), change,
+                         [&](std::size_t at, Micros time) { return truth.rows[at].event_time < time; }) - served.begin());
+    const std::size_t end = begin + static_cast<std::size_t>(input.retrain_rows);
+    if (end >= served.size()) continue;
+    flow::RetrainInput retrain;
+    retrain.objects = input.objects;
+    retrain.base = input.first_release;
+    std::vector<std::int64_t> rows;
+    for (std::size_t i = begin; i < end; ++i) {
+      rows.push_back(truth.rows[served[i]].recorded);
+      retrain.labels.push_back(truth.rows[served[i]].label);
+    }
+    HEDDLE_ASSIGN_OR_RETURN(retrain.rows, input.recording->received(rows));
+    retrain.holdout_fraction = kTinyHoldout;
+    retrain.seed = input.seed;
+    HEDDLE_ASSIGN_OR_RETURN(const flow::RetrainOutcome refitted, flow::retrain(retrain));
+    HEDDLE_ASSIGN_OR_RETURN(auto plan, load_plan(*input.objects, refitted.bundle));
+    if (!reigns.empty()) reigns.back().to = end;
+    reigns.push_back({end, served.size(), plan.get()});
+    plans.push_back(std::move(plan));
+  }
+  for (const Reign& reign : reigns) HEDDLE_TRY(score_rows(input, served, reign, oracle));
+
+  std::vector<replay::ScoredRow> out;
+  out.reserve(served.size());
+  for (std::size_t i = 0; i < served.size(); ++i) {
+    const replay::TruthRow& row = truth.rows[served[i]];
+    // A row that the first release's contract would have refused has no answer of the others to compare with.
+    if (std::isnan(never[i]) || std::isnan(oracle[i])) continue;
+    out.push_back({row.event_time, row.label, answers[served[i]].probability, never[i], oracle[i]});
+  }
+  return out;
+}
+
+std::vector<FaultWindow> fault_windows(std::span<const replay::Fault> faults, Micros end) {
+  std::vector<FaultWindow> out;
+  for (const replay::Fault& fault : faults) {
+    FaultWindow window;
+    window.name = fault.name.substr(0, 1);
+    window.from = fault.from;
+    window.to = std::min(fault.to, end);
+    switch (fault.kind) {
+      case replay::Fault::Kind::kUnit: window.title = "(a) unit"; break;
+      case replay::Fault::Kind::kDateFormat:
+      case replay::Fault::Kind::kUnknownCode: window.title = "(b) contract"; break;
+      case replay::Fault::Kind::kTimeShift: window.title = "(c) +5 hours"; break;
+      case replay::Fault::Kind::kInvertLabel: window.title = "(d) concept"; break;
+    }
+    if (!out.empty() && out.back().name == window.name) continue;
+    out.push_back(std::move(window));
+  }
+  return out;
+}
+
+std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& incidents, const replay::Truth& truth,
+                                               const std::vector<FaultWindow>& faults) {
+  static const std::map<std::string, std::string> kCauses{
+      {"a", "unit change"}, {"b", "contract fault"}, {"c", "time shift"}, {"d", "concept shift"}};
+  std::vector<IncidentAccount> out;
+  for (const doc::Value& value : incidents) {
+    IncidentAccount incident;
+    incident.id = value.string_or("id");
+    incident.diagnosed_cause = value.string_or("cause");
+    incident.reason = value.string_or("reason");
+    incident.response = value.string_or("response");
+    incident.raised_at = time_of(value, "raised");
+    incident.confirmed_at = time_of(value, "opened");
+    incident.responded_at = time_of(value, "responded");
+    incident.recovered_at = time_of(value, "closed");
+    for (const doc::Value& entry : list_of(value, "timeline")) {
+      incident.timeline.emplace_back(time_of(entry, "at"), entry.string_or("what"));
+    }
+    const FaultWindow* fault = fault_at(faults, incident.raised_at);
+    // The share of late flights moves by itself from March to June; that is no injected fault and no false incident.
+    if (incident.diagnosed_cause == "prior shift") {
+      incident.true_cause = "prior shift";
+      incident.changed_at = time_of(value, "change_from");
+    } else if (fault != nullptr) {
+      incident.true_cause = kCauses.at(fault->name);
+      incident.fault = fault->name;
+      incident.changed_at = fault->from;
+    } else {
+      incident.true_cause = "none";
+      incident.is_false = true;
+      incident.changed_at = time_of(value, "change_from");
+    }
+    const auto rows_until = [&](Micros at) { return at == 0 ? -1 : replay::rows_between(truth, incident.changed_at, at); };
+    incident.rows_to_alert = rows_until(incident.raised_at);
+    incident.rows_to_confirm = rows_until(incident.confirmed_at);
+    incident.rows_to_response = rows_until(incident.responded_at);
+    out.push_back(std::move(incident));
+  }
+  return out;
+}
+
+}  // namespace heddle::demo

@@ -1,0 +1,439 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include <unistd.h>
+
+#include "base/file.hpp"
+#include "doc/json.hpp"
+#include "net/server.hpp"
+#include "replay/quality.hpp"
+#include "replay/recording.hpp"
+#include "replay/replayer.hpp"
+#include "replay/truth.hpp"
+#include "replay/wire.hpp"
+#include "table/table.hpp"
+
+namespace heddle::replay {
+namespace {
+
+class Folder {
+ public:
+  Folder() : path_(std::filesystem::temp_directory_path() / fmt::format("heddle-replay-{}", ::getpid())) {
+    std::filesystem::create_directories(path_);
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::string operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+constexpr Micros kStart = 986'860'800'000'000;  // 2001-04-10T00:00:00Z
+
+/// A flight every ten minutes, from `start`, between three airports.
+std::string write_flights(const Folder& folder, Micros start, int rows) {
+  table::Column date{"date", table::Type::kTimestamp};
+  table::Column delay{"delay", table::Type::kInt};
+  table::Column distance{"distance", table::Type::kInt};
+  table::Column origin{"origin", table::Type::kString};
+  table::Column destination{"destination", table::Type::kString};
+  origin.dictionary = destination.dictionary =
+      std::make_shared<const table::Dictionary>(std::vector<std::string>{"ATL", "ORD", "JFK", "LAX", "SFO", "DEN", "MIA"});
+  for (int i = 0; i < rows; ++i) {
+    date.ints.push_back(start + i * 10 * kMinute);
+    delay.ints.push_back(i % 5 == 0 ? 30 : 0);
+    distance.ints.push_back(100 + i % 7);
+    origin.codes.push_back(i % 7);
+    destination.codes.push_back((i + 1) % 7);
+  }
+  auto table = table::Table::make({date, delay, distance, origin, destination});
+  EXPECT_TRUE(table.ok());
+  const std::string path = folder / "flights.parquet";
+  EXPECT_TRUE(table::write_parquet(*table, path).ok());
+  return path;
+}
+
+Recording::Options recording_options(const std::string& file) {
+  Recording::Options options;
+  options.file = file;
+  options.time_field = "date";
+  options.fields = {"date", "distance", "origin", "destination"};
+  options.target = "delay > 15";
+  options.sources = 5;
+  options.source_field = "origin";
+  options.faults = flights_faults();
+  return options;
+}
+
+TEST(Crc32, MatchesThePublishedCheckValue) { EXPECT_EQ(crc32("123456789"), 0xcbf43926u); }
+
+TEST(Faults, OfTheCatalogueAreWhereTheIssueSaysTheyAre) {
+  const std::vector<Fault> faults = flights_faults();
+  std::map<std::string, Fault> by_name;
+  for (const Fault& fault : faults) by_name[fault.name] = fault;
+  const auto at = [](int month, int day, int hour) { return from_civil({2001, month, day}) + hour * kHour; };
+  EXPECT_TRUE(by_name["a"].active(at(4, 10, 0), 2, 0.5));
+  EXPECT_TRUE(by_name["a"].active(at(4, 12, 0) - 1, 2, 0.5));
+  EXPECT_FALSE(by_name["a"].active(at(4, 12, 0), 2, 0.5));
+  EXPECT_FALSE(by_name["a"].active(at(4, 10, 0), 1, 0.5));
+  EXPECT_TRUE(by_name["b-date"].active(at(4, 20, 3), 0, 0.049));
+  EXPECT_FALSE(by_name["b-date"].active(at(4, 20, 3), 0, 0.05));
+  EXPECT_TRUE(by_name["b-code"].active(at(4, 20, 3), 0, 0.05));
+  EXPECT_FALSE(by_name["b-code"].active(at(4, 20, 3), 0, 0.10));
+  EXPECT_FALSE(by_name["c"].active(at(5, 11, 0) - 1, 0, 0));
+  EXPECT_TRUE(by_name["c"].active(at(6, 30, 23), 4, 0.99));
+  EXPECT_TRUE(by_name["d"].active(at(6, 8, 6), 0, 0));
+  EXPECT_TRUE(by_name["d"].active(at(6, 8, 12) - 1, 0, 0));
+  EXPECT_FALSE(by_name["d"].active(at(6, 8, 12), 0, 0));
+  EXPECT_FALSE(by_name["d"].active(at(6, 8, 5), 0, 0));
+}
+
+TEST(Faults, AreChosenByName) {
+  EXPECT_EQ(faults_from_text("none")->size(), 0u);
+  EXPECT_EQ(faults_from_text("flights")->size(), 5u);
+  EXPECT_EQ(faults_from_text("a,b")->size(), 3u);
+  const auto wrong = faults_from_text("a,zebra");
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_EQ(wrong.error().id, "replay-unknown-fault");
+}
+
+TEST(Recording, ChangesTheUnitOfOneSourceOnly) {
+  const Folder folder;
+  const auto recording = Recording::open(recording_options(write_flights(folder, kStart, 144)));
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  int touched = 0;
+  std::vector<std::int64_t> all;
+  for (std::int64_t row = 0; row < recording->rows(); ++row) {
+    all.push_back(row);
+    std::string json;
+    recording->append_json(row, json);
+    const auto value = doc::parse_json(json);
+    ASSERT_TRUE(value.ok()) << json;
+    const double miles = static_cast<double>(100 + row % 7);
+    const bool faulty = recording->source(row) == 2;
+    touched += faulty;
+    EXPECT_EQ(value->int_or("distance"), faulty ? std::llround(miles * 1.609344) : std::llround(miles));
+    EXPECT_EQ(recording->fault_bits(row), faulty ? 1 : 0);
+    EXPECT_EQ(recording->label(row), row % 5 == 0 ? 1 : 0);
+  }
+  EXPECT_GT(touched, 0) << "no airport of the example hashes to the faulty source";
+  const auto received = recording->received(all);
+  ASSERT_TRUE(received.ok());
+  const table::Column* distance = received->find("distance");
+  for (std::int64_t row = 0; row < recording->rows(); ++row) {
+    std::string json;
+    recording->append_json(row, json);
+    EXPECT_EQ(doc::parse_json(json)->int_or("distance"), distance->ints[static_cast<std::size_t>(row)]);
+  }
+}
+
+TEST(Recording, RollsTheDateOverAndKeepsTheTrueTime) {
+  const Folder folder;
+  const auto recording = Recording::open(recording_options(write_flights(folder, from_civil({2001, 5, 11}), 144)));
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  std::string json;
+  recording->append_json(143, json);  // 23:50 becomes 04:50 of the next day
+  EXPECT_NE(json.find("\"date\":\"2001-05-12T04:50:00Z\""), std::string::npos) << json;
+  EXPECT_EQ(recording->event_time(143), from_civil({2001, 5, 11}) + 143 * 10 * kMinute);
+}
+
+TEST(Recording, WritesAmericanDatesAndUnknownCodesForTheirShares) {
+  const Folder folder;
+  const auto recording = Recording::open(recording_options(write_flights(folder, from_civil({2001, 4, 20}), 144)));
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  int dates = 0, codes = 0;
+  for (std::int64_t row = 0; row < recording->rows(); ++row) {
+    std::string json;
+    recording->append_json(row, json);
+    dates += json.find("\"04/20/01\"") != std::string::npos;
+    const auto value = doc::parse_json(json);
+    ASSERT_TRUE(value.ok()) << json;
+    codes += value->string_or("origin").size() == 4;
+  }
+  EXPECT_GT(dates, 0);
+  EXPECT_GT(codes, 0);
+  EXPECT_LT(dates + codes, 40);
+}
+
+TEST(Recording, InvertsLabelsByTheTrueHour) {
+  const Folder folder;
+  const auto recording = Recording::open(recording_options(write_flights(folder, from_civil({2001, 6, 8}), 144)));
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  for (std::int64_t row = 0; row < recording->rows(); ++row) {
+    const int hour = static_cast<int>(row * 10 / 60);
+    const bool inverted = hour >= 6 && hour <= 11;
+    EXPECT_EQ(recording->label(row), (row % 5 == 0) != inverted ? 1 : 0) << row;
+  }
+}
+
+TEST(Recording, SaysWhichColumnIsMissing) {
+  const Folder folder;
+  Recording::Options options = recording_options(write_flights(folder, kStart, 10));
+  options.source_field = "orgin";
+  const auto recording = Recording::open(options);
+  ASSERT_FALSE(recording.ok());
+  EXPECT_EQ(recording.error().kind, ErrorKind::kNotFound);
+}
+
+TEST(Truth, ComesBackAsItWasWritten) {
+  const Folder folder;
+  const std::string path = folder / "truth.jsonl";
+  const std::vector<Fault> faults = flights_faults();
+  {
+    auto writer = TruthWriter::open(path, faults);
+    ASSERT_TRUE(writer.ok());
+    writer->add(7, {.recorded = 3, .request = 12, .index = 4, .event_time = kStart, .source = 2, .label = 1, .faults = 0b11001});
+    writer->add(7, {.recorded = 4, .request = 13, .index = 0, .event_time = kStart + 5, .source = 0, .label = 0, .faults = 0});
+    ASSERT_TRUE(writer->finish().ok());
+  }
+  const auto truth = read_truth(path);
+  ASSERT_TRUE(truth.ok()) << truth.error().str();
+  ASSERT_EQ(truth->faults.size(), 5u);
+  ASSERT_EQ(truth->rows.size(), 2u);
+  EXPECT_EQ(truth->rows[0].recorded, 3);
+  EXPECT_EQ(truth->rows[0].request, 12);
+  EXPECT_EQ(truth->rows[0].index, 4);
+  EXPECT_EQ(truth->rows[0].event_time, kStart);
+  EXPECT_EQ(truth->rows[0].source, 2);
+  EXPECT_EQ(truth->rows[0].label, 1);
+  EXPECT_EQ(truth->rows[0].faults, 0b11001);
+  EXPECT_EQ(truth->rows[1].faults, 0);
+  ASSERT_TRUE(write_file_atomic(path, "{\"schema\":\"heddle.truth/1\",\"faults\":[]}\nnonsense\n").ok());
+  EXPECT_EQ(read_truth(path).error().id, "replay-truth-line");
+}
+
+TEST(Quality, PeriodsAreByCalendarAndMetricsAreThoseOfStats) {
+  std::vector<ScoredRow> rows;
+  for (int i = 0; i < 40; ++i) {
+    const auto label = static_cast<std::uint8_t>(i % 2);
+    rows.push_back({from_civil({2001, 5, 31}) + i * kHour, label, label != 0 ? 0.9f : 0.1f, 0.5f, label != 0 ? 0.8f : 0.2f});
+  }
+  const auto months = quality_by_month(rows);
+  ASSERT_EQ(months.size(), 2u);
+  EXPECT_EQ(months[0].name, "2001-05");
+  EXPECT_EQ(months[0].rows, 24);
+  EXPECT_EQ(months[1].rows, 16);
+  EXPECT_DOUBLE_EQ(months[0].heddle.auc, 1.0);
+  EXPECT_NEAR(months[0].heddle.log_loss, -std::log(0.9), 1e-6);
+  EXPECT_NEAR(months[0].never.log_loss, std::log(2.0), 1e-6);
+  EXPECT_NEAR(months[0].oracle.log_loss, -std::log(0.8), 1e-6);
+  EXPECT_EQ(quality_by_day(rows).size(), 2u);
+  EXPECT_EQ(quality_since(rows, from_civil({2001, 6, 1})).rows, 16);
+}
+
+TEST(Refusals, PrecisionCountsEveryRefusedRow) {
+  Truth truth;
+  truth.faults = {"a", "b-date", "b-code", "c", "d"};
+  std::vector<RowAnswer> answers;
+  const auto add = [&](std::uint8_t faults, Outcome outcome) {
+    truth.rows.push_back({.faults = faults});
+    answers.push_back({});
+    answers.back().outcome = outcome;
+  };
+  for (int i = 0; i < 9; ++i) add(1, Outcome::kRefused);
+  add(1, Outcome::kServed);
+  add(2, Outcome::kRefused);
+  add(4, Outcome::kRefused);
+  add(8, Outcome::kRefused);   // a fault, but not one to refuse for
+  add(0, Outcome::kServed);
+  const std::vector<FaultGroup> groups{{"a", {"a"}}, {"b", {"b-date", "b-code"}}};
+  const auto scores = score_refusals(truth, answers, groups);
+  ASSERT_EQ(scores.size(), 2u);
+  EXPECT_DOUBLE_EQ(scores[0].recall, 0.9);
+  EXPECT_DOUBLE_EQ(scores[1].recall, 1.0);
+  EXPECT_DOUBLE_EQ(scores[0].precision, 11.0 / 12);
+  EXPECT_DOUBLE_EQ(scores[1].precision, 11.0 / 12);
+  EXPECT_EQ(scores[0].wrongly_refused, 1);
+}
+
+/// Stands in for a data plane: answers every row with .25, refuses distances of 103, remembers what came.
+class FakePlane {
+ public:
+  explicit FakePlane(int fail_first = 0) : fail_(fail_first) {
+    net::HttpServer::Options options;
+    options.host = "127.0.0.1";
+    options.handler = [this](const net::Request& request, net::Response& response) { handle(request, response); };
+    auto opened = net::HttpServer::open(std::move(options));
+    EXPECT_TRUE(opened.ok());
+    server_ = std::move(*opened);
+    thread_ = std::thread([this] { server_->run(); });
+  }
+  ~FakePlane() { end(); }
+  void end() {
+    if (!thread_.joinable()) return;
+    server_->stop();
+    thread_.join();
+  }
+  int port() const { return server_->port(); }
+
+  std::vector<doc::Value> requests;
+  std::vector<std::string> order;      ///< what came, in order
+  std::map<std::string, double> labels;
+  std::map<std::string, Micros> label_times;
+  std::vector<Micros> ticks;
+
+ private:
+  void handle(const net::Request& request, net::Response& response) {
+    if (fail_-- > 0) {
+      response.status = 503;
+      response.body = "{}";
+      return;
+    }
+    const auto body = doc::parse_json(request.body);
+    ASSERT_TRUE(body.ok()) << request.body;
+    if (request.path.ends_with("/predict")) {
+      order.push_back("predict");
+      requests.push_back(*body);
+      doc::Value predictions = doc::Value::array();
+      bool any = false;
+      for (const doc::Value& row : body->find("rows")->as_array()) {
+        if (row.int_or("distance") == 103) {
+          predictions.push(doc::Value());
+        } else {
+          predictions.push(doc::Value::object({{"probability", 0.25}}));
+          any = true;
+        }
+      }
+      response.status = any ? 200 : 422;
+      response.body = doc::to_json(doc::Value::object({{"bundle", "sha256:aa"}, {"slot", "primary"}, {"predictions", predictions}}));
+    } else if (request.path.ends_with("/labels")) {
+      order.push_back("labels");
+      for (const doc::Value& label : body->find("labels")->as_array()) {
+        labels[label.string_or("row_id")] = label.double_or("label", -1);
+        label_times[label.string_or("row_id")] = parse_time(label.string_or("event_time")).value_or(0);
+      }
+      response.body = "{}";
+    } else {
+      order.push_back("tick");
+      ticks.push_back(parse_time(body->string_or("event_time")).value_or(0));
+      response.body = "{}";
+    }
+  }
+  int fail_;
+  std::unique_ptr<net::HttpServer> server_;
+  std::thread thread_;
+};
+
+Options replay_options(const std::string& file, int port) {
+  Options options;
+  options.file = file;
+  options.service = "delay";
+  options.port = port;
+  options.time_field = "date";
+  options.fields = {"date", "distance", "origin", "destination"};
+  options.target = "delay > 15";
+  options.sources = {"s0", "s1", "s2", "s3", "s4"};
+  options.source_field = "origin";
+  return options;
+}
+
+TEST(Replay, LockstepNeverRunsPastTheWatermark) {
+  const Folder folder;
+  FakePlane plane;
+  Options options = replay_options(write_flights(folder, from_civil({2001, 3, 1}), 400), plane.port());
+  options.lockstep = true;
+  options.block_rows = 50;
+  options.truth_path = folder / "truth.jsonl";
+  Micros watermark = 0;
+  std::vector<Micros> waited;
+  options.wait_watermark = [&](Micros at) -> Result<void> {
+    waited.push_back(at);
+    watermark = at;
+    return {};
+  };
+  const auto replayed = replay(options);
+  ASSERT_TRUE(replayed.ok()) << replayed.error().str();
+  plane.end();
+  EXPECT_EQ(replayed->rows.size(), 400u);
+  EXPECT_EQ(replayed->failed, 0);
+  EXPECT_EQ(replayed->answered, replayed->requests);
+  EXPECT_EQ(static_cast<std::size_t>(replayed->requests), plane.requests.size());
+  EXPECT_EQ(plane.ticks, waited);
+  EXPECT_TRUE(std::is_sorted(plane.ticks.begin(), plane.ticks.end()));
+  EXPECT_EQ(plane.order.back(), "tick");
+  // Every request holds rows of one source, 1 to 64 of them; its event time is within its block.
+  for (const doc::Value& request : plane.requests) {
+    const auto& rows = request.find("rows")->as_array();
+    EXPECT_GE(rows.size(), 1u);
+    EXPECT_LE(rows.size(), 64u);
+    for (const doc::Value& row : rows) EXPECT_EQ(fmt::format("s{}", crc32(row.string_or("origin")) % 5), request.string_or("source"));
+  }
+  // A label for each row, one event day later.
+  EXPECT_EQ(plane.labels.size(), 400u);
+  const auto truth = read_truth(options.truth_path);
+  ASSERT_TRUE(truth.ok());
+  ASSERT_EQ(truth->rows.size(), replayed->rows.size());
+  for (std::size_t i = 0; i < truth->rows.size(); ++i) {
+    const TruthRow& row = truth->rows[i];
+    const std::string id = fmt::format("{}#{}", request_id(options.seed, row.request), row.index);
+    EXPECT_EQ(plane.labels.at(id), row.label);
+    EXPECT_EQ(plane.label_times.at(id), row.event_time + kDay);
+    const bool refused = row.recorded % 7 == 3;
+    EXPECT_EQ(replayed->rows[i].outcome, refused ? Outcome::kRefused : Outcome::kServed);
+    EXPECT_EQ(std::isnan(replayed->rows[i].probability), refused);
+    EXPECT_EQ(replayed->rows[i].recorded, row.recorded);
+  }
+}
+
+TEST(Replay, IsTheSameTwice) {
+  const Folder folder;
+  const std::string file = write_flights(folder, from_civil({2001, 3, 1}), 300);
+  std::vector<std::string> bodies[2];
+  for (auto& one : bodies) {
+    FakePlane plane;
+    Options options = replay_options(file, plane.port());
+    options.lockstep = true;
+    options.wait_watermark = [](Micros) { return Result<void>(); };
+    ASSERT_TRUE(replay(options).ok());
+    plane.end();
+    for (const doc::Value& request : plane.requests) one.push_back(doc::to_json(request));
+  }
+  EXPECT_EQ(bodies[0], bodies[1]);
+}
+
+TEST(Replay, CountsAnUnavailablePlaneAsFailedAndGoesOn) {
+  const Folder folder;
+  FakePlane plane(1);
+  Options options = replay_options(write_flights(folder, from_civil({2001, 3, 1}), 60), plane.port());
+  const auto replayed = replay(options);
+  ASSERT_TRUE(replayed.ok()) << replayed.error().str();
+  plane.end();
+  EXPECT_EQ(replayed->failed, 1);
+  EXPECT_EQ(replayed->answered, replayed->requests);
+}
+
+TEST(Replay, SaysThatNobodyListens) {
+  const Folder folder;
+  Options options = replay_options(write_flights(folder, from_civil({2001, 3, 1}), 10), 1);
+  options.timeout_ms = 50;
+  const auto replayed = replay(options);
+  ASSERT_FALSE(replayed.ok());
+  EXPECT_EQ(replayed.error().id, "replay-no-endpoint");
+}
+
+TEST(Replay, SourcesKeepToTheirConnection) {
+  const Folder folder;
+  FakePlane plane;
+  Options options = replay_options(write_flights(folder, from_civil({2001, 3, 1}), 300), plane.port());
+  options.connections = 3;
+  const auto replayed = replay(options);
+  ASSERT_TRUE(replayed.ok()) << replayed.error().str();
+  plane.end();
+  EXPECT_EQ(replayed->answered, replayed->requests);
+  std::map<std::string, std::string> last;
+  for (const doc::Value& request : plane.requests) {
+    std::string& before = last[request.string_or("source")];
+    EXPECT_LT(before, request.string_or("request_id"));
+    before = request.string_or("request_id");
+  }
+}
+
+}  // namespace
+}  // namespace heddle::replay
