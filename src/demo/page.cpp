@@ -24,7 +24,7 @@ figcaption{font-size:13px;color:var(--soft);padding:0 4px 6px}svg{width:100%;hei
 .small{display:grid;grid-template-columns:repeat(auto-fit,minmax(440px,1fr));gap:0 14px}.small figure{margin:7px 0}
 table{border-collapse:collapse;width:100%;font-size:14px;background:var(--card);border:1px solid var(--rule);border-radius:8px}
 th,td{text-align:left;padding:7px 10px;border-bottom:1px solid var(--rule);vertical-align:top}th{font-weight:600;color:var(--soft);font-size:12.5px}
-tr:last-child td{border-bottom:0}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}code{font-size:12.5px}
+tr:last-child td{border-bottom:0}td:first-child{white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}code{font-size:12.5px}
 .scroll{overflow-x:auto}.grid{stroke:var(--rule);stroke-width:1}.tick{fill:var(--soft);font-size:11.5px}.legend{fill:var(--ink);font-size:12.5px}
 .band{fill:var(--band)}.band-label{fill:var(--soft);font-size:10.5px}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}
 .line-heddle{stroke:var(--heddle);stroke-width:2.4}.line-never{stroke:var(--never)}.line-oracle{stroke:var(--oracle);stroke-dasharray:5 3}

@@ -113,6 +113,9 @@ std::string draw(const Plot& plot) {
   f.y_from = std::floor(low / step) * step;
   f.y_to = std::ceil(high / step) * step;
 
+  const bool labelled = std::any_of(plot.bands.begin(), plot.bands.end(), [](const Plot::Band& band) { return !band.label.empty(); });
+  if (labelled && f.y_to - high < 0.12 * (f.y_to - f.y_from)) f.y_to += step;  // room for the labels of bands
+
   bands(plot.bands, f, out);
   for (double v = f.y_from; v <= f.y_to + step / 2; v += step) {
     fmt::format_to(std::back_inserter(out), R"(<line class="grid" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>)", f.left, f.right,
