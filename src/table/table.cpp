@@ -1,0 +1,261 @@
+#include "table/table.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "doc/diagnostic.hpp"
+#include "table/lookup.hpp"
+
+namespace heddle::table {
+namespace {
+
+bool is_valid(const Column& column, std::size_t row) { return column.valid.empty() || column.valid[row] != 0; }
+
+/// Calls `with` on whichever of the two columns' value vectors are in use, by type.
+template <class F>
+void values_of(Column& out, const Column& in, const F& with) {
+  switch (in.type) {
+    case Type::kDouble: with(out.doubles, in.doubles); break;
+    case Type::kString: with(out.codes, in.codes); break;
+    default: with(out.ints, in.ints);
+  }
+}
+
+Column like(const Column& column) {
+  Column out;
+  out.name = column.name;
+  out.type = column.type;
+  out.dictionary = column.dictionary;
+  return out;
+}
+
+void drop_useless_validity(Column& column) {
+  if (std::find(column.valid.begin(), column.valid.end(), 0) == column.valid.end()) column.valid.clear();
+}
+
+}  // namespace
+
+Dictionary::Dictionary(std::vector<std::string> values) : values_(std::move(values)) {
+  views_.assign(values_.begin(), values_.end());
+}
+
+std::int64_t Column::length() const noexcept {
+  switch (type) {
+    case Type::kDouble: return static_cast<std::int64_t>(doubles.size());
+    case Type::kString: return static_cast<std::int64_t>(codes.size());
+    default: return static_cast<std::int64_t>(ints.size());
+  }
+}
+
+expr::ColumnView Column::view() const noexcept {
+  expr::ColumnView out;
+  out.type = type;
+  out.length = length();
+  switch (type) {
+    case Type::kDouble: out.doubles = doubles.data(); break;
+    case Type::kString:
+      out.codes = codes.data();
+      out.dictionary = dictionary ? dictionary->views().data() : nullptr;
+      break;
+    default: out.ints = ints.data();
+  }
+  if (!valid.empty()) out.valid = valid.data();
+  return out;
+}
+
+std::int64_t Column::null_count() const noexcept { return std::count(valid.begin(), valid.end(), 0); }
+
+Result<Table> Table::make(std::vector<Column> columns) {
+  Table out;
+  out.rows_ = columns.empty() ? 0 : columns.front().length();
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const Column& column = columns[i];
+    for (std::size_t j = 0; j < i; ++j) {
+      if (columns[j].name == column.name) {
+        return Error{ErrorKind::kInvalid, "table-column-twice", fmt::format("column `{}` appears twice", column.name), "rename one of the two"};
+      }
+    }
+    if (column.length() != out.rows_ || (!column.valid.empty() && static_cast<std::int64_t>(column.valid.size()) != out.rows_)) {
+      return Error{ErrorKind::kInvalid, "table-ragged",
+                   fmt::format("column `{}` has {} rows, `{}` has {}", column.name, column.length(), columns.front().name, out.rows_),
+                   "every column of a table has the same number of rows"};
+    }
+    if (column.type == Type::kString && out.rows_ > 0 && !column.dictionary) {
+      return Error{ErrorKind::kInvalid, "table-no-dictionary", fmt::format("string column `{}` has no dictionary", column.name),
+                   "give its distinct values"};
+    }
+  }
+  out.columns_ = std::move(columns);
+  return out;
+}
+
+const Column* Table::find(std::string_view name) const noexcept {
+  for (const Column& column : columns_) {
+    if (column.name == name) return &column;
+  }
+  return nullptr;
+}
+
+Result<const Column*> Table::column(std::string_view name) const {
+  if (const Column* found = find(name)) return found;
+  std::vector<std::string> names;
+  for (const Column& column : columns_) names.push_back(column.name);
+  const std::string near = doc::nearest(name, names);
+  if (!near.empty()) {
+    const auto at = std::find(names.begin(), names.end(), near);
+    std::rotate(names.begin(), at, at + 1);
+  }
+  return Error{ErrorKind::kNotFound, "table-no-column", fmt::format("there is no column `{}`", name),
+               names.empty()  ? "the table has no columns"
+               : near.empty() ? fmt::format("there are `{}`", fmt::join(names, "`, `"))
+                              : fmt::format("did you mean `{}`? there are `{}`", near, fmt::join(names, "`, `"))};
+}
+
+std::vector<expr::ColumnView> Table::views() const {
+  std::vector<expr::ColumnView> out;
+  out.reserve(columns_.size());
+  for (const Column& column : columns_) out.push_back(column.view());
+  return out;
+}
+
+Table Table::slice(std::int64_t begin, std::int64_t end) const {
+  begin = std::clamp<std::int64_t>(begin, 0, rows_);
+  end = std::clamp<std::int64_t>(end, begin, rows_);
+  Table out;
+  out.rows_ = end - begin;
+  for (const Column& column : columns_) {
+    Column cut = like(column);
+    values_of(cut, column, [&](auto& to, const auto& from) { to.assign(from.begin() + begin, from.begin() + end); });
+    if (!column.valid.empty()) {
+      cut.valid.assign(column.valid.begin() + begin, column.valid.begin() + end);
+      drop_useless_validity(cut);
+    }
+    out.columns_.push_back(std::move(cut));
+  }
+  return out;
+}
+
+Table Table::take(std::span<const std::int64_t> rows) const {
+  Table out;
+  out.rows_ = static_cast<std::int64_t>(rows.size());
+  for (const Column& column : columns_) {
+    Column cut = like(column);
+    values_of(cut, column, [&](auto& to, const auto& from) {
+      to.resize(rows.size());
+      for (std::size_t i = 0; i < rows.size(); ++i) to[i] = from[static_cast<std::size_t>(rows[i])];
+    });
+    if (!column.valid.empty()) {
+      cut.valid.resize(rows.size());
+      for (std::size_t i = 0; i < rows.size(); ++i) cut.valid[i] = column.valid[static_cast<std::size_t>(rows[i])];
+      drop_useless_validity(cut);
+    }
+    out.columns_.push_back(std::move(cut));
+  }
+  return out;
+}
+
+Result<Table> Table::with_column(Column column) const {
+  std::vector<Column> columns = columns_;
+  const auto at = std::find_if(columns.begin(), columns.end(), [&](const Column& each) { return each.name == column.name; });
+  if (at == columns.end()) {
+    columns.push_back(std::move(column));
+  } else {
+    *at = std::move(column);
+  }
+  return make(std::move(columns));
+}
+
+Result<Table> Table::concat(std::span<const Table> tables) {
+  if (tables.empty()) return Table{};
+  std::vector<Column> columns;
+  for (const Column& first : tables.front().columns_) {
+    Column out = like(first);
+    StringIndex strings;
+    bool shared = true;
+    bool nulls = false;
+    std::int64_t total = 0;
+    std::vector<const Column*> parts;
+    for (const Table& table : tables) {
+      HEDDLE_ASSIGN_OR_RETURN(const Column* part, table.column(first.name));
+      if (part->type != first.type) {
+        return Error{ErrorKind::kInvalid, "table-type-differs",
+                     fmt::format("column `{}` is a {} in one table and a {} in another", first.name, expr::type_name(first.type), expr::type_name(part->type)),
+                     "read both with one contract"};
+      }
+      if (table.columns_.size() != tables.front().columns_.size()) {
+        return Error{ErrorKind::kInvalid, "table-columns-differ", "the tables have different columns", "select the same columns of each"};
+      }
+      if (part->length() > 0) shared = shared && part->dictionary == first.dictionary;
+      nulls = nulls || !part->valid.empty();
+      total += part->length();
+      parts.push_back(part);
+    }
+    if (nulls) out.valid.reserve(static_cast<std::size_t>(total));
+    for (const Column* part : parts) {
+      if (nulls && part->valid.empty()) out.valid.insert(out.valid.end(), static_cast<std::size_t>(part->length()), 1);
+      if (!part->valid.empty()) out.valid.insert(out.valid.end(), part->valid.begin(), part->valid.end());
+      if (first.type != Type::kString || shared) {
+        values_of(out, *part, [&](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); });
+        continue;
+      }
+      std::vector<std::int32_t> place;
+      if (part->dictionary) {
+        for (const std::string_view value : part->dictionary->views()) place.push_back(strings.insert(value));
+      }
+      for (std::size_t i = 0; i < part->codes.size(); ++i) {
+        out.codes.push_back(is_valid(*part, i) ? place[static_cast<std::size_t>(part->codes[i])] : 0);
+      }
+    }
+    if (first.type == Type::kString && !shared) {
+      if (strings.size() == 0) strings.insert("");
+      out.dictionary = std::make_shared<const Dictionary>(strings.values());
+    }
+    columns.push_back(std::move(out));
+  }
+  return make(std::move(columns));
+}
+
+Digest Table::content_digest() const {
+  Hasher hasher;
+  hasher.update_field("heddle.table/1");
+  hasher.update_field(fmt::to_string(rows_));
+  const auto raw = [&](const auto& values) {
+    hasher.update_field({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0])});
+  };
+  for (const Column& column : columns_) {
+    hasher.update_field(column.name);
+    hasher.update_field(expr::type_name(column.type));
+    const auto n = static_cast<std::size_t>(rows_);
+    const bool nulls = column.null_count() > 0;
+    hasher.update_field(nulls ? std::string_view(reinterpret_cast<const char*>(column.valid.data()), n) : std::string_view());
+    if (column.type == Type::kString) {
+      // Codes in order of first appearance, so that the dictionary's own order and unused values do not count.
+      StringIndex seen;
+      std::vector<std::int32_t> place(column.dictionary ? column.dictionary->views().size() : 0, -1);
+      std::vector<std::int32_t> codes(n, -1);
+      for (std::size_t i = 0; i < n; ++i) {
+        if (!is_valid(column, i)) continue;
+        std::int32_t& code = place[static_cast<std::size_t>(column.codes[i])];
+        if (code < 0) code = seen.insert(column.dictionary->views()[static_cast<std::size_t>(column.codes[i])]);
+        codes[i] = code;
+      }
+      hasher.update_field(fmt::to_string(seen.size()));
+      for (const std::string& value : seen.values()) hasher.update_field(value);
+      raw(codes);
+    } else {
+      const auto hash_values = [&](const auto& values) {
+        if (!nulls) return raw(values);
+        auto copy = values;
+        for (std::size_t i = 0; i < n; ++i) {
+          if (!is_valid(column, i)) copy[i] = {};
+        }
+        raw(copy);
+      };
+      if (column.type == Type::kDouble) hash_values(column.doubles);
+      else hash_values(column.ints);
+    }
+  }
+  return hasher.finish();
+}
+
+}  // namespace heddle::table
