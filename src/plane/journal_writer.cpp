@@ -1,0 +1,357 @@
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.hpp"
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "plane/journal.hpp"
+#include "plane/segment.hpp"
+
+namespace heddle::plane {
+namespace {
+
+constexpr std::uint64_t kReserveBytes = 64 << 10;
+constexpr std::size_t kMostPending = 8 << 20;
+constexpr std::int64_t kRetryNs = 200'000'000;
+constexpr std::uint64_t kThinTo = 4;  ///< past three quarters of the space, one request of this many is kept
+
+/// fsyncs files on a thread of its own.
+class Syncer {
+ public:
+  Syncer() : thread_([this] { run(); }) {}
+  ~Syncer() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      ending_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+  }
+  /// Takes over `fd`.
+  void sync_and_close(int fd) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      files_.push_back(fd);
+    }
+    wake_.notify_one();
+  }
+  [[nodiscard]] bool busy() const noexcept { return busy_.load(std::memory_order_relaxed); }
+
+ private:
+  void run() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (true) {
+      wake_.wait(lock, [this] { return ending_ || !files_.empty(); });
+      if (files_.empty()) return;
+      std::vector<int> files;
+      files.swap(files_);
+      busy_.store(true, std::memory_order_relaxed);
+      lock.unlock();
+      for (const int fd : files) {
+        ::fdatasync(fd);
+        ::close(fd);
+      }
+      busy_.store(false, std::memory_order_relaxed);
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<int> files_;
+  bool ending_ = false;
+  std::atomic<bool> busy_{false};
+  std::thread thread_;
+};
+
+Error disk_error(std::string_view what, const std::string& path) {
+  return Error{ErrorKind::kIo, "journal-write", fmt::format("cannot {} `{}`: {}", what, path, std::strerror(errno)),
+               "make room on the disk: requests go on being answered, their records are dropped and counted"};
+}
+
+/// Where the whole records of a segment end.
+std::uint64_t clean_end(const std::string& path) {
+  const auto bytes = read_file(path);
+  if (!bytes.ok() || !bytes->starts_with(kSegmentMagic)) return 0;
+  std::size_t at = kSegmentMagic.size();
+  while (true) {
+    const Framed frame = read_frame(std::string_view(*bytes).substr(at), true);
+    if (frame.state != Framed::State::kWhole) return at;
+    at += frame.bytes;
+  }
+}
+
+class Writer final : public JournalWriter {
+ public:
+  explicit Writer(Options options) : options_(std::move(options)) {
+    // Small journals have small segments, so that space comes back in small pieces.
+    options_.segment_bytes = std::min(options_.segment_bytes, std::max<std::uint64_t>(options_.max_bytes / 8, 4096));
+  }
+  ~Writer() override {
+    (void)commit();
+    if (fd_ >= 0) syncer_.sync_and_close(fd_);
+    if (reserve_ >= 0) ::close(reserve_);
+  }
+
+  Result<void> open() {
+    HEDDLE_TRY(make_dirs(options_.dir));
+    const auto segments = list_segments(options_.dir);
+    if (!segments.empty()) {
+      segment_ = segments.back();
+      const std::string last = segment_path(options_.dir, segment_);
+      previous_end_ = clean_end(last);
+      // What was allocated past its end goes back to the disk; its bytes stay as they are.
+      struct stat info {};
+      if (::stat(last.c_str(), &info) == 0) (void)!::truncate(last.c_str(), info.st_size);
+    }
+    reserve_ = ::open(reserve_path().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (reserve_ >= 0) fill_reserve();
+    measure();
+    if (auto begun = begin_segment(); !begun.ok()) {
+      if (!path_exists(options_.dir) || ::access(options_.dir.c_str(), W_OK) != 0) return begun;
+      become_full();
+    }
+    return {};
+  }
+
+  void append(const Record& record) override {
+    const bool request = std::holds_alternative<RequestRecord>(record);
+    const bool droppable = request || std::holds_alternative<LabelRecord>(record);
+    if (droppable && (full_ || (request && thinned() && ++seen_ % kThinTo != 0) || pending_.size() > kMostPending)) {
+      ++gap_;
+      ++dropped_;
+      return;
+    }
+    if (!droppable && !std::holds_alternative<GapRecord>(record)) note_gap();
+    const std::size_t at = pending_.size();
+    append_record(record, pending_);
+    if (droppable) {
+      ++droppable_pending_;
+    } else {
+      kept_.push_back({at, pending_.size()});
+    }
+  }
+
+  Result<void> commit() override {
+    if (pending_.empty() && !(full_ && gap_ > 0)) return {};
+    if (full_) try_to_recover();
+    if (pending_.empty()) return {};
+    if (!full_ && offset_ > head_end_ && offset_ + pending_.size() > options_.segment_bytes) {
+      if (!begin_segment().ok()) become_full();
+    }
+    if (pending_.empty()) return {};
+    auto written = write_pending();
+    if (!written.ok() && !full_) {
+      become_full();
+      if (pending_.empty()) return {};
+      written = write_pending();
+    }
+    return written;
+  }
+
+  Result<void> sync() override {
+    HEDDLE_TRY(commit());
+    if (fd_ >= 0 && ::fdatasync(fd_) != 0) return disk_error("sync", segment_path(options_.dir, segment_));
+    return {};
+  }
+
+  void sync_soon() override {
+    if (fd_ < 0 || synced_ == position() || syncer_.busy()) return;
+    const int copy = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) return;
+    synced_ = position();
+    syncer_.sync_and_close(copy);
+  }
+
+  [[nodiscard]] JournalPosition position() const override { return {segment_, offset_}; }
+  [[nodiscard]] std::uint64_t dropped() const override { return dropped_; }
+
+ private:
+  struct Extent {
+    std::size_t begin;
+    std::size_t end;
+  };
+
+  [[nodiscard]] std::string reserve_path() const { return options_.dir + "/reserve"; }
+  [[nodiscard]] bool thinned() const noexcept { return total_ + offset_ > options_.max_bytes / 4 * 3; }
+
+  /// Bytes of all segments but the current one; those the control plane took away free their room.
+  void measure() {
+    total_ = 0;
+    for (const std::uint64_t number : list_segments(options_.dir)) {
+      struct stat info {};
+      if (number != segment_ && ::stat(segment_path(options_.dir, number).c_str(), &info) == 0) total_ += static_cast<std::uint64_t>(info.st_size);
+    }
+  }
+
+  void fill_reserve() {
+    // Blocks past the end of the file: its length stays 0 until it is used.
+    has_reserve_ = ::fallocate(reserve_, FALLOC_FL_KEEP_SIZE, 0, kReserveBytes) == 0;
+  }
+
+  /// The current segment ends, the next one begins.
+  Result<void> begin_segment() {
+    const std::uint64_t next = segment_ + 1;
+    if (fd_ >= 0) previous_end_ = offset_;
+    const std::uint64_t before = total_ + (fd_ >= 0 ? offset_ : 0);
+    if (before + options_.segment_bytes > options_.max_bytes) {
+      const std::uint64_t was = segment_;
+      segment_ = next;  // so that all there is counts
+      measure();
+      segment_ = was;
+      if (total_ + options_.segment_bytes > options_.max_bytes) {
+        measure();
+        errno = ENOSPC;
+        return disk_error("go past `max_bytes` with", segment_path(options_.dir, next));
+      }
+    }
+    const std::string path = segment_path(options_.dir, next);
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return disk_error("create", path);
+    // Allocated ahead, a record never meets a full disk in the middle of a segment.
+    if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(options_.segment_bytes)) != 0 && errno == ENOSPC) {
+      Error error = disk_error("allocate", path);
+      ::close(fd);
+      ::unlink(path.c_str());
+      return error;
+    }
+    if (auto begun = write_head(fd, next); !begun.ok()) {
+      ::close(fd);
+      ::unlink(path.c_str());
+      return begun;
+    }
+    take_over(fd, next);
+    return {};
+  }
+
+  Result<void> write_head(int fd, std::uint64_t number) {
+    std::string head(kSegmentMagic);
+    append_head({number, previous_end_, options_.fields}, head);
+    if (::pwrite(fd, head.data(), head.size(), 0) != static_cast<ssize_t>(head.size())) return disk_error("begin", segment_path(options_.dir, number));
+    head_end_ = head.size();
+    return {};
+  }
+
+  void take_over(int fd, std::uint64_t number) {
+    if (fd_ >= 0) {
+      (void)!::ftruncate(fd_, static_cast<off_t>(offset_));
+      syncer_.sync_and_close(fd_);
+    }
+    fd_ = fd;
+    segment_ = number;
+    offset_ = head_end_;
+    measure();
+  }
+
+  /// From now on requests and labels are dropped; what must not be lost goes into what was allocated before.
+  void become_full() {
+    if (!full_) log::warn("the journal `{}` is full: requests are answered, their records are dropped and counted", options_.dir);
+    full_ = true;
+    retry_ns_ = system_clock().mono_ns() + kRetryNs;
+    gap_ += droppable_pending_;
+    dropped_ += droppable_pending_;
+    droppable_pending_ = 0;
+    std::string kept;
+    for (Extent& extent : kept_) {
+      const std::size_t at = kept.size();
+      kept.append(pending_, extent.begin, extent.end - extent.begin);
+      extent = {at, kept.size()};
+    }
+    pending_ = std::move(kept);
+    (void)take_reserve();
+  }
+
+  bool take_reserve() {
+    if (!has_reserve_) return false;
+    const std::uint64_t next = segment_ + 1;
+    if (fd_ >= 0) previous_end_ = offset_;
+    if (!write_head(reserve_, next).ok() || ::rename(reserve_path().c_str(), segment_path(options_.dir, next).c_str()) != 0) return false;
+    const int fd = reserve_;
+    reserve_ = -1;
+    has_reserve_ = false;
+    full_ = true;
+    take_over(fd, next);
+    return true;
+  }
+
+  void try_to_recover() {
+    if (system_clock().mono_ns() < retry_ns_) return;
+    retry_ns_ = system_clock().mono_ns() + kRetryNs;
+    if (!begin_segment().ok()) return;
+    full_ = false;
+    log::info("the journal `{}` has room again", options_.dir);
+    if (reserve_ < 0) reserve_ = ::open(reserve_path().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (reserve_ >= 0 && !has_reserve_) fill_reserve();
+    note_gap();
+  }
+
+  void note_gap() {
+    if (gap_ == 0) return;
+    const std::size_t at = pending_.size();
+    append_record(GapRecord{gap_, full_ ? "the journal is full" : "the journal was full or nearly full"}, pending_);
+    kept_.push_back({at, pending_.size()});
+    gap_ = 0;
+  }
+
+  Result<void> write_pending() {
+    if (fd_ < 0) {
+      errno = ENOSPC;
+      return disk_error("write to", options_.dir);
+    }
+    std::size_t done = 0;
+    while (done < pending_.size()) {
+      const ssize_t n = ::pwrite(fd_, pending_.data() + done, pending_.size() - done, static_cast<off_t>(offset_ + done));
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) {
+        Error error = disk_error("write to", segment_path(options_.dir, segment_));
+        (void)!::ftruncate(fd_, static_cast<off_t>(offset_));
+        return error;
+      }
+      done += static_cast<std::size_t>(n);
+    }
+    offset_ += pending_.size();
+    pending_.clear();
+    kept_.clear();
+    droppable_pending_ = 0;
+    return {};
+  }
+
+  Options options_;
+  Syncer syncer_;
+  int fd_ = -1;
+  int reserve_ = -1;
+  bool has_reserve_ = false;
+  bool full_ = false;
+  std::uint64_t segment_ = 0;
+  std::uint64_t offset_ = 0;
+  std::uint64_t head_end_ = 0;
+  std::uint64_t previous_end_ = 0;
+  std::uint64_t total_ = 0;
+  std::uint64_t seen_ = 0;
+  std::uint64_t gap_ = 0;      ///< dropped and not yet said
+  std::uint64_t dropped_ = 0;
+  std::uint64_t droppable_pending_ = 0;
+  std::int64_t retry_ns_ = 0;
+  std::string pending_;
+  std::vector<Extent> kept_;   ///< of `pending_`: what must not be dropped
+  JournalPosition synced_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<JournalWriter>> JournalWriter::open(Options options) {
+  auto writer = std::make_unique<Writer>(std::move(options));
+  HEDDLE_TRY(writer->open());
+  return std::unique_ptr<JournalWriter>(std::move(writer));
+}
+
+}  // namespace heddle::plane

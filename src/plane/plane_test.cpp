@@ -1,0 +1,389 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/encoding.hpp"
+#include "base/file.hpp"
+#include "doc/json.hpp"
+#include "plane/crc32c.hpp"
+#include "plane/journal.hpp"
+#include "plane/route.hpp"
+#include "plane/segment.hpp"
+
+namespace heddle::plane {
+namespace {
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = ::testing::TempDir() + "/heddle-plane-XXXXXX";
+    path_ = ::mkdtemp(name.data());
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+FieldValue text(std::string s) {
+  FieldValue value;
+  value.kind = expr::Datum::Kind::kString;
+  value.s = std::move(s);
+  return value;
+}
+FieldValue number(std::int64_t i) {
+  FieldValue value;
+  value.kind = expr::Datum::Kind::kInt;
+  value.i = i;
+  return value;
+}
+
+RequestRecord request(int n, int rows = 2) {
+  RequestRecord r{fmt::format("r-{}", n), "source-1", n * kSecond, 1'700'000'000'000'000 + n, "primary", 7, {}};
+  for (int i = 0; i < rows; ++i) {
+    RowRecord row;
+    row.outcome = i % 2 == 0 ? RowOutcome::kServed : RowOutcome::kRefused;
+    row.fields = {text(fmt::format("ABQ-{}", i)), number(-n), FieldValue{}};
+    if (i % 2 == 1) row.rules = {"distance-range", "origin-enum"};
+    row.probability = i % 2 == 0 ? 0.25f : std::nanf("");
+    row.standby_probability = 0.5f;
+    r.rows.push_back(row);
+  }
+  return r;
+}
+
+std::unique_ptr<JournalWriter> open_writer(const std::string& dir, std::uint64_t segment_bytes = 8 << 20, std::uint64_t max_bytes = 1ull << 30) {
+  auto writer = JournalWriter::open({dir, {"origin", "distance", "date"}, segment_bytes, max_bytes});
+  EXPECT_TRUE(writer.ok()) << (writer.ok() ? "" : writer.error().str());
+  return std::move(*writer);
+}
+
+std::vector<Record> read_all(const std::string& dir, JournalPosition from = {}) {
+  auto reader = JournalReader::open(dir, from);
+  std::vector<Record> records;
+  while (true) {
+    auto record = (*reader)->next();
+    EXPECT_TRUE(record.ok()) << (record.ok() ? "" : record.error().str());
+    if (!record.ok() || !record->has_value()) return records;
+    records.push_back(std::move(**record));
+  }
+}
+
+std::string slurp(const std::string& path) { return *read_file(path); }
+void spill(const std::string& path, std::string_view bytes) { std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes; }
+
+TEST(Crc32c, AgreesWithRfc3720) {
+  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aau);     // RFC 3720 B.4
+  EXPECT_EQ(crc32c(std::string(32, '\xff')), 0x62a8ab43u);
+  EXPECT_EQ(crc32c("123456789"), 0xe3069283u);
+}
+
+TEST(Journal, GivesBackEveryRecord) {
+  const Folder folder;
+  auto writer = open_writer(folder.path());
+  writer->append(AppliedRecord{7, {"act-1"}});
+  writer->append(request(1));
+  writer->append(LabelRecord{"r-1#0", 1, 99});
+  writer->append(ActRecord{"source-readmit", "source-1", 5, "5 clean rows", "act-2"});
+  writer->append(StopRecord{"flights", "ops", "stop-1"});
+  writer->append(TickRecord{-3});
+  writer->append(GapRecord{4, "why"});
+  ASSERT_TRUE(writer->commit().ok());
+  const auto records = read_all(folder.path());
+  ASSERT_EQ(records.size(), 7u);
+  EXPECT_EQ(std::get<AppliedRecord>(records[0]).standing, std::vector<std::string>{"act-1"});
+  const auto& got = std::get<RequestRecord>(records[1]);
+  EXPECT_EQ(got.request_id, "r-1");
+  EXPECT_EQ(got.arrival, 1'700'000'000'000'001);
+  EXPECT_EQ(got.route_version, 7u);
+  ASSERT_EQ(got.rows.size(), 2u);
+  EXPECT_EQ(got.rows[0].fields[0].datum().str(), "ABQ-0");
+  EXPECT_EQ(got.rows[0].fields[1].datum().i, -1);
+  EXPECT_TRUE(got.rows[0].fields[2].datum().is_null());
+  EXPECT_EQ(got.rows[1].outcome, RowOutcome::kRefused);
+  EXPECT_EQ(got.rows[1].rules, (std::vector<std::string>{"distance-range", "origin-enum"}));
+  EXPECT_TRUE(std::isnan(got.rows[1].probability));
+  EXPECT_EQ(std::get<LabelRecord>(records[2]).row_id, "r-1#0");
+  EXPECT_EQ(std::get<ActRecord>(records[3]).id, "act-2");
+  EXPECT_EQ(std::get<StopRecord>(records[4]).by, "ops");
+  EXPECT_EQ(std::get<TickRecord>(records[5]).event_time, -3);
+  EXPECT_EQ(std::get<GapRecord>(records[6]).requests, 4u);
+  EXPECT_TRUE(writer->sync().ok());
+}
+
+TEST(Journal, ReaderFollowsAWriterOverSegmentsAndGoesOnFromAPosition) {
+  const Folder folder;
+  auto writer = open_writer(folder.path(), 4096);
+  auto reader = JournalReader::open(folder.path());
+  JournalPosition half;
+  for (int i = 0; i < 500; ++i) {
+    EXPECT_FALSE((*(*reader)->next()).has_value());
+    writer->append(request(i));
+    EXPECT_FALSE((*(*reader)->next()).has_value()) << "visible before commit";
+    ASSERT_TRUE(writer->commit().ok());
+    auto record = (*reader)->next();
+    ASSERT_TRUE(record.ok()) << record.error().str();
+    ASSERT_TRUE(record->has_value()) << i;
+    EXPECT_EQ(std::get<RequestRecord>(**record).request_id, fmt::format("r-{}", i));
+    if (i == 249) half = (*reader)->position();
+  }
+  EXPECT_GT(writer->position().segment, 5u);
+  EXPECT_EQ((*reader)->fields(), (std::vector<std::string>{"origin", "distance", "date"}));
+  const auto rest = read_all(folder.path(), half);
+  ASSERT_EQ(rest.size(), 250u);
+  EXPECT_EQ(std::get<RequestRecord>(rest[0]).request_id, "r-250");
+}
+
+TEST(Journal, ATornTailIsNotYetThereAndANewWriterGoesOnBehindIt) {
+  const Folder folder;
+  {
+    auto writer = open_writer(folder.path());
+    for (int i = 0; i < 10; ++i) writer->append(request(i));
+    ASSERT_TRUE(writer->commit().ok());
+  }
+  const std::string path = segment_path(folder.path(), 1);
+  const std::string whole = slurp(path);
+  std::string one;
+  append_record(request(9), one);
+  for (std::size_t cut = 1; cut <= one.size(); cut += 3) {
+    spill(path, std::string_view(whole).substr(0, whole.size() - cut));
+    ASSERT_EQ(read_all(folder.path()).size(), 9u) << cut;
+  }
+  {
+    auto writer = open_writer(folder.path());
+    writer->append(request(10));
+    ASSERT_TRUE(writer->commit().ok());
+  }
+  const auto records = read_all(folder.path());
+  ASSERT_EQ(records.size(), 10u);
+  EXPECT_EQ(std::get<RequestRecord>(records.back()).request_id, "r-10");
+}
+
+TEST(Journal, EveryFlippedByteInTheMiddleIsFound) {
+  const Folder folder;
+  {
+    auto writer = open_writer(folder.path());
+    for (int i = 0; i < 4; ++i) writer->append(request(i, 1));
+    ASSERT_TRUE(writer->commit().ok());
+  }
+  { auto next = open_writer(folder.path()); }  // so that the segment is closed
+  const std::string path = segment_path(folder.path(), 1);
+  const std::string whole = slurp(path);
+  std::string last;
+  append_record(request(3, 1), last);
+  for (std::size_t at = 0; at < whole.size() - last.size(); ++at) {
+    std::string bytes = whole;
+    bytes[at] = static_cast<char>(bytes[at] ^ 0x10);
+    spill(path, bytes);
+    auto reader = JournalReader::open(folder.path());
+    bool found = false;
+    for (int i = 0; i < 6 && !found; ++i) {
+      const auto record = (*reader)->next();
+      found = !record.ok() && record.error().kind == ErrorKind::kCorrupt;
+    }
+    EXPECT_TRUE(found) << at;
+  }
+}
+
+TEST(Journal, ALostEndIsAGap) {
+  const Folder folder;
+  {
+    auto writer = open_writer(folder.path(), 4096);
+    for (int i = 0; i < 100; ++i) {
+      writer->append(request(i));
+      ASSERT_TRUE(writer->commit().ok());
+    }
+  }
+  const std::string path = segment_path(folder.path(), 2);
+  const std::string whole = slurp(path);
+  spill(path, whole.substr(0, whole.size() / 2) + std::string(whole.size() - whole.size() / 2, '\0'));
+  const auto records = read_all(folder.path());
+  EXPECT_LT(records.size(), 100u);
+  int gaps = 0;
+  for (const auto& record : records) gaps += std::holds_alternative<GapRecord>(record) ? 1 : 0;
+  EXPECT_EQ(gaps, 1);
+}
+
+TEST(Journal, AKilledWriterLosesNothingItCommitted) {
+  for (int round = 0; round < 20; ++round) {
+    const Folder folder;
+    int pipe_fds[2];
+    ASSERT_EQ(::pipe(pipe_fds), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      auto writer = JournalWriter::open({folder.path(), {"a"}, 16 << 10, 1 << 30});
+      for (int i = 0;; ++i) {
+        (*writer)->append(request(i));
+        if (!(*writer)->commit().ok()) ::_exit(1);
+        (void)!::write(pipe_fds[1], &i, sizeof i);
+      }
+    }
+    ::close(pipe_fds[1]);
+    int last = -1;
+    for (int i = 0; i < 50 + round * 37; ++i) ASSERT_EQ(::read(pipe_fds[0], &last, sizeof last), static_cast<ssize_t>(sizeof last));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    int value = 0;
+    while (::read(pipe_fds[0], &value, sizeof value) == static_cast<ssize_t>(sizeof value)) last = value;
+    ::close(pipe_fds[0]);
+    {
+      auto writer = open_writer(folder.path());
+      writer->append(TickRecord{1});
+      ASSERT_TRUE(writer->commit().ok());
+    }
+    const auto records = read_all(folder.path());
+    ASSERT_GE(static_cast<int>(records.size()), last + 2);
+    for (int i = 0; i <= last; ++i) EXPECT_EQ(std::get<RequestRecord>(records[static_cast<std::size_t>(i)]).request_id, fmt::format("r-{}", i));
+    EXPECT_TRUE(std::holds_alternative<TickRecord>(records.back()));
+  }
+}
+
+TEST(Journal, WhenFullItDropsRequestsCountsThemAndKeepsActs) {
+  const Folder folder;
+  std::uint64_t dropped = 0;
+  {
+    auto writer = open_writer(folder.path(), 8 << 20, 64 << 10);
+    for (int i = 0; i < 3000; ++i) {
+      writer->append(request(i));
+      ASSERT_TRUE(writer->commit().ok()) << i;
+    }
+    writer->append(ActRecord{"fail-over", "flights", 1, "the primary cannot score", "act-1"});
+    ASSERT_TRUE(writer->commit().ok());
+    dropped = writer->dropped();
+    EXPECT_GT(dropped, 1000u);
+  }
+  std::uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) bytes += entry.file_size();
+  EXPECT_LE(bytes, (64u << 10) + (64u << 10)) << "max_bytes and the reserve";
+  std::uint64_t kept = 0;
+  std::uint64_t said = 0;
+  bool act = false;
+  for (const auto& record : read_all(folder.path())) {
+    if (std::holds_alternative<RequestRecord>(record)) ++kept;
+    if (const auto* gap = std::get_if<GapRecord>(&record)) said += gap->requests;
+    if (std::holds_alternative<ActRecord>(record)) act = true;
+  }
+  EXPECT_TRUE(act);
+  EXPECT_EQ(said, dropped);
+  EXPECT_EQ(kept + dropped, 3000u);
+}
+
+TEST(Journal, TakesUpRequestsAgainOnceThereIsRoom) {
+  const Folder folder;
+  auto writer = open_writer(folder.path(), 8 << 20, 64 << 10);
+  for (int i = 0; i < 3000; ++i) {
+    writer->append(request(i));
+    ASSERT_TRUE(writer->commit().ok());
+  }
+  for (const std::uint64_t segment : list_segments(folder.path())) {
+    if (segment != writer->position().segment) std::filesystem::remove(segment_path(folder.path(), segment));
+  }
+  const std::uint64_t segment = writer->position().segment;
+  for (int i = 0; writer->position().segment == segment; ++i) {  // it looks again after a while
+    writer->append(request(i));
+    ASSERT_TRUE(writer->commit().ok());
+  }
+  const std::uint64_t dropped = writer->dropped();
+  writer->append(request(1));
+  EXPECT_EQ(writer->dropped(), dropped);
+}
+
+TEST(Journal, TellsWhichActsStand) {
+  const Folder folder;
+  auto writer = open_writer(folder.path());
+  writer->append(ActRecord{"source-readmit", "s1", 1, "", "a1"});
+  writer->append(ActRecord{"source-readmit", "s2", 1, "", "a2"});
+  writer->append(StopRecord{"flights", "ops", "s1"});
+  writer->append(AppliedRecord{8, {"a2", "s1"}});
+  writer->append(AppliedRecord{9, {"s1"}});
+  writer->append(ActRecord{"fail-over", "flights", 1, "", "a3"});
+  ASSERT_TRUE(writer->commit().ok());
+  const auto acts = standing_acts(folder.path());
+  ASSERT_TRUE(acts.ok());
+  ASSERT_EQ(acts->size(), 2u);
+  EXPECT_EQ(std::get<StopRecord>((*acts)[0]).id, "s1");
+  EXPECT_EQ(std::get<ActRecord>((*acts)[1]).id, "a3");
+  EXPECT_TRUE(standing_acts(folder.path() + "/none")->empty());
+}
+
+TEST(Journal, GarbageBehindAValidChecksumIsCorruptNotACrash) {
+  std::mt19937 random(7);
+  std::string whole;
+  append_record(request(1), whole);
+  for (int i = 0; i < 20000; ++i) {
+    std::string payload = whole.substr(kRecordHead);
+    for (int k = 0; k < 3; ++k) payload[random() % payload.size()] = static_cast<char>(random());
+    payload.resize(random() % (payload.size() + 1));
+    (void)decode_record(payload);
+    (void)decode_head(payload);
+  }
+}
+
+RouteTable table() {
+  RouteTable t;
+  t.version = 41;
+  t.service = "flights";
+  t.primary = sha256("a");
+  t.standby = sha256("b");
+  t.fail_over_allowed = true;
+  t.quarantined = {{"source-2", "distance-of-route", 20}};
+  t.acknowledged = {"act-1"};
+  t.decision = "ledger/17";
+  return t;
+}
+
+TEST(Route, ReadsWhatItWrote) {
+  const Folder folder;
+  const auto key = Ed25519Key::generate();
+  const std::string path = folder.path() + "/flights.json";
+  EXPECT_EQ(read_route(path, key->public_key).error().kind, ErrorKind::kNotFound);
+  ASSERT_TRUE(write_route(path, table(), *key).ok());
+  const auto read = read_route(path, key->public_key);
+  ASSERT_TRUE(read.ok()) << read.error().str();
+  EXPECT_EQ(to_value(*read), to_value(table()));
+}
+
+TEST(Route, RefusesEveryFlippedByteAndForeignKeys) {
+  const Folder folder;
+  const auto key = Ed25519Key::generate();
+  const auto other = Ed25519Key::generate();
+  const std::string path = folder.path() + "/flights.json";
+  ASSERT_TRUE(write_route(path, table(), *key).ok());
+  EXPECT_EQ(read_route(path, other->public_key).error().id, "route-unsigned");
+  const std::string good = slurp(path);
+  for (std::size_t at = 0; at + 1 < good.size(); ++at) {
+    std::string bytes = good;
+    bytes[at] = static_cast<char>(bytes[at] ^ 0x04);
+    spill(path, bytes);
+    const auto read = read_route(path, key->public_key);
+    ASSERT_FALSE(read.ok()) << at;
+    EXPECT_EQ(read.error().kind, ErrorKind::kCorrupt);
+  }
+  spill(path, good.substr(0, good.size() / 2));
+  EXPECT_FALSE(read_route(path, key->public_key).ok());
+}
+
+TEST(Route, RefusesSignedNonsense) {
+  const Folder folder;
+  const auto key = Ed25519Key::generate();
+  const std::string path = folder.path() + "/flights.json";
+  for (const std::string payload : {R"({})", R"([])", R"({"format":"heddle.route/1","version":-1,"service":"a"})",
+                                    R"({"format":"heddle.route/2","version":1,"service":"a"})"}) {
+    const auto envelope = doc::Value::object({{"payload", base64_encode(payload)}, {"signature", base64_encode(key->sign(payload))}});
+    spill(path, doc::to_json(envelope));
+    EXPECT_EQ(read_route(path, key->public_key).error().id, "route-corrupt") << payload;
+  }
+}
+
+}  // namespace
+}  // namespace heddle::plane

@@ -1,0 +1,105 @@
+#include "plane/route.hpp"
+
+#include <algorithm>
+
+#include "base/encoding.hpp"
+#include "base/file.hpp"
+#include "doc/json.hpp"
+
+namespace heddle::plane {
+namespace {
+
+constexpr std::string_view kFormat = "heddle.route/1";
+
+Error corrupt(std::string_view what) {
+  return Error{ErrorKind::kCorrupt, "route-corrupt", fmt::format("the route table {}", what),
+               "the control plane writes a new one when it starts: `heddle up`"};
+}
+
+Result<Digest> digest_of(const doc::Value& value, std::string_view key) {
+  const std::string text = value.string_or(key);
+  if (text.empty()) return Digest{};
+  return Digest::parse(text);
+}
+
+}  // namespace
+
+doc::Value to_value(const RouteTable& table) {
+  doc::Value quarantined = doc::Value::array();
+  for (const QuarantinedSource& source : table.quarantined) {
+    quarantined.push(doc::Value::object({{"source", source.source}, {"rule", source.rule}, {"readmit_after", source.readmit_after}}));
+  }
+  doc::Value acknowledged = doc::Value::array();
+  for (const std::string& id : table.acknowledged) acknowledged.push(id);
+  return doc::Value::object({{"format", kFormat},
+                             {"version", table.version},
+                             {"service", table.service},
+                             {"primary", table.primary.empty() ? std::string() : table.primary.str()},
+                             {"standby", table.standby.empty() ? std::string() : table.standby.str()},
+                             {"fail_over_allowed", table.fail_over_allowed},
+                             {"quarantined", std::move(quarantined)},
+                             {"stopped", table.stopped},
+                             {"acknowledged", std::move(acknowledged)},
+                             {"decision", table.decision}});
+}
+
+Result<RouteTable> route_from_value(const doc::Value& value) {
+  if (!value.is_object() || value.string_or("format") != kFormat) return corrupt("is not of format `heddle.route/1`");
+  RouteTable table;
+  const doc::Value* version = value.find("version");
+  if (version == nullptr || !version->is_int() || version->as_int() < 0) return corrupt("has no version");
+  table.version = static_cast<std::uint64_t>(version->as_int());
+  table.service = value.string_or("service");
+  if (table.service.empty()) return corrupt("names no service");
+  HEDDLE_ASSIGN_OR_RETURN(table.primary, digest_of(value, "primary"));
+  HEDDLE_ASSIGN_OR_RETURN(table.standby, digest_of(value, "standby"));
+  for (const char* key : {"fail_over_allowed", "stopped"}) {
+    const doc::Value* flag = value.find(key);
+    if (flag == nullptr || !flag->is_bool()) return corrupt(fmt::format("has no `{}`", key));
+  }
+  table.fail_over_allowed = value.bool_or("fail_over_allowed");
+  table.stopped = value.bool_or("stopped");
+  table.decision = value.string_or("decision");
+  const doc::Value* quarantined = value.find("quarantined");
+  const doc::Value* acknowledged = value.find("acknowledged");
+  if (quarantined == nullptr || !quarantined->is_array() || acknowledged == nullptr || !acknowledged->is_array()) {
+    return corrupt("lacks `quarantined` or `acknowledged`");
+  }
+  for (const doc::Value& item : quarantined->as_array()) {
+    const std::int64_t after = item.int_or("readmit_after", -1);
+    if (item.string_or("source").empty() || after < 0 || after > UINT32_MAX) return corrupt("has a malformed quarantine");
+    table.quarantined.push_back({item.string_or("source"), item.string_or("rule"), static_cast<std::uint32_t>(after)});
+  }
+  for (const doc::Value& item : acknowledged->as_array()) {
+    if (!item.is_string()) return corrupt("has a malformed acknowledgement");
+    table.acknowledged.push_back(item.as_string());
+  }
+  return table;
+}
+
+Result<void> write_route(const std::string& path, const RouteTable& table, const Ed25519Key& key) {
+  const std::string payload = doc::to_canonical_json(to_value(table));
+  const doc::Value envelope = doc::Value::object({{"payload", base64_encode(payload)}, {"signature", base64_encode(key.sign(payload))}});
+  return write_file_atomic(path, doc::to_json(envelope) + "\n");
+}
+
+Result<RouteTable> read_route(const std::string& path, const Ed25519Public& key) {
+  if (!path_exists(path)) {
+    return Error{ErrorKind::kNotFound, "route-missing", fmt::format("there is no route table `{}` yet", path), "release a bundle: `heddle run`, then `heddle release promote`"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
+  const auto envelope = doc::parse_json(bytes, {.max_depth = 4, .max_bytes = 1 << 20});
+  if (!envelope.ok()) return corrupt("is no JSON");
+  const auto payload = base64_decode(envelope->string_or("payload"));
+  const auto signature = base64_decode(envelope->string_or("signature"));
+  if (!payload.ok() || !signature.ok() || payload->empty()) return corrupt("lacks a payload or a signature");
+  if (!ed25519_verify(key, *payload, *signature)) {
+    return Error{ErrorKind::kCorrupt, "route-unsigned", fmt::format("the route table `{}` is not signed by the control plane's key", path),
+                 "somebody else wrote it, or the key changed: start the control plane again and look into `heddle audit verify`"};
+  }
+  const auto value = doc::parse_json(*payload, {.max_depth = 8, .max_bytes = 1 << 20});
+  if (!value.ok()) return corrupt("is no JSON");
+  return route_from_value(*value);
+}
+
+}  // namespace heddle::plane

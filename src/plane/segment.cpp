@@ -1,0 +1,334 @@
+#include "plane/segment.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cstring>
+
+#include "base/file.hpp"
+#include "plane/crc32c.hpp"
+
+namespace heddle::plane {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "segments are little-endian");
+
+template <class T>
+void put_raw(T value, std::string& out) {
+  char bytes[sizeof(T)];
+  std::memcpy(bytes, &value, sizeof(T));
+  out.append(bytes, sizeof(T));
+}
+
+void put_varint(std::uint64_t value, std::string& out) {
+  while (value >= 0x80) {
+    out.push_back(static_cast<char>(value | 0x80));
+    value >>= 7;
+  }
+  out.push_back(static_cast<char>(value));
+}
+
+void put_signed(std::int64_t value, std::string& out) {
+  put_varint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63), out);
+}
+
+void put_string(std::string_view value, std::string& out) {
+  put_varint(value.size(), out);
+  out.append(value);
+}
+
+/// Reads the parts of a payload; once something is missing everything read is empty and `ok` is false.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+  [[nodiscard]] bool finished() const noexcept { return ok_ && bytes_.empty(); }
+  [[nodiscard]] bool ok() const noexcept { return ok_; }
+
+  std::uint8_t byte() noexcept {
+    if (bytes_.empty()) return fail();
+    const auto value = static_cast<std::uint8_t>(bytes_.front());
+    bytes_.remove_prefix(1);
+    return value;
+  }
+  template <class T>
+  T raw() noexcept {
+    if (bytes_.size() < sizeof(T)) return static_cast<T>(fail());
+    T value;
+    std::memcpy(&value, bytes_.data(), sizeof(T));
+    bytes_.remove_prefix(sizeof(T));
+    return value;
+  }
+  std::uint64_t varint() noexcept {
+    std::uint64_t value = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      const std::uint8_t part = byte();
+      value |= static_cast<std::uint64_t>(part & 0x7f) << shift;
+      if ((part & 0x80) == 0) return value;
+    }
+    return fail();
+  }
+  std::int64_t number() noexcept {
+    const std::uint64_t value = varint();
+    return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
+  }
+  void string(std::string& out) {
+    const std::uint64_t size = varint();
+    if (size > bytes_.size()) {
+      fail();
+      return;
+    }
+    out.assign(bytes_.substr(0, size));
+    bytes_.remove_prefix(size);
+  }
+  /// A count of things that take at least a byte each: a made-up one cannot ask for memory.
+  std::size_t count() noexcept {
+    const std::uint64_t n = varint();
+    return n > bytes_.size() ? fail() : static_cast<std::size_t>(n);
+  }
+  void strings(std::vector<std::string>& out) {
+    out.resize(count());
+    for (auto& item : out) string(item);
+  }
+
+ private:
+  std::uint8_t fail() noexcept {
+    ok_ = false;
+    bytes_ = {};
+    return 0;
+  }
+  std::string_view bytes_;
+  bool ok_ = true;
+};
+
+/// Leaves room for the record's head, lets `write` append the payload, then fills in length and checksum.
+template <class Write>
+void framed(PayloadType type, std::string& out, Write&& write) {
+  const std::size_t at = out.size();
+  out.append(kRecordHead, '\0');
+  out.push_back(static_cast<char>(type));
+  write();
+  const std::string_view payload = std::string_view(out).substr(at + kRecordHead);
+  const auto length = static_cast<std::uint32_t>(payload.size());
+  const std::uint32_t crc = crc32c(payload);
+  std::memcpy(out.data() + at, &length, 4);
+  std::memcpy(out.data() + at + 4, &crc, 4);
+}
+
+void put_field(const FieldValue& value, std::string& out) {
+  using Kind = expr::Datum::Kind;
+  out.push_back(static_cast<char>(value.kind));
+  switch (value.kind) {
+    case Kind::kBool:
+    case Kind::kInt:
+    case Kind::kTimestamp:
+    case Kind::kDuration: put_signed(value.i, out); break;
+    case Kind::kDouble: put_raw(value.d, out); break;
+    case Kind::kString: put_string(value.s, out); break;
+    default: break;
+  }
+}
+
+void get_field(Reader& in, FieldValue& value) {
+  using Kind = expr::Datum::Kind;
+  value.kind = static_cast<Kind>(std::min<std::uint8_t>(in.byte(), static_cast<std::uint8_t>(Kind::kList)));
+  switch (value.kind) {
+    case Kind::kBool:
+    case Kind::kInt:
+    case Kind::kTimestamp:
+    case Kind::kDuration: value.i = in.number(); break;
+    case Kind::kDouble: value.d = in.raw<double>(); break;
+    case Kind::kString: in.string(value.s); break;
+    default: break;
+  }
+}
+
+struct Encoder {
+  std::string& out;
+
+  void operator()(const RequestRecord& r) const {
+    framed(PayloadType::kRequest, out, [&] {
+      put_string(r.request_id, out);
+      put_string(r.source, out);
+      put_signed(r.event_time, out);
+      put_signed(r.arrival, out);
+      put_string(r.slot, out);
+      put_varint(r.route_version, out);
+      put_varint(r.rows.size(), out);
+      for (const RowRecord& row : r.rows) {
+        out.push_back(static_cast<char>(row.outcome));
+        put_varint(row.rules.size(), out);
+        for (const auto& rule : row.rules) put_string(rule, out);
+        put_varint(row.fields.size(), out);
+        for (const auto& field : row.fields) put_field(field, out);
+        put_raw(row.probability, out);
+        put_raw(row.standby_probability, out);
+      }
+    });
+  }
+  void operator()(const LabelRecord& r) const {
+    framed(PayloadType::kLabel, out, [&] {
+      put_string(r.row_id, out);
+      put_raw(r.label, out);
+      put_signed(r.event_time, out);
+    });
+  }
+  void operator()(const AppliedRecord& r) const {
+    framed(PayloadType::kApplied, out, [&] {
+      put_varint(r.route_version, out);
+      put_varint(r.standing.size(), out);
+      for (const auto& id : r.standing) put_string(id, out);
+    });
+  }
+  void operator()(const ActRecord& r) const {
+    framed(PayloadType::kAct, out, [&] {
+      for (const auto* text : {&r.act, &r.target, &r.reason, &r.id}) put_string(*text, out);
+      put_signed(r.event_time, out);
+    });
+  }
+  void operator()(const TickRecord& r) const {
+    framed(PayloadType::kTick, out, [&] { put_signed(r.event_time, out); });
+  }
+  void operator()(const StopRecord& r) const {
+    framed(PayloadType::kStop, out, [&] {
+      for (const auto* text : {&r.scope, &r.by, &r.id}) put_string(*text, out);
+    });
+  }
+  void operator()(const GapRecord& r) const {
+    framed(PayloadType::kGap, out, [&] {
+      put_varint(r.requests, out);
+      put_string(r.reason, out);
+    });
+  }
+};
+
+RequestRecord get_request(Reader& in) {
+  RequestRecord r;
+  in.string(r.request_id);
+  in.string(r.source);
+  r.event_time = in.number();
+  r.arrival = in.number();
+  in.string(r.slot);
+  r.route_version = in.varint();
+  r.rows.resize(in.count());
+  for (RowRecord& row : r.rows) {
+    row.outcome = static_cast<RowOutcome>(std::min<std::uint8_t>(in.byte(), static_cast<std::uint8_t>(RowOutcome::kQuarantined)));
+    in.strings(row.rules);
+    row.fields.resize(in.count());
+    for (FieldValue& field : row.fields) get_field(in, field);
+    row.probability = in.raw<float>();
+    row.standby_probability = in.raw<float>();
+    if (!in.ok()) break;
+  }
+  return r;
+}
+
+}  // namespace
+
+std::string segment_path(const std::string& dir, std::uint64_t segment) { return fmt::format("{}/{:08}.seg", dir, segment); }
+
+std::vector<std::uint64_t> list_segments(const std::string& dir) {
+  std::vector<std::uint64_t> segments;
+  for (const std::string& name : list_dir(dir)) {
+    std::uint64_t number = 0;
+    const char* end = name.data() + name.size();
+    const auto parsed = std::from_chars(name.data(), end, number);
+    if (parsed.ec == std::errc{} && std::string_view(parsed.ptr, static_cast<std::size_t>(end - parsed.ptr)) == ".seg") segments.push_back(number);
+  }
+  std::sort(segments.begin(), segments.end());
+  return segments;
+}
+
+void append_head(const SegmentHead& head, std::string& out) {
+  framed(PayloadType::kHead, out, [&] {
+    put_varint(head.segment, out);
+    put_varint(head.previous_end, out);
+    put_varint(head.fields.size(), out);
+    for (const auto& field : head.fields) put_string(field, out);
+  });
+}
+
+void append_record(const Record& record, std::string& out) { std::visit(Encoder{out}, record); }
+
+std::optional<SegmentHead> decode_head(std::string_view payload) {
+  Reader in(payload);
+  if (in.byte() != static_cast<std::uint8_t>(PayloadType::kHead)) return std::nullopt;
+  SegmentHead head;
+  head.segment = in.varint();
+  head.previous_end = in.varint();
+  in.strings(head.fields);
+  if (!in.finished()) return std::nullopt;
+  return head;
+}
+
+std::optional<Record> decode_record(std::string_view payload) {
+  Reader in(payload);
+  std::optional<Record> record;
+  switch (static_cast<PayloadType>(in.byte())) {
+    case PayloadType::kRequest: record = get_request(in); break;
+    case PayloadType::kLabel: {
+      LabelRecord r;
+      in.string(r.row_id);
+      r.label = in.raw<double>();
+      r.event_time = in.number();
+      record = std::move(r);
+      break;
+    }
+    case PayloadType::kApplied: {
+      AppliedRecord r;
+      r.route_version = in.varint();
+      in.strings(r.standing);
+      record = std::move(r);
+      break;
+    }
+    case PayloadType::kAct: {
+      ActRecord r;
+      for (auto* text : {&r.act, &r.target, &r.reason, &r.id}) in.string(*text);
+      r.event_time = in.number();
+      record = std::move(r);
+      break;
+    }
+    case PayloadType::kTick: record = TickRecord{in.number()}; break;
+    case PayloadType::kStop: {
+      StopRecord r;
+      for (auto* text : {&r.scope, &r.by, &r.id}) in.string(*text);
+      record = std::move(r);
+      break;
+    }
+    case PayloadType::kGap: {
+      GapRecord r;
+      r.requests = in.varint();
+      in.string(r.reason);
+      record = std::move(r);
+      break;
+    }
+    default: return std::nullopt;
+  }
+  if (!in.finished()) return std::nullopt;
+  return record;
+}
+
+Framed read_frame(std::string_view bytes, bool at_end) noexcept {
+  Framed result;
+  const auto zeros = [&] { return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; }); };
+  if (bytes.size() < kRecordHead) return result;
+  std::uint32_t length = 0;
+  std::uint32_t crc = 0;
+  std::memcpy(&length, bytes.data(), 4);
+  std::memcpy(&crc, bytes.data() + 4, 4);
+  if (length == 0 || length > kMaxPayload) {
+    // A power loss may leave a length of file without its bytes.
+    if (!at_end || !zeros()) result.state = Framed::State::kCorrupt;
+    return result;
+  }
+  if (bytes.size() - kRecordHead < length) return result;
+  result.payload = bytes.substr(kRecordHead, length);
+  result.bytes = kRecordHead + length;
+  if (crc32c(result.payload) == crc) {
+    result.state = Framed::State::kWhole;
+  } else if (!at_end || bytes.size() > result.bytes) {
+    result.state = Framed::State::kCorrupt;
+  }
+  return result;
+}
+
+}  // namespace heddle::plane
