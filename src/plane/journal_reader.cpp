@@ -133,10 +133,24 @@ class Reader final : public JournalReader {
     if (!head.has_value()) {
       ::close(fd_);
       fd_ = -1;
-      return false;
+      return skip_unbegun();
     }
     enter(*head, std::max<std::uint64_t>(position_.offset, head->bytes));
     return true;
+  }
+
+  /// The segment of `position_` has no whole head. When there is a next one, its writer was killed before it wrote a record,
+  /// and the next writer found that out; anything else is damage.
+  Result<bool> skip_unbegun() {
+    const std::uint64_t number = position_.segment + 1;
+    const int fd = ::open(segment_path(dir_, number).c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    const auto next = read_segment_head(fd, number);
+    ::close(fd);
+    if (!next.ok()) return next.error();
+    if (next->has_value() && (*next)->head.previous_end != 0) return corrupt("a damaged head");
+    position_ = {number, 0};
+    return open_segment();
   }
 
   struct Head {
@@ -179,13 +193,17 @@ class Reader final : public JournalReader {
     if (!head.ok() || !head->has_value()) {
       ::close(fd);
       if (!head.ok()) return head.error();
-      return false;
+      if (!path_exists(segment_path(dir_, number + 1))) return false;
+      ::close(fd_);
+      fd_ = -1;
+      position_ = {number, 0};
+      return skip_unbegun();
     }
     const std::uint64_t expected = (*head)->head.previous_end;
     if (position_.offset < expected) {
       struct stat info {};
       const bool shorter = ::fstat(fd_, &info) == 0 && static_cast<std::uint64_t>(info.st_size) < expected;
-      const bool blank = std::all_of(rest().begin(), rest().end(), [](char c) { return c == 0; });
+      const bool blank = rest().empty() || rest().back() == 0;  // a length of file without its bytes
       if (!shorter && !blank) {
         ::close(fd);
         return corrupt("records that cannot be read");

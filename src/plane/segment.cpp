@@ -309,7 +309,7 @@ std::optional<Record> decode_record(std::string_view payload) {
 
 Framed read_frame(std::string_view bytes, bool at_end) noexcept {
   Framed result;
-  const auto zeros = [&] { return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; }); };
+  const auto zeros = [](std::string_view part) { return std::all_of(part.begin(), part.end(), [](char c) { return c == 0; }); };
   if (bytes.size() < kRecordHead) return result;
   std::uint32_t length = 0;
   std::uint32_t crc = 0;
@@ -317,7 +317,7 @@ Framed read_frame(std::string_view bytes, bool at_end) noexcept {
   std::memcpy(&crc, bytes.data() + 4, 4);
   if (length == 0 || length > kMaxPayload) {
     // A power loss may leave a length of file without its bytes.
-    if (!at_end || !zeros()) result.state = Framed::State::kCorrupt;
+    if (!at_end || !zeros(bytes)) result.state = Framed::State::kCorrupt;
     return result;
   }
   if (bytes.size() - kRecordHead < length) return result;
@@ -325,7 +325,7 @@ Framed read_frame(std::string_view bytes, bool at_end) noexcept {
   result.bytes = kRecordHead + length;
   if (crc32c(result.payload) == crc) {
     result.state = Framed::State::kWhole;
-  } else if (!at_end || bytes.size() > result.bytes) {
+  } else if (!at_end || (bytes.size() > result.bytes && (result.payload.back() != 0 || !zeros(bytes.substr(result.bytes))))) {
     result.state = Framed::State::kCorrupt;
   }
   return result;
