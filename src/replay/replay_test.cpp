@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "base/file.hpp"
@@ -341,11 +342,9 @@ TEST(Replay, LockstepNeverRunsPastTheWatermark) {
   options.lockstep = true;
   options.block_rows = 50;
   options.truth_path = folder / "truth.jsonl";
-  Micros watermark = 0;
   std::vector<Micros> waited;
   options.wait_watermark = [&](Micros at) -> Result<void> {
     waited.push_back(at);
-    watermark = at;
     return {};
   };
   const auto replayed = replay(options);
