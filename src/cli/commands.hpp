@@ -27,6 +27,7 @@ void add_release_commands(CLI::App& app, Invocation& invocation);   // release a
 void add_incident_commands(CLI::App& app, Invocation& invocation);  // incident quarantine
 void add_ledger_commands(CLI::App& app, Invocation& invocation);    // audit bundle
 void add_traffic_commands(CLI::App& app, Invocation& invocation);   // replay label
+void add_dev_commands(CLI::App& app, Invocation& invocation);       // dev demo
 void add_worker_commands(CLI::App& app, Invocation& invocation);    // worker (not for people)
 
 }  // namespace heddle::cli

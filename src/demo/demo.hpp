@@ -26,8 +26,4 @@ struct Options {
 /// that run's result. Takes over SIGINT for its duration and stops what it started.
 [[nodiscard]] Result<void> run(const Options& options);
 
-/// `heddle dev demo --example DIR --data DIR --out DIR [--fresh]`: `argv[0]` is the program, the next two words the command.
-/// Returns the exit code. `defaults` brings `binary` and `open_objects`.
-[[nodiscard]] int run_command_line(int argc, char** argv, Options defaults);
-
 }  // namespace heddle::demo
