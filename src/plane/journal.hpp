@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -43,6 +44,24 @@ struct RequestRecord {
   std::string slot;                   ///< primary or standby: who answered
   std::uint64_t route_version = 0;    ///< names the bundles
   std::vector<RowRecord> rows;
+};
+
+/// The same request, borrowed: what the hot path hands to the journal without copying.
+struct RowView {
+  RowOutcome outcome = RowOutcome::kServed;
+  std::span<const std::string_view> rules{};
+  std::span<const expr::Datum> fields{};
+  float probability = 0;
+  float standby_probability = 0;
+};
+struct RequestView {
+  std::string_view request_id;
+  std::string_view source;
+  Micros event_time = 0;
+  Micros arrival = 0;
+  std::string_view slot;
+  std::uint64_t route_version = 0;
+  std::span<const RowView> rows;
 };
 
 struct LabelRecord {
@@ -109,6 +128,9 @@ class JournalWriter {
   [[nodiscard]] static Result<std::unique_ptr<JournalWriter>> open(Options options);
   virtual ~JournalWriter() = default;
   virtual void append(const Record& record) = 0;
+  virtual void append(const RequestView& request) = 0;
+  /// The names of the request fields from now on; begins a new segment when they are others.
+  virtual void set_fields(std::vector<std::string> fields) = 0;
   [[nodiscard]] virtual Result<void> commit() = 0;
   [[nodiscard]] virtual Result<void> sync() = 0;
   /// The same on a thread of the writer's own, without waiting.

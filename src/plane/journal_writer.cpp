@@ -126,11 +126,7 @@ class Writer final : public JournalWriter {
   void append(const Record& record) override {
     const bool request = std::holds_alternative<RequestRecord>(record);
     const bool droppable = request || std::holds_alternative<LabelRecord>(record);
-    if (droppable && (full_ || (request && thinned() && ++seen_ % kThinTo != 0) || pending_.size() > kMostPending)) {
-      ++gap_;
-      ++dropped_;
-      return;
-    }
+    if (droppable && drop(request)) return;
     if (!droppable && !std::holds_alternative<GapRecord>(record)) note_gap();
     const std::size_t at = pending_.size();
     append_record(record, pending_);
@@ -139,6 +135,19 @@ class Writer final : public JournalWriter {
     } else {
       kept_.push_back({at, pending_.size()});
     }
+  }
+
+  void append(const RequestView& request) override {
+    if (drop(true)) return;
+    append_request(request, pending_);
+    ++droppable_pending_;
+  }
+
+  void set_fields(std::vector<std::string> fields) override {
+    if (fields == options_.fields) return;
+    (void)commit();
+    options_.fields = std::move(fields);
+    if (!full_ && !begin_segment().ok()) become_full();
   }
 
   Result<void> commit() override {
@@ -180,6 +189,14 @@ class Writer final : public JournalWriter {
     std::size_t begin;
     std::size_t end;
   };
+
+  /// Whether a request or label goes unrecorded; counts it then.
+  bool drop(bool request) noexcept {
+    if (!full_ && pending_.size() <= kMostPending && !(request && thinned() && ++seen_ % kThinTo != 0)) return false;
+    ++gap_;
+    ++dropped_;
+    return true;
+  }
 
   [[nodiscard]] std::string reserve_path() const { return options_.dir + "/reserve"; }
   [[nodiscard]] bool thinned() const noexcept { return total_ + offset_ > options_.max_bytes / 4 * 3; }

@@ -121,6 +121,42 @@ TEST(Journal, GivesBackEveryRecord) {
   EXPECT_TRUE(writer->sync().ok());
 }
 
+TEST(Journal, ABorrowedRequestHasTheSameBytes) {
+  const RequestRecord owned = request(3);
+  std::vector<std::vector<expr::Datum>> fields;
+  std::vector<std::vector<std::string_view>> rules;
+  std::vector<RowView> rows;
+  for (const RowRecord& row : owned.rows) {
+    fields.emplace_back();
+    for (const auto& field : row.fields) fields.back().push_back(field.datum());
+    rules.emplace_back(row.rules.begin(), row.rules.end());
+  }
+  for (std::size_t i = 0; i < owned.rows.size(); ++i) {
+    rows.push_back({owned.rows[i].outcome, rules[i], fields[i], owned.rows[i].probability, owned.rows[i].standby_probability});
+  }
+  std::string a;
+  std::string b;
+  append_record(owned, a);
+  append_request({owned.request_id, owned.source, owned.event_time, owned.arrival, owned.slot, owned.route_version, rows}, b);
+  EXPECT_EQ(a, b);
+}
+
+TEST(Journal, NewFieldNamesBeginASegment) {
+  const Folder folder;
+  auto writer = open_writer(folder.path());
+  writer->append(request(1));
+  writer->set_fields({"a", "b"});
+  writer->set_fields({"a", "b"});
+  writer->append(request(2));
+  ASSERT_TRUE(writer->commit().ok());
+  EXPECT_EQ(writer->position().segment, 2u);
+  auto reader = JournalReader::open(folder.path());
+  ASSERT_TRUE((*(*reader)->next()).has_value());
+  EXPECT_EQ((*reader)->fields().size(), 3u);
+  ASSERT_TRUE((*(*reader)->next()).has_value());
+  EXPECT_EQ((*reader)->fields().size(), 2u);
+}
+
 TEST(Journal, ReaderFollowsAWriterOverSegmentsAndGoesOnFromAPosition) {
   const Folder folder;
   auto writer = open_writer(folder.path(), 4096);

@@ -247,6 +247,39 @@ void append_head(const SegmentHead& head, std::string& out) {
   });
 }
 
+void append_request(const RequestView& r, std::string& out) {
+  using Kind = expr::Datum::Kind;
+  framed(PayloadType::kRequest, out, [&] {
+    put_string(r.request_id, out);
+    put_string(r.source, out);
+    put_signed(r.event_time, out);
+    put_signed(r.arrival, out);
+    put_string(r.slot, out);
+    put_varint(r.route_version, out);
+    put_varint(r.rows.size(), out);
+    for (const RowView& row : r.rows) {
+      out.push_back(static_cast<char>(row.outcome));
+      put_varint(row.rules.size(), out);
+      for (const auto rule : row.rules) put_string(rule, out);
+      put_varint(row.fields.size(), out);
+      for (const expr::Datum& field : row.fields) {
+        out.push_back(static_cast<char>(field.kind));
+        switch (field.kind) {
+          case Kind::kBool: put_signed(field.b ? 1 : 0, out); break;
+          case Kind::kInt:
+          case Kind::kTimestamp:
+          case Kind::kDuration: put_signed(field.i, out); break;
+          case Kind::kDouble: put_raw(field.d, out); break;
+          case Kind::kString: put_string(field.str(), out); break;
+          default: break;
+        }
+      }
+      put_raw(row.probability, out);
+      put_raw(row.standby_probability, out);
+    }
+  });
+}
+
 void append_record(const Record& record, std::string& out) { std::visit(Encoder{out}, record); }
 
 std::optional<SegmentHead> decode_head(std::string_view payload) {

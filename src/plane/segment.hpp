@@ -31,6 +31,7 @@ struct SegmentHead {
 /// Append one record, framed.
 void append_head(const SegmentHead& head, std::string& out);
 void append_record(const Record& record, std::string& out);
+void append_request(const RequestView& request, std::string& out);
 
 [[nodiscard]] std::optional<SegmentHead> decode_head(std::string_view payload);
 [[nodiscard]] std::optional<Record> decode_record(std::string_view payload);

@@ -76,6 +76,8 @@ class Plan {
  private:
   struct Parts;
   explicit Plan(std::unique_ptr<const Parts> parts);
+  [[nodiscard]] static Result<std::unique_ptr<Plan>> build(const doc::Value& contract, const doc::Value& features, std::string_view model,
+                                                           double intercept);
   [[nodiscard]] Result<std::int64_t> prove(const doc::Value& reference) const;
 
   std::unique_ptr<const Parts> parts_;
