@@ -1,5 +1,9 @@
 #include <CLI/CLI.hpp>
 
+#include <cstdlib>
+
+#include <unistd.h>
+
 #include "cli/commands.hpp"
 #include "demo/demo.hpp"
 
@@ -20,7 +24,7 @@ void add_dev_commands(CLI::App& app, Invocation& invocation) {
     invocation.run = [options, &invocation](const Console& console) {
       options->binary = invocation.wiring->executable;
       options->open_objects = invocation.wiring->open_objects;
-      options->color = console.color();
+      options->color = ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
       const auto done = demo::run(*options);
       return done.ok() ? 0 : console.fail(done.error());
     };

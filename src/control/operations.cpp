@@ -63,6 +63,10 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
 
 doc::Value approval_value(const policy::Approval& approval) {
   const auto statement = doc::parse_json(approval.statement);
+  auto signatures = doc::Value::array();
+  for (const auto& signature : approval.signatures) {
+    signatures.push(doc::Value::object({{"person", signature.person}, {"signature", signature.armored}}));
+  }
   return doc::Value::object({{"id", approval.id},
                              {"state", policy::status_name(approval.status)},
                              {"op_id", approval.op_id},
@@ -73,6 +77,7 @@ doc::Value approval_value(const policy::Approval& approval) {
                              {"expires", time_or_empty(approval.expires)},
                              {"reason", approval.reason},
                              {"statement", approval.statement},
+                             {"signatures", std::move(signatures)},
                              {"entry", approval.entry}});
 }
 
