@@ -140,21 +140,21 @@ Result<void> Program::Code::build(const std::string& file) {
   std::vector<std::set<std::size_t>> reads(features.size());
   for (std::size_t i = 0; i < features.size(); ++i) {
     const auto& feature = features[i].definition;
-    std::vector<std::string> names = feature.inputs;
+    std::vector<std::string> read_names = feature.inputs;
     if (feature.kind == Feature::Kind::kExpression) {
       auto used = expr::names_in(feature.expression.text);
       if (!used.ok()) {
         return error_at(feature, file, used.error().id, used.error().message + " (" + used.error().where + ")", used.error().hint);
       }
-      names = *std::move(used);
+      read_names = *std::move(used);
     }
-    for (const auto& name : names) {
-      const bool label = std::any_of(labels.begin(), labels.end(), [&](const FieldCode& field) { return field.name == name; });
+    for (const auto& read : read_names) {
+      const bool label = std::any_of(labels.begin(), labels.end(), [&](const FieldCode& field) { return field.name == read; });
       if (label) {
-        return error_at(feature, file, "feature-reads-label", fmt::format("it reads `{}`, which is known only after the fact", name),
+        return error_at(feature, file, "feature-reads-label", fmt::format("it reads `{}`, which is known only after the fact", read),
                         "use a target encoding: it is fitted on training rows only");
       }
-      if (const auto at = feature_at.find(name); at != feature_at.end()) reads[i].insert(at->second);
+      if (const auto at = feature_at.find(read); at != feature_at.end()) reads[i].insert(at->second);
     }
   }
 
