@@ -21,7 +21,7 @@ struct Signature {
 };
 
 /// A request for a person's yes, and what became of it. The statement is what is signed, byte for byte: canonical JSON of
-/// {format, approval, op_id, action, target, subjects, rollback, policy, evidence_root, attributes, requester, expires, nonce,
+/// {format, approval, op_id, action, target, slot, subjects, rollback, policy, evidence_root, requester, expires, nonce,
 /// asked_event_time}; digests and times as text.
 struct Approval {
   enum class Status { kPending, kApproved, kRejected, kUsed, kExpired };
@@ -30,6 +30,12 @@ struct Approval {
   std::string requester;
   Status status = Status::kPending;
   std::string statement;
+  std::string action{};
+  std::string target{};
+  std::string slot{};            ///< attribute `slot` of the proposal
+  std::vector<Named> subjects{};
+  std::vector<Named> evidence{};
+  Digest policy{};               ///< the rules it was asked under
   std::vector<Need> needs{};
   std::vector<Signature> signatures{};
   Micros asked = 0;              ///< wall
@@ -41,6 +47,10 @@ struct Approval {
   std::uint64_t entry = 0;       ///< ledger entry that records the request
 };
 
+/// Writes `approval.statement` from the rest and `nonce`.
+void write_statement(Approval& approval, const std::string& nonce);
+/// RFC 6962 root over `name NUL digest` of each, in their order.
+[[nodiscard]] Digest evidence_root(const std::vector<Named>& evidence);
 [[nodiscard]] std::string_view status_name(Approval::Status status) noexcept;
 [[nodiscard]] doc::Value to_value(const Approval& approval);
 [[nodiscard]] Result<Approval> approval_from_value(const doc::Value& value);

@@ -1,0 +1,76 @@
+#include "policy/approval.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "doc/json.hpp"
+#include "policy/ssh_key_test.hpp"
+
+namespace heddle::policy {
+namespace {
+
+Approval sample() {
+  Approval approval;
+  approval.id = "approval-0001";
+  approval.op_id = "op-1";
+  approval.requester = "agent:recover";
+  approval.action = "release.promote";
+  approval.target = "service/delay";
+  approval.slot = "primary";
+  approval.subjects = {{"bundle", sha256("new")}, {"rollback", sha256("old")}};
+  approval.evidence = {{"gates", sha256("gates")}};
+  approval.policy = sha256("rules");
+  approval.expires = *parse_time("2001-06-01T00:00:00Z");
+  write_statement(approval, "00ff");
+  return approval;
+}
+
+TEST(Statement, BindsEverythingThatIsApproved) {
+  const auto approval = sample();
+  const auto value = doc::parse_json(approval.statement).value();
+  EXPECT_EQ(doc::to_canonical_json(value), approval.statement);
+  EXPECT_EQ(value.string_or("rollback"), sha256("old").str());
+  EXPECT_EQ(value.string_or("nonce"), "00ff");
+  for (const char* member : {"action", "target", "slot", "subjects", "policy", "evidence_root", "expires", "asked_event_time", "requester"}) {
+    EXPECT_NE(value.find(member), nullptr) << member;
+  }
+  auto other = sample();
+  other.evidence[0].digest = sha256("other");
+  write_statement(other, "00ff");
+  EXPECT_NE(other.statement, approval.statement);
+}
+
+TEST(Approval, ReadsBackAsItWasWritten) {
+  auto approval = sample();
+  approval.status = Approval::Status::kApproved;
+  approval.needs = {{"rule", 2, "approver", kDay}};
+  approval.signatures = {{"ada", "armored", 7}};
+  approval.entry = 3;
+  EXPECT_EQ(to_value(approval_from_value(to_value(approval)).value()), to_value(approval));
+  EXPECT_EQ(approval_from_value(doc::Value::object()).error().id, "approval-malformed");
+}
+
+TEST(Signature, IsCheckedByTheRealSshKeygen) {
+  const SshKey ada("ada");
+  const SshKey mallory("mallory");
+  const spec::Person person{"ada", {"approver"}, {ada.public_key()}};
+  const auto statement = sample().statement;
+  const auto good = ada.sign(statement);
+  const auto checked = verify_signature(person, statement, good);
+  EXPECT_TRUE(checked.ok()) << checked.error().str();
+  const auto refused = [&](const spec::Person& who, std::string_view text, std::string_view signature) {
+    const auto result = verify_signature(who, text, signature);
+    return result.ok() ? std::string("accepted") : result.error().id;
+  };
+  EXPECT_EQ(refused(person, statement + " ", good), "approval-signature-invalid");
+  EXPECT_EQ(refused(person, statement, mallory.sign(statement)), "approval-signature-invalid");
+  EXPECT_EQ(refused(person, statement, ada.sign(statement, "file")), "approval-signature-invalid");  // another namespace
+  EXPECT_EQ(refused(person, statement, ""), "approval-signature-invalid");
+  EXPECT_EQ(refused(person, statement, "not armored"), "approval-signature-invalid");
+  EXPECT_EQ(refused({"ada", {}, {}}, statement, good), "approval-signature-invalid");
+  EXPECT_EQ(refused({"*", {}, {ada.public_key()}}, statement, good), "approval-signature-invalid");
+  EXPECT_EQ(refused({"ada", {}, {"ssh-ed25519 broken"}}, statement, good), "approval-signature-invalid");
+}
+
+}  // namespace
+}  // namespace heddle::policy

@@ -1,0 +1,348 @@
+#include "policy/rulebook.hpp"
+
+#include <mutex>
+#include <set>
+
+#include "doc/json.hpp"
+#include "expr/program.hpp"
+
+namespace heddle::policy {
+namespace {
+
+/// What `ledger.count` asks while an evaluation runs on this thread.
+thread_local const CountFn* current_count = nullptr;
+
+class CountScope {
+ public:
+  explicit CountScope(const CountFn& count) : before_(current_count) { current_count = &count; }
+  ~CountScope() { current_count = before_; }
+  CountScope(const CountScope&) = delete;
+  CountScope& operator=(const CountScope&) = delete;
+
+ private:
+  const CountFn* before_;
+};
+
+struct Attribute {
+  std::string name;
+  expr::Type type;
+  expr::Datum datum;
+};
+
+/// One rule with its condition, compiled once for every set of attribute types it meets.
+struct Rule {
+  spec::PolicyRule rule;
+  std::string service{};              ///< generated rules: only what is about this service
+  std::vector<std::string> names{};   ///< that `when` mentions
+  mutable std::map<std::string, std::shared_ptr<const expr::Program>> programs{};
+};
+
+enum class Truth { kTrue, kFalse, kUnknown };
+
+expr::Function count_function(expr::Type window) {
+  return {"ledger.count",
+          {expr::Type::kString, window},
+          expr::Type::kInt,
+          false,
+          [](std::span<const expr::Datum> arguments) {
+            if (current_count == nullptr) return expr::Datum::error();
+            return expr::Datum::integer((*current_count)(arguments[0].str(), arguments[1].i));
+          }};
+}
+
+std::vector<Attribute> attributes_of(const Proposal& proposal) {
+  std::vector<Attribute> list;
+  if (!proposal.attributes.is_object()) return list;
+  for (const auto& [key, value] : proposal.attributes.as_object()) {
+    const std::string name = "attributes." + key;
+    if (value.is_bool()) list.push_back({name, expr::Type::kBool, expr::Datum::boolean(value.as_bool())});
+    if (value.is_int()) list.push_back({name, expr::Type::kInt, expr::Datum::integer(value.as_int())});
+    if (value.is_double()) list.push_back({name, expr::Type::kDouble, expr::Datum::real(value.as_double())});
+    if (value.is_string()) list.push_back({name, expr::Type::kString, expr::Datum::string(value.as_string())});
+  }
+  return list;
+}
+
+std::string_view type_word(ActorType type) noexcept {
+  switch (type) {
+    case ActorType::kPerson: return "person";
+    case ActorType::kAgent: return "agent";
+    default: return "system";
+  }
+}
+
+doc::Value strings(const std::vector<std::string>& items) {
+  auto list = doc::Value::array();
+  for (const auto& item : items) list.push(item);
+  return list;
+}
+
+std::string_view effect_word(spec::PolicyRule::Effect effect) noexcept {
+  switch (effect) {
+    case spec::PolicyRule::Effect::kAllow: return "allow";
+    case spec::PolicyRule::Effect::kRequireApproval: return "require_approval";
+    default: return "deny";
+  }
+}
+
+/// Everything that can change a verdict or who may approve, in one canonical text.
+Digest digest_of(const spec::Project& project) {
+  auto policies = doc::Value::array();
+  for (const auto& [name, policy] : project.policies) {
+    auto rules = doc::Value::array();
+    for (const auto& rule : policy.rules) {
+      rules.push(doc::Value::object({{"id", rule.id},
+                                     {"effect", effect_word(rule.effect)},
+                                     {"who", strings(rule.who)},
+                                     {"actions", strings(rule.actions)},
+                                     {"targets", strings(rule.targets)},
+                                     {"when", rule.when ? doc::Value(rule.when->text) : doc::Value()},
+                                     {"approvals", rule.approvals},
+                                     {"role", rule.approver_role},
+                                     {"within", rule.approval_within}}));
+    }
+    auto budgets = doc::Value::array();
+    for (const auto& budget : policy.budgets) {
+      budgets.push(doc::Value::object(
+          {{"id", budget.id}, {"action", budget.action}, {"limit", budget.limit}, {"window", budget.window}}));
+    }
+    policies.push(doc::Value::object({{"name", name}, {"rules", std::move(rules)}, {"budgets", std::move(budgets)}}));
+  }
+  auto services = doc::Value::array();
+  for (const auto& [name, service] : project.services) {
+    services.push(doc::Value::object({{"name", name}, {"autonomy", service.autonomy}}));
+  }
+  auto people = doc::Value::array();
+  for (const auto& person : project.people) {
+    people.push(doc::Value::object({{"name", person.name}, {"roles", strings(person.roles)}, {"keys", strings(person.keys)}}));
+  }
+  auto accounts = doc::Value::array();
+  for (const auto& account : project.service_accounts) accounts.push(account.name);
+  return sha256(doc::to_canonical_json(doc::Value::object({{"format", "heddle.rules/1"},
+                                                           {"policies", std::move(policies)},
+                                                           {"services", std::move(services)},
+                                                           {"people", std::move(people)},
+                                                           {"service_accounts", std::move(accounts)}})));
+}
+
+}  // namespace
+
+bool glob_match(std::string_view pattern, std::string_view text) noexcept {
+  std::size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      mark = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++mark;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+std::string service_of(const Proposal& proposal) {
+  constexpr std::string_view kPrefix = "service/";
+  if (proposal.target.starts_with(kPrefix)) {
+    const auto rest = std::string_view(proposal.target).substr(kPrefix.size());
+    return std::string(rest.substr(0, rest.find('/')));
+  }
+  return proposal.attributes.string_or("service");
+}
+
+bool is_record_action(std::string_view action) noexcept {
+  for (const char* pattern : {"incident.*", "postmortem.*", "alert.*", "approval.*", "diagnosis.*"}) {
+    if (glob_match(pattern, action)) return true;
+  }
+  return false;
+}
+
+struct Rulebook::Impl {
+  std::vector<Rule> rules;
+  std::vector<spec::Budget> budgets;
+  std::vector<spec::Person> people;
+  std::set<std::string, std::less<>> accounts;
+  Digest digest;
+  std::mutex compiling;
+
+  /// What a `who` pattern may name: `person:ada` and `role:approver` for a person, the id itself for agents and the system.
+  [[nodiscard]] std::vector<std::string> identities(const Actor& actor, const spec::Person* person) const {
+    if (actor.type == ActorType::kPerson) {
+      if (accounts.contains(actor.id)) return {"account:" + actor.id};
+      std::vector<std::string> names{"person:" + actor.id};
+      if (person != nullptr) {
+        for (const auto& role : person->roles) names.push_back("role:" + role);
+      }
+      return names;
+    }
+    const std::string prefix = std::string(type_word(actor.type)) + ":";
+    return {actor.id.starts_with(prefix) ? actor.id : prefix + actor.id};
+  }
+
+  [[nodiscard]] static bool any_match(const std::vector<std::string>& patterns, const std::vector<std::string>& names) {
+    for (const auto& pattern : patterns) {
+      for (const auto& name : names) {
+        if (glob_match(pattern, name)) return true;
+      }
+    }
+    return false;
+  }
+
+  Truth holds(const Rule& rule, const Proposal& proposal, const std::vector<Attribute>& attributes) {
+    if (!rule.rule.when) return Truth::kTrue;
+    expr::Environment environment;
+    std::vector<expr::Datum> row;
+    const auto declare = [&](const std::string& name, expr::Type type, expr::Datum datum) {
+      environment.variables.push_back({name, type});
+      row.push_back(datum);
+    };
+    const std::string type(type_word(proposal.actor.type));
+    declare("actor.id", expr::Type::kString, expr::Datum::string(proposal.actor.id));
+    declare("actor.type", expr::Type::kString, expr::Datum::string(type));
+    declare("action", expr::Type::kString, expr::Datum::string(proposal.action));
+    declare("target", expr::Type::kString, expr::Datum::string(proposal.target));
+    for (const auto& attribute : attributes) declare(attribute.name, attribute.type, attribute.datum);
+    for (const auto& name : rule.names) {
+      if (!name.starts_with("attributes.")) continue;
+      const bool given = std::any_of(attributes.begin(), attributes.end(), [&](const auto& a) { return a.name == name; });
+      if (!given) return Truth::kUnknown;  // nobody said what it is
+    }
+    std::string key;
+    for (const auto& variable : environment.variables) key += fmt::format("{}:{};", variable.name, static_cast<int>(variable.type));
+    const auto program = compiled(rule, key, environment);
+    if (!program) return Truth::kUnknown;
+    expr::Program::Scratch scratch;
+    const auto result = program->evaluate(row, scratch);
+    if (result.kind != expr::Datum::Kind::kBool) return Truth::kUnknown;
+    return result.b ? Truth::kTrue : Truth::kFalse;
+  }
+
+  std::shared_ptr<const expr::Program> compiled(const Rule& rule, const std::string& key, expr::Environment environment) {
+    const std::lock_guard lock(compiling);
+    const auto found = rule.programs.find(key);
+    if (found != rule.programs.end()) return found->second;
+    std::shared_ptr<const expr::Program> program;
+    // The window of `ledger.count` is a duration, or microseconds as an int.
+    for (const auto window : {expr::Type::kDuration, expr::Type::kInt}) {
+      environment.functions = {count_function(window)};
+      auto result = expr::Program::compile(rule.rule.when->text, environment, expr::Type::kBool);
+      if (!result) continue;
+      program = std::make_shared<const expr::Program>(std::move(*result));
+      break;
+    }
+    if (rule.programs.size() < 64) rule.programs.emplace(key, program);
+    return program;
+  }
+};
+
+Rulebook::Rulebook(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Rulebook::Rulebook(Rulebook&&) noexcept = default;
+Rulebook& Rulebook::operator=(Rulebook&&) noexcept = default;
+Rulebook::~Rulebook() = default;
+
+Result<Rulebook> Rulebook::compile(const spec::Project& project) {
+  auto impl = std::make_unique<Impl>();
+  for (const auto& [name, policy] : project.policies) {
+    for (const auto& rule : policy.rules) {
+      Rule compiled{rule};
+      if (rule.when) {
+        auto names = expr::names_in(rule.when->text);
+        if (!names) {
+          auto error = names.error();
+          error.id = "policy-when-malformed";
+          error.message = fmt::format("rule `{}` of policy `{}`: {}", rule.id, name, error.message);
+          return error;
+        }
+        compiled.names = std::move(*names);
+      }
+      impl->rules.push_back(std::move(compiled));
+    }
+    impl->budgets.insert(impl->budgets.end(), policy.budgets.begin(), policy.budgets.end());
+  }
+  // Autonomy: presets of rules, not a second policy (DESIGN 4).
+  for (const auto& [name, service] : project.services) {
+    if (service.autonomy == "act") continue;
+    spec::PolicyRule rule;
+    rule.id = "autonomy-" + service.autonomy;
+    rule.effect = service.autonomy == "propose" ? spec::PolicyRule::Effect::kRequireApproval : spec::PolicyRule::Effect::kDeny;
+    rule.who = {"agent:*"};
+    rule.actions = {"*"};
+    impl->rules.push_back(Rule{std::move(rule), name});
+  }
+  impl->people = project.people;
+  for (const auto& account : project.service_accounts) impl->accounts.insert(account.name);
+  impl->digest = digest_of(project);
+  return Rulebook(std::move(impl));
+}
+
+Verdict Rulebook::evaluate(const Proposal& proposal, const CountFn& count) const {
+  const CountScope scope(count);
+  const auto identities = impl_->identities(proposal.actor, person(proposal.actor.id));
+  const auto attributes = attributes_of(proposal);
+  const auto service = service_of(proposal);
+  std::vector<std::string> deny, ask, allow;
+  Verdict verdict;
+  for (const auto& compiled : impl_->rules) {
+    const auto& rule = compiled.rule;
+    if (!compiled.service.empty() && (compiled.service != service || is_record_action(proposal.action))) continue;
+    if (!Impl::any_match(rule.who, identities) || !Impl::any_match(rule.actions, {proposal.action})) continue;
+    if (!rule.targets.empty() && !Impl::any_match(rule.targets, {proposal.target})) continue;
+    const auto truth = impl_->holds(compiled, proposal, attributes);
+    if (truth == Truth::kFalse) continue;
+    if (rule.effect == spec::PolicyRule::Effect::kAllow) {
+      if (truth == Truth::kTrue) allow.push_back(rule.id);
+      continue;
+    }
+    if (truth == Truth::kUnknown || rule.effect == spec::PolicyRule::Effect::kDeny) {
+      if (verdict.reason.empty()) {
+        verdict.reason = truth == Truth::kUnknown
+                             ? fmt::format("rule `{}` could not be evaluated: the proposal lacks what its `when` reads", rule.id)
+                             : fmt::format("rule `{}` denies it", rule.id);
+      }
+      deny.push_back(rule.id);
+      continue;
+    }
+    ask.push_back(rule.id);
+    verdict.needs.push_back({rule.id, std::max(1, rule.approvals), rule.approver_role, rule.approval_within});
+  }
+  const auto join = [&](std::vector<std::string>& first, std::vector<std::string>& second, std::vector<std::string>& third) {
+    for (auto* list : {&first, &second, &third}) verdict.rules.insert(verdict.rules.end(), list->begin(), list->end());
+  };
+  if (!deny.empty()) {
+    verdict.effect = Effect::kDeny;
+    verdict.needs.clear();
+    join(deny, ask, allow);
+  } else if (!ask.empty()) {
+    verdict.effect = Effect::kRequireApproval;
+    join(ask, allow, deny);
+  } else if (!allow.empty()) {
+    verdict.effect = Effect::kAllow;
+    join(allow, ask, deny);
+  } else {
+    verdict.effect = Effect::kDeny;
+    verdict.rules = {"default-deny"};
+    verdict.reason = fmt::format("no rule lets `{}` do `{}`", proposal.actor.id, proposal.action);
+  }
+  return verdict;
+}
+
+const Digest& Rulebook::digest() const noexcept { return impl_->digest; }
+const std::vector<spec::Budget>& Rulebook::budgets() const noexcept { return impl_->budgets; }
+const std::vector<spec::Person>& Rulebook::people() const noexcept { return impl_->people; }
+
+const spec::Person* Rulebook::person(std::string_view name) const noexcept {
+  for (const auto& person : impl_->people) {
+    if (person.name == name) return &person;
+  }
+  return nullptr;
+}
+
+bool Rulebook::is_service_account(std::string_view name) const noexcept { return impl_->accounts.contains(name); }
+
+}  // namespace heddle::policy

@@ -1,0 +1,172 @@
+#include "policy/rulebook.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace heddle::policy {
+namespace {
+
+using Kind = spec::PolicyRule::Effect;
+
+spec::PolicyRule rule(std::string id, Kind effect, std::vector<std::string> who, std::vector<std::string> actions,
+                      std::string when = {}, std::vector<std::string> targets = {}) {
+  spec::PolicyRule made;
+  made.id = std::move(id);
+  made.effect = effect;
+  made.who = std::move(who);
+  made.actions = std::move(actions);
+  made.targets = std::move(targets);
+  if (!when.empty()) made.when = spec::Expression{std::move(when)};
+  return made;
+}
+
+spec::Project project(std::vector<spec::PolicyRule> rules, std::string autonomy = "act") {
+  spec::Project made;
+  made.policies["default"].rules = std::move(rules);
+  made.services["delay"].autonomy = std::move(autonomy);
+  made.people = {{"ada", {"ml-engineer", "approver"}, {}}, {"ben", {"ml-engineer"}, {}}};
+  made.service_accounts = {{"replayer", {"predict"}, ""}};
+  return made;
+}
+
+Proposal proposal(std::string action, Actor actor = {ActorType::kAgent, "agent:recover"}, std::string target = "service/delay") {
+  Proposal made;
+  made.op_id = "op";
+  made.action = std::move(action);
+  made.target = std::move(target);
+  made.actor = std::move(actor);
+  return made;
+}
+
+Verdict judge(const spec::Project& of, const Proposal& what, const CountFn& count = [](std::string_view, Micros) { return 0; }) {
+  return Rulebook::compile(of).value().evaluate(what, count);
+}
+
+TEST(Glob, MatchesRunsOfAnything) {
+  EXPECT_TRUE(glob_match("slot.*", "slot.swap"));
+  EXPECT_TRUE(glob_match("*", ""));
+  EXPECT_TRUE(glob_match("a*b*c", "axxbyyc"));
+  EXPECT_FALSE(glob_match("a*b*c", "axxbyy"));
+  EXPECT_FALSE(glob_match("slot.*", "slots"));
+  EXPECT_FALSE(glob_match("", "x"));
+  EXPECT_TRUE(glob_match("a**", "a"));
+}
+
+TEST(Rulebook, WhatNoRuleNamesIsDenied) {
+  const auto verdict = judge(project({}), proposal("slot.swap"));
+  EXPECT_EQ(verdict.effect, Effect::kDeny);
+  EXPECT_EQ(verdict.rules, std::vector<std::string>{"default-deny"});
+}
+
+TEST(Rulebook, DenyBeatsApprovalBeatsAllowAndAllAreNamed) {
+  const std::vector<std::string> anyone = {"agent:*"};
+  const auto allow = rule("allow-it", Kind::kAllow, anyone, {"slot.*"});
+  const auto ask = rule("ask", Kind::kRequireApproval, anyone, {"slot.swap"});
+  const auto deny = rule("never", Kind::kDeny, {"agent:recover"}, {"*"});
+  EXPECT_EQ(judge(project({allow}), proposal("slot.swap")).effect, Effect::kAllow);
+  const auto asked = judge(project({allow, ask}), proposal("slot.swap"));
+  EXPECT_EQ(asked.effect, Effect::kRequireApproval);
+  EXPECT_EQ(asked.rules, (std::vector<std::string>{"ask", "allow-it"}));
+  ASSERT_EQ(asked.needs.size(), 1U);
+  const auto denied = judge(project({allow, ask, deny}), proposal("slot.swap"));
+  EXPECT_EQ(denied.effect, Effect::kDeny);
+  EXPECT_EQ(denied.rules, (std::vector<std::string>{"never", "ask", "allow-it"}));
+  EXPECT_TRUE(denied.needs.empty());
+  EXPECT_FALSE(denied.reason.empty());
+}
+
+TEST(Rulebook, WhoActionAndTargetAllHaveToMatch) {
+  const auto of = project({rule("a", Kind::kAllow, {"role:approver"}, {"run.start"}, "", {"service/delay"})});
+  const Actor ada{ActorType::kPerson, "ada"};
+  EXPECT_EQ(judge(of, proposal("run.start", ada)).effect, Effect::kAllow);
+  EXPECT_EQ(judge(of, proposal("run.start", {ActorType::kPerson, "ben"})).effect, Effect::kDeny);
+  EXPECT_EQ(judge(of, proposal("run.stop", ada)).effect, Effect::kDeny);
+  EXPECT_EQ(judge(of, proposal("run.start", ada, "service/other")).effect, Effect::kDeny);
+  EXPECT_EQ(judge(of, proposal("run.start", {ActorType::kAgent, "ada"})).effect, Effect::kDeny);
+}
+
+TEST(Rulebook, AServiceAccountIsNoPerson) {
+  const auto of = project({rule("a", Kind::kAllow, {"person:*"}, {"*"})});
+  EXPECT_EQ(judge(of, proposal("run.start", {ActorType::kPerson, "root"})).effect, Effect::kAllow);
+  EXPECT_EQ(judge(of, proposal("run.start", {ActorType::kPerson, "replayer"})).effect, Effect::kDeny);
+}
+
+TEST(Rulebook, WhenSeesAttributesActorAndTarget) {
+  const auto of = project({rule("a", Kind::kAllow, {"*"}, {"*"}, "attributes.slot == \"standby\" && attributes.rows < 100")});
+  auto what = proposal("release.promote");
+  what.attributes = doc::Value::object({{"slot", "standby"}, {"rows", 5}});
+  EXPECT_EQ(judge(of, what).effect, Effect::kAllow);
+  what.attributes.set("rows", 99.5);  // another type, compiled anew
+  EXPECT_EQ(judge(of, what).effect, Effect::kAllow);
+  what.attributes.set("rows", 100);
+  EXPECT_EQ(judge(of, what).effect, Effect::kDeny);
+  const auto by_actor = project({rule("a", Kind::kAllow, {"*"}, {"*"}, "actor.type == \"agent\" && actor.id == \"agent:recover\" && "
+                                                                      "target == \"service/delay\" && action == \"slot.swap\"")});
+  EXPECT_EQ(judge(by_actor, proposal("slot.swap")).effect, Effect::kAllow);
+  EXPECT_EQ(judge(by_actor, proposal("slot.swap", {ActorType::kPerson, "ada"})).effect, Effect::kDeny);
+}
+
+TEST(Rulebook, ACountLooksAtTheLedger) {
+  const auto of = project({rule("a", Kind::kAllow, {"*"}, {"*"}, "ledger.count(\"slot.swap\", duration(\"24h\")) < 2"),
+                           rule("b", Kind::kAllow, {"*"}, {"*"}, "ledger.count(\"slot.*\", 3600000000) == 7")});
+  std::vector<std::pair<std::string, Micros>> asked;
+  const auto verdict = judge(of, proposal("slot.swap"), [&](std::string_view action, Micros window) {
+    asked.emplace_back(action, window);
+    return window == kDay ? 1 : 7;
+  });
+  EXPECT_EQ(verdict.rules, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(asked, (std::vector<std::pair<std::string, Micros>>{{"slot.swap", kDay}, {"slot.*", kHour}}));
+}
+
+TEST(Rulebook, AConditionThatCannotBeEvaluatedNeverAllows) {
+  const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
+  for (const char* when : {"attributes.absent > 1", "attributes.slot > 3", "1 / attributes.zero > 0"}) {
+    auto what = proposal("slot.swap");
+    what.attributes = doc::Value::object({{"slot", "x"}, {"zero", 0}});
+    EXPECT_EQ(judge(project({rule("a", Kind::kAllow, {"*"}, {"*"}, when)}), what).effect, Effect::kDeny) << when;
+    EXPECT_EQ(judge(project({allow, rule("ask", Kind::kRequireApproval, {"*"}, {"*"}, when)}), what).effect, Effect::kDeny) << when;
+    const auto verdict = judge(project({allow, rule("no", Kind::kDeny, {"*"}, {"*"}, when)}), what);
+    EXPECT_EQ(verdict.effect, Effect::kDeny) << when;
+    EXPECT_NE(verdict.reason.find("could not be evaluated"), std::string::npos);
+  }
+  const auto compiled = Rulebook::compile(project({rule("a", Kind::kAllow, {"*"}, {"*"}, "attributes. >")}));
+  ASSERT_FALSE(compiled.ok());
+  EXPECT_EQ(compiled.error().id, "policy-when-malformed");
+}
+
+TEST(Rulebook, AutonomyIsAPresetOfRules) {
+  const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
+  const Actor ada{ActorType::kPerson, "ada"};
+  EXPECT_EQ(judge(project({allow}, "observe"), proposal("slot.swap")).effect, Effect::kDeny);
+  EXPECT_EQ(judge(project({allow}, "observe"), proposal("slot.swap")).rules.front(), "autonomy-observe");
+  EXPECT_EQ(judge(project({allow}, "propose"), proposal("slot.swap")).effect, Effect::kRequireApproval);
+  EXPECT_EQ(judge(project({allow}, "act"), proposal("slot.swap")).effect, Effect::kAllow);
+  // People are not held back, records are kept, and another service is none of its business.
+  EXPECT_EQ(judge(project({allow}, "observe"), proposal("slot.swap", ada)).effect, Effect::kAllow);
+  EXPECT_EQ(judge(project({allow}, "observe"), proposal("incident.open")).effect, Effect::kAllow);
+  EXPECT_EQ(judge(project({allow}, "observe"), proposal("slot.swap", {ActorType::kAgent, "agent:x"}, "service/other")).effect, Effect::kAllow);
+  auto about = proposal("source.quarantine", {ActorType::kAgent, "agent:recover"}, "source/carrier-3");
+  about.attributes = doc::Value::object({{"service", "delay"}});
+  EXPECT_EQ(judge(project({allow}, "observe"), about).effect, Effect::kDeny);
+}
+
+TEST(Rulebook, ItsDigestMovesWithAllThatCanChangeAVerdict) {
+  const auto base = project({rule("a", Kind::kAllow, {"*"}, {"*"})});
+  const auto digest = [](const spec::Project& of) { return Rulebook::compile(of).value().digest(); };
+  EXPECT_EQ(digest(base), digest(base));
+  auto changed = base;
+  changed.policies["default"].rules[0].id = "b";
+  EXPECT_NE(digest(changed), digest(base));
+  changed = base;
+  changed.policies["default"].budgets.push_back({"x", "slot.swap", 1, kDay});
+  EXPECT_NE(digest(changed), digest(base));
+  changed = base;
+  changed.services["delay"].autonomy = "observe";
+  EXPECT_NE(digest(changed), digest(base));
+  changed = base;
+  changed.people[1].keys.push_back("ssh-ed25519 AAAA");
+  EXPECT_NE(digest(changed), digest(base));
+}
+
+}  // namespace
+}  // namespace heddle::policy

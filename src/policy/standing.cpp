@@ -1,0 +1,151 @@
+#include "policy/standing.hpp"
+
+#include "doc/json.hpp"
+#include "policy/rulebook.hpp"
+
+namespace heddle::policy {
+namespace {
+
+constexpr std::string_view kOperations = "policy.operations";
+constexpr std::string_view kApprovals = "policy.approvals";
+constexpr std::string_view kApplied = "policy.applied";   // ACTION \0 DAY / TIME / ENTRY
+constexpr std::string_view kActions = "policy.actions";   // ACTION -> last day
+constexpr std::string_view kStopped = "policy.stopped";
+
+/// Days and times as text that sorts, also before 1970.
+std::int64_t day_of(Micros time) { return (time >= 0 ? time / kDay : (time - kDay + 1) / kDay) + 50'000'000; }
+std::string day_text(std::int64_t day) { return fmt::format("{:09}", day); }
+std::string time_text(Micros time) { return fmt::format("{:020}", static_cast<std::uint64_t>(time) + (std::uint64_t{1} << 63)); }
+std::string prefix_of(std::string_view action) { return std::string(action) + '\0'; }
+
+}  // namespace
+
+Result<std::optional<Operation>> read_operation(store::Txn& txn, const std::string& op_id) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, txn.get(kOperations, op_id));
+  if (!text) return std::optional<Operation>();
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*text));
+  Operation operation;
+  operation.state = value.string_or("state");
+  operation.action = value.string_or("action");
+  operation.target = value.string_or("target");
+  if (const auto* rules = value.find("rules"); rules != nullptr && rules->is_array()) {
+    for (const auto& rule : rules->as_array()) operation.rules.push_back(rule.as_string());
+  }
+  HEDDLE_ASSIGN_OR_RETURN(operation.policy, Digest::parse(value.string_or("policy")));
+  operation.entry = static_cast<std::uint64_t>(value.int_or("entry"));
+  operation.approval = value.string_or("approval");
+  return std::optional<Operation>(std::move(operation));
+}
+
+Result<void> write_operation(store::Txn& txn, const std::string& op_id, const Operation& operation) {
+  auto rules = doc::Value::array();
+  for (const auto& rule : operation.rules) rules.push(rule);
+  return txn.put(kOperations, op_id,
+                 doc::to_json(doc::Value::object({{"state", operation.state},
+                                                  {"action", operation.action},
+                                                  {"target", operation.target},
+                                                  {"rules", std::move(rules)},
+                                                  {"policy", operation.policy.str()},
+                                                  {"entry", operation.entry},
+                                                  {"approval", operation.approval}})));
+}
+
+Result<std::optional<Approval>> read_approval(store::Txn& txn, std::string_view id) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, txn.get(kApprovals, id));
+  if (!text) return std::optional<Approval>();
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*text));
+  HEDDLE_ASSIGN_OR_RETURN(auto approval, approval_from_value(value));
+  return std::optional<Approval>(std::move(approval));
+}
+
+Result<std::vector<Approval>> read_approvals(store::Txn& txn) {
+  std::vector<Approval> list;
+  Result<void> parsed;
+  HEDDLE_TRY(txn.scan(kApprovals, "approval-", [&](std::string_view, std::string_view text) {
+    const auto value = doc::parse_json(text);
+    auto approval = value ? approval_from_value(*value) : Result<Approval>(value.error());
+    if (!approval) {
+      parsed = approval.error();
+      return false;
+    }
+    list.push_back(std::move(*approval));
+    return true;
+  }));
+  HEDDLE_TRY(std::move(parsed));
+  return list;
+}
+
+Result<void> write_approval(store::Txn& txn, const Approval& approval) {
+  return txn.put(kApprovals, approval.id, doc::to_json(to_value(approval)));
+}
+
+Result<std::string> next_approval_id(store::Txn& txn) {
+  std::size_t number = 1;
+  HEDDLE_TRY(txn.scan(kApprovals, "approval-", [&](std::string_view, std::string_view) {
+    ++number;
+    return true;
+  }));
+  return fmt::format("approval-{:04}", number);
+}
+
+Result<void> note_applied(store::Txn& txn, const std::string& action, Micros time, std::uint64_t entry) {
+  const auto day = day_text(day_of(time));
+  HEDDLE_TRY(txn.put(kApplied, fmt::format("{}{}/{}/{:012}", prefix_of(action), day, time_text(time), entry), ""));
+  HEDDLE_ASSIGN_OR_RETURN(const auto last, txn.get(kActions, action));
+  if (!last || *last < day) return txn.put(kActions, action, day);
+  return {};
+}
+
+Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action, Micros now, Micros window) {
+  std::vector<std::pair<std::string, std::int64_t>> actions;  // with their last day
+  HEDDLE_TRY(txn.scan(kActions, "", [&](std::string_view name, std::string_view day) {
+    if (glob_match(action, name)) actions.emplace_back(name, std::stoll(std::string(day)));
+    return true;
+  }));
+  std::int64_t count = 0;
+  const Micros after = now - window;
+  const auto from = day_of(after);
+  const auto last_allowed = time_text(after);
+  for (const auto& [name, last] : actions) {
+    const auto prefix = prefix_of(name);
+    const auto visit = [&](std::string_view key, std::string_view) {
+      if (window == 0 || key.substr(prefix.size() + 10, 20) > last_allowed) ++count;
+      return true;
+    };
+    if (window == 0 || last - from > 1000) {
+      HEDDLE_TRY(txn.scan(kApplied, prefix, visit));
+      continue;
+    }
+    for (auto day = from; day <= last; ++day) HEDDLE_TRY(txn.scan(kApplied, prefix + day_text(day) + "/", visit));
+  }
+  return count;
+}
+
+Result<bool> is_stopped(store::Txn& txn, const std::string& service) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto all, txn.get(kStopped, "*"));
+  if (all || service.empty()) return all.has_value();
+  HEDDLE_ASSIGN_OR_RETURN(const auto one, txn.get(kStopped, service));
+  return one.has_value();
+}
+
+Result<void> set_stopped(store::Txn& txn, const std::string& scope, const std::string& by, std::uint64_t entry) {
+  return txn.put(kStopped, scope, doc::to_json(doc::Value::object({{"by", by}, {"entry", entry}})));
+}
+
+Result<void> clear_stopped(store::Txn& txn, const std::string& scope) {
+  if (scope != "*") return txn.erase(kStopped, scope);
+  HEDDLE_ASSIGN_OR_RETURN(const auto scopes, stopped_scopes(txn));
+  for (const auto& each : scopes) HEDDLE_TRY(txn.erase(kStopped, each));
+  return {};
+}
+
+Result<std::vector<std::string>> stopped_scopes(store::Txn& txn) {
+  std::vector<std::string> scopes;
+  HEDDLE_TRY(txn.scan(kStopped, "", [&](std::string_view key, std::string_view) {
+    scopes.emplace_back(key);
+    return true;
+  }));
+  return scopes;
+}
+
+}  // namespace heddle::policy
