@@ -1,0 +1,423 @@
+#include "flow/flow.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "adapters/jobs/processes.hpp"
+#include "adapters/objects/layout.hpp"
+#include "base/file.hpp"
+#include "bundle/bundle.hpp"
+#include "doc/json.hpp"
+#include "flow/variant.hpp"
+#include "score/plan.hpp"
+#include "spec/load.hpp"
+#include "train/search.hpp"
+
+namespace heddle::flow {
+namespace {
+
+std::string g_self;  // this binary is its own worker
+
+/// Rows of a month: late when it is evening and far, with noise that a seed fixes.
+table::Table make_rows(std::int64_t rows, std::uint64_t seed) {
+  table::Column at{.name = "at", .type = table::Type::kTimestamp};
+  table::Column place{.name = "place", .type = table::Type::kString};
+  table::Column size{.name = "size", .type = table::Type::kInt};
+  table::Column late{.name = "late", .type = table::Type::kInt};
+  place.dictionary = std::make_shared<const table::Dictionary>(std::vector<std::string>{"A", "B", "C", "D"});
+  std::uint64_t state = seed;
+  const auto draw = [&] {
+    state += 0x9e3779b97f4a7c15ULL;
+    std::uint64_t z = state;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
+  };
+  const Micros begin = *parse_time("2001-01-01");
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const Micros time = begin + i * 30 * kDay / rows;
+    at.ints.push_back(time);
+    const int where = static_cast<int>(draw() * 4);
+    place.codes.push_back(where);
+    const auto how = static_cast<std::int64_t>(draw() * 100);
+    size.ints.push_back(how);
+    const double hour = static_cast<double>(time % kDay) / kHour;
+    const double p = 0.1 + (hour > 16 ? 0.3 : 0.0) + (how > 60 ? 0.25 : 0.0) + 0.05 * where;
+    late.ints.push_back(draw() < p ? 20 : 0);
+  }
+  return *table::Table::make({at, place, size, late});
+}
+
+/// A project in a folder of its own.
+class Scene {
+ public:
+  explicit Scene(std::int64_t rows = 3000) {
+    std::string pattern = testing::TempDir() + "heddle-flow-XXXXXX";
+    HEDDLE_CHECK(mkdtemp(pattern.data()) != nullptr, "no temporary folder");
+    root = std::filesystem::canonical(pattern);
+    write_rows(make_rows(rows, 7));
+    put("data/places.csv", "code\nA\nB\nC\nD\n");
+    put("heddle.yaml", "apiVersion: heddle/v1\nkind: Project\nname: tiny\nsources:\n  rows: data/rows.parquet\n  places: data/places.csv\n");
+    put("contracts/c.odcs.yaml",
+        "apiVersion: v3.2.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n  - name: rows\n    properties:\n"
+        "      - {name: at, logicalType: timestamp, required: true}\n"
+        "      - name: place\n        logicalType: string\n        required: true\n        customProperties:\n"
+        "          - {property: enumFile, vendor: heddle, value: {file: places, column: code}}\n"
+        "      - name: size\n        logicalType: integer\n        required: true\n        logicalTypeOptions: {minimum: 0, maximum: 99}\n"
+        "      - name: late\n        logicalType: integer\n        required: true\n        customProperties:\n"
+        "          - {property: role, vendor: heddle, value: label}\n"
+        "    quality:\n      - {id: enough, type: library, metric: rowCount, mustBeGreaterThan: 1}\n");
+    put("features/f.yaml",
+        "apiVersion: heddle/v1\nkind: FeatureSet\nname: f\ncontract: c\nfeatures:\n  - {name: hour, expression: at.getHours()}\n"
+        "  - {name: big, expression: size * 2}\n  - name: place_late\n    target_encoding: {inputs: [place]}\n");
+    put("models/m.yaml",
+        "apiVersion: heddle/v1\nkind: Model\nname: m\nfeatures: f\ntarget: late > 15\n"
+        "train: {source: rows, time_field: at, from: \"2001-01-01\", to: \"2001-02-01\"}\n"
+        "search:\n  trials: 4\n  startup: 2\n  max_rounds: 20\n  early_stopping_rounds: 5\n  space:\n"
+        "    - {name: eta, kind: log_uniform, low: 0.1, high: 0.3}\n    - {name: max_depth, kind: integer, low: 2, high: 4}\n"
+        "standby: {trainer: logistic}\nseed: 5\n");
+    put("evaluations/e.yaml",
+        "apiVersion: heddle/v1\nkind: Evaluation\nname: e\nmodel: m\nmetrics:\n  - name: auc\n  - name: log_loss\ngates:\n"
+        "  - {id: good, when: metrics.auc > 0.55}\n");
+    put("monitors/w.yaml",
+        "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\nwindow_rows: 20\nquality: {chunk_rows: 50}\n"
+        "distributions:\n  - {name: size, column: size, kind: ks, floor: 0.1}\n");
+    put("services/s.yaml", "apiVersion: heddle/v1\nkind: Service\nname: s\nmodel: m\nmonitor: w\n");
+    open();
+  }
+  /// Somebody else's project, which the owner's scene removes.
+  explicit Scene(std::string owned_by_other) : root(std::move(owned_by_other)), owns_(false) { open(); }
+  ~Scene() {
+    if (owns_) std::filesystem::remove_all(root);
+  }
+  Scene(const Scene&) = delete;
+
+  void open() {
+    HEDDLE_CHECK(make_dirs(root + "/.heddle").ok(), "no state folder");
+    objects = *adapters::open_layout(root + "/.heddle/objects");
+    runner = adapters::make_process_runner();
+    host = {objects.get(), runner.get(), g_self, root + "/.heddle", 2};
+  }
+  void put(const std::string& path, const std::string& text) const {
+    std::filesystem::create_directories(std::filesystem::path(root + "/" + path).parent_path());
+    HEDDLE_CHECK(write_file_atomic(root + "/" + path, text).ok(), "cannot write");
+  }
+  void write_rows(const table::Table& rows) const {
+    std::filesystem::create_directories(root + "/data");
+    HEDDLE_CHECK(table::write_parquet(rows, root + "/data/rows.parquet").ok(), "cannot write");
+  }
+  void change(const std::string& path, const std::string& what, const std::string& with) const {
+    std::string text = *read_file(root + "/" + path);
+    const auto at = text.find(what);
+    HEDDLE_CHECK(at != std::string::npos, what);
+    put(path, text.replace(at, what.size(), with));
+  }
+  [[nodiscard]] spec::Project project() const {
+    auto loaded = spec::load_project(root);
+    HEDDLE_CHECK(loaded.ok(), "no project");
+    for (const auto& each : loaded->diagnostics) ADD_FAILURE() << doc::render_full(each, root, false);
+    return std::move(loaded->project);
+  }
+  Result<RunResult> run(const std::string& until = {}, const ProgressSink& progress = {}) {
+    const auto loaded = project();
+    return flow::run(loaded, host, {"", until}, progress);
+  }
+  [[nodiscard]] std::map<std::string, PlannedStep> planned() const {
+    const auto plan = flow::plan(project(), host);
+    HEDDLE_CHECK(plan.ok(), plan.ok() ? "" : plan.error().message);
+    std::map<std::string, PlannedStep> out;
+    for (const auto& step : plan->steps) out[step.name] = step;
+    return out;
+  }
+  [[nodiscard]] std::vector<std::string> to_run() const {
+    std::vector<std::string> out;
+    for (const auto& [name, step] : planned()) {
+      if (!step.cached) out.push_back(name);
+    }
+    return out;
+  }
+
+  std::string root;
+  std::unique_ptr<store::Objects> objects;
+  std::unique_ptr<jobs::Runner> runner;
+  Host host;
+
+ private:
+  bool owns_ = true;
+};
+
+using Names = std::vector<std::string>;
+
+TEST(Flow, ARunLeavesACandidateAndThenThereIsNothingToDo) {
+  Scene scene;
+  const auto first = scene.run();
+  ASSERT_TRUE(first.ok()) << first.error().str();
+  EXPECT_TRUE(first->candidate.gates_passed);
+  EXPECT_EQ(first->candidate.rows, 3000);
+  EXPECT_EQ(first->candidate.trials, 4);
+  EXPECT_GT(first->candidate.metrics.double_or("auc"), 0.55);
+  for (const Digest& digest : {first->candidate.bundle, first->candidate.standby}) {
+    const auto opened = bundle::open(*scene.objects, digest);
+    ASSERT_TRUE(opened.ok()) << opened.error().str();
+    const auto plan = score::Plan::load(*opened);
+    EXPECT_TRUE(plan.ok()) << plan.error().str();
+  }
+  const auto project = scene.project();
+  const auto begin = std::chrono::steady_clock::now();
+  const auto plan = flow::plan(project, scene.host);
+  const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  ASSERT_TRUE(plan.ok());
+  EXPECT_TRUE(plan->nothing_to_do());
+  EXPECT_LT(ms, 50);
+  const auto again = scene.run();
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->ran, 0);
+  EXPECT_EQ(again->candidate.to_value(), first->candidate.to_value());
+  EXPECT_EQ(last_candidate(scene.host, "m")->bundle, first->candidate.bundle);
+}
+
+TEST(Flow, TwoFoldersOneDigest) {
+  Scene here;
+  Scene there;
+  const auto first = here.run();
+  const auto second = there.run();
+  ASSERT_TRUE(first.ok()) << first.error().str();
+  ASSERT_TRUE(second.ok()) << second.error().str();
+  EXPECT_EQ(first->candidate.bundle, second->candidate.bundle);
+  EXPECT_EQ(first->candidate.standby, second->candidate.standby);
+}
+
+TEST(Flow, OnlyWhatDependsOnAChangeRuns) {
+  Scene scene;
+  ASSERT_TRUE(scene.run().ok());
+  scene.put("features/f.yaml", "# a comment changes nothing\n" + *read_file(scene.root + "/features/f.yaml"));
+  EXPECT_EQ(scene.to_run(), Names{});
+
+  scene.change("features/f.yaml", "size * 2", "size * 3");
+  EXPECT_EQ(scene.to_run(), (Names{"baseline", "baseline.standby", "bundle", "bundle.standby", "evaluate", "features", "gates", "search", "standby", "train"}));
+  EXPECT_EQ(scene.planned()["features"].reason, "`features/f.yaml`: feature `big` changed");
+  EXPECT_EQ(scene.planned()["train"].reason, "it reads `features`, `search`, which runs");
+  scene.change("features/f.yaml", "size * 3", "size * 2");
+  EXPECT_EQ(scene.to_run(), Names{});
+
+  scene.change("evaluations/e.yaml", "0.55", "0.56");
+  EXPECT_EQ(scene.to_run(), (Names{"bundle", "bundle.standby", "evaluate", "gates"}));
+  scene.change("evaluations/e.yaml", "0.56", "0.55");
+
+  // A rule that accepts the same rows: what reads only the rows stays.
+  scene.change("contracts/c.odcs.yaml", "mustBeGreaterThan: 1}", "mustBeGreaterThan: 2}");
+  const auto result = scene.run();
+  ASSERT_TRUE(result.ok()) << result.error().str();
+  EXPECT_TRUE(scene.to_run().empty());
+  EXPECT_LT(result->ran, 10);
+}
+
+TEST(Flow, UntilRunsWhatItNeeds) {
+  Scene scene;
+  const auto result = scene.run("split");
+  ASSERT_TRUE(result.ok()) << result.error().str();
+  EXPECT_EQ(result->ran, 3);
+  EXPECT_TRUE(result->candidate.bundle.empty());
+  EXPECT_EQ(scene.run("splitt").error().kind, ErrorKind::kNotFound);
+}
+
+TEST(Flow, AKilledRunGoesOn) {
+  Scene scene;
+  auto clean = [&] {
+    Scene other;
+    return other.run()->candidate.bundle;
+  }();
+  jobs::Job job{.name = "killed", .argv = {g_self, "run-and-die", scene.root, "search"}, .output_path = scene.root + "/killed.log"};
+  const auto outcome = scene.runner->wait(*scene.runner->start(job));
+  ASSERT_TRUE(outcome.ok());
+  ASSERT_EQ(outcome->exit_code, 128 + SIGKILL) << *read_file(job.output_path);
+  const auto before = scene.planned();
+  EXPECT_TRUE(before.at("features").cached);
+  EXPECT_FALSE(before.at("search").cached);
+  std::vector<std::string> notes;
+  const auto result = scene.run("", [&](const Progress& progress) { notes.push_back(progress.text); });
+  ASSERT_TRUE(result.ok()) << result.error().str();
+  EXPECT_EQ(result->candidate.bundle, clean);
+  const bool resumed = std::any_of(notes.begin(), notes.end(), [](const std::string& text) { return text.find("(from before)") != std::string::npos; });
+  EXPECT_TRUE(resumed);
+  EXPECT_TRUE(list_dir(scene.root + "/.heddle/runs/tmp").empty());
+}
+
+TEST(Flow, ATamperedObjectIsMadeAgainOrRefused) {
+  Scene scene;
+  const Digest digest = scene.run()->candidate.bundle;
+  const std::string path = scene.root + "/.heddle/objects/blobs/sha256/" + digest.hex();
+  std::string bytes = *read_file(path);
+  bytes[bytes.size() / 2] ^= 1;
+  ASSERT_TRUE(write_file_atomic(path, bytes).ok());
+  EXPECT_EQ(bundle::open(*scene.objects, digest).error().kind, ErrorKind::kCorrupt);
+  std::filesystem::remove(path);
+  const auto again = scene.run();
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->ran, 1);
+  EXPECT_EQ(again->candidate.bundle, digest);
+}
+
+TEST(FlowMisuse, EachSaysWhatToDo) {
+  struct Case {
+    const char* name;
+    std::function<void(Scene&)> harm;
+    const char* id;
+    ErrorKind kind;
+  };
+  const auto column = [](const table::Table& rows, const char* name, std::int64_t value) {
+    table::Column changed = *rows.find(name);
+    std::fill(changed.ints.begin(), changed.ints.end(), value);
+    return *rows.with_column(std::move(changed));
+  };
+  const std::vector<Case> cases = {
+      {"target constant", [&](Scene& s) { s.write_rows(column(make_rows(500, 1), "late", 0)); }, "target-constant", ErrorKind::kUnprocessable},
+      {"every row refused", [&](Scene& s) { s.write_rows(column(make_rows(500, 1), "size", 1000)); }, "every-row-refused", ErrorKind::kUnprocessable},
+      {"target absent",
+       [](Scene& s) {
+         const table::Table rows = make_rows(500, 1);
+         std::vector<table::Column> kept(rows.columns().begin(), rows.columns().end() - 1);
+         s.write_rows(*table::Table::make(kept));
+       },
+       "target-absent", ErrorKind::kUnprocessable},
+      {"column gone",
+       [](Scene& s) {
+         const table::Table rows = make_rows(500, 1);
+         std::vector<table::Column> kept(rows.columns().begin(), rows.columns().end());
+         kept[2].name = "sizes";
+         s.write_rows(*table::Table::make(kept));
+       },
+       "column-missing", ErrorKind::kUnprocessable},
+      {"empty range", [](Scene& s) { s.change("models/m.yaml", "from: \"2001-01-01\", to: \"2001-02-01\"", "from: \"2011-01-01\", to: \"2011-02-01\""); },
+       "data-empty", ErrorKind::kUnprocessable},
+      {"a gate fails", [](Scene& s) { s.change("evaluations/e.yaml", "0.55", "0.999"); }, "gates-failed", ErrorKind::kUnprocessable},
+      {"a set rule fails", [](Scene& s) { s.change("contracts/c.odcs.yaml", "mustBeGreaterThan: 1}", "mustBeGreaterThan: 100000}"); }, "set-refused",
+       ErrorKind::kUnprocessable},
+  };
+  for (const auto& each : cases) {
+    Scene scene(1500);
+    each.harm(scene);
+    const auto result = scene.run();
+    ASSERT_FALSE(result.ok()) << each.name;
+    EXPECT_EQ(result.error().id, each.id) << each.name << ": " << result.error().str();
+    EXPECT_EQ(result.error().kind, each.kind) << each.name;
+    EXPECT_FALSE(result.error().hint.empty()) << each.name;
+    EXPECT_TRUE(scene.objects->tags()->empty()) << each.name << ": a bundle was named";
+    EXPECT_EQ(last_candidate(scene.host, "m").error().kind, ErrorKind::kNotFound) << each.name;
+  }
+}
+
+TEST(FlowMisuse, MissingAndUnreadableFiles) {
+  Scene scene(1500);
+  std::filesystem::rename(scene.root + "/data/rows.parquet", scene.root + "/data/away");
+  auto loaded = spec::load_project(scene.root);
+  const auto gone = flow::run(loaded->project, scene.host, {}, {});
+  ASSERT_FALSE(gone.ok());
+  EXPECT_EQ(gone.error().id, "source-missing");
+  scene.put("data/rows.parquet", "PAR1 this is no Parquet file PAR1");
+  const auto broken = scene.run();
+  ASSERT_FALSE(broken.ok());
+  EXPECT_FALSE(broken.error().hint.empty());
+  std::filesystem::rename(scene.root + "/data/away", scene.root + "/data/rows.parquet");
+  EXPECT_TRUE(scene.run().ok());
+}
+
+TEST(FlowMisuse, ASecondRunAtOnceIsRefused) {
+  Scene scene(1500);
+  ASSERT_TRUE(make_dirs(scene.root + "/.heddle/runs").ok());
+  const auto lock = FileLock::acquire(scene.root + "/.heddle/runs/lock");
+  ASSERT_TRUE(lock.ok());
+  EXPECT_EQ(scene.run().error().kind, ErrorKind::kConflict);
+}
+
+// --- bundles made from bundles -------------------------------------------------------------------------------------------
+
+std::vector<float> margins_of(store::Objects& objects, const Digest& digest, const table::Table& rows) {
+  const auto opened = bundle::open(objects, digest);
+  const auto plan = score::Plan::load(*opened);
+  HEDDLE_CHECK(plan.ok(), plan.ok() ? "" : plan.error().message);
+  return (*plan)->score_table(rows)->margins;
+}
+
+TEST(Variant, CalibrationTransformAndRetrain) {
+  Scene scene;
+  const auto first = scene.run();
+  ASSERT_TRUE(first.ok()) << first.error().str();
+  const Digest base = first->candidate.bundle;
+  const table::Table rows = make_rows(400, 99);
+  const auto before = margins_of(*scene.objects, base, rows);
+
+  const auto calibrated = with_calibration(*scene.objects, base, 0.5);
+  ASSERT_TRUE(calibrated.ok()) << calibrated.error().str();
+  EXPECT_EQ(*with_calibration(*scene.objects, base, 0.5), *calibrated);
+  const auto moved = margins_of(*scene.objects, *calibrated, rows);
+  for (std::size_t i = 0; i < moved.size(); ++i) EXPECT_NEAR(moved[i], before[i] + 0.5, 1e-5);
+
+  // The clock of the sender is 5 hours ahead; the repair gives the margins of the true times.
+  table::Column late_clock = *rows.find("at");
+  for (auto& time : late_clock.ints) time += 5 * kHour;
+  const table::Table shifted = *rows.with_column(late_clock);
+  const auto repaired = with_transform(*scene.objects, base, {"fix-clock", "at", {"at - duration(\"5h\")", {}}, "upstream sends UTC"});
+  ASSERT_TRUE(repaired.ok()) << repaired.error().str();
+  EXPECT_EQ(margins_of(*scene.objects, *repaired, shifted), before);
+  EXPECT_EQ(bundle::open(*scene.objects, *repaired)->config().string_or("derived_from"), base.str());
+
+  // A world turned upside down: labels inverted.
+  RetrainInput input;
+  input.objects = scene.objects.get();
+  input.base = base;
+  input.rows = make_rows(2000, 5);
+  for (const auto late : input.rows.find("late")->ints) input.labels.push_back(late > 15 ? 0 : 1);
+  const auto project = scene.project();
+  input.contract = &project.contracts.at("c");
+  input.monitor = &project.monitors.at("w");
+  const auto outcome = retrain(input);
+  ASSERT_TRUE(outcome.ok()) << outcome.error().str();
+  EXPECT_TRUE(outcome->gates_passed);
+  EXPECT_EQ(retrain(input)->bundle, outcome->bundle);
+  EXPECT_LT(outcome->metrics.find("new")->double_or("log_loss"), outcome->metrics.find("base")->double_or("log_loss"));
+
+  // The same world as before: nothing is better than the base, and nothing is bundled.
+  for (auto& label : input.labels) label = 1 - label;
+  input.gates = {{"much-better", {"metrics.log_loss < base.log_loss * 0.5", {}}, ""}};
+  const auto vain = retrain(input);
+  ASSERT_TRUE(vain.ok()) << vain.error().str();
+  EXPECT_FALSE(vain->gates_passed);
+  EXPECT_TRUE(vain->bundle.empty());
+  EXPECT_EQ(vain->failed_gates, Names{"much-better"});
+
+  input.rows = input.rows.slice(0, 10);
+  input.labels.resize(10);
+  EXPECT_EQ(retrain(input).error().kind, ErrorKind::kInvalid);
+}
+
+}  // namespace
+
+/// The test's own worker: `worker trial DIR`, and `run-and-die ROOT STEP`: a run killed at the second note of a step.
+int main_of(int argc, char** argv) {
+  g_self = std::filesystem::read_symlink("/proc/self/exe");
+  if (argc == 4 && std::string_view(argv[1]) == "worker") return train::run_trial(argv[3]);
+  if (argc == 4 && std::string_view(argv[1]) == "run-and-die") {
+    Scene scene{std::string(argv[2])};
+    int notes = 0;
+    const auto result = scene.run("", [&](const Progress& progress) {
+      if (progress.kind == Progress::Kind::kNote && progress.step == argv[3] && ++notes == 2) kill(getpid(), SIGKILL);
+    });
+    fmt::print(stderr, "the run was not killed: {}\n", result.ok() ? "it ended" : result.error().str());
+    return 1;
+  }
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
+
+}  // namespace heddle::flow
+
+int main(int argc, char** argv) { return heddle::flow::main_of(argc, argv); }
