@@ -120,7 +120,7 @@ TEST_F(SpecTest, AllErrorsComeAtOnce) {
                             "heddle.yaml:6:11: error[source-missing]: source `places`: there is no file `data/gone.csv`",
                             "models/m.yaml:8:11: error[wrong-type]: `trials` must be an integer, found a string",
                             "monitors/w.yaml:5:9: error[bad-duration]: `one day` is no duration",
-                            "policies/p.yaml:5:24: error[unknown-value]: `allows` is no value of `effect`",
+                            "policies/p.yaml:5:23: error[unknown-value]: `allows` is no value of `effect`",
                             "services/s.yaml:1:1: error[missing-key]: Service needs the key `model`",
                         }));
 }
@@ -186,7 +186,7 @@ TEST_F(SpecTest, MalformedYamlNamesItsLine) {
 
 TEST_F(SpecTest, ASecretStandsInNoDefinition) {
   change("monitors/w.yaml", "window: 1d", "window: 1d\nnotifications:\n  - {url: \"http://x\", secret: hunter2}");
-  EXPECT_EQ(findings(), (Lines{"monitors/w.yaml:7:32: error[secret-in-file]: a secret stands in a definition"}));
+  EXPECT_EQ(findings(), (Lines{"monitors/w.yaml:7:31: error[secret-in-file]: a secret stands in a definition"}));
 }
 
 TEST_F(SpecTest, NobodyCouldApprove) {
