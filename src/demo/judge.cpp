@@ -13,7 +13,7 @@ namespace heddle::demo {
 namespace {
 
 constexpr std::size_t kRowsAtOnce = 50'000;
-constexpr double kTinyHoldout = 0.0;   ///< the oracle trains on all W rows
+constexpr double kTinyHoldout = 0.05;  ///< the least that a retrain holds out to measure itself on
 /// Labels come a day later and chunks are a day: an incident of the third day can still be about the first.
 constexpr Micros kAftermath = 3 * kDay;
 
