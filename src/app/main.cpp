@@ -2,10 +2,10 @@
 
 #include <climits>
 
-#include "adapters/git/git.hpp"
+#include "adapters/git/repository.hpp"
 #include "adapters/jobs/processes.hpp"
 #include "adapters/objects/layout.hpp"
-#include "adapters/sqlite/sqlite.hpp"
+#include "adapters/sqlite/state.hpp"
 #include "cli/cli.hpp"
 
 int main(int argc, char** argv) {

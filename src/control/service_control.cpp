@@ -58,6 +58,9 @@ Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts&
   options.contract = contract;
   options.fields = fields;
   options.readmit_after = service.readmit_after;
+  for (const auto& [name, evaluation] : project.evaluations) {
+    if (evaluation.model == service.model) options.evaluation_file = evaluation.identity.file;
+  }
   for (const auto& [name, policy] : project.policies) {
     if (policy.retrain_max_rows > 0) options.retrain_rows = policy.retrain_max_rows;
   }

@@ -4,6 +4,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "bundle/bundle.hpp"
+#include "control/amend.hpp"
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
@@ -261,9 +262,16 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
   if (outcome.status != Status::kApplied || parts_.git == nullptr) return outcome;
   // The commit is outside the transaction and idempotent: after a crash the same files give no second one.
   std::vector<store::Git::File> files{{fmt::format("incidents/{}.md", action.incident), page}};
-  if (!addition.empty()) files.push_back({action.attributes.string_or("addition_file"), addition});
-  std::string branch = action.incident;
-  const auto commit = parts_.git->commit("refs/heads/heddle/" + branch, "HEAD", files,
+  if (const auto file = action.attributes.string_or("addition_file"); !addition.empty() && !file.empty()) {
+    const auto now = parts_.git->read("HEAD", file);
+    const auto amended = now.ok() ? amend(*now, action.attributes.string_or("addition_path"), addition) : now;
+    if (amended.ok()) {
+      files.push_back({file, *amended});
+    } else {
+      log::warn("the addition of {} stays in its page: {}", action.incident, amended.error().message);
+    }
+  }
+  const auto commit = parts_.git->commit("refs/heads/heddle/" + action.incident, "HEAD", files,
                                          fmt::format("{}: page, and an addition to review\n\n{}", action.incident, action.reason));
   if (!commit.ok()) {
     log::warn("the page of {} is kept, its branch could not be written: {}", action.incident, commit.error().message);

@@ -1,0 +1,129 @@
+#include "control/amend.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "doc/yaml.hpp"
+
+namespace heddle::control {
+namespace {
+
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    lines.emplace_back(text.substr(0, end));
+    if (end == text.npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return lines;
+}
+
+std::size_t indent_of(const std::string& line) { return std::min(line.find_first_not_of(' '), line.size()); }
+bool is_blank(const std::string& line) {
+  const auto at = line.find_first_not_of(' ');
+  return at == std::string::npos || line[at] == '#';
+}
+
+/// The line of `key:` at indentation `indent` in [begin, end), or end.
+std::size_t find_key(const std::vector<std::string>& lines, std::string_view key, std::size_t indent, std::size_t begin, std::size_t end) {
+  const std::string start = std::string(indent, ' ') + std::string(key) + ":";
+  for (std::size_t i = begin; i < end; ++i) {
+    if (lines[i].substr(0, start.size()) == start) return i;
+  }
+  return end;
+}
+
+/// One past the last line that belongs to the block that `at` heads (its items may stand at the key's own indentation).
+std::size_t block_end(const std::vector<std::string>& lines, std::size_t at, std::size_t indent) {
+  std::size_t last = at + 1;
+  for (std::size_t i = at + 1; i < lines.size(); ++i) {
+    if (is_blank(lines[i])) continue;
+    const bool item = indent_of(lines[i]) == indent && lines[i][indent] == '-';
+    if (indent_of(lines[i]) <= indent && !item) break;
+    last = i + 1;
+  }
+  return last;
+}
+
+std::string join(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const auto& line : lines) text += line + "\n";
+  return text;
+}
+
+void append_item(std::vector<std::string>& lines, std::string_view key, std::string_view addition) {
+  std::size_t at = find_key(lines, key, 0, 0, lines.size());
+  if (at == lines.size()) lines.push_back(std::string(key) + ":");
+  const std::size_t end = block_end(lines, at, 0);
+  std::size_t indent = 2;
+  for (std::size_t i = at + 1; i < end; ++i) {
+    if (!is_blank(lines[i]) && lines[i][indent_of(lines[i])] == '-') {
+      indent = indent_of(lines[i]);
+      break;
+    }
+  }
+  auto item = lines_of(addition);
+  const bool dashed = !item.empty() && item[0].substr(0, 2) == "- ";
+  for (std::size_t i = 0; i < item.size(); ++i) {
+    const std::string lead = dashed ? "" : i == 0 ? "- " : "  ";
+    item[i] = std::string(indent, ' ') + lead + item[i];
+  }
+  lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(end), item.begin(), item.end());
+}
+
+/// Sets dotted keys in block style; false when a key on the way is written in flow style.
+bool set_value(std::vector<std::string>& lines, std::string_view path, std::string_view addition) {
+  std::size_t begin = 0, end = lines.size(), indent = 0;
+  for (;;) {
+    const auto dot = path.find('.');
+    const std::string key(path.substr(0, dot));
+    std::size_t at = find_key(lines, key, indent, begin, end);
+    const bool missing = at == end;
+    if (missing) lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(end), std::string(indent, ' ') + key + ":");
+    if (dot == path.npos) {
+      lines[at] = std::string(indent, ' ') + key + ": " + std::string(addition);
+      return true;
+    }
+    if (lines[at].find('{') != std::string::npos) return false;
+    begin = at + 1;
+    end = missing ? begin : block_end(lines, at, indent);
+    path.remove_prefix(dot + 1);
+    indent += 2;
+  }
+}
+
+/// The same on the parsed document, for flow style: comments of the file are lost, and the review shows it.
+Result<std::string> set_in_document(std::string_view text, std::string_view path, std::string_view addition) {
+  HEDDLE_ASSIGN_OR_RETURN(auto document, doc::parse_yaml(text, "definition"));
+  HEDDLE_ASSIGN_OR_RETURN(auto value, doc::parse_yaml(addition, "addition"));
+  doc::Value* at = &document;
+  for (auto dot = path.find('.'); dot != path.npos; dot = path.find('.')) {
+    const std::string key(path.substr(0, dot));
+    if (at->find(key) == nullptr) at->set(key, doc::Value::object());
+    at = at->find(key);
+    path.remove_prefix(dot + 1);
+  }
+  at->set(std::string(path), std::move(value));
+  return doc::to_yaml(document);
+}
+
+}  // namespace
+
+Result<std::string> amend(std::string_view text, std::string_view path, std::string_view addition) {
+  while (!addition.empty() && addition.back() == '\n') addition.remove_suffix(1);
+  auto lines = lines_of(text);
+  std::string amended;
+  if (path.size() > 2 && path.substr(path.size() - 2) == "[]") {
+    append_item(lines, path.substr(0, path.size() - 2), addition);
+    amended = join(lines);
+  } else if (set_value(lines, path, addition)) {
+    amended = join(lines);
+  } else {
+    HEDDLE_ASSIGN_OR_RETURN(amended, set_in_document(text, path, addition));
+  }
+  HEDDLE_TRY(doc::parse_yaml(amended, "definition"));
+  return amended;
+}
+
+}  // namespace heddle::control
