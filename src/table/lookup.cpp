@@ -1,5 +1,7 @@
 #include "table/lookup.hpp"
 
+#include <bit>
+#include <cmath>
 #include <cstring>
 
 namespace heddle::table {
@@ -93,6 +95,64 @@ void TupleIndex::grow() {
     while (slots_[i] >= 0) i = (i + 1) & (slots_.size() - 1);
     slots_[i] = static_cast<std::int32_t>(code);
   }
+}
+
+namespace {
+
+using expr::Datum;
+using expr::Type;
+
+/// Everything but strings.
+std::optional<std::int64_t> plain_key(Type type, const Datum& value) noexcept {
+  switch (value.kind) {
+    case Datum::Kind::kBool: return type == Type::kBool ? std::optional<std::int64_t>(value.b ? 1 : 0) : std::nullopt;
+    case Datum::Kind::kInt:
+      if (type == Type::kDouble) return std::bit_cast<std::int64_t>(static_cast<double>(value.i));
+      return type == Type::kInt ? std::optional<std::int64_t>(value.i) : std::nullopt;
+    case Datum::Kind::kTimestamp: return type == Type::kTimestamp ? std::optional<std::int64_t>(value.i) : std::nullopt;
+    case Datum::Kind::kDuration: return type == Type::kDuration ? std::optional<std::int64_t>(value.i) : std::nullopt;
+    case Datum::Kind::kDouble:
+      if (type != Type::kDouble || std::isnan(value.d)) return std::nullopt;
+      return std::bit_cast<std::int64_t>(value.d == 0 ? 0.0 : value.d);
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::optional<std::int64_t> KeyPart::find(const Datum& value) const noexcept {
+  if (type_ != Type::kString) return plain_key(type_, value);
+  if (value.kind != Datum::Kind::kString) return std::nullopt;
+  const std::int32_t code = strings_.find(value.str());
+  return code < 0 ? std::nullopt : std::optional<std::int64_t>(code);
+}
+
+std::optional<std::int64_t> KeyPart::insert(const Datum& value) {
+  if (type_ != Type::kString) return plain_key(type_, value);
+  if (value.kind != Datum::Kind::kString) return std::nullopt;
+  return strings_.insert(value.str());
+}
+
+doc::Value KeyPart::to_value(std::int64_t key) const {
+  switch (type_) {
+    case Type::kBool: return doc::Value(key != 0);
+    case Type::kDouble: return doc::Value(std::bit_cast<double>(key));
+    case Type::kString: return doc::Value(strings_.values()[static_cast<std::size_t>(key)]);
+    default: return doc::Value(key);
+  }
+}
+
+Result<std::int64_t> KeyPart::insert_value(const doc::Value& value) {
+  std::optional<std::int64_t> key;
+  switch (type_) {
+    case Type::kBool: if (value.is_bool()) key = value.as_bool() ? 1 : 0; break;
+    case Type::kDouble: if (value.is_number()) key = plain_key(type_, Datum::real(value.as_double())); break;
+    case Type::kString: if (value.is_string()) key = strings_.insert(value.as_string()); break;
+    default: if (value.is_int()) key = value.as_int();
+  }
+  if (key) return *key;
+  return Error{ErrorKind::kCorrupt, "table-key", fmt::format("a key is a {} where a {} is due", value.type_name(), expr::type_name(type_)),
+               "make the bundle anew"};
 }
 
 }  // namespace heddle::table

@@ -8,6 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.hpp"
+#include "doc/value.hpp"
+#include "expr/datum.hpp"
+
 namespace heddle::table {
 
 /// Distinct strings and their codes, in order of first insertion. Exact: hashes only choose where to look. A value type;
@@ -52,6 +56,23 @@ class TupleIndex {
   std::size_t size_ = 0;
   std::vector<std::int64_t> values_;
   std::vector<std::int32_t> slots_;
+};
+
+/// One component of a key tuple: a value of one type as an integer. Strings have codes; doubles are their bits (-0 is 0).
+class KeyPart {
+ public:
+  explicit KeyPart(expr::Type type = expr::Type::kInt) : type_(type) {}
+  [[nodiscard]] expr::Type type() const noexcept { return type_; }
+  /// Empty for null, NaN, a value of another type and a string never inserted.
+  [[nodiscard]] std::optional<std::int64_t> find(const expr::Datum& value) const noexcept;
+  [[nodiscard]] std::optional<std::int64_t> insert(const expr::Datum& value);
+  [[nodiscard]] doc::Value to_value(std::int64_t key) const;
+  /// The key of a value that `to_value` gave; kCorrupt when it has another type.
+  [[nodiscard]] Result<std::int64_t> insert_value(const doc::Value& value);
+
+ private:
+  expr::Type type_;
+  StringIndex strings_;
 };
 
 }  // namespace heddle::table
