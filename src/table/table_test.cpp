@@ -1,5 +1,8 @@
 #include "table/table.hpp"
 
+#include <sys/resource.h>
+
+#include <csignal>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -153,11 +156,19 @@ TEST_F(TableTest, UnknownColumnNamesTheNearest) {
 }
 
 TEST_F(TableTest, WritingWhereThereIsNoRoomLeavesNothing) {
-  EXPECT_EQ(write_parquet(sample(), path("no/such/folder/a.parquet")).error().kind, ErrorKind::kIo);
-  // A device that is always full stands for a full disk where there is one.
-  if (path_exists("/dev/full")) {
-    EXPECT_FALSE(write_parquet(sample(), "/dev/full/a.parquet").ok());
-  }
+  EXPECT_FALSE(write_parquet(sample(), path("no/such/folder/a.parquet")).ok());
+  // A limit on the size of files stands for a full disk.
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit small = before;
+  small.rlim_cur = 64;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto written = write_parquet(sample(), path("a.parquet"));
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  ASSERT_FALSE(written.ok());
+  EXPECT_EQ(written.error().kind, ErrorKind::kIo);
   EXPECT_TRUE(list_dir(dir_).empty());
 }
 

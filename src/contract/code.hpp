@@ -1,0 +1,83 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "contract/contract.hpp"
+#include "expr/program.hpp"
+#include "table/lookup.hpp"
+
+namespace re2 {
+class RE2;
+}
+
+namespace heddle::contract {
+
+/// A field and its rules, each an index into `rules()` or -1. Private to this module.
+struct FieldCode {
+  int type = -1;
+  int required = -1;
+  int enumeration = -1;
+  int range = -1;
+  int pattern = -1;
+  table::StringIndex values;               ///< of the enum
+  std::unique_ptr<re2::RE2> expression;    ///< of the pattern
+  std::vector<std::uint8_t> value_fits;    ///< whether each value of the enum fits the pattern
+};
+
+struct ExpressionCode {
+  int rule = -1;
+  expr::Program program;
+};
+
+struct DependencyCode {
+  int rule = -1;
+  std::vector<int> determinant;  ///< request fields
+  int dependent = 0;
+  std::vector<table::KeyPart> parts;
+  table::KeyPart dependent_part;
+  table::TupleIndex tuples;
+  std::vector<std::int64_t> values;  ///< of each tuple, a key of `dependent_part`
+
+  /// The learned tuple of a typed row, or -1.
+  [[nodiscard]] std::int32_t find(std::span<const expr::Datum> row) const noexcept;
+};
+
+struct TransformCode {
+  int field = 0;
+  expr::Program program;
+};
+
+struct Contract::Code {
+  spec::Contract definition;  ///< enums loaded; fields in row order, label fields last
+  std::size_t request_count = 0;
+  std::vector<RuleInfo> rules;
+  std::vector<FieldCode> fields;
+  std::vector<ExpressionCode> expressions;
+  std::vector<DependencyCode> dependencies;
+  std::vector<TransformCode> transforms;
+  std::vector<LearnedDependency> learned;
+
+  Code();
+  ~Code();
+
+  /// Checks field `i`; the typed value, null where missing or malformed.
+  expr::Datum check_field(std::size_t i, const expr::Datum& raw, RowCheck& out) const noexcept;
+  void broke(int rule, RowCheck& out) const noexcept;
+};
+
+/// `raw` as a value of `type`; kError when it is none.
+[[nodiscard]] expr::Datum typed(expr::Type type, const expr::Datum& raw) noexcept;
+
+/// At most this many components of a key.
+inline constexpr std::size_t kMaxKey = 8;
+
+struct RowCheck::Scratch {
+  expr::Program::Scratch program;
+  std::vector<std::string> strings;  ///< results of transforms, one each
+};
+
+}  // namespace heddle::contract
