@@ -1,0 +1,140 @@
+// Two verifiers that share no code agree, on a good ledger and on each way of changing it.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "adapters/git/repository.hpp"
+#include "adapters/sqlite/state.hpp"
+#include "base/file.hpp"
+#include "ledger/ledger.hpp"
+#include "ledger/tiles.hpp"
+#include "ledger/verify.hpp"
+
+namespace heddle::ledger {
+namespace {
+
+namespace fs = std::filesystem;
+
+class PythonVerifier : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(path_exists(kScript)) << "run in the source folder";
+    std::string name = testing::TempDir() + "/verify.XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    root_ = name;
+    ASSERT_EQ(std::system(("git init -q " + root_).c_str()), 0);
+    git_ = adapters::open_git(root_).value();
+    ASSERT_TRUE(make_dirs(root_ + "/.heddle").ok());
+    state_ = adapters::open_sqlite_state(root_ + "/.heddle/state.db").value();
+    Ledger::Options options{tiles(), "flights", Ed25519Key::from_seed(std::string(32, '\5')).value(), nullptr};
+    ledger_ = Ledger::open(*state_, options).value();
+    add(300);
+    early_ = read_file(tiles() + "/checkpoint").value();
+    add(1);
+    ASSERT_TRUE(ledger_->anchor(*git_).ok());
+    add(299);
+  }
+  void TearDown() override { fs::remove_all(root_); }
+  void add(int n) {
+    ASSERT_TRUE(state_->write([&](store::Txn& txn) -> Result<void> {
+                        for (int i = 0; i < n; ++i) {
+                          Entry entry;
+                          entry.actor = "system:test";
+                          entry.action = "run.start";
+                          entry.reason = "\xc3\xbc \"quoted\"";
+                          HEDDLE_TRY(ledger_->append(txn, entry));
+                        }
+                        return {};
+                      }).ok());
+    ASSERT_TRUE(ledger_->publish().ok());
+  }
+  [[nodiscard]] std::string tiles() const { return root_ + "/.heddle/tiles"; }
+  [[nodiscard]] int python(const std::string& arguments) const {
+    return WEXITSTATUS(std::system(fmt::format("python3 {} {} > {}/out 2>&1", kScript, arguments, root_).c_str()));
+  }
+  [[nodiscard]] std::string said() const { return read_file(root_ + "/out").value(); }
+  void expect_both(bool good) {
+    VerifyOptions options{tiles(), ledger_->verifier_key(), nullptr, git_.get()};
+    const auto audit = verify(options).value();
+    EXPECT_EQ(audit.ok(), good) << audit.str();
+    EXPECT_EQ(python(fmt::format("{} --vkey '{}'", root_, ledger_->verifier_key().str())), good ? 0 : 1) << said();
+    EXPECT_EQ(said().starts_with("ok: 600 entries"), good) << said();
+  }
+  void edit(const std::function<void(std::vector<std::string>&)>& change) {
+    const auto bytes = read_file(tiles() + "/tile/entries/001").value();
+    const auto views = parse_entries(bytes).value();
+    std::vector<std::string> entries(views.begin(), views.end());
+    change(entries);
+    std::string changed;
+    for (const auto& entry : entries) append_entry(changed, entry);
+    ASSERT_TRUE(write_file_atomic(tiles() + "/tile/entries/001", changed).ok());
+  }
+
+  static constexpr const char* kScript = "python/heddle_verify.py";
+  std::string root_;
+  std::string early_;
+  std::unique_ptr<store::Git> git_;
+  std::unique_ptr<store::State> state_;
+  std::unique_ptr<Ledger> ledger_;
+};
+
+TEST_F(PythonVerifier, AgreesOnAGoodLedger) {
+  expect_both(true);
+  EXPECT_EQ(python(root_), 0) << said();  // the key from git
+  EXPECT_NE(said().find("not pinned"), std::string::npos);
+  EXPECT_EQ(python(fmt::format("--tiles {} --vkey {}/vkey", tiles(), tiles())), 0) << said();
+}
+
+TEST_F(PythonVerifier, AgreesOnAFlippedByte) {
+  edit([](auto& entries) { entries[44][100] ^= 1; });
+  expect_both(false);
+}
+
+TEST_F(PythonVerifier, AgreesOnARemovedEntry) {
+  edit([](auto& entries) { entries.erase(entries.begin() + 44); });
+  expect_both(false);
+}
+
+TEST_F(PythonVerifier, AgreesOnASwappedPair) {
+  edit([](auto& entries) { std::swap(entries[44], entries[45]); });
+  expect_both(false);
+}
+
+TEST_F(PythonVerifier, AgreesOnARolledBackCheckpoint) {
+  ASSERT_TRUE(write_file_atomic(tiles() + "/checkpoint", early_).ok());
+  expect_both(false);
+  // The history cut too: now only the anchor in git knows.
+  ASSERT_TRUE(write_file_atomic(tiles() + "/history", early_ + "\n").ok());
+  expect_both(false);
+}
+
+TEST_F(PythonVerifier, AgreesOnAnyFlippedByteOfAnyFile) {
+  int tried = 0;
+  for (const auto& file : fs::recursive_directory_iterator(tiles())) {
+    if (!file.is_regular_file() || file.path().filename() == "vkey") continue;
+    const auto bytes = read_file(file.path()).value();
+    for (const std::size_t i : {std::size_t{0}, bytes.size() / 2, bytes.size() - 1}) {
+      auto flipped = bytes;
+      flipped[i] = static_cast<char>(flipped[i] ^ 1);
+      ASSERT_TRUE(write_file_atomic(file.path(), flipped).ok());
+      SCOPED_TRACE(fmt::format("{} byte {}", file.path().string(), i));
+      expect_both(false);
+      ++tried;
+    }
+    ASSERT_TRUE(write_file_atomic(file.path(), bytes).ok());
+  }
+  EXPECT_GE(tried, 24);
+  expect_both(true);
+}
+
+TEST_F(PythonVerifier, BelievesNoOtherKey) {
+  const VerifierKey other{"heddle/flights", Ed25519Key::from_seed(std::string(32, '\6')).value().public_key};
+  EXPECT_EQ(python(fmt::format("{} --vkey '{}'", root_, other.str())), 1) << said();
+  EXPECT_EQ(python(fmt::format("{} --vkey nonsense", root_)), 2) << said();
+}
+
+}  // namespace
+}  // namespace heddle::ledger
