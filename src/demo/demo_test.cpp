@@ -1,0 +1,177 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/encoding.hpp"
+#include "base/file.hpp"
+#include "base/signature.hpp"
+#include "demo/account.hpp"
+#include "demo/judge.hpp"
+#include "demo/plot.hpp"
+#include "demo/process.hpp"
+#include "demo/project.hpp"
+#include "demo/webhook.hpp"
+#include "doc/json.hpp"
+#include "net/client.hpp"
+
+namespace heddle::demo {
+namespace {
+
+Micros day(int month, int d) { return from_civil({2001, month, d}); }
+
+doc::Value incident(const char* id, const char* cause, Micros raised, Micros responded) {
+  return doc::Value::object({{"id", id},
+                             {"cause", cause},
+                             {"reason", "because"},
+                             {"response", "something"},
+                             {"change_from", format_time(raised - kDay)},
+                             {"raised", format_time(raised)},
+                             {"opened", format_time(raised + kHour)},
+                             {"responded", responded == 0 ? "" : format_time(responded)},
+                             {"closed", ""}});
+}
+
+TEST(Incidents, AreHeldAgainstTheTruth) {
+  const std::vector<FaultWindow> faults = fault_windows(replay::flights_faults(), day(7, 1));
+  ASSERT_EQ(faults.size(), 4u) << "(b) is two kinds of row and one fault";
+  replay::Truth truth;
+  for (int h = 0; h < 24 * 122; ++h) truth.rows.push_back({.event_time = day(3, 1) + h * kHour});
+  const auto accounts = account_incidents({incident("i1", "unit change", day(4, 10) + 2 * kHour, day(4, 10) + 3 * kHour),
+                                           incident("i2", "covariate shift", day(3, 20), 0), incident("i3", "prior shift", day(3, 25), day(3, 26)),
+                                           incident("i4", "time shift", day(5, 12), day(5, 13)),
+                                           incident("i5", "concept shift", day(6, 10), day(6, 14))},
+                                          truth, faults);
+  ASSERT_EQ(accounts.size(), 5u);
+  EXPECT_EQ(accounts[0].true_cause, "unit change");
+  EXPECT_EQ(accounts[0].rows_to_alert, 2);
+  EXPECT_EQ(accounts[0].rows_to_confirm, 3);
+  EXPECT_EQ(accounts[0].rows_to_response, 3);
+  EXPECT_EQ(accounts[1].true_cause, "none");
+  EXPECT_TRUE(accounts[1].is_false);
+  EXPECT_EQ(accounts[1].responded_at, 0);
+  EXPECT_EQ(accounts[2].true_cause, "prior shift");
+  EXPECT_FALSE(accounts[2].is_false);
+  EXPECT_EQ(accounts[3].true_cause, "time shift");
+  EXPECT_EQ(accounts[3].rows_to_alert, 24);
+  EXPECT_EQ(accounts[4].true_cause, "concept shift") << "the newest change explains it, though (c) is still there";
+  Account account;
+  account.incidents = accounts;
+  EXPECT_EQ(false_incidents(account), 1);
+}
+
+TEST(Report, HasEveryMemberOfTheSchema) {
+  Account account;
+  account.incidents = account_incidents({incident("i1", "unit change", day(4, 10) + kHour, 0)}, {}, fault_windows(replay::flights_faults(), day(7, 1)));
+  const doc::Value report = to_report(account);
+  EXPECT_EQ(report.string_or("schema"), "heddle.demo/1");
+  for (const char* member : {"versions", "phases", "training", "traffic", "quarantine", "quality", "end", "incidents", "false_incidents", "swaps",
+                             "approvals", "ledger", "memory_peak_bytes", "latency_us"}) {
+    EXPECT_NE(report.find(member), nullptr) << member;
+  }
+  const doc::Value& one = report.find("incidents")->as_array()[0];
+  for (const char* member : {"id", "true_cause", "diagnosed_cause", "response", "rows_to_alert", "rows_to_confirm", "rows_to_response",
+                             "event_time_to_response"}) {
+    EXPECT_NE(one.find(member), nullptr) << member;
+  }
+  EXPECT_TRUE(one.find("rows_to_response")->is_null()) << "no response yet";
+  EXPECT_TRUE(doc::parse_json(doc::to_json_pretty(report)).ok());
+}
+
+TEST(Page, NeedsNothingElseAndEscapesWhatItShows) {
+  Account account;
+  account.from = day(3, 1);
+  account.to = day(7, 1);
+  account.incidents = account_incidents({incident("<script>", "unit change", day(4, 10), 0)}, {}, {});
+  const std::string page = to_page(account);
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+  EXPECT_EQ(page.find("http"), std::string::npos);
+  EXPECT_NE(page.find("&lt;script&gt;"), std::string::npos);
+}
+
+TEST(Plot, BreaksTheLineWhereThereIsNoNumber) {
+  Plot plot;
+  plot.from = day(3, 1);
+  plot.to = day(4, 1);
+  plot.lines.push_back({"x", "line-metric", {{day(3, 2), 1.0}, {day(3, 3), std::nan("")}, {day(3, 4), 2.0}, {day(3, 5), 3.0}}});
+  const std::string svg = draw(plot);
+  const std::string path = svg.substr(svg.find("d=\"") + 3, svg.find('"', svg.find("d=\"") + 3) - svg.find("d=\"") - 3);
+  EXPECT_EQ(std::count(path.begin(), path.end(), 'M'), 2) << path;
+  EXPECT_EQ(std::count(path.begin(), path.end(), 'L'), 1) << path;
+}
+
+TEST(Process, GivesOutputLinesAndExitCode) {
+  std::vector<std::string> lines;
+  const auto finished = run_command({{"sh", "-c", "cat; echo one >&2; echo two >&2; echo $COLOUR; exit 3"}, "", {{"COLOUR", "red"}}, "given\n"},
+                                    [&](std::string_view line) { lines.emplace_back(line); });
+  ASSERT_TRUE(finished.ok());
+  EXPECT_EQ(finished->exit_code, 3);
+  EXPECT_EQ(finished->out, "given\nred\n");
+  EXPECT_EQ(lines, (std::vector<std::string>{"one", "two"}));
+  EXPECT_FALSE(must_run({{"false"}}).ok());
+  EXPECT_EQ(run_command({{"/no/such/program"}})->exit_code, 127);
+}
+
+TEST(Process, BackgroundEndsWhenAsked) {
+  const std::string log = std::filesystem::temp_directory_path() / fmt::format("heddle-demo-{}.log", ::getpid());
+  auto background = Background::start({{"sh", "-c", "trap 'exit 7' INT; echo up; while :; do sleep 0.01; done"}}, log);
+  ASSERT_TRUE(background.ok());
+  EXPECT_TRUE(background->alive());
+  while (read_file(log).value().find("up") == std::string::npos) ::usleep(1000);
+  EXPECT_GT(peak_bytes(background->pid()), 0);
+  EXPECT_EQ(background->stop(), 7);
+  EXPECT_FALSE(background->alive());
+  std::filesystem::remove(log);
+}
+
+TEST(Webhook, TakesSignedNotificationsOnceAndRefusesForgedOnes) {
+  std::vector<std::string> texts;
+  auto receiver = WebhookReceiver::open("secret", [&](const doc::Value& note) { texts.push_back(note.string_or("text")); });
+  ASSERT_TRUE(receiver.ok()) << receiver.error().str();
+  const auto url = net::parse_url((*receiver)->url());
+  ASSERT_TRUE(url.ok());
+  net::HttpClient client({.host = url->host, .port = url->port});
+  const std::string body = R"({"id":"incident/1","text":"hello"})";
+  const auto post = [&](const std::string& key) {
+    return client.send("POST", url->target, body, {{"Heddle-Notification", "incident/1"}, {"Heddle-Signature", "sha256=" + hex_encode(hmac_sha256(key, body))}});
+  };
+  EXPECT_EQ(post("secret")->status, 204);
+  EXPECT_EQ(post("secret")->status, 204);
+  EXPECT_EQ(post("guess")->status, 401);
+  EXPECT_EQ((*receiver)->received(), 1);
+  EXPECT_EQ((*receiver)->forged(), 1);
+  EXPECT_EQ(texts, (std::vector<std::string>{"hello"}));
+}
+
+TEST(Project, IsACopyWithAPersonAndAHistory) {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / fmt::format("heddle-demo-project-{}", ::getpid());
+  std::filesystem::create_directories(folder / "data");
+  for (const char* file : {"flights-3m.parquet", "airports.csv"}) ASSERT_TRUE(write_file_atomic(folder / "data" / file, "x").ok());
+  for (int run = 0; run < 2; ++run) {
+    const auto project = prepare_project("examples/flights", folder / "data", folder / "out");
+    ASSERT_TRUE(project.ok()) << project.error().str();
+    const auto people = read_file(project->root + "/people.yaml");
+    ASSERT_TRUE(people.ok());
+    EXPECT_NE(people->find("- name: you\n    roles: [approver]"), std::string::npos) << *people;
+    EXPECT_NE(people->find("- name: ada"), std::string::npos);
+    EXPECT_TRUE(path_exists(project->root + "/data/airports.csv"));
+    const auto log = run_command({{"git", "log", "--oneline"}, project->root});
+    EXPECT_EQ(std::count(log->out.begin(), log->out.end(), '\n'), 1);
+    EXPECT_EQ(run_command({{"git", "status", "--porcelain"}, project->root})->out, "");
+    EXPECT_EQ(project->service, "delay");
+    // What a run cached stays; the ledger of an earlier demo does not.
+    if (run == 1) {
+      EXPECT_TRUE(path_exists(project->state_dir() + "/runs/kept"));
+      EXPECT_FALSE(path_exists(project->state_dir() + "/state.db"));
+    }
+    std::filesystem::create_directories(project->state_dir() + "/runs");
+    ASSERT_TRUE(write_file_atomic(project->state_dir() + "/runs/kept", "x").ok());
+    ASSERT_TRUE(write_file_atomic(project->state_dir() + "/state.db", "x").ok());
+  }
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace heddle::demo
