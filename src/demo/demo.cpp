@@ -306,7 +306,14 @@ Result<void> Demo::shut_down() {
   account_.audit = verdict.string_or("audit");
   account_.ledger_entries = verdict.int_or("entries");
   if (!audit.ok()) return audit.error();
-  story_.line(fmt::format("audit {}: {} entries", account_.audit, account_.ledger_entries));
+  // The same ledger by a verifier that shares no code with this program; it lies beside the examples.
+  const std::string verifier = options_.example + "/../../python/heddle_verify.py";
+  if (path_exists(verifier)) {
+    HEDDLE_ASSIGN_OR_RETURN(const Finished second, run_command({{"python3", verifier, project_.root}}));
+    account_.independent_audit = second.exit_code == 0 ? "ok" : "failed";
+    story_.line(fmt::format("$ python3 heddle_verify.py: {}", second.exit_code == 0 ? second.out : second.err));
+    if (second.exit_code != 0) account_.audit = "the independent verifier disagrees";
+  }
   return {};
 }
 
