@@ -20,7 +20,7 @@ class SystemClock final : public Clock {
   }
 };
 
-Micros floor_days(Micros time) { return time >= 0 ? time / kDay : -((-time + kDay - 1) / kDay); }
+Micros floor_days(Micros time) { return time / kDay - (time % kDay < 0 ? 1 : 0); }
 
 /// Reads exactly `digits` decimal digits at `text[at]` and moves `at` past them; -1 when they are not there.
 int read_digits(std::string_view text, std::size_t& at, int digits) {

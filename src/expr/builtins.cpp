@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <memory>
 
 #include "base/clock.hpp"
@@ -13,7 +14,7 @@ namespace {
 using Arguments = std::span<const Datum>;
 using Kind = Datum::Kind;
 
-Micros floor_div(Micros value, Micros unit) { return value >= 0 ? value / unit : -((-value + unit - 1) / unit); }
+Micros floor_div(Micros value, Micros unit) { return value / unit - (value % unit < 0 ? 1 : 0); }
 Micros in_day(Micros time) { return time - floor_div(time, kDay) * kDay; }
 
 Datum string_of(std::string_view text, StringPool& pool) {
@@ -22,9 +23,16 @@ Datum string_of(std::string_view text, StringPool& pool) {
   return Datum::string(out);
 }
 
-/// A double as an integer, or an error when it does not fit (NaN included).
+/// The years 1 to 9999, as CEL bounds them. Times that arrive as data are not bounded; times that are computed are.
+Datum in_range(Micros time) {
+  constexpr Micros kFirst = -62135596800 * kSecond;
+  constexpr Micros kEnd = 253402300800 * kSecond;
+  return time >= kFirst && time < kEnd ? Datum::timestamp(time) : Datum::error();
+}
+
+/// A double as an integer, or an error when it does not fit (NaN included). CEL leaves -2^63 out as well.
 Datum to_integer(double value) {
-  if (!(value >= -9223372036854775808.0 && value < 9223372036854775808.0)) return Datum::error();
+  if (!(value > -9223372036854775808.0 && value < 9223372036854775808.0)) return Datum::error();
   return Datum::integer(static_cast<std::int64_t>(value));
 }
 
@@ -51,8 +59,10 @@ Datum real_function(Arguments a, StringPool&) {
 double round_half_away(double x) { return std::round(x); }
 
 Datum day_of_year(Arguments a, StringPool&) {
+  static constexpr int kBefore[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
   const auto date = civil_date(a[0].i);
-  return Datum::integer(floor_div(a[0].i, kDay) - floor_div(from_civil({date.year, 1, 1}), kDay));
+  const bool leap = (date.year % 4 == 0 && date.year % 100 != 0) || date.year % 400 == 0;
+  return Datum::integer(kBefore[date.month - 1] + date.day - 1 + (leap && date.month > 2 ? 1 : 0));
 }
 
 Datum parse_integer(Arguments a, StringPool&) {
@@ -74,6 +84,52 @@ Datum number_text(Arguments a, StringPool& pool) {
   char* end = a[0].kind == Kind::kInt ? std::to_chars(buffer, buffer + sizeof buffer, a[0].i).ptr
                                       : std::to_chars(buffer, buffer + sizeof buffer, a[0].d).ptr;
   return string_of({buffer, static_cast<std::size_t>(end - buffer)}, pool);
+}
+
+Datum day_of_week(Arguments a, StringPool&) {
+  const auto day = (floor_div(a[0].i, kDay) + 4) % 7;  // the epoch was a Thursday
+  return Datum::integer(day < 0 ? day + 7 : day);
+}
+Datum hour_of_day(Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / kHour); }
+
+/// RFC 3339 in UTC, written in place so that nothing is allocated.
+Datum time_text(Arguments a, StringPool& pool) {
+  const auto date = civil_date(a[0].i);
+  const Micros rest = in_day(a[0].i);
+  const auto seconds = rest / kSecond;
+  auto& out = pool.next();
+  out.clear();
+  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", date.year, date.month, date.day, seconds / 3600,
+                 seconds / 60 % 60, seconds % 60);
+  if (rest % kSecond != 0) fmt::format_to(std::back_inserter(out), ".{:06}", rest % kSecond);
+  out += 'Z';
+  return Datum::string(out);
+}
+
+/// Seconds, as CEL writes a duration: `5400s`, `-0.25s`.
+Datum duration_text(Arguments a, StringPool& pool) {
+  auto& out = pool.next();
+  out.clear();
+  const Micros seconds = a[0].i / kSecond;
+  const Micros rest = a[0].i % kSecond;
+  fmt::format_to(std::back_inserter(out), "{}{}", a[0].i < 0 && seconds == 0 ? "-" : "", seconds);
+  if (rest != 0) {
+    fmt::format_to(std::back_inserter(out), ".{:06}", rest < 0 ? -rest : rest);
+    while (out.back() == '0') out.pop_back();
+  }
+  out += 's';
+  return Datum::string(out);
+}
+
+/// The spellings CEL takes.
+Datum parse_bool(Arguments a, StringPool&) {
+  for (const std::string_view yes : {"true", "TRUE", "True", "t", "1"}) {
+    if (a[0].str() == yes) return Datum::boolean(true);
+  }
+  for (const std::string_view no : {"false", "FALSE", "False", "f", "0"}) {
+    if (a[0].str() == no) return Datum::boolean(false);
+  }
+  return Datum::error();
 }
 
 /// floor(value / width) as an integer: the number of the bucket of that width, counted from 0.
@@ -103,7 +159,8 @@ const Builtin kBuiltins[] = {
     {"string", "b", kS, false, [](Arguments a, StringPool&) { return Datum::string(a[0].b ? "true" : "false"); }},
     {"string", "i", kS, false, number_text},
     {"string", "d", kS, false, number_text},
-    {"string", "t", kS, false, [](Arguments a, StringPool& pool) { return string_of(format_time(a[0].i), pool); }},
+    {"string", "t", kS, false, time_text},
+    {"string", "u", kS, false, duration_text},
     {"int", "i", kI, false, [](Arguments a, StringPool&) { return a[0]; }},
     {"int", "d", kI, false, [](Arguments a, StringPool&) { return to_integer(a[0].d); }},
     {"int", "s", kI, false, parse_integer},
@@ -111,10 +168,10 @@ const Builtin kBuiltins[] = {
     {"double", "n", kD, false, [](Arguments a, StringPool&) { return Datum::real(a[0].number()); }},
     {"double", "s", kD, false, parse_real},
     {"bool", "b", kB, false, [](Arguments a, StringPool&) { return a[0]; }},
-    {"bool", "s", kB, false, [](Arguments a, StringPool&) { return a[0].str() == "true" ? Datum::boolean(true) : a[0].str() == "false" ? Datum::boolean(false) : Datum::error(); }},
+    {"bool", "s", kB, false, parse_bool},
     {"timestamp", "t", kT, false, [](Arguments a, StringPool&) { return a[0]; }},
-    {"timestamp", "s", kT, false, [](Arguments a, StringPool&) { const auto t = parse_time(a[0].str()); return t ? Datum::timestamp(*t) : Datum::error(); }},
-    {"timestamp", "i", kT, false, [](Arguments a, StringPool&) { std::int64_t us = 0; return __builtin_mul_overflow(a[0].i, kSecond, &us) ? Datum::error() : Datum::timestamp(us); }},
+    {"timestamp", "s", kT, false, [](Arguments a, StringPool&) { const auto t = parse_time(a[0].str()); return t ? in_range(*t) : Datum::error(); }},
+    {"timestamp", "i", kT, false, [](Arguments a, StringPool&) { std::int64_t us = 0; return __builtin_mul_overflow(a[0].i, kSecond, &us) ? Datum::error() : in_range(us); }},
     {"duration", "u", kU, false, [](Arguments a, StringPool&) { return a[0]; }},
     {"duration", "s", kU, false, [](Arguments a, StringPool&) {
        const bool negative = a[0].size > 0 && a[0].s[0] == '-';
@@ -125,9 +182,9 @@ const Builtin kBuiltins[] = {
     {"getMonth", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).month - 1); }},
     {"getDate", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).day); }},
     {"getDayOfMonth", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(civil_date(a[0].i).day - 1); }},
-    {"getDayOfWeek", "t", kI, false, [](Arguments a, StringPool&) { const auto day = (floor_div(a[0].i, kDay) + 4) % 7; return Datum::integer(day < 0 ? day + 7 : day); }},
+    {"getDayOfWeek", "t", kI, false, day_of_week},
     {"getDayOfYear", "t", kI, false, day_of_year},
-    {"getHours", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / kHour); }},
+    {"getHours", "t", kI, false, hour_of_day},
     {"getMinutes", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / kMinute % 60); }},
     {"getSeconds", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / kSecond % 60); }},
     {"getMilliseconds", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / 1000 % 1000); }},
@@ -135,6 +192,8 @@ const Builtin kBuiltins[] = {
     {"getMinutes", "u", kI, false, [](Arguments a, StringPool&) { return Datum::integer(a[0].i / kMinute); }},
     {"getSeconds", "u", kI, false, [](Arguments a, StringPool&) { return Datum::integer(a[0].i / kSecond); }},
     {"getMilliseconds", "u", kI, false, [](Arguments a, StringPool&) { return Datum::integer(a[0].i / 1000 % 1000); }},
+    {"hour_of_day", "t", kI, false, hour_of_day},
+    {"day_of_week", "t", kI, false, day_of_week},
     {"minute_of_day", "t", kI, false, [](Arguments a, StringPool&) { return Datum::integer(in_day(a[0].i) / kMinute); }},
     {"abs", "i", kI, false, [](Arguments a, StringPool&) { return a[0].i == INT64_MIN ? Datum::error() : Datum::integer(a[0].i < 0 ? -a[0].i : a[0].i); }},
     {"abs", "d", kD, false, [](Arguments a, StringPool&) { return Datum::real(std::fabs(a[0].d)); }},
@@ -155,6 +214,7 @@ const Builtin kBuiltins[] = {
     {"coalesce", "nn", kD, true, [](Arguments a, StringPool&) { const Datum& x = a[0].is_null() ? a[1] : a[0]; return x.is_null() ? x : Datum::real(x.number()); }},
     {"coalesce", "ss", kS, true, [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
     {"coalesce", "bb", kB, true, [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
+    {"coalesce", "uu", kU, true, [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
     {"coalesce", "tt", kT, true, [](Arguments a, StringPool&) { return a[0].is_null() ? a[1] : a[0]; }},
 };
 // clang-format on
@@ -200,7 +260,7 @@ Datum add(Datum a, Datum b, StringPool& pool) noexcept {
   }
   std::int64_t out = 0;
   if (__builtin_add_overflow(a.i, b.i, &out)) return Datum::error();
-  return a.kind == Kind::kTimestamp || b.kind == Kind::kTimestamp ? Datum::timestamp(out) : Datum::duration(out);
+  return a.kind == Kind::kTimestamp || b.kind == Kind::kTimestamp ? in_range(out) : Datum::duration(out);
 }
 
 Datum subtract(Datum a, Datum b) noexcept {
@@ -211,7 +271,7 @@ Datum subtract(Datum a, Datum b) noexcept {
   }
   std::int64_t out = 0;
   if (__builtin_sub_overflow(a.i, b.i, &out)) return Datum::error();
-  return a.kind == Kind::kTimestamp && b.kind == Kind::kDuration ? Datum::timestamp(out) : Datum::duration(out);
+  return a.kind == Kind::kTimestamp && b.kind == Kind::kDuration ? in_range(out) : Datum::duration(out);
 }
 
 Datum multiply(Datum a, Datum b) noexcept {

@@ -46,6 +46,19 @@ Type common(Type a, Type b) {
   return is_number(a) && is_number(b) ? Type::kDouble : Type::kNull;
 }
 
+Type type_of(const Datum& datum) {
+  switch (datum.kind) {
+    case Datum::Kind::kBool: return Type::kBool;
+    case Datum::Kind::kInt: return Type::kInt;
+    case Datum::Kind::kDouble: return Type::kDouble;
+    case Datum::Kind::kString: return Type::kString;
+    case Datum::Kind::kTimestamp: return Type::kTimestamp;
+    case Datum::Kind::kDuration: return Type::kDuration;
+    case Datum::Kind::kList: return Type::kList;
+    default: return Type::kDyn;
+  }
+}
+
 class Compiler {
  public:
   Compiler(const Environment& environment, Code& code) : environment_(environment), code_(code) {}
@@ -195,6 +208,10 @@ class Compiler {
     pop();
     if (op == "in") {
       if (b != Type::kList && b != Type::kDyn) return wrong_type(node, "in", a, b);
+      if (b == Type::kList && node.children[1].kind == Node::Kind::kList && never_in(a)) {
+        return error_at(node.offset, "expression-type", fmt::format("no item of the list is a {}", type_name(a)),
+                        "write the items in the type of what is looked for");
+      }
       emit(Op::kIn);
       return Type::kBool;
     }
@@ -219,6 +236,15 @@ class Compiler {
       default: emit(Op::kModulo);
     }
     return type;
+  }
+
+  /// Whether no item of the list compiled last could be equal to a value of this type.
+  bool never_in(Type type) const {
+    const auto* list = code_.constants.back().list;
+    if (list->size == 0 || type == Type::kDyn) return false;
+    return std::none_of(list->items, list->items + list->size, [&](const Datum& item) {
+      return item.is_null() || common(type, type_of(item)) != Type::kNull;
+    });
   }
 
   static Type arithmetic(char op, Type a, Type b) {

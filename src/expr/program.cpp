@@ -196,6 +196,8 @@ Result<std::vector<std::string>> names_in(std::string_view source) {
     const Node* node = open.back();
     open.pop_back();
     if (node->kind == Node::Kind::kName || node->kind == Node::Kind::kCall) names.insert(node->text);
+    // Without an environment `ledger.count(x)` may be a method or a dotted function: it is named both ways.
+    if (node->method && node->children[0].kind == Node::Kind::kName) names.insert(node->children[0].text + "." + node->text);
     for (const auto& child : node->children) open.push_back(&child);
   }
   return std::vector<std::string>(names.begin(), names.end());

@@ -1,5 +1,6 @@
 #include "expr/syntax.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace heddle::expr {
@@ -7,6 +8,7 @@ namespace {
 
 constexpr std::size_t kMaxSource = 16 << 10;
 constexpr int kMaxDepth = 64;
+constexpr int kMaxHeight = 256;  ///< of the tree; chains like `a + b + c` lean left and are not nested
 
 enum class TokenKind { kEnd, kName, kInt, kDouble, kString, kSymbol };
 
@@ -124,7 +126,13 @@ class Lexer {
       const char* last = source_.data() + at_;
       if (fraction) {
         token.kind = TokenKind::kDouble;
-        if (std::from_chars(first, last, token.d).ec != std::errc()) return error_at(begin, "a number is out of range");
+        if (std::from_chars(first, last, token.d).ec != std::errc()) {
+          // Too small for a double is 0; too large is a mistake.
+          if (std::string_view(first, static_cast<std::size_t>(last - first)).find('-') == std::string_view::npos) {
+            return error_at(begin, "a number is out of range");
+          }
+          token.d = 0;
+        }
       } else {
         token.kind = TokenKind::kInt;
         if (std::from_chars(first, last, token.i).ec != std::errc()) {
@@ -239,6 +247,7 @@ class Parser {
       node.children.push_back(std::move(condition));
       node.children.push_back(std::move(yes));
       node.children.push_back(std::move(no));
+      HEDDLE_TRY(measure(node));
       condition = std::move(node);
     }
     --depth_;
@@ -250,19 +259,28 @@ class Parser {
     HEDDLE_ASSIGN_OR_RETURN(auto left, operand());
     while (take(symbol)) {
       HEDDLE_ASSIGN_OR_RETURN(auto right, operand());
-      left = binary(kind, std::string(symbol), std::move(left), std::move(right));
+      HEDDLE_ASSIGN_OR_RETURN(left, binary(kind, std::string(symbol), std::move(left), std::move(right)));
     }
     return left;
   }
 
-  static Node binary(Node::Kind kind, std::string text, Node left, Node right) {
+  Result<Node> binary(Node::Kind kind, std::string text, Node left, Node right) const {
     Node node;
     node.kind = kind;
     node.offset = left.offset;
     node.text = std::move(text);
     node.children.push_back(std::move(left));
     node.children.push_back(std::move(right));
+    HEDDLE_TRY(measure(node));
     return node;
+  }
+
+  /// Sets the height of a node whose children are complete. Everything that walks the tree does so by recursion, hence the limit.
+  Result<void> measure(Node& node) const {
+    for (const auto& child : node.children) node.height = std::max(node.height, child.height + 1);
+    if (node.height <= kMaxHeight) return {};
+    return error_at(node.offset, fmt::format("the expression chains more than {} operations", kMaxHeight),
+                    "split it, or write alternatives as a list with `in`");
   }
 
   Result<Node> relation() {
@@ -276,7 +294,7 @@ class Parser {
       if (symbol.empty()) return left;
       ++at_;
       HEDDLE_ASSIGN_OR_RETURN(auto right, sum());
-      left = binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right));
+      HEDDLE_ASSIGN_OR_RETURN(left, binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right)));
     }
   }
 
@@ -285,7 +303,7 @@ class Parser {
     while (is("+") || is("-")) {
       const std::string symbol = tokens_[at_++].text;
       HEDDLE_ASSIGN_OR_RETURN(auto right, product());
-      left = binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right));
+      HEDDLE_ASSIGN_OR_RETURN(left, binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right)));
     }
     return left;
   }
@@ -295,7 +313,7 @@ class Parser {
     while (is("*") || is("/") || is("%")) {
       const std::string symbol = tokens_[at_++].text;
       HEDDLE_ASSIGN_OR_RETURN(auto right, unary());
-      left = binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right));
+      HEDDLE_ASSIGN_OR_RETURN(left, binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right)));
     }
     return left;
   }
@@ -316,6 +334,7 @@ class Parser {
       }
       HEDDLE_ASSIGN_OR_RETURN(auto operand, unary());
       node.children.push_back(std::move(operand));
+      HEDDLE_TRY(measure(node));
       --depth_;
       return node;
     }
@@ -338,6 +357,7 @@ class Parser {
         call.text = name.text;
         call.children.push_back(std::move(node));
         HEDDLE_TRY(arguments(call));
+        HEDDLE_TRY(measure(call));
         node = std::move(call);
       } else if (node.kind == Node::Kind::kName) {
         node.text += "." + name.text;
@@ -390,6 +410,7 @@ class Parser {
           node.kind = Node::Kind::kCall;
           node.text = token.text;
           HEDDLE_TRY(arguments(node));
+          HEDDLE_TRY(measure(node));
         } else {
           node.kind = Node::Kind::kName;
           node.text = token.text;
@@ -409,6 +430,7 @@ class Parser {
             if (take("]")) break;
             HEDDLE_TRY(expect(","));
           }
+          HEDDLE_TRY(measure(node));
           return node;
         }
         return error_at(token.offset, fmt::format("`{}` was not expected here", token.text));

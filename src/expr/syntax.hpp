@@ -19,6 +19,7 @@ struct Node {
   double d = 0;
   std::string text{};           ///< string value, name (dotted), operator, or function
   std::vector<Node> children{}; ///< operands, items, arguments (a method's receiver first)
+  int height = 1;               ///< of the tree below it
   bool method = false;          ///< kCall written as `receiver.name(...)`
 };
 
