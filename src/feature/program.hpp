@@ -45,8 +45,8 @@ class Program {
   using Scratch = feature::Scratch;
 
   /// `fields` in row order, label fields left out of the row (they may be given: then reading one is told apart). kInvalid:
-  /// `feature-cycle` names the circle, `feature-reads-label` a target leak, `feature-unknown-name` the nearest name,
-  /// `feature-type` a feature that is no number, `feature-nested-encoder` an encoder over an encoder.
+  /// `feature-cycle` names the circle, `feature-reads-label` a target leak, `feature-unknown-name` and `feature-expression` the
+  /// nearest name, `feature-type` a feature that is no number, `feature-nested-encoder` an encoder over an encoder.
   [[nodiscard]] static Result<Program> compile(const spec::FeatureSet& features, std::span<const spec::Field> fields);
   /// `heddle.features/1`: self-contained; equal programs give equal bytes.
   [[nodiscard]] static Result<Program> from_value(const doc::Value& value);
@@ -57,7 +57,8 @@ class Program {
   ~Program();
 
   /// Fits every encoder on all of `rows` (event-time order, columns by name, one label 0 or 1 a row). The result encodes
-  /// each of `folds` contiguous folds from the others. kUnprocessable without rows or where the label is constant.
+  /// each of `folds` contiguous folds from the others. kUnprocessable with fewer rows than folds, and where the label of a
+  /// target encoder is constant.
   [[nodiscard]] Result<FitResult> fit(const table::Table& rows, std::span<const std::uint8_t> labels);
 
   /// Row by row the same bits as `apply_row`. kInvalid when a field has no column or another type.
