@@ -150,7 +150,11 @@ class JournalReader {
   [[nodiscard]] virtual const std::vector<std::string>& fields() const = 0;
 };
 
-/// The ActRecords and StopRecords of a journal that still stand: those after the last AppliedRecord, and those it names.
-[[nodiscard]] Result<std::vector<Record>> standing_acts(const std::string& dir);
+/// What a data plane must remember when it starts again.
+struct Standing {
+  std::vector<Record> acts{};        ///< ActRecords and StopRecords after the last AppliedRecord, and those it names
+  std::uint64_t route_version = 0;   ///< of the last AppliedRecord
+};
+[[nodiscard]] Result<Standing> standing_acts(const std::string& dir);
 
 }  // namespace heddle::plane

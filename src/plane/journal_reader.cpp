@@ -233,9 +233,9 @@ Result<std::unique_ptr<JournalReader>> JournalReader::open(const std::string& di
   return std::unique_ptr<JournalReader>(std::make_unique<Reader>(dir, from));
 }
 
-Result<std::vector<Record>> standing_acts(const std::string& dir) {
+Result<Standing> standing_acts(const std::string& dir) {
   Reader reader(dir, {});
-  std::vector<Record> standing;
+  Standing standing;
   while (true) {
     HEDDLE_ASSIGN_OR_RETURN(const auto payload, reader.next_payload());
     if (reader.lost().has_value()) {
@@ -248,13 +248,14 @@ Result<std::vector<Record>> standing_acts(const std::string& dir) {
     std::optional<Record> record = decode_record(*payload);
     if (!record.has_value()) continue;
     if (const auto* applied = std::get_if<AppliedRecord>(&*record)) {
-      std::erase_if(standing, [&](const Record& item) {
+      standing.route_version = applied->route_version;
+      std::erase_if(standing.acts, [&](const Record& item) {
         const auto* act = std::get_if<ActRecord>(&item);
         const std::string& id = act != nullptr ? act->id : std::get<StopRecord>(item).id;
         return std::find(applied->standing.begin(), applied->standing.end(), id) == applied->standing.end();
       });
     } else {
-      standing.push_back(std::move(*record));
+      standing.acts.push_back(std::move(*record));
     }
   }
 }

@@ -346,10 +346,11 @@ TEST(Journal, TellsWhichActsStand) {
   ASSERT_TRUE(writer->commit().ok());
   const auto acts = standing_acts(folder.path());
   ASSERT_TRUE(acts.ok());
-  ASSERT_EQ(acts->size(), 2u);
-  EXPECT_EQ(std::get<StopRecord>((*acts)[0]).id, "s1");
-  EXPECT_EQ(std::get<ActRecord>((*acts)[1]).id, "a3");
-  EXPECT_TRUE(standing_acts(folder.path() + "/none")->empty());
+  ASSERT_EQ(acts->acts.size(), 2u);
+  EXPECT_EQ(acts->route_version, 9u);
+  EXPECT_EQ(std::get<StopRecord>(acts->acts[0]).id, "s1");
+  EXPECT_EQ(std::get<ActRecord>(acts->acts[1]).id, "a3");
+  EXPECT_TRUE(standing_acts(folder.path() + "/none")->acts.empty());
 }
 
 TEST(Journal, GarbageBehindAValidChecksumIsCorruptNotACrash) {

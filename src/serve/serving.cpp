@@ -1,0 +1,167 @@
+#include "serve/serving.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "bundle/bundle.hpp"
+
+namespace heddle::serve {
+namespace {
+
+constexpr int kRetryMs = 500;
+
+int rule_index(const contract::Contract& contract, const std::string& id) {
+  const auto& rules = contract.rules();
+  const auto found = std::find_if(rules.begin(), rules.end(), [&](const contract::RuleInfo& rule) { return rule.id == id; });
+  return found == rules.end() ? -1 : static_cast<int>(found - rules.begin());
+}
+
+bool same_fields(const contract::Contract& a, const contract::Contract& b) {
+  return std::equal(a.request_fields().begin(), a.request_fields().end(), b.request_fields().begin(), b.request_fields().end(),
+                    [](const spec::Field& x, const spec::Field& y) { return x.name == y.name; });
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
+  HEDDLE_TRY(make_dirs(options.directory));
+  std::unique_ptr<RouteFollower> follower(new RouteFollower(std::move(options)));
+  follower->inotify_ = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  follower->wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (follower->wake_ < 0) {
+    return Error{ErrorKind::kIo, "serve-watch", fmt::format("cannot watch route tables: {}", std::strerror(errno)), "raise the limit of open files"};
+  }
+  // Without inotify (its instances are few) the file is looked at every half second.
+  if (follower->inotify_ >= 0) ::inotify_add_watch(follower->inotify_, follower->options_.directory.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
+  follower->thread_ = std::thread([self = follower.get()] { self->run(); });
+  return follower;
+}
+
+RouteFollower::~RouteFollower() {
+  ending_ = true;
+  look_again();
+  if (thread_.joinable()) thread_.join();
+  if (inotify_ >= 0) ::close(inotify_);
+  if (wake_ >= 0) ::close(wake_);
+}
+
+void RouteFollower::look_again() {
+  again_ = true;
+  const std::uint64_t one = 1;
+  (void)!::write(wake_, &one, sizeof one);
+}
+
+void RouteFollower::run() {
+  look();
+  while (!ending_) {
+    pollfd fds[2] = {{wake_, POLLIN, 0}, {inotify_, POLLIN, 0}};
+    ::poll(fds, inotify_ >= 0 ? 2 : 1, settled_ && inotify_ >= 0 ? 5000 : kRetryMs);
+    std::uint64_t count = 0;
+    (void)!::read(wake_, &count, sizeof count);
+    char events[4096];
+    while (inotify_ >= 0 && ::read(inotify_, events, sizeof events) > 0) {
+    }
+    if (ending_) return;
+    if (again_.exchange(false)) delivered_ = 0;
+    look();
+  }
+}
+
+void RouteFollower::complain(const Error& error) {
+  const std::string text = error.str();
+  if (text == last_complaint_) return;
+  last_complaint_ = text;
+  log::warn("service `{}`: {}", options_.service, text);
+}
+
+void RouteFollower::look() {
+  settled_ = false;
+  auto route = plane::read_route(options_.directory + "/" + options_.service + ".json", options_.key);
+  if (!route.ok()) {
+    if (route.error().kind != ErrorKind::kNotFound) {
+      ++refused_;
+      complain(route.error());
+    }
+    return;
+  }
+  if (route->service != options_.service) {
+    ++refused_;
+    return complain({ErrorKind::kCorrupt, "route-other-service", fmt::format("the route table is for service `{}`", route->service), "start the control plane again"});
+  }
+  if (route->version == delivered_) {
+    settled_ = true;
+    return;
+  }
+  if (route->version < delivered_) {
+    ++refused_;
+    return complain({ErrorKind::kConflict, "route-older", fmt::format("route table {} is older than {}, which is in force", route->version, delivered_),
+                     "somebody put back an old file: look into `heddle audit verify`"});
+  }
+  auto serving = build(*route);
+  if (!serving.ok()) {
+    ++refused_;
+    return complain(serving.error());
+  }
+  last_complaint_.clear();
+  delivered_ = route->version;
+  settled_ = true;
+  // Plans that nothing refers to any more are freed here, not on the serving thread.
+  std::erase_if(plans_, [&](const auto& item) { return item.second.use_count() == 1 && item.first != route->primary && item.first != route->standby && plans_.size() > 4; });
+  options_.ready(std::move(*serving));
+}
+
+Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& digest) {
+  if (const auto found = plans_.find(digest); found != plans_.end()) return found->second;
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*options_.objects, digest));
+  HEDDLE_ASSIGN_OR_RETURN(auto loaded, score::Plan::load(opened));
+  std::shared_ptr<const score::Plan> shared = std::move(loaded);
+  plans_.emplace(digest, shared);
+  return shared;
+}
+
+Result<std::shared_ptr<const Serving>> RouteFollower::build(const plane::RouteTable& route) {
+  auto serving = std::make_shared<Serving>();
+  serving->route = route;
+  serving->primary_digest = route.primary.empty() ? std::string() : route.primary.str();
+  serving->standby_digest = route.standby.empty() ? std::string() : route.standby.str();
+  if (!route.standby.empty()) {
+    auto standby = plan(route.standby);
+    // A service without a standby serves; one whose standby cannot be had says so and serves too.
+    if (standby.ok()) serving->standby = std::move(*standby);
+    else complain(standby.error());
+  }
+  if (!route.primary.empty()) {
+    auto primary = plan(route.primary);
+    if (primary.ok()) {
+      serving->primary = std::move(*primary);
+    } else if (route.fail_over_allowed && serving->standby != nullptr) {
+      serving->primary_error = primary.error().message;
+      complain(primary.error());
+    } else {
+      return primary.error();
+    }
+  }
+  if (serving->primary != nullptr && serving->standby != nullptr && !same_fields(serving->primary->contract(), serving->standby->contract())) {
+    complain({ErrorKind::kInvalid, "serve-standby-fields", "the standby's contract has other request fields than the primary's", "release a standby built from the same contract"});
+    serving->standby.reset();
+  }
+  const score::Plan* reads = serving->primary != nullptr ? serving->primary.get() : serving->standby.get();
+  if (reads != nullptr) serving->fields = FieldNames(reads->contract().request_fields());
+  for (const plane::QuarantinedSource& source : route.quarantined) {
+    Quarantine item{source, -1, -1};
+    if (serving->primary != nullptr) item.primary_rule = rule_index(serving->primary->contract(), source.rule);
+    if (serving->standby != nullptr) item.standby_rule = rule_index(serving->standby->contract(), source.rule);
+    serving->quarantined.push_back(std::move(item));
+  }
+  return std::shared_ptr<const Serving>(std::move(serving));
+}
+
+}  // namespace heddle::serve

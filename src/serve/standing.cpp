@@ -1,0 +1,53 @@
+#include "serve/standing.hpp"
+
+#include <algorithm>
+
+namespace heddle::serve {
+namespace {
+
+bool names(const plane::RouteTable& table, const std::string& id) {
+  return std::find(table.acknowledged.begin(), table.acknowledged.end(), id) != table.acknowledged.end();
+}
+
+}  // namespace
+
+StandingActs StandingActs::from(std::span<const plane::Record> records) {
+  StandingActs standing;
+  for (const plane::Record& record : records) {
+    if (const auto* act = std::get_if<plane::ActRecord>(&record)) standing.add(*act);
+    if (const auto* stop = std::get_if<plane::StopRecord>(&record)) standing.add(*stop);
+  }
+  return standing;
+}
+
+void StandingActs::add(const plane::ActRecord& act) {
+  if (act.act == "fail-over") fail_over_ = act.id;
+  if (act.act == "source-readmit") readmissions_.push_back({act.target, act.id});
+}
+
+bool StandingActs::allows(const plane::RouteTable& table) const {
+  return std::all_of(stops_.begin(), stops_.end(), [&](const std::string& id) { return names(table, id); });
+}
+
+void StandingActs::settle(const plane::RouteTable& table) {
+  std::erase_if(stops_, [&](const std::string& id) { return names(table, id); });
+  if (names(table, fail_over_)) fail_over_.clear();
+  std::erase_if(readmissions_, [&](const Readmission& item) {
+    const bool quarantined = std::any_of(table.quarantined.begin(), table.quarantined.end(),
+                                         [&](const plane::QuarantinedSource& source) { return source.source == item.source; });
+    return !quarantined || names(table, item.id);
+  });
+}
+
+bool StandingActs::readmitted(std::string_view source) const noexcept {
+  return std::any_of(readmissions_.begin(), readmissions_.end(), [&](const Readmission& item) { return item.source == source; });
+}
+
+std::vector<std::string> StandingActs::ids() const {
+  std::vector<std::string> ids = stops_;
+  if (!fail_over_.empty()) ids.push_back(fail_over_);
+  for (const Readmission& item : readmissions_) ids.push_back(item.id);
+  return ids;
+}
+
+}  // namespace heddle::serve

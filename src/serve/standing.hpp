@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plane/journal.hpp"
+#include "plane/route.hpp"
+
+namespace heddle::serve {
+
+/// What the data plane did by itself and the control plane has not settled yet: stops, a fail-over, readmitted sources. A pure
+/// value; the caller journals each act before it is added here.
+class StandingActs {
+ public:
+  [[nodiscard]] static StandingActs from(std::span<const plane::Record> records);
+
+  void add(const plane::ActRecord& act);
+  void add(const plane::StopRecord& stop) { stops_.push_back(stop.id); }
+
+  /// A table that does not acknowledge every stop is ignored whole (DESIGN 4, Stop).
+  [[nodiscard]] bool allows(const plane::RouteTable& table) const;
+  /// Forgets what the table settles: acknowledged acts, and readmissions of sources that it does not quarantine any more.
+  void settle(const plane::RouteTable& table);
+
+  [[nodiscard]] bool stopped() const noexcept { return !stops_.empty(); }
+  [[nodiscard]] bool failed_over() const noexcept { return !fail_over_.empty(); }
+  [[nodiscard]] bool readmitted(std::string_view source) const noexcept;
+  [[nodiscard]] std::vector<std::string> ids() const;
+
+ private:
+  struct Readmission {
+    std::string source;
+    std::string id;
+  };
+  std::vector<std::string> stops_;
+  std::string fail_over_;
+  std::vector<Readmission> readmissions_;
+};
+
+}  // namespace heddle::serve

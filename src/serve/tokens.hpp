@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serve/serve.hpp"
+
+namespace heddle::serve {
+
+enum class Permission : std::uint8_t { kPredict = 1, kLabel = 2, kReplay = 4, kRead = 8, kStop = 16 };
+
+/// Whom a bearer token belongs to.
+struct Principal {
+  std::string account;
+  std::uint8_t permissions = 0;
+  [[nodiscard]] bool may(Permission permission) const noexcept { return (permissions & static_cast<std::uint8_t>(permission)) != 0; }
+};
+
+/// The tokens of a service. Every lookup compares all of them in constant time. Immutable.
+class Tokens {
+ public:
+  explicit Tokens(const std::vector<Token>& tokens);
+  /// Nothing for an unknown or empty token.
+  [[nodiscard]] const Principal* find(std::string_view bearer) const noexcept;
+
+ private:
+  struct Entry {
+    std::string secret;
+    Principal principal;
+  };
+  std::vector<Entry> entries_;
+};
+
+}  // namespace heddle::serve
