@@ -73,7 +73,11 @@ INSTANTIATE_TEST_SUITE_P(Table, Evaluates, ::testing::Values(
     Case{"!(n > 1)", "null"}, Case{"metrics.auc > 0.6", "true"}, Case{"ledger.count('ab', 3)", "5"},
     Case{"min(i, 3)", "3"}, Case{"max(d, 3)", "3d"}, Case{"abs(-2.5)", "2.5d"}, Case{"round(2.5)", "3d"}, Case{"bucket(i, 2)", "3"},
     Case{"int('12') + int(2.9)", "14"}, Case{"double('1e3')", "1000d"}, Case{"string(1.5) + string(true)", "'1.5true'"},
-    Case{"1 < 2 && 2 < 3 || false", "true"}, Case{"1 // a comment\n + 2", "3"}, Case{"0x1F", "31"}));
+    Case{"1 < 2 && 2 < 3 || false", "true"}, Case{"1 // a comment\n + 2", "3"}, Case{"0x1F", "31"},
+    Case{"hour_of_day(t) * 60", "300"}, Case{"day_of_week(t)", "2"}, Case{"minute_of_day(t)", "306"}, Case{"string(t)", "'2001-04-10T05:06:07Z'"},
+    Case{"string(duration('-1500ms'))", "'-1.5s'"}, Case{"string(duration('-250ms'))", "'-0.25s'"}, Case{"string(duration('1h'))", "'3600s'"},
+    Case{"t + duration('4000000d')", "error"}, Case{"size([1, 2])", "2"}, Case{"[1, 2.0] == [1.0, 2]", "true"}, Case{"1e-400", "0d"},
+    Case{"i in ['x', 7]", "true"}, Case{"i in [7.0]", "true"}, Case{"n in [1]", "null"}, Case{"bool('t') ? 1 : 0", "1"}));
 
 INSTANTIATE_TEST_SUITE_P(Refused, Evaluates, ::testing::Values(
     Case{"", "expression-syntax offset 0"}, Case{"1 +", "expression-syntax offset 3"}, Case{"(1", "expression-syntax offset 2"},
@@ -82,12 +86,21 @@ INSTANTIATE_TEST_SUITE_P(Refused, Evaluates, ::testing::Values(
     Case{"nam + 1", "expression-unknown-name offset 0"}, Case{"i + s", "expression-type offset 0"}, Case{"!i", "expression-type offset 0"},
     Case{"i && b", "expression-type offset 0"}, Case{"getHour(t)", "expression-unknown-function offset 0"},
     Case{"s.matches('(')", "expression-pattern offset 10"}, Case{"s.matches(s)", "expression-type offset 0"},
-    Case{"duration('5')", "expression-type offset 0"}, Case{"[i]", "expression-type offset 1"}, Case{"i[0]", "expression-syntax offset 1"},
+    Case{"duration('5')", "expression-type offset 0"}, Case{"i in ['7']", "expression-type offset 0"}, Case{"1e400", "expression-syntax offset 0"}, Case{"[i]", "expression-type offset 1"}, Case{"i[0]", "expression-syntax offset 1"},
     Case{"b ? 1 : 'a'", "expression-type offset 0"}, Case{"ledger.count('a')", "expression-type offset 0"}));
 
 TEST(Expression, NestingIsBounded) {
   EXPECT_EQ(evaluate(std::string(70, '(') + "1" + std::string(70, ')')).substr(0, 17), "expression-syntax");
   EXPECT_EQ(evaluate(std::string(5000, '-') + "1").substr(0, 17), "expression-syntax");
+  // Chains are no nesting, but everything that walks the tree recurses over them.
+  const auto chain = [](int count, const char* link) {
+    std::string out = "1";
+    for (int k = 1; k < count; ++k) out += link;
+    return out;
+  };
+  EXPECT_EQ(evaluate(chain(200, "+1")), "200");
+  EXPECT_EQ(evaluate(chain(7000, "+1")), "expression-syntax offset 0");
+  EXPECT_EQ(evaluate("s" + chain(1000, ".upperAscii()").substr(1)), "expression-syntax offset 0");
 }
 
 TEST(Expression, ExpectedTypeAndHints) {
