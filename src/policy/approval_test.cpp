@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "doc/json.hpp"
-#include "policy/ssh_key_test.hpp"
+#include "policy/ssh_key_fixture.hpp"
 
 namespace heddle::policy {
 namespace {

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "adapters/sqlite/state.hpp"
-#include "policy/ssh_key_test.hpp"
+#include "policy/ssh_key_fixture.hpp"
 
 namespace heddle::policy {
 namespace {
