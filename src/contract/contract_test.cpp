@@ -1,0 +1,413 @@
+#include "contract/contract.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/clock.hpp"
+#include "doc/json.hpp"
+#include "table/lookup.hpp"
+
+namespace {
+std::atomic<std::int64_t> allocations{0};
+}  // namespace
+
+// GCC takes the pair for a mismatch when it inlines one of them.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace heddle::contract {
+namespace {
+
+using expr::Datum;
+using expr::Type;
+using table::Column;
+using table::Table;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+spec::Field field(std::string name, Type type, bool required = true) {
+  spec::Field out;
+  out.name = std::move(name);
+  out.type = type;
+  out.required = required;
+  return out;
+}
+
+spec::Contract flights() {
+  spec::Contract c;
+  c.identity.name = "flights";
+  c.version = "1.0.0";
+  c.fields.push_back(field("date", Type::kTimestamp));
+  c.fields.push_back(field("distance", Type::kInt));
+  c.fields.back().minimum = 10, c.fields.back().maximum = 6000;
+  c.fields.push_back(field("delay", Type::kInt));
+  c.fields.back().label_time = true;
+  c.fields.push_back(field("origin", Type::kString));
+  c.fields.back().pattern = "[A-Z0-9]{3}", c.fields.back().enum_file = "airports";
+  c.fields.push_back(field("destination", Type::kString));
+  c.fields.back().pattern = "[A-Z0-9]{3}", c.fields.back().enum_file = "airports";
+  spec::RowRule route;
+  route.id = "route-fixes-distance";
+  route.kind = spec::RowRule::Kind::kDependency;
+  route.determinant = {"origin", "destination"};
+  route.dependent = "distance";
+  spec::RowRule circle;
+  circle.id = "no-circle";
+  circle.expression.text = "origin != destination";
+  circle.effect = RuleEffect::kWarn;
+  c.row_rules = {route, circle};
+  return c;
+}
+
+Result<std::vector<std::string>> airports(const std::string&, const std::string&) {
+  return std::vector<std::string>{"SEA", "ORD", "JFK", "sea"};
+}
+
+Contract compiled(const spec::Contract& c = flights()) { return Contract::compile(c, airports).value(); }
+
+Column strings(std::string name, const std::vector<std::string>& values) {
+  table::StringIndex index;
+  Column out;
+  out.name = std::move(name);
+  out.type = Type::kString;
+  for (const auto& value : values) out.codes.push_back(index.insert(value));
+  out.dictionary = std::make_shared<const table::Dictionary>(index.values());
+  return out;
+}
+
+Column ints(std::string name, std::vector<std::int64_t> values, Type type = Type::kInt) {
+  Column out;
+  out.name = std::move(name);
+  out.type = type;
+  out.ints = std::move(values);
+  return out;
+}
+
+/// SEA-ORD 1721 twice, ORD-JFK 740, and JFK-SEA with two distances.
+Table history() {
+  return Table::make({ints("date", {0, 1, 2, 3, 4}, Type::kTimestamp), ints("distance", {1721, 1721, 740, 2421, 2422}),
+                      strings("origin", {"SEA", "SEA", "ORD", "JFK", "JFK"}), strings("destination", {"ORD", "ORD", "JFK", "SEA", "SEA"}),
+                      ints("delay", {1, 2, 3, 4, 5})})
+      .value();
+}
+
+std::vector<std::string> broken(const Contract& contract, const RowCheck& check) {
+  std::vector<std::string> out;
+  for (const auto rule : check.broken) out.push_back(contract.rules()[rule].id);
+  return out;
+}
+
+RuleState state(const Contract& contract, const RowCheck& check, std::string_view id) {
+  for (std::size_t i = 0; i < contract.rules().size(); ++i) {
+    if (contract.rules()[i].id == id) return check.state(i);
+  }
+  ADD_FAILURE() << "no rule " << id;
+  return RuleState::kUnknown;
+}
+
+std::vector<Datum> row(Datum date, Datum distance, const char* origin, const char* destination) {
+  return {date, distance, origin == nullptr ? Datum() : Datum::string(origin), destination == nullptr ? Datum() : Datum::string(destination)};
+}
+
+TEST(Compile, LabelFieldsFollowTheRequest) {
+  const Contract contract = compiled();
+  ASSERT_EQ(contract.request_fields().size(), 4u);
+  EXPECT_EQ(contract.request_fields()[2].name, "origin");
+  EXPECT_EQ(contract.fields()[4].name, "delay");
+}
+
+TEST(Compile, Misuse) {
+  auto c = flights();
+  c.row_rules[0].determinant = {"orgin"};
+  EXPECT_THAT(Contract::compile(c, airports).error().hint, HasSubstr("`origin`"));
+  c = flights();
+  c.row_rules[0].dependent = "delay";
+  EXPECT_EQ(Contract::compile(c, airports).error().id, "contract-reads-label");
+  c = flights();
+  c.row_rules[1].expression.text = "origin + 1 > 2";
+  EXPECT_EQ(Contract::compile(c, airports).error().id, "contract-expression");
+  c = flights();
+  c.fields[3].pattern = "[";
+  EXPECT_EQ(Contract::compile(c, airports).error().id, "contract-pattern");
+  c = flights();
+  c.row_rules[1].id = "date-type";
+  EXPECT_EQ(Contract::compile(c, airports).error().id, "contract-rule-twice");
+  c = flights();
+  c.fields[0].maximum = 3;
+  EXPECT_EQ(Contract::compile(c, airports).error().id, "contract-range-type");
+  c = flights();
+  const auto missing = [](const std::string& file, const std::string&) -> Result<std::vector<std::string>> {
+    return Error{ErrorKind::kNotFound, "file-missing", file};
+  };
+  EXPECT_EQ(Contract::compile(c, missing).error().id, "file-missing");
+}
+
+struct Case {
+  const char* name;
+  std::vector<Datum> raw;
+  std::vector<std::string> broken;
+  bool refused;
+};
+
+TEST(Check, Table) {
+  Contract contract = compiled();
+  ASSERT_TRUE(contract.learn(history()).ok());
+  const Datum day = Datum::timestamp(0);
+  const std::vector<Case> cases = {
+      {"clean", row(day, Datum::integer(1721), "SEA", "ORD"), {}, false},
+      {"a number without a fraction is an integer", row(day, Datum::real(1721), "SEA", "ORD"), {}, false},
+      {"ISO date", row(Datum::string("2001-04-20T08:00:00"), Datum::integer(1721), "SEA", "ORD"), {}, false},
+      {"American date", row(Datum::string("04/20/01"), Datum::integer(1721), "SEA", "ORD"), {"date-type"}, true},
+      {"date that does not exist", row(Datum::string("2001-02-30"), Datum::integer(1721), "SEA", "ORD"), {"date-type"}, true},
+      {"no date", row(Datum(), Datum::integer(1721), "SEA", "ORD"), {"date-required"}, true},
+      {"text for a number", row(day, Datum::string("1721"), "SEA", "ORD"), {"distance-type"}, true},
+      {"fraction for an integer", row(day, Datum::real(1721.5), "SEA", "ORD"), {"distance-type"}, true},
+      {"bool for an integer", row(day, Datum::boolean(true), "SEA", "ORD"), {"distance-type"}, true},
+      {"NaN is missing", row(day, Datum::real(__builtin_nan("")), "SEA", "ORD"), {"distance-required"}, true},
+      {"number for a text", {day, Datum::integer(740), Datum::integer(5), Datum::string("JFK")}, {"origin-type"}, true},
+      {"out of range", row(day, Datum::integer(6001), "JFK", "SEA"), {"distance-range"}, true},
+      {"kilometres", row(day, Datum::integer(2770), "SEA", "ORD"), {"route-fixes-distance"}, true},
+      {"tuple never seen", row(day, Datum::integer(99), "ORD", "SEA"), {}, false},
+      {"tuple in conflict is not learned", row(day, Datum::integer(99), "JFK", "SEA"), {}, false},
+      {"unknown code", row(day, Datum::integer(99), "SEA", "XX1"), {"destination-enum"}, true},
+      {"unknown code of a wrong form", row(day, Datum::integer(99), "SEA", "XXXX"), {"destination-enum", "destination-pattern"}, true},
+      {"known code of a wrong form", row(day, Datum::integer(99), "sea", "ORD"), {"origin-pattern"}, true},
+      {"warning only", row(day, Datum::integer(99), "SEA", "SEA"), {"no-circle"}, false},
+      {"short row", {day}, {"distance-required", "origin-required", "destination-required", "no-circle"}, true},
+  };
+  RowCheck check;
+  for (const Case& each : cases) {
+    contract.check(each.raw, check);
+    EXPECT_EQ(broken(contract, check), each.broken) << each.name;
+    EXPECT_EQ(check.refused, each.refused) << each.name;
+  }
+}
+
+TEST(Check, StatesTellCleanFromUnknown) {
+  Contract contract = compiled();
+  ASSERT_TRUE(contract.learn(history()).ok());
+  ASSERT_EQ(contract.learned().size(), 1u);
+  EXPECT_EQ(contract.learned()[0].tuples, 2);
+  EXPECT_EQ(contract.learned()[0].conflicting, 1);
+  RowCheck check;
+  contract.check(row(Datum::timestamp(0), Datum::integer(1721), "SEA", "ORD"), check);
+  EXPECT_EQ(state(contract, check, "route-fixes-distance"), RuleState::kClean);
+  EXPECT_EQ(state(contract, check, "distance-range"), RuleState::kClean);
+  EXPECT_EQ(state(contract, check, "delay-required"), RuleState::kUnknown);
+  contract.check(row(Datum::timestamp(0), Datum::integer(1721), "ORD", "SEA"), check);
+  EXPECT_EQ(state(contract, check, "route-fixes-distance"), RuleState::kUnknown);
+  contract.check(row(Datum::timestamp(0), Datum::integer(1), "SEA", "ORD"), check);
+  EXPECT_EQ(state(contract, check, "route-fixes-distance"), RuleState::kBroken);
+  contract.check(row(Datum::timestamp(0), Datum(), "SEA", "ORD"), check);
+  EXPECT_EQ(state(contract, check, "distance-range"), RuleState::kUnknown);
+}
+
+TEST(Check, ObservedAndExpectedGiveTheRatio) {
+  Contract contract = compiled();
+  ASSERT_TRUE(contract.learn(history()).ok());
+  std::size_t rule = 0;
+  while (contract.rules()[rule].id != "route-fixes-distance") ++rule;
+  const auto pair = contract.observed_expected(rule, row(Datum(), Datum::integer(2770), "SEA", "ORD"));
+  ASSERT_TRUE(pair.has_value());
+  EXPECT_EQ(pair->first, 2770);
+  EXPECT_EQ(pair->second, 1721);
+  EXPECT_FALSE(contract.observed_expected(rule, row(Datum(), Datum::integer(1), "ORD", "SEA")).has_value());
+  EXPECT_FALSE(contract.observed_expected(0, row(Datum(), Datum::integer(1), "SEA", "ORD")).has_value());
+}
+
+TEST(Check, TransformsFollowTheChecksInTheirOrder) {
+  auto c = flights();
+  c.transforms.push_back({"back", "date", {"date - duration(\"5h\")", {}}, ""});
+  c.transforms.push_back({"swap", "origin", {"destination", {}}, ""});
+  c.transforms.push_back({"again", "destination", {"origin + \"!\"", {}}, ""});
+  const Contract contract = compiled(c);
+  EXPECT_THAT(contract.transform_ids(), ElementsAre("back", "swap", "again"));
+  RowCheck check;
+  contract.check(row(Datum::string("2001-05-11T02:00:00"), Datum::integer(99), "SEA", "ORD"), check);
+  ASSERT_FALSE(check.refused);
+  EXPECT_EQ(check.row[0].i, parse_time("2001-05-10T21:00:00").value());
+  EXPECT_EQ(check.row[2].str(), "ORD");
+  EXPECT_EQ(check.row[3].str(), "ORD!");
+  contract.check(row(Datum::timestamp(0), Datum::integer(1), "SEA", "ORD"), check);
+  EXPECT_TRUE(check.refused);
+  EXPECT_EQ(check.row[0].i, 0) << "a refused row is not repaired";
+}
+
+TEST(Check, NothingIsAllocatedAtSteadyState) {
+  auto c = flights();
+  c.transforms.push_back({"back", "date", {"date - duration(\"5h\")", {}}, ""});
+  Contract contract = compiled(c);
+  ASSERT_TRUE(contract.learn(history()).ok());
+  RowCheck check;
+  const std::vector<std::vector<Datum>> rows = {row(Datum::string("2001-05-11T02:00:00"), Datum::integer(1721), "SEA", "ORD"),
+                                                row(Datum::string("04/20/01"), Datum::integer(1), "SEA", "ORD"), {}};
+  for (const auto& each : rows) contract.check(each, check);
+  const auto before = allocations.load();
+  for (int i = 0; i < 1000; ++i) contract.check(rows[static_cast<std::size_t>(i % 3)], check);
+  EXPECT_EQ(allocations.load(), before);
+}
+
+TEST(CheckTable, AgreesWithTheRowsAndKeepsTheAccepted) {
+  auto c = flights();
+  c.transforms.push_back({"back", "date", {"date - duration(\"5h\")", {}}, ""});
+  Contract contract = compiled(c);
+  ASSERT_TRUE(contract.learn(history()).ok());
+  Column delay = ints("delay", {7, 0, 9, 10, 11});
+  delay.valid = {1, 0, 1, 1, 1};
+  const Table rows = Table::make({strings("date", {"2001-05-11", "2001-05-12", "05/13/01", "2001-05-14", "2001-05-15"}),
+                                  ints("distance", {1721, 1721, 1721, 2770, 740}), delay, ints("noise", {1, 2, 3, 4, 5}),
+                                  strings("origin", {"SEA", "SEA", "SEA", "SEA", "ORD"}), strings("destination", {"ORD", "ORD", "ORD", "ORD", "JFK"})})
+                         .value();
+  const TableCheck check = contract.check_table(rows).value();
+  EXPECT_THAT(check.refused, ElementsAre(0, 1, 1, 1, 0));
+  std::map<std::string, std::int64_t> counts;
+  for (std::size_t i = 0; i < check.counts.size(); ++i) {
+    if (check.counts[i] != 0) counts[contract.rules()[i].id] = check.counts[i];
+  }
+  EXPECT_EQ(counts, (std::map<std::string, std::int64_t>{{"delay-required", 1}, {"date-type", 1}, {"route-fixes-distance", 1}}));
+  ASSERT_EQ(check.accepted.rows(), 2);
+  EXPECT_EQ(check.accepted.find("date")->ints[0], parse_time("2001-05-10T19:00:00").value());
+  EXPECT_EQ(check.accepted.find("origin")->view().at(1).str(), "ORD");
+  EXPECT_EQ(check.accepted.find("noise"), nullptr);
+  EXPECT_EQ(check.accepted.find("delay")->ints[1], 11);
+}
+
+TEST(CheckTable, EveryRowRefusedAndNoRows) {
+  Contract contract = compiled();
+  const Table rows = Table::make({ints("date", {0, 1}), ints("distance", {1, 2}), strings("origin", {"?", "?"}), strings("destination", {"?", "?"})}).value();
+  const TableCheck check = contract.check_table(rows).value();
+  EXPECT_EQ(check.accepted.rows(), 0);
+  EXPECT_THAT(check.refused, ElementsAre(1, 1));
+  EXPECT_EQ(contract.check_table(rows.slice(0, 0)).value().refused.size(), 0u);
+}
+
+TEST(CheckTable, MissingColumnNamesTheNearest) {
+  const Table rows = Table::make({ints("dates", {0}), ints("distance", {1})}).value();
+  const auto check = compiled().check_table(rows);
+  ASSERT_FALSE(check.ok());
+  EXPECT_EQ(check.error().id, "contract-column-missing");
+  EXPECT_EQ(check.error().kind, ErrorKind::kUnprocessable);
+  EXPECT_THAT(check.error().hint, HasSubstr("`dates`"));
+}
+
+spec::SetRule set_rule(std::string id, std::string metric, std::string name, std::string operation, std::vector<double> operands, bool percent = false) {
+  spec::SetRule out;
+  out.id = std::move(id);
+  out.metric = std::move(metric);
+  out.field = std::move(name);
+  out.operation = std::move(operation);
+  out.operands = std::move(operands);
+  out.percent = percent;
+  return out;
+}
+
+TEST(CheckSet, TheFiveMetrics) {
+  auto c = flights();
+  c.set_rules = {set_rule("rows", "rowCount", "", "mustBeBetween", {1, 4}), set_rule("nulls", "nullValues", "distance", "mustBe", {2}),
+                 set_rule("missing", "missingValues", "origin", "mustBeLessThan", {50}, true),
+                 set_rule("invalid", "invalidValues", "origin", "mustBeLessOrEqualTo", {1}),
+                 set_rule("repeats", "duplicateValues", "", "mustBeGreaterThan", {0}), set_rule("one", "duplicateValues", "distance", "mustNotBe", {1})};
+  c.set_rules[2].arguments = {"n/a"};
+  c.set_rules[3].arguments = {"SEA", "n/a"};
+  c.set_rules[4].properties = {"origin", "distance"};
+  Column distance = ints("distance", {10, 10, 0, 0, 30});
+  distance.valid = {1, 1, 0, 0, 1};
+  const Table rows = Table::make({distance, strings("origin", {"SEA", "SEA", "n/a", "n/a", "ORD"})}).value();
+  const auto results = compiled(c).check_set(rows).value();
+  ASSERT_EQ(results.size(), 6u);
+  const std::vector<double> values = {5, 2, 40, 1, 2, 1};
+  const std::vector<bool> passed = {false, true, true, true, true, false};
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(results[i].value, values[i]) << results[i].rule;
+    EXPECT_EQ(results[i].passed, passed[i]) << results[i].rule;
+  }
+  EXPECT_EQ(results[2].expected, "mustBeLessThan 50 percent");
+  c.set_rules = {set_rule("x", "rowCount", "", "mustBeBetween", {1})};
+  EXPECT_EQ(compiled(c).check_set(rows).error().id, "contract-set-operands");
+}
+
+TEST(Value, RoundTripIsExactAndBehavesAlike) {
+  auto c = flights();
+  c.transforms.push_back({"back", "date", {"date - duration(\"5h\")", {}}, "a time zone"});
+  c.set_rules = {set_rule("rows", "rowCount", "", "mustBeBetween", {1, 4})};
+  Contract contract = compiled(c);
+  ASSERT_TRUE(contract.learn(history()).ok());
+  const std::string text = doc::to_json(contract.to_value());
+  const Contract back = Contract::from_value(doc::parse_json(text).value()).value();
+  EXPECT_EQ(doc::to_json(back.to_value()), text);
+  // The order of training rows does not reach the bytes.
+  const std::vector<std::int64_t> backwards = {4, 3, 2, 1, 0};
+  Contract other = compiled(c);
+  ASSERT_TRUE(other.learn(history().take(backwards)).ok());
+  EXPECT_EQ(doc::to_json(other.to_value()), text);
+  RowCheck a;
+  RowCheck b;
+  const auto km = row(Datum::timestamp(0), Datum::integer(2770), "SEA", "ORD");
+  contract.check(km, a);
+  back.check(km, b);
+  EXPECT_EQ(a.broken, b.broken);
+  EXPECT_EQ(a.states, b.states);
+}
+
+TEST(Value, MalformedIsCorrupt) {
+  auto value = compiled().to_value();
+  value.set("format", "heddle.contract/9");
+  EXPECT_EQ(Contract::from_value(value).error().kind, ErrorKind::kCorrupt);
+  EXPECT_EQ(Contract::from_value(doc::Value(3)).error().kind, ErrorKind::kCorrupt);
+  value = compiled().to_value();
+  value.set("fields", doc::Value::array());
+  EXPECT_EQ(Contract::from_value(value).error().kind, ErrorKind::kCorrupt);
+}
+
+/// Over the file in HEDDLE_FLIGHTS, when it is set: the time a row takes.
+TEST(Measure, Flights) {
+  const char* file = std::getenv("HEDDLE_FLIGHTS");
+  if (file == nullptr) GTEST_SKIP() << "HEDDLE_FLIGHTS is not set";
+  table::ReadOptions options;
+  options.time_column = "date";
+  options.time_to = parse_time("2001-03-01").value();
+  const Table rows = table::read_table(file, options).value();
+  const auto codes = [&](const std::string&, const std::string&) -> Result<std::vector<std::string>> {
+    std::vector<std::string> out;
+    for (const char* name : {"origin", "destination"}) {
+      for (const auto view : rows.find(name)->dictionary->views()) out.emplace_back(view);
+    }
+    return out;
+  };
+  Contract contract = Contract::compile(flights(), codes).value();
+  auto begin = system_clock().mono_ns();
+  ASSERT_TRUE(contract.learn(rows).ok());
+  fmt::print("learn: {} tuples, {} in conflict, {} ns/row\n", contract.learned()[0].tuples, contract.learned()[0].conflicting,
+             (system_clock().mono_ns() - begin) / rows.rows());
+  begin = system_clock().mono_ns();
+  const TableCheck check = contract.check_table(rows).value();
+  fmt::print("check_table: {} of {} accepted, {} ns/row\n", check.accepted.rows(), rows.rows(), (system_clock().mono_ns() - begin) / rows.rows());
+  const auto views = rows.views();
+  std::vector<std::vector<Datum>> raw;
+  std::vector<std::string> dates;
+  for (std::int64_t i = 0; i < 1000; ++i) dates.push_back(format_time(rows.find("date")->ints[static_cast<std::size_t>(i)]));
+  for (std::int64_t i = 0; i < 1000; ++i) {
+    raw.push_back({Datum::string(dates[static_cast<std::size_t>(i)]), rows.find("distance")->view().at(i), rows.find("origin")->view().at(i),
+                   rows.find("destination")->view().at(i)});
+  }
+  RowCheck row_check;
+  begin = system_clock().mono_ns();
+  for (int round = 0; round < 1000; ++round) {
+    for (const auto& each : raw) contract.check(each, row_check);
+  }
+  fmt::print("check of a request's row, date as text: {} ns\n", (system_clock().mono_ns() - begin) / 1'000'000);
+}
+
+}  // namespace
+}  // namespace heddle::contract
