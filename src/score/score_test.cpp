@@ -1,1 +1,122 @@
 #include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <new>
+
+#include "score/bundle_fixture.hpp"
+#include "stats/scalar.hpp"
+
+namespace {
+std::size_t g_allocations = 0;
+}
+// Counts what is allocated; out of line, or the compiler pairs the halves wrongly.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  ++g_allocations;
+  if (void* p = std::malloc(size)) return p;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+
+namespace heddle::score {
+namespace {
+
+std::unique_ptr<const Plan> load(double intercept = -0.5) {
+  fixture::MemoryObjects objects;
+  const auto digest = fixture::pack(objects, intercept);
+  EXPECT_TRUE(digest.ok()) << digest.error().str();
+  auto plan = Plan::load(*bundle::open(objects, *digest));
+  EXPECT_TRUE(plan.ok()) << plan.error().str();
+  EXPECT_EQ((*plan)->bundle(), *digest);
+  return std::move(*plan);
+}
+
+TEST(Plan, LoadsAndProvesABundle) {
+  const auto plan = load();
+  EXPECT_EQ(plan->reference_rows(), 20);
+  EXPECT_EQ(plan->feature_count(), 3);
+  EXPECT_EQ(plan->intercept(), 0.125);
+}
+
+TEST(Plan, RowAndTableGiveTheSameBits) {
+  const auto plan = load();
+  table::Table rows = fixture::rows(200);
+  // Some rows the contract refuses.
+  table::Column distance = *rows.find("distance");
+  for (std::size_t i = 0; i < distance.ints.size(); i += 7) distance.ints[i] += 17;
+  rows = *rows.with_column(distance);
+  const auto table = plan->score_table(rows);
+  ASSERT_TRUE(table.ok()) << table.error().str();
+  const auto views = rows.views();
+  RowResult result;
+  Scratch scratch;
+  int served = 0;
+  for (std::int64_t i = 0; i < rows.rows(); ++i) {
+    const std::vector<expr::Datum> raw = {views[0].at(i), views[1].at(i), views[2].at(i)};
+    plan->score_row(raw, result, scratch);
+    const auto at = static_cast<std::size_t>(i);
+    ASSERT_EQ(result.check.refused, table->refused[at] != 0) << i;
+    if (result.check.refused) {
+      EXPECT_TRUE(std::isnan(result.probability) && std::isnan(table->probabilities[at]));
+      continue;
+    }
+    ++served;
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.probability), std::bit_cast<std::uint32_t>(table->probabilities[at])) << i;
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.margin), std::bit_cast<std::uint32_t>(table->margins[at])) << i;
+    EXPECT_NEAR(result.probability, stats::sigmoid(static_cast<double>(result.margin)), 1e-6);
+  }
+  EXPECT_GT(served, 100);
+  EXPECT_LT(served, 200);
+}
+
+TEST(Plan, ScoringARowAllocatesNothingAtSteadyState) {
+  const auto plan = load();
+  RowResult result;
+  Scratch scratch;
+  const std::vector<expr::Datum> good = {expr::Datum::string("2001-04-10T05:00:00Z"), expr::Datum::string("LAX"), expr::Datum::integer(400)};
+  const std::vector<expr::Datum> bad = {expr::Datum::null(), expr::Datum::string("ZZZ"), expr::Datum::real(1.5)};
+  for (int i = 0; i < 10; ++i) {
+    plan->score_row(good, result, scratch);
+    plan->score_row(bad, result, scratch);
+  }
+  const std::size_t before = g_allocations;
+  for (int i = 0; i < 1000; ++i) {
+    plan->score_row(good, result, scratch);
+    plan->score_row(bad, result, scratch);
+  }
+  EXPECT_EQ(g_allocations, before);
+  plan->score_row(good, result, scratch);
+  EXPECT_FALSE(result.check.refused);
+}
+
+TEST(Plan, RefusesABundleWithoutParity) {
+  fixture::MemoryObjects objects;
+  const auto digest = fixture::pack(objects, -0.5, true);
+  ASSERT_TRUE(digest.ok());
+  const auto plan = Plan::load(*bundle::open(objects, *digest));
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.error().id, "score-no-parity");
+  EXPECT_EQ(plan.error().kind, ErrorKind::kCorrupt);
+}
+
+TEST(Plan, RefusesABundleThatProvesNothing) {
+  fixture::MemoryObjects objects;
+  const auto digest = fixture::pack(objects, -0.5);
+  const auto good = *bundle::open(objects, *digest);
+  for (const std::string reference : {R"({})", R"({"format":"heddle.reference/1","fields":["date","origin","distance"],"rows":[],"margins":[]})",
+                                      R"({"format":"heddle.reference/1","fields":["date"],"rows":[["x"]],"margins":[null]})"}) {
+    std::vector<bundle::Layer> layers = good.layers();
+    for (auto& layer : layers) {
+      if (layer.title == bundle::kReference) layer.bytes = reference;
+    }
+    const auto packed = bundle::pack(objects, layers, good.config());
+    const auto plan = Plan::load(*bundle::open(objects, *packed));
+    ASSERT_FALSE(plan.ok()) << reference;
+    EXPECT_EQ(plan.error().kind, ErrorKind::kCorrupt);
+  }
+}
+
+}  // namespace
+}  // namespace heddle::score

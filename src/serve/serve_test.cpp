@@ -1,1 +1,498 @@
 #include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "base/file.hpp"
+#include "doc/json.hpp"
+#include "net/client.hpp"
+#include "plane/journal.hpp"
+#include "plane/route.hpp"
+#include "score/bundle_fixture.hpp"
+#include "serve/request.hpp"
+#include "serve/serve.hpp"
+#include "serve/standing.hpp"
+#include "serve/tokens.hpp"
+
+namespace heddle::serve {
+namespace {
+
+using score::fixture::MemoryObjects;
+constexpr const char* kGoodRow = R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400})";
+constexpr const char* kFarRow = R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":644})";  // x 1.609344
+
+/// A data plane on a thread of its own over a temporary folder, with the control plane's pen in the test's hand.
+class World {
+ public:
+  World() {
+    std::string name = ::testing::TempDir() + "/heddle-serve-XXXXXX";
+    dir = ::mkdtemp(name.data());
+    key = *Ed25519Key::generate();
+    for (const double intercept : {-0.5, 0.5, 1.5}) {
+      auto digest = score::fixture::pack(objects, intercept);
+      EXPECT_TRUE(digest.ok()) << digest.error().str();
+      bundles.push_back(*digest);
+    }
+    route.service = "trips";
+    route.primary = bundles[0];
+    route.standby = bundles[1];
+    route.decision = "ledger/1";
+  }
+  ~World() {
+    down();
+    std::filesystem::remove_all(dir);
+  }
+
+  void up() {
+    Options options;
+    options.heddle_dir = dir;
+    options.service.identity.name = "trips";
+    options.service.port = 0;
+    options.service.sources = {"s1", "s2"};
+    options.service.limits.batch_rows = 8;
+    options.objects = &objects;
+    options.control_key = key.public_key;
+    options.lockstep = true;
+    options.tokens = {{"replayer", "replayer-secret-0001", {"predict", "label", "replay"}},
+                      {"app", "app-secret-0000000002", {"predict"}},
+                      {"ops", "ops-secret-0000000003", {"read", "stop"}}};
+    auto opened = DataPlane::open(std::move(options));
+    ASSERT_TRUE(opened.ok()) << opened.error().str();
+    plane = std::move(*opened);
+    thread = std::thread([this] { plane->run(); });
+  }
+  void down() {
+    if (plane == nullptr) return;
+    plane->stop();
+    thread.join();
+    plane.reset();
+  }
+
+  net::HttpClient client(std::string token) const {
+    net::HttpClient::Options options;
+    options.port = plane->port();
+    options.token = std::move(token);
+    return net::HttpClient(options);
+  }
+  net::HttpClient replayer() const { return client("replayer-secret-0001"); }
+
+  void publish() {
+    ++route.version;
+    ASSERT_TRUE(make_dirs(dir + "/routes").ok());
+    ASSERT_TRUE(plane::write_route(route_path(), route, key).ok());
+  }
+  void publish_and_wait() {
+    publish();
+    wait_applied(route.version);
+  }
+  void wait_applied(std::uint64_t version) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (std::chrono::steady_clock::now() < deadline) {
+      for (const auto& record : journal()) {
+        if (const auto* applied = std::get_if<plane::AppliedRecord>(&record); applied != nullptr && applied->route_version >= version) return;
+      }
+      std::this_thread::yield();
+    }
+    FAIL() << "route table " << version << " was not applied";
+  }
+  std::string route_path() const { return dir + "/routes/trips.json"; }
+
+  std::vector<plane::Record> journal() const {
+    auto reader = plane::JournalReader::open(dir + "/spool/trips");
+    std::vector<plane::Record> records;
+    while (true) {
+      auto record = (*reader)->next();
+      EXPECT_TRUE(record.ok()) << record.error().str();
+      if (!record.ok() || !record->has_value()) return records;
+      records.push_back(std::move(**record));
+    }
+  }
+  template <class T>
+  std::vector<T> of() const {
+    std::vector<T> found;
+    for (const auto& record : journal()) {
+      if (const auto* item = std::get_if<T>(&record)) found.push_back(*item);
+    }
+    return found;
+  }
+
+  static doc::Value json(const Result<net::HttpClient::Reply>& reply) {
+    EXPECT_TRUE(reply.ok()) << reply.error().str();
+    auto value = doc::parse_json(reply->body);
+    EXPECT_TRUE(value.ok()) << reply->body;
+    return value.ok() ? *value : doc::Value();
+  }
+  /// Sends rows of a source and gives back the answer.
+  doc::Value predict(net::HttpClient& http, const std::string& rows, const std::string& source = "s1", int status = 200) {
+    const auto reply = http.post("/v1/services/trips/predict",
+                                 fmt::format(R"({{"rows":[{}],"source":"{}","event_time":"2001-04-10T06:00:00Z","request_id":"q-{}"}})", rows, source, ++sent));
+    EXPECT_EQ(reply->status, status) << reply->body;
+    return json(reply);
+  }
+
+  std::string dir;
+  Ed25519Key key;
+  MemoryObjects objects;
+  std::vector<Digest> bundles;
+  plane::RouteTable route;
+  std::unique_ptr<DataPlane> plane;
+  std::thread thread;
+  int sent = 0;
+};
+
+TEST(DataPlane, AnswersJournalsAndShadowScores) {
+  World world;
+  world.up();
+  auto http = world.replayer();
+  EXPECT_EQ(http.get("/v2/health/live")->status, 200);
+  EXPECT_EQ(http.get("/v2/health/ready")->status, 503);
+  EXPECT_EQ(http.post("/v1/services/trips/predict", R"({"rows":[{}]})")->status, 503);
+  world.publish_and_wait();
+  EXPECT_EQ(http.get("/v2/health/ready")->status, 200);
+  const auto answer = world.predict(http, fmt::format("{},{}", kGoodRow, kFarRow));
+  EXPECT_EQ(answer.string_or("bundle"), world.bundles[0].str());
+  EXPECT_EQ(answer.string_or("slot"), "primary");
+  EXPECT_EQ(answer.int_or("route_version"), 1);
+  const auto& predictions = answer.find("predictions")->as_array();
+  ASSERT_EQ(predictions.size(), 2u);
+  EXPECT_GT(predictions[0].double_or("probability"), 0);
+  EXPECT_TRUE(predictions[1].find("probability")->is_null());
+  EXPECT_EQ(predictions[1].find("validation")->as_array()[0].as_string(), "distance-of-origin");
+
+  const auto requests = world.of<plane::RequestRecord>();
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_EQ(requests[0].request_id, "q-1");
+  EXPECT_EQ(requests[0].source, "s1");
+  EXPECT_EQ(requests[0].event_time, *parse_time("2001-04-10T06:00:00Z"));
+  ASSERT_EQ(requests[0].rows.size(), 2u);
+  EXPECT_FLOAT_EQ(requests[0].rows[0].probability, static_cast<float>(predictions[0].double_or("probability")));
+  EXPECT_GT(requests[0].rows[0].standby_probability, requests[0].rows[0].probability);
+  EXPECT_EQ(requests[0].rows[1].outcome, plane::RowOutcome::kRefused);
+  EXPECT_EQ(requests[0].rows[0].fields[1].s, "LAX");
+
+  EXPECT_EQ(http.post("/v1/services/trips/labels", R"({"labels":[{"row_id":"q-1#0","label":1,"event_time":"2001-04-11"},{"row_id":"q-1#1","label":false}]})")->status, 202);
+  EXPECT_EQ(http.post("/v1/services/trips/tick", R"({"event_time":"2001-04-12"})")->status, 200);
+  EXPECT_EQ(world.of<plane::LabelRecord>().size(), 2u);
+  ASSERT_EQ(world.of<plane::TickRecord>().size(), 1u);
+  EXPECT_EQ(world.of<plane::TickRecord>()[0].event_time, *parse_time("2001-04-12"));
+}
+
+TEST(DataPlane, A422HasNoServedRow) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  const auto answer = world.predict(http, kFarRow, "s1", 422);
+  EXPECT_EQ(answer.string_or("bundle"), world.bundles[0].str());
+  EXPECT_EQ(answer.find("predictions")->size(), 1u);
+}
+
+TEST(DataPlane, RefusesMalformedRequestsClearly) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  const std::tuple<std::string, int, std::string> cases[] = {
+      {"", 400, "request-json"},
+      {"{", 400, "request-json"},
+      {"[1]", 400, "request-json"},
+      {"{}", 400, "request-shape"},
+      {R"({"rows":[]})", 400, "request-shape"},
+      {R"({"rows":{}})", 400, "request-shape"},
+      {R"({"rows":[1]})", 400, "request-shape"},
+      {R"({"rows":[{"dist":1}]})", 400, "request-unknown-field"},
+      {R"({"rows":[{"origin":["LAX"]}]})", 400, "request-shape"},
+      {R"({"rows":[{"origin":"LAX","origin":"LAX"}]})", 400, "request-repeated"},
+      {R"({"rows":[{}],"x":1})", 400, "request-unknown-member"},
+      {R"({"rows":[{}],"request_id":"a b"})", 400, "request-id"},
+      {R"({"rows":[{}],"request_id":"a#b"})", 400, "request-id"},
+      {R"({"rows":[{}],"event_time":"yesterday"})", 400, "request-time"},
+      {R"({"rows":[{}],"source":"s9"})", 400, "source-unknown"},
+      {R"({"rows":[{},{},{},{},{},{},{},{},{}]})", 413, "request-too-many-rows"},
+      {"{\"rows\":[{\"origin\":\"\xff\"}]}", 400, "request-json"},
+  };
+  for (const auto& [body, status, id] : cases) {
+    const auto reply = http.post("/v1/services/trips/predict", body);
+    EXPECT_EQ(reply->status, status) << body << reply->body;
+    const auto error = World::json(reply);
+    EXPECT_EQ(error.string_or("id"), id) << body << reply->body;
+    EXPECT_FALSE(error.string_or("error").empty());
+    EXPECT_FALSE(error.string_or("hint").empty());
+  }
+  // Wrong types of values are the contract's matter: the row is refused, not the request.
+  EXPECT_EQ(http.post("/v1/services/trips/predict", R"({"rows":[{"date":"04/20/01","origin":3,"distance":"x"}]})")->status, 422);
+  EXPECT_EQ(http.get("/v1/services/trips/predict")->status, 405);
+  EXPECT_EQ(http.get("/nowhere")->status, 404);
+  EXPECT_EQ(http.post("/v1/services/other/predict", "{}")->status, 404);
+}
+
+TEST(DataPlane, DeniesByDefault) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  const std::string body = fmt::format(R"({{"rows":[{}]}})", kGoodRow);
+  for (const char* path : {"/v1/services/trips/predict", "/v1/services/trips/labels", "/v1/services/trips/tick", "/v1/services/trips/stop",
+                           "/v2/models/trips/infer", "/v2/models/other/infer", "/v1/services/other/predict", "/nowhere"}) {
+    EXPECT_EQ(world.client("").post(path, body)->status, 401) << path;
+    EXPECT_EQ(world.client("replayer-secret-0002").post(path, body)->status, 401) << path;
+  }
+  for (const char* path : {"/metrics", "/v2", "/v2/models/trips", "/v1/services/trips", "/nowhere"}) EXPECT_EQ(world.client("").get(path)->status, 401) << path;
+  auto app = world.client("app-secret-0000000002");
+  EXPECT_EQ(app.post("/v1/services/trips/predict", body)->status, 200);
+  EXPECT_EQ(app.post("/v1/services/trips/labels", R"({"labels":[]})")->status, 403);
+  EXPECT_EQ(app.post("/v1/services/trips/tick", R"({"event_time":1})")->status, 403);
+  EXPECT_EQ(app.post("/v1/services/trips/stop", "")->status, 403);
+  const auto timed = app.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}],"event_time":5}})", kGoodRow));
+  EXPECT_EQ(timed->status, 403);
+  EXPECT_EQ(World::json(timed).string_or("id"), "event-time-denied");
+  auto ops = world.client("ops-secret-0000000003");
+  EXPECT_EQ(ops.post("/v1/services/trips/predict", body)->status, 403);
+  const auto metrics = ops.get("/metrics");
+  EXPECT_EQ(metrics->status, 200);
+  EXPECT_NE(metrics->body.find("heddle_rows_total{service=\"trips\",outcome=\"served\"} 1"), std::string::npos) << metrics->body;
+}
+
+TEST(DataPlane, SpeaksTheOpenInferenceProtocol) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  EXPECT_EQ(http.get("/v2/")->status, 200);
+  const auto model = World::json(http.get("/v2/models/trips"));
+  EXPECT_EQ(model.string_or("name"), "trips");
+  EXPECT_EQ(model.find("inputs")->size(), 3u);
+  EXPECT_EQ(http.get("/v2/models/trips/ready")->status, 200);
+  EXPECT_EQ(http.get("/v2/models/trips/versions/standby/ready")->status, 200);
+  EXPECT_EQ(http.get("/v2/models/other/ready")->status, 404);
+  const auto body = [](std::string_view shape, std::string_view distance) {
+    return fmt::format(R"({{"id":"oip-1","parameters":{{"source":"s2"}},"inputs":[
+      {{"name":"date","shape":{0},"datatype":"BYTES","data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]}},
+      {{"name":"origin","shape":{0},"datatype":"BYTES","data":["LAX","LAX"]}},
+      {{"name":"distance","shape":{0},"datatype":"INT64","data":{1}}}]}})", shape, distance);
+  };
+  for (const auto& [shape, data] : {std::pair{"[2]", "[400,644]"}, std::pair{"[2,1]", "[[400],[644]]"}, std::pair{"[2,1]", "[400,644]"}}) {
+    const auto reply = http.post("/v2/models/trips/infer", body(shape, data));
+    ASSERT_EQ(reply->status, 200) << reply->body;
+    const auto answer = World::json(reply);
+    EXPECT_EQ(answer.string_or("id"), "oip-1");
+    EXPECT_EQ(answer.string_or("model_version"), world.bundles[0].str());
+    const auto& outputs = answer.find("outputs")->as_array();
+    ASSERT_EQ(outputs.size(), 2u);
+    EXPECT_TRUE(outputs[0].find("data")->as_array()[0].is_number());
+    EXPECT_TRUE(outputs[0].find("data")->as_array()[1].is_null());
+    EXPECT_EQ(outputs[1].find("data")->as_array()[1].as_string(), "distance-of-origin");
+  }
+  const auto standby = World::json(http.post("/v2/models/trips/versions/standby/infer", body("[2]", "[400,644]")));
+  EXPECT_EQ(standby.string_or("model_version"), world.bundles[1].str());
+  EXPECT_EQ(http.post(fmt::format("/v2/models/trips/versions/{}/infer", world.bundles[1].str()), body("[2]", "[400,644]"))->status, 200);
+  EXPECT_EQ(http.post("/v2/models/trips/versions/7/infer", body("[2]", "[400,644]"))->status, 404);
+  for (const auto& [shape, data] : {std::pair{"[3]", "[400,644]"}, std::pair{"[2]", "[400]"}, std::pair{"[2,2]", "[400,644]"}, std::pair{"[2]", "[400,\"x\"]"},
+                                    std::pair{"[2]", "[[400,644]]"}, std::pair{"[0]", "[]"}, std::pair{"[9]", "[1]"}, std::pair{"[-1]", "[1]"}}) {
+    const auto reply = http.post("/v2/models/trips/infer", body(shape, data));
+    EXPECT_TRUE(reply->status == 400 || reply->status == 413) << shape << data << reply->body;
+  }
+}
+
+TEST(DataPlane, SwapsByRouteTableAndRefusesForgedOrOldOnes) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  std::swap(world.route.primary, world.route.standby);
+  world.publish_and_wait();
+  EXPECT_EQ(world.predict(http, kGoodRow).string_or("bundle"), world.bundles[1].str());
+  const auto in_force = [&] { return World::json(http.get("/v1/services/trips")); };
+  const auto refused = [&] {
+    const std::string text = world.client("ops-secret-0000000003").get("/metrics")->body;
+    const auto at = text.find("heddle_routes_refused_total{");
+    return std::stoi(text.substr(text.find(' ', at)));
+  };
+  // An older table, signed, put back.
+  plane::RouteTable old = world.route;
+  old.version = 1;
+  int before = refused();
+  ASSERT_TRUE(plane::write_route(world.route_path(), old, world.key).ok());
+  while (refused() == before) std::this_thread::yield();
+  // A newer one by another key.
+  plane::RouteTable forged = world.route;
+  forged.version = 99;
+  before = refused();
+  ASSERT_TRUE(plane::write_route(world.route_path(), forged, *Ed25519Key::generate()).ok());
+  while (refused() == before) std::this_thread::yield();
+  // A newer one that names a bundle with a changed byte.
+  auto& blob = world.objects.blobs.at(world.bundles[2]);
+  blob[blob.size() / 2] = static_cast<char>(blob[blob.size() / 2] ^ 1);
+  plane::RouteTable tampered = world.route;
+  tampered.version = 50;
+  tampered.primary = world.bundles[2];
+  before = refused();
+  ASSERT_TRUE(plane::write_route(world.route_path(), tampered, world.key).ok());
+  while (refused() == before) std::this_thread::yield();
+  EXPECT_EQ(in_force().int_or("route_version"), 2);
+  EXPECT_EQ(world.predict(http, kGoodRow).string_or("bundle"), world.bundles[1].str());
+  // Once its bytes are right it is taken without a new table.
+  blob[blob.size() / 2] = static_cast<char>(blob[blob.size() / 2] ^ 1);
+  world.wait_applied(50);
+  EXPECT_EQ(world.predict(http, kGoodRow).string_or("bundle"), world.bundles[2].str());
+}
+
+TEST(DataPlane, AfterARestartAnOlderTableIsStillRefused) {
+  World world;
+  world.up();
+  world.route.version = 7;
+  world.publish_and_wait();
+  world.down();
+  plane::RouteTable old = world.route;
+  old.version = 3;
+  ASSERT_TRUE(plane::write_route(world.route_path(), old, world.key).ok());
+  world.up();
+  world.route.version = 8;
+  std::this_thread::yield();
+  EXPECT_EQ(world.replayer().get("/v2/health/ready")->status, 503);
+  world.publish_and_wait();
+  EXPECT_EQ(world.replayer().get("/v2/health/ready")->status, 200);
+}
+
+TEST(DataPlane, FailsOverOnlyWhenAuthorisedAndStandsByIt) {
+  World world;
+  world.objects.blobs.erase(world.bundles[0]);  // the primary cannot be loaded
+  world.route.fail_over_allowed = true;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "standby");
+  auto acts = world.of<plane::ActRecord>();
+  ASSERT_EQ(acts.size(), 1u);
+  EXPECT_EQ(acts[0].act, "fail-over");
+  EXPECT_EQ(world.of<plane::AppliedRecord>().back().standing, std::vector<std::string>{acts[0].id});
+  // A table that does not know of it changes nothing, a restart neither.
+  world.route.primary = world.bundles[2];
+  world.publish_and_wait();
+  EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "standby");
+  world.down();
+  world.up();
+  world.wait_applied(world.route.version);
+  auto again = world.replayer();
+  while (again.get("/v2/health/ready")->status != 200) std::this_thread::yield();
+  EXPECT_EQ(world.predict(again, kGoodRow).string_or("slot"), "standby");
+  world.route.acknowledged = {acts[0].id};
+  world.publish_and_wait();
+  EXPECT_EQ(world.predict(again, kGoodRow).string_or("bundle"), world.bundles[2].str());
+  EXPECT_EQ(world.of<plane::ActRecord>().size(), 1u);
+}
+
+TEST(DataPlane, QuarantinesASourceAndLetsItInAgainWhenItIsClean) {
+  World world;
+  world.route.quarantined = {{"s2", "distance-of-origin", 3}};
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  EXPECT_EQ(world.predict(http, kGoodRow, "s1").string_or("slot"), "primary");
+  // Two clean, one broken: the count begins again.
+  const auto answer = world.predict(http, fmt::format("{0},{0},{1}", kGoodRow, kFarRow), "s2", 422);
+  EXPECT_EQ(answer.find("predictions")->as_array()[0].find("validation")->as_array()[0].as_string(), "source-quarantined");
+  (void)world.predict(http, fmt::format("{0},{0}", kGoodRow), "s2", 422);
+  // A row that says nothing of the rule is not positively clean.
+  (void)world.predict(http, R"({"date":"2001-04-10T05:00:00Z","distance":400})", "s2", 422);
+  EXPECT_TRUE(world.of<plane::ActRecord>().empty());
+  // The third clean row lets it in; the fourth is served.
+  const auto last = world.predict(http, fmt::format("{0},{0}", kGoodRow), "s2");
+  EXPECT_TRUE(last.find("predictions")->as_array()[0].find("probability")->is_null());
+  EXPECT_TRUE(last.find("predictions")->as_array()[1].find("probability")->is_number());
+  const auto acts = world.of<plane::ActRecord>();
+  ASSERT_EQ(acts.size(), 1u);
+  EXPECT_EQ(acts[0].act, "source-readmit");
+  EXPECT_EQ(acts[0].target, "s2");
+  // It stands until a table knows of it.
+  world.publish_and_wait();
+  (void)world.predict(http, kGoodRow, "s2");
+  world.route.acknowledged = {acts[0].id};
+  world.publish_and_wait();
+  (void)world.predict(http, kGoodRow, "s2", 422);
+  world.route.quarantined.clear();
+  world.publish_and_wait();
+  (void)world.predict(http, kGoodRow, "s2");
+}
+
+TEST(DataPlane, StopsAtOnceAndOnlyAnAcknowledgingTableStartsItAgain) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto ops = world.client("ops-secret-0000000003");
+  EXPECT_EQ(ops.post("/v1/services/trips/stop", "")->status, 200);
+  auto http = world.replayer();
+  (void)world.predict(http, kGoodRow, "s1", 503);
+  const auto stops = world.of<plane::StopRecord>();
+  ASSERT_EQ(stops.size(), 1u);
+  EXPECT_EQ(stops[0].by, "ops");
+  world.publish();  // does not acknowledge it
+  world.down();
+  world.up();
+  auto again = world.replayer();
+  (void)world.predict(again, kGoodRow, "s1", 503);
+  world.route.acknowledged = {stops[0].id};
+  world.route.stopped = true;
+  world.publish_and_wait();
+  (void)world.predict(again, kGoodRow, "s1", 503);
+  world.route.stopped = false;
+  world.publish_and_wait();
+  (void)world.predict(again, kGoodRow, "s1", 200);
+}
+
+TEST(DataPlane, SwapsUnderLoadWithoutAFailedOrMixedAnswer) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  std::map<std::string, double> expected;
+  {
+    auto http = world.replayer();
+    for (int i = 0; i < 2; ++i) {
+      const auto answer = world.predict(http, kGoodRow);
+      expected[answer.string_or("bundle")] = answer.find("predictions")->as_array()[0].double_or("probability");
+      std::swap(world.route.primary, world.route.standby);
+      world.publish_and_wait();
+    }
+  }
+  ASSERT_EQ(expected.size(), 2u);
+  std::atomic<bool> ending{false};
+  std::atomic<int> answered{0};
+  std::thread load([&] {
+    auto http = world.client("app-secret-0000000002");
+    const std::string body = fmt::format(R"({{"rows":[{}]}})", kGoodRow);
+    std::int64_t version = 0;
+    while (!ending) {
+      const auto reply = http.post("/v1/services/trips/predict", body);
+      ASSERT_TRUE(reply.ok() && reply->status == 200);
+      const auto answer = World::json(reply);
+      EXPECT_EQ(answer.find("predictions")->as_array()[0].double_or("probability"), expected.at(answer.string_or("bundle")));
+      EXPECT_GE(answer.int_or("route_version"), version);
+      version = answer.int_or("route_version");
+      ++answered;
+    }
+  });
+  for (int i = 0; i < 50; ++i) {
+    std::swap(world.route.primary, world.route.standby);
+    world.publish_and_wait();
+  }
+  const int target = answered + 20;
+  while (answered < target) std::this_thread::yield();
+  ending = true;
+  load.join();
+}
+
+TEST(Tokens, ShortSecretsAreNotAccepted) {
+  const Tokens tokens({{"a", "short", {"predict"}}, {"b", "long-enough-secret", {"predict", "unknown"}}});
+  EXPECT_EQ(tokens.find("short"), nullptr);
+  EXPECT_EQ(tokens.find(""), nullptr);
+  ASSERT_NE(tokens.find("long-enough-secret"), nullptr);
+  EXPECT_TRUE(tokens.find("long-enough-secret")->may(Permission::kPredict));
+  EXPECT_FALSE(tokens.find("long-enough-secret")->may(Permission::kReplay));
+}
+
+}  // namespace
+}  // namespace heddle::serve
