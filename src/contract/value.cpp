@@ -1,4 +1,5 @@
 #include "contract/code.hpp"
+#include "doc/json.hpp"
 
 namespace heddle::contract {
 namespace {
@@ -72,7 +73,7 @@ Result<spec::Field> field_of(const Value& value) {
   return out;
 }
 
-/// Tuples as arrays of their components and then the dependent value, in the order of those: how they were met does not count.
+/// Tuples as arrays of their components and then the dependent value, in the order of their text: how they were met does not count.
 Value tuples_to_value(const DependencyCode& rule) {
   struct Row {
     std::string order;
@@ -84,7 +85,7 @@ Value tuples_to_value(const DependencyCode& rule) {
     const auto key = rule.tuples.tuple(static_cast<std::int32_t>(tuple));
     for (std::size_t i = 0; i < key.size(); ++i) row.value.push(rule.parts[i].to_value(key[i]));
     row.value.push(rule.dependent_part.to_value(rule.values[tuple]));
-    for (const auto& part : row.value.as_array()) row.order += part.is_string() ? part.as_string() + '\x01' : fmt::format("{:+.17e}\x01", part.is_bool() ? part.as_bool() : part.as_double());
+    row.order = doc::to_json(row.value);
     rows.push_back(std::move(row));
   }
   std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.order < b.order; });

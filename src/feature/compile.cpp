@@ -43,10 +43,10 @@ class Order {
       const auto& next = reads_[path.back()];
       const std::size_t on = *std::find_if(next.begin(), next.end(), [&](std::size_t j) { return done[j] == 0; });
       const auto met = std::find(path.begin(), path.end(), on);
+      const bool closed = met != path.end();
+      if (closed) path.erase(path.begin(), met);
       path.push_back(on);
-      if (met == path.end() - 1) continue;
-      path.erase(path.begin(), std::find(path.begin(), path.end(), on));
-      break;
+      if (closed) break;
     }
     std::vector<std::string> names;
     for (const std::size_t i : path) names.push_back(fmt::format("`{}`", features_[i].name));

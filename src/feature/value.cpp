@@ -1,3 +1,4 @@
+#include "doc/json.hpp"
 #include "feature/code.hpp"
 
 namespace heddle::feature {
@@ -53,17 +54,9 @@ Value Program::to_value() const {
     std::vector<std::pair<std::string, Value>> rows;
     for (std::size_t i = 0; i < c.counts.size(); ++i) {
       Value row = Value::array();
-      std::string order;
       const auto tuple = c.tuples.tuple(static_cast<std::int32_t>(i));
-      for (std::size_t k = 0; k < tuple.size(); ++k) {
-        Value part = code.inputs[static_cast<std::size_t>(c.inputs[k])].part.to_value(tuple[k]);
-        if (part.is_string()) order += part.as_string();
-        else if (part.is_bool()) order += part.as_bool() ? "1" : "0";
-        else if (part.is_int()) order += fmt::format("{:020}", part.as_int());
-        else order += fmt::format("{:.17e}", part.as_double());
-        order += '\x01';
-        row.push(std::move(part));
-      }
+      for (std::size_t k = 0; k < tuple.size(); ++k) row.push(code.inputs[static_cast<std::size_t>(c.inputs[k])].part.to_value(tuple[k]));
+      std::string order = doc::to_json(row);
       row.push(c.counts[i]);
       row.push(c.positives[i]);
       rows.emplace_back(std::move(order), std::move(row));
