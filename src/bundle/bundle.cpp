@@ -71,10 +71,12 @@ Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, doc::Val
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Layer& layer = layers[i];
     if (i > 0 && layer.title == layers[i - 1].title) {
-      return Error{ErrorKind::kInvalid, "bundle-title", fmt::format("two layers have the title `{}`", layer.title), "give each its own"};
+      return Error{ErrorKind::kInvalid, "bundle-title", fmt::format("two layers have the title `{}`", layer.title),
+                   "give each its own"};
     }
     HEDDLE_ASSIGN_OR_RETURN(const Digest digest, objects.put(layer.bytes));
-    doc::Value entry = descriptor(layer.media_type.empty() ? media_type_of(layer.title) : layer.media_type, digest, layer.bytes.size());
+    doc::Value entry =
+        descriptor(layer.media_type.empty() ? media_type_of(layer.title) : layer.media_type, digest, layer.bytes.size());
     entry.set("annotations", doc::Value::object({{std::string(kTitle), layer.title}, {std::string(kFilepath), layer.title}}));
     descriptors.push(std::move(entry));
     diff_ids.push(digest.str());
@@ -99,7 +101,8 @@ Result<Bundle> open(store::Objects& objects, const Digest& digest) {
   HEDDLE_ASSIGN_OR_RETURN(const std::string manifest_bytes, objects.get(digest));
   if (sha256(manifest_bytes) != digest) return corrupt(digest, "the bytes of the manifest do not match");
   auto manifest = doc::parse_json(manifest_bytes);
-  if (!manifest.ok() || manifest->string_or("artifactType") != kArtifactType) return corrupt(digest, "its manifest is no model manifest");
+  if (!manifest.ok() || manifest->string_or("artifactType") != kArtifactType)
+    return corrupt(digest, "its manifest is no model manifest");
   const doc::Value* config = manifest->find("config");
   const doc::Value* layers = manifest->find("layers");
   if (config == nullptr || layers == nullptr || !layers->is_array()) return corrupt(digest, "its manifest is incomplete");

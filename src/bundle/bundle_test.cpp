@@ -99,7 +99,8 @@ TEST(Bundle, AFullDiskLeavesNoManifest) {
 
 TEST(Bundle, EqualTitlesAreRefused) {
   MemoryObjects objects;
-  EXPECT_EQ(pack(objects, {{.title = "a", .bytes = "1"}, {.title = "a", .bytes = "2"}}, config()).error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(pack(objects, {{.title = "a", .bytes = "1"}, {.title = "a", .bytes = "2"}}, config()).error().kind,
+            ErrorKind::kInvalid);
 }
 
 }  // namespace

@@ -124,7 +124,8 @@ Result<std::vector<std::uint8_t>> labels_of(const spec::Model& model, const tabl
     labels[static_cast<std::size_t>(row)] = late ? 1 : 0;
   });
   if (missing > 0) {
-    return Error{ErrorKind::kUnprocessable, "target-missing", fmt::format("the target is missing in {} of {} rows", missing, rows.rows()),
+    return Error{ErrorKind::kUnprocessable, "target-missing",
+                 fmt::format("the target is missing in {} of {} rows", missing, rows.rows()),
                  "make its fields `required` in the contract, so that such rows are refused"};
   }
   if (positive == 0 || positive == rows.rows()) {

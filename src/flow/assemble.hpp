@@ -16,12 +16,12 @@ namespace heddle::flow {
 struct Assembly {
   const contract::Contract* contract = nullptr;
   const feature::Program* features = nullptr;
-  std::string model;                  ///< bytes of model.json
+  std::string model;  ///< bytes of model.json
   double intercept = 0;
-  table::Table reference_rows;        ///< request fields as received
-  std::string baseline;               ///< JSON
-  std::string evaluation;             ///< JSON
-  std::string statements;             ///< JSON
+  table::Table reference_rows;  ///< request fields as received
+  std::string baseline;         ///< JSON
+  std::string evaluation;       ///< JSON
+  std::string statements;       ///< JSON
   doc::Value config;
 };
 

@@ -51,10 +51,8 @@ Result<std::string> Cache::begin(const std::string& step) const {
 Result<void> Cache::commit(const Digest& key, const std::string& work, const StepRecord& record) const {
   doc::Value outputs = doc::Value::object();
   for (const auto& [name, digest] : record.outputs) outputs.set(name, digest.str());
-  const auto value = doc::Value::object({{"format", "heddle.step-result/1"},
-                                         {"outputs", std::move(outputs)},
-                                         {"facts", record.facts},
-                                         {"seconds", record.seconds}});
+  const auto value = doc::Value::object(
+      {{"format", "heddle.step-result/1"}, {"outputs", std::move(outputs)}, {"facts", record.facts}, {"seconds", record.seconds}});
   HEDDLE_TRY(write_file_atomic(work + "/step.json", doc::to_json(value)));
   HEDDLE_TRY(make_dirs(root_ + "/steps"));
   const std::string target = directory(key);
@@ -92,7 +90,8 @@ Result<void> Cache::write_candidate(const std::string& model, const doc::Value& 
 Result<doc::Value> Cache::read_candidate(const std::string& model) const {
   const std::string path = fmt::format("{}/{}.candidate.json", root_, model);
   if (!path_exists(path)) {
-    return Error{ErrorKind::kNotFound, "no-candidate", fmt::format("model `{}` has no candidate yet", model), "run `heddle run` first"};
+    return Error{ErrorKind::kNotFound, "no-candidate", fmt::format("model `{}` has no candidate yet", model),
+                 "run `heddle run` first"};
   }
   HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(path));
   return doc::parse_json(text);

@@ -18,23 +18,23 @@ namespace heddle::flow {
 struct Host {
   store::Objects* objects = nullptr;
   jobs::Runner* runner = nullptr;
-  std::string worker;      ///< path of the `heddle` binary: a trial is `worker worker trial DIR`
-  std::string state_dir;   ///< `.heddle`; flow keeps its cache under `runs/`
-  int parallel = 2;        ///< steps at once
+  std::string worker;     ///< path of the `heddle` binary: a trial is `worker worker trial DIR`
+  std::string state_dir;  ///< `.heddle`; flow keeps its cache under `runs/`
+  int parallel = 2;       ///< steps at once
 };
 
 /// One step of a plan. Steps are pure functions of their inputs' digests; equal inputs were computed once.
 struct PlannedStep {
-  std::string name;                    ///< `source`, `validate.rows`, `features`, `train`, `bundle`, ...
-  std::vector<std::string> needs;      ///< names of the steps it reads
+  std::string name;                ///< `source`, `validate.rows`, `features`, `train`, `bundle`, ...
+  std::vector<std::string> needs;  ///< names of the steps it reads
   bool cached = false;
-  std::string reason;                  ///< one clause: `nothing it reads changed`, `features.yaml: feature `route` changed`
-  Digest key{};                        ///< empty while an input is not known yet
+  std::string reason;  ///< one clause: `nothing it reads changed`, `features.yaml: feature `route` changed`
+  Digest key{};        ///< empty while an input is not known yet
 };
 
 struct Plan {
   std::string model;
-  std::vector<PlannedStep> steps;      ///< in an order in which they could run one by one
+  std::vector<PlannedStep> steps;  ///< in an order in which they could run one by one
   [[nodiscard]] bool nothing_to_do() const noexcept;
   [[nodiscard]] doc::Value to_value() const;
 };
@@ -43,10 +43,10 @@ struct Plan {
 struct Candidate {
   Digest bundle{};
   Digest standby{};
-  doc::Value metrics{};                ///< {"auc", "log_loss", ...} on the test rows
+  doc::Value metrics{};  ///< {"auc", "log_loss", ...} on the test rows
   doc::Value standby_metrics{};
   bool gates_passed = false;
-  std::int64_t rows = 0;               ///< accepted rows of the snapshot
+  std::int64_t rows = 0;  ///< accepted rows of the snapshot
   int trials = 0;
   [[nodiscard]] doc::Value to_value() const;
 };
@@ -56,19 +56,19 @@ struct Progress {
   enum class Kind { kStepStarted, kStepCached, kStepFinished, kStepFailed, kNote };
   Kind kind = Kind::kNote;
   std::string step;
-  std::string text;                    ///< `trial 3 of 20: log loss 0.4312`
+  std::string text;  ///< `trial 3 of 20: log loss 0.4312`
   double seconds = 0;
 };
 using ProgressSink = std::function<void(const Progress&)>;
 
 struct RunOptions {
-  std::string model;                   ///< empty: the only one
-  std::string until;                   ///< run this step and what it needs; empty: all
+  std::string model;  ///< empty: the only one
+  std::string until;  ///< run this step and what it needs; empty: all
 };
 
 struct RunResult {
-  Plan plan;                           ///< as it stands after the run
-  Candidate candidate;                 ///< empty bundle when `until` stopped before it
+  Plan plan;            ///< as it stands after the run
+  Candidate candidate;  ///< empty bundle when `until` stopped before it
   int ran = 0;
   int cached = 0;
   double seconds = 0;

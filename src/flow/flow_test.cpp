@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -16,8 +17,10 @@
 #include "base/file.hpp"
 #include "bundle/bundle.hpp"
 #include "doc/json.hpp"
+#include "evaluate/evaluate.hpp"
 #include "flow/variant.hpp"
 #include "score/plan.hpp"
+#include "spec/environment.hpp"
 #include "spec/load.hpp"
 #include "train/search.hpp"
 
@@ -65,13 +68,15 @@ class Scene {
     root = std::filesystem::canonical(pattern);
     write_rows(make_rows(rows, 7));
     put("data/places.csv", "code\nA\nB\nC\nD\n");
-    put("heddle.yaml", "apiVersion: heddle/v1\nkind: Project\nname: tiny\nsources:\n  rows: data/rows.parquet\n  places: data/places.csv\n");
+    put("heddle.yaml",
+        "apiVersion: heddle/v1\nkind: Project\nname: tiny\nsources:\n  rows: data/rows.parquet\n  places: data/places.csv\n");
     put("contracts/c.odcs.yaml",
         "apiVersion: v3.2.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n  - name: rows\n    properties:\n"
         "      - {name: at, logicalType: timestamp, required: true}\n"
         "      - name: place\n        logicalType: string\n        required: true\n        customProperties:\n"
         "          - {property: enumFile, vendor: heddle, value: {file: places, column: code}}\n"
-        "      - name: size\n        logicalType: integer\n        required: true\n        logicalTypeOptions: {minimum: 0, maximum: 99}\n"
+        "      - name: size\n        logicalType: integer\n        required: true\n        logicalTypeOptions: {minimum: 0, "
+        "maximum: 99}\n"
         "      - name: late\n        logicalType: integer\n        required: true\n        customProperties:\n"
         "          - {property: role, vendor: heddle, value: label}\n"
         "    quality:\n      - {id: enough, type: library, metric: rowCount, mustBeGreaterThan: 1}\n");
@@ -202,7 +207,8 @@ TEST(Flow, OnlyWhatDependsOnAChangeRuns) {
   EXPECT_EQ(scene.to_run(), Names{});
 
   scene.change("features/f.yaml", "size * 2", "size * 3");
-  EXPECT_EQ(scene.to_run(), (Names{"baseline", "baseline.standby", "bundle", "bundle.standby", "evaluate", "features", "gates", "search", "standby", "train"}));
+  EXPECT_EQ(scene.to_run(), (Names{"baseline", "baseline.standby", "bundle", "bundle.standby", "evaluate", "features", "gates",
+                                   "search", "standby", "train"}));
   EXPECT_EQ(scene.planned()["features"].reason, "`features/f.yaml`: feature `big` changed");
   EXPECT_EQ(scene.planned()["train"].reason, "it reads `features`, `search`, which runs");
   scene.change("features/f.yaml", "size * 3", "size * 2");
@@ -218,6 +224,17 @@ TEST(Flow, OnlyWhatDependsOnAChangeRuns) {
   ASSERT_TRUE(result.ok()) << result.error().str();
   EXPECT_TRUE(scene.to_run().empty());
   EXPECT_LT(result->ran, 10);
+}
+
+TEST(Flow, CheckAndEvaluateNameTheSameThings) {
+  spec::Evaluation definition;
+  definition.metrics = {{.name = "auc"}, {.name = "cost", .expression = {"1.0", {}}, .aggregation = "mean"}};
+  definition.slices = {{.name = "place", .field = "place"}};
+  std::set<std::string> checked;
+  for (const auto& variable : spec::gate_environment(definition).variables) checked.insert(variable.name);
+  std::set<std::string> evaluated;
+  for (const auto& variable : evaluate::gate_environment(definition).variables) evaluated.insert(variable.name);
+  EXPECT_EQ(checked, evaluated);
 }
 
 TEST(Flow, UntilRunsWhatItNeeds) {
@@ -246,7 +263,8 @@ TEST(Flow, AKilledRunGoesOn) {
   const auto result = scene.run("", [&](const Progress& progress) { notes.push_back(progress.text); });
   ASSERT_TRUE(result.ok()) << result.error().str();
   EXPECT_EQ(result->candidate.bundle, clean);
-  const bool resumed = std::any_of(notes.begin(), notes.end(), [](const std::string& text) { return text.find("(from before)") != std::string::npos; });
+  const bool resumed = std::any_of(notes.begin(), notes.end(),
+                                   [](const std::string& text) { return text.find("(from before)") != std::string::npos; });
   EXPECT_TRUE(resumed);
   EXPECT_TRUE(list_dir(scene.root + "/.heddle/runs/tmp").empty());
 }
@@ -279,8 +297,10 @@ TEST(FlowMisuse, EachSaysWhatToDo) {
     return *rows.with_column(std::move(changed));
   };
   const std::vector<Case> cases = {
-      {"target constant", [&](Scene& s) { s.write_rows(column(make_rows(500, 1), "late", 0)); }, "target-constant", ErrorKind::kUnprocessable},
-      {"every row refused", [&](Scene& s) { s.write_rows(column(make_rows(500, 1), "size", 1000)); }, "every-row-refused", ErrorKind::kUnprocessable},
+      {"target constant", [&](Scene& s) { s.write_rows(column(make_rows(500, 1), "late", 0)); }, "target-constant",
+       ErrorKind::kUnprocessable},
+      {"every row refused", [&](Scene& s) { s.write_rows(column(make_rows(500, 1), "size", 1000)); }, "every-row-refused",
+       ErrorKind::kUnprocessable},
       {"target absent",
        [](Scene& s) {
          const table::Table rows = make_rows(500, 1);
@@ -296,10 +316,15 @@ TEST(FlowMisuse, EachSaysWhatToDo) {
          s.write_rows(*table::Table::make(kept));
        },
        "column-missing", ErrorKind::kUnprocessable},
-      {"empty range", [](Scene& s) { s.change("models/m.yaml", "from: \"2001-01-01\", to: \"2001-02-01\"", "from: \"2011-01-01\", to: \"2011-02-01\""); },
+      {"empty range",
+       [](Scene& s) {
+         s.change("models/m.yaml", "from: \"2001-01-01\", to: \"2001-02-01\"", "from: \"2011-01-01\", to: \"2011-02-01\"");
+       },
        "data-empty", ErrorKind::kUnprocessable},
-      {"a gate fails", [](Scene& s) { s.change("evaluations/e.yaml", "0.55", "0.999"); }, "gates-failed", ErrorKind::kUnprocessable},
-      {"a set rule fails", [](Scene& s) { s.change("contracts/c.odcs.yaml", "mustBeGreaterThan: 1}", "mustBeGreaterThan: 100000}"); }, "set-refused",
+      {"a gate fails", [](Scene& s) { s.change("evaluations/e.yaml", "0.55", "0.999"); }, "gates-failed",
+       ErrorKind::kUnprocessable},
+      {"a set rule fails",
+       [](Scene& s) { s.change("contracts/c.odcs.yaml", "mustBeGreaterThan: 1}", "mustBeGreaterThan: 100000}"); }, "set-refused",
        ErrorKind::kUnprocessable},
   };
   for (const auto& each : cases) {
@@ -365,7 +390,8 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   table::Column late_clock = *rows.find("at");
   for (auto& time : late_clock.ints) time += 5 * kHour;
   const table::Table shifted = *rows.with_column(late_clock);
-  const auto repaired = with_transform(*scene.objects, base, {"fix-clock", "at", {"at - duration(\"5h\")", {}}, "upstream sends UTC"});
+  const auto repaired =
+      with_transform(*scene.objects, base, {"fix-clock", "at", {"at - duration(\"5h\")", {}}, "upstream sends UTC"});
   ASSERT_TRUE(repaired.ok()) << repaired.error().str();
   EXPECT_EQ(margins_of(*scene.objects, *repaired, shifted), before);
   EXPECT_EQ(bundle::open(*scene.objects, *repaired)->config().string_or("derived_from"), base.str());

@@ -22,7 +22,8 @@ std::optional<std::vector<StepInput>> inputs_of(const Step& step, const std::map
     const auto found = finished.find(need.step);
     if (found == finished.end()) return std::nullopt;
     const auto output = found->second.outputs.find(need.output);
-    inputs.push_back({fmt::format("{} of step `{}`", need.output, need.step), output == found->second.outputs.end() ? Digest{} : output->second});
+    inputs.push_back({fmt::format("{} of step `{}`", need.output, need.step),
+                      output == found->second.outputs.end() ? Digest{} : output->second});
   }
   return inputs;
 }
@@ -41,8 +42,10 @@ std::string reason_of(const std::vector<StepInput>& inputs, const doc::Value* be
   for (const auto& input : inputs) {
     names.insert(input.what);
     const doc::Value* old = before->find(input.what);
-    if (old == nullptr) moved.push_back(input.what + " is new");
-    else if (old->as_string() != input.digest.hex()) moved.push_back(input.what + " changed");
+    if (old == nullptr)
+      moved.push_back(input.what + " is new");
+    else if (old->as_string() != input.digest.hex())
+      moved.push_back(input.what + " changed");
   }
   for (const auto& [name, digest] : before->as_object()) {
     if (!names.contains(name)) moved.push_back(name + " is gone");
@@ -68,8 +71,8 @@ bool usable(const Step& step, const StepRecord& record, const Host& host) {
   return found != record.outputs.end() && host.objects != nullptr && host.objects->has(found->second);
 }
 
-PlannedStep look(const Step& step, const Cache& cache, const Host& host, const std::map<std::string, StepRecord>& finished, const doc::Value& last,
-                 std::optional<StepRecord>& record) {
+PlannedStep look(const Step& step, const Cache& cache, const Host& host, const std::map<std::string, StepRecord>& finished,
+                 const doc::Value& last, std::optional<StepRecord>& record) {
   PlannedStep planned;
   planned.name = step.name;
   planned.needs = names_needed(step);
@@ -119,7 +122,8 @@ Candidate candidate_of(const std::map<std::string, StepRecord>& finished) {
   if (const doc::Value* metrics = evaluated->second.facts.find("standby")) out.standby_metrics = *metrics;
   out.gates_passed = finished.contains("gates");
   if (const auto rows = finished.find("validate.rows"); rows != finished.end()) out.rows = rows->second.facts.int_or("accepted");
-  if (const auto search = finished.find("search"); search != finished.end()) out.trials = static_cast<int>(search->second.facts.int_or("trials"));
+  if (const auto search = finished.find("search"); search != finished.end())
+    out.trials = static_cast<int>(search->second.facts.int_or("trials"));
   return out;
 }
 
@@ -127,7 +131,8 @@ Candidate candidate_of(const std::map<std::string, StepRecord>& finished) {
 /// starts; what runs is waited for, and kept.
 class Scheduler {
  public:
-  Scheduler(const std::vector<Step>& steps, Work& work, const doc::Value& last) : steps_(steps), work_(work), last_(last), inputs_(last) {
+  Scheduler(const std::vector<Step>& steps, Work& work, const doc::Value& last)
+      : steps_(steps), work_(work), last_(last), inputs_(last) {
     if (!inputs_.is_object()) inputs_ = doc::Value::object();
   }
 
@@ -153,7 +158,8 @@ class Scheduler {
     std::unique_lock lock(mutex_);
     for (;;) {
       if (failure_ || open_.empty()) return;
-      const auto ready = std::find_if(open_.begin(), open_.end(), [&](const Step* step) { return inputs_of(*step, finished_).has_value(); });
+      const auto ready =
+          std::find_if(open_.begin(), open_.end(), [&](const Step* step) { return inputs_of(*step, finished_).has_value(); });
       if (ready == open_.end()) {
         changed_.wait(lock);
         continue;
@@ -171,8 +177,10 @@ class Scheduler {
       } else {
         auto done = execute(step, planned);
         ok = done.ok();
-        if (ok) record = std::move(*done);
-        else error = done.error();
+        if (ok)
+          record = std::move(*done);
+        else
+          error = done.error();
       }
       lock.lock();
       if (ok) {
@@ -181,7 +189,8 @@ class Scheduler {
         finished_[step.name] = std::move(*record);
         inputs_.set(step.name, to_value(*inputs));
         if (!planned.cached) {
-          if (auto kept = work_.cache().remember_inputs(work_.definitions().model->identity.name, inputs_); !kept.ok() && !failure_) failure_ = kept.error();
+          if (auto kept = work_.cache().remember_inputs(work_.definitions().model->identity.name, inputs_); !kept.ok() && !failure_)
+            failure_ = kept.error();
         }
       } else if (!failure_) {
         failure_ = std::move(error);
@@ -230,7 +239,8 @@ Result<std::set<std::string>> wanted_steps(const std::vector<Step>& steps, const
   for (const auto& step : steps) names.push_back(step.name);
   if (until.empty()) return std::set<std::string>(names.begin(), names.end());
   if (std::find(names.begin(), names.end(), until) == names.end()) {
-    return Error{ErrorKind::kNotFound, "step-unknown", fmt::format("there is no step `{}`", until), fmt::format("the steps are `{}`", fmt::join(names, "`, `"))};
+    return Error{ErrorKind::kNotFound, "step-unknown", fmt::format("there is no step `{}`", until),
+                 fmt::format("the steps are `{}`", fmt::join(names, "`, `"))};
   }
   wanted.insert(until);
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
@@ -272,20 +282,21 @@ doc::Value Candidate::to_value() const {
 
 Result<Plan> plan(const spec::Project& project, const Host& host, const std::string& model) {
   HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, model));
-  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host));
+  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions));
   return plan_graph(steps, definitions, Cache(host.state_dir), host).plan;
 }
 
 Result<RunResult> run(const spec::Project& project, const Host& host, const RunOptions& options, const ProgressSink& progress) {
   const auto begin = SteadyClock::now();
   HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, options.model));
-  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host));
+  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions));
   HEDDLE_ASSIGN_OR_RETURN(const auto wanted, wanted_steps(steps, options.until));
   const Cache cache(host.state_dir);
   HEDDLE_TRY(make_dirs(cache.root()));
   auto lock = FileLock::acquire(cache.root() + "/lock");
   if (!lock.ok()) {
-    return Error{ErrorKind::kConflict, "run-in-progress", "another run of this project is going on", "wait for it, or stop it; what it finished is kept"};
+    return Error{ErrorKind::kConflict, "run-in-progress", "another run of this project is going on",
+                 "wait for it, or stop it; what it finished is kept"};
   }
   HEDDLE_TRY(cache.sweep());
   const std::string name = definitions.model->identity.name;

@@ -27,9 +27,9 @@ class Work;
 /// outputs; it reads other steps' results through `Work` only.
 struct Step {
   std::string name;
-  int version = 1;                        ///< of its code: raise it when the same inputs give another result
+  int version = 1;  ///< of its code: raise it when the same inputs give another result
   std::vector<StepNeed> needs{};
-  std::vector<StepInput> inputs{};        ///< definitions' parts and tools it depends on
+  std::vector<StepInput> inputs{};  ///< definitions' parts and tools it depends on
   std::function<Result<StepRecord>(Work&, const std::string& directory)> body{};
 };
 
@@ -48,7 +48,7 @@ struct Definitions {
 };
 
 /// The graph of one model, in an order in which the steps could run one by one.
-[[nodiscard]] Result<std::vector<Step>> graph_of(const Definitions& definitions, const Host& host);
+[[nodiscard]] Result<std::vector<Step>> graph_of(const Definitions& definitions);
 
 /// What running steps share: definitions, where finished steps' files are, and tables read once. Thread-safe.
 class Work {
@@ -91,8 +91,8 @@ class Work {
 /// Bounds of the time-ordered parts of the accepted rows.
 struct Parts {
   std::int64_t rows = 0;
-  std::int64_t train_end = 0;        ///< [0, train_end) is trained on
-  std::int64_t validation_end = 0;   ///< [train_end, validation_end) guides the search; the rest is the test
+  std::int64_t train_end = 0;       ///< [0, train_end) is trained on
+  std::int64_t validation_end = 0;  ///< [train_end, validation_end) guides the search; the rest is the test
 
   [[nodiscard]] doc::Value to_value() const;
   [[nodiscard]] static Parts from_value(const doc::Value& value);

@@ -72,8 +72,10 @@ Result<contract::Contract> contract_with(doc::Value value, const spec::Transform
   auto& transforms = value.find("transforms")->as_array();
   const auto same = std::find_if(transforms.begin(), transforms.end(),
                                  [&](const doc::Value& each) { return each.string_or("id") == transform.id; });
-  if (same == transforms.end()) transforms.push_back(std::move(added));
-  else *same = std::move(added);
+  if (same == transforms.end())
+    transforms.push_back(std::move(added));
+  else
+    *same = std::move(added);
   return contract::Contract::from_value(value);
 }
 
@@ -105,13 +107,15 @@ doc::Value to_value(const evaluate::Numbers& numbers) {
 Result<Digest> with_transform(store::Objects& objects, const Digest& base_digest, const spec::Transform& transform) {
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_with(base.contract_value, transform));
-  auto change = doc::Value::object({{"kind", "transform"}, {"id", transform.id}, {"field", transform.field}, {"expression", transform.expression.text}});
+  auto change = doc::Value::object(
+      {{"kind", "transform"}, {"id", transform.id}, {"field", transform.field}, {"expression", transform.expression.text}});
   HEDDLE_ASSIGN_OR_RETURN(const auto assembly, same_as(base, contract, base_digest, std::move(change)));
   return assemble(objects, assembly);
 }
 
 Result<Digest> with_calibration(store::Objects& objects, const Digest& base_digest, double intercept) {
-  if (!std::isfinite(intercept)) return Error{ErrorKind::kInvalid, "intercept-not-finite", "a calibration intercept must be a number", "give it in logits"};
+  if (!std::isfinite(intercept))
+    return Error{ErrorKind::kInvalid, "intercept-not-finite", "a calibration intercept must be a number", "give it in logits"};
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   auto change = doc::Value::object({{"kind", "calibration"}, {"intercept", intercept}});
   HEDDLE_ASSIGN_OR_RETURN(auto assembly, same_as(base, base.contract, base_digest, std::move(change)));
@@ -122,7 +126,8 @@ Result<Digest> with_calibration(store::Objects& objects, const Digest& base_dige
 Result<RetrainOutcome> retrain(const RetrainInput& input) {
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(*input.objects, input.base));
   if (static_cast<std::int64_t>(input.labels.size()) != input.rows.rows()) {
-    return Error{ErrorKind::kInvalid, "retrain-labels", fmt::format("{} labels for {} rows", input.labels.size(), input.rows.rows()), "give one a row"};
+    return Error{ErrorKind::kInvalid, "retrain-labels",
+                 fmt::format("{} labels for {} rows", input.labels.size(), input.rows.rows()), "give one a row"};
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto check, base.contract.check_table(input.rows));
   std::vector<std::uint8_t> labels;
@@ -136,7 +141,8 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
   const Cut parts = cut(rows.rows(), input.holdout_fraction);
   const auto positive = std::count(labels.begin(), labels.begin() + static_cast<std::ptrdiff_t>(parts.train), 1);
   if (rows.rows() < kLeastRows || positive == 0 || positive == parts.train) {
-    return Error{ErrorKind::kInvalid, "retrain-too-little", fmt::format("{} accepted rows, {} of them positive, are too little to retrain on", rows.rows(), positive),
+    return Error{ErrorKind::kInvalid, "retrain-too-little",
+                 fmt::format("{} accepted rows, {} of them positive, are too little to retrain on", rows.rows(), positive),
                  "wait for more labels"};
   }
   const std::span<const std::uint8_t> all(labels);
@@ -146,7 +152,8 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
   // Features and model anew, with what the base's search found best.
   HEDDLE_ASSIGN_OR_RETURN(const auto features_value, base.bundle.json(bundle::kFeatures));
   HEDDLE_ASSIGN_OR_RETURN(auto features, feature::Program::from_value(features_value));
-  HEDDLE_ASSIGN_OR_RETURN(const auto fitted, features.fit(rows.slice(0, parts.train), all.first(static_cast<std::size_t>(parts.train))));
+  HEDDLE_ASSIGN_OR_RETURN(const auto fitted,
+                          features.fit(rows.slice(0, parts.train), all.first(static_cast<std::size_t>(parts.train))));
   HEDDLE_ASSIGN_OR_RETURN(const auto stopping, features.apply(rows.slice(parts.train, parts.stopping)));
   HEDDLE_ASSIGN_OR_RETURN(const auto held, features.apply(held_rows));
   const doc::Value& config = base.bundle.config();
@@ -222,14 +229,16 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
     assembly.baseline = doc::to_json(baseline.to_value());
   }
   assembly.evaluation = doc::to_json(evidence.to_value());
-  const std::vector<evaluate::Resource> subjects = {{"model.json", sha256(trained.model)}, {"features.json", sha256(doc::to_json(features.to_value()))}};
+  const std::vector<evaluate::Resource> subjects = {{"model.json", sha256(trained.model)},
+                                                    {"features.json", sha256(doc::to_json(features.to_value()))}};
   assembly.statements = evaluate::to_statement(evidence, subjects, {});
   assembly.config = config;
   assembly.config.set("role", "primary");
   assembly.config.set("rounds", trained.rounds);
   assembly.config.set("seed", training.seed);
   assembly.config.set("derived_from", input.base.str());
-  assembly.config.set("change", doc::Value::object({{"kind", "retrain"}, {"rows", rows.rows()}, {"data", input.rows.content_digest().str()}}));
+  assembly.config.set(
+      "change", doc::Value::object({{"kind", "retrain"}, {"rows", rows.rows()}, {"data", input.rows.content_digest().str()}}));
   HEDDLE_ASSIGN_OR_RETURN(outcome.bundle, assemble(*input.objects, assembly));
   return outcome;
 }

@@ -29,21 +29,21 @@ namespace heddle::flow {
 
 struct RetrainInput {
   store::Objects* objects = nullptr;
-  Digest base{};                       ///< its contract (with transforms), feature definitions and best parameters are used
-  table::Table rows;                   ///< request fields as received, in event-time order
-  std::vector<std::uint8_t> labels;    ///< 0 or 1, one a row
-  std::vector<Micros> event_times{};   ///< one a row; empty: the model's time field. For the baseline's chunks
+  Digest base{};                             ///< its contract (with transforms), feature definitions and best parameters are used
+  table::Table rows;                         ///< request fields as received, in event-time order
+  std::vector<std::uint8_t> labels;          ///< 0 or 1, one a row
+  std::vector<Micros> event_times{};         ///< one a row; empty: the model's time field. For the baseline's chunks
   const spec::Contract* contract = nullptr;  ///< with `monitor`: the baseline profile is rebuilt; without, the base's is kept
   const spec::Monitor* monitor = nullptr;
-  std::vector<spec::Gate> gates{};     ///< over `metrics.*` of the held-out last part and `base.*` of the base on the same rows;
-                                       ///< empty: a lower log loss than the base's, and an auc above 0.55
-  double holdout_fraction = 0.2;       ///< the last rows in time, never trained on
+  std::vector<spec::Gate> gates{};  ///< over `metrics.*` of the held-out last part and `base.*` of the base on the same rows;
+                                    ///< empty: a lower log loss than the base's, and an auc above 0.55
+  double holdout_fraction = 0.2;    ///< the last rows in time, never trained on
   std::int64_t seed = 0;
 };
 
 struct RetrainOutcome {
-  Digest bundle{};                     ///< empty when a gate failed
-  doc::Value metrics{};                ///< {"new": {...}, "base": {...}} on the held-out rows
+  Digest bundle{};       ///< empty when a gate failed
+  doc::Value metrics{};  ///< {"new": {...}, "base": {...}} on the held-out rows
   bool gates_passed = false;
   std::vector<std::string> failed_gates{};
   std::int64_t train_rows = 0;

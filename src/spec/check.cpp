@@ -87,14 +87,15 @@ class Checker {
     for (const auto& [each, value] : map) names.push_back(each);
     const std::string near = doc::nearest(name, names);
     report(from.file, at(from, key), "unknown-name", fmt::format("there is no {} `{}`", kind, name),
-           !near.empty()    ? fmt::format("did you mean `{}`?", near)
+           !near.empty()   ? fmt::format("did you mean `{}`?", near)
            : names.empty() ? fmt::format("the project has no {} yet", kind)
                            : fmt::format("there is `{}`", fmt::join(names, "`, `")))
         .length = static_cast<int>(name.size());
     return nullptr;
   }
 
-  void unique(const std::string& file, std::set<std::string>& seen, const std::string& name, doc::Position position, std::string_view what) {
+  void unique(const std::string& file, std::set<std::string>& seen, const std::string& name, doc::Position position,
+              std::string_view what) {
     if (name.empty() || seen.insert(name).second) return;
     report(file, position, "duplicate-name", fmt::format("{} `{}` appears twice", what, name), "rename one of the two");
   }
@@ -103,12 +104,14 @@ class Checker {
     return std::any_of(contract.fields.begin(), contract.fields.end(), [&](const Field& field) { return field.name == name; });
   }
 
-  void need_field(const std::string& file, doc::Position position, const Contract& contract, const std::string& name, std::string_view what) {
+  void need_field(const std::string& file, doc::Position position, const Contract& contract, const std::string& name,
+                  std::string_view what) {
     if (name.empty() || has_field(contract, name)) return;
     std::vector<std::string> names;
     for (const auto& field : contract.fields) names.push_back(field.name);
     const std::string near = doc::nearest(name, names);
-    report(file, position, "unknown-name", fmt::format("{} names `{}`, which is no field of contract `{}`", what, name, contract.identity.name),
+    report(file, position, "unknown-name",
+           fmt::format("{} names `{}`, which is no field of contract `{}`", what, name, contract.identity.name),
            near.empty() ? fmt::format("the fields are `{}`", fmt::join(names, "`, `")) : fmt::format("did you mean `{}`?", near));
   }
 
@@ -118,8 +121,10 @@ class Checker {
     for (const auto& field : contract.fields) {
       unique(file, seen, field.name, field.position, "field");
       if (field.minimum && field.maximum && *field.minimum > *field.maximum) {
-        report(file, field.position, "out-of-range", fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name, *field.minimum, *field.maximum),
-               "swap the two");
+        report(
+            file, field.position, "out-of-range",
+            fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name, *field.minimum, *field.maximum),
+            "swap the two");
       }
       if (field.enum_file.empty()) continue;
       auto values = load_enum(project_, field.enum_file, field.enum_column);
@@ -130,7 +135,8 @@ class Checker {
     for (const auto& rule : contract.row_rules) {
       unique(file, ids, rule.id, rule.position, "rule");
       if (rule.kind == RowRule::Kind::kExpression) {
-        if (reads_label(contract, rule.expression.text, file, rule.expression.position, fmt::format("rule `{}`", rule.id))) continue;
+        if (reads_label(contract, rule.expression.text, file, rule.expression.position, fmt::format("rule `{}`", rule.id)))
+          continue;
         compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment, expr::Type::kBool);
         continue;
       }
@@ -149,7 +155,8 @@ class Checker {
   }
 
   /// True, with a finding, when an expression names a field that is known only later.
-  bool reads_label(const Contract& contract, const std::string& text, const std::string& file, doc::Position position, const std::string& what) {
+  bool reads_label(const Contract& contract, const std::string& text, const std::string& file, doc::Position position,
+                   const std::string& what) {
     const auto names = expr::names_in(text);
     if (!names.ok()) return false;
     for (const auto& field : contract.fields) {
@@ -190,7 +197,8 @@ class Checker {
           const auto label = std::find_if(contract->fields.begin(), contract->fields.end(),
                                           [&](const Field& field) { return field.label_time && field.name == name; });
           if (label != contract->fields.end()) {
-            report(file, feature.position, "reads-label", fmt::format("{} encodes `{}`, which is known only after the answer", what, name),
+            report(file, feature.position, "reads-label",
+                   fmt::format("{} encodes `{}`, which is known only after the answer", what, name),
                    "encode what a request carries");
           } else {
             need_field(file, feature.position, *contract, name, what);
@@ -229,14 +237,16 @@ class Checker {
         type = compile(file, fmt::format("feature `{}`", feature.name), feature.expression, environment, expr::Type::kDyn);
         const bool numeric = type == expr::Type::kBool || type == expr::Type::kInt || type == expr::Type::kDouble;
         if (!numeric && !feature.hidden && type != expr::Type::kNull) {
-          report(file, feature.expression.position, "bad-feature", fmt::format("feature `{}` is a {}, a model needs numbers", feature.name, expr::type_name(type)),
+          report(file, feature.expression.position, "bad-feature",
+                 fmt::format("feature `{}` is a {}, a model needs numbers", feature.name, expr::type_name(type)),
                  "encode it, or mark it `hidden: true` when other features use it");
         }
       }
       environment.variables.push_back({feature.name, type == expr::Type::kNull ? expr::Type::kDouble : type});
     }
     if (std::all_of(set.features.begin(), set.features.end(), [](const Feature& feature) { return feature.hidden; })) {
-      report(file, at(set.identity, "features"), "bad-feature", "no feature is given to the model", "remove `hidden` from at least one");
+      report(file, at(set.identity, "features"), "bad-feature", "no feature is given to the model",
+             "remove `hidden` from at least one");
     }
   }
 
@@ -251,8 +261,8 @@ class Checker {
     std::string way;
     for (const std::size_t i : path) way += fmt::format("`{}` -> ", set.features[i].name);
     way += fmt::format("`{}`", set.features[path[0]].name);
-    report(set.identity.file, set.features[path[0]].position, "feature-cycle", fmt::format("features read each other in a circle: {}", way),
-           "compute one of them from fields alone");
+    report(set.identity.file, set.features[path[0]].position, "feature-cycle",
+           fmt::format("features read each other in a circle: {}", way), "compute one of them from fields alone");
   }
 
   const Contract* contract_of(const Model& model) const {
@@ -271,7 +281,8 @@ class Checker {
       const std::string near = doc::nearest(model.source, names);
       const doc::Value* train = model.identity.content.find("train");
       const doc::Value* source = train == nullptr ? nullptr : train->find("source");
-      report(file, source == nullptr ? doc::Position{} : source->position(), "unknown-name", fmt::format("there is no source `{}`", model.source),
+      report(file, source == nullptr ? doc::Position{} : source->position(), "unknown-name",
+             fmt::format("there is no source `{}`", model.source),
              near.empty() ? "add it to `sources` of heddle.yaml" : fmt::format("did you mean `{}`?", near));
     }
     const Contract* contract = contract_of(model);
@@ -283,7 +294,8 @@ class Checker {
     need_field(file, position, *contract, model.time_field, "`time_field`");
     for (const auto& field : contract->fields) {
       if (field.name != model.time_field || field.type == expr::Type::kTimestamp) continue;
-      report(file, position, "bad-field", fmt::format("`time_field` `{}` is a {}", field.name, expr::type_name(field.type)), "name a timestamp field");
+      report(file, position, "bad-field", fmt::format("`time_field` `{}` is a {}", field.name, expr::type_name(field.type)),
+             "name a timestamp field");
     }
   }
 
@@ -302,7 +314,8 @@ class Checker {
     std::set<std::string> names;
     for (const auto& metric : evaluation.metrics) {
       unique(file, names, metric.name, at(evaluation.identity, "metrics"), "metric");
-      if (!metric.expression.text.empty()) compile(file, fmt::format("metric `{}`", metric.name), metric.expression, metrics, expr::Type::kDouble);
+      if (!metric.expression.text.empty())
+        compile(file, fmt::format("metric `{}`", metric.name), metric.expression, metrics, expr::Type::kDouble);
     }
     for (const auto& slice : evaluation.slices) {
       need_field(file, at(evaluation.identity, "slices"), *contract, slice.field, fmt::format("slice `{}`", slice.name));
@@ -320,8 +333,8 @@ class Checker {
           std::size_t offset = 0;
           const std::string& where = names.error().where;
           if (where.starts_with("offset ")) std::from_chars(where.data() + 7, where.data() + where.size(), offset);
-          report(file, inside(file, *rule.when, offset), "bad-expression", fmt::format("rule `{}`: {}", rule.id, names.error().message),
-                 names.error().hint);
+          report(file, inside(file, *rule.when, offset), "bad-expression",
+                 fmt::format("rule `{}`: {}", rule.id, names.error().message), names.error().hint);
         }
       }
       if (rule.effect != PolicyRule::Effect::kRequireApproval || rule.approver_role.empty()) continue;
@@ -329,7 +342,8 @@ class Checker {
         return std::find(person.roles.begin(), person.roles.end(), rule.approver_role) != person.roles.end();
       });
       if (!held) {
-        report(file, rule.position, "nobody-approves", fmt::format("rule `{}` asks role `{}`, which nobody has", rule.id, rule.approver_role),
+        report(file, rule.position, "nobody-approves",
+               fmt::format("rule `{}` asks role `{}`, which nobody has", rule.id, rule.approver_role),
                "give the role to a person in people.yaml");
       }
     }

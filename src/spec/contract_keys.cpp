@@ -71,11 +71,13 @@ const std::vector<std::string> kMetrics = {"nullValues", "missingValues", "inval
 
 const Table<CustomProperty>& custom_property_keys() {
   static const Table<CustomProperty> table = [] {
-    Table<CustomProperty> t("a custom property", "an extension of the standard; `vendor: heddle` is read by Heddle, others are kept");
+    Table<CustomProperty> t("a custom property",
+                            "an extension of the standard; `vendor: heddle` is read by Heddle, others are kept");
     t.text("property", &CustomProperty::property, "its name").required();
     t.text("vendor", &CustomProperty::vendor, "`heddle` for those below");
-    t.custom("value", Shape::kAny, "what it says", [](CustomProperty& into, const doc::Value& value, Reader&) { into.value = value; })
-        .required();
+    t.custom("value", Shape::kAny, "what it says", [](CustomProperty& into, const doc::Value& value, Reader&) {
+       into.value = value;
+     }).required();
     t.kept({"id", "description"});
     t.finally([](CustomProperty& into, const doc::Value& value, Reader&) { into.position = value.position(); });
     return t;
@@ -107,15 +109,18 @@ const Table<Quality>& quality_keys() {
                  }
                  for (const auto& item : value.as_array()) into.operands.push_back(item.as_double());
                  if (into.operands.size() != 2) {
-                   reader.report(value.position(), "wrong-type", fmt::format("`{}` needs two numbers", operation), "write it like `[0, 10]`");
+                   reader.report(value.position(), "wrong-type", fmt::format("`{}` needs two numbers", operation),
+                                 "write it like `[0, 10]`");
                  }
                });
     }
-    t.custom("implementation", Shape::kAny, "of `custom`: {expression: CEL} or {dependency: {determinant: [...], dependent: field}}",
+    t.custom("implementation", Shape::kAny,
+             "of `custom`: {expression: CEL} or {dependency: {determinant: [...], dependent: field}}",
              [](Quality& into, const doc::Value& value, Reader&) { into.implementation = value; });
     t.custom("arguments", Shape::kMap, "of `library`: missingValues, validValues, pattern, properties",
              [](Quality& into, const doc::Value& value, Reader&) { into.arguments = value; });
-    t.kept({"dimension", "method", "businessImpact", "scheduler", "schedule", "tags", "customProperties", "authoritativeDefinitions", "query", "rule"});
+    t.kept({"dimension", "method", "businessImpact", "scheduler", "schedule", "tags", "customProperties",
+            "authoritativeDefinitions", "query", "rule"});
     t.finally([](Quality& into, const doc::Value& value, Reader&) { into.position = value.position(); });
     return t;
   }();
@@ -139,8 +144,9 @@ const Table<Property>& property_keys() {
   }();
   static const Table<Property> table = [] {
     Table<Property> t("a property", "one field of the rows");
-    t.custom("name", Shape::kText, "the field's name in data and requests",
-             [](Property& into, const doc::Value& value, Reader&) { into.field.name = value.as_string(); }).required();
+    t.custom("name", Shape::kText, "the field's name in data and requests", [](Property& into, const doc::Value& value, Reader&) {
+       into.field.name = value.as_string();
+     }).required();
     t.custom("logicalType", Shape::kText, "the field's type",
              [](Property& into, const doc::Value& value, Reader&) {
                static const std::map<std::string, expr::Type> kTypes = {{"boolean", expr::Type::kBool},
@@ -161,9 +167,27 @@ const Table<Property>& property_keys() {
     t.objects("quality", &Property::quality, quality_keys(), "rules about this field");
     t.objects("customProperties", &Property::custom, custom_property_keys(),
               "vendor `heddle`: `role` (`label`: known only later), `enumFile` ({file, column})");
-    t.kept({"id", "physicalType", "physicalName", "businessName", "unique", "primaryKey", "primaryKeyPosition", "partitioned",
-            "partitionKeyPosition", "classification", "encryptedName", "criticalDataElement", "transformSourceObjects", "transformLogic",
-            "transformDescription", "examples", "relationships", "tags", "semanticType", "synonyms", "deprecated",
+    t.kept({"id",
+            "physicalType",
+            "physicalName",
+            "businessName",
+            "unique",
+            "primaryKey",
+            "primaryKeyPosition",
+            "partitioned",
+            "partitionKeyPosition",
+            "classification",
+            "encryptedName",
+            "criticalDataElement",
+            "transformSourceObjects",
+            "transformLogic",
+            "transformDescription",
+            "examples",
+            "relationships",
+            "tags",
+            "semanticType",
+            "synonyms",
+            "deprecated",
             "authoritativeDefinitions"});
     t.finally([](Property& into, const doc::Value& value, Reader&) { into.field.position = value.position(); });
     return t;
@@ -174,15 +198,19 @@ const Table<Property>& property_keys() {
 void read_quality(const Quality& quality, const std::string& field, Contract& contract, Reader& reader) {
   const std::string id = quality.id.empty() ? quality.name : quality.id;
   const auto need = [&](bool present, const char* key, const char* hint) {
-    if (!present) reader.report(quality.position, "missing-key", fmt::format("a quality rule of type {} needs the key `{}`", quality.type, key), hint);
+    if (!present)
+      reader.report(quality.position, "missing-key", fmt::format("a quality rule of type {} needs the key `{}`", quality.type, key),
+                    hint);
     return present;
   };
   if (quality.type == "text" || quality.type == "sql") return;
   if (!need(!id.empty(), "id", "give it a permanent id: refusals name it")) return;
   if (quality.type == "library") {
-    if (!need(!quality.metric.empty(), "metric", "use nullValues, missingValues, invalidValues, duplicateValues or rowCount")) return;
+    if (!need(!quality.metric.empty(), "metric", "use nullValues, missingValues, invalidValues, duplicateValues or rowCount"))
+      return;
     if (quality.operators != 1) {
-      reader.report(quality.position, "bad-quality", fmt::format("rule `{}` has {} operators, one is needed", id, quality.operators),
+      reader.report(quality.position, "bad-quality",
+                    fmt::format("rule `{}` has {} operators, one is needed", id, quality.operators),
                     "give it exactly one, for example `mustBeLessThan: 5`");
       return;
     }
@@ -247,13 +275,15 @@ void read_field_property(const CustomProperty& custom, Field& field, Reader& rea
     if (custom.value == doc::Value("label")) {
       field.label_time = true;
     } else {
-      reader.report(custom.value.position(), "unknown-value", "a field's `role` can only be `label`", "write `value: label`, or remove it");
+      reader.report(custom.value.position(), "unknown-value", "a field's `role` can only be `label`",
+                    "write `value: label`, or remove it");
     }
   } else if (custom.property == "enumFile") {
     field.enum_file = custom.value.is_string() ? custom.value.as_string() : custom.value.string_or("file");
     field.enum_column = custom.value.string_or("column");
     if (field.enum_file.empty()) {
-      reader.report(custom.value.position(), "wrong-type", "`enumFile` names no file", "write `value: {file: airports.csv, column: iata}`");
+      reader.report(custom.value.position(), "wrong-type", "`enumFile` names no file",
+                    "write `value: {file: airports.csv, column: iata}`");
     }
   } else {
     const std::string near = doc::nearest(custom.property, {"role", "enumFile"});
@@ -283,8 +313,8 @@ const Object& contract_kind() {
     t.objects("properties", &SchemaObject::properties, property_keys(), "the fields; their order is the order of a row").required();
     t.objects("quality", &SchemaObject::quality, quality_keys(), "rules over several fields or the whole set");
     t.objects("customProperties", &SchemaObject::custom, custom_property_keys(), "kept");
-    t.kept({"id", "physicalName", "physicalType", "businessName", "description", "logicalType", "dataGranularityDescription", "tags",
-            "relationships", "authoritativeDefinitions", "context", "synonyms", "deprecated"});
+    t.kept({"id", "physicalName", "physicalType", "businessName", "description", "logicalType", "dataGranularityDescription",
+            "tags", "relationships", "authoritativeDefinitions", "context", "synonyms", "deprecated"});
     t.finally([](SchemaObject& into, const doc::Value& value, Reader&) { into.position = value.position(); });
     return t;
   }();
@@ -301,8 +331,8 @@ const Object& contract_kind() {
         .one_of({"v3.2.0", "v3.1.0", "v3.0.2", "v3.0.1", "v3.0.0"})
         .required();
     t.custom("kind", Shape::kText, "the kind", [](Document&, const doc::Value&, Reader&) {}).one_of({"DataContract"}).required();
-    t.kept({"tenant", "domain", "dataProduct", "tags", "description", "contractCreatedTs", "servers", "slaProperties", "team", "roles",
-            "support", "price", "authoritativeDefinitions", "context"});
+    t.kept({"tenant", "domain", "dataProduct", "tags", "description", "contractCreatedTs", "servers", "slaProperties", "team",
+            "roles", "support", "price", "authoritativeDefinitions", "context"});
     return t;
   }();
   // The document is read into its own shape, then becomes a Contract: `into` is a Contract.
@@ -322,7 +352,8 @@ const Object& contract_kind() {
       contract.version = read.version;
       contract.status = read.status;
       if (read.schema.size() != 1 && value.find("schema") != nullptr) {
-        reader.report(value.find("schema")->position(), "bad-schema", fmt::format("the contract has {} schema objects, one is needed", read.schema.size()),
+        reader.report(value.find("schema")->position(), "bad-schema",
+                      fmt::format("the contract has {} schema objects, one is needed", read.schema.size()),
                       "split the others into contracts of their own");
       }
       if (read.schema.empty()) return;
@@ -335,10 +366,12 @@ const Object& contract_kind() {
         for (const auto& custom : property.custom) read_field_property(custom, field, reader);
         const bool numeric = field.type == expr::Type::kInt || field.type == expr::Type::kDouble;
         if (!numeric && (field.minimum || field.maximum)) {
-          reader.report(field.position, "bad-field", fmt::format("field `{}` has bounds and is no number", field.name), "remove minimum and maximum");
+          reader.report(field.position, "bad-field", fmt::format("field `{}` has bounds and is no number", field.name),
+                        "remove minimum and maximum");
         }
         if (field.type != expr::Type::kString && !field.pattern.empty()) {
-          reader.report(field.position, "bad-field", fmt::format("field `{}` has a pattern and is no string", field.name), "remove the pattern");
+          reader.report(field.position, "bad-field", fmt::format("field `{}` has a pattern and is no string", field.name),
+                        "remove the pattern");
         }
         for (const auto& quality : property.quality) read_quality(quality, field.name, contract, reader);
         contract.fields.push_back(std::move(field));

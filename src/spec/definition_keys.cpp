@@ -6,7 +6,9 @@ namespace {
 /// What every Heddle kind begins with; `read` fills the name.
 template <class T>
 void add_head(Table<T>& table, const char* kind) {
-  table.custom("apiVersion", Shape::kText, "version of the format", [](T&, const doc::Value&, Reader&) {}).one_of({"heddle/v1"}).required();
+  table.custom("apiVersion", Shape::kText, "version of the format", [](T&, const doc::Value&, Reader&) {})
+      .one_of({"heddle/v1"})
+      .required();
   table.custom("kind", Shape::kText, "the kind", [](T&, const doc::Value&, Reader&) {}).one_of({kind}).required();
   table.kept({"description"});
 }
@@ -28,11 +30,17 @@ struct Encoder {
 void set_parameters(TrainerParameters& into, const doc::Value& value, Reader& reader) {
   for (const auto& [name, parameter] : value.as_object()) {
     std::string text;
-    if (parameter.is_string()) text = parameter.as_string();
-    else if (parameter.is_int()) text = fmt::format("{}", parameter.as_int());
-    else if (parameter.is_double()) text = fmt::format("{}", parameter.as_double());
-    else if (parameter.is_bool()) text = fmt::format("{:d}", parameter.as_bool());
-    else reader.report(parameter.position(), "wrong-type", fmt::format("parameter `{}` must be a scalar", name), "write a number or a string");
+    if (parameter.is_string())
+      text = parameter.as_string();
+    else if (parameter.is_int())
+      text = fmt::format("{}", parameter.as_int());
+    else if (parameter.is_double())
+      text = fmt::format("{}", parameter.as_double());
+    else if (parameter.is_bool())
+      text = fmt::format("{:d}", parameter.as_bool());
+    else
+      reader.report(parameter.position(), "wrong-type", fmt::format("parameter `{}` must be a scalar", name),
+                    "write a number or a string");
     into.values.emplace_back(name, std::move(text));
   }
 }
@@ -70,7 +78,8 @@ const Object& feature_set_kind() {
       int ways = 0;
       for (const char* key : {"expression", "target_encoding", "frequency_encoding"}) ways += value.find(key) != nullptr ? 1 : 0;
       if (ways != 1) {
-        reader.report(value.position(), "bad-feature", fmt::format("feature `{}` is computed in {} ways, one is needed", into.name, ways),
+        reader.report(value.position(), "bad-feature",
+                      fmt::format("feature `{}` is computed in {} ways, one is needed", into.name, ways),
                       "give it one of `expression`, `target_encoding`, `frequency_encoding`");
       }
     });
@@ -93,8 +102,11 @@ const Object& model_kind() {
     Table<SearchDimension> t("a dimension", "one parameter the search varies");
     t.text("name", &SearchDimension::name, "a parameter of the trainer").required();
     t.choice("kind", &SearchDimension::kind,
-             {{"uniform", Kind::kUniform}, {"log_uniform", Kind::kLogUniform}, {"integer", Kind::kInteger},
-              {"log_integer", Kind::kLogInteger}, {"choice", Kind::kChoice}},
+             {{"uniform", Kind::kUniform},
+              {"log_uniform", Kind::kLogUniform},
+              {"integer", Kind::kInteger},
+              {"log_integer", Kind::kLogInteger},
+              {"choice", Kind::kChoice}},
              "how it varies")
         .required();
     t.number("low", &SearchDimension::low, "smallest value");
@@ -107,8 +119,8 @@ const Object& model_kind() {
         reader.report(value.position(), "bad-search", fmt::format("dimension `{}` has nothing to vary", into.name),
                       choice ? "add `choices: [...]`" : "`low` must be below `high`");
       } else if (log && into.low <= 0) {
-        reader.report(value.position(), "bad-search", fmt::format("dimension `{}` varies by its logarithm from {}", into.name, into.low),
-                      "`low` must be above 0");
+        reader.report(value.position(), "bad-search",
+                      fmt::format("dimension `{}` varies by its logarithm from {}", into.name, into.low), "`low` must be above 0");
       }
     });
     return t;
@@ -169,7 +181,8 @@ const Object& model_kind() {
 
 const Object& evaluation_kind() {
   static const Table<Metric> metric = [] {
-    Table<Metric> t("a metric", "built in (`auc`, `log_loss`, `calibration_error`, `accuracy`), or a row expression with an aggregation");
+    Table<Metric> t("a metric",
+                    "built in (`auc`, `log_loss`, `calibration_error`, `accuracy`), or a row expression with an aggregation");
     t.text("name", &Metric::name, "its name").required();
     t.expression("expression", &Metric::expression, "CEL over `probability`, `label` and the contract's fields");
     t.text("aggregation", &Metric::aggregation, "of the rows' values").one_of({"mean", "sum"});
@@ -180,12 +193,14 @@ const Object& evaluation_kind() {
       if (into.expression.text.empty()) {
         if (std::find(built_in.begin(), built_in.end(), into.name) == built_in.end()) {
           const std::string near = doc::nearest(into.name, built_in);
-          reader.report(value.position(), "unknown-value", fmt::format("metric `{}` is not built in and has no expression", into.name),
+          reader.report(value.position(), "unknown-value",
+                        fmt::format("metric `{}` is not built in and has no expression", into.name),
                         near.empty() ? "add `expression` and `aggregation`" : fmt::format("did you mean `{}`?", near));
         }
         if (into.name == "auc" || into.name == "accuracy") into.lower_is_better = false;
       } else if (into.aggregation.empty()) {
-        reader.report(value.position(), "missing-key", fmt::format("metric `{}` has no aggregation", into.name), "add `aggregation: mean` or `sum`");
+        reader.report(value.position(), "missing-key", fmt::format("metric `{}` has no aggregation", into.name),
+                      "add `aggregation: mean` or `sum`");
       }
     });
     return t;
@@ -208,7 +223,8 @@ const Object& evaluation_kind() {
   }();
   static const Table<Evaluation> leakage = [] {
     Table<Evaluation> t("leakage", "checks that the past is told apart from the future");
-    t.number("single_feature_auc_max", &Evaluation::single_feature_auc_max, "a feature that alone predicts better than this is suspect");
+    t.number("single_feature_auc_max", &Evaluation::single_feature_auc_max,
+             "a feature that alone predicts better than this is suspect");
     return t;
   }();
   static const Table<Evaluation> table = [] {
@@ -236,8 +252,8 @@ const Object& policy_kind() {
     using Effect = PolicyRule::Effect;
     Table<PolicyRule> t("a rule", "deny comes before require_approval comes before allow; what no rule names is denied");
     t.text("id", &PolicyRule::id, "permanent id").required();
-    t.choice("effect", &PolicyRule::effect, {{"allow", Effect::kAllow}, {"deny", Effect::kDeny}, {"require_approval", Effect::kRequireApproval}},
-             "the verdict")
+    t.choice("effect", &PolicyRule::effect,
+             {{"allow", Effect::kAllow}, {"deny", Effect::kDeny}, {"require_approval", Effect::kRequireApproval}}, "the verdict")
         .required();
     t.texts("who", &PolicyRule::who, "`person:*`, `role:NAME`, `agent:NAME`, `system:*`").required();
     t.texts("action", &PolicyRule::actions, "actions, `*` allowed").required();
@@ -293,7 +309,8 @@ const Object& policy_kind() {
 const Object& monitor_kind() {
   static const Table<DistributionMetric> distribution = [] {
     using Kind = DistributionMetric::Kind;
-    Table<DistributionMetric> t("a distribution", "distance of a column from its reference; alert above max(floor, mean + sds * sd)");
+    Table<DistributionMetric> t("a distribution",
+                                "distance of a column from its reference; alert above max(floor, mean + sds * sd)");
     t.text("name", &DistributionMetric::name, "its name").required();
     t.text("column", &DistributionMetric::column, "a field, a feature or `prediction`").required();
     t.choice("kind", &DistributionMetric::kind,
@@ -330,7 +347,8 @@ const Object& monitor_kind() {
     t.finally([](Notification& into, const doc::Value& value, Reader& reader) {
       const doc::Value* secret = value.find("secret");
       if (secret != nullptr && !into.secret.starts_with("${env:") && !into.secret.starts_with("${file:")) {
-        reader.report(secret->position(), "secret-in-file", "a secret stands in a definition", "write `${env:NAME}` or `${file:PATH}`");
+        reader.report(secret->position(), "secret-in-file", "a secret stands in a definition",
+                      "write `${env:NAME}` or `${file:PATH}`");
       }
     });
     return t;
@@ -392,7 +410,8 @@ const Object& project_kind() {
              [](ProjectFile& into, const doc::Value& value, Reader& reader) {
                for (const auto& [name, path] : value.as_object()) {
                  if (!path.is_string()) {
-                   reader.report(path.position(), "wrong-type", fmt::format("source `{}` must be a path", name), "write `NAME: data/FILE.parquet`");
+                   reader.report(path.position(), "wrong-type", fmt::format("source `{}` must be a path", name),
+                                 "write `NAME: data/FILE.parquet`");
                    continue;
                  }
                  into.sources[name] = path.as_string();

@@ -102,16 +102,18 @@ void Reader::report(doc::Position at, std::string id, std::string message, std::
 bool Reader::has_shape(const Key& key, const doc::Value& value) {
   if (!right_type(key.shape, value)) {
     std::string hint = fmt::format("{}: {}", key.name, key.about);
-    if (value.is_number() && (key.shape == Shape::kText || key.shape == Shape::kTexts)) hint = "put it in quotes to make it a string";
-    if (value.is_string() && (key.shape == Shape::kInteger || key.shape == Shape::kNumber)) hint = "remove the quotes, or write a plain number";
+    if (value.is_number() && (key.shape == Shape::kText || key.shape == Shape::kTexts))
+      hint = "put it in quotes to make it a string";
+    if (value.is_string() && (key.shape == Shape::kInteger || key.shape == Shape::kNumber))
+      hint = "remove the quotes, or write a plain number";
     report(value.position(), "wrong-type",
            fmt::format("`{}` must be {}, found {}", key.name, shape_name(key.shape), article(value.type_name())), std::move(hint),
            width(value));
     return false;
   }
   if (key.shape == Shape::kDuration && !parse_duration(value.as_string())) {
-    report(value.position(), "bad-duration", fmt::format("`{}` is no duration", value.as_string()), "write it like `4h`, `1d` or `250ms`",
-           width(value));
+    report(value.position(), "bad-duration", fmt::format("`{}` is no duration", value.as_string()),
+           "write it like `4h`, `1d` or `250ms`", width(value));
     return false;
   }
   if (key.shape == Shape::kTime && !parse_time(value.as_string())) {
@@ -128,7 +130,8 @@ bool Reader::has_shape(const Key& key, const doc::Value& value) {
       std::find(key.choices.begin(), key.choices.end(), value.as_string()) == key.choices.end()) {
     const std::string near = doc::nearest(value.as_string(), key.choices);
     report(value.position(), "unknown-value", fmt::format("`{}` is no value of `{}`", value.as_string(), key.name),
-           near.empty() ? fmt::format("use one of {}", joined(key.choices)) : fmt::format("did you mean `{}`?", near), width(value));
+           near.empty() ? fmt::format("use one of {}", joined(key.choices)) : fmt::format("did you mean `{}`?", near),
+           width(value));
     return false;
   }
   return true;
@@ -230,16 +233,16 @@ void reference_rows(const Object& object, const std::string& prefix, std::string
 
 doc::Value schema_of(const Object& object) {
   std::set<const Object*> open;
-  doc::Value out = doc::Value::object({{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-                                       {"title", object.name},
-                                       {"description", object.about}});
+  doc::Value out = doc::Value::object(
+      {{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", object.name}, {"description", object.about}});
   const doc::Value body = schema_of(object, open);
   for (const auto& [key, value] : body.as_object()) out.set(key, value);
   return out;
 }
 
 std::string reference_of(const Object& object) {
-  std::string out = fmt::format("# {}\n\n{}\n\n| key | holds | required | meaning |\n|---|---|---|---|\n", object.name, object.about);
+  std::string out =
+      fmt::format("# {}\n\n{}\n\n| key | holds | required | meaning |\n|---|---|---|---|\n", object.name, object.about);
   reference_rows(object, "", out);
   return out;
 }

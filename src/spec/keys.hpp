@@ -16,7 +16,21 @@
 namespace heddle::spec {
 
 /// What a key may hold.
-enum class Shape { kText, kInteger, kNumber, kBoolean, kDuration, kTime, kExpression, kTexts, kNumbers, kObject, kObjects, kMap, kAny };
+enum class Shape {
+  kText,
+  kInteger,
+  kNumber,
+  kBoolean,
+  kDuration,
+  kTime,
+  kExpression,
+  kTexts,
+  kNumbers,
+  kObject,
+  kObjects,
+  kMap,
+  kAny
+};
 
 class Reader;
 struct Object;
@@ -28,9 +42,9 @@ struct Key {
   Shape shape = Shape::kText;
   std::string about;
   bool is_required = false;
-  std::vector<std::string> choices{};        ///< kText: the only values
-  std::optional<double> at_least{};          ///< kInteger, kNumber
-  const Object* object = nullptr;            ///< kObject, kObjects: of what
+  std::vector<std::string> choices{};                                 ///< kText: the only values
+  std::optional<double> at_least{};                                   ///< kInteger, kNumber
+  const Object* object = nullptr;                                     ///< kObject, kObjects: of what
   std::function<void(void* into, const doc::Value&, Reader&)> set{};  ///< the value has the shape already; empty: kept as read
 };
 

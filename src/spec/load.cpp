@@ -16,9 +16,9 @@ namespace {
 using KindTable = const Object& (*)();
 const std::vector<std::pair<std::string, KindTable>>& kind_tables() {
   static const std::vector<std::pair<std::string, KindTable>> tables = {
-      {"Project", project_kind},       {"People", people_kind}, {"DataContract", contract_kind},
-      {"FeatureSet", feature_set_kind}, {"Model", model_kind},   {"Evaluation", evaluation_kind},
-      {"Policy", policy_kind},         {"Monitor", monitor_kind}, {"Service", service_kind}};
+      {"Project", project_kind},        {"People", people_kind},   {"DataContract", contract_kind},
+      {"FeatureSet", feature_set_kind}, {"Model", model_kind},     {"Evaluation", evaluation_kind},
+      {"Policy", policy_kind},          {"Monitor", monitor_kind}, {"Service", service_kind}};
   return tables;
 }
 
@@ -137,7 +137,8 @@ class Loader {
   }
 
   template <class T>
-  void add(std::map<std::string, T>& map, std::string_view kind, const Object& table, const std::string& file, const doc::Value& value) {
+  void add(std::map<std::string, T>& map, std::string_view kind, const Object& table, const std::string& file,
+           const doc::Value& value) {
     T definition;
     identify(definition, kind, file, value);
     read(file, kind, table, value, &definition);
@@ -161,13 +162,20 @@ class Loader {
     if (!value) return;
     Project& project = loaded_.project;
     const std::string kind = value->string_or("kind", folder_kind);
-    if (kind == "DataContract") add(project.contracts, kind, contract_kind(), file, *value);
-    else if (kind == "FeatureSet") add(project.feature_sets, kind, feature_set_kind(), file, *value);
-    else if (kind == "Model") add(project.models, kind, model_kind(), file, *value);
-    else if (kind == "Evaluation") add(project.evaluations, kind, evaluation_kind(), file, *value);
-    else if (kind == "Policy") add(project.policies, kind, policy_kind(), file, *value);
-    else if (kind == "Monitor") add(project.monitors, kind, monitor_kind(), file, *value);
-    else if (kind == "Service") add(project.services, kind, service_kind(), file, *value);
+    if (kind == "DataContract")
+      add(project.contracts, kind, contract_kind(), file, *value);
+    else if (kind == "FeatureSet")
+      add(project.feature_sets, kind, feature_set_kind(), file, *value);
+    else if (kind == "Model")
+      add(project.models, kind, model_kind(), file, *value);
+    else if (kind == "Evaluation")
+      add(project.evaluations, kind, evaluation_kind(), file, *value);
+    else if (kind == "Policy")
+      add(project.policies, kind, policy_kind(), file, *value);
+    else if (kind == "Monitor")
+      add(project.monitors, kind, monitor_kind(), file, *value);
+    else if (kind == "Service")
+      add(project.services, kind, service_kind(), file, *value);
     else {
       std::vector<std::string> known;
       for (const auto& [folder, name] : kFolders) known.emplace_back(name);
@@ -178,14 +186,17 @@ class Loader {
       diagnostic.file = file;
       diagnostic.position = value->find("kind")->position();
       diagnostic.length = static_cast<int>(kind.size());
-      diagnostic.hint = near.empty() ? fmt::format("the kinds are `{}`", fmt::join(known, "`, `")) : fmt::format("did you mean `{}`?", near);
+      diagnostic.hint =
+          near.empty() ? fmt::format("the kinds are `{}`", fmt::join(known, "`, `")) : fmt::format("did you mean `{}`?", near);
       loaded_.diagnostics.push_back(std::move(diagnostic));
     }
   }
 
   void sort() {
     auto& all = loaded_.diagnostics;
-    const auto key = [](const doc::Diagnostic& d) { return std::tuple(d.file, d.position.line, d.position.column, d.id, d.message); };
+    const auto key = [](const doc::Diagnostic& d) {
+      return std::tuple(d.file, d.position.line, d.position.column, d.id, d.message);
+    };
     std::stable_sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
     all.erase(std::unique(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) == key(b); }), all.end());
   }
@@ -200,10 +211,14 @@ std::vector<std::string> csv_fields(std::string_view line) {
   bool quoted = false;
   for (std::size_t i = 0; i < line.size(); ++i) {
     const char c = line[i];
-    if (quoted && c == '"' && i + 1 < line.size() && line[i + 1] == '"') fields.back() += line[++i];
-    else if (c == '"') quoted = !quoted;
-    else if (c == ',' && !quoted) fields.emplace_back();
-    else if (c != '\r') fields.back() += c;
+    if (quoted && c == '"' && i + 1 < line.size() && line[i + 1] == '"')
+      fields.back() += line[++i];
+    else if (c == '"')
+      quoted = !quoted;
+    else if (c == ',' && !quoted)
+      fields.emplace_back();
+    else if (c != '\r')
+      fields.back() += c;
   }
   return fields;
 }
@@ -211,7 +226,8 @@ std::vector<std::string> csv_fields(std::string_view line) {
 }  // namespace
 
 bool Loaded::has_errors() const noexcept {
-  return std::any_of(diagnostics.begin(), diagnostics.end(), [](const auto& each) { return each.severity == doc::Severity::kError; });
+  return std::any_of(diagnostics.begin(), diagnostics.end(),
+                     [](const auto& each) { return each.severity == doc::Severity::kError; });
 }
 
 Result<Loaded> load_project(const std::string& root) {
@@ -239,8 +255,9 @@ Result<const Object*> table_of(std::string_view kind) {
     if (name == kind) return &table();
   }
   const std::string near = doc::nearest(kind, kinds());
-  return Error{ErrorKind::kNotFound, "unknown-kind", fmt::format("there is no kind `{}`", kind),
-               near.empty() ? fmt::format("the kinds are `{}`", fmt::join(kinds(), "`, `")) : fmt::format("did you mean `{}`?", near)};
+  return Error{
+      ErrorKind::kNotFound, "unknown-kind", fmt::format("there is no kind `{}`", kind),
+      near.empty() ? fmt::format("the kinds are `{}`", fmt::join(kinds(), "`, `")) : fmt::format("did you mean `{}`?", near)};
 }
 }  // namespace
 
@@ -279,7 +296,8 @@ Result<std::vector<std::string>> load_enum(const Project& project, const std::st
       if (found == fields.end()) {
         const std::string near = doc::nearest(column, fields);
         return Error{ErrorKind::kInvalid, "column-missing", fmt::format("`{}` has no column `{}`", path, column),
-                     near.empty() ? fmt::format("the columns are `{}`", fmt::join(fields, "`, `")) : fmt::format("did you mean `{}`?", near)};
+                     near.empty() ? fmt::format("the columns are `{}`", fmt::join(fields, "`, `"))
+                                  : fmt::format("did you mean `{}`?", near)};
       }
       wanted = static_cast<std::size_t>(found - fields.begin());
       continue;
@@ -287,7 +305,8 @@ Result<std::vector<std::string>> load_enum(const Project& project, const std::st
     if (wanted < fields.size() && seen.insert(fields[wanted]).second) values.push_back(fields[wanted]);
   }
   if (values.empty()) {
-    return Error{ErrorKind::kInvalid, "enum-empty", fmt::format("`{}` holds no value", path), "a field with an empty enum would refuse every row"};
+    return Error{ErrorKind::kInvalid, "enum-empty", fmt::format("`{}` holds no value", path),
+                 "a field with an empty enum would refuse every row"};
   }
   return values;
 }

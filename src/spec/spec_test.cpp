@@ -20,7 +20,8 @@ class SpecTest : public testing::Test {
     root_ = std::filesystem::canonical(pattern);
     put("data/rows.csv", "at,place,size,late\n");
     put("data/places.csv", "code,name\nA,\"Alpha, the first\"\nB,Beta\nA,again\n");
-    put("heddle.yaml", "apiVersion: heddle/v1\nkind: Project\nname: tiny\nsources:\n  rows: data/rows.csv\n  places: data/places.csv\n");
+    put("heddle.yaml",
+        "apiVersion: heddle/v1\nkind: Project\nname: tiny\nsources:\n  rows: data/rows.csv\n  places: data/places.csv\n");
     put("people.yaml",
         "apiVersion: heddle/v1\nkind: People\npeople:\n  - {name: ada, roles: [approver]}\nservice_accounts:\n"
         "  - {name: bot, permissions: [predict]}\n");
@@ -50,7 +51,8 @@ class SpecTest : public testing::Test {
     put("policies/p.yaml",
         "apiVersion: heddle/v1\nkind: Policy\nname: p\nrules:\n"
         "  - {id: yes, effect: allow, who: \"agent:*\", action: slot.swap}\n"
-        "  - id: ask\n    effect: require_approval\n    who: [\"person:*\"]\n    action: [release.promote]\n    needs: {role: approver}\n");
+        "  - id: ask\n    effect: require_approval\n    who: [\"person:*\"]\n    action: [release.promote]\n    needs: {role: "
+        "approver}\n");
     put("monitors/w.yaml",
         "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\ndistributions:\n"
         "  - {name: size, column: size, kind: ks, floor: 0.1}\n");
@@ -113,16 +115,17 @@ TEST_F(SpecTest, AllErrorsComeAtOnce) {
   change("monitors/w.yaml", "window: 1d", "window: one day");
   change("services/s.yaml", "model: m\n", "");
   change("heddle.yaml", "data/places.csv", "data/gone.csv");
-  EXPECT_EQ(findings(), (Lines{
-                            "contracts/c.odcs.yaml:9:9: error[file-missing]: there is no file `data/gone.csv` to read the enum from",
-                            "features/f.yaml:1:1: error[missing-key]: FeatureSet needs the key `contract`",
-                            "features/f.yaml:4:1: error[unknown-key]: unknown key `contrct` in FeatureSet",
-                            "heddle.yaml:6:11: error[source-missing]: source `places`: there is no file `data/gone.csv`",
-                            "models/m.yaml:8:11: error[wrong-type]: `trials` must be an integer, found a string",
-                            "monitors/w.yaml:5:9: error[bad-duration]: `one day` is no duration",
-                            "policies/p.yaml:5:23: error[unknown-value]: `allows` is no value of `effect`",
-                            "services/s.yaml:1:1: error[missing-key]: Service needs the key `model`",
-                        }));
+  EXPECT_EQ(findings(),
+            (Lines{
+                "contracts/c.odcs.yaml:9:9: error[file-missing]: there is no file `data/gone.csv` to read the enum from",
+                "features/f.yaml:1:1: error[missing-key]: FeatureSet needs the key `contract`",
+                "features/f.yaml:4:1: error[unknown-key]: unknown key `contrct` in FeatureSet",
+                "heddle.yaml:6:11: error[source-missing]: source `places`: there is no file `data/gone.csv`",
+                "models/m.yaml:8:11: error[wrong-type]: `trials` must be an integer, found a string",
+                "monitors/w.yaml:5:9: error[bad-duration]: `one day` is no duration",
+                "policies/p.yaml:5:23: error[unknown-value]: `allows` is no value of `effect`",
+                "services/s.yaml:1:1: error[missing-key]: Service needs the key `model`",
+            }));
 }
 
 TEST_F(SpecTest, ADiagnosticShowsTheLineAndANearName) {
@@ -149,15 +152,21 @@ TEST_F(SpecTest, NamesThatAreNotThere) {
 
 TEST_F(SpecTest, AFeatureMayNotReadTheTarget) {
   change("features/f.yaml", "size + 1", "late + 1");
-  EXPECT_EQ(findings(), (Lines{"features/f.yaml:7:30: error[reads-label]: feature `base` reads `late`, which is known only after the answer"}));
+  EXPECT_EQ(findings(),
+            (Lines{"features/f.yaml:7:30: error[reads-label]: feature `base` reads `late`, which is known only after the answer"}));
   change("features/f.yaml", "late + 1", "size + 1");
   change("features/f.yaml", "inputs: [place]", "inputs: [late]");
-  EXPECT_EQ(findings(), (Lines{"features/f.yaml:8:5: error[reads-label]: feature `place_late` encodes `late`, which is known only after the answer"}));
+  EXPECT_EQ(
+      findings(),
+      (Lines{
+          "features/f.yaml:8:5: error[reads-label]: feature `place_late` encodes `late`, which is known only after the answer"}));
 }
 
 TEST_F(SpecTest, FeaturesThatReadEachOther) {
   change("features/f.yaml", "size + 1", "size + twice");
-  EXPECT_EQ(findings(), (Lines{"features/f.yaml:6:5: error[feature-cycle]: features read each other in a circle: `twice` -> `base` -> `twice`"}));
+  EXPECT_EQ(
+      findings(),
+      (Lines{"features/f.yaml:6:5: error[feature-cycle]: features read each other in a circle: `twice` -> `base` -> `twice`"}));
 }
 
 TEST_F(SpecTest, AnExpressionErrorStandsInsideTheFile) {

@@ -132,7 +132,8 @@ class ProcessRunner final : public jobs::Runner {
     argv.push_back(nullptr);
     int pipe_fds[2];
     if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
-      started.set_value(Error{ErrorKind::kUnavailable, "job-start", fmt::format("cannot start job `{}`: {}", job.name, std::strerror(errno))});
+      started.set_value(
+          Error{ErrorKind::kUnavailable, "job-start", fmt::format("cannot start job `{}`: {}", job.name, std::strerror(errno))});
       return;
     }
     const auto begin = SteadyClock::now();

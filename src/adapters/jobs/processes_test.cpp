@@ -16,9 +16,7 @@
 namespace heddle::adapters {
 namespace {
 
-jobs::Job shell(const std::string& script) {
-  return {.name = "test", .argv = {"/bin/sh", "-c", script}};
-}
+jobs::Job shell(const std::string& script) { return {.name = "test", .argv = {"/bin/sh", "-c", script}}; }
 
 TEST(Processes, ExitCodeOutputAndMemory) {
   const auto runner = make_process_runner();
@@ -77,7 +75,8 @@ TEST(Processes, AJobDiesWithTheProcessThatStartedIt) {
   const pid_t child = fork();
   if (child == 0) {
     const auto runner = make_process_runner();
-    const auto handle = runner->start(shell("echo $$ > " + pid_file + ".new && mv " + pid_file + ".new " + pid_file + " && exec sleep 100"));
+    const auto handle =
+        runner->start(shell("echo $$ > " + pid_file + ".new && mv " + pid_file + ".new " + pid_file + " && exec sleep 100"));
     if (handle.ok()) (void)runner->wait(*handle);
     _exit(0);
   }

@@ -36,7 +36,8 @@ class Layout final : public store::Objects {
     }
     HEDDLE_ASSIGN_OR_RETURN(std::string bytes, read_file(path));
     if (sha256(bytes) != digest) {
-      return Error{ErrorKind::kCorrupt, "object-corrupt", fmt::format("the bytes of object `{}` do not match its digest", digest.str()),
+      return Error{ErrorKind::kCorrupt, "object-corrupt",
+                   fmt::format("the bytes of object `{}` do not match its digest", digest.str()),
                    fmt::format("delete `{}` and run `heddle run`", path)};
     }
     return bytes;
@@ -75,7 +76,9 @@ class Layout final : public store::Objects {
   }
 
  private:
-  [[nodiscard]] std::string path_of(const Digest& digest) const { return fmt::format("{}/blobs/sha256/{}", directory_, digest.hex()); }
+  [[nodiscard]] std::string path_of(const Digest& digest) const {
+    return fmt::format("{}/blobs/sha256/{}", directory_, digest.hex());
+  }
 
   /// Another process holds it for one small write; it is waited for up to 5 s.
   [[nodiscard]] Result<FileLock> wait_for_lock() const {

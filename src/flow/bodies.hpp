@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+
+#include "base/digest.hpp"
+#include "base/result.hpp"
+#include "contract/contract.hpp"
+#include "doc/value.hpp"
+#include "feature/program.hpp"
+#include "flow/step.hpp"
+
+namespace heddle::flow {
+
+/// What each step does, by the graph's names; private to this module. Each gets an empty folder for its files.
+[[nodiscard]] Result<StepRecord> run_source(Work& work, const std::string& directory);
+[[nodiscard]] Result<StepRecord> run_validate_rows(Work& work, const std::string& directory);
+[[nodiscard]] Result<StepRecord> run_snapshot(Work& work, const std::string& directory);
+[[nodiscard]] Result<StepRecord> run_validate_set(Work& work, const std::string& directory);
+[[nodiscard]] Result<StepRecord> run_split(Work& work, const std::string& directory);
+[[nodiscard]] Result<StepRecord> run_features(Work& work, const std::string& directory);
+[[nodiscard]] Result<StepRecord> run_search(Work& work, const std::string& directory);
+[[nodiscard]] Result<StepRecord> run_train(Work& work, const std::string& directory);
+[[nodiscard]] Result<StepRecord> run_standby(Work& work, const std::string& directory);
+[[nodiscard]] Result<StepRecord> run_evaluate(Work& work, const std::string& directory);
+[[nodiscard]] Result<StepRecord> run_gates(Work& work, const std::string& directory);
+/// `trained`: the step whose model it is, `train` or `standby`.
+[[nodiscard]] Result<StepRecord> run_baseline(Work& work, const std::string& directory, const std::string& trained);
+[[nodiscard]] Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std::string& profile,
+                                            const std::string& role);
+
+/// Digest of a value's canonical form: positions and order of keys do not count.
+[[nodiscard]] Digest digest_of(const doc::Value& value);
+/// Files of steps.
+[[nodiscard]] Result<doc::Value> read_json(const std::string& path);
+[[nodiscard]] Result<Digest> write_output(const std::string& directory, const std::string& name, std::string_view bytes);
+[[nodiscard]] Result<Digest> write_json(const std::string& directory, const std::string& name, const doc::Value& value);
+/// What finished steps left, as the others read it.
+[[nodiscard]] Result<Parts> parts_of(const Work& work);
+[[nodiscard]] Result<contract::Contract> contract_of(const Work& work);
+[[nodiscard]] Result<feature::Program> program_of(const Work& work);
+
+}  // namespace heddle::flow

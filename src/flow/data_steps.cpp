@@ -1,0 +1,242 @@
+// Steps from the source to feature matrices.
+#include <algorithm>
+
+#include "base/file.hpp"
+#include "doc/diagnostic.hpp"
+#include "doc/json.hpp"
+#include "flow/assemble.hpp"
+#include "flow/bodies.hpp"
+#include "spec/load.hpp"
+
+namespace heddle::flow {
+namespace {
+
+constexpr std::int64_t kReferenceRows = 64;
+
+std::string percent(std::int64_t part_of, std::int64_t whole) {
+  return whole == 0 ? "0 %" : fmt::format("{:.2f} %", 100.0 * static_cast<double>(part_of) / static_cast<double>(whole));
+}
+
+/// Rows of [from, to) as they are in the source, in time order.
+Result<table::Table> read_source(const Definitions& definitions) {
+  const std::string path = definitions.source_path();
+  HEDDLE_ASSIGN_OR_RETURN(const auto columns, table::read_schema(path));
+  std::vector<std::string> names;
+  for (const auto& column : columns) names.push_back(column.name);
+  table::ReadOptions options;
+  for (const auto& field : definitions.contract->fields) {
+    if (std::find(names.begin(), names.end(), field.name) == names.end()) {
+      const std::string near = doc::nearest(field.name, names);
+      return Error{ErrorKind::kUnprocessable, field.label_time ? "target-absent" : "column-missing",
+                   fmt::format("`{}` has no column `{}`, which contract `{}` asks for", path, field.name,
+                               definitions.contract->identity.name),
+                   near.empty() ? fmt::format("its columns are `{}`", fmt::join(names, "`, `"))
+                                : fmt::format("did the column change its name to `{}`?", near)};
+    }
+    options.columns.push_back(field.name);
+  }
+  options.time_column = definitions.model->time_field;
+  options.time_from = definitions.model->train_from;
+  options.time_to = definitions.model->train_to;
+  HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(path, options));
+  if (rows.rows() == 0) {
+    return Error{ErrorKind::kUnprocessable, "data-empty",
+                 fmt::format("`{}` has no row from {} to {}", path, format_date(options.time_from), format_date(options.time_to)),
+                 "change `train.from` and `train.to` of the model, or the source"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, rows.column(options.time_column));
+  if (std::is_sorted(time->ints.begin(), time->ints.end())) return rows;
+  std::vector<std::int64_t> order(static_cast<std::size_t>(rows.rows()));
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int64_t>(i);
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return time->ints[static_cast<std::size_t>(a)] < time->ints[static_cast<std::size_t>(b)];
+  });
+  return rows.take(order);
+}
+
+}  // namespace
+
+Digest digest_of(const doc::Value& value) { return sha256(doc::to_canonical_json(value)); }
+
+Result<doc::Value> read_json(const std::string& path) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  return doc::parse_json(text);
+}
+
+Result<Digest> write_output(const std::string& directory, const std::string& name, std::string_view bytes) {
+  HEDDLE_TRY(write_file_atomic(directory + "/" + name, bytes));
+  return sha256(bytes);
+}
+
+Result<Digest> write_json(const std::string& directory, const std::string& name, const doc::Value& value) {
+  return write_output(directory, name, doc::to_json(value));
+}
+
+Result<Parts> parts_of(const Work& work) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, read_json(work.file("split", "split.json")));
+  return Parts::from_value(value);
+}
+
+Result<contract::Contract> contract_of(const Work& work) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, read_json(work.file("validate.rows", "contract.json")));
+  return contract::Contract::from_value(value);
+}
+
+Result<feature::Program> program_of(const Work& work) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, read_json(work.file("features", "features.json")));
+  return feature::Program::from_value(value);
+}
+
+Result<StepRecord> run_source(Work& work, const std::string&) {
+  HEDDLE_ASSIGN_OR_RETURN(const Digest digest, sha256_file(work.definitions().source_path()));
+  StepRecord record;
+  record.outputs["file"] = digest;
+  return record;
+}
+
+Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
+  const Definitions& d = work.definitions();
+  HEDDLE_ASSIGN_OR_RETURN(const table::Table rows, read_source(d));
+  HEDDLE_ASSIGN_OR_RETURN(auto contract,
+                          contract::Contract::compile(*d.contract, [&](const std::string& file, const std::string& column) {
+                            return spec::load_enum(*d.project, file, column);
+                          }));
+  HEDDLE_TRY(contract.learn(rows));
+  HEDDLE_ASSIGN_OR_RETURN(const auto check, contract.check_table(rows));
+  std::int64_t refused = 0;
+  for (const auto flag : check.refused) refused += flag != 0 ? 1 : 0;
+  doc::Value broken = doc::Value::object();
+  std::vector<std::pair<std::int64_t, std::string>> worst;
+  for (std::size_t i = 0; i < contract.rules().size(); ++i) {
+    if (check.counts[i] == 0) continue;
+    broken.set(contract.rules()[i].id, check.counts[i]);
+    worst.emplace_back(-check.counts[i], contract.rules()[i].id);
+  }
+  std::sort(worst.begin(), worst.end());
+  if (check.accepted.rows() == 0) {
+    return Error{ErrorKind::kUnprocessable, "every-row-refused",
+                 fmt::format("contract `{}` refuses every one of {} rows, most by rule `{}`", d.contract->identity.name,
+                             rows.rows(), worst.empty() ? "?" : worst[0].second),
+                 "the contract and the source do not speak of the same data: compare the rule with a few rows"};
+  }
+  HEDDLE_TRY(table::write_parquet(check.accepted, directory + "/accepted.parquet"));
+  // Rows as received, for the reference predictions: before transforms, label fields left out.
+  std::vector<std::int64_t> kept;
+  for (std::int64_t row = 0; row < rows.rows(); ++row) {
+    if (check.refused[static_cast<std::size_t>(row)] == 0) kept.push_back(row);
+  }
+  std::vector<std::int64_t> chosen;
+  for (const auto i : spread(0, static_cast<std::int64_t>(kept.size()), kReferenceRows))
+    chosen.push_back(kept[static_cast<std::size_t>(i)]);
+  HEDDLE_TRY(table::write_parquet(rows.take(chosen), directory + "/reference.parquet"));
+  StepRecord record;
+  record.outputs["accepted"] = check.accepted.content_digest();
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["contract"], write_json(directory, "contract.json", contract.to_value()));
+  record.outputs["reference"] = rows.take(chosen).content_digest();
+  record.facts = doc::Value::object(
+      {{"rows", rows.rows()}, {"accepted", check.accepted.rows()}, {"refused", refused}, {"broken", std::move(broken)}});
+  work.note("validate.rows", fmt::format("{} rows, {} refused ({})", rows.rows(), refused, percent(refused, rows.rows())));
+  return record;
+}
+
+Result<StepRecord> run_snapshot(Work& work, const std::string& directory) {
+  const StepRecord rows = work.record("validate.rows");
+  const auto snapshot = doc::Value::object({{"format", "heddle.snapshot/1"},
+                                            {"rows", rows.outputs.at("accepted").str()},
+                                            {"count", rows.facts.int_or("accepted")},
+                                            {"refused", rows.facts.int_or("refused")},
+                                            {"contract", rows.outputs.at("contract").str()},
+                                            {"source", work.record("source").outputs.at("file").str()}});
+  StepRecord record;
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["snapshot"], write_json(directory, "snapshot.json", snapshot));
+  HEDDLE_ASSIGN_OR_RETURN(const Digest stored, work.host().objects->put(doc::to_json(snapshot)));
+  record.facts = doc::Value::object({{"snapshot", stored.str()}});
+  return record;
+}
+
+Result<StepRecord> run_validate_set(Work& work, const std::string& directory) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto results, contract.check_set(*rows));
+  doc::Value report = doc::Value::array();
+  std::vector<std::string> refused;
+  for (const auto& result : results) {
+    report.push(doc::Value::object({{"rule", result.rule}, {"passed", result.passed}, {"value", result.value}}));
+    if (result.passed) continue;
+    const std::string text = fmt::format("rule `{}` is broken: {}", result.rule, result.value);
+    if (result.effect == spec::RuleEffect::kRefuse)
+      refused.push_back(text);
+    else
+      work.note("validate.set", "warning: " + text);
+  }
+  if (!refused.empty()) {
+    return Error{ErrorKind::kUnprocessable, "set-refused",
+                 fmt::format("the snapshot breaks its contract: {}", fmt::join(refused, "; ")),
+                 "fix the source, or the bound of the rule"};
+  }
+  StepRecord record;
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["report"], write_json(directory, "report.json", report));
+  return record;
+}
+
+// --- split, features ---------------------------------------------------------------------------------------------------
+
+Result<StepRecord> run_split(Work& work, const std::string& directory) {
+  const spec::Model& model = *work.definitions().model;
+  HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, labels_of(model, *rows));
+  HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, rows->column(model.time_field));
+  Parts parts;
+  parts.rows = rows->rows();
+  // A boundary moves on to the next distinct time: no moment is on both sides.
+  const auto boundary = [&](double fraction) {
+    auto row = static_cast<std::int64_t>(static_cast<double>(parts.rows) * fraction);
+    while (row > 0 && row < parts.rows &&
+           time->ints[static_cast<std::size_t>(row)] == time->ints[static_cast<std::size_t>(row - 1)])
+      ++row;
+    return row;
+  };
+  parts.train_end = boundary(1 - model.validation_fraction - model.test_fraction);
+  parts.validation_end = boundary(1 - model.test_fraction);
+  if (parts.train_end == 0 || parts.validation_end <= parts.train_end || parts.validation_end >= parts.rows) {
+    return Error{ErrorKind::kUnprocessable, "split-empty", fmt::format("{} rows are too few to split in three by time", parts.rows),
+                 "widen `train.from` and `train.to` of the model"};
+  }
+  StepRecord record;
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["split"], write_json(directory, "split.json", parts.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(
+      record.outputs["labels"],
+      write_output(directory, "labels.u8", std::string_view(reinterpret_cast<const char*>(labels.data()), labels.size())));
+  record.facts = parts.to_value();
+  work.note("split", fmt::format("{} to train, {} to search, {} to test", parts.train_end, parts.validation_end - parts.train_end,
+                                 parts.rows - parts.validation_end));
+  return record;
+}
+
+Result<StepRecord> run_features(Work& work, const std::string& directory) {
+  const Definitions& d = work.definitions();
+  HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
+  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::compile(*d.features, contract.request_fields()));
+  const std::span<const std::uint8_t> all(*labels);
+  HEDDLE_ASSIGN_OR_RETURN(const auto fitted,
+                          program.fit(rows->slice(0, parts.train_end), all.first(static_cast<std::size_t>(parts.train_end))));
+  HEDDLE_ASSIGN_OR_RETURN(const auto validation, program.apply(rows->slice(parts.train_end, parts.validation_end)));
+  HEDDLE_ASSIGN_OR_RETURN(const auto test, program.apply(rows->slice(parts.validation_end, parts.rows)));
+  Hasher hasher;
+  for (const auto* matrix : {&fitted.train, &validation, &test}) {
+    hasher.update_field(
+        std::string_view(reinterpret_cast<const char*>(matrix->values.data()), matrix->values.size() * sizeof(float)));
+  }
+  HEDDLE_TRY(write_matrix(directory + "/train.f32", fitted.train));
+  HEDDLE_TRY(write_matrix(directory + "/validation.f32", validation));
+  HEDDLE_TRY(write_matrix(directory + "/test.f32", test));
+  StepRecord record;
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["program"], write_json(directory, "features.json", program.to_value()));
+  record.outputs["matrices"] = hasher.finish();
+  return record;
+}
+
+}  // namespace heddle::flow

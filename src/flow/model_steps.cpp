@@ -1,0 +1,267 @@
+// Steps from feature matrices to bundles.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/file.hpp"
+#include "doc/json.hpp"
+#include "evaluate/evaluate.hpp"
+#include "flow/assemble.hpp"
+#include "flow/bodies.hpp"
+#include "model/scorer.hpp"
+#include "train/search.hpp"
+#include "train/train.hpp"
+#include "watch/baseline.hpp"
+
+namespace heddle::flow {
+namespace {
+
+train::RowsView view(const table::Matrix& matrix, const std::uint8_t* labels) {
+  return {matrix.values.data(), labels, matrix.rows, matrix.columns};
+}
+
+std::vector<std::string> names_of(const feature::Program& program) {
+  return {program.feature_names().begin(), program.feature_names().end()};
+}
+
+/// Writes model, its margins on validation and test rows, and how it was trained.
+Result<StepRecord> finish_training(Work& work, const std::string& directory, const std::string& step,
+                                   const train::TrainInput& input) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto trained, train::train(input));
+  HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(trained.model));
+  HEDDLE_ASSIGN_OR_RETURN(const auto validation, work.matrix("validation"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto test, work.matrix("test"));
+  std::vector<float> margins(static_cast<std::size_t>(validation->rows + test->rows));
+  scorer->margins(validation->values.data(), validation->rows, margins.data());
+  scorer->margins(test->values.data(), test->rows, margins.data() + validation->rows);
+  HEDDLE_TRY(write_floats(directory + "/margins.f32", margins));
+  StepRecord record;
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["model"], write_output(directory, "model.json", trained.model));
+  const auto how = doc::Value::object({{"trainer", input.trainer},
+                                       {"parameters", parameters_to_value(input.parameters)},
+                                       {"rounds", trained.rounds},
+                                       {"seed", input.seed}});
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["how"], write_json(directory, "how.json", how));
+  record.facts = how;
+  work.note(step, std::isnan(trained.validation_log_loss)
+                      ? fmt::format("{} rounds", trained.rounds)
+                      : fmt::format("{} rounds, validation log loss {:.4f}", trained.rounds, trained.validation_log_loss));
+  return record;
+}
+
+std::span<const float> test_margins(const std::vector<float>& margins, const Parts& parts) {
+  return std::span(margins).subspan(static_cast<std::size_t>(parts.validation_end - parts.train_end));
+}
+
+}  // namespace
+
+Result<StepRecord> run_search(Work& work, const std::string& directory) {
+  const Definitions& d = work.definitions();
+  HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.matrix("train"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto held, work.matrix("validation"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
+  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  train::SearchInput input;
+  input.search = d.model->search;
+  input.trainer = d.model->trainer;
+  input.parameters = d.model->parameters;
+  input.feature_names = names_of(program);
+  input.train = view(*rows, labels->data());
+  input.validation = view(*held, labels->data() + parts.train_end);
+  input.seed = d.model->seed;
+  // Kept between runs, so that a killed search goes on; it is emptied by `search` itself when its inputs differ.
+  input.directory = fmt::format("{}/search/{}", work.cache().root(), d.model->identity.name);
+  input.worker = work.host().worker;
+  input.runner = work.host().runner;
+  HEDDLE_TRY(make_dirs(input.directory));
+  double best = std::numeric_limits<double>::infinity();
+  HEDDLE_ASSIGN_OR_RETURN(const auto result, train::search(input, [&](const train::Trial& trial, int done, int total) {
+                            if (trial.log_loss < best) best = trial.log_loss;
+                            work.note("search", trial.state == train::Trial::State::kFailed
+                                                    ? fmt::format("trial {} of {} failed: {}", done, total, trial.error)
+                                                    : fmt::format("trial {} of {}: log loss {:.4f}, best {:.4f}{}", done, total,
+                                                                  trial.log_loss, best, trial.resumed ? " (from before)" : ""));
+                          }));
+  const train::Trial& winner = result.trials[static_cast<std::size_t>(result.best)];
+  StepRecord record;
+  const auto chosen = doc::Value::object(
+      {{"parameters", parameters_to_value(winner.parameters)}, {"rounds", winner.rounds}, {"log_loss", winner.log_loss}});
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["best"], write_json(directory, "best.json", chosen));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["trials"], write_json(directory, "trials.json", result.to_value()));
+  record.facts = doc::Value::object({{"trials", result.trials.size()}, {"best", result.best}, {"log_loss", winner.log_loss}});
+  return record;
+}
+
+Result<StepRecord> run_train(Work& work, const std::string& directory) {
+  const Definitions& d = work.definitions();
+  HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.matrix("train"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto held, work.matrix("validation"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
+  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto best, read_json(work.file("search", "best.json")));
+  train::TrainInput input;
+  input.trainer = d.model->trainer;
+  if (const doc::Value* parameters = best.find("parameters")) input.parameters = parameters_from_value(*parameters);
+  input.feature_names = names_of(program);
+  input.train = view(*rows, labels->data());
+  input.validation = view(*held, labels->data() + parts.train_end);
+  input.max_rounds = d.model->search.max_rounds;
+  input.early_stopping_rounds = d.model->search.early_stopping_rounds;
+  input.seed = d.model->seed;
+  return finish_training(work, directory, "train", input);
+}
+
+Result<StepRecord> run_standby(Work& work, const std::string& directory) {
+  const Definitions& d = work.definitions();
+  HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.matrix("train"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
+  train::TrainInput input;
+  input.trainer = d.model->standby_trainer;
+  input.max_rounds = 50;
+  for (const auto& [name, value] : d.model->standby_parameters.values) {
+    if (name == "rounds")
+      input.max_rounds = std::max(1, std::atoi(value.c_str()));
+    else
+      input.parameters.values.emplace_back(name, value);
+  }
+  input.feature_names = names_of(program);
+  input.train = view(*rows, labels->data());
+  input.early_stopping_rounds = 0;
+  input.seed = d.model->seed;
+  return finish_training(work, directory, "standby", input);
+}
+
+Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
+  const Definitions& d = work.definitions();
+  HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
+  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto features, work.matrix("test"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto margins, read_floats(work.file("train", "margins.f32")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto standby_margins, read_floats(work.file("standby", "margins.f32")));
+  const table::Table train_rows = rows->slice(0, parts.train_end);
+  const table::Table test_rows = rows->slice(parts.validation_end, parts.rows);
+  const auto names = names_of(program);
+  evaluate::EvaluateInput input;
+  input.definition = d.evaluation;
+  input.predictions = {&test_rows, test_margins(margins, parts),
+                       std::span(*labels).subspan(static_cast<std::size_t>(parts.validation_end))};
+  input.split = {&train_rows, &test_rows, d.model->time_field, features.get(), names, input.predictions.labels};
+  evaluate::Predictions standby = input.predictions;
+  standby.margins = test_margins(standby_margins, parts);
+  HEDDLE_ASSIGN_OR_RETURN(input.standby, evaluate::metrics(*d.evaluation, standby));
+  HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evaluate::evaluate(input));
+  const std::vector<evaluate::Resource> subjects = {{"model.json", work.record("train").outputs.at("model")},
+                                                    {"features.json", work.record("features").outputs.at("program")}};
+  const std::vector<evaluate::Resource> configuration = {{d.evaluation->identity.name, digest_of(d.evaluation->identity.content)}};
+  StepRecord record;
+  const doc::Value value = evidence.to_value();
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["evidence"], write_json(directory, "evaluation.json", value));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["statements"],
+                          write_output(directory, "statements.json", evaluate::to_statement(evidence, subjects, configuration)));
+  doc::Value metrics = doc::Value::object();
+  for (const auto& [name, number] : evidence.metrics) metrics.set(name, number);
+  doc::Value standby_metrics = doc::Value::object();
+  for (const auto& [name, number] : input.standby) standby_metrics.set(name, number);
+  doc::Value failed = doc::Value::array();
+  for (const auto& gate : evidence.gates) {
+    if (gate.passed) continue;
+    std::vector<std::string> values;
+    for (const auto& [name, number] : gate.values) values.push_back(fmt::format("{} = {:.4g}", name, number));
+    failed.push(fmt::format("`{}` ({}; {})", gate.id, gate.when,
+                            gate.error.empty() ? fmt::to_string(fmt::join(values, ", ")) : gate.error));
+  }
+  record.facts = doc::Value::object({{"metrics", std::move(metrics)},
+                                     {"standby", std::move(standby_metrics)},
+                                     {"failed", std::move(failed)},
+                                     {"gates", evidence.gates.size()}});
+  work.note("evaluate", fmt::format("auc {:.4f}, log loss {:.4f}; standby {:.4f}, {:.4f}", evidence.metrics.at("auc"),
+                                    evidence.metrics.at("log_loss"), input.standby.at("auc"), input.standby.at("log_loss")));
+  return record;
+}
+
+Result<StepRecord> run_gates(Work& work, const std::string& directory) {
+  const StepRecord evaluated = work.record("evaluate");
+  const doc::Value* failed = evaluated.facts.find("failed");
+  if (failed != nullptr && failed->size() > 0) {
+    std::vector<std::string> texts;
+    for (const auto& each : failed->as_array()) texts.push_back(each.as_string());
+    return Error{ErrorKind::kUnprocessable, "gates-failed",
+                 fmt::format("{} of {} gates failed: {}", texts.size(), evaluated.facts.int_or("gates"), fmt::join(texts, "; ")),
+                 "nothing was bundled: improve the model, or change the gate in `evaluations/` with a reason"};
+  }
+  StepRecord record;
+  HEDDLE_ASSIGN_OR_RETURN(
+      record.outputs["passed"],
+      write_json(directory, "passed.json", doc::Value::object({{"evidence", evaluated.outputs.at("evidence").str()}})));
+  work.note("gates", fmt::format("all {} passed", evaluated.facts.int_or("gates")));
+  return record;
+}
+
+Result<StepRecord> run_baseline(Work& work, const std::string& directory, const std::string& trained) {
+  const Definitions& d = work.definitions();
+  HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
+  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto held, read_floats(work.file(trained, "margins.f32")));
+  // The model learned from the training rows: what it says of them is no reference for what it will say.
+  std::vector<float> margins(static_cast<std::size_t>(parts.rows), std::numeric_limits<float>::quiet_NaN());
+  std::copy(held.begin(), held.end(), margins.begin() + static_cast<std::ptrdiff_t>(parts.train_end));
+  HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, rows->column(d.model->time_field));
+  watch::BaselineInput input;
+  for (const auto& column : rows->columns()) {
+    input.names.push_back(column.name);
+    input.columns.push_back(column.view());
+  }
+  input.event_time = time->ints;
+  input.margins = margins;
+  input.labels = *labels;
+  HEDDLE_ASSIGN_OR_RETURN(const auto baseline, watch::build_baseline(*d.monitor, *d.contract, input));
+  StepRecord record;
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["baseline"], write_json(directory, "baseline.json", baseline.to_value()));
+  return record;
+}
+
+Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std::string& profile, const std::string& role) {
+  const Definitions& d = work.definitions();
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto how, read_json(work.file(trained, "how.json")));
+  Assembly assembly;
+  assembly.contract = &contract;
+  assembly.features = &program;
+  HEDDLE_ASSIGN_OR_RETURN(assembly.model, read_file(work.file(trained, "model.json")));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, read_file(work.file(profile, "baseline.json")));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, read_file(work.file("evaluate", "evaluation.json")));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.statements, read_file(work.file("evaluate", "statements.json")));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows, table::read_table(work.file("validate.rows", "reference.parquet")));
+  doc::Value names = doc::Value::array();
+  for (const auto& name : program.feature_names()) names.push(std::string(name));
+  assembly.config =
+      doc::Value::object({{"format", "heddle.bundle/1"},
+                          {"model", d.model->identity.name},
+                          {"role", role},
+                          {"trainer", how.string_or("trainer")},
+                          {"parameters", how.find("parameters") == nullptr ? doc::Value() : *how.find("parameters")},
+                          {"rounds", how.int_or("rounds")},
+                          {"seed", how.int_or("seed")},
+                          {"target", d.model->target.text},
+                          {"time_field", d.model->time_field},
+                          {"features", std::move(names)},
+                          {"lineage", doc::Value::object({{"source", work.record("source").outputs.at("file").str()},
+                                                          {"snapshot", work.record("snapshot").outputs.at("snapshot").str()},
+                                                          {"contract", digest_of(d.contract->identity.content).str()},
+                                                          {"features", digest_of(d.features->identity.content).str()},
+                                                          {"model", digest_of(d.model->identity.content).str()},
+                                                          {"evaluation", digest_of(d.evaluation->identity.content).str()}})}});
+  StepRecord record;
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["bundle"], assemble(*work.host().objects, assembly));
+  work.note(role == "standby" ? "bundle.standby" : "bundle", record.outputs["bundle"].short_str());
+  return record;
+}
+
+}  // namespace heddle::flow
