@@ -80,16 +80,25 @@ Result<void> ColumnReader::append_dictionary(const arrow::Array& array, std::spa
       default: return static_cast<const arrow::StringViewArray&>(values).GetView(i);
     }
   };
+  bool inside = true;
   const auto code = [&](std::int64_t index) {
+    if (index < 0 || index >= values.length()) {
+      inside = false;
+      return std::int32_t{0};
+    }
     std::int32_t& at = place[static_cast<std::size_t>(index)];
     if (at < 0) at = strings_.insert(value(index));
     return at;
   };
   if (dictionary.indices()->type_id() == arrow::Type::INT32) {
     const auto* indexes = static_cast<const arrow::Int32Array&>(*dictionary.indices()).raw_values();
-    return append_values(array, chosen, all, column_.codes, [&](std::int64_t row) { return code(indexes[row]); });
+    HEDDLE_TRY(append_values(array, chosen, all, column_.codes, [&](std::int64_t row) { return code(indexes[row]); }));
+  } else {
+    HEDDLE_TRY(append_values(array, chosen, all, column_.codes, [&](std::int64_t row) { return code(dictionary.GetValueIndex(row)); }));
   }
-  return append_values(array, chosen, all, column_.codes, [&](std::int64_t row) { return code(dictionary.GetValueIndex(row)); });
+  if (inside) return {};
+  return Error{ErrorKind::kCorrupt, "table-unreadable", fmt::format("column `{}` has a code outside its dictionary", column_.name),
+               "copy the file again from where it came, or write it anew"};
 }
 
 Result<void> ColumnReader::append(const arrow::Array& array, std::span<const std::int64_t> chosen, bool all) {
