@@ -36,7 +36,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
                    .inputs = {{fmt::format("file `{}`", d.project->sources.at(d.model->source)), stamp}},
                    .body = run_source});
 
-  Step rows{.name = "validate.rows", .needs = {{"source", "file"}}, .body = run_validate_rows};
+  Step rows{.name = "validate.rows", .version = 2, .needs = {{"source", "file"}}, .body = run_validate_rows};
   const std::string& contract_file = d.contract->identity.file;
   rows.inputs = {{fmt::format("`{}`: the schema", contract_file), part(d.contract->identity, "schema")},
                  {fmt::format("`{}`: the transforms", contract_file), part(d.contract->identity, "customProperties")},
