@@ -64,8 +64,10 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
   steps.push_back(
       {.name = "validate.set", .needs = {{"validate.rows", "accepted"}, {"validate.rows", "contract"}}, .body = run_validate_set});
 
-  Step features{
-      .name = "features", .needs = {{"validate.rows", "accepted"}, {"split", "split"}, {"split", "labels"}}, .body = run_features};
+  Step features{.name = "features",
+                .version = 2,
+                .needs = {{"validate.rows", "accepted"}, {"split", "split"}, {"split", "labels"}},
+                .body = run_features};
   features.inputs = {{fmt::format("`{}`: folds", d.features->identity.file), digest_of_text(fmt::to_string(d.features->folds))}};
   std::string order;
   if (const doc::Value* list = d.features->identity.content.find("features"); list != nullptr && list->is_array()) {
