@@ -74,7 +74,7 @@ std::string format_date(Micros time) {
 }
 
 std::string format_time(Micros time) {
-  const Micros rest = time - floor_days(time) * kDay;
+  const Micros rest = time % kDay + (time % kDay < 0 ? kDay : 0);
   const Micros seconds = rest / kSecond;
   std::string text =
       fmt::format("{}T{:02}:{:02}:{:02}", format_date(time), seconds / 3600, seconds / 60 % 60, seconds % 60);

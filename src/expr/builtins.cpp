@@ -5,6 +5,8 @@
 #include <iterator>
 #include <memory>
 
+#include <fmt/format.h>
+
 #include "base/clock.hpp"
 #include "stats/scalar.hpp"
 
@@ -15,7 +17,7 @@ using Arguments = std::span<const Datum>;
 using Kind = Datum::Kind;
 
 Micros floor_div(Micros value, Micros unit) { return value / unit - (value % unit < 0 ? 1 : 0); }
-Micros in_day(Micros time) { return time - floor_div(time, kDay) * kDay; }
+Micros in_day(Micros time) { return time % kDay + (time % kDay < 0 ? kDay : 0); }
 
 Datum string_of(std::string_view text, StringPool& pool) {
   auto& out = pool.next();
@@ -249,8 +251,9 @@ std::span<const Builtin> builtins() noexcept { return kBuiltins; }
 Datum add(Datum a, Datum b, StringPool& pool) noexcept {
   if (const auto state = propagate(a, b); !state.is_true()) return state;
   if (is_number(a)) {
-    return arithmetic(a, b, [](auto x, auto y, auto* out) { return __builtin_add_overflow(x, y, out); },
-                      [](double x, double y) { return x + y; });
+    return arithmetic(
+        a, b, [](auto x, auto y, auto* out) { return __builtin_add_overflow(x, y, out); },
+        [](double x, double y) { return x + y; });
   }
   if (a.kind == Kind::kString) {
     auto& out = pool.next();
@@ -266,8 +269,9 @@ Datum add(Datum a, Datum b, StringPool& pool) noexcept {
 Datum subtract(Datum a, Datum b) noexcept {
   if (const auto state = propagate(a, b); !state.is_true()) return state;
   if (is_number(a)) {
-    return arithmetic(a, b, [](auto x, auto y, auto* out) { return __builtin_sub_overflow(x, y, out); },
-                      [](double x, double y) { return x - y; });
+    return arithmetic(
+        a, b, [](auto x, auto y, auto* out) { return __builtin_sub_overflow(x, y, out); },
+        [](double x, double y) { return x - y; });
   }
   std::int64_t out = 0;
   if (__builtin_sub_overflow(a.i, b.i, &out)) return Datum::error();
@@ -276,8 +280,8 @@ Datum subtract(Datum a, Datum b) noexcept {
 
 Datum multiply(Datum a, Datum b) noexcept {
   if (const auto state = propagate(a, b); !state.is_true()) return state;
-  return arithmetic(a, b, [](auto x, auto y, auto* out) { return __builtin_mul_overflow(x, y, out); },
-                    [](double x, double y) { return x * y; });
+  return arithmetic(
+      a, b, [](auto x, auto y, auto* out) { return __builtin_mul_overflow(x, y, out); }, [](double x, double y) { return x * y; });
 }
 
 Datum divide(Datum a, Datum b) noexcept {

@@ -15,17 +15,32 @@ namespace heddle::expr {
 
 /// What a program is made of: instructions for a stack of values. Private to this module.
 enum class Op : std::uint8_t {
-  kConstant, kVariable, kAdd, kSubtract, kMultiply, kDivide, kModulo, kNegate, kNot,
-  kLess, kLessEqual, kGreater, kGreaterEqual, kEqual, kNotEqual,
-  kIsNull,       ///< index 1: is null, 0: is not
-  kIn, kToDouble,
+  kConstant,
+  kVariable,
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kModulo,
+  kNegate,
+  kNot,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kEqual,
+  kNotEqual,
+  kIsNull,  ///< index 1: is null, 0: is not
+  kIn,
+  kToDouble,
   kCall,         ///< builtin `index` on `count` arguments
   kHost,         ///< host function `index` on `count` arguments
   kMatch,        ///< pattern `index`
   kSkipIfFalse,  ///< go to `index` when the top is false; it stays
   kSkipIfTrue,
-  kAnd, kOr,
-  kBranch,       ///< take the condition: false goes to `index`; null or error stays and goes to `second`
+  kAnd,
+  kOr,
+  kBranch,  ///< take the condition: false goes to `index`; null or error stays and goes to `second`
   kJump,
 };
 
@@ -41,7 +56,7 @@ struct Program::Code {
   Type type = Type::kDyn;
   std::vector<Instruction> instructions;
   std::vector<Datum> constants;
-  std::deque<std::string> strings;             ///< what constants borrow
+  std::deque<std::string> strings;  ///< what constants borrow
   std::deque<std::vector<Datum>> list_items;
   std::deque<ListView> lists;
   std::vector<std::unique_ptr<re2::RE2>> patterns;
@@ -55,6 +70,5 @@ struct Program::Code {
   Code(const Code&) = delete;
   Code& operator=(const Code&) = delete;
 };
-
 
 }  // namespace heddle::expr

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include <fmt/format.h>
 #include <re2/re2.h>
 
 #include "doc/diagnostic.hpp"
@@ -122,7 +123,8 @@ class Compiler {
   Datum fold(std::size_t before, const Node&) {
     for (std::size_t i = before; i < code_.instructions.size(); ++i) {
       const Op op = code_.instructions[i].op;
-      if (op == Op::kVariable || op == Op::kHost || op == Op::kSkipIfFalse || op == Op::kSkipIfTrue || op == Op::kBranch || op == Op::kJump) {
+      if (op == Op::kVariable || op == Op::kHost || op == Op::kSkipIfFalse || op == Op::kSkipIfTrue || op == Op::kBranch ||
+          op == Op::kJump) {
         return Datum::boolean(false);
       }
     }
@@ -137,7 +139,8 @@ class Compiler {
         stack.back() = negate(stack.back());
       } else if (instruction.op == Op::kCall) {
         const std::span<const Datum> arguments(stack.data() + stack.size() - instruction.count, instruction.count);
-        const bool plain = std::none_of(arguments.begin(), arguments.end(), [](const Datum& x) { return x.is_null() || x.is_error(); });
+        const bool plain =
+            std::none_of(arguments.begin(), arguments.end(), [](const Datum& x) { return x.is_null() || x.is_error(); });
         if (!plain) return Datum::boolean(false);
         const Datum out = builtins()[instruction.index].call(arguments, pool);
         stack.resize(stack.size() - instruction.count);
@@ -242,9 +245,8 @@ class Compiler {
   bool never_in(Type type) const {
     const auto* list = code_.constants.back().list;
     if (list->size == 0 || type == Type::kDyn) return false;
-    return std::none_of(list->items, list->items + list->size, [&](const Datum& item) {
-      return item.is_null() || common(type, type_of(item)) != Type::kNull;
-    });
+    return std::none_of(list->items, list->items + list->size,
+                        [&](const Datum& item) { return item.is_null() || common(type, type_of(item)) != Type::kNull; });
   }
 
   static Type arithmetic(char op, Type a, Type b) {
@@ -345,7 +347,8 @@ class Compiler {
     if (named) {
       std::vector<std::string_view> names;
       for (const Type type : types) names.push_back(type_name(type));
-      return error_at(node.offset, "expression-type", fmt::format("`{}` is not defined for ({})", node.text, fmt::join(names, ", ")),
+      return error_at(node.offset, "expression-type",
+                      fmt::format("`{}` is not defined for ({})", node.text, fmt::join(names, ", ")),
                       "docs/expressions.md lists every overload");
     }
     std::vector<std::string> known{"matches"};
@@ -366,7 +369,8 @@ class Compiler {
                                  [&](const Function& function) { return function.name == wanted; });
     const std::size_t count = node.children.size() - first;
     if (at->arguments.size() != count) {
-      return error_at(node.offset, "expression-type", fmt::format("`{}` takes {} arguments, {} given", wanted, at->arguments.size(), count));
+      return error_at(node.offset, "expression-type",
+                      fmt::format("`{}` takes {} arguments, {} given", wanted, at->arguments.size(), count));
     }
     for (std::size_t i = 0; i < count; ++i) {
       HEDDLE_ASSIGN_OR_RETURN(const Type given, compile(node.children[first + i]));

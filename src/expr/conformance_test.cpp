@@ -127,7 +127,8 @@ class TextProto {
     if (c == 'u' || c == 'U') {
       const std::size_t digits = c == 'u' ? 4 : 8;
       std::uint32_t code = 0;
-      if (at_ + digits > text_.size() || std::from_chars(text_.data() + at_, text_.data() + at_ + digits, code, 16).ec != std::errc()) {
+      if (at_ + digits > text_.size() ||
+          std::from_chars(text_.data() + at_, text_.data() + at_ + digits, code, 16).ec != std::errc()) {
         failed_ = true;
         return;
       }
@@ -205,7 +206,8 @@ bool holds_unsigned(const std::string& text) {
 bool holds_index(const std::string& text) {
   std::size_t last = std::string::npos;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '[' && last != std::string::npos && (is_word(text[last]) || text[last] == ')' || text[last] == ']' || text[last] == '"') &&
+    if (text[i] == '[' && last != std::string::npos &&
+        (is_word(text[last]) || text[last] == ')' || text[last] == ']' || text[last] == '"') &&
         !(last >= 1 && text.compare(last - 1, 2, "in") == 0 && (last < 2 || !is_word(text[last - 2])))) {
       return true;
     }
@@ -232,11 +234,14 @@ std::string outside(const Message& test, const std::string& section) {
   if (names(text, "dyn") || names(text, "type") || kind == "type_value") return "dynamic types, type values";
   if (text.find('{') != std::string::npos || kind == "map_value" || kind == "object_value") return "maps, messages";
   if (names(text, "math") || names(text, "strings")) return "extension libraries";
-  for (const auto* function : {"format", "indexOf", "lastIndexOf", "substring", "replace", "split", "join", "charAt", "trim", "reverse"}) {
+  for (const auto* function :
+       {"format", "indexOf", "lastIndexOf", "substring", "replace", "split", "join", "charAt", "trim", "reverse"}) {
     if (names(text, function)) return "extension libraries";
   }
-  if (text.find("get") != std::string::npos && text.find("(\"") != std::string::npos && section == "timestamp_selectors_tz") return "time zones";
-  if (source.find("ns')") != std::string::npos || source.find("999999999Z") != std::string::npos || source.find("123456789Z") != std::string::npos) {
+  if (text.find("get") != std::string::npos && text.find("(\"") != std::string::npos && section == "timestamp_selectors_tz")
+    return "time zones";
+  if (source.find("ns')") != std::string::npos || source.find("999999999Z") != std::string::npos ||
+      source.find("123456789Z") != std::string::npos) {
     return "nanoseconds";
   }
   if (test.find("container") != nullptr || test.find("type_env") != nullptr) return "containers, protobuf declarations";
@@ -290,7 +295,8 @@ bool same(const Datum& ours, const Field& theirs) {
   if (!datum_of(theirs, wanted, type) || wanted.kind != ours.kind) return false;
   switch (wanted.kind) {
     case Datum::Kind::kDouble:
-      return std::bit_cast<std::uint64_t>(wanted.d) == std::bit_cast<std::uint64_t>(ours.d) || (wanted.d != wanted.d && ours.d != ours.d);
+      return std::bit_cast<std::uint64_t>(wanted.d) == std::bit_cast<std::uint64_t>(ours.d) ||
+             (wanted.d != wanted.d && ours.d != ours.d);
     case Datum::Kind::kString: return wanted.str() == ours.str();
     case Datum::Kind::kBool: return wanted.b == ours.b;
     case Datum::Kind::kNull: return true;
@@ -360,7 +366,8 @@ TEST(Conformance, OfTheSuiteWhatLiesInTheProfile) {
   const char* shared = std::getenv("HEDDLE_SHARED");
   const std::filesystem::path folder = std::filesystem::path(shared != nullptr ? shared : "../shared") / "data/cel";
   if (!std::filesystem::is_directory(folder)) {
-    GTEST_SKIP() << "the conformance suite is not at " << folder.string() << "; set HEDDLE_SHARED to a folder that has data/cel/*.textproto";
+    GTEST_SKIP() << "the conformance suite is not at " << folder.string()
+                 << "; set HEDDLE_SHARED to a folder that has data/cel/*.textproto";
   }
   std::map<std::string, int> excluded;
   std::set<std::string> deviated;

@@ -107,11 +107,26 @@ Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noex
     switch (at->op) {
       case Op::kConstant: *top++ = code_->constants[at->index]; break;
       case Op::kVariable: *top++ = row[at->index]; break;
-      case Op::kAdd: --top; top[-1] = add(top[-1], top[0], buffers.strings); break;
-      case Op::kSubtract: --top; top[-1] = subtract(top[-1], top[0]); break;
-      case Op::kMultiply: --top; top[-1] = multiply(top[-1], top[0]); break;
-      case Op::kDivide: --top; top[-1] = divide(top[-1], top[0]); break;
-      case Op::kModulo: --top; top[-1] = modulo(top[-1], top[0]); break;
+      case Op::kAdd:
+        --top;
+        top[-1] = add(top[-1], top[0], buffers.strings);
+        break;
+      case Op::kSubtract:
+        --top;
+        top[-1] = subtract(top[-1], top[0]);
+        break;
+      case Op::kMultiply:
+        --top;
+        top[-1] = multiply(top[-1], top[0]);
+        break;
+      case Op::kDivide:
+        --top;
+        top[-1] = divide(top[-1], top[0]);
+        break;
+      case Op::kModulo:
+        --top;
+        top[-1] = modulo(top[-1], top[0]);
+        break;
       case Op::kNegate: top[-1] = negate(top[-1]); break;
       case Op::kNot:
         if (top[-1].kind == Kind::kBool) top[-1].b = !top[-1].b;
@@ -119,13 +134,25 @@ Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noex
       case Op::kLess:
       case Op::kLessEqual:
       case Op::kGreater:
-      case Op::kGreaterEqual: --top; top[-1] = compare_by(at->op, top[-1], top[0]); break;
-      case Op::kEqual: --top; top[-1] = equality(top[-1], top[0], false); break;
-      case Op::kNotEqual: --top; top[-1] = equality(top[-1], top[0], true); break;
+      case Op::kGreaterEqual:
+        --top;
+        top[-1] = compare_by(at->op, top[-1], top[0]);
+        break;
+      case Op::kEqual:
+        --top;
+        top[-1] = equality(top[-1], top[0], false);
+        break;
+      case Op::kNotEqual:
+        --top;
+        top[-1] = equality(top[-1], top[0], true);
+        break;
       case Op::kIsNull:
         if (!top[-1].is_error()) top[-1] = Datum::boolean(top[-1].is_null() == (at->index == 1));
         break;
-      case Op::kIn: --top; top[-1] = member_of(top[-1], top[0]); break;
+      case Op::kIn:
+        --top;
+        top[-1] = member_of(top[-1], top[0]);
+        break;
       case Op::kToDouble:
         if (top[-1].kind == Kind::kInt) top[-1] = Datum::real(static_cast<double>(top[-1].i));
         break;
@@ -159,8 +186,14 @@ Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noex
       case Op::kSkipIfTrue:
         if (top[-1].kind == Kind::kBool && top[-1].b) at = begin + at->index - 1;
         break;
-      case Op::kAnd: --top; top[-1] = merge(top[-1], top[0], false); break;
-      case Op::kOr: --top; top[-1] = merge(top[-1], top[0], true); break;
+      case Op::kAnd:
+        --top;
+        top[-1] = merge(top[-1], top[0], false);
+        break;
+      case Op::kOr:
+        --top;
+        top[-1] = merge(top[-1], top[0], true);
+        break;
       case Op::kBranch:  // a condition that is null or an error is the whole result
         if (top[-1].kind != Kind::kBool) {
           at = begin + at->second - 1;

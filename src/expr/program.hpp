@@ -16,10 +16,10 @@ namespace heddle::expr {
 /// from a snapshot). Pure, thread-safe, must not allocate when used on the request path. Arguments are already checked
 /// against `arguments` (an int is promoted where a double is asked); none of them is null or error unless `nullable`.
 struct Function {
-  std::string name;             ///< may be dotted: `ledger.count`
+  std::string name;  ///< may be dotted: `ledger.count`
   std::vector<Type> arguments;
   Type result = Type::kNull;
-  bool nullable = false;        ///< called with nulls too; else a null argument gives null
+  bool nullable = false;  ///< called with nulls too; else a null argument gives null
   std::function<Datum(std::span<const Datum>)> call;
 };
 
@@ -41,8 +41,7 @@ class Program {
  public:
   /// kInvalid with `where` = `offset N` of the source when the text does not parse or type-check: unknown names get a
   /// nearest-name hint. `expected` = kDyn accepts any type; kDouble also accepts an int expression.
-  [[nodiscard]] static Result<Program> compile(std::string_view source, const Environment& environment,
-                                               Type expected = Type::kDyn);
+  [[nodiscard]] static Result<Program> compile(std::string_view source, const Environment& environment, Type expected = Type::kDyn);
 
   /// Working memory of one thread; grows to the largest program it met, then never again.
   class Scratch {
@@ -81,8 +80,8 @@ class Program {
 
  private:
   explicit Program(std::unique_ptr<const Code> code);
-  [[nodiscard]] static Result<std::unique_ptr<const Code>> compile_code(std::string_view source,
-                                                                        const Environment& environment, Type expected);
+  [[nodiscard]] static Result<std::unique_ptr<const Code>> compile_code(std::string_view source, const Environment& environment,
+                                                                        Type expected);
   std::unique_ptr<const Code> code_;
 };
 

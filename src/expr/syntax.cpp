@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include <fmt/format.h>
+
 namespace heddle::expr {
 namespace {
 
@@ -197,7 +199,8 @@ class Lexer {
     }
     std::uint32_t code = 0;
     const char* first = source_.data() + at_;
-    if (digits == 0 || at_ + digits > source_.size()) return error_at(begin, "an unknown escape in a string", "write `\\\\` for a backslash");
+    if (digits == 0 || at_ + digits > source_.size())
+      return error_at(begin, "an unknown escape in a string", "write `\\\\` for a backslash");
     const auto [end, status] = std::from_chars(first, first + digits, code, base);
     if (status != std::errc() || end != first + digits || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
       return error_at(begin, "an escape names no character");
