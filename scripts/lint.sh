@@ -8,6 +8,7 @@ if [ "${2:-}" = --all ]; then files=$(git ls-files '*.cpp' '*.hpp'); else
              git ls-files --others --exclude-standard '*.cpp' '*.hpp'; } | sort -u)
 fi
 [ ! -x scripts/check_layers.py ] || python3 scripts/check_layers.py
+python3 scripts/check_files.py
 [ -n "$files" ] || exit 0
 command -v clang-format >/dev/null || { echo 'lint: `clang-format` is missing: apt-get install clang-format clang-tidy' >&2; exit 1; }
 clang-format --dry-run $files
