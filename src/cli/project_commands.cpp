@@ -159,9 +159,12 @@ void add_project_commands(CLI::App& app, Invocation& invocation) {
   auto revision = std::make_shared<std::string>("HEAD");
   auto* apply = app.add_subcommand("apply", "make what is committed what runs");
   apply->add_option("revision", *revision, "a git revision; default: HEAD");
-  apply->callback([&invocation, revision] {
+  auto requester = std::make_shared<std::string>();
+  apply->add_option("--requester", *requester, "who asks, a name of people.yaml; default: the system's user");
+  apply->callback([&invocation, revision, requester] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "definition.apply", doc::Value::object({{"revision", *revision}}));
+      auto reply = call_operation(invocation, "definition.apply",
+                                  doc::Value::object({{"revision", *revision}, {"requester", *requester}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
         console.document(*reply);
