@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One-row predict over HTTP: the whole hot path of the data plane against nginx `return 200` with an answer of the same length,
 and against FastAPI with XGBoost on the same model. Servers on core 0, wrk on core 1, sides alternated.
-  bench/http_bench.py [BUILD_DIR]      RUNS, SECONDS: environment, default 5 and 4"""
+  bench/http_bench.py [BUILD_DIR]      BENCH_RUNS, BENCH_SECONDS: environment, default 5 and 4"""
 import json
 import os
 import random
@@ -20,8 +20,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "build"))
 DIR = os.path.join(BUILD, "bench", "http")
 VENV = os.path.join(BUILD, "bench", "venv-fastapi")
-RUNS = int(os.environ.get("RUNS", "5"))
-SECONDS = int(os.environ.get("SECONDS", "4"))
+RUNS = int(os.environ.get("BENCH_RUNS", "5"))
+SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
 CONNECTIONS = (1, 8, 32)
 TOKEN = "bench-token-0123456789abcdef"
 PEER = ["fastapi==0.115.6", "uvicorn==0.34.0", "uvloop==0.21.0", "httptools==0.6.4", "xgboost-cpu==3.0.2", "numpy==2.2.1"]

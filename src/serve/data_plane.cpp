@@ -539,7 +539,7 @@ void Plane::handle(const net::Request& request, net::Response& response) {
       done = oip(path, request, response);
     } else {
       auto who = reader(request);
-      done = who.ok() ? Error{ErrorKind::kNotFound, "path-unknown", fmt::format("there is no `{}`", path), "see docs/http.md"} : who.error();
+      done = who.ok() ? Error{ErrorKind::kNotFound, "path-unknown", fmt::format("there is no `{}`", path), "see docs/http.md for the paths"} : who.error();
     }
   }
   if (!done.ok()) {

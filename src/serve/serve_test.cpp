@@ -1,12 +1,15 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <cmath>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
-#include <fstream>
+#include <set>
 #include <thread>
 
 #include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/file.hpp"
 #include "doc/json.hpp"
@@ -480,6 +483,48 @@ TEST(DataPlane, SwapsUnderLoadWithoutAFailedOrMixedAnswer) {
   while (answered < target) std::this_thread::yield();
   ending = true;
   load.join();
+}
+
+TEST(DataPlane, AKillLosesNoAnsweredRequest) {
+  World world;
+  world.publish();
+  for (int round = 0; round < 5; ++round) {
+    int ready[2];
+    ASSERT_EQ(::pipe(ready), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      world.up();
+      const int port = world.plane->port();
+      (void)!::write(ready[1], &port, sizeof port);
+      ::pause();
+    }
+    int port = 0;
+    ASSERT_EQ(::read(ready[0], &port, sizeof port), static_cast<ssize_t>(sizeof port));
+    ::close(ready[0]);
+    ::close(ready[1]);
+    net::HttpClient::Options options;
+    options.port = port;
+    options.token = "app-secret-0000000002";
+    net::HttpClient http(options);
+    while (http.get("/v2/health/ready")->status != 200) std::this_thread::yield();
+    std::thread killer([&] {
+      for (int i = 0; i < 50 + round * 40; ++i) std::this_thread::yield();
+      ::kill(child, SIGKILL);
+    });
+    std::vector<std::string> answered;
+    for (int i = 0;; ++i) {
+      const std::string id = fmt::format("k-{}-{}", round, i);
+      const auto reply = http.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}],"request_id":"{}"}})", kGoodRow, id));
+      if (!reply.ok()) break;
+      ASSERT_EQ(reply->status, 200);
+      answered.push_back(id);
+    }
+    killer.join();
+    ::waitpid(child, nullptr, 0);
+    std::set<std::string> recorded;
+    for (const auto& request : world.of<plane::RequestRecord>()) EXPECT_TRUE(recorded.insert(request.request_id).second) << "recorded twice";
+    for (const auto& id : answered) EXPECT_TRUE(recorded.contains(id)) << id;
+  }
 }
 
 TEST(Tokens, ShortSecretsAreNotAccepted) {

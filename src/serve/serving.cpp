@@ -47,16 +47,11 @@ Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
 
 RouteFollower::~RouteFollower() {
   ending_ = true;
-  look_again();
+  const std::uint64_t one = 1;
+  if (wake_ >= 0) (void)!::write(wake_, &one, sizeof one);
   if (thread_.joinable()) thread_.join();
   if (inotify_ >= 0) ::close(inotify_);
   if (wake_ >= 0) ::close(wake_);
-}
-
-void RouteFollower::look_again() {
-  again_ = true;
-  const std::uint64_t one = 1;
-  (void)!::write(wake_, &one, sizeof one);
 }
 
 void RouteFollower::run() {
@@ -64,13 +59,10 @@ void RouteFollower::run() {
   while (!ending_) {
     pollfd fds[2] = {{wake_, POLLIN, 0}, {inotify_, POLLIN, 0}};
     ::poll(fds, inotify_ >= 0 ? 2 : 1, settled_ && inotify_ >= 0 ? 5000 : kRetryMs);
-    std::uint64_t count = 0;
-    (void)!::read(wake_, &count, sizeof count);
     char events[4096];
     while (inotify_ >= 0 && ::read(inotify_, events, sizeof events) > 0) {
     }
     if (ending_) return;
-    if (again_.exchange(false)) delivered_ = 0;
     look();
   }
 }

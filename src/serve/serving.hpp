@@ -54,8 +54,7 @@ class RouteFollower {
   [[nodiscard]] static Result<std::unique_ptr<RouteFollower>> start(Options options);
   ~RouteFollower();
 
-  /// Looks at the file again though it did not change: for tables that were ready but could not be taken.
-  void look_again();
+  /// Looks at a table or bundle that could not be used.
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
 
  private:
@@ -70,7 +69,6 @@ class RouteFollower {
   int inotify_ = -1;
   int wake_ = -1;
   std::atomic<bool> ending_{false};
-  std::atomic<bool> again_{false};
   std::atomic<std::uint64_t> refused_{0};
   std::uint64_t delivered_ = 0;       ///< version
   bool settled_ = false;              ///< what the file says was delivered or refused for good
