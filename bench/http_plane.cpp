@@ -1,6 +1,6 @@
-// A data plane over one bundle, without a control plane: what bench/http_bench.py measures.
+// A data plane without a control plane: what bench/http_bench.py measures.
 //   http_plane fit DIR               reads DIR/rows.csv; writes DIR/train.f32 (row-major features) with DIR/train.json
-//   http_plane serve DIR PORT TOKEN  packs DIR/model.json into a bundle and serves it
+//   http_plane serve DIR PORT TOKEN  packs DIR/model.json into two bundles, serves one and shadow-scores the other
 #include <csignal>
 
 #include <atomic>
@@ -94,18 +94,23 @@ Result<void> serve(const std::string& dir, int port, const std::string& token) {
   HEDDLE_ASSIGN_OR_RETURN(const auto scored, plan->score_table(reference));
   HEDDLE_ASSIGN_OR_RETURN(const auto proof, score::Plan::make_reference(fitted.contract.request_fields(), reference, scored.margins));
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, adapters::open_layout(dir + "/objects"));
-  std::vector<bundle::Layer> layers;
-  layers.push_back({std::string(bundle::kContract), {}, doc::to_json(fitted.contract.to_value())});
-  layers.push_back({std::string(bundle::kFeatures), {}, doc::to_json(fitted.program.to_value())});
-  layers.push_back({std::string(bundle::kModel), {}, model});
-  layers.push_back({std::string(bundle::kCalibration), {}, R"({"intercept":0.0})"});
-  layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
-  HEDDLE_ASSIGN_OR_RETURN(const Digest digest, bundle::pack(*objects, std::move(layers), doc::Value::object()));
+  const auto pack = [&](std::string_view calibration) {
+    std::vector<bundle::Layer> layers;
+    layers.push_back({std::string(bundle::kContract), {}, doc::to_json(fitted.contract.to_value())});
+    layers.push_back({std::string(bundle::kFeatures), {}, doc::to_json(fitted.program.to_value())});
+    layers.push_back({std::string(bundle::kModel), {}, model});
+    layers.push_back({std::string(bundle::kCalibration), {}, std::string(calibration)});
+    layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
+    return bundle::pack(*objects, std::move(layers), doc::Value::object());
+  };
+  HEDDLE_ASSIGN_OR_RETURN(const Digest primary, pack(R"({"intercept":0.0})"));
+  HEDDLE_ASSIGN_OR_RETURN(const Digest standby, pack(R"({"intercept":0.25})"));
   HEDDLE_ASSIGN_OR_RETURN(const auto key, Ed25519Key::generate());
   plane::RouteTable route;
   route.version = 1;
   route.service = "flights";
-  route.primary = digest;
+  route.primary = primary;
+  route.standby = standby;  // shadow-scored for every row, as in a real service
   route.decision = "ledger/0";
   HEDDLE_TRY(make_dirs(dir + "/state/routes"));
   HEDDLE_TRY(plane::write_route(dir + "/state/routes/flights.json", route, key));
