@@ -56,7 +56,7 @@ Result<void> release_into(release::Releases& next, const Digest& bundle, const s
 Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot, const policy::Actor& actor) {
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, bundle));  // every byte against its digest
   HEDDLE_ASSIGN_OR_RETURN(const auto evaluation, opened.json(bundle::kEvaluation));
-  if (!evaluation.bool_or("gates_passed", false)) {
+  if (!evaluation.bool_or("passed", false)) {
     return Error{ErrorKind::kUnprocessable, "gates-not-passed", fmt::format("bundle {} has not passed its gates", bundle.str()),
                  "see its evidence: heddle bundle inspect " + bundle.str()};
   }

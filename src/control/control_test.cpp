@@ -1,0 +1,87 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "base/file.hpp"
+#include "base/ids.hpp"
+#include "control/amend.hpp"
+#include "control/secret.hpp"
+#include "control/traffic.hpp"
+#include "doc/yaml.hpp"
+#include "plane/journal.hpp"
+
+namespace heddle::control {
+namespace {
+
+TEST(Amend, AppendsToAListAndKeepsComments) {
+  const std::string text = "# why\nkind: Monitor\nrules:\n  - id: a  # first\n    threshold: 1\nwindow: 1d\n";
+  EXPECT_EQ(*amend(text, "rules[]", "- id: b\n  threshold: 2\n"),
+            "# why\nkind: Monitor\nrules:\n  - id: a  # first\n    threshold: 1\n  - id: b\n    threshold: 2\nwindow: 1d\n");
+  EXPECT_EQ(*amend("kind: Monitor\n", "rules[]", "- id: b\n  threshold: 2\n"), "kind: Monitor\nrules:\n  - id: b\n    threshold: 2\n");
+  EXPECT_EQ(*amend("gates:\n- id: a\n", "gates[]", "- id: b\n"), "gates:\n- id: a\n- id: b\n");
+}
+
+TEST(Amend, SetsAValueInBlockAndFlowStyle) {
+  EXPECT_EQ(*amend("quality:\n  sds: 3\n  chunk_rows: 2000\nkind: Monitor\n", "quality.chunk_rows", "1000"),
+            "quality:\n  sds: 3\n  chunk_rows: 1000\nkind: Monitor\n");
+  EXPECT_EQ(*amend("kind: Monitor\n", "refused.rows", "25"), "kind: Monitor\nrefused:\n  rows: 25\n");
+  const auto flow = amend("refused: {share: 0.02, rows: 50}\n", "refused.rows", "25");
+  ASSERT_TRUE(flow.ok());
+  EXPECT_EQ(doc::parse_yaml(*flow, "f")->find("refused")->int_or("rows"), 25);
+}
+
+TEST(Secret, ResolvesAtUseAndNamesOnlyTheName) {
+  ::setenv("HEDDLE_TEST_SECRET", "open sesame", 1);
+  EXPECT_EQ(*resolve_secret("${env:HEDDLE_TEST_SECRET}"), "open sesame");
+  EXPECT_EQ(*resolve_secret("plain"), "plain");
+  EXPECT_EQ(resolve_secret("${env:HEDDLE_TEST_ABSENT}").error().id, "secret-not-set");
+  EXPECT_EQ(resolve_secret("${vault:x}").error().id, "secret-form");
+}
+
+TEST(Traffic, JoinsTheLatestLabelAndKeepsTheFirstRows) {
+  const std::string dir = ::testing::TempDir() + uuid7();
+  ASSERT_TRUE(make_dirs(dir).ok());
+  plane::JournalWriter::Options options;
+  options.dir = dir;
+  options.fields = {"date", "distance"};
+  auto writer = *plane::JournalWriter::open(options);
+  for (int i = 0; i < 10; ++i) {
+    plane::RequestRecord request;
+    request.request_id = fmt::format("r-{}", i);
+    request.event_time = i * kHour;
+    plane::RowRecord row;
+    row.outcome = i == 3 ? plane::RowOutcome::kRefused : plane::RowOutcome::kServed;
+    plane::FieldValue date, distance;
+    date.kind = expr::Datum::Kind::kString;
+    date.s = format_time(i * kHour);
+    distance.kind = expr::Datum::Kind::kInt;
+    distance.i = 100 + i;
+    row.fields = {date, distance};
+    request.rows = {row};
+    writer->append(request);
+  }
+  for (int i = 0; i < 8; ++i) writer->append(plane::LabelRecord{fmt::format("r-{}#0", i), 0, kDay + i});
+  writer->append(plane::LabelRecord{"r-5#0", 1, kDay + 100});
+  writer->append(plane::LabelRecord{"r-6#0", 1, kDay - 100});  // older than what is known: does not count
+  writer->append(plane::LabelRecord{"nobody#0", 1, kDay});
+  ASSERT_TRUE(writer->commit().ok());
+
+  spec::Field date, distance, label;
+  date.name = "date";
+  date.type = expr::Type::kTimestamp;
+  distance.name = "distance";
+  distance.type = expr::Type::kInt;
+  label.name = "delay";
+  label.label_time = true;
+  const auto rows = read_labelled_rows(dir, {date, distance, label}, {2 * kHour, INT64_MAX, 4});
+  ASSERT_TRUE(rows.ok()) << rows.error().str();
+  EXPECT_EQ(rows->event_times, (std::vector<Micros>{2 * kHour, 4 * kHour, 5 * kHour, 6 * kHour}));
+  EXPECT_EQ(rows->labels, (std::vector<std::uint8_t>{0, 0, 1, 0}));
+  EXPECT_EQ(rows->rows.find("date")->ints, rows->event_times);
+  EXPECT_EQ(rows->rows.find("distance")->ints, (std::vector<std::int64_t>{102, 104, 105, 106}));
+  EXPECT_EQ(rows->rows.find("delay"), nullptr);
+}
+
+}  // namespace
+}  // namespace heddle::control
