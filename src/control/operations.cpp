@@ -21,15 +21,13 @@ Error required(std::string_view member) {
   return {ErrorKind::kInvalid, "request-member", fmt::format("the request has no `{}`", member), "see docs/operations.md"};
 }
 
-/// Who asks for an act: the person named, else the account of the system that called.
+/// Who asks for an act: the person named, else the account of the system that called. The latter is no person: only a
+/// signature is (DESIGN 4, People).
 policy::Actor requester(const doc::Value& request, const Caller& caller) {
-  auto name = request.string_or("requester");
-  if (name.empty() && caller.owner) {
-    const passwd* user = ::getpwuid(::getuid());
-    name = user == nullptr ? "owner" : user->pw_name;
-  }
-  if (name.empty()) name = caller.account;
-  return {policy::ActorType::kPerson, name};
+  if (auto name = request.string_or("requester"); !name.empty()) return {policy::ActorType::kPerson, std::move(name)};
+  if (!caller.owner) return {policy::ActorType::kSystem, "system:" + caller.account};
+  const passwd* user = ::getpwuid(::getuid());
+  return {policy::ActorType::kSystem, fmt::format("system:{}", user == nullptr ? "owner" : user->pw_name)};
 }
 
 doc::Value incident_value(const recover::Incident& incident, const std::string& service) {

@@ -14,7 +14,8 @@ policy::Proposal read_proposal(const doc::Value& value) {
   proposal.op_id = value.string_or("op_id");
   proposal.action = value.string_or("action");
   proposal.target = value.string_or("target");
-  proposal.actor = {policy::ActorType::kPerson, value.string_or("actor")};
+  const auto actor = value.string_or("actor");
+  proposal.actor = {actor.substr(0, 7) == "system:" ? policy::ActorType::kSystem : policy::ActorType::kPerson, actor};
   proposal.event_time = value.int_or("event_time");
   proposal.reason = value.string_or("reason");
   if (const auto* attributes = value.find("attributes")) proposal.attributes = *attributes;
