@@ -84,7 +84,7 @@ struct HttpServer::Loop {
   std::vector<std::unique_ptr<Connection>> slots;
   std::vector<std::uint32_t> free_slots;
   std::uint32_t generation = 0;
-  std::size_t open_connections = 0;
+  std::atomic<std::size_t> open_connections{0};
   bool accepting = true;
   std::vector<Connection*> dirty;
   std::vector<std::uint64_t> overran;

@@ -70,7 +70,7 @@ class HttpServer {
   void watch(int fd, std::function<void()> work);
 
   [[nodiscard]] int port() const noexcept;      ///< of the TCP listener; 0: none
-  [[nodiscard]] std::size_t connections() const noexcept;
+  [[nodiscard]] std::size_t connections() const noexcept;  ///< open ones; thread-safe
 
  private:
   struct Loop;
