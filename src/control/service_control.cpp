@@ -82,7 +82,7 @@ Result<void> ServiceControl::restore() {
     HEDDLE_TRY(txn.scan("routes", name + "/", [&](std::string_view, std::string_view bytes) {
       const auto value = doc::parse_json(bytes);
       if (value.ok()) {
-        if (const auto primary = Digest::parse(value->string_or("primary")); primary.ok()) {
+        if (const auto primary = Digest::parse(value->string_or("primary")); primary.ok() && !primary->empty()) {
           versions.emplace_back(static_cast<std::uint64_t>(value->int_or("version")), *primary);
         }
       }

@@ -17,18 +17,11 @@ float margin_of(float probability) {
   return std::isnan(probability) ? probability : static_cast<float>(stats::logit(static_cast<double>(probability)));
 }
 
-/// A field as a value to look at; borrowed from `field`.
-expr::Datum datum_of(const plane::FieldValue& field) {
-  using Kind = expr::Datum::Kind;
-  switch (field.kind) {
-    case Kind::kBool: return expr::Datum::boolean(field.i != 0);
-    case Kind::kInt: return expr::Datum::integer(field.i);
-    case Kind::kTimestamp: return expr::Datum::timestamp(field.i);
-    case Kind::kDuration: return expr::Datum::duration(field.i);
-    case Kind::kDouble: return expr::Datum::real(field.d);
-    case Kind::kString: return expr::Datum::string(field.s);
-    default: return expr::Datum::null();
-  }
+/// A field as the contract means it: a timestamp may have arrived as text. Borrowed from `field`.
+expr::Datum datum_of(const plane::FieldValue& field, expr::Type type) {
+  if (type != expr::Type::kTimestamp || field.kind != expr::Datum::Kind::kString) return field.datum();
+  const auto time = parse_time(field.s);
+  return time ? expr::Datum::timestamp(*time) : expr::Datum::null();
 }
 
 std::string key_of(const Route& route) { return route.primary.hex() + "/" + route.repair; }
@@ -41,6 +34,11 @@ Watch::Watch(Options options, RuleWindows rules)
       quality_(options_.monitor),
       rules_(std::move(rules)) {
   columns_.start(options_.monitor, 0, 0);
+  for (const auto& name : options_.fields) {
+    const auto& fields = options_.contract.fields;
+    const auto at = std::find_if(fields.begin(), fields.end(), [&](const spec::Field& field) { return field.name == name; });
+    types_.push_back(at == fields.end() ? expr::Type::kDyn : at->type);
+  }
 }
 
 Result<Watch> Watch::open(Options options) {
@@ -104,7 +102,7 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
     const auto field_of = [&](const std::string& name) {
       const auto at = std::find(options_.fields.begin(), options_.fields.end(), name);
       const auto i = static_cast<std::size_t>(at - options_.fields.begin());
-      return i < fields->size() ? datum_of((*fields)[i]) : expr::Datum::null();
+      return i < fields->size() ? datum_of((*fields)[i], types_[i]) : expr::Datum::null();
     };
     const bool served = row.outcome == plane::RowOutcome::kServed;
     if (baseline != nullptr && of_epoch) {
@@ -121,8 +119,9 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
     sources_.add(request.source, row, request.event_time, baseline, field_of, out.findings);
     if (!rules_.empty()) {
       values.clear();
-      for (const plane::FieldValue& field : *fields) values.push_back(datum_of(field));
-      values.resize(options_.fields.size());
+      for (std::size_t i = 0; i < options_.fields.size(); ++i) {
+        values.push_back(i < fields->size() ? datum_of((*fields)[i], types_[i]) : expr::Datum::null());
+      }
       values.push_back(expr::Datum::timestamp(request.event_time));
       rules_.add(values, request.event_time, out.findings);
     }

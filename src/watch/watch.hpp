@@ -81,6 +81,7 @@ class Watch {
   void settle(std::size_t from, Micros at, Output& out);
 
   Options options_;
+  std::vector<expr::Type> types_;   ///< of the fields, by the contract
   std::map<std::uint64_t, Route> routes_;
   std::uint64_t epoch_ = 0;
   std::uint64_t route_version_ = 0;
