@@ -307,12 +307,16 @@ Result<void> Demo::shut_down() {
   account_.audit = verdict.string_or("audit");
   account_.ledger_entries = verdict.int_or("entries");
   if (!audit.ok()) return audit.error();
+  story_.line(fmt::format("audit {}: {} entries", account_.audit, account_.ledger_entries));
   // The same ledger by a verifier that shares no code with this program; it lies beside the examples.
   const std::string verifier = options_.example + "/../../python/heddle_verify.py";
   if (path_exists(verifier)) {
     HEDDLE_ASSIGN_OR_RETURN(const Finished second, run_command({{"python3", verifier, project_.root}}));
     account_.independent_audit = second.exit_code == 0 ? "ok" : "failed";
-    story_.line(fmt::format("$ python3 heddle_verify.py: {}", second.exit_code == 0 ? second.out : second.err));
+    std::string said = second.exit_code == 0 ? second.out : second.err;
+    while (!said.empty() && said.back() == '\n') said.pop_back();
+    story_.line("$ python3 heddle_verify.py");
+    story_.line(said);
     if (second.exit_code != 0) account_.audit = "the independent verifier disagrees";
   }
   return {};
@@ -348,7 +352,6 @@ Result<void> Demo::score() {
   input.recording = &recording;
   input.truth = &truth;
   input.replayed = &replayed_;
-  input.seed = definitions_.models.begin()->second.seed;
   HEDDLE_ASSIGN_OR_RETURN(const std::vector<replay::ScoredRow> rows, judge(input));
   account_.months = replay::quality_by_month(rows);
   account_.days = replay::quality_by_day(rows);
@@ -372,6 +375,7 @@ Result<void> Demo::score() {
     swap.from = primary;
     swap.to = route.string_or("primary");
     primary = swap.to;
+    if (swap.to == Digest{}.str()) swap.to = primary = "";
     if (swap.from == swap.to || swap.to.empty()) continue;
     for (std::size_t i = 0; i < replayed_.rows.size(); ++i) {
       const replay::RowAnswer& row = replayed_.rows[i];

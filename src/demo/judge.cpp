@@ -5,15 +5,16 @@
 
 #include <fmt/format.h>
 
+#include "bundle/bundle.hpp"
 #include "demo/session.hpp"
-#include "flow/variant.hpp"
+#include "feature/program.hpp"
 #include "score/plan.hpp"
+#include "train/train.hpp"
 
 namespace heddle::demo {
 namespace {
 
 constexpr std::size_t kRowsAtOnce = 50'000;
-constexpr double kTinyHoldout = 0.05;  ///< the least that a retrain holds out to measure itself on
 /// Labels come a day later and chunks are a day: an incident of the third day can still be about the first.
 constexpr Micros kAftermath = 3 * kDay;
 
@@ -37,9 +38,27 @@ Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>&
   return {};
 }
 
-Result<std::unique_ptr<const score::Plan>> load_plan(store::Objects& objects, const Digest& digest) {
-  HEDDLE_ASSIGN_OR_RETURN(const bundle::Bundle bundle, bundle::open(objects, digest));
-  return score::Plan::load(bundle);
+/// The release's own trainer, parameters, rounds and feature definitions, fitted on these rows, all of them.
+Result<std::unique_ptr<const score::Plan>> refit(const bundle::Bundle& release, const table::Table& rows, std::span<const std::uint8_t> labels) {
+  const doc::Value& config = release.config();
+  HEDDLE_ASSIGN_OR_RETURN(const doc::Value contract, release.json(bundle::kContract));
+  HEDDLE_ASSIGN_OR_RETURN(const doc::Value definitions, release.json(bundle::kFeatures));
+  HEDDLE_ASSIGN_OR_RETURN(feature::Program features, feature::Program::from_value(definitions));
+  HEDDLE_ASSIGN_OR_RETURN(const feature::FitResult fitted, features.fit(rows, labels));
+  train::TrainInput input;
+  input.trainer = config.string_or("trainer", "xgboost");
+  if (const doc::Value* parameters = config.find("parameters"); parameters != nullptr && parameters->is_object()) {
+    for (const auto& [name, value] : parameters->as_object()) {
+      if (value.is_string()) input.parameters.values.emplace_back(name, value.as_string());
+    }
+  }
+  input.feature_names = features.feature_names();
+  input.train = {fitted.train.values.data(), labels.data(), fitted.train.rows, fitted.train.columns};
+  input.max_rounds = static_cast<int>(std::max<std::int64_t>(1, config.int_or("rounds", 100)));
+  input.early_stopping_rounds = 0;
+  input.seed = config.int_or("seed");
+  HEDDLE_ASSIGN_OR_RETURN(const train::Trained trained, train::train(input));
+  return score::Plan::from_parts(contract, features.to_value(), trained.model, 0);
 }
 
 /// What the truth says of an incident that was raised at `raised`: the fault that changed last before it, if it was active
@@ -67,7 +86,8 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
   std::stable_sort(served.begin(), served.end(),
                    [&](std::size_t a, std::size_t b) { return truth.rows[a].event_time < truth.rows[b].event_time; });
 
-  HEDDLE_ASSIGN_OR_RETURN(const auto first, load_plan(*input.objects, input.first_release));
+  HEDDLE_ASSIGN_OR_RETURN(const bundle::Bundle release, bundle::open(*input.objects, input.first_release));
+  HEDDLE_ASSIGN_OR_RETURN(const auto first, score::Plan::load(release));
   std::vector<float> never(served.size(), std::nanf(""));
   HEDDLE_TRY(score_rows(input, served, {0, served.size(), first.get()}, never));
 
@@ -80,19 +100,14 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
                          [&](std::size_t at, Micros time) { return truth.rows[at].event_time < time; }) - served.begin());
     const std::size_t end = begin + static_cast<std::size_t>(input.retrain_rows);
     if (end >= served.size()) continue;
-    flow::RetrainInput retrain;
-    retrain.objects = input.objects;
-    retrain.base = input.first_release;
     std::vector<std::int64_t> rows;
+    std::vector<std::uint8_t> labels;
     for (std::size_t i = begin; i < end; ++i) {
       rows.push_back(truth.rows[served[i]].recorded);
-      retrain.labels.push_back(truth.rows[served[i]].label);
+      labels.push_back(truth.rows[served[i]].label);
     }
-    HEDDLE_ASSIGN_OR_RETURN(retrain.rows, input.recording->received(rows));
-    retrain.holdout_fraction = kTinyHoldout;
-    retrain.seed = input.seed;
-    HEDDLE_ASSIGN_OR_RETURN(const flow::RetrainOutcome refitted, flow::retrain(retrain));
-    HEDDLE_ASSIGN_OR_RETURN(auto plan, load_plan(*input.objects, refitted.bundle));
+    HEDDLE_ASSIGN_OR_RETURN(const table::Table received, input.recording->received(rows));
+    HEDDLE_ASSIGN_OR_RETURN(auto plan, refit(release, received, labels));
     if (!reigns.empty()) reigns.back().to = end;
     reigns.push_back({end, served.size(), plan.get()});
     plans.push_back(std::move(plan));

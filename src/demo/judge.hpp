@@ -27,7 +27,6 @@ struct JudgeInput {
   const replay::Recording* recording = nullptr;
   const replay::Truth* truth = nullptr;
   const replay::Replayed* replayed = nullptr;
-  std::int64_t seed = 0;
 };
 [[nodiscard]] Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input);
 
