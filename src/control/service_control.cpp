@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
 
 #include "base/file.hpp"
+#include "base/ids.hpp"
 #include "base/log.hpp"
 #include "bundle/bundle.hpp"
 #include "contract/contract.hpp"
@@ -16,6 +19,7 @@ namespace heddle::control {
 namespace {
 
 constexpr auto kPumpSlice = std::chrono::milliseconds(20);
+constexpr std::uintmax_t kTrafficBytes = 768ull << 20;  ///< of recorded traffic kept; the data plane thins past 1 GiB
 
 std::string snapshot_key(const std::string& service) { return service + "/snapshot"; }
 std::string watch_key(const std::string& service) { return service + "/watch"; }
@@ -63,6 +67,7 @@ Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts&
   }
   for (const auto& [name, policy] : project.policies) {
     if (policy.retrain_max_rows > 0) options.retrain_rows = policy.retrain_max_rows;
+    control->fail_over_allowed_ = control->fail_over_allowed_ || policy.fail_over_allowed;
   }
   control->ladder_ = std::make_unique<recover::Ladder>(std::move(options));
   HEDDLE_TRY(control->restore());
@@ -183,6 +188,7 @@ Result<bool> ServiceControl::pump() {
     for (auto& move : output.moves) moves_.push_back(std::move(move));
     if (const auto* applied = std::get_if<plane::AppliedRecord>(&*record)) applied_ = std::max(applied_, applied->route_version);
     if (const auto* act = std::get_if<plane::ActRecord>(&*record)) acts_.push_back(*act);
+    HEDDLE_TRY(take_up(*record));
     if (tick != nullptr) HEDDLE_TRY(decide(tick->event_time));
     if (std::chrono::steady_clock::now() > until) return true;
   }
@@ -203,6 +209,7 @@ Result<void> ServiceControl::decide(Micros event_time) {
   acts_.clear();
   const Micros day = event_time / kDay;
   if (settled || decided_ || day != snapshot_day_) {
+    if (day != snapshot_day_) trim_traffic();
     snapshot_day_ = day;
     decided_ = false;
     return save_snapshot();
@@ -289,7 +296,7 @@ Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Rele
   HEDDLE_TRY(txn.put("releases", name, doc::to_json(next.to_value())));
   const auto row = doc::Value::object({{"version", next.version()},
                                        {"action", action},
-                                       {"primary", next.primary().str()},
+                                       {"primary", next.primary().empty() ? "" : next.primary().str()},
                                        {"standby", next.standby().empty() ? "" : next.standby().str()},
                                        {"event_time", event_time},
                                        {"decision", decision}});
@@ -301,6 +308,7 @@ Result<policy::Decision> ServiceControl::change_releases(const policy::Proposal&
   release::Releases next = releases_;
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
     next = releases_;
+    next.allow_fail_over(fail_over_allowed_);
     HEDDLE_TRY(change(next));
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
     return store_releases(txn, next, proposal.action, proposal.event_time, fmt::format("ledger/{}", entries - 1));
@@ -352,10 +360,68 @@ Result<doc::Value> ServiceControl::series() const {
   return doc::Value::object({{"service", service_.identity.name}, {"findings", std::move(findings)}});
 }
 
+Result<void> ServiceControl::take_up(const plane::Record& record) {
+  policy::Proposal proposal;
+  proposal.target = "service/" + service_.identity.name;
+  proposal.actor = {policy::ActorType::kSystem, "system:data-plane"};
+  proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
+  std::string id;
+  if (const auto* stop = std::get_if<plane::StopRecord>(&record)) {
+    id = stop->id;
+    proposal.action = "service.stop";
+    proposal.reason = fmt::format("stopped on the data plane by `{}`", stop->by);
+  } else if (const auto* act = std::get_if<plane::ActRecord>(&record); act != nullptr && act->act == "fail-over") {
+    id = act->id;
+    proposal.action = "slot.fail-over";
+    proposal.reason = "the data plane failed over: " + act->reason;
+  } else {
+    return {};
+  }
+  proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, id);
+  const bool stop = proposal.action == "service.stop";
+  const auto decision = change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+    if (!stop) return next.acknowledge_fail_over(id);
+    next.acknowledge(id);
+    next.stop();
+    return {};
+  });
+  if (!decision.ok()) return decision.error();
+  if (!decision->applied) {
+    log::error("policy does not cover what the data plane did: {} (rule `{}`)", proposal.reason,
+               decision->rules.empty() ? "default-deny" : decision->rules.front());
+  }
+  return {};
+}
+
+void ServiceControl::trim_traffic() const {
+  const std::string spool = parts_.home->spool(service_.identity.name);
+  std::vector<std::pair<std::string, std::uintmax_t>> segments;
+  std::uintmax_t total = 0;
+  for (const auto& name : list_dir(spool)) {
+    if (name.size() < 5 || name.substr(name.size() - 4) != ".seg") continue;
+    std::error_code failed;
+    const auto size = std::filesystem::file_size(spool + "/" + name, failed);
+    if (failed) continue;
+    segments.emplace_back(name, size);
+    total += size;
+  }
+  for (const auto& [name, size] : segments) {
+    const auto number = std::strtoull(name.c_str(), nullptr, 10);
+    if (total <= kTrafficBytes || number >= reader_->position().segment) return;
+    std::error_code failed;
+    std::filesystem::remove(spool + "/" + name, failed);
+    if (failed) {
+      log::warn("recorded traffic `{}` cannot be removed: {}", name, failed.message());
+      return;
+    }
+    total -= size;
+  }
+}
+
 Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor& actor) {
   policy::Proposal proposal;
   proposal.action = stopped ? "service.stop" : "service.resume";
-  proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, releases_.version());
+  proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, uuid7());  // asked by hand: never again
   proposal.target = "service/" + service_.identity.name;
   proposal.actor = actor;
   proposal.reason = stopped ? "stopped: requests are answered 503 until a person resumes" : "resumed by a person";

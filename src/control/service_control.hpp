@@ -84,6 +84,11 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<bool> retrains_ended(Micros event_time);
   [[nodiscard]] Result<bool> retrain_ended(Retrain& retrain);
 
+  /// What the data plane did by itself, pre-authorised: a stop or a fail-over becomes a decision and is acknowledged.
+  [[nodiscard]] Result<void> take_up(const plane::Record& record);
+  /// Deletes the oldest consumed segments of recorded traffic past the retention bound.
+  void trim_traffic() const;
+
   /// Builds the watch's view of a bundle; cached by digest.
   [[nodiscard]] Result<watch::Route> route_of(const Digest& primary, std::uint64_t version);
   [[nodiscard]] Result<void> publish();
@@ -124,6 +129,7 @@ class ServiceControl final : public recover::Effects {
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;
+  bool fail_over_allowed_ = false;
   bool decided_ = false;                     ///< something was proposed since the last snapshot
 };
 

@@ -275,6 +275,17 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
     rule.actions = {"*"};
     impl->rules.push_back(Rule{std::move(rule), name});
   }
+  // What the data plane may do before anybody is asked, and reports afterwards.
+  const bool fail_over = std::any_of(project.policies.begin(), project.policies.end(),
+                                     [](const auto& item) { return item.second.fail_over_allowed; });
+  if (fail_over) {
+    spec::PolicyRule rule;
+    rule.id = "failover-allowed";
+    rule.effect = spec::PolicyRule::Effect::kAllow;
+    rule.who = {"system:data-plane"};
+    rule.actions = {"slot.fail-over"};
+    impl->rules.push_back(Rule{std::move(rule), ""});
+  }
   impl->people = project.people;
   for (const auto& account : project.service_accounts) impl->accounts.insert(account.name);
   impl->digest = digest_of(project);
