@@ -283,8 +283,8 @@ Result<void> Demo::collect() {
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value series, session_->call("metric.series", doc::Value::object({{"service", project_.service}})));
   std::map<std::string, Series> metrics;
   for (const doc::Value& finding : list_of(series, "findings")) {
-    Series& one = metrics[finding.string_or("key")];
-    one.name = finding.string_or("key");
+    Series& one = metrics[finding.string_or("metric")];
+    one.name = finding.string_or("metric");
     one.threshold = finding.double_or("threshold");
     one.points.emplace_back(time_of(finding, "to"), finding.double_or("value", std::nan("")));
   }

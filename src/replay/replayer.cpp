@@ -24,6 +24,7 @@ namespace {
 constexpr std::size_t kLabelsPerRequest = 1000;
 constexpr std::size_t kErrorsKept = 5;
 constexpr int kMaxBlockRows = 1000;
+constexpr Micros kBatchSpan = 10 * kMinute;  ///< of event time in one request: it has one event time for all its rows
 
 /// Cuts rows of the recording, in order, into blocks, and each block into requests of one source each.
 class Cutter {
@@ -44,6 +45,7 @@ class Cutter {
     const std::int64_t end = std::min(recording_.rows(), next_ + block_rows_);
     for (; next_ < end && day_of(recording_.event_time(next_)) == day; ++next_) {
       Open& open = open_[static_cast<std::size_t>(recording_.source(next_))];
+      if (!open.rows.empty() && recording_.event_time(next_) - recording_.event_time(open.rows.front()) > kBatchSpan) close(open, out);
       if (open.rows.empty()) open.size = std::uniform_int_distribution<std::size_t>(1, static_cast<std::size_t>(batch_max_))(random_);
       open.rows.push_back(next_);
       if (open.rows.size() == open.size) close(open, out);
