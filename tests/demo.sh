@@ -14,3 +14,9 @@ if grep -Eq '(src|href)="(https?:)?//' "$out/report.html"; then
   echo "report.html refers to something outside itself" >&2
   exit 1
 fi
+
+# What the README says to try next, word for word.
+awk '/^```/ { inside = !inside; if (inside) block++; next } inside && block == 2' "$source/README.md" |
+  sed "s|build/demo|$out|; s|#.*||" > "$out/readme.sh"
+test -s "$out/readme.sh"
+sh -eu "$out/readme.sh" > "$out/readme.log" 2>&1 || { cat "$out/readme.log" >&2; echo "the README's commands fail" >&2; exit 1; }
