@@ -33,6 +33,7 @@ constexpr int kEvery = 3;
 constexpr int kBlockRows = 128;
 constexpr std::uint64_t kReplaySeed = 20010301;
 constexpr Micros kLookEvery = 2 * kHour;         ///< event time between looks at decisions and approvals
+constexpr std::size_t kPlotPoints = 400;
 constexpr int kStartPatienceMs = 30'000;
 
 volatile std::sig_atomic_t interrupted = 0;
@@ -43,6 +44,16 @@ double quantile(std::vector<float> values, double q) {
   const auto at = static_cast<std::ptrdiff_t>(q * static_cast<double>(values.size() - 1));
   std::nth_element(values.begin(), values.begin() + at, values.end());
   return values[static_cast<std::size_t>(at)];
+}
+
+/// A metric of many small windows, for a plot: the highest of each day.
+std::vector<std::pair<Micros, double>> highest_of_days(const std::vector<std::pair<Micros, double>>& points) {
+  std::map<Micros, double> days;
+  for (const auto& [at, value] : points) {
+    double& highest = days.try_emplace(at - at % kDay, value).first->second;
+    highest = std::max(highest, value);
+  }
+  return {days.begin(), days.end()};
 }
 
 class Demo {
@@ -289,7 +300,10 @@ Result<void> Demo::collect() {
     one.points.emplace_back(time_of(finding, "to"), finding.double_or("value", std::nan("")));
   }
   for (auto& [name, one] : metrics) {
-    if (one.points.size() >= 3) account_.metrics.push_back(std::move(one));
+    if (one.points.size() < 3) continue;
+    std::stable_sort(one.points.begin(), one.points.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    if (one.points.size() > kPlotPoints) one.points = highest_of_days(one.points);
+    account_.metrics.push_back(std::move(one));
   }
   for (const pid_t pid : children_of(planes_->pid())) {
     const std::string line = command_line(pid);
