@@ -67,6 +67,7 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
   HEDDLE_TRY(prepare_project(root));
   stop_on_signals();
   HEDDLE_ASSIGN_OR_RETURN(const auto control, control::Control::open(root, wiring));
+  HEDDLE_TRY(control->check_applied());
   HEDDLE_ASSIGN_OR_RETURN(const auto project, load_valid(root));
   api::Options options;
   options.control = control.get();

@@ -37,6 +37,10 @@ class Control {
 
   [[nodiscard]] static std::span<const Operation> operations() noexcept;
 
+  /// What runs is what was applied: kConflict (`definitions-not-applied`) when the work tree says something else. Until the
+  /// first `heddle apply` the work tree counts.
+  [[nodiscard]] Result<void> check_applied();
+
   /// Runs one operation. kNotFound for an unknown name, kDenied without its permission, else what the operation says.
   [[nodiscard]] Result<doc::Value> call(std::string_view operation, const doc::Value& request, const Caller& caller);
 

@@ -420,6 +420,17 @@ Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller&) 
 
 }  // namespace
 
+Result<void> Control::check_applied() {
+  std::optional<std::string> digest;
+  HEDDLE_TRY(core_->state->read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(digest, txn.get("control", "applied-digest"));
+    return {};
+  }));
+  if (!digest || *digest == definitions_digest(core_->project).str()) return {};
+  return Error{ErrorKind::kConflict, "definitions-not-applied", fmt::format("the definitions in `{}` are not the ones that were applied", core_->home.root()),
+               "commit them and run `heddle apply`, or check out what was applied: `heddle status` names the commit"};
+}
+
 Result<ServiceControl*> Control::Core::service(const std::string& name) {
   if (name.empty()) return required("service");
   const auto at = services.find(name);
