@@ -25,7 +25,8 @@ void add_project_commands(CLI::App& app, Invocation& invocation);   // check pla
 void add_plane_commands(CLI::App& app, Invocation& invocation);     // up status stop resume
 void add_release_commands(CLI::App& app, Invocation& invocation);   // release approval approve reject
 void add_incident_commands(CLI::App& app, Invocation& invocation);  // incident quarantine
-void add_ledger_commands(CLI::App& app, Invocation& invocation);    // audit bundle
+void add_ledger_commands(CLI::App& app, Invocation& invocation);    // audit
+void add_bundle_commands(CLI::App& app, Invocation& invocation);    // bundle
 void add_traffic_commands(CLI::App& app, Invocation& invocation);   // replay label
 void add_dev_commands(CLI::App& app, Invocation& invocation);       // dev demo
 void add_worker_commands(CLI::App& app, Invocation& invocation);    // worker (not for people)

@@ -2,6 +2,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "doc/json.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -61,6 +62,32 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
                         fmt::format("{} clean rows", item.int_or("readmit_after"))});
       }
       console.data(rows.size() == 1 ? "no source is quarantined" : format_rows(rows));
+      return 0;
+    };
+  });
+
+  auto service = std::make_shared<std::string>();
+  auto source = std::make_shared<std::string>();
+  auto limit = std::make_shared<std::int64_t>(20);
+  auto* rows = quarantine->add_subcommand("show", "the newest refused rows, with the rules they broke");
+  rows->add_option("service", *service, "name of the service")->required();
+  rows->add_option("--source", *source, "of this source only");
+  rows->add_option("--limit", *limit, "how many")->check(CLI::Range(1, 10'000));
+  rows->callback([&invocation, service, source, limit] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto reply = call_operation(invocation, "quarantine.show",
+                                  doc::Value::object({{"service", *service}, {"source", *source}, {"limit", *limit}}));
+      if (!reply.ok()) return console.fail(reply.error());
+      if (console.json()) {
+        console.document(*reply);
+        return 0;
+      }
+      std::vector<std::vector<std::string>> table{{"EVENT TIME", "SOURCE", "OUTCOME", "RULES", "ROW"}};
+      for (const auto& item : reply->find("rows")->as_array()) {
+        table.push_back({item.string_or("event_time"), item.string_or("source"), item.string_or("outcome"),
+                         doc::to_json(*item.find("rules")), doc::to_json(*item.find("fields"))});
+      }
+      console.data(table.size() == 1 ? "no row was refused" : format_rows(table));
       return 0;
     };
   });

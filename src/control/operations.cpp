@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "bundle/bundle.hpp"
+#include "control/traffic.hpp"
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
 #include "ledger/verify.hpp"
@@ -262,6 +263,14 @@ Result<doc::Value> quarantine_list(Core& core, const doc::Value&, const Caller&)
   return doc::Value::object({{"sources", sources}});
 }
 
+Result<doc::Value> quarantine_show(Core& core, const doc::Value& request, const Caller&) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+  const auto limit = std::clamp<std::int64_t>(request.int_or("limit", 20), 1, 10'000);
+  HEDDLE_ASSIGN_OR_RETURN(auto rows, read_refused_rows(core.home.spool(service->service().identity.name), request.string_or("source"),
+                                                       static_cast<std::size_t>(limit)));
+  return doc::Value::object({{"service", service->service().identity.name}, {"rows", std::move(rows)}});
+}
+
 Result<doc::Value> decision_list(Core& core, const doc::Value& request, const Caller&) {
   auto decisions = doc::Value::array();
   HEDDLE_TRY(core.ledger->read(static_cast<std::uint64_t>(std::max<std::int64_t>(0, request.int_or("from"))),
@@ -455,6 +464,7 @@ const std::vector<OperationRow>& operation_table() {
       {{"incident.list", "read", "every incident"}, incident_list},
       {{"incident.show", "read", "one incident with its page"}, incident_show},
       {{"quarantine.list", "read", "sources whose rows are refused"}, quarantine_list},
+      {{"quarantine.show", "owner", "refused rows with the rules they broke"}, quarantine_show},
       {{"decision.list", "read", "entries of the ledger"}, decision_list},
       {{"audit.verify", "read", "recompute the ledger and compare"}, audit_verify},
       {{"audit.prove", "read", "inclusion proof of an entry"}, audit_prove},

@@ -6,6 +6,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "doc/value.hpp"
 #include "spec/contract.hpp"
 #include "table/table.hpp"
 
@@ -29,5 +30,9 @@ struct TrafficSelection {
 /// segment is damaged before its end.
 [[nodiscard]] Result<LabelledRows> read_labelled_rows(const std::string& spool, const std::vector<spec::Field>& fields,
                                                       const TrafficSelection& selection);
+
+/// The newest `limit` refused or quarantined rows of the journal, oldest first: {"request_id", "row", "event_time", "source",
+/// "outcome", "rules": [..], "fields": {..}}; of one source, or of all when `source` is empty.
+[[nodiscard]] Result<doc::Value> read_refused_rows(const std::string& spool, const std::string& source, std::size_t limit);
 
 }  // namespace heddle::control

@@ -28,8 +28,8 @@ std::string what_next(const Incident& incident) {
   switch (incident.diagnosis.cause) {
     case Cause::kUnitChange:
       return "ask the owner of source `" + incident.diagnosis.source + "` which release changed the unit; "
-             "`heddle quarantine list` shows the rows that can be reprocessed";
-    case Cause::kContractFault: return "`heddle quarantine list` shows the refused rows; correct them upstream, then reprocess";
+             "`heddle quarantine show` shows the rows that were kept out";
+    case Cause::kContractFault: return "`heddle quarantine show` shows the refused rows; correct them upstream";
     case Cause::kTimeShift:
       return incident.repair_refused ? "the transform was refused: correct the clock upstream"
                                      : "correct the clock upstream, then take the transform out again";

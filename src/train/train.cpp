@@ -18,7 +18,7 @@ Result<void> check(const TrainInput& input) {
   const RowsView& rows = input.train;
   if (rows.count <= 0 || rows.columns <= 0) {
     return invalid("train-no-rows", fmt::format("there are {} rows and {} features to train on", rows.count, rows.columns),
-                   "check the source's time range and the contract: see `heddle quarantine list`");
+                   "check the model's training period, and what `heddle run` said the contract refused");
   }
   if (input.validation.count > 0 && input.validation.columns != rows.columns) {
     return invalid("train-shape", fmt::format("training rows have {} features, validation rows {}", rows.columns, input.validation.columns),
