@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include <chrono>
+#include <cstdio>
 #include <thread>
 
 #include "base/file.hpp"
@@ -24,6 +25,7 @@ struct ReplayArguments {
   int every = 1;
   int block_rows = 128;
   double speed = 0;
+  double pause_hours = 0;
   bool lockstep = false;
   std::uint64_t seed = 1;
 };
@@ -33,6 +35,14 @@ Result<Micros> time_option(const std::string& text, Micros fallback) {
   const auto time = parse_time(text);
   if (!time) return Error{ErrorKind::kInvalid, "time-malformed", fmt::format("`{}` is not a time", text), "write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ"};
   return *time;
+}
+
+/// Says on stdout where the replay is and waits for a line on stdin; false when that has ended.
+bool wait_for_word(Micros event_time) {
+  std::printf("at %s\n", format_time(event_time).c_str());
+  std::fflush(stdout);
+  char line[256];
+  return std::fgets(line, sizeof line, stdin) != nullptr;
 }
 
 Result<replay::Replayed> run_replay(const Invocation& invocation, const Console& console, const ReplayArguments& arguments) {
@@ -94,7 +104,12 @@ Result<replay::Replayed> run_replay(const Invocation& invocation, const Console&
     }
   };
   auto shown = std::chrono::steady_clock::now();
+  Micros paused = INT64_MIN;
   options.progress = [&](Micros event_time, std::int64_t rows) {
+    if (arguments.pause_hours > 0 && (paused == INT64_MIN || event_time - paused >= static_cast<Micros>(arguments.pause_hours * kHour))) {
+      paused = event_time;
+      if (!wait_for_word(event_time)) return false;
+    }
     const auto now = std::chrono::steady_clock::now();
     if (now - shown > std::chrono::seconds(2)) {
       shown = now;
@@ -121,6 +136,7 @@ void add_traffic_commands(CLI::App& app, Invocation& invocation) {
   replay->add_option("--seed", arguments->seed, "of batch sizes and draws");
   replay->add_flag("--lockstep", arguments->lockstep, "wait for the control plane after each block (needs `up --lockstep`)");
   replay->add_option("--block-rows", arguments->block_rows, "rows of a lockstep block")->check(CLI::Range(1, 1000));
+  replay->add_option("--pause-every", arguments->pause_hours, "event hours after which to say `at TIME` and wait for a line on stdin");
   replay->add_option("--speed", arguments->speed, "event seconds a second; 0: as fast as answers come");
   replay->callback([&invocation, arguments] {
     invocation.run = [=, &invocation](const Console& console) {

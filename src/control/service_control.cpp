@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/failpoint.hpp"
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
@@ -123,7 +124,10 @@ Result<void> ServiceControl::restore() {
   const std::string spool = parts_.home->spool(service_.identity.name);
   HEDDLE_TRY(make_dirs(spool));
   HEDDLE_ASSIGN_OR_RETURN(reader_, plane::JournalReader::open(spool, position));
-  if (releases_.version() > 0) HEDDLE_TRY(publish());
+  if (releases_.version() > 0) {
+    failpoint("control-restored");
+    HEDDLE_TRY(publish());
+  }
   return {};
 }
 
@@ -212,6 +216,7 @@ Result<void> ServiceControl::decide(Micros event_time) {
     if (day != snapshot_day_) trim_traffic();
     snapshot_day_ = day;
     decided_ = false;
+    failpoint("control-decided");
     return save_snapshot();
   }
   return {};
@@ -235,6 +240,7 @@ Result<void> ServiceControl::save_snapshot() {
                                            {"findings", count},
                                            {"ladder", ladder_->to_value()}});
     HEDDLE_TRY(txn.put("control", snapshot_key(name), doc::to_json(value)));
+    failpoint("control-snapshot");
     return txn.put("control", watch_key(name), watch_->save());
   });
   HEDDLE_TRY(saved);
@@ -322,7 +328,9 @@ Result<policy::Decision> ServiceControl::change_releases(const policy::Proposal&
     routes_.push_back(std::move(route));
   }
   releases_ = std::move(next);
+  failpoint("control-route-committed");
   HEDDLE_TRY(publish());
+  failpoint("control-route-published");
   return decision;
 }
 

@@ -1,6 +1,7 @@
 // What the recovery ladder asks for, carried out: every change through policy::act, everything twice-callable.
 #include <algorithm>
 
+#include "base/failpoint.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "bundle/bundle.hpp"
@@ -199,6 +200,7 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
     if (!path_exists(dir + "/request.json")) HEDDLE_TRY(write_file_atomic(dir + "/request.json", doc::to_json(request)));
     retrains_.push_back({dir, name, started + cost});
     HEDDLE_TRY(retrain_ended(retrains_.back()));
+    failpoint("control-retrain-started");
   }
   auto outcome = outcome_of(decision);
   // Usable at exactly its due time (DESIGN 4, Time): the tick before it says "running", the tick after it waited for the job.
@@ -246,6 +248,7 @@ Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& acti
 Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action& action) {
   const auto page = action.attributes.string_or("page");
   const auto addition = action.attributes.string_or("addition");
+  failpoint("control-postmortem");
   auto proposal = proposal_of(action, action.type);
   HEDDLE_ASSIGN_OR_RETURN(const auto page_digest, parts_.objects->put(page));
   proposal.evidence.push_back({"page", page_digest});
@@ -258,6 +261,7 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
                                                                   : *action.attributes.find("proof")}})));
   }));
   decided_ = true;
+  failpoint("control-postmortem-acted");
   auto outcome = outcome_of(decision);
   if (outcome.status != Status::kApplied || parts_.git == nullptr) return outcome;
   // The commit is outside the transaction and idempotent: after a crash the same files give no second one.
@@ -276,6 +280,7 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
   if (!commit.ok()) {
     log::warn("the page of {} is kept, its branch could not be written: {}", action.incident, commit.error().message);
   }
+  failpoint("control-postmortem-committed");
   return outcome;
 }
 
