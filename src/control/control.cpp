@@ -57,6 +57,15 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
     HEDDLE_ASSIGN_OR_RETURN(auto control, ServiceControl::open(parts, service));
     core->services.emplace(name, std::move(control));
   }
+  // A crash between a person's yes and the act it allows: the yes stands, so the act is carried out now.
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core->policy->approvals());
+  for (const auto& approval : approvals) {
+    if (approval.status != policy::Approval::Status::kApproved) continue;
+    for (const auto& [name, service] : core->services) {
+      const auto resumed = service->resume_promotion(approval.id);
+      if (!resumed.ok()) log::error("`{}` is approved and cannot be carried out: {}", approval.id, resumed.error().message);
+    }
+  }
   return std::unique_ptr<Control>(new Control(std::move(core)));
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/failpoint.hpp"
 #include "bundle/bundle.hpp"
 #include "control/traffic.hpp"
 #include "doc/json.hpp"
@@ -164,6 +165,7 @@ Result<doc::Value> approval_approve(Core& core, const doc::Value& request, const
   const auto id = request.string_or("id");
   HEDDLE_ASSIGN_OR_RETURN(const auto approval,
                           core.policy->approve(id, request.string_or("person"), request.string_or("signature")));
+  failpoint("control-approved");
   bool applied = false;
   for (const auto& [name, service] : core.services) {
     if (applied || approval.status != policy::Approval::Status::kApproved) break;

@@ -101,16 +101,24 @@ Result<void> ServiceControl::restore() {
       position.offset = static_cast<std::uint64_t>(value.int_or("offset"));
       applied_ = static_cast<std::uint64_t>(value.int_or("applied"));
       last_tick_ = value.int_or("tick", INT64_MIN);
-      watermark_ = last_tick_;
+      // The watermark follows from reading on: a route of the last tick may not be applied yet.
       snapshot_day_ = value.int_or("day", INT64_MIN);
       finding_count_ = static_cast<std::uint64_t>(value.int_or("findings"));
       if (const auto* ladder = value.find("ladder")) HEDDLE_TRY(ladder_->restore(*ladder));
       HEDDLE_ASSIGN_OR_RETURN(const auto watch, txn.get("control", watch_key(name)));
       if (watch) HEDDLE_TRY(watch_->restore(*watch));
     }
+    HEDDLE_TRY(txn.scan("variants", name + "/", [&](std::string_view key, std::string_view bytes) {
+      const auto value = doc::parse_json(bytes);
+      if (!value.ok()) return true;
+      const auto primary = Digest::parse(value->string_or("primary"));
+      const auto standby = Digest::parse(value->string_or("standby"));
+      if (primary.ok()) variants_[std::string(key.substr(name.size() + 1))] = {*primary, standby.ok() ? *standby : Digest()};
+      return true;
+    }));
     HEDDLE_TRY(txn.scan("retrains", name + "/", [&](std::string_view, std::string_view bytes) {
       const auto value = doc::parse_json(bytes);
-      if (value.ok()) retrains_.push_back({value->string_or("dir"), value->string_or("name"), value->int_or("due")});
+      if (value.ok()) retrains_.push_back({value->string_or("dir"), value->string_or("name"), value->int_or("due"), value->string_or("request")});
       return true;
     }));
     return {};
@@ -201,6 +209,8 @@ Result<bool> ServiceControl::pump() {
 }
 
 Result<void> ServiceControl::decide(Micros event_time) {
+  // A tick sent twice (its answer was lost) decides nothing; what came since the last one waits for the next.
+  if (event_time <= ladder_->last_tick()) return {};
   const auto performed = ladder_->on_tick(event_time, moves_, acts_, *watch_, *this);
   last_tick_ = std::max(last_tick_, event_time);
   bool settled = !moves_.empty() || !acts_.empty();
@@ -213,11 +223,12 @@ Result<void> ServiceControl::decide(Micros event_time) {
   acts_.clear();
   const Micros day = event_time / kDay;
   if (settled || decided_ || day != snapshot_day_) {
-    if (day != snapshot_day_) trim_traffic();
+    const bool new_day = day != snapshot_day_;
     snapshot_day_ = day;
     decided_ = false;
     failpoint("control-decided");
-    return save_snapshot();
+    HEDDLE_TRY(save_snapshot());
+    if (new_day) trim_traffic();  // only now is nothing before the reader's place needed after a crash
   }
   return {};
 }
@@ -264,6 +275,8 @@ Result<bool> ServiceControl::retrains_ended(Micros event_time) {
 Result<bool> ServiceControl::retrain_ended(Retrain& retrain) {
   if (path_exists(retrain.dir + "/result.json")) return true;
   if (!retrain.handle) {
+    HEDDLE_TRY(make_dirs(retrain.dir));
+    if (!path_exists(retrain.dir + "/request.json")) HEDDLE_TRY(write_file_atomic(retrain.dir + "/request.json", retrain.request));
     jobs::Job job;
     job.name = retrain.name;
     job.argv = {parts_.executable, "--project", parts_.home->root(), "worker", "retrain", retrain.dir};

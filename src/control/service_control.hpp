@@ -73,6 +73,7 @@ class ServiceControl final : public recover::Effects {
     std::string dir;
     std::string name;
     Micros due = 0;
+    std::string request{};                 ///< what the worker reads; written before it starts
     std::optional<std::int64_t> handle{};  ///< of this process; none: to be started
   };
 
@@ -119,7 +120,7 @@ class ServiceControl final : public recover::Effects {
   std::optional<plane::Record> held_;        ///< a tick that waits for a retrain
   std::vector<watch::Route> routes_;
   std::map<Digest, watch::Route> route_cache_;
-  std::map<std::string, std::pair<Digest, Digest>> variants_;  ///< op_id -> repaired primary and standby, made once
+  std::map<std::string, std::pair<Digest, Digest>> variants_;  ///< op_id -> repaired primary and standby, made once and kept
   std::vector<Retrain> retrains_;
   std::vector<watch::Alert> moves_;          ///< since the last tick
   std::vector<plane::ActRecord> acts_;       ///< since the last tick

@@ -157,6 +157,12 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
     if (!releases_.standby().empty()) {
       HEDDLE_ASSIGN_OR_RETURN(repaired.second, flow::with_transform(*parts_.objects, releases_.standby(), transform));
     }
+    // Kept before it is proposed: an approval is for these digests, whatever slot serves when the question is put again.
+    HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
+      return txn.put("variants", service_.identity.name + "/" + action.op_id,
+                     doc::to_json(doc::Value::object({{"primary", repaired.first.str()},
+                                                      {"standby", repaired.second.empty() ? "" : repaired.second.str()}})));
+    }));
     variant = variants_.emplace(action.op_id, repaired).first;
   }
   const auto [primary, standby] = variant->second;
@@ -188,7 +194,7 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
                                            {"from", action.attributes.int_or("from")},
                                            {"until", started},
                                            {"rows", action.attributes.int_or("rows")}});
-  const auto job = doc::Value::object({{"dir", dir}, {"name", name}, {"due", started + cost}});
+  const auto job = doc::Value::object({{"dir", dir}, {"name", name}, {"due", started + cost}, {"request", doc::to_json(request)}});
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
     return txn.put("retrains", service_.identity.name + "/" + name, doc::to_json(job));
   }));
@@ -196,9 +202,8 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   if (!decision.applied) return outcome_of(decision);
   const auto known = std::find_if(retrains_.begin(), retrains_.end(), [&](const Retrain& item) { return item.name == name; });
   if (known == retrains_.end()) {
-    HEDDLE_TRY(make_dirs(dir));
-    if (!path_exists(dir + "/request.json")) HEDDLE_TRY(write_file_atomic(dir + "/request.json", doc::to_json(request)));
-    retrains_.push_back({dir, name, started + cost});
+    failpoint("control-retrain-committed");
+    retrains_.push_back({dir, name, started + cost, doc::to_json(request)});
     HEDDLE_TRY(retrain_ended(retrains_.back()));
     failpoint("control-retrain-started");
   }
