@@ -282,6 +282,7 @@ Result<bool> ServiceControl::retrain_ended(Retrain& retrain) {
     job.argv = {parts_.executable, "--project", parts_.home->root(), "worker", "retrain", retrain.dir};
     job.output_path = retrain.dir + "/log";
     HEDDLE_ASSIGN_OR_RETURN(retrain.handle, parts_.runner->start(job));
+    failpoint("control-retrain-started");
     return false;
   }
   HEDDLE_ASSIGN_OR_RETURN(const bool finished, parts_.runner->finished(*retrain.handle));

@@ -205,7 +205,6 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
     failpoint("control-retrain-committed");
     retrains_.push_back({dir, name, started + cost, doc::to_json(request)});
     HEDDLE_TRY(retrain_ended(retrains_.back()));
-    failpoint("control-retrain-started");
   }
   auto outcome = outcome_of(decision);
   // Usable at exactly its due time (DESIGN 4, Time): the tick before it says "running", the tick after it waited for the job.

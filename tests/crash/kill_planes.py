@@ -353,13 +353,13 @@ class ControlKiller:
             self.ending.wait(0.005)
 
     def kill_in_retrain(self):
-        control = self.project.plane("control")
-        if control is None:
+        """By turns as soon as the worker runs, and somewhat later."""
+        if self.count["retrain"] % 2 == 0:
+            self.arm("control-retrain-started", "retrain")
             return
-        if any("worker retrain" in line for line in children(control).values()):
-            self.ending.wait(self.random.uniform(0, 0.3))
-            if any("worker retrain" in line for line in children(control).values()):
-                self.kill(control, "retrain")
+        control = self.project.plane("control")
+        if control is not None and any("worker retrain" in line for line in children(control).values()):
+            self.kill(control, "retrain")
 
     def kill(self, pid, phase):
         try:
@@ -534,6 +534,8 @@ def main():
     arguments.out = os.path.abspath(arguments.out)
     arguments.heddle = os.path.abspath(arguments.heddle)
     os.makedirs(arguments.out, exist_ok=True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(2))  # so that the planes are stopped on the way out
     try:
         plain, expected, _ = run_project(arguments, "plain", arguments.cache)
         cache = plain.state
