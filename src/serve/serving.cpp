@@ -41,6 +41,8 @@ Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
   }
   // Without inotify (its instances are few) the file is looked at every half second.
   if (follower->inotify_ >= 0) ::inotify_add_watch(follower->inotify_, follower->options_.directory.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
+  // The first look is done before a request is: a data plane that was killed comes back with what it served.
+  follower->look();
   follower->thread_ = std::thread([self = follower.get()] { self->run(); });
   return follower;
 }
@@ -55,7 +57,6 @@ RouteFollower::~RouteFollower() {
 }
 
 void RouteFollower::run() {
-  look();
   while (!ending_) {
     pollfd fds[2] = {{wake_, POLLIN, 0}, {inotify_, POLLIN, 0}};
     ::poll(fds, inotify_ >= 0 ? 2 : 1, settled_ && inotify_ >= 0 ? 5000 : kRetryMs);

@@ -47,7 +47,7 @@ class RouteFollower {
     std::string service;
     Ed25519Public key{};
     store::Objects* objects = nullptr;
-    /// Called on the follower's thread; the receiver takes it to its own.
+    /// Called on the follower's thread, the first time within `start`; the receiver takes it to its own.
     std::function<void(std::shared_ptr<const Serving>)> ready{};
   };
 
