@@ -1,5 +1,6 @@
 // What the recovery ladder asks for, carried out: every change through policy::act, everything twice-callable.
 #include <algorithm>
+#include <filesystem>
 
 #include "base/failpoint.hpp"
 #include "base/file.hpp"
@@ -195,12 +196,18 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
                                            {"until", started},
                                            {"rows", action.attributes.int_or("rows")}});
   const auto job = doc::Value::object({{"dir", dir}, {"name", name}, {"due", started + cost}, {"request", doc::to_json(request)}});
+  const auto known = std::find_if(retrains_.begin(), retrains_.end(), [&](const Retrain& item) { return item.name == name; });
+  // A folder of that name without a committed start is of other traffic: its result must not be taken for this one's.
+  if (known == retrains_.end() && path_exists(dir)) {
+    std::error_code failed;
+    std::filesystem::remove_all(dir, failed);
+    if (failed) return Error{ErrorKind::kIo, "retrain-folder", fmt::format("cannot remove `{}`: {}", dir, failed.message()), "remove it"};
+  }
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
     return txn.put("retrains", service_.identity.name + "/" + name, doc::to_json(job));
   }));
   decided_ = true;
   if (!decision.applied) return outcome_of(decision);
-  const auto known = std::find_if(retrains_.begin(), retrains_.end(), [&](const Retrain& item) { return item.name == name; });
   if (known == retrains_.end()) {
     failpoint("control-retrain-committed");
     retrains_.push_back({dir, name, started + cost, doc::to_json(request)});
