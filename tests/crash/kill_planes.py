@@ -121,6 +121,8 @@ class Project:
         for part in ("objects", "runs"):
             if cache and os.path.isdir(os.path.join(cache, part)):
                 subprocess.run(["cp", "-r", os.path.join(cache, part), self.state], check=True)
+        for retrain in glob.glob(os.path.join(self.state, "runs", SERVICE + "-*")):
+            shutil.rmtree(retrain)  # of the other project's replay; here it has to run
         self.key = os.path.join(self.arguments.out, self.name + "-key")
         for file in (self.key, self.key + ".pub"):
             if os.path.exists(file):
@@ -249,7 +251,7 @@ class Project:
                 process.kill()
             process.wait()
         reader.join(5)
-        if process.returncode != 0:
+        if not rest:
             raise Failed(f"the replay ended with {process.returncode}: {''.join(said)[-2000:]}")
         return json.loads("".join(rest))
 
