@@ -350,13 +350,13 @@ class ControlKiller:
             if self.count["postmortem"] < self.target:
                 if not any(each in self.waiting for each in POSTMORTEM):
                     self.arm(POSTMORTEM[self.turn["postmortem"] % len(POSTMORTEM)], "postmortem")
-            if self.count["retrain"] < self.target:
+            if self.count["retrain"] < self.target + 2:
                 self.kill_in_retrain()
             self.ending.wait(0.005)
 
     def kill_in_retrain(self):
-        """By turns as soon as the worker runs, and somewhat later."""
-        if self.count["retrain"] % 2 == 0:
+        """As soon as the worker runs; then, as far as it still does, twice somewhat later."""
+        if self.count["retrain"] < self.target:
             self.arm("control-retrain-started", "retrain")
             return
         control = self.project.plane("control")
