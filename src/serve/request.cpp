@@ -180,7 +180,8 @@ enum class Family { kNone, kBytes, kBool, kInt, kFloat };
 Family family_of(std::string_view datatype) {
   if (datatype == "BYTES") return Family::kBytes;
   if (datatype == "BOOL") return Family::kBool;
-  if (datatype.starts_with("INT") || datatype.starts_with("UINT")) return Family::kInt;
+  const std::string_view whole = datatype.starts_with('U') ? datatype.substr(1) : datatype;
+  if (whole == "INT8" || whole == "INT16" || whole == "INT32" || whole == "INT64") return Family::kInt;
   if (datatype == "FP32" || datatype == "FP64") return Family::kFloat;
   return Family::kNone;
 }
