@@ -210,6 +210,9 @@ Result<Table> read_csv(const std::string& path, const ReadOptions& options) {
                                                  arrow::csv::ParseOptions::Defaults(), csv_options()),
                    path, Format::kCsv);
   ARROW_OR_CORRUPT(const auto table, reader->Read(), path, Format::kCsv);
+  if (table->num_rows() == 0) {  // without values its columns have no types, and the message would be about those
+    return Error{ErrorKind::kUnprocessable, "table-no-rows", fmt::format("`{}` has a header and no rows", path), "write it again with its rows"};
+  }
   HEDDLE_ASSIGN_OR_RETURN(auto reading, Reading::open(path, options, *table->schema()));
   arrow::TableBatchReader batches(*table);
   for (;;) {
