@@ -125,9 +125,18 @@ Result<void> ServiceControl::restore() {
   }));
   std::sort(versions.begin(), versions.end());
   for (const auto& [version, primary] : versions) {
-    HEDDLE_ASSIGN_OR_RETURN(auto route, route_of(primary, version));
-    watch_->register_route(route);
-    routes_.push_back(std::move(route));
+    auto route = route_of(primary, version);
+    if (!route.ok() && (route.error().kind == ErrorKind::kCorrupt || route.error().kind == ErrorKind::kNotFound)) {
+      // The data plane refuses such a bundle and answers from the standby. To end here would end that too.
+      log::error("service `{}`: route {} is not watched, its bundle cannot be read: {}", name, version, route.error().str());
+      watch::Route bare;
+      bare.primary = primary;
+      bare.version = version;
+      route = std::move(bare);
+    }
+    HEDDLE_TRY(route);
+    watch_->register_route(*route);
+    routes_.push_back(*std::move(route));
   }
   const std::string spool = parts_.home->spool(service_.identity.name);
   HEDDLE_TRY(make_dirs(spool));
