@@ -45,6 +45,7 @@ class LocalSession final : public Session {
 
   Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
     auto reply = control_->call(operation, request, {"owner", true});
+    if (operation == "audit.verify") return reply;  // publishes itself, and leaves what it found wrong as it is
     HEDDLE_TRY(control_->publish_ledger());
     return reply;
   }

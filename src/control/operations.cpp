@@ -301,14 +301,21 @@ Result<doc::Value> decision_list(Core& core, const doc::Value& request, const Ca
 }
 
 Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
-  // Anchored first, so that what is checked includes the newest checkpoint outside.
-  if (core.git) {
-    HEDDLE_TRY(core.ledger->anchor(*core.git));
-  } else {
-    HEDDLE_TRY(core.ledger->publish());
+  const ledger::VerifyOptions options{core.home.dir() + "/tiles", core.ledger->verifier_key(), core.state.get(), core.git.get()};
+  // As it lies there first: to publish writes damaged tiles again, and what was done to them would go unseen.
+  ledger::Audit audit;
+  if (core.ledger->last_checkpoint()) {
+    HEDDLE_ASSIGN_OR_RETURN(audit, ledger::verify(options));
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto audit,
-                          ledger::verify({core.home.dir() + "/tiles", core.ledger->verifier_key(), core.state.get(), core.git.get()}));
+  if (audit.ok()) {
+    // Then anchored, so that what is checked includes the newest checkpoint outside.
+    if (core.git) {
+      HEDDLE_TRY(core.ledger->anchor(*core.git));
+    } else {
+      HEDDLE_TRY(core.ledger->publish());
+    }
+    HEDDLE_ASSIGN_OR_RETURN(audit, ledger::verify(options));
+  }
   auto findings = doc::Value::array();
   for (const auto& finding : audit.findings) findings.push(fmt::format("{}: {}", finding.id, finding.message));
   return doc::Value::object({{"audit", audit.ok() ? "ok" : "failed"},
