@@ -124,4 +124,18 @@ Result<Bundle> open(store::Objects& objects, const Digest& digest) {
   return bundle;
 }
 
+bool complete(store::Objects& objects, const Digest& digest) {
+  if (!objects.has(digest)) return false;
+  const auto bytes = objects.get(digest);
+  const auto manifest = bytes.ok() ? doc::parse_json(*bytes) : Result<doc::Value>(bytes.error());
+  if (!manifest.ok()) return false;
+  const auto there = [&](const doc::Value* part) {
+    const auto named = Digest::parse(part == nullptr ? "" : part->string_or("digest"));
+    return named.ok() && objects.has(*named);
+  };
+  const doc::Value* layers = manifest->find("layers");
+  if (!there(manifest->find("config")) || layers == nullptr || !layers->is_array()) return false;
+  return std::all_of(layers->as_array().begin(), layers->as_array().end(), [&](const doc::Value& layer) { return there(&layer); });
+}
+
 }  // namespace heddle::bundle

@@ -59,4 +59,7 @@ class Bundle {
 /// the manifest is no bundle of ours.
 [[nodiscard]] Result<Bundle> open(store::Objects& objects, const Digest& digest);
 
+/// Whether manifest, config and every layer are there; of the layers no byte is read.
+[[nodiscard]] bool complete(store::Objects& objects, const Digest& digest);
+
 }  // namespace heddle::bundle

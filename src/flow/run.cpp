@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/file.hpp"
+#include "bundle/bundle.hpp"
 #include "flow/flow.hpp"
 #include "flow/step.hpp"
 
@@ -68,7 +69,7 @@ std::vector<std::string> names_needed(const Step& step) {
 bool usable(const Step& step, const StepRecord& record, const Host& host) {
   if (!step.name.starts_with("bundle")) return true;
   const auto found = record.outputs.find("bundle");
-  return found != record.outputs.end() && host.objects != nullptr && host.objects->has(found->second);
+  return found != record.outputs.end() && host.objects != nullptr && bundle::complete(*host.objects, found->second);
 }
 
 PlannedStep look(const Step& step, const Cache& cache, const Host& host, const std::map<std::string, StepRecord>& finished,
