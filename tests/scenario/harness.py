@@ -1,0 +1,192 @@
+"""What the scenarios share: the real binary on a small project, its planes, and a raw HTTP client that can misbehave."""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import small_project
+
+
+class Ran:
+    """One finished command. `id` is the permanent id of its error, or of its first diagnostic."""
+
+    def __init__(self, done):
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+        ids = re.findall(r"^error\[([a-z0-9-]+)\]", self.err, re.M)
+        self.ids, self.id = ids, ids[-1] if ids else ""
+
+    def __repr__(self):
+        return f"exit {self.code}\n{self.out[-1500:]}{self.err[-1500:]}"
+
+
+class Project:
+    def __init__(self, heddle, root):
+        self.heddle, self.root, self.keys = heddle, pathlib.Path(root), None
+
+    def run(self, *words, **options):
+        options.setdefault("timeout", 60)
+        words = [self.heddle, "--project", str(self.root), *map(str, words)]
+        return Ran(subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, **options))
+
+    def json(self, *words):
+        done = self.run("--json", *words)
+        assert done.code == 0, done
+        return json.loads(done.out)
+
+    def edit(self, file, old, new):
+        text = (self.root / file).read_text()
+        assert old in text, f"`{old}` is not in {file}"
+        (self.root / file).write_text(text.replace(old, new, 1))
+
+    def commit(self):
+        git = ["git", "-C", str(self.root), "-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
+        subprocess.run(git + ["commit", "-qam", "change"], check=True)
+
+    def port(self):
+        return int(re.search(r"^port: (\d+)", (self.root / "services/late.yaml").read_text(), re.M)[1])
+
+    def token(self, account):
+        return (self.root / ".heddle/tokens" / account).read_text().strip()
+
+
+class World:
+    """Makes projects in one temporary folder: `built` is a project after its first run, copied for each case."""
+
+    def __init__(self, heddle):
+        self.heddle = os.path.abspath(heddle)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="heddle-scenario-"))
+        self.count = 0
+        self.fresh = small_project.make(self.dir / "fresh")
+        self.keys = self.dir / "fresh-keys"
+        self.built = self.copy(self.fresh)
+        done = self.built.run("run")
+        assert done.code == 0, done
+
+    def copy(self, source):
+        self.count += 1
+        root = self.dir / f"p{self.count}"
+        shutil.copytree(source.root if isinstance(source, Project) else source, root, symlinks=True)
+        return Project(self.heddle, root)
+
+    def close(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Reply:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+        try:
+            self.json = json.loads(body)
+        except ValueError:
+            self.json = {}
+
+    def __repr__(self):
+        return f"HTTP {self.status} {self.body[:400]!r}"
+
+
+class Planes:
+    """`heddle up` of a project, awaited until live; ended with SIGTERM."""
+
+    def __init__(self, project):
+        self.project = project
+        self.log = open(project.root.parent / (project.root.name + ".log"), "w+")
+
+    def __enter__(self):
+        self.process = subprocess.Popen([self.project.heddle, "--project", str(self.project.root), "up"],
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        try:
+            self.until(lambda: self.get("/health/live").status == 200, "the data plane is live")
+            self.until(lambda: self.control_live(), "the control plane is live")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *unused):
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def text(self):
+        return pathlib.Path(self.log.name).read_text()
+
+    def until(self, holds, what, seconds=30):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if holds():
+                    return
+            assert self.process.poll() is None, f"`heddle up` ended while waiting: {what}\n{self.text()[-2000:]}"
+            time.sleep(0.01)
+        raise AssertionError(f"in {seconds} s not: {what}\n{self.text()[-2000:]}")
+
+    def control_live(self):
+        return self.operation("status", {}).status == 200
+
+    def pid(self, plane):
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                words = pathlib.Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
+                if str(self.project.root).encode() in words and plane.encode() in words:
+                    return int(entry)
+        return None
+
+    def kill(self, plane):
+        pid = self.pid(plane)
+        assert pid, f"no {plane} plane"
+        os.kill(pid, signal.SIGKILL)
+
+    def request(self, method, path, body=None, token="caller", timeout=30):
+        connection = http.client.HTTPConnection("127.0.0.1", self.project.port(), timeout=timeout)
+        try:
+            headers = {"Authorization": "Bearer " + (self.project.token(token) if token else "none")}
+            connection.request(method, path, body if body is None or isinstance(body, (str, bytes)) else json.dumps(body), headers)
+            reply = connection.getresponse()
+            return Reply(reply.status, reply.headers, reply.read())
+        finally:
+            connection.close()
+
+    def get(self, path):
+        return self.request("GET", path)
+
+    def predict(self, body, **options):
+        return self.request("POST", "/v1/services/late/predict", body, **options)
+
+    def operation(self, name, request):
+        """An operation as the owner, over the socket that `heddle` itself uses."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(60)
+            connection.connect(str(self.project.root / ".heddle/control.sock"))
+            body = json.dumps(request).encode()
+            connection.sendall(b"POST /v1/ops/%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (name.encode(), len(body)) + body)
+            reply = http.client.HTTPResponse(connection)
+            reply.begin()
+            return Reply(reply.status, reply.headers, reply.read())
+
+    def raw(self):
+        return socket.create_connection(("127.0.0.1", self.project.port()), timeout=30)
+
+
+def read_status(connection):
+    """Status of the answer on a raw connection; 0 when it was closed without one."""
+    data = b""
+    with contextlib.suppress(ConnectionError):
+        while b"\r\n" not in data:
+            more = connection.recv(4096)
+            if not more:
+                break
+            data += more
+    return int(data.split()[1]) if data.startswith(b"HTTP/") else 0
