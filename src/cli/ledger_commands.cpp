@@ -1,15 +1,50 @@
 #include <CLI/CLI.hpp>
 
+#include "base/file.hpp"
+#include "base/signature.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "control/home.hpp"
+#include "ledger/verify.hpp"
 
 namespace heddle::cli {
+namespace {
+
+/// The published files as they lie there, before anything opens the project: to open it writes damaged tiles again, and what
+/// was done to them would go unseen. The key is the project's own, never the one beside the tiles.
+Result<ledger::Audit> audit_as_found(const Invocation& invocation) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+  const control::Home home(root);
+  const std::string tiles = home.dir() + "/tiles";
+  if (path_exists(home.socket()) || !path_exists(tiles + "/checkpoint") || !path_exists(home.ledger_key())) return ledger::Audit{};
+  HEDDLE_ASSIGN_OR_RETURN(auto text, read_file(tiles + "/vkey"));
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  HEDDLE_ASSIGN_OR_RETURN(auto key, ledger::VerifierKey::parse(text));
+  HEDDLE_ASSIGN_OR_RETURN(const auto own, Ed25519Key::load_or_create(home.ledger_key()));
+  key.key = own.public_key;
+  return ledger::verify({tiles, key, nullptr, nullptr});
+}
+
+}  // namespace
 
 void add_ledger_commands(CLI::App& app, Invocation& invocation) {
   auto* audit = app.add_subcommand("audit", "the ledger: every decision, tamper-evident")->require_subcommand(1);
 
   audit->add_subcommand("verify", "recompute everything from the bytes and compare")->callback([&invocation] {
     invocation.run = [&invocation](const Console& console) {
+      const auto found = audit_as_found(invocation);
+      if (!found.ok()) return console.fail(found.error());
+      if (!found->ok()) {
+        if (console.json()) {
+          auto value = found->to_value();
+          value.set("audit", "failed");
+          console.document(value);
+        } else {
+          console.data(fmt::format("audit failed: {} entries, root {}", found->entries, found->root.str().substr(0, 19)));
+          for (const auto& finding : found->findings) console.message(fmt::format("{}: {}", finding.id, finding.message));
+        }
+        return error_kind_info(ErrorKind::kCorrupt).exit_code;
+      }
       auto reply = call_operation(invocation, "audit.verify", doc::Value::object());
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
