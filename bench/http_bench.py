@@ -133,8 +133,8 @@ server {{ listen 127.0.0.1:{ports['nginx']}; location / {{ return 200 '{"x" * le
 """)
     nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
     start([*pin(0), nginx, "-e", f"{DIR}/nginx.log", "-c", os.path.join(DIR, "nginx.conf")], stderr=subprocess.DEVNULL)
-    start([*pin(0), VENV + "/bin/uvicorn", "http_peer:app", "--port", str(ports["fastapi"]), "--loop", "uvloop", "--http", "httptools",
-           "--no-access-log", "--log-level", "warning"], cwd=os.path.join(ROOT, "bench"), env={**os.environ, "HTTP_PEER_DIR": DIR})
+    start([*pin(0), VENV + "/bin/uvicorn", "http_fastapi:app", "--port", str(ports["fastapi"]), "--loop", "uvloop", "--http", "httptools",
+           "--no-access-log", "--log-level", "warning"], cwd=os.path.join(ROOT, "bench", "peers"), env={**os.environ, "HTTP_PEER_DIR": DIR})
     floor, _ = wait_for(f"http://127.0.0.1:{ports['nginx']}/", body)
     assert len(floor) == len(answer)
     peer, _ = wait_for(f"http://127.0.0.1:{ports['fastapi']}/predict", body)

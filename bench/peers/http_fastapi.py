@@ -1,5 +1,5 @@
 """What a team would write: FastAPI, pydantic and XGBoost over the same model JSON, raw rows in, features by hand.
-Run by http_bench.py: `uvicorn http_peer:app`, with the folder of model and rows in HTTP_PEER_DIR."""
+Run by http_bench.py: `uvicorn http_fastapi:app`, with the folder of model and rows in HTTP_PEER_DIR."""
 import collections
 import csv
 import datetime
