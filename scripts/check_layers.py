@@ -55,6 +55,8 @@ def main(root):
         allowed = reachable(modules, deps)
         for file in sorted([*folder.glob("*.hpp"), *folder.glob("*.cpp")]):
             test = file.name.endswith("_test.cpp") or file.name.endswith("_fixture.hpp")
+            if file.suffix == ".cpp" and file.name not in (folder / "CMakeLists.txt").read_text():
+                findings.append(f"{file.relative_to(root)}:1: no build file of {folder.relative_to(root)} names this source")
             if file.name.endswith("_test.cpp") and file.name not in tests:
                 findings.append(f"{file.relative_to(root)}:1: this test is not registered in {folder.relative_to(root)}/CMakeLists.txt")
             ours = allowed | (reachable(modules, test_deps) if test else set())
