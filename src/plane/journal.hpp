@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,7 +26,12 @@ struct FieldValue {
   [[nodiscard]] expr::Datum datum() const noexcept;  ///< borrowed from this value
 };
 
-enum class RowOutcome : std::uint8_t { kServed, kRefused, kQuarantined };
+/// `kFailed`: the contract accepted the row, and what should have scored it gave no answer.
+enum class RowOutcome : std::uint8_t { kServed, kRefused, kQuarantined, kFailed };
+
+/// Which side of a canary's comparison a request was drawn for. Baseline and canary take equal shares of the same traffic, so
+/// that they can be compared; the baseline is answered by the primary.
+enum class Cohort : std::uint8_t { kNone, kCanary, kBaseline };
 
 /// One row of one request and what became of it.
 struct RowRecord {
@@ -34,6 +40,7 @@ struct RowRecord {
   std::vector<FieldValue> fields{};     ///< in the order of the request segment's field names; as received, before transforms
   float probability = 0;              ///< of the slot that answered; NaN when refused
   float standby_probability = 0;      ///< of the standby, shadow-scored; NaN when there is none or the row was refused
+  float shadow_probability = std::numeric_limits<float>::quiet_NaN();  ///< of the shadow slot; NaN when there is none, it gave no answer yet or the row was refused
 };
 
 struct RequestRecord {
@@ -41,9 +48,11 @@ struct RequestRecord {
   std::string source;
   Micros event_time = 0;
   Micros arrival = 0;                 ///< wall clock
-  std::string slot;                   ///< primary or standby: who answered
+  std::string slot;                   ///< primary, standby or canary: who answered
   std::uint64_t route_version = 0;    ///< names the bundles
-  std::vector<RowRecord> rows;
+  std::vector<RowRecord> rows{};
+  Cohort cohort = Cohort::kNone;
+  std::uint32_t micros = 0;           ///< from the whole request to its answer
 };
 
 /// The same request, borrowed: what the hot path hands to the journal without copying.
@@ -53,6 +62,7 @@ struct RowView {
   std::span<const expr::Datum> fields{};
   float probability = 0;
   float standby_probability = 0;
+  float shadow_probability = std::numeric_limits<float>::quiet_NaN();
 };
 struct RequestView {
   std::string_view request_id;
@@ -61,7 +71,9 @@ struct RequestView {
   Micros arrival = 0;
   std::string_view slot;
   std::uint64_t route_version = 0;
-  std::span<const RowView> rows;
+  std::span<const RowView> rows{};
+  Cohort cohort = Cohort::kNone;
+  std::uint32_t micros = 0;
 };
 
 struct LabelRecord {
@@ -76,7 +88,7 @@ struct AppliedRecord {
   std::vector<std::string> standing{};  ///< ids of acts and stops that still stand: this table did not settle them
 };
 
-/// A pre-authorised act of the data plane, journaled before it takes effect: `fail-over` or `source-readmit`.
+/// A pre-authorised act of the data plane, journaled before it takes effect: `fail-over`, `canary-abort` or `source-readmit`.
 struct ActRecord {
   std::string act;
   std::string target;                 ///< service or source

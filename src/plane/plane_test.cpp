@@ -57,7 +57,12 @@ RequestRecord request(int n, int rows = 2) {
     if (i % 2 == 1) row.rules = {"distance-range", "origin-enum"};
     row.probability = i % 2 == 0 ? 0.25f : std::nanf("");
     row.standby_probability = 0.5f;
+    if (n == 3) row.shadow_probability = 0.75f;
     r.rows.push_back(row);
+  }
+  if (n > 0) {
+    r.cohort = Cohort::kBaseline;
+    r.micros = 300;
   }
   return r;
 }
@@ -113,6 +118,9 @@ TEST(Journal, GivesBackEveryRecord) {
   EXPECT_EQ(got.rows[1].outcome, RowOutcome::kRefused);
   EXPECT_EQ(got.rows[1].rules, (std::vector<std::string>{"distance-range", "origin-enum"}));
   EXPECT_TRUE(std::isnan(got.rows[1].probability));
+  EXPECT_TRUE(std::isnan(got.rows[1].shadow_probability));
+  EXPECT_EQ(got.cohort, Cohort::kBaseline);
+  EXPECT_EQ(got.micros, 300u);
   EXPECT_EQ(std::get<LabelRecord>(records[2]).row_id, "r-1#0");
   EXPECT_EQ(std::get<ActRecord>(records[3]).id, "act-2");
   EXPECT_EQ(std::get<StopRecord>(records[4]).by, "ops");
@@ -132,12 +140,12 @@ TEST(Journal, ABorrowedRequestHasTheSameBytes) {
     rules.emplace_back(row.rules.begin(), row.rules.end());
   }
   for (std::size_t i = 0; i < owned.rows.size(); ++i) {
-    rows.push_back({owned.rows[i].outcome, rules[i], fields[i], owned.rows[i].probability, owned.rows[i].standby_probability});
+    rows.push_back({owned.rows[i].outcome, rules[i], fields[i], owned.rows[i].probability, owned.rows[i].standby_probability, owned.rows[i].shadow_probability});
   }
   std::string a;
   std::string b;
   append_record(owned, a);
-  append_request({owned.request_id, owned.source, owned.event_time, owned.arrival, owned.slot, owned.route_version, rows}, b);
+  append_request({owned.request_id, owned.source, owned.event_time, owned.arrival, owned.slot, owned.route_version, rows, owned.cohort, owned.micros}, b);
   EXPECT_EQ(a, b);
 }
 
@@ -373,10 +381,26 @@ RouteTable table() {
   t.primary = sha256("a");
   t.standby = sha256("b");
   t.fail_over_allowed = true;
+  t.canary = {sha256("c"), 500, "source", "x-canary", "yes"};
+  t.shadow = sha256("d");
+  t.fail_over = {20, 0.25, 0.5, 3};
   t.quarantined = {{"source-2", "distance-of-route", 20}};
   t.acknowledged = {"act-1"};
   t.decision = "ledger/17";
   return t;
+}
+
+TEST(Journal, ARequestFromBeforeCohortsReads) {
+  std::string framed;
+  append_record(request(1), framed);
+  std::string payload = framed.substr(kRecordHead);
+  payload.resize(payload.size() - 3);  // flags, and 301 as a varint
+  const auto record = decode_record(payload);
+  ASSERT_TRUE(record.has_value());
+  const auto& old = std::get<RequestRecord>(*record);
+  EXPECT_EQ(old.cohort, Cohort::kNone);
+  EXPECT_EQ(old.rows.size(), 2u);
+  EXPECT_TRUE(std::isnan(old.rows[0].shadow_probability));
 }
 
 TEST(Route, ReadsWhatItWrote) {

@@ -36,7 +36,17 @@ doc::Value to_value(const RouteTable& table) {
                              {"service", table.service},
                              {"primary", table.primary.empty() ? std::string() : table.primary.str()},
                              {"standby", table.standby.empty() ? std::string() : table.standby.str()},
+                             {"canary", doc::Value::object({{"bundle", table.canary.bundle.empty() ? std::string() : table.canary.bundle.str()},
+                                                            {"weight", table.canary.weight},
+                                                            {"sticky", table.canary.sticky},
+                                                            {"header", table.canary.header},
+                                                            {"header_value", table.canary.header_value}})},
+                             {"shadow", table.shadow.empty() ? std::string() : table.shadow.str()},
                              {"fail_over_allowed", table.fail_over_allowed},
+                             {"fail_over", doc::Value::object({{"requests", table.fail_over.requests},
+                                                               {"failed_share", table.fail_over.failed_share},
+                                                               {"refused_share", table.fail_over.refused_share},
+                                                               {"most", table.fail_over.most}})},
                              {"quarantined", std::move(quarantined)},
                              {"stopped", table.stopped},
                              {"acknowledged", std::move(acknowledged)},
@@ -53,6 +63,28 @@ Result<RouteTable> route_from_value(const doc::Value& value) {
   if (table.service.empty()) return corrupt("names no service");
   HEDDLE_ASSIGN_OR_RETURN(table.primary, digest_of(value, "primary"));
   HEDDLE_ASSIGN_OR_RETURN(table.standby, digest_of(value, "standby"));
+  HEDDLE_ASSIGN_OR_RETURN(table.shadow, digest_of(value, "shadow"));
+  if (const doc::Value* canary = value.find("canary"); canary != nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(table.canary.bundle, digest_of(*canary, "bundle"));
+    const std::int64_t weight = canary->int_or("weight", -1);
+    if (weight < 0 || weight > kMostCanaryWeight) return corrupt("has a canary of an impossible weight");
+    table.canary.weight = static_cast<std::uint32_t>(weight);
+    table.canary.sticky = canary->string_or("sticky");
+    table.canary.header = canary->string_or("header");
+    table.canary.header_value = canary->string_or("header_value");
+  }
+  if (const doc::Value* rule = value.find("fail_over"); rule != nullptr) {
+    const std::int64_t requests = rule->int_or("requests", -1);
+    const std::int64_t most = rule->int_or("most", -1);
+    table.fail_over.failed_share = rule->double_or("failed_share", -1);
+    table.fail_over.refused_share = rule->double_or("refused_share", -1);
+    const auto share = [](double s) { return s >= 0 && s <= 1; };
+    if (requests < 1 || requests > 1'000'000 || most < 0 || most > 1000 || !share(table.fail_over.failed_share) || !share(table.fail_over.refused_share)) {
+      return corrupt("has a malformed `fail_over`");
+    }
+    table.fail_over.requests = static_cast<std::uint32_t>(requests);
+    table.fail_over.most = static_cast<std::uint32_t>(most);
+  }
   for (const char* key : {"fail_over_allowed", "stopped"}) {
     const doc::Value* flag = value.find(key);
     if (flag == nullptr || !flag->is_bool()) return corrupt(fmt::format("has no `{}`", key));

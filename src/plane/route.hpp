@@ -19,6 +19,27 @@ struct QuarantinedSource {
   std::uint32_t readmit_after = 5;   ///< 0: only a person or a decision lets it in
 };
 
+/// Half of the traffic: the other half is its baseline.
+inline constexpr std::uint32_t kMostCanaryWeight = 5'000;
+
+/// A released bundle that answers a share of the traffic. A baseline of the same share is drawn beside it (Cohort). The same key
+/// always falls on the same side, and raising the weight moves nobody away from the canary.
+struct Canary {
+  Digest bundle{};
+  std::uint32_t weight = 0;       ///< share of the requests, in ten-thousandths; at most 5,000
+  std::string sticky{};           ///< key of the draw: `source`, `header:NAME`, `field:NAME`; empty: the request id
+  std::string header{};           ///< requests with this header of value `header_value` always go to the canary; empty: none
+  std::string header_value{};
+};
+
+/// When the data plane changes to the standby by itself. Over the last `requests` answered by the primary.
+struct FailOver {
+  std::uint32_t requests = 50;
+  double failed_share = 0.5;      ///< of the requests without an answer of the runtime (errors and timeouts)
+  double refused_share = 1.0;     ///< of the rows refused by the contract; 1: never for this reason
+  std::uint32_t most = 1;         ///< fail-overs in a row without a route table that settles them
+};
+
 /// What the data plane does for one service (DESIGN 4, Route table). Strictly increasing version; the data plane refuses
 /// lower ones and anything not signed by the control key.
 struct RouteTable {
@@ -26,7 +47,10 @@ struct RouteTable {
   std::string service;
   Digest primary{};                    ///< answers
   Digest standby{};                    ///< loaded, warmed, shadow-scored; empty: none
+  Canary canary{};                     ///< `canary.bundle` empty: none
+  Digest shadow{};                     ///< scored beside and compared, never answers; empty: none
   bool fail_over_allowed = false;    ///< policy authorised the switch to standby beforehand
+  FailOver fail_over{};
   std::vector<QuarantinedSource> quarantined{};
   bool stopped = false;              ///< the declared safe state: requests are answered 503
   std::vector<std::string> acknowledged{};  ///< ids of data-plane acts and stops this table knows of

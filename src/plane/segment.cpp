@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 
 #include "base/file.hpp"
@@ -12,6 +13,8 @@ namespace heddle::plane {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "segments are little-endian");
+
+constexpr std::uint8_t kShadowed = 0x80;  ///< of a request's flags: a float32 a row follows
 
 template <class T>
 void put_raw(T value, std::string& out) {
@@ -142,6 +145,16 @@ void get_field(Reader& in, FieldValue& value) {
   }
 }
 
+/// What follows the rows of a request; journals from before these parts end there. The last byte of a record is never 0, which
+/// tells a whole record from an end that a power loss zeroed.
+template <class Request>
+void put_tail(const Request& r, std::string& out) {
+  const bool shadowed = std::any_of(r.rows.begin(), r.rows.end(), [](const auto& row) { return !std::isnan(row.shadow_probability); });
+  out.push_back(static_cast<char>(static_cast<std::uint8_t>(r.cohort) | (shadowed ? kShadowed : 0)));
+  for (std::size_t i = 0; shadowed && i < r.rows.size(); ++i) put_raw(r.rows[i].shadow_probability, out);
+  put_varint(std::uint64_t{r.micros} + 1, out);
+}
+
 struct Encoder {
   std::string& out;
 
@@ -163,6 +176,7 @@ struct Encoder {
         put_raw(row.probability, out);
         put_raw(row.standby_probability, out);
       }
+      put_tail(r, out);
     });
   }
   void operator()(const LabelRecord& r) const {
@@ -211,7 +225,7 @@ RequestRecord get_request(Reader& in) {
   r.route_version = in.varint();
   r.rows.resize(in.count());
   for (RowRecord& row : r.rows) {
-    row.outcome = static_cast<RowOutcome>(std::min<std::uint8_t>(in.byte(), static_cast<std::uint8_t>(RowOutcome::kQuarantined)));
+    row.outcome = static_cast<RowOutcome>(std::min<std::uint8_t>(in.byte(), static_cast<std::uint8_t>(RowOutcome::kFailed)));
     in.strings(row.rules);
     row.fields.resize(in.count());
     for (FieldValue& field : row.fields) get_field(in, field);
@@ -219,6 +233,11 @@ RequestRecord get_request(Reader& in) {
     row.standby_probability = in.raw<float>();
     if (!in.ok()) break;
   }
+  if (in.finished()) return r;
+  const std::uint8_t flags = in.byte();
+  r.cohort = static_cast<Cohort>(std::min<std::uint8_t>(flags & ~kShadowed, static_cast<std::uint8_t>(Cohort::kBaseline)));
+  for (std::size_t i = 0; (flags & kShadowed) != 0 && i < r.rows.size(); ++i) r.rows[i].shadow_probability = in.raw<float>();
+  r.micros = static_cast<std::uint32_t>(in.varint() - 1);
   return r;
 }
 
@@ -277,6 +296,7 @@ void append_request(const RequestView& r, std::string& out) {
       put_raw(row.probability, out);
       put_raw(row.standby_probability, out);
     }
+    put_tail(r, out);
   });
 }
 
