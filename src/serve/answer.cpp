@@ -1,13 +1,31 @@
 #include "serve/answer.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "doc/json.hpp"
 
 namespace heddle::serve {
 namespace {
+
+/// Rule ids are names of definitions: nothing in them needs an escape.
+void put_rules(std::span<const std::string_view> rules, std::string& out) {
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    out.append(i > 0 ? ",\"" : "\"").append(rules[i]).push_back('"');
+  }
+}
+
+/// Feature names are names of definitions.
+void put_contributions(const Answer& answer, std::size_t row, std::string& out) {
+  const std::size_t width = answer.contribution_names.size();
+  out.append(",\"contributions\":{");
+  for (std::size_t i = 0; i < width; ++i) {
+    out.append(i > 0 ? ",\"" : "\"").append(answer.contribution_names[i]).append("\":");
+    put_number(answer.contributions[row * width + i], out);
+  }
+  out.push_back('}');
+}
+
+}  // namespace
 
 void put_number(float value, std::string& out) {
   char digits[32];
@@ -20,21 +38,18 @@ void put_integer(std::uint64_t value, std::string& out) {
   out.append(digits.data(), digits.size());
 }
 
-int status_of(std::span<const plane::RowView> rows) {
-  const bool served = std::any_of(rows.begin(), rows.end(), [](const plane::RowView& row) { return row.outcome == plane::RowOutcome::kServed; });
-  return served ? 200 : 422;
-}
-
-/// Rule ids are names of definitions: nothing in them needs an escape.
-void put_rules(std::span<const std::string_view> rules, std::string& out) {
-  for (std::size_t i = 0; i < rules.size(); ++i) {
-    out.append(i > 0 ? ",\"" : "\"").append(rules[i]).push_back('"');
+int status_of(std::span<const plane::RowView> rows) noexcept {
+  bool failed = false;
+  for (const plane::RowView& row : rows) {
+    if (row.outcome == plane::RowOutcome::kServed) return 200;
+    failed = failed || row.outcome == plane::RowOutcome::kFailed;
   }
+  return failed ? 503 : 422;
 }
 
-}  // namespace
-
-void write_predictions(const AnsweredBy& by, std::span<const plane::RowView> rows, net::Response& out) {
+void write_predictions(const Answer& answer, net::Response& out) {
+  const AnsweredBy& by = answer.by;
+  const auto& rows = answer.rows;
   out.status = status_of(rows);
   std::string& body = out.body;
   body.append("{\"request_id\":\"").append(by.request_id);
@@ -53,51 +68,13 @@ void write_predictions(const AnsweredBy& by, std::span<const plane::RowView> row
         put_rules(row.rules, body);
         body.push_back(']');
       }
+      if (!answer.contributions.empty()) put_contributions(answer, i, body);
     } else {
       body.append("null,\"validation\":[");
       put_rules(row.rules, body);
       body.push_back(']');
     }
     body.push_back('}');
-  }
-  body.append("]}");
-}
-
-void write_oip(const AnsweredBy& by, std::span<const plane::RowView> rows, bool probability, bool validation, net::Response& out) {
-  out.status = status_of(rows);
-  std::string& body = out.body;
-  body.append("{\"model_name\":\"").append(by.model);
-  body.append("\",\"model_version\":\"").append(by.bundle);
-  body.append("\",\"id\":\"").append(by.request_id);
-  body.append("\",\"parameters\":{\"bundle\":\"").append(by.bundle);
-  body.append("\",\"slot\":\"").append(by.slot);
-  body.append("\",\"route_version\":");
-  put_integer(by.route_version, body);
-  body.append("},\"outputs\":[");
-  if (probability) {
-    body.append("{\"name\":\"probability\",\"datatype\":\"FP32\",\"shape\":[");
-    put_integer(rows.size(), body);
-    body.append("],\"data\":[");
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (i > 0) body.push_back(',');
-      if (rows[i].outcome == plane::RowOutcome::kServed) put_number(rows[i].probability, body);
-      else body.append("null");
-    }
-    body.append("]}");
-  }
-  if (validation) {
-    body.append(probability ? ",{" : "{").append("\"name\":\"validation\",\"datatype\":\"BYTES\",\"shape\":[");
-    put_integer(rows.size(), body);
-    body.append("],\"data\":[");
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      body.append(i > 0 ? ",\"" : "\"");
-      for (std::size_t k = 0; k < rows[i].rules.size(); ++k) {
-        if (k > 0) body.push_back(',');
-        body.append(rows[i].rules[k]);
-      }
-      body.push_back('"');
-    }
-    body.append("]}");
   }
   body.append("]}");
 }

@@ -8,7 +8,7 @@
 #include "base/error.hpp"
 #include "net/http.hpp"
 #include "plane/journal.hpp"
-#include "score/plan.hpp"
+#include "serve/rows.hpp"
 
 namespace heddle::serve {
 
@@ -21,10 +21,26 @@ struct AnsweredBy {
   std::uint64_t route_version = 0;
 };
 
-/// Each writes a whole response; `rows` as they go into the journal. 200 when any row was served, else 422.
-void write_predictions(const AnsweredBy& by, std::span<const plane::RowView> rows, net::Response& out);
-void write_oip(const AnsweredBy& by, std::span<const plane::RowView> rows, bool probability, bool validation, net::Response& out);
+/// One request's answer, borrowed from the engine until its next call.
+struct Answer {
+  AnsweredBy by;
+  std::span<const plane::RowView> rows{};   ///< as they go into the journal
+  std::span<const float> contributions{};   ///< rows x names, empty when not asked for; NaN where the row was not served
+  std::span<const std::string> contribution_names{};  ///< the features', then `bias`
+};
+
+/// Each writes a whole response. 200 when any row was served, 503 when none was and what should have scored one failed, else 422.
+void write_predictions(const Answer& answer, net::Response& out);
+/// The Open Inference Protocol's infer response; outputs wanted as binary stand behind the JSON, whose length goes into
+/// `Inference-Header-Content-Length`. Only a 200 has binary ones: what reads an error reads JSON.
+void write_oip(const Answer& answer, Wanted probability, Wanted validation, Wanted contributions, net::Response& out);
 /// `{"error", "id", "hint"}` with the status of its kind.
 void write_error(const Error& error, net::Response& out);
+
+[[nodiscard]] int status_of(std::span<const plane::RowView> rows) noexcept;
+/// The rules a row broke, comma-separated.
+void put_validation(const plane::RowView& row, std::string& out);
+void put_number(float value, std::string& out);
+void put_integer(std::uint64_t value, std::string& out);
 
 }  // namespace heddle::serve

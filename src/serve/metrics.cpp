@@ -1,17 +1,38 @@
 #include "serve/metrics.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 namespace heddle::serve {
 
+void Metrics::Histogram::add(std::int64_t ns) noexcept {
+  const double value = static_cast<double>(ns) * 1e-9;
+  ++count;
+  seconds += value;
+  std::size_t i = 0;
+  while (i < kBounds.size() && kBounds[i] < value) ++i;  // most are in the first few
+  ++buckets[i];
+}
+
 void Metrics::answered(int status, std::int64_t ns) noexcept {
   ++statuses_[status];
-  ++requests_;
-  const double seconds = static_cast<double>(ns) * 1e-9;
-  seconds_ += seconds;
-  ++buckets_[static_cast<std::size_t>(std::lower_bound(kBounds.begin(), kBounds.end(), seconds) - kBounds.begin())];
+  requests_.add(ns);
+}
+
+void Metrics::stage(Stage stage, std::int64_t ns) noexcept { stages_[static_cast<std::size_t>(stage)].add(ns); }
+
+void Metrics::scored(SlotId slot, std::size_t rows, std::int64_t before_ns, std::int64_t score_ns, Micros arrival) noexcept {
+  SlotStatistics& statistics = slots_[static_cast<std::size_t>(slot)];
+  ++statistics.requests;
+  statistics.rows += rows;
+  statistics.before_ns += static_cast<std::uint64_t>(before_ns);
+  statistics.score_ns += static_cast<std::uint64_t>(score_ns);
+  statistics.last = arrival;
+}
+
+std::uint64_t Metrics::errors() const noexcept {
+  std::uint64_t count = 0;
+  for (const auto& [status, n] : statuses_) count += status >= 400 ? n : 0;
+  return count;
 }
 
 std::string Metrics::text(std::string_view service, const Gauges& gauges) const {
@@ -27,18 +48,30 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   head("heddle_rows_total", "counter", "Rows answered, by outcome");
   line("heddle_rows_total", "outcome=\"served\"", served_);
   line("heddle_rows_total", "outcome=\"refused\"", refused_);
+  line("heddle_rows_total", "outcome=\"failed\"", failed_);
   line("heddle_rows_total", "outcome=\"quarantined\"", quarantined_);
   head("heddle_labels_total", "counter", "Labels taken");
   line("heddle_labels_total", "", labels_);
+  const auto histogram = [&](std::string_view name, const std::string& labels, const Histogram& h) {
+    const std::string comma = labels.empty() ? "" : labels + ",";
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < kBounds.size(); ++i) {
+      sum += h.buckets[i];
+      line(fmt::format("{}_bucket", name), fmt::format("{}le=\"{}\"", comma, kBounds[i]), sum);
+    }
+    line(fmt::format("{}_bucket", name), fmt::format("{}le=\"+Inf\"", comma), h.count);
+    line(fmt::format("{}_sum", name), labels, h.seconds);
+    line(fmt::format("{}_count", name), labels, h.count);
+  };
   head("heddle_request_seconds", "histogram", "Time in the handler of a predict request");
-  std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < kBounds.size(); ++i) {
-    sum += buckets_[i];
-    line("heddle_request_seconds_bucket", fmt::format("le=\"{}\"", kBounds[i]), sum);
-  }
-  line("heddle_request_seconds_bucket", "le=\"+Inf\"", requests_);
-  line("heddle_request_seconds_sum", "", seconds_);
-  line("heddle_request_seconds_count", "", requests_);
+  histogram("heddle_request_seconds", "", requests_);
+  head("heddle_stage_seconds", "histogram", "Time of a predict request by stage");
+  constexpr std::array<std::string_view, kStages> kStageNames = {"queue", "read", "score", "write"};
+  for (std::size_t i = 0; i < kStages; ++i) histogram("heddle_stage_seconds", fmt::format("stage=\"{}\"", kStageNames[i]), stages_[i]);
+  head("heddle_slot_rows_total", "counter", "Rows scored as the answer, by slot");
+  for (std::size_t i = 0; i < kSlots; ++i) line("heddle_slot_rows_total", fmt::format("slot=\"{}\"", name_of(static_cast<SlotId>(i))), slots_[i].rows);
+  head("heddle_shed_total", "counter", "Predict requests that waited too long and were shed");
+  line("heddle_shed_total", "", shed_);
   head("heddle_routes_applied_total", "counter", "Route tables put in force");
   line("heddle_routes_applied_total", "", applied_);
   head("heddle_routes_refused_total", "counter", "Looks at a route table or bundle that could not be used");

@@ -6,19 +6,43 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.hpp"
+#include "serve/slots.hpp"
+
 namespace heddle::serve {
 
-/// Counters of one data plane, as Prometheus reads them. Confined to the serving thread.
+/// The parts of a request's way whose time is kept apart.
+enum class Stage : std::uint8_t { kQueue, kRead, kScore, kWrite };
+inline constexpr std::size_t kStages = 4;
+
+/// Counters of one data plane, as Prometheus and the Open Inference Protocol's statistics read them. Confined to the serving
+/// thread.
 class Metrics {
  public:
+  /// A predict request was answered, whatever came of it.
   void answered(int status, std::int64_t ns) noexcept;
-  void rows(std::uint64_t served, std::uint64_t refused, std::uint64_t quarantined) noexcept {
+  void stage(Stage stage, std::int64_t ns) noexcept;
+  void shed() noexcept { ++shed_; }
+  void rows(std::uint64_t served, std::uint64_t refused, std::uint64_t failed, std::uint64_t quarantined) noexcept {
     served_ += served;
     refused_ += refused;
+    failed_ += failed;
     quarantined_ += quarantined;
   }
   void labels(std::uint64_t n) noexcept { labels_ += n; }
   void applied() noexcept { ++applied_; }
+
+  /// Of one slot, in the terms of the statistics extension.
+  struct SlotStatistics {
+    std::uint64_t requests = 0;   ///< executions
+    std::uint64_t rows = 0;       ///< inferences
+    std::uint64_t before_ns = 0;  ///< from the whole request to its scoring
+    std::uint64_t score_ns = 0;
+    Micros last = 0;              ///< wall clock
+  };
+  void scored(SlotId slot, std::size_t rows, std::int64_t before_ns, std::int64_t score_ns, Micros arrival) noexcept;
+  [[nodiscard]] const SlotStatistics& of(SlotId slot) const noexcept { return slots_[static_cast<std::size_t>(slot)]; }
+  [[nodiscard]] std::uint64_t errors() const noexcept;  ///< predict requests answered 4xx or 5xx
 
   struct Gauges {
     bool ready = false;
@@ -33,10 +57,17 @@ class Metrics {
 
  private:
   static constexpr std::array<double, 12> kBounds = {10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 100e-3, 1};
+  struct Histogram {
+    std::array<std::uint64_t, kBounds.size() + 1> buckets{};
+    std::uint64_t count = 0;
+    double seconds = 0;
+    void add(std::int64_t ns) noexcept;
+  };
   std::map<int, std::uint64_t> statuses_;
-  std::array<std::uint64_t, kBounds.size() + 1> buckets_{};
-  std::uint64_t requests_ = 0, served_ = 0, refused_ = 0, quarantined_ = 0, labels_ = 0, applied_ = 0;
-  double seconds_ = 0;
+  Histogram requests_;
+  std::array<Histogram, kStages> stages_{};
+  std::array<SlotStatistics, kSlots> slots_{};
+  std::uint64_t served_ = 0, refused_ = 0, failed_ = 0, quarantined_ = 0, labels_ = 0, applied_ = 0, shed_ = 0;
 };
 
 }  // namespace heddle::serve

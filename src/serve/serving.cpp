@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/file.hpp"
@@ -17,11 +18,16 @@ namespace heddle::serve {
 namespace {
 
 constexpr int kRetryMs = 500;
+constexpr int kLoadingNice = 19;
 
 int rule_index(const contract::Contract& contract, const std::string& id) {
   const auto& rules = contract.rules();
   const auto found = std::find_if(rules.begin(), rules.end(), [&](const contract::RuleInfo& rule) { return rule.id == id; });
   return found == rules.end() ? -1 : static_cast<int>(found - rules.begin());
+}
+
+bool names(const plane::RouteTable& route, const Digest& digest) {
+  return digest == route.primary || digest == route.standby || digest == route.canary.bundle || digest == route.shadow;
 }
 
 bool same_fields(const contract::Contract& a, const contract::Contract& b) {
@@ -30,6 +36,13 @@ bool same_fields(const contract::Contract& a, const contract::Contract& b) {
 }
 
 }  // namespace
+
+const score::Plan* Serving::any_plan() const noexcept {
+  for (const Loaded& slot : slots) {
+    if (slot.plan != nullptr) return slot.plan.get();
+  }
+  return nullptr;
+}
 
 Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
   HEDDLE_TRY(make_dirs(options.directory));
@@ -57,6 +70,8 @@ RouteFollower::~RouteFollower() {
 }
 
 void RouteFollower::run() {
+  // Loading must not be felt by requests: this thread takes what time the serving one leaves, and a little when it leaves none.
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kLoadingNice);
   while (!ending_) {
     pollfd fds[2] = {{wake_, POLLIN, 0}, {inotify_, POLLIN, 0}};
     ::poll(fds, inotify_ >= 0 ? 2 : 1, settled_ && inotify_ >= 0 ? 5000 : kRetryMs);
@@ -107,7 +122,7 @@ void RouteFollower::look() {
   delivered_ = route->version;
   settled_ = true;
   // Plans that nothing refers to any more are freed here, not on the serving thread.
-  std::erase_if(plans_, [&](const auto& item) { return item.second.use_count() == 1 && item.first != route->primary && item.first != route->standby && plans_.size() > 4; });
+  std::erase_if(plans_, [&](const auto& item) { return item.second.use_count() == 1 && !names(*route, item.first) && plans_.size() > kSlots; });
   options_.ready(std::move(*serving));
 }
 
@@ -123,35 +138,38 @@ Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& dig
 Result<std::shared_ptr<const Serving>> RouteFollower::build(const plane::RouteTable& route) {
   auto serving = std::make_shared<Serving>();
   serving->route = route;
-  serving->primary_digest = route.primary.empty() ? std::string() : route.primary.str();
-  serving->standby_digest = route.standby.empty() ? std::string() : route.standby.str();
-  if (!route.standby.empty()) {
-    auto standby = plan(route.standby);
-    // A service without a standby serves; one whose standby cannot be had says so and serves too.
-    if (standby.ok()) serving->standby = std::move(*standby);
-    else complain(standby.error());
-  }
-  if (!route.primary.empty()) {
-    auto primary = plan(route.primary);
-    if (primary.ok()) {
-      serving->primary = std::move(*primary);
-    } else if (route.fail_over_allowed && serving->standby != nullptr) {
-      serving->primary_error = primary.error().message;
-      complain(primary.error());
+  // The primary comes last: whether it may be missing depends on the standby.
+  for (const auto& [id, digest] : {std::pair{SlotId::kStandby, &route.standby}, std::pair{SlotId::kCanary, &route.canary.bundle},
+                                   std::pair{SlotId::kShadow, &route.shadow}, std::pair{SlotId::kPrimary, &route.primary}}) {
+    if (digest->empty()) continue;
+    Loaded& slot = serving->slots[static_cast<std::size_t>(id)];
+    slot.digest = digest->str();
+    auto loaded = plan(*digest);
+    if (loaded.ok()) {
+      slot.plan = std::move(*loaded);
+    } else if (id == SlotId::kPrimary && !(route.fail_over_allowed && serving->slot(SlotId::kStandby).plan != nullptr)) {
+      return loaded.error();
     } else {
-      return primary.error();
+      // A service without one of its other slots serves, and says what is wrong.
+      if (id == SlotId::kPrimary) serving->primary_error = loaded.error().message;
+      complain(loaded.error());
     }
   }
-  if (serving->primary != nullptr && serving->standby != nullptr && !same_fields(serving->primary->contract(), serving->standby->contract())) {
-    complain({ErrorKind::kInvalid, "serve-standby-fields", "the standby's contract has other request fields than the primary's", "release a standby built from the same contract"});
-    serving->standby.reset();
+  const score::Plan* reads = serving->any_plan();
+  for (std::size_t i = 1; i < kSlots; ++i) {
+    Loaded& slot = serving->slots[i];
+    if (slot.plan == nullptr || slot.plan.get() == reads || same_fields(reads->contract(), slot.plan->contract())) continue;
+    complain({ErrorKind::kInvalid, "serve-slot-fields", fmt::format("the contract of the {} has other request fields than the one that answers", name_of(static_cast<SlotId>(i))),
+              "release a bundle built from the same contract"});
+    slot.plan.reset();
   }
-  const score::Plan* reads = serving->primary != nullptr ? serving->primary.get() : serving->standby.get();
   if (reads != nullptr) serving->fields = FieldNames(reads->contract().request_fields());
+  serving->sticky = parse_sticky(route.canary.sticky, serving->fields);
   for (const plane::QuarantinedSource& source : route.quarantined) {
-    Quarantine item{source, -1, -1};
-    if (serving->primary != nullptr) item.primary_rule = rule_index(serving->primary->contract(), source.rule);
-    if (serving->standby != nullptr) item.standby_rule = rule_index(serving->standby->contract(), source.rule);
+    Quarantine item{source, {}};
+    for (std::size_t i = 0; i < kSlots; ++i) {
+      item.rules[i] = serving->slots[i].plan == nullptr ? -1 : rule_index(serving->slots[i].plan->contract(), source.rule);
+    }
     serving->quarantined.push_back(std::move(item));
   }
   return std::shared_ptr<const Serving>(std::move(serving));

@@ -1,41 +1,39 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/result.hpp"
 #include "plane/route.hpp"
-#include "score/plan.hpp"
-#include "serve/request.hpp"
+#include "serve/slots.hpp"
 #include "store/store.hpp"
 
 namespace heddle::serve {
 
-/// A source under quarantine, with the place of its rule in the primary's contract.
+/// A source under quarantine, with the place of its rule in each slot's contract.
 struct Quarantine {
   plane::QuarantinedSource source;
-  int primary_rule = -1;   ///< index into the contract's rules; -1: it has no such rule
-  int standby_rule = -1;
+  std::array<int, kSlots> rules{};  ///< indexes into the contracts' rules; -1: there is no such rule
 };
 
 /// Everything that answers under one route table: built away from the serving thread, immutable, put in force by one
 /// pointer store.
 struct Serving {
   plane::RouteTable route;
-  std::shared_ptr<const score::Plan> primary;   ///< null when it cannot be loaded and the standby may take its place
-  std::shared_ptr<const score::Plan> standby;
-  std::string primary_digest;
-  std::string standby_digest;
-  FieldNames fields;                            ///< of both
+  Slots slots;                     ///< the primary's plan is null only when the standby may take its place
+  FieldNames fields;               ///< of all slots
+  StickyKey sticky;                ///< of the canary
   std::vector<Quarantine> quarantined;
-  std::string primary_error;                    ///< why `primary` is null
+  std::string primary_error;       ///< why the primary's plan is null
+
+  [[nodiscard]] const Loaded& slot(SlotId id) const noexcept { return slots[static_cast<std::size_t>(id)]; }
+  /// A plan of any slot: what describes the rows.
+  [[nodiscard]] const score::Plan* any_plan() const noexcept;
 };
 
 /// Follows a service's route table file and loads what it names, on a thread of its own: verified, newer than what was applied,

@@ -11,8 +11,8 @@
 
 namespace heddle::serve {
 
-/// What the data plane did by itself and the control plane has not settled yet: stops, a fail-over, readmitted sources. A pure
-/// value; the caller journals each act before it is added here.
+/// What the data plane did by itself and the control plane has not settled yet: stops, fail-overs, an aborted canary, readmitted
+/// sources. A pure value; the caller journals each act before it is added here.
 class StandingActs {
  public:
   [[nodiscard]] static StandingActs from(std::span<const plane::Record> records);
@@ -26,7 +26,10 @@ class StandingActs {
   void settle(const plane::RouteTable& table);
 
   [[nodiscard]] bool stopped() const noexcept { return !stops_.empty(); }
-  [[nodiscard]] bool failed_over() const noexcept { return !fail_over_.empty(); }
+  /// The standby answers in the primary's place: each fail-over changes the two.
+  [[nodiscard]] bool failed_over() const noexcept { return fail_overs_.size() % 2 == 1; }
+  [[nodiscard]] std::size_t fail_overs() const noexcept { return fail_overs_.size(); }
+  [[nodiscard]] bool canary_aborted() const noexcept { return !canary_abort_.empty(); }
   [[nodiscard]] bool readmitted(std::string_view source) const noexcept;
   [[nodiscard]] std::vector<std::string> ids() const;
 
@@ -36,7 +39,8 @@ class StandingActs {
     std::string id;
   };
   std::vector<std::string> stops_;
-  std::string fail_over_;
+  std::vector<std::string> fail_overs_;
+  std::string canary_abort_;
   std::vector<Readmission> readmissions_;
 };
 

@@ -11,7 +11,7 @@ Tokens::Tokens(const std::vector<Token>& tokens) {
       log::warn("the token of `{}` is shorter than 16 bytes: it is not accepted", token.account);
       continue;
     }
-    Entry entry{token.secret, {token.account, 0}};
+    Entry entry{token.secret, {token.account, 0, entries_.size()}};
     for (const std::string& name : token.permissions) {
       if (name == "predict") entry.principal.permissions |= static_cast<std::uint8_t>(Permission::kPredict);
       if (name == "label") entry.principal.permissions |= static_cast<std::uint8_t>(Permission::kLabel);

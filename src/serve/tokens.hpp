@@ -15,6 +15,7 @@ enum class Permission : std::uint8_t { kPredict = 1, kLabel = 2, kReplay = 4, kR
 struct Principal {
   std::string account;
   std::uint8_t permissions = 0;
+  std::size_t index = 0;   ///< among the service's principals
   [[nodiscard]] bool may(Permission permission) const noexcept { return (permissions & static_cast<std::uint8_t>(permission)) != 0; }
 };
 
@@ -24,6 +25,7 @@ class Tokens {
   explicit Tokens(const std::vector<Token>& tokens);
   /// Nothing for an unknown or empty token.
   [[nodiscard]] const Principal* find(std::string_view bearer) const noexcept;
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
  private:
   struct Entry {

@@ -382,6 +382,8 @@ const Object& service_kind() {
     t.integer("read_timeout_ms", &ServiceLimits::read_timeout_ms, "for a whole request", 1);
     t.integer("idle_timeout_ms", &ServiceLimits::idle_timeout_ms, "between requests", 1);
     t.integer("connections", &ServiceLimits::connections, "at once", 1);
+    t.integer("queue_ms", &ServiceLimits::queue_ms, "how long a predict request may wait for its turn; past it, it is shed with 503", 1);
+    t.integer("requests_per_second", &ServiceLimits::requests_per_second, "predict requests of one account; past it 429; 0: no limit", 0);
     return t;
   }();
   static const Table<Service> table = [] {

@@ -15,6 +15,8 @@ struct ServiceLimits {
   std::int64_t read_timeout_ms = 10'000;   ///< for a whole request from its first byte
   std::int64_t idle_timeout_ms = 60'000;
   std::size_t connections = 4096;
+  std::int64_t queue_ms = 20;              ///< how long a predict request may wait for its turn; past it, it is shed with 503
+  std::uint32_t requests_per_second = 0;   ///< of one account; past it 429; 0: no limit
 };
 
 struct Service {

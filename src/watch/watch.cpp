@@ -110,7 +110,7 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       for (const MetricReference& metric : baseline->metrics) {
         const bool prediction = metric.metric.column == "prediction";
         values.push_back(!prediction                                        ? field_of(metric.metric.column)
-                         : served && !std::isnan(row.probability) && request.slot != "standby"
+                         : served && !std::isnan(row.probability) && request.slot == "primary"
                              ? expr::Datum::real(static_cast<double>(row.probability))
                              : expr::Datum::null());
       }
@@ -126,7 +126,7 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       rules_.add(values, request.event_time, out.findings);
     }
     if (served && of_epoch) {
-      const bool by_primary = request.slot != "standby";
+      const bool by_primary = request.slot == "primary";
       join_.add_row({request.request_id + "#" + std::to_string(index), request.event_time, epoch_,
                      by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
                      margin_of(row.standby_probability), -1, 0});

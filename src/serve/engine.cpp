@@ -1,0 +1,344 @@
+#include "serve/engine.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "base/ids.hpp"
+#include "base/log.hpp"
+
+namespace heddle::serve {
+namespace {
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr std::string_view kSourceQuarantined = "source-quarantined";
+constexpr std::string_view kNoAnswer = "no-answer";
+constexpr std::string_view kDefaultSource = "default";
+
+std::string_view header_of(std::span<const net::Header> headers, std::string_view name) noexcept {
+  for (const net::Header& header : headers) {
+    if (net::same_token(header.name, name)) return header.value;
+  }
+  return {};
+}
+
+/// The same text for equal values.
+std::string_view text_of(const expr::Datum& value, std::string& buffer) {
+  using Kind = expr::Datum::Kind;
+  switch (value.kind) {
+    case Kind::kString: return value.str();
+    case Kind::kDouble: buffer = fmt::format("{}", value.d); return buffer;
+    case Kind::kBool: return value.b ? "true" : "false";
+    case Kind::kInt:
+    case Kind::kTimestamp: buffer = fmt::format("{}", value.i); return buffer;
+    default: return {};
+  }
+}
+
+}  // namespace
+
+Engine::Engine(Options options, const plane::Standing& standing)
+    : options_(options),
+      name_(options_.service->identity.name),
+      acts_(StandingActs::from(standing.acts)),
+      applied_version_(standing.route_version),
+      rates_(options_.accounts, options_.service->limits.requests_per_second) {}
+
+void Engine::commit() {
+  const auto committed = options_.journal->commit();
+  if (committed.ok() != !commit_failed_) {
+    commit_failed_ = !committed.ok();
+    if (commit_failed_) log::error("{}", committed.error().str());
+  }
+}
+
+void Engine::each_second() {
+  options_.journal->sync_soon();
+  if (options_.lockstep) return;
+  // Replayed traffic carries its own time; nothing older is expected than what came.
+  const Micros now = replayed_ ? newest_event_ : options_.clock->wall();
+  if (now <= last_tick_) return;
+  last_tick_ = now;
+  options_.journal->append(plane::TickRecord{now});
+}
+
+void Engine::apply(std::shared_ptr<const Serving> next) {
+  const plane::RouteTable& route = next->route;
+  if (route.version < applied_version_) {
+    log::warn("service `{}`: route table {} is older than {}, which was in force: refused", name_, route.version, applied_version_);
+    return;
+  }
+  if (!acts_.allows(route)) {
+    log::warn("service `{}`: route table {} does not acknowledge the stop of this data plane: ignored", name_, route.version);
+    return;
+  }
+  acts_.settle(route);
+  if (next->fields.size() > 0) options_.journal->set_fields(next->fields.names());
+  std::vector<std::uint32_t> counts(next->quarantined.size(), 0);
+  for (std::size_t i = 0; i < counts.size() && serving_ != nullptr; ++i) {
+    // A table that keeps the quarantine keeps the count.
+    const int before = quarantine_of(next->quarantined[i].source.source);
+    if (before >= 0 && serving_->quarantined[static_cast<std::size_t>(before)].source.rule == next->quarantined[i].source.rule) {
+      counts[i] = clean_rows_[static_cast<std::size_t>(before)];
+    }
+  }
+  clean_rows_ = std::move(counts);
+  // What was seen of one bundle says nothing of another.
+  const auto changed = [&](SlotId slot) { return serving_ == nullptr || serving_->slot(slot).digest != next->slot(slot).digest; };
+  if (changed(SlotId::kPrimary) || changed(SlotId::kStandby)) primary_failures_ = Failures(route.fail_over.requests);
+  if (changed(SlotId::kCanary)) canary_failures_ = Failures(route.fail_over.requests);
+  serving_ = std::move(next);
+  applied_version_ = route.version;
+  if (serving_->slot(SlotId::kPrimary).plan == nullptr && !serving_->primary_error.empty() && !acts_.failed_over()) {
+    (void)try_fail_over(serving_->primary_error, replayed_ ? newest_event_ : options_.clock->wall());
+  }
+  options_.journal->append(plane::AppliedRecord{route.version, acts_.ids()});
+  commit();
+  metrics_.applied();
+  std::string others;
+  for (const SlotId slot : {SlotId::kStandby, SlotId::kCanary, SlotId::kShadow}) {
+    const std::string& digest = serving_->slot(slot).digest;
+    if (!digest.empty()) others += fmt::format(", {} {}", name_of(slot), digest.substr(0, 19));
+  }
+  log::info("service `{}`: route table {} in force ({}), primary {}{}", name_, route.version, route.decision, serving_->slot(SlotId::kPrimary).digest.substr(0, 19), others);
+}
+
+Error Engine::not_ready() const {
+  if (stopped()) {
+    return {ErrorKind::kUnavailable, "service-stopped", fmt::format("service `{}` is stopped: its declared safe state", name_), "a person clears it: `heddle resume`"};
+  }
+  return {ErrorKind::kUnavailable, "service-not-ready", fmt::format("service `{}` has no released bundle in force", name_), "see `heddle status`"};
+}
+
+Engine::Slot Engine::routed() const {
+  if (serving_ == nullptr) return {};
+  const Loaded& primary = serving_->slot(SlotId::kPrimary);
+  const Loaded& standby = serving_->slot(SlotId::kStandby);
+  if (acts_.failed_over() && standby.plan != nullptr) return {SlotId::kStandby, &standby};
+  if (primary.plan == nullptr) return {};
+  return {SlotId::kPrimary, &primary};
+}
+
+Result<Engine::Slot> Engine::slot_of(std::string_view version) const {
+  if (stopped() || serving_ == nullptr) return not_ready();
+  Slot slot = routed();
+  if (!version.empty()) {
+    slot.loaded = nullptr;
+    for (std::size_t i = 0; i < kSlots && slot.loaded == nullptr; ++i) {
+      const auto id = static_cast<SlotId>(i);
+      const Loaded& loaded = serving_->slots[i];
+      // The shadow answers nobody.
+      if (id != SlotId::kShadow && loaded.plan != nullptr && (version == name_of(id) || version == loaded.digest)) slot = {id, &loaded};
+    }
+    if (slot.loaded == nullptr) {
+      return Error{ErrorKind::kNotFound, "version-unknown", fmt::format("service `{}` has no version `{}`", name_, version), "use `primary`, `standby`, `canary` or the digest of one of them"};
+    }
+  }
+  if (slot.loaded == nullptr) return not_ready();
+  return slot;
+}
+
+int Engine::quarantine_of(std::string_view source) const {
+  for (std::size_t i = 0; i < serving_->quarantined.size(); ++i) {
+    if (serving_->quarantined[i].source.source == source) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+/// An act of the data plane's own: in the journal before it takes effect.
+void Engine::act(std::string_view what, std::string_view target, std::string_view reason, Micros event_time) {
+  const plane::ActRecord record{std::string(what), std::string(target), event_time, std::string(reason), uuid7(*options_.clock)};
+  options_.journal->append(record);
+  commit();
+  acts_.add(record);
+}
+
+/// The switch to the standby that policy authorised beforehand, and the switch back when the standby fails too, as often as it
+/// said.
+bool Engine::try_fail_over(std::string_view reason, Micros event_time) {
+  const Slot from = routed();
+  const SlotId to = acts_.failed_over() ? SlotId::kPrimary : SlotId::kStandby;
+  if (!serving_->route.fail_over_allowed || acts_.fail_overs() >= serving_->route.fail_over.most || serving_->slot(to).plan == nullptr) return false;
+  act("fail-over", name_, reason, event_time);
+  primary_failures_.clear();
+  log::error("service `{}` failed over from {} to {}: {}", name_, from.loaded == nullptr ? "nothing" : name_of(from.id), name_of(to), reason);
+  return true;
+}
+
+void Engine::abort_canary(std::string_view reason, Micros event_time) {
+  act("canary-abort", name_, reason, event_time);
+  log::error("service `{}` took the canary out of the traffic: {}", name_, reason);
+}
+
+void Engine::readmit(std::size_t quarantine, Micros event_time) {
+  const plane::QuarantinedSource& source = serving_->quarantined[quarantine].source;
+  act("source-readmit", source.source, fmt::format("{} rows in a row were clean under rule `{}`", clean_rows_[quarantine], source.rule), event_time);
+  clean_rows_[quarantine] = 0;
+}
+
+Result<Engine::Admitted> Engine::admit(const Asked& asked) {
+  if (!rates_.take(asked.who.index, asked.begun_ns)) {
+    return Error{ErrorKind::kBusy, "client-rate", fmt::format("`{}` is past {} requests a second", asked.who.account, options_.service->limits.requests_per_second),
+                 "slow down; the limit is `limits.requests_per_second` of the Service"};
+  }
+  Admitted admitted;
+  HEDDLE_ASSIGN_OR_RETURN(admitted.slot, slot_of(asked.version));
+  const Rows& rows = asked.rows;
+  if (rows.event_time.has_value() && !asked.who.may(Permission::kReplay)) {
+    return Error{ErrorKind::kDenied, "event-time-denied", fmt::format("`{}` may not set `event_time`", asked.who.account), "only a replay does; leave it out"};
+  }
+  const auto& declared = options_.service->sources;
+  if (!rows.source.empty() && std::find(declared.begin(), declared.end(), rows.source) == declared.end()) {
+    return Error{ErrorKind::kInvalid, "source-unknown", fmt::format("service `{}` declares no source `{}`", name_, rows.source), "declare it in the Service, or leave it out"};
+  }
+  admitted.source = rows.source.empty() ? kDefaultSource : rows.source;
+  admitted.arrival = options_.clock->wall();
+  admitted.event_time = rows.event_time.value_or(admitted.arrival);
+  replayed_ = rows.event_time.has_value();
+  newest_event_ = replayed_ ? std::max(newest_event_, admitted.event_time) : newest_event_;
+  admitted.id = rows.request_id;
+  if (admitted.id.empty()) {
+    made_id_ = uuid7(*options_.clock);
+    admitted.id = made_id_;
+  }
+  if (asked.version.empty()) choose_canary(asked, admitted);
+  return admitted;
+}
+
+std::string_view Engine::sticky_key(const Asked& asked, const Admitted& admitted) const {
+  std::string_view key;
+  switch (serving_->sticky.by) {
+    case StickyKey::By::kSource: key = admitted.source; break;
+    case StickyKey::By::kHeader: key = header_of(asked.headers, serving_->sticky.header); break;
+    case StickyKey::By::kField: key = text_of(asked.rows.values[serving_->sticky.field], key_); break;
+    case StickyKey::By::kRequestId: break;
+  }
+  return key.empty() ? admitted.id : key;
+}
+
+void Engine::choose_canary(const Asked& asked, Admitted& admitted) const {
+  const plane::Canary& canary = serving_->route.canary;
+  const Loaded& loaded = serving_->slot(SlotId::kCanary);
+  // Never a share of the traffic to what is not ready; and while the standby answers there is nothing to compare with.
+  if (loaded.plan == nullptr || acts_.canary_aborted() || admitted.slot.id != SlotId::kPrimary) return;
+  if (!canary.header.empty() && header_of(asked.headers, canary.header) == canary.header_value) {
+    admitted.slot = {SlotId::kCanary, &loaded};
+    return;  // chosen, not drawn: no part of the comparison
+  }
+  admitted.cohort = draw(canary.weight, sticky_key(asked, admitted));
+  if (admitted.cohort == plane::Cohort::kCanary) admitted.slot = {SlotId::kCanary, &loaded};
+}
+
+void Engine::score(const Rows& rows, Admitted& admitted) {
+  const std::size_t width = serving_->fields.size();
+  rows_.clear();
+  rules_.clear();
+  rule_ends_.clear();
+  int quarantine = quarantine_of(admitted.source);
+  if (quarantine >= 0 && acts_.readmitted(admitted.source)) quarantine = -1;
+  std::uint32_t served = 0;
+  std::uint32_t refused = 0;
+  std::uint32_t failed = 0;
+  for (std::size_t i = 0; i < rows.count; ++i) {
+    plane::RowView row;
+    row.fields = rows.row(i, width);
+    row.probability = row.standby_probability = kNaN;
+    const score::Plan& plan = *admitted.slot.loaded->plan;
+    plan.score_row(row.fields, result_, scratch_);
+    const auto& known = plan.contract().rules();
+    if (quarantine >= 0) {
+      const auto at = static_cast<std::size_t>(quarantine);
+      const Quarantine& item = serving_->quarantined[at];
+      const int rule = item.rules[static_cast<std::size_t>(admitted.slot.id)];
+      const auto state = rule >= 0 ? result_.check.state(static_cast<std::size_t>(rule))
+                         : result_.check.refused ? contract::RuleState::kBroken : contract::RuleState::kClean;
+      if (state == contract::RuleState::kClean) ++clean_rows_[at];
+      if (state == contract::RuleState::kBroken) clean_rows_[at] = 0;
+      row.outcome = plane::RowOutcome::kQuarantined;
+      rules_.push_back(kSourceQuarantined);
+      if (item.source.readmit_after > 0 && clean_rows_[at] >= item.source.readmit_after) {
+        readmit(at, admitted.event_time);
+        quarantine = -1;
+      }
+    } else if (result_.check.refused) {
+      row.outcome = plane::RowOutcome::kRefused;
+      ++refused;
+    } else if (!std::isfinite(result_.probability)) {
+      row.outcome = plane::RowOutcome::kFailed;
+      rules_.push_back(kNoAnswer);
+      ++failed;
+    } else {
+      row.outcome = plane::RowOutcome::kServed;
+      row.probability = result_.probability;
+      ++served;
+      for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_probability}, std::pair{SlotId::kShadow, &row.shadow_probability}}) {
+        const Loaded& beside = serving_->slot(slot);
+        if (beside.plan == nullptr || slot == admitted.slot.id) continue;
+        beside.plan->score_row(row.fields, shadow_, scratch_);
+        *into = shadow_.probability;
+      }
+    }
+    for (const std::uint16_t rule : result_.check.broken) rules_.push_back(known[rule].id);
+    rule_ends_.push_back(rules_.size());
+    rows_.push_back(row);
+  }
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    rows_[i].rules = std::span(rules_).subspan(begin, rule_ends_[i] - begin);
+    begin = rule_ends_[i];
+  }
+  metrics_.rows(served, refused, failed, rows.count - served - refused - failed);
+  after(admitted, failed, refused);
+}
+
+/// Whether the slot that answered may go on.
+void Engine::after(const Admitted& admitted, std::uint32_t failed, std::uint32_t refused) {
+  const plane::FailOver& rule = serving_->route.fail_over;
+  const auto count = static_cast<std::uint32_t>(rows_.size());
+  if (admitted.slot.id == SlotId::kCanary) {
+    canary_failures_.add(failed > 0, count, refused);
+    if (acts_.canary_aborted()) return;
+    if (const std::string reason = canary_failures_.reason(rule); !reason.empty()) abort_canary(reason, admitted.event_time);
+    return;
+  }
+  if (admitted.slot.loaded != routed().loaded) return;  // asked for by name
+  primary_failures_.add(failed > 0, count, refused);
+  if (!serving_->route.fail_over_allowed) return;
+  if (const std::string reason = primary_failures_.reason(rule); !reason.empty()) (void)try_fail_over(reason, admitted.event_time);
+}
+
+Result<Answer> Engine::infer(const Asked& asked) {
+  HEDDLE_ASSIGN_OR_RETURN(Admitted admitted, admit(asked));
+  const std::int64_t begin = options_.clock->mono_ns();
+  score(asked.rows, admitted);
+  const std::int64_t end = options_.clock->mono_ns();
+  const auto micros = static_cast<std::uint32_t>(std::clamp<std::int64_t>((end - asked.begun_ns) / 1000, 0, UINT32_MAX));
+  options_.journal->append(plane::RequestView{admitted.id, admitted.source, admitted.event_time, admitted.arrival, name_of(admitted.slot.id),
+                                              serving_->route.version, rows_, admitted.cohort, micros});
+  metrics_.scored(admitted.slot.id, rows_.size(), begin - asked.begun_ns, end - begin, admitted.arrival);
+  return Answer{.by = {name_, admitted.id, admitted.slot.loaded->digest, name_of(admitted.slot.id), serving_->route.version}, .rows = rows_};
+}
+
+void Engine::add_labels(std::span<const LabelIn> labels) {
+  const Micros now = options_.clock->wall();
+  for (const LabelIn& label : labels) options_.journal->append(plane::LabelRecord{std::string(label.row_id), label.label, label.event_time.value_or(now)});
+  metrics_.labels(labels.size());
+}
+
+void Engine::tick(Micros event_time) {
+  last_tick_ = std::max(last_tick_, event_time);
+  options_.journal->append(plane::TickRecord{event_time});
+}
+
+std::string Engine::stop(std::string_view by) {
+  const plane::StopRecord stop{name_, std::string(by), uuid7(*options_.clock)};
+  options_.journal->append(stop);
+  commit();
+  acts_.add(stop);
+  log::warn("service `{}` was stopped by `{}`", name_, by);
+  return stop.id;
+}
+
+}  // namespace heddle::serve

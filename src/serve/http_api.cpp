@@ -1,0 +1,197 @@
+#include "serve/http_api.hpp"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "doc/json.hpp"
+
+namespace heddle::serve {
+namespace {
+
+constexpr std::size_t kMostLabels = 10'000;
+constexpr std::int64_t kMs = 1'000'000;
+
+void not_allowed(std::string_view allowed, net::Response& response) {
+  response.status = 405;
+  response.headers = fmt::format("Allow: {}\r\n", allowed);
+  response.body = R"({"error":"the method is not one of this path","id":"method-not-allowed","hint":"see `Allow`"})";
+}
+
+/// Where the JSON of an OIP body ends; all of it without the header.
+Result<std::size_t> json_bytes(const net::Request& request) {
+  const std::string_view text = request.header("inference-header-content-length");
+  if (text.empty()) return request.body.size();
+  std::size_t bytes = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bytes);
+  if (error != std::errc{} || end != text.data() + text.size() || bytes > request.body.size()) {
+    return Error{ErrorKind::kInvalid, "oip-binary", "`Inference-Header-Content-Length` is no length within the body", "send the length of the JSON part in bytes"};
+  }
+  return bytes;
+}
+
+}  // namespace
+
+HttpApi::HttpApi(Options options)
+    : options_(std::move(options)),
+      engine_(*options_.engine),
+      predict_path_(fmt::format("/v1/services/{}/predict", engine_.name())),
+      infer_path_(fmt::format("/v2/models/{}/infer", engine_.name())) {}
+
+Result<const Principal*> HttpApi::principal(const net::Request& request, Permission permission, std::string_view name) const {
+  const std::string_view bearer = request.bearer();
+  const Principal* found = options_.tokens->find(bearer);
+  if (found == nullptr) {
+    return Error{ErrorKind::kUnauthenticated, "token-unknown", bearer.empty() ? "the request has no bearer token" : "the bearer token is not known",
+                 "send `Authorization: Bearer ...` with a token of `.heddle/tokens`"};
+  }
+  if (!found->may(permission)) {
+    return Error{ErrorKind::kDenied, "permission-missing", fmt::format("`{}` may not {} on service `{}`", found->account, name, engine_.name()),
+                 fmt::format("give the service account the permission `{}` in people.yaml", name)};
+  }
+  return found;
+}
+
+Result<const Principal*> HttpApi::reader(const net::Request& request) const {
+  if (const Principal* found = options_.tokens->find(request.bearer()); found != nullptr && found->may(Permission::kPredict)) return found;
+  return principal(request, Permission::kRead, "read");
+}
+
+Result<void> HttpApi::predict(const net::Request& request, net::Response& response, Body kind, std::string_view version) {
+  Metrics& metrics = engine_.metrics();
+  if (queued_ns_ > options_.service->limits.queue_ms * kMs) {
+    metrics.shed();
+    return Error{ErrorKind::kUnavailable, "overloaded", "more requests came than can be answered in time", "try again after `Retry-After`, with fewer at once"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kPredict, "predict"));
+  if (engine_.serving() == nullptr) return engine_.not_ready();
+  const FieldNames& fields = engine_.serving()->fields;
+  const std::size_t most = options_.service->limits.batch_rows;
+  const Rows* rows = nullptr;
+  if (kind == Body::kRows) {
+    HEDDLE_ASSIGN_OR_RETURN(rows, reader_.read_rows(request.body, fields, most));
+  } else {
+    HEDDLE_ASSIGN_OR_RETURN(const std::size_t json, json_bytes(request));
+    HEDDLE_ASSIGN_OR_RETURN(rows, reader_.read_oip(request.body, json, fields, most));
+  }
+  const std::int64_t read = options_.clock->mono_ns();
+  if (rows->timeout_us > 0 && queued_ns_ + read - begin_ns_ > rows->timeout_us * 1000) {
+    metrics.shed();
+    return Error{ErrorKind::kTimeout, "deadline", "the client's timeout passed before the request was looked at", "give it more time, or send fewer at once"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const Answer answer, engine_.infer({*who, *rows, version, request.headers, begin_ns_}));
+  const std::int64_t scored = options_.clock->mono_ns();
+  if (kind == Body::kRows) write_predictions(answer, response);
+  else write_oip(answer, rows->probability, rows->validation, rows->contributions, response);
+  metrics.stage(Stage::kQueue, queued_ns_);
+  metrics.stage(Stage::kRead, read - begin_ns_);
+  metrics.stage(Stage::kScore, scored - read);
+  metrics.stage(Stage::kWrite, options_.clock->mono_ns() - scored);
+  return {};
+}
+
+Result<void> HttpApi::labels(const net::Request& request, net::Response& response) {
+  HEDDLE_TRY(principal(request, Permission::kLabel, "label"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, reader_.read_labels(request.body, kMostLabels));
+  engine_.add_labels(labels);
+  response.status = 202;
+  response.body = fmt::format(R"({{"accepted":{}}})", labels.size());
+  return {};
+}
+
+Result<void> HttpApi::tick(const net::Request& request, net::Response& response) {
+  HEDDLE_TRY(principal(request, Permission::kReplay, "replay"));
+  HEDDLE_ASSIGN_OR_RETURN(const Micros time, reader_.read_tick(request.body));
+  engine_.tick(time);
+  response.body = fmt::format(R"({{"event_time":"{}","route_version":{}}})", format_time(time), engine_.applied_version());
+  return {};
+}
+
+Result<void> HttpApi::stop_service(const net::Request& request, net::Response& response) {
+  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kStop, "stop"));
+  const std::string id = engine_.stop(who->account);
+  response.body = fmt::format(R"({{"stopped":true,"service":"{}","id":"{}"}})", engine_.name(), id);
+  return {};
+}
+
+void HttpApi::describe_service(net::Response& response) const {
+  const Serving* serving = engine_.serving();
+  const auto digest = [&](SlotId slot) { return serving == nullptr ? std::string() : serving->slot(slot).digest; };
+  const auto slot = engine_.slot_of({});
+  doc::Value quarantined = doc::Value::array();
+  for (std::size_t i = 0; serving != nullptr && i < serving->quarantined.size(); ++i) {
+    const auto& source = serving->quarantined[i].source;
+    quarantined.push(doc::Value::object({{"source", source.source}, {"rule", source.rule}, {"clean_rows", engine_.clean_rows(i)},
+                                         {"readmit_after", source.readmit_after}, {"readmitted", engine_.acts().readmitted(source.source)}}));
+  }
+  response.body = doc::to_json(doc::Value::object(
+      {{"service", engine_.name()}, {"ready", engine_.ready()}, {"stopped", engine_.stopped()}, {"failed_over", engine_.acts().failed_over()},
+       {"slot", slot.ok() ? name_of(slot->id) : ""}, {"bundle", slot.ok() ? slot->loaded->digest : ""}, {"route_version", engine_.applied_version()},
+       {"primary", digest(SlotId::kPrimary)}, {"standby", digest(SlotId::kStandby)}, {"canary", digest(SlotId::kCanary)}, {"shadow", digest(SlotId::kShadow)},
+       {"canary_aborted", engine_.acts().canary_aborted()}, {"quarantined", std::move(quarantined)}, {"journal_dropped", engine_.dropped()}}));
+}
+
+/// `rest` is what follows `/v1/services/`.
+Result<void> HttpApi::service_call(std::string_view rest, const net::Request& request, net::Response& response) {
+  const std::size_t slash = rest.find('/');
+  const std::string_view service = rest.substr(0, slash);
+  const std::string_view call = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
+  if (service != engine_.name()) {
+    HEDDLE_TRY(reader(request));
+    return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("this data plane serves no service `{}`", service), fmt::format("it serves `{}`", engine_.name())};
+  }
+  const bool post = request.method == "POST";
+  if (call.empty() && request.method == "GET") {
+    HEDDLE_TRY(reader(request));
+    describe_service(response);
+    return {};
+  }
+  if (call == "labels" && post) return labels(request, response);
+  if (call == "tick" && post) return tick(request, response);
+  if (call == "stop" && post) return stop_service(request, response);
+  HEDDLE_TRY(reader(request));
+  if (call == "predict" || call == "labels" || call == "tick" || call == "stop" || call.empty()) {
+    not_allowed(call.empty() ? "GET" : "POST", response);
+    return {};
+  }
+  return Error{ErrorKind::kNotFound, "path-unknown", fmt::format("there is no `{}`", request.path), "known: predict, labels, tick, stop"};
+}
+
+Result<void> HttpApi::route(const net::Request& request, net::Response& response) {
+  std::string_view path = request.path;
+  if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  if (path.starts_with("/v2") && (path.size() == 3 || path[3] == '/')) return oip(path.substr(3), request, response);
+  if (path.starts_with("/v1/services/")) return service_call(path.substr(13), request, response);
+  if (path == "/health/live" || path == "/health/ready") return oip(path, request, response);
+  if (path == "/metrics" && request.method == "GET") {
+    HEDDLE_TRY(principal(request, Permission::kRead, "read"));
+    response.content_type = "text/plain; version=0.0.4";
+    response.body = engine_.metrics().text(engine_.name(), options_.gauges());
+    return {};
+  }
+  HEDDLE_TRY(reader(request));
+  return Error{ErrorKind::kNotFound, "path-unknown", fmt::format("there is no `{}`", path), "see docs/http.md for the paths"};
+}
+
+void HttpApi::handle(const net::Request& request, net::Response& response) {
+  begin_ns_ = options_.clock->mono_ns();
+  queued_ns_ = 0;
+  bool predicts = request.method == "POST";
+  Result<void> done;
+  if (predicts && request.path == predict_path_) {
+    done = predict(request, response, Body::kRows, {});
+  } else if (predicts && request.path == infer_path_) {
+    done = predict(request, response, Body::kOip, {});
+  } else {
+    predicts = predicts && request.path.ends_with("/infer");
+    done = route(request, response);
+  }
+  if (!done.ok()) {
+    write_error(done.error(), response);
+    if (response.status == 401) response.headers = "WWW-Authenticate: Bearer\r\n";
+    if (response.status == 503 || response.status == 429) response.headers = "Retry-After: 1\r\n";
+  }
+  if (predicts) engine_.metrics().answered(response.status, options_.clock->mono_ns() - begin_ns_);
+}
+
+}  // namespace heddle::serve

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "net/http.hpp"
+#include "serve/engine.hpp"
+#include "serve/request.hpp"
+#include "serve/tokens.hpp"
+
+namespace heddle::serve {
+
+/// The data plane over HTTP (docs/http.md): plain rows, labels, the Open Inference Protocol, health, metrics. Reads, asks the engine,
+/// writes; decides nothing. Deny by default. Confined to the serving thread.
+class HttpApi {
+ public:
+  struct Options {
+    Engine* engine = nullptr;                    ///< outlives this
+    const Tokens* tokens = nullptr;
+    const spec::Service* service = nullptr;
+    const Clock* clock = nullptr;
+    std::function<Metrics::Gauges()> gauges{};   ///< what the engine does not know
+  };
+  explicit HttpApi(Options options);
+
+  void handle(const net::Request& request, net::Response& response);
+
+ private:
+  [[nodiscard]] Result<void> route(const net::Request& request, net::Response& response);
+  [[nodiscard]] Result<void> service_call(std::string_view rest, const net::Request& request, net::Response& response);
+  [[nodiscard]] Result<void> oip(std::string_view rest, const net::Request& request, net::Response& response);
+  [[nodiscard]] Result<void> oip_model(std::string_view rest, const net::Request& request, net::Response& response);
+  [[nodiscard]] Result<void> repository(std::string_view rest, const net::Request& request, net::Response& response);
+
+  [[nodiscard]] Result<const Principal*> principal(const net::Request& request, Permission permission, std::string_view name) const;
+  /// Who may predict may also see what there is to predict with.
+  [[nodiscard]] Result<const Principal*> reader(const net::Request& request) const;
+  enum class Body { kRows, kOip };
+  [[nodiscard]] Result<void> predict(const net::Request& request, net::Response& response, Body kind, std::string_view version);
+  [[nodiscard]] Result<void> labels(const net::Request& request, net::Response& response);
+  [[nodiscard]] Result<void> tick(const net::Request& request, net::Response& response);
+  [[nodiscard]] Result<void> stop_service(const net::Request& request, net::Response& response);
+  void describe_service(net::Response& response) const;
+
+  Options options_;
+  Engine& engine_;
+  std::string predict_path_;
+  std::string infer_path_;
+  std::int64_t begin_ns_ = 0;    ///< of the request being handled
+  std::int64_t queued_ns_ = 0;   ///< how long it had waited then
+  RequestReader reader_;
+};
+
+}  // namespace heddle::serve

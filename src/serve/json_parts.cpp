@@ -1,0 +1,65 @@
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include "serve/json_parts.hpp"
+
+namespace heddle::serve {
+
+Result<simdjson::dom::object> RequestReader::Parser::object(std::string_view body) {
+  json::element root;
+  const auto error = dom.parse(body.data(), body.size(), false).get(root);
+  if (error != simdjson::SUCCESS) {
+    return json::invalid("request-json", fmt::format("the body is not JSON: {}", simdjson::error_message(error)), "send one JSON object, UTF-8");
+  }
+  simdjson::dom::object object;
+  if (root.get(object) != simdjson::SUCCESS) return json::invalid("request-json", "the body is not a JSON object", "send one JSON object");
+  return object;
+}
+
+namespace json {
+
+using simdjson::dom::element_type;
+
+Error invalid(std::string_view id, std::string message, std::string hint) {
+  return Error{ErrorKind::kInvalid, std::string(id), std::move(message), std::move(hint)};
+}
+
+Error unknown_member(std::string_view name, std::string_view known) {
+  return invalid("request-unknown-member", fmt::format("the request has an unknown member `{}`", name), fmt::format("known: {}", known));
+}
+Error repeated(std::string_view name) {
+  return invalid("request-repeated", fmt::format("`{}` is there twice", name), "give each name once");
+}
+Error too_many_rows(std::size_t max) {
+  return Error{ErrorKind::kTooLarge, "request-too-many-rows", fmt::format("the request has more than {} rows", max), "send them in several requests"};
+}
+
+bool to_datum(const element& value, expr::Datum& out) {
+  switch (value.type()) {
+    case element_type::STRING: out = expr::Datum::string(value.get_string().value_unsafe()); return true;
+    case element_type::INT64: out = expr::Datum::integer(value.get_int64().value_unsafe()); return true;
+    case element_type::UINT64: out = expr::Datum::real(static_cast<double>(value.get_uint64().value_unsafe())); return true;
+    case element_type::DOUBLE: out = expr::Datum::real(value.get_double().value_unsafe()); return true;
+    case element_type::BOOL: out = expr::Datum::boolean(value.get_bool().value_unsafe()); return true;
+    case element_type::NULL_VALUE: out = expr::Datum::null(); return true;
+    default: return false;
+  }
+}
+
+Result<Micros> to_time(const element& value) {
+  if (value.type() == element_type::STRING) {
+    if (const auto time = parse_time(value.get_string().value_unsafe()); time.has_value()) return *time;
+  } else if (value.type() == element_type::INT64) {
+    return value.get_int64().value_unsafe();
+  }
+  return invalid("request-time", "`event_time` is no time", "write it as `2001-04-10T05:00:00Z`, or as microseconds since 1970");
+}
+
+Result<std::string_view> to_id(const element& value, std::string_view name, bool with_hash) {
+  if (value.type() == element_type::STRING && is_id(value.get_string().value_unsafe(), with_hash)) return value.get_string().value_unsafe();
+  return invalid("request-id", fmt::format("`{}` is not a name of 1 to 128 printable characters", name), "leave out spaces, quotes, backslashes and `#`");
+}
+
+}  // namespace json
+
+}  // namespace heddle::serve

@@ -1,0 +1,203 @@
+#include <array>
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include "serve/json_parts.hpp"
+
+namespace heddle::serve {
+namespace {
+
+using json::element;
+using json::invalid;
+using json::repeated;
+using json::unknown_member;
+
+Error not_an_object(std::string_view what) { return invalid("request-shape", fmt::format("{} is not an object", what), "send an object"); }
+
+/// Parameters that clients send of their own accord and that change nothing here.
+bool changes_nothing(std::string_view name, const element& value) {
+  if (name == "content_type" || name == "headers" || name == "priority") return true;
+  std::int64_t number = 0;
+  bool flag = false;
+  if (name == "sequence_id") return value.get(number) == simdjson::SUCCESS && number == 0;
+  if (name == "sequence_start" || name == "sequence_end") return value.get(flag) == simdjson::SUCCESS && !flag;
+  return false;
+}
+
+Result<void> read_parameters(const element& value, Rows& rows) {
+  simdjson::dom::object parameters;
+  if (value.get(parameters) != simdjson::SUCCESS) return not_an_object("`parameters`");
+  for (const auto [name, parameter] : parameters) {
+    if (name == "source") {
+      HEDDLE_ASSIGN_OR_RETURN(rows.source, json::to_id(parameter, name));
+    } else if (name == "event_time") {
+      HEDDLE_ASSIGN_OR_RETURN(rows.event_time, json::to_time(parameter));
+    } else if (name == "timeout") {  // microseconds, as Triton's schedule policy extension has it
+      if (parameter.get(rows.timeout_us) != simdjson::SUCCESS || rows.timeout_us < 0) return invalid("oip-timeout", "`timeout` is no time", "send microseconds");
+    } else if (name == "explain") {
+      if (parameter.get(rows.contributions.wanted) != simdjson::SUCCESS) return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
+    } else if (name == "binary_data_output") {
+      bool binary = false;
+      if (parameter.get(binary) != simdjson::SUCCESS) return invalid("request-shape", "`binary_data_output` is neither true nor false", "send a boolean");
+      for (Wanted* output : {&rows.probability, &rows.validation, &rows.contributions}) output->binary = binary;
+    } else if (!changes_nothing(name, parameter)) {
+      return unknown_member(name, "`source`, `event_time`, `timeout`, `explain`, `binary_data_output`");
+    }
+  }
+  return {};
+}
+
+Result<void> read_outputs(const element& value, Rows& rows) {
+  simdjson::dom::array outputs;
+  if (value.get(outputs) != simdjson::SUCCESS) return invalid("request-shape", "`outputs` is not an array", "send an array");
+  if (outputs.size() == 0) return {};
+  rows.probability.wanted = rows.validation.wanted = false;
+  for (const element output : outputs) {
+    std::string_view name;
+    Wanted* wanted = nullptr;
+    if (output["name"].get(name) == simdjson::SUCCESS) {
+      wanted = name == "probability" ? &rows.probability : name == "validation" ? &rows.validation : name == "contributions" ? &rows.contributions : nullptr;
+    }
+    if (wanted == nullptr) return invalid("oip-output", "the request asks for an unknown output", "outputs are `probability`, `validation` and `contributions`");
+    wanted->wanted = true;
+    simdjson::dom::object parameters;
+    if (output["parameters"].get(parameters) != simdjson::SUCCESS) continue;
+    for (const auto [parameter, setting] : parameters) {
+      if (parameter == "binary_data") {
+        if (setting.get(wanted->binary) != simdjson::SUCCESS) return invalid("request-shape", "`binary_data` is neither true nor false", "send a boolean");
+      } else if (parameter != "content_type") {
+        std::int64_t classes = 0;
+        if (parameter == "classification" && setting.get(classes) == simdjson::SUCCESS && classes == 0) continue;
+        return unknown_member(parameter, "`binary_data`");
+      }
+    }
+  }
+  return {};
+}
+
+/// Calls `take(i, value)` for each value of a tensor's data, flat or in rows of one; its count is checked.
+template <class Take>
+Result<void> each_value(std::string_view name, const simdjson::dom::array& data, std::size_t n, Take&& take) {
+  std::size_t i = 0;
+  for (element value : data) {
+    simdjson::dom::array inner;
+    if (value.get(inner) == simdjson::SUCCESS) {
+      if (inner.size() != 1) return TensorRows::wrong_data(name, "a row that is not of one value");
+      value = inner.at(0).value_unsafe();
+    }
+    if (i == n) return TensorRows::wrong_data(name, "more values than its shape says");
+    if (!take(i, value)) return TensorRows::wrong_data(name, "a value that does not fit its datatype");
+    ++i;
+  }
+  return i == n ? Result<void>{} : TensorRows::wrong_data(name, "fewer values than its shape says");
+}
+
+/// The members of one tensor.
+struct TensorIn {
+  std::string_view name{};
+  std::string_view datatype{};
+  std::array<std::int64_t, 3> shape{};
+  std::size_t dimensions = 0;
+  element data{};
+  bool has_data = false;
+  std::uint64_t binary_bytes = 0;
+  bool binary = false;
+};
+
+Result<TensorIn> read_tensor(const element& value) {
+  simdjson::dom::object members;
+  if (value.get(members) != simdjson::SUCCESS) return not_an_object("an input");
+  TensorIn tensor;
+  bool has_shape = false;
+  for (const auto [key, member] : members) {
+    if (key == "name") {
+      if (member.get(tensor.name) != simdjson::SUCCESS) return invalid("oip-input", "the `name` of an input is no string", "send the name of a field");
+    } else if (key == "datatype") {
+      if (member.get(tensor.datatype) != simdjson::SUCCESS) return invalid("oip-input", "the `datatype` of an input is no string", "send the name of a datatype");
+    } else if (key == "shape") {
+      simdjson::dom::array shape;
+      if (member.get(shape) != simdjson::SUCCESS) return invalid("oip-shape", "the `shape` of an input is not an array", "send [n] or [n,1]");
+      has_shape = true;
+      for (const element dimension : shape) {
+        if (tensor.dimensions == tensor.shape.size()) break;  // refused by its length
+        if (dimension.get(tensor.shape[tensor.dimensions++]) != simdjson::SUCCESS) return invalid("oip-shape", "a dimension is no integer", "send [n] or [n,1]");
+      }
+    } else if (key == "data") {
+      tensor.data = member;
+      tensor.has_data = true;
+    } else if (key == "parameters") {
+      simdjson::dom::object parameters;
+      if (member.get(parameters) != simdjson::SUCCESS) return not_an_object("`parameters`");
+      for (const auto [name, parameter] : parameters) {
+        if (name == "binary_data_size") {
+          if (parameter.get(tensor.binary_bytes) != simdjson::SUCCESS) return invalid("oip-binary", "`binary_data_size` is no number of bytes", "send an integer");
+          tensor.binary = true;
+        } else if (name != "content_type") {
+          return unknown_member(name, "`binary_data_size`");
+        }
+      }
+    } else {
+      return unknown_member(key, "`name`, `shape`, `datatype`, `parameters`, `data`");
+    }
+  }
+  if (tensor.name.empty() || tensor.datatype.empty() || !has_shape) {
+    return invalid("oip-input", "an input lacks `name`, `datatype` or `shape`", "see the Open Inference Protocol, version 2");
+  }
+  if (tensor.has_data == tensor.binary) {
+    return invalid("oip-input", fmt::format("input `{}` has {}", tensor.name, tensor.binary ? "both `data` and `binary_data_size`" : "no data"),
+                   "send `data`, or `binary_data_size` with the raw bytes behind the JSON");
+  }
+  return tensor;
+}
+
+}  // namespace
+
+Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t json_bytes, const FieldNames& fields, std::size_t max_rows) {
+  if (json_bytes > body.size()) {
+    return invalid("oip-binary", "`Inference-Header-Content-Length` says more than the body has", "send the length of the JSON part in bytes");
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto root, parser_->object(body.substr(0, json_bytes)));
+  std::string_view raw = body.substr(json_bytes);
+  tensors_.begin(fields, max_rows, rows_);
+  bool has_inputs = false;
+  for (const auto [member, value] : root) {
+    if (member == "id") {
+      std::string_view id;
+      if (value.get(id) == simdjson::SUCCESS && id.empty()) continue;
+      HEDDLE_ASSIGN_OR_RETURN(rows_.request_id, json::to_id(value, member));
+    } else if (member == "parameters") {
+      HEDDLE_TRY(read_parameters(value, rows_));
+    } else if (member == "outputs") {
+      HEDDLE_TRY(read_outputs(value, rows_));
+    } else if (member == "inputs") {
+      if (has_inputs) return repeated(member);
+      has_inputs = true;
+      simdjson::dom::array inputs;
+      if (value.get(inputs) != simdjson::SUCCESS || inputs.size() == 0) return invalid("request-shape", "`inputs` is not an array of tensors", "send one tensor a field");
+      for (const element item : inputs) {
+        HEDDLE_ASSIGN_OR_RETURN(const TensorIn tensor, read_tensor(item));
+        HEDDLE_ASSIGN_OR_RETURN(const auto input, tensors_.input(tensor.name, tensor.datatype, std::span(tensor.shape).first(tensor.dimensions)));
+        if (tensor.binary) {
+          if (tensor.binary_bytes > raw.size()) return invalid("oip-binary", fmt::format("input `{}` ends past the body", tensor.name), "send the raw bytes of each tensor in the order of `inputs`");
+          HEDDLE_TRY(tensors_.put_raw(input, raw.substr(0, tensor.binary_bytes)));
+          raw.remove_prefix(tensor.binary_bytes);
+          continue;
+        }
+        simdjson::dom::array data;
+        if (tensor.data.get(data) != simdjson::SUCCESS) return invalid("oip-data", fmt::format("`data` of input `{}` is not an array", tensor.name), "send an array");
+        HEDDLE_TRY(each_value(tensor.name, data, rows_.count, [&](std::size_t row, const element& cell) {
+          expr::Datum datum;
+          return json::to_datum(cell, datum) && tensors_.put(input, row, datum);
+        }));
+      }
+    } else {
+      return unknown_member(member, "`id`, `parameters`, `inputs`, `outputs`");
+    }
+  }
+  if (rows_.count == 0) return invalid("request-shape", "the request has no `inputs`", "send one tensor a field");
+  if (!raw.empty()) return invalid("oip-binary", fmt::format("{} bytes follow the last tensor", raw.size()), "each binary tensor says its `binary_data_size`");
+  return &rows_;
+}
+
+}  // namespace heddle::serve

@@ -1,0 +1,39 @@
+#include "serve/rows.hpp"
+
+#include <algorithm>
+
+#include <fmt/ranges.h>
+
+namespace heddle::serve {
+
+FieldNames::FieldNames(std::span<const spec::Field> fields) {
+  for (const spec::Field& field : fields) names_.push_back(field.name);
+}
+
+int FieldNames::find(std::string_view name, std::size_t hint) const noexcept {
+  for (std::size_t step = 0; step < names_.size(); ++step) {
+    const std::size_t at = hint + step < names_.size() ? hint + step : hint + step - names_.size();
+    if (names_[at] == name) return static_cast<int>(at);
+  }
+  return -1;
+}
+
+std::string FieldNames::list() const { return fmt::format("`{}`", fmt::join(names_, "`, `")); }
+
+void Rows::clear() {
+  request_id = source = {};
+  event_time.reset();
+  timeout_us = 0;
+  count = 0;
+  values.clear();
+  probability = validation = {};
+  contributions = {.wanted = false};
+}
+
+bool is_id(std::string_view text, bool with_hash) noexcept {
+  return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [&](char c) {
+    return c > 0x20 && c < 0x7f && c != '"' && c != '\\' && (with_hash || c != '#');
+  });
+}
+
+}  // namespace heddle::serve

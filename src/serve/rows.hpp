@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "expr/datum.hpp"
+#include "spec/contract.hpp"
+
+namespace heddle::serve {
+
+/// The fields of a contract's rows by name.
+class FieldNames {
+ public:
+  FieldNames() = default;
+  explicit FieldNames(std::span<const spec::Field> fields);
+  [[nodiscard]] std::size_t size() const noexcept { return names_.size(); }
+  [[nodiscard]] const std::vector<std::string>& names() const noexcept { return names_; }
+  /// The place of `name`, looked for from `hint` on: fields mostly come in their order. -1: there is none.
+  [[nodiscard]] int find(std::string_view name, std::size_t hint) const noexcept;
+  [[nodiscard]] std::string list() const;  ///< for a message: "`a`, `b`"
+
+ private:
+  std::vector<std::string> names_;
+};
+
+/// What a client asks back of one output.
+struct Wanted {
+  bool wanted = true;
+  bool binary = false;  ///< as raw bytes behind the JSON (OIP, binary tensor data)
+};
+
+/// A body that was understood: rows x fields of what arrived, nulls where nothing did. Strings are borrowed from the body
+/// and the reader.
+struct Rows {
+  std::string_view request_id{};            ///< empty: none given
+  std::string_view source{};
+  std::optional<Micros> event_time{};
+  std::int64_t timeout_us = 0;              ///< how long the client waits for an answer; 0: it did not say
+  std::size_t count = 0;
+  std::vector<expr::Datum> values{};        ///< count x fields, row-major
+  Wanted probability{};
+  Wanted validation{};
+  Wanted contributions{.wanted = false};    ///< what each feature adds to the margin; only when asked for
+
+  void clear();
+  [[nodiscard]] std::span<const expr::Datum> row(std::size_t i, std::size_t fields) const noexcept {
+    return {values.data() + i * fields, fields};
+  }
+};
+
+struct LabelIn {
+  std::string_view row_id;
+  double label = 0;
+  std::optional<Micros> event_time{};
+};
+
+/// Request ids go into row ids, logs and answers as they are: 1 to 128 printable characters without quotes and backslashes; `#` only
+/// in row ids.
+[[nodiscard]] bool is_id(std::string_view text, bool with_hash = false) noexcept;
+
+}  // namespace heddle::serve
