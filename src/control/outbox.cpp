@@ -122,6 +122,7 @@ class ThreadedOutbox final : public Outbox {
       net::HttpClient::Options options;
       options.host = url->host;
       options.port = url->port;
+      if (url->tls) options.tls.emplace();
       options.timeout_ms = 5'000;
       const auto reply = net::HttpClient(options).send(
           "POST", url->target, payload,

@@ -91,11 +91,14 @@ bool read_reply_head(std::string_view head, ReplyHead& out) {
 HttpClient::HttpClient(Options options) : options_(std::move(options)) {}
 HttpClient::~HttpClient() { close(); }
 HttpClient::HttpClient(HttpClient&& other) noexcept
-    : options_(std::move(other.options_)), fd_(std::exchange(other.fd_, -1)), in_(std::move(other.in_)) {}
+    : options_(std::move(other.options_)), context_(std::move(other.context_)), tls_(std::move(other.tls_)), fd_(std::exchange(other.fd_, -1)),
+      in_(std::move(other.in_)) {}
 HttpClient& HttpClient::operator=(HttpClient&& other) noexcept {
   if (this != &other) {
     close();
     options_ = std::move(other.options_);
+    context_ = std::move(other.context_);
+    tls_ = std::move(other.tls_);
     fd_ = std::exchange(other.fd_, -1);
     in_ = std::move(other.in_);
   }
@@ -103,6 +106,8 @@ HttpClient& HttpClient::operator=(HttpClient&& other) noexcept {
 }
 
 void HttpClient::close() noexcept {
+  if (fd_ >= 0 && tls_) tls_->finish();
+  tls_.reset();
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
   in_.clear();
@@ -149,12 +154,53 @@ Result<void> HttpClient::connect(std::int64_t deadline_ns) {
   const int why = errno;
   ::freeaddrinfo(found);
   errno = why;
-  return finish(result);
+  HEDDLE_TRY(finish(result));
+  return options_.tls ? agree(deadline_ns) : Result<void>{};
+}
+
+/// The TLS handshake on a connected socket.
+Result<void> HttpClient::agree(std::int64_t deadline_ns) {
+  if (!context_) {
+    auto context = TlsContext::client(*options_.tls);
+    if (!context.ok()) {
+      close();
+      return context.error();
+    }
+    context_ = std::move(*context);
+  }
+  tls_ = context_.connect(fd_, options_.host);
+  while (true) {
+    short events = POLLIN;
+    switch (tls_->handshake()) {
+      case TlsStream::Handshake::kDone: return {};
+      case TlsStream::Handshake::kWantRead: break;
+      case TlsStream::Handshake::kWantWrite: events = POLLOUT; break;
+      case TlsStream::Handshake::kPlainHttp:
+      case TlsStream::Handshake::kFailed: {
+        Error error{ErrorKind::kUnauthenticated, "net-tls", fmt::format("no TLS with `{}`: {}", place(options_), tls_->failure()),
+                    "see the server's certificate, and the authorities that this client trusts"};
+        close();
+        return error;
+      }
+    }
+    if (!wait_for(fd_, events, deadline_ns)) {
+      close();
+      return timed_out(options_);
+    }
+  }
+}
+
+/// Whether a connection kept from before has ended, or brings what nobody asked for.
+bool HttpClient::lost() noexcept {
+  char peek = 0;
+  // TLS has records of its own, tickets for one: they are read, data is not expected.
+  const ssize_t n = tls_ ? tls_->read(&peek, 1) : ::recv(fd_, &peek, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
 Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::string_view method, std::int64_t deadline_ns) {
   while (!request.empty()) {
-    const ssize_t n = ::send(fd_, request.data(), request.size(), MSG_NOSIGNAL);
+    const ssize_t n = tls_ ? tls_->write(request.data(), request.size()) : ::send(fd_, request.data(), request.size(), MSG_NOSIGNAL);
     if (n >= 0) {
       request.remove_prefix(static_cast<std::size_t>(n));
       continue;
@@ -163,9 +209,9 @@ Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::st
     // A server may answer before it read all, for example 413: then its answer counts.
     if (errno == EPIPE || errno == ECONNRESET) break;
     if (errno != EAGAIN && errno != EWOULDBLOCK) return no_answer(options_, std::strerror(errno));
-    if (!wait_for(fd_, POLLOUT | POLLIN, deadline_ns)) return timed_out(options_);
+    if (!wait_for(fd_, static_cast<short>(tls_ ? POLLOUT : POLLOUT | POLLIN), deadline_ns)) return timed_out(options_);
     char peek = 0;
-    if (::recv(fd_, &peek, 1, MSG_PEEK | MSG_DONTWAIT) > 0) break;
+    if (!tls_ && ::recv(fd_, &peek, 1, MSG_PEEK | MSG_DONTWAIT) > 0) break;
   }
   const bool whole_sent = request.empty();
   ReplyHead head;
@@ -174,7 +220,7 @@ Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::st
   std::size_t used = 0;
   while (true) {
     if (used + 16384 > in_.size()) in_.resize(std::max<std::size_t>(in_.size() * 2, used + 32768));
-    const ssize_t n = ::recv(fd_, in_.data() + used, in_.size() - used, 0);
+    const ssize_t n = tls_ ? tls_->read(in_.data() + used, in_.size() - used) : ::recv(fd_, in_.data() + used, in_.size() - used, 0);
     if (n < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) return no_answer(options_, std::strerror(errno));
@@ -230,12 +276,7 @@ Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::st
 Result<HttpClient::Reply> HttpClient::send(std::string_view method, std::string_view target, std::string_view body,
                                            const std::vector<std::pair<std::string, std::string>>& headers, std::int64_t timeout_ms) {
   const std::int64_t deadline = system_clock().mono_ns() + (timeout_ms > 0 ? timeout_ms : options_.timeout_ms) * 1'000'000;
-  if (fd_ >= 0) {
-    // A server that closed while we were idle is no reason to fail.
-    char peek = 0;
-    const ssize_t n = ::recv(fd_, &peek, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) close();
-  }
+  if (fd_ >= 0 && lost()) close();  // a server that closed while we were idle is no reason to fail
   std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", method, target,
                                     options_.unix_path.empty() ? fmt::format("{}:{}", options_.host, options_.port) : "localhost");
   if (!options_.token.empty()) request += fmt::format("Authorization: Bearer {}\r\n", options_.token);
@@ -257,11 +298,13 @@ Result<HttpClient::Reply> HttpClient::send(std::string_view method, std::string_
 
 Result<Url> parse_url(std::string_view text) {
   const auto invalid = [&] {
-    return Error{ErrorKind::kInvalid, "net-url", fmt::format("`{}` is not an http URL", text), "for example http://127.0.0.1:9000/hook"};
+    return Error{ErrorKind::kInvalid, "net-url", fmt::format("`{}` is not an http or https URL", text), "for example http://127.0.0.1:9000/hook"};
   };
-  if (!text.starts_with("http://")) return invalid();
-  std::string_view rest = text.substr(7);
   Url url;
+  url.tls = text.starts_with("https://");
+  if (url.tls) url.port = 443;
+  if (!url.tls && !text.starts_with("http://")) return invalid();
+  std::string_view rest = text.substr(url.tls ? 8 : 7);
   const std::size_t slash = rest.find('/');
   if (slash != std::string_view::npos) url.target = rest.substr(slash);
   const std::string_view authority = rest.substr(0, slash);

@@ -169,8 +169,9 @@ std::string_view Request::header(std::string_view name) const noexcept {
   return {};
 }
 
-std::string_view Request::bearer() const noexcept {
-  const std::string_view value = header("authorization");
+std::string_view Request::bearer() const noexcept { return bearer_token(header("authorization")); }
+
+std::string_view bearer_token(std::string_view value) noexcept {
   if (value.size() < 8 || !same_token(value.substr(0, 7), "bearer ")) return {};
   return trim(value.substr(7));
 }

@@ -16,6 +16,8 @@ struct Header {
 
 /// Equal but for the case of ASCII letters.
 [[nodiscard]] bool same_token(std::string_view a, std::string_view b) noexcept;
+/// The token of an Authorization header's value `Bearer ...`; empty when it is another.
+[[nodiscard]] std::string_view bearer_token(std::string_view authorization) noexcept;
 
 /// One request, borrowed from the connection's buffer: valid until the handler returns. At least `kBodyPadding` readable
 /// bytes follow `body`, so that a parser that reads ahead may use it in place.
@@ -28,6 +30,7 @@ struct Request {
   std::string_view body{};
   std::span<const Header> headers{};
   bool local_socket = false;  ///< came over the Unix socket
+  std::int64_t queued_ns = 0; ///< waited in this turn of the loop before its handler ran
 
   [[nodiscard]] std::string_view header(std::string_view name) const noexcept;  ///< empty when there is none
   /// The token of `Authorization: Bearer ...`; empty when there is none.

@@ -1,0 +1,83 @@
+#include "net/grpc.hpp"
+
+#include <array>
+#include <limits>
+
+#include <zlib.h>
+
+namespace heddle::net {
+
+std::string_view GrpcCall::header(std::string_view name) const noexcept {
+  for (const Header& header : metadata) {
+    if (same_token(header.name, name)) return header.value;
+  }
+  return {};
+}
+
+std::string_view GrpcCall::bearer() const noexcept { return bearer_token(header("authorization")); }
+
+std::optional<std::int64_t> parse_grpc_timeout(std::string_view text) noexcept {
+  if (text.size() < 2 || text.size() > 9) return std::nullopt;
+  std::int64_t value = 0;
+  for (const char c : text.substr(0, text.size() - 1)) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + (c - '0');
+  }
+  std::int64_t unit = 0;
+  switch (text.back()) {
+    case 'H': unit = 3'600'000'000'000; break;
+    case 'M': unit = 60'000'000'000; break;
+    case 'S': unit = 1'000'000'000; break;
+    case 'm': unit = 1'000'000; break;
+    case 'u': unit = 1'000; break;
+    case 'n': unit = 1; break;
+    default: return std::nullopt;
+  }
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  return value > kMost / unit ? kMost : value * unit;
+}
+
+void append_percent_encoded(std::string& out, std::string_view text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  for (const char c : text) {
+    const auto u = static_cast<unsigned char>(c);
+    if (u >= 0x20 && u <= 0x7e && c != '%') {
+      out += c;
+    } else {
+      out += '%';
+      out += kHex[u >> 4];
+      out += kHex[u & 15];
+    }
+  }
+}
+
+bool is_grpc_content_type(std::string_view value) noexcept {
+  static constexpr std::string_view kName = "application/grpc";
+  if (!same_token(value.substr(0, kName.size()), kName)) return false;
+  return value.size() == kName.size() || value[kName.size()] == '+' || value[kName.size()] == ';';
+}
+
+Result<void> gunzip(std::string_view bytes, std::size_t most, std::string& out) {
+  const auto invalid = [] { return Error{ErrorKind::kInvalid, "net-gzip", "the message is not whole gzip", "send it as grpc-encoding says"}; };
+  out.clear();
+  z_stream stream{};
+  if (::inflateInit2(&stream, 15 + 16) != Z_OK) return Error{ErrorKind::kInternal, "net-gzip", "zlib does not start", ""};
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));  // zlib's type for what it only reads
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  std::array<char, 16 << 10> step;
+  int state = Z_OK;
+  while (state == Z_OK && out.size() <= most) {
+    stream.next_out = reinterpret_cast<Bytef*>(step.data());
+    stream.avail_out = static_cast<uInt>(step.size());
+    state = ::inflate(&stream, Z_NO_FLUSH);
+    out.append(step.data(), step.size() - stream.avail_out);
+    if (state == Z_OK && stream.avail_in == 0 && stream.avail_out > 0) break;  // it ends too early
+  }
+  const bool whole = state == Z_STREAM_END && stream.avail_in == 0;
+  ::inflateEnd(&stream);
+  if (out.size() > most) return Error{ErrorKind::kTooLarge, "net-gzip", "the message inflates to more than the limit", "send smaller messages"};
+  if (!whole) return invalid();
+  return {};
+}
+
+}  // namespace heddle::net

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <unordered_map>
+
+#include "net/connection.hpp"
+#include "net/server.hpp"
+
+namespace heddle::net {
+
+/// What an HttpServer is behind its face. In four sources, each about one thing: `loop.cpp` turns (events, timers, sweeps), `accept.cpp`
+/// lets clients in and out (listeners, limits, drain, handover), `stream.cpp` moves bytes (sockets, TLS, output), `http1.cpp` reads and
+/// answers HTTP/1.1; `h2.cpp` is a session without I/O of its own. Confined to the thread that runs it, but for the atomics and `posted`.
+struct HttpServer::Loop {
+  struct Timer {
+    std::int64_t period_ns;
+    std::int64_t due_ns;
+    std::function<void()> work;
+  };
+  struct Watch {
+    int fd;
+    std::function<void()> work;
+  };
+  enum Door : std::size_t { kHttpDoor, kUnixDoor, kGrpcDoor, kDoors };
+
+  static constexpr std::int64_t kMs = 1'000'000;
+
+  Options options;
+  int epoll = -1, wake = -1;
+  int doors[kDoors] = {-1, -1, -1};  ///< listening sockets
+  int tcp_port = 0, grpc_port = 0;
+  bool handed_over = false;
+  bool unix_is_ours = false;         ///< its file is removed at the end
+  TlsContext http_tls, grpc_tls;
+  std::vector<std::unique_ptr<Connection>> slots;
+  std::vector<std::uint32_t> free_slots;
+  std::uint32_t generation = 0;
+  std::atomic<std::size_t> open_connections{0};
+  std::unordered_map<std::uint64_t, std::uint32_t> per_address;
+  std::size_t handshaking = 0;
+  std::atomic<std::size_t> buffered{0};  ///< of `limits.buffered_bytes`; written by the loop alone
+  bool accepting = true;
+  bool draining = false;
+  std::int64_t drain_until = 0;
+  std::atomic<std::int64_t> drain_asked_ms{-1};
+  std::vector<Connection*> dirty;
+  std::vector<std::uint64_t> again;  ///< have work that no event announces
+  std::vector<Timer> timers;
+  std::vector<Watch> watches;
+  std::atomic<bool> stopping{false};
+  std::mutex posted_mutex;
+  std::vector<std::function<void()>> posted;
+  std::int64_t now = 0;              ///< at the beginning of this turn
+  std::int64_t next_sweep = 0;
+  std::int64_t date_second = -1;
+  std::string ok_head;               ///< status line, Date and Content-Type of the usual response
+  std::string common;                ///< of every response's head: Date
+  bool worked = false;               ///< this turn handled a request or ran work
+  Connection* handling = nullptr;
+  std::int32_t handling_stream = 0;
+  std::uint64_t handling_request = 0;
+  bool deferred = false;
+  InBuffer spare;                    ///< the memory of the connection being read
+  std::vector<Header> headers;
+  Response response;
+
+  ~Loop();
+
+  // loop.cpp
+  void turn();
+  void events_of(Connection& connection, std::uint32_t events);
+  void run_posted();
+  void sweep();
+  void refresh_date();
+  Connection* find(std::uint64_t id);
+  void add(int fd, std::uint32_t events, std::uint64_t tag) const;
+  void want(Connection& connection, std::uint32_t events);
+  void set_phase(Connection& connection, Connection::Phase phase);
+  void go_on_next_turn(Connection& connection);
+
+  // accept.cpp
+  Result<void> open();
+  Result<void> load_tls();
+  void accept_all(Door door);
+  void set_accepting(bool on);
+  bool admit(int fd, std::uint64_t address, Door door);
+  void close(Connection& connection);
+  void close_doors();
+  void begin_drain(std::int64_t deadline_ms);
+
+  // stream.cpp
+  ssize_t receive(Connection& connection, char* to, std::size_t most);
+  void handshake(Connection& connection);
+  void readable(Connection& connection);
+  void drop_input(Connection& connection);
+  void peer_finished(Connection& connection);
+  void begin_h2(Connection& connection);
+  void process_h2(Connection& connection);
+  bool handle_grpc(Connection& connection, std::int32_t stream, std::uint64_t request, GrpcCall& call, GrpcReply& reply);
+  void settle(Connection& connection);
+  void account(Connection& connection);
+  void mark_dirty(Connection& connection);
+  void flush(Connection& connection);
+  void after_flush(Connection& connection);
+
+  // http1.cpp
+  void process(Connection& connection);
+  bool begin_body(Connection& connection, const RequestHead& head);
+  void handle(Connection& connection, const RequestHead& head, std::string_view body);
+  void refuse(Connection& connection, int status, std::string_view id, std::string_view what);
+  void answer(Connection& connection, const Response& from);
+  bool host_allowed(std::string_view host) const;
+};
+
+}  // namespace heddle::net
