@@ -6,6 +6,7 @@
 #include "net/server.hpp"
 #include "plane/journal.hpp"
 #include "serve/engine.hpp"
+#include "serve/grpc_api.hpp"
 #include "serve/http_api.hpp"
 #include "serve/serving.hpp"
 #include "serve/tokens.hpp"
@@ -29,6 +30,7 @@ class Plane final : public DataPlane {
   void run() override { server_->run(); }
   void stop() override { server_->stop(); }
   [[nodiscard]] int port() const override { return server_->port(); }
+  [[nodiscard]] int grpc_port() const override { return server_->grpc_port(); }
   [[nodiscard]] net::HttpServer& server() noexcept { return *server_; }
 
  private:
@@ -40,6 +42,7 @@ class Plane final : public DataPlane {
   std::unique_ptr<plane::JournalWriter> journal_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<HttpApi> http_;
+  std::unique_ptr<GrpcApi> grpc_;
   std::unique_ptr<net::HttpServer> server_;
   std::unique_ptr<RouteFollower> follower_;
 };
@@ -58,6 +61,7 @@ Result<void> Plane::open() {
                                                      .lockstep = options_.lockstep, .accounts = tokens_.size()}, standing);
   http_ = std::make_unique<HttpApi>(HttpApi::Options{.engine = engine_.get(), .tokens = &tokens_, .service = &options_.service, .clock = options_.clock,
                                                      .gauges = [this] { return gauges(); }});
+  grpc_ = std::make_unique<GrpcApi>(GrpcApi::Options{engine_.get(), &tokens_, &options_.service, options_.clock});
   HEDDLE_TRY(open_server());
   RouteFollower::Options follow;
   follow.directory = options_.heddle_dir + "/routes";
@@ -77,6 +81,12 @@ Result<void> Plane::open_server() {
   http.limits = {.header_bytes = limits.header_bytes, .body_bytes = limits.body_bytes, .read_timeout_ms = limits.read_timeout_ms,
                  .idle_timeout_ms = limits.idle_timeout_ms, .connections = limits.connections};
   http.clock = options_.clock;
+  if (options_.service.grpc_port >= 0) {
+    http.grpc_host = options_.service.host;
+    http.grpc_port = options_.service.grpc_port;
+    http.grpc_streaming = GrpcApi::streaming();
+    http.grpc_handler = [this](const net::GrpcCall& call, net::GrpcReply& reply) { grpc_->handle(call, reply); };
+  }
   http.handler = [this](const net::Request& request, net::Response& response) { http_->handle(request, response); };
   http.after_turn = [this] { engine_->commit(); };
   HEDDLE_ASSIGN_OR_RETURN(server_, net::HttpServer::open(std::move(http)));
@@ -102,7 +112,7 @@ Result<void> run(Options options, const std::atomic<bool>& stop) {
   plane.server().every(50, [&] {
     if (stop.load(std::memory_order_relaxed)) plane.stop();
   });
-  log::info("data plane on port {}", plane.port());
+  log::info("data plane on port {}, gRPC on {}", plane.port(), plane.grpc_port());
   plane.run();
   return {};
 }

@@ -175,7 +175,7 @@ Result<void> HttpApi::route(const net::Request& request, net::Response& response
 
 void HttpApi::handle(const net::Request& request, net::Response& response) {
   begin_ns_ = options_.clock->mono_ns();
-  queued_ns_ = 0;
+  queued_ns_ = request.queued_ns;
   bool predicts = request.method == "POST";
   Result<void> done;
   if (predicts && request.path == predict_path_) {

@@ -44,6 +44,7 @@ class DataPlane {
   virtual void run() = 0;
   virtual void stop() = 0;                       ///< thread- and signal-safe: `run` returns
   [[nodiscard]] virtual int port() const = 0;
+  [[nodiscard]] virtual int grpc_port() const = 0;   ///< 0: none
 };
 
 /// `open` and `run` until `stop` becomes true (a signal handler sets it) or an error.

@@ -394,6 +394,7 @@ const Object& service_kind() {
     t.texts("sources", &Service::sources, "upstreams a request may name; one that names none is from `default`");
     t.text("host", &Service::host, "address to listen on");
     t.integer("port", &Service::port, "port to listen on");
+    t.integer("grpc_port", &Service::grpc_port, "port of the Open Inference Protocol over gRPC, 8001 by convention; -1: none", -1);
     t.object("limits", &Service::limits, limits, "bounds of a request");
     t.text("autonomy", &Service::autonomy, "what agents may do").one_of({"observe", "propose", "act"});
     t.integer("readmit_after", &Service::readmit_after, "clean rows in a row that let a quarantined source in again");

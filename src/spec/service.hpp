@@ -26,6 +26,7 @@ struct Service {
   std::vector<std::string> sources;    ///< declared; a request that names none is from `default`
   std::string host = "127.0.0.1";
   int port = 8000;
+  int grpc_port = 8001;                ///< -1: no gRPC; 0: any free one
   ServiceLimits limits;
   std::string autonomy = "observe";    ///< observe, propose, act
   std::uint32_t readmit_after = 5;     ///< clean rows in a row that let a quarantined source in again

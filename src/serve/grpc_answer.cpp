@@ -1,0 +1,96 @@
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "doc/protobuf.hpp"
+#include "serve/grpc_api.hpp"
+
+namespace heddle::serve {
+namespace {
+
+using doc::ProtoWriter;
+
+void put_parameter(ProtoWriter& writer, std::string_view name, std::string_view text) {
+  writer.message(4, [&](ProtoWriter& entry) {
+    entry.bytes(1, name);
+    entry.message(2, [&](ProtoWriter& value) { value.bytes(3, text); });
+  });
+}
+
+/// Why no row was served.
+Error not_served(const Answer& answer) {
+  if (status_of(answer.rows) == 503) return {ErrorKind::kUnavailable, "no-answer", "the model gave no answer", "try again"};
+  std::string rules;
+  put_validation(answer.rows.front(), rules);
+  return {ErrorKind::kUnprocessable, "row-refused", fmt::format("every row was refused, the first by {}", rules), "see the contract"};
+}
+
+}  // namespace
+
+Result<void> write_grpc(const Answer& answer, const Rows& asked, bool raw, std::string& out) {
+  if (status_of(answer.rows) != 200) return not_served(answer);
+  ProtoWriter writer(out);
+  writer.bytes(1, answer.by.model);
+  writer.bytes(2, answer.by.bundle);
+  writer.bytes(3, answer.by.request_id);
+  put_parameter(writer, "bundle", answer.by.bundle);
+  put_parameter(writer, "slot", answer.by.slot);
+  writer.message(4, [&](ProtoWriter& entry) {
+    entry.bytes(1, "route_version");
+    entry.message(2, [&](ProtoWriter& value) { value.integer(2, answer.by.route_version); });
+  });
+  const std::size_t rows = answer.rows.size();
+  std::string probabilities;
+  std::string validation;
+  if (asked.probability.wanted) {
+    for (const plane::RowView& row : answer.rows) probabilities.append(reinterpret_cast<const char*>(&row.probability), sizeof row.probability);
+    writer.message(5, [&](ProtoWriter& output) {
+      output.bytes(1, "probability");
+      output.bytes(2, "FP32");
+      output.integer(3, rows);
+      if (!raw) output.message(5, [&](ProtoWriter& contents) { contents.bytes(6, probabilities); });
+    });
+  }
+  if (asked.validation.wanted) {
+    writer.message(5, [&](ProtoWriter& output) {
+      output.bytes(1, "validation");
+      output.bytes(2, "BYTES");
+      output.integer(3, rows);
+      if (raw) return;
+      output.message(5, [&](ProtoWriter& contents) {
+        for (const plane::RowView& row : answer.rows) {
+          validation.clear();
+          put_validation(row, validation);
+          contents.bytes(8, validation);
+        }
+      });
+    });
+  }
+  const std::string_view contributions(reinterpret_cast<const char*>(answer.contributions.data()), answer.contributions.size_bytes());
+  if (!contributions.empty()) {
+    writer.message(5, [&](ProtoWriter& output) {
+      output.bytes(1, "contributions");
+      output.bytes(2, "FP32");
+      output.integer(3, rows);
+      output.integer(3, answer.contribution_names.size());
+      if (!raw) output.message(5, [&](ProtoWriter& contents) { contents.bytes(6, contributions); });
+    });
+  }
+  if (!raw) return {};
+  if (asked.probability.wanted) writer.bytes(6, probabilities);
+  if (asked.validation.wanted) {
+    validation.clear();
+    for (const plane::RowView& row : answer.rows) {
+      const std::size_t at = validation.size();
+      validation.append(4, '\0');
+      put_validation(row, validation);
+      const auto length = static_cast<std::uint32_t>(validation.size() - at - 4);
+      std::memcpy(validation.data() + at, &length, 4);
+    }
+    writer.bytes(6, validation);
+  }
+  if (!contributions.empty()) writer.bytes(6, contributions);
+  return {};
+}
+
+}  // namespace heddle::serve

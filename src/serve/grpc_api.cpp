@@ -1,0 +1,288 @@
+#include "serve/grpc_api.hpp"
+
+#include <fmt/format.h>
+
+#include "doc/protobuf.hpp"
+#include "serve/oip_model.hpp"
+
+namespace heddle::serve {
+namespace {
+
+using doc::ProtoReader;
+using doc::ProtoWriter;
+
+constexpr std::string_view kInference = "/inference.GRPCInferenceService/";
+constexpr std::string_view kHealth = "/grpc.health.v1.Health/Check";
+constexpr std::string_view kReflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+constexpr std::string_view kReflectionAlpha = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+
+/// What requests about a model name, whichever they are: strings of fields 1 and 2, a flag of field 2, whether there is a field 3.
+struct Named {
+  std::string_view first{}, second{};
+  bool flag = false;
+  bool has_third = false;
+};
+
+Result<Named> read_named(std::string_view message) {
+  Named named;
+  ProtoReader reader(message);
+  // The tag of field 2 tells a string (version, model name) from a flag (ready).
+  while (reader.next()) {
+    if (reader.field() == 1) {
+      named.first = reader.bytes();
+    } else if (reader.field() == 2) {
+      ProtoReader copy = reader;
+      named.second = copy.bytes();
+      if (copy.failed()) named.flag = reader.integer() != 0;
+      else (void)reader.bytes();
+    } else if (reader.field() == 3) {
+      named.has_third = true;
+    }
+  }
+  if (reader.failed()) return Error{ErrorKind::kInvalid, "grpc-malformed", "the message is malformed", "send messages of the Open Inference Protocol, version 2"};
+  return named;
+}
+
+void write_tensor(ProtoWriter& writer, std::uint32_t field, const oip::Tensor& tensor) {
+  writer.message(field, [&](ProtoWriter& w) {
+    w.bytes(1, tensor.name);
+    w.bytes(2, name_of(tensor.datatype));
+    for (const std::int64_t dimension : tensor.shape) w.integer(3, static_cast<std::uint64_t>(dimension));
+  });
+}
+
+/// `DataType` of the model configuration.
+std::uint64_t config_type(Datatype datatype) noexcept {
+  switch (datatype) {
+    case Datatype::kBool: return 1;
+    case Datatype::kInt64: return 9;
+    case Datatype::kFp32: return 11;
+    case Datatype::kFp64: return 12;
+    default: return 13;  // strings; fields have no other type
+  }
+}
+
+void write_config(ProtoWriter& writer, const oip::Model& model, std::size_t most_rows) {
+  writer.message(1, [&](ProtoWriter& config) {
+    config.bytes(1, model.name);
+    config.bytes(2, oip::kPlatform);
+    config.integer(4, most_rows);
+    for (const oip::Tensor& tensor : model.inputs) {
+      config.message(5, [&](ProtoWriter& w) {
+        w.bytes(1, tensor.name);
+        w.integer(2, config_type(tensor.datatype));
+        w.integer(4, 1);
+      });
+    }
+    for (const oip::Tensor& tensor : model.outputs) {
+      config.message(6, [&](ProtoWriter& w) {
+        w.bytes(1, tensor.name);
+        w.integer(2, config_type(tensor.datatype));
+        w.integer(3, 1);
+      });
+    }
+    config.bytes(17, oip::kServer);
+  });
+}
+
+void write_statistics(ProtoWriter& writer, const oip::Statistics& one) {
+  const auto duration = [](ProtoWriter& w, std::uint32_t field, std::uint64_t count, std::uint64_t ns) {
+    w.message(field, [&](ProtoWriter& inner) {
+      inner.integer(1, count);
+      inner.integer(2, ns);
+    });
+  };
+  writer.message(1, [&](ProtoWriter& w) {
+    const auto& s = one.success;
+    w.bytes(1, one.name);
+    w.bytes(2, one.version);
+    w.integer(3, static_cast<std::uint64_t>(s.last / 1000));
+    w.integer(4, s.rows);
+    w.integer(5, s.requests);
+    w.message(6, [&](ProtoWriter& stats) {
+      duration(stats, 1, s.requests, s.before_ns + s.score_ns);
+      duration(stats, 2, one.failures, 0);
+      duration(stats, 4, s.requests, s.before_ns);
+      duration(stats, 5, s.requests, s.score_ns);
+    });
+  });
+}
+
+}  // namespace
+
+int grpc_status(ErrorKind kind) noexcept {
+  switch (kind) {
+    case ErrorKind::kInvalid:
+    case ErrorKind::kUnprocessable: return 3;   // INVALID_ARGUMENT
+    case ErrorKind::kTimeout: return 4;         // DEADLINE_EXCEEDED
+    case ErrorKind::kNotFound: return 5;
+    case ErrorKind::kDenied: return 7;          // PERMISSION_DENIED
+    case ErrorKind::kTooLarge:
+    case ErrorKind::kBusy: return 8;            // RESOURCE_EXHAUSTED
+    case ErrorKind::kConflict: return 10;       // ABORTED
+    case ErrorKind::kUnavailable: return 14;
+    case ErrorKind::kCorrupt: return 15;        // DATA_LOSS
+    case ErrorKind::kUnauthenticated: return 16;
+    case ErrorKind::kCancelled: return 1;
+    default: return 13;                         // INTERNAL
+  }
+}
+
+std::vector<std::string> GrpcApi::streaming() {
+  return {fmt::format("{}ModelStreamInfer", kInference), std::string(kReflection), std::string(kReflectionAlpha)};
+}
+
+Result<const Principal*> GrpcApi::principal(const net::GrpcCall& call, Permission permission, std::string_view name) const {
+  const std::string_view bearer = call.bearer();
+  const Principal* found = options_.tokens->find(bearer);
+  if (found == nullptr) {
+    return Error{ErrorKind::kUnauthenticated, "token-unknown", bearer.empty() ? "the call has no bearer token" : "the bearer token is not known",
+                 "send metadata `authorization: Bearer ...` with a token of `.heddle/tokens`"};
+  }
+  if (!found->may(permission)) {
+    return Error{ErrorKind::kDenied, "permission-missing", fmt::format("`{}` may not {} on service `{}`", found->account, name, engine_.name()),
+                 fmt::format("give the service account the permission `{}` in people.yaml", name)};
+  }
+  return found;
+}
+
+Result<void> GrpcApi::reader(const net::GrpcCall& call) const {
+  if (const Principal* found = options_.tokens->find(call.bearer()); found != nullptr && found->may(Permission::kPredict)) return {};
+  HEDDLE_TRY(principal(call, Permission::kRead, "read"));
+  return {};
+}
+
+Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
+  Metrics& metrics = engine_.metrics();
+  const std::int64_t begin = options_.clock->mono_ns();
+  if (call.queued_ns > options_.service->limits.queue_ms * 1'000'000) {
+    metrics.shed();
+    return Error{ErrorKind::kUnavailable, "overloaded", "more requests came than can be answered in time", "try again, with fewer at once"};
+  }
+  if (call.deadline_ns > 0 && begin > call.deadline_ns) {
+    metrics.shed();
+    return Error{ErrorKind::kTimeout, "deadline", "the call's deadline passed before it was looked at", "give it more time, or send fewer at once"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(call, Permission::kPredict, "predict"));
+  if (engine_.serving() == nullptr) return engine_.not_ready();
+  HEDDLE_ASSIGN_OR_RETURN(const GrpcInfer infer, reader_.read(call.message, engine_.serving()->fields, options_.service->limits.batch_rows));
+  if (infer.model != engine_.name()) {
+    return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("there is no model `{}`", infer.model), fmt::format("a model is a service here: `{}`", engine_.name())};
+  }
+  const std::int64_t read = options_.clock->mono_ns();
+  HEDDLE_ASSIGN_OR_RETURN(const Answer answer, engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin}));
+  const std::int64_t scored = options_.clock->mono_ns();
+  HEDDLE_TRY(write_grpc(answer, *infer.rows, infer.raw, out));
+  metrics.stage(Stage::kQueue, call.queued_ns);
+  metrics.stage(Stage::kRead, read - begin);
+  metrics.stage(Stage::kScore, scored - read);
+  metrics.stage(Stage::kWrite, options_.clock->mono_ns() - scored);
+  return {};
+}
+
+/// An error of one request is told in its place; the stream goes on.
+Result<void> GrpcApi::stream_infer(const net::GrpcCall& call, std::string& out) {
+  std::string response;
+  const auto done = infer(call, response);
+  ProtoWriter writer(out);
+  if (done.ok()) writer.bytes(2, response);
+  else writer.bytes(1, done.error().message);
+  return {};
+}
+
+Result<void> GrpcApi::describe(std::string_view method, std::string_view message, std::string& out) {
+  HEDDLE_ASSIGN_OR_RETURN(const Named named, read_named(message));
+  ProtoWriter writer(out);
+  const auto known = [&](std::string_view name) -> Result<void> {
+    if (name == engine_.name()) return {};
+    return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("there is no model `{}`", name), fmt::format("a model is a service here: `{}`", engine_.name())};
+  };
+  if (method == "ServerMetadata") {
+    writer.bytes(1, oip::kServer);
+    writer.bytes(2, oip::server_version());
+    for (const std::string_view name : oip::extensions()) writer.bytes(3, name);
+  } else if (method == "ModelReady") {
+    HEDDLE_TRY(known(named.first));
+    writer.integer(1, engine_.slot_of(named.second).ok() ? 1 : 0);
+  } else if (method == "ModelMetadata") {
+    HEDDLE_TRY(known(named.first));
+    HEDDLE_ASSIGN_OR_RETURN(const oip::Model model, oip::describe(engine_, named.second));
+    writer.bytes(1, model.name);
+    for (const std::string& version : model.versions) writer.bytes(2, version);
+    writer.bytes(3, oip::kPlatform);
+    for (const oip::Tensor& tensor : model.inputs) write_tensor(writer, 4, tensor);
+    for (const oip::Tensor& tensor : model.outputs) write_tensor(writer, 5, tensor);
+  } else if (method == "ModelConfig") {
+    HEDDLE_TRY(known(named.first));
+    HEDDLE_ASSIGN_OR_RETURN(const oip::Model model, oip::describe(engine_, named.second));
+    write_config(writer, model, options_.service->limits.batch_rows);
+  } else if (method == "ModelStatistics") {
+    if (!named.first.empty()) HEDDLE_TRY(known(named.first));
+    HEDDLE_ASSIGN_OR_RETURN(const auto all, oip::statistics(engine_, named.second));
+    for (const oip::Statistics& one : all) write_statistics(writer, one);
+  } else if (method == "RepositoryIndex") {
+    for (const oip::IndexEntry& entry : oip::index(engine_, named.flag)) {
+      writer.message(1, [&](ProtoWriter& w) {
+        w.bytes(1, entry.name);
+        w.bytes(2, entry.version);
+        w.bytes(3, entry.ready ? "READY" : "UNAVAILABLE");
+        w.bytes(4, entry.reason);
+      });
+    }
+  } else if (method == "RepositoryModelLoad") {
+    HEDDLE_TRY(known(named.second));
+    HEDDLE_TRY(oip::load(engine_, named.has_third));
+  } else if (method == "RepositoryModelUnload") {
+    HEDDLE_TRY(known(named.second));
+    return oip::unload(engine_);
+  } else {
+    return Error{ErrorKind::kInternal, "grpc-method", "", ""};  // not reached: `call_method` knows the names
+  }
+  return {};
+}
+
+Result<void> GrpcApi::call_method(std::string_view method, const net::GrpcCall& call, std::string& out) {
+  ProtoWriter writer(out);
+  if (method == "ModelInfer") return infer(call, out);
+  if (method == "ModelStreamInfer") return stream_infer(call, out);
+  if (method == "ServerLive") {
+    writer.integer(1, 1);
+    return {};
+  }
+  if (method == "ServerReady") {
+    writer.integer(1, engine_.ready() ? 1 : 0);
+    return {};
+  }
+  HEDDLE_TRY(reader(call));
+  return describe(method, call.message, out);
+}
+
+void GrpcApi::handle(const net::GrpcCall& call, net::GrpcReply& reply) {
+  constexpr std::string_view kMethods[] = {"ModelInfer", "ModelStreamInfer", "ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata",
+                                           "ModelConfig", "ModelStatistics", "RepositoryIndex", "RepositoryModelLoad", "RepositoryModelUnload"};
+  const std::int64_t begin = options_.clock->mono_ns();
+  const std::string_view method = call.method.starts_with(kInference) ? call.method.substr(kInference.size()) : std::string_view{};
+  Result<void> done;
+  if (std::find(std::begin(kMethods), std::end(kMethods), method) != std::end(kMethods)) {
+    done = call_method(method, call, reply.message);
+  } else if (call.method == kHealth) {
+    doc::ProtoWriter(reply.message).integer(1, engine_.ready() ? 1 : 2);  // SERVING, NOT_SERVING
+  } else if (call.method == kReflection || call.method == kReflectionAlpha) {
+    done = reader(call);
+    if (done.ok()) done = reflect(call.message, reply.message);
+  } else {
+    reply.status = static_cast<int>(net::GrpcStatus::kUnimplemented);
+    reply.status_message = fmt::format("there is no method `{}`", call.method);
+  }
+  int status = 200;
+  if (!done.ok()) {
+    const Error& error = done.error();
+    reply.message.clear();
+    reply.status = grpc_status(error.kind);
+    reply.status_message = fmt::format("{}; {} ({})", error.message, error.hint, error.id);
+    status = error_kind_info(error.kind).http_status;
+  }
+  if (method == "ModelInfer" || method == "ModelStreamInfer") engine_.metrics().answered(status, options_.clock->mono_ns() - begin);
+}
+
+}  // namespace heddle::serve

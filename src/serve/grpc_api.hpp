@@ -1,0 +1,54 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "net/grpc.hpp"
+#include "serve/engine.hpp"
+#include "serve/read_grpc.hpp"
+#include "serve/tokens.hpp"
+
+namespace heddle::serve {
+
+/// The data plane over gRPC: `inference.GRPCInferenceService` (inference.proto), health and reflection. Reads, asks the engine, writes;
+/// decides nothing. Deny by default: liveness and readiness alone need no token. Confined to the serving thread.
+class GrpcApi {
+ public:
+  struct Options {
+    Engine* engine = nullptr;                    ///< outlives this
+    const Tokens* tokens = nullptr;
+    const spec::Service* service = nullptr;
+    const Clock* clock = nullptr;
+  };
+  explicit GrpcApi(Options options) : options_(options), engine_(*options.engine) {}
+
+  /// The methods whose calls are streams.
+  [[nodiscard]] static std::vector<std::string> streaming();
+  void handle(const net::GrpcCall& call, net::GrpcReply& reply);
+
+ private:
+  [[nodiscard]] Result<void> call_method(std::string_view method, const net::GrpcCall& call, std::string& out);
+  [[nodiscard]] Result<void> infer(const net::GrpcCall& call, std::string& out);
+  [[nodiscard]] Result<void> stream_infer(const net::GrpcCall& call, std::string& out);
+  [[nodiscard]] Result<void> describe(std::string_view method, std::string_view message, std::string& out);
+  [[nodiscard]] Result<const Principal*> principal(const net::GrpcCall& call, Permission permission, std::string_view name) const;
+  [[nodiscard]] Result<void> reader(const net::GrpcCall& call) const;
+
+  Options options_;
+  Engine& engine_;
+  GrpcReader reader_;
+};
+
+/// The answer as a ModelInferResponse; typed contents unless `raw`. kInvalid or kUnavailable when no row was served: a status has no
+/// body, so its message says why.
+[[nodiscard]] Result<void> write_grpc(const Answer& answer, const Rows& asked, bool raw, std::string& out);
+
+/// Answers a ServerReflectionRequest (grpc.reflection.v1 and v1alpha) of the services there are.
+[[nodiscard]] Result<void> reflect(std::string_view message, std::string& out);
+
+/// The status code of an error (https://grpc.io/docs/guides/status-codes).
+[[nodiscard]] int grpc_status(ErrorKind kind) noexcept;
+
+}  // namespace heddle::serve

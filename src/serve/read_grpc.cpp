@@ -1,0 +1,216 @@
+#include "serve/read_grpc.hpp"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include "doc/protobuf.hpp"
+
+namespace heddle::serve {
+namespace {
+
+using doc::ProtoReader;
+
+Error malformed(std::string_view what) {
+  return Error{ErrorKind::kInvalid, "grpc-malformed", fmt::format("{} is malformed", what), "send messages of the Open Inference Protocol, version 2"};
+}
+
+/// One entry of a `map<string, InferParameter>`.
+struct Parameter {
+  std::string_view name{};
+  std::string_view text{};
+  std::int64_t number = 0;  ///< integers and booleans
+  bool is_text = false;
+};
+
+Result<Parameter> read_parameter(std::string_view message) {
+  Parameter parameter;
+  ProtoReader entry(message);
+  while (entry.next()) {
+    if (entry.field() == 1) parameter.name = entry.bytes();
+    if (entry.field() != 2) continue;
+    ProtoReader value(entry.bytes());
+    while (value.next()) {
+      if (value.field() == 3) {
+        parameter.text = value.bytes();
+        parameter.is_text = true;
+      } else if (value.field() == 4) {
+        parameter.number = static_cast<std::int64_t>(value.wide_real());
+      } else {
+        parameter.number = static_cast<std::int64_t>(value.integer());
+      }
+    }
+    if (value.failed()) return malformed("a parameter");
+  }
+  if (entry.failed()) return malformed("a parameter");
+  return parameter;
+}
+
+Result<void> take_parameter(const Parameter& parameter, Rows& rows) {
+  const std::string_view name = parameter.name;
+  if (name == "source") {
+    if (!is_id(parameter.text)) return Error{ErrorKind::kInvalid, "request-id", "`source` is not a name of 1 to 128 printable characters", "leave out spaces, quotes, backslashes and `#`"};
+    rows.source = parameter.text;
+  } else if (name == "event_time") {
+    if (!parameter.is_text) rows.event_time = parameter.number;
+    else rows.event_time = parse_time(parameter.text);
+    if (!rows.event_time.has_value()) return Error{ErrorKind::kInvalid, "request-time", "`event_time` is no time", "write it as `2001-04-10T05:00:00Z`, or as microseconds since 1970"};
+  } else if (name == "timeout") {
+    if (parameter.number < 0) return Error{ErrorKind::kInvalid, "oip-timeout", "`timeout` is no time", "send microseconds"};
+    rows.timeout_us = parameter.number;
+  } else if (name == "explain") {
+    rows.contributions.wanted = parameter.number != 0;
+  } else if (name != "content_type" && name != "headers" && name != "priority" && name != "binary_data_output" &&
+             !((name == "sequence_id" || name == "sequence_start" || name == "sequence_end") && parameter.number == 0 && parameter.text.empty())) {
+    return Error{ErrorKind::kInvalid, "request-unknown-member", fmt::format("the request has an unknown parameter `{}`", name), "known: `source`, `event_time`, `timeout`, `explain`"};
+  }
+  return {};
+}
+
+Result<void> take_output(std::string_view message, Rows& rows) {
+  ProtoReader reader(message);
+  std::string_view name;
+  while (reader.next()) {
+    if (reader.field() == 1) name = reader.bytes();
+  }
+  if (reader.failed()) return malformed("a requested output");
+  Wanted* wanted = name == "probability" ? &rows.probability : name == "validation" ? &rows.validation : name == "contributions" ? &rows.contributions : nullptr;
+  if (wanted == nullptr) return Error{ErrorKind::kInvalid, "oip-output", fmt::format("the request asks for an unknown output `{}`", name), "outputs are `probability`, `validation` and `contributions`"};
+  wanted->wanted = true;
+  return {};
+}
+
+}  // namespace
+
+Result<GrpcInfer> GrpcReader::read_names(std::string_view message) {
+  GrpcInfer infer;
+  ProtoReader reader(message);
+  while (reader.next()) {
+    if (reader.field() == 1) infer.model = reader.bytes();
+    if (reader.field() == 2) infer.version = reader.bytes();
+  }
+  if (reader.failed()) return malformed("the message");
+  return infer;
+}
+
+Result<GrpcInfer> GrpcReader::read(std::string_view message, const FieldNames& fields, std::size_t max_rows) {
+  GrpcInfer infer;
+  tensors_.begin(fields, max_rows, rows_);
+  inputs_.clear();
+  raw_.clear();
+  bool has_outputs = false;
+  ProtoReader reader(message);
+  while (reader.next()) {
+    switch (reader.field()) {
+      case 1: infer.model = reader.bytes(); break;
+      case 2: infer.version = reader.bytes(); break;
+      case 3:
+        rows_.request_id = reader.bytes();
+        if (!rows_.request_id.empty() && !is_id(rows_.request_id)) {
+          return Error{ErrorKind::kInvalid, "request-id", "`id` is not a name of 1 to 128 printable characters", "leave out spaces, quotes, backslashes and `#`"};
+        }
+        break;
+      case 4: {
+        HEDDLE_ASSIGN_OR_RETURN(const Parameter parameter, read_parameter(reader.bytes()));
+        HEDDLE_TRY(take_parameter(parameter, rows_));
+        break;
+      }
+      case 5: inputs_.push_back(reader.bytes()); break;
+      case 6:
+        if (!has_outputs) rows_.probability.wanted = rows_.validation.wanted = false;
+        has_outputs = true;
+        HEDDLE_TRY(take_output(reader.bytes(), rows_));
+        break;
+      case 7: raw_.push_back(reader.bytes()); break;
+      default: return malformed("a field that the message does not have");
+    }
+    if (inputs_.size() > fields.size() || raw_.size() > fields.size()) {
+      return Error{ErrorKind::kInvalid, "request-unknown-field", "the request has more inputs than there are fields", fmt::format("the contract's fields are {}", fields.list())};
+    }
+  }
+  if (reader.failed()) return malformed("the message");
+  infer.raw = !raw_.empty();
+  std::size_t next_raw = 0;
+  for (const std::string_view input : inputs_) HEDDLE_TRY(read_input(input, next_raw));
+  if (rows_.count == 0) return Error{ErrorKind::kInvalid, "request-shape", "the request has no `inputs`", "send one tensor a field"};
+  if (next_raw != raw_.size()) return Error{ErrorKind::kInvalid, "oip-binary", "`raw_input_contents` has more parts than there are inputs", "send one part an input"};
+  infer.rows = &rows_;
+  return infer;
+}
+
+Result<void> GrpcReader::read_input(std::string_view message, std::size_t& next_raw) {
+  std::string_view name;
+  std::string_view datatype;
+  std::string_view contents;
+  bool has_contents = false;
+  shape_.clear();
+  ProtoReader reader(message);
+  while (reader.next()) {
+    switch (reader.field()) {
+      case 1: name = reader.bytes(); break;
+      case 2: datatype = reader.bytes(); break;
+      case 3: reader.integers(shape_); break;
+      case 5:
+        contents = reader.bytes();
+        has_contents = true;
+        break;
+      default: break;  // parameters of a tensor change nothing here
+    }
+  }
+  if (reader.failed() || name.empty()) return malformed("an input");
+  HEDDLE_ASSIGN_OR_RETURN(const TensorRows::Input input, tensors_.input(name, datatype, shape_));
+  if (raw_.empty()) return put_contents(input, contents);
+  if (has_contents && !contents.empty()) return Error{ErrorKind::kInvalid, "oip-input", fmt::format("input `{}` has contents beside `raw_input_contents`", name), "send one or the other"};
+  if (next_raw == raw_.size()) return Error{ErrorKind::kInvalid, "oip-binary", fmt::format("`raw_input_contents` has no part for input `{}`", name), "send one part an input"};
+  return tensors_.put_raw(input, raw_[next_raw++]);
+}
+
+Result<void> GrpcReader::put_contents(const TensorRows::Input& input, std::string_view message) {
+  std::size_t row = 0;
+  bool fits = true;
+  const auto put = [&](const expr::Datum& value) {
+    if (row < tensors_.count()) fits = tensors_.put(input, row, value) && fits;
+    ++row;
+  };
+  ProtoReader reader(message);
+  while (reader.next()) {
+    switch (reader.field()) {
+      case 1:
+      case 2:
+      case 3:
+      case 4:
+      case 5:
+        integers_.clear();
+        reader.integers(integers_);
+        for (const std::int64_t value : integers_) {
+          // A negative int32 is sent sign-extended; an unsigned number past the language's integers is a double.
+          if (reader.field() == 1) put(expr::Datum::boolean(value != 0));
+          else if (reader.field() == 5 && value < 0) put(expr::Datum::real(static_cast<double>(static_cast<std::uint64_t>(value))));
+          else put(expr::Datum::integer(value));
+        }
+        break;
+      case 6:
+        reals_.clear();
+        reader.reals(reals_);
+        for (const float value : reals_) put(expr::Datum::real(static_cast<double>(value)));
+        break;
+      case 7:
+        wide_reals_.clear();
+        reader.wide_reals(wide_reals_);
+        for (const double value : wide_reals_) put(expr::Datum::real(value));
+        break;
+      case 8: {
+        const std::string_view text = reader.bytes();
+        fits = fits && simdjson::validate_utf8(text);
+        put(expr::Datum::string(text));
+        break;
+      }
+      default: return malformed("the contents of an input");
+    }
+  }
+  if (reader.failed()) return malformed("the contents of an input");
+  if (row != tensors_.count()) return TensorRows::wrong_data(input.name, row < tensors_.count() ? "fewer values than its shape says" : "more values than its shape says");
+  if (!fits) return TensorRows::wrong_data(input.name, "a value that does not fit its datatype");
+  return {};
+}
+
+}  // namespace heddle::serve
