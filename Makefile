@@ -23,9 +23,11 @@ demo: build
 	@$(HEDDLE) dev demo --example examples/flights --data $(BUILD)/data --out $(BUILD)/demo
 
 test: build
+	@scripts/install_deps.sh --tests $(BUILD)
 	@$(CTEST) -LE 'slow|deep'
 
 test-deep: build
+	@scripts/install_deps.sh --tests $(BUILD)
 	@$(CTEST)
 
 install: build

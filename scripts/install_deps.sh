@@ -1,15 +1,16 @@
 #!/bin/sh
 # Installs what Heddle is built from on Debian 12: packages, `<build>/venv` with the pinned pyarrow, `<build>/data` with the
 # flights. Says what it installs; does nothing when all of it is there.
-#   scripts/install_deps.sh [--bench] [--no-data] [BUILD_DIR]
+#   scripts/install_deps.sh [--bench] [--tests] [--no-data] [BUILD_DIR]      --tests: `<build>/test-venv` (tests/requirements.txt)
 set -eu
 
-build=build bench=no data=yes
+build=build bench=no tests=no data=yes
 for argument in "$@"; do
   case $argument in
     --bench) bench=yes ;;
+    --tests) tests=yes ;;
     --no-data) data=no ;;
-    -*) echo "install_deps: unknown option \`$argument\`; known: --bench, --no-data" >&2; exit 2 ;;
+    -*) echo "install_deps: unknown option \`$argument\`; known: --bench, --tests, --no-data" >&2; exit 2 ;;
     *) build=$argument ;;
   esac
 done
@@ -64,6 +65,19 @@ if ! cmp -s "$requirements" "$stamp"; then
     rm -rf "$build/venv"
     die "pip could not install the pinned pyarrow (scripts/requirements.txt)" \
         "this needs PyPI and CPython 3.10 to 3.13 on Linux with glibc 2.28 or newer (x86_64, aarch64)"
+  }
+  cp "$requirements" "$stamp"
+fi
+
+requirements=$root/tests/requirements.txt
+stamp=$build/test-venv/.requirements
+if [ "$tests" = yes ] && ! cmp -s "$requirements" "$stamp"; then
+  say "installing what the Python tests need (tests/requirements.txt) into ${build#"$root"/}/test-venv"
+  rm -rf "$build/test-venv"
+  python3 -m venv "$build/test-venv" || die "cannot make a Python environment in $build/test-venv" "install python3-venv"
+  "$build/test-venv/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: -r "$requirements" || {
+    rm -rf "$build/test-venv"
+    die "pip could not install what the Python tests need (tests/requirements.txt)" "this needs PyPI and CPython 3.11 to 3.13 on Linux"
   }
   cp "$requirements" "$stamp"
 fi
