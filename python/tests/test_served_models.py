@@ -266,6 +266,32 @@ class ServedModels(unittest.TestCase):
             served.process.stderr.close()
         self.assertFalse(os.path.exists(served.path))
 
+    def test_the_end_of_the_thread_that_started_it_is_not_its_end(self):
+        self.pipeline()
+        os.mkfifo(os.path.join(self.folder, "ended"))
+        launcher = [sys.executable, "-c", """if True:
+            import signal, subprocess, sys, threading
+            end = threading.Event()
+            signal.signal(signal.SIGUSR1, lambda *_: end.set())
+            started = []
+            def start():
+                started.append(subprocess.Popen(sys.argv[1:]))
+                end.wait()
+            thread = threading.Thread(target=start)
+            thread.start()
+            while thread.is_alive():
+                thread.join(0.05)
+            signal.signal(signal.SIGTERM, lambda *_: started[0].terminate())
+            open("ended", "w").close()
+            sys.exit(started[0].wait())"""]
+        with Served(self.folder, FIVE_LINES, launcher=launcher) as served:
+            served.process.send_signal(signal.SIGUSR1)
+            open(os.path.join(self.folder, "ended")).close()  # waits until the thread has ended
+            connection = served.connect()
+            for _ in range(3):
+                self.assertEqual(served.call(connection, {"inputs": self.fields(slice(0, 5))})[0], 200)
+            connection.close()
+
 
 if __name__ == "__main__":
     unittest.main()
