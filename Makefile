@@ -5,7 +5,7 @@ PRESET ?= dev
 CTEST  ?= ctest --test-dir $(BUILD) --output-on-failure
 HEDDLE := $(BUILD)/bin/heddle
 
-.PHONY: demo test deps configure build install fmt lint bench bench-% test-deep clean
+.PHONY: demo test deps configure build dist install fmt lint bench bench-% test-deep clean
 .DEFAULT_GOAL := build
 
 deps:
@@ -23,10 +23,16 @@ demo: build
 	@$(HEDDLE) dev demo --example examples/flights --data $(BUILD)/data --out $(BUILD)/demo
 
 test: build
+	@scripts/install_deps.sh --tests $(BUILD)
 	@$(CTEST) -LE 'slow|deep'
 
 test-deep: build
+	@scripts/install_deps.sh --tests $(BUILD)
 	@$(CTEST)
+
+# build/dist: a relocatable tarball and a manylinux wheel; docs/install.md.
+dist: build
+	@python3 scripts/dist.py $(BUILD)
 
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)

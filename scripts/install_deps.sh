@@ -1,15 +1,16 @@
 #!/bin/sh
-# Installs what Heddle is built from on Debian 12: packages, `<build>/venv` with the pinned pyarrow, `<build>/test-venv` with the clients
-# that tests use, `<build>/data` with the flights. Says what it installs; does nothing when all of it is there.
-#   scripts/install_deps.sh [--bench] [--no-data] [BUILD_DIR]
+# Installs what Heddle is built from on Debian 12: packages, `<build>/venv` with the pinned pyarrow, `<build>/data` with the
+# flights. Says what it installs; does nothing when all of it is there.
+#   scripts/install_deps.sh [--bench] [--tests] [--no-data] [BUILD_DIR]      --tests: `<build>/test-venv` (tests/requirements.txt)
 set -eu
 
-build=build bench=no data=yes
+build=build bench=no tests=no data=yes
 for argument in "$@"; do
   case $argument in
     --bench) bench=yes ;;
+    --tests) tests=yes ;;
     --no-data) data=no ;;
-    -*) echo "install_deps: unknown option \`$argument\`; known: --bench, --no-data" >&2; exit 2 ;;
+    -*) echo "install_deps: unknown option \`$argument\`; known: --bench, --tests, --no-data" >&2; exit 2 ;;
     *) build=$argument ;;
   esac
 done
@@ -22,7 +23,7 @@ die() { echo "error[deps]: $1" >&2; echo >&2; echo "hint: $2" >&2; exit 1; }
 # Libraries by their Debian package, tools by their command (another build of one is as good).
 libraries='libcli11-dev libfmt-dev libgit2-dev libgmock-dev libgtest-dev libnghttp2-dev libre2-dev libsimdjson-dev
   libsqlite3-dev libssl-dev libxgboost-dev libyaml-cpp-dev nlohmann-json3-dev zlib1g-dev'
-tools='ca-certificates:update-ca-certificates ccache:ccache cmake:cmake g++:g++ git:git lld:ld.lld make:make
+tools='binutils:objdump ca-certificates:update-ca-certificates ccache:ccache cmake:cmake g++:g++ git:git lld:ld.lld make:make
   ninja-build:ninja npm:npm openssh-client:ssh-keygen openssl:openssl pkg-config:pkg-config protobuf-compiler:protoc python3:python3 tar:tar'
 [ "$bench" = no ] || tools="$tools nginx-light:nginx wrk:wrk"
 
@@ -70,13 +71,13 @@ fi
 
 requirements=$root/tests/requirements.txt
 stamp=$build/test-venv/.requirements
-if ! cmp -s "$requirements" "$stamp"; then
-  say "installing the clients that tests use into ${build#"$root"/}/test-venv"
+if [ "$tests" = yes ] && ! cmp -s "$requirements" "$stamp"; then
+  say "installing what the Python tests need (tests/requirements.txt) into ${build#"$root"/}/test-venv"
   rm -rf "$build/test-venv"
   python3 -m venv "$build/test-venv" || die "cannot make a Python environment in $build/test-venv" "install python3-venv"
   "$build/test-venv/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: -r "$requirements" || {
     rm -rf "$build/test-venv"
-    die "pip could not install the tests' clients (tests/requirements.txt)" "this needs PyPI; see what pip says"
+    die "pip could not install what the Python tests need (tests/requirements.txt)" "this needs PyPI and CPython 3.11 to 3.13 on Linux"
   }
   cp "$requirements" "$stamp"
 fi

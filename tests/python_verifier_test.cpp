@@ -73,7 +73,7 @@ class PythonVerifier : public testing::Test {
     ASSERT_TRUE(write_file_atomic(tiles() + "/tile/entries/001", changed).ok());
   }
 
-  static constexpr const char* kScript = "python/heddle_verify.py";
+  static constexpr const char* kScript = "python/heddle/verify.py";
   std::string root_;
   std::string early_;
   std::unique_ptr<store::Git> git_;

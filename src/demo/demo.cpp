@@ -323,13 +323,13 @@ Result<void> Demo::shut_down() {
   if (!audit.ok()) return audit.error();
   story_.line(fmt::format("audit {}: {} entries", account_.audit, account_.ledger_entries));
   // The same ledger by a verifier that shares no code with this program; it lies beside the examples.
-  const std::string verifier = options_.example + "/../../python/heddle_verify.py";
+  const std::string verifier = options_.example + "/../../python/heddle/verify.py";
   if (path_exists(verifier)) {
     HEDDLE_ASSIGN_OR_RETURN(const Finished second, run_command({{"python3", verifier, project_.root}}));
     account_.independent_audit = second.exit_code == 0 ? "ok" : "failed";
     std::string said = second.exit_code == 0 ? second.out : second.err;
     while (!said.empty() && said.back() == '\n') said.pop_back();
-    story_.line("$ python3 heddle_verify.py");
+    story_.line("$ python3 python/heddle/verify.py");
     story_.line(said);
     if (second.exit_code != 0) account_.audit = "the independent verifier disagrees";
   }

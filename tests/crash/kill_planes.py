@@ -270,7 +270,7 @@ class Project:
         verdict = self.heddle("audit", "verify")
         if verdict["audit"] != "ok":
             raise Failed(f"audit: {verdict}")
-        verifier = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../python/heddle_verify.py")
+        verifier = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../python/heddle/verify.py")
         second = subprocess.run([sys.executable, verifier, self.root], capture_output=True, text=True)
         if second.returncode != 0:
             raise Failed(f"the independent verifier: {second.stderr}")

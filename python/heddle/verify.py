@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Verifies a Heddle ledger from its published bytes. Standard library only; shares no code with Heddle.
 
-    heddle_verify.py PROJECT [--vkey KEY|FILE] [--no-git]
-    heddle_verify.py --tiles DIR --vkey KEY|FILE
+    verify.py PROJECT [--vkey KEY|FILE] [--no-git]
+    verify.py --tiles DIR --vkey KEY|FILE
 
 Recomputes the Merkle tree (RFC 6962) from `.heddle/tiles/tile/entries`, and compares it with the tiles, the signed checkpoint,
 every checkpoint of the history, and the one committed to git (`refs/heddle/checkpoints`). docs/formats/ledger.md has the bytes.

@@ -1,0 +1,71 @@
+"""Tables of each kind become the same rows, and answers come back in the kind that was sent."""
+import datetime
+import decimal
+import json
+import math
+import unittest
+
+import numpy
+import pandas
+import polars
+import pyarrow
+
+from heddle import rows
+from heddle.predictions import Answer, Predictions
+
+T = datetime.datetime(2001, 4, 10, 5, 0, 0)
+WANTED = [{"t": "2001-04-10T05:00:00Z", "n": 400, "x": 1.5, "s": "LAX", "b": True},
+          {"t": None, "n": 3, "x": None, "s": None, "b": False}]
+
+
+class Rows(unittest.TestCase):
+    def test_each_kind_of_table(self):
+        data = {"t": [T, None], "n": [400, 3], "x": [1.5, None], "s": ["LAX", None], "b": [True, False]}
+        records = [dict(zip(data, row)) for row in zip(*data.values())]
+        for table in (pandas.DataFrame(data), pandas.DataFrame(data).convert_dtypes(), polars.DataFrame(data), polars.DataFrame(data).lazy(),
+                      pyarrow.table(data), pyarrow.table(data).to_batches()[0], records):
+            got = rows.to_rows(table)
+            self.assertEqual(got, WANTED, type(table))
+            self.assertEqual(json.loads(json.dumps(got, allow_nan=False)), WANTED)
+        self.assertEqual(rows.to_rows(records[0]), WANTED[:1])
+        self.assertEqual(rows.to_rows([]), [])
+        self.assertEqual(rows.to_rows(pandas.DataFrame(data).iloc[:0]), [])
+
+    def test_cells(self):
+        zone = datetime.timezone(datetime.timedelta(hours=2))
+        cells = {"numpy integer": (numpy.int32(3), 3), "numpy float": (numpy.float32(0.5), 0.5), "numpy NaN": (numpy.float64("nan"), None),
+                 "numpy bool": (numpy.bool_(True), True), "numpy time": (numpy.datetime64("2001-04-10T05:00:00"), "2001-04-10T05:00:00.000000Z"),
+                 "NaT": (pandas.NaT, None), "NA": (pandas.NA, None), "numpy NaT": (numpy.datetime64("NaT"), None),
+                 "date": (T.date(), "2001-04-10"), "decimal": (decimal.Decimal("1.25"), 1.25),
+                 "zone": (T.replace(hour=7, tzinfo=zone), "2001-04-10T05:00:00Z"), "timestamp": (pandas.Timestamp(T), "2001-04-10T05:00:00Z"),
+                 "infinite, which is not missing": (math.inf, "Infinity"), "numpy infinite": (numpy.float32("-inf"), "-Infinity")}
+        for what, (value, wanted) in cells.items():
+            self.assertEqual(rows.to_rows([{"c": value}]), [{"c": wanted}], what)
+
+    def test_what_cannot_be_sent(self):
+        for table in ([[1, 2]], [{"c": object()}], [{"c": b"x"}], pandas.DataFrame([[1, 2]]), pandas.DataFrame([[1, 2]], columns=["a", "a"])):
+            with self.assertRaises(TypeError):
+                rows.to_rows(table)
+
+    def test_answers_in_the_kind_that_was_sent(self):
+        values = [0.25, None]
+        series = rows.column(values, pandas.DataFrame({"a": [1, 2]}, index=[7, 9]))
+        self.assertEqual((list(series.index), series[7], math.isnan(series[9])), ([7, 9], 0.25, True))
+        self.assertEqual(rows.column(values, polars.DataFrame({"a": [1, 2]})).to_list(), values)
+        self.assertEqual(rows.column(values, pyarrow.table({"a": [1, 2]})).to_pylist(), values)
+        self.assertEqual(rows.column(values, [{}, {}]), values)
+
+    def test_predictions(self):
+        frame = pandas.DataFrame({"a": [1, 2, 3]}, index=list("xyz"))
+        answers = [Answer("r.0", "sha256:1", "primary", 7, 0, 2), Answer("r.1", "sha256:2", "primary", 8, 2, 1)]
+        got = Predictions([0.25, None, 0.5], [[], ["rule"], []], [["w"], [], []], answers, frame)
+        frame["p"] = got.probability
+        self.assertEqual(frame.p["z"], 0.5)
+        self.assertEqual((len(got), got[0], list(got), got.refused), (3, 0.25, [0.25, None, 0.5], 1))
+        self.assertTrue(numpy.isnan(numpy.asarray(got)[1]))
+        self.assertEqual((got.bundle, got.slot), (None, "primary"))  # a swap came in between
+        self.assertEqual((got.request_ids, got.row_ids), (["r.0", "r.1"], ["r.0#0", "r.0#1", "r.1#0"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
