@@ -118,6 +118,7 @@ Result<void> serve(const std::string& dir, int port, const std::string& token) {
   options.heddle_dir = dir + "/state";
   options.service.identity.name = "flights";
   options.service.port = port;
+  options.service.grpc_port = -1;
   options.objects = objects.get();
   options.control_key = key.public_key;
   options.tokens = {{"bench", token, {"predict", "read"}}};

@@ -131,10 +131,10 @@ class Project:
         with open(self.key + ".pub") as file:
             public = file.read().strip()
         self.edit("people.yaml", r"(?m)^people:$", f'people:\n  - name: {PERSON}\n    roles: [ml-engineer, approver]\n    keys: ["{public}"]')
-        self.port, control = free_ports(2)
+        self.port, control, grpc = free_ports(3)
         self.edit("heddle.yaml", r"(?m)^control_port: .*$", f"control_port: {control}")
         for service in os.listdir(os.path.join(self.root, "services")):
-            self.edit("services/" + service, r"(?m)^port: .*$", f"port: {self.port}")
+            self.edit("services/" + service, r"(?m)^port: .*$", f"port: {self.port}\ngrpc_port: {grpc}")
         with open(os.path.join(self.root, ".gitignore"), "a") as file:
             file.write("\n/.heddle/\n/data\n")
         git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "init.defaultBranch=main", "-c", "commit.gpgsign=false"]

@@ -188,6 +188,7 @@ monitor: late
 sources: [one, two]
 host: 127.0.0.1
 port: {port}
+grpc_port: {grpc_port}
 limits:
   body_bytes: 4194304
   batch_rows: 1024
@@ -226,7 +227,7 @@ def make(root, count=20000):
     root = pathlib.Path(root)
     keys = root.parent / (root.name + "-keys")
     keys.mkdir(parents=True)
-    values = {"control_port": free_port(), "port": free_port(), "ann": key(keys / "ann", "ann"), "bob": key(keys / "bob", "bob")}
+    values = {"control_port": free_port(), "port": free_port(), "grpc_port": free_port(), "ann": key(keys / "ann", "ann"), "bob": key(keys / "bob", "bob")}
     key(keys / "eve", "eve")
     for name, text in FILES.items():
         file = root / name

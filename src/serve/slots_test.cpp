@@ -1,0 +1,305 @@
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <limits>
+#include <set>
+
+#include "serve/failures.hpp"
+#include "serve/rate.hpp"
+#include "serve/slots.hpp"
+#include "serve/world_fixture.hpp"
+
+namespace heddle::serve {
+namespace {
+
+using namespace fixture;  // NOLINT: a test
+using plane::Cohort;
+
+TEST(Draw, TakesTheSharesItSaysAndIsSticky) {
+  std::array<int, 3> counts{};
+  for (int i = 0; i < 100'000; ++i) {
+    const std::string key = fmt::format("request-{}", i);
+    const Cohort cohort = draw(500, key);
+    EXPECT_EQ(draw(500, key), cohort);
+    ++counts[static_cast<std::size_t>(cohort)];
+  }
+  // Binomial with p = .05: the standard deviation is 69.
+  EXPECT_NEAR(counts[static_cast<std::size_t>(Cohort::kCanary)], 5000, 350);
+  EXPECT_NEAR(counts[static_cast<std::size_t>(Cohort::kBaseline)], 5000, 350);
+}
+
+TEST(Draw, RaisingTheWeightMovesNobodyAway) {
+  for (int i = 0; i < 5000; ++i) {
+    const std::string key = fmt::format("client-{}", i);
+    Cohort before = Cohort::kNone;
+    for (const std::uint32_t weight : {0u, 1u, 100u, 500u, 2500u, 5000u}) {
+      const Cohort now = draw(weight, key);
+      if (before != Cohort::kNone) EXPECT_EQ(now, before) << key << " at " << weight;
+      before = now;
+    }
+    EXPECT_NE(before, Cohort::kNone);  // at the largest weight everybody is on one side
+  }
+}
+
+TEST(Failures, TellOnlyOnceTheWindowIsFull) {
+  const plane::FailOver rule{.requests = 10, .failed_share = 0.5, .refused_share = 0.8};
+  Failures failures(rule.requests);
+  for (int i = 0; i < 9; ++i) failures.add(true, 1, 0);
+  EXPECT_EQ(failures.reason(rule), "");
+  failures.add(true, 1, 0);
+  EXPECT_EQ(failures.reason(rule), "10 of the last 10 requests got no answer");
+  for (int i = 0; i < 5; ++i) failures.add(false, 2, 0);
+  EXPECT_NE(failures.reason(rule), "");  // exactly half
+  failures.add(false, 2, 0);
+  EXPECT_EQ(failures.reason(rule), "");
+  for (int i = 0; i < 10; ++i) failures.add(false, 4, 4);
+  EXPECT_EQ(failures.reason(rule), "40 of the last 40 rows were refused");
+  EXPECT_EQ(failures.reason({.requests = 10, .failed_share = 0.5, .refused_share = 1}), "");
+  failures.clear();
+  EXPECT_EQ(failures.reason(rule), "");
+}
+
+TEST(Rates, AClientHasItsRateAndASecondsWorthAtOnce) {
+  Rates rates(2, 10);
+  std::int64_t now = 5'000'000'000;
+  int taken = 0;
+  for (int i = 0; i < 100; ++i) taken += rates.take(0, now) ? 1 : 0;
+  EXPECT_EQ(taken, 10);
+  EXPECT_TRUE(rates.take(1, now));  // another client's bucket is its own
+  now += 500'000'000;
+  taken = 0;
+  for (int i = 0; i < 100; ++i) taken += rates.take(0, now) ? 1 : 0;
+  EXPECT_EQ(taken, 5);
+}
+
+TEST(Tensor, HalfPrecision) {  // values of IEEE 754 binary16 and of bfloat16
+  EXPECT_EQ(from_fp16(0x3c00), 1.0);
+  EXPECT_EQ(from_fp16(0xc000), -2.0);
+  EXPECT_EQ(from_fp16(0x7bff), 65504.0);
+  EXPECT_EQ(from_fp16(0x0001), std::ldexp(1.0, -24));
+  EXPECT_TRUE(std::isinf(from_fp16(0x7c00)));
+  EXPECT_TRUE(std::isnan(from_fp16(0x7e00)));
+  EXPECT_EQ(from_bf16(0x3f80), 1.0);
+  EXPECT_EQ(from_bf16(0xc040), -3.0);
+}
+
+TEST(Tensor, RawBytesAreCountedExactly) {
+  const std::vector<spec::Field> fields = {spec::Field{.name = "a", .type = expr::Type::kDouble}, spec::Field{.name = "b", .type = expr::Type::kString}};
+  const FieldNames names(fields);
+  Rows rows;
+  TensorRows tensors;
+  tensors.begin(names, 4, rows);
+  const std::int64_t shape[] = {2};
+  const auto a = tensors.input("a", "FP32", shape);
+  ASSERT_TRUE(a.ok());
+  const float values[] = {1.5F, std::numeric_limits<float>::quiet_NaN()};
+  const std::string_view bytes(reinterpret_cast<const char*>(values), sizeof values);
+  ASSERT_TRUE(tensors.put_raw(*a, bytes).ok());
+  EXPECT_EQ(rows.values[0].d, 1.5);
+  EXPECT_TRUE(rows.values[2].is_null());  // NaN is a missing value
+  EXPECT_FALSE(tensors.put_raw(*a, bytes.substr(1)).ok());
+  const auto b = tensors.input("b", "BYTES", shape);
+  ASSERT_TRUE(b.ok());
+  using namespace std::string_view_literals;
+  EXPECT_TRUE(tensors.put_raw(*b, "\2\0\0\0hi\0\0\0\0"sv).ok());
+  EXPECT_EQ(rows.values[1].str(), "hi");
+  EXPECT_EQ(rows.values[3].str(), "");
+  for (const std::string_view wrong : {"\2\0\0\0hi"sv, "\2\0\0\0hi\0\0\0"sv, "\2\0\0\0hi\0\0\0\0x"sv, "\xff\xff\xff\xffhi\0\0\0\0"sv, "\2\0\0\0\xc3\x28\0\0\0\0"sv}) {
+    EXPECT_EQ(tensors.put_raw(*b, wrong).error().id, "oip-data");
+  }
+  EXPECT_EQ(tensors.input("b", "BYTES", shape).error().id, "request-repeated");
+  tensors.begin(names, 4, rows);
+  for (const auto& wrong : std::vector<std::vector<std::int64_t>>{{}, {0}, {-1}, {2, 2}, {1, 1, 1}, {INT64_MIN}}) {
+    tensors.begin(names, 4, rows);
+    EXPECT_EQ(tensors.input("a", "FP32", wrong).error().id, "oip-shape");
+  }
+  tensors.begin(names, 4, rows);
+  const std::int64_t large[] = {INT64_MAX};
+  EXPECT_EQ(tensors.input("a", "FP32", large).error().id, "request-too-many-rows");
+  EXPECT_EQ(tensors.input("c", "FP32", shape).error().id, "request-unknown-field");
+}
+
+TEST(Canary, TakesItsShareBesideABaselineAndIsNamed) {
+  World world;
+  world.route.canary = {.bundle = world.bundles[2], .weight = 2500};
+  world.route.shadow = world.bundles[1];
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  std::map<std::string, int> slots;
+  for (int i = 0; i < 400; ++i) {
+    const doc::Value answer = world.predict(http, kGoodRow);
+    ++slots[answer.string_or("slot")];
+    EXPECT_EQ(answer.string_or("bundle"), world.bundles[answer.string_or("slot") == "canary" ? 2 : 0].str());
+  }
+  EXPECT_EQ(slots.size(), 2u);
+  std::array<int, 3> cohorts{};
+  for (const auto& request : world.of<plane::RequestRecord>()) {
+    ++cohorts[static_cast<std::size_t>(request.cohort)];
+    EXPECT_EQ(request.cohort == Cohort::kCanary, request.slot == "canary");
+    EXPECT_FALSE(std::isnan(request.rows[0].shadow_probability));
+    EXPECT_FALSE(std::isnan(request.rows[0].standby_probability));
+    EXPECT_EQ(request.rows[0].shadow_probability, request.rows[0].standby_probability);  // the same bundle
+  }
+  EXPECT_EQ(cohorts[1], slots["canary"]);
+  EXPECT_GT(cohorts[1], 50);
+  EXPECT_GT(cohorts[2], 50);
+  EXPECT_EQ(http.post(fmt::format("/v2/models/trips/versions/shadow/infer"), "{}")->status, 404);  // the shadow answers nobody
+}
+
+TEST(Canary, IsChosenByAHeaderAndByASource) {
+  World world;
+  world.route.canary = {.bundle = world.bundles[2], .weight = 0, .sticky = "source", .header = "x-canary", .header_value = "yes"};
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  const std::string body = fmt::format(R"({{"rows":[{}]}})", kGoodRow);
+  const auto slot = [&](const std::vector<std::pair<std::string, std::string>>& headers) {
+    return World::json(http.send("POST", "/v1/services/trips/predict", body, headers)).string_or("slot");
+  };
+  EXPECT_EQ(slot({}), "primary");
+  EXPECT_EQ(slot({{"X-Canary", "no"}}), "primary");
+  EXPECT_EQ(slot({{"X-Canary", "yes"}}), "canary");
+  EXPECT_EQ(world.of<plane::RequestRecord>().back().cohort, Cohort::kNone);  // chosen, not drawn
+  world.route.canary.weight = 5000;
+  world.publish_and_wait();
+  std::map<std::string, std::set<std::string>> by_source;
+  for (int i = 0; i < 40; ++i) {
+    for (const char* source : {"s1", "s2"}) by_source[source].insert(world.predict(http, kGoodRow, source).string_or("slot"));
+  }
+  for (const auto& [source, seen] : by_source) EXPECT_EQ(seen.size(), 1u) << source;
+}
+
+TEST(Canary, ABundleThatCannotBeLoadedGetsNoTraffic) {
+  World world;
+  world.route.canary = {.bundle = sha256("nowhere"), .weight = 5000};
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "primary");
+  const auto broken = score::fixture::pack(world.objects, 3.0, true);
+  ASSERT_TRUE(broken.ok());
+  world.route.canary.bundle = *broken;  // no parity, not ready
+  world.publish_and_wait();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "primary");
+}
+
+TEST(FailOver, ByTheShareOfRefusedRowsAndBoundedInNumber) {
+  World world;
+  world.route.fail_over_allowed = true;
+  world.route.fail_over = {.requests = 10, .failed_share = 1, .refused_share = 0.9, .most = 1};
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  for (int i = 0; i < 10; ++i) (void)world.predict(http, kFarRow, "s1", 422);
+  EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "standby");
+  // The standby refuses as well: no third change without a table.
+  for (int i = 0; i < 30; ++i) (void)world.predict(http, kFarRow, "s1", 422);
+  EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "standby");
+  const auto acts = world.of<plane::ActRecord>();
+  ASSERT_EQ(acts.size(), 1u);
+  EXPECT_EQ(acts[0].act, "fail-over");
+  EXPECT_EQ(acts[0].reason, "10 of the last 10 rows were refused");
+  // The table that settles it has the two changed.
+  std::swap(world.route.primary, world.route.standby);
+  world.route.acknowledged = {acts[0].id};
+  world.publish_and_wait();
+  const doc::Value answer = world.predict(http, kGoodRow);
+  EXPECT_EQ(answer.string_or("slot"), "primary");
+  EXPECT_EQ(answer.string_or("bundle"), world.bundles[1].str());
+}
+
+TEST(Canary, IsTakenOutByTheDataPlaneWhenItFails) {
+  World world;
+  world.route.canary = {.bundle = world.bundles[2], .weight = 5000};
+  world.route.fail_over = {.requests = 10, .failed_share = 1, .refused_share = 0.9, .most = 1};
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  for (int i = 0; i < 100; ++i) (void)world.predict(http, kFarRow, "s1", 422);
+  for (int i = 0; i < 40; ++i) EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "primary");
+  const auto acts = world.of<plane::ActRecord>();
+  ASSERT_EQ(acts.size(), 1u);
+  EXPECT_EQ(acts[0].act, "canary-abort");
+  // It stands over a restart, and until a table settles it.
+  world.down();
+  world.up();
+  world.wait_applied(world.route.version);
+  auto again = world.replayer();
+  for (int i = 0; i < 40; ++i) EXPECT_EQ(world.predict(again, kGoodRow).string_or("slot"), "primary");
+  world.route.acknowledged = {acts[0].id};
+  world.publish_and_wait();
+  std::set<std::string> seen;
+  for (int i = 0; i < 40; ++i) seen.insert(world.predict(again, kGoodRow).string_or("slot"));
+  EXPECT_EQ(seen.size(), 2u);
+}
+
+TEST(Limits, AnAccountPastItsRateIsToldToWait) {
+  World world;
+  world.limits.requests_per_second = 5;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  std::map<int, int> statuses;
+  for (int i = 0; i < 40; ++i) ++statuses[http.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}]}})", kGoodRow))->status];
+  EXPECT_GE(statuses[200], 5);
+  EXPECT_GT(statuses[429], 0);
+  EXPECT_EQ(statuses.size(), 2u);
+}
+
+TEST(Oip, BinaryTensorsBothWays) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  const auto length = [](std::string_view text) {
+    const auto n = static_cast<std::uint32_t>(text.size());
+    return std::string(reinterpret_cast<const char*>(&n), 4) + std::string(text);
+  };
+  const std::string date = length("2001-04-10T05:00:00Z");
+  const std::int64_t distance = 400;
+  const std::string raw = date + length("LAX") + std::string(reinterpret_cast<const char*>(&distance), 8);
+  const auto ask = [&](std::string_view parameters, std::size_t dates) {
+    const std::string json = fmt::format(R"({{"inputs":[{{"name":"date","shape":[1],"datatype":"BYTES","parameters":{{"binary_data_size":{}}}}},
+      {{"name":"origin","shape":[1],"datatype":"BYTES","parameters":{{"binary_data_size":7}}}},
+      {{"name":"distance","shape":[1],"datatype":"INT64","parameters":{{"binary_data_size":8}}}}]{}}})", dates, parameters);
+    return http.send("POST", "/v2/models/trips/infer", json + raw, {{"Inference-Header-Content-Length", std::to_string(json.size())}});
+  };
+  const auto as_json = ask("", date.size());
+  ASSERT_EQ(as_json->status, 200) << as_json->body;
+  const double wanted = World::json(as_json).find("outputs")->as_array()[0].find("data")->as_array()[0].as_double();
+  const auto binary = ask(R"(,"parameters":{"binary_data_output":true})", date.size());
+  ASSERT_EQ(binary->status, 200);
+  float got = 0;
+  std::memcpy(&got, binary->body.data() + binary->body.size() - 8, 4);  // then the empty `validation`: four zero bytes
+  EXPECT_EQ(got, static_cast<float>(wanted));
+  const auto only = ask(R"(,"outputs":[{"name":"probability","parameters":{"binary_data":true}}])", date.size());
+  std::memcpy(&got, only->body.data() + only->body.size() - 4, 4);
+  EXPECT_EQ(got, static_cast<float>(wanted));
+  EXPECT_EQ(ask("", date.size() - 1)->status, 400);
+  EXPECT_EQ(ask("", date.size() + 100)->status, 400);
+  EXPECT_EQ(http.send("POST", "/v2/models/trips/infer", "{}", {{"Inference-Header-Content-Length", "3"}})->status, 400);
+  EXPECT_EQ(http.send("POST", "/v2/models/trips/infer", "{}", {{"Inference-Header-Content-Length", "-1"}})->status, 400);
+}
+
+TEST(Oip, RepositoryAndStatistics) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  (void)world.predict(http, kGoodRow);
+  const auto index = World::json(http.post("/v2/repository/index", ""));
+  ASSERT_EQ(index.size(), 2u);
+  EXPECT_EQ(index.as_array()[0].string_or("state"), "READY");
+  EXPECT_EQ(http.post("/v2/repository/models/trips/load", "{}")->status, 200);
+  EXPECT_EQ(http.post("/v2/repository/models/trips/load", R"({"parameters":{"config":"{}"}})")->status, 400);
+  EXPECT_EQ(http.post("/v2/repository/models/trips/unload", "{}")->status, 403);
+  EXPECT_EQ(http.get("/v2/repository/index")->status, 405);
+  const auto statistics = World::json(http.get("/v2/models/trips/stats"));
+  EXPECT_EQ(statistics.find("model_stats")->as_array()[0].int_or("inference_count"), 1);
+  EXPECT_EQ(http.get("/v2/models/stats")->status, 200);
+  EXPECT_EQ(World::json(http.get("/v2/models/trips/config")).int_or("max_batch_size"), 8);
+}
+
+}  // namespace
+}  // namespace heddle::serve

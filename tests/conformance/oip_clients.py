@@ -1,0 +1,339 @@
+#!/usr/bin/env python3
+"""The clients that people have, with their defaults, against `heddle up` of a small project. What each does is printed, and is the table of
+docs/oip.md.
+
+    oip_clients.py HEDDLE      needs tests/clients.txt; exit 0 when everything holds
+"""
+import asyncio
+import csv
+import os
+import pathlib
+import re
+import sys
+import warnings
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scenario"))
+warnings.filterwarnings("ignore")
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+
+import grpc  # noqa: E402
+import numpy  # noqa: E402
+import tritonclient.grpc  # noqa: E402
+import tritonclient.grpc.aio  # noqa: E402
+import tritonclient.http  # noqa: E402
+import tritonclient.http.aio  # noqa: E402
+from tritonclient.utils import InferenceServerException  # noqa: E402
+
+from harness import Planes, World  # noqa: E402
+
+MODEL = "late"
+
+
+class Case:
+    """What every client needs: where, with which token, the rows and the probabilities that they have."""
+
+    def __init__(self, project, planes):
+        self.http = f"127.0.0.1:{project.port()}"
+        grpc_port = re.search(r"^grpc_port: (\d+)", (project.root / "services/late.yaml").read_text(), re.M)[1]
+        self.grpc = f"127.0.0.1:{grpc_port}"
+        self.headers = {"authorization": "Bearer " + project.token("caller")}
+        with open(project.root / "data/trips.csv") as file:
+            rows = [row for row, _ in zip(csv.DictReader(file), range(3))]
+        self.columns = {
+            "date": numpy.array([row["date"].encode() for row in rows], dtype=object),
+            "distance": numpy.array([int(row["distance"]) for row in rows], dtype=numpy.int64),
+            "origin": numpy.array([row["origin"].encode() for row in rows], dtype=object),
+            "destination": numpy.array([row["destination"].encode() for row in rows], dtype=object),
+        }
+        plain = planes.predict({"rows": [{name: values[i].decode() if name != "distance" else int(values[i])
+                                          for name, values in self.columns.items()} for i in range(3)]})
+        assert plain.status == 200, plain
+        self.wanted = numpy.array([p["probability"] for p in plain.json["predictions"]], dtype=numpy.float32)
+        self.bundle = plain.json["bundle"]
+
+    def holds(self, probability, model_version=None):
+        numpy.testing.assert_array_equal(numpy.asarray(probability, dtype=numpy.float32).reshape(-1), self.wanted)
+        assert model_version in (None, self.bundle), model_version
+
+    def triton_inputs(self, module, shape=(3,), binary=None):
+        inputs = []
+        for name, values in self.columns.items():
+            item = module.InferInput(name, list(shape), "INT64" if name == "distance" else "BYTES")
+            if binary is None:
+                item.set_data_from_numpy(values.reshape(shape))
+            else:
+                item.set_data_from_numpy(values.reshape(shape), binary_data=binary)
+            inputs.append(item)
+        return inputs
+
+
+def triton_http(case):
+    client = tritonclient.http.InferenceServerClient(case.http)
+    assert client.is_server_live() and client.is_server_ready()
+    assert client.is_model_ready(MODEL, headers=case.headers) and client.is_model_ready(MODEL, "standby", headers=case.headers)
+    assert "binary_tensor_data" in client.get_server_metadata(headers=case.headers)["extensions"]
+    assert [i["name"] for i in client.get_model_metadata(MODEL, headers=case.headers)["inputs"]] == list(case.columns)
+    assert client.get_model_config(MODEL, headers=case.headers)["max_batch_size"] == 1024
+    index = client.get_model_repository_index(headers=case.headers)
+    assert {entry["version"]: entry["state"] for entry in index} == {"primary": "READY", "standby": "READY"}, index
+    client.load_model(MODEL, headers=case.headers)
+    try:
+        client.unload_model(MODEL, headers=case.headers)
+        raise AssertionError("a client unloaded a model")
+    except InferenceServerException as refused:
+        assert "releases" in refused.message(), refused
+    for shape in ((3,), (3, 1)):
+        result = client.infer(MODEL, case.triton_inputs(tritonclient.http, shape), headers=case.headers, request_id="t-1")
+        case.holds(result.as_numpy("probability"), result.get_response()["model_version"])
+        assert result.get_response()["id"] == "t-1" and list(result.as_numpy("validation")) == [b"", b"", b""]
+    json_only = client.infer(MODEL, case.triton_inputs(tritonclient.http, binary=False), headers=case.headers,
+                             outputs=[tritonclient.http.InferRequestedOutput("probability", binary_data=False)])
+    case.holds(json_only.as_numpy("probability"))
+    mixed = client.infer(MODEL, case.triton_inputs(tritonclient.http), headers=case.headers, outputs=[tritonclient.http.InferRequestedOutput("probability")])
+    case.holds(mixed.as_numpy("probability"))
+    assert mixed.as_numpy("validation") is None
+    for algorithm in ("gzip", "deflate"):
+        try:  # a compressed request is not spoken: a clear refusal
+            client.infer(MODEL, case.triton_inputs(tritonclient.http), headers=case.headers, request_compression_algorithm=algorithm)
+            raise AssertionError("a compressed body was read")
+        except InferenceServerException as refused:
+            assert "Content-Encoding" in refused.message(), refused
+    for future in [client.async_infer(MODEL, case.triton_inputs(tritonclient.http), headers=case.headers) for _ in range(4)]:
+        case.holds(future.get_result().as_numpy("probability"))
+    statistics = client.get_inference_statistics(MODEL, headers=case.headers)["model_stats"]
+    assert statistics[0]["inference_count"] >= 3, statistics
+    try:
+        client.infer("other", case.triton_inputs(tritonclient.http), headers=case.headers)
+        raise AssertionError("there is no such model")
+    except InferenceServerException as refused:
+        assert "no model" in refused.message(), refused
+    try:
+        client.infer(MODEL, case.triton_inputs(tritonclient.http))
+        raise AssertionError("a call without a token was answered")
+    except InferenceServerException as refused:
+        assert "token" in refused.message(), refused
+    client.close()
+    return "health, metadata, config, repository, statistics, infer (binary and JSON, [n] and [n,1]), async infer"
+
+
+def triton_http_aio(case):
+    async def run():
+        async with tritonclient.http.aio.InferenceServerClient(case.http) as client:
+            assert await client.is_server_ready() and await client.is_model_ready(MODEL, headers=case.headers)
+            results = await asyncio.gather(*[client.infer(MODEL, case.triton_inputs(tritonclient.http.aio), headers=case.headers) for _ in range(8)])
+            for result in results:
+                case.holds(result.as_numpy("probability"))
+
+    asyncio.run(run())
+    return "health, infer"
+
+
+def triton_grpc(case):
+    client = tritonclient.grpc.InferenceServerClient(case.grpc)
+    assert client.is_server_live() and client.is_server_ready()
+    assert client.is_model_ready(MODEL, headers=case.headers)
+    assert client.get_server_metadata(headers=case.headers).name == "heddle"
+    metadata = client.get_model_metadata(MODEL, headers=case.headers, as_json=True)
+    assert [i["name"] for i in metadata["inputs"]] == list(case.columns) and metadata["inputs"][1]["datatype"] == "INT64", metadata
+    config = client.get_model_config(MODEL, headers=case.headers, as_json=True)["config"]
+    assert config["input"][1]["data_type"] == "TYPE_INT64" and config["output"][0]["data_type"] == "TYPE_FP32", config
+    index = client.get_model_repository_index(headers=case.headers, as_json=True)["models"]
+    assert {entry["version"]: entry["state"] for entry in index} == {"primary": "READY", "standby": "READY"}, index
+    client.load_model(MODEL, headers=case.headers)
+    try:
+        client.unload_model(MODEL, headers=case.headers)
+        raise AssertionError("a client unloaded a model")
+    except InferenceServerException as refused:
+        assert refused.status() == "StatusCode.PERMISSION_DENIED", refused
+    result = client.infer(MODEL, case.triton_inputs(tritonclient.grpc), headers=case.headers, request_id="g-1")
+    case.holds(result.as_numpy("probability"), result.get_response().model_version)
+    assert result.get_response().id == "g-1" and list(result.as_numpy("validation")) == [b"", b"", b""]
+    by_gzip = client.infer(MODEL, case.triton_inputs(tritonclient.grpc), headers=case.headers, compression_algorithm="gzip")
+    case.holds(by_gzip.as_numpy("probability"))
+    statistics = client.get_inference_statistics(MODEL, headers=case.headers, as_json=True)["model_stats"]
+    assert int(statistics[0]["inference_count"]) >= 3, statistics
+    answers = []
+    client.start_stream(lambda result, error: answers.append((result, error)), headers=case.headers)
+    for i in range(3):
+        client.async_stream_infer(MODEL, case.triton_inputs(tritonclient.grpc), request_id=f"s-{i}")
+    client.stop_stream()
+    assert [r.get_response().id for r, e in answers] == ["s-0", "s-1", "s-2"], answers
+    for result, error in answers:
+        assert error is None, error
+        case.holds(result.as_numpy("probability"))
+    for call in (client.get_trace_settings, client.get_log_settings):
+        try:
+            call(headers=case.headers)
+            raise AssertionError("an extension that is not spoken answered")
+        except InferenceServerException as refused:
+            assert refused.status() == "StatusCode.UNIMPLEMENTED", refused
+    try:
+        client.infer(MODEL, case.triton_inputs(tritonclient.grpc))
+        raise AssertionError("a call without a token was answered")
+    except InferenceServerException as refused:
+        assert refused.status() == "StatusCode.UNAUTHENTICATED", refused
+    client.close()
+    return "health, metadata, config, repository, statistics, infer, gzip, stream infer; trace and log settings: UNIMPLEMENTED"
+
+
+def triton_grpc_aio(case):
+    async def run():
+        async with tritonclient.grpc.aio.InferenceServerClient(case.grpc) as client:
+            assert await client.is_server_ready() and await client.is_model_ready(MODEL, headers=case.headers)
+            results = await asyncio.gather(*[client.infer(MODEL, case.triton_inputs(tritonclient.grpc.aio), headers=case.headers) for _ in range(8)])
+            for result in results:
+                case.holds(result.as_numpy("probability"))
+
+    asyncio.run(run())
+    return "health, infer"
+
+
+def open_inference_openapi(case):
+    from open_inference.openapi.client import OpenInferenceClient, InferenceRequest
+
+    with OpenInferenceClient(base_url=f"http://{case.http}", headers=case.headers) as client:
+        client.check_server_liveness()
+        client.check_server_readiness()
+        client.check_model_readiness(MODEL)
+        assert client.read_server_metadata().name == "heddle"
+        assert [i.name for i in client.read_model_metadata(MODEL).inputs] == list(case.columns)
+        inputs = [{"name": name, "shape": [3], "datatype": "INT64" if name == "distance" else "BYTES",
+                   "data": [v if isinstance(v, int) else v.decode() for v in values.tolist()]} for name, values in case.columns.items()]
+        answer = client.model_infer(MODEL, request=InferenceRequest.model_validate({"inputs": inputs}))
+        output = {o.name: o for o in answer.outputs}["probability"]
+        data = output.data.root if hasattr(output.data, "root") else output.data
+        case.holds(data)
+    return "health, metadata, infer"
+
+
+def typed_tensors(module, case):
+    inputs = []
+    for name, values in case.columns.items():
+        contents = module.InferTensorContents(**({"int64_contents": values.tolist()} if name == "distance" else {"bytes_contents": values.tolist()}))
+        inputs.append(module.ModelInferRequest.InferInputTensor(name=name, datatype="INT64" if name == "distance" else "BYTES", shape=[3], contents=contents))
+    return inputs
+
+
+def open_inference_grpc(case):
+    from open_inference.grpc import protocol
+    from open_inference.grpc.service import GRPCInferenceServiceStub
+
+    metadata = list(case.headers.items())
+    with grpc.insecure_channel(case.grpc) as channel:
+        stub = GRPCInferenceServiceStub(channel)
+        assert stub.ServerLive(protocol.ServerLiveRequest()).live and stub.ServerReady(protocol.ServerReadyRequest()).ready
+        assert stub.ModelReady(protocol.ModelReadyRequest(name=MODEL), metadata=metadata).ready
+        answer = stub.ModelInfer(protocol.ModelInferRequest(model_name=MODEL, inputs=typed_tensors(protocol, case)), metadata=metadata)
+        assert not answer.raw_output_contents
+        case.holds(list(answer.outputs[0].contents.fp32_contents), answer.model_version)
+    return "health, infer with typed contents"
+
+
+def kserve_rest(case):
+    from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
+
+    async def run():
+        client = InferenceRESTClient(RESTConfig(protocol="v2"))
+        base = f"http://{case.http}"
+        assert await client.is_server_live(base) and await client.is_server_ready(base)
+        assert await client.is_model_ready(base, MODEL, headers=case.headers)
+        inputs = []
+        for name, values in case.columns.items():
+            item = InferInput(name=name, shape=[3], datatype="INT64" if name == "distance" else "BYTES")
+            item.set_data_from_numpy(values)
+            inputs.append(item)
+        for binary in (None, False):
+            request = InferRequest(model_name=MODEL, infer_inputs=inputs)
+            answer = await client.infer(base, request, model_name=MODEL, headers=dict(case.headers))
+            case.holds(answer.outputs[0].as_numpy(), answer.model_version)
+            for item, (name, values) in zip(inputs, case.columns.items()):
+                item.set_data_from_numpy(values, binary_data=False)
+        await client.close()
+
+    asyncio.run(run())
+    return "health, infer (binary and JSON)"
+
+
+def kserve_grpc(case):
+    from kserve import InferenceGRPCClient, InferInput, InferRequest
+
+    async def run():
+        async with InferenceGRPCClient(case.grpc) as client:
+            metadata = list(case.headers.items())
+            assert await client.is_server_live(headers=metadata) and await client.is_server_ready(headers=metadata)
+            assert await client.is_model_ready(MODEL, headers=metadata)
+            inputs = []
+            for name, values in case.columns.items():
+                item = InferInput(name=name, shape=[3], datatype="INT64" if name == "distance" else "BYTES")
+                item.set_data_from_numpy(values)
+                inputs.append(item)
+            answer = await client.infer(InferRequest(model_name=MODEL, infer_inputs=inputs), headers=metadata)
+            case.holds(answer.outputs[0].as_numpy(), answer.model_version)
+
+    asyncio.run(run())
+    return "health, infer"
+
+
+def reflection(case):
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+    from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+    class Authorized(grpc.StreamStreamClientInterceptor):
+        def intercept_stream_stream(self, continuation, details, requests):
+            return continuation(details._replace(metadata=list(case.headers.items())), requests)
+
+    with grpc.intercept_channel(grpc.insecure_channel(case.grpc), Authorized()) as channel:
+        database = ProtoReflectionDescriptorDatabase(channel)
+        assert "inference.GRPCInferenceService" in database.get_services()
+        service = DescriptorPool(database).FindServiceByName("inference.GRPCInferenceService")
+        assert service.methods_by_name["ModelInfer"].input_type.fields_by_name["raw_input_contents"].number == 7
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        answer = next(stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.such.Thing")])))
+        assert answer.error_response.error_code == 5, answer
+    return "list, describe, unknown symbols"
+
+
+CLIENTS = {
+    "tritonclient.http": triton_http, "tritonclient.http.aio": triton_http_aio, "tritonclient.grpc": triton_grpc, "tritonclient.grpc.aio": triton_grpc_aio,
+    "open-inference-openapi": open_inference_openapi, "open-inference-grpc": open_inference_grpc,
+    "kserve InferenceRESTClient": kserve_rest, "kserve InferenceGRPCClient": kserve_grpc, "grpc reflection": reflection,
+}
+
+
+def release(world, planes):
+    project = planes.project
+    for command in (("--slot", "standby"), ("--requester", "bob")):
+        done = project.run("release", "promote", "late", *command)
+        assert done.code == 0, done
+    approval = project.json("approval", "list")["approvals"][0]["id"]
+    done = project.run("approve", approval, "--person", "ann", "--key", world.keys / "ann")
+    assert done.code == 0, done
+    planes.until(lambda: planes.get("/v2/health/ready").status == 200, "the released bundle answers")
+
+
+def main(binary):
+    world = World(binary)
+    failed = 0
+    try:
+        project = world.copy(world.built)
+        with Planes(project) as planes:
+            release(world, planes)
+            case = Case(project, planes)
+            for name, check in CLIENTS.items():
+                try:
+                    print(f"{name}: {check(case)}", flush=True)
+                except Exception as error:  # each client is told apart
+                    failed += 1
+                    print(f"{name}: FAILED: {type(error).__name__}: {error}", flush=True)
+                    if os.environ.get("HEDDLE_TRACE"):
+                        import traceback
+                        traceback.print_exc()
+    finally:
+        world.close()
+    print(f"{len(CLIENTS) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
