@@ -248,6 +248,7 @@ H2Session::H2Session(const Options& options, Handler handler, std::int64_t now_n
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_outbound_ack(option, 256);
   nghttp2_option_set_max_settings(option, 32);
+  nghttp2_option_set_stream_reset_rate_limit(option, 1'000'000, 1'000'000);  // counted here, with what was answered on the other side
   HEDDLE_CHECK(nghttp2_session_server_new2(&session_, Callbacks::table(), this, option) == 0, "no memory for HTTP/2");
   nghttp2_option_del(option);
   const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, static_cast<std::uint32_t>(options_.streams)},
@@ -321,7 +322,7 @@ bool H2Session::receive(std::string_view bytes, std::int64_t now_ns) {
     gone_ = true;
     nghttp2_session_terminate_session(session_, n == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
   }
-  return !gone_ && (nghttp2_session_want_read(session_) != 0 || nghttp2_session_want_write(session_) != 0);
+  return !gone_ && nghttp2_session_want_read(session_) != 0;
 }
 
 void H2Session::produce(std::string& out, std::size_t up_to) {

@@ -94,9 +94,12 @@ bool HttpServer::Loop::begin_body(Connection& connection, const RequestHead& hea
     refuse(connection, 413, "http-too-large", "a body over the limit");
     return false;
   }
-  if (!connection.local && !host_allowed(head.host)) {
-    refuse(connection, 421, "http-host", "a Host that is not served here");
-    return false;
+  if (!connection.local && (head.host.empty() || head.host != last_host)) {
+    if (!host_allowed(head.host)) {
+      refuse(connection, 421, "http-host", "a Host that is not served here");
+      return false;
+    }
+    last_host = head.host;  // nearly every request names the same one
   }
   connection.head_known = true;
   connection.body_at = head.bytes;

@@ -54,6 +54,7 @@ struct HttpServer::Loop {
   std::int64_t now = 0;              ///< at the beginning of this turn
   std::int64_t next_sweep = 0;
   std::int64_t date_second = -1;
+  std::string last_host;             ///< one that was found allowed
   std::string ok_head;               ///< status line, Date and Content-Type of the usual response
   std::string common;                ///< of every response's head: Date
   bool worked = false;               ///< this turn handled a request or ran work

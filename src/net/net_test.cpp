@@ -94,6 +94,22 @@ TEST(HttpHead, EveryPrefixOfAGoodHeadNeedsMore) {
   EXPECT_EQ(head.content_length, 5u);
 }
 
+TEST(HttpHead, LooksAtEachByteWhereverItIs) {
+  std::vector<Header> headers;
+  RequestHead head;
+  std::string_view reason;
+  for (int c = 0; c < 256; ++c) {
+    for (std::size_t at = 1; at < 20; ++at) {
+      std::string text(20, 'v');
+      text[at] = static_cast<char>(c);
+      const bool good_value = c == '\t' || (c >= 0x20 && c != 0x7f);
+      EXPECT_EQ(read_head("GET / HTTP/1.1\r\nHost: a\r\nX: v" + text + "v\r\n\r\n", 4096, 32, head, headers, reason) == HeadResult::kComplete, good_value) << c << " at " << at;
+      const bool good_target = c > 0x20 && c < 0x7f && c != '#';
+      EXPECT_EQ(read_head("GET /" + text + " HTTP/1.1\r\nHost: a\r\n\r\n", 4096, 32, head, headers, reason) == HeadResult::kComplete, good_target) << c << " at " << at;
+    }
+  }
+}
+
 TEST(HttpHead, BoundsSizeAndCount) {
   std::vector<Header> headers;
   RequestHead head;
@@ -174,9 +190,11 @@ TEST(Server, RefusesAmbiguousRequestsAndCloses) {
 TEST(Server, ServesOnlyItsHostsAndOrigins) {
   Echo echo;
   const int port = echo.server->port();
+  EXPECT_TRUE(exchange(port, "GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 421 "));
   EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n").starts_with("HTTP/1.1 421 "));
   EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: localhost:99\r\nOrigin: http://evil.example\r\n\r\n").starts_with("HTTP/1.1 403 "));
   EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://localhost:8010\r\n\r\n").starts_with("HTTP/1.1 200 "));
+  EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n").starts_with("HTTP/1.1 421 "));  // after a good one too
   EXPECT_EQ(echo.handled, 1);
 }
 

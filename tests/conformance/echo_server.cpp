@@ -99,7 +99,7 @@ class EchoServer {
  private:
   void http(const Request& request, Response& response) {
     ++handled_;
-    if (request.path == "/") return;
+    if (request.path == "/empty") return;
     if (request.path == "/stats") {
       std::size_t alive = 0;
       for (const auto& responder : never_) alive += responder.alive() ? 1 : 0;
