@@ -13,6 +13,7 @@
 #include "base/signature.hpp"
 #include "control/control.hpp"
 #include "control/home.hpp"
+#include "net/handover.hpp"
 #include "serve/serve.hpp"
 #include "spec/load.hpp"
 
@@ -20,8 +21,13 @@ namespace heddle::cli {
 namespace {
 
 std::atomic<bool> stop_asked{false};
+std::atomic<bool> successor_asked{false};
 
 void ask_to_stop(int) { stop_asked = true; }
+void ask_for_successor(int) {
+  successor_asked = true;
+  stop_asked = true;
+}
 
 void stop_on_signals() {
   struct sigaction action {};
@@ -29,6 +35,7 @@ void stop_on_signals() {
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGUSR2, SIG_IGN);  // the data plane takes it
 }
 
 Result<spec::Project> load_valid(const std::string& root) {
@@ -38,6 +45,15 @@ Result<spec::Project> load_valid(const std::string& root) {
                  "run `heddle check`: it shows them all"};
   }
   return std::move(loaded.project);
+}
+
+/// Those of `service` in sockets named `<service>/<listener>`.
+std::vector<net::ListenerFd> listeners_of(const std::string& service, const std::vector<net::ListenerFd>& all) {
+  std::vector<net::ListenerFd> mine;
+  for (const net::ListenerFd& listener : all) {
+    if (listener.name.starts_with(service + "/")) mine.push_back({listener.name.substr(service.size() + 1), listener.fd});
+  }
+  return mine;
 }
 
 Result<std::string> read_token(const std::string& path) {
@@ -89,8 +105,12 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_token(home.control_public_key()));
   HEDDLE_ASSIGN_OR_RETURN(const auto key, hex_decode(text));
+  const std::vector<net::ListenerFd> inherited = net::inherited_listeners();
+  struct sigaction action {};
+  action.sa_handler = ask_for_successor;
+  sigaction(SIGUSR2, &action, nullptr);
   std::vector<std::thread> threads;
-  std::vector<Result<void>> outcomes(project.services.size());
+  std::vector<Result<std::vector<net::ListenerFd>>> outcomes(project.services.size(), std::vector<net::ListenerFd>{});
   std::size_t index = 0;
   for (const auto& [name, service] : project.services) {
     serve::Options options;
@@ -100,6 +120,10 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
     std::copy_n(key.begin(), std::min<std::size_t>(key.size(), 32), options.control_key.begin());
     options.lockstep = lockstep;
     options.clock = wiring.clock;
+    options.listeners = listeners_of(name, inherited);
+    for (std::string* file : {&options.service.tls.certificate, &options.service.tls.key, &options.service.tls.client_ca}) {
+      if (!file->empty() && file->front() != '/') *file = root + "/" + *file;
+    }
     for (const auto& account : project.service_accounts) {
       HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(home.token(account.name)));
       options.tokens.push_back({account.name, std::move(token), account.permissions});
@@ -112,7 +136,19 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   }
   for (auto& thread : threads) thread.join();
   for (const auto& outcome : outcomes) HEDDLE_TRY(outcome);
-  return {};
+  if (!successor_asked) return {};
+  // The same process becomes the program that stands in its place now: the supervisor sees nothing, and clients wait in the
+  // queues of the sockets until it listens.
+  std::vector<net::ListenerFd> handed;
+  index = 0;
+  for (const auto& [name, service] : project.services) {
+    for (const net::ListenerFd& listener : *outcomes[index]) handed.push_back({name + "/" + listener.name, listener.fd});
+    ++index;
+  }
+  std::vector<std::string> argv = {wiring.executable, "--project", root, "up", "--only", "data"};
+  if (lockstep) argv.emplace_back("--lockstep");
+  log::info("the data plane is replaced by `{}`", wiring.executable);
+  return net::become_successor(argv, handed);
 }
 
 }  // namespace heddle::cli

@@ -52,7 +52,7 @@ Result<void> Supervisor::run() {
   // Signals are taken by sigtimedwait below, so that there is no handler and no race.
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int number : {SIGINT, SIGTERM, SIGCHLD}) sigaddset(&signals, number);
+  for (const int number : {SIGINT, SIGTERM, SIGCHLD, SIGUSR2}) sigaddset(&signals, number);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
 
   const Clock& clock = system_clock();
@@ -85,6 +85,11 @@ Result<void> Supervisor::run() {
     const timespec wait{0, 50'000'000};
     const int number = sigtimedwait(&signals, nullptr, &wait);
     if ((number == SIGINT || number == SIGTERM) && !ending) end_all();
+    if (number == SIGUSR2 && !ending) {  // who can be replaced without a gap knows what to do; the others ignore it
+      for (const auto& child : children) {
+        if (child.pid > 0) ::kill(child.pid, SIGUSR2);
+      }
+    }
 
     int status = 0;
     pid_t pid = 0;

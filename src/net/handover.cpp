@@ -51,39 +51,65 @@ std::vector<ListenerFd> inherited_listeners() {
   return found;
 }
 
-Result<int> start_successor(const std::vector<std::string>& argv, const std::vector<ListenerFd>& listeners) {
-  HEDDLE_CHECK(!argv.empty() && listeners.size() <= static_cast<std::size_t>(kMost), "a successor without a program, or with too many sockets");
-  // Everything that allocates is done before the fork: other threads may hold the allocator's locks.
-  std::string names = "LISTEN_FDNAMES=";
-  for (const ListenerFd& listener : listeners) names.append(names.ends_with('=') ? "" : ":").append(listener.name);
-  std::string count = fmt::format("LISTEN_FDS={}", listeners.size());
-  std::string pid(kPid);
-  pid.resize(kPid.size() + 24);
-  std::vector<char*> environment;
-  for (char** at = environ; *at != nullptr; ++at) {
-    if (!std::string_view(*at).starts_with("LISTEN_")) environment.push_back(*at);
-  }
-  for (std::string* text : {&names, &count, &pid}) environment.push_back(text->data());
-  environment.push_back(nullptr);
-  std::vector<std::string> words = argv;
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  const int fds = static_cast<int>(listeners.size());
+namespace {
 
+/// Arguments and environment of a successor, complete but for its process id: what allocates is done before a fork, since other
+/// threads may hold the allocator's locks.
+class Successor {
+ public:
+  Successor(std::vector<std::string> argv, const std::vector<ListenerFd>& listeners) : words_(std::move(argv)), count_(static_cast<int>(listeners.size())) {
+    HEDDLE_CHECK(!words_.empty() && count_ <= kMost, "a successor without a program, or with too many sockets");
+    for (const ListenerFd& listener : listeners) names_.append(names_.ends_with('=') ? "" : ":").append(listener.name);
+    for (int i = 0; i < count_; ++i) fds_[i] = listeners[static_cast<std::size_t>(i)].fd;
+    number_ = fmt::format("LISTEN_FDS={}", count_);
+    pid_.resize(kPid.size() + 24);
+    for (char** at = environ; *at != nullptr; ++at) {
+      if (!std::string_view(*at).starts_with("LISTEN_")) environment_.push_back(*at);
+    }
+    for (std::string* text : {&names_, &number_, &pid_}) environment_.push_back(text->data());
+    environment_.push_back(nullptr);
+    for (std::string& word : words_) arguments_.push_back(word.data());
+    arguments_.push_back(nullptr);
+  }
+
+  /// Becomes the program; returns only when it cannot. Allocates nothing.
+  void exec() noexcept {
+    // Out of the way first: the place of one may be where another has to go.
+    int aside[kMost];
+    for (int i = 0; i < count_; ++i) aside[i] = ::fcntl(fds_[i], F_DUPFD_CLOEXEC, kFirst + kMost);
+    for (int i = 0; i < count_; ++i) {
+      if (aside[i] < 0 || ::dup2(aside[i], kFirst + i) < 0) return;
+    }
+    char* at = pid_.data() + kPid.size();
+    *std::to_chars(at, at + 23, ::getpid()).ptr = '\0';
+    ::execve(arguments_[0], arguments_.data(), environment_.data());
+  }
+
+ private:
+  std::vector<std::string> words_;
+  int count_;
+  int fds_[kMost]{};
+  std::string names_ = "LISTEN_FDNAMES=";
+  std::string number_;
+  std::string pid_{kPid};
+  std::vector<char*> environment_;
+  std::vector<char*> arguments_;
+};
+
+}  // namespace
+
+Result<int> start_successor(const std::vector<std::string>& argv, const std::vector<ListenerFd>& listeners) {
+  Successor successor(argv, listeners);
   const pid_t child = ::fork();
   if (child < 0) return Error{ErrorKind::kIo, "net-successor", fmt::format("cannot start `{}`: {}", argv[0], std::strerror(errno)), "see the limits of processes"};
   if (child > 0) return static_cast<int>(child);
-  // Out of the way first: the place of one may be where another has to go.
-  int aside[kMost];
-  for (int i = 0; i < fds; ++i) aside[i] = ::fcntl(listeners[static_cast<std::size_t>(i)].fd, F_DUPFD_CLOEXEC, kFirst + kMost);
-  for (int i = 0; i < fds; ++i) {
-    if (aside[i] < 0 || ::dup2(aside[i], kFirst + i) < 0) ::_exit(127);
-  }
-  char* at = pid.data() + kPid.size();
-  *std::to_chars(at, at + 23, ::getpid()).ptr = '\0';
-  ::execve(arguments[0], arguments.data(), environment.data());
+  successor.exec();
   ::_exit(127);
+}
+
+Error become_successor(const std::vector<std::string>& argv, const std::vector<ListenerFd>& listeners) {
+  Successor(argv, listeners).exec();
+  return Error{ErrorKind::kIo, "net-successor", fmt::format("cannot become `{}`: {}", argv[0], std::strerror(errno)), "see whether the program is there"};
 }
 
 }  // namespace heddle::net

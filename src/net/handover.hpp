@@ -22,4 +22,7 @@ struct ListenerFd {
 /// descriptors as far as they are not close-on-exec. kIo when there is no process; a program that cannot be run ends with 127.
 [[nodiscard]] Result<int> start_successor(const std::vector<std::string>& argv, const std::vector<ListenerFd>& listeners);
 
+/// The same in place of this process, which keeps its id: a supervisor sees nothing. Returns only when the program cannot be run.
+[[nodiscard]] Error become_successor(const std::vector<std::string>& argv, const std::vector<ListenerFd>& listeners);
+
 }  // namespace heddle::net

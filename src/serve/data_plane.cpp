@@ -1,5 +1,6 @@
 #include "serve/serve.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include "base/log.hpp"
@@ -79,8 +80,12 @@ Result<void> Plane::open_server() {
   http.host = options_.service.host;
   http.port = options_.service.port;
   http.limits = {.header_bytes = limits.header_bytes, .body_bytes = limits.body_bytes, .read_timeout_ms = limits.read_timeout_ms,
-                 .idle_timeout_ms = limits.idle_timeout_ms, .connections = limits.connections};
+                 .idle_timeout_ms = limits.idle_timeout_ms, .connections = limits.connections, .connections_per_address = limits.connections_per_address};
   http.clock = options_.clock;
+  if (const spec::ServiceTls& tls = options_.service.tls; !tls.certificate.empty()) {
+    http.tls = net::TlsOptions{.cert_file = tls.certificate, .key_file = tls.key, .client_ca_file = tls.client_ca};
+  }
+  http.adopt_fds = std::move(options_.listeners);
   if (options_.service.grpc_port >= 0) {
     http.grpc_host = options_.service.host;
     http.grpc_port = options_.service.grpc_port;
@@ -106,15 +111,22 @@ Result<std::unique_ptr<DataPlane>> DataPlane::open(Options options) {
   return std::unique_ptr<DataPlane>(std::move(plane));
 }
 
-Result<void> run(Options options, const std::atomic<bool>& stop) {
+Result<std::vector<net::ListenerFd>> run(Options options, const std::atomic<bool>& stop) {
+  const std::int64_t drain_ms = options.service.limits.drain_ms;
   Plane plane(std::move(options));
   HEDDLE_TRY(plane.open());
+  std::vector<net::ListenerFd> kept;
+  bool draining = false;
   plane.server().every(50, [&] {
-    if (stop.load(std::memory_order_relaxed)) plane.stop();
+    if (!stop.load(std::memory_order_relaxed) || draining) return;
+    draining = true;
+    // The sockets stay open past the server: what connects from now on waits for a successor, or is closed with the process.
+    for (const net::ListenerFd& listener : plane.server().listener_fds()) kept.push_back({listener.name, ::fcntl(listener.fd, F_DUPFD_CLOEXEC, 0)});
+    plane.server().drain(drain_ms);
   });
   log::info("data plane on port {}, gRPC on {}", plane.port(), plane.grpc_port());
   plane.run();
-  return {};
+  return kept;
 }
 
 }  // namespace heddle::serve

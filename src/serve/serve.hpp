@@ -9,6 +9,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "base/signature.hpp"
+#include "net/handover.hpp"
 #include "spec/service.hpp"
 #include "store/store.hpp"
 
@@ -30,6 +31,7 @@ struct Options {
   bool lockstep = false;                 ///< ticks come over HTTP only; else one each second from the clock
   const Clock* clock = &system_clock();
   std::uint64_t spool_bytes = 1ull << 30;
+  std::vector<net::ListenerFd> listeners{};  ///< of a predecessor, used instead of making new ones
 };
 
 /// The data plane of one service (DESIGN 4): answers by the route table, journals every answer before it leaves, fails over when
@@ -47,7 +49,8 @@ class DataPlane {
   [[nodiscard]] virtual int grpc_port() const = 0;   ///< 0: none
 };
 
-/// `open` and `run` until `stop` becomes true (a signal handler sets it) or an error.
-[[nodiscard]] Result<void> run(Options options, const std::atomic<bool>& stop);
+/// `open` and `run` until `stop` becomes true (a signal handler sets it), then requests in flight are finished (`limits.drain_ms`).
+/// The listening sockets, still open, for a successor or to be closed.
+[[nodiscard]] Result<std::vector<net::ListenerFd>> run(Options options, const std::atomic<bool>& stop);
 
 }  // namespace heddle::serve

@@ -1,12 +1,15 @@
 #include <gtest/gtest.h>
 
-#include <bit>
+#include <cmath>
+#include <cstring>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "serve/failures.hpp"
 #include "serve/rate.hpp"
 #include "serve/slots.hpp"
+#include "serve/tensor.hpp"
 #include "serve/world_fixture.hpp"
 
 namespace heddle::serve {
@@ -34,7 +37,9 @@ TEST(Draw, RaisingTheWeightMovesNobodyAway) {
     Cohort before = Cohort::kNone;
     for (const std::uint32_t weight : {0u, 1u, 100u, 500u, 2500u, 5000u}) {
       const Cohort now = draw(weight, key);
-      if (before != Cohort::kNone) EXPECT_EQ(now, before) << key << " at " << weight;
+      if (before != Cohort::kNone) {
+        EXPECT_EQ(now, before) << key << " at " << weight;
+      }
       before = now;
     }
     EXPECT_NE(before, Cohort::kNone);  // at the largest weight everybody is on one side

@@ -382,8 +382,17 @@ const Object& service_kind() {
     t.integer("read_timeout_ms", &ServiceLimits::read_timeout_ms, "for a whole request", 1);
     t.integer("idle_timeout_ms", &ServiceLimits::idle_timeout_ms, "between requests", 1);
     t.integer("connections", &ServiceLimits::connections, "at once", 1);
+    t.integer("connections_per_address", &ServiceLimits::connections_per_address, "of one client address at once", 1);
+    t.integer("drain_ms", &ServiceLimits::drain_ms, "how long requests in flight may take when the data plane ends or is replaced", 0);
     t.integer("queue_ms", &ServiceLimits::queue_ms, "how long a predict request may wait for its turn; past it, it is shed with 503", 1);
     t.integer("requests_per_second", &ServiceLimits::requests_per_second, "predict requests of one account; past it 429; 0: no limit", 0);
+    return t;
+  }();
+  static const Table<ServiceTls> tls = [] {
+    Table<ServiceTls> t("tls", "what the endpoint shows of itself");
+    t.text("certificate", &ServiceTls::certificate, "PEM file of the chain, leaf first, relative to the project").required();
+    t.text("key", &ServiceTls::key, "PEM file of the private key").required();
+    t.text("client_ca", &ServiceTls::client_ca, "PEM file of authorities; a client must show a certificate that one of them signed");
     return t;
   }();
   static const Table<Service> table = [] {
@@ -395,6 +404,7 @@ const Object& service_kind() {
     t.text("host", &Service::host, "address to listen on");
     t.integer("port", &Service::port, "port to listen on");
     t.integer("grpc_port", &Service::grpc_port, "port of the Open Inference Protocol over gRPC, 8001 by convention; -1: none", -1);
+    t.object("tls", &Service::tls, tls, "HTTPS and gRPC over TLS; without it plain, for loopback and behind a proxy");
     t.object("limits", &Service::limits, limits, "bounds of a request");
     t.text("autonomy", &Service::autonomy, "what agents may do").one_of({"observe", "propose", "act"});
     t.integer("readmit_after", &Service::readmit_after, "clean rows in a row that let a quarantined source in again");
