@@ -10,8 +10,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "doc/json.hpp"
+#include "loadgen/knee.hpp"
 #include "loadgen/load.hpp"
 #include "loadgen/reply.hpp"
+#include "loadgen/report.hpp"
 #include "loadgen/schedule.hpp"
 #include "net/listener.hpp"
 #include "net/server.hpp"
@@ -282,6 +285,69 @@ TEST(Load, WhatHasNoAnswerIsCountedByKind) {
     EXPECT_GE(outcome->reconnects, 9u);
     accounts_for_every_request(*outcome);
   }
+}
+
+TEST(Report, SaysTheSameNumbersEverywhereAndHidesNoFailure) {
+  std::atomic<int> asked{0};
+  World world([&](const net::Request&, net::Response& response) {
+    const int n = asked++;
+    response.status = n % 10 == 0 ? 503 : n % 10 == 1 ? 422 : 200;
+    response.body = "{}";
+  });
+  Options options = world.load(1'000, 200);
+  options.target.path = "/a<b>";
+  const auto outcome = run(options);
+  ASSERT_TRUE(outcome.ok()) << outcome.error().str();
+  EXPECT_EQ(outcome->served, 160u);
+  EXPECT_EQ(outcome->shed, 20u);
+  EXPECT_EQ(outcome->refused, 20u);
+  const std::string text = to_text(options, *outcome);
+  EXPECT_NE(text.find("status 200: 160, 422: 20, 503: 20"), std::string::npos) << text;
+  EXPECT_NE(text.find("offered 1000.0/s, served 800.0/s, shed 100.0/s, failed 100.0/s"), std::string::npos) << text;
+  const auto value = doc::parse_json(doc::to_json(to_value(options, *outcome)));
+  ASSERT_TRUE(value.ok());
+  EXPECT_EQ(value->int_or("scheduled"), 200);
+  EXPECT_EQ(value->find("statuses")->int_or("422"), 20);
+  EXPECT_DOUBLE_EQ(value->find("served_latency")->double_or("p99_us"), static_cast<double>(outcome->served_ns.quantile(0.99)) / 1e3);
+  const std::string page = to_page(options, *outcome);
+  EXPECT_NE(page.find("status 422</td><td>20<"), std::string::npos);
+  EXPECT_NE(page.find("/a&lt;b&gt;"), std::string::npos);
+  EXPECT_EQ(page.find("<b>/"), std::string::npos);
+  EXPECT_EQ(page.find("nan"), std::string::npos);
+  EXPECT_EQ(format_ns(1'310'000), "1.31 ms");
+  EXPECT_EQ(format_ns(52'000), "52.0 us");
+  EXPECT_EQ(format_ns(999'600), "1.00 ms");
+}
+
+TEST(Knee, IsBelowTheRateTheServerCanDo) {
+  // 1 ms a request and one at a time: at most 1,000/s, so 1.2 of the closed loop cannot hold.
+  World world([](const net::Request&, net::Response& response) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the server's work itself
+    response.body = "{}";
+  });
+  const Options options = world.load(1, 250);
+  int steps = 0;
+  const auto knee = find_knee(options, 50 * kMs, [&](const Step&) { ++steps; });
+  ASSERT_TRUE(knee.ok()) << knee.error().str();
+  EXPECT_GT(knee->capacity, 100);
+  EXPECT_LE(knee->capacity, 1'000);
+  EXPECT_GT(knee->knee, 0);
+  EXPECT_LE(knee->knee, knee->capacity);
+  EXPECT_EQ(steps, static_cast<int>(knee->steps.size()) + 1);
+  EXPECT_FALSE(knee->steps.back().holds);
+  EXPECT_FALSE(knee->steps.back().why.empty());
+  EXPECT_NE(to_text(options, *knee).find("holds up to"), std::string::npos);
+  EXPECT_EQ(to_page(options, *knee).find("nan"), std::string::npos);
+
+  Outcome shed;
+  shed.scheduled = 100;
+  shed.served = 98;
+  shed.shed = 2;
+  EXPECT_EQ(why_not_held(shed, kMs), "served 98.0 % of what was offered");
+  shed.served = 99;
+  shed.lost = 1;
+  shed.shed = 0;
+  EXPECT_EQ(why_not_held(shed, kMs), "1 failed");
 }
 
 TEST(Load, RefusesRemoteHostsAndNonsense) {
