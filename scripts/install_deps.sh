@@ -24,7 +24,7 @@ libraries='libcli11-dev libfmt-dev libgit2-dev libgmock-dev libgtest-dev libre2-
   libsqlite3-dev libssl-dev libxgboost-dev libyaml-cpp-dev nlohmann-json3-dev'
 tools='ca-certificates:update-ca-certificates ccache:ccache cmake:cmake g++:g++ git:git lld:ld.lld make:make
   ninja-build:ninja npm:npm openssh-client:ssh-keygen openssl:openssl pkg-config:pkg-config python3:python3 tar:tar'
-[ "$bench" = no ] || tools="$tools nginx-light:nginx wrk:wrk"
+[ "$bench" = no ] || tools="$tools nghttp2-client:h2load nginx-light:nginx wrk:wrk"
 
 missing=
 for package in $libraries; do
