@@ -23,7 +23,7 @@ die() { echo "error[deps]: $1" >&2; echo >&2; echo "hint: $2" >&2; exit 1; }
 libraries='libcli11-dev libfmt-dev libgit2-dev libgmock-dev libgtest-dev libre2-dev libsimdjson-dev
   libsqlite3-dev libssl-dev libxgboost-dev libyaml-cpp-dev nlohmann-json3-dev'
 tools='ca-certificates:update-ca-certificates ccache:ccache cmake:cmake g++:g++ git:git lld:ld.lld make:make
-  ninja-build:ninja npm:npm openssh-client:ssh-keygen openssl:openssl pkg-config:pkg-config python3:python3 tar:tar'
+  ninja-build:ninja npm:npm openssh-client:ssh-keygen openssl:openssl pkg-config:pkg-config python3:python3 tar:tar valgrind:valgrind'
 [ "$bench" = no ] || tools="$tools nghttp2-client:h2load nginx-light:nginx wrk:wrk"
 
 missing=

@@ -1,5 +1,6 @@
 """The data plane under measure: bench/http_plane over bundles of flights, its publisher, and load on it. Server on core 0; client and
 publisher on core 1."""
+import fcntl
 import http.client
 import json
 import os
@@ -41,6 +42,11 @@ class Plane:
         """`bundles`: {name: (model file, count)}."""
         self.build, self.dir = build, os.path.join(build, "bench", "serving")
         os.makedirs(self.dir, exist_ok=True)
+        self.lock = open(os.path.join(self.dir, ".lock"), "w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SystemExit(f"another bench uses {self.dir}: two at once would measure each other") from None
         subprocess.run(["cmake", "--build", build, "--target", "http_plane", "checked_load"], check=True, stdout=subprocess.DEVNULL)
         self.binary = os.path.join(build, "bench", "http_plane")
         self._train()
@@ -99,6 +105,13 @@ class Plane:
         self.http.request(method, path, body, {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"})
         reply = self.http.getresponse()
         return reply.status, reply.read()
+
+    def metric(self, name):
+        """The value of a metric without labels but the service's."""
+        for line in self.ask("GET", "/metrics")[1].decode().splitlines():
+            if line.split("{")[0] == name:
+                return float(line.split()[-1])
+        raise SystemExit(f"the data plane has no metric {name}")
 
     def route(self, primary, standby="-"):
         """Publishes a route table; (version, monotonic ns before it was written)."""
