@@ -1,6 +1,8 @@
 #include "flights_fixture.hpp"
 
-#include <algorithm>
+#include <xgboost/c_api.h>
+
+#include <limits>
 #include <map>
 #include <random>
 #include <set>
@@ -44,6 +46,10 @@ spec::FeatureSet feature_set() {
   for (const auto& [name, inputs] : encoded) set.features.push_back({.name = name + "_late", .kind = Kind::kTargetEncoding, .inputs = inputs, .smoothing = 100});
   for (const auto& [name, inputs] : encoded) set.features.push_back({.name = name + "_share", .kind = Kind::kFrequencyEncoding, .inputs = inputs});
   return set;
+}
+
+[[nodiscard]] Error xgboost_failed() {
+  return {ErrorKind::kInternal, "bench-xgboost", XGBGetLastError(), "look at the XGBoost that is linked"};
 }
 
 Result<std::unique_ptr<const score::Plan>> plan_of(const Fitted& fitted, const std::string& model, double intercept) {
@@ -103,6 +109,29 @@ Result<Fitted> fit(table::Table rows) {
 Result<feature::Matrix> features_of(const Fitted& fitted) {
   HEDDLE_ASSIGN_OR_RETURN(const auto check, fitted.contract.check_table(fitted.rows));
   return fitted.program.apply(check.accepted);
+}
+
+Result<std::string> train(const Fitted& fitted, int trees, int threads) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto matrix, features_of(fitted));
+  const std::vector<float> labels(fitted.labels.begin(), fitted.labels.end());
+  const std::string nthread = std::to_string(threads);
+  DMatrixHandle data = nullptr;
+  BoosterHandle booster = nullptr;
+  bool ok = XGDMatrixCreateFromMat(matrix.values.data(), static_cast<bst_ulong>(matrix.rows), static_cast<bst_ulong>(matrix.columns), std::numeric_limits<float>::quiet_NaN(), &data) == 0 &&
+            XGDMatrixSetFloatInfo(data, "label", labels.data(), labels.size()) == 0 && XGBoosterCreate(&data, 1, &booster) == 0;
+  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"objective", "binary:logistic"}, {"max_depth", "6"}, {"eta", "0.1"}, {"tree_method", "hist"}, {"nthread", nthread.c_str()}, {"verbosity", "0"}, {"base_score", "0.5"}}) {
+    ok = ok && XGBoosterSetParam(booster, name, value) == 0;
+  }
+  for (int i = 0; i < trees; ++i) ok = ok && XGBoosterUpdateOneIter(booster, i, data) == 0;
+  bst_ulong size = 0;
+  const char* bytes = nullptr;
+  ok = ok && XGBoosterSaveModelToBuffer(booster, R"({"format": "json"})", &size, &bytes) == 0;
+  if (!ok) return xgboost_failed();
+  std::string model(bytes, size);
+  XGBoosterFree(booster);
+  XGDMatrixFree(data);
+  return model;
 }
 
 Result<Digest> pack(store::Objects& objects, const Fitted& fitted, const std::string& model, double intercept) {

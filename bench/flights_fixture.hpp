@@ -28,6 +28,9 @@ struct Fitted {
 /// The features of the rows the contract takes; row-major float32.
 [[nodiscard]] Result<feature::Matrix> features_of(const Fitted& fitted);
 
+/// XGBoost's JSON of `trees` trees of depth 6 over those features, trained by its C API here.
+[[nodiscard]] Result<std::string> train(const Fitted& fitted, int trees, int threads);
+
 /// A bundle of `model` (XGBoost's JSON) with this calibration intercept, its reference margins of the first 64 rows computed by our engine. Other
 /// intercepts give other digests, and other probabilities for the same row.
 [[nodiscard]] Result<Digest> pack(store::Objects& objects, const Fitted& fitted, const std::string& model, double intercept);

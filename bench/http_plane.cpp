@@ -1,6 +1,6 @@
 // A data plane without a control plane: what the benches of the serving plane measure (bench/harness/plane.py drives it).
-//   http_plane fit DIR                    makes flights: DIR/rows.csv, their features in DIR/train.f32 (row-major) with DIR/train.json,
-//                                         sample requests in DIR/bodies.json with the features of their rows
+//   http_plane fit DIR                    makes flights in DIR/rows.csv, trains DIR/model.json (150 trees) and DIR/model500.json on them, and
+//                                         writes sample requests to DIR/bodies.json with the features of their rows
 //   http_plane pack DIR NAME MODEL COUNT  packs COUNT bundles of DIR/MODEL that differ in calibration: DIR/NAME.bundles.json has each one's digest and
 //                                         the probabilities of the sample rows
 //   http_plane serve DIR PORT TOKEN       serves what the route table in DIR/state says, until SIGTERM
@@ -14,7 +14,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <iterator>
 #include <sstream>
 #include <thread>
@@ -42,8 +41,10 @@ Result<void> fit(const std::string& dir) {
   HEDDLE_ASSIGN_OR_RETURN(const auto fitted, bench::fit(std::move(rows)));
   HEDDLE_ASSIGN_OR_RETURN(const auto matrix, bench::features_of(fitted));
   if (matrix.rows != kRows) return Error{ErrorKind::kInternal, "bench-rows", "the contract refuses rows that were made to keep it", "look at bench/flights_fixture.cpp"};
-  std::ofstream(dir + "/train.f32", std::ios::binary).write(reinterpret_cast<const char*>(matrix.values.data()), static_cast<std::streamsize>(matrix.values.size() * 4));
-  HEDDLE_TRY(write_file_atomic(dir + "/train.json", doc::to_json(doc::Value::object({{"rows", matrix.rows}, {"columns", matrix.columns}}))));
+  for (const auto& [name, trees] : {std::pair{"/model.json", 150}, std::pair{"/model500.json", 500}}) {
+    HEDDLE_ASSIGN_OR_RETURN(const std::string model, bench::train(fitted, trees, 2));
+    HEDDLE_TRY(write_file_atomic(dir + name, model));
+  }
   const auto column = [&](const char* name) { return fitted.rows.find(name); };
   std::string csv = "date,distance,origin,destination,late\n";
   for (std::size_t i = 0; i < static_cast<std::size_t>(kRows); ++i) {

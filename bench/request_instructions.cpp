@@ -6,11 +6,9 @@
 // The whole of the loop's thread is counted: reading, HTTP, token, JSON, contract, features, trees, shadow score, journal, writing.
 // Start-up is not: nothing is instrumented then. One turn of the loop a request, so the count does not depend on time.
 #include <valgrind/callgrind.h>
-#include <xgboost/c_api.h>
 
 #include <atomic>
 #include <cstdio>
-#include <limits>
 #include <thread>
 
 #include <fmt/format.h>
@@ -32,34 +30,10 @@ constexpr int kTrees = 100;
 constexpr int kWarmup = 200;
 constexpr const char* kToken = "instructions-token-0123";
 
-Error xgboost_failed() { return {ErrorKind::kInternal, "bench-xgboost", XGBGetLastError(), "look at the XGBoost that is linked"}; }
-
-Result<std::string> train(const bench::Fitted& fitted) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto matrix, bench::features_of(fitted));
-  const std::vector<float> labels(fitted.labels.begin(), fitted.labels.end());
-  DMatrixHandle data = nullptr;
-  BoosterHandle booster = nullptr;
-  bool ok = XGDMatrixCreateFromMat(matrix.values.data(), static_cast<bst_ulong>(matrix.rows), static_cast<bst_ulong>(matrix.columns), std::numeric_limits<float>::quiet_NaN(), &data) == 0 &&
-            XGDMatrixSetFloatInfo(data, "label", labels.data(), labels.size()) == 0 && XGBoosterCreate(&data, 1, &booster) == 0;
-  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"objective", "binary:logistic"}, {"max_depth", "6"}, {"eta", "0.1"}, {"tree_method", "hist"}, {"nthread", "1"}, {"verbosity", "0"}, {"base_score", "0.5"}}) {
-    ok = ok && XGBoosterSetParam(booster, name, value) == 0;
-  }
-  for (int i = 0; i < kTrees; ++i) ok = ok && XGBoosterUpdateOneIter(booster, i, data) == 0;
-  bst_ulong size = 0;
-  const char* bytes = nullptr;
-  ok = ok && XGBoosterSaveModelToBuffer(booster, R"({"format": "json"})", &size, &bytes) == 0;
-  if (!ok) return xgboost_failed();
-  std::string model(bytes, size);
-  XGBoosterFree(booster);
-  XGDMatrixFree(data);
-  return model;
-}
-
 Result<void> prepare(const std::string& dir) {
   HEDDLE_ASSIGN_OR_RETURN(table::Table rows, bench::make_rows(kRows));
   HEDDLE_ASSIGN_OR_RETURN(const auto fitted, bench::fit(std::move(rows)));
-  HEDDLE_ASSIGN_OR_RETURN(const auto model, train(fitted));
+  HEDDLE_ASSIGN_OR_RETURN(const auto model, bench::train(fitted, kTrees, 1));
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, adapters::open_layout(dir + "/objects"));
   HEDDLE_ASSIGN_OR_RETURN(const Digest primary, bench::pack(*objects, fitted, model, 0));
   HEDDLE_ASSIGN_OR_RETURN(const Digest standby, bench::pack(*objects, fitted, model, 0.25));
