@@ -3,7 +3,8 @@
 // CONFIG: port, path, token; bodies: a file with member `bodies`; closed | rate; connections, pipeline; warmup_ms, duration_ms,
 // timeout_ms, slice_ms, start_at_ns; golden: files of `http_plane pack`, whose probabilities an answer's bundle must have given.
 // Beside the outcome of heddle::loadgen: `mixed` (the answer's score is not its bundle's for that row), `backwards` (the route
-// version fell on a connection), `unread` (an answer of status 200 without these members), `versions` (different route versions seen).
+// version fell on a connection), `unread` (an answer of status 200 without these members), `versions` (different route versions
+// seen).
 #include <charconv>
 #include <cstdio>
 #include <map>
@@ -49,7 +50,8 @@ class Judge {
     std::uint64_t version = 0;
     float probability = 0;
     if (std::from_chars(version_text.data(), version_text.data() + version_text.size(), version).ec != std::errc{} ||
-        std::from_chars(probability_text.data(), probability_text.data() + probability_text.size(), probability).ec != std::errc{}) {
+        std::from_chars(probability_text.data(), probability_text.data() + probability_text.size(), probability).ec !=
+            std::errc{}) {
       ++unread;
       return false;
     }
@@ -129,7 +131,9 @@ Result<void> run(const std::string& path) {
 }  // namespace heddle
 
 int main(int argc, char** argv) {
-  const auto done = argc == 2 ? heddle::run(argv[1]) : heddle::Result<void>(heddle::Error{heddle::ErrorKind::kInvalid, "usage", "checked_load CONFIG.json", "see the head of checked_load.cpp"});
+  const auto done = argc == 2 ? heddle::run(argv[1])
+                              : heddle::Result<void>(heddle::Error{heddle::ErrorKind::kInvalid, "usage", "checked_load CONFIG.json",
+                                                                   "see the head of checked_load.cpp"});
   if (!done.ok()) fmt::print(stderr, "{}\n", done.error().str());
   return done.ok() ? 0 : 1;
 }

@@ -1,7 +1,9 @@
 // A data plane without a control plane: what the benches of the serving plane measure (bench/harness/plane.py drives it).
-//   http_plane fit DIR                    makes flights in DIR/rows.csv, trains DIR/model.json (150 trees) and DIR/model500.json on them, and
+//   http_plane fit DIR                    makes flights in DIR/rows.csv, trains DIR/model.json (150 trees) and DIR/model500.json on
+//   them, and
 //                                         writes sample requests to DIR/bodies.json with the features of their rows
-//   http_plane pack DIR NAME MODEL COUNT  packs COUNT bundles of DIR/MODEL that differ in calibration: DIR/NAME.bundles.json has each one's digest and
+//   http_plane pack DIR NAME MODEL COUNT  packs COUNT bundles of DIR/MODEL that differ in calibration: DIR/NAME.bundles.json has
+//   each one's digest and
 //                                         the probabilities of the sample rows
 //   http_plane serve DIR PORT TOKEN       serves what the route table in DIR/state says, until SIGTERM
 //   http_plane publish DIR                the control plane's pen: reads lines from stdin, answers each route table with a line
@@ -40,7 +42,9 @@ Result<void> fit(const std::string& dir) {
   HEDDLE_ASSIGN_OR_RETURN(table::Table rows, bench::make_rows(kRows));
   HEDDLE_ASSIGN_OR_RETURN(const auto fitted, bench::fit(std::move(rows)));
   HEDDLE_ASSIGN_OR_RETURN(const auto matrix, bench::features_of(fitted));
-  if (matrix.rows != kRows) return Error{ErrorKind::kInternal, "bench-rows", "the contract refuses rows that were made to keep it", "look at bench/flights_fixture.cpp"};
+  if (matrix.rows != kRows)
+    return Error{ErrorKind::kInternal, "bench-rows", "the contract refuses rows that were made to keep it",
+                 "look at bench/flights_fixture.cpp"};
   for (const auto& [name, trees] : {std::pair{"/model.json", 150}, std::pair{"/model500.json", 500}}) {
     HEDDLE_ASSIGN_OR_RETURN(const std::string model, bench::train(fitted, trees, 2));
     HEDDLE_TRY(write_file_atomic(dir + name, model));
@@ -48,9 +52,11 @@ Result<void> fit(const std::string& dir) {
   const auto column = [&](const char* name) { return fitted.rows.find(name); };
   std::string csv = "date,distance,origin,destination,late\n";
   for (std::size_t i = 0; i < static_cast<std::size_t>(kRows); ++i) {
-    const auto airport = [&](const char* name) { return column(name)->dictionary->views()[static_cast<std::size_t>(column(name)->codes[i])]; };
-    fmt::format_to(std::back_inserter(csv), "{},{},{},{},{}\n", format_time(column("date")->ints[i]).substr(0, 19), column("distance")->ints[i], airport("origin"), airport("destination"),
-                   column("late")->ints[i]);
+    const auto airport = [&](const char* name) {
+      return column(name)->dictionary->views()[static_cast<std::size_t>(column(name)->codes[i])];
+    };
+    fmt::format_to(std::back_inserter(csv), "{},{},{},{},{}\n", format_time(column("date")->ints[i]).substr(0, 19),
+                   column("distance")->ints[i], airport("origin"), airport("destination"), column("late")->ints[i]);
   }
   HEDDLE_TRY(write_file_atomic(dir + "/rows.csv", csv));
   HEDDLE_ASSIGN_OR_RETURN(const auto bodies, bench::request_bodies(fitted.rows.slice(0, kSamples)));
@@ -58,10 +64,12 @@ Result<void> fit(const std::string& dir) {
   for (std::size_t i = 0; i < bodies.size(); ++i) {
     texts.push(bodies[i]);
     doc::Value row = doc::Value::array();
-    for (std::size_t c = 0; c < static_cast<std::size_t>(matrix.columns); ++c) row.push(static_cast<double>(matrix.values[i * static_cast<std::size_t>(matrix.columns) + c]));
+    for (std::size_t c = 0; c < static_cast<std::size_t>(matrix.columns); ++c)
+      row.push(static_cast<double>(matrix.values[i * static_cast<std::size_t>(matrix.columns) + c]));
     features.push(std::move(row));
   }
-  return write_file_atomic(dir + "/bodies.json", doc::to_json(doc::Value::object({{"bodies", std::move(texts)}, {"features", std::move(features)}})));
+  return write_file_atomic(dir + "/bodies.json",
+                           doc::to_json(doc::Value::object({{"bodies", std::move(texts)}, {"features", std::move(features)}})));
 }
 
 Result<void> pack(const std::string& dir, const std::string& name, const std::string& model_file, int count) {
@@ -134,11 +142,14 @@ class Publisher {
       HEDDLE_ASSIGN_OR_RETURN(const Digest digest, Digest::parse(list));
       digests.push_back(digest);
     }
-    if (!(verb == "swap" || (verb == "cycle" && !digests.empty())) || count < 1) return Error{ErrorKind::kInvalid, "usage", "unknown line: " + line, "see the head of http_plane.cpp"};
+    if (!(verb == "swap" || (verb == "cycle" && !digests.empty())) || count < 1)
+      return Error{ErrorKind::kInvalid, "usage", "unknown line: " + line, "see the head of http_plane.cpp"};
     for (std::int64_t i = 0; i < count && !g_stop; ++i) {
       std::this_thread::sleep_for(std::chrono::nanoseconds(start + i * every - system_clock().mono_ns()));
-      if (verb == "swap") std::swap(route_.primary, route_.standby);
-      else route_.standby = digests[next_++ % digests.size()];
+      if (verb == "swap")
+        std::swap(route_.primary, route_.standby);
+      else
+        route_.standby = digests[next_++ % digests.size()];
       HEDDLE_TRY(publish());
     }
     return {};
@@ -170,11 +181,13 @@ Result<void> publish(const std::string& dir) {
 int run(int argc, char** argv) {
   const std::string what = argc > 2 ? argv[1] : "";
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { g_stop = true; });
-  Result<void> done = what == "fit" && argc == 3       ? fit(argv[2])
-                      : what == "pack" && argc == 6    ? pack(argv[2], argv[3], argv[4], std::atoi(argv[5]))
-                      : what == "serve" && argc == 5   ? serve(argv[2], std::atoi(argv[3]), argv[4])
-                      : what == "publish" && argc == 3 ? publish(argv[2])
-                                                       : Result<void>(Error{ErrorKind::kInvalid, "usage", "http_plane fit|pack|serve|publish DIR ...", "see the head of http_plane.cpp"});
+  Result<void> done = what == "fit" && argc == 3     ? fit(argv[2])
+                      : what == "pack" && argc == 6  ? pack(argv[2], argv[3], argv[4], std::atoi(argv[5]))
+                      : what == "serve" && argc == 5 ? serve(argv[2], std::atoi(argv[3]), argv[4])
+                      : what == "publish" && argc == 3
+                          ? publish(argv[2])
+                          : Result<void>(Error{ErrorKind::kInvalid, "usage", "http_plane fit|pack|serve|publish DIR ...",
+                                               "see the head of http_plane.cpp"});
   if (!done.ok()) fmt::print(stderr, "{}\n", done.error().str());
   return done.ok() ? 0 : 1;
 }

@@ -1,8 +1,10 @@
 // Instructions of one request through the data plane, for callgrind (bench/instructions.py).
 //   request_instructions prepare DIR        trains 100 trees on flights with XGBoost's C API and packs them into two bundles
-//   request_instructions drive DIR N WHAT   serves them in this process: the main thread is the data plane's loop, a second one is the
+//   request_instructions drive DIR N WHAT   serves them in this process: the main thread is the data plane's loop, a second one is
+//   the
 //                                           client, one connection, one request at a time. After a warm-up it switches callgrind's
-//                                           instrumentation on for exactly N requests of the protocol WHAT; all N must be answered 200
+//                                           instrumentation on for exactly N requests of the protocol WHAT; all N must be answered
+//                                           200
 // The whole of the loop's thread is counted: reading, HTTP, token, JSON, contract, features, trees, shadow score, journal, writing.
 // Start-up is not: nothing is instrumented then. One turn of the loop a request, so the count does not depend on time.
 #include <valgrind/callgrind.h>
@@ -40,7 +42,9 @@ Result<void> prepare(const std::string& dir) {
   HEDDLE_ASSIGN_OR_RETURN(const auto bodies, bench::request_bodies(fitted.rows.slice(0, kSamples)));
   doc::Value texts = doc::Value::array();
   for (const std::string& body : bodies) texts.push(body);
-  return write_file_atomic(dir + "/prepared.json", doc::to_json(doc::Value::object({{"primary", primary.str()}, {"standby", standby.str()}, {"bodies", std::move(texts)}})));
+  return write_file_atomic(
+      dir + "/prepared.json",
+      doc::to_json(doc::Value::object({{"primary", primary.str()}, {"standby", standby.str()}, {"bodies", std::move(texts)}})));
 }
 
 /// `POST` path and bodies of a protocol, made of the plain bodies.
@@ -57,12 +61,16 @@ Result<Protocol> protocol(const std::string& name, const doc::Value& prepared) {
       out.bodies.push_back(text.as_string());
       continue;
     }
-    if (name != "oip-json") return Error{ErrorKind::kInvalid, "usage", fmt::format("no protocol `{}`", name), "known: rows-json, oip-json"};
+    if (name != "oip-json")
+      return Error{ErrorKind::kInvalid, "usage", fmt::format("no protocol `{}`", name), "known: rows-json, oip-json"};
     HEDDLE_ASSIGN_OR_RETURN(const auto parsed, doc::parse_json(text.as_string()));
     const doc::Value& row = parsed.find("rows")->as_array()[0];
     doc::Value inputs = doc::Value::array();
     for (const auto& [field, value] : row.as_object()) {
-      inputs.push(doc::Value::object({{"name", field}, {"shape", doc::Value::array({1})}, {"datatype", value.is_int() ? "INT64" : "BYTES"}, {"data", doc::Value::array({value})}}));
+      inputs.push(doc::Value::object({{"name", field},
+                                      {"shape", doc::Value::array({1})},
+                                      {"datatype", value.is_int() ? "INT64" : "BYTES"},
+                                      {"data", doc::Value::array({value})}}));
     }
     out.path = "/v2/models/flights/infer";
     out.bodies.push_back(doc::to_json(doc::Value::object({{"inputs", std::move(inputs)}})));
@@ -73,8 +81,11 @@ Result<Protocol> protocol(const std::string& name, const doc::Value& prepared) {
 Result<void> ask(int port, const Protocol& protocol, int count) {
   net::HttpClient http({.port = port, .token = kToken});
   const auto send = [&](int i) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(const auto reply, http.post(protocol.path, protocol.bodies[static_cast<std::size_t>(i) % protocol.bodies.size()]));
-    if (reply.status != 200) return Error{ErrorKind::kInternal, "bench-answer", fmt::format("status {}: {}", reply.status, reply.body.substr(0, 200)), "every request here must be served"};
+    HEDDLE_ASSIGN_OR_RETURN(const auto reply,
+                            http.post(protocol.path, protocol.bodies[static_cast<std::size_t>(i) % protocol.bodies.size()]));
+    if (reply.status != 200)
+      return Error{ErrorKind::kInternal, "bench-answer", fmt::format("status {}: {}", reply.status, reply.body.substr(0, 200)),
+                   "every request here must be served"};
     return {};
   };
   for (int i = 0; i < kWarmup; ++i) HEDDLE_TRY(send(i));
@@ -123,8 +134,11 @@ Result<void> drive(const std::string& dir, int count, const std::string& what) {
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   const auto done = what == "prepare" && argc == 3 ? heddle::prepare(argv[2])
-                    : what == "drive" && argc == 5 ? heddle::drive(argv[2], std::atoi(argv[3]), argv[4])
-                                                   : heddle::Result<void>(heddle::Error{heddle::ErrorKind::kInvalid, "usage", "request_instructions prepare DIR | drive DIR N PROTOCOL", "see the head of its source"});
+                    : what == "drive" && argc == 5
+                        ? heddle::drive(argv[2], std::atoi(argv[3]), argv[4])
+                        : heddle::Result<void>(heddle::Error{heddle::ErrorKind::kInvalid, "usage",
+                                                             "request_instructions prepare DIR | drive DIR N PROTOCOL",
+                                                             "see the head of its source"});
   if (!done.ok()) fmt::print(stderr, "{}\n", done.error().str());
   return done.ok() ? 0 : 1;
 }

@@ -44,7 +44,9 @@ struct BenchArguments {
 
 Result<std::int64_t> duration_option(std::string_view option, const std::string& text) {
   const auto micros = parse_duration(text);
-  if (!micros) return Error{ErrorKind::kInvalid, "duration-malformed", fmt::format("`--{} {}` is not a duration", option, text), "for example 10s or 250ms"};
+  if (!micros)
+    return Error{ErrorKind::kInvalid, "duration-malformed", fmt::format("`--{} {}` is not a duration", option, text),
+                 "for example 10s or 250ms"};
   return *micros * 1'000;
 }
 
@@ -54,19 +56,21 @@ Result<std::string> first_line(const std::string& path) {
   return text;
 }
 
-/// Where a service of the project answers, the token of an account that may ask it, and one-row requests of the reference rows of the
-/// bundle its route table names as primary: rows as they arrive, those the contract refuses left out.
+/// Where a service of the project answers, the token of an account that may ask it, and one-row requests of the reference rows of
+/// the bundle its route table names as primary: rows as they arrive, those the contract refuses left out.
 Result<void> aim_at_service(const Invocation& invocation, const std::string& name, loadgen::Target& target, std::string& token) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   HEDDLE_ASSIGN_OR_RETURN(const auto loaded, spec::load_project(root));
   const auto service = loaded.project.services.find(name);
-  if (service == loaded.project.services.end()) return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("no service `{}`", name), "see `heddle status`"};
+  if (service == loaded.project.services.end())
+    return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("no service `{}`", name), "see `heddle status`"};
   const control::Home home(root);
   target.host = service->second.host;
   target.port = service->second.port;
   target.path = fmt::format("/v1/services/{}/predict", name);
   for (const auto& account : loaded.project.service_accounts) {
-    if (!token.empty() || std::find(account.permissions.begin(), account.permissions.end(), "predict") == account.permissions.end()) continue;
+    if (!token.empty() || std::find(account.permissions.begin(), account.permissions.end(), "predict") == account.permissions.end())
+      continue;
     HEDDLE_ASSIGN_OR_RETURN(token, first_line(home.token(account.name)));
   }
   if (!target.bodies.empty()) return {};
@@ -75,7 +79,10 @@ Result<void> aim_at_service(const Invocation& invocation, const std::string& nam
   Ed25519Public key{};
   std::copy_n(key_bytes.begin(), std::min<std::size_t>(key_bytes.size(), key.size()), key.begin());
   HEDDLE_ASSIGN_OR_RETURN(const auto route, plane::read_route(home.route(name), key));
-  if (route.primary.empty()) return Error{ErrorKind::kUnavailable, "service-not-ready", fmt::format("service `{}` has no released bundle to take sample rows from", name), "release one, or name a body: `--body FILE`"};
+  if (route.primary.empty())
+    return Error{ErrorKind::kUnavailable, "service-not-ready",
+                 fmt::format("service `{}` has no released bundle to take sample rows from", name),
+                 "release one, or name a body: `--body FILE`"};
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, invocation.wiring->open_objects(home.objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*objects, route.primary));
   HEDDLE_ASSIGN_OR_RETURN(const auto reference, opened.json(bundle::kReference));
@@ -126,13 +133,15 @@ Result<loadgen::Options> options_of(const Invocation& invocation, const BenchArg
     target.port = url.port;
     if (url.target != "/" || a.service.empty()) target.path = url.target;
   } else if (a.service.empty()) {
-    return Error{ErrorKind::kInvalid, "bench-no-target", "neither a URL nor a service is named", "for example `heddle dev bench --service NAME`"};
+    return Error{ErrorKind::kInvalid, "bench-no-target", "neither a URL nor a service is named",
+                 "for example `heddle dev bench --service NAME`"};
   }
   target.method = !a.method.empty() ? a.method : target.bodies.empty() ? "GET" : "POST";
   bool typed = false;
   for (const std::string& header : a.headers) {
     const std::size_t colon = header.find(':');
-    if (colon == std::string::npos || colon == 0) return Error{ErrorKind::kInvalid, "bench-header", fmt::format("`{}` is not a header", header), "write `Name: value`"};
+    if (colon == std::string::npos || colon == 0)
+      return Error{ErrorKind::kInvalid, "bench-header", fmt::format("`{}` is not a header", header), "write `Name: value`"};
     std::size_t value = colon + 1;
     while (value < header.size() && header[value] == ' ') ++value;
     target.headers.emplace_back(header.substr(0, colon), header.substr(value));
@@ -149,18 +158,23 @@ Result<int> bench(const Invocation& invocation, const Console& console, const Be
   std::uint64_t failed = 0;
   if (a.ramp) {
     HEDDLE_ASSIGN_OR_RETURN(const auto limit, duration_option("p99", a.p99));
-    HEDDLE_ASSIGN_OR_RETURN(const auto knee, loadgen::find_knee(options, limit, [&](const loadgen::Step& step) {
-                              console.message(fmt::format("  {:.0f}/s  served {:.0f}/s  p99 {}  {}", step.rate, step.outcome.served_rate(),
-                                                          loadgen::format_ns(static_cast<double>(step.outcome.served_ns.quantile(0.99))), step.why));
-                            }));
-    if (console.json()) console.document(loadgen::to_value(options, knee));
-    else console.data(loadgen::to_text(options, knee));
+    HEDDLE_ASSIGN_OR_RETURN(
+        const auto knee, loadgen::find_knee(options, limit, [&](const loadgen::Step& step) {
+          console.message(fmt::format("  {:.0f}/s  served {:.0f}/s  p99 {}  {}", step.rate, step.outcome.served_rate(),
+                                      loadgen::format_ns(static_cast<double>(step.outcome.served_ns.quantile(0.99))), step.why));
+        }));
+    if (console.json())
+      console.document(loadgen::to_value(options, knee));
+    else
+      console.data(loadgen::to_text(options, knee));
     if (!a.html.empty()) page = loadgen::to_page(options, knee);
   } else {
     HEDDLE_ASSIGN_OR_RETURN(const auto outcome, loadgen::run(options));
     failed = outcome.failed();
-    if (console.json()) console.document(loadgen::to_value(options, outcome));
-    else console.data(loadgen::to_text(options, outcome));
+    if (console.json())
+      console.document(loadgen::to_value(options, outcome));
+    else
+      console.data(loadgen::to_text(options, outcome));
     if (!a.html.empty()) page = loadgen::to_page(options, outcome);
   }
   if (!page.empty()) {
@@ -174,9 +188,11 @@ Result<int> bench(const Invocation& invocation, const Console& console, const Be
 
 void add_bench_command(CLI::App& dev, Invocation& invocation) {
   auto a = std::make_shared<BenchArguments>();
-  auto* command = dev.add_subcommand("bench", "offer load to an HTTP endpoint at a fixed schedule, and show what it does to latency");
+  auto* command =
+      dev.add_subcommand("bench", "offer load to an HTTP endpoint at a fixed schedule, and show what it does to latency");
   command->add_option("url", a->url, "http://HOST[:PORT]/PATH; with --service its own by default");
-  command->add_option("--service", a->service, "a service of the project: sends the sample rows of its primary with a token that may predict");
+  command->add_option("--service", a->service,
+                      "a service of the project: sends the sample rows of its primary with a token that may predict");
   command->add_option("--body", a->body_file, "file sent as the body of every request");
   command->add_option("--method", a->method, "default: POST with a body, else GET");
   command->add_option("--header", a->headers, "a further header, `Name: value`")->allow_extra_args(false);
@@ -190,8 +206,11 @@ void add_bench_command(CLI::App& dev, Invocation& invocation) {
   command->add_option("--duration", a->duration, "of what is counted; of each step of a ramp");
   command->add_option("--warmup", a->warmup, "before it, sent and not counted");
   command->add_option("--timeout", a->timeout, "from the intended time; then a request counts as timed out");
-  command->add_flag("--closed", a->closed, "closed loop: each connection sends when it was answered; measures capacity, hides waiting");
-  command->add_flag("--ramp", a->ramp, "a closed loop, then rising rates: the highest that holds")->excludes("--closed")->excludes("--rate");
+  command->add_flag("--closed", a->closed,
+                    "closed loop: each connection sends when it was answered; measures capacity, hides waiting");
+  command->add_flag("--ramp", a->ramp, "a closed loop, then rising rates: the highest that holds")
+      ->excludes("--closed")
+      ->excludes("--rate");
   command->add_option("--p99", a->p99, "a step of a ramp holds when its 99th percentile is at most this");
   command->add_option("--html", a->html, "write the result there as a page with plots");
   command->add_flag("--allow-remote", a->allow_remote, "another host than this machine: only a server that is yours");

@@ -24,15 +24,15 @@ namespace {
 
 constexpr std::int64_t kUs = 1'000;
 constexpr std::int64_t kMs = 1'000'000;
-constexpr std::int64_t kSpinNs = 80 * kUs;         ///< waking up from the kernel takes about this long on a virtual machine
+constexpr std::int64_t kSpinNs = 80 * kUs;  ///< waking up from the kernel takes about this long on a virtual machine
 constexpr std::int64_t kLongestWaitNs = 5 * kMs;
 constexpr std::int64_t kSweepNs = 10 * kMs;
 constexpr std::int64_t kConnectNs = 2'000 * kMs;
-constexpr std::int64_t kDrainNs = 1'000 * kMs;     ///< how long after the last intended time waiting requests are still sent
+constexpr std::int64_t kDrainNs = 1'000 * kMs;  ///< how long after the last intended time waiting requests are still sent
 constexpr std::int64_t kFirstBackoffNs = 10 * kMs;
 constexpr std::int64_t kLastBackoffNs = 200 * kMs;
 constexpr std::size_t kReceive = 64 << 10;
-constexpr std::size_t kMostQueued = 256 << 10;     ///< bytes of one connection that the kernel did not take yet
+constexpr std::size_t kMostQueued = 256 << 10;  ///< bytes of one connection that the kernel did not take yet
 
 struct Waiting {
   std::int64_t intended_ns;
@@ -49,9 +49,9 @@ struct Connection {
   enum class Phase : std::uint8_t { kDown, kConnecting, kUp };
   int fd = -1;
   Phase phase = Phase::kDown;
-  bool queued_idle = false;      ///< is in `idle`
-  bool dirty = false;            ///< has bytes to flush this turn
-  bool wants_write = false;      ///< EPOLLOUT is asked for
+  bool queued_idle = false;  ///< is in `idle`
+  bool dirty = false;        ///< has bytes to flush this turn
+  bool wants_write = false;  ///< EPOLLOUT is asked for
   std::uint64_t incarnation = 0;
   std::int64_t retry_at_ns = 0;
   std::int64_t backoff_ns = kFirstBackoffNs;
@@ -59,7 +59,7 @@ struct Connection {
   std::deque<Sent> sent;
   std::string out;
   std::size_t out_sent = 0;
-  std::string in;                ///< `in_begin` to `in_end` came and were not read
+  std::string in;  ///< `in_begin` to `in_end` came and were not read
   std::size_t in_begin = 0;
   std::size_t in_end = 0;
   ReplyReader reader;
@@ -109,7 +109,7 @@ class Generator {
   const Clock& options_clock_ = system_clock();
   Schedule schedule_;
   std::vector<Connection> connections_;
-  std::vector<std::string> requests_;     ///< whole, one a body
+  std::vector<std::string> requests_;  ///< whole, one a body
   sockaddr_in address_{};
   int epoll_ = -1;
   std::deque<Waiting> backlog_;
@@ -134,13 +134,15 @@ Result<void> Generator::resolve() {
   const Target& target = options_.target;
   const int failed = ::getaddrinfo(target.host.c_str(), fmt::format("{}", target.port).c_str(), &hints, &found);
   if (failed != 0 || found == nullptr) {
-    return Error{ErrorKind::kUnavailable, "loadgen-host", fmt::format("cannot find the host `{}`: {}", target.host, ::gai_strerror(failed)), "name an IPv4 address"};
+    return Error{ErrorKind::kUnavailable, "loadgen-host",
+                 fmt::format("cannot find the host `{}`: {}", target.host, ::gai_strerror(failed)), "name an IPv4 address"};
   }
   std::memcpy(&address_, found->ai_addr, sizeof address_);
   ::freeaddrinfo(found);
   const bool loopback = (ntohl(address_.sin_addr.s_addr) >> 24) == 127;
   if (!loopback && !target.allow_remote) {
-    return Error{ErrorKind::kDenied, "loadgen-remote", fmt::format("`{}` is not this machine, and an open loop does not slow down for whoever it meets", target.host),
+    return Error{ErrorKind::kDenied, "loadgen-remote",
+                 fmt::format("`{}` is not this machine, and an open loop does not slow down for whoever it meets", target.host),
                  "name a loopback address, or say `--allow-remote` for a server that is yours"};
   }
   return {};
@@ -276,7 +278,13 @@ void Generator::answered(std::size_t index, const Sent& sent, const Reply& reply
     ++part.failed;
   }
   if (options_.inspect) {
-    const Answer answer{index, connections_[index].incarnation, sent.body, reply.status, reply.body, sent.intended_ns, static_cast<std::int64_t>(latency)};
+    const Answer answer{index,
+                        connections_[index].incarnation,
+                        sent.body,
+                        reply.status,
+                        reply.body,
+                        sent.intended_ns,
+                        static_cast<std::int64_t>(latency)};
     if (!options_.inspect(answer)) ++outcome_.wrong;
   }
 }
@@ -302,8 +310,10 @@ bool Generator::read_replies(std::size_t index, bool ended) {
       give_up(index, false);
       return false;
     }
-    if (options_.closed) close_loop(index);
-    else if (c.sent.empty()) make_idle(index);
+    if (options_.closed)
+      close_loop(index);
+    else if (c.sent.empty())
+      make_idle(index);
   }
   if (c.in_begin == c.in_end) c.in_begin = c.in_end = 0;
   return true;
@@ -339,7 +349,8 @@ void Generator::readable(std::size_t index) {
 void Generator::send_on(std::size_t index, Waiting waiting) {
   Connection& c = connections_[index];
   const std::int64_t at = now();
-  if (counted(waiting.intended_ns)) outcome_.late_ns.record(static_cast<std::uint64_t>(std::max<std::int64_t>(0, at - waiting.intended_ns)));
+  if (counted(waiting.intended_ns))
+    outcome_.late_ns.record(static_cast<std::uint64_t>(std::max<std::int64_t>(0, at - waiting.intended_ns)));
   c.sent.push_back({waiting.intended_ns, at, waiting.body});
   ++in_flight_;
   c.out += requests_[waiting.body];
@@ -419,7 +430,8 @@ void Generator::sweep() {
   next_sweep_ = at + kSweepNs;
   for (std::size_t i = 0; i < connections_.size(); ++i) {
     Connection& c = connections_[i];
-    if (c.phase == Connection::Phase::kUp && !c.sent.empty() && at - c.sent.front().intended_ns >= options_.timeout_ns) give_up(i, false);
+    if (c.phase == Connection::Phase::kUp && !c.sent.empty() && at - c.sent.front().intended_ns >= options_.timeout_ns)
+      give_up(i, false);
     if (c.phase == Connection::Phase::kConnecting && at >= c.connect_until_ns) connect_failed(i);
     if (c.phase == Connection::Phase::kDown && at >= c.retry_at_ns && at < end_ + kDrainNs) connect(i);
   }
@@ -454,14 +466,23 @@ void Generator::take_events(std::int64_t wait_ns) {
 
 Result<void> Generator::connect_all() {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
-  if (epoll_ < 0) return Error{ErrorKind::kIo, "loadgen-loop", fmt::format("cannot make an event loop: {}", std::strerror(errno)), "raise the limit of open files"};
+  if (epoll_ < 0)
+    return Error{ErrorKind::kIo, "loadgen-loop", fmt::format("cannot make an event loop: {}", std::strerror(errno)),
+                 "raise the limit of open files"};
   for (std::size_t i = 0; i < connections_.size(); ++i) connect(i);
   const std::int64_t until = now() + kConnectNs;
-  const auto up = [&] { return std::count_if(connections_.begin(), connections_.end(), [](const Connection& c) { return c.phase == Connection::Phase::kUp; }); };
-  const auto connecting = [&] { return std::any_of(connections_.begin(), connections_.end(), [](const Connection& c) { return c.phase == Connection::Phase::kConnecting; }); };
+  const auto up = [&] {
+    return std::count_if(connections_.begin(), connections_.end(),
+                         [](const Connection& c) { return c.phase == Connection::Phase::kUp; });
+  };
+  const auto connecting = [&] {
+    return std::any_of(connections_.begin(), connections_.end(),
+                       [](const Connection& c) { return c.phase == Connection::Phase::kConnecting; });
+  };
   while (connecting() && now() < until) take_events(kMs);
   if (up() == 0) {
-    return Error{ErrorKind::kUnavailable, "loadgen-no-server", fmt::format("nobody answers on {}:{}", options_.target.host, options_.target.port),
+    return Error{ErrorKind::kUnavailable, "loadgen-no-server",
+                 fmt::format("nobody answers on {}:{}", options_.target.host, options_.target.port),
                  "start the server first, and look at host and port of the URL"};
   }
   return {};
@@ -519,15 +540,25 @@ Result<Outcome> Generator::run() {
 }
 
 Result<void> check(const Options& options) {
-  const auto invalid = [](std::string message, std::string hint) { return Error{ErrorKind::kInvalid, "loadgen-options", std::move(message), std::move(hint)}; };
-  if (options.connections == 0 || options.connections > 10'000) return invalid("the number of connections is not from 1 to 10,000", "for example 8");
-  if (options.pipeline == 0 || options.pipeline > 10'000) return invalid("the depth of pipelining is not from 1 to 10,000", "1 is none");
-  if (!options.closed && !(options.rate > 0 && options.rate <= 1e7)) return invalid("the rate is not above 0 and at most 10,000,000 a second", "or ask for a closed loop");
-  if (options.duration_ns < kMs || options.warmup_ns < 0 || options.timeout_ns < kMs) return invalid("duration and timeout are at least 1 ms, and the warm-up is not negative", "for example 10s, 10s and 1s");
-  if (options.slice_ns < 0 || (options.slice_ns > 0 && options.duration_ns / options.slice_ns > 10'000)) return invalid("more than 10,000 slices of time", "take longer ones");
-  const auto plain = [](std::string_view text) { return std::none_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; }); };
+  const auto invalid = [](std::string message, std::string hint) {
+    return Error{ErrorKind::kInvalid, "loadgen-options", std::move(message), std::move(hint)};
+  };
+  if (options.connections == 0 || options.connections > 10'000)
+    return invalid("the number of connections is not from 1 to 10,000", "for example 8");
+  if (options.pipeline == 0 || options.pipeline > 10'000)
+    return invalid("the depth of pipelining is not from 1 to 10,000", "1 is none");
+  if (!options.closed && !(options.rate > 0 && options.rate <= 1e7))
+    return invalid("the rate is not above 0 and at most 10,000,000 a second", "or ask for a closed loop");
+  if (options.duration_ns < kMs || options.warmup_ns < 0 || options.timeout_ns < kMs)
+    return invalid("duration and timeout are at least 1 ms, and the warm-up is not negative", "for example 10s, 10s and 1s");
+  if (options.slice_ns < 0 || (options.slice_ns > 0 && options.duration_ns / options.slice_ns > 10'000))
+    return invalid("more than 10,000 slices of time", "take longer ones");
+  const auto plain = [](std::string_view text) {
+    return std::none_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+  };
   for (const auto& [name, value] : options.target.headers) {
-    if (!plain(name) || !plain(value) || name.empty()) return invalid(fmt::format("the header `{}` is malformed", name), "write `Name: value` in one line");
+    if (!plain(name) || !plain(value) || name.empty())
+      return invalid(fmt::format("the header `{}` is malformed", name), "write `Name: value` in one line");
   }
   return {};
 }

@@ -124,8 +124,10 @@ TEST(ReplyReader, ReadsAnswersAtEveryCut) {
 }
 
 TEST(ReplyReader, RefusesWhatIsNoAnswerAndTakesOneThatEndsWithItsConnection) {
-  for (const std::string text : {"SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\n", "HTTP/1.1 200 OK\r\nnocolon\r\n\r\n",
-                                 "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"}) {
+  for (const std::string text :
+       {"SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nnocolon\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"}) {
     std::string buffer = text;
     ReplyReader reader;
     Reply reply;
@@ -163,8 +165,8 @@ TEST(Load, OffersItsRateAndAccountsForEveryRequest) {
   accounts_for_every_request(*outcome);
 }
 
-/// The reason this generator exists. A server stalls once for 300 ms in a second; 30 % of the requests of a fixed schedule were meant
-/// to leave during the stall, so the 90th percentile must show it, while a closed loop sends only a handful into it and sees
+/// The reason this generator exists. A server stalls once for 300 ms in a second; 30 % of the requests of a fixed schedule were
+/// meant to leave during the stall, so the 90th percentile must show it, while a closed loop sends only a handful into it and sees
 /// nothing there.
 TEST(Load, AStallShowsInThePercentilesAndAClosedLoopWouldHideIt) {
   std::atomic<bool> stall{false};
@@ -309,7 +311,8 @@ TEST(Report, SaysTheSameNumbersEverywhereAndHidesNoFailure) {
   ASSERT_TRUE(value.ok());
   EXPECT_EQ(value->int_or("scheduled"), 200);
   EXPECT_EQ(value->find("statuses")->int_or("422"), 20);
-  EXPECT_DOUBLE_EQ(value->find("served_latency")->double_or("p99_us"), static_cast<double>(outcome->served_ns.quantile(0.99)) / 1e3);
+  EXPECT_DOUBLE_EQ(value->find("served_latency")->double_or("p99_us"),
+                   static_cast<double>(outcome->served_ns.quantile(0.99)) / 1e3);
   const std::string page = to_page(options, *outcome);
   EXPECT_NE(page.find("status 422</td><td>20<"), std::string::npos);
   EXPECT_NE(page.find("/a&lt;b&gt;"), std::string::npos);
@@ -369,8 +372,11 @@ TEST(Load, RefusesRemoteHostsAndNonsense) {
   ASSERT_FALSE(outcome.ok());
   EXPECT_EQ(outcome.error().id, "loadgen-remote");
   options.target.host = "127.0.0.1";
-  for (auto change : {+[](Options& o) { o.connections = 0; }, +[](Options& o) { o.rate = 0; }, +[](Options& o) { o.duration_ns = 0; }, +[](Options& o) { o.pipeline = 0; },
-                      +[](Options& o) { o.target.headers = {{"a", "b\r\nc: d"}}; }}) {
+  for (auto change : {+[](Options& o) { o.connections = 0; }, +[](Options& o) { o.rate = 0; },
+                      +[](Options& o) { o.duration_ns = 0; }, +[](Options& o) { o.pipeline = 0; },
+                      +[](Options& o) {
+                        o.target.headers = {{"a", "b\r\nc: d"}};
+                      }}) {
     Options bad = options;
     change(bad);
     outcome = run(bad);

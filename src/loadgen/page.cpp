@@ -14,16 +14,21 @@ using stats::LatencyHistogram;
 
 std::string open_page(const Target& target, std::string_view subtitle) {
   const std::string url = escape(fmt::format("{} http://{}:{}{}", target.method, target.host, target.port, target.path));
-  return fmt::format("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Load: {}</title>{}</head>"
-                     "<body><main><h1>{}</h1><p class=\"soft\">{}</p>",
-                     url, kPlotStyle, url, escape(subtitle));
+  return fmt::format(
+      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width\"><title>Load: {}</title>{}</head>"
+      "<body><main><h1>{}</h1><p class=\"soft\">{}</p>",
+      url, kPlotStyle, url, escape(subtitle));
 }
 
 std::string fact(const std::string& value, std::string_view label, bool bad = false) {
-  return fmt::format("<div class=\"fact\"><b{}>{}</b><span>{}</span></div>", bad ? " class=\"bad\"" : "", escape(value), escape(label));
+  return fmt::format("<div class=\"fact\"><b{}>{}</b><span>{}</span></div>", bad ? " class=\"bad\"" : "", escape(value),
+                     escape(label));
 }
 
-std::string figure(std::string_view caption, const Plot& plot) { return fmt::format("<figure><figcaption>{}</figcaption>{}</figure>", escape(caption), draw(plot)); }
+std::string figure(std::string_view caption, const Plot& plot) {
+  return fmt::format("<figure><figcaption>{}</figcaption>{}</figure>", escape(caption), draw(plot));
+}
 
 std::string y_latency(double ns) { return format_ns(ns); }
 
@@ -44,7 +49,8 @@ Plot percentile_plot(const Outcome& o, bool closed) {
     if (h.count() == 0) return;
     Plot::Line out{name, css, {}, false};
     const double end = std::log10(static_cast<double>(h.count()));
-    for (double x = 0; x < end; x += plot.x_to / 240) out.points.emplace_back(x, static_cast<double>(h.quantile(1 - std::pow(10, -x))));
+    for (double x = 0; x < end; x += plot.x_to / 240)
+      out.points.emplace_back(x, static_cast<double>(h.quantile(1 - std::pow(10, -x))));
     out.points.emplace_back(end, static_cast<double>(h.greatest()));
     plot.lines.push_back(std::move(out));
   };
@@ -112,7 +118,8 @@ Plot rate_plot(const Outcome& o) {
 std::string latency_row(std::string_view name, const LatencyHistogram& h) {
   if (h.count() == 0) return {};
   std::string out = fmt::format("<tr><td>{}</td><td>{}</td>", escape(name), h.count());
-  for (const double q : {0.5, 0.9, 0.99, 0.999, 1.0}) out += fmt::format("<td>{}</td>", format_ns(static_cast<double>(h.quantile(q))));
+  for (const double q : {0.5, 0.9, 0.99, 0.999, 1.0})
+    out += fmt::format("<td>{}</td>", format_ns(static_cast<double>(h.quantile(q))));
   return out + "</tr>";
 }
 
@@ -122,29 +129,45 @@ constexpr std::string_view kLatencyHead = "<th>requests</th><th>p50</th><th>p90<
 
 std::string to_page(const Options& options, const Outcome& o) {
   std::string out = open_page(options.target, describe(options));
-  out += "<div class=\"facts\">" + fact(fmt::format("{:.0f}/s", o.offered_rate()), "offered") + fact(fmt::format("{:.0f}/s", o.served_rate()), "served") +
-         fact(format_ns(static_cast<double>(o.served_ns.quantile(0.5))), "p50 of served") + fact(format_ns(static_cast<double>(o.served_ns.quantile(0.99))), "p99 of served") +
-         fact(fmt::format("{}", o.shed), "shed (429, 503)") + fact(fmt::format("{}", o.failed()), "failed or without an answer", o.failed() > 0) + "</div>";
-  out += figure(options.closed ? "Latency by percentile, from sending" : "Latency by percentile, from the time a request was meant to leave", percentile_plot(o, options.closed));
-  out += figure(fmt::format("Latency of served requests, each point {} of intended time", format_ns(static_cast<double>(o.slice_ns))), over_time_plot(o));
+  out += "<div class=\"facts\">" + fact(fmt::format("{:.0f}/s", o.offered_rate()), "offered") +
+         fact(fmt::format("{:.0f}/s", o.served_rate()), "served") +
+         fact(format_ns(static_cast<double>(o.served_ns.quantile(0.5))), "p50 of served") +
+         fact(format_ns(static_cast<double>(o.served_ns.quantile(0.99))), "p99 of served") +
+         fact(fmt::format("{}", o.shed), "shed (429, 503)") +
+         fact(fmt::format("{}", o.failed()), "failed or without an answer", o.failed() > 0) + "</div>";
+  out += figure(
+      options.closed ? "Latency by percentile, from sending" : "Latency by percentile, from the time a request was meant to leave",
+      percentile_plot(o, options.closed));
+  out +=
+      figure(fmt::format("Latency of served requests, each point {} of intended time", format_ns(static_cast<double>(o.slice_ns))),
+             over_time_plot(o));
   out += figure("Answers a second", rate_plot(o));
   out += fmt::format("<h2>Latency</h2><div class=\"scroll\"><table><tr><th></th>{}</tr>", kLatencyHead);
-  out += latency_row("served, from the intended time", o.served_ns) + latency_row("served, from sending", o.served_sent_ns) + latency_row("shed, from the intended time", o.shed_ns) +
-         latency_row("shed, from sending", o.shed_sent_ns) + latency_row("every scheduled request", o.every_ns) + latency_row("late in sending", o.late_ns) + "</table></div>";
-  out += "<p class=\"soft\">A request without an answer counts among every scheduled request with the time it waited at least. A quantile is at most 0.79 % above the exact one, never below.</p>";
+  out += latency_row("served, from the intended time", o.served_ns) + latency_row("served, from sending", o.served_sent_ns) +
+         latency_row("shed, from the intended time", o.shed_ns) + latency_row("shed, from sending", o.shed_sent_ns) +
+         latency_row("every scheduled request", o.every_ns) + latency_row("late in sending", o.late_ns) + "</table></div>";
+  out +=
+      "<p class=\"soft\">A request without an answer counts among every scheduled request with the time it waited at least. A "
+      "quantile is at most 0.79 % above the exact one, never below.</p>";
   out += "<h2>Answers</h2><div class=\"scroll\"><table><tr><th>what</th><th>requests</th></tr>";
   for (std::size_t i = 0; i < o.statuses.size(); ++i) {
     if (o.statuses[i] > 0) fmt::format_to(std::back_inserter(out), "<tr><td>status {}</td><td>{}</td></tr>", i, o.statuses[i]);
   }
-  for (const auto& [n, what] : {std::pair{o.timed_out, "timed out"}, {o.lost, "lost with their connection"}, {o.malformed, "answered by no HTTP"}, {o.unsent, "never sent: no connection had room"},
-                                {o.wrong, "wrong answers"}, {o.connect_failures, "attempts to connect that failed"}, {o.reconnects, "connections made again"}}) {
+  for (const auto& [n, what] : {std::pair{o.timed_out, "timed out"},
+                                {o.lost, "lost with their connection"},
+                                {o.malformed, "answered by no HTTP"},
+                                {o.unsent, "never sent: no connection had room"},
+                                {o.wrong, "wrong answers"},
+                                {o.connect_failures, "attempts to connect that failed"},
+                                {o.reconnects, "connections made again"}}) {
     if (n > 0) fmt::format_to(std::back_inserter(out), "<tr><td>{}</td><td>{}</td></tr>", what, n);
   }
   return out + "</table></div></main></body></html>\n";
 }
 
 std::string to_page(const Options& options, const Knee& knee) {
-  std::string out = open_page(options.target, fmt::format("rising rates, {} connections, {:.1f} s each", options.connections, static_cast<double>(options.duration_ns) / 1e9));
+  std::string out = open_page(options.target, fmt::format("rising rates, {} connections, {:.1f} s each", options.connections,
+                                                          static_cast<double>(options.duration_ns) / 1e9));
   out += "<div class=\"facts\">" + fact(fmt::format("{:.0f}/s", knee.capacity), "closed loop") +
          fact(knee.knee > 0 ? fmt::format("{:.0f}/s", knee.knee) : "none", "highest rate that holds", knee.knee == 0) + "</div>";
   Plot latency;
@@ -174,10 +197,14 @@ std::string to_page(const Options& options, const Knee& knee) {
   latency.lines = {std::move(p50), std::move(p99), std::move(every)};
   rate.lines = {std::move(served), std::move(offered), std::move(shed)};
   out += figure("Latency from the intended time; x: share of the closed loop's rate", latency) + figure("Answers a second", rate);
-  out += fmt::format("<div class=\"scroll\"><table><tr><th>offered/s</th><th>served/s</th><th>shed</th><th>failed</th>{}<th></th></tr>", kLatencyHead);
+  out += fmt::format(
+      "<div class=\"scroll\"><table><tr><th>offered/s</th><th>served/s</th><th>shed</th><th>failed</th>{}<th></th></tr>",
+      kLatencyHead);
   for (const Step& s : knee.steps) {
-    out += fmt::format("<tr><td>{:.1f}</td><td>{:.1f}</td><td>{}</td><td>{}</td><td>{}</td>", s.rate, s.outcome.served_rate(), s.outcome.shed, s.outcome.failed(), s.outcome.served);
-    for (const double q : {0.5, 0.9, 0.99, 0.999, 1.0}) out += fmt::format("<td>{}</td>", format_ns(static_cast<double>(s.outcome.served_ns.quantile(q))));
+    out += fmt::format("<tr><td>{:.1f}</td><td>{:.1f}</td><td>{}</td><td>{}</td><td>{}</td>", s.rate, s.outcome.served_rate(),
+                       s.outcome.shed, s.outcome.failed(), s.outcome.served);
+    for (const double q : {0.5, 0.9, 0.99, 0.999, 1.0})
+      out += fmt::format("<td>{}</td>", format_ns(static_cast<double>(s.outcome.served_ns.quantile(q))));
     out += fmt::format("<td class=\"t\">{}</td></tr>", s.holds ? "holds" : escape(s.why));
   }
   return out + "</table></div></main></body></html>\n";

@@ -7,7 +7,9 @@ namespace heddle::loadgen {
 
 bool ReplyReader::read_head(std::string_view head) {
   if (!head.starts_with("HTTP/1.") || head.size() < 12 || head[8] != ' ') return false;
-  if (const auto read = std::from_chars(head.data() + 9, head.data() + 12, status_); read.ec != std::errc{} || read.ptr != head.data() + 12) return false;
+  if (const auto read = std::from_chars(head.data() + 9, head.data() + 12, status_);
+      read.ec != std::errc{} || read.ptr != head.data() + 12)
+    return false;
   if (status_ < 100) return false;
   keep_alive_ = head[7] == '1';
   has_length_ = chunked_ = false;
@@ -34,8 +36,10 @@ bool ReplyReader::read_head(std::string_view head) {
       if (!net::same_token(value, "chunked")) return false;
       chunked_ = true;
     } else if (net::same_token(name, "connection")) {
-      if (net::same_token(value, "close")) keep_alive_ = false;
-      else if (net::same_token(value, "keep-alive")) keep_alive_ = true;
+      if (net::same_token(value, "close"))
+        keep_alive_ = false;
+      else if (net::same_token(value, "keep-alive"))
+        keep_alive_ = true;
     }
   }
   return !(chunked_ && has_length_);

@@ -21,8 +21,8 @@ class Schedule {
   double rate_;
   Arrival arrival_;
   std::mt19937_64 random_;
-  double at_ns_ = 0;        ///< of Poisson
-  std::uint64_t count_ = 0; ///< of constant: by multiplication, so that rounding does not add up
+  double at_ns_ = 0;         ///< of Poisson
+  std::uint64_t count_ = 0;  ///< of constant: by multiplication, so that rounding does not add up
 };
 
 }  // namespace heddle::loadgen

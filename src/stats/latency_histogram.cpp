@@ -49,7 +49,8 @@ double LatencyHistogram::mean() const noexcept { return count_ == 0 ? 0 : sum_ /
 
 std::uint64_t LatencyHistogram::quantile(double q) const noexcept {
   if (count_ == 0) return 0;
-  const auto rank = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(count_))));
+  const auto rank =
+      std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(count_))));
   std::uint64_t seen = 0;
   for (std::size_t i = bucket_of(least_); i < buckets_.size(); ++i) {
     seen += buckets_[i];

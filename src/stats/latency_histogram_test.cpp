@@ -24,7 +24,9 @@ TEST(LatencyHistogram, QuantilesKeepTheStatedBoundAgainstExactOnes) {
     LatencyHistogram histogram;
     std::vector<std::uint64_t> values;
     for (int i = 0; i < 20'000; ++i) {
-      values.push_back(shape == 0 ? static_cast<std::uint64_t>(heavy(random)) % LatencyHistogram::kLargest : shape == 1 ? small(random) : wide(random));
+      values.push_back(shape == 0   ? static_cast<std::uint64_t>(heavy(random)) % LatencyHistogram::kLargest
+                       : shape == 1 ? small(random)
+                                    : wide(random));
       histogram.record(values.back());
     }
     std::sort(values.begin(), values.end());
