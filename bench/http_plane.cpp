@@ -1,119 +1,102 @@
-// A data plane without a control plane: what bench/http_bench.py measures.
-//   http_plane fit DIR               reads DIR/rows.csv; writes DIR/train.f32 (row-major features) with DIR/train.json
-//   http_plane serve DIR PORT TOKEN  packs DIR/model.json into two bundles, serves one and shadow-scores the other
+// A data plane without a control plane: what the benches of the serving plane measure (bench/harness/plane.py drives it).
+//   http_plane fit DIR                    makes flights in DIR/rows.csv, trains DIR/model.json (150 trees) and DIR/model500.json on
+//   them, and
+//                                         writes sample requests to DIR/bodies.json with the features of their rows
+//   http_plane pack DIR NAME MODEL COUNT  packs COUNT bundles of DIR/MODEL that differ in calibration: DIR/NAME.bundles.json has
+//   each one's digest and
+//                                         the probabilities of the sample rows
+//   http_plane serve DIR PORT TOKEN       serves what the route table in DIR/state says, until SIGTERM
+//   http_plane publish DIR                the control plane's pen: reads lines from stdin, answers each route table with a line
+//                                         `VERSION MONOTONIC_NS`, taken before it is written
+//       route PRIMARY STANDBY             one table; `-` for no standby
+//       swap START EVERY COUNT            primary and standby change places COUNT times, from START on, each EVERY ns (monotonic)
+//       cycle START EVERY COUNT D1,D2,... the standby becomes D1, D2, ... in turn
 #include <csignal>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
-#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <thread>
 
 #include <fmt/format.h>
 
 #include "adapters/objects/layout.hpp"
+#include "base/clock.hpp"
 #include "base/file.hpp"
-#include "bundle/bundle.hpp"
 #include "doc/json.hpp"
-#include "feature/program.hpp"
+#include "flights_fixture.hpp"
 #include "plane/route.hpp"
-#include "score/plan.hpp"
 #include "serve/serve.hpp"
 
 namespace heddle {
 namespace {
 
+constexpr std::int64_t kRows = 60'000;
+constexpr std::int64_t kSamples = 64;
+
 std::atomic<bool> g_stop{false};
 
-spec::Contract flights(std::vector<std::string> airports) {
-  spec::Contract c;
-  c.identity.name = "flights";
-  c.version = "1.0.0";
-  c.fields = {{.name = "date", .type = expr::Type::kTimestamp, .required = true},
-              {.name = "distance", .type = expr::Type::kInt, .required = true, .minimum = 10, .maximum = 6000},
-              {.name = "origin", .type = expr::Type::kString, .required = true, .enum_values = airports, .pattern = "[A-Z0-9]{3}"},
-              {.name = "destination", .type = expr::Type::kString, .required = true, .enum_values = std::move(airports), .pattern = "[A-Z0-9]{3}"}};
-  c.row_rules = {{.id = "route-fixes-distance", .kind = spec::RowRule::Kind::kDependency, .determinant = {"origin", "destination"}, .dependent = "distance"},
-                 {.id = "no-circle", .expression = {"origin != destination", {}}, .effect = spec::RuleEffect::kWarn}};
-  return c;
-}
-
-/// The features of examples/flights.
-spec::FeatureSet features() {
-  using Kind = spec::Feature::Kind;
-  spec::FeatureSet set;
-  set.identity.name = "flights";
-  set.features = {{.name = "hour", .expression = {"date.getHours()", {}}},
-                  {.name = "minute_of_day", .expression = {"date.getHours() * 60 + date.getMinutes()", {}}},
-                  {.name = "weekday", .expression = {"date.getDayOfWeek()", {}}},
-                  {.name = "miles", .expression = {"distance", {}}}};
-  for (const auto& [name, inputs] : std::vector<std::pair<std::string, std::vector<std::string>>>{
-           {"origin", {"origin"}}, {"destination", {"destination"}}, {"route", {"origin", "destination"}}, {"origin_hour", {"origin", "hour"}}}) {
-    set.features.push_back({.name = name + "_late", .kind = Kind::kTargetEncoding, .inputs = inputs, .smoothing = 100});
+Result<void> fit(const std::string& dir) {
+  HEDDLE_ASSIGN_OR_RETURN(table::Table rows, bench::make_rows(kRows));
+  HEDDLE_ASSIGN_OR_RETURN(const auto fitted, bench::fit(std::move(rows)));
+  HEDDLE_ASSIGN_OR_RETURN(const auto matrix, bench::features_of(fitted));
+  if (matrix.rows != kRows)
+    return Error{ErrorKind::kInternal, "bench-rows", "the contract refuses rows that were made to keep it",
+                 "look at bench/flights_fixture.cpp"};
+  for (const auto& [name, trees] : {std::pair{"/model.json", 150}, std::pair{"/model500.json", 500}}) {
+    HEDDLE_ASSIGN_OR_RETURN(const std::string model, bench::train(fitted, trees, 2));
+    HEDDLE_TRY(write_file_atomic(dir + name, model));
   }
-  for (const auto& [name, inputs] : std::vector<std::pair<std::string, std::vector<std::string>>>{
-           {"origin", {"origin"}}, {"destination", {"destination"}}, {"route", {"origin", "destination"}}, {"origin_hour", {"origin", "hour"}}}) {
-    set.features.push_back({.name = name + "_share", .kind = Kind::kFrequencyEncoding, .inputs = inputs});
+  const auto column = [&](const char* name) { return fitted.rows.find(name); };
+  std::string csv = "date,distance,origin,destination,late\n";
+  for (std::size_t i = 0; i < static_cast<std::size_t>(kRows); ++i) {
+    const auto airport = [&](const char* name) {
+      return column(name)->dictionary->views()[static_cast<std::size_t>(column(name)->codes[i])];
+    };
+    fmt::format_to(std::back_inserter(csv), "{},{},{},{},{}\n", format_time(column("date")->ints[i]).substr(0, 19),
+                   column("distance")->ints[i], airport("origin"), airport("destination"), column("late")->ints[i]);
   }
-  return set;
+  HEDDLE_TRY(write_file_atomic(dir + "/rows.csv", csv));
+  HEDDLE_ASSIGN_OR_RETURN(const auto bodies, bench::request_bodies(fitted.rows.slice(0, kSamples)));
+  doc::Value texts = doc::Value::array(), features = doc::Value::array();
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    texts.push(bodies[i]);
+    doc::Value row = doc::Value::array();
+    for (std::size_t c = 0; c < static_cast<std::size_t>(matrix.columns); ++c)
+      row.push(static_cast<double>(matrix.values[i * static_cast<std::size_t>(matrix.columns) + c]));
+    features.push(std::move(row));
+  }
+  return write_file_atomic(dir + "/bodies.json",
+                           doc::to_json(doc::Value::object({{"bodies", std::move(texts)}, {"features", std::move(features)}})));
 }
 
-struct Fitted {
-  table::Table rows;
-  std::vector<std::uint8_t> labels;
-  contract::Contract contract;
-  feature::Program program;
-};
-
-Result<Fitted> fit(const std::string& dir) {
-  HEDDLE_ASSIGN_OR_RETURN(table::Table rows, table::read_table(dir + "/rows.csv"));
-  HEDDLE_ASSIGN_OR_RETURN(const table::Column* origin, rows.column("origin"));
-  HEDDLE_ASSIGN_OR_RETURN(const table::Column* late, rows.column("late"));
-  std::vector<std::string> airports(origin->dictionary->views().begin(), origin->dictionary->views().end());
-  std::vector<std::uint8_t> labels(late->ints.begin(), late->ints.end());
-  HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::compile(flights(std::move(airports)), [](const std::string&, const std::string&) {
-                            return Result<std::vector<std::string>>(std::vector<std::string>{});
-                          }));
-  HEDDLE_TRY(contract.learn(rows));
-  HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::compile(features(), contract.request_fields()));
-  HEDDLE_TRY(program.fit(rows, labels));
-  return Fitted{std::move(rows), std::move(labels), std::move(contract), std::move(program)};
+Result<void> pack(const std::string& dir, const std::string& name, const std::string& model_file, int count) {
+  HEDDLE_ASSIGN_OR_RETURN(table::Table rows, bench::make_rows(kRows));
+  HEDDLE_ASSIGN_OR_RETURN(const auto fitted, bench::fit(std::move(rows)));
+  HEDDLE_ASSIGN_OR_RETURN(const std::string model, read_file(dir + "/" + model_file));
+  HEDDLE_ASSIGN_OR_RETURN(const auto objects, adapters::open_layout(dir + "/objects"));
+  doc::Value bundles = doc::Value::array();
+  for (int i = 0; i < count; ++i) {
+    const double intercept = 0.25 * i;
+    HEDDLE_ASSIGN_OR_RETURN(const Digest digest, bench::pack(*objects, fitted, model, intercept));
+    HEDDLE_ASSIGN_OR_RETURN(const auto scores, bench::probabilities(fitted, model, intercept, fitted.rows.slice(0, kSamples)));
+    doc::Value values = doc::Value::array();
+    for (const float p : scores) values.push(static_cast<double>(p));
+    bundles.push(doc::Value::object({{"digest", digest.str()}, {"probabilities", std::move(values)}}));
+  }
+  return write_file_atomic(dir + "/" + name + ".bundles.json", doc::to_json(bundles));
 }
 
-Result<void> write_training(const std::string& dir) {
-  HEDDLE_ASSIGN_OR_RETURN(const Fitted fitted, fit(dir));
-  HEDDLE_ASSIGN_OR_RETURN(const auto check, fitted.contract.check_table(fitted.rows));
-  HEDDLE_ASSIGN_OR_RETURN(const auto matrix, fitted.program.apply(check.accepted));
-  std::ofstream(dir + "/train.f32", std::ios::binary).write(reinterpret_cast<const char*>(matrix.values.data()), static_cast<std::streamsize>(matrix.values.size() * 4));
-  return write_file_atomic(dir + "/train.json", doc::to_json(doc::Value::object({{"rows", matrix.rows}, {"columns", matrix.columns}})));
+Result<Ed25519Key> control_key(const std::string& dir) {
+  HEDDLE_TRY(make_dirs(dir + "/state/routes"));
+  return Ed25519Key::load_or_create(dir + "/control.key");
 }
 
 Result<void> serve(const std::string& dir, int port, const std::string& token) {
-  HEDDLE_ASSIGN_OR_RETURN(const Fitted fitted, fit(dir));
-  HEDDLE_ASSIGN_OR_RETURN(const std::string model, read_file(dir + "/model.json"));
-  HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::from_parts(fitted.contract.to_value(), fitted.program.to_value(), model, 0));
-  const table::Table reference = fitted.rows.slice(0, 64);
-  HEDDLE_ASSIGN_OR_RETURN(const auto scored, plan->score_table(reference));
-  HEDDLE_ASSIGN_OR_RETURN(const auto proof, score::Plan::make_reference(fitted.contract.request_fields(), reference, scored.margins));
+  HEDDLE_ASSIGN_OR_RETURN(const auto key, control_key(dir));
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, adapters::open_layout(dir + "/objects"));
-  const auto pack = [&](std::string_view calibration) {
-    std::vector<bundle::Layer> layers;
-    layers.push_back({std::string(bundle::kContract), {}, doc::to_json(fitted.contract.to_value())});
-    layers.push_back({std::string(bundle::kFeatures), {}, doc::to_json(fitted.program.to_value())});
-    layers.push_back({std::string(bundle::kModel), {}, model});
-    layers.push_back({std::string(bundle::kCalibration), {}, std::string(calibration)});
-    layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
-    return bundle::pack(*objects, std::move(layers), doc::Value::object());
-  };
-  HEDDLE_ASSIGN_OR_RETURN(const Digest primary, pack(R"({"intercept":0.0})"));
-  HEDDLE_ASSIGN_OR_RETURN(const Digest standby, pack(R"({"intercept":0.25})"));
-  HEDDLE_ASSIGN_OR_RETURN(const auto key, Ed25519Key::generate());
-  plane::RouteTable route;
-  route.version = 1;
-  route.service = "flights";
-  route.primary = primary;
-  route.standby = standby;  // shadow-scored for every row, as in a real service
-  route.decision = "ledger/0";
-  HEDDLE_TRY(make_dirs(dir + "/state/routes"));
-  HEDDLE_TRY(plane::write_route(dir + "/state/routes/flights.json", route, key));
   serve::Options options;
   options.heddle_dir = dir + "/state";
   options.service.identity.name = "flights";
@@ -125,12 +108,87 @@ Result<void> serve(const std::string& dir, int port, const std::string& token) {
   return serve::run(std::move(options), g_stop);
 }
 
+class Publisher {
+ public:
+  static Result<Publisher> open(const std::string& dir) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto key, control_key(dir));
+    Publisher publisher;
+    publisher.path_ = dir + "/state/routes/flights.json";
+    publisher.key_ = key;
+    publisher.route_.service = "flights";
+    publisher.route_.decision = "ledger/0";
+    if (const auto before = plane::read_route(publisher.path_, key.public_key); before.ok()) publisher.route_ = *before;
+    return publisher;
+  }
+
+  Result<void> obey(const std::string& line) {
+    std::istringstream words(line);
+    std::string verb;
+    words >> verb;
+    if (verb == "route") {
+      std::string primary, standby;
+      words >> primary >> standby;
+      HEDDLE_ASSIGN_OR_RETURN(route_.primary, Digest::parse(primary));
+      route_.standby = {};
+      if (standby != "-") {
+        HEDDLE_ASSIGN_OR_RETURN(route_.standby, Digest::parse(standby));
+      }
+      return publish();
+    }
+    std::int64_t start = 0, every = 0, count = 0;
+    std::string list;
+    words >> start >> every >> count >> list;
+    std::vector<Digest> digests;
+    for (std::istringstream items(list); std::getline(items, list, ',');) {
+      HEDDLE_ASSIGN_OR_RETURN(const Digest digest, Digest::parse(list));
+      digests.push_back(digest);
+    }
+    if (!(verb == "swap" || (verb == "cycle" && !digests.empty())) || count < 1)
+      return Error{ErrorKind::kInvalid, "usage", "unknown line: " + line, "see the head of http_plane.cpp"};
+    for (std::int64_t i = 0; i < count && !g_stop; ++i) {
+      std::this_thread::sleep_for(std::chrono::nanoseconds(start + i * every - system_clock().mono_ns()));
+      if (verb == "swap")
+        std::swap(route_.primary, route_.standby);
+      else
+        route_.standby = digests[next_++ % digests.size()];
+      HEDDLE_TRY(publish());
+    }
+    return {};
+  }
+
+ private:
+  Result<void> publish() {
+    ++route_.version;
+    const std::int64_t at = system_clock().mono_ns();
+    HEDDLE_TRY(plane::write_route(path_, route_, key_));
+    fmt::print("{} {}\n", route_.version, at);
+    std::fflush(stdout);
+    return {};
+  }
+
+  std::string path_;
+  Ed25519Key key_{};
+  plane::RouteTable route_{};
+  std::size_t next_ = 0;
+};
+
+Result<void> publish(const std::string& dir) {
+  HEDDLE_ASSIGN_OR_RETURN(auto publisher, Publisher::open(dir));
+  char line[65536];
+  while (!g_stop && std::fgets(line, sizeof line, stdin) != nullptr) HEDDLE_TRY(publisher.obey(line));
+  return {};
+}
+
 int run(int argc, char** argv) {
   const std::string what = argc > 2 ? argv[1] : "";
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { g_stop = true; });
-  Result<void> done = what == "fit" && argc == 3 ? write_training(argv[2])
-                      : what == "serve" && argc == 5 ? serve(argv[2], std::stoi(argv[3]), argv[4])
-                      : Result<void>(Error{ErrorKind::kInvalid, "usage", "http_plane fit DIR | serve DIR PORT TOKEN"});
+  Result<void> done = what == "fit" && argc == 3     ? fit(argv[2])
+                      : what == "pack" && argc == 6  ? pack(argv[2], argv[3], argv[4], std::atoi(argv[5]))
+                      : what == "serve" && argc == 5 ? serve(argv[2], std::atoi(argv[3]), argv[4])
+                      : what == "publish" && argc == 3
+                          ? publish(argv[2])
+                          : Result<void>(Error{ErrorKind::kInvalid, "usage", "http_plane fit|pack|serve|publish DIR ...",
+                                               "see the head of http_plane.cpp"});
   if (!done.ok()) fmt::print(stderr, "{}\n", done.error().str());
   return done.ok() ? 0 : 1;
 }

@@ -24,8 +24,8 @@ die() { echo "error[deps]: $1" >&2; echo >&2; echo "hint: $2" >&2; exit 1; }
 libraries='libcli11-dev libfmt-dev libgit2-dev libgmock-dev libgtest-dev libnghttp2-dev libre2-dev libsimdjson-dev
   libsqlite3-dev libssl-dev libxgboost-dev libyaml-cpp-dev nlohmann-json3-dev zlib1g-dev'
 tools='binutils:objdump ca-certificates:update-ca-certificates ccache:ccache cmake:cmake g++:g++ git:git lld:ld.lld make:make
-  ninja-build:ninja npm:npm openssh-client:ssh-keygen openssl:openssl pkg-config:pkg-config protobuf-compiler:protoc python3:python3 tar:tar'
-[ "$bench" = no ] || tools="$tools nginx-light:nginx wrk:wrk"
+  ninja-build:ninja npm:npm openssh-client:ssh-keygen openssl:openssl pkg-config:pkg-config protobuf-compiler:protoc python3:python3 tar:tar valgrind:valgrind'
+[ "$bench" = no ] || tools="$tools nghttp2-client:h2load nginx-light:nginx wrk:wrk"
 
 missing=
 for package in $libraries; do

@@ -28,7 +28,8 @@ void add_incident_commands(CLI::App& app, Invocation& invocation);  // incident 
 void add_ledger_commands(CLI::App& app, Invocation& invocation);    // audit
 void add_bundle_commands(CLI::App& app, Invocation& invocation);    // bundle
 void add_traffic_commands(CLI::App& app, Invocation& invocation);   // replay label
-void add_dev_commands(CLI::App& app, Invocation& invocation);       // dev demo
+void add_dev_commands(CLI::App& app, Invocation& invocation);       // dev demo bench
+void add_bench_command(CLI::App& dev, Invocation& invocation);      // of `dev`
 void add_worker_commands(CLI::App& app, Invocation& invocation);    // worker (not for people)
 
 }  // namespace heddle::cli

@@ -29,6 +29,7 @@ void add_dev_commands(CLI::App& app, Invocation& invocation) {
       return done.ok() ? 0 : console.fail(done.error());
     };
   });
+  add_bench_command(*dev, invocation);
 }
 
 }  // namespace heddle::cli

@@ -376,6 +376,29 @@ def bad_requests(world):
 
 
 @case
+def load_misused(world):
+    """`heddle dev bench`: what it refuses, what it counts, and a run over the service's own rows."""
+    project = world.released
+    with Planes(project) as planes:
+        planes.until(lambda: served(planes), "the released bundle answers")
+        short = ("--duration", "500ms", "--warmup", "100ms")
+        refused(project.run("dev", "bench"), 2, "bench-no-target")
+        refused(project.run("dev", "bench", "https://127.0.0.1/"), 2, "net-url")
+        refused(project.run("dev", "bench", "http://127.0.0.1/", "--duration", "soon"), 2, "duration-malformed")
+        refused(project.run("dev", "bench", "http://127.0.0.1/", "--rate", "0"), 2, "loadgen-options")
+        refused(project.run("dev", "bench", "http://127.0.0.1/", "--header", "none"), 2, "bench-header")
+        refused(project.run("dev", "bench", "http://192.0.2.1/"), 5, "loadgen-remote")
+        refused(project.run("dev", "bench", "http://127.0.0.1:1/"), 10, "loadgen-no-server")
+        refused(project.run("dev", "bench", "--service", "nobody"), 6, "service-unknown")
+        out = project.json("dev", "bench", "--service", "late", "--rate", "200", *short)
+        assert out["scheduled"] == out["served"] == 100 and out["statuses"] == {"200": 100}, out
+        page = project.root / "load.html"
+        done = project.run("dev", "bench", out["url"], "--rate", "200", "--html", page, *short)  # no token: every answer is 401, and says so
+        assert done.code == 10 and "status 401: 100" in done.out and "status 401" in page.read_text(), done
+        assert served(planes)
+
+
+@case
 def body_of_100_megabytes(world):
     with Planes(world.released) as planes:
         planes.until(lambda: served(planes), "the released bundle answers")

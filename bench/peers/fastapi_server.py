@@ -1,5 +1,5 @@
 """What a team would write: FastAPI, pydantic and XGBoost over the same model JSON, raw rows in, features by hand.
-Run by http_bench.py: `uvicorn http_fastapi:app`, with the folder of model and rows in HTTP_PEER_DIR."""
+Run by bench/harness/peers.py: `uvicorn fastapi_server:app`, with the folder of model and rows in BENCH_DIR."""
 import collections
 import csv
 import datetime
@@ -11,7 +11,7 @@ from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
 SMOOTHING = 100.0
-directory = os.environ["HTTP_PEER_DIR"]
+directory = os.environ["BENCH_DIR"]
 booster = xgboost.Booster(model_file=os.path.join(directory, "model.json"))
 booster.set_param({"nthread": 1})
 
