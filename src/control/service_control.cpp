@@ -397,23 +397,36 @@ Result<void> ServiceControl::take_up(const plane::Record& record) {
   proposal.actor = {policy::ActorType::kSystem, "system:data-plane"};
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   std::string id;
+  const auto* act = std::get_if<plane::ActRecord>(&record);
   if (const auto* stop = std::get_if<plane::StopRecord>(&record)) {
     id = stop->id;
     proposal.action = "service.stop";
     proposal.reason = fmt::format("stopped on the data plane by `{}`", stop->by);
-  } else if (const auto* act = std::get_if<plane::ActRecord>(&record); act != nullptr && act->act == "fail-over") {
+  } else if (act != nullptr && act->act == "fail-over") {
     id = act->id;
     proposal.action = "slot.fail-over";
     proposal.reason = "the data plane failed over: " + act->reason;
+  } else if (act != nullptr && act->act == "canary-abort") {
+    id = act->id;
+    proposal.action = "canary.abort";
+    proposal.reason = "the data plane ended the canary: " + act->reason;
   } else {
     return {};
   }
   proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, id);
-  const bool stop = proposal.action == "service.stop";
+  // What it did, it did by the table in force then: the last one whose record was read before.
+  Digest left;
+  for (const auto& route : routes_) {
+    if (route.version <= applied_) left = route.primary;
+  }
+  const Digest canary = canary_of(applied_);
   const auto decision = change_releases(proposal, [&](release::Releases& next) -> Result<void> {
-    if (!stop) return next.acknowledge_fail_over(id);
-    next.acknowledge(id);
-    next.stop();
+    if (proposal.action == "slot.fail-over") next.acknowledge_fail_over(id, left);
+    if (proposal.action == "canary.abort") next.acknowledge_canary_abort(id, canary);
+    if (proposal.action == "service.stop") {
+      next.acknowledge(id);
+      next.stop();
+    }
     return {};
   });
   if (!decision.ok()) return decision.error();
@@ -421,6 +434,12 @@ Result<void> ServiceControl::take_up(const plane::Record& record) {
     log::error("policy does not cover what the data plane did: {} (rule `{}`)", proposal.reason,
                decision->rules.empty() ? "default-deny" : decision->rules.front());
   }
+  return {};
+}
+
+Digest ServiceControl::canary_of(std::uint64_t version) const {
+  const auto& run = releases_.canary();
+  if (run.running() && run.started <= version) return run.canary.bundle;
   return {};
 }
 

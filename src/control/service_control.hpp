@@ -87,6 +87,8 @@ class ServiceControl final : public recover::Effects {
 
   /// What the data plane did by itself, pre-authorised: a stop or a fail-over becomes a decision and is acknowledged.
   [[nodiscard]] Result<void> take_up(const plane::Record& record);
+  /// The canary that runs, if it ran by table `version` already; else empty.
+  [[nodiscard]] Digest canary_of(std::uint64_t version) const;
   /// Deletes the oldest consumed segments of recorded traffic past the retention bound.
   void trim_traffic() const;
 
