@@ -52,10 +52,10 @@ int status(const Invocation& invocation, const Console& console) {
       slots.push_back({"  canary", fmt::format("{} answers {:g}%", canary.substr(0, 19), static_cast<double>(service.int_or("weight")) / 100)});
     }
     if (const auto shadow = service.string_or("shadow"); !shadow.empty()) slots.push_back({"  shadow", shadow.substr(0, 19)});
+    slots.push_back({"  route", fmt::format("{} (applied {})", service.int_or("route"), service.int_or("applied"))});
+    slots.push_back({"  watermark", service.string_or("watermark", "none")});
+    slots.push_back({"  autonomy", service.string_or("autonomy")});
     console.data(format_rows(slots));
-    console.data(format_rows({{"  route", fmt::format("{} (applied {})", service.int_or("route"), service.int_or("applied"))},
-                              {"  watermark", service.string_or("watermark", "none")},
-                              {"  autonomy", service.string_or("autonomy")}}));
   }
   for (const char* list : {"quarantined", "incidents", "approvals"}) {
     const auto* items = reply->find(list);
