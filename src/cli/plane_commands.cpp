@@ -46,11 +46,16 @@ int status(const Invocation& invocation, const Console& console) {
   console.data(fmt::format("project `{}`, applied {}", reply->string_or("project"), reply->string_or("applied", "nothing")));
   for (const auto& service : reply->find("services")->as_array()) {
     console.data(fmt::format("\nservice `{}` ({})", service.string_or("name"), service.string_or("state")));
-    console.data(format_rows({{"  primary", service.string_or("primary", "none").substr(0, 19)},
-                              {"  standby", service.string_or("standby", "none").substr(0, 19)},
-                              {"  route", fmt::format("{} (applied {})", service.int_or("route"), service.int_or("applied"))},
-                              {"  watermark", service.string_or("watermark", "none")},
-                              {"  autonomy", service.string_or("autonomy")}}));
+    std::vector<std::vector<std::string>> slots{{"  primary", service.string_or("primary", "none").substr(0, 19)},
+                                                {"  standby", service.string_or("standby", "none").substr(0, 19)}};
+    if (const auto canary = service.string_or("canary"); !canary.empty()) {
+      slots.push_back({"  canary", fmt::format("{} answers {:g}%", canary.substr(0, 19), static_cast<double>(service.int_or("weight")) / 100)});
+    }
+    if (const auto shadow = service.string_or("shadow"); !shadow.empty()) slots.push_back({"  shadow", shadow.substr(0, 19)});
+    slots.push_back({"  route", fmt::format("{} (applied {})", service.int_or("route"), service.int_or("applied"))});
+    slots.push_back({"  watermark", service.string_or("watermark", "none")});
+    slots.push_back({"  autonomy", service.string_or("autonomy")});
+    console.data(format_rows(slots));
   }
   for (const char* list : {"quarantined", "incidents", "approvals"}) {
     const auto* items = reply->find(list);

@@ -1,5 +1,8 @@
 #include <CLI/CLI.hpp>
 
+#include <charconv>
+#include <cmath>
+
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +39,8 @@ Result<std::string> sign_statement(const std::string& statement, const std::stri
 int print_release(const Console& console, const doc::Value& reply) {
   if (console.json()) {
     console.document(reply);
+  } else if (reply.bool_or("applied") && reply.string_or("bundle").empty()) {
+    console.message(fmt::format("the {} is empty (ledger entry {})", reply.string_or("slot"), reply.int_or("entry")));
   } else if (reply.bool_or("applied")) {
     console.message(fmt::format("released `{}` as {} (ledger entry {})", reply.string_or("bundle").substr(0, 19),
                                 reply.string_or("slot"), reply.int_or("entry")));
@@ -43,6 +48,54 @@ int print_release(const Console& console, const doc::Value& reply) {
     const auto id = reply.string_or("approval");
     console.message(fmt::format("waits for approval `{}` ({})", id, reply.string_or("reason")));
     console.message(fmt::format("next: heddle approve {} --person NAME --key FILE", id));
+  }
+  return 0;
+}
+
+/// `5%` in ten-thousandths.
+Result<std::int64_t> weight_of(const std::string& text) {
+  if (text.empty()) return 0;
+  double percent = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
+  const bool rest = end == text.data() + text.size() - 1 && *end == '%';
+  if (error != std::errc() || !rest || percent <= 0 || percent > 50) {
+    return Error{ErrorKind::kInvalid, "weight-malformed", fmt::format("`{}` is no weight of a canary", text), "write a step of the service, as `5%`; 50% is the most"};
+  }
+  return std::llround(percent * 100);
+}
+
+int print_canary(const Console& console, const doc::Value& reply) {
+  if (console.json()) {
+    console.document(reply);
+    return 0;
+  }
+  const auto shadow = reply.string_or("shadow");
+  if (!reply.bool_or("running")) {
+    console.data(fmt::format("no canary of `{}` runs{}", reply.string_or("service"), shadow.empty() ? "" : "; shadow " + shadow.substr(0, 19)));
+    return 0;
+  }
+  std::string steps;
+  for (const auto& step : reply.find("steps")->as_array()) steps += fmt::format("{}{:g}%", steps.empty() ? "" : ", ", step.as_double() / 100);
+  console.data(fmt::format("canary {} answers {:g}% (steps {}), beside {}", reply.string_or("bundle").substr(0, 19),
+                           static_cast<double>(reply.int_or("weight")) / 100, steps, reply.string_or("baseline").substr(0, 19)));
+  const auto* cohorts = reply.find("cohorts");
+  std::vector<std::vector<std::string>> rows{{"", "CANARY", "BASELINE", ""},
+                                             {"rows", fmt::to_string(cohorts->int_or("canary_rows")), fmt::to_string(cohorts->int_or("baseline_rows")), ""}};
+  for (const auto& measure : cohorts->find("measures")->as_array()) {
+    const auto number = [&](const char* side) {
+      const auto* value = measure.find(side);
+      return value == nullptr || !value->is_number() ? std::string("-") : fmt::format("{:.4g}", value->as_double());
+    };
+    const bool known = measure.find("canary")->is_number() && measure.find("baseline")->is_number();
+    rows.push_back({measure.string_or("name"), number("canary"), number("baseline"), known ? measure.string_or("verdict") : "not measured"});
+  }
+  console.data(format_rows(rows));
+  const auto* judgement = reply.find("judgement");
+  const bool judged = judgement != nullptr && judgement->is_object();
+  console.data(judged ? fmt::format("judged {} (ledger entry {})", judgement->string_or("verdict"), judgement->int_or("entry")) : "not judged yet at this weight");
+  for (const auto& reason : (judged ? judgement : cohorts)->find("reasons")->as_array()) console.data("  " + reason.as_string());
+  for (const auto& item : reply.find("next")->as_array()) {
+    console.message(fmt::format("next: {}  ({})", item.string_or("command"), item.string_or("why")));
   }
   return 0;
 }
@@ -58,14 +111,18 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
   auto bundle = std::make_shared<std::string>();
   auto as_person = std::make_shared<std::string>();
   promote->add_option("service", *service, "name of the service")->required();
-  promote->add_option("--slot", *slot, "primary or standby")->check(CLI::IsMember({"primary", "standby"}));
+  promote->add_option("--slot", *slot, "primary, standby, canary or shadow")->check(CLI::IsMember({"primary", "standby", "canary", "shadow"}));
+  auto weight = std::make_shared<std::string>();
+  promote->add_option("--weight", *weight, "of a canary, one of its steps, as `5%`; default: the first, of the one that runs the next");
   promote->add_option("--bundle", *bundle, "digest of the bundle; default: the newest candidate for the slot");
   promote->add_option("--requester", *as_person, "who asks, a name of people.yaml; default: the system's user");
-  promote->callback([&invocation, service, slot, bundle, as_person] {
+  promote->callback([&invocation, service, slot, bundle, as_person, weight] {
     invocation.run = [=, &invocation](const Console& console) {
+      const auto share = weight_of(*weight);
+      if (!share.ok()) return console.fail(share.error());
       auto reply = call_operation(invocation, "release.promote",
                         doc::Value::object(
-                            {{"service", *service}, {"slot", *slot}, {"bundle", *bundle}, {"requester", *as_person}}));
+                            {{"service", *service}, {"slot", *slot}, {"bundle", *bundle}, {"weight", *share}, {"requester", *as_person}}));
       return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
     };
   });
@@ -75,6 +132,43 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
   rollback->callback([&invocation, service] {
     invocation.run = [=, &invocation](const Console& console) {
       auto reply = call_operation(invocation, "release.rollback", doc::Value::object({{"service", *service}}));
+      return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
+    };
+  });
+
+  auto* canary = release->add_subcommand("canary", "the canary that runs: cohorts side by side, judgement, what next");
+  canary->add_option("service", *service, "name of the service")->required();
+  canary->callback([&invocation, service] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto reply = call_operation(invocation, "release.canary", doc::Value::object({{"service", *service}}));
+      return reply.ok() ? print_canary(console, *reply) : console.fail(reply.error());
+    };
+  });
+
+  auto* abort = release->add_subcommand("abort", "end the canary: the primary answers everything");
+  abort->add_option("service", *service, "name of the service")->required();
+  abort->add_option("--requester", *as_person, "who asks, a name of people.yaml; default: the system's user");
+  abort->callback([&invocation, service, as_person] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto reply = call_operation(invocation, "release.abort", doc::Value::object({{"service", *service}, {"requester", *as_person}}));
+      if (!reply.ok()) return console.fail(reply.error());
+      if (console.json() || !reply->bool_or("applied")) return print_release(console, *reply);
+      console.message(fmt::format("ended the canary `{}` (ledger entry {})", reply->string_or("bundle").substr(0, 19), reply->int_or("entry")));
+      return 0;
+    };
+  });
+
+  auto* shadow = release->add_subcommand("shadow", "score a bundle beside, without an answer of its own");
+  auto clear = std::make_shared<bool>(false);
+  shadow->add_option("service", *service, "name of the service")->required();
+  auto* shadow_bundle = shadow->add_option("--bundle", *bundle, "digest of the bundle");
+  shadow->add_flag("--clear", *clear, "take the shadow away")->excludes(shadow_bundle);
+  shadow->add_option("--requester", *as_person, "who asks, a name of people.yaml; default: the system's user");
+  shadow->callback([&invocation, service, bundle, clear, as_person] {
+    invocation.run = [=, &invocation](const Console& console) {
+      if (bundle->empty() && !*clear) return console.fail({ErrorKind::kInvalid, "shadow-what", "name a bundle, or say `--clear`"});
+      auto reply = call_operation(invocation, "release.shadow",
+                                  doc::Value::object({{"service", *service}, {"bundle", *bundle}, {"requester", *as_person}}));
       return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
     };
   });
@@ -89,10 +183,11 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
         console.document(*reply);
         return 0;
       }
-      std::vector<std::vector<std::string>> rows{{"ROUTE", "EVENT TIME", "ACTION", "PRIMARY", "STANDBY", "ENTRY"}};
+      std::vector<std::vector<std::string>> rows{{"ROUTE", "EVENT TIME", "ACTION", "PRIMARY", "STANDBY", "CANARY", "ENTRY"}};
       for (const auto& item : reply->find("releases")->as_array()) {
         rows.push_back({fmt::to_string(item.int_or("version")), item.string_or("event_time"), item.string_or("action"),
                         item.string_or("primary").substr(0, 19), item.string_or("standby").substr(0, 19),
+                        item.string_or("canary").empty() ? "" : fmt::format("{} {:g}%", item.string_or("canary").substr(0, 19), static_cast<double>(item.int_or("weight")) / 100),
                         fmt::to_string(item.int_or("entry"))});
       }
       console.data(format_rows(rows));

@@ -94,12 +94,19 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
          {"state", releases.stopped() ? "stopped" : released ? "serving" : "nothing released"},
          {"primary", released ? releases.primary().str() : ""},
          {"standby", releases.standby().empty() ? "" : releases.standby().str()},
+         {"canary", releases.canary().running() ? releases.canary().canary.bundle.str() : ""},
+         {"weight", releases.canary().canary.weight},
+         {"shadow", releases.shadow().empty() ? "" : releases.shadow().str()},
          {"route", releases.version()},
          {"applied", service->applied()},
          {"watermark", time_or_empty(service->watermark())},
          {"autonomy", service->service().autonomy}}));
     if (!released) {
       next.push(doc::Value::object({{"command", "heddle release promote " + name}, {"why", "nothing is released"}}));
+    }
+    if (releases.canary().running()) {
+      next.push(doc::Value::object({{"command", "heddle release canary " + name},
+                                    {"why", fmt::format("a canary answers {:g}% of the requests", releases.canary().canary.weight / 100.0)}}));
     }
     for (const auto& source : releases.quarantined()) {
       quarantined.push(doc::Value::object({{"service", name},
@@ -184,8 +191,13 @@ Result<doc::Value> approval_reject(Core& core, const doc::Value& request, const 
 Result<doc::Value> release_promote(Core& core, const doc::Value& request, const Caller& caller) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
   const auto slot = request.string_or("slot", "primary");
-  if (slot != "primary" && slot != "standby") {
-    return Error{ErrorKind::kInvalid, "slot-unknown", fmt::format("no slot `{}`", slot), "the slots are `primary` and `standby`"};
+  if (slot != "primary" && slot != "standby" && slot != "canary" && slot != "shadow") {
+    return Error{ErrorKind::kInvalid, "slot-unknown", fmt::format("no slot `{}`", slot), "the slots are `primary`, `standby`, `canary` and `shadow`"};
+  }
+  const auto weight = request.int_or("weight", 0);
+  if (weight < 0 || weight > plane::kMostCanaryWeight || (weight != 0 && slot != "canary")) {
+    return Error{ErrorKind::kInvalid, "weight-impossible", fmt::format("a weight of {} ten-thousandths for slot `{}`", weight, slot),
+                 "a canary has a weight, of 5000 at most: the other half is its baseline"};
   }
   Digest bundle;
   if (const auto given = request.string_or("bundle"); !given.empty()) {
@@ -195,7 +207,26 @@ Result<doc::Value> release_promote(Core& core, const doc::Value& request, const 
     HEDDLE_ASSIGN_OR_RETURN(const auto candidate, flow::last_candidate(host, service->service().model));
     bundle = slot == "standby" ? candidate.standby : candidate.bundle;
   }
-  return service->promote(bundle, slot, requester(request, caller));
+  return service->promote(bundle, slot, static_cast<std::uint32_t>(weight), requester(request, caller));
+}
+
+Result<doc::Value> release_canary(Core& core, const doc::Value& request, const Caller&) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+  return service->canary_value();
+}
+
+Result<doc::Value> release_abort(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+  return service->abort_canary(requester(request, caller));
+}
+
+Result<doc::Value> release_shadow(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+  Digest bundle;
+  if (const auto given = request.string_or("bundle"); !given.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(bundle, Digest::parse(given));
+  }
+  return service->set_shadow(bundle, requester(request, caller));
 }
 
 Result<doc::Value> release_rollback(Core& core, const doc::Value& request, const Caller& caller) {
@@ -469,6 +500,9 @@ const std::vector<OperationRow>& operation_table() {
       {{"approval.reject", "owner", "a person's no"}, approval_reject},
       {{"release.promote", "owner", "put a candidate into a slot"}, release_promote},
       {{"release.rollback", "owner", "go back to the release before"}, release_rollback},
+      {{"release.canary", "read", "the canary that runs: cohorts side by side, judgement, what next"}, release_canary},
+      {{"release.abort", "owner", "end the canary"}, release_abort},
+      {{"release.shadow", "owner", "set the shadow, or take it away"}, release_shadow},
       {{"release.history", "read", "every route a service had"}, release_history},
       {{"incident.list", "read", "every incident"}, incident_list},
       {{"incident.show", "read", "one incident with its page"}, incident_show},

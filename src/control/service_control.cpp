@@ -23,6 +23,7 @@ constexpr auto kPumpSlice = std::chrono::milliseconds(20);
 constexpr std::uintmax_t kTrafficBytes = 768ull << 20;  ///< of recorded traffic kept; the data plane thins past 1 GiB
 
 std::string snapshot_key(const std::string& service) { return service + "/snapshot"; }
+std::string cohorts_key(const std::string& service) { return service + "/cohorts"; }
 std::string watch_key(const std::string& service) { return service + "/watch"; }
 
 /// A value of a typed row as the journal holds values.
@@ -68,7 +69,11 @@ Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts&
   }
   for (const auto& [name, policy] : project.policies) {
     if (policy.retrain_max_rows > 0) options.retrain_rows = policy.retrain_max_rows;
-    control->fail_over_allowed_ = control->fail_over_allowed_ || policy.fail_over_allowed;
+    if (policy.fail_over_allowed && !control->fail_over_allowed_) {
+      control->fail_over_allowed_ = true;
+      control->fail_over_ = {static_cast<std::uint32_t>(policy.fail_over.requests), policy.fail_over.failed_share,
+                             policy.fail_over.refused_share, static_cast<std::uint32_t>(policy.fail_over.most)};
+    }
   }
   control->ladder_ = std::make_unique<recover::Ladder>(std::move(options));
   HEDDLE_TRY(control->restore());
@@ -107,6 +112,11 @@ Result<void> ServiceControl::restore() {
       if (const auto* ladder = value.find("ladder")) HEDDLE_TRY(ladder_->restore(*ladder));
       HEDDLE_ASSIGN_OR_RETURN(const auto watch, txn.get("control", watch_key(name)));
       if (watch) HEDDLE_TRY(watch_->restore(*watch));
+      HEDDLE_ASSIGN_OR_RETURN(const auto cohorts, txn.get("control", cohorts_key(name)));
+      if (const auto* canary = value.find("canary"); canary != nullptr && cohorts) {
+        HEDDLE_TRY(cohorts_.restore(*cohorts));
+        restore_canary(*canary);
+      }
     }
     HEDDLE_TRY(txn.scan("variants", name + "/", [&](std::string_view key, std::string_view bytes) {
       const auto value = doc::parse_json(bytes);
@@ -205,6 +215,11 @@ Result<bool> ServiceControl::pump() {
     output.findings.clear();
     output.moves.clear();
     watch_->observe(*record, output);
+    if (const auto& run = releases_.canary(); run.running()) {
+      cohorts_.follow(run.started, run.stepped);
+      if (const auto* request = std::get_if<plane::RequestRecord>(&*record)) cohorts_.observe(*request);
+      if (const auto* label = std::get_if<plane::LabelRecord>(&*record)) cohorts_.observe(*label);
+    }
     for (auto& finding : output.findings) new_findings_.push_back(std::move(finding));
     for (auto& move : output.moves) moves_.push_back(std::move(move));
     if (const auto* applied = std::get_if<plane::AppliedRecord>(&*record)) applied_ = std::max(applied_, applied->route_version);
@@ -222,6 +237,7 @@ Result<void> ServiceControl::decide(Micros event_time) {
   if (event_time <= ladder_->last_tick()) return {};
   const auto performed = ladder_->on_tick(event_time, moves_, acts_, *watch_, *this);
   last_tick_ = std::max(last_tick_, event_time);
+  HEDDLE_TRY(decide_canary(event_time));
   bool settled = !moves_.empty() || !acts_.empty();
   for (const auto& [action, outcome] : performed) {
     using Status = recover::Outcome::Status;
@@ -258,9 +274,11 @@ Result<void> ServiceControl::save_snapshot() {
                                            {"tick", last_tick_},
                                            {"day", snapshot_day_},
                                            {"findings", count},
+                                           {"canary", canary_state()},
                                            {"ladder", ladder_->to_value()}});
     HEDDLE_TRY(txn.put("control", snapshot_key(name), doc::to_json(value)));
     failpoint("control-snapshot");
+    HEDDLE_TRY(txn.put("control", cohorts_key(name), cohorts_.save()));
     return txn.put("control", watch_key(name), watch_->save());
   });
   HEDDLE_TRY(saved);
@@ -327,6 +345,9 @@ Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Rele
                                        {"action", action},
                                        {"primary", next.primary().empty() ? "" : next.primary().str()},
                                        {"standby", next.standby().empty() ? "" : next.standby().str()},
+                                       {"canary", next.canary().running() ? next.canary().canary.bundle.str() : ""},
+                                       {"weight", next.canary().canary.weight},
+                                       {"shadow", next.shadow().empty() ? "" : next.shadow().str()},
                                        {"event_time", event_time},
                                        {"decision", decision}});
   return txn.put("routes", fmt::format("{}/{:010}", name, next.version()), doc::to_json(row));
@@ -337,7 +358,7 @@ Result<policy::Decision> ServiceControl::change_releases(const policy::Proposal&
   release::Releases next = releases_;
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
     next = releases_;
-    next.allow_fail_over(fail_over_allowed_);
+    next.allow_fail_over(fail_over_allowed_, fail_over_);
     HEDDLE_TRY(change(next));
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
     return store_releases(txn, next, proposal.action, proposal.event_time, fmt::format("ledger/{}", entries - 1));
@@ -397,23 +418,35 @@ Result<void> ServiceControl::take_up(const plane::Record& record) {
   proposal.actor = {policy::ActorType::kSystem, "system:data-plane"};
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   std::string id;
+  const auto* act = std::get_if<plane::ActRecord>(&record);
   if (const auto* stop = std::get_if<plane::StopRecord>(&record)) {
     id = stop->id;
     proposal.action = "service.stop";
     proposal.reason = fmt::format("stopped on the data plane by `{}`", stop->by);
-  } else if (const auto* act = std::get_if<plane::ActRecord>(&record); act != nullptr && act->act == "fail-over") {
+  } else if (act != nullptr && act->act == "fail-over") {
     id = act->id;
     proposal.action = "slot.fail-over";
     proposal.reason = "the data plane failed over: " + act->reason;
+  } else if (act != nullptr && act->act == "canary-abort") {
+    id = act->id;
+    proposal.action = "canary.abort";
+    proposal.reason = "the data plane ended the canary: " + act->reason;
   } else {
     return {};
   }
   proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, id);
-  const bool stop = proposal.action == "service.stop";
+  Digest left;
+  if (proposal.action == "slot.fail-over") {
+    HEDDLE_ASSIGN_OR_RETURN(left, Digest::parse(act->target));
+  }
+  const Digest canary = canary_of(applied_);
   const auto decision = change_releases(proposal, [&](release::Releases& next) -> Result<void> {
-    if (!stop) return next.acknowledge_fail_over(id);
-    next.acknowledge(id);
-    next.stop();
+    if (proposal.action == "slot.fail-over") next.acknowledge_fail_over(id, left);
+    if (proposal.action == "canary.abort") next.acknowledge_canary_abort(id, canary);
+    if (proposal.action == "service.stop") {
+      next.acknowledge(id);
+      next.stop();
+    }
     return {};
   });
   if (!decision.ok()) return decision.error();
@@ -421,6 +454,12 @@ Result<void> ServiceControl::take_up(const plane::Record& record) {
     log::error("policy does not cover what the data plane did: {} (rule `{}`)", proposal.reason,
                decision->rules.empty() ? "default-deny" : decision->rules.front());
   }
+  return {};
+}
+
+Digest ServiceControl::canary_of(std::uint64_t version) const {
+  const auto& run = releases_.canary();
+  if (run.running() && run.started <= version) return run.canary.bundle;
   return {};
 }
 

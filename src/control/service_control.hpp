@@ -18,6 +18,7 @@
 #include "release/release.hpp"
 #include "spec/project.hpp"
 #include "store/store.hpp"
+#include "watch/judgement.hpp"
 #include "watch/watch.hpp"
 
 namespace heddle::control {
@@ -54,7 +55,15 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] const spec::Service& service() const noexcept { return service_; }
 
   /// Proposes a release by hand. `{applied, entry}` or `{applied: false, approval}`.
-  [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot, const policy::Actor& actor);
+  /// `slot`: primary, standby, canary or shadow. `weight` of a canary in ten-thousandths (0: its first step); for the one that
+  /// runs it is the next step.
+  [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot, std::uint32_t weight, const policy::Actor& actor);
+  /// Ends the canary; kNotFound when none runs.
+  [[nodiscard]] Result<doc::Value> abort_canary(const policy::Actor& actor);
+  /// Sets the shadow, or takes it away with an empty digest.
+  [[nodiscard]] Result<doc::Value> set_shadow(const Digest& bundle, const policy::Actor& actor);
+  /// The canary that runs: weight, cohorts side by side, the last judgement, what next. `{"running": false}` without one.
+  [[nodiscard]] doc::Value canary_value() const;
   [[nodiscard]] Result<doc::Value> roll_back(const policy::Actor& actor);
   /// Applies what waited for `approval`, if it was asked for by hand; true when it did.
   [[nodiscard]] Result<bool> resume_promotion(const std::string& approval);
@@ -87,6 +96,19 @@ class ServiceControl final : public recover::Effects {
 
   /// What the data plane did by itself, pre-authorised: a stop or a fail-over becomes a decision and is acknowledged.
   [[nodiscard]] Result<void> take_up(const plane::Record& record);
+  /// Judges the canary when it is due or failing, and proposes what follows: rise, promotion, end; or asks a person.
+  [[nodiscard]] Result<void> decide_canary(Micros event_time);
+  [[nodiscard]] policy::Proposal canary_proposal(std::string action, const std::string& what, Micros event_time) const;
+  /// Keeps what waits for an approval, so that the approval carries it out, and tells people.
+  [[nodiscard]] Result<void> wait_for(const policy::Decision& decision, const policy::Proposal& proposal);
+  /// `change_releases` for what a person or the canary's agent asked for; also when its approval has come.
+  [[nodiscard]] Result<policy::Decision> carry_out(const policy::Proposal& proposal);
+  [[nodiscard]] Result<doc::Value> asked_by_hand(const policy::Proposal& proposal, const Digest& bundle, const std::string& slot);
+  [[nodiscard]] doc::Value canary_state() const;
+  void restore_canary(const doc::Value& state);
+
+  /// The canary that runs, if it ran by table `version` already; else empty.
+  [[nodiscard]] Digest canary_of(std::uint64_t version) const;
   /// Deletes the oldest consumed segments of recorded traffic past the retention bound.
   void trim_traffic() const;
 
@@ -131,6 +153,11 @@ class ServiceControl final : public recover::Effects {
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;
   bool fail_over_allowed_ = false;
+  plane::FailOver fail_over_{};
+  watch::CohortBook cohorts_;
+  doc::Value judgement_{};                   ///< the last one of the running canary, with its time and what came of it
+  Micros next_look_ = INT64_MIN;             ///< event time of the canary's next judgement
+  Micros told_at_ = INT64_MIN;               ///< event time from which it has been inconclusive
   bool decided_ = false;                     ///< something was proposed since the last snapshot
 };
 

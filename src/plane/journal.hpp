@@ -91,7 +91,7 @@ struct AppliedRecord {
 /// A pre-authorised act of the data plane, journaled before it takes effect: `fail-over`, `canary-abort` or `source-readmit`.
 struct ActRecord {
   std::string act;
-  std::string target;                 ///< service or source
+  std::string target;                 ///< `fail-over`: the digest of the bundle that was left; else service or source
   Micros event_time = 0;
   std::string reason;
   std::string id{};                   ///< what a route table names to acknowledge it

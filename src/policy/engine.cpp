@@ -103,7 +103,10 @@ struct LocalEngine::Impl {
       if (!person) return Verdict{Effect::kDeny, {"resume-needs-a-person"}, {}, "only a person clears a stop"};
       return Verdict{Effect::kAllow, {"resume-by-a-person"}, {}, {}};
     }
-    if (stopped) return Verdict{Effect::kDeny, {"stop"}, {}, "it is stopped: only a person clears that, with `heddle resume`"};
+    // What the data plane did by itself has happened: a stop that came after it does not keep it off the record.
+    const bool happened = proposal.actor.type == ActorType::kSystem && proposal.actor.id == "system:data-plane" &&
+                          (proposal.action == "slot.fail-over" || proposal.action == "canary.abort");
+    if (stopped && !happened) return Verdict{Effect::kDeny, {"stop"}, {}, "it is stopped: only a person clears that, with `heddle resume`"};
     Micros time = proposal.event_time;
     if (time == 0) {
       HEDDLE_ASSIGN_OR_RETURN(time, now(txn));

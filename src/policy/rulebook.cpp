@@ -157,7 +157,7 @@ std::string service_of(const Proposal& proposal) {
 }
 
 bool is_record_action(std::string_view action) noexcept {
-  for (const char* pattern : {"incident.*", "postmortem.*", "alert.*", "approval.*", "diagnosis.*"}) {
+  for (const char* pattern : {"incident.*", "postmortem.*", "alert.*", "approval.*", "diagnosis.*", "canary.judgement"}) {
     if (glob_match(pattern, action)) return true;
   }
   return false;
@@ -286,6 +286,13 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
     rule.actions = {"slot.fail-over"};
     impl->rules.push_back(Rule{std::move(rule), ""});
   }
+  // A canary is judged for the record, and ended when it is bad: that only takes away what a decision had given.
+  spec::PolicyRule canary;
+  canary.id = "canary-may-be-ended";
+  canary.effect = spec::PolicyRule::Effect::kAllow;
+  canary.who = {"agent:canary", "system:data-plane"};
+  canary.actions = {"canary.judgement", "canary.abort"};
+  impl->rules.push_back(Rule{std::move(canary), ""});
   impl->people = project.people;
   for (const auto& account : project.service_accounts) impl->accounts.insert(account.name);
   impl->digest = digest_of(project);
@@ -302,6 +309,8 @@ Verdict Rulebook::evaluate(const Proposal& proposal, const CountFn& count) const
   for (const auto& compiled : impl_->rules) {
     const auto& rule = compiled.rule;
     if (!compiled.service.empty() && (compiled.service != service || is_record_action(proposal.action))) continue;
+    // Autonomy does not keep a bad canary alive: to start one was a decision that its judgement may end it.
+    if (!compiled.service.empty() && proposal.action == "canary.abort") continue;
     if (!Impl::any_match(rule.who, identities) || !Impl::any_match(rule.actions, {proposal.action})) continue;
     if (!rule.targets.empty() && !Impl::any_match(rule.targets, {proposal.target})) continue;
     const auto truth = impl_->holds(compiled, proposal, attributes);

@@ -2,10 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
-#include <functional>
-#include <set>
-
 #include "doc/json.hpp"
 
 namespace heddle::release {
@@ -71,8 +67,8 @@ TEST(Releases, AFailOverIsTakenOverOnce) {
   Releases r = with({kA, kB});
   ASSERT_TRUE(r.promote(kA).ok());
   ASSERT_TRUE(r.set_standby(kB).ok());
-  ASSERT_TRUE(r.acknowledge_fail_over("act-1").ok());
-  ASSERT_TRUE(r.acknowledge_fail_over("act-1").ok());
+  r.acknowledge_fail_over("act-1", kA);
+  r.acknowledge_fail_over("act-1", kA);
   EXPECT_EQ(r.primary(), kB);
 }
 
@@ -82,72 +78,115 @@ TEST(Releases, SurviveTheirJson) {
   ASSERT_TRUE(r.set_standby(kB).ok());
   ASSERT_TRUE(r.replace("primary", kC).ok());
   ASSERT_TRUE(r.quarantine({"s", "rule", 5}).ok());
+  ASSERT_TRUE(r.start_canary(kA, {{100, 500}, "field:place", "x-canary", "yes"}, 500, 9).ok());
+  r.mark_ready(sha256("d"));
+  ASSERT_TRUE(r.set_shadow(sha256("d")).ok());
+  r.allow_fail_over(true, {20, 0.25, 0.75, 2});
   r.stop();
   const auto back = Releases::from_value(*doc::parse_json(doc::to_json(r.to_value())));
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(*back, r);
 }
 
-/// Every state that any sequence of commands over three bundles can reach: what serves is approved and ready, the way back is
-/// known from the second release on, a failed command changes nothing, versions only rise.
-TEST(Releases, EveryReachableStateIsSafe) {
-  const std::vector<Digest> bundles{kA, kB, kC};
-  using Command = std::function<bool(Releases&)>;
-  std::vector<Command> commands;
-  for (const Digest& b : bundles) {
-    commands.push_back([b](Releases& r) { r.mark_ready(b); return true; });
-    commands.push_back([b](Releases& r) { r.approve(b, "x"); return true; });
-    commands.push_back([b](Releases& r) { return r.revoke(b).ok(); });
-    commands.push_back([b](Releases& r) { return r.promote(b).ok(); });
-    commands.push_back([b](Releases& r) { return r.set_standby(b).ok(); });
-    commands.push_back([b](Releases& r) { return r.replace("primary", b).ok(); });
-    commands.push_back([b](Releases& r) { return r.replace("standby", b).ok(); });
-  }
-  commands.push_back([](Releases& r) { return r.set_standby({}).ok(); });
-  commands.push_back([](Releases& r) { return r.swap().ok(); });
-  commands.push_back([](Releases& r) { return r.rollback().ok(); });
-  commands.push_back([](Releases& r) { return r.acknowledge_fail_over("act").ok(); });
-  commands.push_back([](Releases& r) { r.stop(); return true; });
-  commands.push_back([](Releases& r) { r.resume(); return true; });
+TEST(Releases, AFailOverThatIsReadAfterADecisionUndoesNothing) {
+  Releases r = with({kA, kB});
+  ASSERT_TRUE(r.promote(kA).ok());
+  ASSERT_TRUE(r.set_standby(kB).ok());
+  ASSERT_TRUE(r.swap().ok());
+  r.acknowledge_fail_over("act-1", kA);  // the data plane left A while the swap was decided
+  EXPECT_EQ(r.primary(), kB);
+  EXPECT_EQ(r.route("").acknowledged, std::vector<std::string>{"act-1"});
+}
 
-  const auto key = [](const Releases& r) {  // the state without its version
-    doc::Value value = r.to_value();
-    value.set("version", 0);
-    return doc::to_json(value);
-  };
-  std::deque<Releases> open{Releases("s")};
-  std::set<std::string> seen{key(open.front())};
-  while (!open.empty()) {
-    const Releases state = open.front();
-    open.pop_front();
-    for (std::size_t i = 0; i < commands.size(); ++i) {
-      Releases next = state;
-      if (!commands[i](next)) {
-        ASSERT_EQ(next, state) << "command " << i << " failed and changed something";
-        continue;
-      }
-      ASSERT_GE(next.version(), state.version());
-      const plane::RouteTable before = state.route("");
-      const plane::RouteTable after = next.route("");
-      if (before.primary != after.primary || before.standby != after.standby || before.stopped != after.stopped) {
-        ASSERT_GT(after.version, before.version);
-      }
-      for (const Digest& serving : {next.primary(), next.standby(), next.rollback_target()}) {
-        if (serving.empty()) continue;
-        ASSERT_TRUE(next.standing(serving).approved && next.standing(serving).ready) << doc::to_json(next.to_value());
-      }
-      ASSERT_TRUE(next.primary().empty() || next.primary() != next.standby());
-      ASSERT_TRUE(next.primary().empty() || next.primary() != next.rollback_target());
-      if (!state.primary().empty()) {
-        ASSERT_FALSE(next.primary().empty());
-      }
-      if (!state.primary().empty() && next.primary() != state.primary()) {
-        ASSERT_EQ(next.rollback_target(), state.primary());
-      }
-      if (seen.insert(key(next)).second) open.push_back(std::move(next));
-    }
+TEST(Releases, ACanaryRisesByItsStepsAndBecomesPrimary) {
+  Releases r = with({kA, kB});
+  EXPECT_EQ(r.start_canary(kB, {{100, 500}}, 0, 1).error().id, "release-no-primary");
+  ASSERT_TRUE(r.promote(kA).ok());
+  EXPECT_EQ(r.start_canary(kB, {{500, 100}}, 0, 1).error().id, "release-canary-steps");
+  EXPECT_EQ(r.start_canary(kB, {{100, 6'000}}, 0, 1).error().id, "release-canary-steps");
+  EXPECT_EQ(r.start_canary(kB, {{100, 500}}, 300, 1).error().hint, "the steps are 1%, 5%");
+  ASSERT_TRUE(r.start_canary(kB, {{100, 500}, "source", "x-canary", "yes"}, 0, 1).ok());
+  EXPECT_EQ(r.route("").canary.weight, 100U);
+  EXPECT_EQ(r.route("").canary.header_value, "yes");
+  EXPECT_EQ(r.start_canary(kC, {{100}}, 0, 1).error().id, "release-canary-runs");
+  const auto started = r.canary().started;
+  ASSERT_TRUE(r.raise_canary(2).ok());
+  EXPECT_EQ(r.route("").canary.weight, 500U);
+  EXPECT_EQ(r.canary().started, started);
+  EXPECT_EQ(r.canary().stepped, r.version());
+  EXPECT_EQ(r.raise_canary(3).error().id, "release-canary-last-step");
+  ASSERT_TRUE(r.promote(kB).ok());
+  EXPECT_EQ(r.rollback_target(), kA);
+  EXPECT_FALSE(r.canary().running());
+}
+
+TEST(Releases, WhatChangesThePrimaryEndsTheCanary) {
+  Releases start = with({kA, kB, kC});
+  ASSERT_TRUE(start.promote(kA).ok());
+  ASSERT_TRUE(start.set_standby(kC).ok());
+  ASSERT_TRUE(start.start_canary(kB, {{100}}, 0, 1).ok());
+  Releases r = start;
+  ASSERT_TRUE(r.swap().ok());
+  EXPECT_FALSE(r.canary().running());
+  r = start;
+  r.acknowledge_fail_over("act-1", kA);
+  EXPECT_FALSE(r.canary().running());
+  r = start;
+  r.acknowledge_canary_abort("act-2", kC);  // of another bundle
+  EXPECT_TRUE(r.canary().running());
+  r.acknowledge_canary_abort("act-3", kB);
+  EXPECT_FALSE(r.canary().running());
+  EXPECT_EQ(r.primary(), kA);
+}
+
+TEST(Releases, AStopKeepsTheCanaryWhereItIs) {
+  Releases r = with({kA, kB});
+  ASSERT_TRUE(r.promote(kA).ok());
+  ASSERT_TRUE(r.start_canary(kB, {{100, 500}}, 0, 1).ok());
+  r.stop();
+  EXPECT_EQ(r.raise_canary(2).error().id, "release-stopped");
+  ASSERT_TRUE(r.promote(kB).ok());
+  EXPECT_TRUE(r.stopped());
+}
+
+TEST(Releases, AShadowNeedsNoApprovalAndNeverAnswers) {
+  Releases r = with({kA});
+  ASSERT_TRUE(r.promote(kA).ok());
+  EXPECT_EQ(r.set_shadow(kB).error().id, "release-not-ready");
+  r.mark_ready(kB);
+  ASSERT_TRUE(r.set_shadow(kB).ok());
+  EXPECT_EQ(r.route("").shadow, kB);
+  EXPECT_EQ(r.promote(kB).error().id, "release-not-approved");
+  r.approve(kB, "approval/2");
+  ASSERT_TRUE(r.promote(kB).ok());
+  EXPECT_TRUE(r.shadow().empty());
+}
+
+TEST(Releases, AnUnreadyPrimaryGivesWay) {
+  Releases r = with({kA, kB, kC});
+  ASSERT_TRUE(r.promote(kA).ok());
+  ASSERT_TRUE(r.promote(kB).ok());
+  ASSERT_TRUE(r.set_standby(kC).ok());
+  r.mark_unready(kB);
+  EXPECT_EQ(r.primary(), kC);
+  EXPECT_EQ(r.rollback_target(), kA);
+  r.mark_unready(kC);
+  EXPECT_EQ(r.primary(), kA);
+  r.mark_unready(kA);
+  EXPECT_TRUE(r.route("").primary.empty());
+}
+
+TEST(Releases, AStateOfBeforeThereWereCanariesIsRead) {
+  Releases r = with({kA, kB});
+  ASSERT_TRUE(r.promote(kA).ok());
+  const auto now = r.to_value();
+  auto old = doc::Value::object();
+  for (const auto& [key, value] : now.as_object()) {
+    if (key != "canary" && key != "shadow" && key != "fail_over") old.set(key, value);
   }
-  EXPECT_GT(seen.size(), 500U);
+  const auto back = Releases::from_value(old);
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(*back, r);
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ Result<void> Plane::open_server() {
 }
 
 Metrics::Gauges Plane::gauges() const {
-  return {engine_->ready(), engine_->stopped(), engine_->acts().failed_over(), engine_->applied_version(), follower_->refused(), engine_->dropped(), server_->connections()};
+  return {engine_->ready(), engine_->stopped(), engine_->failed_over(), engine_->applied_version(), follower_->refused(), engine_->dropped(), server_->connections()};
 }
 
 }  // namespace

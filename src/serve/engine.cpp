@@ -91,7 +91,7 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   if (changed(SlotId::kCanary)) canary_failures_ = Failures(route.fail_over.requests);
   serving_ = std::move(next);
   applied_version_ = route.version;
-  if (serving_->slot(SlotId::kPrimary).plan == nullptr && !serving_->primary_error.empty() && !acts_.failed_over()) {
+  if (serving_->slot(SlotId::kPrimary).plan == nullptr && !serving_->primary_error.empty() && !failed_over()) {
     (void)try_fail_over(serving_->primary_error, replayed_ ? newest_event_ : options_.clock->wall());
   }
   options_.journal->append(plane::AppliedRecord{route.version, acts_.ids()});
@@ -116,7 +116,7 @@ Engine::Slot Engine::routed() const {
   if (serving_ == nullptr) return {};
   const Loaded& primary = serving_->slot(SlotId::kPrimary);
   const Loaded& standby = serving_->slot(SlotId::kStandby);
-  if (acts_.failed_over() && standby.plan != nullptr) return {SlotId::kStandby, &standby};
+  if (standby.plan != nullptr && !acts_.left().empty() && acts_.left() == primary.digest) return {SlotId::kStandby, &standby};
   if (primary.plan == nullptr) return {};
   return {SlotId::kPrimary, &primary};
 }
@@ -159,9 +159,9 @@ void Engine::act(std::string_view what, std::string_view target, std::string_vie
 /// said.
 bool Engine::try_fail_over(std::string_view reason, Micros event_time) {
   const Slot from = routed();
-  const SlotId to = acts_.failed_over() ? SlotId::kPrimary : SlotId::kStandby;
+  const SlotId to = failed_over() ? SlotId::kPrimary : SlotId::kStandby;
   if (!serving_->route.fail_over_allowed || acts_.fail_overs() >= serving_->route.fail_over.most || serving_->slot(to).plan == nullptr) return false;
-  act("fail-over", name_, reason, event_time);
+  act("fail-over", serving_->slot(failed_over() ? SlotId::kStandby : SlotId::kPrimary).digest, reason, event_time);
   primary_failures_.clear();
   log::error("service `{}` failed over from {} to {}: {}", name_, from.loaded == nullptr ? "nothing" : name_of(from.id), name_of(to), reason);
   return true;

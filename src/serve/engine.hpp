@@ -69,6 +69,8 @@ class Engine {
   [[nodiscard]] Result<Slot> slot_of(std::string_view version) const;
   [[nodiscard]] bool stopped() const { return acts_.stopped() || (serving_ != nullptr && serving_->route.stopped); }
   [[nodiscard]] bool ready() const { return serving_ != nullptr && routed().loaded != nullptr && !stopped(); }
+  /// The standby answers in the primary's place, by the data plane's own act.
+  [[nodiscard]] bool failed_over() const { return routed().id == SlotId::kStandby; }
   [[nodiscard]] Error not_ready() const;
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }

@@ -125,7 +125,7 @@ void HttpApi::describe_service(net::Response& response) const {
                                          {"readmit_after", source.readmit_after}, {"readmitted", engine_.acts().readmitted(source.source)}}));
   }
   response.body = doc::to_json(doc::Value::object(
-      {{"service", engine_.name()}, {"ready", engine_.ready()}, {"stopped", engine_.stopped()}, {"failed_over", engine_.acts().failed_over()},
+      {{"service", engine_.name()}, {"ready", engine_.ready()}, {"stopped", engine_.stopped()}, {"failed_over", engine_.failed_over()},
        {"slot", slot.ok() ? name_of(slot->id) : ""}, {"bundle", slot.ok() ? slot->loaded->digest : ""}, {"route_version", engine_.applied_version()},
        {"primary", digest(SlotId::kPrimary)}, {"standby", digest(SlotId::kStandby)}, {"canary", digest(SlotId::kCanary)}, {"shadow", digest(SlotId::kShadow)},
        {"canary_aborted", engine_.acts().canary_aborted()}, {"quarantined", std::move(quarantined)}, {"journal_dropped", engine_.dropped()}}));

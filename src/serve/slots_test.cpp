@@ -205,8 +205,12 @@ TEST(FailOver, ByTheShareOfRefusedRowsAndBoundedInNumber) {
   ASSERT_EQ(acts.size(), 1u);
   EXPECT_EQ(acts[0].act, "fail-over");
   EXPECT_EQ(acts[0].reason, "10 of the last 10 rows were refused");
-  // The table that settles it has the two changed.
+  EXPECT_EQ(acts[0].target, world.bundles[0].str());
+  // A table that does not know of the act, and changed the two for reasons of its own: what was left does not come back.
   std::swap(world.route.primary, world.route.standby);
+  world.publish_and_wait();
+  EXPECT_EQ(world.predict(http, kGoodRow).string_or("bundle"), world.bundles[1].str());
+  // The table that settles it.
   world.route.acknowledged = {acts[0].id};
   world.publish_and_wait();
   const doc::Value answer = world.predict(http, kGoodRow);

@@ -21,7 +21,7 @@ StandingActs StandingActs::from(std::span<const plane::Record> records) {
 }
 
 void StandingActs::add(const plane::ActRecord& act) {
-  if (act.act == "fail-over") fail_overs_.push_back(act.id);
+  if (act.act == "fail-over") fail_overs_.push_back({act.target, act.id});
   if (act.act == "canary-abort") canary_abort_ = act.id;
   if (act.act == "source-readmit") readmissions_.push_back({act.target, act.id});
 }
@@ -32,7 +32,7 @@ bool StandingActs::allows(const plane::RouteTable& table) const {
 
 void StandingActs::settle(const plane::RouteTable& table) {
   std::erase_if(stops_, [&](const std::string& id) { return names(table, id); });
-  std::erase_if(fail_overs_, [&](const std::string& id) { return names(table, id); });
+  std::erase_if(fail_overs_, [&](const FailedOver& act) { return names(table, act.id); });
   // A table without a canary settles its end too.
   if (table.canary.bundle.empty() || names(table, canary_abort_)) canary_abort_.clear();
   std::erase_if(readmissions_, [&](const Readmission& item) {
@@ -48,7 +48,7 @@ bool StandingActs::readmitted(std::string_view source) const noexcept {
 
 std::vector<std::string> StandingActs::ids() const {
   std::vector<std::string> ids = stops_;
-  ids.insert(ids.end(), fail_overs_.begin(), fail_overs_.end());
+  for (const FailedOver& act : fail_overs_) ids.push_back(act.id);
   if (!canary_abort_.empty()) ids.push_back(canary_abort_);
   for (const Readmission& item : readmissions_) ids.push_back(item.id);
   return ids;

@@ -26,8 +26,9 @@ class StandingActs {
   void settle(const plane::RouteTable& table);
 
   [[nodiscard]] bool stopped() const noexcept { return !stops_.empty(); }
-  /// The standby answers in the primary's place: each fail-over changes the two.
-  [[nodiscard]] bool failed_over() const noexcept { return fail_overs_.size() % 2 == 1; }
+  /// The bundle that the last standing fail-over left: whatever the table in force says, it does not answer in the primary's place
+  /// while there is another. Empty: none stands.
+  [[nodiscard]] std::string_view left() const noexcept { return fail_overs_.empty() ? std::string_view{} : fail_overs_.back().left; }
   [[nodiscard]] std::size_t fail_overs() const noexcept { return fail_overs_.size(); }
   [[nodiscard]] bool canary_aborted() const noexcept { return !canary_abort_.empty(); }
   [[nodiscard]] bool readmitted(std::string_view source) const noexcept;
@@ -39,7 +40,11 @@ class StandingActs {
     std::string id;
   };
   std::vector<std::string> stops_;
-  std::vector<std::string> fail_overs_;
+  struct FailedOver {
+    std::string left;
+    std::string id;
+  };
+  std::vector<FailedOver> fail_overs_;
   std::string canary_abort_;
   std::vector<Readmission> readmissions_;
 };

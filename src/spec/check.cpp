@@ -376,6 +376,13 @@ class Checker {
   void check(Service& service) {
     refer(service.identity, "model", service.model, project_.models, "model");
     refer(service.identity, "monitor", service.monitor, project_.monitors, "monitor");
+    const Contract* contract = contract_of(service);
+    if (contract != nullptr && service.canary.sticky.starts_with("field:")) {
+      const doc::Value* canary = service.identity.content.find("canary");
+      const doc::Value* sticky = canary == nullptr ? nullptr : canary->find("sticky");
+      need_field(service.identity.file, sticky == nullptr ? doc::Position{} : sticky->position(), *contract, service.canary.sticky.substr(6),
+                 "`sticky`");
+    }
   }
 
   void check_people() {

@@ -1,3 +1,6 @@
+#include <charconv>
+#include <cmath>
+
 #include "spec/kinds.hpp"
 
 namespace heddle::spec {
@@ -240,6 +243,28 @@ const Object& evaluation_kind() {
   return table;
 }
 
+namespace {
+
+void need_share(const doc::Value& value, std::string_view key, double share, Reader& reader) {
+  const doc::Value* at = value.find(key);
+  if (at == nullptr || (share >= 0 && share <= 1)) return;
+  reader.report(at->position(), "bad-share", fmt::format("`{}` must be from 0 to 1", key), "it is a share: 5 % is 0.05");
+}
+
+/// `5%` in ten-thousandths; at most two digits after the point.
+std::optional<std::uint32_t> parse_share(std::string_view text) {
+  if (text.empty() || text.back() != '%') return std::nullopt;
+  text.remove_suffix(1);
+  double percent = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
+  if (error != std::errc() || end != text.data() + text.size() || percent < 0 || percent > 100) return std::nullopt;
+  const double parts = percent * 100;
+  if (std::abs(parts - std::round(parts)) > 1e-6) return std::nullopt;
+  return static_cast<std::uint32_t>(std::lround(parts));
+}
+
+}  // namespace
+
 const Object& policy_kind() {
   static const Table<PolicyRule> needs = [] {
     Table<PolicyRule> t("needs", "whose yes is needed");
@@ -280,7 +305,24 @@ const Object& policy_kind() {
   }();
   static const Table<Policy> failover = [] {
     Table<Policy> t("failover", "the data plane's own switch to the standby");
+    using Get = void (*)(FailOverRule&, const doc::Value&);
+    const auto more = [&](std::string key, Shape shape, double at_least, std::string about, Get set) {
+      t.custom(std::move(key), shape, std::move(about), [set](Policy& into, const doc::Value& value, Reader&) { set(into.fail_over, value); });
+      t.keys.back().at_least = at_least;
+    };
     t.boolean("allowed", &Policy::fail_over_allowed, "authorised beforehand").required();
+    more("requests", Shape::kInteger, 1, "looked at together: the last so many that the primary answered",
+         [](FailOverRule& into, const doc::Value& value) { into.requests = value.as_int(); });
+    more("failed_share", Shape::kNumber, 0, "share of them without an answer that changes to the standby",
+         [](FailOverRule& into, const doc::Value& value) { into.failed_share = value.as_double(); });
+    more("refused_share", Shape::kNumber, 0, "share of their rows refused that does; 1: never",
+         [](FailOverRule& into, const doc::Value& value) { into.refused_share = value.as_double(); });
+    more("most", Shape::kInteger, 1, "changes in a row before the control plane has settled them",
+         [](FailOverRule& into, const doc::Value& value) { into.most = value.as_int(); });
+    t.finally([](Policy& into, const doc::Value& value, Reader& reader) {
+      need_share(value, "failed_share", into.fail_over.failed_share, reader);
+      need_share(value, "refused_share", into.fail_over.refused_share, reader);
+    });
     return t;
   }();
   static const Table<Policy> retrain = [] {
@@ -374,6 +416,74 @@ const Object& monitor_kind() {
 }
 
 const Object& service_kind() {
+  static const Table<JudgementRules> judgement = [] {
+    Table<JudgementRules> t("judgement", "by how much a canary may be worse than the baseline beside it");
+    t.number("error_rate", &JudgementRules::error_rate, "chance that one that is no worse is judged bad, over all steps");
+    t.number("failed_share", &JudgementRules::failed_share, "by which more requests may fail");
+    t.number("refused_share", &JudgementRules::refused_share, "by which more requests may have a refused row");
+    t.number("latency_ratio", &JudgementRules::latency_ratio, "by which median and 99th percentile may be longer");
+    t.number("score_shift", &JudgementRules::score_shift, "largest Kolmogorov-Smirnov distance of the scores; 1: any");
+    t.number("disagreement", &JudgementRules::disagreement, "by which it may be farther from the shadow's or standby's score; 1: any");
+    t.number("loss", &JudgementRules::loss, "by which the squared error against labels may be larger");
+    t.finally([](JudgementRules& into, const doc::Value& value, Reader& reader) {
+      need_share(value, "failed_share", into.failed_share, reader);
+      need_share(value, "refused_share", into.refused_share, reader);
+      need_share(value, "score_shift", into.score_shift, reader);
+      need_share(value, "disagreement", into.disagreement, reader);
+      need_share(value, "loss", into.loss, reader);
+      need_share(value, "error_rate", into.error_rate, reader);
+      if (into.error_rate == 0) {
+        reader.report(value.find("error_rate")->position(), "bad-share", "`error_rate` 0 judges nothing bad", "write `0.01`: one canary in a hundred");
+      }
+      if (const doc::Value* ratio = value.find("latency_ratio"); ratio != nullptr && into.latency_ratio < 1) {
+        reader.report(ratio->position(), "bad-value", "`latency_ratio` must be 1 or more", "1.5 lets a canary take half as long again");
+      }
+    });
+    return t;
+  }();
+  static const Table<CanaryRules> canary = [] {
+    Table<CanaryRules> t("canary", "how a canary takes over and when it is judged");
+    t.custom("steps", Shape::kTexts, "shares of the requests, rising, as `[1%, 5%, 25%]`; 50% at most",
+             [](CanaryRules& into, const doc::Value& value, Reader& reader) {
+               into.steps.clear();
+               const auto add = [&](const doc::Value& item) {
+                 const auto share = parse_share(item.as_string());
+                 if (!share || *share == 0 || *share > 5'000 || (!into.steps.empty() && *share <= into.steps.back())) {
+                   reader.report(item.position().line > 0 ? item.position() : value.position(), "bad-share",
+                                 fmt::format("`{}` is no share that rises above the step before, up to 50%", item.as_string()),
+                                 "write `steps: [1%, 5%, 25%]`: the other half of the traffic is the baseline");
+                   return;
+                 }
+                 into.steps.push_back(*share);
+               };
+               if (value.is_string()) add(value);
+               if (value.is_array()) {
+                 for (const auto& item : value.as_array()) add(item);
+               }
+               if (into.steps.empty()) into.steps = CanaryRules{}.steps;
+             });
+    t.custom("minimum_rows", Shape::kInteger, "rows of canary and of baseline before a step is judged good",
+             [](CanaryRules& into, const doc::Value& value, Reader&) { into.judgement.minimum_rows = value.as_int(); });
+    t.keys.back().at_least = 1;
+    t.duration("interval", &CanaryRules::interval, "of event time between judgements");
+    t.duration("patience", &CanaryRules::patience, "of event time without a good or bad judgement, before a person is asked");
+    t.text("sticky", &CanaryRules::sticky, "key of the draw: `source`, `header:NAME`, `field:NAME`; default: the request id");
+    t.text("header", &CanaryRules::header, "requests with this header always go to the canary");
+    t.text("header_value", &CanaryRules::header_value, "and this value of it");
+    t.object("judgement", &CanaryRules::judgement, judgement, "how much worse is bad");
+    t.finally([](CanaryRules& into, const doc::Value& value, Reader& reader) {
+      const bool known = into.sticky.empty() || into.sticky == "source" || (into.sticky.starts_with("header:") && into.sticky.size() > 7) ||
+                         (into.sticky.starts_with("field:") && into.sticky.size() > 6);
+      if (!known) {
+        reader.report(value.find("sticky")->position(), "unknown-value", fmt::format("`{}` is no key to draw by", into.sticky),
+                      "write `source`, `header:NAME` or `field:NAME`");
+      }
+      if (into.header.empty() != into.header_value.empty()) {
+        reader.report(value.position(), "missing-key", "`header` and `header_value` belong together", "give both or none");
+      }
+    });
+    return t;
+  }();
   static const Table<ServiceLimits> limits = [] {
     Table<ServiceLimits> t("limits", "bounds of a request");
     t.integer("body_bytes", &ServiceLimits::body_bytes, "largest body", 1024);
@@ -408,6 +518,7 @@ const Object& service_kind() {
     t.object("limits", &Service::limits, limits, "bounds of a request");
     t.text("autonomy", &Service::autonomy, "what agents may do").one_of({"observe", "propose", "act"});
     t.integer("readmit_after", &Service::readmit_after, "clean rows in a row that let a quarantined source in again");
+    t.object("canary", &Service::canary, canary, "how a canary takes over");
     return t;
   }();
   return table;

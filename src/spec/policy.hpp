@@ -31,11 +31,20 @@ struct Budget {
   Micros window = 0;                  ///< 0: ever
 };
 
+/// When the data plane changes to the standby by itself, over the last `requests` that the primary answered. Shares are of 1.
+struct FailOverRule {
+  std::int64_t requests = 50;
+  double failed_share = 0.5;          ///< of the requests that got no answer (errors and timeouts)
+  double refused_share = 1.0;         ///< of the rows refused by the contract; 1: never for this reason
+  std::int64_t most = 1;              ///< in a row, before the control plane has settled them
+};
+
 struct Policy {
   Identity identity;
   std::vector<PolicyRule> rules;
   std::vector<Budget> budgets;
   bool fail_over_allowed = false;
+  FailOverRule fail_over{};
   std::int64_t retrain_max_rows = 0;    ///< W: the most labelled rows a retrain may use
   Micros retrain_event_time_cost = 0;   ///< a retrain started at t is usable at exactly t + this
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,29 @@ struct ServiceTls {
   std::string client_ca;     ///< set: a client must show a certificate that one of these signed
 };
 
+/// When a canary is worse than its baseline, and how sure one must be. Shares are of 1.
+struct JudgementRules {
+  std::int64_t minimum_rows = 500;     ///< of each cohort, before a step is judged good
+  double error_rate = 0.01;            ///< chance that a canary which is no worse is judged bad, over all its steps
+  double failed_share = 0.01;          ///< by which more requests may fail
+  double refused_share = 0.02;         ///< by which more requests may have a refused row
+  double latency_ratio = 1.5;          ///< by which the median and the 99th percentile may be longer
+  double score_shift = 0.2;            ///< largest distance of the score distributions (Kolmogorov-Smirnov); 1: any
+  double disagreement = 0.1;           ///< by which the distance from the shadow's or standby's score may be larger; 1: any
+  double loss = 0.01;                  ///< by which the squared error against labels may be larger
+};
+
+/// How a canary takes over.
+struct CanaryRules {
+  std::vector<std::uint32_t> steps{100, 500, 2'500};   ///< shares of the requests in ten-thousandths, rising
+  Micros interval = 10 * kMinute;      ///< of event time between judgements
+  Micros patience = 2 * kHour;         ///< of event time without a good or bad one, before a person is asked
+  std::string sticky{};                ///< `source`, `header:NAME`, `field:NAME`; empty: the request id
+  std::string header{};
+  std::string header_value{};
+  JudgementRules judgement{};
+};
+
 struct Service {
   Identity identity;
   std::string model;
@@ -40,6 +64,7 @@ struct Service {
   ServiceLimits limits;
   std::string autonomy = "observe";    ///< observe, propose, act
   std::uint32_t readmit_after = 5;     ///< clean rows in a row that let a quarantined source in again
+  CanaryRules canary{};
 };
 
 }  // namespace heddle::spec

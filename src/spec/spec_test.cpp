@@ -193,6 +193,38 @@ TEST_F(SpecTest, MalformedYamlNamesItsLine) {
   EXPECT_TRUE(named) << fmt::format("{}", fmt::join(found, "\n"));
 }
 
+TEST_F(SpecTest, ACanaryAndAFailOverRule) {
+  change("services/s.yaml", "sources: [a, b]",
+         "sources: [a, b]\ncanary:\n  steps: [0.5%, 10%]\n  minimum_rows: 50\n  interval: 1h\n  patience: 1d\n  sticky: field:place\n"
+         "  header: x-try\n  header_value: \"yes\"\n  judgement: {loss: 0.02, latency_ratio: 2}");
+  put("policies/q.yaml", "apiVersion: heddle/v1\nkind: Policy\nname: q\nrules:\n  - {id: r, effect: allow, who: \"agent:*\", action: slot.swap}\n"
+                         "failover: {allowed: true, requests: 20, failed_share: 0.25, refused_share: 0.75, most: 2}\n");
+  ASSERT_EQ(findings(), Lines{});
+  const auto loaded = load_project(root_);
+  const CanaryRules& canary = loaded->project.services.at("s").canary;
+  EXPECT_EQ(canary.steps, (std::vector<std::uint32_t>{50, 1'000}));
+  EXPECT_EQ(canary.judgement.minimum_rows, 50);
+  EXPECT_EQ(canary.patience, kDay);
+  EXPECT_EQ(canary.judgement.loss, 0.02);
+  EXPECT_EQ(canary.judgement.failed_share, 0.01);
+  const Policy& policy = loaded->project.policies.at("q");
+  EXPECT_EQ(policy.fail_over.requests, 20);
+  EXPECT_EQ(policy.fail_over.refused_share, 0.75);
+  EXPECT_EQ(policy.fail_over.most, 2);
+
+  change("services/s.yaml", "[0.5%, 10%]", "[5%, 1%, 60%, x]");
+  change("services/s.yaml", "field:place", "field:plaze");
+  change("services/s.yaml", "  header_value: \"yes\"\n", "");
+  change("services/s.yaml", "loss: 0.02", "loss: 2");
+  change("policies/q.yaml", "failed_share: 0.25", "failed_share: 25");
+  std::string ids;
+  for (const auto& line : findings()) ids += line.substr(0, line.find(" `")) + "|";
+  EXPECT_EQ(ids,
+            "policies/q.yaml:6:55: error[bad-share]:|services/s.yaml:8:3: error[missing-key]:|services/s.yaml:8:15: error[bad-share]:|"
+            "services/s.yaml:8:19: error[bad-share]:|services/s.yaml:8:24: error[bad-share]:|services/s.yaml:12:11: error[unknown-name]:|"
+            "services/s.yaml:14:21: error[bad-share]:|");
+}
+
 TEST_F(SpecTest, ASecretStandsInNoDefinition) {
   change("monitors/w.yaml", "window: 1d", "window: 1d\nnotifications:\n  - {url: \"http://x\", secret: hunter2}");
   EXPECT_EQ(findings(), (Lines{"monitors/w.yaml:7:31: error[secret-in-file]: a secret stands in a definition"}));

@@ -88,6 +88,8 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   if (of_epoch) last_row_ = std::max(last_row_, request.event_time);
   const Baseline* baseline = route.baseline.get();
   const std::size_t settled = out.findings.size();
+  // What standby and canary answer says nothing about the primary's predictions.
+  const bool by_primary = request.slot != "standby" && request.slot != "canary";
   std::vector<expr::Datum> values;
   for (std::size_t index = 0; index < request.rows.size(); ++index) {
     const plane::RowRecord& row = request.rows[index];
@@ -110,7 +112,7 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       for (const MetricReference& metric : baseline->metrics) {
         const bool prediction = metric.metric.column == "prediction";
         values.push_back(!prediction                                        ? field_of(metric.metric.column)
-                         : served && !std::isnan(row.probability) && request.slot == "primary"
+                         : served && !std::isnan(row.probability) && by_primary
                              ? expr::Datum::real(static_cast<double>(row.probability))
                              : expr::Datum::null());
       }
@@ -126,7 +128,6 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       rules_.add(values, request.event_time, out.findings);
     }
     if (served && of_epoch) {
-      const bool by_primary = request.slot == "primary";
       join_.add_row({request.request_id + "#" + std::to_string(index), request.event_time, epoch_,
                      by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
                      margin_of(row.standby_probability), -1, 0});

@@ -1,0 +1,222 @@
+// The control loop of a canary over a synthetic journal: real state, ledger, policy, objects and route table.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "adapters/objects/layout.hpp"
+#include "adapters/sqlite/state.hpp"
+#include "base/file.hpp"
+#include "base/ids.hpp"
+#include "bundle/bundle.hpp"
+#include "contract/contract.hpp"
+#include "control/outbox.hpp"
+#include "control/service_control.hpp"
+#include "doc/json.hpp"
+#include "policy/ssh_key_fixture.hpp"
+
+namespace heddle::control {
+namespace {
+
+class CanaryTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    home_.emplace(testing::TempDir() + uuid7());
+    ASSERT_TRUE(make_dirs(home_->dir() + "/keys").ok());
+    auto& contract = project_.contracts["c"];
+    contract.fields.resize(1);
+    contract.fields[0].name = "size";
+    contract.fields[0].type = expr::Type::kInt;
+    project_.feature_sets["f"].contract = "c";
+    project_.models["m"].features = "f";
+    project_.monitors["w"].service = "s";
+    auto& service = project_.services["s"];
+    service.identity.name = "s";
+    service.model = "m";
+    service.monitor = "w";
+    service.autonomy = "act";
+    service.canary.steps = {500, 2'500};
+    service.canary.interval = kHour;
+    service.canary.patience = 5 * kHour;
+    service.canary.judgement.minimum_rows = 400;
+    spec::PolicyRule ask;
+    ask.id = "promotion-needs-a-person";
+    ask.effect = spec::PolicyRule::Effect::kRequireApproval;
+    ask.who = {"agent:*"};
+    ask.actions = {"release.promote"};
+    ask.approver_role = "approver";
+    spec::PolicyRule allow;
+    allow.id = "people-release";
+    allow.effect = spec::PolicyRule::Effect::kAllow;
+    allow.who = {"person:*", "agent:canary"};
+    allow.actions = {"canary.*", "shadow.*"};
+    spec::PolicyRule first = allow;
+    first.id = "people-promote";
+    first.who = {"person:*"};
+    first.actions = {"release.*"};
+    project_.policies["p"].rules = {ask, allow, first};
+    project_.people = {{"ada", {"approver"}, {ada_.public_key()}}};
+    open_parts();
+    const auto contract_json = doc::to_json((*contract::Contract::compile(contract, {})).to_value());
+    for (const char* name : {"a", "b"}) {
+      bundles_.push_back(*bundle::pack(*objects_, {{std::string(bundle::kContract), "", contract_json},
+                                                   {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}},
+                                       doc::Value::object({{"name", name}})));
+    }
+    plane::JournalWriter::Options journal;
+    journal.dir = home_->spool("s");
+    journal.fields = {"size"};
+    writer_ = *plane::JournalWriter::open(journal);
+    open();
+    ASSERT_TRUE(control_->promote(bundles_[0], "primary", 0, kAda).ok());
+    const auto started = control_->promote(bundles_[1], "canary", 0, kAda);
+    ASSERT_TRUE(started.ok()) << started.error().str();
+    ASSERT_TRUE(started->bool_or("applied"));
+  }
+
+  void open_parts() {
+    state_ = adapters::open_sqlite_state(home_->state()).value();
+    objects_ = adapters::open_layout(home_->objects()).value();
+    key_ = Ed25519Key::from_seed(std::string(32, '\5')).value();
+    ledger_ = ledger::Ledger::open(*state_, {home_->dir() + "/tiles", "tiny", Ed25519Key::from_seed(std::string(32, '\3')).value(), &system_clock()}).value();
+    policy_ = policy::LocalEngine::open(*state_, *ledger_, project_, system_clock()).value();
+    outbox_ = Outbox::open(*state_, {}).value();
+  }
+  void open() {
+    control_.reset();
+    auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr, nullptr, policy_.get(), outbox_.get(), &key_, ""},
+                                       project_.services.at("s"));
+    ASSERT_TRUE(opened.ok()) << opened.error().str();
+    control_ = std::move(*opened);
+  }
+
+  /// An hour of one-row requests of both cohorts by the table in force, of which `failed` of a hundred of the canary's fail.
+  void hour(int requests, int failed = 0) {
+    writer_->append(plane::AppliedRecord{control_->releases().version(), {}});
+    for (int i = 0; i < requests; ++i) {
+      for (const auto cohort : {plane::Cohort::kCanary, plane::Cohort::kBaseline}) {
+        const bool is_canary = cohort == plane::Cohort::kCanary;
+        plane::RequestRecord request;
+        request.request_id = fmt::format("r{}", next_++);
+        request.event_time = now_ + i;
+        request.slot = is_canary ? "canary" : "primary";
+        request.cohort = cohort;
+        request.route_version = control_->releases().version();
+        request.micros = static_cast<std::uint32_t>(100 + i % 50);
+        plane::RowRecord row;
+        row.fields.resize(1);
+        row.fields[0].kind = expr::Datum::Kind::kInt;
+        row.fields[0].i = i;
+        row.probability = 0.2F + 0.01F * static_cast<float>(i % 50);
+        row.standby_probability = std::numeric_limits<float>::quiet_NaN();
+        if (is_canary && i % 100 < failed) row.outcome = plane::RowOutcome::kFailed;
+        request.rows = {row};
+        writer_->append(request);
+      }
+    }
+    now_ += kHour;
+    tick();
+  }
+  void tick() {
+    writer_->append(plane::TickRecord{now_});
+    ASSERT_TRUE(writer_->commit().ok());
+    for (auto more = control_->pump(); ; more = control_->pump()) {
+      ASSERT_TRUE(more.ok()) << more.error().str();
+      if (!*more) break;
+    }
+  }
+  /// `action result` of every entry about the canary, in order.
+  std::vector<std::string> entries() {
+    std::vector<std::string> out;
+    EXPECT_TRUE(ledger_->read(0, [&](const ledger::Entry& entry) {
+                           const auto verdict = entry.attributes.string_or("verdict");
+                           if (entry.actor != "ada") out.push_back(entry.action + (verdict.empty() ? "" : " " + verdict) + " " + entry.result);
+                           return true;
+                         }).ok());
+    return out;
+  }
+  using Lines = std::vector<std::string>;
+
+  const policy::Actor kAda{policy::ActorType::kPerson, "ada"};
+  policy::SshKey ada_{"ada"};
+  std::optional<Home> home_;
+  spec::Project project_;
+  std::unique_ptr<store::State> state_;
+  std::unique_ptr<store::Objects> objects_;
+  Ed25519Key key_;
+  std::unique_ptr<ledger::Ledger> ledger_;
+  std::unique_ptr<policy::LocalEngine> policy_;
+  std::unique_ptr<Outbox> outbox_;
+  std::unique_ptr<plane::JournalWriter> writer_;
+  std::unique_ptr<ServiceControl> control_;
+  std::vector<Digest> bundles_;
+  Micros now_ = *parse_time("2001-06-01T00:00:00Z");
+  int next_ = 0;
+};
+
+TEST_F(CanaryTest, AGoodOneRisesByItsStepsAndAsksForItsPromotion) {
+  tick();
+  hour(500);
+  EXPECT_EQ(control_->releases().canary().canary.weight, 2'500U);
+  hour(500);
+  EXPECT_EQ(entries(), (Lines{"canary.judgement good applied", "canary.raise applied", "canary.judgement good applied", "release.promote requested"}));
+  EXPECT_EQ(control_->releases().primary(), bundles_[0]);  // only a person promotes
+  EXPECT_EQ(control_->releases().canary().canary.weight, 2'500U);
+  const auto value = control_->canary_value();
+  EXPECT_EQ(value.find("judgement")->string_or("verdict"), "good");
+  EXPECT_TRUE(value.find("next")->as_array().at(0).string_or("command").starts_with("heddle approve ")) << doc::to_json(value);
+  // While it waits it is judged on, and ended when it becomes bad: the yes that may still come promotes nothing.
+  const auto approval = policy_->approvals()->at(0).id;
+  hour(500, 60);
+  EXPECT_FALSE(control_->releases().canary().running());
+  const auto given = policy_->approve(approval, "ada", ada_.sign(policy_->approval(approval)->statement));
+  ASSERT_TRUE(given.ok()) << given.error().str();
+  EXPECT_EQ(control_->resume_promotion(approval).error().id, "canary-ended");
+  EXPECT_EQ(control_->releases().primary(), bundles_[0]);
+}
+
+TEST_F(CanaryTest, ABadOneIsEndedBeforeItIsDue) {
+  tick();
+  hour(30, 100);  // thirty failures in thirty requests: far from the minimum of rows
+  EXPECT_EQ(entries(), (Lines{"canary.judgement bad applied", "canary.abort applied"}));
+  EXPECT_FALSE(control_->releases().canary().running());
+  EXPECT_EQ(control_->releases().primary(), bundles_[0]);
+  const auto route = plane::read_route(home_->route("s"), key_.public_key);
+  ASSERT_TRUE(route.ok());
+  EXPECT_TRUE(route->canary.bundle.empty());
+}
+
+TEST_F(CanaryTest, AnInconclusiveOneIsHeldAndAPersonIsAsked) {
+  tick();
+  for (int i = 0; i < 6; ++i) hour(10);
+  for (const auto& entry : entries()) EXPECT_EQ(entry, "canary.judgement inconclusive applied");
+  EXPECT_EQ(control_->releases().canary().canary.weight, 500U);
+  const auto value = control_->canary_value();
+  EXPECT_TRUE(value.find("judgement")->bool_or("held")) << doc::to_json(value);
+  EXPECT_NE(value.find("next")->as_array().at(0).string_or("command").find("--slot canary --weight 25%"), std::string::npos);
+  // The person goes on.
+  ASSERT_TRUE(control_->promote(bundles_[1], "canary", 2'500, kAda).ok());
+  EXPECT_EQ(control_->releases().canary().canary.weight, 2'500U);
+}
+
+TEST_F(CanaryTest, ARestartBetweenJudgementsChangesNothing) {
+  tick();
+  hour(250);
+  EXPECT_EQ(entries(), Lines{"canary.judgement inconclusive applied"});
+  open();
+  hour(250);
+  EXPECT_EQ(entries(), (Lines{"canary.judgement inconclusive applied", "canary.judgement good applied", "canary.raise applied"}));
+}
+
+TEST_F(CanaryTest, WhatTheDataPlaneEndedIsSettledAlsoWhileStopped) {
+  tick();
+  hour(10);
+  ASSERT_TRUE(control_->set_stopped(true, kAda).ok());
+  writer_->append(plane::ActRecord{"canary-abort", "s", now_, "it cannot be loaded", "act-1"});
+  tick();
+  EXPECT_FALSE(control_->releases().canary().running());
+  EXPECT_EQ(control_->releases().route("").acknowledged, Lines{"act-1"});
+  EXPECT_TRUE(control_->releases().stopped());
+  EXPECT_EQ(entries().back(), "canary.abort applied");
+}
+
+}  // namespace
+}  // namespace heddle::control

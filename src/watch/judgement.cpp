@@ -1,0 +1,408 @@
+#include "watch/judgement.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+namespace heddle::watch {
+namespace {
+
+constexpr std::string_view kFormat = "heddle.cohorts/1";
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr std::size_t kMeasures = 7;           ///< that share the error rate
+constexpr std::size_t kMostUnpaired = 65'536;
+constexpr std::size_t kMostWaiting = 20'000;   ///< rows; the oldest go
+constexpr std::int64_t kLeastRequests = 50;    ///< of a cohort, before it is judged good: rows of one request are not independent
+constexpr std::int64_t kLeastLabels = 100;
+constexpr std::size_t kPerOctave = 16;         ///< latency buckets: 4.4 % wide
+constexpr std::size_t kLatencyBuckets = 32 * kPerOctave;
+constexpr std::size_t kScoreBuckets = 100;
+constexpr std::uint8_t kFailedBit = 1, kRefusedBit = 2;
+
+std::size_t latency_bucket(std::uint32_t micros) {
+  return std::min(kLatencyBuckets - 1, static_cast<std::size_t>(std::log2(static_cast<double>(micros)) * kPerOctave));
+}
+
+/// The bucket in which the quantile lies.
+std::size_t quantile_bucket(const stats::Histogram& histogram, double share) {
+  const double rank = share * static_cast<double>(histogram.total());
+  std::int64_t seen = 0;
+  for (std::size_t i = 0; i < histogram.counts().size(); ++i) {
+    seen += histogram.counts()[i];
+    if (static_cast<double>(seen) >= rank && seen > 0) return i;
+  }
+  return histogram.counts().empty() ? 0 : histogram.counts().size() - 1;
+}
+
+double quantile(const stats::Histogram& histogram, double share) {
+  if (histogram.total() == 0) return kNaN;
+  return std::exp2((static_cast<double>(quantile_bucket(histogram, share)) + 0.5) / kPerOctave);
+}
+
+std::int64_t above(const stats::Histogram& histogram, std::size_t bucket) {
+  std::int64_t count = 0;
+  for (std::size_t i = bucket + 1; i < histogram.counts().size(); ++i) count += histogram.counts()[i];
+  return count;
+}
+
+double share_of(std::int64_t part, std::int64_t whole) {
+  return whole == 0 ? kNaN : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+/// Largest distance by which an empirical distribution is off, with probability 1 - delta (Massart 1990).
+double ks_radius(std::int64_t n, double delta) {
+  return n == 0 ? 1.0 : std::sqrt(std::log(2 / delta) / (2 * static_cast<double>(n)));
+}
+
+void save_histogram(StateWriter& out, const stats::Histogram& histogram) {
+  out.put(std::uint64_t{histogram.counts().size()});
+  for (const std::int64_t count : histogram.counts()) out.put(count);
+}
+
+stats::Histogram load_histogram(StateReader& in, std::size_t size) {
+  std::vector<std::int64_t> counts;
+  for (std::uint64_t n = in.count(); n > 0; --n) counts.push_back(in.i64());
+  counts.resize(size);
+  return stats::Histogram(std::move(counts));
+}
+
+void save_moments(StateWriter& out, const Moments& moments) {
+  out.put(moments.n);
+  out.put(moments.sum);
+  out.put(moments.squares);
+}
+
+Moments load_moments(StateReader& in) {
+  Moments out;
+  out.n = in.i64();
+  out.sum = in.real();
+  out.squares = in.real();
+  return out;
+}
+
+}  // namespace
+
+std::string_view verdict_name(Verdict verdict) noexcept {
+  return verdict == Verdict::kGood ? "good" : verdict == Verdict::kBad ? "bad" : "inconclusive";
+}
+
+void Moments::add(double value) noexcept {
+  ++n;
+  sum += value;
+  squares += value * value;
+}
+
+double Moments::mean() const noexcept { return n == 0 ? kNaN : sum / static_cast<double>(n); }
+
+double Moments::radius(double delta) const noexcept {
+  if (n < 2) return 1;
+  const auto count = static_cast<double>(n);
+  const double variance = std::max(0.0, (squares - sum * sum / count) / (count - 1));
+  const double l = std::log(2 / delta);
+  return std::sqrt(2 * variance * l / count) + 7 * l / (3 * (count - 1));
+}
+
+double log_e_value(std::int64_t canary, std::int64_t baseline) noexcept {
+  constexpr int kGrid = 20;
+  double logs[kGrid];
+  double most = -std::numeric_limits<double>::infinity();
+  for (int i = 0; i < kGrid; ++i) {
+    const double theta = 0.5 + (i + 0.5) / (2 * kGrid);
+    logs[i] = static_cast<double>(canary) * std::log(2 * theta) + static_cast<double>(baseline) * std::log(2 * (1 - theta));
+    most = std::max(most, logs[i]);
+  }
+  double sum = 0;
+  for (const double each : logs) sum += std::exp(each - most);
+  return most + std::log(sum / kGrid);
+}
+
+double upper_tail(std::int64_t marked, std::int64_t drawn, std::int64_t canary, std::int64_t baseline) noexcept {
+  const auto choose = [](std::int64_t n, std::int64_t k) {
+    return std::lgamma(static_cast<double>(n) + 1) - std::lgamma(static_cast<double>(k) + 1) - std::lgamma(static_cast<double>(n - k) + 1);
+  };
+  double tail = 0;
+  for (std::int64_t x = std::max(marked, drawn - baseline); x <= std::min(drawn, canary); ++x) {
+    const double term = std::exp(choose(canary, x) + choose(baseline, drawn - x) - choose(canary + baseline, drawn));
+    tail += term;
+    if (term < tail * 1e-12 && x > marked + 10) break;
+  }
+  return std::min(1.0, tail);
+}
+
+doc::Value Judgement::to_value() const {
+  const auto number = [](double value) { return std::isnan(value) ? doc::Value() : doc::Value(value); };
+  auto list = doc::Value::array();
+  for (const Measure& measure : measures) {
+    list.push(doc::Value::object({{"name", measure.name},
+                                  {"canary", number(measure.canary)},
+                                  {"baseline", number(measure.baseline)},
+                                  {"verdict", verdict_name(measure.verdict)},
+                                  {"why", measure.why}}));
+  }
+  auto why = doc::Value::array();
+  for (const std::string& reason : reasons) why.push(reason);
+  return doc::Value::object({{"verdict", verdict_name(verdict)},
+                             {"canary_rows", canary_rows},
+                             {"baseline_rows", baseline_rows},
+                             {"look", look},
+                             {"measures", std::move(list)},
+                             {"reasons", std::move(why)}});
+}
+
+void CohortBook::Side::clear() {
+  const Moments kept = loss;
+  *this = {};
+  loss = kept;
+  latency = stats::Histogram(kLatencyBuckets);
+  scores = stats::Histogram(kScoreBuckets);
+}
+
+void CohortBook::clear_step() {
+  canary_.clear();
+  baseline_.clear();
+  failures_ = {};
+  refusals_ = {};
+  unpaired_.clear();
+  looks_ = 0;
+}
+
+void CohortBook::follow(std::uint64_t started, std::uint64_t stepped) {
+  if (started == started_ && stepped == stepped_) return;
+  if (started != started_) *this = {};
+  started_ = started;
+  stepped_ = stepped;
+  clear_step();
+}
+
+void CohortBook::pair(bool canary, std::uint8_t outcome) {
+  if (unpaired_.empty() || canary_ahead_ == canary) {
+    canary_ahead_ = canary;
+    unpaired_.push_back(outcome);
+    // Which ones go does not depend on how they ended, so the test stays valid.
+    if (unpaired_.size() > kMostUnpaired) unpaired_.pop_front();
+    return;
+  }
+  const std::uint8_t other = unpaired_.front();
+  unpaired_.pop_front();
+  const auto count = [&](std::uint8_t bit, Pairs& pairs) {
+    if ((outcome & bit) == (other & bit)) return;
+    ++(((outcome & bit) != 0) == canary ? pairs.canary : pairs.baseline);
+  };
+  count(kFailedBit, failures_);
+  count(kRefusedBit, refusals_);
+}
+
+void CohortBook::observe(const plane::RequestRecord& request) {
+  if (request.cohort == plane::Cohort::kNone || started_ == 0 || request.route_version < started_) return;
+  const bool is_canary = request.cohort == plane::Cohort::kCanary;
+  Side& side = is_canary ? canary_ : baseline_;
+  const auto served = std::find_if(request.rows.begin(), request.rows.end(), [](const plane::RowRecord& row) {
+    return row.outcome == plane::RowOutcome::kServed && !std::isnan(row.probability);
+  });
+  if (served != request.rows.end()) {
+    std::string id = fmt::format("{}#{}", request.request_id, served - request.rows.begin());
+    if (waiting_.emplace(id, Waiting{is_canary, static_cast<double>(served->probability)}).second) order_.push_back(std::move(id));
+    if (order_.size() > kMostWaiting) {
+      waiting_.erase(order_.front());
+      order_.pop_front();
+    }
+  }
+  if (request.route_version < stepped_) return;
+  std::uint8_t outcome = 0;
+  bool all_quarantined = true;
+  for (const plane::RowRecord& row : request.rows) {
+    if (row.outcome == plane::RowOutcome::kFailed) outcome |= kFailedBit;
+    if (row.outcome == plane::RowOutcome::kRefused) outcome |= kRefusedBit;
+    all_quarantined = all_quarantined && row.outcome == plane::RowOutcome::kQuarantined;
+  }
+  if (all_quarantined) return;  // nobody's bundle was asked
+  ++side.requests;
+  side.rows += static_cast<std::int64_t>(request.rows.size());
+  if ((outcome & kFailedBit) != 0) ++side.failed;
+  if ((outcome & kRefusedBit) != 0) ++side.refused;
+  pair(is_canary, outcome);
+  if (request.micros > 0) side.latency.add(latency_bucket(request.micros));
+  if (served == request.rows.end()) return;
+  const auto score = static_cast<double>(served->probability);
+  side.scores.add(std::min(kScoreBuckets - 1, static_cast<std::size_t>(std::clamp(score, 0.0, 1.0) * kScoreBuckets)));
+  const auto reference = static_cast<double>(std::isnan(served->shadow_probability) ? served->standby_probability : served->shadow_probability);
+  if (!std::isnan(reference)) side.distance.add(std::min(1.0, std::abs(score - reference)));
+}
+
+void CohortBook::observe(const plane::LabelRecord& label) {
+  const auto found = waiting_.find(label.row_id);
+  if (found == waiting_.end()) return;
+  const double error = found->second.probability - std::clamp(label.label, 0.0, 1.0);
+  (found->second.canary ? canary_ : baseline_).loss.add(error * error);
+  waiting_.erase(found);
+  // Only from the front: what is left behind goes when it gets there.
+  while (!order_.empty() && !waiting_.contains(order_.front())) order_.pop_front();
+}
+
+bool CohortBook::failing(const spec::JudgementRules& rules, std::size_t steps) const {
+  const double alpha = rules.error_rate / static_cast<double>(std::max<std::size_t>(1, steps) * kMeasures);
+  return log_e_value(failures_.canary, failures_.baseline) >= -std::log(alpha);
+}
+
+Judgement CohortBook::judge(const spec::JudgementRules& rules, std::size_t steps) {
+  ++looks_;
+  ++all_looks_;
+  return show(rules, steps);
+}
+
+Judgement CohortBook::show(const spec::JudgementRules& rules, std::size_t steps) const {
+  Judgement out;
+  out.canary_rows = canary_.rows;
+  out.baseline_rows = baseline_.rows;
+  out.look = looks_;
+  const auto spent = [](std::int64_t look) { return static_cast<double>(std::max<std::int64_t>(1, look)) * static_cast<double>(std::max<std::int64_t>(1, look) + 1); };
+  const double every = rules.error_rate / kMeasures;
+  const double alpha = every / static_cast<double>(std::max<std::size_t>(1, steps));
+  const double at_look = alpha / spent(looks_);
+  const auto add = [&](std::string name, double canary, double baseline, bool within, bool proven, std::string why) {
+    if (std::isnan(canary) || std::isnan(baseline)) {
+      out.measures.push_back({std::move(name), canary, baseline, Verdict::kInconclusive, {}});
+      return;
+    }
+    const Verdict verdict = proven ? Verdict::kBad : within ? Verdict::kGood : Verdict::kInconclusive;
+    if (verdict == Verdict::kGood) why.clear();
+    if (verdict == Verdict::kInconclusive) why += ", which so few requests do not prove";
+    if (verdict != Verdict::kGood) out.reasons.push_back(why);
+    out.measures.push_back({std::move(name), canary, baseline, verdict, std::move(why)});
+  };
+
+  const double failed = share_of(canary_.failed, canary_.requests), failed_beside = share_of(baseline_.failed, baseline_.requests);
+  add("failed_share", failed, failed_beside, failed <= failed_beside + rules.failed_share,
+      log_e_value(failures_.canary, failures_.baseline) >= -std::log(alpha),
+      fmt::format("{:.2f} % of its requests fail, of the baseline's {:.2f} %", 100 * failed, 100 * failed_beside));
+
+  const double refused = share_of(canary_.refused, canary_.requests), refused_beside = share_of(baseline_.refused, baseline_.requests);
+  const bool refuses = !(refused <= refused_beside + rules.refused_share);
+  add("refused_share", refused, refused_beside, !refuses,
+      refuses && log_e_value(refusals_.canary, refusals_.baseline) >= -std::log(alpha),
+      fmt::format("{:.2f} % of its requests have a refused row, of the baseline's {:.2f} %", 100 * refused, 100 * refused_beside));
+
+  stats::Histogram pooled(kLatencyBuckets);
+  if (canary_.latency.total() > 0) pooled.merge(canary_.latency);
+  if (baseline_.latency.total() > 0) pooled.merge(baseline_.latency);
+  for (const auto& [name, word, share] : {std::tuple{"latency_p50", "median", 0.5}, std::tuple{"latency_p99", "99th percentile", 0.99}}) {
+    const double longer = quantile(canary_.latency, share), beside = quantile(baseline_.latency, share);
+    const bool within = !(longer > beside * rules.latency_ratio);
+    const std::size_t cut = quantile_bucket(pooled, share);
+    const std::int64_t marked = above(canary_.latency, cut);
+    const bool proven = !within && upper_tail(marked, marked + above(baseline_.latency, cut), canary_.latency.total(),
+                                              baseline_.latency.total()) < at_look;
+    add(name, longer, beside, within, proven, fmt::format("its {} latency is {:.0f} us, the baseline's {:.0f} us", word, longer, beside));
+  }
+
+  const bool scored = canary_.scores.total() > 0 && baseline_.scores.total() > 0;
+  const double shift = scored ? stats::kolmogorov_smirnov(canary_.scores, baseline_.scores) : kNaN;
+  add("score_shift", shift, scored ? 0.0 : kNaN, shift <= rules.score_shift,
+      shift > rules.score_shift + ks_radius(canary_.scores.total(), at_look / 2) + ks_radius(baseline_.scores.total(), at_look / 2),
+      fmt::format("its scores are distributed otherwise: a distance of {:.2f}", shift));
+
+  const auto compare = [&](const char* name, const Moments& canary, const Moments& baseline, double allowed, double delta, std::string why) {
+    const double difference = canary.mean() - baseline.mean();
+    add(name, canary.mean(), baseline.mean(), difference <= allowed,
+        difference > allowed + canary.radius(delta / 2) + baseline.radius(delta / 2), std::move(why));
+  };
+  compare("disagreement", canary_.distance, baseline_.distance, rules.disagreement, at_look,
+          fmt::format("it is {:.3f} from the shadow's score on average, the baseline {:.3f}", canary_.distance.mean(), baseline_.distance.mean()));
+  const bool labelled = canary_.loss.n >= kLeastLabels && baseline_.loss.n >= kLeastLabels;
+  compare("loss", labelled ? canary_.loss : Moments{}, labelled ? baseline_.loss : Moments{}, rules.loss, every / spent(all_looks_),
+          fmt::format("its squared error against {} labels is {:.4f}, the baseline's {:.4f}", canary_.loss.n, canary_.loss.mean(), baseline_.loss.mean()));
+
+  const auto is = [&](Verdict verdict) {
+    return std::any_of(out.measures.begin(), out.measures.end(), [&](const Measure& m) { return m.verdict == verdict; });
+  };
+  const bool enough = canary_.rows >= rules.minimum_rows && baseline_.rows >= rules.minimum_rows && canary_.requests >= kLeastRequests &&
+                      baseline_.requests >= kLeastRequests;
+  // Before there is enough only failures tell, for their test may be looked at at any time.
+  if (is(Verdict::kBad) && (enough || out.measures.front().verdict == Verdict::kBad)) {
+    out.verdict = Verdict::kBad;
+  } else if (!enough) {
+    out.reasons.insert(out.reasons.begin(), fmt::format("{} rows of the canary and {} of the baseline, in {} and {} requests; {} rows in {} requests are needed of each",
+                                                        canary_.rows, baseline_.rows, canary_.requests, baseline_.requests, rules.minimum_rows, kLeastRequests));
+  } else if (std::none_of(out.measures.begin(), out.measures.end(), [](const Measure& m) { return m.verdict == Verdict::kInconclusive && !m.why.empty(); })) {
+    out.verdict = Verdict::kGood;
+    out.reasons = {"no worse than the baseline in anything that is measured"};
+  }
+  return out;
+}
+
+void CohortBook::Side::save(StateWriter& out) const {
+  for (const std::int64_t count : {requests, rows, failed, refused}) out.put(count);
+  save_histogram(out, latency);
+  save_histogram(out, scores);
+  save_moments(out, distance);
+  save_moments(out, loss);
+}
+
+void CohortBook::Side::load(StateReader& in) {
+  for (std::int64_t* count : {&requests, &rows, &failed, &refused}) *count = in.i64();
+  latency = load_histogram(in, kLatencyBuckets);
+  scores = load_histogram(in, kScoreBuckets);
+  distance = load_moments(in);
+  loss = load_moments(in);
+}
+
+std::string CohortBook::save() const {
+  StateWriter out;
+  out.put(kFormat);
+  out.put(started_);
+  out.put(stepped_);
+  out.put(looks_);
+  out.put(all_looks_);
+  canary_.save(out);
+  baseline_.save(out);
+  for (const Pairs& pairs : {failures_, refusals_}) {
+    out.put(pairs.canary);
+    out.put(pairs.baseline);
+  }
+  out.put(canary_ahead_);
+  out.put(std::string(unpaired_.begin(), unpaired_.end()));
+  out.put(std::uint64_t{order_.size()});
+  for (const std::string& id : order_) {
+    out.put(id);
+    const auto found = waiting_.find(id);
+    out.put(found != waiting_.end());
+    out.put(found != waiting_.end() && found->second.canary);
+    out.put(found != waiting_.end() ? found->second.probability : 0.0);
+  }
+  return out.take();
+}
+
+Result<void> CohortBook::restore(std::string_view bytes) {
+  StateReader in(bytes);
+  const bool known = in.text() == kFormat;
+  *this = {};
+  if (known) {
+    started_ = in.u64();
+    stepped_ = in.u64();
+    looks_ = in.i64();
+    all_looks_ = in.i64();
+    canary_.load(in);
+    baseline_.load(in);
+    for (Pairs* pairs : {&failures_, &refusals_}) {
+      pairs->canary = in.i64();
+      pairs->baseline = in.i64();
+    }
+    canary_ahead_ = in.flag();
+    for (const char outcome : in.text()) unpaired_.push_back(static_cast<std::uint8_t>(outcome));
+    for (std::uint64_t n = in.count(); n > 0; --n) {
+      std::string id = in.text();
+      const bool waits = in.flag();
+      const bool canary = in.flag();
+      const double probability = in.real();
+      if (waits) waiting_[id] = {canary, probability};
+      order_.push_back(std::move(id));
+    }
+  }
+  if (known && in.done()) return {};
+  *this = {};
+  return Error{ErrorKind::kCorrupt, "cohort-state", "the saved cohorts of the canary are not whole", "end the canary and start it again"};
+}
+
+}  // namespace heddle::watch
