@@ -1,7 +1,9 @@
 #include "model/scorer.hpp"
 
 #include "model/forest.hpp"
+#include "model/lightgbm.hpp"
 #include "model/logistic.hpp"
+#include "model/onnx.hpp"
 #include "model/xgboost.hpp"
 
 namespace heddle::model {
@@ -19,6 +21,12 @@ Result<std::unique_ptr<Scorer>> Scorer::load(std::string_view bytes, const LoadO
   const std::string_view head = bytes.substr(0, 64);
   const auto key = head.find("\"format\"");
   if (key != std::string_view::npos && head.find("heddle.logistic/1", key) != std::string_view::npos) return load_logistic(bytes);
+  if (bytes.starts_with("tree\n") || bytes.starts_with("tree\r\n")) {
+    HEDDLE_ASSIGN_OR_RETURN(ParsedForest parsed, parse_lightgbm(bytes));
+    return build_forest(std::move(parsed), options);
+  }
+  // A ModelProto begins with its field 1, ir_version, as every writer of ONNX puts it.
+  if (bytes.starts_with('\x08')) return load_onnx(bytes, options);
   HEDDLE_ASSIGN_OR_RETURN(XgboostParts parts, is_ubjson(bytes) ? parse_xgboost_ubjson(bytes) : parse_xgboost_json(bytes));
   HEDDLE_ASSIGN_OR_RETURN(ParsedForest parsed, xgboost_forest(std::move(parts)));
   return build_forest(std::move(parsed), options);
