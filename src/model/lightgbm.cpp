@@ -217,8 +217,9 @@ Result<void> read_tree_line(std::string_view key, std::string_view value, TreeTe
     HEDDLE_TRY(numbers(key, value, tree.set_ends));
   } else if (key == "cat_threshold") {
     HEDDLE_TRY(numbers(key, value, tree.set_words));
-  } else if (key == "is_linear" && value != "0") {
-    return unsupported("has linear trees");
+  } else if (key == "is_linear") {
+    HEDDLE_ASSIGN_OR_RETURN(const int linear, integer(key, value));
+    if (linear != 0) return unsupported("has linear trees");
   }
   return {};
 }
