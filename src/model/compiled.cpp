@@ -75,6 +75,7 @@ std::uint32_t category_code(float x, Input input) noexcept {
 }
 
 bool goes_right(const ParsedForest& forest, const Node& node, float x) noexcept {
+  if (forest.capped && x == kInf) x = std::numeric_limits<float>::max();
   if (node.categorical()) {
     const std::uint32_t code = category_code(x, node.input);
     if (code == 0) return !node.missing_left;
@@ -88,7 +89,7 @@ bool goes_right(const ParsedForest& forest, const Node& node, float x) noexcept 
 
 void Compiled::spread(const float* row, std::size_t stride, float* out) const noexcept {
   for (const Slot& slot : slots) {
-    const float value = row[slot.feature];
+    const float value = row[slot.feature] > highest ? highest : row[slot.feature];
     float& target = *out;
     out += stride;
     if (slot.input == Input::kNumber) {
@@ -124,6 +125,7 @@ Result<Compiled> compile(const ParsedForest& parsed) {
   }
   out.base_last = parsed.base_last;
   out.divisor = parsed.divisor;
+  out.highest = parsed.capped ? std::numeric_limits<float>::max() : kInf;
   std::size_t total = 0;
   for (const auto& tree : parsed.trees) total += tree.nodes.size();
   if (total > kMostNodes || parsed.trees.size() > kMostNodes) return too_large("has too many nodes");

@@ -34,6 +34,7 @@ struct Compiled {
   std::vector<double> base{};
   bool base_last = false;
   double divisor = 1;
+  float highest = 0;           ///< values above it are read as it
   int depth = 0;               ///< of the deepest tree
   bool categorical = false;
   std::vector<Slot> slots{};   ///< in use; one more follows that is always 0, for leaves

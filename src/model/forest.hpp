@@ -56,6 +56,7 @@ struct ParsedForest {
   bool base_last = false;
   bool exact_double = false;
   double divisor = 1;
+  bool capped = false;         ///< +inf is read as the largest float: a threshold of +inf has it on its left
   bool covers = false;         ///< the nodes' covers are real: contributions can be computed
   std::vector<ParsedTree> trees{};
   std::vector<std::uint32_t> categories{};

@@ -6,7 +6,6 @@
 
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 // Compares stay exact when every threshold of a feature is replaced by its rank among them and every value by how many of them it
@@ -20,17 +19,16 @@ constexpr int kTrees = 64;
 constexpr int kDeepest = 8;
 constexpr int kRowBlock = 32;
 constexpr int kSumRows = 8;           ///< sums side by side, so that an addition need not wait for the one before it
-constexpr std::size_t kMostCuts = 254;
-constexpr std::uint8_t kHighest = 254;  ///< the rank of what is missing and goes right: no rank is above it
-constexpr std::uint8_t kNever = 255;    ///< a test that no value passes: padding below a leaf
+constexpr std::size_t kMostCuts = 255;
+constexpr std::uint8_t kHighest = 255;  ///< the rank of what is missing and goes right: no rank is above it
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-/// At most 254 cuts of one feature, read one way.
+/// At most 255 cuts of one feature, read one way.
 struct Column {
   std::int32_t feature = 0;
   bool zero_missing = false;
   std::uint16_t low = 0;   ///< where in a row's bytes the rank goes with missing as 0
-  std::uint16_t high = 0;  ///< ... and with missing as 254; a place past the end where unused
+  std::uint16_t high = 0;  ///< ... and with missing as 255; a place past the end where unused
 };
 
 struct Cuts {
@@ -94,10 +92,11 @@ void find_leaves(const std::uint8_t* nodes, const std::uint8_t* bytes, std::size
   }
 }
 
-void rank_row(const float* row, const Column* columns, const Cuts* cuts, std::size_t count, std::uint8_t* bytes) noexcept {
+void rank_row(const float* row, float highest, const Column* columns, const Cuts* cuts, std::size_t count, std::uint8_t* bytes) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
     const Column& column = columns[i];
     float value = row[column.feature];
+    value = value > highest ? highest : value;
     if (column.zero_missing && !(std::abs(value) > kZero)) value = kNan;
     const __m512 x = _mm512_set1_ps(value);
     const auto reached = static_cast<unsigned>(_mm_popcnt_u32(_mm512_cmp_ps_mask(x, _mm512_load_ps(cuts[i].pivots), _CMP_GE_OQ)));
@@ -229,7 +228,6 @@ class Lanes final : public TreeLayout<Sum> {
       block.leaves = leaves_.size();
       const std::size_t inner = (std::size_t{1} << block.depth) - 1;
       nodes_.resize(nodes_.size() + inner * 2 * kTrees);
-      for (std::size_t i = 0; i < inner; ++i) std::memset(nodes_.data() + block.nodes + i * 2 * kTrees + kTrees, kNever, kTrees);
       leaves_.resize(leaves_.size() + (std::size_t{block.trees} << block.depth));
       for (std::uint32_t t = 0; t < block.trees; ++t) fill(block, t, 0, 0, forest.trees[first + t].root, tests);
       blocks_.push_back(block);
@@ -245,7 +243,7 @@ class Lanes final : public TreeLayout<Sum> {
     for (std::int64_t done = 0; done < n; done += kRowBlock, out += kRowBlock * outputs) {
       const int count = static_cast<int>(std::min<std::int64_t>(kRowBlock, n - done));
       for (int i = 0; i < count; ++i) {
-        rank_row(rows + (done + i) * forest_.features, columns_.data(), cuts_.data(), columns_.size(), bytes + static_cast<std::size_t>(i) * kStride);
+        rank_row(rows + (done + i) * forest_.features, forest_.highest, columns_.data(), cuts_.data(), columns_.size(), bytes + static_cast<std::size_t>(i) * kStride);
         for (int k = 0; k < outputs; ++k) out[i * outputs + k] = first_of<Sum>(forest_, k);
       }
       for (const Block& block : blocks_) {
@@ -270,7 +268,7 @@ class Lanes final : public TreeLayout<Sum> {
       return;
     }
     const bool leaf = step.child == at;
-    if (!leaf) {
+    if (!leaf) {  // below a leaf both ways lead to copies of it: any test will do
       std::uint8_t* node = nodes_.data() + block.nodes + ((std::size_t{1} << level) - 1 + prefix) * 2 * kTrees;
       node[tree] = tests[at].first;
       node[kTrees + tree] = tests[at].second;

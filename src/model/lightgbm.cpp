@@ -96,7 +96,7 @@ float strict_threshold(double threshold) {
   return std::nextafter(down, kInf);
 }
 
-Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, ParsedForest& forest) {
+Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, ParsedForest& forest, bool& huge_thresholds) {
   const auto wrong = [number](std::string_view what) { return corrupt(fmt::format("has a tree, {}, that {}", number, what)); };
   if (text.leaves < 1) return wrong("says no `num_leaves`");
   const auto leaves = static_cast<std::size_t>(text.leaves);
@@ -132,6 +132,8 @@ Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, Par
     }
   }
   tree.nodes.resize(inner + leaves);
+  bool endless = false;
+  bool huge = false;
   const auto child = [&](std::int32_t written) { return written < 0 ? static_cast<std::int32_t>(inner) + ~written : written; };
   for (std::size_t i = 0; i < inner; ++i) {
     Node& node = tree.nodes[i];
@@ -152,7 +154,9 @@ Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, Par
       node.set_size = set_begins[set + 1] - set_begins[set];
       continue;
     }
-    if (!std::isfinite(threshold)) return wrong("has a threshold that is no finite number");
+    if (std::isnan(threshold)) return wrong("has a threshold that is no number");
+    // What splits missing from all else has a threshold of +inf in version 4, of 1e300 before.
+    (std::isinf(threshold) && threshold > 0 ? endless : huge) |= threshold >= static_cast<double>(std::numeric_limits<float>::max());
     node.threshold = strict_threshold(threshold);
     switch ((decision >> 2) & 3) {
       case 0: node.missing_left = 0 <= threshold; break;  // no missing: a NaN counts as 0
@@ -164,6 +168,8 @@ Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, Par
       default: return wrong("has an unknown `decision_type`");
     }
   }
+  forest.capped = forest.capped || endless;
+  huge_thresholds = huge_thresholds || huge;
   for (std::size_t i = 0; i < leaves; ++i) {
     tree.nodes[inner + i].value = text.values[i];
     if (forest.covers && inner > 0) tree.nodes[inner + i].cover = text.leaf_counts[i];
@@ -239,6 +245,7 @@ Result<ParsedForest> parse_lightgbm(std::string_view bytes) {
   int last_feature = -2;
   bool average = false;
   bool ended = false;
+  bool huge = false;
   std::string_view objective;
   TreeText tree;
   std::size_t trees = 0;
@@ -248,7 +255,7 @@ Result<ParsedForest> parse_lightgbm(std::string_view bytes) {
       break;
     }
     if (key == "Tree") {
-      if (trees > 0) HEDDLE_TRY(add_tree(tree, trees - 1, per_iteration, forest));
+      if (trees > 0) HEDDLE_TRY(add_tree(tree, trees - 1, per_iteration, forest, huge));
       HEDDLE_ASSIGN_OR_RETURN(const int number, integer(key, value));
       if (number < 0 || static_cast<std::size_t>(number) != trees) return corrupt(fmt::format("has tree {} where tree {} was expected", number, trees));
       if (per_iteration < 0) per_iteration = classes;
@@ -270,7 +277,8 @@ Result<ParsedForest> parse_lightgbm(std::string_view bytes) {
     }
   }
   if (!ended) return corrupt("ends before `end of trees`");
-  if (trees > 0) HEDDLE_TRY(add_tree(tree, trees - 1, per_iteration, forest));
+  if (trees > 0) HEDDLE_TRY(add_tree(tree, trees - 1, per_iteration, forest, huge));
+  if (forest.capped && huge) return unsupported("has thresholds both infinite and beyond the largest float");
   if (last_feature < -1 || last_feature >= std::numeric_limits<int>::max() - 1) return corrupt("says no `max_feature_idx`");
   if (per_iteration < 0) per_iteration = classes;
   if (per_iteration < 1 || per_iteration > kMostOutputs) return corrupt("says no `num_class`, or one out of range");

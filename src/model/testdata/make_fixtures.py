@@ -39,7 +39,7 @@ def numbers(array):
     return value if math.isfinite(value) else ("inf" if value > 0 else "-inf")
 
 
-def data(seed, rows, missing=0.0, categories=False, zeros=0.0):
+def data(seed, rows, missing=0.0, categories=False, zeros=0.0, informative=False):
     random = np.random.default_rng(seed)
     x = random.normal(size=(rows, COLUMNS)).astype(np.float32)
     x[:, 2] = np.round(3 * x[:, 2])
@@ -48,7 +48,10 @@ def data(seed, rows, missing=0.0, categories=False, zeros=0.0):
         x[:, 4] = random.integers(0, 4, rows)
     score = x[:, 0] - 0.7 * x[:, 2] / 3 + (np.sin(x[:, 1]) * 2 if categories else 0.5 * x[:, 1]) + random.normal(size=rows)
     x[random.random(x.shape) < zeros] = 0
-    x[random.random(x.shape) < missing] = np.nan
+    holes = random.random(x.shape) < missing
+    x[holes] = np.nan
+    if informative:  # so that a split sets what is missing apart from all else
+        score = score + 3 * holes[:, 0] - 2 * holes[:, 3]
     return x, score
 
 
@@ -102,6 +105,7 @@ def lightgbm_fixtures():
         "lightgbm_multi": ({"objective": "multiclass", "num_class": 3}, {"missing": 0.1}),
         "lightgbm_dart": ({"objective": "binary", "boosting": "dart", "drop_rate": 0.5}, {}),
         "lightgbm_poisson": ({"objective": "poisson"}, {}),
+        "lightgbm_missing": ({"objective": "binary", "num_leaves": 8}, {"missing": 0.3, "informative": True}),
         "lightgbm_deep": ({"objective": "binary", "num_leaves": 60, "min_data_in_leaf": 1}, {"missing": 0.05}),
     }
     for seed, (name, (parameters, kinds)) in enumerate(cases.items()):
