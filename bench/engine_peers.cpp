@@ -152,7 +152,7 @@ class Lleaves final : public EnginePeer {
   }
   double seconds(std::int64_t count, int repeats) override {
     return seconds_of(repeats, [&](int i) {
-      root_(doubles_.data() + (count == 1 ? i % rows_.count() : 0) * rows_.columns, out_.data(), 0, static_cast<std::int32_t>(count));
+      root_(doubles_.data() + rows_.offset(i, count), out_.data(), 0, static_cast<std::int32_t>(count));
     });
   }
   double first_margin() override {

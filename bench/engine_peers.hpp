@@ -8,7 +8,7 @@
 /// The other engines of bench/engine, each through its own fastest call for a count of rows. Rows are floats, row-major, NaN = missing.
 struct EnginePeer {
   virtual ~EnginePeer() = default;
-  /// Seconds a call took, of `repeats` calls of `count` rows each, beginning at other rows each time where count is 1.
+  /// Seconds a call took, of `repeats` calls of `count` rows each, of other rows each time.
   virtual double seconds(std::int64_t count, int repeats) = 0;
   /// The margin of the first row: all must compute the same model.
   virtual double first_margin() = 0;
@@ -19,7 +19,9 @@ struct EngineRows {
   std::vector<float> values{};
   std::int64_t columns = 0;
   [[nodiscard]] std::int64_t count() const { return static_cast<std::int64_t>(values.size()) / columns; }
-  [[nodiscard]] const float* at(int repeat, std::int64_t rows) const { return values.data() + (rows == 1 ? repeat % count() : 0) * columns; }
+  /// The first value of the rows of a repeat: others each time, so that no branch predictor learns them by heart.
+  [[nodiscard]] std::int64_t offset(int repeat, std::int64_t rows) const { return repeat * rows % (count() - rows + 1) * columns; }
+  [[nodiscard]] const float* at(int repeat, std::int64_t rows) const { return values.data() + offset(repeat, rows); }
 };
 
 /// Trains models of 100, 500, ... trees of depth 6 by XGBoost on 50,000 rows and writes xgboost-N.json, rows.bin, labels.bin (the training

@@ -26,7 +26,7 @@ def main(model, rows, columns):
             probability = float(session.run([output], {name: data[:1]})[0][0][1])
             print(np.log(probability / (1 - probability)), flush=True)
             continue
-        feeds = [{name: np.ascontiguousarray(data[i : i + count])} for i in range(0, min(64, len(data) - count + 1))] if count == 1 else [{name: data[:count]}]
+        feeds = [{name: data[i : i + count]} for i in range(0, len(data) - count + 1, count)]
         run, outputs, many = session.run, [output], len(feeds)
         start = time.perf_counter()
         for i in range(repeats):
