@@ -1,6 +1,7 @@
 #include "model/forest.hpp"
 
 #include <chrono>
+#include <cstdlib>
 #include <limits>
 #include <random>
 
@@ -131,6 +132,12 @@ class Forest final : public Scorer {
   const TreeLayout<Sum>* chosen_[kClasses] = {};
 };
 
+Layout layout_of_environment() {
+  const char* const text = std::getenv("HEDDLE_TREE_LAYOUT");
+  const std::string_view name = text == nullptr ? "" : text;
+  return name == "interleaved" ? Layout::kInterleaved : name == "perfect" ? Layout::kPerfect : name == "lanes" ? Layout::kLanes : Layout::kMeasured;
+}
+
 template <class Sum>
 std::unique_ptr<Scorer> make(ParsedForest parsed, Compiled compiled, const LoadOptions& options) {
   auto forest = std::make_unique<Forest<Sum>>(std::move(parsed), std::move(compiled));
@@ -142,8 +149,9 @@ std::unique_ptr<Scorer> make(ParsedForest parsed, Compiled compiled, const LoadO
 
 Result<std::unique_ptr<Scorer>> build_forest(ParsedForest parsed, const LoadOptions& options) {
   HEDDLE_ASSIGN_OR_RETURN(Compiled compiled, compile(parsed));
-  return parsed.exact_double ? make<double>(std::move(parsed), std::move(compiled), options)
-                             : make<float>(std::move(parsed), std::move(compiled), options);
+  const LoadOptions chosen{options.layout == Layout::kMeasured ? layout_of_environment() : options.layout};
+  return parsed.exact_double ? make<double>(std::move(parsed), std::move(compiled), chosen)
+                             : make<float>(std::move(parsed), std::move(compiled), chosen);
 }
 
 }  // namespace heddle::model

@@ -29,7 +29,9 @@ enum class Layout : std::uint8_t {
 };
 
 struct LoadOptions {
-  Layout layout = Layout::kMeasured;  ///< for tests and for runs whose instructions are counted
+  /// For tests and for runs whose instructions are counted. Where it is kMeasured, the environment variable HEDDLE_TREE_LAYOUT
+  /// (`interleaved`, `perfect`, `lanes`) names one instead; any other value of it changes nothing.
+  Layout layout = Layout::kMeasured;
 };
 
 /// A trained model that answers: rows of floats in, margins (log odds) out. Immutable once loaded; all members may be called from any
