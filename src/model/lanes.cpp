@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -51,8 +52,9 @@ struct Block {
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,bmi,bmi2,popcnt")
 #endif
 
+// Not checked by sanitizers: 500 loads of fixed places each, which cost minutes to instrument.
 template <int kWide>
-[[gnu::always_inline]] inline std::uint64_t passes(const std::uint8_t* node, __m512i low, __m512i high) noexcept {
+[[gnu::always_inline, gnu::no_sanitize_address]] inline std::uint64_t passes(const std::uint8_t* node, __m512i low, __m512i high) noexcept {
   const __m512i places = _mm512_loadu_si512(node);
   const __m512i values = kWide == 1 ? _mm512_maskz_permutexvar_epi8(~0ULL, places, low) : _mm512_permutex2var_epi8(low, places, high);
   return _mm512_cmpge_epu8_mask(values, _mm512_loadu_si512(node + kTrees));
@@ -60,7 +62,7 @@ template <int kWide>
 
 /// Of the nodes of a level, the test at each tree's own one, given the tests above.
 template <int kAt, int kLevel, int kPrefix, int kWide>
-[[gnu::always_inline]] inline std::uint64_t pick(const std::uint8_t* nodes, __m512i low, __m512i high, const std::uint64_t* above) noexcept {
+[[gnu::always_inline, gnu::no_sanitize_address]] inline std::uint64_t pick(const std::uint8_t* nodes, __m512i low, __m512i high, const std::uint64_t* above) noexcept {
   if constexpr (kAt == kLevel) {
     return passes<kWide>(nodes + std::size_t{2 * kTrees} * ((1 << kLevel) - 1 + kPrefix), low, high);
   } else {
@@ -71,7 +73,7 @@ template <int kAt, int kLevel, int kPrefix, int kWide>
 }
 
 template <int kLevel, int kDepth, int kWide>
-[[gnu::always_inline]] inline __m512i descend(const std::uint8_t* nodes, __m512i low, __m512i high, std::uint64_t* tests, __m512i leaf) noexcept {
+[[gnu::always_inline, gnu::no_sanitize_address]] inline __m512i descend(const std::uint8_t* nodes, __m512i low, __m512i high, std::uint64_t* tests, __m512i leaf) noexcept {
   if constexpr (kLevel == kDepth) {
     return leaf;
   } else {
@@ -83,7 +85,7 @@ template <int kLevel, int kDepth, int kWide>
 
 /// For each of `count` rows the leaf that each of 64 trees ends in.
 template <int kDepth, int kWide>
-void find_leaves(const std::uint8_t* nodes, const std::uint8_t* bytes, std::size_t stride, int count, std::uint8_t* leaves) noexcept {
+[[gnu::no_sanitize_address]] void find_leaves(const std::uint8_t* nodes, const std::uint8_t* bytes, std::size_t stride, int count, std::uint8_t* leaves) noexcept {
   for (int i = 0; i < count; ++i, bytes += stride, leaves += kTrees) {
     const __m512i low = _mm512_loadu_si512(bytes);
     const __m512i high = kWide == 1 ? low : _mm512_loadu_si512(bytes + 64);
