@@ -109,7 +109,7 @@ class Forest final : public Scorer {
       std::vector<Clock::duration> last(layouts_.size(), Clock::duration::zero());
       for (int run = 0; run < 3; ++run) {
         for (std::size_t l = 0; l < layouts_.size(); ++l) {
-          if (last[l] > 2 * best) continue;
+          if (last[l] / 2 > best) continue;
           const auto& layout = layouts_[l];
           const auto start = Clock::now();
           for (std::int64_t done = 0; done + at_a_time <= in_all; done += at_a_time) {
