@@ -94,7 +94,8 @@ class Forest final : public Scorer {
   }
 
  private:
-  /// Best of three short runs a layout and class, layouts taking turns; one that is far behind is not asked again.
+  /// Best of five short runs a layout and class, layouts taking turns; one that is far behind after two is not asked again: once may
+  /// be the scheduler's doing.
   void measure() {
     using Clock = std::chrono::steady_clock;
     const auto work = static_cast<std::int64_t>(compiled_.trees.size() + 1) * std::max(1, compiled_.depth);
@@ -106,17 +107,17 @@ class Forest final : public Scorer {
       const std::int64_t at_a_time = std::min(kClassRows[c], count);
       const std::int64_t in_all = std::min<std::int64_t>(count, std::max<std::int64_t>(at_a_time, c == 0 ? 64 : 256));
       auto best = Clock::duration::max();
-      std::vector<Clock::duration> last(layouts_.size(), Clock::duration::zero());
-      for (int run = 0; run < 3; ++run) {
+      std::vector<Clock::duration> own(layouts_.size(), Clock::duration::max());
+      for (int run = 0; run < 5; ++run) {
         for (std::size_t l = 0; l < layouts_.size(); ++l) {
-          if (last[l] / 2 > best) continue;
+          if (run >= 2 && own[l] / 2 > best) continue;
           const auto& layout = layouts_[l];
           const auto start = Clock::now();
           for (std::int64_t done = 0; done + at_a_time <= in_all; done += at_a_time) {
             layout->margins(rows.data() + done * compiled_.features, at_a_time, out.data());
           }
           const auto took = Clock::now() - start;
-          last[l] = took;
+          own[l] = std::min(own[l], took);
           if (took < best) {
             best = took;
             chosen_[c] = layout.get();
