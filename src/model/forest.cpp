@@ -99,13 +99,13 @@ class Forest final : public Scorer {
   void measure() {
     using Clock = std::chrono::steady_clock;
     const auto work = static_cast<std::int64_t>(compiled_.trees.size() + 1) * std::max(1, compiled_.depth);
-    const std::int64_t most = std::clamp<std::int64_t>(1'500'000 / work, 1, kClassRows[2]);
+    const std::int64_t most = std::clamp<std::int64_t>(600'000 / work, 1, kClassRows[2]);
     const std::int64_t count = std::clamp<std::int64_t>(std::min<std::int64_t>(most, 4'000'000 / std::max(1, compiled_.features)), 1, kClassRows[2]);
     const std::vector<float> rows = synthetic_rows(parsed_, count);
     std::vector<Sum> out(static_cast<std::size_t>(count * compiled_.outputs));
     for (std::size_t c = 0; c < kClasses; ++c) {
       const std::int64_t at_a_time = std::min(kClassRows[c], count);
-      const std::int64_t in_all = std::min<std::int64_t>(count, std::max<std::int64_t>(at_a_time, c == 0 ? 64 : 256));
+      const std::int64_t in_all = std::min<std::int64_t>(count, std::max<std::int64_t>(at_a_time, c == 0 ? 64 : 128));
       auto best = Clock::duration::max();
       std::vector<Clock::duration> own(layouts_.size(), Clock::duration::max());
       for (int run = 0; run < 5; ++run) {
