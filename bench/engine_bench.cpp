@@ -1,181 +1,216 @@
-// The tree engine against XGBoost's C API, one thread each, on the same model and rows: one row, and 10,000 rows. Prints a ratio
-// for each and, when a path is given, writes bench/NAME.json's list there. The peer is its fastest call for the shape,
-// XGBoosterPredictFromDense: no DMatrix is built, and no prediction cache can answer.
-//   engine_bench [RESULT.json] [MODEL.json]
-
-#include <xgboost/c_api.h>
+// The tree engine against others on the same trees and rows, one thread each: XGBoost's C API, ONNX Runtime and treelite on an XGBoost
+// model, LightGBM's C API and lleaves on a LightGBM model of the same size. Prints a table and writes bench/NAME.json's list.
+//   engine_bench train FOLDER COLUMNS TREES...
+//   engine_bench measure FOLDER COLUMNS RESULT.json PYTHON ONNX_SCRIPT TREES...
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <iterator>
-#include <limits>
-#include <random>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "doc/json.hpp"
+#include "engine_peers.hpp"
 #include "model/scorer.hpp"
 
 namespace {
 
+using heddle::doc::Value;
 using heddle::model::Scorer;
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr int kRuns = 7;
 
-void check(int rc) {
-  if (rc == 0) return;
-  fmt::print(stderr, "engine_bench: XGBoost: {}\n", XGBGetLastError());
-  std::exit(1);
+std::string read(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
-std::vector<float> random_rows(std::mt19937_64& random, std::int64_t count, int columns) {
-  std::normal_distribution<float> normal;
-  std::vector<float> rows(static_cast<std::size_t>(count * columns));
-  for (float& value : rows) value = random() % 50 == 0 ? kNan : normal(random);
-  return rows;
-}
-
-/// 200 trees of depth 6 over 12 features, trained here by XGBoost.
-std::string train_model() {
-  constexpr int kColumns = 12;
-  constexpr std::int64_t kRows = 50'000;
-  std::mt19937_64 random(20260101);
-  const std::vector<float> rows = random_rows(random, kRows, kColumns);
-  std::vector<float> labels;
-  std::normal_distribution<float> noise;
-  for (std::int64_t i = 0; i < kRows; ++i) {
-    float score = noise(random);
-    for (int c = 0; c < kColumns; ++c) {
-      const float value = rows[static_cast<std::size_t>(i * kColumns + c)];
-      if (value == value) score += (c % 2 == 0 ? 0.5F : -0.4F) * value * (c > 8 ? value : 1);
-    }
-    labels.push_back(score > 0 ? 1.0F : 0.0F);
-  }
-  DMatrixHandle matrix = nullptr;
-  check(XGDMatrixCreateFromMat(rows.data(), kRows, kColumns, kNan, &matrix));
-  check(XGDMatrixSetFloatInfo(matrix, "label", labels.data(), kRows));
-  BoosterHandle booster = nullptr;
-  check(XGBoosterCreate(&matrix, 1, &booster));
-  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"objective", "binary:logistic"}, {"max_depth", "6"}, {"eta", "0.1"}, {"tree_method", "hist"}, {"nthread", "1"}, {"verbosity", "0"}}) {
-    check(XGBoosterSetParam(booster, name, value));
-  }
-  for (int i = 0; i < 200; ++i) check(XGBoosterUpdateOneIter(booster, i, matrix));
-  bst_ulong size = 0;
-  const char* bytes = nullptr;
-  check(XGBoosterSaveModelToBuffer(booster, R"({"format": "json"})", &size, &bytes));
-  std::string model(bytes, size);
-  XGBoosterFree(booster);
-  XGDMatrixFree(matrix);
-  return model;
-}
-
-class Peer {
- public:
-  explicit Peer(const std::string& model) {
-    check(XGBoosterCreate(nullptr, 0, &booster_));
-    check(XGBoosterLoadModelFromBuffer(booster_, model.data(), model.size()));
-    check(XGBoosterSetParam(booster_, "nthread", "1"));
-    check(XGDMatrixCreateFromMat(nullptr, 0, 0, kNan, &proxy_));
-  }
-  Peer(const Peer&) = delete;
-  Peer& operator=(const Peer&) = delete;
-  ~Peer() {
-    XGDMatrixFree(proxy_);
-    XGBoosterFree(booster_);
-  }
-  const float* margins(const float* rows, std::int64_t count, int columns) {
-    const std::string array = fmt::format(R"({{"data": [{}, true], "shape": [{}, {}], "typestr": "<f4", "version": 3}})",
-                                          reinterpret_cast<std::uintptr_t>(rows), count, columns);
-    const bst_ulong* shape = nullptr;
-    bst_ulong dimensions = 0;
-    const float* result = nullptr;
-    check(XGBoosterPredictFromDense(
-        booster_, array.c_str(),
-        R"({"type": 1, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false, "missing": NaN, "cache_id": 0})", nullptr,
-        &shape, &dimensions, &result));
-    return result;
-  }
-
- private:
-  BoosterHandle booster_ = nullptr;
-  DMatrixHandle proxy_ = nullptr;
-};
-
-double seconds_of(int repeats, const std::function<void(int)>& body) {
-  const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < repeats; ++i) body(i);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / repeats;
-}
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
 }
 
+class Ours {
+ public:
+  Ours(std::string bytes, const EngineRows& rows) : bytes_(std::move(bytes)), rows_(rows) {
+    auto loaded = Scorer::load(bytes_);
+    if (!loaded.ok()) {
+      fmt::print(stderr, "{}\n", loaded.error().str());
+      std::exit(1);
+    }
+    scorer_ = std::move(*loaded);
+    out_.resize(static_cast<std::size_t>(rows.count()));
+    doubles_.resize(static_cast<std::size_t>(rows.count()));
+  }
+  /// Into doubles where the library's margins are doubles.
+  double seconds(std::int64_t count, int repeats) {
+    const bool doubles = scorer_->format() == "lightgbm";
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < repeats; ++i) {
+      if (doubles) scorer_->margins(rows_.at(i, count), count, doubles_.data());
+      else scorer_->margins(rows_.at(i, count), count, out_.data());
+    }
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / repeats;
+  }
+  double load_seconds() const {
+    const auto start = std::chrono::steady_clock::now();
+    const auto loaded = Scorer::load(bytes_);
+    const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return loaded.ok() ? took : 1e9;
+  }
+  double first_margin() {
+    double out = 0;
+    scorer_->margins(rows_.values.data(), 1, &out);
+    return out;
+  }
+  const Scorer& scorer() const { return *scorer_; }
+  std::size_t size() const { return bytes_.size(); }
+
+ private:
+  std::string bytes_;
+  const EngineRows& rows_;
+  std::unique_ptr<Scorer> scorer_{};
+  std::vector<float> out_{};
+  std::vector<double> doubles_{};
+};
+
+struct Contest {
+  std::string name;
+  std::string version;
+  Ours* ours;
+  std::unique_ptr<EnginePeer> peer;
+};
+
+/// Runs enough calls to take some 30 ms.
+int repeats_for(double seconds) { return std::clamp(static_cast<int>(0.03 / std::max(seconds, 1e-7)), 1, 200'000); }
+
+Value array_of(std::initializer_list<double> numbers) {
+  Value::Array items;
+  for (const double number : numbers) items.emplace_back(number);
+  return Value(std::move(items));
+}
+
+double goal_of(const std::string& peer, std::int64_t count) {
+  if (peer != "XGBoost C API") return 1;
+  return count == 1 ? 15 : count == 100 ? 4 : 3;
+}
+
+int measure(int argc, char** argv) {
+  const std::string folder = argv[2];
+  EngineRows rows;
+  rows.columns = std::atoi(argv[3]);
+  const std::string scored = read(folder + "/score.bin");
+  rows.values.resize(scored.size() / sizeof(float));
+  std::copy(scored.begin(), scored.end(), reinterpret_cast<char*>(rows.values.data()));
+  const auto versions = heddle::doc::parse_json(read(folder + "/versions.json"));
+  if (!versions.ok()) return 1;
+  Value results = Value::array();
+  bool all_met = true;
+  for (int a = 7; a < argc; ++a) {
+    const std::string trees = argv[a];
+    Ours ours_xgboost(read(fmt::format("{}/xgboost-{}.json", folder, trees)), rows);
+    const std::string lightgbm = fmt::format("{}/lightgbm-{}.txt", folder, trees);
+    std::unique_ptr<Ours> ours_lightgbm;
+    if (const std::string bytes = read(lightgbm); !bytes.empty()) ours_lightgbm = std::make_unique<Ours>(bytes, rows);
+    std::vector<Contest> contests;
+    const auto add = [&](std::string name, std::string version, Ours* ours, std::unique_ptr<EnginePeer> peer) {
+      if (ours != nullptr && peer != nullptr) contests.push_back({std::move(name), std::move(version), ours, std::move(peer)});
+    };
+    const auto version = [&](const char* name) { return std::string(versions->string_or(name)); };
+    add("XGBoost C API", xgboost_version(), &ours_xgboost, xgboost_peer(fmt::format("{}/xgboost-{}.json", folder, trees), rows));
+    add("ONNX Runtime", version("ONNX Runtime"), &ours_xgboost,
+        onnx_peer(argv[5], argv[6], fmt::format("{}/onnx-{}.onnx", folder, trees), folder + "/score.bin", rows));
+    add("treelite", version("treelite"), &ours_xgboost, treelite_peer(fmt::format("{}/treelite-{}.so", folder, trees), rows));
+    add("LightGBM", version("LightGBM"), ours_lightgbm.get(), lightgbm_peer(version("lib_lightgbm"), lightgbm, rows));
+    add("lleaves", version("lleaves"), ours_lightgbm.get(), lleaves_peer(fmt::format("{}/lleaves-{}.so", folder, trees), rows));
+    fmt::print("{} trees, {} features; layouts for 1, 100, 10,000 rows: {} (XGBoost model), {} (LightGBM model)\n", trees, rows.columns,
+               ours_xgboost.scorer().layouts(), ours_lightgbm ? ours_lightgbm->scorer().layouts() : "-");
+    for (auto& contest : contests) {
+      const double mine = contest.ours->first_margin();
+      const double theirs = contest.peer->first_margin();
+      if (std::abs(mine - theirs) > 1e-4 * std::max(1.0, std::abs(mine))) {
+        fmt::print(stderr, "engine_bench: {} scores another model: {} and {}\n", contest.name, mine, theirs);
+        return 1;
+      }
+    }
+    fmt::print("  {:>6}  {:<14} {:<8} {:>12} {:>12} {:>8} {:>17} {:>5}\n", "rows", "peer", "version", "ours us", "theirs us", "ratio", "spread", "goal");
+    for (const std::int64_t count : {1, 100, 10'000}) {
+      std::vector<std::vector<double>> mine(contests.size());
+      std::vector<std::vector<double>> theirs(contests.size());
+      std::vector<std::vector<double>> ratios(contests.size());
+      for (int run = -1; run < kRuns; ++run) {  // the first round warms up; then all take turns
+        for (std::size_t c = 0; c < contests.size(); ++c) {
+          auto& [name, peer_version, ours, peer] = contests[c];
+          const double x = ours->seconds(count, repeats_for(ours->seconds(count, 3)));
+          const double y = peer->seconds(count, repeats_for(peer->seconds(count, 3)));
+          if (run < 0) continue;
+          mine[c].push_back(x * 1e6);
+          theirs[c].push_back(y * 1e6);
+          ratios[c].push_back(y / x);
+        }
+      }
+      for (std::size_t c = 0; c < contests.size(); ++c) {
+        const double ratio = median(ratios[c]);
+        const auto [low, high] = std::minmax_element(ratios[c].begin(), ratios[c].end());
+        const double goal = goal_of(contests[c].name, count);
+        const bool met = ratio >= goal;
+        all_met = all_met && met;
+        fmt::print("  {:>6}  {:<14} {:<8} {:>12.2f} {:>12.2f} {:>8.1f} {:>8.1f}-{:<8.1f} {:>5.0f} {}\n", count, contests[c].name, contests[c].version,
+                   median(mine[c]), median(theirs[c]), ratio, *low, *high, goal, met ? "met" : "missed");
+        results.push(Value::object({{"what", fmt::format("tree engine, {} trees, {} rows", trees, count)},
+                                    {"peer", contests[c].name},
+                                    {"peer_version", contests[c].version},
+                                    {"ours", median(mine[c])},
+                                    {"theirs", median(theirs[c])},
+                                    {"unit", "us"},
+                                    {"ratio", ratio},
+                                    {"spread", array_of({*low, *high})},
+                                    {"runs", kRuns},
+                                    {"goal", goal},
+                                    {"met", met}}));
+      }
+    }
+    std::vector<double> loads;
+    for (int run = 0; run < kRuns; ++run) loads.push_back(ours_xgboost.load_seconds() * 1e3);
+    const auto [low, high] = std::minmax_element(loads.begin(), loads.end());
+    const bool met = median(loads) < 100;
+    all_met = all_met && met;
+    fmt::print("  load: {} bytes of JSON to a ready scorer in {:.1f} ms ({:.1f} to {:.1f} over {} runs), goal < 100 ms: {}\n", ours_xgboost.size(),
+               median(loads), *low, *high, kRuns, met ? "met" : "missed");
+    results.push(Value::object({{"what", fmt::format("tree engine, load of {} trees", trees)},
+                                {"peer", "100 ms"},
+                                {"peer_version", ""},
+                                {"ours", median(loads)},
+                                {"theirs", 100.0},
+                                {"unit", "ms"},
+                                {"ratio", 100.0 / median(loads)},
+                                {"spread", array_of({100.0 / *high, 100.0 / *low})},
+                                {"runs", kRuns},
+                                {"goal", 1.0},
+                                {"met", met}}));
+  }
+  std::ofstream(argv[4]) << heddle::doc::to_json(results) << "\n";
+  fmt::print("{}\n", all_met ? "all goals met" : "some goals missed");
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string model;
-  if (argc > 2) {
-    std::ifstream file(argv[2], std::ios::binary);
-    model.assign(std::istreambuf_iterator<char>(file), {});
-  } else {
-    model = train_model();
+  const std::string verb = argc > 1 ? argv[1] : "";
+  if (verb == "train" && argc > 4) {
+    std::vector<int> counts;
+    for (int a = 4; a < argc; ++a) counts.push_back(std::atoi(argv[a]));
+    train_models(argv[2], std::atoi(argv[3]), counts);
+    return 0;
   }
-  const auto loaded = Scorer::load(model);
-  if (!loaded.ok()) {
-    fmt::print(stderr, "{}\n", loaded.error().str());
-    return 1;
-  }
-  const Scorer& scorer = **loaded;
-  Peer peer(model);
-  const int columns = scorer.features();
-  std::mt19937_64 random(7);
-  constexpr std::int64_t kRows = 10'000;
-  const std::vector<float> rows = random_rows(random, kRows, columns);
-  std::vector<float> ours(kRows);
-  scorer.margins(rows.data(), kRows, ours.data());
-  const float* theirs = peer.margins(rows.data(), kRows, columns);
-  for (std::int64_t i = 0; i < kRows; ++i) {
-    if (std::bit_cast<std::uint32_t>(ours[static_cast<std::size_t>(i)]) != std::bit_cast<std::uint32_t>(theirs[i])) {
-      fmt::print(stderr, "engine_bench: row {} differs: {} and {}\n", i, ours[static_cast<std::size_t>(i)], theirs[i]);
-      return 1;
-    }
-  }
-  int major = 0;
-  int minor = 0;
-  int patch = 0;
-  XGBoostVersion(&major, &minor, &patch);
-  fmt::print("{} trees, {} features, margins of {} rows bit-equal to XGBoost {}.{}.{}\n", scorer.trees(), columns, kRows, major, minor, patch);
-  std::string json;
-  for (const auto& [count, ours_repeats, theirs_repeats, goal] :
-       {std::tuple<std::int64_t, int, int, double>{1, 40'000, 4'000, 15.0}, std::tuple<std::int64_t, int, int, double>{kRows, 20, 8, 3.0}}) {
-    std::vector<double> mine;
-    std::vector<double> peers;
-    std::vector<double> ratios;
-    for (int run = -1; run < kRuns; ++run) {  // the first pair warms up; then alternated
-      const auto row_of = [&](int i) { return rows.data() + (count == 1 ? i % kRows : 0) * columns; };
-      const double a = seconds_of(ours_repeats, [&](int i) { scorer.margins(row_of(i), count, ours.data()); });
-      const double b = seconds_of(theirs_repeats, [&](int i) { (void)peer.margins(row_of(i), count, columns); });
-      if (run < 0) continue;
-      mine.push_back(a * 1e6);
-      peers.push_back(b * 1e6);
-      ratios.push_back(b / a);
-    }
-    const double ratio = median(ratios);
-    const auto [low, high] = std::minmax_element(ratios.begin(), ratios.end());
-    fmt::print("{:>6} rows: ours {:9.2f} us, XGBoost {:9.2f} us, ratio {:5.1f} ({:.1f} to {:.1f} over {} runs), goal {:.0f}: {}\n", count,
-               median(mine), median(peers), ratio, *low, *high, kRuns, goal, ratio >= goal ? "met" : "missed");
-    json += fmt::format(
-        R"({}{{"what": "tree engine, {} rows", "peer": "XGBoost C API", "peer_version": "{}.{}.{}", "ours": {:.3f}, "theirs": {:.3f}, "unit": "us", "ratio": {:.3f}, "spread": [{:.3f}, {:.3f}], "runs": {}, "goal": {}, "met": {}}})",
-        json.empty() ? "" : ", ", count, major, minor, patch, median(mine), median(peers), ratio, *low, *high, kRuns, goal, ratio >= goal);
-  }
-  if (argc > 1) std::ofstream(argv[1]) << "[" << json << "]\n";
-  return 0;
+  if (verb == "measure" && argc > 7) return measure(argc, argv);
+  fmt::print(stderr, "usage: engine_bench train FOLDER COLUMNS TREES... | measure FOLDER COLUMNS RESULT.json PYTHON ONNX_SCRIPT TREES...\n");
+  return 2;
 }

@@ -1,169 +1,158 @@
 #include "model/forest.hpp"
 
-#include <cmath>
-#include <cstring>
+#include <chrono>
+#include <cstdlib>
 #include <limits>
+#include <random>
+
+#include "model/explain.hpp"
+#include "model/layout.hpp"
 
 namespace heddle::model {
 namespace {
 
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr std::size_t kBufferFloats = 16384;  ///< the spread rows of a block, on the stack; one row takes 2 * features + 1
+/// Rows at a time that a layout is chosen for: up to 1, up to 64, more.
+constexpr std::int64_t kClassRows[] = {1, 64, 1024};
+constexpr std::size_t kClasses = std::size(kClassRows);
+std::size_t class_of(std::int64_t n) noexcept { return n <= 1 ? 0 : n <= 64 ? 1 : 2; }
 
-Error corrupt(std::size_t tree, std::string_view what) {
-  return Error{ErrorKind::kCorrupt, "model-corrupt", fmt::format("tree {} of the model {}", tree, what),
-               "the bytes were changed after training: fetch or train the model again"};
+/// Rows with values at and between the thresholds of the model and some missing; the same for the same model.
+std::vector<float> synthetic_rows(const ParsedForest& parsed, std::int64_t count) {
+  std::vector<std::vector<float>> values(static_cast<std::size_t>(parsed.features));
+  constexpr std::size_t kKept = 64;
+  for (const auto& tree : parsed.trees) {
+    for (const auto& node : tree.nodes) {
+      if (node.leaf() || node.categorical()) continue;
+      auto& kept = values[static_cast<std::size_t>(node.feature)];
+      if (kept.size() < kKept) kept.push_back(node.threshold);
+    }
+  }
+  std::minstd_rand random(1);
+  std::vector<float> rows;
+  rows.reserve(static_cast<std::size_t>(count * parsed.features));
+  for (std::int64_t i = 0; i < count; ++i) {
+    for (const auto& kept : values) {
+      const auto pick = static_cast<std::size_t>(random());
+      if (pick % 16 == 0) rows.push_back(std::numeric_limits<float>::quiet_NaN());
+      else if (kept.empty()) rows.push_back(static_cast<float>(pick % 8));
+      else rows.push_back(pick % 2 == 0 ? kept[pick % kept.size()] : 0.5F * (kept[pick % kept.size()] + kept[pick / 7 % kept.size()]));
+    }
+  }
+  return rows;
+}
+
+template <class Sum>
+class Forest final : public Scorer {
+ public:
+  Forest(ParsedForest parsed, Compiled compiled) : parsed_(std::move(parsed)), compiled_(std::move(compiled)) {}
+  Forest(const Forest&) = delete;
+  Forest& operator=(const Forest&) = delete;
+
+  void lay_out(const LoadOptions& options) {
+    layouts_.push_back(make_interleaved<Sum>(compiled_));
+    if (options.layout == Layout::kMeasured || options.layout == Layout::kPerfect) {
+      if (auto perfect = make_perfect<Sum>(compiled_)) layouts_.push_back(std::move(perfect));
+    }
+    if (options.layout == Layout::kMeasured || options.layout == Layout::kLanes) {
+      if (auto lanes = make_lanes<Sum>(compiled_)) layouts_.push_back(std::move(lanes));
+    }
+    for (auto& choice : chosen_) choice = layouts_.back().get();
+    if (options.layout == Layout::kMeasured && layouts_.size() > 1) measure();
+    std::erase_if(layouts_, [&](const auto& layout) {
+      return std::find(std::begin(chosen_), std::end(chosen_), layout.get()) == std::end(chosen_);
+    });
+  }
+
+  int features() const noexcept override { return compiled_.features; }
+  int outputs() const noexcept override { return compiled_.outputs; }
+  Link link() const noexcept override { return parsed_.link; }
+  std::string_view format() const noexcept override { return parsed_.format; }
+  int trees() const noexcept override { return static_cast<int>(compiled_.trees.size()); }
+  std::string layouts() const override {
+    return fmt::format("{}, {}, {}", chosen_[0]->name(), chosen_[1]->name(), chosen_[2]->name());
+  }
+
+  void margins(const float* rows, std::int64_t n, Sum* out) const noexcept override { chosen_[class_of(n)]->margins(rows, n, out); }
+  /// The other type: by way of a block of sums.
+  template <class Other>
+  void converted(const float* rows, std::int64_t n, Other* out) const noexcept {
+    Sum sums[kMostOutputs];
+    const std::int64_t outputs = compiled_.outputs;
+    const std::int64_t block = std::max<std::int64_t>(1, kMostOutputs / outputs);
+    const auto& layout = *chosen_[class_of(n)];
+    for (std::int64_t done = 0; done < n; done += block) {
+      const std::int64_t count = std::min(block, n - done);
+      layout.margins(rows + done * compiled_.features, count, sums);
+      for (std::int64_t i = 0; i < count * outputs; ++i) out[done * outputs + i] = static_cast<Other>(sums[i]);
+    }
+  }
+  using OtherSum = std::conditional_t<std::is_same_v<Sum, float>, double, float>;
+  void margins(const float* rows, std::int64_t n, OtherSum* out) const noexcept override { converted(rows, n, out); }
+
+  Result<void> contributions(std::span<const float> row, std::span<double> out) const override {
+    return explain(parsed_, compiled_.depth, row, out);
+  }
+
+ private:
+  /// Best of five short runs a layout and class, layouts taking turns; one that is far behind after two is not asked again: once may
+  /// be the scheduler's doing.
+  void measure() {
+    using Clock = std::chrono::steady_clock;
+    const auto work = static_cast<std::int64_t>(compiled_.trees.size() + 1) * std::max(1, compiled_.depth);
+    const std::int64_t most = std::clamp<std::int64_t>(600'000 / work, 1, kClassRows[2]);
+    const std::int64_t count = std::clamp<std::int64_t>(std::min<std::int64_t>(most, 4'000'000 / std::max(1, compiled_.features)), 1, kClassRows[2]);
+    const std::vector<float> rows = synthetic_rows(parsed_, count);
+    std::vector<Sum> out(static_cast<std::size_t>(count * compiled_.outputs));
+    for (std::size_t c = 0; c < kClasses; ++c) {
+      const std::int64_t at_a_time = std::min(kClassRows[c], count);
+      const std::int64_t in_all = std::min<std::int64_t>(count, std::max<std::int64_t>(at_a_time, c == 0 ? 64 : 128));
+      auto best = Clock::duration::max();
+      std::vector<Clock::duration> own(layouts_.size(), Clock::duration::max());
+      for (int run = 0; run < 5; ++run) {
+        for (std::size_t l = 0; l < layouts_.size(); ++l) {
+          if (run >= 2 && own[l] / 2 > best) continue;
+          const auto& layout = layouts_[l];
+          const auto start = Clock::now();
+          for (std::int64_t done = 0; done + at_a_time <= in_all; done += at_a_time) {
+            layout->margins(rows.data() + done * compiled_.features, at_a_time, out.data());
+          }
+          const auto took = Clock::now() - start;
+          own[l] = std::min(own[l], took);
+          if (took < best) {
+            best = took;
+            chosen_[c] = layout.get();
+          }
+        }
+      }
+    }
+  }
+
+  ParsedForest parsed_;
+  Compiled compiled_;
+  std::vector<std::unique_ptr<TreeLayout<Sum>>> layouts_{};
+  const TreeLayout<Sum>* chosen_[kClasses] = {};
+};
+
+Layout layout_of_environment() {
+  const char* const text = std::getenv("HEDDLE_TREE_LAYOUT");
+  const std::string_view name = text == nullptr ? "" : text;
+  return name == "interleaved" ? Layout::kInterleaved : name == "perfect" ? Layout::kPerfect : name == "lanes" ? Layout::kLanes : Layout::kMeasured;
+}
+
+template <class Sum>
+std::unique_ptr<Scorer> make(ParsedForest parsed, Compiled compiled, const LoadOptions& options) {
+  auto forest = std::make_unique<Forest<Sum>>(std::move(parsed), std::move(compiled));
+  forest->lay_out(options);
+  return forest;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Scorer>> Forest::build(const ParsedForest& parsed) {
-  if (parsed.features < 0 || parsed.features > kMaxFeatures) {
-    return Error{ErrorKind::kInvalid, "model-unsupported",
-                 fmt::format("the model reads {} features, at most {} can be scored", parsed.features, kMaxFeatures),
-                 "train on fewer features"};
-  }
-  if (!std::isfinite(parsed.base_margin)) {
-    return Error{ErrorKind::kCorrupt, "model-corrupt", "the base score of the model is no finite margin",
-                 "the bytes were changed after training: fetch or train the model again"};
-  }
-  std::unique_ptr<Forest> forest(new Forest);
-  forest->features_ = parsed.features;
-  forest->base_margin_ = parsed.base_margin;
-  const auto features = static_cast<std::uint32_t>(parsed.features);
-  std::vector<std::int32_t> source;  // of each node placed so far, its number in the parsed tree
-  std::vector<std::uint8_t> seen;
-  for (std::size_t t = 0; t < parsed.trees.size(); ++t) {
-    const ParsedTree& tree = parsed.trees[t];
-    const std::size_t size = tree.left.size();
-    if (size == 0) return corrupt(t, "has no node");
-    if (tree.right.size() != size || tree.features.size() != size || tree.conditions.size() != size ||
-        tree.default_left.size() != size) {
-      return corrupt(t, "has arrays of different lengths");
-    }
-    if (forest->nodes_.size() + size > (std::size_t{1} << 30)) return corrupt(t, "makes the model too large");
-    const std::size_t base = forest->nodes_.size();
-    seen.assign(size, 0);
-    seen[0] = 1;
-    source.assign(1, 0);
-    std::int32_t depth = 0;
-    std::size_t level_end = 1;
-    for (std::size_t k = 0; k < source.size(); ++k) {  // breadth first: a node's children are appended side by side
-      if (k == level_end) {
-        ++depth;
-        level_end = source.size();
-      }
-      const auto i = static_cast<std::size_t>(source[k]);
-      const float condition = tree.conditions[i];
-      if (!std::isfinite(condition)) return corrupt(t, "has a condition or leaf that is no finite number");
-      const auto self = static_cast<std::uint32_t>(base + k);
-      if (tree.left[i] == -1 && tree.right[i] == -1) {
-        forest->nodes_.push_back({kInf, self, 2 * features, condition});
-        continue;
-      }
-      for (const std::int32_t child : {tree.left[i], tree.right[i]}) {
-        if (child <= 0 || static_cast<std::size_t>(child) >= size) return corrupt(t, "has a child out of range");
-        if (seen[static_cast<std::size_t>(child)] != 0) return corrupt(t, "reaches a node twice");
-        seen[static_cast<std::size_t>(child)] = 1;
-      }
-      const std::int32_t feature = tree.features[i];
-      if (feature < 0 || feature >= parsed.features) return corrupt(t, "splits on a feature that does not exist");
-      const auto left = static_cast<std::uint32_t>(base + source.size());
-      source.push_back(tree.left[i]);
-      source.push_back(tree.right[i]);
-      const auto slot = static_cast<std::uint32_t>(feature) + (tree.default_left[i] != 0 ? 0 : features);
-      forest->nodes_.push_back({condition, left, slot, 0});
-    }
-    forest->trees_.push_back({static_cast<std::uint32_t>(base), depth});
-  }
-  forest->nodes_.shrink_to_fit();
-  return std::unique_ptr<Scorer>(std::move(forest));
-}
-
-void Forest::spread(const float* row, std::size_t stride, float* slots) const noexcept {
-  const auto features = static_cast<std::size_t>(features_);
-  for (std::size_t i = 0; i < features; ++i) {
-    const float value = row[i];
-    const bool missing = value != value;
-    slots[i * stride] = missing ? -kInf : value;
-    slots[(features + i) * stride] = missing ? kInf : value;
-  }
-  slots[2 * features * stride] = 0;
-}
-
-void Forest::one_row(const float* row, float* out) const noexcept {
-  float slots[2 * kMaxFeatures + 1];
-  spread(row, 1, slots);
-  const Node* const nodes = nodes_.data();
-  const std::size_t count = trees_.size();
-  float sum = base_margin_;
-  std::size_t t = 0;
-  for (; t + kLanes <= count; t += kLanes) {
-    std::uint32_t at[kLanes];
-    std::int32_t depth = 0;
-    for (std::size_t j = 0; j < kLanes; ++j) {
-      at[j] = trees_[t + j].root;
-      depth = std::max(depth, trees_[t + j].depth);
-    }
-    for (; depth > 0; --depth) {
-#pragma GCC unroll 8
-      for (std::size_t j = 0; j < kLanes; ++j) {
-        const Node& node = nodes[at[j]];
-        at[j] = node.child + static_cast<std::uint32_t>(slots[node.slot] >= node.threshold);
-      }
-    }
-    for (std::size_t j = 0; j < kLanes; ++j) sum += nodes[at[j]].value;
-  }
-  for (; t < count; ++t) {
-    std::uint32_t at = trees_[t].root;
-    for (std::int32_t depth = trees_[t].depth; depth > 0; --depth) {
-      const Node& node = nodes[at];
-      at = node.child + static_cast<std::uint32_t>(slots[node.slot] >= node.threshold);
-    }
-    sum += nodes[at].value;
-  }
-  *out = sum;
-}
-
-void Forest::block(const float* slots, std::int64_t rows, float* out) const noexcept {
-  const Node* const nodes = nodes_.data();
-  const std::size_t group_size = kLanes * static_cast<std::size_t>(2 * features_ + 1);
-  for (std::int64_t i = 0; i < rows; ++i) out[i] = base_margin_;
-  for (const Tree& tree : trees_) {
-    const float* group = slots;
-    for (std::int64_t i = 0; i < rows; i += kLanes, group += group_size) {
-      std::uint32_t at[kLanes];
-      for (std::size_t j = 0; j < kLanes; ++j) at[j] = tree.root;
-      for (std::int32_t depth = tree.depth; depth > 0; --depth) {
-#pragma GCC unroll 8
-        for (std::size_t j = 0; j < kLanes; ++j) {
-          const Node& node = nodes[at[j]];
-          at[j] = node.child + static_cast<std::uint32_t>(group[std::size_t{node.slot} * kLanes + j] >= node.threshold);
-        }
-      }
-      for (std::size_t j = 0; j < kLanes; ++j) out[i + static_cast<std::int64_t>(j)] += nodes[at[j]].value;
-    }
-  }
-}
-
-void Forest::margins(const float* rows, std::int64_t n, float* out) const noexcept {
-  const auto width = static_cast<std::size_t>(2 * features_ + 1);
-  std::int64_t done = 0;
-  const auto block_rows = static_cast<std::int64_t>(std::min<std::size_t>(128, kBufferFloats / width)) / kLanes * kLanes;
-  if (block_rows > 0 && n >= kLanes) {
-    float slots[kBufferFloats];
-    const std::int64_t whole = n / kLanes * kLanes;
-    while (done < whole) {
-      const std::int64_t count = std::min(block_rows, whole - done);
-      for (std::int64_t i = 0; i < count; ++i) {
-        const auto row = static_cast<std::size_t>(i);
-        spread(rows + (done + i) * features_, kLanes, slots + row / kLanes * kLanes * width + row % kLanes);
-      }
-      block(slots, count, out + done);
-      done += count;
-    }
-  }
-  for (; done < n; ++done) one_row(rows + done * features_, out + done);
+Result<std::unique_ptr<Scorer>> build_forest(ParsedForest parsed, const LoadOptions& options) {
+  HEDDLE_ASSIGN_OR_RETURN(Compiled compiled, compile(parsed));
+  const LoadOptions chosen{options.layout == Layout::kMeasured ? layout_of_environment() : options.layout};
+  return parsed.exact_double ? make<double>(std::move(parsed), std::move(compiled), chosen)
+                             : make<float>(std::move(parsed), std::move(compiled), chosen);
 }
 
 }  // namespace heddle::model

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -10,64 +10,69 @@
 
 namespace heddle::model {
 
-/// One tree as XGBoost's JSON holds it: arrays by node number, node 0 the root. A leaf has no children (-1) and its value in
-/// `conditions`; an inner node sends a row left when `row[features[i]] < conditions[i]`, and where the feature is missing by
-/// `default_left[i]`.
+/// How a split reads a feature's value; NaN is missing for all of them.
+enum class Input : std::uint8_t {
+  kNumber,            ///< left when x < threshold
+  kNumberZeroMissing, ///< the same, and |x| <= kZero is missing too (LightGBM's missing type `zero`)
+  kCategory,          ///< XGBoost: cut to an integer; below 0 or from 2^24 on it is no category
+  kCategoryTruncated, ///< LightGBM: cut towards 0 first, so that -0.5 is category 0
+  kCategoryExact,     ///< ONNX's equality: a number that is no integer is no category
+};
+
+inline constexpr float kZero = 1e-35F;  ///< LightGBM's kZeroThreshold: what is no larger counts as 0
+
+/// A node of a tree as parsed, node 0 the root. A leaf has no children (-1).
+struct Node {
+  std::int32_t left = -1;
+  std::int32_t right = -1;
+  std::int32_t feature = 0;
+  float threshold = 0;            ///< of numbers; may be +inf (every finite number goes left)
+  Input input = Input::kNumber;
+  bool missing_left = false;
+  bool members_left = false;      ///< of categories: where members of the set go; all else goes the other way
+  std::uint32_t set_begin = 0;    ///< in ParsedForest::categories
+  std::uint32_t set_size = 0;
+  double value = 0;               ///< of a leaf
+  double cover = 0;               ///< rows or hessian that reached the node in training; 0 where the format has none
+
+  [[nodiscard]] bool leaf() const noexcept { return left < 0; }
+  [[nodiscard]] bool categorical() const noexcept { return input >= Input::kCategory; }
+};
+
 struct ParsedTree {
-  std::vector<std::int32_t> left{};
-  std::vector<std::int32_t> right{};
-  std::vector<std::int32_t> features{};
-  std::vector<float> conditions{};
-  std::vector<std::uint8_t> default_left{};
+  std::vector<Node> nodes{};
+  int output = 0;
+  float weight = 1;  ///< of `dart`: a leaf counts value * weight, rounded to float
 };
 
+/// What every format is read into. margin[k] = base[k] and the leaves of the trees of output k in tree order, added one by one in float
+/// or in double (`exact_double`); with `base_last` the base is added after them; `divisor` divides the sum before that.
 struct ParsedForest {
+  std::string_view format{};
   int features = 0;
-  float base_margin = 0;
+  int outputs = 1;
+  Link link = Link::kIdentity;
+  std::vector<double> base{};  ///< one an output
+  bool base_last = false;
+  bool exact_double = false;
+  double divisor = 1;
+  bool capped = false;         ///< +inf is read as the largest float: a threshold of +inf has it on its left
+  bool covers = false;         ///< the nodes' covers are real: contributions can be computed
   std::vector<ParsedTree> trees{};
+  std::vector<std::uint32_t> categories{};
 };
 
-/// Reads XGBoost's model JSON without checking that trees are trees; see Scorer::load for the errors.
-[[nodiscard]] Result<ParsedForest> parse_xgboost_json(std::string_view bytes);
+inline constexpr int kMostFeatures = 4096;
+inline constexpr int kMostOutputs = 1024;
+inline constexpr std::uint32_t kMostCategories = 1U << 24;  ///< XGBoost's own bound, exclusive
 
-/// The tree engine. Nodes of all trees lie in one array, 16 bytes each, children side by side. A row is first spread into two
-/// copies, missing values as -inf in one and +inf in the other, so that a step is one load, one compare and one add whatever the
-/// default direction; a leaf leads to itself, so that eight trees (one row) or eight rows (one tree) walk in lockstep
-/// without a branch to mispredict. Leaf values are added in tree order, as XGBoost adds them.
-class Forest final : public Scorer {
- public:
-  /// Checks that every tree is one: children in range, no node reached twice, features in range, numbers finite. kCorrupt.
-  [[nodiscard]] static Result<std::unique_ptr<Scorer>> build(const ParsedForest& parsed);
+/// The category of x under `input`: 0 for missing, 1 for none, else 2 + category.
+[[nodiscard]] std::uint32_t category_code(float x, Input input) noexcept;
+/// Where a value goes: the definition that every layout is held against.
+[[nodiscard]] bool goes_right(const ParsedForest& forest, const Node& node, float x) noexcept;
 
-  [[nodiscard]] int features() const noexcept override { return features_; }
-  [[nodiscard]] std::string_view format() const noexcept override { return "xgboost"; }
-  [[nodiscard]] int trees() const noexcept override { return static_cast<int>(trees_.size()); }
-  void margins(const float* rows, std::int64_t n, float* out) const noexcept override;
-
-  static constexpr int kLanes = 8;
-  static constexpr int kMaxFeatures = 4096;
-
- private:
-  struct Node {
-    float threshold;      ///< +inf at a leaf
-    std::uint32_t child;  ///< the left one, the right one is next to it; a leaf: itself
-    std::uint32_t slot;   ///< in the spread row
-    float value;          ///< of a leaf
-  };
-  struct Tree {
-    std::uint32_t root;
-    std::int32_t depth;
-  };
-
-  Forest() = default;
-  void spread(const float* row, std::size_t stride, float* slots) const noexcept;
-  void one_row(const float* row, float* out) const noexcept;
-  void block(const float* slots, std::int64_t rows, float* out) const noexcept;
-
-  std::vector<Node> nodes_{};
-  std::vector<Tree> trees_{};
-  int features_ = 0;
-  float base_margin_ = 0;
-};
+/// Checks that every tree is one: children in range, each node reached once, features and outputs in range, numbers finite; then builds
+/// the layouts and, unless `options` names one, times them. kCorrupt; kInvalid (`model-unsupported`) past the bounds above.
+[[nodiscard]] Result<std::unique_ptr<Scorer>> build_forest(ParsedForest parsed, const LoadOptions& options);
 
 }  // namespace heddle::model

@@ -20,7 +20,13 @@ class Logistic final : public Scorer {
   int features() const noexcept override { return static_cast<int>(weights_.weights.size()); }
   std::string_view format() const noexcept override { return kFormat; }
   int trees() const noexcept override { return 0; }
-  void margins(const float* rows, std::int64_t n, float* out) const noexcept override {
+  void margins(const float* rows, std::int64_t n, float* out) const noexcept override { score(rows, n, out); }
+  /// Of the rounded margin: the format defines a float.
+  void margins(const float* rows, std::int64_t n, double* out) const noexcept override { score(rows, n, out); }
+
+ private:
+  template <class Out>
+  void score(const float* rows, std::int64_t n, Out* out) const noexcept {
     const std::size_t columns = weights_.weights.size();
     for (std::int64_t r = 0; r < n; ++r, rows += columns) {
       double sum = weights_.intercept;
@@ -32,7 +38,6 @@ class Logistic final : public Scorer {
     }
   }
 
- private:
   LogisticWeights weights_;
 };
 

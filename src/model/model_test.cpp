@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <limits>
 #include <random>
+#include <span>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -50,16 +51,15 @@ void check(int rc) { ASSERT_EQ(rc, 0) << XGBGetLastError(); }
 /// XGBoost's own model bytes and, for `score`, its own margins.
 struct Peer {
   BoosterHandle booster = nullptr;
-  explicit Peer(const Data& data, const Parameters& parameters, int rounds, bool categorical = false) {
+  bool categorical = false;  ///< columns 2, 5, ... hold categories
+  explicit Peer(const Data& data, const Parameters& parameters, int rounds, bool categories = false) : categorical(categories) {
     DMatrixHandle matrix = nullptr;
     check(XGDMatrixCreateFromMat(data.rows.data(), static_cast<bst_ulong>(data.count()), static_cast<bst_ulong>(data.columns), kNan, &matrix));
     check(XGDMatrixSetFloatInfo(matrix, "label", data.labels.data(), static_cast<bst_ulong>(data.count())));
-    if (categorical) {
-      std::vector<const char*> types(static_cast<std::size_t>(data.columns), "c");
-      check(XGDMatrixSetStrFeatureInfo(matrix, "feature_type", types.data(), types.size()));
-    }
+    set_types(matrix, data.columns);
     check(XGBoosterCreate(&matrix, 1, &booster));
     check(XGBoosterSetParam(booster, "verbosity", "0"));
+    check(XGBoosterSetParam(booster, "nthread", "1"));
     for (const auto& [name, value] : parameters) check(XGBoosterSetParam(booster, name.c_str(), value.c_str()));
     for (int i = 0; i < rounds; ++i) check(XGBoosterUpdateOneIter(booster, i, matrix));
     XGDMatrixFree(matrix);
@@ -67,25 +67,38 @@ struct Peer {
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
   ~Peer() { XGBoosterFree(booster); }
-  std::string json() const {
+  void set_types(DMatrixHandle matrix, int columns) const {
+    if (!categorical) return;
+    std::vector<const char*> types;
+    for (int c = 0; c < columns; ++c) types.push_back(c % 3 == 2 ? "c" : "q");
+    check(XGDMatrixSetStrFeatureInfo(matrix, "feature_type", types.data(), types.size()));
+  }
+  std::string bytes(const char* form) const {
     bst_ulong size = 0;
     const char* bytes = nullptr;
-    check(XGBoosterSaveModelToBuffer(booster, R"({"format": "json"})", &size, &bytes));
+    check(XGBoosterSaveModelToBuffer(booster, fmt::format(R"({{"format": "{}"}})", form).c_str(), &size, &bytes));
     return {bytes, size};
   }
-  std::vector<float> margins(const Data& data) const {
+  std::string json() const { return bytes("json"); }
+  /// `type` of XGBoosterPredictFromDMatrix: 1 margins, 2 contributions.
+  std::vector<float> predict(const Data& data, int type) const {
     DMatrixHandle matrix = nullptr;
     check(XGDMatrixCreateFromMat(data.rows.data(), static_cast<bst_ulong>(data.count()), static_cast<bst_ulong>(data.columns), kNan, &matrix));
+    set_types(matrix, data.columns);
     const bst_ulong* shape = nullptr;
     bst_ulong dimensions = 0;
     const float* result = nullptr;
-    check(XGBoosterPredictFromDMatrix(booster, matrix,
-                                      R"({"type": 1, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false})",
-                                      &shape, &dimensions, &result));
-    std::vector<float> out(result, result + data.count());
+    check(XGBoosterPredictFromDMatrix(
+        booster, matrix,
+        fmt::format(R"({{"type": {}, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false}})", type).c_str(), &shape,
+        &dimensions, &result));
+    bst_ulong count = 1;
+    for (bst_ulong d = 0; d < dimensions; ++d) count *= shape[d];
+    std::vector<float> out(result, result + count);
     XGDMatrixFree(matrix);
     return out;
   }
+  std::vector<float> margins(const Data& data) const { return predict(data, 1); }
 };
 
 void expect_bit_equal(const std::vector<float>& ours, const std::vector<float>& theirs) {
@@ -141,17 +154,77 @@ TEST(Forest, InfiniteInputsGoWhereXgboostSendsThem) {
   expect_bit_equal(ours, peer.margins(theirs_rows));
 }
 
+TEST(Forest, EveryFormOfAnXgboostModelScoresTheSame) {
+  struct Case {
+    Parameters parameters;
+    int classes = 2;
+    bool categories = false;
+  };
+  const std::vector<Case> cases = {
+      {{{"objective", "binary:logistic"}, {"max_depth", "5"}}},
+      {{{"objective", "multi:softprob"}, {"num_class", "4"}, {"max_depth", "4"}}, 4},
+      {{{"objective", "multi:softmax"}, {"num_class", "3"}, {"num_parallel_tree", "2"}, {"subsample", "0.7"}, {"base_score", "0.2"}}, 3},
+      {{{"objective", "binary:logistic"}, {"booster", "dart"}, {"rate_drop", "0.3"}, {"one_drop", "1"}, {"base_score", "0.3"}}},
+      {{{"objective", "binary:logistic"}, {"tree_method", "hist"}, {"max_cat_to_onehot", "1"}}, 2, true},
+      {{{"objective", "binary:logistic"}, {"tree_method", "hist"}, {"max_cat_to_onehot", "100"}, {"max_depth", "10"}}, 2, true},
+      {{{"objective", "count:poisson"}}},
+      {{{"objective", "rank:pairwise"}}},
+      {{{"objective", "reg:gamma"}, {"base_score", "1.7"}}, 5},
+  };
+  std::uint64_t seed = 40;
+  for (const auto& [parameters, classes, categories] : cases) {
+    SCOPED_TRACE(fmt::format("seed {}, {}, {} = {}", seed, parameters[0].second, parameters.back().first, parameters.back().second));
+    const auto make = [&](std::int64_t count, double missing) {
+      Data data = random_data(seed++, count, 7, missing, classes);
+      if (parameters[0].second == "reg:gamma") {
+        for (float& label : data.labels) label += 1;
+      }
+      for (std::size_t i = 0; categories && i < data.rows.size(); ++i) {
+        if (i % 7 % 3 == 2) data.rows[i] = std::abs(data.rows[i]);
+      }
+      return data;
+    };
+    const Peer peer(make(1500, 0.1), parameters, 12, categories);
+    Data fresh = make(333, 0.2);
+    if (categories) {
+      const float odd[] = {40, 1000, 3.5F, 16777215, 0.25F};  // never seen, or no integer; XGBoost refuses those below 0
+      for (std::size_t r = 0; r < 5; ++r) fresh.rows[r * 7 + 2] = odd[r];
+    }
+    const std::vector<float> theirs = peer.margins(fresh);
+    const std::vector<float> explained = peer.predict(fresh, 2);
+    for (const char* form : {"json", "ubj"}) {
+      for (const Layout layout : {Layout::kMeasured, Layout::kInterleaved, Layout::kPerfect, Layout::kLanes}) {
+        SCOPED_TRACE(fmt::format("{}, layout {}", form, static_cast<int>(layout)));
+        const auto loaded = Scorer::load(peer.bytes(form), {layout});
+        ASSERT_TRUE(loaded.ok()) << loaded.error().str();
+        const Scorer& scorer = **loaded;
+        ASSERT_EQ(scorer.outputs(), classes > 2 && parameters[0].second.starts_with("multi") ? classes : 1);
+        ASSERT_EQ(theirs.size(), static_cast<std::size_t>(fresh.count() * scorer.outputs()));
+        std::vector<float> ours(theirs.size());
+        scorer.margins(fresh.rows.data(), fresh.count(), ours.data());
+        expect_bit_equal(ours, theirs);
+      }
+    }
+    // Contributions: the same numbers, to the bit.
+    const auto scorer = Scorer::load(peer.json());
+    ASSERT_TRUE(scorer.ok());
+    const auto width = static_cast<std::size_t>((*scorer)->outputs()) * 8;
+    std::vector<double> one(width);
+    ASSERT_EQ(explained.size(), width * static_cast<std::size_t>(fresh.count()));
+    for (std::size_t r = 0; r < 60; ++r) {
+      const auto done = (*scorer)->contributions(std::span<const float>(fresh.rows).subspan(r * 7, 7), one);
+      ASSERT_TRUE(done.ok()) << done.error().str();
+      for (std::size_t i = 0; i < width; ++i) ASSERT_EQ(one[i], static_cast<double>(explained[r * width + i])) << "row " << r << ", number " << i;
+    }
+  }
+}
+
 TEST(Forest, RefusesWhatItDoesNotScore) {
-  const Data three = random_data(4, 300, 3, 0, 3);
   const Data two = random_data(5, 300, 3, 0);
-  Data categories = two;
-  for (float& value : categories.rows) value = std::abs(std::round(value * 3));
   const std::vector<std::string> models = {
-      Peer(three, {{"objective", "multi:softprob"}, {"num_class", "3"}}, 2).json(),
-      Peer(two, {{"objective", "binary:logistic"}, {"booster", "dart"}}, 2).json(),
       Peer(two, {{"objective", "binary:logistic"}, {"booster", "gblinear"}}, 2).json(),
+      Peer(two, {{"objective", "binary:logistic"}, {"booster", "gblinear"}}, 2).bytes("ubj"),
       Peer(two, {{"objective", "binary:hinge"}}, 2).json(),
-      Peer(categories, {{"objective", "binary:logistic"}, {"tree_method", "hist"}, {"max_cat_to_onehot", "1"}}, 3, true).json(),
   };
   for (const auto& bytes : models) {
     const auto loaded = Scorer::load(bytes);

@@ -95,6 +95,10 @@ Result<std::unique_ptr<Plan>> Plan::build(const doc::Value& contract, const doc:
   HEDDLE_ASSIGN_OR_RETURN(auto compiled, contract::Contract::from_value(contract));
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::from_value(features));
   HEDDLE_ASSIGN_OR_RETURN(auto scorer, model::Scorer::load(model));
+  if (scorer->outputs() != 1) {
+    return Error{ErrorKind::kInvalid, "score-outputs", fmt::format("the model has {} margins a row, a service answers one", scorer->outputs()),
+                 "train a model of two classes or one target"};
+  }
   if (static_cast<std::size_t>(scorer->features()) != program.feature_names().size()) {
     return corrupt(fmt::format("the model reads {} features, the program makes {}", scorer->features(), program.feature_names().size()));
   }

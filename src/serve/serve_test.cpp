@@ -247,7 +247,6 @@ TEST(DataPlane, FailsOverOnlyWhenAuthorisedAndStandsByIt) {
   EXPECT_EQ(acts[0].act, "fail-over");
   EXPECT_EQ(world.of<plane::AppliedRecord>().back().standing, std::vector<std::string>{acts[0].id});
   // A table that does not know of it changes nothing, a restart neither.
-  world.route.primary = world.bundles[2];
   world.publish_and_wait();
   EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "standby");
   world.down();
@@ -256,9 +255,14 @@ TEST(DataPlane, FailsOverOnlyWhenAuthorisedAndStandsByIt) {
   auto again = world.replayer();
   while (again.get("/v2/health/ready")->status != 200) std::this_thread::yield();
   EXPECT_EQ(world.predict(again, kGoodRow).string_or("slot"), "standby");
-  world.route.acknowledged = {acts[0].id};
+  // What was left does not come back; another release does.
+  world.route.primary = world.bundles[2];
   world.publish_and_wait();
   EXPECT_EQ(world.predict(again, kGoodRow).string_or("bundle"), world.bundles[2].str());
+  EXPECT_EQ(world.of<plane::AppliedRecord>().back().standing, std::vector<std::string>{acts[0].id});
+  world.route.acknowledged = {acts[0].id};
+  world.publish_and_wait();
+  EXPECT_TRUE(world.of<plane::AppliedRecord>().back().standing.empty());
   EXPECT_EQ(world.of<plane::ActRecord>().size(), 1u);
 }
 

@@ -149,7 +149,8 @@ TEST(Canary, TakesItsShareBesideABaselineAndIsNamed) {
   EXPECT_EQ(cohorts[1], slots["canary"]);
   EXPECT_GT(cohorts[1], 50);
   EXPECT_GT(cohorts[2], 50);
-  EXPECT_EQ(http.post(fmt::format("/v2/models/trips/versions/shadow/infer"), "{}")->status, 404);  // the shadow answers nobody
+  EXPECT_EQ(http.post("/v2/models/trips/versions/shadow/infer",
+                      R"({"inputs":[{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}]})")->status, 404);  // the shadow answers nobody
 }
 
 TEST(Canary, IsChosenByAHeaderAndByASource) {

@@ -1,0 +1,213 @@
+#include "model/xgboost.hpp"
+
+#include <charconv>
+#include <cmath>
+
+namespace heddle::model {
+namespace {
+
+struct Objective {
+  std::string_view name;
+  Link link;
+  enum class Base { kProbability, kMargin, kExp, kClasses } base;
+};
+// ObjFunction::ProbToMargin of each objective, and what its predictions are.
+constexpr Objective kObjectives[] = {
+    {"binary:logistic", Link::kLogistic, Objective::Base::kProbability},
+    {"reg:logistic", Link::kLogistic, Objective::Base::kProbability},
+    {"binary:logitraw", Link::kIdentity, Objective::Base::kMargin},
+    {"reg:squarederror", Link::kIdentity, Objective::Base::kMargin},
+    {"reg:linear", Link::kIdentity, Objective::Base::kMargin},
+    {"reg:squaredlogerror", Link::kIdentity, Objective::Base::kMargin},
+    {"reg:pseudohubererror", Link::kIdentity, Objective::Base::kMargin},
+    {"reg:absoluteerror", Link::kIdentity, Objective::Base::kMargin},
+    {"reg:quantileerror", Link::kIdentity, Objective::Base::kMargin},
+    {"reg:gamma", Link::kExp, Objective::Base::kExp},
+    {"reg:tweedie", Link::kExp, Objective::Base::kExp},
+    {"count:poisson", Link::kExp, Objective::Base::kExp},
+    {"rank:pairwise", Link::kIdentity, Objective::Base::kMargin},
+    {"rank:ndcg", Link::kIdentity, Objective::Base::kMargin},
+    {"rank:map", Link::kIdentity, Objective::Base::kMargin},
+    {"multi:softmax", Link::kSoftmax, Objective::Base::kClasses},
+    {"multi:softprob", Link::kSoftmax, Objective::Base::kClasses},
+};
+
+template <class T>
+Result<T> number(std::string_view text, std::string_view name) {
+  T out{};
+  if (!parse_number(text, out)) return xgboost_corrupt(fmt::format("has `{}` = `{}`", name, text.substr(0, 40)));
+  return out;
+}
+
+/// One number, or from 3.1 on a list of them in brackets.
+Result<std::vector<float>> base_scores(std::string_view text) {
+  std::vector<float> out;
+  if (text.size() > 2 && text.front() == '[' && text.back() == ']') text = text.substr(1, text.size() - 2);
+  while (true) {
+    const auto comma = text.find(',');
+    HEDDLE_ASSIGN_OR_RETURN(const float score, number<float>(text.substr(0, comma), "base_score"));
+    out.push_back(score);
+    if (comma == std::string_view::npos) return out;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+Result<double> base_margin(const Objective& objective, float score) {
+  switch (objective.base) {
+    case Objective::Base::kProbability:
+      if (!(score > 0 && score < 1)) return xgboost_corrupt("has a base score that is no probability");
+      // As LogisticRegression::ProbToMargin does, in single precision.
+      return static_cast<double>(-std::log(1.0F / score - 1.0F));
+    case Objective::Base::kExp:
+      if (!(score > 0)) return xgboost_corrupt("has a base score that is not above 0");
+      return static_cast<double>(std::log(score));
+    default: return static_cast<double>(score);
+  }
+}
+
+Error tree_corrupt(std::size_t tree, std::string_view what) { return xgboost_corrupt(fmt::format("has a tree, {}, that {}", tree, what)); }
+
+Result<void> read_sets(const XgboostTree& from, std::size_t tree, ParsedForest& forest, ParsedTree& to) {
+  const std::size_t sets = from.category_nodes.size();
+  if (from.category_segments.size() != sets || from.category_sizes.size() != sets) return tree_corrupt(tree, "has sets of different counts");
+  const std::size_t offset = forest.categories.size();
+  for (const std::int32_t category : from.categories) {
+    if (category < 0) return tree_corrupt(tree, "has a category below 0");
+    forest.categories.push_back(static_cast<std::uint32_t>(category));
+  }
+  if (forest.categories.size() > (std::size_t{1} << 30)) return xgboost_unsupported("has too many categories");
+  for (std::size_t s = 0; s < sets; ++s) {
+    const auto node = static_cast<std::size_t>(from.category_nodes[s]);
+    const auto begin = static_cast<std::size_t>(from.category_segments[s]);
+    const auto size = static_cast<std::size_t>(from.category_sizes[s]);
+    if (from.category_nodes[s] < 0 || node >= to.nodes.size() || !to.nodes[node].categorical()) return tree_corrupt(tree, "has a set for a node that has none");
+    if (from.category_segments[s] < 0 || from.category_sizes[s] < 0 || begin > from.categories.size() || size > from.categories.size() - begin) {
+      return tree_corrupt(tree, "has a set out of range");
+    }
+    to.nodes[node].set_begin = static_cast<std::uint32_t>(offset + begin);
+    to.nodes[node].set_size = static_cast<std::uint32_t>(size);
+  }
+  return {};
+}
+
+Result<void> read_tree(const XgboostTree& from, std::size_t tree, ParsedForest& forest) {
+  ParsedTree& to = forest.trees.emplace_back();
+  const std::size_t size = from.left.size();
+  if (from.right.size() != size || from.features.size() != size || from.conditions.size() != size || from.default_left.size() != size ||
+      (!from.split_type.empty() && from.split_type.size() != size)) {
+    return tree_corrupt(tree, "has arrays of different lengths");
+  }
+  if (from.covers.size() != size) forest.covers = false;
+  to.nodes.resize(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    Node& node = to.nodes[i];
+    node.left = from.left[i];
+    node.right = from.right[i];
+    node.feature = from.features[i];
+    node.missing_left = from.default_left[i] != 0;
+    if (!from.split_type.empty() && from.split_type[i] != 0) node.input = Input::kCategory;
+    if (from.covers.size() == size) node.cover = static_cast<double>(from.covers[i]);
+    if (node.left == -1 && node.right == -1) {
+      node.value = static_cast<double>(from.conditions[i]);
+    } else {
+      if (node.left < 0) return tree_corrupt(tree, "has a child out of range");
+      node.threshold = from.conditions[i];
+      if (!node.categorical() && !std::isfinite(node.threshold)) return tree_corrupt(tree, "has a condition that is no finite number");
+    }
+  }
+  return read_sets(from, tree, forest, to);
+}
+
+}  // namespace
+
+Error xgboost_corrupt(std::string what) {
+  return Error{ErrorKind::kCorrupt, "model-corrupt", "the XGBoost model " + std::move(what),
+               "the bytes were changed after training: fetch or train the model again"};
+}
+Error xgboost_unsupported(std::string what) {
+  return Error{ErrorKind::kInvalid, "model-unsupported", "the XGBoost model " + std::move(what),
+               "Heddle scores boosters `gbtree` and `dart` with a number in each leaf: train such a one (docs/formats/model.md)"};
+}
+
+template <class T>
+bool parse_number(std::string_view text, T& out) {
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\n' || text.back() == '\r' || text.back() == '\t')) text.remove_suffix(1);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+template bool parse_number(std::string_view, float&);
+template bool parse_number(std::string_view, double&);
+template bool parse_number(std::string_view, std::int32_t&);
+
+std::vector<std::int32_t>* XgboostTree::integers(std::string_view key) noexcept {
+  if (key == "left_children") return &left;
+  if (key == "right_children") return &right;
+  if (key == "split_indices") return &features;
+  if (key == "default_left") return &default_left;
+  if (key == "split_type") return &split_type;
+  if (key == "categories") return &categories;
+  if (key == "categories_nodes") return &category_nodes;
+  if (key == "categories_segments") return &category_segments;
+  if (key == "categories_sizes") return &category_sizes;
+  return nullptr;
+}
+std::vector<float>* XgboostTree::floats(std::string_view key) noexcept {
+  if (key == "split_conditions") return &conditions;
+  if (key == "sum_hessian") return &covers;
+  return nullptr;
+}
+
+std::string* XgboostParts::parameter(std::string_view name) noexcept {
+  if (name == "base_score") return &base_score;
+  if (name == "num_class") return &num_class;
+  if (name == "num_feature") return &num_feature;
+  if (name == "num_target") return &num_target;
+  return nullptr;
+}
+
+Result<ParsedForest> xgboost_forest(XgboostParts parts) {
+  if (parts.booster != "gbtree" && parts.booster != "dart") {
+    return parts.booster.empty() ? xgboost_corrupt("has no booster of trees")
+                                 : xgboost_unsupported(fmt::format("has booster `{}`", parts.booster.substr(0, 40)));
+  }
+  if (parts.vector_leaves) return xgboost_unsupported("has a vector in each leaf (`multi_output_tree`)");
+  if (!parts.has_trees || parts.base_score.empty() || parts.num_feature.empty() || parts.objective.empty()) {
+    return xgboost_corrupt("lacks `trees`, `base_score`, `num_feature` or `objective`");
+  }
+  const auto* const objective =
+      std::find_if(std::begin(kObjectives), std::end(kObjectives), [&](const Objective& known) { return known.name == parts.objective; });
+  if (objective == std::end(kObjectives)) return xgboost_unsupported(fmt::format("has objective `{}`", parts.objective.substr(0, 40)));
+  ParsedForest forest;
+  forest.format = "xgboost";
+  forest.link = objective->link;
+  forest.covers = true;
+  HEDDLE_ASSIGN_OR_RETURN(forest.features, number<std::int32_t>(parts.num_feature, "num_feature"));
+  for (const auto* text : {&parts.num_class, &parts.num_target}) {
+    if (text->empty()) continue;
+    HEDDLE_ASSIGN_OR_RETURN(const auto count, number<std::int32_t>(*text, "num_class"));
+    if (count < 0) return xgboost_corrupt("has a count of classes below 0");
+    if (count > 1 && forest.outputs > 1) return xgboost_unsupported("has several classes and several targets");
+    if (count > 1) forest.outputs = count;
+  }
+  if (forest.outputs > kMostOutputs) return xgboost_unsupported(fmt::format("has {} outputs, at most {} can be scored", forest.outputs, kMostOutputs));
+  HEDDLE_ASSIGN_OR_RETURN(const auto scores, base_scores(parts.base_score));
+  if (scores.size() != 1 && scores.size() != static_cast<std::size_t>(forest.outputs)) return xgboost_corrupt("has another count of base scores than of outputs");
+  for (int k = 0; k < forest.outputs; ++k) {
+    HEDDLE_ASSIGN_OR_RETURN(const double margin, base_margin(*objective, scores[scores.size() == 1 ? 0 : static_cast<std::size_t>(k)]));
+    forest.base.push_back(margin);
+  }
+  const std::size_t trees = parts.trees.size();
+  if (!parts.tree_info.empty() && parts.tree_info.size() != trees) return xgboost_corrupt("has another count of `tree_info` than of trees");
+  if (parts.tree_info.empty() && forest.outputs > 1 && trees > 0) return xgboost_corrupt("has several outputs and no `tree_info`");
+  if (parts.booster == "dart" && parts.weight_drop.size() != trees) return xgboost_corrupt("has another count of `weight_drop` than of trees");
+  forest.trees.reserve(trees);
+  for (std::size_t t = 0; t < trees; ++t) {
+    HEDDLE_TRY(read_tree(parts.trees[t], t, forest));
+    parts.trees[t] = {};  // not both forms at once
+    if (!parts.tree_info.empty()) forest.trees[t].output = parts.tree_info[t];
+    if (parts.booster == "dart") forest.trees[t].weight = parts.weight_drop[t];
+  }
+  return forest;
+}
+
+}  // namespace heddle::model

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "model/forest.hpp"
+
+namespace heddle::model {
+
+/// One tree as XGBoost writes it: arrays by node number. A leaf has no children (-1) and its value in `conditions`.
+struct XgboostTree {
+  std::vector<std::int32_t> left{};
+  std::vector<std::int32_t> right{};
+  std::vector<std::int32_t> features{};
+  std::vector<std::int32_t> default_left{};
+  std::vector<std::int32_t> split_type{};       ///< 1: a set of categories; may be empty
+  std::vector<std::int32_t> categories{};       ///< those that go right, node after node
+  std::vector<std::int32_t> category_nodes{};
+  std::vector<std::int32_t> category_segments{};
+  std::vector<std::int32_t> category_sizes{};
+  std::vector<float> conditions{};
+  std::vector<float> covers{};
+
+  /// Where an array of a tree is kept, by its key; null for keys that scoring does not need.
+  [[nodiscard]] std::vector<std::int32_t>* integers(std::string_view key) noexcept;
+  [[nodiscard]] std::vector<float>* floats(std::string_view key) noexcept;
+};
+
+/// What is read of a model, from JSON or UBJSON. https://xgboost.readthedocs.io/en/release_1.7.0/tutorials/saving_model.html ("JSON Schema").
+struct XgboostParts {
+  std::string base_score{};  ///< numbers as text, as XGBoost keeps its parameters
+  std::string num_class{};
+  std::string num_feature{};
+  std::string num_target{};
+  std::string objective{};
+  std::string booster{};
+  bool has_trees = false;
+  bool vector_leaves = false;
+  std::vector<std::int32_t> tree_info{};
+  std::vector<float> weight_drop{};
+  std::vector<XgboostTree> trees{};
+
+  /// The parameter of learner_model_param of that name; null for others.
+  [[nodiscard]] std::string* parameter(std::string_view name) noexcept;
+};
+
+[[nodiscard]] Error xgboost_corrupt(std::string what);
+[[nodiscard]] Error xgboost_unsupported(std::string what);
+
+/// The whole of `text` as a number, spaces at its end apart.
+template <class T>
+[[nodiscard]] bool parse_number(std::string_view text, T& out);
+
+[[nodiscard]] Result<XgboostParts> parse_xgboost_json(std::string_view bytes);
+/// Universal Binary JSON as XGBoost 1.6 to 3 write it, strongly typed arrays included.
+[[nodiscard]] Result<XgboostParts> parse_xgboost_ubjson(std::string_view bytes);
+[[nodiscard]] Result<ParsedForest> xgboost_forest(XgboostParts parts);
+
+}  // namespace heddle::model
