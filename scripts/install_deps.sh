@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what Heddle is built from on Debian 12: packages, `<build>/venv` with the pinned pyarrow, `<build>/data` with the
 # flights. Says what it installs; does nothing when all of it is there.
-#   scripts/install_deps.sh [--bench] [--tests] [--no-data] [BUILD_DIR]      --tests: `<build>/test-venv` (tests/requirements.txt)
+#   scripts/install_deps.sh [--bench] [--tests] [--no-data] [BUILD_DIR]      --tests: `<build>/test-venv` and `clients-venv` (tests/*.txt)
 set -eu
 
 build=build bench=no tests=no data=yes
@@ -69,17 +69,22 @@ if ! cmp -s "$requirements" "$stamp"; then
   cp "$requirements" "$stamp"
 fi
 
-requirements=$root/tests/requirements.txt
-stamp=$build/test-venv/.requirements
-if [ "$tests" = yes ] && ! cmp -s "$requirements" "$stamp"; then
-  say "installing what the Python tests need (tests/requirements.txt) into ${build#"$root"/}/test-venv"
-  rm -rf "$build/test-venv"
-  python3 -m venv "$build/test-venv" || die "cannot make a Python environment in $build/test-venv" "install python3-venv"
-  "$build/test-venv/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: -r "$requirements" || {
-    rm -rf "$build/test-venv"
-    die "pip could not install what the Python tests need (tests/requirements.txt)" "this needs PyPI and CPython 3.11 to 3.13 on Linux"
+# python_env NAME FILE: <build>/NAME with the pinned packages of FILE.
+python_env() {
+  stamp=$build/$1/.requirements
+  cmp -s "$2" "$stamp" && return
+  say "installing ${2#"$root"/} into ${build#"$root"/}/$1"
+  rm -rf "$build/$1"
+  python3 -m venv "$build/$1" || die "cannot make a Python environment in $build/$1" "install python3-venv"
+  "$build/$1/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: --no-deps -r "$2" || {
+    rm -rf "$build/$1"
+    die "pip could not install ${2#"$root"/}" "this needs PyPI and CPython 3.11 to 3.13 on Linux"
   }
-  cp "$requirements" "$stamp"
+  cp "$2" "$stamp"
+}
+if [ "$tests" = yes ]; then
+  python_env test-venv "$root/tests/requirements.txt"
+  python_env clients-venv "$root/tests/clients.txt"
 fi
 
 if [ "$data" = yes ] && { [ ! -s "$build/data/flights-3m.parquet" ] || [ ! -s "$build/data/airports.csv" ]; }; then

@@ -59,5 +59,7 @@ void append_percent_encoded(std::string& out, std::string_view text);
 
 /// Inflates one gzip member of at most `most` bytes into `out`, which is replaced. kTooLarge past that, kInvalid for what is no gzip.
 [[nodiscard]] Result<void> gunzip(std::string_view bytes, std::size_t most, std::string& out);
+/// The same for a body whose `Content-Encoding` is `gzip` or `deflate` (zlib's format, RFC 9110 8.4.1); kInvalid for any other.
+[[nodiscard]] Result<void> decode_body(std::string_view coding, std::string_view bytes, std::size_t most, std::string& out);
 
 }  // namespace heddle::net

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "doc/json.hpp"
+#include "net/grpc.hpp"
 
 namespace heddle::serve {
 namespace {
@@ -19,12 +20,12 @@ void not_allowed(std::string_view allowed, net::Response& response) {
 }
 
 /// Where the JSON of an OIP body ends; all of it without the header.
-Result<std::size_t> json_bytes(const net::Request& request) {
+Result<std::size_t> json_bytes(const net::Request& request, std::string_view body) {
   const std::string_view text = request.header("inference-header-content-length");
-  if (text.empty()) return request.body.size();
+  if (text.empty()) return body.size();
   std::size_t bytes = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bytes);
-  if (error != std::errc{} || end != text.data() + text.size() || bytes > request.body.size()) {
+  if (error != std::errc{} || end != text.data() + text.size() || bytes > body.size()) {
     return Error{ErrorKind::kInvalid, "oip-binary", "`Inference-Header-Content-Length` is no length within the body", "send the length of the JSON part in bytes"};
   }
   return bytes;
@@ -57,6 +58,14 @@ Result<const Principal*> HttpApi::reader(const net::Request& request) const {
   return principal(request, Permission::kRead, "read");
 }
 
+Result<std::string_view> HttpApi::body_of(const net::Request& request) {
+  const std::string_view coding = request.header("content-encoding");
+  if (coding.empty()) return request.body;
+  HEDDLE_TRY(net::decode_body(coding, request.body, options_.service->limits.body_bytes, decoded_));
+  decoded_.reserve(decoded_.size() + net::Request::kBodyPadding);
+  return std::string_view(decoded_);
+}
+
 Result<void> HttpApi::predict(const net::Request& request, net::Response& response, Body kind, std::string_view version) {
   Metrics& metrics = engine_.metrics();
   if (queued_ns_ > options_.service->limits.queue_ms * kMs) {
@@ -68,11 +77,15 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
   const FieldNames& fields = engine_.serving()->fields;
   const std::size_t most = options_.service->limits.batch_rows;
   const Rows* rows = nullptr;
+  HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
   if (kind == Body::kRows) {
-    HEDDLE_ASSIGN_OR_RETURN(rows, reader_.read_rows(request.body, fields, most));
+    HEDDLE_ASSIGN_OR_RETURN(rows, reader_.read_rows(body, fields, most));
   } else {
-    HEDDLE_ASSIGN_OR_RETURN(const std::size_t json, json_bytes(request));
-    HEDDLE_ASSIGN_OR_RETURN(rows, reader_.read_oip(request.body, json, fields, most));
+    HEDDLE_ASSIGN_OR_RETURN(const std::size_t json, json_bytes(request, body));
+    HEDDLE_ASSIGN_OR_RETURN(rows, reader_.read_oip(body, json, fields, most));
+    if (!rows->model.empty() && rows->model != engine_.name()) {
+      return Error{ErrorKind::kInvalid, "oip-model", fmt::format("the body names model `{}`, the path `{}`", rows->model, engine_.name()), "name one model"};
+    }
   }
   const std::int64_t read = options_.clock->mono_ns();
   if (rows->timeout_us > 0 && queued_ns_ + read - begin_ns_ > rows->timeout_us * 1000) {

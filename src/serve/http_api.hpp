@@ -38,6 +38,8 @@ class HttpApi {
   /// Who may predict may also see what there is to predict with.
   [[nodiscard]] Result<const Principal*> reader(const net::Request& request) const;
   enum class Body { kRows, kOip };
+  /// The body of a predict request, decompressed when it says so, followed by padding.
+  [[nodiscard]] Result<std::string_view> body_of(const net::Request& request);
   [[nodiscard]] Result<void> predict(const net::Request& request, net::Response& response, Body kind, std::string_view version);
   [[nodiscard]] Result<void> labels(const net::Request& request, net::Response& response);
   [[nodiscard]] Result<void> tick(const net::Request& request, net::Response& response);
@@ -51,6 +53,7 @@ class HttpApi {
   std::int64_t begin_ns_ = 0;    ///< of the request being handled
   std::int64_t queued_ns_ = 0;   ///< how long it had waited then
   RequestReader reader_;
+  std::string decoded_;          ///< a compressed body
 };
 
 }  // namespace heddle::serve

@@ -166,7 +166,12 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
       std::string_view id;
       if (value.get(id) == simdjson::SUCCESS && id.empty()) continue;
       HEDDLE_ASSIGN_OR_RETURN(rows_.request_id, json::to_id(value, member));
+    } else if (member == "model_name") {
+      if (value.get(rows_.model) != simdjson::SUCCESS) return invalid("oip-model", "`model_name` is no string", "leave it out: the path names the model");
+    } else if (member == "model_version") {
+      if (!value.is_null() && !value.is_string()) return invalid("oip-model", "`model_version` is no string", "leave it out: the path names the version");
     } else if (member == "parameters") {
+      if (value.is_null()) continue;
       HEDDLE_TRY(read_parameters(value, rows_));
     } else if (member == "outputs") {
       HEDDLE_TRY(read_outputs(value, rows_));

@@ -21,7 +21,7 @@ int FieldNames::find(std::string_view name, std::size_t hint) const noexcept {
 std::string FieldNames::list() const { return fmt::format("`{}`", fmt::join(names_, "`, `")); }
 
 void Rows::clear() {
-  request_id = source = {};
+  request_id = source = model = {};
   event_time.reset();
   timeout_us = 0;
   count = 0;

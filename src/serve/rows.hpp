@@ -39,6 +39,7 @@ struct Wanted {
 struct Rows {
   std::string_view request_id{};            ///< empty: none given
   std::string_view source{};
+  std::string_view model{};                 ///< as the body names it; empty: it does not
   std::optional<Micros> event_time{};
   std::int64_t timeout_us = 0;              ///< how long the client waits for an answer; 0: it did not say
   std::size_t count = 0;

@@ -146,7 +146,11 @@ bool TensorRows::put(const Input& input, std::size_t row, const expr::Datum& val
       return input.datatype != Datatype::kBytes;
     case Kind::kDouble:
       if (std::isnan(value.d)) out = expr::Datum::null();
-      return (input.datatype >= Datatype::kFp16 && input.datatype <= Datatype::kFp64) || input.datatype == Datatype::kUint64;
+      if (input.datatype >= Datatype::kFp16 && input.datatype <= Datatype::kFp64) return true;
+      // Clients whose numbers are all doubles send 400.0 for an integer.
+      if (input.datatype == Datatype::kBool || input.datatype == Datatype::kBytes || std::trunc(value.d) != value.d) return false;
+      if (std::abs(value.d) < 0x1p63) out = expr::Datum::integer(static_cast<std::int64_t>(value.d));
+      return input.datatype == Datatype::kUint64 || std::abs(value.d) < 0x1p63;
     default: return false;
   }
 }
