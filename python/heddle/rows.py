@@ -1,0 +1,100 @@
+"""Rows of any kind of table as the JSON objects that a service reads, and a column of answers in the kind that was given."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def kind_of(table: Any) -> str:
+    """`pandas`, `polars`, `arrow` or `rows`. A module that was never imported cannot have made the table, so none is imported here."""
+    for kind, module, names in (("pandas", "pandas", ("DataFrame",)), ("polars", "polars", ("DataFrame", "LazyFrame")),
+                                ("arrow", "pyarrow", ("Table", "RecordBatch"))):
+        loaded = sys.modules.get(module)
+        if loaded is not None and isinstance(table, tuple(getattr(loaded, name) for name in names)):
+            return kind
+    return "rows"
+
+
+def to_rows(table: Any) -> list[dict[str, Any]]:
+    """One JSON object a row. Missing values (None, NaN, NaT, NA) are null; a time without a zone is UTC; an infinite number, which JSON
+    lacks, is sent as a string, so that the contract refuses its row instead of taking it for missing."""
+    kind = kind_of(table)
+    columns: list[tuple[str, Iterable[Any]]]
+    if kind == "pandas":
+        if not table.columns.is_unique:
+            raise TypeError("two columns of the DataFrame have the same name")
+        columns = [(name, table[name].tolist()) for name in table.columns]
+    elif kind == "polars":
+        table = table.collect() if hasattr(table, "collect") else table
+        columns = [(name, table[name].to_list()) for name in table.columns]
+    elif kind == "arrow":
+        columns = [(name, table.column(i).to_pylist()) for i, name in enumerate(table.schema.names)]
+    else:
+        return [_row(row) for row in ([table] if isinstance(table, Mapping) else table)]
+    for name, _ in columns:
+        if not isinstance(name, str):
+            raise TypeError(f"column names are strings, and `{name!r}` is none")
+    cells = [[_cell(value, name) for value in values] for name, values in columns]
+    names = [name for name, _ in columns]
+    return [dict(zip(names, row)) for row in zip(*cells)]
+
+
+def column(values: list[float | None], like: Any) -> Any:
+    """Probabilities as a pandas Series with the index of `like`, a polars Series, an Arrow array, or a list. Refused: NaN or null."""
+    kind = kind_of(like)
+    if kind == "pandas":
+        import pandas
+
+        return pandas.Series(values, index=like.index, dtype="float64", name="probability")
+    if kind == "polars":
+        import polars
+
+        return polars.Series("probability", values, dtype=polars.Float64)
+    if kind == "arrow":
+        import pyarrow
+
+        return pyarrow.array(values, type=pyarrow.float64())
+    return values
+
+
+def rfc3339(moment: datetime.datetime) -> str:
+    """In UTC with `Z`; a time without a zone is taken as UTC."""
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(datetime.timezone.utc)
+    return moment.replace(tzinfo=None).isoformat() + "Z"
+
+
+def _row(row: Any) -> dict[str, Any]:
+    if not isinstance(row, Mapping):
+        raise TypeError(f"a row is a dict of field names and values, and this is a `{type(row).__name__}`; "
+                        "pass a list of dicts, or a pandas, polars or Arrow table")
+    return {str(name): _cell(value, name) for name, value in row.items()}
+
+
+def _cell(value: Any, name: object) -> Any:
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(value) if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, datetime.datetime):
+        return None if value != value else rfc3339(value)  # pandas.NaT is a datetime that is not itself
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return _cell(float(value), name)
+    if type(value).__module__.startswith("pandas") and type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if type(value).__module__ == "numpy":
+        if type(value).__name__ == "datetime64":
+            text = str(value.astype("datetime64[us]"))
+            return None if text == "NaT" else text + "Z"
+        return _cell(value.item(), name)
+    raise TypeError(f"field `{name}` holds a `{type(value).__name__}`, which a service cannot read; "
+                    "numbers, text, booleans, dates and times can be sent")
