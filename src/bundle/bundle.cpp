@@ -40,6 +40,8 @@ std::string media_type_of(std::string_view title) {
   if (title == kFeatures || title == kCalibration) return "application/vnd.cncf.model.weight.config.v1.raw";
   if (title == kReference || title == kBaseline) return "application/vnd.cncf.model.dataset.v1.raw";
   if (title == kContract) return "application/vnd.cncf.model.code.v1.raw";
+  if (title == kRuntime) return "application/vnd.heddle.runtime.v1+json";
+  if (title == kRuntimeFiles) return "application/vnd.heddle.runtime.files.v1.tar";
   return "application/vnd.cncf.model.doc.v1.raw";
 }
 

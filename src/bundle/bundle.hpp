@@ -28,6 +28,10 @@ inline constexpr std::string_view kBaseline = "baseline.json";
 inline constexpr std::string_view kEvaluation = "evaluation.json";
 inline constexpr std::string_view kStatements = "statements.json";
 
+/// Of a bundle without `model.json`, whose rows something else scores (docs/formats/runtime.md).
+inline constexpr std::string_view kRuntime = "runtime.json";
+inline constexpr std::string_view kRuntimeFiles = "runtime.files.tar";
+
 [[nodiscard]] std::string media_type_of(std::string_view title);
 
 /// An opened bundle: every byte of it was checked against its digest. A value type; reading is thread-safe.

@@ -8,6 +8,7 @@
 #include "doc/json.hpp"
 #include "expr/program.hpp"
 #include "model/scorer.hpp"
+#include "runtime/spec.hpp"
 #include "score/plan.hpp"
 #include "spec/environment.hpp"
 
@@ -30,14 +31,40 @@ Result<std::vector<float>> batch_margins(const Assembly& assembly, const model::
 
 }  // namespace
 
+namespace {
+
+/// The same by asking the runtime. It must answer every row.
+Result<std::vector<float>> asked_margins(const Assembly& assembly) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::from_runtime(assembly.contract->to_value(), assembly.features->to_value(), *assembly.runtime, assembly.files, 0));
+  HEDDLE_ASSIGN_OR_RETURN(auto scored, plan->score_table(assembly.reference_rows));
+  for (std::size_t row = 0; row < scored.margins.size(); ++row) {
+    if (scored.refused[row] != 0 || std::isfinite(scored.margins[row])) continue;
+    return Error{ErrorKind::kUnprocessable, "runtime-no-answer", fmt::format("the runtime gives no probability for reference row {}", row),
+                 "it must answer every row that the contract accepts, missing values included"};
+  }
+  return std::move(scored.margins);
+}
+
+}  // namespace
+
 Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(assembly.model));
-  HEDDLE_ASSIGN_OR_RETURN(const auto margins, batch_margins(assembly, *scorer));
+  std::vector<float> margins;
+  if (assembly.runtime.has_value()) {
+    HEDDLE_ASSIGN_OR_RETURN(margins, asked_margins(assembly));
+  } else {
+    HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(assembly.model));
+    HEDDLE_ASSIGN_OR_RETURN(margins, batch_margins(assembly, *scorer));
+  }
   HEDDLE_ASSIGN_OR_RETURN(const auto reference,
                           score::Plan::make_reference(assembly.contract->request_fields(), assembly.reference_rows, margins));
   std::vector<bundle::Layer> layers;
   const auto add = [&](std::string_view title, std::string bytes) { layers.push_back({std::string(title), {}, std::move(bytes)}); };
-  add(bundle::kModel, assembly.model);
+  if (assembly.runtime.has_value()) {
+    add(bundle::kRuntime, doc::to_json(runtime::to_value(*assembly.runtime)));
+    if (assembly.runtime->kind == spec::Runtime::Kind::kProcess) add(bundle::kRuntimeFiles, assembly.files);
+  } else {
+    add(bundle::kModel, assembly.model);
+  }
   add(bundle::kFeatures, doc::to_json(assembly.features->to_value()));
   add(bundle::kContract, doc::to_json(assembly.contract->to_value()));
   add(bundle::kCalibration, doc::to_json(doc::Value::object({{"intercept", assembly.intercept}})));

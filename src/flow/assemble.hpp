@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,9 @@ namespace heddle::flow {
 struct Assembly {
   const contract::Contract* contract = nullptr;
   const feature::Program* features = nullptr;
-  std::string model;  ///< bytes of model.json
+  std::string model;  ///< bytes of model.json; empty with a runtime
+  std::optional<spec::Runtime> runtime{};
+  std::string files;  ///< tar of the runtime's worker
   double intercept = 0;
   table::Table reference_rows;  ///< request fields as received
   std::string baseline;         ///< JSON

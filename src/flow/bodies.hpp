@@ -20,6 +20,8 @@ namespace heddle::flow {
 [[nodiscard]] Result<StepRecord> run_features(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_search(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_train(Work& work, const std::string& directory);
+/// Asks a runtime instead of training.
+[[nodiscard]] Result<StepRecord> run_runtime(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_standby(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_evaluate(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_gates(Work& work, const std::string& directory);
@@ -27,6 +29,9 @@ namespace heddle::flow {
 [[nodiscard]] Result<StepRecord> run_baseline(Work& work, const std::string& directory, const std::string& trained);
 [[nodiscard]] Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std::string& profile,
                                             const std::string& role);
+
+/// The step that makes the primary's model: `train`, or `runtime` when Heddle does not train it.
+[[nodiscard]] std::string primary_step(const spec::Model& model);
 
 /// Digest of a value's canonical form: positions and order of keys do not count.
 [[nodiscard]] Digest digest_of(const doc::Value& value);

@@ -6,6 +6,7 @@
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
 #include "flow/step.hpp"
+#include "runtime/tar.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::flow {
@@ -20,6 +21,8 @@ Digest part(const spec::Identity& identity, std::string_view key) {
 }
 
 }  // namespace
+
+std::string primary_step(const spec::Model& model) { return model.runtime.has_value() ? "runtime" : "train"; }
 
 Result<std::vector<Step>> graph_of(const Definitions& d) {
   const std::string path = d.source_path();
@@ -87,26 +90,39 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
   const StepInput seed{fmt::format("`{}`: the seed", model_file), digest_of_text(fmt::to_string(d.model->seed))};
   const StepInput trainer{fmt::format("`{}`: the trainer and its parameters", model_file),
                           digest_of_text(d.model->trainer + doc::to_canonical_json(parameters_to_value(d.model->parameters)))};
-  steps.push_back({.name = "search",
-                   .needs = rows_and_labels,
-                   .inputs = {seed, trainer, {fmt::format("`{}`: the search", model_file), part(d.model->identity, "search")}},
-                   .body = run_search});
   Step standby{.name = "standby", .needs = rows_and_labels, .body = run_standby};
   standby.inputs = {
       seed,
       {fmt::format("`{}`: the standby", model_file),
        digest_of_text(d.model->standby_trainer + doc::to_canonical_json(parameters_to_value(d.model->standby_parameters)))}};
   steps.push_back(std::move(standby));
-  Step train{.name = "train", .needs = rows_and_labels, .body = run_train};
-  train.needs.push_back({"search", "best"});
-  train.inputs = {seed,
-                  trainer,
-                  {fmt::format("`{}`: rounds", model_file),
-                   digest_of_text(fmt::format("{} {}", d.model->search.max_rounds, d.model->search.early_stopping_rounds))}};
-  steps.push_back(std::move(train));
+  if (d.model->runtime.has_value()) {
+    const spec::Runtime& runtime = *d.model->runtime;
+    Step asks{.name = "runtime", .needs = rows_and_labels, .body = run_runtime};
+    asks.needs.push_back({"validate.rows", "accepted"});
+    asks.needs.push_back({"validate.rows", "contract"});
+    asks.inputs = {{fmt::format("`{}`: the runtime", model_file), part(d.model->identity, "runtime")}};
+    if (runtime.kind == spec::Runtime::Kind::kProcess) {
+      HEDDLE_ASSIGN_OR_RETURN(const std::string files, runtime::pack_folder(d.project->root + "/" + runtime.files));
+      asks.inputs.push_back({fmt::format("the files in `{}`", runtime.files), digest_of_text(files)});
+    }
+    steps.push_back(std::move(asks));
+  } else {
+    steps.push_back({.name = "search",
+                     .needs = rows_and_labels,
+                     .inputs = {seed, trainer, {fmt::format("`{}`: the search", model_file), part(d.model->identity, "search")}},
+                     .body = run_search});
+    Step train{.name = "train", .needs = rows_and_labels, .body = run_train};
+    train.needs.push_back({"search", "best"});
+    train.inputs = {seed,
+                    trainer,
+                    {fmt::format("`{}`: rounds", model_file),
+                     digest_of_text(fmt::format("{} {}", d.model->search.max_rounds, d.model->search.early_stopping_rounds))}};
+    steps.push_back(std::move(train));
+  }
 
   steps.push_back({.name = "evaluate",
-                   .needs = {{"train", "model"},
+                   .needs = {{primary_step(*d.model), "model"},
                              {"standby", "model"},
                              {"features", "matrices"},
                              {"features", "program"},
@@ -125,7 +141,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
        digest_of_text(fmt::format("{} {}", d.monitor->window, d.monitor->window_rows))},
       {fmt::format("`{}`: the time field", model_file), digest_of_text(d.model->time_field)}};
   for (const bool primary : {true, false}) {
-    const std::string trained = primary ? "train" : "standby";
+    const std::string trained = primary ? primary_step(*d.model) : "standby";
     const std::string profile = primary ? "baseline" : "baseline.standby";
     steps.push_back(
         {.name = profile,
@@ -139,7 +155,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
          .body = [trained](Work& work, const std::string& directory) { return run_baseline(work, directory, trained); }});
   }
   for (const bool primary : {true, false}) {
-    const std::string trained = primary ? "train" : "standby";
+    const std::string trained = primary ? primary_step(*d.model) : "standby";
     const std::string profile = primary ? "baseline" : "baseline.standby";
     Step bundle{.name = primary ? "bundle" : "bundle.standby"};
     bundle.needs = {{"gates", "passed"},

@@ -9,6 +9,10 @@
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
 #include "model/scorer.hpp"
+#include "runtime/endpoint.hpp"
+#include "runtime/tar.hpp"
+#include "score/plan.hpp"
+#include "stats/scalar.hpp"
 #include "train/search.hpp"
 #include "train/train.hpp"
 #include "watch/baseline.hpp"
@@ -113,6 +117,39 @@ Result<StepRecord> run_train(Work& work, const std::string& directory) {
   return finish_training(work, directory, "train", input);
 }
 
+Result<StepRecord> run_runtime(Work& work, const std::string& directory) {
+  const Definitions& d = work.definitions();
+  const spec::Runtime& definition = *d.model->runtime;
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
+  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  StepRecord record;
+  std::string files;
+  std::string covered = doc::to_json(runtime::to_value(definition));
+  if (definition.kind == spec::Runtime::Kind::kProcess) {
+    HEDDLE_ASSIGN_OR_RETURN(files, runtime::pack_folder(d.project->root + "/" + definition.files));
+    HEDDLE_ASSIGN_OR_RETURN(record.outputs["files"], write_output(directory, "files.tar", files));
+    covered += record.outputs["files"].str();
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto endpoint, runtime::Endpoint::start(definition, score::Plan::shape_of(contract, program, definition.inputs), files, {}));
+  // Validation and test rows, as training leaves them.
+  HEDDLE_ASSIGN_OR_RETURN(auto answers, score::Plan::ask(*endpoint, contract, program, rows->slice(parts.train_end, parts.rows)));
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (std::isnan(answers[i])) {
+      return Error{ErrorKind::kUnprocessable, "runtime-no-answer", fmt::format("the runtime gives no probability for accepted row {}", parts.train_end + static_cast<std::int64_t>(i)),
+                   "it must answer every row that the contract accepts, missing values included"};
+    }
+    answers[i] = static_cast<float>(stats::logit(static_cast<double>(answers[i])));
+  }
+  HEDDLE_TRY(write_floats(directory + "/margins.f32", answers));
+  record.outputs["model"] = sha256(covered);
+  record.facts = doc::Value::object({{"trainer", fmt::format("runtime:{}", runtime::name_of(definition.kind))}, {"parameters", doc::Value::object()}, {"rounds", 0}, {"seed", d.model->seed}});
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["how"], write_json(directory, "how.json", record.facts));
+  work.note("runtime", fmt::format("{} rows answered", answers.size()));
+  return record;
+}
+
 Result<StepRecord> run_standby(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
@@ -141,7 +178,8 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto features, work.matrix("test"));
-  HEDDLE_ASSIGN_OR_RETURN(const auto margins, read_floats(work.file("train", "margins.f32")));
+  const std::string primary = primary_step(*d.model);
+  HEDDLE_ASSIGN_OR_RETURN(const auto margins, read_floats(work.file(primary, "margins.f32")));
   HEDDLE_ASSIGN_OR_RETURN(const auto standby_margins, read_floats(work.file("standby", "margins.f32")));
   const table::Table train_rows = rows->slice(0, parts.train_end);
   const table::Table test_rows = rows->slice(parts.validation_end, parts.rows);
@@ -155,7 +193,7 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   standby.margins = test_margins(standby_margins, parts);
   HEDDLE_ASSIGN_OR_RETURN(input.standby, evaluate::metrics(*d.evaluation, standby));
   HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evaluate::evaluate(input));
-  const std::vector<evaluate::Resource> subjects = {{"model.json", work.record("train").outputs.at("model")},
+  const std::vector<evaluate::Resource> subjects = {{d.model->runtime.has_value() ? "runtime.json" : "model.json", work.record(primary).outputs.at("model")},
                                                     {"features.json", work.record("features").outputs.at("program")}};
   const std::vector<evaluate::Resource> configuration = {{d.evaluation->identity.name, digest_of(d.evaluation->identity.content)}};
   StepRecord record;
@@ -234,7 +272,14 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   Assembly assembly;
   assembly.contract = &contract;
   assembly.features = &program;
-  HEDDLE_ASSIGN_OR_RETURN(assembly.model, read_file(work.file(trained, "model.json")));
+  if (trained == "runtime") {
+    assembly.runtime = d.model->runtime;
+    if (d.model->runtime->kind == spec::Runtime::Kind::kProcess) {
+      HEDDLE_ASSIGN_OR_RETURN(assembly.files, read_file(work.file(trained, "files.tar")));
+    }
+  } else {
+    HEDDLE_ASSIGN_OR_RETURN(assembly.model, read_file(work.file(trained, "model.json")));
+  }
   HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, read_file(work.file(profile, "baseline.json")));
   HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, read_file(work.file("evaluate", "evaluation.json")));
   HEDDLE_ASSIGN_OR_RETURN(assembly.statements, read_file(work.file("evaluate", "statements.json")));

@@ -10,6 +10,7 @@
 #include "feature/program.hpp"
 #include "flow/assemble.hpp"
 #include "model/scorer.hpp"
+#include "runtime/spec.hpp"
 #include "stats/metrics.hpp"
 #include "train/train.hpp"
 #include "watch/baseline.hpp"
@@ -52,7 +53,15 @@ Result<Assembly> same_as(const Base& base, const contract::Contract& contract, c
   assembly.contract = &contract;
   assembly.features = &base.features;
   assembly.intercept = base.intercept;
-  HEDDLE_ASSIGN_OR_RETURN(assembly.model, text_layer(base.bundle, bundle::kModel));
+  if (base.bundle.has(bundle::kRuntime)) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto written, base.bundle.json(bundle::kRuntime));
+    HEDDLE_ASSIGN_OR_RETURN(assembly.runtime, runtime::parse(written));
+    if (base.bundle.has(bundle::kRuntimeFiles)) {
+      HEDDLE_ASSIGN_OR_RETURN(assembly.files, text_layer(base.bundle, bundle::kRuntimeFiles));
+    }
+  } else {
+    HEDDLE_ASSIGN_OR_RETURN(assembly.model, text_layer(base.bundle, bundle::kModel));
+  }
   HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, text_layer(base.bundle, bundle::kBaseline));
   HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, text_layer(base.bundle, bundle::kEvaluation));
   HEDDLE_ASSIGN_OR_RETURN(assembly.statements, text_layer(base.bundle, bundle::kStatements));
@@ -125,6 +134,9 @@ Result<Digest> with_calibration(store::Objects& objects, const Digest& base_dige
 
 Result<RetrainOutcome> retrain(const RetrainInput& input) {
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(*input.objects, input.base));
+  if (base.bundle.has(bundle::kRuntime)) {
+    return Error{ErrorKind::kInvalid, "retrain-no-trainer", "the model of this bundle is not trained by Heddle", "train it where it is trained, then `heddle run`"};
+  }
   if (static_cast<std::int64_t>(input.labels.size()) != input.rows.rows()) {
     return Error{ErrorKind::kInvalid, "retrain-labels",
                  fmt::format("{} labels for {} rows", input.labels.size(), input.rows.rows()), "give one a row"};

@@ -88,6 +88,21 @@ bool read_reply_head(std::string_view head, ReplyHead& out) {
 
 }  // namespace
 
+std::string_view HttpClient::Reply::header(std::string_view name) const noexcept {
+  std::string_view rest = head;
+  for (std::size_t end = rest.find("\r\n"); end != std::string_view::npos; end = rest.find("\r\n")) {
+    rest.remove_prefix(end + 2);
+    const std::string_view line = rest.substr(0, rest.find("\r\n"));
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos || !same_token(line.substr(0, colon), name)) continue;
+    std::string_view value = line.substr(colon + 1);
+    while (value.starts_with(' ') || value.starts_with('\t')) value.remove_prefix(1);
+    while (value.ends_with(' ') || value.ends_with('\t')) value.remove_suffix(1);
+    return value;
+  }
+  return {};
+}
+
 HttpClient::HttpClient(Options options) : options_(std::move(options)) {}
 HttpClient::~HttpClient() { close(); }
 HttpClient::HttpClient(HttpClient&& other) noexcept
@@ -265,7 +280,7 @@ Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::st
       length = used - head.bytes;
     }
     if (done) {
-      Reply reply{head.status, in_.substr(head.bytes, length)};
+      Reply reply{head.status, in_.substr(head.bytes, length), in_.substr(0, head.bytes - 2)};
       if (!head.keep_alive || !whole_sent) close();
       return reply;
     }

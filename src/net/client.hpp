@@ -31,6 +31,10 @@ class HttpClient {
   struct Reply {
     int status = 0;
     std::string body;
+    std::string head{};  ///< status line and header lines, each with its `\r\n`
+
+    /// The value of a header, by its name in any case; empty when there is none.
+    [[nodiscard]] std::string_view header(std::string_view name) const noexcept;
   };
 
   explicit HttpClient(Options options);

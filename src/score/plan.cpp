@@ -1,5 +1,6 @@
 #include "score/plan.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::string_view kReferenceFormat = "heddle.reference/1";
 constexpr std::int64_t kMostReferenceRows = 1000;
+constexpr std::size_t kBatch = 256;  ///< rows of a table that a runtime is asked at once
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 Error corrupt(std::string_view what) {
@@ -58,8 +60,16 @@ Scratch& Scratch::operator=(Scratch&&) noexcept = default;
 struct Plan::Parts {
   contract::Contract contract;
   feature::Program features;
-  std::unique_ptr<model::Scorer> model;
+  std::unique_ptr<model::Scorer> model;                ///< null when there is an endpoint
+  std::unique_ptr<runtime::Endpoint> endpoint{};
 
+  /// A typed row as the runtime is sent it.
+  void put(std::span<const expr::Datum> typed, Scratch::Buffers& buffers, runtime::Rows& rows) const {
+    if (endpoint->runtime().inputs == runtime::Runtime::Inputs::kFields) return rows.add_fields(typed);
+    buffers.features.resize(features.feature_names().size());
+    features.apply_row(typed, buffers.features, buffers.program);
+    rows.add_features(buffers.features);
+  }
   /// The uncalibrated margin of a typed row.
   [[nodiscard]] float margin(std::span<const expr::Datum> typed, Scratch::Buffers& buffers) const noexcept {
     buffers.features.resize(features.feature_names().size());
@@ -77,6 +87,30 @@ void calibrate(float margin, double intercept, float& calibrated, float& probabi
   const double moved = static_cast<double>(margin) + intercept;
   calibrated = static_cast<float>(moved);
   probability = static_cast<float>(stats::sigmoid(moved));
+}
+
+}  // namespace
+
+namespace {
+
+/// The answers to any number of rows, asked in batches one after the other. A batch without an answer is an error.
+Result<std::vector<float>> ask_all(const runtime::Endpoint& endpoint, runtime::Rows rows) {
+  std::vector<float> answers;
+  for (std::size_t begin = 0; begin < rows.count(); begin = answers.size()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto some, endpoint.score(rows.slice(begin, std::min(rows.count(), begin + std::min(kBatch, endpoint.batch_rows())))));
+    answers.insert(answers.end(), some.begin(), some.end());
+  }
+  return answers;
+}
+
+/// A runtime's probability as a margin, and calibrated. Without an intercept the probability stays as it came.
+void calibrate_answer(float answer, double intercept, float& calibrated, float& probability) noexcept {
+  if (std::isnan(answer)) {
+    calibrated = probability = kNaN;
+    return;
+  }
+  calibrate(static_cast<float>(stats::logit(static_cast<double>(answer))), intercept, calibrated, probability);
+  if (intercept == 0) probability = answer;
 }
 
 }  // namespace
@@ -108,15 +142,46 @@ Result<std::unique_ptr<Plan>> Plan::build(const doc::Value& contract, const doc:
   return plan;
 }
 
-Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle) {
+Result<std::unique_ptr<Plan>> Plan::build_external(const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime, std::string_view files,
+                                                   double intercept, const runtime::Host& host) {
+  if (!std::isfinite(intercept)) return corrupt("the calibration intercept is no number");
+  HEDDLE_ASSIGN_OR_RETURN(auto compiled, contract::Contract::from_value(contract));
+  HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::from_value(features));
+  runtime::Shape shape = shape_of(compiled, program, runtime.inputs);
+  HEDDLE_ASSIGN_OR_RETURN(auto endpoint, runtime::Endpoint::start(std::move(runtime), std::move(shape), files, host));
+  auto parts = std::make_unique<Parts>(Parts{std::move(compiled), std::move(program), nullptr, std::move(endpoint)});
+  std::unique_ptr<Plan> plan(new Plan(std::move(parts)));
+  plan->intercept_ = intercept;
+  return plan;
+}
+
+Result<std::unique_ptr<const Plan>> Plan::from_runtime(const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime, std::string_view files,
+                                                       double intercept, const runtime::Host& host) {
+  HEDDLE_ASSIGN_OR_RETURN(auto plan, build_external(contract, features, std::move(runtime), files, intercept, host));
+  return std::unique_ptr<const Plan>(std::move(plan));
+}
+
+Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle, const runtime::Host& host) {
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, bundle.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(const auto features, bundle.json(bundle::kFeatures));
-  HEDDLE_ASSIGN_OR_RETURN(const auto model, bundle.layer(bundle::kModel));
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration, bundle.json(bundle::kCalibration));
   HEDDLE_ASSIGN_OR_RETURN(const auto reference, bundle.json(bundle::kReference));
   const doc::Value* intercept = calibration.find("intercept");
   if (intercept == nullptr || !intercept->is_number()) return corrupt("`calibration.json` has no `intercept`");
-  HEDDLE_ASSIGN_OR_RETURN(auto plan, build(contract, features, model, intercept->as_double()));
+  std::unique_ptr<Plan> plan;
+  if (bundle.has(bundle::kRuntime)) {
+    if (bundle.has(bundle::kModel)) return corrupt("it has both a model and a runtime");
+    HEDDLE_ASSIGN_OR_RETURN(const auto written, bundle.json(bundle::kRuntime));
+    HEDDLE_ASSIGN_OR_RETURN(auto runtime, runtime::parse(written));
+    std::string_view files;
+    if (runtime.kind == runtime::Runtime::Kind::kProcess) {
+      HEDDLE_ASSIGN_OR_RETURN(files, bundle.layer(bundle::kRuntimeFiles));
+    }
+    HEDDLE_ASSIGN_OR_RETURN(plan, build_external(contract, features, std::move(runtime), files, intercept->as_double(), host));
+  } else {
+    HEDDLE_ASSIGN_OR_RETURN(const auto model, bundle.layer(bundle::kModel));
+    HEDDLE_ASSIGN_OR_RETURN(plan, build(contract, features, model, intercept->as_double()));
+  }
   plan->bundle_ = bundle.digest();
   HEDDLE_ASSIGN_OR_RETURN(plan->reference_rows_, plan->prove(reference));
   return std::unique_ptr<const Plan>(std::move(plan));
@@ -139,14 +204,22 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
   contract::RowCheck check;
   std::vector<expr::Datum> raw(order.size());
   std::int64_t served = 0;
+  runtime::Rows asked;                 // with a runtime: what it is asked, and what it is to say
+  std::vector<float> wanted;
   for (std::size_t row = 0; row < rows->size(); ++row) {
     const doc::Value& values = rows->as_array()[row];
     if (!values.is_array() || values.size() != order.size()) return corrupt("`reference.json` has a row of another length");
     for (std::size_t i = 0; i < order.size(); ++i) raw[i] = to_datum(values.as_array()[i]);
     parts_->contract.check(raw, check);
-    const float got = check.refused ? kNaN : parts_->margin(check.row, *scratch.buffers);
     const doc::Value& written = margins->as_array()[row];
     const float expected = written.is_number() ? static_cast<float>(written.as_double()) : kNaN;
+    if (parts_->endpoint != nullptr && !check.refused) {
+      parts_->put(check.row, *scratch.buffers, asked);
+      wanted.push_back(expected);
+      ++served;
+      continue;
+    }
+    const float got = check.refused ? kNaN : parts_->margin(check.row, *scratch.buffers);
     if (!same(got, expected)) {
       return Error{ErrorKind::kCorrupt, "score-no-parity",
                    fmt::format("reference row {} scores {:.9g}, the training library had {:.9g}", row, got, expected),
@@ -155,8 +228,31 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
     if (!check.refused) ++served;
   }
   if (served == 0) return corrupt("every row of `reference.json` is refused by the contract");
+  if (parts_->endpoint != nullptr) HEDDLE_TRY(agree(std::move(asked), wanted));
   return static_cast<std::int64_t>(rows->size());
 }
+
+/// Another library on another machine need not give the same bits: what it says must be as near as the bundle demands.
+Result<void> Plan::agree(runtime::Rows asked, std::span<const float> wanted) const {
+  const double tolerance = parts_->endpoint->runtime().tolerance;
+  HEDDLE_ASSIGN_OR_RETURN(const auto got, ask_all(*parts_->endpoint, std::move(asked)));
+  for (std::size_t row = 0; row < wanted.size(); ++row) {
+    const double expected = stats::sigmoid(static_cast<double>(wanted[row]));
+    if (std::abs(static_cast<double>(got[row]) - expected) <= tolerance) continue;  // false for NaN
+    return Error{ErrorKind::kCorrupt, "score-no-parity",
+                 fmt::format("reference row {} is given {:.9g} by the runtime, it was {:.9g} when the bundle was made (tolerance {:g})", row, got[row], expected, tolerance),
+                 "do not serve this bundle: the runtime is another one than it was, or build it again with `heddle run`"};
+  }
+  return {};
+}
+
+void Plan::prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch, runtime::Rows& rows) const {
+  parts_->contract.check(raw, out.check);
+  out.margin = out.probability = kNaN;
+  if (!out.check.refused) parts_->put(out.check.row, *scratch.buffers, rows);
+}
+
+void Plan::finish(float answer, RowResult& out) const noexcept { calibrate_answer(answer, intercept_, out.margin, out.probability); }
 
 void Plan::score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch) const noexcept {
   parts_->contract.check(raw, out.check);
@@ -164,27 +260,70 @@ void Plan::score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& 
     out.margin = out.probability = kNaN;
     return;
   }
+  if (parts_->endpoint != nullptr) {
+    runtime::Rows rows;
+    parts_->put(out.check.row, *scratch.buffers, rows);
+    const auto answer = parts_->endpoint->score(std::move(rows));
+    return finish(answer.ok() ? (*answer)[0] : kNaN, out);
+  }
   calibrate(parts_->margin(out.check.row, *scratch.buffers), intercept_, out.margin, out.probability);
 }
 
 Result<TableResult> Plan::score_table(const table::Table& rows) const {
   HEDDLE_ASSIGN_OR_RETURN(auto check, parts_->contract.check_table(rows));
-  HEDDLE_ASSIGN_OR_RETURN(const auto matrix, parts_->features.apply(check.accepted));
-  std::vector<float> raw(static_cast<std::size_t>(matrix.rows));
-  parts_->model->margins(matrix.values.data(), matrix.rows, raw.data());
+  std::vector<float> raw;
+  if (parts_->endpoint != nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(raw, ask(*parts_->endpoint, parts_->contract, parts_->features, check.accepted));
+  } else {
+    HEDDLE_ASSIGN_OR_RETURN(const auto matrix, parts_->features.apply(check.accepted));
+    raw.resize(static_cast<std::size_t>(matrix.rows));
+    parts_->model->margins(matrix.values.data(), matrix.rows, raw.data());
+  }
   TableResult result;
   result.margins.resize(check.refused.size(), kNaN);
   result.probabilities.resize(check.refused.size(), kNaN);
   std::size_t next = 0;
   for (std::size_t row = 0; row < check.refused.size(); ++row) {
-    if (check.refused[row] == 0) calibrate(raw[next++], intercept_, result.margins[row], result.probabilities[row]);
+    if (check.refused[row] != 0) continue;
+    if (parts_->endpoint != nullptr) calibrate_answer(raw[next++], intercept_, result.margins[row], result.probabilities[row]);
+    else calibrate(raw[next++], intercept_, result.margins[row], result.probabilities[row]);
   }
   result.refused = std::move(check.refused);
   return result;
 }
 
 const contract::Contract& Plan::contract() const noexcept { return parts_->contract; }
-int Plan::feature_count() const noexcept { return parts_->model->features(); }
+int Plan::feature_count() const noexcept { return static_cast<int>(parts_->features.feature_names().size()); }
+const runtime::Endpoint* Plan::endpoint() const noexcept { return parts_->endpoint.get(); }
+
+runtime::Shape Plan::shape_of(const contract::Contract& contract, const feature::Program& features, runtime::Runtime::Inputs inputs) {
+  runtime::Shape shape{.inputs = inputs};
+  const auto fields = contract.request_fields();
+  if (inputs == runtime::Runtime::Inputs::kFields) shape.fields.assign(fields.begin(), fields.end());
+  else shape.features = features.feature_names();
+  return shape;
+}
+
+Result<std::vector<float>> Plan::ask(const runtime::Endpoint& endpoint, const contract::Contract& contract, const feature::Program& features,
+                                     const table::Table& accepted) {
+  runtime::Rows rows;
+  if (endpoint.runtime().inputs == runtime::Runtime::Inputs::kFeatures) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto matrix, features.apply(accepted));
+    for (std::int64_t i = 0; i < matrix.rows; ++i) rows.add_features({matrix.row(i), static_cast<std::size_t>(matrix.columns)});
+  } else {
+    std::vector<expr::ColumnView> columns;
+    for (const spec::Field& field : contract.request_fields()) {
+      HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, accepted.column(field.name));
+      columns.push_back(column->view());
+    }
+    std::vector<expr::Datum> row(columns.size());
+    for (std::int64_t i = 0; i < accepted.rows(); ++i) {
+      for (std::size_t column = 0; column < columns.size(); ++column) row[column] = columns[column].at(i);
+      rows.add_fields(row);
+    }
+  }
+  return ask_all(endpoint, std::move(rows));
+}
 
 Result<doc::Value> Plan::make_reference(std::span<const spec::Field> fields, const table::Table& rows,
                                         std::span<const float> expected_margins) {

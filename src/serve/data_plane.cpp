@@ -1,5 +1,9 @@
 #include "serve/serve.hpp"
 
+#include <algorithm>
+#include <functional>
+#include <mutex>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 
@@ -17,6 +21,23 @@ namespace {
 
 constexpr std::int64_t kTickMs = 1000;
 
+/// Work for the serving thread from threads that may outlive it: a runtime's answer that comes after the end goes nowhere.
+class Mailbox {
+ public:
+  void open(net::HttpServer* server) {
+    const std::lock_guard lock(mutex_);
+    server_ = server;
+  }
+  void post(std::function<void()> work) {
+    const std::lock_guard lock(mutex_);
+    if (server_ != nullptr) server_->post(std::move(work));
+  }
+
+ private:
+  std::mutex mutex_;
+  net::HttpServer* server_ = nullptr;
+};
+
 /// The parts put together: server, engine, surfaces, follower.
 class Plane final : public DataPlane {
  public:
@@ -24,6 +45,7 @@ class Plane final : public DataPlane {
 
   ~Plane() override {
     follower_.reset();  // it posts to the server
+    mailbox_->open(nullptr);
     if (journal_ != nullptr) (void)journal_->sync();
   }
 
@@ -40,6 +62,7 @@ class Plane final : public DataPlane {
 
   Options options_;
   Tokens tokens_;
+  std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
   std::unique_ptr<plane::JournalWriter> journal_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<HttpApi> http_;
@@ -59,16 +82,20 @@ Result<void> Plane::open() {
   }
   HEDDLE_ASSIGN_OR_RETURN(journal_, plane::JournalWriter::open({.dir = spool, .fields = {}, .max_bytes = options_.spool_bytes}));
   engine_ = std::make_unique<Engine>(Engine::Options{.service = &options_.service, .clock = options_.clock, .journal = journal_.get(),
-                                                     .lockstep = options_.lockstep, .accounts = tokens_.size()}, standing);
+                                                     .lockstep = options_.lockstep, .accounts = tokens_.size(),
+                                                     .post = [mailbox = mailbox_](std::function<void()> work) { mailbox->post(std::move(work)); }}, standing);
   http_ = std::make_unique<HttpApi>(HttpApi::Options{.engine = engine_.get(), .tokens = &tokens_, .service = &options_.service, .clock = options_.clock,
-                                                     .gauges = [this] { return gauges(); }});
-  grpc_ = std::make_unique<GrpcApi>(GrpcApi::Options{engine_.get(), &tokens_, &options_.service, options_.clock});
+                                                     .gauges = [this] { return gauges(); }, .defer = [this] { return server_->defer(); }});
+  grpc_ = std::make_unique<GrpcApi>(GrpcApi::Options{engine_.get(), &tokens_, &options_.service, options_.clock, [this] { return server_->defer(); }});
   HEDDLE_TRY(open_server());
   RouteFollower::Options follow;
   follow.directory = options_.heddle_dir + "/routes";
   follow.service = name;
   follow.key = options_.control_key;
   follow.objects = options_.objects;
+  const spec::ServiceLimits& limits = options_.service.limits;
+  follow.host = {.directory = options_.heddle_dir + "/runtime", .hidden = options_.heddle_dir, .batch_ms = limits.batch_ms, .batch_rows = limits.batch_rows,
+                 .queue_rows = std::max(limits.queue_rows, limits.batch_rows)};
   follow.ready = [this](std::shared_ptr<const Serving> next) { server_->post([this, next = std::move(next)] { engine_->apply(next); }); };
   HEDDLE_ASSIGN_OR_RETURN(follower_, RouteFollower::start(std::move(follow)));
   return {};
@@ -95,12 +122,18 @@ Result<void> Plane::open_server() {
   http.handler = [this](const net::Request& request, net::Response& response) { http_->handle(request, response); };
   http.after_turn = [this] { engine_->commit(); };
   HEDDLE_ASSIGN_OR_RETURN(server_, net::HttpServer::open(std::move(http)));
+  mailbox_->open(server_.get());
   server_->every(kTickMs, [this] { engine_->each_second(); });
   return {};
 }
 
 Metrics::Gauges Plane::gauges() const {
-  return {engine_->ready(), engine_->stopped(), engine_->failed_over(), engine_->applied_version(), follower_->refused(), engine_->dropped(), server_->connections()};
+  Metrics::Gauges all{engine_->ready(), engine_->stopped(), engine_->failed_over(), engine_->applied_version(), follower_->refused(), engine_->dropped(), server_->connections()};
+  for (std::size_t i = 0; engine_->serving() != nullptr && i < kSlots; ++i) {
+    const score::Plan* plan = engine_->serving()->slots[i].plan.get();
+    if (plan != nullptr && plan->endpoint() != nullptr) all.runtimes.push_back({static_cast<SlotId>(i), plan->endpoint()->condition()});
+  }
+  return all;
 }
 
 }  // namespace

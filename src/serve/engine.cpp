@@ -8,6 +8,7 @@
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "serve/pending.hpp"
 
 namespace heddle::serve {
 namespace {
@@ -248,20 +249,9 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
     const score::Plan& plan = *admitted.slot.loaded->plan;
     plan.score_row(row.fields, result_, scratch_);
     const auto& known = plan.contract().rules();
-    if (quarantine >= 0) {
-      const auto at = static_cast<std::size_t>(quarantine);
-      const Quarantine& item = serving_->quarantined[at];
-      const int rule = item.rules[static_cast<std::size_t>(admitted.slot.id)];
-      const auto state = rule >= 0 ? result_.check.state(static_cast<std::size_t>(rule))
-                         : result_.check.refused ? contract::RuleState::kBroken : contract::RuleState::kClean;
-      if (state == contract::RuleState::kClean) ++clean_rows_[at];
-      if (state == contract::RuleState::kBroken) clean_rows_[at] = 0;
+    if (holds_back(quarantine, admitted, result_.check)) {
       row.outcome = plane::RowOutcome::kQuarantined;
       rules_.push_back(kSourceQuarantined);
-      if (item.source.readmit_after > 0 && clean_rows_[at] >= item.source.readmit_after) {
-        readmit(at, admitted.event_time);
-        quarantine = -1;
-      }
     } else if (result_.check.refused) {
       row.outcome = plane::RowOutcome::kRefused;
       ++refused;
@@ -275,7 +265,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
       ++served;
       for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_probability}, std::pair{SlotId::kShadow, &row.shadow_probability}}) {
         const Loaded& beside = serving_->slot(slot);
-        if (beside.plan == nullptr || slot == admitted.slot.id) continue;
+        if (beside.plan == nullptr || slot == admitted.slot.id || beside.plan->endpoint() != nullptr) continue;
         beside.plan->score_row(row.fields, shadow_, scratch_);
         *into = shadow_.probability;
       }
@@ -284,33 +274,63 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
     rule_ends_.push_back(rules_.size());
     rows_.push_back(row);
   }
+  end_rules();
+  // A runtime's answer comes after this one left: it is only compared, never waited for.
+  for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
+    const Loaded& beside = serving_->slot(slot);
+    if (slot != admitted.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr) compare(ask_beside(serving_, slot, rows_), rows_);
+  }
+  metrics_.rows(served, refused, failed, rows.count - served - refused - failed);
+  after(admitted, failed, refused);
+}
+
+/// Whether a row is not answered because its source is under quarantine; counts its clean rows and ends the quarantine.
+bool Engine::holds_back(int& quarantine, const Admitted& admitted, const contract::RowCheck& check) {
+  if (quarantine < 0) return false;
+  const auto at = static_cast<std::size_t>(quarantine);
+  const Quarantine& item = serving_->quarantined[at];
+  const int rule = item.rules[static_cast<std::size_t>(admitted.slot.id)];
+  const auto state = rule >= 0 ? check.state(static_cast<std::size_t>(rule)) : check.refused ? contract::RuleState::kBroken : contract::RuleState::kClean;
+  if (state == contract::RuleState::kClean) ++clean_rows_[at];
+  if (state == contract::RuleState::kBroken) clean_rows_[at] = 0;
+  if (item.source.readmit_after > 0 && clean_rows_[at] >= item.source.readmit_after) {
+    readmit(at, admitted.event_time);
+    quarantine = -1;
+  }
+  return true;
+}
+
+/// Gives each of `rows_` its rules, once `rules_` has its place.
+void Engine::end_rules() {
   std::size_t begin = 0;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     rows_[i].rules = std::span(rules_).subspan(begin, rule_ends_[i] - begin);
     begin = rule_ends_[i];
   }
-  metrics_.rows(served, refused, failed, rows.count - served - refused - failed);
-  after(admitted, failed, refused);
 }
 
 /// Whether the slot that answered may go on.
 void Engine::after(const Admitted& admitted, std::uint32_t failed, std::uint32_t refused) {
   const plane::FailOver& rule = serving_->route.fail_over;
   const auto count = static_cast<std::uint32_t>(rows_.size());
+  const std::string& answered = admitted.slot.loaded->digest;
   if (admitted.slot.id == SlotId::kCanary) {
+    if (answered != serving_->slot(SlotId::kCanary).digest) return;  // another one is there meanwhile
     canary_failures_.add(failed > 0, count, refused);
     if (acts_.canary_aborted()) return;
     if (const std::string reason = canary_failures_.reason(rule); !reason.empty()) abort_canary(reason, admitted.event_time);
     return;
   }
-  if (admitted.slot.loaded != routed().loaded) return;  // asked for by name
+  const Slot now = routed();
+  if (now.loaded == nullptr || admitted.slot.id != now.id || answered != now.loaded->digest) return;  // asked for by name, or swapped meanwhile
   primary_failures_.add(failed > 0, count, refused);
   if (!serving_->route.fail_over_allowed) return;
   if (const std::string reason = primary_failures_.reason(rule); !reason.empty()) (void)try_fail_over(reason, admitted.event_time);
 }
 
-Result<Answer> Engine::infer(const Asked& asked) {
+Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
   HEDDLE_ASSIGN_OR_RETURN(Admitted admitted, admit(asked));
+  if (admitted.slot.loaded->plan->endpoint() != nullptr) return infer_later(asked, admitted);
   const std::int64_t begin = options_.clock->mono_ns();
   score(asked.rows, admitted);
   const std::int64_t end = options_.clock->mono_ns();
@@ -318,7 +338,7 @@ Result<Answer> Engine::infer(const Asked& asked) {
   options_.journal->append(plane::RequestView{admitted.id, admitted.source, admitted.event_time, admitted.arrival, name_of(admitted.slot.id),
                                               serving_->route.version, rows_, admitted.cohort, micros});
   metrics_.scored(admitted.slot.id, rows_.size(), begin - asked.begun_ns, end - begin, admitted.arrival);
-  return Answer{.by = {name_, admitted.id, admitted.slot.loaded->digest, name_of(admitted.slot.id), serving_->route.version}, .rows = rows_};
+  return std::optional(Answer{.by = {name_, admitted.id, admitted.slot.loaded->digest, name_of(admitted.slot.id), serving_->route.version}, .rows = rows_});
 }
 
 void Engine::add_labels(std::span<const LabelIn> labels) {

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -25,6 +27,16 @@
 
 namespace heddle::serve {
 
+/// How an answer that takes a runtime's time gets to its client: made by the surface that the request came by, used only when needed.
+class Later {
+ public:
+  /// Called once, on the serving thread, unless the data plane ends before; the answer is borrowed for the call.
+  using Done = std::function<void(const Result<Answer>&)>;
+  virtual ~Later() = default;
+  /// Sets the request aside: what it borrowed is gone afterwards. At most once a request.
+  [[nodiscard]] virtual Done later() = 0;
+};
+
 /// One inference request that was understood, whatever protocol it came by. Borrowed.
 struct Asked {
   const Principal& who;
@@ -32,6 +44,7 @@ struct Asked {
   std::string_view version{};               ///< a slot or a bundle digest; empty: routed
   std::span<const net::Header> headers{};
   std::int64_t begun_ns = 0;                ///< monotonic: when the whole request was there
+  Later* later = nullptr;                   ///< without one a slot with a runtime does not answer
 };
 
 /// The data plane of one service without its surfaces: who answers, what becomes of the rows, what the journal says, which acts
@@ -44,12 +57,15 @@ class Engine {
     plane::JournalWriter* journal = nullptr;
     bool lockstep = false;
     std::size_t accounts = 0;                 ///< of `Tokens`
+    std::function<void(std::function<void()>)> post{};  ///< runs work on the serving thread; from any thread, also when that has ended
   };
   /// `standing`: what the journal says of the time before.
   Engine(Options options, const plane::Standing& standing);
+  ~Engine();
 
-  /// Answers now; the answer is borrowed until the next call. In the journal before this returns.
-  [[nodiscard]] Result<Answer> infer(const Asked& asked);
+  /// Answers now (the answer is borrowed until the next call), or, when a runtime scores the slot, empty: then by `asked.later`. In the
+  /// journal before it is given.
+  [[nodiscard]] Result<std::optional<Answer>> infer(const Asked& asked);
   void add_labels(std::span<const LabelIn> labels);
   void tick(Micros event_time);
   /// Stops the service at once; the id of the stop. Journaled before it takes effect.
@@ -95,6 +111,18 @@ class Engine {
   void choose_canary(const Asked& asked, Admitted& admitted) const;
   [[nodiscard]] std::string_view sticky_key(const Asked& asked, const Admitted& admitted) const;
   void score(const Rows& rows, Admitted& admitted);
+  [[nodiscard]] bool holds_back(int& quarantine, const Admitted& admitted, const contract::RowCheck& check);
+  void end_rules();
+
+  // Slots with a runtime (engine_later.cpp).
+  struct Pending;
+  struct Beside;
+  [[nodiscard]] Result<std::optional<Answer>> infer_later(const Asked& asked, Admitted& admitted);
+  [[nodiscard]] std::uint64_t ask_beside(const std::shared_ptr<const Serving>& serving, SlotId slot, std::span<const plane::RowView> rows);
+  void answered_beside(std::uint64_t id, const Result<std::vector<float>>& answers);
+  void compare(std::uint64_t id, std::span<const plane::RowView> rows);
+  void answered(std::uint64_t id, const Result<std::vector<float>>& answers);
+  [[nodiscard]] Answer finish(Pending& pending, const Result<std::vector<float>>& answers);
   void after(const Admitted& admitted, std::uint32_t failed, std::uint32_t refused);
   [[nodiscard]] bool try_fail_over(std::string_view reason, Micros event_time);
   void abort_canary(std::string_view reason, Micros event_time);
@@ -116,6 +144,12 @@ class Engine {
   bool replayed_ = false;                  ///< the newest request came with an event time
   bool commit_failed_ = false;
   Metrics metrics_;
+
+  std::uint64_t next_id_ = 1;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Pending>> pending_;  ///< requests that a runtime has; only ids cross threads
+  std::unordered_map<std::uint64_t, std::unique_ptr<Beside>> beside_;    ///< rows that a standby or shadow with a runtime has
+  std::unique_ptr<Pending> answered_now_;                               ///< the newest one that needed no runtime after all
+  std::int64_t complained_ns_ = 0;
 
   // Memory of one request, kept.
   score::Scratch scratch_;

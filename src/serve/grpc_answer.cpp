@@ -27,7 +27,13 @@ Error not_served(const Answer& answer) {
 
 }  // namespace
 
-Result<void> write_grpc(const Answer& answer, const Rows& asked, bool raw, std::string& out) {
+void write_stream(const Result<void>& done, std::string_view response, std::string& out) {
+  ProtoWriter writer(out);
+  if (done.ok()) writer.bytes(2, response);
+  else writer.bytes(1, done.error().message);
+}
+
+Result<void> write_grpc(const Answer& answer, const GrpcWanted& wanted, std::string& out) {
   if (status_of(answer.rows) != 200) return not_served(answer);
   ProtoWriter writer(out);
   writer.bytes(1, answer.by.model);
@@ -42,21 +48,21 @@ Result<void> write_grpc(const Answer& answer, const Rows& asked, bool raw, std::
   const std::size_t rows = answer.rows.size();
   std::string probabilities;
   std::string validation;
-  if (asked.probability.wanted) {
+  if (wanted.probability) {
     for (const plane::RowView& row : answer.rows) probabilities.append(reinterpret_cast<const char*>(&row.probability), sizeof row.probability);
     writer.message(5, [&](ProtoWriter& output) {
       output.bytes(1, "probability");
       output.bytes(2, "FP32");
       output.integer(3, rows);
-      if (!raw) output.message(5, [&](ProtoWriter& contents) { contents.bytes(6, probabilities); });
+      if (!wanted.raw) output.message(5, [&](ProtoWriter& contents) { contents.bytes(6, probabilities); });
     });
   }
-  if (asked.validation.wanted) {
+  if (wanted.validation) {
     writer.message(5, [&](ProtoWriter& output) {
       output.bytes(1, "validation");
       output.bytes(2, "BYTES");
       output.integer(3, rows);
-      if (raw) return;
+      if (wanted.raw) return;
       output.message(5, [&](ProtoWriter& contents) {
         for (const plane::RowView& row : answer.rows) {
           validation.clear();
@@ -73,12 +79,12 @@ Result<void> write_grpc(const Answer& answer, const Rows& asked, bool raw, std::
       output.bytes(2, "FP32");
       output.integer(3, rows);
       output.integer(3, answer.contribution_names.size());
-      if (!raw) output.message(5, [&](ProtoWriter& contents) { contents.bytes(6, contributions); });
+      if (!wanted.raw) output.message(5, [&](ProtoWriter& contents) { contents.bytes(6, contributions); });
     });
   }
-  if (!raw) return {};
-  if (asked.probability.wanted) writer.bytes(6, probabilities);
-  if (asked.validation.wanted) {
+  if (!wanted.raw) return {};
+  if (wanted.probability) writer.bytes(6, probabilities);
+  if (wanted.validation) {
     validation.clear();
     for (const plane::RowView& row : answer.rows) {
       const std::size_t at = validation.size();

@@ -1,5 +1,8 @@
 #include "serve/grpc_api.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "doc/protobuf.hpp"
@@ -108,7 +111,39 @@ void write_statistics(ProtoWriter& writer, const oip::Statistics& one) {
   });
 }
 
+void set_status(const Error& error, net::GrpcReply& reply) {
+  reply.message.clear();
+  reply.status = grpc_status(error.kind);
+  reply.status_message = fmt::format("{}; {} ({})", error.message, error.hint, error.id);
+}
+
 }  // namespace
+
+/// Answers a call when a runtime did.
+class GrpcApi::Deferred final : public Later {
+ public:
+  Deferred(GrpcApi& api, GrpcWanted wanted, bool streaming, std::int64_t begin) : api_(api), wanted_(wanted), streaming_(streaming), begin_(begin) {}
+
+  Done later() override {
+    api_.deferred_ = true;
+    return [&api = api_, wanted = wanted_, streaming = streaming_, begin = begin_, responder = api_.options_.defer()](const Result<Answer>& answer) {
+      net::GrpcReply reply;
+      std::string response;
+      const Result<void> done = answer.ok() ? write_grpc(*answer, wanted, response) : Result<void>(answer.error());
+      if (streaming) write_stream(done, response, reply.message);
+      else if (done.ok()) reply.message = std::move(response);
+      else set_status(done.error(), reply);
+      responder.send_grpc(std::move(reply));
+      api.engine_.metrics().answered(done.ok() ? 200 : error_kind_info(done.error().kind).http_status, api.options_.clock->mono_ns() - begin);
+    };
+  }
+
+ private:
+  GrpcApi& api_;
+  GrpcWanted wanted_;
+  bool streaming_;
+  std::int64_t begin_;
+};
 
 int grpc_status(ErrorKind kind) noexcept {
   switch (kind) {
@@ -170,23 +205,27 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
     return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("there is no model `{}`", infer.model), fmt::format("a model is a service here: `{}`", engine_.name())};
   }
   const std::int64_t read = options_.clock->mono_ns();
-  HEDDLE_ASSIGN_OR_RETURN(const Answer answer, engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin}));
-  const std::int64_t scored = options_.clock->mono_ns();
-  HEDDLE_TRY(write_grpc(answer, *infer.rows, infer.raw, out));
+  if (call.deadline_ns > 0) {
+    const std::int64_t left_us = std::max<std::int64_t>((call.deadline_ns - begin) / 1000, 1);
+    infer.rows->timeout_us = infer.rows->timeout_us == 0 ? left_us : std::min(infer.rows->timeout_us, left_us);
+  }
+  const GrpcWanted wanted{infer.rows->probability.wanted, infer.rows->validation.wanted, infer.raw};
+  Deferred later(*this, wanted, call.streaming, begin);
+  HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin, &later}));
   metrics.stage(Stage::kQueue, call.queued_ns);
   metrics.stage(Stage::kRead, read - begin);
+  if (!given.has_value()) return {};
+  const std::int64_t scored = options_.clock->mono_ns();
+  HEDDLE_TRY(write_grpc(*given, wanted, out));
   metrics.stage(Stage::kScore, scored - read);
   metrics.stage(Stage::kWrite, options_.clock->mono_ns() - scored);
   return {};
 }
 
-/// An error of one request is told in its place; the stream goes on.
 Result<void> GrpcApi::stream_infer(const net::GrpcCall& call, std::string& out) {
   std::string response;
   const auto done = infer(call, response);
-  ProtoWriter writer(out);
-  if (done.ok()) writer.bytes(2, response);
-  else writer.bytes(1, done.error().message);
+  if (!deferred_) write_stream(done, response, out);
   return {};
 }
 
@@ -274,15 +313,11 @@ void GrpcApi::handle(const net::GrpcCall& call, net::GrpcReply& reply) {
     reply.status = static_cast<int>(net::GrpcStatus::kUnimplemented);
     reply.status_message = fmt::format("there is no method `{}`", call.method);
   }
-  int status = 200;
-  if (!done.ok()) {
-    const Error& error = done.error();
-    reply.message.clear();
-    reply.status = grpc_status(error.kind);
-    reply.status_message = fmt::format("{}; {} ({})", error.message, error.hint, error.id);
-    status = error_kind_info(error.kind).http_status;
+  if (std::exchange(deferred_, false)) return;
+  if (!done.ok()) set_status(done.error(), reply);
+  if (method == "ModelInfer" || method == "ModelStreamInfer") {
+    engine_.metrics().answered(done.ok() ? 200 : error_kind_info(done.error().kind).http_status, options_.clock->mono_ns() - begin);
   }
-  if (method == "ModelInfer" || method == "ModelStreamInfer") engine_.metrics().answered(status, options_.clock->mono_ns() - begin);
 }
 
 }  // namespace heddle::serve

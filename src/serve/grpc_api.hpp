@@ -1,11 +1,13 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
 #include "net/grpc.hpp"
+#include "net/server.hpp"
 #include "serve/engine.hpp"
 #include "serve/read_grpc.hpp"
 #include "serve/tokens.hpp"
@@ -21,8 +23,9 @@ class GrpcApi {
     const Tokens* tokens = nullptr;
     const spec::Service* service = nullptr;
     const Clock* clock = nullptr;
+    std::function<net::HttpServer::Responder()> defer{};   ///< of the call being handled
   };
-  explicit GrpcApi(Options options) : options_(options), engine_(*options.engine) {}
+  explicit GrpcApi(Options options) : options_(std::move(options)), engine_(*options_.engine) {}
 
   /// The methods whose calls are streams.
   [[nodiscard]] static std::vector<std::string> streaming();
@@ -30,6 +33,7 @@ class GrpcApi {
 
  private:
   [[nodiscard]] Result<void> call_method(std::string_view method, const net::GrpcCall& call, std::string& out);
+  class Deferred;
   [[nodiscard]] Result<void> infer(const net::GrpcCall& call, std::string& out);
   [[nodiscard]] Result<void> stream_infer(const net::GrpcCall& call, std::string& out);
   [[nodiscard]] Result<void> describe(std::string_view method, std::string_view message, std::string& out);
@@ -39,11 +43,22 @@ class GrpcApi {
   Options options_;
   Engine& engine_;
   GrpcReader reader_;
+  bool deferred_ = false;   ///< the call is answered later
 };
 
-/// The answer as a ModelInferResponse; typed contents unless `raw`. kInvalid or kUnavailable when no row was served: a status has no
+/// One message of ModelStreamInfer's answer: an error of one request is told in its place, the stream goes on.
+void write_stream(const Result<void>& done, std::string_view response, std::string& out);
+
+/// Which outputs a client wants, and how.
+struct GrpcWanted {
+  bool probability = true;
+  bool validation = true;
+  bool raw = false;   ///< else typed contents
+};
+
+/// The answer as a ModelInferResponse. kInvalid or kUnavailable when no row was served: a status has no
 /// body, so its message says why.
-[[nodiscard]] Result<void> write_grpc(const Answer& answer, const Rows& asked, bool raw, std::string& out);
+[[nodiscard]] Result<void> write_grpc(const Answer& answer, const GrpcWanted& wanted, std::string& out);
 
 /// Answers a ServerReflectionRequest (grpc.reflection.v1 and v1alpha) of the services there are.
 [[nodiscard]] Result<void> reflect(std::string_view message, std::string& out);

@@ -1,6 +1,7 @@
 #include "serve/http_api.hpp"
 
 #include <charconv>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -32,6 +33,31 @@ Result<std::size_t> json_bytes(const net::Request& request, std::string_view bod
 }
 
 }  // namespace
+
+/// A request whose answer a runtime takes its time for.
+class HttpApi::Deferred final : public Later {
+ public:
+  Deferred(HttpApi& api, Body kind, const Rows& rows) : api_(api), kind_(kind), rows_(rows) {}
+
+  Done later() override {
+    api_.deferred_ = true;
+    return [api = &api_, kind = kind_, probability = rows_.probability, validation = rows_.validation, contributions = rows_.contributions, begin = api_.begin_ns_,
+            responder = api_.options_.defer()](const Result<Answer>& answer) {
+      net::Response response;
+      if (!answer.ok()) fail(answer.error(), response);
+      else if (kind == Body::kRows) write_predictions(*answer, response);
+      else write_oip(*answer, probability, validation, contributions, response);
+      if (response.status == 503 && response.headers.empty()) response.headers = "Retry-After: 1\r\n";
+      api->engine_.metrics().answered(response.status, api->options_.clock->mono_ns() - begin);
+      responder.send(std::move(response));
+    };
+  }
+
+ private:
+  HttpApi& api_;
+  Body kind_;
+  const Rows& rows_;
+};
 
 HttpApi::HttpApi(Options options)
     : options_(std::move(options)),
@@ -92,12 +118,15 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
     metrics.shed();
     return Error{ErrorKind::kTimeout, "deadline", "the client's timeout passed before the request was looked at", "give it more time, or send fewer at once"};
   }
-  HEDDLE_ASSIGN_OR_RETURN(const Answer answer, engine_.infer({*who, *rows, version, request.headers, begin_ns_}));
+  Deferred later(*this, kind, *rows);
+  HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *rows, version, request.headers, begin_ns_, &later}));
+  metrics.stage(Stage::kQueue, queued_ns_);
+  metrics.stage(Stage::kRead, read - begin_ns_);
+  if (!given.has_value()) return {};
+  const Answer& answer = *given;
   const std::int64_t scored = options_.clock->mono_ns();
   if (kind == Body::kRows) write_predictions(answer, response);
   else write_oip(answer, rows->probability, rows->validation, rows->contributions, response);
-  metrics.stage(Stage::kQueue, queued_ns_);
-  metrics.stage(Stage::kRead, read - begin_ns_);
   metrics.stage(Stage::kScore, scored - read);
   metrics.stage(Stage::kWrite, options_.clock->mono_ns() - scored);
   return {};
@@ -186,6 +215,12 @@ Result<void> HttpApi::route(const net::Request& request, net::Response& response
   return Error{ErrorKind::kNotFound, "path-unknown", fmt::format("there is no `{}`", path), "see docs/http.md for the paths"};
 }
 
+void HttpApi::fail(const Error& error, net::Response& response) {
+  write_error(error, response);
+  if (response.status == 401) response.headers = "WWW-Authenticate: Bearer\r\n";
+  if (response.status == 503 || response.status == 429) response.headers = "Retry-After: 1\r\n";
+}
+
 void HttpApi::handle(const net::Request& request, net::Response& response) {
   begin_ns_ = options_.clock->mono_ns();
   queued_ns_ = request.queued_ns;
@@ -199,11 +234,8 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
     predicts = predicts && request.path.ends_with("/infer");
     done = route(request, response);
   }
-  if (!done.ok()) {
-    write_error(done.error(), response);
-    if (response.status == 401) response.headers = "WWW-Authenticate: Bearer\r\n";
-    if (response.status == 503 || response.status == 429) response.headers = "Retry-After: 1\r\n";
-  }
+  if (std::exchange(deferred_, false)) return;
+  if (!done.ok()) fail(done.error(), response);
   if (predicts) engine_.metrics().answered(response.status, options_.clock->mono_ns() - begin_ns_);
 }
 

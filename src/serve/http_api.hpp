@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "net/http.hpp"
+#include "net/server.hpp"
 #include "serve/engine.hpp"
 #include "serve/request.hpp"
 #include "serve/tokens.hpp"
@@ -22,6 +23,7 @@ class HttpApi {
     const spec::Service* service = nullptr;
     const Clock* clock = nullptr;
     std::function<Metrics::Gauges()> gauges{};   ///< what the engine does not know
+    std::function<net::HttpServer::Responder()> defer{};  ///< of the request being handled
   };
   explicit HttpApi(Options options);
 
@@ -45,6 +47,8 @@ class HttpApi {
   [[nodiscard]] Result<void> tick(const net::Request& request, net::Response& response);
   [[nodiscard]] Result<void> stop_service(const net::Request& request, net::Response& response);
   void describe_service(net::Response& response) const;
+  static void fail(const Error& error, net::Response& response);
+  class Deferred;
 
   Options options_;
   Engine& engine_;
@@ -52,6 +56,7 @@ class HttpApi {
   std::string infer_path_;
   std::int64_t begin_ns_ = 0;    ///< of the request being handled
   std::int64_t queued_ns_ = 0;   ///< how long it had waited then
+  bool deferred_ = false;        ///< it is answered later
   RequestReader reader_;
   std::string decoded_;          ///< a compressed body
 };

@@ -88,6 +88,26 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   line("heddle_failed_over", "", gauges.failed_over ? 1 : 0);
   head("heddle_connections", "gauge", "Open connections");
   line("heddle_connections", "", gauges.connections);
+  const auto runtimes = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
+    if (gauges.runtimes.empty()) return;
+    head(name, type, help);
+    for (const Gauges::Runtime& each : gauges.runtimes) line(name, fmt::format("slot=\"{}\"", name_of(each.slot)), value(each.condition));
+  };
+  runtimes("heddle_runtime_up", "gauge", "1: the slot's worker is ready; an upstream always", [](const auto& c) { return c.up ? 1 : 0; });
+  runtimes("heddle_runtime_restarts_total", "counter", "Starts of the slot's worker after it ended by itself", [](const auto& c) { return c.restarts; });
+  runtimes("heddle_runtime_batches_total", "counter", "Batches sent to the slot's runtime", [](const auto& c) { return c.batches; });
+  runtimes("heddle_runtime_waiting_rows", "gauge", "Rows that wait for the slot's runtime", [](const auto& c) { return c.waiting_rows; });
+  for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
+    const Compared& compared = beside_[static_cast<std::size_t>(slot)];
+    if (compared.rows + compared.failed == 0) continue;
+    const std::string label = fmt::format("slot=\"{}\"", name_of(slot));
+    head("heddle_beside_rows_total", "counter", "Rows that the slot's runtime scored beside the answer");
+    line("heddle_beside_rows_total", label, compared.rows);
+    head("heddle_beside_failed_total", "counter", "Rows or requests that it gave no answer for");
+    line("heddle_beside_failed_total", label, compared.failed);
+    head("heddle_beside_difference_sum", "counter", "Sum of the differences to the answers, in probability");
+    line("heddle_beside_difference_sum", label, compared.difference);
+  }
   return out;
 }
 

@@ -5,8 +5,10 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.hpp"
+#include "runtime/endpoint.hpp"
 #include "serve/slots.hpp"
 
 namespace heddle::serve {
@@ -28,6 +30,13 @@ class Metrics {
     refused_ += refused;
     failed_ += failed;
     quarantined_ += quarantined;
+  }
+  /// Rows that a standby or shadow with a runtime scored beside the answer, those it gave no answer for, and the sum of |difference|.
+  void beside(SlotId slot, std::uint64_t rows, std::uint64_t failed, double difference) noexcept {
+    Compared& compared = beside_[static_cast<std::size_t>(slot)];
+    compared.rows += rows;
+    compared.failed += failed;
+    compared.difference += difference;
   }
   void labels(std::uint64_t n) noexcept { labels_ += n; }
   void applied() noexcept { ++applied_; }
@@ -52,6 +61,11 @@ class Metrics {
     std::uint64_t route_refused = 0;
     std::uint64_t journal_dropped = 0;
     std::uint64_t connections = 0;
+    struct Runtime {
+      SlotId slot = SlotId::kPrimary;
+      runtime::Condition condition{};
+    };
+    std::vector<Runtime> runtimes{};  ///< of the slots that have one
   };
   [[nodiscard]] std::string text(std::string_view service, const Gauges& gauges) const;
 
@@ -63,6 +77,11 @@ class Metrics {
     double seconds = 0;
     void add(std::int64_t ns) noexcept;
   };
+  struct Compared {
+    std::uint64_t rows = 0, failed = 0;
+    double difference = 0;
+  };
+  std::array<Compared, kSlots> beside_{};
   std::map<int, std::uint64_t> statuses_;
   Histogram requests_;
   std::array<Histogram, kStages> stages_{};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -10,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "bundle/bundle.hpp"
@@ -19,6 +21,7 @@ namespace {
 
 constexpr int kRetryMs = 500;
 constexpr int kLoadingNice = 19;
+constexpr std::int64_t kFirstWaitNs = 500'000'000, kLongestWaitNs = 30'000'000'000;
 
 int rule_index(const contract::Contract& contract, const std::string& id) {
   const auto& rules = contract.rules();
@@ -36,6 +39,33 @@ bool same_fields(const contract::Contract& a, const contract::Contract& b) {
 }
 
 }  // namespace
+
+Helper::Helper() : thread_([this] {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return ending_ || work_; });
+    if (ending_) return;
+    work_();
+    work_ = nullptr;
+    changed_.notify_all();
+  }
+}) {}
+
+Helper::~Helper() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void Helper::run(std::function<void()> work) {
+  std::unique_lock lock(mutex_);
+  work_ = std::move(work);
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return !work_; });
+}
 
 const score::Plan* Serving::any_plan() const noexcept {
   for (const Loaded& slot : slots) {
@@ -106,6 +136,7 @@ void RouteFollower::look() {
   }
   if (route->version == delivered_) {
     settled_ = true;
+    forget(*route);
     return;
   }
   if (route->version < delivered_) {
@@ -124,13 +155,41 @@ void RouteFollower::look() {
   // Plans that nothing refers to any more are freed here, not on the serving thread.
   std::erase_if(plans_, [&](const auto& item) { return item.second.use_count() == 1 && !names(*route, item.first) && plans_.size() > kSlots; });
   options_.ready(std::move(*serving));
+  forget(*route);
+}
+
+/// A runtime that nothing refers to any more is stopped, here and not on the serving thread: a worker takes memory. What still answers
+/// its last requests is looked at again soon.
+void RouteFollower::forget(const plane::RouteTable& route) {
+  std::erase_if(plans_, [&](const auto& item) {
+    if (item.second->endpoint() == nullptr || names(route, item.first)) return false;
+    if (item.second.use_count() == 1) return true;
+    settled_ = false;
+    return false;
+  });
 }
 
 Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& digest) {
   if (const auto found = plans_.find(digest); found != plans_.end()) return found->second;
+  const auto before = failed_.find(digest);
+  if (before != failed_.end() && system_clock().mono_ns() < before->second.again_ns) return before->second.error;
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*options_.objects, digest));
-  HEDDLE_ASSIGN_OR_RETURN(auto loaded, score::Plan::load(opened));
-  std::shared_ptr<const score::Plan> shared = std::move(loaded);
+  std::optional<Result<std::unique_ptr<const score::Plan>>> loaded;
+  if (opened.has(bundle::kRuntime)) {
+    // A worker is not to run at this thread's low priority.
+    helper_.run([&] { loaded.emplace(score::Plan::load(opened, options_.host)); });
+    if (!loaded->ok()) {
+      Failed& failed = failed_[digest];
+      failed.error = loaded->error();
+      failed.wait_ns = std::clamp<std::int64_t>(2 * failed.wait_ns, kFirstWaitNs, kLongestWaitNs);
+      failed.again_ns = system_clock().mono_ns() + failed.wait_ns;
+    }
+  } else {
+    loaded.emplace(score::Plan::load(opened));
+  }
+  if (!loaded->ok()) return loaded->error();
+  failed_.erase(digest);
+  std::shared_ptr<const score::Plan> shared = std::move(**loaded);
   plans_.emplace(digest, shared);
   return shared;
 }

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,6 +38,21 @@ struct Serving {
   [[nodiscard]] const score::Plan* any_plan() const noexcept;
 };
 
+/// One thread that does one thing at a time for another, with the priority that it was made with: what is started from it inherits that.
+class Helper {
+ public:
+  Helper();
+  ~Helper();
+  void run(std::function<void()> work);  ///< returns when it is done
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::function<void()> work_{};
+  bool ending_ = false;
+  std::thread thread_;
+};
+
 /// Follows a service's route table file and loads what it names, on a thread of its own: verified, newer than what was applied,
 /// parity proven. What cannot be used is logged once and tried again; what is in force stays.
 class RouteFollower {
@@ -45,6 +62,7 @@ class RouteFollower {
     std::string service;
     Ed25519Public key{};
     store::Objects* objects = nullptr;
+    runtime::Host host{};          ///< of workers and upstreams
     /// Called on the follower's thread, the first time within `start`; the receiver takes it to its own.
     std::function<void(std::shared_ptr<const Serving>)> ready{};
   };
@@ -71,6 +89,16 @@ class RouteFollower {
   std::uint64_t delivered_ = 0;       ///< version
   bool settled_ = false;              ///< what the file says was delivered or refused for good
   std::string last_complaint_;
+  void forget(const plane::RouteTable& route);
+
+  /// A bundle whose runtime could not be started is tried again after a while that doubles.
+  struct Failed {
+    Error error;
+    std::int64_t again_ns = 0;
+    std::int64_t wait_ns = 0;
+  };
+  std::map<Digest, Failed> failed_;
+  Helper helper_;
   std::map<Digest, std::shared_ptr<const score::Plan>> plans_;
   std::thread thread_;
 };

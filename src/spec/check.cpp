@@ -285,6 +285,10 @@ class Checker {
              fmt::format("there is no source `{}`", model.source),
              near.empty() ? "add it to `sources` of heddle.yaml" : fmt::format("did you mean `{}`?", near));
     }
+    if (model.runtime.has_value() && !model.runtime->files.empty() && list_dir(project_.root + "/" + model.runtime->files).empty()) {
+      report(file, at(model.identity, "runtime"), "bad-runtime", fmt::format("the worker's folder `{}` is empty or not there", model.runtime->files),
+             "put the worker's program and model there");
+    }
     const Contract* contract = contract_of(model);
     if (contract == nullptr) return;
     compile(file, "the target", model.target, target_environment(contract->fields), expr::Type::kBool);

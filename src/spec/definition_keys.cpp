@@ -165,18 +165,57 @@ const Object& model_kind() {
              [](Model& into, const doc::Value& value, Reader& reader) { set_parameters(into.standby_parameters, value, reader); });
     return t;
   }();
+  static const Table<Runtime> runtime = [] {
+    Table<Runtime> t("runtime", "what scores the rows of a model that Heddle does not train: over the Open Inference Protocol, version 2");
+    t.choice("kind", &Runtime::kind, {{"process", Runtime::Kind::kProcess}, {"upstream", Runtime::Kind::kUpstream}},
+             "`process`: a worker whose files go into the bundle; `upstream`: a server that is there")
+        .required();
+    t.choice("inputs", &Runtime::inputs, {{"fields", Runtime::Inputs::kFields}, {"features", Runtime::Inputs::kFeatures}},
+             "what is sent: the contract's fields, or the feature set's columns");
+    t.text("output", &Runtime::output, "name of the tensor with the probabilities");
+    t.integer("timeout_ms", &Runtime::timeout_ms, "for one answer", 1);
+    t.integer("connections", &Runtime::connections, "batches under way at once", 1);
+    t.number("tolerance", &Runtime::tolerance, "largest difference to the reference predictions, in probability");
+    t.text("files", &Runtime::files, "of `process`: the worker's folder");
+    t.texts("command", &Runtime::command, "of `process`: program and arguments; `${env:NAME}` is resolved where it runs");
+    t.integer("memory_bytes", &Runtime::memory_bytes, "of `process`: its private memory", 16 << 20);
+    t.integer("start_timeout_ms", &Runtime::start_timeout_ms, "of `process`: until it is ready", 1);
+    t.text("url", &Runtime::url, "of `upstream`: `http://host:port` or `https://...`");
+    t.text("model", &Runtime::model, "of `upstream`: the model's name there");
+    t.text("token", &Runtime::token, "of `upstream`: `${env:NAME}` or `${file:PATH}`, sent as a bearer token");
+    t.finally([](Runtime& into, const doc::Value& value, Reader& reader) {
+      const auto wrong = [&](std::string what, std::string hint) { reader.report(value.position(), "bad-runtime", std::move(what), std::move(hint)); };
+      const bool process = into.kind == Runtime::Kind::kProcess;
+      if (process && (into.files.empty() || into.command.empty())) wrong("a `process` needs its files and its command", "add `files: worker/` and `command: [python3, serve.py]`");
+      if (process && !(into.url.empty() && into.model.empty() && into.token.empty())) wrong("`url`, `model` and `token` are of an `upstream`", "remove them, or set `kind: upstream`");
+      if (!process && (into.url.empty() || into.model.empty())) wrong("an `upstream` needs its address and its model", "add `url: http://host:port` and `model: NAME`");
+      if (!process && !(into.files.empty() && into.command.empty())) wrong("`files` and `command` are of a `process`", "remove them, or set `kind: process`");
+      if (!into.token.empty() && !into.token.starts_with("${")) wrong("`token` is a secret in a definition", "write `${env:NAME}` or `${file:PATH}`");
+      if (!(into.tolerance >= 0 && into.tolerance <= 0.1)) wrong("`tolerance` is a difference of probabilities", "give it from 0 to 0.1");
+    });
+    return t;
+  }();
   static const Table<Model> table = [] {
     Table<Model> t("Model", "what is trained, from which rows, for which target, by which search");
     add_named_head(t, "Model");
     t.text("features", &Model::features, "name of the feature set").required();
     t.expression("target", &Model::target, "CEL over the contract's fields, label fields too; bool").required();
     t.within("train", train, "which rows").required();
+    t.custom("runtime", Shape::kObject, "what scores the rows in place of a trained model",
+             [](Model& into, const doc::Value& value, Reader& reader) { reader.read(runtime, value, &into.runtime.emplace()); });
+    t.keys.back().object = &runtime;
     t.text("trainer", &Model::trainer, "the trainer").one_of({"xgboost", "logistic"});
     t.custom("parameters", Shape::kMap, "fixed parameters of the trainer, shared by all trials",
              [](Model& into, const doc::Value& value, Reader& reader) { set_parameters(into.parameters, value, reader); });
     t.object("search", &Model::search, search, "the search");
     t.within("standby", standby, "the simpler model");
     t.integer("seed", &Model::seed, "seed of everything random");
+    t.finally([](Model& into, const doc::Value& value, Reader& reader) {
+      for (const char* key : {"trainer", "parameters", "search"}) {
+        const doc::Value* found = into.runtime.has_value() ? value.find(key) : nullptr;
+        if (found != nullptr) reader.report(found->position(), "bad-runtime", fmt::format("with a `runtime` nothing is trained, and `{}` is", key), "remove one of them");
+      }
+    });
     return t;
   }();
   return table;
@@ -495,6 +534,8 @@ const Object& service_kind() {
     t.integer("connections_per_address", &ServiceLimits::connections_per_address, "of one client address at once", 1);
     t.integer("drain_ms", &ServiceLimits::drain_ms, "how long requests in flight may take when the data plane ends or is replaced", 0);
     t.integer("queue_ms", &ServiceLimits::queue_ms, "how long a predict request may wait for its turn; past it, it is shed with 503", 1);
+    t.integer("batch_ms", &ServiceLimits::batch_ms, "with a runtime: what a batch of several requests may take", 1);
+    t.integer("queue_rows", &ServiceLimits::queue_rows, "with a runtime: rows that may wait for it; past it requests are shed with 503", 1);
     t.integer("requests_per_second", &ServiceLimits::requests_per_second, "predict requests of one account; past it 429; 0: no limit", 0);
     return t;
   }();

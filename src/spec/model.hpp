@@ -33,6 +33,26 @@ struct Search {
   std::vector<SearchDimension> space;
 };
 
+/// What scores a model's rows when Heddle did not train it: a worker started from files that go into the bundle, or a server that is
+/// there already. Both speak the Open Inference Protocol, version 2.
+struct Runtime {
+  enum class Kind { kProcess, kUpstream };
+  enum class Inputs { kFields, kFeatures };
+  Kind kind = Kind::kProcess;
+  Inputs inputs = Inputs::kFeatures;     ///< what is sent: the contract's fields, or the feature program's columns
+  std::string output = "probability";    ///< name of the tensor that is read
+  std::int64_t timeout_ms = 2000;        ///< for one answer
+  std::int64_t connections = 2;          ///< batches under way at once
+  double tolerance = 1e-6;               ///< of the parity check, in probability
+  std::string files{};                     ///< kProcess: the worker's folder, relative to the project
+  std::vector<std::string> command{};      ///< kProcess: the program, by PATH or relative to the folder, and its arguments
+  std::int64_t memory_bytes = 2ll << 30; ///< kProcess
+  std::int64_t start_timeout_ms = 60'000;  ///< kProcess: until it is ready
+  std::string url{};                       ///< kUpstream: `http://host:port`
+  std::string model{};                     ///< kUpstream: its name there
+  std::string token{};                     ///< kUpstream: `${env:NAME}` or `${file:PATH}`, sent as a bearer token; empty: none
+};
+
 struct Model {
   Identity identity;
   std::string features;                  ///< name of the FeatureSet
@@ -43,6 +63,7 @@ struct Model {
   double validation_fraction = 0.15;     ///< of the rows, by time, after training
   double test_fraction = 0.15;           ///< of the rows, by time, after validation
   Expression target;                     ///< over fields, label fields included; bool
+  std::optional<Runtime> runtime{};      ///< set: nothing is searched or trained for the primary
   std::string trainer = "xgboost";
   TrainerParameters parameters;          ///< fixed parameters, shared by all trials
   Search search;

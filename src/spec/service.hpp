@@ -19,6 +19,8 @@ struct ServiceLimits {
   std::int64_t queue_ms = 20;              ///< how long a predict request may wait for its turn; past it, it is shed with 503
   std::size_t connections_per_address = 1024;
   std::int64_t drain_ms = 5'000;           ///< how long requests in flight may take when the data plane ends or is replaced
+  std::int64_t batch_ms = 5;               ///< with a runtime: what a batch of several requests may take
+  std::size_t queue_rows = 4096;           ///< with a runtime: rows that may wait for it; past it requests are shed with 503
   std::uint32_t requests_per_second = 0;   ///< of one account; past it 429; 0: no limit
 };
 

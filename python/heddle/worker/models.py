@@ -1,7 +1,7 @@
 """What can be served: a function of a frame, and the objects of scikit-learn, PyTorch and ONNX Runtime as they are.
 
 A model gets one request's tensors and gives its outputs. `fields` come as one tensor [n] a field, `features` as one [n, k]
-(docs/python.md). A function is given a pandas DataFrame where pandas is installed, else a dict of numpy arrays."""
+(docs/formats/runtime.md). A function is given a pandas DataFrame where pandas is installed, else a dict of numpy arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol, version 2, as numpy arrays: JSON, and its binary extension."""
+"""Tensors of the Open Inference Protocol, version 2, as numpy arrays: JSON, and the binary extension (docs/http.md)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,242 @@
+// Slots whose rows a runtime scores: requests are set aside, and answered when it did or when it can wait no longer.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "serve/pending.hpp"
+
+namespace heddle::serve {
+namespace {
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr std::int64_t kMs = 1'000'000;
+constexpr std::int64_t kComplainNs = 1'000'000'000;
+constexpr std::string_view kSourceQuarantined = "source-quarantined";
+constexpr std::string_view kNoAnswer = "no-answer";
+
+}  // namespace
+
+Engine::~Engine() = default;
+
+Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& admitted) {
+  if (asked.later == nullptr) {
+    return Error{ErrorKind::kUnavailable, "runtime-protocol", "this protocol does not wait for a runtime", "ask over HTTP"};
+  }
+  const score::Plan& plan = *admitted.slot.loaded->plan;
+  auto pending = std::make_unique<Pending>();
+  Pending& p = *pending;
+  p.serving = serving_;
+  p.id = admitted.id;
+  p.source = admitted.source;
+  p.begun_ns = asked.begun_ns;
+  p.admitted = admitted;
+  p.admitted.id = p.id;
+  p.admitted.source = p.source;
+  const std::size_t width = serving_->fields.size();
+  p.values.reserve(asked.rows.count * width);
+  for (const expr::Datum& value : std::span(asked.rows.values).first(asked.rows.count * width)) {
+    p.values.push_back(value.kind == expr::Datum::Kind::kString ? expr::Datum::string(p.texts.emplace_back(value.str())) : value);
+  }
+  int quarantine = quarantine_of(admitted.source);
+  if (quarantine >= 0 && acts_.readmitted(admitted.source)) quarantine = -1;
+  runtime::Rows sent;
+  for (std::size_t i = 0; i < asked.rows.count; ++i) {
+    Pending::Row row;
+    const std::size_t before = sent.count();
+    plan.prepare(std::span(p.values).subspan(i * width, width), result_, scratch_, sent);
+    row.broken = result_.check.broken;
+    if (sent.count() > before) row.sent = static_cast<int>(before);
+    if (holds_back(quarantine, admitted, result_.check)) row.outcome = plane::RowOutcome::kQuarantined;
+    else if (result_.check.refused) row.outcome = plane::RowOutcome::kRefused;
+    p.rows.push_back(std::move(row));
+  }
+  p.sent = sent.count();
+  p.sent_ns = options_.clock->mono_ns();
+  if (p.sent == 0) {
+    answered_now_ = std::move(pending);  // the answer borrows from it
+    return std::optional(finish(p, std::vector<float>()));
+  }
+
+  std::int64_t deadline = p.sent_ns + plan.endpoint()->runtime().timeout_ms * kMs;
+  if (asked.rows.timeout_us > 0 && asked.begun_ns + asked.rows.timeout_us * 1000 < deadline) {
+    deadline = asked.begun_ns + asked.rows.timeout_us * 1000;
+    p.client_deadline = true;
+  }
+  const std::uint64_t id = next_id_++;
+  const auto submitted = plan.endpoint()->submit(std::move(sent), deadline, [this, id, post = options_.post](Result<std::vector<float>> answers) {
+    post([this, id, answers = std::move(answers)] { answered(id, answers); });
+  });
+  if (!submitted.ok()) {
+    metrics_.shed();
+    return submitted.error();
+  }
+  std::vector<plane::RowView> views(p.rows.size());
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    views[i].outcome = p.rows[i].outcome;
+    views[i].fields = std::span(p.values).subspan(i * width, width);
+  }
+  for (const auto& [slot, key] : {std::pair{SlotId::kStandby, &p.standby}, std::pair{SlotId::kShadow, &p.shadow}}) {
+    const Loaded& beside = serving_->slot(slot);
+    if (slot != admitted.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr) *key = ask_beside(serving_, slot, views);
+  }
+  p.done = asked.later->later();
+  pending_.emplace(id, std::move(pending));
+  return std::optional<Answer>();
+}
+
+/// Sends the served rows to another slot's runtime; 0 when it takes none: nobody waits for it.
+std::uint64_t Engine::ask_beside(const std::shared_ptr<const Serving>& serving, SlotId slot, std::span<const plane::RowView> rows) {
+  auto beside = std::make_unique<Beside>();
+  beside->serving = serving;
+  beside->slot = slot;
+  const score::Plan& plan = *serving->slot(slot).plan;
+  runtime::Rows sent;
+  for (const plane::RowView& row : rows) {
+    const std::size_t before = sent.count();
+    if (row.outcome == plane::RowOutcome::kServed) plan.prepare(row.fields, shadow_, scratch_, sent);
+    beside->sent.push_back(sent.count() > before ? static_cast<int>(before) : kNotSent);
+  }
+  if (sent.count() == 0) return 0;
+  const std::uint64_t id = next_id_++;
+  const std::int64_t deadline = options_.clock->mono_ns() + plan.endpoint()->runtime().timeout_ms * kMs;
+  const auto submitted = plan.endpoint()->submit(std::move(sent), deadline, [this, id, post = options_.post](Result<std::vector<float>> answers) {
+    post([this, id, answers = std::move(answers)] { answered_beside(id, answers); });
+  });
+  if (!submitted.ok()) {
+    metrics_.beside(slot, 0, 1, 0);
+    return 0;
+  }
+  beside_.emplace(id, std::move(beside));
+  return id;
+}
+
+void Engine::answered_beside(std::uint64_t id, const Result<std::vector<float>>& answers) {
+  const auto found = beside_.find(id);
+  if (found == beside_.end()) return;
+  Beside& beside = *found->second;
+  const score::Plan& plan = *beside.serving->slot(beside.slot).plan;
+  beside.probabilities.assign(beside.sent.size(), kNaN);
+  for (std::size_t i = 0; i < beside.sent.size(); ++i) {
+    if (beside.sent[i] == kNotSent || !answers.ok()) continue;
+    plan.finish((*answers)[static_cast<std::size_t>(beside.sent[i])], shadow_);
+    beside.probabilities[i] = shadow_.probability;
+  }
+  beside.there = true;
+  if (beside.compared) compare(id, {});
+}
+
+/// The request was answered by `rows`: compared with what the other slot says now, or when it does.
+void Engine::compare(std::uint64_t id, std::span<const plane::RowView> rows) {
+  const auto found = beside_.find(id);
+  if (found == beside_.end()) return;
+  Beside& beside = *found->second;
+  if (!beside.compared) {
+    for (const plane::RowView& row : rows) beside.answered.push_back(row.probability);
+    beside.compared = true;
+  }
+  if (!beside.there) return;
+  std::uint64_t count = 0;
+  std::uint64_t failed = 0;
+  double difference = 0;
+  for (std::size_t i = 0; i < beside.sent.size(); ++i) {
+    if (beside.sent[i] == kNotSent) continue;
+    if (!std::isfinite(beside.probabilities[i])) {
+      ++failed;
+    } else if (std::isfinite(beside.answered[i])) {
+      ++count;
+      difference += std::abs(static_cast<double>(beside.probabilities[i]) - static_cast<double>(beside.answered[i]));
+    }
+  }
+  metrics_.beside(beside.slot, count, failed, difference);
+  beside_.erase(found);
+}
+
+void Engine::answered(std::uint64_t id, const Result<std::vector<float>>& answers) {
+  const auto found = pending_.find(id);
+  if (found == pending_.end()) return;
+  const std::unique_ptr<Pending> pending = std::move(found->second);
+  pending_.erase(found);
+  if (!answers.ok() && answers.error().kind == ErrorKind::kTimeout && pending->client_deadline) {
+    // The client's own impatience says nothing of the runtime.
+    metrics_.shed();
+    beside_.erase(pending->standby);
+    beside_.erase(pending->shadow);
+    pending->done(Error{ErrorKind::kTimeout, "deadline", "the client's timeout passed before the runtime answered", "give it more time, or send fewer at once"});
+    return;
+  }
+  const Answer answer = finish(*pending, answers);
+  pending->done(answer);
+}
+
+/// What `score` and the end of `infer` are to a model of ours.
+Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
+  const Slot& slot = p.admitted.slot;
+  const std::size_t width = p.serving->fields.size();
+  const auto& known = slot.loaded->plan->contract().rules();
+  const std::int64_t now = options_.clock->mono_ns();
+  if (!answers.ok() && now - complained_ns_ > kComplainNs) {
+    complained_ns_ = now;
+    log::warn("service `{}`: the {} gave no answer: {}", name_, name_of(slot.id), answers.error().message);
+  }
+  const auto probabilities_of = [&](std::uint64_t id) -> const std::vector<float>* {
+    const auto found = beside_.find(id);
+    return found != beside_.end() && found->second->there ? &found->second->probabilities : nullptr;
+  };
+  const std::vector<float>* standby = probabilities_of(p.standby);
+  const std::vector<float>* shadow = probabilities_of(p.shadow);
+  rows_.clear();
+  rules_.clear();
+  rule_ends_.clear();
+  std::uint32_t served = 0, refused = 0, failed = 0;
+  for (std::size_t i = 0; i < p.rows.size(); ++i) {
+    const Pending::Row& kept = p.rows[i];
+    plane::RowView row;
+    row.fields = std::span(p.values).subspan(i * width, width);
+    row.probability = row.standby_probability = kNaN;
+    row.outcome = kept.outcome;
+    if (row.outcome == plane::RowOutcome::kServed) {
+      slot.loaded->plan->finish(answers.ok() ? (*answers)[static_cast<std::size_t>(kept.sent)] : kNaN, result_);
+      if (std::isfinite(result_.probability)) {
+        row.probability = result_.probability;
+        ++served;
+        for (const auto& [id, into, given] : {std::tuple{SlotId::kStandby, &row.standby_probability, standby}, std::tuple{SlotId::kShadow, &row.shadow_probability, shadow}}) {
+          const Loaded& beside = p.serving->slot(id);
+          if (beside.plan == nullptr || id == slot.id) continue;
+          if (beside.plan->endpoint() != nullptr) {
+            if (given != nullptr) *into = (*given)[i];
+          } else {
+            beside.plan->score_row(row.fields, shadow_, scratch_);
+            *into = shadow_.probability;
+          }
+        }
+      } else {
+        row.outcome = plane::RowOutcome::kFailed;
+        rules_.push_back(kNoAnswer);
+        ++failed;
+      }
+    } else if (row.outcome == plane::RowOutcome::kQuarantined) {
+      rules_.push_back(kSourceQuarantined);
+    } else {
+      ++refused;
+    }
+    for (const std::uint16_t rule : kept.broken) rules_.push_back(known[rule].id);
+    rule_ends_.push_back(rules_.size());
+    rows_.push_back(row);
+  }
+  end_rules();
+  compare(p.standby, rows_);
+  compare(p.shadow, rows_);
+  metrics_.rows(served, refused, failed, p.rows.size() - served - refused - failed);
+  after(p.admitted, failed, refused);
+  const std::int64_t end = options_.clock->mono_ns();
+  const auto micros = static_cast<std::uint32_t>(std::clamp<std::int64_t>((end - p.begun_ns) / 1000, 0, UINT32_MAX));
+  options_.journal->append(plane::RequestView{p.id, p.source, p.admitted.event_time, p.admitted.arrival, name_of(slot.id), p.serving->route.version, rows_,
+                                              p.admitted.cohort, micros});
+  metrics_.scored(slot.id, rows_.size(), p.sent_ns - p.begun_ns, end - p.sent_ns, p.admitted.arrival);
+  return Answer{.by = {name_, p.id, slot.loaded->digest, name_of(slot.id), p.serving->route.version}, .rows = rows_};
+}
+
+}  // namespace heddle::serve

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "serve/engine.hpp"
+
+/// What the engine keeps of requests that a runtime has; private to its sources.
+namespace heddle::serve {
+
+inline constexpr int kNotSent = -1;
+
+/// A request that was set aside, with all that it borrowed before.
+struct Engine::Pending {
+  struct Row {
+    plane::RowOutcome outcome = plane::RowOutcome::kServed;
+    int sent = kNotSent;                ///< its place among the rows the runtime has
+    std::vector<std::uint16_t> broken{};
+  };
+
+  std::shared_ptr<const Serving> serving;  ///< keeps what answers, whatever is swapped meanwhile
+  Admitted admitted;                       ///< its texts are in `id` and `source`
+  std::string id, source;
+  std::deque<std::string> texts;
+  std::vector<expr::Datum> values;
+  std::vector<Row> rows;
+  std::size_t sent = 0;
+  std::int64_t begun_ns = 0, sent_ns = 0;
+  bool client_deadline = false;            ///< the client waits shorter than the runtime may take
+  std::uint64_t standby = 0, shadow = 0;   ///< keys of `beside_`; 0: none
+  Later::Done done;
+};
+
+/// Rows that a standby or shadow was sent.
+struct Engine::Beside {
+  std::shared_ptr<const Serving> serving;
+  SlotId slot = SlotId::kShadow;
+  std::vector<int> sent;              ///< one a row of the request
+  std::vector<float> probabilities;   ///< one a row, once `there`
+  bool there = false;
+  std::vector<float> answered;        ///< what the request was answered, once `compared`
+  bool compared = false;
+};
+
+}  // namespace heddle::serve
