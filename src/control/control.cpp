@@ -4,6 +4,7 @@
 
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "control/access.hpp"
 #include "control/operations.hpp"
 
 namespace heddle::control {
@@ -85,6 +86,8 @@ Result<void> Control::publish_ledger() {
   core_->published = size;
   return {};
 }
+
+Result<void> Control::write_access_logs() { return control::write_access_logs(*core_); }
 
 std::span<const Operation> Control::operations() noexcept {
   static const std::vector<Operation> table = [] {

@@ -39,6 +39,7 @@ class Plane final : public DataPlane {
   Tokens tokens_;
   std::unique_ptr<plane::JournalWriter> journal_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<telemetry::Tracer> tracer_;
   std::unique_ptr<HttpApi> http_;
   std::unique_ptr<net::HttpServer> server_;
   std::unique_ptr<RouteFollower> follower_;
@@ -56,8 +57,11 @@ Result<void> Plane::open() {
   HEDDLE_ASSIGN_OR_RETURN(journal_, plane::JournalWriter::open({.dir = spool, .fields = {}, .max_bytes = options_.spool_bytes}));
   engine_ = std::make_unique<Engine>(Engine::Options{.service = &options_.service, .clock = options_.clock, .journal = journal_.get(),
                                                      .lockstep = options_.lockstep, .accounts = tokens_.size()}, standing);
+  if (const spec::Traces& traces = options_.service.telemetry.traces; !traces.endpoint.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(tracer_, telemetry::Tracer::open({.endpoint = traces.endpoint, .service = name, .share = traces.share}));
+  }
   http_ = std::make_unique<HttpApi>(HttpApi::Options{.engine = engine_.get(), .tokens = &tokens_, .service = &options_.service, .clock = options_.clock,
-                                                     .gauges = [this] { return gauges(); }});
+                                                     .gauges = [this] { return gauges(); }, .tracer = tracer_.get()});
   HEDDLE_TRY(open_server());
   RouteFollower::Options follow;
   follow.directory = options_.heddle_dir + "/routes";

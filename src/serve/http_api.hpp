@@ -9,6 +9,7 @@
 #include "serve/engine.hpp"
 #include "serve/request.hpp"
 #include "serve/tokens.hpp"
+#include "serve/tracing.hpp"
 
 namespace heddle::serve {
 
@@ -22,6 +23,7 @@ class HttpApi {
     const spec::Service* service = nullptr;
     const Clock* clock = nullptr;
     std::function<Metrics::Gauges()> gauges{};   ///< what the engine does not know
+    telemetry::Tracer* tracer = nullptr;         ///< outlives this; nullptr: no traces
   };
   explicit HttpApi(Options options);
 
@@ -43,6 +45,7 @@ class HttpApi {
   [[nodiscard]] Result<void> tick(const net::Request& request, net::Response& response);
   [[nodiscard]] Result<void> stop_service(const net::Request& request, net::Response& response);
   void describe_service(net::Response& response) const;
+  void put_other_metrics(std::string& out) const;
 
   Options options_;
   Engine& engine_;
@@ -51,6 +54,7 @@ class HttpApi {
   std::int64_t begin_ns_ = 0;    ///< of the request being handled
   std::int64_t queued_ns_ = 0;   ///< how long it had waited then
   RequestReader reader_;
+  RequestTracing tracing_;
 };
 
 }  // namespace heddle::serve

@@ -19,6 +19,22 @@ struct ServiceLimits {
   std::uint32_t requests_per_second = 0;   ///< of one account; past it 429; 0: no limit
 };
 
+/// What is kept of every request (docs/formats/access-log.md).
+struct AccessLog {
+  std::uint64_t bytes = 512ull << 20;      ///< of the log; past it the oldest segments go; 0: no access log
+  bool fields = false;                     ///< the values of the request fields too
+};
+
+/// Where spans of requests go: an OpenTelemetry collector, OTLP/HTTP with JSON.
+struct Traces {
+  std::string endpoint{};                  ///< `http://host:port/v1/traces`; empty: no traces, nothing is sent anywhere
+  double share = 0.01;                     ///< of the requests that come without a trace of their caller's
+};
+
+struct Telemetry {
+  Traces traces;
+};
+
 struct Service {
   Identity identity;
   std::string model;
@@ -28,6 +44,8 @@ struct Service {
   int port = 8000;
   ServiceLimits limits;
   std::string autonomy = "observe";    ///< observe, propose, act
+  AccessLog access_log;
+  Telemetry telemetry;
   std::uint32_t readmit_after = 5;     ///< clean rows in a row that let a quarantined source in again
 };
 
