@@ -1,5 +1,7 @@
 #include <CLI/CLI.hpp>
 
+#include <set>
+
 #include "base/file.hpp"
 #include "base/signature.hpp"
 #include "cli/commands.hpp"
@@ -27,20 +29,23 @@ Result<ledger::Audit> audit_as_found(const Invocation& invocation) {
 }
 
 /// The access logs against their roots in the ledger. Read here, not in the control plane: a long log takes its time. Adds
-/// `access` and what is wrong to `reply`; segments that are gone were pruned, ones that say something else are damage.
+/// `access` and what is wrong to `reply`. Segments that are gone were pruned; where an older one is still there, which pruning would have
+/// taken first, somebody removed them. Ones that say something else are damage.
 Result<void> audit_access(const Invocation& invocation, doc::Value& reply) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   HEDDLE_ASSIGN_OR_RETURN(const auto list, call_operation(invocation, "access.list", doc::Value::object()));
   const control::Home home(root);
-  std::int64_t verified = 0, rows = 0, pruned = 0;
+  std::int64_t verified = 0, rows = 0, pruned = 0, removed = 0;
+  std::set<std::string> begun;  // services whose oldest segment was met
   for (const auto& segment : list.find("segments")->as_array()) {
     const auto folder = home.access(segment.string_or("service"));
     const auto number = static_cast<std::uint64_t>(segment.int_or("segment"));
     const auto found = telemetry::read_access(folder, number);
     if (!found.ok() && found.error().kind == ErrorKind::kNotFound) {
-      ++pruned;
+      ++(begun.contains(segment.string_or("service")) ? removed : pruned);
       continue;
     }
+    begun.insert(segment.string_or("service"));
     if (found.ok() && found->root.str() == segment.string_or("root")) {
       ++verified;
       rows += found->rows;
@@ -52,7 +57,7 @@ Result<void> audit_access(const Invocation& invocation, doc::Value& reply) {
                                                           segment.int_or("rows"), segment.string_or("root"))
                                             : fmt::format("access-segment-changed: {}", found.error().message));
   }
-  reply.set("access", doc::Value::object({{"verified", verified}, {"rows", rows}, {"pruned", pruned}}));
+  reply.set("access", doc::Value::object({{"verified", verified}, {"rows", rows}, {"pruned", pruned}, {"removed", removed}}));
   return {};
 }
 
@@ -86,8 +91,8 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
                                  reply->int_or("entries"), reply->string_or("root").substr(0, 19),
                                  reply->int_or("anchored")));
         if (const auto* access = reply->find("access"); access->int_or("verified") + access->int_or("pruned") > 0) {
-          console.data(fmt::format("access log: {} segments with {} rows are as they were recorded, {} were pruned", access->int_or("verified"),
-                                   access->int_or("rows"), access->int_or("pruned")));
+          console.data(fmt::format("access log: {} segments with {} rows are as they were recorded, {} were pruned, {} removed by hand", access->int_or("verified"),
+                                   access->int_or("rows"), access->int_or("pruned"), access->int_or("removed")));
         }
         for (const auto& finding : reply->find("findings")->as_array()) console.message(finding.as_string());
       }

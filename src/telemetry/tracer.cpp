@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kPlaces = 4096;
 constexpr std::size_t kBatch = 512;
 constexpr int kTries = 5;
-constexpr std::int64_t kSendTimeoutMs = 5000;
+constexpr std::int64_t kSendTimeoutMs = 3000;
 constexpr std::int64_t kLastTimeoutMs = 2000;
 
 doc::Value text(std::string_view key, std::string_view value) {

@@ -8,6 +8,7 @@ import csv
 import json
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -127,6 +128,22 @@ def on_record(world):
         text = json.dumps(entry) + json.dumps(batches)
         assert '"AAA"' not in text and "k6" not in text, "no values of rows"
         assert [m["id"] for m in batches[0]["metrics"]] == ["distance"], batches[0]["metrics"]
+
+
+@case
+def full_disk(world):
+    project = world.copy(world.released)
+    file = world.dir / "disk.csv"
+    write_rows(file, 20000)
+    for out in (world.dir / "disk.out.csv", world.dir / "disk.out.parquet"):
+        def bound():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+        done = project.run("score", file, "-o", out, "--service", "late", "--max-refused", "1", preexec_fn=bound, restore_signals=False)
+        bad_input.refused(done, 12, "table-write")
+        assert not list(world.dir.glob("disk.out*")), "nothing half-written"
+        scored(project, file, out, "--max-refused", "1")
+        out.unlink(), pathlib.Path(str(out).replace(".out.", ".out.refused.")).unlink()
 
 
 @case

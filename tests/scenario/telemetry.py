@@ -230,7 +230,7 @@ def some_segments(planes, count):
 def the_access_log_is_what_the_ledger_says(world):
     project = world.copy(world.released)
     with Planes(project) as planes:
-        some_segments(planes, 2)
+        some_segments(planes, 3)
         known = roots(planes)
         assert len({r["segment"] for r in known}) == len(known) == len(segments(project)), known
         for told, path in zip(known, segments(project)):
@@ -252,6 +252,12 @@ def the_access_log_is_what_the_ledger_says(world):
     segments(project)[0].unlink()
     verified = project.json("audit", "verify")
     assert verified["audit"] == "ok" and verified["access"]["pruned"] == 1, verified
+    middle = segments(project)[1]
+    kept = middle.read_bytes()
+    middle.unlink()
+    verified = project.json("audit", "verify")
+    assert verified["access"]["pruned"] == 1 and verified["access"]["removed"] == 1, verified
+    middle.write_bytes(kept)
     path = segments(project)[-1]
     whole = path.read_bytes()
     changed = pyarrow.parquet.read_table(path)
