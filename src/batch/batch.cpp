@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <set>
 #include <thread>
 
@@ -66,9 +67,15 @@ void score_rows(const score::Plan& plan, const Cells& cells, std::span<const exp
 class Texts {
  public:
   explicit Texts(std::string name) { column_.name = std::move(name), column_.type = expr::Type::kString; }
-  void add(std::string_view text, bool valid = true) {
-    column_.codes.push_back(index_.insert(text));
+  /// The code of a text that may stand in many rows.
+  std::int32_t code_of(std::string_view text) { return index_.insert(text); }
+  void add(std::int32_t code, bool valid = true) {
+    column_.codes.push_back(code);
     column_.valid.push_back(valid ? 1 : 0);
+  }
+  void add(std::int32_t code, std::size_t rows) {
+    column_.codes.insert(column_.codes.end(), rows, code);
+    column_.valid.insert(column_.valid.end(), rows, 1);
   }
   table::Column finish() {
     if (index_.size() == 0) index_.insert("");
@@ -94,6 +101,12 @@ struct Stamp {
     return size == other.size && written.tv_sec == other.written.tv_sec && written.tv_nsec == other.written.tv_nsec;
   }
 };
+
+/// By any of its names: to rename over the input would lose it.
+bool same_file(const std::string& a, const std::string& b) {
+  std::error_code failed;
+  return a == b || (std::filesystem::equivalent(a, b, failed) && !failed);
+}
 
 bool is_csv(const std::string& path) { return path.ends_with(".csv"); }
 
@@ -130,7 +143,7 @@ class Scoring {
  private:
   Result<void> open() {
     const std::string refused = options_.refused.empty() ? refused_path(options_.output) : options_.refused;
-    if (options_.output == options_.input || refused == options_.input || refused == options_.output) {
+    if (same_file(options_.output, options_.input) || same_file(refused, options_.input) || same_file(refused, options_.output)) {
       return Error{ErrorKind::kInvalid, "score-same-file", "two of the input, the output and the refused rows are one file", "name three different files"};
     }
     std::vector<std::string> read;
@@ -208,19 +221,19 @@ class Scoring {
     for (auto& share : shares_) {
       std::vector<std::int64_t> rows(share.broken.size(), 0);
       for (const auto place : share.*which) ++rows[place];
-      std::vector<std::string> names(share.broken.size());
-      for (std::size_t i = 0; i < names.size(); ++i) {
-        if (rows[i] > 0) names[i] = name_rules(share.broken[i], rows[i]);
+      std::vector<std::int32_t> codes(share.broken.size());
+      for (std::size_t i = 0; i < codes.size(); ++i) {
+        if (rows[i] > 0) codes[i] = texts.code_of(name_rules(share.broken[i], rows[i]));
         if (warned != nullptr && !share.broken[i].empty()) *warned += rows[i];
       }
-      for (const auto place : share.*which) texts.add(names[place], !names[place].empty());
+      for (const auto place : share.*which) texts.add(codes[place], !share.broken[place].empty());
     }
     return texts.finish();
   }
 
   table::Column bundle_column(std::int64_t rows) const {
     Texts texts("bundle");
-    for (std::int64_t i = 0; i < rows; ++i) texts.add(bundle_);
+    texts.add(texts.code_of(bundle_), static_cast<std::size_t>(rows));
     return texts.finish();
   }
 
@@ -232,7 +245,7 @@ class Scoring {
     for (const auto& share : shares_) {
       rows.insert(rows.end(), share.served.begin(), share.served.end());
       for (const float value : share.probabilities) {
-        if (csv) probability_text.add(fmt::format("{}", value));
+        if (csv) probability_text.add(probability_text.code_of(fmt::format("{}", value)));
         else probability.doubles.push_back(static_cast<double>(value));
       }
     }

@@ -160,6 +160,12 @@ TEST_F(BatchTest, AFileOfAnotherContractIsToldApartFromRefusedRows) {
   EXPECT_EQ(score("absent.parquet", "out.csv").error().kind, ErrorKind::kNotFound);
   ASSERT_TRUE(table::write_parquet(all, path("in.parquet")).ok());
   EXPECT_EQ(score("in.parquet", "in.parquet").error().id, "score-same-file");
+  std::filesystem::create_symlink(path("in.parquet"), path("link.parquet"));
+  EXPECT_EQ(score("in.parquet", "link.parquet").error().id, "score-same-file");
+  std::filesystem::remove(path("link.parquet"));
+  std::filesystem::create_directory(path("folder.csv"));
+  EXPECT_EQ(score("in.parquet", "folder.csv").error().id, "table-no-file");
+  std::filesystem::remove(path("folder.csv"));
   EXPECT_EQ(score("in.parquet", "out.txt").error().id, "table-extension");
   for (const auto& name : list_dir(dir_)) EXPECT_TRUE(name == "in.csv" || name == "in.parquet") << name << " was left behind";
 }

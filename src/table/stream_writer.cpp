@@ -36,6 +36,9 @@ class Part {
   }
 
   Result<void> open(const std::string& path) {
+    if (std::error_code failed; std::filesystem::is_directory(path, failed)) {
+      return Error{ErrorKind::kInvalid, "table-no-file", fmt::format("`{}` is a folder", path), "name a file in it"};
+    }
     path_ = path;
     part_ = path + ".part";
     fd_ = ::open(part_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
