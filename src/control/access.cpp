@@ -68,7 +68,7 @@ Result<void> write_one(Core& core, const spec::Service& service, std::uint64_t s
     return at == bundles.end() ? std::string{} : at->second;
   };
   HEDDLE_ASSIGN_OR_RETURN(const auto made, telemetry::write_access(source, core.home.access(name)));
-  failpoint("access-written");
+  failpoint("control-access-written");
   return core.state->write([&](store::Txn& txn) -> Result<void> {
     if (made.rows > 0) HEDDLE_TRY(core.ledger->append(txn, entry_of(name, made)));
     return txn.put("control", done_key(name), std::to_string(segment));

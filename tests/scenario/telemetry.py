@@ -300,9 +300,9 @@ def killed_while_it_writes(world):
             some_segments(planes, 1)
             known = roots(planes)
             assert planes.predict({"rows": some_rows(20)}).status == 200
-            (points / "access-written").touch()
+            (points / "control-access-written").touch()
             planes.kill("data")
-            planes.until(lambda: not (points / "access-written").exists(), "the control plane died at the failpoint")
+            planes.until(lambda: not (points / "control-access-written").exists(), "the control plane died at the failpoint")
             planes.until(planes.control_live, "the control plane is back")
             planes.until(lambda: len(roots(planes)) > len(known), "the segment was written again")
             assert roots(planes)[:-1] == known
