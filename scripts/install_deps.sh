@@ -56,7 +56,7 @@ fi
 requirements=$root/scripts/requirements.txt
 stamp=$build/venv/.requirements
 if ! cmp -s "$requirements" "$stamp"; then
-  say "installing pyarrow 22.0.0 into ${build#"$root"/}/venv"
+  say "installing pyarrow 22.0.0 and what tests read telemetry with into ${build#"$root"/}/venv"
   mkdir -p "$build"
   rm -rf "$build/venv"
   python3 -m venv "$build/venv" || die "cannot make a Python environment in $build/venv" "install python3-venv"

@@ -90,6 +90,7 @@ Result<void> serve(const Options& options, const std::atomic<bool>& stop) {
     if (const auto published = options.control->publish_ledger(); !published.ok()) {
       log::error("{}", published.error().str());
     }
+    if (const auto written = options.control->write_access_logs(); !written.ok()) log::error("{}", written.error().str());
   });
   server->run();
   HEDDLE_TRY(options.control->publish_ledger());

@@ -27,6 +27,7 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   add_incident_commands(app, invocation);
   add_ledger_commands(app, invocation);
   add_bundle_commands(app, invocation);
+  add_score_commands(app, invocation);
   add_traffic_commands(app, invocation);
   add_dev_commands(app, invocation);
   add_worker_commands(app, invocation);

@@ -27,6 +27,7 @@ void add_release_commands(CLI::App& app, Invocation& invocation);   // release a
 void add_incident_commands(CLI::App& app, Invocation& invocation);  // incident quarantine
 void add_ledger_commands(CLI::App& app, Invocation& invocation);    // audit
 void add_bundle_commands(CLI::App& app, Invocation& invocation);    // bundle
+void add_score_commands(CLI::App& app, Invocation& invocation);     // score
 void add_traffic_commands(CLI::App& app, Invocation& invocation);   // replay label
 void add_dev_commands(CLI::App& app, Invocation& invocation);       // dev demo bench
 void add_bench_command(CLI::App& dev, Invocation& invocation);      // of `dev`

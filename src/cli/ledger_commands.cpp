@@ -1,11 +1,14 @@
 #include <CLI/CLI.hpp>
 
+#include <set>
+
 #include "base/file.hpp"
 #include "base/signature.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
 #include "control/home.hpp"
 #include "ledger/verify.hpp"
+#include "telemetry/access_log.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -23,6 +26,39 @@ Result<ledger::Audit> audit_as_found(const Invocation& invocation) {
   HEDDLE_ASSIGN_OR_RETURN(const auto own, Ed25519Key::load_or_create(home.ledger_key()));
   key.key = own.public_key;
   return ledger::verify({tiles, key, nullptr, nullptr});
+}
+
+/// The access logs against their roots in the ledger. Read here, not in the control plane: a long log takes its time. Adds
+/// `access` and what is wrong to `reply`. Segments that are gone were pruned; where an older one is still there, which pruning would have
+/// taken first, somebody removed them. Ones that say something else are damage.
+Result<void> audit_access(const Invocation& invocation, doc::Value& reply) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+  HEDDLE_ASSIGN_OR_RETURN(const auto list, call_operation(invocation, "access.list", doc::Value::object()));
+  const control::Home home(root);
+  std::int64_t verified = 0, rows = 0, pruned = 0, removed = 0;
+  std::set<std::string> begun;  // services whose oldest segment was met
+  for (const auto& segment : list.find("segments")->as_array()) {
+    const auto folder = home.access(segment.string_or("service"));
+    const auto number = static_cast<std::uint64_t>(segment.int_or("segment"));
+    const auto found = telemetry::read_access(folder, number);
+    if (!found.ok() && found.error().kind == ErrorKind::kNotFound) {
+      ++(begun.contains(segment.string_or("service")) ? removed : pruned);
+      continue;
+    }
+    begun.insert(segment.string_or("service"));
+    if (found.ok() && found->root.str() == segment.string_or("root")) {
+      ++verified;
+      rows += found->rows;
+      continue;
+    }
+    reply.set("audit", "failed");
+    reply.find("findings")->push(found.ok() ? fmt::format("access-segment-changed: `{}` has {} rows and is not what entry {} says: {} rows, root {}",
+                                                          telemetry::access_path(folder, number), found->rows, segment.int_or("entry"),
+                                                          segment.int_or("rows"), segment.string_or("root"))
+                                            : fmt::format("access-segment-changed: {}", found.error().message));
+  }
+  reply.set("access", doc::Value::object({{"verified", verified}, {"rows", rows}, {"pruned", pruned}, {"removed", removed}}));
+  return {};
 }
 
 }  // namespace
@@ -47,12 +83,17 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
       }
       auto reply = call_operation(invocation, "audit.verify", doc::Value::object());
       if (!reply.ok()) return console.fail(reply.error());
+      if (const auto access = audit_access(invocation, *reply); !access.ok()) return console.fail(access.error());
       if (console.json()) {
         console.document(*reply);
       } else {
         console.data(fmt::format("audit {}: {} entries, root {}, anchored at {}", reply->string_or("audit"),
                                  reply->int_or("entries"), reply->string_or("root").substr(0, 19),
                                  reply->int_or("anchored")));
+        if (const auto* access = reply->find("access"); access->int_or("verified") + access->int_or("pruned") > 0) {
+          console.data(fmt::format("access log: {} segments with {} rows are as they were recorded, {} were pruned, {} removed by hand", access->int_or("verified"),
+                                   access->int_or("rows"), access->int_or("pruned"), access->int_or("removed")));
+        }
         for (const auto& finding : reply->find("findings")->as_array()) console.message(finding.as_string());
       }
       return reply->string_or("audit") == "ok" ? 0 : error_kind_info(ErrorKind::kCorrupt).exit_code;

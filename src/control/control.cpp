@@ -4,9 +4,12 @@
 
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "control/access.hpp"
 #include "control/operations.hpp"
 
 namespace heddle::control {
+
+static constexpr auto kAccessPause = std::chrono::seconds(30);  ///< after a full disk: a try costs a segment's work
 
 Control::Control(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Control::~Control() = default;
@@ -84,6 +87,14 @@ Result<void> Control::publish_ledger() {
   HEDDLE_TRY(core_->ledger->publish());
   core_->published = size;
   return {};
+}
+
+Result<void> Control::write_access_logs() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < core_->access_after) return {};
+  auto written = control::write_access_logs(*core_);
+  if (!written.ok()) core_->access_after = now + kAccessPause;
+  return written;
 }
 
 std::span<const Operation> Control::operations() noexcept {

@@ -51,6 +51,9 @@ class Control {
   /// Signs and writes the ledger's checkpoint when entries came since the last one. Call it about once a second.
   [[nodiscard]] Result<void> publish_ledger();
 
+  /// Turns what the data planes journaled into access logs (control/access.hpp). Call it about once a second.
+  [[nodiscard]] Result<void> write_access_logs();
+
   [[nodiscard]] const Home& home() const noexcept;
 
   struct Core;  ///< what is open; defined for this module's own files in control/operations.hpp

@@ -20,6 +20,7 @@ class Home {
   [[nodiscard]] std::string control_key() const { return dir_ + "/keys/control.key"; }
   [[nodiscard]] std::string control_public_key() const { return dir_ + "/keys/control.pub"; }
   [[nodiscard]] std::string spool(const std::string& replica) const { return dir_ + "/spool/" + replica; }
+  [[nodiscard]] std::string access(const std::string& service) const { return dir_ + "/access/" + service; }
   [[nodiscard]] std::string routes() const { return dir_ + "/routes"; }
   [[nodiscard]] std::string route(const std::string& service) const { return routes() + "/" + service + ".json"; }
   [[nodiscard]] std::string runs() const { return dir_ + "/runs"; }

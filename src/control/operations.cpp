@@ -7,6 +7,8 @@
 
 #include "base/failpoint.hpp"
 #include "bundle/bundle.hpp"
+#include "control/access.hpp"
+#include "control/batches.hpp"
 #include "control/traffic.hpp"
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
@@ -366,7 +368,18 @@ Result<doc::Value> audit_prove(Core& core, const doc::Value& request, const Call
 
 Result<doc::Value> metric_series(Core& core, const doc::Value& request, const Caller&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  return service->series();
+  HEDDLE_ASSIGN_OR_RETURN(auto series, service->series());
+  HEDDLE_ASSIGN_OR_RETURN(auto batches, recorded_batches(core, service->service().identity.name));
+  series.set("batches", std::move(batches));
+  return series;
+}
+
+Result<doc::Value> score_open(Core& core, const doc::Value& request, const Caller&) { return open_batch(core, request); }
+
+Result<doc::Value> access_list(Core& core, const doc::Value& request, const Caller&) { return list_access_logs(core, request); }
+
+Result<doc::Value> score_record(Core& core, const doc::Value& request, const Caller& caller) {
+  return record_batch(core, request, requester(request, caller));
 }
 
 /// The digest over every definition's bytes, in the order of their files.
@@ -512,6 +525,9 @@ const std::vector<OperationRow>& operation_table() {
       {{"audit.verify", "read", "recompute the ledger and compare"}, audit_verify},
       {{"audit.prove", "read", "inclusion proof of an entry"}, audit_prove},
       {{"metric.series", "read", "every metric of every window, with its threshold"}, metric_series},
+      {{"access.list", "read", "segments of the access logs with their roots"}, access_list},
+      {{"score.open", "read", "which bundle a file would be scored by"}, score_open},
+      {{"score.record", "operate", "the record of a scored file"}, score_record},
       {{"definition.apply", "owner", "make what is committed what runs"}, definition_apply},
       {{"stop", "operate", "the declared safe state, at once"}, stop},
       {{"resume", "owner", "clear a stop, as a person"}, resume},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -34,6 +35,7 @@ struct Control::Core {
   std::unique_ptr<Outbox> outbox;
   std::map<std::string, std::unique_ptr<ServiceControl>> services;
   std::uint64_t published = 0;  ///< entries of the last published checkpoint
+  std::chrono::steady_clock::time_point access_after{};  ///< no access log is written before, as the last try failed
 
   /// kNotFound names the services there are.
   [[nodiscard]] Result<ServiceControl*> service(const std::string& name);

@@ -477,7 +477,7 @@ void ServiceControl::trim_traffic() const {
   }
   for (const auto& [name, size] : segments) {
     const auto number = std::strtoull(name.c_str(), nullptr, 10);
-    if (total <= kTrafficBytes || number >= reader_->position().segment) return;
+    if (total <= kTrafficBytes || number >= reader_->position().segment || number > archived_) return;
     std::error_code failed;
     std::filesystem::remove(spool + "/" + name, failed);
     if (failed) {

@@ -48,6 +48,9 @@ class ServiceControl final : public recover::Effects {
   /// Reads until there is no more, a job must end first, or about 20 ms have passed. True: call again at once.
   [[nodiscard]] Result<bool> pump();
 
+  /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept until then.
+  void archived(std::uint64_t segment) noexcept { archived_ = segment; }
+
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
   [[nodiscard]] std::uint64_t applied() const noexcept { return applied_; }
   [[nodiscard]] const release::Releases& releases() const noexcept { return releases_; }
@@ -149,6 +152,7 @@ class ServiceControl final : public recover::Effects {
   std::vector<watch::Finding> new_findings_; ///< since the last snapshot
   std::uint64_t finding_count_ = 0;
   std::uint64_t applied_ = 0;
+  std::uint64_t archived_ = 0;
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;

@@ -65,6 +65,7 @@ class Plane final : public DataPlane {
   std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
   std::unique_ptr<plane::JournalWriter> journal_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<telemetry::Tracer> tracer_;
   std::unique_ptr<HttpApi> http_;
   std::unique_ptr<GrpcApi> grpc_;
   std::unique_ptr<net::HttpServer> server_;
@@ -84,8 +85,11 @@ Result<void> Plane::open() {
   engine_ = std::make_unique<Engine>(Engine::Options{.service = &options_.service, .clock = options_.clock, .journal = journal_.get(),
                                                      .lockstep = options_.lockstep, .accounts = tokens_.size(),
                                                      .post = [mailbox = mailbox_](std::function<void()> work) { mailbox->post(std::move(work)); }}, standing);
+  if (const spec::Traces& traces = options_.service.telemetry.traces; !traces.endpoint.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(tracer_, telemetry::Tracer::open({.endpoint = traces.endpoint, .service = name, .share = traces.share}));
+  }
   http_ = std::make_unique<HttpApi>(HttpApi::Options{.engine = engine_.get(), .tokens = &tokens_, .service = &options_.service, .clock = options_.clock,
-                                                     .gauges = [this] { return gauges(); }, .defer = [this] { return server_->defer(); }});
+                                                     .gauges = [this] { return gauges(); }, .defer = [this] { return server_->defer(); }, .tracer = tracer_.get()});
   grpc_ = std::make_unique<GrpcApi>(GrpcApi::Options{engine_.get(), &tokens_, &options_.service, options_.clock, [this] { return server_->defer(); }});
   HEDDLE_TRY(open_server());
   RouteFollower::Options follow;

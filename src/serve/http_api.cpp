@@ -7,6 +7,8 @@
 
 #include "doc/json.hpp"
 #include "net/grpc.hpp"
+#include "serve/oip_model.hpp"
+#include "telemetry/process.hpp"
 
 namespace heddle::serve {
 namespace {
@@ -41,14 +43,17 @@ class HttpApi::Deferred final : public Later {
 
   Done later() override {
     api_.deferred_ = true;
-    return [api = &api_, kind = kind_, probability = rows_.probability, validation = rows_.validation, contributions = rows_.contributions, begin = api_.begin_ns_,
-            responder = api_.options_.defer()](const Result<Answer>& answer) {
+    return [api = &api_, kind = kind_, probability = rows_.probability, validation = rows_.validation, contributions = rows_.contributions, begin = api_.begin_ns_, queued = api_.queued_ns_,
+            tracing = api_.tracing_, responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
       net::Response response;
       if (!answer.ok()) fail(answer.error(), response);
       else if (kind == Body::kRows) write_predictions(*answer, response);
       else write_oip(*answer, probability, validation, contributions, response);
       if (response.status == 503 && response.headers.empty()) response.headers = "Retry-After: 1\r\n";
-      api->engine_.metrics().answered(response.status, api->options_.clock->mono_ns() - begin);
+      const std::int64_t took = api->options_.clock->mono_ns() - begin;
+      api->engine_.metrics().answered(response.status, took);
+      if (answer.ok()) tracing.answered(*answer);
+      if (const std::string parent = tracing.end(response.status, took + queued); !parent.empty()) response.headers += "traceparent: " + parent + "\r\n";
       responder.send(std::move(response));
     };
   }
@@ -63,7 +68,8 @@ HttpApi::HttpApi(Options options)
     : options_(std::move(options)),
       engine_(*options_.engine),
       predict_path_(fmt::format("/v1/services/{}/predict", engine_.name())),
-      infer_path_(fmt::format("/v2/models/{}/infer", engine_.name())) {}
+      infer_path_(fmt::format("/v2/models/{}/infer", engine_.name())),
+      tracing_(options_.tracer, *options_.clock) {}
 
 Result<const Principal*> HttpApi::principal(const net::Request& request, Permission permission, std::string_view name) const {
   const std::string_view bearer = request.bearer();
@@ -120,15 +126,20 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
   }
   Deferred later(*this, kind, *rows);
   HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *rows, version, request.headers, begin_ns_, &later}));
-  metrics.stage(Stage::kQueue, queued_ns_);
-  metrics.stage(Stage::kRead, read - begin_ns_);
+  const auto took = [&](Stage stage, std::int64_t ns) {
+    metrics.stage(stage, ns);
+    tracing_.stage(stage, ns);
+  };
+  took(Stage::kQueue, queued_ns_);
+  took(Stage::kRead, read - begin_ns_);
   if (!given.has_value()) return {};
   const Answer& answer = *given;
   const std::int64_t scored = options_.clock->mono_ns();
   if (kind == Body::kRows) write_predictions(answer, response);
   else write_oip(answer, rows->probability, rows->validation, rows->contributions, response);
-  metrics.stage(Stage::kScore, scored - read);
-  metrics.stage(Stage::kWrite, options_.clock->mono_ns() - scored);
+  took(Stage::kScore, scored - read);
+  took(Stage::kWrite, options_.clock->mono_ns() - scored);
+  tracing_.answered(answer);
   return {};
 }
 
@@ -209,6 +220,7 @@ Result<void> HttpApi::route(const net::Request& request, net::Response& response
     HEDDLE_TRY(principal(request, Permission::kRead, "read"));
     response.content_type = "text/plain; version=0.0.4";
     response.body = engine_.metrics().text(engine_.name(), options_.gauges());
+    put_other_metrics(response.body);
     return {};
   }
   HEDDLE_TRY(reader(request));
@@ -221,10 +233,27 @@ void HttpApi::fail(const Error& error, net::Response& response) {
   if (response.status == 503 || response.status == 429) response.headers = "Retry-After: 1\r\n";
 }
 
+/// What is not the engine's: the process, this build, the tracer.
+void HttpApi::put_other_metrics(std::string& out) const {
+  const auto put = [&](std::string_view name, std::string_view type, std::string_view help, std::string_view labels, std::uint64_t value) {
+    fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} {2}\n{0}{{{3}}} {4}\n", name, help, type, labels, value);
+  };
+  put("heddle_build_info", "gauge", "1, with what this program is", fmt::format("version=\"{}\"", oip::server_version()), 1);
+  if (options_.tracer != nullptr) {
+    const auto counts = options_.tracer->counts();
+    const std::string service = fmt::format("service=\"{}\"", engine_.name());
+    put("heddle_trace_requests_exported_total", "counter", "Traced requests that the collector took", service, counts.exported);
+    put("heddle_trace_requests_dropped_total", "counter", "Traced requests that found no place or no collector", service, counts.dropped);
+  }
+  telemetry::put_process_metrics(out);
+}
+
 void HttpApi::handle(const net::Request& request, net::Response& response) {
   begin_ns_ = options_.clock->mono_ns();
   queued_ns_ = request.queued_ns;
   bool predicts = request.method == "POST";
+  const bool traced = predicts && (request.path == predict_path_ || request.path.ends_with("/infer"));
+  if (traced) tracing_.begin(request.path == predict_path_ ? "POST /v1/services/{service}/predict" : "POST /v2/models/{m}/infer", request.headers);
   Result<void> done;
   if (predicts && request.path == predict_path_) {
     done = predict(request, response, Body::kRows, {});
@@ -236,7 +265,11 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
   }
   if (std::exchange(deferred_, false)) return;
   if (!done.ok()) fail(done.error(), response);
-  if (predicts) engine_.metrics().answered(response.status, options_.clock->mono_ns() - begin_ns_);
+  const std::int64_t took = options_.clock->mono_ns() - begin_ns_;
+  if (predicts) engine_.metrics().answered(response.status, took);
+  if (traced) {
+    if (const std::string parent = tracing_.end(response.status, took + queued_ns_); !parent.empty()) response.headers += "traceparent: " + parent + "\r\n";
+  }
 }
 
 }  // namespace heddle::serve

@@ -10,6 +10,7 @@
 #include "serve/engine.hpp"
 #include "serve/request.hpp"
 #include "serve/tokens.hpp"
+#include "serve/tracing.hpp"
 
 namespace heddle::serve {
 
@@ -24,6 +25,7 @@ class HttpApi {
     const Clock* clock = nullptr;
     std::function<Metrics::Gauges()> gauges{};   ///< what the engine does not know
     std::function<net::HttpServer::Responder()> defer{};  ///< of the request being handled
+    telemetry::Tracer* tracer = nullptr;         ///< outlives this; nullptr: no traces
   };
   explicit HttpApi(Options options);
 
@@ -49,6 +51,7 @@ class HttpApi {
   void describe_service(net::Response& response) const;
   static void fail(const Error& error, net::Response& response);
   class Deferred;
+  void put_other_metrics(std::string& out) const;
 
   Options options_;
   Engine& engine_;
@@ -59,6 +62,7 @@ class HttpApi {
   bool deferred_ = false;        ///< it is answered later
   RequestReader reader_;
   std::string decoded_;          ///< a compressed body
+  RequestTracing tracing_;
 };
 
 }  // namespace heddle::serve

@@ -387,6 +387,15 @@ class Checker {
       need_field(service.identity.file, sticky == nullptr ? doc::Position{} : sticky->position(), *contract, service.canary.sticky.substr(6),
                  "`sticky`");
     }
+    const Traces& traces = service.telemetry.traces;
+    if (!traces.endpoint.empty() && !traces.endpoint.starts_with("http://")) {
+      report(service.identity.file, at(service.identity, "telemetry"), "traces-endpoint", fmt::format("`{}` is not an http URL", traces.endpoint),
+             "name a collector on this machine or network, for example http://127.0.0.1:4318/v1/traces");
+    }
+    if (!(traces.share >= 0 && traces.share <= 1)) {
+      report(service.identity.file, at(service.identity, "telemetry"), "traces-share", fmt::format("the share {} is not between 0 and 1", traces.share),
+             "0: only what a caller traces; 1: every request");
+    }
   }
 
   void check_people() {

@@ -546,6 +546,23 @@ const Object& service_kind() {
     t.text("client_ca", &ServiceTls::client_ca, "PEM file of authorities; a client must show a certificate that one of them signed");
     return t;
   }();
+  static const Table<AccessLog> access_log = [] {
+    Table<AccessLog> t("access_log", "what is kept of every request");
+    t.integer("bytes", &AccessLog::bytes, "of the log; past it the oldest segments go; 0: no access log", 0);
+    t.boolean("fields", &AccessLog::fields, "the values of the request fields too");
+    return t;
+  }();
+  static const Table<Traces> traces = [] {
+    Table<Traces> t("traces", "OpenTelemetry spans of requests");
+    t.text("endpoint", &Traces::endpoint, "`http://host:port/v1/traces` of a collector; empty: no traces");
+    t.number("share", &Traces::share, "of the requests that come without a trace of their caller's, 0 to 1");
+    return t;
+  }();
+  static const Table<Telemetry> telemetry = [] {
+    Table<Telemetry> t("telemetry", "what the data plane tells others of itself");
+    t.object("traces", &Telemetry::traces, traces, "OpenTelemetry spans of requests");
+    return t;
+  }();
   static const Table<Service> table = [] {
     Table<Service> t("Service", "an endpoint: model, sources, limits, autonomy");
     add_named_head(t, "Service");
@@ -557,6 +574,8 @@ const Object& service_kind() {
     t.integer("grpc_port", &Service::grpc_port, "port of the Open Inference Protocol over gRPC, 8001 by convention; -1: none", -1);
     t.object("tls", &Service::tls, tls, "HTTPS and gRPC over TLS; without it plain, for loopback and behind a proxy");
     t.object("limits", &Service::limits, limits, "bounds of a request");
+    t.object("access_log", &Service::access_log, access_log, "what is kept of every request");
+    t.object("telemetry", &Service::telemetry, telemetry, "what the data plane tells others of itself");
     t.text("autonomy", &Service::autonomy, "what agents may do").one_of({"observe", "propose", "act"});
     t.integer("readmit_after", &Service::readmit_after, "clean rows in a row that let a quarantined source in again");
     t.object("canary", &Service::canary, canary, "how a canary takes over");

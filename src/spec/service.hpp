@@ -54,6 +54,22 @@ struct CanaryRules {
   JudgementRules judgement{};
 };
 
+/// What is kept of every request (docs/formats/access-log.md).
+struct AccessLog {
+  std::uint64_t bytes = 512ull << 20;      ///< of the log; past it the oldest segments go; 0: no access log
+  bool fields = false;                     ///< the values of the request fields too
+};
+
+/// Where spans of requests go: an OpenTelemetry collector, OTLP/HTTP with JSON.
+struct Traces {
+  std::string endpoint{};                  ///< `http://host:port/v1/traces`; empty: no traces, nothing is sent anywhere
+  double share = 0.01;                     ///< of the requests that come without a trace of their caller's
+};
+
+struct Telemetry {
+  Traces traces;
+};
+
 struct Service {
   Identity identity;
   std::string model;
@@ -65,6 +81,8 @@ struct Service {
   ServiceTls tls;
   ServiceLimits limits;
   std::string autonomy = "observe";    ///< observe, propose, act
+  AccessLog access_log;
+  Telemetry telemetry;
   std::uint32_t readmit_after = 5;     ///< clean rows in a row that let a quarantined source in again
   CanaryRules canary{};
 };

@@ -12,12 +12,19 @@
 namespace arrow {
 class Array;
 class DataType;
+template <class T>
+class Result;
 }  // namespace arrow
 
 namespace heddle::table {
 
 /// The column type an Arrow type is read as; kDyn when there is none. Private to this module.
 [[nodiscard]] Type type_of(const arrow::DataType& type) noexcept;
+
+/// The Arrow type a column is written as. Private to this module.
+[[nodiscard]] std::shared_ptr<arrow::DataType> arrow_type(Type type);
+/// Rows [begin, end) of a column. Strings are written as such, not as codes: the order of a dictionary must not reach the file.
+[[nodiscard]] arrow::Result<std::shared_ptr<arrow::Array>> array_of(const Column& column, std::int64_t begin, std::int64_t end);
 
 /// Grows one column from Arrow arrays. Private to this module; one thread.
 class ColumnReader {

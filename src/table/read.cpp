@@ -10,6 +10,7 @@
 
 #include "doc/diagnostic.hpp"
 #include "table/arrow_columns.hpp"
+#include "table/stream.hpp"
 #include "table/table.hpp"
 
 namespace heddle::table {
@@ -139,11 +140,18 @@ class Reading {
   bool drop_time_ = false;
 };
 
-Result<std::unique_ptr<parquet::arrow::FileReader>> open_parquet(const std::string& path) {
+/// `whole`: every row will be wanted at once, so column chunks are read ahead; else a bounded buffer a column.
+Result<std::unique_ptr<parquet::arrow::FileReader>> open_parquet(const std::string& path, bool whole = true) {
   ARROW_OR_CORRUPT(auto file, arrow::io::ReadableFile::Open(path), path, Format::kParquet);
   parquet::arrow::FileReaderBuilder builder;
-  if (const auto status = builder.Open(std::move(file)); !status.ok()) return unreadable(path, Format::kParquet, status.message());
-  parquet::ArrowReaderProperties properties(/*use_threads=*/true);
+  auto buffers = parquet::default_reader_properties();
+  if (!whole) {
+    buffers.enable_buffered_stream();
+    buffers.set_buffer_size(1 << 20);
+  }
+  if (const auto status = builder.Open(std::move(file), buffers); !status.ok()) return unreadable(path, Format::kParquet, status.message());
+  parquet::ArrowReaderProperties properties(/*use_threads=*/whole);
+  if (!whole) properties.set_pre_buffer(false);
   properties.set_batch_size(1 << 17);
   const auto* schema = builder.raw_reader()->metadata()->schema();
   for (int i = 0; i < schema->num_columns(); ++i) {
@@ -239,9 +247,119 @@ Result<std::shared_ptr<arrow::Schema>> schema_of(const std::string& path, Format
   return reader->schema();
 }
 
+/// What both streams share: a fresh `Reading` a chunk.
+class Stream : public TableReader {
+ public:
+  Stream(std::string path, Format format, ReadOptions options) : path_(std::move(path)), format_(format), options_(std::move(options)) {}
+
+  [[nodiscard]] const std::vector<ColumnInfo>& columns() const noexcept override { return columns_; }
+  [[nodiscard]] bool text() const noexcept override { return format_ == Format::kCsv; }
+
+  Result<std::optional<Table>> next() override {
+    try {
+      for (;;) {
+        std::shared_ptr<arrow::RecordBatch> batch;
+        if (const auto status = batches_->ReadNext(&batch); !status.ok()) return unreadable(path_, format_, status.message());
+        if (batch == nullptr) return std::optional<Table>{};
+        if (batch->num_rows() == 0) continue;
+        HEDDLE_ASSIGN_OR_RETURN(auto reading, Reading::open(path_, options_, *schema_));
+        HEDDLE_TRY(reading.append(batch->num_rows(), [&](std::size_t i) -> const arrow::Array& { return *batch->column(place_[i]); }));
+        HEDDLE_ASSIGN_OR_RETURN(auto table, reading.finish());
+        return std::optional<Table>(std::move(table));
+      }
+    } catch (const std::exception& exception) {
+      return unreadable(path_, format_, exception.what());
+    }
+  }
+
+ protected:
+  Result<void> describe() {
+    HEDDLE_ASSIGN_OR_RETURN(const auto reading, Reading::open(path_, options_, *schema_));
+    for (const int field : reading.fields()) columns_.push_back({schema_->field(field)->name(), type_of(*schema_->field(field)->type())});
+    return {};
+  }
+
+  std::string path_;
+  Format format_;
+  ReadOptions options_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::shared_ptr<arrow::RecordBatchReader> batches_;
+  std::vector<int> place_;  ///< of each column in a batch
+  std::vector<ColumnInfo> columns_;
+};
+
+class ParquetStream final : public Stream {
+ public:
+  using Stream::Stream;
+
+  Result<void> open() {
+    HEDDLE_ASSIGN_OR_RETURN(file_, open_parquet(path_, false));
+    if (const auto status = file_->GetSchema(&schema_); !status.ok()) return unreadable(path_, format_, status.message());
+    HEDDLE_TRY(describe());
+    std::vector<int> leaves;
+    for (const auto& column : columns_) {
+      leaves.push_back(file_->manifest().schema_fields[static_cast<std::size_t>(schema_->GetFieldIndex(column.name))].column_index);
+    }
+    std::vector<int> sorted = leaves;
+    std::sort(sorted.begin(), sorted.end());
+    sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+    for (const int leaf : leaves) place_.push_back(static_cast<int>(std::find(sorted.begin(), sorted.end(), leaf) - sorted.begin()));
+    std::vector<int> groups(static_cast<std::size_t>(file_->parquet_reader()->metadata()->num_row_groups()));
+    for (std::size_t i = 0; i < groups.size(); ++i) groups[i] = static_cast<int>(i);
+    ARROW_OR_CORRUPT(batches_, file_->GetRecordBatchReader(groups, sorted), path_, format_);
+    return {};
+  }
+
+ private:
+  std::unique_ptr<parquet::arrow::FileReader> file_;  ///< outlives what it gave
+};
+
+class CsvStream final : public Stream {
+ public:
+  using Stream::Stream;
+
+  Result<void> open() {
+    HEDDLE_ASSIGN_OR_RETURN(const auto found, schema_of(path_, format_));
+    auto convert = csv_options();
+    auto read = arrow::csv::ReadOptions::Defaults();
+    read.block_size = 4 << 20;
+    auto parse = arrow::csv::ParseOptions::Defaults();
+    parse.newlines_in_values = true;
+    arrow::FieldVector fields;
+    for (const auto& field : found->fields()) {
+      convert.column_types[field->name()] = arrow::utf8();
+      fields.push_back(arrow::field(field->name(), arrow::utf8()));
+    }
+    schema_ = arrow::schema(std::move(fields));
+    HEDDLE_TRY(describe());
+    ARROW_OR_CORRUPT(auto file, arrow::io::ReadableFile::Open(path_), path_, format_);
+    ARROW_OR_CORRUPT(batches_, arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), file, read, parse, convert), path_, format_);
+    for (const auto& column : columns_) place_.push_back(schema_->GetFieldIndex(column.name));
+    return {};
+  }
+};
+
 #undef ARROW_OR_CORRUPT
 
 }  // namespace
+
+Result<std::unique_ptr<TableReader>> TableReader::open(const std::string& path, std::vector<std::string> columns) {
+  HEDDLE_ASSIGN_OR_RETURN(const Format format, format_of(path));
+  ReadOptions options;
+  options.columns = std::move(columns);
+  try {
+    if (format == Format::kParquet) {
+      auto stream = std::make_unique<ParquetStream>(path, format, std::move(options));
+      HEDDLE_TRY(stream->open());
+      return std::unique_ptr<TableReader>(std::move(stream));
+    }
+    auto stream = std::make_unique<CsvStream>(path, format, std::move(options));
+    HEDDLE_TRY(stream->open());
+    return std::unique_ptr<TableReader>(std::move(stream));
+  } catch (const std::exception& exception) {
+    return unreadable(path, format, exception.what());
+  }
+}
 
 Result<Table> read_table(const std::string& path, const ReadOptions& options) {
   HEDDLE_ASSIGN_OR_RETURN(const Format format, format_of(path));

@@ -6,12 +6,15 @@
 #include <parquet/arrow/writer.h>
 
 #include "base/file.hpp"
+#include "table/arrow_columns.hpp"
 #include "table/table.hpp"
 
 namespace heddle::table {
 namespace {
 
 constexpr std::int64_t kGroupRows = 1 << 18;
+
+}  // namespace
 
 std::shared_ptr<arrow::DataType> arrow_type(Type type) {
   switch (type) {
@@ -23,7 +26,8 @@ std::shared_ptr<arrow::DataType> arrow_type(Type type) {
   }
 }
 
-/// Rows [begin, end) of a column. Strings are written as such, not as codes: the order of a dictionary must not reach the file.
+namespace {
+
 template <class Builder, class Value>
 arrow::Result<std::shared_ptr<arrow::Array>> array_of(Builder builder, const Column& column, std::int64_t begin, std::int64_t end,
                                                       const Value& value) {
@@ -39,6 +43,8 @@ arrow::Result<std::shared_ptr<arrow::Array>> array_of(Builder builder, const Col
   return builder.Finish();
 }
 
+}  // namespace
+
 arrow::Result<std::shared_ptr<arrow::Array>> array_of(const Column& column, std::int64_t begin, std::int64_t end) {
   switch (column.type) {
     case Type::kBool: return array_of(arrow::BooleanBuilder(), column, begin, end, [&](std::size_t i) { return column.ints[i] != 0; });
@@ -52,6 +58,8 @@ arrow::Result<std::shared_ptr<arrow::Array>> array_of(const Column& column, std:
     default: return array_of(arrow::Int64Builder(), column, begin, end, [&](std::size_t i) { return column.ints[i]; });
   }
 }
+
+namespace {
 
 arrow::Result<std::shared_ptr<arrow::Buffer>> encode(const Table& table) {
   arrow::FieldVector fields;

@@ -176,6 +176,10 @@ rules:
     effect: allow
     who: ["role:ml-engineer", "system:*"]
     action: ["slot.swap", "source.*", "incident.*", "service.*", "label.*", release.rollback]
+  - id: files-are-scored
+    effect: allow
+    who: ["role:ml-engineer", "system:*"]
+    action: score.batch
 failover:
   allowed: true
 """,

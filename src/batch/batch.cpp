@@ -1,0 +1,316 @@
+#include "batch/batch.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include <fmt/ranges.h>
+
+#include "batch/cells.hpp"
+#include "batch/profile.hpp"
+#include "table/lookup.hpp"
+#include "table/stream.hpp"
+
+namespace heddle::batch {
+namespace {
+
+constexpr std::int64_t kFewestRowsAThread = 512;
+
+/// What one thread makes of its share of a chunk, reused from chunk to chunk.
+struct Share {
+  explicit Share(Profile empty) : profile(std::move(empty)) {}
+
+  score::Scratch scratch;
+  score::RowResult result;
+  std::vector<expr::Datum> raw;
+  std::vector<std::int64_t> served, refused;          ///< rows of the chunk, ascending
+  std::vector<float> probabilities;                   ///< of the served
+  std::vector<std::vector<std::uint16_t>> broken;     ///< distinct sets of rules; the first is empty
+  std::vector<std::uint32_t> served_broken, refused_broken;  ///< indexes into it
+  Profile profile;                                    ///< of the whole file
+
+  void clear() {
+    served.clear(), refused.clear(), probabilities.clear(), served_broken.clear(), refused_broken.clear();
+  }
+  std::uint32_t place_of(const std::vector<std::uint16_t>& rules) {
+    if (broken.empty()) broken.emplace_back();
+    const auto at = std::find(broken.begin(), broken.end(), rules);  // few: a file breaks the same rules again and again
+    if (at != broken.end()) return static_cast<std::uint32_t>(at - broken.begin());
+    broken.push_back(rules);
+    return static_cast<std::uint32_t>(broken.size() - 1);
+  }
+};
+
+void score_rows(const score::Plan& plan, const Cells& cells, std::span<const expr::ColumnView> views, std::int64_t begin, std::int64_t end, Share& share) {
+  share.clear();
+  for (std::int64_t row = begin; row < end; ++row) {
+    cells.row(views, row, share.raw);
+    plan.score_row(share.raw, share.result, share.scratch);
+    const std::uint32_t rules = share.place_of(share.result.check.broken);
+    if (share.result.check.refused) {
+      share.refused.push_back(row);
+      share.refused_broken.push_back(rules);
+      continue;
+    }
+    share.served.push_back(row);
+    share.served_broken.push_back(rules);
+    share.probabilities.push_back(share.result.probability);
+    share.profile.add(share.result.check.row, share.result.probability);
+  }
+}
+
+/// Collects the texts of one column of the output.
+class Texts {
+ public:
+  explicit Texts(std::string name) { column_.name = std::move(name), column_.type = expr::Type::kString; }
+  /// The code of a text that may stand in many rows.
+  std::int32_t code_of(std::string_view text) { return index_.insert(text); }
+  void add(std::int32_t code, bool valid = true) {
+    column_.codes.push_back(code);
+    column_.valid.push_back(valid ? 1 : 0);
+  }
+  void add(std::int32_t code, std::size_t rows) {
+    column_.codes.insert(column_.codes.end(), rows, code);
+    column_.valid.insert(column_.valid.end(), rows, 1);
+  }
+  table::Column finish() {
+    if (index_.size() == 0) index_.insert("");
+    column_.dictionary = std::make_shared<const table::Dictionary>(index_.values());
+    return std::move(column_);
+  }
+
+ private:
+  table::Column column_;
+  table::StringIndex index_;
+};
+
+/// The file as it was when it was read: size and time of the last write.
+struct Stamp {
+  off_t size = 0;
+  timespec written{};
+  static Stamp of(const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return {};
+    return {info.st_size, info.st_mtim};
+  }
+  bool operator==(const Stamp& other) const {
+    return size == other.size && written.tv_sec == other.written.tv_sec && written.tv_nsec == other.written.tv_nsec;
+  }
+};
+
+/// By any of its names: to rename over the input would lose it.
+bool same_file(const std::string& a, const std::string& b) {
+  std::error_code failed;
+  return a == b || (std::filesystem::equivalent(a, b, failed) && !failed);
+}
+
+bool is_csv(const std::string& path) { return path.ends_with(".csv"); }
+
+class Scoring {
+ public:
+  Scoring(const score::Plan& plan, const Options& options) : plan_(plan), options_(options), bundle_(plan.bundle().str()) {}
+
+  Result<Report> run() {
+    const Stamp before = Stamp::of(options_.input);
+    HEDDLE_TRY(open());
+    HEDDLE_ASSIGN_OR_RETURN(report_.input, sha256_file(options_.input));
+    const auto begun = std::chrono::steady_clock::now();
+    for (;;) {
+      HEDDLE_ASSIGN_OR_RETURN(const auto chunk, file_->next());
+      if (!chunk) break;
+      HEDDLE_TRY(score(*chunk));
+      if (options_.progress) options_.progress(report_.rows);
+    }
+    HEDDLE_ASSIGN_OR_RETURN(report_.output, served_->finish());
+    HEDDLE_ASSIGN_OR_RETURN(report_.refused_output, refused_->finish());
+    report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    if (!(Stamp::of(options_.input) == before)) {
+      return Error{ErrorKind::kConflict, "score-input-changed", fmt::format("`{}` was written to while it was scored", options_.input), "score it again when it is complete"};
+    }
+    describe();
+    // Refused first: where the served rows are, the others are too.
+    report_.publish = [served = served_, refused = refused_]() -> Result<void> {
+      HEDDLE_TRY(refused->publish());
+      return served->publish();
+    };
+    return std::move(report_);
+  }
+
+ private:
+  Result<void> open() {
+    const std::string refused = options_.refused.empty() ? refused_path(options_.output) : options_.refused;
+    if (same_file(options_.output, options_.input) || same_file(refused, options_.input) || same_file(refused, options_.output)) {
+      return Error{ErrorKind::kInvalid, "score-same-file", "two of the input, the output and the refused rows are one file", "name three different files"};
+    }
+    std::vector<std::string> read;
+    if (!options_.columns.empty()) {
+      HEDDLE_ASSIGN_OR_RETURN(const auto all, table::read_schema(options_.input));
+      read = options_.columns;
+      for (const auto& field : plan_.contract().request_fields()) {
+        const bool there = std::any_of(all.begin(), all.end(), [&](const auto& column) { return column.name == field.name; });
+        if (there && std::find(read.begin(), read.end(), field.name) == read.end()) read.push_back(field.name);
+      }
+    }
+    HEDDLE_ASSIGN_OR_RETURN(file_, table::TableReader::open(options_.input, read));
+    HEDDLE_ASSIGN_OR_RETURN(auto cells, Cells::match(plan_.contract().request_fields(), *file_, options_.input));
+    cells_.emplace(std::move(cells));
+    std::vector<table::ColumnInfo> carried;
+    for (std::size_t i = 0; i < file_->columns().size(); ++i) {
+      const auto& column = file_->columns()[i];
+      if (!options_.columns.empty() && std::find(options_.columns.begin(), options_.columns.end(), column.name) == options_.columns.end()) continue;
+      keys_.push_back(i);
+      carried.push_back(column);
+    }
+    std::vector<table::ColumnInfo> all = file_->columns();
+    for (const auto& column : all) {
+      if (column.name == "probability" || column.name == "validation" || column.name == "bundle") {
+        return Error{ErrorKind::kInvalid, "score-column-taken", fmt::format("`{}` has a column `{}`, which the output adds", options_.input, column.name),
+                     "rename it, or name the columns to carry with --columns"};
+      }
+    }
+    const table::ColumnInfo validation{"validation", expr::Type::kString}, bundle{"bundle", expr::Type::kString};
+    // In CSV the shortest text of the float32, as the endpoint writes it; in Parquet the double that holds it exactly.
+    carried.push_back({"probability", is_csv(options_.output) ? expr::Type::kString : expr::Type::kDouble});
+    carried.push_back(validation), carried.push_back(bundle);
+    all.push_back(validation), all.push_back(bundle);
+    HEDDLE_ASSIGN_OR_RETURN(auto served_writer, table::TableWriter::open(options_.output, std::move(carried)));
+    served_ = std::move(served_writer);
+    HEDDLE_ASSIGN_OR_RETURN(auto refused_writer, table::TableWriter::open(refused, std::move(all)));
+    refused_ = std::move(refused_writer);
+    for (unsigned i = 0; i < std::max(1u, options_.threads); ++i) shares_.emplace_back(Profile(plan_.contract().request_fields(), options_.baseline));
+    return {};
+  }
+
+  Result<void> score(const table::Table& chunk) {
+    const auto views = cells_->of(chunk);
+    const auto most = static_cast<std::int64_t>(shares_.size());
+    const std::int64_t count = std::clamp<std::int64_t>(chunk.rows() / kFewestRowsAThread, 1, most);
+    const auto share = [&](std::int64_t i) {
+      score_rows(plan_, *cells_, views, chunk.rows() * i / count, chunk.rows() * (i + 1) / count, shares_[static_cast<std::size_t>(i)]);
+    };
+    {
+      std::vector<std::jthread> others;
+      for (std::int64_t i = 1; i < count; ++i) others.emplace_back(share, i);
+      share(0);
+    }
+    for (std::int64_t i = count; i < most; ++i) shares_[static_cast<std::size_t>(i)].clear();
+    HEDDLE_TRY(write_served(chunk));
+    HEDDLE_TRY(write_refused(chunk));
+    report_.rows += chunk.rows();
+    return {};
+  }
+
+  /// The rules as they stand in the output, counted once a row.
+  std::string name_rules(const std::vector<std::uint16_t>& rules, std::int64_t rows) {
+    std::string out;
+    for (const auto rule : rules) {
+      const auto& id = plan_.contract().rules()[rule].id;
+      report_.rules[id] += rows;
+      out += (out.empty() ? "" : ",") + id;
+    }
+    return out;
+  }
+
+  /// The `validation` column of one kind of row, over all shares.
+  table::Column validation(std::vector<std::uint32_t> Share::*which, std::int64_t* warned) {
+    Texts texts("validation");
+    for (auto& share : shares_) {
+      std::vector<std::int64_t> rows(share.broken.size(), 0);
+      for (const auto place : share.*which) ++rows[place];
+      std::vector<std::int32_t> codes(share.broken.size());
+      for (std::size_t i = 0; i < codes.size(); ++i) {
+        if (rows[i] > 0) codes[i] = texts.code_of(name_rules(share.broken[i], rows[i]));
+        if (warned != nullptr && !share.broken[i].empty()) *warned += rows[i];
+      }
+      for (const auto place : share.*which) texts.add(codes[place], !share.broken[place].empty());
+    }
+    return texts.finish();
+  }
+
+  table::Column bundle_column(std::int64_t rows) const {
+    Texts texts("bundle");
+    texts.add(texts.code_of(bundle_), static_cast<std::size_t>(rows));
+    return texts.finish();
+  }
+
+  Result<void> write_served(const table::Table& chunk) {
+    std::vector<std::int64_t> rows;
+    table::Column probability{.name = "probability", .type = expr::Type::kDouble};
+    Texts probability_text("probability");
+    const bool csv = is_csv(options_.output);
+    for (const auto& share : shares_) {
+      rows.insert(rows.end(), share.served.begin(), share.served.end());
+      for (const float value : share.probabilities) {
+        if (csv) probability_text.add(probability_text.code_of(fmt::format("{}", value)));
+        else probability.doubles.push_back(static_cast<double>(value));
+      }
+    }
+    if (rows.empty()) return {};
+    report_.served += static_cast<std::int64_t>(rows.size());
+    const table::Table taken = chunk.take(rows);
+    std::vector<table::Column> columns;
+    for (const auto key : keys_) columns.push_back(taken.columns()[key]);
+    columns.push_back(csv ? probability_text.finish() : std::move(probability));
+    columns.push_back(validation(&Share::served_broken, &report_.warned));
+    columns.push_back(bundle_column(taken.rows()));
+    HEDDLE_ASSIGN_OR_RETURN(const auto out, table::Table::make(std::move(columns)));
+    return served_->append(out);
+  }
+
+  Result<void> write_refused(const table::Table& chunk) {
+    std::vector<std::int64_t> rows;
+    for (const auto& share : shares_) rows.insert(rows.end(), share.refused.begin(), share.refused.end());
+    if (rows.empty()) return {};
+    report_.refused += static_cast<std::int64_t>(rows.size());
+    const table::Table taken = chunk.take(rows);
+    std::vector<table::Column> columns(taken.columns().begin(), taken.columns().end());
+    columns.push_back(validation(&Share::refused_broken, nullptr));
+    columns.push_back(bundle_column(taken.rows()));
+    HEDDLE_ASSIGN_OR_RETURN(const auto out, table::Table::make(std::move(columns)));
+    return refused_->append(out);
+  }
+
+  void describe() {
+    for (std::size_t i = 1; i < shares_.size(); ++i) shares_[0].profile.merge(shares_[i].profile);
+    auto rules = doc::Value::object();
+    for (const auto& [id, rows] : report_.rules) rules.set(id, rows);
+    report_.profile = doc::Value::object({{"format", "heddle.batch/1"},
+                                          {"bundle", bundle_},
+                                          {"slot", options_.slot},
+                                          {"input", report_.input.str()},
+                                          {"output", report_.output.str()},
+                                          {"refused_output", report_.refused_output.str()},
+                                          {"rows", report_.rows},
+                                          {"served", report_.served},
+                                          {"refused", report_.refused},
+                                          {"warned", report_.warned},
+                                          {"rules", std::move(rules)}});
+    const auto sketch = shares_[0].profile.to_value();
+    for (const auto& [key, value] : sketch.as_object()) report_.profile.set(key, value);
+  }
+
+  const score::Plan& plan_;
+  const Options& options_;
+  std::string bundle_;
+  std::unique_ptr<table::TableReader> file_;
+  std::optional<Cells> cells_;
+  std::vector<std::size_t> keys_;   ///< the columns carried, as they stand in a chunk
+  std::shared_ptr<table::TableWriter> served_, refused_;
+  std::vector<Share> shares_;
+  Report report_;
+};
+
+}  // namespace
+
+std::string refused_path(const std::string& output) {
+  const auto dot = output.rfind('.');
+  return output.substr(0, dot) + ".refused" + (dot == std::string::npos ? "" : output.substr(dot));
+}
+
+Result<Report> score_file(const score::Plan& plan, const Options& options) { return Scoring(plan, options).run(); }
+
+}  // namespace heddle::batch

@@ -1,0 +1,191 @@
+#include "batch/batch.hpp"
+
+#include <bit>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/file.hpp"
+#include "batch/cells.hpp"
+#include "score/bundle_fixture.hpp"
+#include "table/stream.hpp"
+
+namespace heddle::batch {
+namespace {
+
+using score::fixture::MemoryObjects;
+
+class BatchTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = testing::TempDir() + "batch_test_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(dir_);
+    ASSERT_TRUE(make_dirs(dir_).ok());
+    const auto digest = score::fixture::pack(objects_, 0.25);
+    ASSERT_TRUE(digest.ok()) << digest.error().str();
+    const auto bundle = bundle::open(objects_, *digest);
+    ASSERT_TRUE(bundle.ok());
+    auto plan = score::Plan::load(*bundle);
+    ASSERT_TRUE(plan.ok()) << plan.error().str();
+    plan_ = *std::move(plan);
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+  std::string path(const std::string& name) const { return dir_ + "/" + name; }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(path(name)) << text; }
+
+  /// Rows of the fixture with a key; every 7th has a distance that its origin does not have, and is refused.
+  table::Table rows(int n) const {
+    auto all = score::fixture::rows(n);
+    table::Column distance = *all.find("distance");
+    for (std::size_t i = 6; i < distance.ints.size(); i += 7) distance.ints[i] += 1;
+    table::Column key{.name = "key", .type = expr::Type::kInt};
+    for (int i = 0; i < n; ++i) key.ints.push_back(i);
+    return *(*all.with_column(distance)).with_column(key);
+  }
+
+  Result<Report> score(const std::string& in, const std::string& out, unsigned threads = 1, std::vector<std::string> columns = {}) const {
+    Options options;
+    options.input = path(in);
+    options.output = path(out);
+    options.threads = threads;
+    options.columns = std::move(columns);
+    auto report = score_file(*plan_, options);
+    if (report.ok()) {
+      EXPECT_FALSE(path_exists(path(out))) << "visible before it is published";
+      const auto published = report->publish();
+      EXPECT_TRUE(published.ok());
+    }
+    return report;
+  }
+
+  MemoryObjects objects_;
+  std::unique_ptr<const score::Plan> plan_;
+  std::string dir_;
+};
+
+TEST_F(BatchTest, AFileHasTheBitsThatEachRowGetsByItself) {
+  const auto all = rows(5000);
+  ASSERT_TRUE(table::write_parquet(all, path("in.parquet")).ok());
+  const auto report = score("in.parquet", "out.parquet", 3);
+  ASSERT_TRUE(report.ok()) << report.error().str();
+  EXPECT_EQ(report->rows, 5000);
+  EXPECT_EQ(report->refused, 5000 / 7);
+  EXPECT_EQ(report->served + report->refused, 5000);
+  EXPECT_EQ(report->rules.at("distance-of-origin"), report->refused);
+  EXPECT_GT(report->warned, 0);
+  const auto out = table::read_table(path("out.parquet"));
+  ASSERT_TRUE(out.ok()) << out.error().str();
+  ASSERT_EQ(out->rows(), report->served);
+  std::vector<expr::ColumnView> fields;
+  for (const auto& field : plan_->contract().request_fields()) fields.push_back(all.find(field.name)->view());
+  score::Scratch scratch;
+  score::RowResult result;
+  std::vector<expr::Datum> raw(fields.size());
+  for (std::int64_t i = 0; i < out->rows(); ++i) {
+    const auto key = out->find("key")->view().at(i).i;
+    for (std::size_t f = 0; f < fields.size(); ++f) raw[f] = fields[f].at(key);
+    plan_->score_row(raw, result, scratch);
+    ASSERT_FALSE(result.check.refused);
+    const auto wrote = static_cast<float>(out->find("probability")->view().at(i).d);
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(wrote), std::bit_cast<std::uint32_t>(result.probability)) << key;
+    ASSERT_EQ(out->find("validation")->view().at(i).is_null(), result.check.broken.empty());
+    ASSERT_EQ(out->find("bundle")->view().at(i).str(), plan_->bundle().str());
+  }
+  const auto refused = table::read_table(path("out.refused.parquet"));
+  ASSERT_TRUE(refused.ok());
+  ASSERT_EQ(refused->rows(), report->refused);
+  for (std::int64_t i = 0; i < refused->rows(); ++i) {
+    EXPECT_EQ(refused->find("key")->view().at(i).i % 7, 6);
+    EXPECT_THAT(std::string(refused->find("validation")->view().at(i).str()), testing::HasSubstr("distance-of-origin"));
+  }
+}
+
+TEST_F(BatchTest, TheSameFileGivesTheSameBytesWhateverTheThreads) {
+  ASSERT_TRUE(table::write_parquet(rows(9000), path("in.parquet")).ok());
+  for (const char* format : {"parquet", "csv"}) {
+    const auto one = score("in.parquet", fmt::format("a.{}", format), 1);
+    const auto four = score("in.parquet", fmt::format("b.{}", format), 4);
+    ASSERT_TRUE(one.ok() && four.ok());
+    EXPECT_EQ(*read_file(path(fmt::format("a.{}", format))), *read_file(path(fmt::format("b.{}", format))));
+    EXPECT_EQ(*read_file(path(fmt::format("a.refused.{}", format))), *read_file(path(fmt::format("b.refused.{}", format))));
+    EXPECT_EQ(one->output, sha256(*read_file(path(fmt::format("a.{}", format)))));
+    EXPECT_EQ(doc::to_json(one->profile), doc::to_json(four->profile));
+  }
+}
+
+TEST_F(BatchTest, CsvIsReadByTheContractAndWhatItCannotReadIsRefused) {
+  write("in.csv", "key,date,origin,distance,note\n"
+                  "a,2001-04-01T00:00:00Z,ABQ,100,\"one, two\"\n"
+                  "b,2001-04-01 10:00:00,LAX,400,\n"
+                  "c,2001-04-01,JFK,far,\"\"\n"
+                  "d,not a time,JFK,700,NULL\n"
+                  "e,2001-04-01,,700,x\n"
+                  "f,2001-04-01,JFK,700.0,x\n");
+  const auto report = score("in.csv", "out.csv", 1, {"note", "key"});
+  ASSERT_TRUE(report.ok()) << report.error().str();
+  EXPECT_EQ(report->served, 3);
+  EXPECT_EQ(report->refused, 3);
+  EXPECT_THAT(report->rules, testing::UnorderedElementsAre(testing::Pair("distance-type", 1), testing::Pair("date-type", 1), testing::Pair("origin-required", 1)));
+  const std::string out = *read_file(path("out.csv"));
+  EXPECT_THAT(out, testing::StartsWith("note,key,probability,validation,bundle\n\"one, two\",a,0."));
+  EXPECT_THAT(out, testing::HasSubstr("\n,b,0."));
+  const std::string refused = *read_file(path("out.refused.csv"));
+  EXPECT_THAT(refused, testing::HasSubstr("\"\",c,2001-04-01,JFK,far,distance-type," + plan_->bundle().str() + "\n"));
+}
+
+TEST_F(BatchTest, TextOfCsvBecomesTheValueOfItsType) {
+  using expr::Datum;
+  EXPECT_EQ(datum_of_text("-12", expr::Type::kInt).i, -12);
+  EXPECT_EQ(datum_of_text("12.5", expr::Type::kInt).kind, Datum::Kind::kDouble);
+  EXPECT_EQ(datum_of_text("1e3", expr::Type::kDouble).d, 1000);
+  EXPECT_EQ(datum_of_text("TRUE", expr::Type::kBool).b, true);
+  for (const char* text : {"", " 1", "1 ", "0x1", "+1", "one"}) EXPECT_EQ(datum_of_text(text, expr::Type::kInt).kind, Datum::Kind::kString) << text;
+  EXPECT_EQ(datum_of_text("1", expr::Type::kBool).kind, Datum::Kind::kString);
+  EXPECT_EQ(datum_of_text("1", expr::Type::kString).str(), "1");
+}
+
+TEST_F(BatchTest, AFileOfAnotherContractIsToldApartFromRefusedRows) {
+  write("in.csv", "date,origin\n2001-04-01,ABQ\n");
+  EXPECT_EQ(score("in.csv", "out.csv").error().id, "score-contract-mismatch");
+  auto all = rows(10);
+  table::Column distance{.name = "distance", .type = expr::Type::kString};
+  distance.codes.assign(10, 0);
+  distance.dictionary = std::make_shared<table::Dictionary>(std::vector<std::string>{"far"});
+  ASSERT_TRUE(table::write_parquet(*all.with_column(distance), path("in.parquet")).ok());
+  EXPECT_EQ(score("in.parquet", "out.csv").error().id, "score-contract-mismatch");
+  EXPECT_EQ(score("absent.parquet", "out.csv").error().kind, ErrorKind::kNotFound);
+  ASSERT_TRUE(table::write_parquet(all, path("in.parquet")).ok());
+  EXPECT_EQ(score("in.parquet", "in.parquet").error().id, "score-same-file");
+  std::filesystem::create_symlink(path("in.parquet"), path("link.parquet"));
+  EXPECT_EQ(score("in.parquet", "link.parquet").error().id, "score-same-file");
+  std::filesystem::remove(path("link.parquet"));
+  std::filesystem::create_directory(path("folder.csv"));
+  EXPECT_EQ(score("in.parquet", "folder.csv").error().id, "table-no-file");
+  std::filesystem::remove(path("folder.csv"));
+  EXPECT_EQ(score("in.parquet", "out.txt").error().id, "table-extension");
+  for (const auto& name : list_dir(dir_)) EXPECT_TRUE(name == "in.csv" || name == "in.parquet") << name << " was left behind";
+}
+
+TEST_F(BatchTest, NoRowsAreAnEmptyFile) {
+  write("in.csv", "date,origin,distance\n");
+  const auto report = score("in.csv", "out.csv");
+  ASSERT_TRUE(report.ok()) << report.error().str();
+  EXPECT_EQ(report->rows, 0);
+  EXPECT_EQ(*read_file(path("out.csv")), "date,origin,distance,probability,validation,bundle\n");
+}
+
+TEST_F(BatchTest, TwoWritersOfOneFileDoNotMix) {
+  auto first = table::TableWriter::open(path("out.csv"), {{"a", expr::Type::kInt}});
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(table::TableWriter::open(path("out.csv"), {{"a", expr::Type::kInt}}).error().id, "table-being-written");
+  first->reset();
+  EXPECT_FALSE(path_exists(path("out.csv.part")));
+  EXPECT_TRUE(table::TableWriter::open(path("out.csv"), {{"a", expr::Type::kInt}}).ok());
+}
+
+}  // namespace
+}  // namespace heddle::batch

@@ -1,0 +1,135 @@
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <thread>
+
+#include "batch/batch.hpp"
+#include "bundle/bundle.hpp"
+#include "cli/commands.hpp"
+#include "cli/session.hpp"
+#include "control/home.hpp"
+
+namespace heddle::cli {
+namespace {
+
+/// OUT is whole, but more rows were refused than `--max-refused` lets through (docs/exit-codes.md).
+constexpr int kPartlyRefused = 20;
+constexpr unsigned kMostThreads = 16;
+
+struct ScoreArguments {
+  std::string file;
+  std::string output;
+  std::string service;
+  std::string slot = "primary";
+  std::string refused;
+  std::string requester;
+  std::vector<std::string> columns;
+  double most_refused = 0;
+  unsigned threads = 0;
+};
+
+struct Scored {
+  batch::Report report;
+  doc::Value by;       ///< what `score.open` said
+  doc::Value record;   ///< what `score.record` said
+};
+
+Result<Scored> score(const Invocation& invocation, const Console& console, const ScoreArguments& arguments) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+  Scored out;
+  // A session at a time, not one throughout: without a control plane it holds the project's lock, and one may want to start.
+  HEDDLE_ASSIGN_OR_RETURN(out.by, call_operation(invocation, "score.open", doc::Value::object({{"service", arguments.service}, {"slot", arguments.slot}})));
+  HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(out.by.string_or("bundle")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto objects, invocation.wiring->open_objects(control::Home(root).objects()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*objects, digest));
+  HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(bundle));
+  std::optional<watch::Baseline> baseline;
+  if (bundle.has(bundle::kBaseline)) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kBaseline));
+    HEDDLE_ASSIGN_OR_RETURN(baseline, watch::Baseline::from_value(value));
+  }
+  batch::Options options;
+  options.input = arguments.file;
+  options.output = arguments.output;
+  options.refused = arguments.refused;
+  options.columns = arguments.columns;
+  options.slot = out.by.string_or("slot");
+  options.threads = arguments.threads > 0 ? arguments.threads : std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
+  options.baseline = baseline ? &*baseline : nullptr;
+  const auto begun = std::chrono::steady_clock::now();
+  auto shown = begun;
+  options.progress = [&](std::int64_t rows) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - shown < std::chrono::seconds(1)) return;
+    shown = now;
+    console.message(fmt::format("  {} rows, {:.0f} a second", rows, static_cast<double>(rows) / std::chrono::duration<double>(now - begun).count()));
+  };
+  HEDDLE_ASSIGN_OR_RETURN(out.report, batch::score_file(*plan, options));
+  // Recorded before it is visible: what nobody may score leaves no file, and no file is without its record.
+  HEDDLE_ASSIGN_OR_RETURN(out.record, call_operation(invocation, "score.record",
+                                                     doc::Value::object({{"service", arguments.service}, {"profile", out.report.profile}, {"requester", arguments.requester}})));
+  HEDDLE_TRY(out.report.publish());
+  return out;
+}
+
+int print_score(const Console& console, const ScoreArguments& arguments, const Scored& done) {
+  const auto& report = done.report;
+  const double share = report.rows == 0 ? 0 : static_cast<double>(report.refused) / static_cast<double>(report.rows);
+  const bool partly = share > arguments.most_refused;
+  const std::string refused = arguments.refused.empty() ? batch::refused_path(arguments.output) : arguments.refused;
+  const double speed = report.seconds > 0 ? static_cast<double>(report.rows) / report.seconds : 0;
+  if (console.json()) {
+    auto value = doc::Value::object({{"service", arguments.service},
+                                     {"output_file", arguments.output},
+                                     {"refused_file", refused},
+                                     {"refused_share", share},
+                                     {"entry", done.record.int_or("entry")},
+                                     {"profile", done.record.string_or("profile")},
+                                     {"route", done.by.int_or("route")},
+                                     {"seconds", report.seconds},
+                                     {"rows_per_second", speed}});
+    for (const auto& [key, item] : report.profile.as_object()) {
+      if (key != "format") value.set(key, item);
+    }
+    console.document(value);
+    return partly ? kPartlyRefused : 0;
+  }
+  console.message(fmt::format("scored {} rows by `{}` ({}): {} served, {} of them with a warning, {} refused; ledger entry {}", report.rows,
+                              done.by.string_or("bundle").substr(0, 19), done.by.string_or("slot"), report.served, report.warned, report.refused,
+                              done.record.int_or("entry")));
+  for (const auto& [rule, rows] : report.rules) console.message(fmt::format("  {} rows break `{}`", rows, rule));
+  for (const auto& metric : report.profile.find("metrics")->as_array()) {
+    if (metric.bool_or("past")) {
+      console.message(fmt::format("  `{}` is not as in training: {:.3f}, the threshold is {:.3f}", metric.string_or("id"), metric.double_or("statistic"), metric.double_or("threshold")));
+    }
+  }
+  if (partly) {
+    console.message(fmt::format("{:.2f} % of the rows were refused, more than {:.2f} %", share * 100, arguments.most_refused * 100));
+    console.message(fmt::format("\nhint: see them in `{}`; --max-refused SHARE says how many are fine", refused));
+  }
+  return partly ? kPartlyRefused : 0;
+}
+
+}  // namespace
+
+void add_score_commands(CLI::App& app, Invocation& invocation) {
+  auto arguments = std::make_shared<ScoreArguments>();
+  auto* command = app.add_subcommand("score", "the same contract, features and model over a file");
+  command->add_option("file", arguments->file, "rows, Parquet or CSV, with the contract's columns")->required();
+  command->add_option("-o,--output", arguments->output, "served rows with `probability`, `validation` and `bundle`, Parquet or CSV")->required();
+  command->add_option("--service", arguments->service, "name of the service")->required();
+  command->add_option("--slot", arguments->slot, "`primary`, `standby` or the digest of a released bundle");
+  command->add_option("--refused", arguments->refused, "where the refused rows go; default: OUT with `.refused` before its extension");
+  command->add_option("--columns", arguments->columns, "columns of the input that OUT carries; default: all")->delimiter(',');
+  command->add_option("--max-refused", arguments->most_refused, "share of refused rows past which the exit code is 20")->check(CLI::Range(0.0, 1.0));
+  command->add_option("--threads", arguments->threads, "that score; default: one a processor")->check(CLI::Range(1, 256));
+  command->add_option("--requester", arguments->requester, "who asks, a name of people.yaml; default: the system's user");
+  command->callback([&invocation, arguments] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto done = score(invocation, console, *arguments);
+      return done.ok() ? print_score(console, *arguments, *done) : console.fail(done.error());
+    };
+  });
+}
+
+}  // namespace heddle::cli

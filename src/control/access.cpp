@@ -1,0 +1,128 @@
+#include "control/access.hpp"
+
+#include <chrono>
+
+#include "base/failpoint.hpp"
+#include "base/log.hpp"
+#include "doc/json.hpp"
+#include "plane/segment.hpp"
+#include "telemetry/access_log.hpp"
+
+namespace heddle::control {
+namespace {
+
+using Core = Control::Core;
+
+constexpr std::string_view kAction = "access.segment";
+constexpr auto kSlice = std::chrono::milliseconds(200);
+
+std::string done_key(const std::string& service) { return service + "/access"; }
+
+Result<std::uint64_t> last_done(store::Txn& txn, const std::string& service) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("control", done_key(service)));
+  return row ? std::strtoull(row->c_str(), nullptr, 10) : std::uint64_t{0};
+}
+
+/// Which bundle a slot had in a route table.
+Result<std::map<std::pair<std::uint64_t, std::string>, std::string>> bundles_of(Core& core, const std::string& service) {
+  std::map<std::pair<std::uint64_t, std::string>, std::string> out;
+  HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
+    return txn.scan("routes", service + "/", [&](std::string_view, std::string_view bytes) {
+      if (const auto value = doc::parse_json(bytes); value.ok()) {
+        for (const char* slot : {"primary", "standby", "canary"}) out[{static_cast<std::uint64_t>(value->int_or("version")), slot}] = value->string_or(slot);
+      }
+      return true;
+    });
+  }));
+  return out;
+}
+
+ledger::Entry entry_of(const std::string& service, const telemetry::AccessSegment& made) {
+  ledger::Entry entry;
+  entry.op_id = fmt::format("{}/{}/{:08}", service, kAction, made.segment);
+  entry.actor = "system:control";
+  entry.action = kAction;
+  entry.target = "service/" + service;
+  entry.evidence.emplace_back("root", made.root);
+  entry.attributes = doc::Value::object({{"segment", made.segment},
+                                         {"requests", made.requests},
+                                         {"rows", made.rows},
+                                         {"served", made.served},
+                                         {"refused", made.refused},
+                                         {"first_arrival", made.requests == 0 ? "" : format_time(made.first_arrival)},
+                                         {"last_arrival", made.requests == 0 ? "" : format_time(made.last_arrival)}});
+  entry.result = "recorded";
+  entry.reason = fmt::format("the access log of {} requests with {} rows", made.requests, made.rows);
+  return entry;
+}
+
+Result<void> write_one(Core& core, const spec::Service& service, std::uint64_t segment) {
+  const std::string& name = service.identity.name;
+  HEDDLE_ASSIGN_OR_RETURN(const auto bundles, bundles_of(core, name));
+  telemetry::AccessSource source;
+  source.spool = core.home.spool(name);
+  source.segment = segment;
+  source.fields = service.access_log.fields;
+  source.bundle_of = [&](std::uint64_t version, std::string_view slot) {
+    const auto at = bundles.find({version, std::string(slot)});
+    return at == bundles.end() ? std::string{} : at->second;
+  };
+  HEDDLE_ASSIGN_OR_RETURN(const auto made, telemetry::write_access(source, core.home.access(name)));
+  failpoint("control-access-written");
+  return core.state->write([&](store::Txn& txn) -> Result<void> {
+    if (made.rows > 0) HEDDLE_TRY(core.ledger->append(txn, entry_of(name, made)));
+    return txn.put("control", done_key(name), std::to_string(segment));
+  });
+}
+
+}  // namespace
+
+Result<void> write_access_logs(Core& core) {
+  const auto until = std::chrono::steady_clock::now() + kSlice;
+  for (const auto& [name, control] : core.services) {
+    const spec::Service& service = control->service();
+    if (service.access_log.bytes == 0) {
+      control->archived(UINT64_MAX);
+      continue;
+    }
+    std::uint64_t done = 0;
+    HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
+      HEDDLE_ASSIGN_OR_RETURN(done, last_done(txn, name));
+      return {};
+    }));
+    control->archived(done);
+    const auto segments = plane::list_segments(core.home.spool(name));
+    bool made = false;
+    for (std::size_t i = 0; i + 1 < segments.size(); ++i) {  // the last one is being written
+      if (segments[i] <= done) continue;
+      if (std::chrono::steady_clock::now() > until) break;
+      HEDDLE_TRY(write_one(core, service, segments[i]));
+      control->archived(segments[i]);
+      made = true;
+    }
+    if (!made) continue;
+    HEDDLE_ASSIGN_OR_RETURN(const auto removed, telemetry::prune_access(core.home.access(name), service.access_log.bytes));
+    if (removed > 0) log::info("service `{}`: the oldest {} segments of the access log were removed", name, removed);
+  }
+  return {};
+}
+
+Result<doc::Value> list_access_logs(Core& core, const doc::Value& request) {
+  const auto wanted = request.string_or("service");
+  auto segments = doc::Value::array();
+  HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
+    if (entry.action != kAction || entry.evidence.empty() || !entry.target.starts_with("service/")) return true;
+    const auto service = entry.target.substr(8);
+    if (!wanted.empty() && service != wanted) return true;
+    segments.push(doc::Value::object({{"service", service},
+                                      {"segment", entry.attributes.int_or("segment")},
+                                      {"requests", entry.attributes.int_or("requests")},
+                                      {"rows", entry.attributes.int_or("rows")},
+                                      {"root", entry.evidence.front().second.str()},
+                                      {"entry", entry.seq}}));
+    return true;
+  }));
+  return doc::Value::object({{"segments", std::move(segments)}});
+}
+
+}  // namespace heddle::control

@@ -1,0 +1,107 @@
+#include "control/batches.hpp"
+
+#include "base/ids.hpp"
+#include "doc/json.hpp"
+
+namespace heddle::control {
+namespace {
+
+Error malformed(std::string_view what) {
+  return {ErrorKind::kInvalid, "batch-malformed", fmt::format("the batch's profile has no {}", what), "see docs/score.md"};
+}
+
+}  // namespace
+
+Result<doc::Value> open_batch(Control::Core& core, const doc::Value& request) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(request.string_or("service")));
+  const auto& releases = service->releases();
+  const std::string& name = service->service().identity.name;
+  const auto slot = request.string_or("slot", "primary");
+  if (releases.stopped()) {
+    return Error{ErrorKind::kUnavailable, "service-stopped", fmt::format("`{}` is stopped", name), "a person clears that: heddle resume --person NAME"};
+  }
+  Digest bundle;
+  if (slot == "primary" || slot == "standby") {
+    bundle = slot == "primary" ? releases.primary() : releases.standby();
+  } else {
+    auto given = Digest::parse(slot);
+    if (!given.ok()) {
+      return Error{ErrorKind::kInvalid, "slot-unknown", fmt::format("no slot `{}`", slot.substr(0, 100)), "name `primary`, `standby` or the digest of a released bundle"};
+    }
+    if (const auto standing = releases.standing(*given); !standing.approved || !standing.ready) {
+      return Error{ErrorKind::kNotFound, "bundle-not-released", fmt::format("`{}` was never released in `{}`", given->str(), name),
+                   fmt::format("see `heddle release history {}`", name)};
+    }
+    bundle = *given;
+  }
+  if (bundle.empty()) {
+    return Error{ErrorKind::kUnavailable, "service-no-release", fmt::format("nothing is released as {} of `{}`", slot, name),
+                 fmt::format("run `heddle release promote {} --slot {}`", name, slot)};
+  }
+  return doc::Value::object({{"service", name}, {"slot", slot}, {"bundle", bundle.str()}, {"route", releases.version()}});
+}
+
+Result<doc::Value> record_batch(Control::Core& core, const doc::Value& request, const policy::Actor& actor) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(request.string_or("service")));
+  const std::string& name = service->service().identity.name;
+  const doc::Value* profile = request.find("profile");
+  if (profile == nullptr || profile->string_or("format") != "heddle.batch/1") return malformed("format `heddle.batch/1`");
+  policy::Proposal proposal;
+  const std::string id = uuid7();
+  proposal.op_id = fmt::format("{}/score.batch/{}", name, id);
+  proposal.action = "score.batch";
+  proposal.target = "service/" + name;
+  proposal.actor = actor;
+  for (const char* what : {"bundle", "input", "output", "refused_output"}) {
+    const auto digest = Digest::parse(profile->string_or(what));
+    if (!digest.ok()) return malformed(fmt::format("digest `{}`", what));
+    auto& list = std::string_view(what) == "bundle" ? proposal.subjects : proposal.evidence;
+    list.push_back({what, *digest});
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto kept, core.objects->put(doc::to_json(*profile)));
+  proposal.evidence.push_back({"profile", kept});
+  proposal.attributes = doc::Value::object({{"slot", profile->string_or("slot")}});
+  for (const char* count : {"rows", "served", "refused", "warned"}) proposal.attributes.set(count, profile->int_or(count));
+  // A rule that was broken is named with its rows: ids of definitions, no values.
+  if (const auto* rules = profile->find("rules"); rules != nullptr && rules->is_object()) {
+    for (const auto& [rule, rows] : rules->as_object()) {
+      if (rows.is_int()) proposal.attributes.set("broke." + rule, rows);
+    }
+  }
+  std::int64_t past = 0;
+  if (const auto* metrics = profile->find("metrics"); metrics != nullptr && metrics->is_array()) {
+    for (const auto& metric : metrics->as_array()) past += metric.bool_or("past") ? 1 : 0;
+  }
+  proposal.attributes.set("metrics_past", past);
+  proposal.reason = fmt::format("scored a file of {} rows: {} served, {} refused", profile->int_or("rows"), profile->int_or("served"), profile->int_or("refused"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, core.policy->act(proposal, [&](store::Txn& txn) {
+    return txn.put("batches", fmt::format("{}/{}", name, id), kept.str());
+  }));
+  if (!decision.applied) {
+    return Error{ErrorKind::kDenied, "score-denied", fmt::format("policy does not let `{}` score files with `{}` (rule `{}`)", actor.id, name,
+                                                                 decision.rules.empty() ? "default-deny" : decision.rules.front()),
+                 "add a rule for `score.batch` to the policy, or ask somebody who may"};
+  }
+  return doc::Value::object({{"entry", decision.entry}, {"profile", kept.str()}});
+}
+
+Result<doc::Value> recorded_batches(Control::Core& core, const std::string& service) {
+  std::vector<std::string> digests;
+  HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
+    return txn.scan("batches", service + "/", [&](std::string_view, std::string_view digest) {
+      digests.emplace_back(digest);
+      return true;
+    });
+  }));
+  auto out = doc::Value::array();
+  for (const auto& text : digests) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(text));
+    const auto bytes = core.objects->get(digest);
+    if (!bytes.ok()) continue;  // erased: the ledger still says that it was
+    HEDDLE_ASSIGN_OR_RETURN(auto profile, doc::parse_json(*bytes));
+    out.push(std::move(profile));
+  }
+  return out;
+}
+
+}  // namespace heddle::control

@@ -1,0 +1,155 @@
+#include "telemetry/access_log.hpp"
+
+#include <cmath>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/file.hpp"
+#include "plane/journal.hpp"
+#include "plane/segment.hpp"
+#include "table/table.hpp"
+
+namespace heddle::telemetry {
+namespace {
+
+class AccessLogTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = testing::TempDir() + "access_test_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(dir_);
+    ASSERT_TRUE(make_dirs(dir_ + "/spool").ok());
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+
+  /// One journal segment of `requests` requests with a served, a refused and a quarantined row each.
+  void journal(int requests) const {
+    auto writer = plane::JournalWriter::open({.dir = dir_ + "/spool", .fields = {"origin", "distance"}});
+    ASSERT_TRUE(writer.ok());
+    for (int i = 0; i < requests; ++i) {
+      plane::RequestRecord request;
+      request.request_id = fmt::format("r-{}", i);
+      request.source = "one";
+      request.arrival = 1000 + i;
+      request.event_time = 5;
+      request.slot = i % 2 == 0 ? "primary" : "standby";
+      request.route_version = 3;
+      request.micros = 42;
+      request.cohort = i == 0 ? plane::Cohort::kBaseline : plane::Cohort::kNone;
+      plane::FieldValue origin, distance;
+      origin.kind = expr::Datum::Kind::kString, origin.s = "a \"secret\"";
+      distance.kind = expr::Datum::Kind::kInt, distance.i = 7;
+      request.rows.push_back({.fields = {origin, distance}, .probability = 0.1f});
+      request.rows.push_back({.outcome = plane::RowOutcome::kRefused, .rules = {"a", "b"}, .fields = {origin, distance}, .probability = NAN});
+      request.rows.push_back({.outcome = plane::RowOutcome::kQuarantined, .rules = {"source-quarantined"}, .probability = NAN});
+      (*writer)->append(plane::Record(request));
+      (*writer)->append(plane::Record(plane::TickRecord{i}));
+    }
+    ASSERT_TRUE((*writer)->commit().ok());
+  }
+
+  Result<AccessSegment> convert(std::uint64_t segment, bool fields = false) const {
+    AccessSource source;
+    source.spool = dir_ + "/spool";
+    source.segment = segment;
+    source.fields = fields;
+    source.bundle_of = [](std::uint64_t version, std::string_view slot) { return version == 3 && slot == "primary" ? "sha256:aa" : ""; };
+    return write_access(source, dir_ + "/access");
+  }
+
+  std::string dir_;
+};
+
+TEST_F(AccessLogTest, ASegmentHasOneRowARowAndNoValues) {
+  journal(10'000);
+  journal(1);  // the first is finished now
+  const auto made = convert(1);
+  ASSERT_TRUE(made.ok()) << made.error().str();
+  EXPECT_EQ(made->requests, 10'000);
+  EXPECT_EQ(made->rows, 30'000);
+  EXPECT_EQ(made->served, 10'000);
+  EXPECT_EQ(made->refused, 10'000);
+  EXPECT_EQ(made->first_arrival, 1000);
+  EXPECT_EQ(made->last_arrival, 10'999);
+  const auto table = table::read_table(access_path(dir_ + "/access", 1));
+  ASSERT_TRUE(table.ok());
+  EXPECT_EQ(table->find("fields"), nullptr);
+  const auto text = [&](const char* column, std::int64_t row) { return table->find(column)->view().at(row); };
+  EXPECT_EQ(text("request_id", 3).str(), "r-1");
+  EXPECT_EQ(text("bundle", 0).str(), "sha256:aa");
+  EXPECT_TRUE(text("bundle", 3).is_null());
+  EXPECT_EQ(text("cohort", 0).str(), "baseline");
+  EXPECT_EQ(text("outcome", 2).str(), "quarantined");
+  EXPECT_EQ(text("rules", 1).str(), "a,b");
+  EXPECT_EQ(static_cast<float>(text("probability", 0).d), 0.1f);
+  EXPECT_TRUE(text("probability", 1).is_null());
+  EXPECT_THAT(*read_file(access_path(dir_ + "/access", 1)), testing::Not(testing::HasSubstr("secret")));
+}
+
+TEST_F(AccessLogTest, TheRootIsReadBackAndAChangedRowShows) {
+  journal(100);
+  journal(1);
+  for (const bool fields : {false, true}) {
+    const auto made = convert(1, fields);
+    ASSERT_TRUE(made.ok());
+    const auto back = read_access(dir_ + "/access", 1);
+    ASSERT_TRUE(back.ok()) << back.error().str();
+    EXPECT_EQ(back->root, made->root);
+    EXPECT_EQ(back->rows, made->rows);
+    EXPECT_EQ(back->requests, made->requests);
+    // Every column of one row, each by itself.
+    const auto path = access_path(dir_ + "/access", 1);
+    const auto table = *table::read_table(path);
+    for (const auto& column : table.columns()) {
+      auto changed = column;
+      if (changed.type == expr::Type::kString) {
+        changed.codes[30] = 0;
+        changed.dictionary = std::make_shared<table::Dictionary>(std::vector<std::string>(column.dictionary->views().size(), "x"));
+      } else if (changed.type == expr::Type::kDouble) {
+        changed.doubles[30] = static_cast<double>(std::nextafter(static_cast<float>(changed.doubles[30]), 1.0f));
+      } else {
+        ++changed.ints[30];
+      }
+      ASSERT_TRUE(table::write_parquet(*table.with_column(changed), path).ok());
+      EXPECT_NE(read_access(dir_ + "/access", 1)->root, made->root) << column.name;
+    }
+    ASSERT_TRUE(table::write_parquet(table.slice(0, table.rows() - 1), path).ok());
+    EXPECT_NE(read_access(dir_ + "/access", 1)->root, made->root);
+    ASSERT_TRUE(table::write_parquet(table, path).ok());
+    EXPECT_EQ(read_access(dir_ + "/access", 1)->root, made->root) << "the rows count, not how they are packed";
+  }
+}
+
+TEST_F(AccessLogTest, ARootSaysNothingOfTheRows) {
+  journal(1);
+  journal(1);
+  const auto one = convert(1), two = convert(1);
+  ASSERT_TRUE(one.ok() && two.ok());
+  EXPECT_NE(one->root, two->root) << "a new salt";
+}
+
+TEST_F(AccessLogTest, TheOldestGoWhenThereAreTooManyBytes) {
+  for (int i = 0; i < 4; ++i) journal(50);
+  for (std::uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(convert(i).ok());
+  EXPECT_THAT(list_access(dir_ + "/access"), testing::ElementsAre(1, 2, 3));
+  EXPECT_EQ(*prune_access(dir_ + "/access", 1 << 30), 0u);
+  const auto size = std::filesystem::file_size(access_path(dir_ + "/access", 3));
+  EXPECT_EQ(*prune_access(dir_ + "/access", size * 2 + 100), 1u);
+  EXPECT_EQ(*prune_access(dir_ + "/access", 0), 1u);
+  EXPECT_THAT(list_access(dir_ + "/access"), testing::ElementsAre(3));
+  EXPECT_EQ(read_access(dir_ + "/access", 1).error().kind, ErrorKind::kNotFound);
+}
+
+TEST_F(AccessLogTest, ASegmentWithoutRowsMakesNone) {
+  journal(0);
+  journal(1);
+  const auto made = convert(1);
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(made->rows, 0);
+  EXPECT_THAT(list_dir(dir_ + "/access"), testing::IsEmpty());
+}
+
+}  // namespace
+}  // namespace heddle::telemetry
