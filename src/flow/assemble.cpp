@@ -35,7 +35,7 @@ namespace {
 
 /// The same by asking the runtime. It must answer every row.
 Result<std::vector<float>> asked_margins(const Assembly& assembly) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::from_runtime(assembly.contract->to_value(), assembly.features->to_value(), *assembly.runtime, assembly.files, 0));
+  HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::from_runtime(assembly.contract->to_value(), assembly.features->to_value(), *assembly.runtime, assembly.files, 0, assembly.host));
   HEDDLE_ASSIGN_OR_RETURN(auto scored, plan->score_table(assembly.reference_rows));
   for (std::size_t row = 0; row < scored.margins.size(); ++row) {
     if (scored.refused[row] != 0 || std::isfinite(scored.margins[row])) continue;
@@ -74,7 +74,7 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
   add(bundle::kStatements, assembly.statements);
   HEDDLE_ASSIGN_OR_RETURN(const Digest digest, bundle::pack(objects, std::move(layers), assembly.config));
   HEDDLE_ASSIGN_OR_RETURN(const auto packed, bundle::open(objects, digest));
-  HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(packed));
+  HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(packed, assembly.host));
   return digest;
 }
 

@@ -14,7 +14,7 @@ namespace heddle::runtime {
 
 /// What runtimes find where they are used.
 struct Host {
-  std::string directory{};        ///< of worker processes, `.heddle/runtime`; empty: a folder of its own under the temporary one
+  std::string directory{};        ///< of worker processes, `.heddle/runtime`; empty: a new one in the temporary folder
   std::string hidden{};           ///< a folder that workers must not see, `.heddle`; empty: none
   std::int64_t batch_ms = 5;      ///< what a batch of several requests may take
   std::size_t batch_rows = 1024;

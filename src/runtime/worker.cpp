@@ -152,14 +152,19 @@ class Supervised final : public Worker {
 Result<void> Supervised::prepare(std::string_view files) {
   static std::atomic<int> count{0};
   std::error_code error;
-  std::string directory = options_.directory;
-  if (directory.empty()) directory = (fs::temp_directory_path(error) / fmt::format("heddle-runtime-{}", ::getuid())).string();
-  HEDDLE_TRY(make_dirs(directory));
-  directory = fs::canonical(directory, error).string();
   if (!options_.hidden.empty()) options_.hidden = fs::canonical(options_.hidden, error).string();
-  sweep(directory);
-  instance_ = fmt::format("{}/{}-{}-{}", directory, sha256(files).short_str(), ::getpid(), ++count);
-  HEDDLE_TRY(make_dirs(instance_));
+  if (options_.directory.empty()) {
+    // A name that nobody can have taken before in a folder that others write to as well.
+    std::string made = (fs::temp_directory_path(error) / "heddle-runtime-XXXXXX").string();
+    if (::mkdtemp(made.data()) == nullptr) return Error{ErrorKind::kIo, "runtime-unpack", fmt::format("cannot make `{}`", made), "check the temporary folder"};
+    instance_ = fs::canonical(made, error).string();
+  } else {
+    HEDDLE_TRY(make_dirs(options_.directory));
+    const std::string directory = fs::canonical(options_.directory, error).string();
+    sweep(directory);
+    instance_ = fmt::format("{}/{}-{}-{}", directory, sha256(files).short_str(), ::getpid(), ++count);
+    HEDDLE_TRY(make_dirs(instance_));
+  }
   const std::string folder = instance_ + "/files";
   const std::string run = instance_ + "/run";
   HEDDLE_TRY(unpack(files, folder));

@@ -187,7 +187,9 @@ const Object& model_kind() {
       if (process && !(into.url.empty() && into.model.empty() && into.token.empty())) wrong("`url`, `model` and `token` are of an `upstream`", "remove them, or set `kind: upstream`");
       if (!process && (into.url.empty() || into.model.empty())) wrong("an `upstream` needs its address and its model", "add `url: http://host:port` and `model: NAME`");
       if (!process && !(into.files.empty() && into.command.empty())) wrong("`files` and `command` are of a `process`", "remove them, or set `kind: process`");
-      if (!into.token.empty() && !into.token.starts_with("${")) wrong("`token` is a secret in a definition", "write `${env:NAME}` or `${file:PATH}`");
+      if (!into.token.empty() && !into.token.starts_with("${")) {
+        reader.report(value.find("token")->position(), "secret-in-file", "a secret stands in a definition", "write `${env:NAME}` or `${file:PATH}`");
+      }
       if (!(into.tolerance >= 0 && into.tolerance <= 0.1)) wrong("`tolerance` is a difference of probabilities", "give it from 0 to 0.1");
     });
     return t;
