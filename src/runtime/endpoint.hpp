@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@ struct Host {
   std::int64_t batch_ms = 5;      ///< what a batch of several requests may take
   std::size_t batch_rows = 1024;
   std::size_t queue_rows = 4096;
+  const std::atomic<bool>* ending = nullptr;  ///< once true, a start under way is given up (kCancelled)
 };
 
 /// Counters for people and metrics.

@@ -215,6 +215,7 @@ void Supervised::settle(Result<void> started) {
     if (is_settled_) return;
     is_settled_ = true;
     started_ = std::move(started);
+    options_.ending = nullptr;  // it is about the start alone, and may be gone after it
   }
   settled_.notify_all();
 }
@@ -251,6 +252,11 @@ bool Supervised::watch(Process& process, std::string& how) {
       return was_ready;
     }
     if (ready_) continue;
+    if (options_.ending != nullptr && *options_.ending) {
+      end(process, 0);
+      settle(Error{ErrorKind::kCancelled, "runtime-closed", "the start was given up"});
+      return false;
+    }
     probe();
     if (ready_) {
       log::info("worker: ready after {} ms", (system_clock().mono_ns() - begin) / kMs);

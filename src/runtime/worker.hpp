@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -23,6 +24,7 @@ class Worker {
     std::string hidden{};                ///< what the worker must not see
     std::int64_t memory_bytes = 0;       ///< of private memory
     std::int64_t start_timeout_ms = 60'000;
+    const std::atomic<bool>* ending = nullptr;  ///< once true, `start` gives up (kCancelled)
   };
 
   /// Returns once the worker said that it is ready. kUnavailable (`runtime-exited`) with its last words when it ended instead,

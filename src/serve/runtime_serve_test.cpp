@@ -174,8 +174,23 @@ TEST(RuntimeSlot, IsComparedBesideANativePrimary) {
   World world;
   world.publish_and_wait(world.native, {}, world.worker);
   auto http = world.client();
+  World::until([&] { return http.get("/metrics")->body.find("heddle_runtime_up{service=\"trips\",slot=\"shadow\"} 1") != std::string::npos; });
   for (int i = 0; i < 5; ++i) EXPECT_EQ(http.post(kTrips, body(kGoodRow, fmt::format("r{}", i)))->status, 200);
   World::until([&] { return http.get("/metrics")->body.find("heddle_beside_rows_total{service=\"trips\",slot=\"shadow\"} 5") != std::string::npos; });
+}
+
+TEST(RuntimeSlot, AStandbyJoinsWhenItIsReadyAndAStartIsGivenUpAtTheEnd) {
+  World world;
+  world.publish_and_wait(world.native, world.worker);
+  auto http = world.client();
+  World::until([&] { return http.get("/v2/models/trips/versions/standby/ready")->status == 200; });
+  // One that never becomes ready holds up neither the table nor the end of the data plane.
+  const auto silent = score::fixture::pack_worker(world.objects, "silent");
+  ASSERT_TRUE(silent.ok());
+  world.publish_and_wait(world.native, *silent);
+  EXPECT_EQ(http.post(kTrips, body(kGoodRow, "a"))->status, 200);
+  world.publish(*silent);
+  EXPECT_EQ(World::json(http.post(kTrips, body(kGoodRow, "b"))).string_or("bundle"), world.native.str());
 }
 
 TEST(RuntimeSlot, WithoutParityIsNotServed) {
