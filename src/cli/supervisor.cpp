@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -17,11 +18,15 @@ namespace {
 constexpr std::int64_t kGraceNs = 10'000'000'000;
 constexpr std::int64_t kQuickDeathNs = 1'000'000'000;
 constexpr std::int64_t kBackOffNs = 200'000'000;
+constexpr std::int64_t kFirstBackOffNs = 500'000'000;
+constexpr std::int64_t kMostBackOffNs = 30'000'000'000;
 
 struct Child {
   pid_t pid = -1;
   std::int64_t started_ns = 0;
   std::int64_t start_at_ns = 0;  ///< not before
+  bool lived = false;            ///< longer than a quick death takes, or it was ended by a signal: what ends it now is not how it was started
+  std::int64_t back_off_ns = kFirstBackOffNs;  ///< after it ended by itself
 };
 
 Result<pid_t> start(const Supervisor::Plane& plane) {
@@ -100,6 +105,17 @@ Result<void> Supervisor::run() {
         child.pid = -1;
         if (ending) continue;
         const bool by_signal = WIFSIGNALED(status);
+        const bool quick = clock.mono_ns() - child.started_ns < kQuickDeathNs;
+        child.lived = child.lived || !quick || by_signal;
+        if (!quick) child.back_off_ns = kFirstBackOffNs;
+        if (!by_signal && child.lived) {
+          // The other plane goes on: a locked ledger or a full disk ends, and serving must not end before it does.
+          log::error("the {} plane ended with exit code {}, its message above says why: starting it again in {:.1f} s", planes_[i].name,
+                     WEXITSTATUS(status), static_cast<double>(child.back_off_ns) * 1e-9);
+          child.start_at_ns = clock.mono_ns() + child.back_off_ns;
+          child.back_off_ns = std::min(2 * child.back_off_ns, kMostBackOffNs);
+          continue;
+        }
         if (!by_signal) {
           // A plane that ends by itself has said why on stderr; starting it again would say the same.
           outcome = Error{ErrorKind::kUnavailable, "plane-ended",
@@ -108,7 +124,6 @@ Result<void> Supervisor::run() {
           end_all();
           continue;
         }
-        const bool quick = clock.mono_ns() - child.started_ns < kQuickDeathNs;
         child.start_at_ns = clock.mono_ns() + (quick ? kBackOffNs : 0);
         log::warn("the {} plane was ended by signal {}: starting it again", planes_[i].name, WTERMSIG(status));
       }

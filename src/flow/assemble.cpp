@@ -11,16 +11,21 @@
 #include "runtime/spec.hpp"
 #include "score/plan.hpp"
 #include "spec/environment.hpp"
+#include "train/train.hpp"
 
 namespace heddle::flow {
 namespace {
 
-/// Margins of the batch path; NaN where the contract refuses the row.
-Result<std::vector<float>> batch_margins(const Assembly& assembly, const model::Scorer& scorer) {
+/// Margins of the reference rows, by the library that trained the model where there is one; NaN where the contract refuses the row.
+Result<std::vector<float>> reference_margins(const Assembly& assembly, const model::Scorer& scorer) {
   HEDDLE_ASSIGN_OR_RETURN(const auto check, assembly.contract->check_table(assembly.reference_rows));
   HEDDLE_ASSIGN_OR_RETURN(const auto matrix, assembly.features->apply(check.accepted));
   std::vector<float> scored(static_cast<std::size_t>(matrix.rows));
-  scorer.margins(matrix.values.data(), matrix.rows, scored.data());
+  if (scorer.format() == "xgboost" && matrix.rows > 0) {
+    HEDDLE_ASSIGN_OR_RETURN(scored, train::xgboost_margins(assembly.model, matrix.values, matrix.rows, matrix.columns));
+  } else {
+    scorer.margins(matrix.values.data(), matrix.rows, scored.data());
+  }
   std::vector<float> margins(static_cast<std::size_t>(assembly.reference_rows.rows()), std::numeric_limits<float>::quiet_NaN());
   std::size_t next = 0;
   for (std::size_t row = 0; row < margins.size(); ++row) {
@@ -35,7 +40,7 @@ namespace {
 
 /// The same by asking the runtime. It must answer every row.
 Result<std::vector<float>> asked_margins(const Assembly& assembly) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::from_runtime(assembly.contract->to_value(), assembly.features->to_value(), *assembly.runtime, assembly.files, 0));
+  HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::from_runtime(assembly.contract->to_value(), assembly.features->to_value(), *assembly.runtime, assembly.files, 0, assembly.host));
   HEDDLE_ASSIGN_OR_RETURN(auto scored, plan->score_table(assembly.reference_rows));
   for (std::size_t row = 0; row < scored.margins.size(); ++row) {
     if (scored.refused[row] != 0 || std::isfinite(scored.margins[row])) continue;
@@ -53,7 +58,7 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
     HEDDLE_ASSIGN_OR_RETURN(margins, asked_margins(assembly));
   } else {
     HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(assembly.model));
-    HEDDLE_ASSIGN_OR_RETURN(margins, batch_margins(assembly, *scorer));
+    HEDDLE_ASSIGN_OR_RETURN(margins, reference_margins(assembly, *scorer));
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto reference,
                           score::Plan::make_reference(assembly.contract->request_fields(), assembly.reference_rows, margins));
@@ -74,7 +79,7 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
   add(bundle::kStatements, assembly.statements);
   HEDDLE_ASSIGN_OR_RETURN(const Digest digest, bundle::pack(objects, std::move(layers), assembly.config));
   HEDDLE_ASSIGN_OR_RETURN(const auto packed, bundle::open(objects, digest));
-  HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(packed));
+  HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(packed, assembly.host));
   return digest;
 }
 

@@ -8,6 +8,7 @@
 #include "contract/contract.hpp"
 #include "doc/value.hpp"
 #include "feature/program.hpp"
+#include "runtime/endpoint.hpp"
 #include "spec/model.hpp"
 #include "table/table.hpp"
 
@@ -19,7 +20,8 @@ struct Assembly {
   const feature::Program* features = nullptr;
   std::string model;  ///< bytes of model.json; empty with a runtime
   std::optional<spec::Runtime> runtime{};
-  std::string files;  ///< tar of the runtime's worker
+  std::string files{};         ///< tar of the runtime's worker
+  runtime::Host host{};        ///< where that is started
   double intercept = 0;
   table::Table reference_rows;  ///< request fields as received
   std::string baseline;         ///< JSON

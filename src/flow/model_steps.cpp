@@ -28,6 +28,9 @@ std::vector<std::string> names_of(const feature::Program& program) {
   return {program.feature_names().begin(), program.feature_names().end()};
 }
 
+/// Workers are started where those of the data plane are, and see as little.
+runtime::Host host_of(const Work& work) { return {.directory = work.host().state_dir + "/runtime", .hidden = work.host().state_dir}; }
+
 /// Writes model, its margins on validation and test rows, and how it was trained.
 Result<StepRecord> finish_training(Work& work, const std::string& directory, const std::string& step,
                                    const train::TrainInput& input) {
@@ -132,7 +135,7 @@ Result<StepRecord> run_runtime(Work& work, const std::string& directory) {
     HEDDLE_ASSIGN_OR_RETURN(record.outputs["files"], write_output(directory, "files.tar", files));
     covered += record.outputs["files"].str();
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto endpoint, runtime::Endpoint::start(definition, score::Plan::shape_of(contract, program, definition.inputs), files, {}));
+  HEDDLE_ASSIGN_OR_RETURN(const auto endpoint, runtime::Endpoint::start(definition, score::Plan::shape_of(contract, program, definition.inputs), files, host_of(work)));
   // Validation and test rows, as training leaves them.
   HEDDLE_ASSIGN_OR_RETURN(auto answers, score::Plan::ask(*endpoint, contract, program, rows->slice(parts.train_end, parts.rows)));
   for (std::size_t i = 0; i < answers.size(); ++i) {
@@ -274,6 +277,7 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   assembly.features = &program;
   if (trained == "runtime") {
     assembly.runtime = d.model->runtime;
+    assembly.host = host_of(work);
     if (d.model->runtime->kind == spec::Runtime::Kind::kProcess) {
       HEDDLE_ASSIGN_OR_RETURN(assembly.files, read_file(work.file(trained, "files.tar")));
     }

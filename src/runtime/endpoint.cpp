@@ -22,7 +22,7 @@ class Live final : public Endpoint {
     if (runtime_.kind == Runtime::Kind::kProcess) {
       HEDDLE_ASSIGN_OR_RETURN(worker_, Worker::start({.command = runtime_.command, .model = std::string(kWorkerModel), .files = files,
                                                       .directory = host_.directory, .hidden = host_.hidden, .memory_bytes = runtime_.memory_bytes,
-                                                      .start_timeout_ms = runtime_.start_timeout_ms}));
+                                                      .start_timeout_ms = runtime_.start_timeout_ms, .ending = host_.ending}));
       address_ = {.unix_path = worker_->socket(), .model = std::string(kWorkerModel)};
     } else {
       address_ = {.url = runtime_.url, .model = runtime_.model, .token = runtime_.token};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -14,11 +15,12 @@ namespace heddle::runtime {
 
 /// What runtimes find where they are used.
 struct Host {
-  std::string directory{};        ///< of worker processes, `.heddle/runtime`; empty: a folder of its own under the temporary one
+  std::string directory{};        ///< of worker processes, `.heddle/runtime`; empty: a new one in the temporary folder
   std::string hidden{};           ///< a folder that workers must not see, `.heddle`; empty: none
   std::int64_t batch_ms = 5;      ///< what a batch of several requests may take
   std::size_t batch_rows = 1024;
   std::size_t queue_rows = 4096;
+  const std::atomic<bool>* ending = nullptr;  ///< once true, a start under way is given up (kCancelled)
 };
 
 /// Counters for people and metrics.

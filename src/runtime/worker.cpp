@@ -152,14 +152,19 @@ class Supervised final : public Worker {
 Result<void> Supervised::prepare(std::string_view files) {
   static std::atomic<int> count{0};
   std::error_code error;
-  std::string directory = options_.directory;
-  if (directory.empty()) directory = (fs::temp_directory_path(error) / fmt::format("heddle-runtime-{}", ::getuid())).string();
-  HEDDLE_TRY(make_dirs(directory));
-  directory = fs::canonical(directory, error).string();
   if (!options_.hidden.empty()) options_.hidden = fs::canonical(options_.hidden, error).string();
-  sweep(directory);
-  instance_ = fmt::format("{}/{}-{}-{}", directory, sha256(files).short_str(), ::getpid(), ++count);
-  HEDDLE_TRY(make_dirs(instance_));
+  if (options_.directory.empty()) {
+    // A name that nobody can have taken before in a folder that others write to as well.
+    std::string made = (fs::temp_directory_path(error) / "heddle-runtime-XXXXXX").string();
+    if (::mkdtemp(made.data()) == nullptr) return Error{ErrorKind::kIo, "runtime-unpack", fmt::format("cannot make `{}`", made), "check the temporary folder"};
+    instance_ = fs::canonical(made, error).string();
+  } else {
+    HEDDLE_TRY(make_dirs(options_.directory));
+    const std::string directory = fs::canonical(options_.directory, error).string();
+    sweep(directory);
+    instance_ = fmt::format("{}/{}-{}-{}", directory, sha256(files).short_str(), ::getpid(), ++count);
+    HEDDLE_TRY(make_dirs(instance_));
+  }
   const std::string folder = instance_ + "/files";
   const std::string run = instance_ + "/run";
   HEDDLE_TRY(unpack(files, folder));
@@ -210,6 +215,7 @@ void Supervised::settle(Result<void> started) {
     if (is_settled_) return;
     is_settled_ = true;
     started_ = std::move(started);
+    options_.ending = nullptr;  // it is about the start alone, and may be gone after it
   }
   settled_.notify_all();
 }
@@ -246,6 +252,11 @@ bool Supervised::watch(Process& process, std::string& how) {
       return was_ready;
     }
     if (ready_) continue;
+    if (options_.ending != nullptr && *options_.ending) {
+      end(process, 0);
+      settle(Error{ErrorKind::kCancelled, "runtime-closed", "the start was given up"});
+      return false;
+    }
     probe();
     if (ready_) {
       log::info("worker: ready after {} ms", (system_clock().mono_ns() - begin) / kMs);

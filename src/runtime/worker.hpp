@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -19,10 +20,11 @@ class Worker {
     std::vector<std::string> command{};  ///< the program: a path, one relative to the files with a `/` in it, or a name on PATH. `${env:NAME}` is resolved
     std::string model{};                 ///< HEDDLE_WORKER_MODEL
     std::string_view files{};            ///< a tar of ours; only read by `start`
-    std::string directory{};             ///< holds the instances' folders; empty: one under the temporary folder
+    std::string directory{};             ///< holds the instances' folders; empty: the instance is a folder of its own in the temporary one
     std::string hidden{};                ///< what the worker must not see
     std::int64_t memory_bytes = 0;       ///< of private memory
     std::int64_t start_timeout_ms = 60'000;
+    const std::atomic<bool>* ending = nullptr;  ///< once true, `start` gives up (kCancelled)
   };
 
   /// Returns once the worker said that it is ready. kUnavailable (`runtime-exited`) with its last words when it ended instead,

@@ -14,6 +14,7 @@
 #include "feature/program.hpp"
 #include "model/logistic.hpp"
 #include "model/scorer.hpp"
+#include "runtime/tar.hpp"
 #include "score/plan.hpp"
 
 namespace heddle::score::fixture {
@@ -94,6 +95,35 @@ inline Result<Digest> pack(store::Objects& objects, double model_intercept, bool
   layers.push_back({std::string(bundle::kFeatures), {}, doc::to_json(program.to_value())});
   layers.push_back({std::string(bundle::kModel), {}, model});
   layers.push_back({std::string(bundle::kCalibration), {}, R"({"intercept":0.125})"});
+  layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
+  return bundle::pack(objects, std::move(layers), doc::Value::object({{"model", "trips"}}));
+}
+
+/// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`; proven without a bias.
+inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bias = "0", double intercept = 0) {
+  HEDDLE_ASSIGN_OR_RETURN(auto compiled, contract::Contract::compile(contract(), [](const std::string&, const std::string&) {
+                            return Result<std::vector<std::string>>(std::vector<std::string>{});
+                          }));
+  const table::Table table = rows(100);
+  HEDDLE_TRY(compiled.learn(table));
+  spec::FeatureSet set;
+  set.identity.name = "trips";
+  set.features = {{.name = "hour", .expression = {"hour_of_day(date)", {}}}, {.name = "far", .expression = {"distance / 1000.0", {}}}};
+  HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::compile(set, compiled.request_fields()));
+  HEDDLE_ASSIGN_OR_RETURN(const std::string files, runtime::pack_folder("tests/fixtures/worker"));
+  runtime::Runtime runtime;
+  runtime.command = {"/usr/bin/python3", "serve.py"};
+  HEDDLE_ASSIGN_OR_RETURN(const auto plan, Plan::from_runtime(compiled.to_value(), program.to_value(), runtime, files, 0));
+  const table::Table reference = table.slice(0, 20);
+  HEDDLE_ASSIGN_OR_RETURN(const auto scored, plan->score_table(reference));
+  HEDDLE_ASSIGN_OR_RETURN(const auto proof, Plan::make_reference(compiled.request_fields(), reference, scored.margins));
+  runtime.command.insert(runtime.command.end(), {"--bias", bias});
+  std::vector<bundle::Layer> layers;
+  layers.push_back({std::string(bundle::kContract), {}, doc::to_json(compiled.to_value())});
+  layers.push_back({std::string(bundle::kFeatures), {}, doc::to_json(program.to_value())});
+  layers.push_back({std::string(bundle::kRuntime), {}, doc::to_json(runtime::to_value(runtime))});
+  layers.push_back({std::string(bundle::kRuntimeFiles), {}, files});
+  layers.push_back({std::string(bundle::kCalibration), {}, doc::to_json(doc::Value::object({{"intercept", intercept}}))});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
   return bundle::pack(objects, std::move(layers), doc::Value::object({{"model", "trips"}}));
 }

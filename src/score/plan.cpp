@@ -62,6 +62,7 @@ struct Plan::Parts {
   feature::Program features;
   std::unique_ptr<model::Scorer> model;                ///< null when there is an endpoint
   std::unique_ptr<runtime::Endpoint> endpoint{};
+  std::vector<std::string> contribution_names{};
 
   /// A typed row as the runtime is sent it.
   void put(std::span<const expr::Datum> typed, Scratch::Buffers& buffers, runtime::Rows& rows) const {
@@ -137,6 +138,9 @@ Result<std::unique_ptr<Plan>> Plan::build(const doc::Value& contract, const doc:
     return corrupt(fmt::format("the model reads {} features, the program makes {}", scorer->features(), program.feature_names().size()));
   }
   auto parts = std::make_unique<Parts>(Parts{std::move(compiled), std::move(program), std::move(scorer)});
+  const auto& names = parts->features.feature_names();
+  parts->contribution_names.assign(names.begin(), names.end());
+  parts->contribution_names.emplace_back("bias");
   std::unique_ptr<Plan> plan(new Plan(std::move(parts)));
   plan->intercept_ = intercept;
   return plan;
@@ -253,6 +257,29 @@ void Plan::prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& sc
 }
 
 void Plan::finish(float answer, RowResult& out) const noexcept { calibrate_answer(answer, intercept_, out.margin, out.probability); }
+
+const std::vector<std::string>& Plan::contribution_names() const noexcept { return parts_->contribution_names; }
+
+Result<void> Plan::explain_row(std::span<const expr::Datum> raw, std::span<float> out, Scratch& scratch) const {
+  if (out.size() != parts_->contribution_names.size()) return Error{ErrorKind::kInternal, "score-explain", "a row of contributions of another length"};
+  if (parts_->model == nullptr) {
+    return Error{ErrorKind::kInvalid, "explain-runtime", "a runtime scores these rows: it says nothing of its features", "ask for `probability` and `validation`"};
+  }
+  Scratch::Buffers& buffers = *scratch.buffers;
+  contract::RowCheck check;
+  parts_->contract.check(raw, check);
+  if (check.refused) {
+    std::fill(out.begin(), out.end(), kNaN);
+    return {};
+  }
+  buffers.features.resize(parts_->features.feature_names().size());
+  parts_->features.apply_row(check.row, buffers.features, buffers.program);
+  std::vector<double> exact(out.size());
+  HEDDLE_TRY(parts_->model->contributions(buffers.features, exact));
+  exact.back() += intercept_;
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(exact[i]);
+  return {};
+}
 
 void Plan::score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch) const noexcept {
   parts_->contract.check(raw, out.check);

@@ -73,6 +73,12 @@ class Plan {
 
   /// `raw[i]` is what arrived for request field i.
   void score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch) const noexcept;
+  /// What each feature adds to the margin of a row that keeps the contract, then the bias (model::Scorer::contributions): `out` takes
+  /// `contribution_names().size()` numbers, all NaN for a refused row. The bias includes the calibration, so that they sum to the calibrated
+  /// margin but for rounding. kInvalid: the model cannot tell, or a runtime scores the rows.
+  [[nodiscard]] Result<void> explain_row(std::span<const expr::Datum> raw, std::span<float> out, Scratch& scratch) const;
+  [[nodiscard]] const std::vector<std::string>& contribution_names() const noexcept;  ///< the features', then `bias`
+
   /// Columns by name, those of `request_fields()`; more columns do no harm. The same bits as `score_row` for each row.
   [[nodiscard]] Result<TableResult> score_table(const table::Table& rows) const;
 

@@ -118,5 +118,41 @@ TEST(Plan, RefusesABundleThatProvesNothing) {
   }
 }
 
+TEST(RuntimePlan, RowsAndTablesAreAnsweredAlikeAndCalibrated) {
+  fixture::MemoryObjects objects;
+  const auto digest = fixture::pack_worker(objects, "0", 0.5);
+  ASSERT_TRUE(digest.ok()) << digest.error().str();
+  const auto plan = Plan::load(*bundle::open(objects, *digest));
+  ASSERT_TRUE(plan.ok()) << plan.error().str();
+  ASSERT_NE((*plan)->endpoint(), nullptr);
+  EXPECT_EQ((*plan)->reference_rows(), 20);
+  const table::Table rows = fixture::rows(600);  // more than are asked at once
+  const auto scored = (*plan)->score_table(rows);
+  ASSERT_TRUE(scored.ok()) << scored.error().str();
+  Scratch scratch;
+  RowResult result;
+  const auto views = rows.views();
+  for (std::int64_t i = 0; i < rows.rows(); i += 37) {
+    const std::vector<expr::Datum> raw = {views[0].at(i), views[1].at(i), views[2].at(i)};
+    (*plan)->score_row(raw, result, scratch);
+    const auto at = static_cast<std::size_t>(i);
+    EXPECT_EQ(result.probability, scored->probabilities[at]) << i;
+    EXPECT_EQ(result.margin, scored->margins[at]) << i;
+    const double hour = static_cast<double>((i * 5) % 24) / 100;
+    const double odds = std::exp(0.5) * hour / (1 - hour);
+    EXPECT_NEAR(result.probability, odds / (1 + odds), 1e-6) << i;
+  }
+}
+
+TEST(RuntimePlan, ABundleWithAModelAndARuntimeIsNone) {
+  fixture::MemoryObjects objects;
+  const auto digest = fixture::pack_worker(objects);
+  ASSERT_TRUE(digest.ok()) << digest.error().str();
+  auto layers = bundle::open(objects, *digest)->layers();
+  layers.push_back({std::string(bundle::kModel), {}, "{}"});
+  const auto both = bundle::pack(objects, std::move(layers), doc::Value::object({{"model", "trips"}}));
+  EXPECT_EQ(Plan::load(*bundle::open(objects, *both)).error().kind, ErrorKind::kCorrupt);
+}
+
 }  // namespace
 }  // namespace heddle::score

@@ -330,6 +330,8 @@ void Engine::after(const Admitted& admitted, std::uint32_t failed, std::uint32_t
 
 Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
   HEDDLE_ASSIGN_OR_RETURN(Admitted admitted, admit(asked));
+  contributions_.clear();
+  if (asked.rows.contributions.wanted) HEDDLE_TRY(explain(asked.rows, *admitted.slot.loaded->plan));
   if (admitted.slot.loaded->plan->endpoint() != nullptr) return infer_later(asked, admitted);
   const std::int64_t begin = options_.clock->mono_ns();
   score(asked.rows, admitted);
@@ -338,7 +340,20 @@ Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
   options_.journal->append(plane::RequestView{admitted.id, admitted.source, admitted.event_time, admitted.arrival, name_of(admitted.slot.id),
                                               serving_->route.version, rows_, admitted.cohort, micros});
   metrics_.scored(admitted.slot.id, rows_.size(), begin - asked.begun_ns, end - begin, admitted.arrival);
-  return std::optional(Answer{.by = {name_, admitted.id, admitted.slot.loaded->digest, name_of(admitted.slot.id), serving_->route.version}, .rows = rows_});
+  return std::optional(Answer{.by = {name_, admitted.id, admitted.slot.loaded->digest, name_of(admitted.slot.id), serving_->route.version},
+                              .rows = rows_,
+                              .contributions = contributions_,
+                              .contribution_names = admitted.slot.loaded->plan->contribution_names()});
+}
+
+/// Many times the cost of scoring, and only on request.
+Result<void> Engine::explain(const Rows& rows, const score::Plan& plan) {
+  const std::size_t width = plan.contribution_names().size();
+  contributions_.resize(rows.count * width);
+  for (std::size_t i = 0; i < rows.count; ++i) {
+    HEDDLE_TRY(plan.explain_row(rows.row(i, serving_->fields.size()), std::span(contributions_).subspan(i * width, width), scratch_));
+  }
+  return {};
 }
 
 void Engine::add_labels(std::span<const LabelIn> labels) {

@@ -107,6 +107,7 @@ class Engine {
     Micros event_time = 0, arrival = 0;
   };
   [[nodiscard]] Result<Admitted> admit(const Asked& asked);
+  [[nodiscard]] Result<void> explain(const Rows& rows, const score::Plan& plan);
   [[nodiscard]] Slot routed() const;
   void choose_canary(const Asked& asked, Admitted& admitted) const;
   [[nodiscard]] std::string_view sticky_key(const Asked& asked, const Admitted& admitted) const;
@@ -158,6 +159,7 @@ class Engine {
   std::vector<plane::RowView> rows_;
   std::vector<std::string_view> rules_;
   std::vector<std::size_t> rule_ends_;
+  std::vector<float> contributions_;
   std::string made_id_;
   mutable std::string key_;
 };

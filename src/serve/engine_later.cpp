@@ -87,12 +87,14 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
   return std::optional<Answer>();
 }
 
-/// Sends the served rows to another slot's runtime; 0 when it takes none: nobody waits for it.
+/// Sends the served rows to another slot's runtime; 0 when it takes none: nobody waits for it. One that is slower than what answers is
+/// sent as much as it can take at once: a queue of such rows would be in the way of requests after a swap.
 std::uint64_t Engine::ask_beside(const std::shared_ptr<const Serving>& serving, SlotId slot, std::span<const plane::RowView> rows) {
+  const score::Plan& plan = *serving->slot(slot).plan;
+  if (plan.endpoint()->condition().waiting_rows > 0) return 0;
   auto beside = std::make_unique<Beside>();
   beside->serving = serving;
   beside->slot = slot;
-  const score::Plan& plan = *serving->slot(slot).plan;
   runtime::Rows sent;
   for (const plane::RowView& row : rows) {
     const std::size_t before = sent.count();

@@ -21,6 +21,8 @@ namespace {
 
 constexpr int kRetryMs = 500;
 constexpr int kLoadingNice = 19;
+constexpr std::size_t kMostComplaints = 64;
+constexpr std::string_view kStarting = "runtime-starting";
 constexpr std::int64_t kFirstWaitNs = 500'000'000, kLongestWaitNs = 30'000'000'000;
 
 int rule_index(const contract::Contract& contract, const std::string& id) {
@@ -40,18 +42,9 @@ bool same_fields(const contract::Contract& a, const contract::Contract& b) {
 
 }  // namespace
 
-Helper::Helper() : thread_([this] {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [this] { return ending_ || work_; });
-    if (ending_) return;
-    work_();
-    work_ = nullptr;
-    changed_.notify_all();
-  }
-}) {}
+Starter::Starter() : thread_([this] { run(); }) {}
 
-Helper::~Helper() {
+Starter::~Starter() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
@@ -60,11 +53,37 @@ Helper::~Helper() {
   thread_.join();
 }
 
-void Helper::run(std::function<void()> work) {
-  std::unique_lock lock(mutex_);
-  work_ = std::move(work);
+void Starter::start(std::function<void()> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(work));
+  }
   changed_.notify_all();
-  changed_.wait(lock, [this] { return !work_; });
+}
+
+void Starter::run() {
+  std::vector<Job> jobs;
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
+    if (ending_) break;
+    std::erase_if(jobs, [](Job& job) {
+      if (!*job.done) return false;
+      job.thread.join();
+      return true;
+    });
+    for (auto& work : waiting_) {
+      auto done = std::make_shared<std::atomic<bool>>(false);
+      jobs.push_back({std::thread([done, work = std::move(work)] {
+                        work();
+                        *done = true;
+                      }),
+                      done});
+    }
+    waiting_.clear();
+  }
+  lock.unlock();
+  for (Job& job : jobs) job.thread.join();
 }
 
 const score::Plan* Serving::any_plan() const noexcept {
@@ -77,6 +96,7 @@ const score::Plan* Serving::any_plan() const noexcept {
 Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
   HEDDLE_TRY(make_dirs(options.directory));
   std::unique_ptr<RouteFollower> follower(new RouteFollower(std::move(options)));
+  follower->options_.host.ending = &follower->ending_;
   follower->inotify_ = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   follower->wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (follower->wake_ < 0) {
@@ -95,6 +115,7 @@ RouteFollower::~RouteFollower() {
   const std::uint64_t one = 1;
   if (wake_ >= 0) (void)!::write(wake_, &one, sizeof one);
   if (thread_.joinable()) thread_.join();
+  starter_.reset();  // starts under way are given up
   if (inotify_ >= 0) ::close(inotify_);
   if (wake_ >= 0) ::close(wake_);
 }
@@ -105,6 +126,8 @@ void RouteFollower::run() {
   while (!ending_) {
     pollfd fds[2] = {{wake_, POLLIN, 0}, {inotify_, POLLIN, 0}};
     ::poll(fds, inotify_ >= 0 ? 2 : 1, settled_ && inotify_ >= 0 ? 5000 : kRetryMs);
+    std::uint64_t woken = 0;
+    (void)!::read(wake_, &woken, sizeof woken);
     char events[4096];
     while (inotify_ >= 0 && ::read(inotify_, events, sizeof events) > 0) {
     }
@@ -115,8 +138,8 @@ void RouteFollower::run() {
 
 void RouteFollower::complain(const Error& error) {
   const std::string text = error.str();
-  if (text == last_complaint_) return;
-  last_complaint_ = text;
+  if (complaints_.size() > kMostComplaints) complaints_.clear();
+  if (!complaints_.insert(text).second) return;
   log::warn("service `{}`: {}", options_.service, text);
 }
 
@@ -136,6 +159,11 @@ void RouteFollower::look() {
   }
   if (route->version == delivered_) {
     settled_ = true;
+    if (incomplete_) {
+      const int before = loaded_slots_;
+      if (auto more = build(*route); more.ok() && loaded_slots_ > before) options_.ready(std::move(*more));
+      settled_ = !incomplete_;
+    }
     forget(*route);
     return;
   }
@@ -146,12 +174,13 @@ void RouteFollower::look() {
   }
   auto serving = build(*route);
   if (!serving.ok()) {
+    if (serving.error().id == kStarting) return;
     ++refused_;
     return complain(serving.error());
   }
-  last_complaint_.clear();
+  complaints_.clear();
   delivered_ = route->version;
-  settled_ = true;
+  settled_ = !incomplete_;
   // Plans that nothing refers to any more are freed here, not on the serving thread.
   std::erase_if(plans_, [&](const auto& item) { return item.second.use_count() == 1 && !names(*route, item.first) && plans_.size() > kSlots; });
   options_.ready(std::move(*serving));
@@ -167,17 +196,35 @@ void RouteFollower::forget(const plane::RouteTable& route) {
     settled_ = false;
     return false;
   });
+  const std::lock_guard lock(loading_mutex_);
+  std::erase_if(loading_, [&](const auto& item) {
+    if (names(route, item.first)) return false;
+    if (item.second->has_value()) return true;
+    settled_ = false;
+    return false;
+  });
+}
+
+/// The start of this runtime that is under way, or, when it is over, its result, which is not kept; null when there is none.
+RouteFollower::Loading RouteFollower::take_loaded(const Digest& digest) {
+  const std::lock_guard lock(loading_mutex_);
+  const auto found = loading_.find(digest);
+  if (found == loading_.end()) return nullptr;
+  Loading loading = found->second;
+  if (loading->has_value()) loading_.erase(found);
+  else loading = std::make_shared<std::optional<Result<std::unique_ptr<const score::Plan>>>>();
+  return loading;
 }
 
 Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& digest) {
   if (const auto found = plans_.find(digest); found != plans_.end()) return found->second;
   const auto before = failed_.find(digest);
   if (before != failed_.end() && system_clock().mono_ns() < before->second.again_ns) return before->second.error;
-  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*options_.objects, digest));
+  const Error starting{ErrorKind::kUnavailable, std::string(kStarting), fmt::format("the runtime of {} is being started", digest.short_str()), "it is used once it is ready"};
   std::optional<Result<std::unique_ptr<const score::Plan>>> loaded;
-  if (opened.has(bundle::kRuntime)) {
-    // A worker is not to run at this thread's low priority.
-    helper_.run([&] { loaded.emplace(score::Plan::load(opened, options_.host)); });
+  if (const Loading started = take_loaded(digest); started != nullptr) {
+    if (!started->has_value()) return starting;
+    loaded = std::move(*started);
     if (!loaded->ok()) {
       Failed& failed = failed_[digest];
       failed.error = loaded->error();
@@ -185,6 +232,25 @@ Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& dig
       failed.again_ns = system_clock().mono_ns() + failed.wait_ns;
     }
   } else {
+    HEDDLE_ASSIGN_OR_RETURN(auto opened, bundle::open(*options_.objects, digest));
+    if (opened.has(bundle::kRuntime)) {
+      // Beside, since it may take a minute; and not at this thread's low priority, which a worker would inherit.
+      auto job = std::make_shared<std::optional<Result<std::unique_ptr<const score::Plan>>>>();
+      {
+        const std::lock_guard lock(loading_mutex_);
+        loading_.emplace(digest, job);
+      }
+      starter_->start([this, job, shared = std::make_shared<bundle::Bundle>(std::move(opened))] {
+        auto plan = score::Plan::load(*shared, options_.host);
+        {
+          const std::lock_guard lock(loading_mutex_);
+          job->emplace(std::move(plan));
+        }
+        const std::uint64_t one = 1;
+        (void)!::write(wake_, &one, sizeof one);
+      });
+      return starting;
+    }
     loaded.emplace(score::Plan::load(opened));
   }
   if (!loaded->ok()) return loaded->error();
@@ -197,6 +263,8 @@ Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& dig
 Result<std::shared_ptr<const Serving>> RouteFollower::build(const plane::RouteTable& route) {
   auto serving = std::make_shared<Serving>();
   serving->route = route;
+  incomplete_ = false;
+  loaded_slots_ = 0;
   // The primary comes last: whether it may be missing depends on the standby.
   for (const auto& [id, digest] : {std::pair{SlotId::kStandby, &route.standby}, std::pair{SlotId::kCanary, &route.canary.bundle},
                                    std::pair{SlotId::kShadow, &route.shadow}, std::pair{SlotId::kPrimary, &route.primary}}) {
@@ -206,11 +274,17 @@ Result<std::shared_ptr<const Serving>> RouteFollower::build(const plane::RouteTa
     auto loaded = plan(*digest);
     if (loaded.ok()) {
       slot.plan = std::move(*loaded);
+      ++loaded_slots_;
+    } else if (loaded.error().id == kStarting) {
+      // A primary is waited for, what is in force stays; the others join.
+      if (id == SlotId::kPrimary) return loaded.error();
+      incomplete_ = true;
     } else if (id == SlotId::kPrimary && !(route.fail_over_allowed && serving->slot(SlotId::kStandby).plan != nullptr)) {
       return loaded.error();
     } else {
       // A service without one of its other slots serves, and says what is wrong.
       if (id == SlotId::kPrimary) serving->primary_error = loaded.error().message;
+      incomplete_ = incomplete_ || failed_.contains(*digest);  // a runtime is tried again
       complain(loaded.error());
     }
   }

@@ -6,6 +6,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,23 +40,31 @@ struct Serving {
   [[nodiscard]] const score::Plan* any_plan() const noexcept;
 };
 
-/// One thread that does one thing at a time for another, with the priority that it was made with: what is started from it inherits that.
-class Helper {
+/// Starts threads with the priority that it was made with: what they start inherits that, whatever the caller's is by then. Waits for them at
+/// its end.
+class Starter {
  public:
-  Helper();
-  ~Helper();
-  void run(std::function<void()> work);  ///< returns when it is done
+  Starter();
+  ~Starter();
+  void start(std::function<void()> work);
 
  private:
+  struct Job {
+    std::thread thread{};
+    std::shared_ptr<std::atomic<bool>> done{};
+  };
+  void run();
+
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::function<void()> work_{};
+  std::vector<std::function<void()>> waiting_;
   bool ending_ = false;
   std::thread thread_;
 };
 
 /// Follows a service's route table file and loads what it names, on a thread of its own: verified, newer than what was applied,
-/// parity proven. What cannot be used is logged once and tried again; what is in force stays.
+/// parity proven. What cannot be used is logged once and tried again; what is in force stays. Runtimes are started beside: a table whose
+/// primary still starts waits for it, the other slots join when they are ready, and a newer table waits for none of them.
 class RouteFollower {
  public:
   struct Options {
@@ -88,7 +98,7 @@ class RouteFollower {
   std::atomic<std::uint64_t> refused_{0};
   std::uint64_t delivered_ = 0;       ///< version
   bool settled_ = false;              ///< what the file says was delivered or refused for good
-  std::string last_complaint_;
+  std::set<std::string> complaints_;  ///< that were said of this table
   void forget(const plane::RouteTable& route);
 
   /// A bundle whose runtime could not be started is tried again after a while that doubles.
@@ -98,8 +108,15 @@ class RouteFollower {
     std::int64_t wait_ns = 0;
   };
   std::map<Digest, Failed> failed_;
-  Helper helper_;
+  /// A runtime that is being started on a thread of its own; `plan` is set under the mutex.
+  using Loading = std::shared_ptr<std::optional<Result<std::unique_ptr<const score::Plan>>>>;
+  [[nodiscard]] Loading take_loaded(const Digest& digest);
+  std::mutex loading_mutex_;
+  std::map<Digest, Loading> loading_;
+  bool incomplete_ = false;            ///< a slot of the last table is without its plan, and may get it yet
+  int loaded_slots_ = 0;               ///< of the last table that was built
   std::map<Digest, std::shared_ptr<const score::Plan>> plans_;
+  std::unique_ptr<Starter> starter_ = std::make_unique<Starter>();
   std::thread thread_;
 };
 

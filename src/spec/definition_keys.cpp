@@ -190,7 +190,9 @@ const Object& model_kind() {
       if (process && !(into.url.empty() && into.model.empty() && into.token.empty())) wrong("`url`, `model` and `token` are of an `upstream`", "remove them, or set `kind: upstream`");
       if (!process && (into.url.empty() || into.model.empty())) wrong("an `upstream` needs its address and its model", "add `url: http://host:port` and `model: NAME`");
       if (!process && !(into.files.empty() && into.command.empty())) wrong("`files` and `command` are of a `process`", "remove them, or set `kind: process`");
-      if (!into.token.empty() && !into.token.starts_with("${")) wrong("`token` is a secret in a definition", "write `${env:NAME}` or `${file:PATH}`");
+      if (!into.token.empty() && !into.token.starts_with("${")) {
+        reader.report(value.find("token")->position(), "secret-in-file", "a secret stands in a definition", "write `${env:NAME}` or `${file:PATH}`");
+      }
       if (!(into.tolerance >= 0 && into.tolerance <= 0.1)) wrong("`tolerance` is a difference of probabilities", "give it from 0 to 0.1");
     });
     return t;
@@ -619,15 +621,15 @@ const Object& people_kind() {
   static const Table<ServiceAccount> account = [] {
     Table<ServiceAccount> t("a service account", "a program that may call the endpoints");
     t.text("name", &ServiceAccount::name, "its name").required();
-    t.texts("permissions", &ServiceAccount::permissions, "predict, label, replay, read").required();
+    t.texts("permissions", &ServiceAccount::permissions, "predict, label, replay, read, stop").required();
     t.text("token_file", &ServiceAccount::token_file, "its token, relative to .heddle; without it, `tokens/NAME`");
     t.finally([](ServiceAccount& into, const doc::Value& value, Reader& reader) {
       if (into.token_file.empty()) into.token_file = fmt::format("tokens/{}", into.name);
-      static const std::vector<std::string> known = {"predict", "label", "replay", "read"};
+      static const std::vector<std::string> known = {"predict", "label", "replay", "read", "stop"};
       for (const auto& permission : into.permissions) {
         if (std::find(known.begin(), known.end(), permission) != known.end()) continue;
         reader.report(value.position(), "unknown-value", fmt::format("there is no permission `{}`", permission),
-                      "the permissions are `predict`, `label`, `replay`, `read`");
+                      "the permissions are `predict`, `label`, `replay`, `read`, `stop`");
       }
     });
     return t;

@@ -235,6 +235,41 @@ TEST_F(SpecTest, NobodyCouldApprove) {
   EXPECT_EQ(findings(), (Lines{"policies/p.yaml:6:5: error[nobody-approves]: rule `ask` asks role `approver`, which nobody has"}));
 }
 
+TEST_F(SpecTest, ARuntimeInPlaceOfTraining) {
+  const auto with = [&](std::string_view runtime, std::string_view search = "") {
+    put("models/m.yaml", fmt::format("apiVersion: heddle/v1\nkind: Model\nname: m\nfeatures: f\ntarget: late > 0\n"
+                                     "train: {{source: rows, time_field: at, from: \"2001-01-01\", to: \"2001-02-01\"}}\nruntime: {}\n{}", runtime, search));
+    const auto loaded = load_project(root_);
+    EXPECT_TRUE(loaded.ok());
+    return *loaded;
+  };
+  put("worker/serve.py", "x");
+  const auto process = with("{kind: process, files: worker, command: [python3, serve.py], inputs: fields, timeout_ms: 700}");
+  EXPECT_FALSE(process.has_errors()) << process.diagnostics[0].message;
+  const auto& runtime = process.project.models.at("m").runtime;
+  ASSERT_TRUE(runtime.has_value());
+  EXPECT_EQ(runtime->kind, Runtime::Kind::kProcess);
+  EXPECT_EQ(runtime->inputs, Runtime::Inputs::kFields);
+  EXPECT_EQ(runtime->timeout_ms, 700);
+  EXPECT_FALSE(with("{kind: upstream, url: \"http://127.0.0.1:9000\", model: m, token: \"${env:TOKEN}\"}").has_errors());
+  for (const auto& [text, search] : std::vector<std::pair<std::string, std::string>>{
+           {"{kind: process, files: worker}", ""},
+           {"{kind: process, files: nowhere, command: [x]}", ""},
+           {"{kind: process, files: worker, command: [x], url: \"http://a\"}", ""},
+           {"{kind: upstream, url: \"http://a\"}", ""},
+           {"{kind: upstream, url: \"http://a\", model: m, files: worker}", ""},
+           {"{kind: process, files: worker, command: [x], tolerance: 2}", ""},
+           {"{kind: process, files: worker, command: [x]}", "trainer: xgboost\n"},
+           {"{kind: process, files: worker, command: [x]}", "search:\n  trials: 2\n  space:\n    - {name: eta, kind: log_uniform, low: 0.1, high: 0.3}\n"}}) {
+    const auto loaded = with(text, search);
+    ASSERT_TRUE(loaded.has_errors()) << text << search;
+    EXPECT_EQ(loaded.diagnostics[0].id, "bad-runtime") << text;
+    EXPECT_GT(loaded.diagnostics[0].position.line, 0) << text;
+    EXPECT_FALSE(loaded.diagnostics[0].hint.empty());
+  }
+  EXPECT_EQ(with("{kind: upstream, url: \"http://a\", model: m, token: abc}").diagnostics[0].id, "secret-in-file");
+}
+
 TEST_F(SpecTest, AFolderWithoutAProject) {
   const auto loaded = load_project(root_ + "/contracts");
   ASSERT_FALSE(loaded.ok());

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <span>
 #include <vector>
 
 #include "base/result.hpp"
@@ -38,6 +40,10 @@ struct Trained {
 /// first use (kUnavailable with the package to install). logistic: Newton's method on the L2-penalised likelihood of
 /// standardised inputs. kInvalid for an unknown trainer or parameter, no rows, one class only, shapes that disagree. Thread-safe.
 [[nodiscard]] Result<Trained> train(const TrainInput& input);
+
+/// What the library that trained an XGBoost model says itself: one margin a row, of `rows` x `columns` floats, row-major, NaN missing.
+/// kUnavailable when it is not installed, kInvalid when it does not take the model. Thread-safe.
+[[nodiscard]] Result<std::vector<float>> xgboost_margins(std::string_view model, std::span<const float> features, std::int64_t rows, std::int64_t columns);
 
 /// `wanted` of `total` row numbers, evenly spaced (rows are in time order): floor(i * total / wanted). All when wanted is 0 or
 /// not below total.

@@ -27,6 +27,8 @@ struct Library {
   decltype(&XGBoosterEvalOneIter) booster_eval = nullptr;
   decltype(&XGBoosterSlice) booster_slice = nullptr;
   decltype(&XGBoosterSaveModelToBuffer) booster_save = nullptr;
+  decltype(&XGBoosterLoadModelFromBuffer) booster_load = nullptr;
+  decltype(&XGBoosterPredictFromDMatrix) booster_predict = nullptr;
 };
 
 template <class Function>
@@ -60,7 +62,8 @@ Result<const Library*> open_library() {
       find(handle, "XGBoosterCreate", l.booster_create) && find(handle, "XGBoosterFree", l.booster_free) &&
       find(handle, "XGBoosterSetParam", l.booster_set_param) && find(handle, "XGBoosterUpdateOneIter", l.booster_update) &&
       find(handle, "XGBoosterEvalOneIter", l.booster_eval) && find(handle, "XGBoosterSlice", l.booster_slice) &&
-      find(handle, "XGBoosterSaveModelToBuffer", l.booster_save);
+      find(handle, "XGBoosterSaveModelToBuffer", l.booster_save) &&
+      find(handle, "XGBoosterLoadModelFromBuffer", l.booster_load) && find(handle, "XGBoosterPredictFromDMatrix", l.booster_predict);
   if (!complete) return unavailable(dlerror());  // stays open: a library that ran its constructors is not unloaded
   open = true;
   return &library;
@@ -93,9 +96,13 @@ Error failed(const Library& library, std::string_view what) {
                "check the parameters of the model definition"};
 }
 
+/// Borrows the features.
+std::string array_interface(const float* features, std::int64_t rows, std::int64_t columns) {
+  return fmt::format(R"({{"data": [{}, true], "shape": [{}, {}], "typestr": "<f4", "version": 3}})", reinterpret_cast<std::uintptr_t>(features), rows, columns);
+}
+
 Result<void> fill(const Library& library, const RowsView& rows, const std::vector<std::string>& names, void** matrix) {
-  const std::string array = fmt::format(R"({{"data": [{}, true], "shape": [{}, {}], "typestr": "<f4", "version": 3}})",
-                                        reinterpret_cast<std::uintptr_t>(rows.features), rows.count, rows.columns);
+  const std::string array = array_interface(rows.features, rows.count, rows.columns);
   if (library.matrix_create(array.c_str(), R"({"missing": NaN, "nthread": 1})", matrix) != 0) return failed(library, "read the rows");
   std::vector<float> labels(rows.labels, rows.labels + rows.count);
   if (library.matrix_set_float_info(*matrix, "label", labels.data(), labels.size()) != 0) return failed(library, "read the labels");
@@ -115,6 +122,32 @@ double parse_loss(std::string_view line) {
 }
 
 }  // namespace
+
+Result<std::vector<float>> xgboost_margins(std::string_view model, std::span<const float> features, std::int64_t rows, std::int64_t columns) {
+  HEDDLE_ASSIGN_OR_RETURN(const Library* opened, open_library());
+  const Library& library = *opened;
+  if (rows <= 0 || columns <= 0 || features.size() != static_cast<std::size_t>(rows * columns)) {
+    return Error{ErrorKind::kInternal, "train-margins", fmt::format("{} numbers for {} rows of {}", features.size(), rows, columns)};
+  }
+  Handle matrix(library.matrix_free);
+  Handle booster(library.booster_free);
+  const std::string array = array_interface(features.data(), rows, columns);
+  if (library.matrix_create(array.c_str(), R"({"missing": NaN, "nthread": 1})", &matrix.raw) != 0) return failed(library, "read the rows");
+  if (library.booster_create(nullptr, 0, &booster.raw) != 0) return failed(library, "make a booster");
+  (void)library.booster_set_param(booster.raw, "nthread", "1");
+  if (library.booster_load(booster.raw, model.data(), model.size()) != 0) return failed(library, "read the model");
+  const bst_ulong* shape = nullptr;
+  bst_ulong dimensions = 0;
+  const float* values = nullptr;
+  constexpr const char* kMargins = R"({"type": 1, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false})";
+  if (library.booster_predict(booster.raw, matrix.raw, kMargins, &shape, &dimensions, &values) != 0) return failed(library, "predict");
+  bst_ulong count = 1;
+  for (bst_ulong i = 0; i < dimensions; ++i) count *= shape[i];
+  if (count != static_cast<bst_ulong>(rows)) {
+    return Error{ErrorKind::kInvalid, "train-margins", fmt::format("XGBoost gives {} margins for {} rows", count, rows), "a model of one margin a row is needed"};
+  }
+  return std::vector<float>(values, values + rows);
+}
 
 Result<Trained> train_xgboost(const TrainInput& input) {
   HEDDLE_ASSIGN_OR_RETURN(const Library* opened, open_library());

@@ -36,6 +36,8 @@ service_accounts:
     permissions: [predict, label]
   - name: reader
     permissions: [read]
+  - name: stopper
+    permissions: [stop]
 """,
     "contracts/trips.odcs.yaml": """\
 apiVersion: v3.2.0

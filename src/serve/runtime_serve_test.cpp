@@ -1,0 +1,213 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "base/file.hpp"
+#include "doc/json.hpp"
+#include "net/client.hpp"
+#include "plane/journal.hpp"
+#include "plane/route.hpp"
+#include "score/bundle_fixture.hpp"
+#include "serve/serve.hpp"
+
+namespace heddle::serve {
+namespace {
+
+using score::fixture::MemoryObjects;
+constexpr const char* kGoodRow = R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400})";
+constexpr const char* kFarRow = R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":644})";
+constexpr const char* kTrips = "/v1/services/trips/predict";
+
+/// A data plane on a thread of its own whose bundles are a native one and two of workers.
+class World {
+ public:
+  World() {
+    std::string name = ::testing::TempDir() + "/heddle-runtimes-XXXXXX";
+    dir = std::filesystem::canonical(::mkdtemp(name.data())).string();
+    key = *Ed25519Key::generate();
+    native = *score::fixture::pack(objects, 0.5);
+    auto packed = score::fixture::pack_worker(objects);
+    EXPECT_TRUE(packed.ok()) << packed.error().str();
+    worker = *packed;
+    route.service = "trips";
+    route.decision = "ledger/1";
+    Options options;
+    options.heddle_dir = dir;
+    options.service.identity.name = "trips";
+    options.service.port = 0;
+    options.objects = &objects;
+    options.control_key = key.public_key;
+    options.lockstep = true;
+    options.tokens = {{"app", "app-secret-0000000002", {"predict", "read"}}};
+    auto opened = DataPlane::open(std::move(options));
+    EXPECT_TRUE(opened.ok()) << opened.error().str();
+    plane = std::move(*opened);
+    thread = std::thread([this] { plane->run(); });
+  }
+  ~World() {
+    plane->stop();
+    thread.join();
+    plane.reset();
+    EXPECT_TRUE(list_dir(dir + "/runtime").empty()) << "a worker left its folder";
+    std::filesystem::remove_all(dir);
+  }
+
+  net::HttpClient client() const {
+    net::HttpClient::Options options;
+    options.port = plane->port();
+    options.token = "app-secret-0000000002";
+    return net::HttpClient(options);
+  }
+  static doc::Value json(const Result<net::HttpClient::Reply>& reply) {
+    EXPECT_TRUE(reply.ok()) << reply.error().str();
+    auto value = doc::parse_json(reply->body);
+    EXPECT_TRUE(value.ok()) << reply->body;
+    return value.ok() ? *value : doc::Value();
+  }
+  void publish(const Digest& primary, const Digest& standby = {}, const Digest& shadow = {}) {
+    ++route.version;
+    route.primary = primary;
+    route.standby = standby;
+    route.shadow = shadow;
+    ASSERT_TRUE(make_dirs(dir + "/routes").ok());
+    ASSERT_TRUE(plane::write_route(dir + "/routes/trips.json", route, key).ok());
+  }
+  void publish_and_wait(const Digest& primary, const Digest& standby = {}, const Digest& shadow = {}) {
+    publish(primary, standby, shadow);
+    auto http = client();
+    until([&] { return static_cast<std::uint64_t>(json(http.get("/v1/services/trips")).int_or("route_version")) >= route.version; });
+  }
+  template <class F>
+  static void until(F holds) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!holds()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  }
+  std::vector<plane::RequestRecord> requests() const {
+    auto reader = plane::JournalReader::open(dir + "/spool/trips");
+    std::vector<plane::RequestRecord> records;
+    while (true) {
+      auto record = (*reader)->next();
+      if (!record.ok() || !record->has_value()) return records;
+      if (auto* request = std::get_if<plane::RequestRecord>(&**record)) records.push_back(*request);
+    }
+  }
+
+  std::string dir;
+  Ed25519Key key;
+  MemoryObjects objects;
+  Digest native, worker;
+  plane::RouteTable route;
+  std::unique_ptr<DataPlane> plane;
+  std::thread thread;
+};
+
+std::string body(std::string_view rows, std::string_view id) { return fmt::format(R"({{"rows":[{}],"request_id":"{}"}})", rows, id); }
+
+TEST(RuntimeSlot, AnswersLaterAndJournalsAsANativeOne) {
+  World world;
+  world.publish_and_wait(world.worker, world.native);
+  auto http = world.client();
+  const auto reply = http.post(kTrips, body(fmt::format("{},{}", kGoodRow, kFarRow), "a"));
+  ASSERT_EQ(reply->status, 200) << reply->body;
+  const auto answer = World::json(reply);
+  EXPECT_EQ(answer.string_or("bundle"), world.worker.str());
+  const auto& predictions = answer.find("predictions")->as_array();
+  EXPECT_NEAR(predictions[0].double_or("probability"), 0.05, 1e-6);
+  EXPECT_EQ(predictions[1].find("validation")->as_array()[0].as_string(), "distance-of-origin");
+  EXPECT_EQ(http.post(kTrips, body(kFarRow, "b"))->status, 422) << "nothing to ask the worker for";
+  const auto oip = http.post("/v2/models/trips/infer", R"({"id":"c","inputs":[{"name":"date","shape":[1],"datatype":"BYTES","data":["2001-04-10T07:00:00Z"]},
+    {"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]},{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}]})");
+  ASSERT_EQ(oip->status, 200) << oip->body;
+  EXPECT_NEAR(World::json(oip).find("outputs")->as_array()[0].find("data")->as_array()[0].as_double(), 0.07, 1e-6);
+  const auto records = world.requests();
+  ASSERT_EQ(records.size(), 3u);
+  EXPECT_EQ(records[0].request_id, "a");
+  EXPECT_EQ(records[0].slot, "primary");
+  ASSERT_EQ(records[0].rows.size(), 2u);
+  EXPECT_FLOAT_EQ(records[0].rows[0].probability, 0.05f);
+  EXPECT_GT(records[0].rows[0].standby_probability, 0) << "the native standby is scored beside";
+  EXPECT_EQ(records[0].rows[0].fields[1].s, "LAX");
+  EXPECT_EQ(records[0].rows[1].outcome, plane::RowOutcome::kRefused);
+  EXPECT_EQ(records[1].request_id, "b");
+}
+
+TEST(RuntimeSlot, IsSwappedUnderLoadWithoutAFailedRequest) {
+  World world;
+  world.publish_and_wait(world.native, world.worker);
+  std::atomic<bool> ending{false};
+  std::atomic<int> failed{0};
+  std::atomic<int> by_worker{0};
+  std::atomic<int> by_native{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back([&] {
+      auto http = world.client();
+      while (!ending) {
+        const auto reply = http.post(kTrips, fmt::format(R"({{"rows":[{}]}})", kGoodRow));
+        if (!reply.ok() || reply->status != 200) ++failed;
+        else if (reply->body.find(world.worker.str()) != std::string::npos) ++by_worker;
+        else ++by_native;
+      }
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    std::atomic<int>& next = i % 2 == 0 ? by_worker : by_native;
+    if (i % 2 == 0) world.publish(world.worker, world.native);
+    else world.publish(world.native, world.worker);
+    const int before = next;
+    World::until([&] { return next > before + 4; });
+  }
+  ending = true;
+  for (auto& each : clients) each.join();
+  EXPECT_EQ(failed, 0) << by_worker << " by the worker, " << by_native << " by the native model";
+}
+
+TEST(RuntimeSlot, IsComparedBesideANativePrimary) {
+  World world;
+  world.publish_and_wait(world.native, {}, world.worker);
+  auto http = world.client();
+  World::until([&] { return http.get("/metrics")->body.find("heddle_runtime_up{service=\"trips\",slot=\"shadow\"} 1") != std::string::npos; });
+  const std::string name = "heddle_beside_rows_total{service=\"trips\",slot=\"shadow\"} ";
+  World::until([&] {
+    EXPECT_EQ(http.post(kTrips, fmt::format(R"({{"rows":[{}]}})", kGoodRow))->status, 200);
+    const std::string text = http.get("/metrics")->body;
+    const auto at = text.find(name);
+    return at != std::string::npos && std::stoi(text.substr(at + name.size())) >= 5;
+  });
+}
+
+TEST(RuntimeSlot, AStandbyJoinsWhenItIsReadyAndAStartIsGivenUpAtTheEnd) {
+  World world;
+  world.publish_and_wait(world.native, world.worker);
+  auto http = world.client();
+  World::until([&] { return http.get("/v2/models/trips/versions/standby/ready")->status == 200; });
+  // One that never becomes ready holds up neither the table nor the end of the data plane.
+  const auto silent = score::fixture::pack_worker(world.objects, "silent");
+  ASSERT_TRUE(silent.ok());
+  world.publish_and_wait(world.native, *silent);
+  EXPECT_EQ(http.post(kTrips, body(kGoodRow, "a"))->status, 200);
+  world.publish(*silent);
+  EXPECT_EQ(World::json(http.post(kTrips, body(kGoodRow, "b"))).string_or("bundle"), world.native.str());
+}
+
+TEST(RuntimeSlot, WithoutParityIsNotServed) {
+  World world;
+  auto other = score::fixture::pack_worker(world.objects, "0.01");
+  ASSERT_TRUE(other.ok());
+  world.publish_and_wait(world.native);
+  world.publish(*other);
+  auto http = world.client();
+  World::until([&] { return http.get("/metrics")->body.find("heddle_routes_refused_total{service=\"trips\"} 0") == std::string::npos; });
+  EXPECT_EQ(World::json(http.post(kTrips, body(kGoodRow, "a"))).string_or("bundle"), world.native.str());
+}
+
+}  // namespace
+}  // namespace heddle::serve

@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""One service whose model is native, then a worker process, then an upstream server: built, gated, released and swapped under load without a
+failed request; the worker killed with -9, the upstream hanging, a client that waits shorter than the runtime.
+
+    runtimes.py HEDDLE      needs tests/requirements.txt (scikit-learn, pandas); exit 0 when everything holds
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import joblib  # noqa: E402
+import numpy  # noqa: E402
+import sklearn.linear_model  # noqa: E402
+
+import http.client  # noqa: E402
+
+import small_project  # noqa: E402
+from harness import Planes, World  # noqa: E402
+
+ROW = {"date": "2001-04-10T05:00:00Z", "distance": 260, "origin": "AAA", "destination": "BBB"}
+SERVE = """\
+import joblib
+import numpy
+import heddle
+
+model = joblib.load("model.joblib")
+PLACES = {places}
+
+@heddle.model
+def late(rows):
+    hours = numpy.array([int(str(date)[11:13]) for date in rows["date"]])
+    return model.predict_proba(numpy.column_stack([hours, [PLACES.index(place) for place in rows["origin"]]]))[:, 1]
+
+heddle.serve(late)
+"""
+
+
+def worker(folder, regularisation):
+    """A scikit-learn model and the program that serves it, with the SDK beside it."""
+    folder.mkdir()
+    rows = list(small_project.rows(4000))
+    inputs = numpy.array([[int(date[11:13]), small_project.PLACES.index(origin)] for date, _, origin, _, _ in rows])
+    model = sklearn.linear_model.LogisticRegression(C=regularisation).fit(inputs, [delay > 15 for *_, delay in rows])
+    joblib.dump(model, folder / "model.joblib")
+    (folder / "serve.py").write_text(SERVE.replace("{places}", repr(small_project.PLACES)))
+    shutil.copytree(HERE.parents[1] / "python/heddle", folder / "heddle", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def candidate(project, text=None):
+    """The bundle of a run with the model's `runtime` as given."""
+    file = project.root / "models/late.yaml"
+    native = file.read_text()
+    if text:
+        start, end = native.index("trainer: xgboost"), native.index("standby:")
+        file.write_text(native[:start] + text + native[end:])
+        done = project.run("check")
+        assert done.code == 0, done
+    done = project.run("run")
+    assert done.code == 0, done
+    bundle = project.json("run")["candidate"]["bundle"]
+    file.write_text(native)
+    return bundle
+
+
+def promote(world, project, bundle, slot="primary"):
+    done = project.run("release", "promote", "late", "--slot", slot, "--bundle", bundle, "--requester", "bob")
+    assert done.code == 0, done
+    if slot == "primary":
+        waiting = project.json("approval", "list")["approvals"]
+        done = project.run("approve", waiting[-1]["id"], "--person", "ann", "--key", world.keys / "ann")
+        assert done.code == 0, done
+
+
+class Load:
+    """Threads that ask without pause; every answer's status, bundle and time are kept."""
+
+    def __init__(self, planes, threads=4):
+        self.port, self.token, self.ending = planes.project.port(), planes.project.token("caller"), False
+        self.answers, self.lock = [], threading.Lock()
+        self.threads = [threading.Thread(target=self.ask, args=(i,)) for i in range(threads)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.ending = True
+        for thread in self.threads:
+            thread.join()
+
+    def ask(self, index):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        body = json.dumps({"rows": [ROW] * (1 + index)})
+        while not self.ending:
+            begin = time.monotonic()
+            connection.request("POST", "/v1/services/late/predict", body, {"Authorization": "Bearer " + self.token})
+            reply = connection.getresponse()
+            value = json.loads(reply.read())
+            with self.lock:
+                self.answers.append((reply.status, value.get("bundle"), time.monotonic() - begin, value))
+        connection.close()
+
+    def count(self, bundle):
+        with self.lock:
+            return sum(1 for status, of, *_ in self.answers if of == bundle and status == 200)
+
+
+def worker_pid(root):
+    for entry in os.listdir("/proc"):
+        try:
+            if entry.isdigit() and f"HEDDLE_WORKER_SOCKET={root}/.heddle/runtime/".encode() in pathlib.Path("/proc", entry, "environ").read_bytes():
+                return int(entry)
+        except OSError:
+            continue
+    return None
+
+
+def infer(planes, version, parameters=None):
+    tensors = [{"name": name, "shape": [1], "datatype": "INT64" if name == "distance" else "BYTES", "data": [value]} for name, value in ROW.items()]
+    return planes.request("POST", f"/v2/models/late/versions/{version}/infer", {"inputs": tensors, "parameters": parameters or {}})
+
+
+def metric(planes, name):
+    text = planes.request("GET", "/metrics", token="reader").body.decode()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name + "{"))
+
+
+def swaps(world, planes, bundles):
+    """Round and round under load: no request fails, none is answered by another bundle than those."""
+    with Load(planes) as load:
+        for name in ("process", "upstream", "native", "upstream", "process"):
+            before = load.count(bundles[name])
+            promote(world, planes.project, bundles[name])
+            planes.until(lambda: load.count(bundles[name]) > before + 20, f"the {name} model answers", 60)
+    failed = [(status, value) for status, _, _, value in load.answers if status != 200]
+    assert not failed, f"{len(failed)} of {len(load.answers)} failed: {failed[:3]}"
+    assert {of for _, of, *_ in load.answers} == set(bundles.values())
+    print(f"5 swaps under load: {len(load.answers)} requests, 0 failed: " + ", ".join(f"{name} {load.count(of)}" for name, of in bundles.items()))
+    answers = {of: {p["probability"] for _, o, _, value in load.answers if o == of for p in value["predictions"]} for of in bundles.values()}
+    assert all(max(each) - min(each) < 1e-6 for each in answers.values()), f"one bundle, several answers: {answers}"
+
+
+def killed(world, planes, bundles):
+    """kill -9 of the worker: what it was asked is 503, the standby takes over as authorised, and the worker is started again."""
+    pid = worker_pid(planes.project.root)
+    assert pid, "no worker"
+    standby = planes.project.json("status")["services"][0]["standby"]
+    with Load(planes) as load:
+        planes.until(lambda: load.count(bundles["process"]) > 20, "the worker answers")
+        os.kill(pid, signal.SIGKILL)
+        planes.until(lambda: load.count(standby) > 20, "the standby took over")
+        assert "failed over from primary to standby" in planes.text()
+        planes.until(lambda: metric(planes, "heddle_runtime_restarts_total") >= 1 and metric(planes, "heddle_runtime_up") >= 1, "the worker is up again")
+        after = len(load.answers)
+        planes.until(lambda: len(load.answers) > after + 50, "the standby answers")
+        assert all(each[0] == 200 for each in load.answers[after:]), "a request failed after the fail-over"
+    statuses = {status: sum(1 for each in load.answers if each[0] == status) for status in {each[0] for each in load.answers}}
+    assert set(statuses) <= {200, 503} and statuses[200] > 40, statuses
+    assert worker_pid(planes.project.root) not in (None, pid)
+    print(f"worker killed under load: answers by status {statuses}; failed over; worker started again {metric(planes, 'heddle_runtime_restarts_total'):.0f} time")
+
+
+def hanging(world, planes, bundles, upstream):
+    """The upstream hangs as the standby of a native primary: asked by name it times out, the native slot does not notice."""
+    promote(world, planes.project, bundles["native"])
+    planes.until(lambda: planes.predict({"rows": [ROW]}).json.get("bundle") == bundles["native"], "the native model answers")
+    promote(world, planes.project, bundles["upstream"], "standby")
+    planes.until(lambda: infer(planes, "standby").json.get("model_version") == bundles["upstream"], "the upstream is the standby")
+
+    def p99(seconds):
+        with Load(planes, 2) as load:
+            time.sleep(seconds)  # what is measured is time
+        assert all(each[0] == 200 for each in load.answers)
+        return statistics.quantiles([each[2] for each in load.answers], n=100)[98], len(load.answers)
+
+    calm, _ = p99(1.5)
+    os.kill(upstream.pid, signal.SIGSTOP)
+    try:
+        asked = []
+        waits = threading.Thread(target=lambda: asked.append((time.monotonic(), infer(planes, "standby"), time.monotonic())))
+        waits.start()
+        hung, count = p99(1.5)
+        waits.join()
+        begin, reply, end = asked[0]
+        assert reply.status == 503 and 0.4 < end - begin < 3, (end - begin, reply)
+        assert hung < max(5 * calm, 0.05), f"p99 of the native slot {calm * 1e3:.1f} ms, with the upstream hanging {hung * 1e3:.1f} ms"
+        begin = time.monotonic()
+        reply = infer(planes, "standby", {"timeout": 50_000})
+        assert reply.status in (503, 504) and time.monotonic() - begin < 0.4, reply
+        print(f"upstream hanging: asked by name 503 after {end - asked[0][0]:.2f} s; a client's timeout of 50 ms gave {reply.status}; "
+              f"p99 of the native slot {calm * 1e3:.1f} -> {hung * 1e3:.1f} ms over {count} requests")
+    finally:
+        os.kill(upstream.pid, signal.SIGCONT)
+    planes.until(lambda: infer(planes, "standby").status == 200, "the upstream answers again")
+
+
+def main():
+    os.environ["NO_COLOR"] = "1"
+    os.environ["HEDDLE_TEST_PYTHON"] = sys.executable
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    world = World(sys.argv[1])
+    upstream = None
+    try:
+        project = world.built
+        bundles = {"native": candidate(project)}
+        worker(project.root / "worker", 1.0)
+        bundles["process"] = candidate(project, "runtime:\n  kind: process\n  files: worker\n  inputs: fields\n"
+                                                "  command: [\"${env:HEDDLE_TEST_PYTHON}\", serve.py]\n")
+        elsewhere = world.dir / "elsewhere"
+        worker(elsewhere, 0.001)
+        port = small_project.free_port()
+        upstream = subprocess.Popen([sys.executable, "serve.py", "--port", str(port), "--name", "late"], cwd=elsewhere, stdin=subprocess.DEVNULL,
+                                    stderr=subprocess.DEVNULL)
+        for _ in range(1000):
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", port)
+                connection.request("GET", "/v2/health/ready")
+                if connection.getresponse().status == 200:
+                    break
+            except OSError:
+                time.sleep(0.02)
+        bundles["upstream"] = candidate(project, f"runtime:\n  kind: upstream\n  url: http://127.0.0.1:{port}\n  model: late\n  inputs: fields\n  timeout_ms: 500\n")
+        assert len(set(bundles.values())) == 3, bundles
+        for name, digest in bundles.items():
+            print(f"{name}: {digest}")
+        with Planes(project) as planes:
+            done = project.run("release", "promote", "late", "--slot", "standby", "--requester", "bob")
+            assert done.code == 0, done
+            promote(world, project, bundles["native"])
+            planes.until(lambda: planes.get("/v2/health/ready").status == 200, "the service is ready")
+            try:
+                swaps(world, planes, bundles)
+                killed(world, planes, bundles)
+                hanging(world, planes, bundles, upstream)
+            except BaseException:
+                print(planes.text()[-6000:], file=sys.stderr)
+                raise
+        assert worker_pid(project.root) is None, "a worker outlived its data plane"
+        assert not [name for name in os.listdir(project.root / ".heddle/runtime")], "a worker left its folder behind"
+        done = project.run("audit", "verify")
+        assert done.code == 0, done
+    finally:
+        if upstream is not None:
+            upstream.kill()
+            upstream.wait()
+        world.close()
+
+
+if __name__ == "__main__":
+    main()
