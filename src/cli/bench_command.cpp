@@ -129,6 +129,7 @@ Result<loadgen::Options> options_of(const Invocation& invocation, const BenchArg
   if (!a.service.empty()) HEDDLE_TRY(aim_at_service(invocation, a.service, target, token));
   if (!a.url.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto url, net::parse_url(a.url));
+    if (url.tls) return Error{ErrorKind::kInvalid, "net-url", "the generator does not speak https", "offer the load behind TLS, to http://"};
     target.host = url.host;
     target.port = url.port;
     if (url.target != "/" || a.service.empty()) target.path = url.target;
