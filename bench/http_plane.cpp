@@ -16,6 +16,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <iterator>
 #include <sstream>
 #include <thread>
@@ -94,6 +95,12 @@ Result<Ed25519Key> control_key(const std::string& dir) {
   return Ed25519Key::load_or_create(dir + "/control.key");
 }
 
+/// A whole number from the environment.
+int setting(const char* name, int otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::stoi(text);
+}
+
 Result<void> serve(const std::string& dir, int port, const std::string& token) {
   HEDDLE_ASSIGN_OR_RETURN(const auto key, control_key(dir));
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, adapters::open_layout(dir + "/objects"));
@@ -101,11 +108,13 @@ Result<void> serve(const std::string& dir, int port, const std::string& token) {
   options.heddle_dir = dir + "/state";
   options.service.identity.name = "flights";
   options.service.port = port;
-  options.service.grpc_port = -1;
+  options.service.grpc_port = setting("BENCH_GRPC_PORT", -1);
+  options.service.limits.queue_ms = setting("BENCH_QUEUE_MS", static_cast<int>(options.service.limits.queue_ms));
   options.objects = objects.get();
   options.control_key = key.public_key;
   options.tokens = {{"bench", token, {"predict", "read"}}};
-  return serve::run(std::move(options), g_stop);
+  HEDDLE_TRY(serve::run(std::move(options), g_stop));
+  return {};
 }
 
 class Publisher {
