@@ -316,24 +316,13 @@ CLIENTS = {
 }
 
 
-def release(world, planes):
-    project = planes.project
-    for command in (("--slot", "standby"), ("--requester", "bob")):
-        done = project.run("release", "promote", "late", *command)
-        assert done.code == 0, done
-    approval = project.json("approval", "list")["approvals"][0]["id"]
-    done = project.run("approve", approval, "--person", "ann", "--key", world.keys / "ann")
-    assert done.code == 0, done
-    planes.until(lambda: planes.get("/v2/health/ready").status == 200, "the released bundle answers")
-
-
 def main(binary):
     world = World(binary)
     failed = 0
     try:
         project = world.copy(world.built)
         with Planes(project) as planes:
-            release(world, planes)
+            planes.release(world)
             known = world.dir / "case.json"
             known.write_text(json.dumps(Case.known(project, planes)))
             for name in CLIENTS:

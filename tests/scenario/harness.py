@@ -165,6 +165,17 @@ class Planes:
     def predict(self, body, **options):
         return self.request("POST", "/v1/services/late/predict", body, **options)
 
+    def release(self, world):
+        """Both slots filled as a person does it; returns when the primary answers."""
+        project = self.project
+        for words in (("--slot", "standby"), ("--requester", "bob")):
+            done = project.run("release", "promote", "late", *words)
+            assert done.code == 0, done
+        approval = project.json("approval", "list")["approvals"][0]["id"]
+        done = project.run("approve", approval, "--person", "ann", "--key", world.keys / "ann")
+        assert done.code == 0, done
+        self.until(lambda: self.get("/v2/health/ready").status == 200, "the released bundle answers")
+
     def operation(self, name, request):
         """An operation as the owner, over the socket that `heddle` itself uses."""
         with socket.socket(socket.AF_UNIX) as connection:

@@ -101,13 +101,7 @@ def release(world, planes, table):
     """Before it there is nothing to answer; after it both slots are filled, as a person does it."""
     service = heddle.load("late", project=ROOT, timeout=0.5)
     raises(heddle.Unavailable, lambda: service.predict(table), "service-not-ready")
-    project = planes.project
-    for command in (("--slot", "standby"), ("--requester", "bob")):
-        done = project.run("release", "promote", "late", *command)
-        assert done.code == 0, done
-    approval = project.json("approval", "list")["approvals"][0]["id"]
-    done = project.run("approve", approval, "--person", "ann", "--key", world.keys / "ann")
-    assert done.code == 0, done
+    planes.release(world)
     planes.until(lambda: service.status()["ready"], "the released bundle answers")
 
 

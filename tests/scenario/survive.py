@@ -66,17 +66,6 @@ class Asking:
         assert not self.failures, self.failures[:3]
 
 
-def release(world, planes):
-    project = planes.project
-    for command in (("--slot", "standby"), ("--requester", "bob")):
-        done = project.run("release", "promote", "late", *command)
-        assert done.code == 0, done
-    approval = project.json("approval", "list")["approvals"][0]["id"]
-    done = project.run("approve", approval, "--person", "ann", "--key", world.keys / "ann")
-    assert done.code == 0, done
-    planes.until(lambda: planes.get("/v2/health/ready").status == 200, "the released bundle answers")
-
-
 def stop_on_the_data_plane(planes):
     reply = planes.request("POST", "/v1/services/late/stop", "{}", token="stopper")
     assert reply.status == 200, reply
@@ -175,7 +164,7 @@ def main(binary):
         # 24 MiB: three segments of the journal.
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(spool)], check=True)
         with Planes(project) as planes:
-            release(world, planes)
+            planes.release(world)
             for check in CASES:
                 print(f"{check.__name__}: {check(world, planes)}", flush=True)
     finally:
