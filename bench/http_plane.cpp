@@ -38,6 +38,7 @@ constexpr std::int64_t kRows = 60'000;
 constexpr std::int64_t kSamples = 64;
 
 std::atomic<bool> g_stop{false};
+const std::atomic<bool> g_no_successor{false};
 
 Result<void> fit(const std::string& dir) {
   HEDDLE_ASSIGN_OR_RETURN(table::Table rows, bench::make_rows(kRows));
@@ -113,7 +114,7 @@ Result<void> serve(const std::string& dir, int port, const std::string& token) {
   options.objects = objects.get();
   options.control_key = key.public_key;
   options.tokens = {{"bench", token, {"predict", "read"}}};
-  HEDDLE_TRY(serve::run(std::move(options), g_stop));
+  HEDDLE_TRY(serve::run(std::move(options), g_stop, g_no_successor));
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "api/api.hpp"
@@ -21,13 +22,14 @@ namespace heddle::cli {
 namespace {
 
 std::atomic<bool> stop_asked{false};
-std::atomic<bool> successor_asked{false};
+std::atomic<bool> successor_asked{false};   ///< by a signal; looked at before anything ends
+std::atomic<bool> successor_follows{false};
 
-void ask_to_stop(int) { stop_asked = true; }
-void ask_for_successor(int) {
-  successor_asked = true;
+void ask_to_stop(int) {
+  successor_follows = false;  // the later word counts
   stop_asked = true;
 }
+void ask_for_successor(int) { successor_asked = true; }
 
 void stop_on_signals() {
   struct sigaction action {};
@@ -109,6 +111,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   struct sigaction action {};
   action.sa_handler = ask_for_successor;
   sigaction(SIGUSR2, &action, nullptr);
+  std::atomic<std::size_t> ended{0};
   std::vector<std::thread> threads;
   std::vector<Result<std::vector<net::ListenerFd>>> outcomes(project.services.size(), std::vector<net::ListenerFd>{});
   std::size_t index = 0;
@@ -129,14 +132,28 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
       options.tokens.push_back({account.name, std::move(token), account.permissions});
     }
     log::info("data plane of `{}` on {}:{}", name, service.host, service.port);
-    threads.emplace_back([options = std::move(options), &outcome = outcomes[index++]]() mutable {
-      outcome = serve::run(std::move(options), stop_asked);
+    threads.emplace_back([options = std::move(options), &outcome = outcomes[index++], &ended]() mutable {
+      outcome = serve::run(std::move(options), stop_asked, successor_follows);
       stop_asked = true;
+      ++ended;
     });
+  }
+  while (ended < threads.size()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (!successor_asked.exchange(false) || stop_asked) continue;
+    // What the successor would stumble over is found before anything ends.
+    if (const auto valid = load_valid(root); !valid.ok()) {
+      log::error("the data plane goes on as it is, its successor could not start: {}", valid.error().str());
+    } else if (!path_exists(wiring.executable)) {
+      log::error("the data plane goes on as it is: there is no `{}`", wiring.executable);
+    } else {
+      successor_follows = true;
+      stop_asked = true;
+    }
   }
   for (auto& thread : threads) thread.join();
   for (const auto& outcome : outcomes) HEDDLE_TRY(outcome);
-  if (!successor_asked) return {};
+  if (!successor_follows) return {};
   // The same process becomes the program that stands in its place now: the supervisor sees nothing, and clients wait in the
   // queues of the sockets until it listens.
   std::vector<net::ListenerFd> handed;
@@ -148,6 +165,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   std::vector<std::string> argv = {wiring.executable, "--project", root, "up", "--only", "data"};
   if (lockstep) argv.emplace_back("--lockstep");
   log::info("the data plane is replaced by `{}`", wiring.executable);
+  ::signal(SIGUSR2, SIG_IGN);  // one that comes while the successor starts must not end it
   return net::become_successor(argv, handed);
 }
 

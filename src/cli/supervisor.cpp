@@ -44,6 +44,7 @@ Result<pid_t> start(const Supervisor::Plane& plane) {
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    ::signal(SIGUSR2, SIG_IGN);  // until the plane takes it
     if (::getppid() != parent) _exit(0);
     ::execv(argv[0], argv.data());
     _exit(127);

@@ -23,17 +23,29 @@ class Logistic final : public Scorer {
   void margins(const float* rows, std::int64_t n, float* out) const noexcept override { score(rows, n, out); }
   /// Of the rounded margin: the format defines a float.
   void margins(const float* rows, std::int64_t n, double* out) const noexcept override { score(rows, n, out); }
+  /// Of a linear model: the weight times the distance from the mean of training (Lundberg, Lee 2017, corollary 1, independent features).
+  Result<void> contributions(std::span<const float> row, std::span<double> out) const override {
+    const std::size_t columns = weights_.weights.size();
+    if (row.size() != columns || out.size() != columns + 1) {
+      return Error{ErrorKind::kInvalid, "model-contributions-size", fmt::format("{} numbers for a row of {} features", out.size(), row.size()), "one a feature, and the bias"};
+    }
+    for (std::size_t i = 0; i < columns; ++i) out[i] = term(i, row[i]);
+    out[columns] = weights_.intercept;
+    return {};
+  }
 
  private:
+  [[nodiscard]] double term(std::size_t i, float value) const noexcept {
+    const double x = value == value ? static_cast<double>(value) : weights_.missing[i];
+    return weights_.weights[i] * ((x - weights_.mean[i]) / weights_.scale[i]);
+  }
+
   template <class Out>
   void score(const float* rows, std::int64_t n, Out* out) const noexcept {
     const std::size_t columns = weights_.weights.size();
     for (std::int64_t r = 0; r < n; ++r, rows += columns) {
       double sum = weights_.intercept;
-      for (std::size_t i = 0; i < columns; ++i) {
-        const double x = rows[i] == rows[i] ? static_cast<double>(rows[i]) : weights_.missing[i];
-        sum += weights_.weights[i] * ((x - weights_.mean[i]) / weights_.scale[i]);
-      }
+      for (std::size_t i = 0; i < columns; ++i) sum += term(i, rows[i]);
       out[r] = static_cast<float>(sum);
     }
   }

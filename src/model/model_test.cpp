@@ -341,6 +341,10 @@ TEST(Logistic, ScoresWhatItsNumbersSay) {
   (*scorer)->margins(rows.data(), 2, out.data());
   EXPECT_EQ(out, (std::vector<float>{0.625F, 0.125F - 2.0F}));
   EXPECT_EQ(to_json(weights), bytes);
+  std::vector<double> contributions(3);
+  ASSERT_TRUE((*scorer)->contributions(std::span(rows).first(2), contributions).ok());
+  EXPECT_EQ(contributions, (std::vector<double>{0.5, 0, 0.125}));
+  EXPECT_FALSE((*scorer)->contributions(std::span(rows).first(2), std::span(contributions).first(2)).ok());
 }
 
 TEST(Logistic, CorruptBytesAreNamed) {

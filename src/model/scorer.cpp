@@ -33,8 +33,8 @@ Result<std::unique_ptr<Scorer>> Scorer::load(std::string_view bytes, const LoadO
 }
 
 Result<void> Scorer::contributions(std::span<const float> /*row*/, std::span<double> /*out*/) const {
-  return Error{ErrorKind::kInvalid, "model-no-contributions", fmt::format("contributions are computed for trees, not for `{}`", format()),
-               "a linear model's weights are its explanation"};
+  return Error{ErrorKind::kInvalid, "model-no-contributions", fmt::format("`{}` does not tell what its features contribute", format()),
+               "ask for `probability` and `validation`"};
 }
 
 }  // namespace heddle::model

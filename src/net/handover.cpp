@@ -17,7 +17,7 @@ namespace heddle::net {
 namespace {
 
 constexpr int kFirst = 3;  ///< SD_LISTEN_FDS_START
-constexpr int kMost = 16;
+constexpr int kMost = 64;
 constexpr std::string_view kPid = "LISTEN_PID=";
 
 int number(const char* text) {

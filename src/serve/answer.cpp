@@ -1,5 +1,7 @@
 #include "serve/answer.hpp"
 
+#include <cmath>
+
 #include <fmt/format.h>
 
 #include "doc/json.hpp"
@@ -20,7 +22,9 @@ void put_contributions(const Answer& answer, std::size_t row, std::string& out) 
   out.append(",\"contributions\":{");
   for (std::size_t i = 0; i < width; ++i) {
     out.append(i > 0 ? ",\"" : "\"").append(answer.contribution_names[i]).append("\":");
-    put_number(answer.contributions[row * width + i], out);
+    const float value = answer.contributions[row * width + i];
+    if (std::isfinite(value)) put_number(value, out);  // JSON has no infinity
+    else out.append("null");
   }
   out.push_back('}');
 }

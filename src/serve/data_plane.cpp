@@ -5,9 +5,11 @@
 #include <mutex>
 
 #include <fcntl.h>
+#include <unistd.h>
 #include <fmt/format.h>
 
 #include "base/log.hpp"
+#include "net/listener.hpp"
 #include "net/server.hpp"
 #include "plane/journal.hpp"
 #include "serve/engine.hpp"
@@ -116,7 +118,12 @@ Result<void> Plane::open_server() {
   if (const spec::ServiceTls& tls = options_.service.tls; !tls.certificate.empty()) {
     http.tls = net::TlsOptions{.cert_file = tls.certificate, .key_file = tls.key, .client_ca_file = tls.client_ca};
   }
-  http.adopt_fds = std::move(options_.listeners);
+  // What the definition does not ask for any more is not adopted.
+  for (const net::ListenerFd& listener : options_.listeners) {
+    const int wanted = listener.name == "http" ? options_.service.port : listener.name == "grpc" ? options_.service.grpc_port : -1;
+    if (wanted == 0 || (wanted > 0 && net::bound_port(listener.fd) == wanted)) http.adopt_fds.push_back(listener);
+    else ::close(listener.fd);
+  }
   if (options_.service.grpc_port >= 0) {
     http.grpc_host = options_.service.host;
     http.grpc_port = options_.service.grpc_port;
@@ -148,7 +155,7 @@ Result<std::unique_ptr<DataPlane>> DataPlane::open(Options options) {
   return std::unique_ptr<DataPlane>(std::move(plane));
 }
 
-Result<std::vector<net::ListenerFd>> run(Options options, const std::atomic<bool>& stop) {
+Result<std::vector<net::ListenerFd>> run(Options options, const std::atomic<bool>& stop, const std::atomic<bool>& successor) {
   const std::int64_t drain_ms = options.service.limits.drain_ms;
   Plane plane(std::move(options));
   HEDDLE_TRY(plane.open());
@@ -157,8 +164,10 @@ Result<std::vector<net::ListenerFd>> run(Options options, const std::atomic<bool
   plane.server().every(50, [&] {
     if (!stop.load(std::memory_order_relaxed) || draining) return;
     draining = true;
-    // The sockets stay open past the server: what connects from now on waits for a successor, or is closed with the process.
-    for (const net::ListenerFd& listener : plane.server().listener_fds()) kept.push_back({listener.name, ::fcntl(listener.fd, F_DUPFD_CLOEXEC, 0)});
+    // The sockets stay open past the server: what connects from now on waits for the successor.
+    if (successor.load(std::memory_order_relaxed)) {
+      for (const net::ListenerFd& listener : plane.server().listener_fds()) kept.push_back({listener.name, ::fcntl(listener.fd, F_DUPFD_CLOEXEC, 0)});
+    }
     plane.server().drain(drain_ms);
   });
   log::info("data plane on port {}, gRPC on {}", plane.port(), plane.grpc_port());

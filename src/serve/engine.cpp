@@ -16,6 +16,7 @@ namespace {
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr std::string_view kSourceQuarantined = "source-quarantined";
 constexpr std::string_view kNoAnswer = "no-answer";
+constexpr std::size_t kMostExplained = 32;
 constexpr std::string_view kDefaultSource = "default";
 
 std::string_view header_of(std::span<const net::Header> headers, std::string_view name) noexcept {
@@ -88,8 +89,9 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   clean_rows_ = std::move(counts);
   // What was seen of one bundle says nothing of another.
   const auto changed = [&](SlotId slot) { return serving_ == nullptr || serving_->slot(slot).digest != next->slot(slot).digest; };
-  if (changed(SlotId::kPrimary) || changed(SlotId::kStandby)) primary_failures_ = Failures(route.fail_over.requests);
-  if (changed(SlotId::kCanary)) canary_failures_ = Failures(route.fail_over.requests);
+  const bool other_window = serving_ == nullptr || serving_->route.fail_over.requests != route.fail_over.requests;
+  if (other_window || changed(SlotId::kPrimary) || changed(SlotId::kStandby)) primary_failures_ = Failures(route.fail_over.requests);
+  if (other_window || changed(SlotId::kCanary)) canary_failures_ = Failures(route.fail_over.requests);
   serving_ = std::move(next);
   applied_version_ = route.version;
   if (serving_->slot(SlotId::kPrimary).plan == nullptr && !serving_->primary_error.empty() && !failed_over()) {
@@ -170,6 +172,7 @@ bool Engine::try_fail_over(std::string_view reason, Micros event_time) {
 
 void Engine::abort_canary(std::string_view reason, Micros event_time) {
   act("canary-abort", name_, reason, event_time);
+  canary_failures_.clear();
   log::error("service `{}` took the canary out of the traffic: {}", name_, reason);
 }
 
@@ -340,6 +343,11 @@ Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
   options_.journal->append(plane::RequestView{admitted.id, admitted.source, admitted.event_time, admitted.arrival, name_of(admitted.slot.id),
                                               serving_->route.version, rows_, admitted.cohort, micros});
   metrics_.scored(admitted.slot.id, rows_.size(), begin - asked.begun_ns, end - begin, admitted.arrival);
+  // What was not served is not explained.
+  const std::size_t width = contributions_.size() / rows_.size();
+  for (std::size_t i = 0; width > 0 && i < rows_.size(); ++i) {
+    if (rows_[i].outcome != plane::RowOutcome::kServed) std::fill_n(contributions_.begin() + static_cast<std::ptrdiff_t>(i * width), width, kNaN);
+  }
   return std::optional(Answer{.by = {name_, admitted.id, admitted.slot.loaded->digest, name_of(admitted.slot.id), serving_->route.version},
                               .rows = rows_,
                               .contributions = contributions_,
@@ -348,6 +356,10 @@ Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
 
 /// Many times the cost of scoring, and only on request.
 Result<void> Engine::explain(const Rows& rows, const score::Plan& plan) {
+  if (rows.count > kMostExplained) {
+    return Error{ErrorKind::kTooLarge, "explain-too-many", fmt::format("{} rows are to be explained, at most {} are at once", rows.count, kMostExplained),
+                 "an explanation costs many times an answer: send them in several requests"};
+  }
   const std::size_t width = plan.contribution_names().size();
   contributions_.resize(rows.count * width);
   for (std::size_t i = 0; i < rows.count; ++i) {

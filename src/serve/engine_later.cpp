@@ -14,6 +14,7 @@ namespace {
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kComplainNs = 1'000'000'000;
+constexpr std::int64_t kPatientNs = 1'000'000'000;  ///< a client that waited so long has learnt something of the runtime
 constexpr std::string_view kSourceQuarantined = "source-quarantined";
 constexpr std::string_view kNoAnswer = "no-answer";
 
@@ -162,10 +163,16 @@ void Engine::answered(std::uint64_t id, const Result<std::vector<float>>& answer
   const std::unique_ptr<Pending> pending = std::move(found->second);
   pending_.erase(found);
   if (!answers.ok() && answers.error().kind == ErrorKind::kTimeout && pending->client_deadline) {
-    // The client's own impatience says nothing of the runtime.
     metrics_.shed();
-    beside_.erase(pending->standby);
-    beside_.erase(pending->shadow);
+    const std::int64_t waited = options_.clock->mono_ns() - pending->sent_ns;
+    const std::int64_t may_take = pending->admitted.slot.loaded->plan->endpoint()->runtime().timeout_ms * kMs;
+    if (waited >= std::min(kPatientNs, may_take / 2)) {
+      (void)finish(*pending, answers);  // journaled and counted as any failure of the runtime
+    } else {
+      // The client's own impatience says nothing of the runtime.
+      beside_.erase(pending->standby);
+      beside_.erase(pending->shadow);
+    }
     pending->done(Error{ErrorKind::kTimeout, "deadline", "the client's timeout passed before the runtime answered", "give it more time, or send fewer at once"});
     return;
   }

@@ -1,5 +1,7 @@
 #include "serve/metrics.hpp"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 namespace heddle::serve {
@@ -97,17 +99,18 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   runtimes("heddle_runtime_restarts_total", "counter", "Starts of the slot's worker after it ended by itself", [](const auto& c) { return c.restarts; });
   runtimes("heddle_runtime_batches_total", "counter", "Batches sent to the slot's runtime", [](const auto& c) { return c.batches; });
   runtimes("heddle_runtime_waiting_rows", "gauge", "Rows that wait for the slot's runtime", [](const auto& c) { return c.waiting_rows; });
-  for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
-    const Compared& compared = beside_[static_cast<std::size_t>(slot)];
-    if (compared.rows + compared.failed == 0) continue;
-    const std::string label = fmt::format("slot=\"{}\"", name_of(slot));
-    head("heddle_beside_rows_total", "counter", "Rows that the slot's runtime scored beside the answer");
-    line("heddle_beside_rows_total", label, compared.rows);
-    head("heddle_beside_failed_total", "counter", "Rows or requests that it gave no answer for");
-    line("heddle_beside_failed_total", label, compared.failed);
-    head("heddle_beside_difference_sum", "counter", "Sum of the differences to the answers, in probability");
-    line("heddle_beside_difference_sum", label, compared.difference);
-  }
+  const auto beside = [&](std::string_view name, std::string_view help, auto value) {
+    bool first = true;
+    for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
+      const Compared& compared = beside_[static_cast<std::size_t>(slot)];
+      if (compared.rows + compared.failed == 0) continue;
+      if (std::exchange(first, false)) head(name, "counter", help);
+      line(name, fmt::format("slot=\"{}\"", name_of(slot)), value(compared));
+    }
+  };
+  beside("heddle_beside_rows_total", "Rows that the slot's runtime scored beside the answer", [](const Compared& c) { return c.rows; });
+  beside("heddle_beside_failed_total", "Rows or requests that it gave no answer for", [](const Compared& c) { return c.failed; });
+  beside("heddle_beside_difference_sum", "Sum of the differences to the answers, in probability", [](const Compared& c) { return c.difference; });
   return out;
 }
 

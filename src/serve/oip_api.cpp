@@ -89,9 +89,9 @@ Result<void> HttpApi::oip(std::string_view rest, const net::Request& request, ne
 
 /// `rest` is `MODEL[/versions/VERSION][/ACTION]`.
 Result<void> HttpApi::oip_model(std::string_view rest, const net::Request& request, net::Response& response) {
-  std::string_view parts[4];
+  std::string_view parts[5];  // one more than there may be
   std::size_t count = 0;
-  while (count < 4) {
+  while (count < 5) {
     const std::size_t slash = rest.find('/');
     parts[count++] = rest.substr(0, slash);
     if (slash == std::string_view::npos) break;
@@ -108,7 +108,7 @@ Result<void> HttpApi::oip_model(std::string_view rest, const net::Request& reque
     response.body = doc::to_json(to_value(all));
     return {};
   }
-  if (parts[0] != engine_.name() || (count == 4 && !versioned)) {
+  if (parts[0] != engine_.name() || count > (versioned ? 4 : 2)) {
     return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("there is no model `{}`", parts[0]), fmt::format("a model is a service here: `{}`", engine_.name())};
   }
   if (infer) return predict(request, response, Body::kOip, version);

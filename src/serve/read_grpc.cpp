@@ -1,5 +1,8 @@
 #include "serve/read_grpc.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include <fmt/format.h>
 #include <simdjson.h>
 
@@ -34,7 +37,9 @@ Result<Parameter> read_parameter(std::string_view message) {
         parameter.text = value.bytes();
         parameter.is_text = true;
       } else if (value.field() == 4) {
-        parameter.number = static_cast<std::int64_t>(value.wide_real());
+        const double number = value.wide_real();
+        if (!(std::abs(number) < 0x1p62)) return malformed("a parameter");
+        parameter.number = static_cast<std::int64_t>(number);
       } else {
         parameter.number = static_cast<std::int64_t>(value.integer());
       }
@@ -56,7 +61,7 @@ Result<void> take_parameter(const Parameter& parameter, Rows& rows) {
     if (!rows.event_time.has_value()) return Error{ErrorKind::kInvalid, "request-time", "`event_time` is no time", "write it as `2001-04-10T05:00:00Z`, or as microseconds since 1970"};
   } else if (name == "timeout") {
     if (parameter.number < 0) return Error{ErrorKind::kInvalid, "oip-timeout", "`timeout` is no time", "send microseconds"};
-    rows.timeout_us = parameter.number;
+    rows.timeout_us = std::min(parameter.number, kLongestTimeoutUs);
   } else if (name == "explain") {
     rows.contributions.wanted = parameter.number != 0;
   } else if (name != "content_type" && name != "headers" && name != "priority" && name != "binary_data_output" &&

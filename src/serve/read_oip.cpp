@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -35,6 +36,7 @@ Result<void> read_parameters(const element& value, Rows& rows) {
       HEDDLE_ASSIGN_OR_RETURN(rows.event_time, json::to_time(parameter));
     } else if (name == "timeout") {  // microseconds, as Triton's schedule policy extension has it
       if (parameter.get(rows.timeout_us) != simdjson::SUCCESS || rows.timeout_us < 0) return invalid("oip-timeout", "`timeout` is no time", "send microseconds");
+      rows.timeout_us = std::min(rows.timeout_us, kLongestTimeoutUs);
     } else if (name == "explain") {
       if (parameter.get(rows.contributions.wanted) != simdjson::SUCCESS) return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
     } else if (name == "binary_data_output") {
@@ -116,6 +118,7 @@ Result<TensorIn> read_tensor(const element& value) {
     } else if (key == "datatype") {
       if (member.get(tensor.datatype) != simdjson::SUCCESS) return invalid("oip-input", "the `datatype` of an input is no string", "send the name of a datatype");
     } else if (key == "shape") {
+      if (has_shape) return repeated(key);
       simdjson::dom::array shape;
       if (member.get(shape) != simdjson::SUCCESS) return invalid("oip-shape", "the `shape` of an input is not an array", "send [n] or [n,1]");
       has_shape = true;
@@ -124,6 +127,7 @@ Result<TensorIn> read_tensor(const element& value) {
         if (dimension.get(tensor.shape[tensor.dimensions++]) != simdjson::SUCCESS) return invalid("oip-shape", "a dimension is no integer", "send [n] or [n,1]");
       }
     } else if (key == "data") {
+      if (tensor.has_data) return repeated(key);
       tensor.data = member;
       tensor.has_data = true;
     } else if (key == "parameters") {

@@ -60,6 +60,9 @@ struct LabelIn {
   std::optional<Micros> event_time{};
 };
 
+/// Longer than any client waits: a timeout past it is one of it, which no arithmetic overflows.
+inline constexpr std::int64_t kLongestTimeoutUs = 86'400'000'000;
+
 /// Request ids go into row ids, logs and answers as they are: 1 to 128 printable characters without quotes and backslashes; `#` only
 /// in row ids.
 [[nodiscard]] bool is_id(std::string_view text, bool with_hash = false) noexcept;

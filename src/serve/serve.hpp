@@ -49,8 +49,8 @@ class DataPlane {
   [[nodiscard]] virtual int grpc_port() const = 0;   ///< 0: none
 };
 
-/// `open` and `run` until `stop` becomes true (a signal handler sets it), then requests in flight are finished (`limits.drain_ms`).
-/// The listening sockets, still open, for a successor or to be closed.
-[[nodiscard]] Result<std::vector<net::ListenerFd>> run(Options options, const std::atomic<bool>& stop);
+/// `open` and `run` until `stop` becomes true (a signal handler sets it), then requests in flight are finished (`limits.drain_ms`). With
+/// `successor` true by then, the listening sockets are given back open, for it; else they are closed and nothing more connects.
+[[nodiscard]] Result<std::vector<net::ListenerFd>> run(Options options, const std::atomic<bool>& stop, const std::atomic<bool>& successor);
 
 }  // namespace heddle::serve

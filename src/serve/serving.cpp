@@ -222,17 +222,20 @@ Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& dig
   if (before != failed_.end() && system_clock().mono_ns() < before->second.again_ns) return before->second.error;
   const Error starting{ErrorKind::kUnavailable, std::string(kStarting), fmt::format("the runtime of {} is being started", digest.short_str()), "it is used once it is ready"};
   std::optional<Result<std::unique_ptr<const score::Plan>>> loaded;
+  const auto failed = [&](const Error& error) {
+    Failed& known = failed_[digest];
+    known.error = error;
+    known.wait_ns = std::clamp<std::int64_t>(2 * known.wait_ns, kFirstWaitNs, kLongestWaitNs);
+    known.again_ns = system_clock().mono_ns() + known.wait_ns;
+    return error;
+  };
   if (const Loading started = take_loaded(digest); started != nullptr) {
     if (!started->has_value()) return starting;
     loaded = std::move(*started);
-    if (!loaded->ok()) {
-      Failed& failed = failed_[digest];
-      failed.error = loaded->error();
-      failed.wait_ns = std::clamp<std::int64_t>(2 * failed.wait_ns, kFirstWaitNs, kLongestWaitNs);
-      failed.again_ns = system_clock().mono_ns() + failed.wait_ns;
-    }
   } else {
-    HEDDLE_ASSIGN_OR_RETURN(auto opened, bundle::open(*options_.objects, digest));
+    auto found = bundle::open(*options_.objects, digest);
+    if (!found.ok()) return failed(found.error());
+    bundle::Bundle& opened = *found;
     if (opened.has(bundle::kRuntime)) {
       // Beside, since it may take a minute; and not at this thread's low priority, which a worker would inherit.
       auto job = std::make_shared<std::optional<Result<std::unique_ptr<const score::Plan>>>>();
@@ -253,7 +256,7 @@ Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& dig
     }
     loaded.emplace(score::Plan::load(opened));
   }
-  if (!loaded->ok()) return loaded->error();
+  if (!loaded->ok()) return failed(loaded->error());
   failed_.erase(digest);
   std::shared_ptr<const score::Plan> shared = std::move(**loaded);
   plans_.emplace(digest, shared);
@@ -277,14 +280,14 @@ Result<std::shared_ptr<const Serving>> RouteFollower::build(const plane::RouteTa
       ++loaded_slots_;
     } else if (loaded.error().id == kStarting) {
       // A primary is waited for, what is in force stays; the others join.
-      if (id == SlotId::kPrimary) return loaded.error();
       incomplete_ = true;
+      if (id == SlotId::kPrimary) return loaded.error();
     } else if (id == SlotId::kPrimary && !(route.fail_over_allowed && serving->slot(SlotId::kStandby).plan != nullptr)) {
       return loaded.error();
     } else {
       // A service without one of its other slots serves, and says what is wrong.
       if (id == SlotId::kPrimary) serving->primary_error = loaded.error().message;
-      incomplete_ = incomplete_ || failed_.contains(*digest);  // a runtime is tried again
+      incomplete_ = true;  // it is tried again
       complain(loaded.error());
     }
   }

@@ -292,6 +292,27 @@ TEST(Oip, BinaryTensorsBothWays) {
   EXPECT_EQ(http.send("POST", "/v2/models/trips/infer", "{}", {{"Inference-Header-Content-Length", "-1"}})->status, 400);
 }
 
+TEST(Oip, ContributionsSumToTheMargin) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  const auto plain = World::json(http.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}],"explain":true}})", kGoodRow)));
+  const auto& prediction = plain.find("predictions")->as_array()[0];
+  double sum = 0;
+  for (const auto& [name, value] : prediction.find("contributions")->as_object()) sum += value.as_double();
+  EXPECT_EQ(prediction.find("contributions")->as_object().size(), 4u);  // three features and the bias
+  EXPECT_NEAR(1 / (1 + std::exp(-sum)), prediction.find("probability")->as_double(), 1e-6);
+  const auto oip = World::json(http.post("/v2/models/trips/infer", R"({"parameters":{"explain":true},"inputs":[
+    {"name":"date","shape":[2],"datatype":"BYTES","data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]},
+    {"name":"origin","shape":[2],"datatype":"BYTES","data":["LAX","LAX"]},{"name":"distance","shape":[2],"datatype":"INT64","data":[400,644]}]})"));
+  const auto& output = oip.find("outputs")->as_array()[2];
+  EXPECT_EQ(output.string_or("name"), "contributions");
+  ASSERT_EQ(output.find("data")->size(), 8u);
+  EXPECT_TRUE(output.find("data")->as_array()[0].is_number());
+  EXPECT_TRUE(output.find("data")->as_array()[4].is_null());  // the second row is refused
+}
+
 TEST(Oip, RepositoryAndStatistics) {
   World world;
   world.up();
