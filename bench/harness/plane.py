@@ -88,7 +88,9 @@ class Plane:
     def ask(self, method, path, body=None):
         self.http.request(method, path, body, {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"})
         reply = self.http.getresponse()
-        return reply.status, reply.read()
+        answer = reply.status, reply.read()
+        self.http.close()  # opened again by the next request: a kept one would be closed by the server between long blocks
+        return answer
 
     def metric(self, name):
         """The value of a metric without labels but the service's."""

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kMostLabels = 10'000;
 constexpr std::int64_t kMs = 1'000'000;
+constexpr std::string_view kShed =
+    R"({"error":"more requests came than can be answered in time","id":"overloaded","hint":"try again after `Retry-After`, with fewer at once"})";
 
 void not_allowed(std::string_view allowed, net::Response& response) {
   response.status = 405;
@@ -100,10 +102,6 @@ Result<std::string_view> HttpApi::body_of(const net::Request& request) {
 
 Result<void> HttpApi::predict(const net::Request& request, net::Response& response, Body kind, std::string_view version) {
   Metrics& metrics = engine_.metrics();
-  if (queued_ns_ > options_.service->limits.queue_ms * kMs) {
-    metrics.shed();
-    return Error{ErrorKind::kUnavailable, "overloaded", "more requests came than can be answered in time", "try again after `Retry-After`, with fewer at once"};
-  }
   HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kPredict, "predict"));
   if (engine_.serving() == nullptr) return engine_.not_ready();
   const FieldNames& fields = engine_.serving()->fields;
@@ -252,6 +250,14 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
   begin_ns_ = options_.clock->mono_ns();
   queued_ns_ = request.queued_ns;
   bool predicts = request.method == "POST";
+  if (queued_ns_ > options_.service->limits.queue_ms * kMs && predicts && (request.path == predict_path_ || request.path.ends_with("/infer"))) {
+    // Before anything of it is read: what is shed must cost next to nothing, or shedding is the overload.
+    engine_.metrics().shed();
+    response.status = 503;
+    response.headers = "Retry-After: 1\r\n";
+    response.body = kShed;
+    return;
+  }
   const bool traced = predicts && (request.path == predict_path_ || request.path.ends_with("/infer"));
   if (traced) tracing_.begin(request.path == predict_path_ ? "POST /v1/services/{service}/predict" : "POST /v2/models/{m}/infer", request.headers);
   Result<void> done;
