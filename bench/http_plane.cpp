@@ -7,16 +7,20 @@
 //                                         the probabilities of the sample rows
 //   http_plane serve DIR PORT TOKEN       serves what the route table in DIR/state says, until SIGTERM
 //   http_plane publish DIR                the control plane's pen: reads lines from stdin, answers each route table with a line
-//                                         `VERSION MONOTONIC_NS`, taken before it is written
+//                                         `VERSION MONOTONIC_NS`, taken before it is put in its place
 //       route PRIMARY STANDBY             one table; `-` for no standby
 //       swap START EVERY COUNT            primary and standby change places COUNT times, from START on, each EVERY ns (monotonic)
 //       cycle START EVERY COUNT D1,D2,... the standby becomes D1, D2, ... in turn
+//       go                                does what the swap and cycle lines since the last one ask for. Their tables are written
+//                                         and signed at the line, and only moved into their place when it is time: the pen has the
+//                                         client's core, which must not feel it
 #include <csignal>
 
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iterator>
 #include <sstream>
 #include <thread>
@@ -124,6 +128,8 @@ class Publisher {
     HEDDLE_ASSIGN_OR_RETURN(const auto key, control_key(dir));
     Publisher publisher;
     publisher.path_ = dir + "/state/routes/flights.json";
+    publisher.folder_ = dir + "/state/prepared";
+    HEDDLE_TRY(make_dirs(publisher.folder_));
     publisher.key_ = key;
     publisher.route_.service = "flights";
     publisher.route_.decision = "ledger/0";
@@ -135,6 +141,7 @@ class Publisher {
     std::istringstream words(line);
     std::string verb;
     words >> verb;
+    if (verb == "go") return move_prepared();
     if (verb == "route") {
       std::string primary, standby;
       words >> primary >> standby;
@@ -143,7 +150,8 @@ class Publisher {
       if (standby != "-") {
         HEDDLE_ASSIGN_OR_RETURN(route_.standby, Digest::parse(standby));
       }
-      return publish();
+      HEDDLE_TRY(prepare(system_clock().mono_ns()));
+      return move_prepared();
     }
     std::int64_t start = 0, every = 0, count = 0;
     std::string list;
@@ -155,30 +163,48 @@ class Publisher {
     }
     if (!(verb == "swap" || (verb == "cycle" && !digests.empty())) || count < 1)
       return Error{ErrorKind::kInvalid, "usage", "unknown line: " + line, "see the head of http_plane.cpp"};
-    for (std::int64_t i = 0; i < count && !g_stop; ++i) {
-      std::this_thread::sleep_for(std::chrono::nanoseconds(start + i * every - system_clock().mono_ns()));
+    for (std::int64_t i = 0; i < count; ++i) {
       if (verb == "swap")
         std::swap(route_.primary, route_.standby);
       else
         route_.standby = digests[next_++ % digests.size()];
-      HEDDLE_TRY(publish());
+      HEDDLE_TRY(prepare(start + i * every));
     }
     return {};
   }
 
  private:
-  Result<void> publish() {
+  struct Prepared {
+    std::string path;
+    std::uint64_t version;
+    std::int64_t at_ns;
+  };
+
+  Result<void> prepare(std::int64_t at_ns) {
     ++route_.version;
-    const std::int64_t at = system_clock().mono_ns();
-    HEDDLE_TRY(plane::write_route(path_, route_, key_));
-    fmt::print("{} {}\n", route_.version, at);
+    prepared_.push_back({fmt::format("{}/{}.json", folder_, route_.version), route_.version, at_ns});
+    return plane::write_route(prepared_.back().path, route_, key_);
+  }
+
+  Result<void> move_prepared() {
+    std::string moved;
+    for (const Prepared& table : prepared_) {
+      std::this_thread::sleep_for(std::chrono::nanoseconds(table.at_ns - system_clock().mono_ns()));
+      if (g_stop) return {};
+      fmt::format_to(std::back_inserter(moved), "{} {}\n", table.version, system_clock().mono_ns());
+      std::filesystem::rename(table.path, path_);
+    }
+    prepared_.clear();
+    fmt::print("{}", moved);
     std::fflush(stdout);
     return {};
   }
 
   std::string path_;
+  std::string folder_;
   Ed25519Key key_{};
   plane::RouteTable route_{};
+  std::vector<Prepared> prepared_{};
   std::size_t next_ = 0;
 };
 

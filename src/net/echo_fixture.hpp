@@ -45,7 +45,7 @@ class Echo {
       response.content_type = "text/plain";
       response.body += fmt::format("{} {} {} {}", request.method, request.path, request.query, request.body);
     };
-    options.after_turn = [this] { ++turns; };
+    options.before_answers = [this] { ++turns; };
     auto opened = HttpServer::open(std::move(options));
     EXPECT_TRUE(opened.ok()) << (opened.ok() ? "" : opened.error().str());
     server = std::move(*opened);

@@ -122,7 +122,8 @@ void HttpServer::Loop::handle(Connection& connection, const RequestHead& head, s
   request.body = body;
   request.headers = headers;
   request.local_socket = connection.local;
-  request.queued_ns = options.clock->mono_ns() - now;
+  request.begin_ns = options.clock->mono_ns();
+  request.queued_ns = request.begin_ns - now;
   ++connection.request;
   connection.close_request = !head.keep_alive;
   connection.head_only = head.method == "HEAD";
@@ -164,8 +165,7 @@ void HttpServer::Loop::answer(Connection& connection, const Response& from) {
   if (from.status == 200 && from.content_type == "application/json") {
     out.append(ok_head);
   } else {
-    fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", from.status, status_text(from.status));
-    out.append(common);
+    out.append("HTTP/1.1 ").append(std::to_string(from.status)).append(" ").append(status_text(from.status)).append("\r\n").append(common);
     if (from.status != 204) out.append("Content-Type: ").append(from.content_type).append("\r\nContent-Length: ");
   }
   if (from.status != 204) {

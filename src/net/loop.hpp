@@ -57,7 +57,7 @@ struct HttpServer::Loop {
   std::string last_host;             ///< one that was found allowed
   std::string ok_head;               ///< status line, Date and Content-Type of the usual response
   std::string common;                ///< of every response's head: Date
-  bool worked = false;               ///< this turn handled a request or ran work
+  bool worked = false;               ///< a request was handled or work ran since answers were last sent
   Connection* handling = nullptr;
   std::int32_t handling_stream = 0;
   std::uint64_t handling_request = 0;
@@ -74,6 +74,7 @@ struct HttpServer::Loop {
   void run_posted();
   void sweep();
   void refresh_date();
+  void send_answers();  ///< of the requests handled so far
   Connection* find(std::uint64_t id);
   void add(int fd, std::uint32_t events, std::uint64_t tag) const;
   void want(Connection& connection, std::uint32_t events);

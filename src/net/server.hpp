@@ -32,8 +32,8 @@ struct ServerLimits {
 };
 
 /// Strict, bounded HTTP/1.1 over TCP and Unix sockets, and gRPC over HTTP/2, on one epoll loop: keep-alive, pipelining, Content-Length and
-/// chunked bodies, TLS. Handlers run on the loop's thread; what they answer in one turn of the loop leaves together, after
-/// `after_turn`. One instance, one thread: everything but `post`, `stop` and `drain` belongs to the thread that calls `run`.
+/// chunked bodies, TLS. Handlers run on the loop's thread; what they answer in a turn of the loop leaves together, or in
+/// parts where many ask at once, each after `before_answers`. One instance, one thread: everything but `post`, `stop` and `drain` belongs to the thread that calls `run`.
 class HttpServer {
  public:
   /// Answers a request or a gRPC message after its handler returned, from the loop's thread. A copy refers to the same request; the first
@@ -71,7 +71,7 @@ class HttpServer {
     const Clock* clock = &system_clock();
     Handler handler{};
     GrpcHandler grpc_handler{};              ///< called for each whole message of a call; needed with `grpc_host`
-    std::function<void()> after_turn{};      ///< once a turn in which a request was handled or work ran, before its responses are written
+    std::function<void()> before_answers{};  ///< after requests were handled or work ran, before any of their responses is written
   };
 
   /// Binds and listens. kConflict (`net-port-in-use`) when another process has the port or the socket, kIo otherwise.

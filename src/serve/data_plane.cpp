@@ -131,7 +131,7 @@ Result<void> Plane::open_server() {
     http.grpc_handler = [this](const net::GrpcCall& call, net::GrpcReply& reply) { grpc_->handle(call, reply); };
   }
   http.handler = [this](const net::Request& request, net::Response& response) { http_->handle(request, response); };
-  http.after_turn = [this] { engine_->commit(); };
+  http.before_answers = [this] { engine_->commit(); };
   HEDDLE_ASSIGN_OR_RETURN(server_, net::HttpServer::open(std::move(http)));
   mailbox_->open(server_.get());
   server_->every(kTickMs, [this] { engine_->each_second(); });

@@ -247,7 +247,7 @@ void HttpApi::put_other_metrics(std::string& out) const {
 }
 
 void HttpApi::handle(const net::Request& request, net::Response& response) {
-  begin_ns_ = options_.clock->mono_ns();
+  begin_ns_ = request.begin_ns;
   queued_ns_ = request.queued_ns;
   bool predicts = request.method == "POST";
   if (queued_ns_ > options_.service->limits.queue_ms * kMs && predicts && (request.path == predict_path_ || request.path.ends_with("/infer"))) {

@@ -14,6 +14,7 @@
 #include "base/clock.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/yield_often.hpp"
 #include "bundle/bundle.hpp"
 
 namespace heddle::serve {
@@ -254,6 +255,7 @@ Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& dig
       });
       return starting;
     }
+    const YieldOften courteous;
     loaded.emplace(score::Plan::load(opened));
   }
   if (!loaded->ok()) return failed(loaded->error());

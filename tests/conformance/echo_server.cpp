@@ -53,7 +53,7 @@ class EchoServer {
     options.adopt_fds = inherited_listeners();
     options.handler = [this](const Request& request, Response& response) { http(request, response); };
     options.grpc_handler = [this](const GrpcCall& call, GrpcReply& reply) { grpc(call, reply); };
-    options.after_turn = [this] { ++turns_; };
+    options.before_answers = [this] { ++turns_; };
     auto opened = HttpServer::open(std::move(options));
     if (!opened.ok()) {
       fmt::print(stderr, "{}\n", opened.error().str());

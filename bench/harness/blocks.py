@@ -1,0 +1,76 @@
+"""One open loop at a share of the capacity, cut into blocks of 2 s: in every other one the publisher does what is under measure. The p99 of such a block is
+held against that of its neighbour, pair by pair, from intended send times."""
+import json
+import statistics
+import threading
+import time
+
+from . import process
+
+BLOCK_NS = 2_000_000_000
+WARMUP_MS = 1000
+SHARE = 0.7
+CAPACITY_RUNS = 5
+PREPARING_NS = 10_000_000  # a table, at most
+
+
+class Blocks:
+    """`active` and `quiet`: the pairs' slices of the generator's outcome `out`, whose blocks the publisher worked in or not. `applied`: tables put in force."""
+
+    def __init__(self, plane, golden, pairs):
+        self.plane, self.golden, self.pairs = plane, golden, pairs
+        # The machine's speed changes from second to second: one run's capacity may be half as much again as the next one's.
+        self.capacities = [plane.capacity(seconds=2, golden=golden)["served_per_second"] for _ in range(CAPACITY_RUNS)]
+        self.rate = SHARE * statistics.median(self.capacities)
+
+    def about(self):
+        return (f"capacity {statistics.median(self.capacities):.0f}/s ({min(self.capacities):.0f}-{max(self.capacities):.0f}), offered {self.rate:.0f}/s over 8 connections; "
+                f"{self.pairs} pairs of {BLOCK_NS // 10**9} s blocks")
+
+    def run(self, line, tables):
+        """`line(start_ns)`: what the publisher is told for the active block that begins then; it publishes `tables` route tables in each."""
+        plane, count = self.plane, 2 * self.pairs
+        # The publisher writes and signs everything before the first request is sent.
+        start = time.monotonic_ns() + 3_000_000_000 + tables * self.pairs * PREPARING_NS
+        first = start + WARMUP_MS * 1_000_000
+        # Active blocks come first in every other pair, so that a drift of the machine favours neither.
+        active = [2 * pair + (1 if pair % 2 == 0 else 0) for pair in range(self.pairs)]
+        plane.pen.stdin.write("".join(line(first + block * BLOCK_NS) + "\n" for block in active) + "go\n")
+        plane.pen.stdin.flush()
+        before = plane.metric("heddle_routes_applied_total")
+        client = plane.load(wait=False, rate=self.rate, warmup_ms=WARMUP_MS, duration_ms=count * BLOCK_NS // 1_000_000, slice_ms=BLOCK_NS // 1_000_000, start_at_ns=start,
+                            golden=self.golden)
+        stolen = _Stolen(first, count)
+        self.out = json.loads(client.communicate(timeout=60 + count * BLOCK_NS // 10**9)[0])
+        if client.returncode != 0:
+            raise SystemExit("the client ended with an error")
+        published = plane.hear(self.pairs * tables)
+        plane.wait_in_force(published[-1][0])
+        self.applied = plane.metric("heddle_routes_applied_total") - before
+        slices = self.out["slices"]
+        self.active = [slices[block] for block in active]
+        self.quiet = [slices[block ^ 1] for block in active]
+        self.stolen_ms = stolen.of_blocks()
+
+    def compare(self, report, what, member, goal):
+        active, quiet = [s[member] for s in self.active], [s[member] for s in self.quiet]
+        report.row(what, None, None, active, quiet, "us", [a / q if a and q else float("inf") for a, q in zip(active, quiet)], goal, at_least=False)
+
+
+class _Stolen(threading.Thread):
+    """Time that the host gave to others while the server's core had work, block by block (`steal` of /proc/stat)."""
+
+    def __init__(self, first_ns, count):
+        super().__init__(daemon=True)
+        self.first_ns, self.count, self.ticks = first_ns, count, []
+        self.start()
+
+    def run(self):
+        for block in range(self.count + 1):
+            time.sleep(max(0, self.first_ns + block * BLOCK_NS - time.monotonic_ns()) / 1e9)
+            with open("/proc/stat") as file:
+                self.ticks.append(next(int(line.split()[8]) for line in file if line.startswith(f"cpu{process.SERVER_CORE} ")))
+
+    def of_blocks(self):
+        self.join()
+        return [10.0 * (b - a) for a, b in zip(self.ticks, self.ticks[1:])]
