@@ -31,7 +31,7 @@ def main():
     blocks.compare(report, "p50 of the served model, loading vs not", "p50_us", None)
     report.value("loads put in force", [blocks.applied], "bundles", PAIRS * LOADS * 0.9, at_least=True)
     report.value(f"failed or wrong of {blocks.out['scheduled']} requests", [float(blocks.out["failed"] + blocks.out["shed"] + blocks.out["wrong"])], "requests", 0)
-    report.value("taken by the host from the server's core", blocks.stolen_ms, "ms a block")
+    report.value("taken by the host from both cores", blocks.stolen_ms, "ms a pair")
 
 
 try:

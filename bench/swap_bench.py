@@ -36,7 +36,7 @@ def main():
     report.value("route version fell on a connection", [float(out["backwards"])], "answers", 0)
     report.value("answers that say no bundle or score", [float(out["unread"])], "answers", 0)
     blocks.compare(report, "p99, blocks with swaps vs without", "p99_us", 1.1)
-    report.value("taken by the host from the server's core", blocks.stolen_ms, "ms a block")
+    report.value("taken by the host from both cores", blocks.stolen_ms, "ms a pair")
 
 
 try:

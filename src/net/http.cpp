@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
 namespace heddle::net {
@@ -44,32 +45,31 @@ constexpr std::uint64_t kOnes = 0x0101010101010101, kHighs = 0x8080808080808080;
 constexpr std::uint64_t any_below(std::uint64_t word, std::uint64_t n) noexcept { return (word - kOnes * n) & ~word & kHighs; }
 constexpr std::uint64_t any_equal(std::uint64_t word, std::uint64_t byte) noexcept { return any_below(word ^ (kOnes * byte), 1); }
 
-/// Whether every byte is `good`; `suspicious` may be non-zero for words of which it is not sure.
-template <class Good, class Suspicious>
-bool all_good(std::string_view text, Good good, Suspicious suspicious) noexcept {
-  std::size_t at = 0;
-  for (; at + 8 <= text.size(); at += 8) {
+/// The first control character but a tab; `end` when there is none.
+const char* find_control(const char* at, const char* end) noexcept {
+  static_assert(std::endian::native == std::endian::little);
+  for (; end - at >= 8; at += 8) {
     std::uint64_t word = 0;
-    std::memcpy(&word, text.data() + at, 8);
-    if (suspicious(word) != 0 && !std::all_of(text.begin() + static_cast<std::ptrdiff_t>(at), text.begin() + static_cast<std::ptrdiff_t>(at) + 8, good)) return false;
+    std::memcpy(&word, at, 8);
+    // The lowest high bit is exact, what is above it may be a borrow's.
+    const std::uint64_t found = any_below(word, 0x20) | any_equal(word, 0x7f);
+    if (found == 0) continue;
+    at += std::countr_zero(found) / 8;
+    if (*at != '\t') return at;
+    at -= 7;  // goes on behind it
   }
-  return std::all_of(text.begin() + static_cast<std::ptrdiff_t>(at), text.end(), good);
-}
-
-bool is_value(std::string_view value) noexcept {
-  return all_good(
-      value,
-      [](char c) {
-        const auto u = static_cast<unsigned char>(c);
-        return u >= 0x20 ? u != 0x7f : c == '\t';
-      },
-      [](std::uint64_t word) { return any_below(word, 0x20) | any_equal(word, 0x7f); });
+  const auto is_control = [](char c) { return c != '\t' && (static_cast<unsigned char>(c) < 0x20 || c == 0x7f); };
+  return std::find_if(at, end, is_control);
 }
 
 bool is_target(std::string_view target) noexcept {
-  return all_good(
-      target, [](char c) { return c > 0x20 && c < 0x7f && c != '#'; },
-      [](std::uint64_t word) { return any_below(word, 0x21) | any_equal(word, 0x7f) | any_equal(word, '#') | (word & kHighs); });
+  std::size_t at = 0;
+  for (; at + 8 <= target.size(); at += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, target.data() + at, 8);
+    if ((any_below(word, 0x21) | any_equal(word, 0x7f) | any_equal(word, '#') | (word & kHighs)) != 0) return false;
+  }
+  return std::all_of(target.begin() + static_cast<std::ptrdiff_t>(at), target.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '#'; });
 }
 
 /// What one header means for the framing of the message; empty when it is fine.
@@ -254,33 +254,47 @@ HeadResult read_head(std::string_view bytes, std::size_t max_bytes, std::size_t 
   reason = read_request_line(line, head, unsupported);
   if (!reason.empty()) return unsupported ? HeadResult::kUnsupported : HeadResult::kBad;
 
+  // From the left, each byte once: the first that is wrong decides, however the head came in.
   Framing framing(head);
+  const auto bad = [&](std::string_view what) {
+    reason = what;
+    return HeadResult::kBad;
+  };
+  const char* p = window.data() + at;
+  const char* const end = window.data() + window.size();
   while (true) {
-    if (!next_line(window, at, line, reason)) return more();
-    if (line.empty()) break;
+    const char* const name = p;
+    p = std::find_if_not(p, end, [](char c) { return kToken[static_cast<unsigned char>(c)]; });
+    if (p == end) return more();
+    if (p == name && *p == '\r') {
+      if (++p == end) return more();
+      if (*p++ != '\n') return bad("a control character in a header");
+      break;
+    }
+    if (*p == '\n') return bad("a line that ends without CR");
+    // A folded line begins with a space, a space before the colon ends a name: neither is a token.
+    if (*p != ':' || p == name) return bad("a malformed header name");
+    const std::string_view known(name, static_cast<std::size_t>(p - name));
+    const char* const value = p + 1;
+    p = find_control(value, end);
+    if (p == end) return more();
+    if (*p == '\n') return bad("a line that ends without CR");
+    if (*p != '\r') return bad("a control character in a header");
+    if (p + 1 == end) return more();
+    if (p[1] != '\n') return bad("a control character in a header");
+    const std::string_view text = trim({value, static_cast<std::size_t>(p - value)});
+    p += 2;
     if (headers.size() == max_headers) {
       reason = "too many headers";
       return HeadResult::kTooLarge;
     }
-    const std::size_t colon = line.find(':');
-    const std::string_view name = line.substr(0, colon);
-    // A folded line begins with a space, a space before the colon ends a name: neither is a token.
-    if (colon == std::string_view::npos || !is_token(name)) {
-      reason = "a malformed header name";
-      return HeadResult::kBad;
-    }
-    const std::string_view value = trim(line.substr(colon + 1));
-    if (!is_value(value)) {
-      reason = "a control character in a header";
-      return HeadResult::kBad;
-    }
-    reason = framing.take(name, value);
+    reason = framing.take(known, text);
     if (!reason.empty()) return HeadResult::kBad;
-    headers.push_back({name, value});
+    headers.push_back({known, text});
   }
   reason = framing.finish();
   if (!reason.empty()) return HeadResult::kBad;
-  head.bytes = at;
+  head.bytes = static_cast<std::size_t>(p - window.data());
   return HeadResult::kComplete;
 }
 

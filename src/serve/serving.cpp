@@ -133,6 +133,7 @@ void RouteFollower::run() {
     while (inotify_ >= 0 && ::read(inotify_, events, sizeof events) > 0) {
     }
     if (ending_) return;
+    const YieldOften courteous;
     look();
   }
 }
@@ -255,7 +256,6 @@ Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& dig
       });
       return starting;
     }
-    const YieldOften courteous;
     loaded.emplace(score::Plan::load(opened));
   }
   if (!loaded->ok()) return failed(loaded->error());
