@@ -218,6 +218,8 @@ void HttpServer::Loop::set_accepting(bool on) {
   }
 }
 
+void HttpServer::set_accepting(bool on) { loop_->set_accepting(on); }
+
 void HttpServer::watch(int fd, std::function<void()> work) {
   loop_->watches.push_back({fd, std::move(work)});
   loop_->add(fd, EPOLLIN, kFirstWatch + loop_->watches.size() - 1);

@@ -84,6 +84,8 @@ class HttpServer {
   /// Accepts nothing more, finishes what is in flight, answers the next request of each connection with `Connection: close` (gRPC: GOAWAY);
   /// connections without one are closed after two seconds. `run` returns when all are done or `deadline_ms` passed. Thread- and signal-safe.
   void drain(std::int64_t deadline_ms);
+  /// Whether new connections are taken; else they wait in the kernel's queues. On the loop's thread, or before `run`.
+  void set_accepting(bool on);
   void post(std::function<void()> work);        ///< runs `work` on the loop's thread; thread-safe
   /// Only in a handler: the request is not answered when it returns. Later requests of the connection, or messages of the call, wait.
   [[nodiscard]] Responder defer();

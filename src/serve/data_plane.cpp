@@ -22,6 +22,7 @@ namespace heddle::serve {
 namespace {
 
 constexpr std::int64_t kTickMs = 1000;
+constexpr std::int64_t kMostHeldNs = 10'000'000'000;
 
 /// Work for the serving thread from threads that may outlive it: a runtime's answer that comes after the end goes nowhere.
 class Mailbox {
@@ -57,6 +58,8 @@ class Plane final : public DataPlane {
   [[nodiscard]] int port() const override { return server_->port(); }
   [[nodiscard]] int grpc_port() const override { return server_->grpc_port(); }
   [[nodiscard]] net::HttpServer& server() noexcept { return *server_; }
+  /// A runtime is being started without which nothing is served.
+  [[nodiscard]] bool starts() const noexcept { return follower_->began_with_start() && engine_->serving() == nullptr; }
 
  private:
   [[nodiscard]] Result<void> open_server();
@@ -157,11 +160,21 @@ Result<std::unique_ptr<DataPlane>> DataPlane::open(Options options) {
 
 Result<std::vector<net::ListenerFd>> run(Options options, const std::atomic<bool>& stop, const std::atomic<bool>& successor) {
   const std::int64_t drain_ms = options.service.limits.drain_ms;
+  const Clock& clock = *options.clock;
+  const bool succeeds = !options.listeners.empty();
   Plane plane(std::move(options));
   HEDDLE_TRY(plane.open());
+  // Who comes while a successor's runtime starts waits in the kernel's queue as for a native model, and is not refused; not for ever, though.
+  bool held = succeeds && plane.starts();
+  const std::int64_t held_until = clock.mono_ns() + kMostHeldNs;
+  if (held) plane.server().set_accepting(false);
   std::vector<net::ListenerFd> kept;
   bool draining = false;
   plane.server().every(50, [&] {
+    if (held && (!plane.starts() || clock.mono_ns() >= held_until)) {
+      held = false;
+      plane.server().set_accepting(true);
+    }
     if (!stop.load(std::memory_order_relaxed) || draining) return;
     draining = true;
     // The sockets stay open past the server: what connects from now on waits for the successor.

@@ -107,6 +107,7 @@ Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
   if (follower->inotify_ >= 0) ::inotify_add_watch(follower->inotify_, follower->options_.directory.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
   // The first look is done before a request is: a data plane that was killed comes back with what it served.
   follower->look();
+  follower->began_with_start_ = follower->delivered_ == 0 && !follower->loading_.empty();
   follower->thread_ = std::thread([self = follower.get()] { self->run(); });
   return follower;
 }

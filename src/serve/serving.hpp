@@ -82,6 +82,8 @@ class RouteFollower {
 
   /// Looks at a table or bundle that could not be used.
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
+  /// At the end of `start` nothing could be served yet and a runtime was being started.
+  [[nodiscard]] bool began_with_start() const noexcept { return began_with_start_; }
 
  private:
   explicit RouteFollower(Options options) : options_(std::move(options)) {}
@@ -97,6 +99,7 @@ class RouteFollower {
   std::atomic<bool> ending_{false};
   std::atomic<std::uint64_t> refused_{0};
   std::uint64_t delivered_ = 0;       ///< version
+  bool began_with_start_ = false;
   bool settled_ = false;              ///< what the file says was delivered or refused for good
   std::set<std::string> complaints_;  ///< that were said of this table
   void forget(const plane::RouteTable& route);

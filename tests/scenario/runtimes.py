@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """One service whose model is native, then a worker process, then an upstream server: built, gated, released and swapped under load without a
-failed request; the worker killed with -9, the upstream hanging, a client that waits shorter than the runtime.
+failed request; the binary replaced while the worker answers, the worker killed with -9, the upstream hanging, a client that waits shorter than the runtime.
 
     runtimes.py HEDDLE      needs tests/requirements.txt (scikit-learn, pandas); exit 0 when everything holds
 """
@@ -151,6 +151,20 @@ def swaps(world, planes, bundles):
     assert all(max(each) - min(each) < 1e-6 for each in answers.values()), f"one bundle, several answers: {answers}"
 
 
+def replaced(planes, bundles):
+    """SIGUSR2 while a worker is the primary: who comes while the successor's worker starts waits, and is answered."""
+    before = worker_pid(planes.project.root)
+    with Load(planes) as load:
+        planes.until(lambda: load.count(bundles["process"]) > 20, "the worker answers")
+        planes.process.send_signal(signal.SIGUSR2)
+        planes.until(lambda: worker_pid(planes.project.root) not in (None, before), "the successor has a worker")
+        after = load.count(bundles["process"])
+        planes.until(lambda: load.count(bundles["process"]) > after + 20, "the successor answers")
+    failed = [(status, value) for status, _, _, value in load.answers if status != 200]
+    assert not failed, f"{len(failed)} of {len(load.answers)} failed: {failed[:3]}"
+    print(f"binary replaced under load with a worker as the primary: {len(load.answers)} requests, 0 failed, longest {max(each[2] for each in load.answers):.1f} s")
+
+
 def killed(world, planes, bundles):
     """kill -9 of the worker: what it was asked is 503, the standby takes over as authorised, and the worker is started again."""
     pid = worker_pid(planes.project.root)
@@ -241,6 +255,7 @@ def main():
             planes.until(lambda: planes.get("/v2/health/ready").status == 200, "the service is ready")
             try:
                 swaps(world, planes, bundles)
+                replaced(planes, bundles)
                 killed(world, planes, bundles)
                 hanging(world, planes, bundles, upstream)
             except BaseException:
