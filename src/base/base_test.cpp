@@ -1,11 +1,17 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
+#include <unistd.h>
+
 #include "base/clock.hpp"
 #include "base/digest.hpp"
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "base/signature.hpp"
+#include "base/yield_often.hpp"
 
 namespace heddle {
 namespace {
@@ -60,6 +66,23 @@ TEST(File, AtomicWriteAndLock) {
   auto lock = FileLock::acquire(dir + "/lock");
   ASSERT_TRUE(lock.ok());
   EXPECT_EQ(FileLock::acquire(dir + "/lock").error().kind, ErrorKind::kConflict);
+}
+
+TEST(YieldOften, DisturbsNoCallThatBlocks) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  std::thread writer([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    (void)!::write(ends[1], "x", 1);
+  });
+  char byte = 0;
+  {
+    const YieldOften yields;
+    EXPECT_EQ(::read(ends[0], &byte, 1), 1) << "a signal every 200 us must not be seen";
+  }
+  writer.join();
+  EXPECT_EQ(byte, 'x');
+  for (const int fd : ends) ::close(fd);
 }
 
 }  // namespace
