@@ -10,6 +10,7 @@
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "base/ids.hpp"
+#include "base/log.hpp"
 #include "base/signature.hpp"
 #include "base/yield_often.hpp"
 
@@ -66,6 +67,31 @@ TEST(File, AtomicWriteAndLock) {
   auto lock = FileLock::acquire(dir + "/lock");
   ASSERT_TRUE(lock.ok());
   EXPECT_EQ(FileLock::acquire(dir + "/lock").error().kind, ErrorKind::kConflict);
+}
+
+TEST(Log, AReaderThatStopsStopsNobody) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const int before = ::dup(STDERR_FILENO);
+  ::dup2(ends[1], STDERR_FILENO);
+  std::string read;
+  {
+    const log::Background lines;
+    for (int i = 0; i < 10'000; ++i) log::error("line {} with as much text as a usual one has, so that the pipe is full soon", i);  // 900 KB; a pipe has 64
+    std::thread reader([&] {
+      char buffer[65536];
+      while (read.find("lines were dropped") == std::string::npos) {
+        const ssize_t n = ::read(ends[0], buffer, sizeof buffer);
+        if (n <= 0) return;
+        read.append(buffer, static_cast<std::size_t>(n));
+      }
+    });
+    reader.join();
+  }
+  ::dup2(before, STDERR_FILENO);
+  for (const int fd : {ends[0], ends[1], before}) ::close(fd);
+  EXPECT_NE(read.find("error line 0 with"), std::string::npos);
+  EXPECT_NE(read.find("lines were dropped: stderr was not read"), std::string::npos);
 }
 
 TEST(YieldOften, DisturbsNoCallThatBlocks) {

@@ -12,6 +12,16 @@ enum class Level { kDebug, kInfo, kWarn, kError };
 void write(Level level, std::string_view message);
 [[nodiscard]] bool enabled(Level level) noexcept;
 
+/// While it lives, a thread of its own writes the lines: whoever reads stderr may stop doing so (a paused terminal, a pipe that nobody empties) without stopping
+/// who says something. 1,000 lines wait at most; what comes then is dropped, and a line says how many. One at a time in a process.
+class Background {
+ public:
+  Background();
+  ~Background();  ///< what waits is written, for a second at most
+  Background(const Background&) = delete;
+  Background& operator=(const Background&) = delete;
+};
+
 template <class... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {
   if (enabled(Level::kDebug)) write(Level::kDebug, fmt::format(format, std::forward<Args>(args)...));

@@ -159,6 +159,7 @@ Result<std::unique_ptr<DataPlane>> DataPlane::open(Options options) {
 }
 
 Result<std::vector<net::ListenerFd>> run(Options options, const std::atomic<bool>& stop, const std::atomic<bool>& successor) {
+  const log::Background lines;  // a terminal that is paused must not pause answers
   const std::int64_t drain_ms = options.service.limits.drain_ms;
   const Clock& clock = *options.clock;
   const bool succeeds = !options.listeners.empty();
