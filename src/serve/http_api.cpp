@@ -24,6 +24,11 @@ void not_allowed(std::string_view allowed, net::Response& response) {
   response.body = R"({"error":"the method is not one of this path","id":"method-not-allowed","hint":"see `Allow`"})";
 }
 
+/// What passes by itself, whoever found it.
+void say_when_to_retry(net::Response& response) {
+  if (response.status == 503 || response.status == 429) response.headers += "Retry-After: 1\r\n";
+}
+
 /// Where the JSON of an OIP body ends; all of it without the header.
 Result<std::size_t> json_bytes(const net::Request& request, std::string_view body) {
   const std::string_view text = request.header("inference-header-content-length");
@@ -51,7 +56,7 @@ class HttpApi::Deferred final : public Later {
       if (!answer.ok()) fail(answer.error(), response);
       else if (kind == Body::kRows) write_predictions(*answer, response);
       else write_oip(*answer, probability, validation, contributions, response);
-      if (response.status == 503 && response.headers.empty()) response.headers = "Retry-After: 1\r\n";
+      say_when_to_retry(response);
       const std::int64_t took = api->options_.clock->mono_ns() - begin;
       api->engine_.metrics().answered(response.status, took);
       if (answer.ok()) tracing.answered(*answer);
@@ -228,7 +233,6 @@ Result<void> HttpApi::route(const net::Request& request, net::Response& response
 void HttpApi::fail(const Error& error, net::Response& response) {
   write_error(error, response);
   if (response.status == 401) response.headers = "WWW-Authenticate: Bearer\r\n";
-  if (response.status == 503 || response.status == 429) response.headers = "Retry-After: 1\r\n";
 }
 
 /// What is not the engine's: the process, this build, the tracer.
@@ -254,7 +258,7 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
     // Before anything of it is read: what is shed must cost next to nothing, or shedding is the overload.
     engine_.metrics().shed();
     response.status = 503;
-    response.headers = "Retry-After: 1\r\n";
+    say_when_to_retry(response);
     response.body = kShed;
     return;
   }
@@ -271,6 +275,7 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
   }
   if (std::exchange(deferred_, false)) return;
   if (!done.ok()) fail(done.error(), response);
+  say_when_to_retry(response);
   const std::int64_t took = options_.clock->mono_ns() - begin_ns_;
   if (predicts) engine_.metrics().answered(response.status, took);
   if (traced) {

@@ -1,0 +1,118 @@
+// Engine and surfaces without sockets and threads: a test hands over what a server would, and sees what it would be given.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "plane/journal.hpp"
+#include "score/bundle_fixture.hpp"
+#include "serve/engine.hpp"
+#include "serve/grpc_api.hpp"
+#include "serve/http_api.hpp"
+
+namespace heddle::serve {
+namespace {
+
+constexpr const char* kGoodRow = R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400})";
+constexpr const char* kPredict = "/v1/services/trips/predict";
+
+/// A contract that is learned, and the features `hour` and `far`.
+struct Parts {
+  contract::Contract contract;
+  feature::Program program;
+};
+
+Parts parts() {
+  auto contract = *contract::Contract::compile(score::fixture::contract(), [](const std::string&, const std::string&) {
+    return Result<std::vector<std::string>>(std::vector<std::string>{});
+  });
+  EXPECT_TRUE(contract.learn(score::fixture::rows(100)).ok());
+  spec::FeatureSet set;
+  set.identity.name = "trips";
+  set.features = {{.name = "hour", .expression = {"hour_of_day(date)", {}}}, {.name = "far", .expression = {"distance / 1000.0", {}}}};
+  auto program = *feature::Program::compile(set, contract.request_fields());
+  return {std::move(contract), std::move(program)};
+}
+
+/// A logistic model. With 1e308 the margin of `kGoodRow` is the difference of two infinities: no number.
+std::shared_ptr<const score::Plan> native_plan(double weight) {
+  const Parts made = parts();
+  const std::string model = model::to_json({.features = {"hour", "far"}, .mean = {12, 0}, .scale = {1, 0.01}, .missing = {0, 0}, .weights = {weight, weight}, .intercept = 0});
+  auto plan = score::Plan::from_parts(made.contract.to_value(), made.program.to_value(), model, 0);
+  EXPECT_TRUE(plan.ok()) << plan.error().str();
+  return std::move(*plan);
+}
+
+class Surfaces {
+ public:
+  explicit Surfaces(std::shared_ptr<const score::Plan> primary, std::vector<plane::QuarantinedSource> quarantined = {}) {
+    std::string name = ::testing::TempDir() + "/heddle-surfaces-XXXXXX";
+    dir_ = ::mkdtemp(name.data());
+    service_.identity.name = "trips";
+    service_.sources = {"s1", "s2"};
+    journal_ = *plane::JournalWriter::open({.dir = dir_, .fields = {}});
+    engine = std::make_unique<Engine>(Engine::Options{.service = &service_, .clock = &system_clock(), .journal = journal_.get(), .accounts = tokens_.size(),
+                                                      .post = [this](std::function<void()> work) {
+                                                        const std::lock_guard lock(mutex_);
+                                                        posted_.push_back(std::move(work));
+                                                      }},
+                                      plane::Standing{});
+    auto serving = std::make_shared<Serving>();
+    serving->route.version = 1;
+    serving->route.service = "trips";
+    serving->route.quarantined = quarantined;
+    serving->fields = FieldNames(primary->contract().request_fields());
+    for (const auto& source : quarantined) {
+      serving->quarantined.push_back({source, {}});
+      serving->quarantined.back().rules.fill(-1);  // any refusal breaks the count
+    }
+    serving->slots[0] = {"sha256:of-a-test", std::move(primary)};
+    engine->apply(serving);
+    http = std::make_unique<HttpApi>(HttpApi::Options{.engine = engine.get(), .tokens = &tokens_, .service = &service_, .clock = &system_clock(),
+                                                      .gauges = [] { return Metrics::Gauges{}; }, .defer = [] { return net::HttpServer::Responder(); }});
+  }
+  ~Surfaces() { std::filesystem::remove_all(dir_); }
+
+  net::Response post(std::string_view path, std::string body, std::vector<net::Header> headers = {}) {
+    body.reserve(body.size() + net::Request::kBodyPadding);
+    headers.push_back({"authorization", "Bearer app-secret-0000000002"});
+    net::Request request{.method = "POST", .path = path, .body = body, .headers = headers};
+    request.begin_ns = system_clock().mono_ns();
+    net::Response response;
+    http->handle(request, response);
+    return response;
+  }
+
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<HttpApi> http;
+
+ private:
+  std::string dir_;
+  spec::Service service_;
+  Tokens tokens_{{{"app", "app-secret-0000000002", {"predict", "label", "replay", "read"}}}};
+  std::unique_ptr<plane::JournalWriter> journal_;
+  std::mutex mutex_;
+  std::vector<std::function<void()>> posted_;
+};
+
+TEST(Surfaces, Every503SaysWhenToComeAgain) {
+  Surfaces broken(native_plan(1e308));
+  const auto answer = broken.post(kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow));
+  EXPECT_EQ(answer.status, 503) << answer.body;
+  EXPECT_NE(answer.body.find("no-answer"), std::string::npos) << answer.body;
+  EXPECT_EQ(answer.headers, "Retry-After: 1\r\n");
+  (void)broken.engine->stop("a test");
+  for (const auto& refused : {broken.post(kPredict, R"({"rows":[{}]})"), broken.post("/v2/health/ready", "")}) {
+    EXPECT_EQ(refused.status, 503) << refused.body;
+    EXPECT_EQ(refused.headers, "Retry-After: 1\r\n") << refused.body;
+  }
+  Surfaces whole(native_plan(0.1));
+  const auto served = whole.post(kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow));
+  EXPECT_EQ(served.status, 200) << served.body;
+  EXPECT_EQ(served.headers, "");
+}
+
+}  // namespace
+}  // namespace heddle::serve
