@@ -148,7 +148,8 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
 
 Result<void> HttpApi::labels(const net::Request& request, net::Response& response) {
   HEDDLE_TRY(principal(request, Permission::kLabel, "label"));
-  HEDDLE_ASSIGN_OR_RETURN(const auto labels, reader_.read_labels(request.body, kMostLabels));
+  HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, reader_.read_labels(body, kMostLabels));
   engine_.add_labels(labels);
   response.status = 202;
   response.body = fmt::format(R"({{"accepted":{}}})", labels.size());
@@ -157,7 +158,8 @@ Result<void> HttpApi::labels(const net::Request& request, net::Response& respons
 
 Result<void> HttpApi::tick(const net::Request& request, net::Response& response) {
   HEDDLE_TRY(principal(request, Permission::kReplay, "replay"));
-  HEDDLE_ASSIGN_OR_RETURN(const Micros time, reader_.read_tick(request.body));
+  HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
+  HEDDLE_ASSIGN_OR_RETURN(const Micros time, reader_.read_tick(body));
   engine_.tick(time);
   response.body = fmt::format(R"({{"event_time":"{}","route_version":{}}})", format_time(time), engine_.applied_version());
   return {};

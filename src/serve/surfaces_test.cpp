@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include <fmt/format.h>
+#include <zlib.h>
 
 #include "plane/journal.hpp"
 #include "score/bundle_fixture.hpp"
@@ -112,6 +113,27 @@ TEST(Surfaces, Every503SaysWhenToComeAgain) {
   const auto served = whole.post(kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow));
   EXPECT_EQ(served.status, 200) << served.body;
   EXPECT_EQ(served.headers, "");
+}
+
+TEST(Surfaces, EveryBodyIsReadInTheCodingThatItNames) {
+  Surfaces world(native_plan(0.1));
+  const std::pair<const char*, std::string> bodies[] = {{kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow)},
+                                                        {"/v1/services/trips/labels", R"({"labels":[{"row_id":"a#0","label":1}]})"},
+                                                        {"/v1/services/trips/tick", R"({"event_time":1})"},
+                                                        {"/v2/repository/index", R"({"ready":true})"},
+                                                        {"/v2/repository/models/trips/load", "{}"}};
+  for (const auto& [path, body] : bodies) {
+    const int plain = world.post(path, body).status;
+    EXPECT_TRUE(plain == 200 || plain == 202) << path << plain;
+    std::string deflated(::compressBound(body.size()), '\0');
+    uLongf size = deflated.size();
+    ASSERT_EQ(::compress(reinterpret_cast<Bytef*>(deflated.data()), &size, reinterpret_cast<const Bytef*>(body.data()), body.size()), Z_OK);
+    deflated.resize(size);
+    EXPECT_EQ(world.post(path, deflated, {{"content-encoding", "deflate"}}).status, plain) << path;
+    const auto unknown = world.post(path, body, {{"content-encoding", "br"}});
+    EXPECT_EQ(unknown.status, 400) << path;
+    EXPECT_NE(unknown.body.find("net-coding"), std::string::npos) << unknown.body;
+  }
 }
 
 }  // namespace
