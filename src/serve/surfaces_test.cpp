@@ -1,6 +1,8 @@
 // Engine and surfaces without sockets and threads: a test hands over what a server would, and sees what it would be given.
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <mutex>
 
@@ -46,6 +48,16 @@ std::shared_ptr<const score::Plan> native_plan(double weight) {
   return std::move(*plan);
 }
 
+/// A worker (tests/fixtures/worker) that answers with hour / 100 and lets two rows wait.
+std::shared_ptr<const score::Plan> worker_plan() {
+  const Parts made = parts();
+  runtime::Runtime runtime;
+  runtime.command = {"/usr/bin/python3", "serve.py"};
+  auto plan = score::Plan::from_runtime(made.contract.to_value(), made.program.to_value(), runtime, *runtime::pack_folder("tests/fixtures/worker"), 0, {.queue_rows = 2});
+  EXPECT_TRUE(plan.ok()) << plan.error().str();
+  return std::move(*plan);
+}
+
 class Surfaces {
  public:
   explicit Surfaces(std::shared_ptr<const score::Plan> primary, std::vector<plane::QuarantinedSource> quarantined = {}) {
@@ -58,6 +70,7 @@ class Surfaces {
                                                       .post = [this](std::function<void()> work) {
                                                         const std::lock_guard lock(mutex_);
                                                         posted_.push_back(std::move(work));
+                                                        there_.notify_one();
                                                       }},
                                       plane::Standing{});
     auto serving = std::make_shared<Serving>();
@@ -86,6 +99,21 @@ class Surfaces {
     return response;
   }
 
+  /// Does what other threads posted until `holds`.
+  template <class F>
+  void until(F holds) {
+    std::unique_lock lock(mutex_);
+    while (!holds()) {
+      ASSERT_TRUE(there_.wait_for(lock, std::chrono::seconds(20), [&] { return !posted_.empty(); }));
+      const auto work = std::move(posted_);
+      posted_.clear();
+      lock.unlock();
+      for (const auto& each : work) each();
+      lock.lock();
+    }
+  }
+  bool counts(std::string_view sample) const { return engine->metrics().text("trips", {}).find(fmt::format("{}\n", sample)) != std::string::npos; }
+
   std::unique_ptr<Engine> engine;
   std::unique_ptr<HttpApi> http;
 
@@ -95,6 +123,7 @@ class Surfaces {
   Tokens tokens_{{{"app", "app-secret-0000000002", {"predict", "label", "replay", "read"}}}};
   std::unique_ptr<plane::JournalWriter> journal_;
   std::mutex mutex_;
+  std::condition_variable there_;
   std::vector<std::function<void()>> posted_;
 };
 
@@ -134,6 +163,34 @@ TEST(Surfaces, EveryBodyIsReadInTheCodingThatItNames) {
     EXPECT_EQ(unknown.status, 400) << path;
     EXPECT_NE(unknown.body.find("net-coding"), std::string::npos) << unknown.body;
   }
+}
+
+TEST(Surfaces, ARuntimeIsNotSentWhatAQuarantineHoldsBackAndARefusedRequestCountsNothing) {
+  const auto plan = worker_plan();
+  Surfaces world(plan, {{"s2", "distance-of-origin", 2}});
+  const auto send = [&](int rows) {
+    std::string list;
+    for (int i = 0; i < rows; ++i) list += fmt::format("{}{}", i == 0 ? "" : ",", kGoodRow);
+    return world.post(kPredict, fmt::format(R"({{"rows":[{}],"source":"s2"}})", list));
+  };
+  // Two rows would end the quarantine, but the three that follow find no place.
+  const auto full = send(5);
+  EXPECT_EQ(full.status, 503) << full.body;
+  EXPECT_NE(full.body.find("runtime-queue-full"), std::string::npos) << full.body;
+  EXPECT_EQ(world.engine->clean_rows(0), 0u);
+  EXPECT_FALSE(world.engine->acts().readmitted("s2"));
+
+  const auto held = send(1);
+  EXPECT_EQ(held.status, 422) << held.body;
+  EXPECT_NE(held.body.find("source-quarantined"), std::string::npos) << held.body;
+  EXPECT_EQ(world.engine->clean_rows(0), 1u);
+  EXPECT_EQ(plan->endpoint()->condition().batches, 0u) << "its answer would go nowhere";
+
+  (void)send(3);
+  EXPECT_TRUE(world.engine->acts().readmitted("s2"));
+  world.until([&] { return world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 2"); });
+  EXPECT_TRUE(world.counts("heddle_rows_total{service=\"trips\",outcome=\"quarantined\"} 2"));
+  EXPECT_EQ(plan->endpoint()->condition().batches, 1u);
 }
 
 }  // namespace
