@@ -122,11 +122,14 @@ void set_status(const Error& error, net::GrpcReply& reply) {
 /// Answers a call when a runtime did.
 class GrpcApi::Deferred final : public Later {
  public:
-  Deferred(GrpcApi& api, GrpcWanted wanted, bool streaming, std::int64_t begin) : api_(api), wanted_(wanted), streaming_(streaming), begin_(begin) {}
+  Deferred(GrpcApi& api, GrpcWanted wanted, const net::GrpcCall& call, std::int64_t begin, std::int64_t read)
+      : api_(api), wanted_(wanted), streaming_(call.streaming), queued_(call.queued_ns), begin_(begin), read_(read) {}
 
   Done later() override {
     api_.deferred_ = true;
-    return [&api = api_, wanted = wanted_, streaming = streaming_, begin = begin_, responder = api_.options_.defer()](const Result<Answer>& answer) {
+    return [&api = api_, wanted = wanted_, streaming = streaming_, queued = queued_, begin = begin_, read = read_, tracing = api_.tracing_,
+            responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
+      const std::int64_t scored = api.options_.clock->mono_ns();
       net::GrpcReply reply;
       std::string response;
       const Result<void> done = answer.ok() ? write_grpc(*answer, wanted, response) : Result<void>(answer.error());
@@ -134,7 +137,8 @@ class GrpcApi::Deferred final : public Later {
       else if (done.ok()) reply.message = std::move(response);
       else set_status(done.error(), reply);
       responder.send_grpc(std::move(reply));
-      api.engine_.metrics().answered(done.ok() ? 200 : error_kind_info(done.error().kind).http_status, api.options_.clock->mono_ns() - begin);
+      if (answer.ok()) api.take_stages(*answer, {queued, read - begin, scored - read, api.options_.clock->mono_ns() - scored}, tracing);
+      api.end(done, begin, queued, tracing);
     };
   }
 
@@ -142,8 +146,20 @@ class GrpcApi::Deferred final : public Later {
   GrpcApi& api_;
   GrpcWanted wanted_;
   bool streaming_;
-  std::int64_t begin_;
+  std::int64_t queued_, begin_, read_;
 };
+
+void GrpcApi::take_stages(const Answer& answer, const Stages& stages, RequestTracing& tracing) {
+  engine_.metrics().stages(stages);
+  tracing.answered(answer, stages);
+}
+
+void GrpcApi::end(const Result<void>& done, std::int64_t begin, std::int64_t queued, RequestTracing& tracing) {
+  const std::int64_t took = options_.clock->mono_ns() - begin;
+  const int status = done.ok() ? 200 : error_kind_info(done.error().kind).http_status;
+  engine_.metrics().answered(status, took);
+  (void)tracing.end(status, took + queued, done.ok() ? 0 : grpc_status(done.error().kind));
+}
 
 int grpc_status(ErrorKind kind) noexcept {
   switch (kind) {
@@ -210,22 +226,25 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
     infer.rows->timeout_us = infer.rows->timeout_us == 0 ? left_us : std::min(infer.rows->timeout_us, left_us);
   }
   const GrpcWanted wanted{infer.rows->probability.wanted, infer.rows->validation.wanted, infer.raw};
-  Deferred later(*this, wanted, call.streaming, begin);
+  Deferred later(*this, wanted, call, begin, read);
   HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin, &later}));
-  metrics.stage(Stage::kQueue, call.queued_ns);
-  metrics.stage(Stage::kRead, read - begin);
   if (!given.has_value()) return {};
   const std::int64_t scored = options_.clock->mono_ns();
-  HEDDLE_TRY(write_grpc(*given, wanted, out));
-  metrics.stage(Stage::kScore, scored - read);
-  metrics.stage(Stage::kWrite, options_.clock->mono_ns() - scored);
-  return {};
+  auto written = write_grpc(*given, wanted, out);
+  take_stages(*given, {call.queued_ns, read - begin, scored - read, options_.clock->mono_ns() - scored}, tracing_);
+  return written;
 }
 
-Result<void> GrpcApi::stream_infer(const net::GrpcCall& call, std::string& out) {
+/// A call that infers, in metrics and traces.
+Result<void> GrpcApi::infer_call(const net::GrpcCall& call, std::string& out) {
+  const std::int64_t begin = options_.clock->mono_ns();
+  tracing_.begin(call.method.substr(1), call.metadata);
   std::string response;
-  const auto done = infer(call, response);
-  if (!deferred_) write_stream(done, response, out);
+  auto done = infer(call, call.streaming ? response : out);
+  if (deferred_) return {};
+  end(done, begin, call.queued_ns, tracing_);
+  if (!call.streaming) return done;
+  write_stream(done, response, out);
   return {};
 }
 
@@ -282,8 +301,7 @@ Result<void> GrpcApi::describe(std::string_view method, std::string_view message
 
 Result<void> GrpcApi::call_method(std::string_view method, const net::GrpcCall& call, std::string& out) {
   ProtoWriter writer(out);
-  if (method == "ModelInfer") return infer(call, out);
-  if (method == "ModelStreamInfer") return stream_infer(call, out);
+  if (method == "ModelInfer" || method == "ModelStreamInfer") return infer_call(call, out);
   if (method == "ServerLive") {
     writer.integer(1, 1);
     return {};
@@ -299,7 +317,6 @@ Result<void> GrpcApi::call_method(std::string_view method, const net::GrpcCall& 
 void GrpcApi::handle(const net::GrpcCall& call, net::GrpcReply& reply) {
   constexpr std::string_view kMethods[] = {"ModelInfer", "ModelStreamInfer", "ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata",
                                            "ModelConfig", "ModelStatistics", "RepositoryIndex", "RepositoryModelLoad", "RepositoryModelUnload"};
-  const std::int64_t begin = options_.clock->mono_ns();
   const std::string_view method = call.method.starts_with(kInference) ? call.method.substr(kInference.size()) : std::string_view{};
   Result<void> done;
   if (std::find(std::begin(kMethods), std::end(kMethods), method) != std::end(kMethods)) {
@@ -315,9 +332,6 @@ void GrpcApi::handle(const net::GrpcCall& call, net::GrpcReply& reply) {
   }
   if (std::exchange(deferred_, false)) return;
   if (!done.ok()) set_status(done.error(), reply);
-  if (method == "ModelInfer" || method == "ModelStreamInfer") {
-    engine_.metrics().answered(done.ok() ? 200 : error_kind_info(done.error().kind).http_status, options_.clock->mono_ns() - begin);
-  }
 }
 
 }  // namespace heddle::serve

@@ -46,20 +46,26 @@ Result<std::size_t> json_bytes(const net::Request& request, std::string_view bod
 /// A request whose answer a runtime takes its time for.
 class HttpApi::Deferred final : public Later {
  public:
-  Deferred(HttpApi& api, Body kind, const Rows& rows) : api_(api), kind_(kind), rows_(rows) {}
+  Deferred(HttpApi& api, Body kind, const Rows& rows, std::int64_t read_ns) : api_(api), kind_(kind), rows_(rows), read_ns_(read_ns) {}
 
   Done later() override {
     api_.deferred_ = true;
     return [api = &api_, kind = kind_, probability = rows_.probability, validation = rows_.validation, contributions = rows_.contributions, begin = api_.begin_ns_, queued = api_.queued_ns_,
-            tracing = api_.tracing_, responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
+            read = read_ns_, tracing = api_.tracing_, responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
       net::Response response;
+      const std::int64_t scored = api->options_.clock->mono_ns();
       if (!answer.ok()) fail(answer.error(), response);
       else if (kind == Body::kRows) write_predictions(*answer, response);
       else write_oip(*answer, probability, validation, contributions, response);
       say_when_to_retry(response);
-      const std::int64_t took = api->options_.clock->mono_ns() - begin;
+      const std::int64_t written = api->options_.clock->mono_ns();
+      const std::int64_t took = written - begin;
       api->engine_.metrics().answered(response.status, took);
-      if (answer.ok()) tracing.answered(*answer);
+      if (answer.ok()) {
+        const Stages stages{queued, read - begin, scored - read, written - scored};
+        api->engine_.metrics().stages(stages);
+        tracing.answered(*answer, stages);
+      }
       if (const std::string parent = tracing.end(response.status, took + queued); !parent.empty()) response.headers += "traceparent: " + parent + "\r\n";
       responder.send(std::move(response));
     };
@@ -69,6 +75,7 @@ class HttpApi::Deferred final : public Later {
   HttpApi& api_;
   Body kind_;
   const Rows& rows_;
+  std::int64_t read_ns_;
 };
 
 HttpApi::HttpApi(Options options)
@@ -127,22 +134,16 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
     metrics.shed();
     return Error{ErrorKind::kTimeout, "deadline", "the client's timeout passed before the request was looked at", "give it more time, or send fewer at once"};
   }
-  Deferred later(*this, kind, *rows);
+  Deferred later(*this, kind, *rows, read);
   HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *rows, version, request.headers, begin_ns_, &later}));
-  const auto took = [&](Stage stage, std::int64_t ns) {
-    metrics.stage(stage, ns);
-    tracing_.stage(stage, ns);
-  };
-  took(Stage::kQueue, queued_ns_);
-  took(Stage::kRead, read - begin_ns_);
   if (!given.has_value()) return {};
   const Answer& answer = *given;
   const std::int64_t scored = options_.clock->mono_ns();
   if (kind == Body::kRows) write_predictions(answer, response);
   else write_oip(answer, rows->probability, rows->validation, rows->contributions, response);
-  took(Stage::kScore, scored - read);
-  took(Stage::kWrite, options_.clock->mono_ns() - scored);
-  tracing_.answered(answer);
+  const Stages stages{queued_ns_, read - begin_ns_, scored - read, options_.clock->mono_ns() - scored};
+  metrics.stages(stages);
+  tracing_.answered(answer, stages);
   return {};
 }
 

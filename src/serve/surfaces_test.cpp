@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include "doc/protobuf.hpp"
 #include "plane/journal.hpp"
 #include "score/bundle_fixture.hpp"
 #include "serve/engine.hpp"
@@ -19,6 +20,8 @@ namespace heddle::serve {
 namespace {
 
 constexpr const char* kGoodRow = R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400})";
+constexpr const char* kModelInfer = "/inference.GRPCInferenceService/ModelInfer";
+constexpr const char* kStreamInfer = "/inference.GRPCInferenceService/ModelStreamInfer";
 constexpr const char* kPredict = "/v1/services/trips/predict";
 
 /// A contract that is learned, and the features `hour` and `far`.
@@ -58,6 +61,50 @@ std::shared_ptr<const score::Plan> worker_plan() {
   return std::move(*plan);
 }
 
+/// Samples everything and keeps it.
+class KeptSpans final : public telemetry::Tracer {
+ public:
+  void begin(std::string_view traceparent, std::string_view tracestate, telemetry::RequestSpan& out) override {
+    out = {};
+    out.self.sampled = true;
+    out.parent[0] = traceparent.empty() ? 0 : 1;
+    out.state = tracestate;
+  }
+  void submit(const telemetry::RequestSpan& span) override { spans.push_back(span); }
+  [[nodiscard]] Counts counts() const override { return {}; }
+
+  std::vector<telemetry::RequestSpan> spans;
+};
+
+/// A ModelInferRequest of `kGoodRow`, as often as `rows`.
+std::string infer_message(std::size_t rows, std::string_view source = "s1", std::int64_t timeout_us = 0) {
+  std::string out;
+  doc::ProtoWriter writer(out);
+  writer.bytes(1, "trips");
+  writer.message(4, [&](doc::ProtoWriter& entry) {
+    entry.bytes(1, "source");
+    entry.message(2, [&](doc::ProtoWriter& value) { value.bytes(3, source); });
+  });
+  writer.message(4, [&](doc::ProtoWriter& entry) {
+    entry.bytes(1, "timeout");
+    entry.message(2, [&](doc::ProtoWriter& value) { value.integer(2, static_cast<std::uint64_t>(timeout_us)); });
+  });
+  const auto input = [&](std::string_view name, std::string_view datatype, auto&& put) {
+    writer.message(5, [&](doc::ProtoWriter& tensor) {
+      tensor.bytes(1, name);
+      tensor.bytes(2, datatype);
+      tensor.integer(3, rows);
+      tensor.message(5, [&](doc::ProtoWriter& contents) {
+        for (std::size_t i = 0; i < rows; ++i) put(contents);
+      });
+    });
+  };
+  input("date", "BYTES", [](doc::ProtoWriter& w) { w.bytes(8, "2001-04-10T05:00:00Z"); });
+  input("origin", "BYTES", [](doc::ProtoWriter& w) { w.bytes(8, "LAX"); });
+  input("distance", "INT64", [](doc::ProtoWriter& w) { w.integer(3, 400); });
+  return out;
+}
+
 class Surfaces {
  public:
   explicit Surfaces(std::shared_ptr<const score::Plan> primary, std::vector<plane::QuarantinedSource> quarantined = {}) {
@@ -85,7 +132,8 @@ class Surfaces {
     serving->slots[0] = {"sha256:of-a-test", std::move(primary)};
     engine->apply(serving);
     http = std::make_unique<HttpApi>(HttpApi::Options{.engine = engine.get(), .tokens = &tokens_, .service = &service_, .clock = &system_clock(),
-                                                      .gauges = [] { return Metrics::Gauges{}; }, .defer = [] { return net::HttpServer::Responder(); }});
+                                                      .gauges = [] { return Metrics::Gauges{}; }, .defer = [] { return net::HttpServer::Responder(); }, .tracer = &tracer});
+    grpc = std::make_unique<GrpcApi>(GrpcApi::Options{engine.get(), &tokens_, &service_, &system_clock(), [] { return net::HttpServer::Responder(); }, &tracer});
   }
   ~Surfaces() { std::filesystem::remove_all(dir_); }
 
@@ -99,6 +147,12 @@ class Surfaces {
     return response;
   }
 
+  net::GrpcReply call(std::string_view method, const std::string& message, std::vector<net::Header> metadata = {}, std::int64_t queued_ns = 0) {
+    metadata.push_back({"authorization", "Bearer app-secret-0000000002"});
+    net::GrpcReply reply;
+    grpc->handle({.method = method, .metadata = metadata, .message = message, .streaming = method == kStreamInfer, .queued_ns = queued_ns}, reply);
+    return reply;
+  }
   /// Does what other threads posted until `holds`.
   template <class F>
   void until(F holds) {
@@ -116,6 +170,8 @@ class Surfaces {
 
   std::unique_ptr<Engine> engine;
   std::unique_ptr<HttpApi> http;
+  std::unique_ptr<GrpcApi> grpc;
+  KeptSpans tracer;
 
  private:
   std::string dir_;
@@ -191,6 +247,49 @@ TEST(Surfaces, ARuntimeIsNotSentWhatAQuarantineHoldsBackAndARefusedRequestCounts
   world.until([&] { return world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 2"); });
   EXPECT_TRUE(world.counts("heddle_rows_total{service=\"trips\",outcome=\"quarantined\"} 2"));
   EXPECT_EQ(plan->endpoint()->condition().batches, 1u);
+}
+
+TEST(Surfaces, CallsOfGrpcAreTraced) {
+  Surfaces world(native_plan(0.1));
+  const std::vector<net::Header> traced = {{"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, {"tracestate", "rojo=1"}};
+  EXPECT_EQ(world.call(kModelInfer, infer_message(2), traced).status, 0);
+  EXPECT_EQ(world.call(kStreamInfer, infer_message(1)).status, 0);
+  EXPECT_EQ(world.call(kModelInfer, "nonsense", traced).status, 3);
+  EXPECT_EQ(world.call("/inference.GRPCInferenceService/ServerLive", "", traced).status, 0);
+  const auto& spans = world.tracer.spans;
+  ASSERT_EQ(spans.size(), 3u);
+  EXPECT_EQ(spans[0].name, "inference.GRPCInferenceService/ModelInfer");
+  EXPECT_NE(spans[0].parent, telemetry::SpanId{});
+  EXPECT_EQ(spans[0].state, "rojo=1");
+  EXPECT_EQ(spans[0].bundle, "sha256:of-a-test");
+  EXPECT_EQ(spans[0].rows, 2u);
+  EXPECT_EQ(spans[0].status, 200);
+  EXPECT_EQ(spans[0].grpc_status, 0);
+  for (const std::size_t stage : {1, 2, 3}) EXPECT_GT(spans[0].stages_ns[stage], 0) << stage;
+  EXPECT_EQ(spans[1].name, "inference.GRPCInferenceService/ModelStreamInfer");
+  EXPECT_EQ(spans[1].parent, telemetry::SpanId{});
+  EXPECT_EQ(spans[2].status, 400);
+  EXPECT_EQ(spans[2].grpc_status, 3);
+  EXPECT_EQ(spans[2].stages_ns, Stages{}) << "a call that ended in an error has none";
+}
+
+TEST(Surfaces, WhatARuntimeAnswersHasItsStages) {
+  Surfaces world(worker_plan());
+  (void)world.post(kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow));
+  world.until([&] { return world.tracer.spans.size() == 1; });
+  (void)world.call(kModelInfer, infer_message(1));
+  world.until([&] { return world.tracer.spans.size() == 2; });
+  (void)world.call(kStreamInfer, infer_message(1));
+  world.until([&] { return world.tracer.spans.size() == 3; });
+  for (const auto& span : world.tracer.spans) {
+    EXPECT_EQ(span.status, 200);
+    EXPECT_EQ(span.rows, 1u);
+    for (const std::size_t stage : {1, 2, 3}) EXPECT_GT(span.stages_ns[stage], 0) << span.name << stage;
+    EXPECT_GT(span.stages_ns[2], span.stages_ns[3]) << "a worker takes longer than writing";
+  }
+  for (const char* stage : {"queue", "read", "score", "write"}) {
+    EXPECT_TRUE(world.counts(fmt::format("heddle_stage_seconds_count{{service=\"trips\",stage=\"{}\"}} 3", stage))) << stage;
+  }
 }
 
 }  // namespace
