@@ -1,6 +1,7 @@
 #include "serve/grpc_api.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include <fmt/format.h>
@@ -210,10 +211,13 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
     metrics.shed();
     return Error{ErrorKind::kUnavailable, "overloaded", "more requests came than can be answered in time", "try again, with fewer at once"};
   }
-  if (call.deadline_ns > 0 && begin > call.deadline_ns) {
+  // `grpc-timeout`'s, and once that is read the request's own `timeout`: whichever comes first.
+  std::int64_t deadline = call.deadline_ns > 0 ? call.deadline_ns : INT64_MAX;
+  const auto too_late = [&metrics] {
     metrics.shed();
     return Error{ErrorKind::kTimeout, "deadline", "the call's deadline passed before it was looked at", "give it more time, or send fewer at once"};
-  }
+  };
+  if (begin > deadline) return too_late();
   HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(call, Permission::kPredict, "predict"));
   if (engine_.serving() == nullptr) return engine_.not_ready();
   HEDDLE_ASSIGN_OR_RETURN(const GrpcInfer infer, reader_.read(call.message, engine_.serving()->fields, options_.service->limits.batch_rows));
@@ -221,10 +225,9 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
     return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("there is no model `{}`", infer.model), fmt::format("a model is a service here: `{}`", engine_.name())};
   }
   const std::int64_t read = options_.clock->mono_ns();
-  if (call.deadline_ns > 0) {
-    const std::int64_t left_us = std::max<std::int64_t>((call.deadline_ns - begin) / 1000, 1);
-    infer.rows->timeout_us = infer.rows->timeout_us == 0 ? left_us : std::min(infer.rows->timeout_us, left_us);
-  }
+  if (infer.rows->timeout_us > 0) deadline = std::min(deadline, begin - call.queued_ns + infer.rows->timeout_us * 1000);
+  if (read > deadline) return too_late();
+  if (deadline < INT64_MAX) infer.rows->timeout_us = std::max<std::int64_t>((deadline - begin) / 1000, 1);
   const GrpcWanted wanted{infer.rows->probability.wanted, infer.rows->validation.wanted, infer.raw};
   Deferred later(*this, wanted, call, begin, read);
   HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin, &later}));

@@ -273,6 +273,17 @@ TEST(Surfaces, CallsOfGrpcAreTraced) {
   EXPECT_EQ(spans[2].stages_ns, Stages{}) << "a call that ended in an error has none";
 }
 
+TEST(Surfaces, TheTimeoutOfACallIsKeptByANativeModel) {
+  Surfaces world(native_plan(0.1));
+  constexpr std::int64_t kQueued = 50'000;  // ns
+  EXPECT_EQ(world.call(kModelInfer, infer_message(1, "s1", 60'000'000), {}, kQueued).status, 0);
+  const auto late = world.call(kModelInfer, infer_message(1, "s1", 10), {}, kQueued);
+  EXPECT_EQ(late.status, 4) << late.status_message;
+  EXPECT_NE(late.status_message.find("deadline"), std::string::npos) << late.status_message;
+  EXPECT_TRUE(world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 1")) << "what is late is not scored";
+  EXPECT_TRUE(world.counts("heddle_shed_total{service=\"trips\"} 1"));
+}
+
 TEST(Surfaces, WhatARuntimeAnswersHasItsStages) {
   Surfaces world(worker_plan());
   (void)world.post(kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow));
