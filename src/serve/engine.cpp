@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
@@ -13,9 +12,6 @@
 namespace heddle::serve {
 namespace {
 
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-constexpr std::string_view kSourceQuarantined = "source-quarantined";
-constexpr std::string_view kNoAnswer = "no-answer";
 constexpr std::size_t kMostExplained = 32;
 constexpr std::string_view kDefaultSource = "default";
 

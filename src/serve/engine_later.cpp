@@ -1,7 +1,6 @@
 // Slots whose rows a runtime scores: requests are set aside, and answered when it did or when it can wait no longer.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
@@ -11,12 +10,9 @@
 namespace heddle::serve {
 namespace {
 
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kComplainNs = 1'000'000'000;
 constexpr std::int64_t kPatientNs = 1'000'000'000;  ///< a client that waited so long has learnt something of the runtime
-constexpr std::string_view kSourceQuarantined = "source-quarantined";
-constexpr std::string_view kNoAnswer = "no-answer";
 
 }  // namespace
 

@@ -184,24 +184,12 @@ std::vector<std::string> GrpcApi::streaming() {
   return {fmt::format("{}ModelStreamInfer", kInference), std::string(kReflection), std::string(kReflectionAlpha)};
 }
 
-Result<const Principal*> GrpcApi::principal(const net::GrpcCall& call, Permission permission, std::string_view name) const {
-  const std::string_view bearer = call.bearer();
-  const Principal* found = options_.tokens->find(bearer);
-  if (found == nullptr) {
-    return Error{ErrorKind::kUnauthenticated, "token-unknown", bearer.empty() ? "the call has no bearer token" : "the bearer token is not known",
-                 "send metadata `authorization: Bearer ...` with a token of `.heddle/tokens`"};
-  }
-  if (!found->may(permission)) {
-    return Error{ErrorKind::kDenied, "permission-missing", fmt::format("`{}` may not {} on service `{}`", found->account, name, engine_.name()),
-                 fmt::format("give the service account the permission `{}` in people.yaml", name)};
-  }
-  return found;
+Result<const Principal*> GrpcApi::principal(const net::GrpcCall& call, Permission permission) const {
+  return options_.tokens->allow(call.bearer(), permission, engine_.name());
 }
 
-Result<void> GrpcApi::reader(const net::GrpcCall& call) const {
-  if (const Principal* found = options_.tokens->find(call.bearer()); found != nullptr && found->may(Permission::kPredict)) return {};
-  HEDDLE_TRY(principal(call, Permission::kRead, "read"));
-  return {};
+Result<const Principal*> GrpcApi::reader(const net::GrpcCall& call) const {
+  return options_.tokens->allow_reading(call.bearer(), engine_.name());
 }
 
 Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
@@ -218,7 +206,7 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
     return Error{ErrorKind::kTimeout, "deadline", "the call's deadline passed before it was looked at", "give it more time, or send fewer at once"};
   };
   if (begin > deadline) return too_late();
-  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(call, Permission::kPredict, "predict"));
+  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(call, Permission::kPredict));
   if (engine_.serving() == nullptr) return engine_.not_ready();
   HEDDLE_ASSIGN_OR_RETURN(const GrpcInfer infer, reader_.read(call.message, engine_.serving()->fields, options_.service->limits.batch_rows));
   if (infer.model != engine_.name()) {
@@ -327,8 +315,8 @@ void GrpcApi::handle(const net::GrpcCall& call, net::GrpcReply& reply) {
   } else if (call.method == kHealth) {
     doc::ProtoWriter(reply.message).integer(1, engine_.ready() ? 1 : 2);  // SERVING, NOT_SERVING
   } else if (call.method == kReflection || call.method == kReflectionAlpha) {
-    done = reader(call);
-    if (done.ok()) done = reflect(call.message, reply.message);
+    const auto who = reader(call);
+    done = who.ok() ? reflect(call.message, reply.message) : Result<void>(who.error());
   } else {
     reply.status = static_cast<int>(net::GrpcStatus::kUnimplemented);
     reply.status_message = fmt::format("there is no method `{}`", call.method);

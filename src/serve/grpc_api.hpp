@@ -41,8 +41,8 @@ class GrpcApi {
   void take_stages(const Answer& answer, const Stages& stages, RequestTracing& tracing);
   void end(const Result<void>& done, std::int64_t begin, std::int64_t queued, RequestTracing& tracing);
   [[nodiscard]] Result<void> describe(std::string_view method, std::string_view message, std::string& out);
-  [[nodiscard]] Result<const Principal*> principal(const net::GrpcCall& call, Permission permission, std::string_view name) const;
-  [[nodiscard]] Result<void> reader(const net::GrpcCall& call) const;
+  [[nodiscard]] Result<const Principal*> principal(const net::GrpcCall& call, Permission permission) const;
+  [[nodiscard]] Result<const Principal*> reader(const net::GrpcCall& call) const;
 
   Options options_;
   Engine& engine_;

@@ -85,23 +85,12 @@ HttpApi::HttpApi(Options options)
       infer_path_(fmt::format("/v2/models/{}/infer", engine_.name())),
       tracing_(options_.tracer, *options_.clock) {}
 
-Result<const Principal*> HttpApi::principal(const net::Request& request, Permission permission, std::string_view name) const {
-  const std::string_view bearer = request.bearer();
-  const Principal* found = options_.tokens->find(bearer);
-  if (found == nullptr) {
-    return Error{ErrorKind::kUnauthenticated, "token-unknown", bearer.empty() ? "the request has no bearer token" : "the bearer token is not known",
-                 "send `Authorization: Bearer ...` with a token of `.heddle/tokens`"};
-  }
-  if (!found->may(permission)) {
-    return Error{ErrorKind::kDenied, "permission-missing", fmt::format("`{}` may not {} on service `{}`", found->account, name, engine_.name()),
-                 fmt::format("give the service account the permission `{}` in people.yaml", name)};
-  }
-  return found;
+Result<const Principal*> HttpApi::principal(const net::Request& request, Permission permission) const {
+  return options_.tokens->allow(request.bearer(), permission, engine_.name());
 }
 
 Result<const Principal*> HttpApi::reader(const net::Request& request) const {
-  if (const Principal* found = options_.tokens->find(request.bearer()); found != nullptr && found->may(Permission::kPredict)) return found;
-  return principal(request, Permission::kRead, "read");
+  return options_.tokens->allow_reading(request.bearer(), engine_.name());
 }
 
 Result<std::string_view> HttpApi::body_of(const net::Request& request) {
@@ -114,7 +103,7 @@ Result<std::string_view> HttpApi::body_of(const net::Request& request) {
 
 Result<void> HttpApi::predict(const net::Request& request, net::Response& response, Body kind, std::string_view version) {
   Metrics& metrics = engine_.metrics();
-  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kPredict, "predict"));
+  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kPredict));
   if (engine_.serving() == nullptr) return engine_.not_ready();
   const FieldNames& fields = engine_.serving()->fields;
   const std::size_t most = options_.service->limits.batch_rows;
@@ -148,7 +137,7 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
 }
 
 Result<void> HttpApi::labels(const net::Request& request, net::Response& response) {
-  HEDDLE_TRY(principal(request, Permission::kLabel, "label"));
+  HEDDLE_TRY(principal(request, Permission::kLabel));
   HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, reader_.read_labels(body, kMostLabels));
   engine_.add_labels(labels);
@@ -158,7 +147,7 @@ Result<void> HttpApi::labels(const net::Request& request, net::Response& respons
 }
 
 Result<void> HttpApi::tick(const net::Request& request, net::Response& response) {
-  HEDDLE_TRY(principal(request, Permission::kReplay, "replay"));
+  HEDDLE_TRY(principal(request, Permission::kReplay));
   HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
   HEDDLE_ASSIGN_OR_RETURN(const Micros time, reader_.read_tick(body));
   engine_.tick(time);
@@ -167,7 +156,7 @@ Result<void> HttpApi::tick(const net::Request& request, net::Response& response)
 }
 
 Result<void> HttpApi::stop_service(const net::Request& request, net::Response& response) {
-  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kStop, "stop"));
+  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kStop));
   const std::string id = engine_.stop(who->account);
   response.body = fmt::format(R"({{"stopped":true,"service":"{}","id":"{}"}})", engine_.name(), id);
   return {};
@@ -223,7 +212,7 @@ Result<void> HttpApi::route(const net::Request& request, net::Response& response
   if (path.starts_with("/v1/services/")) return service_call(path.substr(13), request, response);
   if (path == "/health/live" || path == "/health/ready") return oip(path, request, response);
   if (path == "/metrics" && request.method == "GET") {
-    HEDDLE_TRY(principal(request, Permission::kRead, "read"));
+    HEDDLE_TRY(principal(request, Permission::kRead));
     response.content_type = "text/plain; version=0.0.4";
     response.body = engine_.metrics().text(engine_.name(), options_.gauges());
     put_other_metrics(response.body);

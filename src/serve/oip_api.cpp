@@ -101,7 +101,7 @@ Result<void> HttpApi::oip_model(std::string_view rest, const net::Request& reque
   const std::string_view version = versioned ? parts[2] : std::string_view{};
   const std::string_view action = versioned ? parts[3] : parts[1];
   const bool infer = action == "infer" && request.method == "POST";
-  if (infer) HEDDLE_TRY(principal(request, Permission::kPredict, "predict"));
+  if (infer) HEDDLE_TRY(principal(request, Permission::kPredict));
   else HEDDLE_TRY(reader(request));
   if (parts[0] == "stats" && count == 1) {
     HEDDLE_ASSIGN_OR_RETURN(const auto all, oip::statistics(engine_, {}));

@@ -481,5 +481,18 @@ TEST(Tokens, ShortSecretsAreNotAccepted) {
   EXPECT_FALSE(tokens.find("long-enough-secret")->may(Permission::kReplay));
 }
 
+TEST(Tokens, AllowWhatTheAccountMayAndSayWhyNot) {
+  const Tokens tokens({{"app", "app-secret-0000000002", {"predict"}}, {"ops", "ops-secret-0000000003", {"read"}}, {"labels", "labels-secret-0000004", {"label"}}});
+  EXPECT_EQ((*tokens.allow("app-secret-0000000002", Permission::kPredict, "trips"))->account, "app");
+  EXPECT_EQ(tokens.allow("", Permission::kPredict, "trips").error().message, "the request has no bearer token");
+  EXPECT_EQ(tokens.allow("app-secret-0000000009", Permission::kPredict, "trips").error().id, "token-unknown");
+  const auto denied = tokens.allow("ops-secret-0000000003", Permission::kStop, "trips");
+  EXPECT_EQ(denied.error().kind, ErrorKind::kDenied);
+  EXPECT_EQ(denied.error().message, "`ops` may not stop on service `trips`");
+  EXPECT_TRUE(tokens.allow_reading("app-secret-0000000002", "trips").ok()) << "who may predict may see what with";
+  EXPECT_TRUE(tokens.allow_reading("ops-secret-0000000003", "trips").ok());
+  EXPECT_EQ(tokens.allow_reading("labels-secret-0000004", "trips").error().message, "`labels` may not read on service `trips`");
+}
+
 }  // namespace
 }  // namespace heddle::serve
