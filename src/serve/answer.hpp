@@ -12,6 +12,10 @@
 
 namespace heddle::serve {
 
+/// What stands among a row's rules when it was no rule of the contract.
+inline constexpr std::string_view kSourceQuarantined = "source-quarantined";
+inline constexpr std::string_view kNoAnswer = "no-answer";
+
 /// What an answer says of who answered.
 struct AnsweredBy {
   std::string_view model;       ///< the service
@@ -40,6 +44,8 @@ void write_error(const Error& error, net::Response& out);
 [[nodiscard]] int status_of(std::span<const plane::RowView> rows) noexcept;
 /// The rules a row broke, comma-separated.
 void put_validation(const plane::RowView& row, std::string& out);
+/// The same of all rows as a BYTES tensor's raw data: each after its length in 4 bytes.
+void put_raw_validation(std::span<const plane::RowView> rows, std::string& out);
 void put_number(float value, std::string& out);
 void put_integer(std::uint64_t value, std::string& out);
 

@@ -95,7 +95,7 @@ Result<void> Plane::open() {
   }
   http_ = std::make_unique<HttpApi>(HttpApi::Options{.engine = engine_.get(), .tokens = &tokens_, .service = &options_.service, .clock = options_.clock,
                                                      .gauges = [this] { return gauges(); }, .defer = [this] { return server_->defer(); }, .tracer = tracer_.get()});
-  grpc_ = std::make_unique<GrpcApi>(GrpcApi::Options{engine_.get(), &tokens_, &options_.service, options_.clock, [this] { return server_->defer(); }});
+  grpc_ = std::make_unique<GrpcApi>(GrpcApi::Options{engine_.get(), &tokens_, &options_.service, options_.clock, [this] { return server_->defer(); }, tracer_.get()});
   HEDDLE_TRY(open_server());
   RouteFollower::Options follow;
   follow.directory = options_.heddle_dir + "/routes";

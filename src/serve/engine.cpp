@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
@@ -13,9 +12,6 @@
 namespace heddle::serve {
 namespace {
 
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-constexpr std::string_view kSourceQuarantined = "source-quarantined";
-constexpr std::string_view kNoAnswer = "no-answer";
 constexpr std::size_t kMostExplained = 32;
 constexpr std::string_view kDefaultSource = "default";
 
@@ -240,8 +236,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
   rows_.clear();
   rules_.clear();
   rule_ends_.clear();
-  int quarantine = quarantine_of(admitted.source);
-  if (quarantine >= 0 && acts_.readmitted(admitted.source)) quarantine = -1;
+  Held held = this->held(admitted.source);
   std::uint32_t served = 0;
   std::uint32_t refused = 0;
   std::uint32_t failed = 0;
@@ -252,7 +247,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
     const score::Plan& plan = *admitted.slot.loaded->plan;
     plan.score_row(row.fields, result_, scratch_);
     const auto& known = plan.contract().rules();
-    if (holds_back(quarantine, admitted, result_.check)) {
+    if (holds_back(held, admitted.slot.id, result_.check)) {
       row.outcome = plane::RowOutcome::kQuarantined;
       rules_.push_back(kSourceQuarantined);
     } else if (result_.check.refused) {
@@ -278,6 +273,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
     rows_.push_back(row);
   }
   end_rules();
+  settle(held, admitted.event_time);
   // A runtime's answer comes after this one left: it is only compared, never waited for.
   for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
     const Loaded& beside = serving_->slot(slot);
@@ -287,20 +283,30 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
   after(admitted, failed, refused);
 }
 
-/// Whether a row is not answered because its source is under quarantine; counts its clean rows and ends the quarantine.
-bool Engine::holds_back(int& quarantine, const Admitted& admitted, const contract::RowCheck& check) {
-  if (quarantine < 0) return false;
-  const auto at = static_cast<std::size_t>(quarantine);
-  const Quarantine& item = serving_->quarantined[at];
-  const int rule = item.rules[static_cast<std::size_t>(admitted.slot.id)];
+Engine::Held Engine::held(std::string_view source) const {
+  const int quarantine = quarantine_of(source);
+  if (quarantine < 0 || acts_.readmitted(source)) return {};
+  return {quarantine, clean_rows_[static_cast<std::size_t>(quarantine)], false};
+}
+
+/// Whether a row is not answered because its source is under quarantine; counts it there.
+bool Engine::holds_back(Held& held, SlotId slot, const contract::RowCheck& check) const {
+  if (held.quarantine < 0 || held.over) return false;
+  const Quarantine& item = serving_->quarantined[static_cast<std::size_t>(held.quarantine)];
+  const int rule = item.rules[static_cast<std::size_t>(slot)];
   const auto state = rule >= 0 ? check.state(static_cast<std::size_t>(rule)) : check.refused ? contract::RuleState::kBroken : contract::RuleState::kClean;
-  if (state == contract::RuleState::kClean) ++clean_rows_[at];
-  if (state == contract::RuleState::kBroken) clean_rows_[at] = 0;
-  if (item.source.readmit_after > 0 && clean_rows_[at] >= item.source.readmit_after) {
-    readmit(at, admitted.event_time);
-    quarantine = -1;
-  }
+  if (state == contract::RuleState::kClean) ++held.clean;
+  if (state == contract::RuleState::kBroken) held.clean = 0;
+  held.over = item.source.readmit_after > 0 && held.clean >= item.source.readmit_after;
   return true;
+}
+
+/// The request is taken: its rows count, and may end the quarantine.
+void Engine::settle(const Held& held, Micros event_time) {
+  if (held.quarantine < 0) return;
+  const auto at = static_cast<std::size_t>(held.quarantine);
+  clean_rows_[at] = held.clean;
+  if (held.over) readmit(at, event_time);
 }
 
 /// Gives each of `rows_` its rules, once `rules_` has its place.

@@ -112,7 +112,15 @@ class Engine {
   void choose_canary(const Asked& asked, Admitted& admitted) const;
   [[nodiscard]] std::string_view sticky_key(const Asked& asked, const Admitted& admitted) const;
   void score(const Rows& rows, Admitted& admitted);
-  [[nodiscard]] bool holds_back(int& quarantine, const Admitted& admitted, const contract::RowCheck& check);
+  /// What the quarantine of a request's source comes to by its rows: nothing is counted before `settle`.
+  struct Held {
+    int quarantine = -1;      ///< its place in `serving_`; -1: there is none
+    std::uint32_t clean = 0;  ///< rows in a row, those of earlier requests too
+    bool over = false;        ///< it ends within this request: the rows that follow are answered
+  };
+  [[nodiscard]] Held held(std::string_view source) const;
+  [[nodiscard]] bool holds_back(Held& held, SlotId slot, const contract::RowCheck& check) const;
+  void settle(const Held& held, Micros event_time);
   void end_rules();
 
   // Slots with a runtime (engine_later.cpp).

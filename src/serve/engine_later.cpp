@@ -1,7 +1,6 @@
 // Slots whose rows a runtime scores: requests are set aside, and answered when it did or when it can wait no longer.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
@@ -11,12 +10,9 @@
 namespace heddle::serve {
 namespace {
 
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kComplainNs = 1'000'000'000;
 constexpr std::int64_t kPatientNs = 1'000'000'000;  ///< a client that waited so long has learnt something of the runtime
-constexpr std::string_view kSourceQuarantined = "source-quarantined";
-constexpr std::string_view kNoAnswer = "no-answer";
 
 }  // namespace
 
@@ -41,22 +37,28 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
   for (const expr::Datum& value : std::span(asked.rows.values).first(asked.rows.count * width)) {
     p.values.push_back(value.kind == expr::Datum::Kind::kString ? expr::Datum::string(p.texts.emplace_back(value.str())) : value);
   }
-  int quarantine = quarantine_of(admitted.source);
-  if (quarantine >= 0 && acts_.readmitted(admitted.source)) quarantine = -1;
+  Held held = this->held(admitted.source);
   runtime::Rows sent;
   for (std::size_t i = 0; i < asked.rows.count; ++i) {
     Pending::Row row;
-    const std::size_t before = sent.count();
-    plan.prepare(std::span(p.values).subspan(i * width, width), result_, scratch_, sent);
+    const auto raw = std::span(p.values).subspan(i * width, width);
+    // What the quarantine holds back is checked, for the day it ends, and not sent.
+    if (held.quarantine >= 0) plan.contract().check(raw, result_.check);
+    if (holds_back(held, admitted.slot.id, result_.check)) {
+      row.outcome = plane::RowOutcome::kQuarantined;
+    } else {
+      const std::size_t before = sent.count();
+      plan.prepare(raw, result_, scratch_, sent);
+      if (sent.count() > before) row.sent = static_cast<int>(before);
+      else row.outcome = plane::RowOutcome::kRefused;
+    }
     row.broken = result_.check.broken;
-    if (sent.count() > before) row.sent = static_cast<int>(before);
-    if (holds_back(quarantine, admitted, result_.check)) row.outcome = plane::RowOutcome::kQuarantined;
-    else if (result_.check.refused) row.outcome = plane::RowOutcome::kRefused;
     p.rows.push_back(std::move(row));
   }
   p.sent = sent.count();
   p.sent_ns = options_.clock->mono_ns();
   if (p.sent == 0) {
+    settle(held, admitted.event_time);
     answered_now_ = std::move(pending);  // the answer borrows from it
     return std::optional(finish(p, std::vector<float>()));
   }
@@ -74,6 +76,7 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
     metrics_.shed();
     return submitted.error();
   }
+  settle(held, admitted.event_time);
   std::vector<plane::RowView> views(p.rows.size());
   for (std::size_t i = 0; i < views.size(); ++i) {
     views[i].outcome = p.rows[i].outcome;

@@ -1,5 +1,3 @@
-#include <cstring>
-
 #include <fmt/format.h>
 
 #include "doc/protobuf.hpp"
@@ -19,7 +17,7 @@ void put_parameter(ProtoWriter& writer, std::string_view name, std::string_view 
 
 /// Why no row was served.
 Error not_served(const Answer& answer) {
-  if (status_of(answer.rows) == 503) return {ErrorKind::kUnavailable, "no-answer", "the model gave no answer", "try again"};
+  if (status_of(answer.rows) == 503) return {ErrorKind::kUnavailable, std::string(kNoAnswer), "the model gave no answer", "try again"};
   std::string rules;
   put_validation(answer.rows.front(), rules);
   return {ErrorKind::kUnprocessable, "row-refused", fmt::format("every row was refused, the first by {}", rules), "see the contract"};
@@ -86,13 +84,7 @@ Result<void> write_grpc(const Answer& answer, const GrpcWanted& wanted, std::str
   if (wanted.probability) writer.bytes(6, probabilities);
   if (wanted.validation) {
     validation.clear();
-    for (const plane::RowView& row : answer.rows) {
-      const std::size_t at = validation.size();
-      validation.append(4, '\0');
-      put_validation(row, validation);
-      const auto length = static_cast<std::uint32_t>(validation.size() - at - 4);
-      std::memcpy(validation.data() + at, &length, 4);
-    }
+    put_raw_validation(answer.rows, validation);
     writer.bytes(6, validation);
   }
   if (!contributions.empty()) writer.bytes(6, contributions);

@@ -1,6 +1,7 @@
 #include "serve/grpc_api.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include <fmt/format.h>
@@ -122,11 +123,14 @@ void set_status(const Error& error, net::GrpcReply& reply) {
 /// Answers a call when a runtime did.
 class GrpcApi::Deferred final : public Later {
  public:
-  Deferred(GrpcApi& api, GrpcWanted wanted, bool streaming, std::int64_t begin) : api_(api), wanted_(wanted), streaming_(streaming), begin_(begin) {}
+  Deferred(GrpcApi& api, GrpcWanted wanted, const net::GrpcCall& call, std::int64_t begin, std::int64_t read)
+      : api_(api), wanted_(wanted), streaming_(call.streaming), queued_(call.queued_ns), begin_(begin), read_(read) {}
 
   Done later() override {
     api_.deferred_ = true;
-    return [&api = api_, wanted = wanted_, streaming = streaming_, begin = begin_, responder = api_.options_.defer()](const Result<Answer>& answer) {
+    return [&api = api_, wanted = wanted_, streaming = streaming_, queued = queued_, begin = begin_, read = read_, tracing = api_.tracing_,
+            responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
+      const std::int64_t scored = api.options_.clock->mono_ns();
       net::GrpcReply reply;
       std::string response;
       const Result<void> done = answer.ok() ? write_grpc(*answer, wanted, response) : Result<void>(answer.error());
@@ -134,7 +138,8 @@ class GrpcApi::Deferred final : public Later {
       else if (done.ok()) reply.message = std::move(response);
       else set_status(done.error(), reply);
       responder.send_grpc(std::move(reply));
-      api.engine_.metrics().answered(done.ok() ? 200 : error_kind_info(done.error().kind).http_status, api.options_.clock->mono_ns() - begin);
+      if (answer.ok()) api.take_stages(*answer, {queued, read - begin, scored - read, api.options_.clock->mono_ns() - scored}, tracing);
+      api.end(done, begin, queued, tracing);
     };
   }
 
@@ -142,8 +147,20 @@ class GrpcApi::Deferred final : public Later {
   GrpcApi& api_;
   GrpcWanted wanted_;
   bool streaming_;
-  std::int64_t begin_;
+  std::int64_t queued_, begin_, read_;
 };
+
+void GrpcApi::take_stages(const Answer& answer, const Stages& stages, RequestTracing& tracing) {
+  engine_.metrics().stages(stages);
+  tracing.answered(answer, stages);
+}
+
+void GrpcApi::end(const Result<void>& done, std::int64_t begin, std::int64_t queued, RequestTracing& tracing) {
+  const std::int64_t took = options_.clock->mono_ns() - begin;
+  const int status = done.ok() ? 200 : error_kind_info(done.error().kind).http_status;
+  engine_.metrics().answered(status, took);
+  (void)tracing.end(status, took + queued, done.ok() ? 0 : grpc_status(done.error().kind));
+}
 
 int grpc_status(ErrorKind kind) noexcept {
   switch (kind) {
@@ -167,24 +184,12 @@ std::vector<std::string> GrpcApi::streaming() {
   return {fmt::format("{}ModelStreamInfer", kInference), std::string(kReflection), std::string(kReflectionAlpha)};
 }
 
-Result<const Principal*> GrpcApi::principal(const net::GrpcCall& call, Permission permission, std::string_view name) const {
-  const std::string_view bearer = call.bearer();
-  const Principal* found = options_.tokens->find(bearer);
-  if (found == nullptr) {
-    return Error{ErrorKind::kUnauthenticated, "token-unknown", bearer.empty() ? "the call has no bearer token" : "the bearer token is not known",
-                 "send metadata `authorization: Bearer ...` with a token of `.heddle/tokens`"};
-  }
-  if (!found->may(permission)) {
-    return Error{ErrorKind::kDenied, "permission-missing", fmt::format("`{}` may not {} on service `{}`", found->account, name, engine_.name()),
-                 fmt::format("give the service account the permission `{}` in people.yaml", name)};
-  }
-  return found;
+Result<const Principal*> GrpcApi::principal(const net::GrpcCall& call, Permission permission) const {
+  return options_.tokens->allow(call.bearer(), permission, engine_.name());
 }
 
-Result<void> GrpcApi::reader(const net::GrpcCall& call) const {
-  if (const Principal* found = options_.tokens->find(call.bearer()); found != nullptr && found->may(Permission::kPredict)) return {};
-  HEDDLE_TRY(principal(call, Permission::kRead, "read"));
-  return {};
+Result<const Principal*> GrpcApi::reader(const net::GrpcCall& call) const {
+  return options_.tokens->allow_reading(call.bearer(), engine_.name());
 }
 
 Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
@@ -194,38 +199,43 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
     metrics.shed();
     return Error{ErrorKind::kUnavailable, "overloaded", "more requests came than can be answered in time", "try again, with fewer at once"};
   }
-  if (call.deadline_ns > 0 && begin > call.deadline_ns) {
+  // `grpc-timeout`'s, and once that is read the request's own `timeout`: whichever comes first.
+  std::int64_t deadline = call.deadline_ns > 0 ? call.deadline_ns : INT64_MAX;
+  const auto too_late = [&metrics] {
     metrics.shed();
     return Error{ErrorKind::kTimeout, "deadline", "the call's deadline passed before it was looked at", "give it more time, or send fewer at once"};
-  }
-  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(call, Permission::kPredict, "predict"));
+  };
+  if (begin > deadline) return too_late();
+  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(call, Permission::kPredict));
   if (engine_.serving() == nullptr) return engine_.not_ready();
   HEDDLE_ASSIGN_OR_RETURN(const GrpcInfer infer, reader_.read(call.message, engine_.serving()->fields, options_.service->limits.batch_rows));
   if (infer.model != engine_.name()) {
     return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("there is no model `{}`", infer.model), fmt::format("a model is a service here: `{}`", engine_.name())};
   }
   const std::int64_t read = options_.clock->mono_ns();
-  if (call.deadline_ns > 0) {
-    const std::int64_t left_us = std::max<std::int64_t>((call.deadline_ns - begin) / 1000, 1);
-    infer.rows->timeout_us = infer.rows->timeout_us == 0 ? left_us : std::min(infer.rows->timeout_us, left_us);
-  }
+  if (infer.rows->timeout_us > 0) deadline = std::min(deadline, begin - call.queued_ns + infer.rows->timeout_us * 1000);
+  if (read > deadline) return too_late();
+  if (deadline < INT64_MAX) infer.rows->timeout_us = std::max<std::int64_t>((deadline - begin) / 1000, 1);
   const GrpcWanted wanted{infer.rows->probability.wanted, infer.rows->validation.wanted, infer.raw};
-  Deferred later(*this, wanted, call.streaming, begin);
+  Deferred later(*this, wanted, call, begin, read);
   HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin, &later}));
-  metrics.stage(Stage::kQueue, call.queued_ns);
-  metrics.stage(Stage::kRead, read - begin);
   if (!given.has_value()) return {};
   const std::int64_t scored = options_.clock->mono_ns();
-  HEDDLE_TRY(write_grpc(*given, wanted, out));
-  metrics.stage(Stage::kScore, scored - read);
-  metrics.stage(Stage::kWrite, options_.clock->mono_ns() - scored);
-  return {};
+  auto written = write_grpc(*given, wanted, out);
+  take_stages(*given, {call.queued_ns, read - begin, scored - read, options_.clock->mono_ns() - scored}, tracing_);
+  return written;
 }
 
-Result<void> GrpcApi::stream_infer(const net::GrpcCall& call, std::string& out) {
+/// A call that infers, in metrics and traces.
+Result<void> GrpcApi::infer_call(const net::GrpcCall& call, std::string& out) {
+  const std::int64_t begin = options_.clock->mono_ns();
+  tracing_.begin(call.method.substr(1), call.metadata);
   std::string response;
-  const auto done = infer(call, response);
-  if (!deferred_) write_stream(done, response, out);
+  auto done = infer(call, call.streaming ? response : out);
+  if (deferred_) return {};
+  end(done, begin, call.queued_ns, tracing_);
+  if (!call.streaming) return done;
+  write_stream(done, response, out);
   return {};
 }
 
@@ -282,8 +292,7 @@ Result<void> GrpcApi::describe(std::string_view method, std::string_view message
 
 Result<void> GrpcApi::call_method(std::string_view method, const net::GrpcCall& call, std::string& out) {
   ProtoWriter writer(out);
-  if (method == "ModelInfer") return infer(call, out);
-  if (method == "ModelStreamInfer") return stream_infer(call, out);
+  if (method == "ModelInfer" || method == "ModelStreamInfer") return infer_call(call, out);
   if (method == "ServerLive") {
     writer.integer(1, 1);
     return {};
@@ -299,7 +308,6 @@ Result<void> GrpcApi::call_method(std::string_view method, const net::GrpcCall& 
 void GrpcApi::handle(const net::GrpcCall& call, net::GrpcReply& reply) {
   constexpr std::string_view kMethods[] = {"ModelInfer", "ModelStreamInfer", "ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata",
                                            "ModelConfig", "ModelStatistics", "RepositoryIndex", "RepositoryModelLoad", "RepositoryModelUnload"};
-  const std::int64_t begin = options_.clock->mono_ns();
   const std::string_view method = call.method.starts_with(kInference) ? call.method.substr(kInference.size()) : std::string_view{};
   Result<void> done;
   if (std::find(std::begin(kMethods), std::end(kMethods), method) != std::end(kMethods)) {
@@ -307,17 +315,14 @@ void GrpcApi::handle(const net::GrpcCall& call, net::GrpcReply& reply) {
   } else if (call.method == kHealth) {
     doc::ProtoWriter(reply.message).integer(1, engine_.ready() ? 1 : 2);  // SERVING, NOT_SERVING
   } else if (call.method == kReflection || call.method == kReflectionAlpha) {
-    done = reader(call);
-    if (done.ok()) done = reflect(call.message, reply.message);
+    const auto who = reader(call);
+    done = who.ok() ? reflect(call.message, reply.message) : Result<void>(who.error());
   } else {
     reply.status = static_cast<int>(net::GrpcStatus::kUnimplemented);
     reply.status_message = fmt::format("there is no method `{}`", call.method);
   }
   if (std::exchange(deferred_, false)) return;
   if (!done.ok()) set_status(done.error(), reply);
-  if (method == "ModelInfer" || method == "ModelStreamInfer") {
-    engine_.metrics().answered(done.ok() ? 200 : error_kind_info(done.error().kind).http_status, options_.clock->mono_ns() - begin);
-  }
 }
 
 }  // namespace heddle::serve

@@ -11,6 +11,7 @@
 #include "serve/engine.hpp"
 #include "serve/read_grpc.hpp"
 #include "serve/tokens.hpp"
+#include "serve/tracing.hpp"
 
 namespace heddle::serve {
 
@@ -24,8 +25,9 @@ class GrpcApi {
     const spec::Service* service = nullptr;
     const Clock* clock = nullptr;
     std::function<net::HttpServer::Responder()> defer{};   ///< of the call being handled
+    telemetry::Tracer* tracer = nullptr;         ///< outlives this; nullptr: no traces
   };
-  explicit GrpcApi(Options options) : options_(std::move(options)), engine_(*options_.engine) {}
+  explicit GrpcApi(Options options) : options_(std::move(options)), engine_(*options_.engine), tracing_(options_.tracer, *options_.clock) {}
 
   /// The methods whose calls are streams.
   [[nodiscard]] static std::vector<std::string> streaming();
@@ -35,14 +37,17 @@ class GrpcApi {
   [[nodiscard]] Result<void> call_method(std::string_view method, const net::GrpcCall& call, std::string& out);
   class Deferred;
   [[nodiscard]] Result<void> infer(const net::GrpcCall& call, std::string& out);
-  [[nodiscard]] Result<void> stream_infer(const net::GrpcCall& call, std::string& out);
+  [[nodiscard]] Result<void> infer_call(const net::GrpcCall& call, std::string& out);
+  void take_stages(const Answer& answer, const Stages& stages, RequestTracing& tracing);
+  void end(const Result<void>& done, std::int64_t begin, std::int64_t queued, RequestTracing& tracing);
   [[nodiscard]] Result<void> describe(std::string_view method, std::string_view message, std::string& out);
-  [[nodiscard]] Result<const Principal*> principal(const net::GrpcCall& call, Permission permission, std::string_view name) const;
-  [[nodiscard]] Result<void> reader(const net::GrpcCall& call) const;
+  [[nodiscard]] Result<const Principal*> principal(const net::GrpcCall& call, Permission permission) const;
+  [[nodiscard]] Result<const Principal*> reader(const net::GrpcCall& call) const;
 
   Options options_;
   Engine& engine_;
   GrpcReader reader_;
+  RequestTracing tracing_;  ///< of calls that infer
   bool deferred_ = false;   ///< the call is answered later
 };
 

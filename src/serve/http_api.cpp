@@ -24,6 +24,11 @@ void not_allowed(std::string_view allowed, net::Response& response) {
   response.body = R"({"error":"the method is not one of this path","id":"method-not-allowed","hint":"see `Allow`"})";
 }
 
+/// What passes by itself, whoever found it.
+void say_when_to_retry(net::Response& response) {
+  if (response.status == 503 || response.status == 429) response.headers += "Retry-After: 1\r\n";
+}
+
 /// Where the JSON of an OIP body ends; all of it without the header.
 Result<std::size_t> json_bytes(const net::Request& request, std::string_view body) {
   const std::string_view text = request.header("inference-header-content-length");
@@ -41,20 +46,26 @@ Result<std::size_t> json_bytes(const net::Request& request, std::string_view bod
 /// A request whose answer a runtime takes its time for.
 class HttpApi::Deferred final : public Later {
  public:
-  Deferred(HttpApi& api, Body kind, const Rows& rows) : api_(api), kind_(kind), rows_(rows) {}
+  Deferred(HttpApi& api, Body kind, const Rows& rows, std::int64_t read_ns) : api_(api), kind_(kind), rows_(rows), read_ns_(read_ns) {}
 
   Done later() override {
     api_.deferred_ = true;
     return [api = &api_, kind = kind_, probability = rows_.probability, validation = rows_.validation, contributions = rows_.contributions, begin = api_.begin_ns_, queued = api_.queued_ns_,
-            tracing = api_.tracing_, responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
+            read = read_ns_, tracing = api_.tracing_, responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
       net::Response response;
+      const std::int64_t scored = api->options_.clock->mono_ns();
       if (!answer.ok()) fail(answer.error(), response);
       else if (kind == Body::kRows) write_predictions(*answer, response);
       else write_oip(*answer, probability, validation, contributions, response);
-      if (response.status == 503 && response.headers.empty()) response.headers = "Retry-After: 1\r\n";
-      const std::int64_t took = api->options_.clock->mono_ns() - begin;
+      say_when_to_retry(response);
+      const std::int64_t written = api->options_.clock->mono_ns();
+      const std::int64_t took = written - begin;
       api->engine_.metrics().answered(response.status, took);
-      if (answer.ok()) tracing.answered(*answer);
+      if (answer.ok()) {
+        const Stages stages{queued, read - begin, scored - read, written - scored};
+        api->engine_.metrics().stages(stages);
+        tracing.answered(*answer, stages);
+      }
       if (const std::string parent = tracing.end(response.status, took + queued); !parent.empty()) response.headers += "traceparent: " + parent + "\r\n";
       responder.send(std::move(response));
     };
@@ -64,6 +75,7 @@ class HttpApi::Deferred final : public Later {
   HttpApi& api_;
   Body kind_;
   const Rows& rows_;
+  std::int64_t read_ns_;
 };
 
 HttpApi::HttpApi(Options options)
@@ -73,23 +85,12 @@ HttpApi::HttpApi(Options options)
       infer_path_(fmt::format("/v2/models/{}/infer", engine_.name())),
       tracing_(options_.tracer, *options_.clock) {}
 
-Result<const Principal*> HttpApi::principal(const net::Request& request, Permission permission, std::string_view name) const {
-  const std::string_view bearer = request.bearer();
-  const Principal* found = options_.tokens->find(bearer);
-  if (found == nullptr) {
-    return Error{ErrorKind::kUnauthenticated, "token-unknown", bearer.empty() ? "the request has no bearer token" : "the bearer token is not known",
-                 "send `Authorization: Bearer ...` with a token of `.heddle/tokens`"};
-  }
-  if (!found->may(permission)) {
-    return Error{ErrorKind::kDenied, "permission-missing", fmt::format("`{}` may not {} on service `{}`", found->account, name, engine_.name()),
-                 fmt::format("give the service account the permission `{}` in people.yaml", name)};
-  }
-  return found;
+Result<const Principal*> HttpApi::principal(const net::Request& request, Permission permission) const {
+  return options_.tokens->allow(request.bearer(), permission, engine_.name());
 }
 
 Result<const Principal*> HttpApi::reader(const net::Request& request) const {
-  if (const Principal* found = options_.tokens->find(request.bearer()); found != nullptr && found->may(Permission::kPredict)) return found;
-  return principal(request, Permission::kRead, "read");
+  return options_.tokens->allow_reading(request.bearer(), engine_.name());
 }
 
 Result<std::string_view> HttpApi::body_of(const net::Request& request) {
@@ -102,7 +103,7 @@ Result<std::string_view> HttpApi::body_of(const net::Request& request) {
 
 Result<void> HttpApi::predict(const net::Request& request, net::Response& response, Body kind, std::string_view version) {
   Metrics& metrics = engine_.metrics();
-  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kPredict, "predict"));
+  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kPredict));
   if (engine_.serving() == nullptr) return engine_.not_ready();
   const FieldNames& fields = engine_.serving()->fields;
   const std::size_t most = options_.service->limits.batch_rows;
@@ -122,28 +123,23 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
     metrics.shed();
     return Error{ErrorKind::kTimeout, "deadline", "the client's timeout passed before the request was looked at", "give it more time, or send fewer at once"};
   }
-  Deferred later(*this, kind, *rows);
+  Deferred later(*this, kind, *rows, read);
   HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *rows, version, request.headers, begin_ns_, &later}));
-  const auto took = [&](Stage stage, std::int64_t ns) {
-    metrics.stage(stage, ns);
-    tracing_.stage(stage, ns);
-  };
-  took(Stage::kQueue, queued_ns_);
-  took(Stage::kRead, read - begin_ns_);
   if (!given.has_value()) return {};
   const Answer& answer = *given;
   const std::int64_t scored = options_.clock->mono_ns();
   if (kind == Body::kRows) write_predictions(answer, response);
   else write_oip(answer, rows->probability, rows->validation, rows->contributions, response);
-  took(Stage::kScore, scored - read);
-  took(Stage::kWrite, options_.clock->mono_ns() - scored);
-  tracing_.answered(answer);
+  const Stages stages{queued_ns_, read - begin_ns_, scored - read, options_.clock->mono_ns() - scored};
+  metrics.stages(stages);
+  tracing_.answered(answer, stages);
   return {};
 }
 
 Result<void> HttpApi::labels(const net::Request& request, net::Response& response) {
-  HEDDLE_TRY(principal(request, Permission::kLabel, "label"));
-  HEDDLE_ASSIGN_OR_RETURN(const auto labels, reader_.read_labels(request.body, kMostLabels));
+  HEDDLE_TRY(principal(request, Permission::kLabel));
+  HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, reader_.read_labels(body, kMostLabels));
   engine_.add_labels(labels);
   response.status = 202;
   response.body = fmt::format(R"({{"accepted":{}}})", labels.size());
@@ -151,15 +147,16 @@ Result<void> HttpApi::labels(const net::Request& request, net::Response& respons
 }
 
 Result<void> HttpApi::tick(const net::Request& request, net::Response& response) {
-  HEDDLE_TRY(principal(request, Permission::kReplay, "replay"));
-  HEDDLE_ASSIGN_OR_RETURN(const Micros time, reader_.read_tick(request.body));
+  HEDDLE_TRY(principal(request, Permission::kReplay));
+  HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
+  HEDDLE_ASSIGN_OR_RETURN(const Micros time, reader_.read_tick(body));
   engine_.tick(time);
   response.body = fmt::format(R"({{"event_time":"{}","route_version":{}}})", format_time(time), engine_.applied_version());
   return {};
 }
 
 Result<void> HttpApi::stop_service(const net::Request& request, net::Response& response) {
-  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kStop, "stop"));
+  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kStop));
   const std::string id = engine_.stop(who->account);
   response.body = fmt::format(R"({{"stopped":true,"service":"{}","id":"{}"}})", engine_.name(), id);
   return {};
@@ -215,7 +212,7 @@ Result<void> HttpApi::route(const net::Request& request, net::Response& response
   if (path.starts_with("/v1/services/")) return service_call(path.substr(13), request, response);
   if (path == "/health/live" || path == "/health/ready") return oip(path, request, response);
   if (path == "/metrics" && request.method == "GET") {
-    HEDDLE_TRY(principal(request, Permission::kRead, "read"));
+    HEDDLE_TRY(principal(request, Permission::kRead));
     response.content_type = "text/plain; version=0.0.4";
     response.body = engine_.metrics().text(engine_.name(), options_.gauges());
     put_other_metrics(response.body);
@@ -228,7 +225,6 @@ Result<void> HttpApi::route(const net::Request& request, net::Response& response
 void HttpApi::fail(const Error& error, net::Response& response) {
   write_error(error, response);
   if (response.status == 401) response.headers = "WWW-Authenticate: Bearer\r\n";
-  if (response.status == 503 || response.status == 429) response.headers = "Retry-After: 1\r\n";
 }
 
 /// What is not the engine's: the process, this build, the tracer.
@@ -254,7 +250,7 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
     // Before anything of it is read: what is shed must cost next to nothing, or shedding is the overload.
     engine_.metrics().shed();
     response.status = 503;
-    response.headers = "Retry-After: 1\r\n";
+    say_when_to_retry(response);
     response.body = kShed;
     return;
   }
@@ -271,6 +267,7 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
   }
   if (std::exchange(deferred_, false)) return;
   if (!done.ok()) fail(done.error(), response);
+  say_when_to_retry(response);
   const std::int64_t took = options_.clock->mono_ns() - begin_ns_;
   if (predicts) engine_.metrics().answered(response.status, took);
   if (traced) {

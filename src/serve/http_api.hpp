@@ -38,11 +38,10 @@ class HttpApi {
   [[nodiscard]] Result<void> oip_model(std::string_view rest, const net::Request& request, net::Response& response);
   [[nodiscard]] Result<void> repository(std::string_view rest, const net::Request& request, net::Response& response);
 
-  [[nodiscard]] Result<const Principal*> principal(const net::Request& request, Permission permission, std::string_view name) const;
-  /// Who may predict may also see what there is to predict with.
+  [[nodiscard]] Result<const Principal*> principal(const net::Request& request, Permission permission) const;
   [[nodiscard]] Result<const Principal*> reader(const net::Request& request) const;
   enum class Body { kRows, kOip };
-  /// The body of a predict request, decompressed when it says so, followed by padding.
+  /// The body of a request, decompressed when it says so, followed by padding.
   [[nodiscard]] Result<std::string_view> body_of(const net::Request& request);
   [[nodiscard]] Result<void> predict(const net::Request& request, net::Response& response, Body kind, std::string_view version);
   [[nodiscard]] Result<void> labels(const net::Request& request, net::Response& response);

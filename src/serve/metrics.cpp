@@ -20,7 +20,9 @@ void Metrics::answered(int status, std::int64_t ns) noexcept {
   requests_.add(ns);
 }
 
-void Metrics::stage(Stage stage, std::int64_t ns) noexcept { stages_[static_cast<std::size_t>(stage)].add(ns); }
+void Metrics::stages(const Stages& ns) noexcept {
+  for (std::size_t i = 0; i < kStages; ++i) stages_[i].add(ns[i]);
+}
 
 void Metrics::scored(SlotId slot, std::size_t rows, std::int64_t before_ns, std::int64_t score_ns, Micros arrival) noexcept {
   SlotStatistics& statistics = slots_[static_cast<std::size_t>(slot)];

@@ -13,9 +13,9 @@
 
 namespace heddle::serve {
 
-/// The parts of a request's way whose time is kept apart.
-enum class Stage : std::uint8_t { kQueue, kRead, kScore, kWrite };
+/// What the parts of a request's way took, in nanoseconds: queue, read, score, write.
 inline constexpr std::size_t kStages = 4;
+using Stages = std::array<std::int64_t, kStages>;
 
 /// Counters of one data plane, as Prometheus and the Open Inference Protocol's statistics read them. Confined to the serving
 /// thread.
@@ -23,7 +23,8 @@ class Metrics {
  public:
   /// A predict request was answered, whatever came of it.
   void answered(int status, std::int64_t ns) noexcept;
-  void stage(Stage stage, std::int64_t ns) noexcept;
+  /// Of an answered request.
+  void stages(const Stages& ns) noexcept;
   void shed() noexcept { ++shed_; }
   void rows(std::uint64_t served, std::uint64_t refused, std::uint64_t failed, std::uint64_t quarantined) noexcept {
     served_ += served;

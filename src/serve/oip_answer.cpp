@@ -63,6 +63,16 @@ void put_validation(const plane::RowView& row, std::string& out) {
   }
 }
 
+void put_raw_validation(std::span<const plane::RowView> rows, std::string& out) {
+  for (const plane::RowView& row : rows) {
+    const std::size_t at = out.size();
+    out.append(4, '\0');
+    put_validation(row, out);
+    const auto length = static_cast<std::uint32_t>(out.size() - at - 4);
+    std::memcpy(out.data() + at, &length, 4);
+  }
+}
+
 void write_oip(const Answer& answer, Wanted probability, Wanted validation, Wanted contributions, net::Response& out) {
   const AnsweredBy& by = answer.by;
   out.status = status_of(answer.rows);
@@ -106,13 +116,7 @@ void write_oip(const Answer& answer, Wanted probability, Wanted validation, Want
     outputs.begin("validation", "BYTES", 0);
     if (validation.binary) {
       const std::size_t before = outputs.raw.size();
-      for (const plane::RowView& row : answer.rows) {
-        const std::size_t at = outputs.raw.size();
-        outputs.raw.append(4, '\0');
-        put_validation(row, outputs.raw);
-        const auto length = static_cast<std::uint32_t>(outputs.raw.size() - at - 4);
-        std::memcpy(outputs.raw.data() + at, &length, 4);
-      }
+      put_raw_validation(answer.rows, outputs.raw);
       outputs.binary(outputs.raw.size() - before);
     } else {
       outputs.json_data();

@@ -101,7 +101,7 @@ Result<void> HttpApi::oip_model(std::string_view rest, const net::Request& reque
   const std::string_view version = versioned ? parts[2] : std::string_view{};
   const std::string_view action = versioned ? parts[3] : parts[1];
   const bool infer = action == "infer" && request.method == "POST";
-  if (infer) HEDDLE_TRY(principal(request, Permission::kPredict, "predict"));
+  if (infer) HEDDLE_TRY(principal(request, Permission::kPredict));
   else HEDDLE_TRY(reader(request));
   if (parts[0] == "stats" && count == 1) {
     HEDDLE_ASSIGN_OR_RETURN(const auto all, oip::statistics(engine_, {}));
@@ -139,8 +139,9 @@ Result<void> HttpApi::repository(std::string_view rest, const net::Request& requ
     response.body = R"({"error":"the method is not one of this path","id":"method-not-allowed","hint":"see `Allow`"})";
     return {};
   }
+  HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
   if (rest == "index") {
-    HEDDLE_ASSIGN_OR_RETURN(const bool only_ready, reader_.read_index(request.body));
+    HEDDLE_ASSIGN_OR_RETURN(const bool only_ready, reader_.read_index(body));
     doc::Value list = doc::Value::array();
     for (const oip::IndexEntry& entry : oip::index(engine_, only_ready)) {
       list.push(doc::Value::object({{"name", entry.name}, {"version", entry.version}, {"state", entry.ready ? "READY" : "UNAVAILABLE"}, {"reason", entry.reason}}));
@@ -149,7 +150,7 @@ Result<void> HttpApi::repository(std::string_view rest, const net::Request& requ
     return {};
   }
   const std::string model = fmt::format("models/{}/", engine_.name());
-  if (rest == model + "load") return oip::load(engine_, request.body.find("\"config\"") != std::string_view::npos || request.body.find("\"file:") != std::string_view::npos);
+  if (rest == model + "load") return oip::load(engine_, body.find("\"config\"") != std::string_view::npos || body.find("\"file:") != std::string_view::npos);
   if (rest == model + "unload") return oip::unload(engine_);
   return unknown_path(request.path, "known: index, models/MODEL/load, models/MODEL/unload");
 }

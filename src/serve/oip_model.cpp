@@ -9,7 +9,7 @@ const std::vector<std::string_view>& extensions() {
   return kAll;
 }
 
-std::string_view server_version() { return "0.1.0"; }
+std::string_view server_version() { return HEDDLE_VERSION; }
 
 Result<Model> describe(const Engine& engine, std::string_view version) {
   const score::Plan* plan = engine.serving() == nullptr ? nullptr : engine.serving()->any_plan();

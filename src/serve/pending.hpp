@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 /// What the engine keeps of requests that a runtime has; private to its sources.
 namespace heddle::serve {
 
+inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 inline constexpr int kNotSent = -1;
 
 /// A request that was set aside, with all that it borrowed before.

@@ -63,7 +63,8 @@ Result<void> take_parameter(const Parameter& parameter, Rows& rows) {
     if (parameter.number < 0) return Error{ErrorKind::kInvalid, "oip-timeout", "`timeout` is no time", "send microseconds"};
     rows.timeout_us = std::min(parameter.number, kLongestTimeoutUs);
   } else if (name == "explain") {
-    rows.contributions.wanted = parameter.number != 0;
+    // An output that is asked for by its name is wanted whatever comes first.
+    if (parameter.number != 0) rows.contributions.wanted = true;
   } else if (name != "content_type" && name != "headers" && name != "priority" && name != "binary_data_output" &&
              !((name == "sequence_id" || name == "sequence_start" || name == "sequence_end") && parameter.number == 0 && parameter.text.empty())) {
     return Error{ErrorKind::kInvalid, "request-unknown-member", fmt::format("the request has an unknown parameter `{}`", name), "known: `source`, `event_time`, `timeout`, `explain`"};

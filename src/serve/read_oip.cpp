@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <utility>
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -16,6 +18,16 @@ using json::unknown_member;
 
 Error not_an_object(std::string_view what) { return invalid("request-shape", fmt::format("{} is not an object", what), "send an object"); }
 
+/// The members of one object that were there already, each by a bit.
+class Seen {
+ public:
+  [[nodiscard]] bool again(std::uint32_t member) noexcept { return (std::exchange(members_, members_ | member) & member) != 0; }
+  [[nodiscard]] bool has(std::uint32_t member) const noexcept { return (members_ & member) != 0; }
+
+ private:
+  std::uint32_t members_ = 0;
+};
+
 /// Parameters that clients send of their own accord and that change nothing here.
 bool changes_nothing(std::string_view name, const element& value) {
   if (name == "content_type" || name == "headers" || name == "priority") return true;
@@ -27,19 +39,26 @@ bool changes_nothing(std::string_view name, const element& value) {
 }
 
 Result<void> read_parameters(const element& value, Rows& rows) {
+  constexpr std::uint32_t kSource = 1, kEventTime = 2, kTimeout = 4, kExplain = 8, kBinary = 16;
+  Seen seen;
   simdjson::dom::object parameters;
   if (value.get(parameters) != simdjson::SUCCESS) return not_an_object("`parameters`");
   for (const auto [name, parameter] : parameters) {
     if (name == "source") {
+      if (seen.again(kSource)) return repeated(name);
       HEDDLE_ASSIGN_OR_RETURN(rows.source, json::to_id(parameter, name));
     } else if (name == "event_time") {
+      if (seen.again(kEventTime)) return repeated(name);
       HEDDLE_ASSIGN_OR_RETURN(rows.event_time, json::to_time(parameter));
     } else if (name == "timeout") {  // microseconds, as Triton's schedule policy extension has it
+      if (seen.again(kTimeout)) return repeated(name);
       if (parameter.get(rows.timeout_us) != simdjson::SUCCESS || rows.timeout_us < 0) return invalid("oip-timeout", "`timeout` is no time", "send microseconds");
       rows.timeout_us = std::min(rows.timeout_us, kLongestTimeoutUs);
     } else if (name == "explain") {
+      if (seen.again(kExplain)) return repeated(name);
       if (parameter.get(rows.contributions.wanted) != simdjson::SUCCESS) return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
     } else if (name == "binary_data_output") {
+      if (seen.again(kBinary)) return repeated(name);
       bool binary = false;
       if (parameter.get(binary) != simdjson::SUCCESS) return invalid("request-shape", "`binary_data_output` is neither true nor false", "send a boolean");
       for (Wanted* output : {&rows.probability, &rows.validation, &rows.contributions}) output->binary = binary;
@@ -50,6 +69,7 @@ Result<void> read_parameters(const element& value, Rows& rows) {
   return {};
 }
 
+/// After the parameters: what an output says of itself stands before what they say of all.
 Result<void> read_outputs(const element& value, Rows& rows) {
   simdjson::dom::array outputs;
   if (value.get(outputs) != simdjson::SUCCESS) return invalid("request-shape", "`outputs` is not an array", "send an array");
@@ -102,7 +122,6 @@ struct TensorIn {
   std::array<std::int64_t, 3> shape{};
   std::size_t dimensions = 0;
   element data{};
-  bool has_data = false;
   std::uint64_t binary_bytes = 0;
   bool binary = false;
 };
@@ -110,31 +129,34 @@ struct TensorIn {
 Result<TensorIn> read_tensor(const element& value) {
   simdjson::dom::object members;
   if (value.get(members) != simdjson::SUCCESS) return not_an_object("an input");
+  constexpr std::uint32_t kName = 1, kDatatype = 2, kShape = 4, kData = 8, kParameters = 16;
   TensorIn tensor;
-  bool has_shape = false;
+  Seen seen;
   for (const auto [key, member] : members) {
     if (key == "name") {
+      if (seen.again(kName)) return repeated(key);
       if (member.get(tensor.name) != simdjson::SUCCESS) return invalid("oip-input", "the `name` of an input is no string", "send the name of a field");
     } else if (key == "datatype") {
+      if (seen.again(kDatatype)) return repeated(key);
       if (member.get(tensor.datatype) != simdjson::SUCCESS) return invalid("oip-input", "the `datatype` of an input is no string", "send the name of a datatype");
     } else if (key == "shape") {
-      if (has_shape) return repeated(key);
+      if (seen.again(kShape)) return repeated(key);
       simdjson::dom::array shape;
       if (member.get(shape) != simdjson::SUCCESS) return invalid("oip-shape", "the `shape` of an input is not an array", "send [n] or [n,1]");
-      has_shape = true;
       for (const element dimension : shape) {
         if (tensor.dimensions == tensor.shape.size()) break;  // refused by its length
         if (dimension.get(tensor.shape[tensor.dimensions++]) != simdjson::SUCCESS) return invalid("oip-shape", "a dimension is no integer", "send [n] or [n,1]");
       }
     } else if (key == "data") {
-      if (tensor.has_data) return repeated(key);
+      if (seen.again(kData)) return repeated(key);
       tensor.data = member;
-      tensor.has_data = true;
     } else if (key == "parameters") {
+      if (seen.again(kParameters)) return repeated(key);
       simdjson::dom::object parameters;
       if (member.get(parameters) != simdjson::SUCCESS) return not_an_object("`parameters`");
       for (const auto [name, parameter] : parameters) {
         if (name == "binary_data_size") {
+          if (tensor.binary) return repeated(name);
           if (parameter.get(tensor.binary_bytes) != simdjson::SUCCESS) return invalid("oip-binary", "`binary_data_size` is no number of bytes", "send an integer");
           tensor.binary = true;
         } else if (name != "content_type") {
@@ -145,10 +167,10 @@ Result<TensorIn> read_tensor(const element& value) {
       return unknown_member(key, "`name`, `shape`, `datatype`, `parameters`, `data`");
     }
   }
-  if (tensor.name.empty() || tensor.datatype.empty() || !has_shape) {
+  if (tensor.name.empty() || tensor.datatype.empty() || !seen.has(kShape)) {
     return invalid("oip-input", "an input lacks `name`, `datatype` or `shape`", "see the Open Inference Protocol, version 2");
   }
-  if (tensor.has_data == tensor.binary) {
+  if (seen.has(kData) == tensor.binary) {
     return invalid("oip-input", fmt::format("input `{}` has {}", tensor.name, tensor.binary ? "both `data` and `binary_data_size`" : "no data"),
                    "send `data`, or `binary_data_size` with the raw bytes behind the JSON");
   }
@@ -164,24 +186,30 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
   HEDDLE_ASSIGN_OR_RETURN(const auto root, parser_->object(body.substr(0, json_bytes)));
   std::string_view raw = body.substr(json_bytes);
   tensors_.begin(fields, max_rows, rows_);
-  bool has_inputs = false;
+  constexpr std::uint32_t kId = 1, kModelName = 2, kModelVersion = 4, kParameters = 8, kOutputs = 16, kInputs = 32;
+  Seen seen;
+  element outputs;
   for (const auto [member, value] : root) {
     if (member == "id") {
+      if (seen.again(kId)) return repeated(member);
       std::string_view id;
       if (value.get(id) == simdjson::SUCCESS && id.empty()) continue;
       HEDDLE_ASSIGN_OR_RETURN(rows_.request_id, json::to_id(value, member));
     } else if (member == "model_name") {
+      if (seen.again(kModelName)) return repeated(member);
       if (value.get(rows_.model) != simdjson::SUCCESS) return invalid("oip-model", "`model_name` is no string", "leave it out: the path names the model");
     } else if (member == "model_version") {
+      if (seen.again(kModelVersion)) return repeated(member);
       if (!value.is_null() && !value.is_string()) return invalid("oip-model", "`model_version` is no string", "leave it out: the path names the version");
     } else if (member == "parameters") {
+      if (seen.again(kParameters)) return repeated(member);
       if (value.is_null()) continue;
       HEDDLE_TRY(read_parameters(value, rows_));
     } else if (member == "outputs") {
-      HEDDLE_TRY(read_outputs(value, rows_));
+      if (seen.again(kOutputs)) return repeated(member);
+      outputs = value;
     } else if (member == "inputs") {
-      if (has_inputs) return repeated(member);
-      has_inputs = true;
+      if (seen.again(kInputs)) return repeated(member);
       simdjson::dom::array inputs;
       if (value.get(inputs) != simdjson::SUCCESS || inputs.size() == 0) return invalid("request-shape", "`inputs` is not an array of tensors", "send one tensor a field");
       for (const element item : inputs) {
@@ -204,6 +232,7 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
       return unknown_member(member, "`id`, `parameters`, `inputs`, `outputs`");
     }
   }
+  if (seen.has(kOutputs)) HEDDLE_TRY(read_outputs(outputs, rows_));
   if (rows_.count == 0) return invalid("request-shape", "the request has no `inputs`", "send one tensor a field");
   if (!raw.empty()) return invalid("oip-binary", fmt::format("{} bytes follow the last tensor", raw.size()), "each binary tensor says its `binary_data_size`");
   return &rows_;

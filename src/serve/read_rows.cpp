@@ -1,3 +1,5 @@
+#include <utility>
+
 #include <fmt/format.h>
 #include <simdjson.h>
 
@@ -22,6 +24,7 @@ Result<const Rows*> RequestReader::read_rows(std::string_view body, const FieldN
   seen_.assign(fields.size(), 0);
   const std::size_t width = fields.size();
   bool has_rows = false;
+  bool has_explain = false;
   for (const auto [name, value] : root) {
     if (name == "rows") {
       if (has_rows) return repeated(name);
@@ -64,6 +67,7 @@ Result<const Rows*> RequestReader::read_rows(std::string_view body, const FieldN
       if (!rows_.source.empty()) return repeated(name);
       HEDDLE_ASSIGN_OR_RETURN(rows_.source, to_id(value, name));
     } else if (name == "explain") {
+      if (std::exchange(has_explain, true)) return repeated(name);
       if (value.get(rows_.contributions.wanted) != simdjson::SUCCESS) return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
     } else {
       return unknown_member(name, "`rows`, `request_id`, `event_time`, `source`, `explain`");
@@ -91,14 +95,16 @@ Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view bod
       bool has_value = false;
       for (const auto [key, cell] : members) {
         if (key == "row_id") {
+          if (!label.row_id.empty()) return repeated(key);
           HEDDLE_ASSIGN_OR_RETURN(label.row_id, to_id(cell, key, true));
         } else if (key == "label") {
+          if (std::exchange(has_value, true)) return repeated(key);
           bool flag = false;
-          has_value = true;
           if (cell.get(label.label) == simdjson::SUCCESS) continue;
           if (cell.get(flag) != simdjson::SUCCESS) return invalid("request-shape", fmt::format("label {} is no number", labels_.size()), "send 0 or 1");
           label.label = flag ? 1 : 0;
         } else if (key == "event_time") {
+          if (label.event_time.has_value()) return repeated(key);
           HEDDLE_ASSIGN_OR_RETURN(label.event_time, to_time(cell));
         } else {
           return unknown_member(key, "`row_id`, `label`, `event_time`");
@@ -117,6 +123,7 @@ Result<Micros> RequestReader::read_tick(std::string_view body) {
   std::optional<Micros> time;
   for (const auto [name, value] : root) {
     if (name != "event_time") return unknown_member(name, "`event_time`");
+    if (time.has_value()) return repeated(name);
     HEDDLE_ASSIGN_OR_RETURN(time, to_time(value));
   }
   if (!time.has_value()) return invalid("request-shape", "the request has no `event_time`", "send `\"event_time\"`");

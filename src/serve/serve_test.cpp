@@ -174,6 +174,71 @@ TEST(DataPlane, SpeaksTheOpenInferenceProtocol) {
   }
 }
 
+constexpr std::string_view kOipInputs = R"("inputs":[{"name":"date","shape":[1],"datatype":"BYTES","data":["2001-04-10T05:00:00Z"]},
+  {"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]},{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}])";
+
+TEST(DataPlane, RefusesRepeatedNamesOfTheOpenInferenceProtocol) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  const std::tuple<std::string, std::string> cases[] = {
+      {R"("id":"a","id":"b")", "id"},
+      {R"("id":"","id":"b")", "id"},
+      {R"("model_name":"trips","model_name":"trips")", "model_name"},
+      {R"("model_version":null,"model_version":"1")", "model_version"},
+      {R"("parameters":null,"parameters":{})", "parameters"},
+      {R"("outputs":[],"outputs":[{"name":"probability"}])", "outputs"},
+      {std::string(kOipInputs), "inputs"},
+      {R"("parameters":{"source":"s1","source":"s2"})", "source"},
+      {R"("parameters":{"event_time":1,"event_time":2})", "event_time"},
+      {R"("parameters":{"timeout":1000000,"timeout":0})", "timeout"},
+      {R"("parameters":{"explain":true,"explain":false})", "explain"},
+      {R"("parameters":{"binary_data_output":true,"binary_data_output":false})", "binary_data_output"},
+  };
+  const auto refused = [&](const std::string& body, const std::string& name) {
+    const auto reply = http.post("/v2/models/trips/infer", body);
+    EXPECT_EQ(reply->status, 400) << body << reply->body;
+    EXPECT_EQ(World::json(reply).string_or("id"), "request-repeated") << body << reply->body;
+    EXPECT_EQ(World::json(reply).string_or("error"), fmt::format("`{}` is there twice", name)) << body;
+  };
+  for (const auto& [members, name] : cases) refused(fmt::format("{{{},{}}}", members, kOipInputs), name);
+  for (const auto& [members, name] : {std::pair{R"("name":"distance","name":"distance","datatype":"INT64","shape":[1],"data":[400])", "name"},
+                                      std::pair{R"("name":"distance","datatype":"INT32","datatype":"INT64","shape":[1],"data":[400])", "datatype"},
+                                      std::pair{R"("name":"distance","datatype":"INT64","shape":[2],"shape":[1],"data":[400])", "shape"},
+                                      std::pair{R"("name":"distance","datatype":"INT64","shape":[1],"data":[1],"data":[400])", "data"},
+                                      std::pair{R"("name":"distance","datatype":"INT64","shape":[1],"parameters":{},"parameters":{},"data":[400])", "parameters"},
+                                      std::pair{R"("name":"distance","datatype":"INT64","shape":[1],"parameters":{"binary_data_size":4,"binary_data_size":8})", "binary_data_size"}}) {
+    refused(fmt::format("{{\"inputs\":[{{{}}}]}}", members), name);
+  }
+  EXPECT_EQ(World::json(http.post("/v1/services/trips/predict", R"({"rows":[{}],"explain":true,"explain":false})")).string_or("id"), "request-repeated");
+  EXPECT_EQ(World::json(http.post("/v1/services/trips/tick", R"({"event_time":1,"event_time":2})")).string_or("id"), "request-repeated");
+  for (const char* label : {R"({"row_id":"a#0","row_id":"b#0","label":1})", R"({"row_id":"a#0","label":1,"label":0})", R"({"row_id":"a#0","label":1,"event_time":1,"event_time":2})"}) {
+    EXPECT_EQ(World::json(http.post("/v1/services/trips/labels", fmt::format(R"({{"labels":[{}]}})", label))).string_or("id"), "request-repeated") << label;
+  }
+}
+
+TEST(DataPlane, WhatAnOutputSaysStandsBeforeTheParametersInAnyOrder) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  const std::string parameters = R"("parameters":{"binary_data_output":true,"explain":false})";
+  const std::string outputs = R"("outputs":[{"name":"probability","parameters":{"binary_data":false}},{"name":"validation"},{"name":"contributions"}])";
+  for (const std::string& body : {fmt::format("{{{},{},{}}}", parameters, outputs, kOipInputs), fmt::format("{{{},{},{}}}", kOipInputs, outputs, parameters)}) {
+    const auto reply = http.post("/v2/models/trips/infer", body);
+    ASSERT_EQ(reply->status, 200) << reply->body;
+    const std::size_t json = std::stoul(std::string(reply->header("inference-header-content-length")));
+    const auto answer = doc::parse_json(reply->body.substr(0, json));
+    ASSERT_TRUE(answer.ok()) << reply->body;
+    const auto& given = answer->find("outputs")->as_array();
+    ASSERT_EQ(given.size(), 3u) << reply->body;
+    EXPECT_NE(given[0].find("data"), nullptr) << "the output's own word";
+    EXPECT_NE(given[1].find("parameters"), nullptr) << "the request's";
+    EXPECT_NE(given[2].find("parameters"), nullptr) << "the request's";
+  }
+}
+
 TEST(DataPlane, SwapsByRouteTableAndRefusesForgedOrOldOnes) {
   World world;
   world.up();
@@ -414,6 +479,19 @@ TEST(Tokens, ShortSecretsAreNotAccepted) {
   ASSERT_NE(tokens.find("long-enough-secret"), nullptr);
   EXPECT_TRUE(tokens.find("long-enough-secret")->may(Permission::kPredict));
   EXPECT_FALSE(tokens.find("long-enough-secret")->may(Permission::kReplay));
+}
+
+TEST(Tokens, AllowWhatTheAccountMayAndSayWhyNot) {
+  const Tokens tokens({{"app", "app-secret-0000000002", {"predict"}}, {"ops", "ops-secret-0000000003", {"read"}}, {"labels", "labels-secret-0000004", {"label"}}});
+  EXPECT_EQ((*tokens.allow("app-secret-0000000002", Permission::kPredict, "trips"))->account, "app");
+  EXPECT_EQ(tokens.allow("", Permission::kPredict, "trips").error().message, "the request has no bearer token");
+  EXPECT_EQ(tokens.allow("app-secret-0000000009", Permission::kPredict, "trips").error().id, "token-unknown");
+  const auto denied = tokens.allow("ops-secret-0000000003", Permission::kStop, "trips");
+  EXPECT_EQ(denied.error().kind, ErrorKind::kDenied);
+  EXPECT_EQ(denied.error().message, "`ops` may not stop on service `trips`");
+  EXPECT_TRUE(tokens.allow_reading("app-secret-0000000002", "trips").ok()) << "who may predict may see what with";
+  EXPECT_TRUE(tokens.allow_reading("ops-secret-0000000003", "trips").ok());
+  EXPECT_EQ(tokens.allow_reading("labels-secret-0000004", "trips").error().message, "`labels` may not read on service `trips`");
 }
 
 }  // namespace

@@ -1,9 +1,27 @@
 #include "serve/tokens.hpp"
 
+#include <fmt/format.h>
+
 #include "base/log.hpp"
 #include "base/signature.hpp"
 
 namespace heddle::serve {
+namespace {
+
+constexpr Permission kPermissions[] = {Permission::kPredict, Permission::kLabel, Permission::kReplay, Permission::kRead, Permission::kStop};
+
+}  // namespace
+
+std::string_view name_of(Permission permission) noexcept {
+  switch (permission) {
+    case Permission::kPredict: return "predict";
+    case Permission::kLabel: return "label";
+    case Permission::kReplay: return "replay";
+    case Permission::kRead: return "read";
+    case Permission::kStop: return "stop";
+  }
+  return {};
+}
 
 Tokens::Tokens(const std::vector<Token>& tokens) {
   for (const Token& token : tokens) {
@@ -13,11 +31,9 @@ Tokens::Tokens(const std::vector<Token>& tokens) {
     }
     Entry entry{token.secret, {token.account, 0, entries_.size()}};
     for (const std::string& name : token.permissions) {
-      if (name == "predict") entry.principal.permissions |= static_cast<std::uint8_t>(Permission::kPredict);
-      if (name == "label") entry.principal.permissions |= static_cast<std::uint8_t>(Permission::kLabel);
-      if (name == "replay") entry.principal.permissions |= static_cast<std::uint8_t>(Permission::kReplay);
-      if (name == "read") entry.principal.permissions |= static_cast<std::uint8_t>(Permission::kRead);
-      if (name == "stop") entry.principal.permissions |= static_cast<std::uint8_t>(Permission::kStop);
+      for (const Permission permission : kPermissions) {
+        if (name == name_of(permission)) entry.principal.permissions |= static_cast<std::uint8_t>(permission);
+      }
     }
     entries_.push_back(std::move(entry));
   }
@@ -29,6 +45,25 @@ const Principal* Tokens::find(std::string_view bearer) const noexcept {
     if (equal_constant_time(entry.secret, bearer)) found = &entry.principal;
   }
   return found;
+}
+
+Result<const Principal*> Tokens::allow(std::string_view bearer, Permission permission, std::string_view service) const {
+  const Principal* found = find(bearer);
+  if (found == nullptr) {
+    return Error{ErrorKind::kUnauthenticated, "token-unknown", bearer.empty() ? "the request has no bearer token" : "the bearer token is not known",
+                 "send `Authorization: Bearer ...`, over gRPC as metadata, with a token of `.heddle/tokens`"};
+  }
+  if (!found->may(permission)) {
+    const std::string_view name = name_of(permission);
+    return Error{ErrorKind::kDenied, "permission-missing", fmt::format("`{}` may not {} on service `{}`", found->account, name, service),
+                 fmt::format("give the service account the permission `{}` in people.yaml", name)};
+  }
+  return found;
+}
+
+Result<const Principal*> Tokens::allow_reading(std::string_view bearer, std::string_view service) const {
+  if (const Principal* found = find(bearer); found != nullptr && found->may(Permission::kPredict)) return found;
+  return allow(bearer, Permission::kRead, service);
 }
 
 }  // namespace heddle::serve

@@ -27,8 +27,9 @@ void RequestTracing::begin(std::string_view name, std::span<const net::Header> h
   if (active_) span_.name = name;
 }
 
-void RequestTracing::answered(const Answer& answer) {
+void RequestTracing::answered(const Answer& answer, const Stages& stages_ns) {
   if (!active_) return;
+  span_.stages_ns = stages_ns;
   span_.bundle = answer.by.bundle;
   span_.slot = answer.by.slot;
   span_.route_version = answer.by.route_version;
@@ -38,9 +39,10 @@ void RequestTracing::answered(const Answer& answer) {
   }
 }
 
-std::string RequestTracing::end(int status, std::int64_t took_ns) {
+std::string RequestTracing::end(int status, std::int64_t took_ns, int grpc_status) {
   if (active_) {
     span_.status = status;
+    span_.grpc_status = grpc_status;
     span_.ended_ns = clock_.wall() * 1000;
     span_.begun_ns = span_.ended_ns - took_ns;
     tracer_->submit(span_);

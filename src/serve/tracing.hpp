@@ -13,19 +13,16 @@
 namespace heddle::serve {
 
 /// The span of the request being handled. Without a tracer every call is a comparison. Knows no protocol but the two headers of Trace
-/// Context. Confined to the serving thread.
+/// Context, which are metadata of gRPC too. Confined to the serving thread.
 class RequestTracing {
  public:
   RequestTracing(telemetry::Tracer* tracer, const Clock& clock) : tracer_(tracer), clock_(clock) {}
 
-  /// `name`: of the span, a literal with the placeholders of the path.
+  /// `name`: of the span, with the placeholders of the path.
   void begin(std::string_view name, std::span<const net::Header> headers);
-  void stage(Stage stage, std::int64_t ns) noexcept {
-    if (active_) span_.stages_ns[static_cast<std::size_t>(stage)] = ns;
-  }
-  void answered(const Answer& answer);
-  /// `took_ns`: since the request was there. The value of the `traceparent` that the response carries; empty: none.
-  [[nodiscard]] std::string end(int status, std::int64_t took_ns);
+  void answered(const Answer& answer, const Stages& stages_ns);
+  /// `took_ns`: since the request was there; `grpc_status` of a gRPC call. The value of the `traceparent` that the response carries; empty: none.
+  [[nodiscard]] std::string end(int status, std::int64_t took_ns, int grpc_status = telemetry::RequestSpan::kNoGrpc);
 
  private:
   telemetry::Tracer* tracer_;   ///< outlives this; nullptr: no traces

@@ -179,6 +179,27 @@ TEST(Tracer, AFullRingDropsAndCountsAndNeverWaits) {
   EXPECT_EQ(tracer->counts().exported, 0u);
 }
 
+TEST(Tracer, ACallOfGrpcIsToldInItsOwnTerms) {
+  Collector collector;
+  auto tracer = *Tracer::open({.endpoint = collector.url(), .service = "late", .every_ms = 5, .first_pause_ms = 5});
+  RequestSpan span = finished(*tracer);
+  span.name = "inference.GRPCInferenceService/ModelInfer";
+  span.status = 503;
+  span.grpc_status = 14;
+  tracer->submit(span);
+  ASSERT_TRUE(collector.until([](int, const auto& batches) { return !batches.empty(); }));
+  const auto batch = collector.batches()[0];
+  const doc::Value& server = spans_of(batch)[0];
+  EXPECT_EQ(server.string_or("name"), span.name);
+  const std::string attributes = doc::to_json(*server.find("attributes"));
+  for (const char* told : {R"({"key":"rpc.system","value":{"stringValue":"grpc"}})", R"({"key":"rpc.service","value":{"stringValue":"inference.GRPCInferenceService"}})",
+                           R"({"key":"rpc.method","value":{"stringValue":"ModelInfer"}})", R"({"key":"rpc.grpc.status_code","value":{"intValue":"14"}})"}) {
+    EXPECT_NE(attributes.find(told), std::string::npos) << attributes;
+  }
+  EXPECT_EQ(attributes.find("http."), std::string::npos) << attributes;
+  EXPECT_EQ(server.find("status")->int_or("code"), 2);
+}
+
 TEST(Tracer, AParentDecidesAndWithoutOneTheShareDoes) {
   auto never = *Tracer::open({.endpoint = "http://127.0.0.1:1", .service = "late", .share = 0});
   auto always = *Tracer::open({.endpoint = "http://127.0.0.1:1", .service = "late", .share = 1});

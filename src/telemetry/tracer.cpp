@@ -203,8 +203,17 @@ class OtlpTracer final : public Tracer {
     for (std::size_t i = 0; i < n; ++i) {
       const RequestSpan& span = ring_.at(i);
       auto server = span_of(span, span.name, span.self.span, span.parent, kServer, span.begun_ns, span.ended_ns);
-      auto attributes = doc::Value::array({text("heddle.service", options_.service), integer("http.response.status_code", static_cast<std::uint64_t>(span.status)),
-                                           text("http.request.method", "POST")});
+      auto attributes = doc::Value::array({text("heddle.service", options_.service)});
+      if (span.grpc_status == RequestSpan::kNoGrpc) {
+        attributes.push(text("http.request.method", "POST"));
+        attributes.push(integer("http.response.status_code", static_cast<std::uint64_t>(span.status)));
+      } else {
+        const std::size_t slash = span.name.find('/');
+        attributes.push(text("rpc.system", "grpc"));
+        attributes.push(text("rpc.service", std::string_view(span.name).substr(0, slash)));
+        attributes.push(text("rpc.method", std::string_view(span.name).substr(slash + 1)));
+        attributes.push(integer("rpc.grpc.status_code", static_cast<std::uint64_t>(span.grpc_status)));
+      }
       if (!span.bundle.empty()) {
         attributes.push(text("heddle.bundle", span.bundle));
         attributes.push(text("heddle.slot", span.slot));

@@ -23,13 +23,15 @@ struct RequestSpan {
   std::int64_t begun_ns = 0;              ///< since 1970
   std::int64_t ended_ns = 0;
   std::array<std::int64_t, 4> stages_ns{};  ///< durations; zero: not reached
-  std::string name{};                     ///< `POST /v2/models/{m}/infer`
+  std::string name{};                     ///< `POST /v2/models/{m}/infer`; of gRPC `SERVICE/METHOD`
   std::string bundle{};
   std::string slot{};
   std::uint64_t route_version = 0;
   std::uint32_t rows = 0;
   std::uint32_t refused = 0;              ///< by contract or quarantine
-  int status = 0;                         ///< of HTTP
+  int status = 0;                         ///< of HTTP; what it would be there, of gRPC
+  static constexpr int kNoGrpc = -1;
+  int grpc_status = kNoGrpc;
 };
 
 /// Sends spans to an OpenTelemetry collector: OTLP/HTTP with JSON, in batches, from a thread of its own. `submit` never waits: it writes

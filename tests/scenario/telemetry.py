@@ -175,7 +175,10 @@ def metrics_are_read_by_a_scraper(world):
                     assert buckets == sorted(buckets) and buckets[-1] == count[0], (name, stage)
         served = [s.value for s in families["heddle_rows"].samples if s.labels["outcome"] == "served"]
         assert served[0] >= 8, served
-        assert families["heddle_build_info"].samples[0].value == 1 and families["heddle_build_info"].samples[0].labels["version"]
+        assert families["heddle_build_info"].samples[0].value == 1
+        version = project.run("--version").out.strip()
+        assert version and families["heddle_build_info"].samples[0].labels["version"] == version, version
+        assert planes.request("GET", "/v2", token="reader").json["version"] == version
         value = {name: family.samples[0].value for name, family in families.items() if name.startswith("process_")}
         assert abs(value["process_start_time_seconds"] - time.time()) < 120 and value["process_open_fds"] > 3, value
         assert 1e6 < value["process_resident_memory_bytes"] < 4e9 and value["process_cpu_seconds"] > 0, value

@@ -1,0 +1,307 @@
+// Engine and surfaces without sockets and threads: a test hands over what a server would, and sees what it would be given.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include "doc/protobuf.hpp"
+#include "plane/journal.hpp"
+#include "score/bundle_fixture.hpp"
+#include "serve/engine.hpp"
+#include "serve/grpc_api.hpp"
+#include "serve/http_api.hpp"
+
+namespace heddle::serve {
+namespace {
+
+constexpr const char* kGoodRow = R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400})";
+constexpr const char* kModelInfer = "/inference.GRPCInferenceService/ModelInfer";
+constexpr const char* kStreamInfer = "/inference.GRPCInferenceService/ModelStreamInfer";
+constexpr const char* kPredict = "/v1/services/trips/predict";
+
+/// A contract that is learned, and the features `hour` and `far`.
+struct Parts {
+  contract::Contract contract;
+  feature::Program program;
+};
+
+Parts parts() {
+  auto contract = *contract::Contract::compile(score::fixture::contract(), [](const std::string&, const std::string&) {
+    return Result<std::vector<std::string>>(std::vector<std::string>{});
+  });
+  EXPECT_TRUE(contract.learn(score::fixture::rows(100)).ok());
+  spec::FeatureSet set;
+  set.identity.name = "trips";
+  set.features = {{.name = "hour", .expression = {"hour_of_day(date)", {}}}, {.name = "far", .expression = {"distance / 1000.0", {}}}};
+  auto program = *feature::Program::compile(set, contract.request_fields());
+  return {std::move(contract), std::move(program)};
+}
+
+/// A logistic model. With 1e308 the margin of `kGoodRow` is the difference of two infinities: no number.
+std::shared_ptr<const score::Plan> native_plan(double weight) {
+  const Parts made = parts();
+  const std::string model = model::to_json({.features = {"hour", "far"}, .mean = {12, 0}, .scale = {1, 0.01}, .missing = {0, 0}, .weights = {weight, weight}, .intercept = 0});
+  auto plan = score::Plan::from_parts(made.contract.to_value(), made.program.to_value(), model, 0);
+  EXPECT_TRUE(plan.ok()) << plan.error().str();
+  return std::move(*plan);
+}
+
+/// A worker (tests/fixtures/worker) that answers with hour / 100 and lets two rows wait.
+std::shared_ptr<const score::Plan> worker_plan() {
+  const Parts made = parts();
+  runtime::Runtime runtime;
+  runtime.command = {"/usr/bin/python3", "serve.py"};
+  auto plan = score::Plan::from_runtime(made.contract.to_value(), made.program.to_value(), runtime, *runtime::pack_folder("tests/fixtures/worker"), 0, {.queue_rows = 2});
+  EXPECT_TRUE(plan.ok()) << plan.error().str();
+  return std::move(*plan);
+}
+
+/// Samples everything and keeps it.
+class KeptSpans final : public telemetry::Tracer {
+ public:
+  void begin(std::string_view traceparent, std::string_view tracestate, telemetry::RequestSpan& out) override {
+    out = {};
+    out.self.sampled = true;
+    out.parent[0] = traceparent.empty() ? 0 : 1;
+    out.state = tracestate;
+  }
+  void submit(const telemetry::RequestSpan& span) override { spans.push_back(span); }
+  [[nodiscard]] Counts counts() const override { return {}; }
+
+  std::vector<telemetry::RequestSpan> spans;
+};
+
+/// A ModelInferRequest of `kGoodRow`, as often as `rows`.
+std::string infer_message(std::size_t rows, std::string_view source = "s1", std::int64_t timeout_us = 0) {
+  std::string out;
+  doc::ProtoWriter writer(out);
+  writer.bytes(1, "trips");
+  writer.message(4, [&](doc::ProtoWriter& entry) {
+    entry.bytes(1, "source");
+    entry.message(2, [&](doc::ProtoWriter& value) { value.bytes(3, source); });
+  });
+  writer.message(4, [&](doc::ProtoWriter& entry) {
+    entry.bytes(1, "timeout");
+    entry.message(2, [&](doc::ProtoWriter& value) { value.integer(2, static_cast<std::uint64_t>(timeout_us)); });
+  });
+  const auto input = [&](std::string_view name, std::string_view datatype, auto&& put) {
+    writer.message(5, [&](doc::ProtoWriter& tensor) {
+      tensor.bytes(1, name);
+      tensor.bytes(2, datatype);
+      tensor.integer(3, rows);
+      tensor.message(5, [&](doc::ProtoWriter& contents) {
+        for (std::size_t i = 0; i < rows; ++i) put(contents);
+      });
+    });
+  };
+  input("date", "BYTES", [](doc::ProtoWriter& w) { w.bytes(8, "2001-04-10T05:00:00Z"); });
+  input("origin", "BYTES", [](doc::ProtoWriter& w) { w.bytes(8, "LAX"); });
+  input("distance", "INT64", [](doc::ProtoWriter& w) { w.integer(3, 400); });
+  return out;
+}
+
+class Surfaces {
+ public:
+  explicit Surfaces(std::shared_ptr<const score::Plan> primary, std::vector<plane::QuarantinedSource> quarantined = {}) {
+    std::string name = ::testing::TempDir() + "/heddle-surfaces-XXXXXX";
+    dir_ = ::mkdtemp(name.data());
+    service_.identity.name = "trips";
+    service_.sources = {"s1", "s2"};
+    journal_ = *plane::JournalWriter::open({.dir = dir_, .fields = {}});
+    engine = std::make_unique<Engine>(Engine::Options{.service = &service_, .clock = &system_clock(), .journal = journal_.get(), .accounts = tokens_.size(),
+                                                      .post = [this](std::function<void()> work) {
+                                                        const std::lock_guard lock(mutex_);
+                                                        posted_.push_back(std::move(work));
+                                                        there_.notify_one();
+                                                      }},
+                                      plane::Standing{});
+    auto serving = std::make_shared<Serving>();
+    serving->route.version = 1;
+    serving->route.service = "trips";
+    serving->route.quarantined = quarantined;
+    serving->fields = FieldNames(primary->contract().request_fields());
+    for (const auto& source : quarantined) {
+      serving->quarantined.push_back({source, {}});
+      serving->quarantined.back().rules.fill(-1);  // any refusal breaks the count
+    }
+    serving->slots[0] = {"sha256:of-a-test", std::move(primary)};
+    engine->apply(serving);
+    http = std::make_unique<HttpApi>(HttpApi::Options{.engine = engine.get(), .tokens = &tokens_, .service = &service_, .clock = &system_clock(),
+                                                      .gauges = [] { return Metrics::Gauges{}; }, .defer = [] { return net::HttpServer::Responder(); }, .tracer = &tracer});
+    grpc = std::make_unique<GrpcApi>(GrpcApi::Options{engine.get(), &tokens_, &service_, &system_clock(), [] { return net::HttpServer::Responder(); }, &tracer});
+  }
+  ~Surfaces() { std::filesystem::remove_all(dir_); }
+
+  net::Response post(std::string_view path, std::string body, std::vector<net::Header> headers = {}) {
+    body.reserve(body.size() + net::Request::kBodyPadding);
+    headers.push_back({"authorization", "Bearer app-secret-0000000002"});
+    net::Request request{.method = "POST", .path = path, .body = body, .headers = headers};
+    request.begin_ns = system_clock().mono_ns();
+    net::Response response;
+    http->handle(request, response);
+    return response;
+  }
+
+  net::GrpcReply call(std::string_view method, const std::string& message, std::vector<net::Header> metadata = {}, std::int64_t queued_ns = 0) {
+    metadata.push_back({"authorization", "Bearer app-secret-0000000002"});
+    net::GrpcReply reply;
+    grpc->handle({.method = method, .metadata = metadata, .message = message, .streaming = method == kStreamInfer, .queued_ns = queued_ns}, reply);
+    return reply;
+  }
+  /// Does what other threads posted until `holds`.
+  template <class F>
+  void until(F holds) {
+    std::unique_lock lock(mutex_);
+    while (!holds()) {
+      ASSERT_TRUE(there_.wait_for(lock, std::chrono::seconds(20), [&] { return !posted_.empty(); }));
+      const auto work = std::move(posted_);
+      posted_.clear();
+      lock.unlock();
+      for (const auto& each : work) each();
+      lock.lock();
+    }
+  }
+  bool counts(std::string_view sample) const { return engine->metrics().text("trips", {}).find(fmt::format("{}\n", sample)) != std::string::npos; }
+
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<HttpApi> http;
+  std::unique_ptr<GrpcApi> grpc;
+  KeptSpans tracer;
+
+ private:
+  std::string dir_;
+  spec::Service service_;
+  Tokens tokens_{{{"app", "app-secret-0000000002", {"predict", "label", "replay", "read"}}}};
+  std::unique_ptr<plane::JournalWriter> journal_;
+  std::mutex mutex_;
+  std::condition_variable there_;
+  std::vector<std::function<void()>> posted_;
+};
+
+TEST(Surfaces, Every503SaysWhenToComeAgain) {
+  Surfaces broken(native_plan(1e308));
+  const auto answer = broken.post(kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow));
+  EXPECT_EQ(answer.status, 503) << answer.body;
+  EXPECT_NE(answer.body.find("no-answer"), std::string::npos) << answer.body;
+  EXPECT_EQ(answer.headers, "Retry-After: 1\r\n");
+  (void)broken.engine->stop("a test");
+  for (const auto& refused : {broken.post(kPredict, R"({"rows":[{}]})"), broken.post("/v2/health/ready", "")}) {
+    EXPECT_EQ(refused.status, 503) << refused.body;
+    EXPECT_EQ(refused.headers, "Retry-After: 1\r\n") << refused.body;
+  }
+  Surfaces whole(native_plan(0.1));
+  const auto served = whole.post(kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow));
+  EXPECT_EQ(served.status, 200) << served.body;
+  EXPECT_EQ(served.headers, "");
+}
+
+TEST(Surfaces, EveryBodyIsReadInTheCodingThatItNames) {
+  Surfaces world(native_plan(0.1));
+  const std::pair<const char*, std::string> bodies[] = {{kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow)},
+                                                        {"/v1/services/trips/labels", R"({"labels":[{"row_id":"a#0","label":1}]})"},
+                                                        {"/v1/services/trips/tick", R"({"event_time":1})"},
+                                                        {"/v2/repository/index", R"({"ready":true})"},
+                                                        {"/v2/repository/models/trips/load", "{}"}};
+  for (const auto& [path, body] : bodies) {
+    const int plain = world.post(path, body).status;
+    EXPECT_TRUE(plain == 200 || plain == 202) << path << plain;
+    std::string deflated(::compressBound(body.size()), '\0');
+    uLongf size = deflated.size();
+    ASSERT_EQ(::compress(reinterpret_cast<Bytef*>(deflated.data()), &size, reinterpret_cast<const Bytef*>(body.data()), body.size()), Z_OK);
+    deflated.resize(size);
+    EXPECT_EQ(world.post(path, deflated, {{"content-encoding", "deflate"}}).status, plain) << path;
+    const auto unknown = world.post(path, body, {{"content-encoding", "br"}});
+    EXPECT_EQ(unknown.status, 400) << path;
+    EXPECT_NE(unknown.body.find("net-coding"), std::string::npos) << unknown.body;
+  }
+}
+
+TEST(Surfaces, ARuntimeIsNotSentWhatAQuarantineHoldsBackAndARefusedRequestCountsNothing) {
+  const auto plan = worker_plan();
+  Surfaces world(plan, {{"s2", "distance-of-origin", 2}});
+  const auto send = [&](int rows) {
+    std::string list;
+    for (int i = 0; i < rows; ++i) list += fmt::format("{}{}", i == 0 ? "" : ",", kGoodRow);
+    return world.post(kPredict, fmt::format(R"({{"rows":[{}],"source":"s2"}})", list));
+  };
+  // Two rows would end the quarantine, but the three that follow find no place.
+  const auto full = send(5);
+  EXPECT_EQ(full.status, 503) << full.body;
+  EXPECT_NE(full.body.find("runtime-queue-full"), std::string::npos) << full.body;
+  EXPECT_EQ(world.engine->clean_rows(0), 0u);
+  EXPECT_FALSE(world.engine->acts().readmitted("s2"));
+
+  const auto held = send(1);
+  EXPECT_EQ(held.status, 422) << held.body;
+  EXPECT_NE(held.body.find("source-quarantined"), std::string::npos) << held.body;
+  EXPECT_EQ(world.engine->clean_rows(0), 1u);
+  EXPECT_EQ(plan->endpoint()->condition().batches, 0u) << "its answer would go nowhere";
+
+  (void)send(3);
+  EXPECT_TRUE(world.engine->acts().readmitted("s2"));
+  world.until([&] { return world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 2"); });
+  EXPECT_TRUE(world.counts("heddle_rows_total{service=\"trips\",outcome=\"quarantined\"} 2"));
+  EXPECT_EQ(plan->endpoint()->condition().batches, 1u);
+}
+
+TEST(Surfaces, CallsOfGrpcAreTraced) {
+  Surfaces world(native_plan(0.1));
+  const std::vector<net::Header> traced = {{"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, {"tracestate", "rojo=1"}};
+  EXPECT_EQ(world.call(kModelInfer, infer_message(2), traced).status, 0);
+  EXPECT_EQ(world.call(kStreamInfer, infer_message(1)).status, 0);
+  EXPECT_EQ(world.call(kModelInfer, "nonsense", traced).status, 3);
+  EXPECT_EQ(world.call("/inference.GRPCInferenceService/ServerLive", "", traced).status, 0);
+  const auto& spans = world.tracer.spans;
+  ASSERT_EQ(spans.size(), 3u);
+  EXPECT_EQ(spans[0].name, "inference.GRPCInferenceService/ModelInfer");
+  EXPECT_NE(spans[0].parent, telemetry::SpanId{});
+  EXPECT_EQ(spans[0].state, "rojo=1");
+  EXPECT_EQ(spans[0].bundle, "sha256:of-a-test");
+  EXPECT_EQ(spans[0].rows, 2u);
+  EXPECT_EQ(spans[0].status, 200);
+  EXPECT_EQ(spans[0].grpc_status, 0);
+  for (const std::size_t stage : {1, 2, 3}) EXPECT_GT(spans[0].stages_ns[stage], 0) << stage;
+  EXPECT_EQ(spans[1].name, "inference.GRPCInferenceService/ModelStreamInfer");
+  EXPECT_EQ(spans[1].parent, telemetry::SpanId{});
+  EXPECT_EQ(spans[2].status, 400);
+  EXPECT_EQ(spans[2].grpc_status, 3);
+  EXPECT_EQ(spans[2].stages_ns, Stages{}) << "a call that ended in an error has none";
+}
+
+TEST(Surfaces, TheTimeoutOfACallIsKeptByANativeModel) {
+  Surfaces world(native_plan(0.1));
+  constexpr std::int64_t kQueued = 50'000;  // ns
+  EXPECT_EQ(world.call(kModelInfer, infer_message(1, "s1", 60'000'000), {}, kQueued).status, 0);
+  const auto late = world.call(kModelInfer, infer_message(1, "s1", 10), {}, kQueued);
+  EXPECT_EQ(late.status, 4) << late.status_message;
+  EXPECT_NE(late.status_message.find("deadline"), std::string::npos) << late.status_message;
+  EXPECT_TRUE(world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 1")) << "what is late is not scored";
+  EXPECT_TRUE(world.counts("heddle_shed_total{service=\"trips\"} 1"));
+}
+
+TEST(Surfaces, WhatARuntimeAnswersHasItsStages) {
+  Surfaces world(worker_plan());
+  (void)world.post(kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow));
+  world.until([&] { return world.tracer.spans.size() == 1; });
+  (void)world.call(kModelInfer, infer_message(1));
+  world.until([&] { return world.tracer.spans.size() == 2; });
+  (void)world.call(kStreamInfer, infer_message(1));
+  world.until([&] { return world.tracer.spans.size() == 3; });
+  for (const auto& span : world.tracer.spans) {
+    EXPECT_EQ(span.status, 200);
+    EXPECT_EQ(span.rows, 1u);
+    for (const std::size_t stage : {1, 2, 3}) EXPECT_GT(span.stages_ns[stage], 0) << span.name << stage;
+    EXPECT_GT(span.stages_ns[2], span.stages_ns[3]) << "a worker takes longer than writing";
+  }
+  for (const char* stage : {"queue", "read", "score", "write"}) {
+    EXPECT_TRUE(world.counts(fmt::format("heddle_stage_seconds_count{{service=\"trips\",stage=\"{}\"}} 3", stage))) << stage;
+  }
+}
+
+}  // namespace
+}  // namespace heddle::serve
