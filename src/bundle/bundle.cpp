@@ -120,6 +120,7 @@ Result<Bundle> open(store::Objects& objects, const Digest& digest) {
     layer.title = annotations == nullptr ? "" : annotations->string_or(kTitle);
     layer.media_type = entry.string_or("mediaType");
     if (layer.title.empty()) return corrupt(digest, "a layer has no title");
+    if (bundle.has(layer.title)) return corrupt(digest, fmt::format("two layers have the title `{}`", layer.title));
     HEDDLE_ASSIGN_OR_RETURN(layer.bytes, read_part(objects, digest, entry));
     bundle.layers_.push_back(std::move(layer));
   }

@@ -101,6 +101,11 @@ TEST(Bundle, EqualTitlesAreRefused) {
   MemoryObjects objects;
   EXPECT_EQ(pack(objects, {{.title = "a", .bytes = "1"}, {.title = "a", .bytes = "2"}}, config()).error().kind,
             ErrorKind::kInvalid);
+  // Nor are they opened: which of the two counts would be up to the reader.
+  const Digest digest = *pack(objects, {{.title = "a", .bytes = "1"}, {.title = "b", .bytes = "2"}}, config());
+  std::string manifest = objects.blobs.at(digest);
+  for (std::size_t at = 0; (at = manifest.find(R"("b")", at)) != std::string::npos;) manifest.replace(at, 3, R"("a")");
+  EXPECT_EQ(open(objects, *objects.put(manifest)).error().kind, ErrorKind::kCorrupt);
 }
 
 }  // namespace

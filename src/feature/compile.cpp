@@ -191,6 +191,7 @@ Result<Program> Program::compile(const spec::FeatureSet& set, std::span<const sp
 }
 
 const std::vector<std::string>& Program::feature_names() const noexcept { return code_->names; }
+std::span<const spec::Field> Program::fields() const noexcept { return code_->fields; }
 bool Program::fitted() const noexcept { return code_->rows > 0; }
 
 }  // namespace heddle::feature

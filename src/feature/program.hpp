@@ -68,6 +68,8 @@ class Program {
 
   /// Those a model reads (hidden ones left out), in matrix order.
   [[nodiscard]] const std::vector<std::string>& feature_names() const noexcept;
+  /// What `apply_row` takes: name and type of each, in row order.
+  [[nodiscard]] std::span<const spec::Field> fields() const noexcept;
   [[nodiscard]] bool fitted() const noexcept;
 
  private:

@@ -159,7 +159,7 @@ TEST(Tar, UnpacksNothingThatLeavesTheFolder) {
       entry("x", '3', "") + end,         entry("x", '6', "") + end,          entry("x", 'x', "") + end,          entry("x", 'L', "") + end,
       good + good + end,                 bad_sum + end,                      too_long + end,                     good,
       good + end + "x",                  "",                                 std::string(100, 'x'),              good.substr(0, 600),
-      entry("d", '5', "x") + end,        entry("x\n", '0', "") + end};
+      entry("d", '5', "x") + end,        entry("x\n", '0', "") + end,        good + entry("a/b", '0', "x") + end, entry("a/b/c", '0', "x") + entry("a/b", '0', "x") + end};
   for (const std::string& archive : cases) {
     const auto done = unpack(archive, out.path + "/here");
     ASSERT_FALSE(done.ok()) << archive.substr(0, 20);

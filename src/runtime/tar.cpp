@@ -145,8 +145,30 @@ Result<void> write_entry(const std::string& path, std::string_view content, bool
   return {};
 }
 
+/// The entries of an archive so far: each once, and none that is a file where another has a folder.
+class Entries {
+ public:
+  Result<void> add(const std::string& path, bool is_folder) {
+    if (!seen_.insert(path).second) return corrupt(fmt::format("`{}` is there twice", path));
+    for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+      const std::string folder = path.substr(0, slash);
+      if (files_.contains(folder)) return both(folder);
+      folders_.insert(folder);
+    }
+    if (!is_folder && folders_.contains(path)) return both(path);
+    (is_folder ? folders_ : files_).insert(path);
+    return {};
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return seen_.size(); }
+
+ private:
+  static Error both(const std::string& path) { return corrupt(fmt::format("`{}` is a file and a folder", path.substr(0, 100))); }
+
+  std::set<std::string> seen_, files_, folders_;
+};
+
 Result<void> unpack_all(std::string_view archive, const std::string& folder, const TarLimits& limits) {
-  std::set<std::string, std::less<>> seen;
+  Entries seen;
   std::size_t bytes = 0;
   std::size_t at = 0;
   while (true) {
@@ -169,7 +191,7 @@ Result<void> unpack_all(std::string_view archive, const std::string& folder, con
     if (type != '0' && type != '\0' && !is_folder) return corrupt(fmt::format("`{}` is neither a file nor a folder", path.substr(0, 100)));
     if (!is_plain(path)) return corrupt(fmt::format("an entry has the path `{}`", path.substr(0, 100)));
     if (is_folder && size != 0) return corrupt("a folder has contents");
-    if (!seen.insert(path).second) return corrupt(fmt::format("`{}` is there twice", path));
+    HEDDLE_TRY(seen.add(path, is_folder));
     if (seen.size() > limits.files) return corrupt(fmt::format("more than {} files", limits.files));
     if (size > archive.size() - at || size > limits.bytes - bytes) return corrupt(fmt::format("`{}` is larger than the archive or the limit", path));
     bytes += size;

@@ -42,6 +42,13 @@ expr::Datum to_datum(const doc::Value& value) {
   return expr::Datum::null();
 }
 
+/// Whether the program was written for the rows that the contract gives: its expressions take each value for what its type says.
+bool same_fields(const contract::Contract& contract, const feature::Program& features) {
+  const auto given = contract.request_fields();
+  const auto taken = features.fields();
+  return std::equal(given.begin(), given.end(), taken.begin(), taken.end(), [](const spec::Field& a, const spec::Field& b) { return a.name == b.name && a.type == b.type; });
+}
+
 /// Equal in every bit; one NaN is like another.
 bool same(float a, float b) { return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) || (std::isnan(a) && std::isnan(b)); }
 
@@ -129,6 +136,7 @@ Result<std::unique_ptr<Plan>> Plan::build(const doc::Value& contract, const doc:
   if (!std::isfinite(intercept)) return corrupt("the calibration intercept is no number");
   HEDDLE_ASSIGN_OR_RETURN(auto compiled, contract::Contract::from_value(contract));
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::from_value(features));
+  if (!same_fields(compiled, program)) return corrupt("the feature program was written for other fields than the contract's");
   HEDDLE_ASSIGN_OR_RETURN(auto scorer, model::Scorer::load(model));
   if (scorer->outputs() != 1) {
     return Error{ErrorKind::kInvalid, "score-outputs", fmt::format("the model has {} margins a row, a service answers one", scorer->outputs()),
@@ -151,6 +159,7 @@ Result<std::unique_ptr<Plan>> Plan::build_external(const doc::Value& contract, c
   if (!std::isfinite(intercept)) return corrupt("the calibration intercept is no number");
   HEDDLE_ASSIGN_OR_RETURN(auto compiled, contract::Contract::from_value(contract));
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::from_value(features));
+  if (!same_fields(compiled, program)) return corrupt("the feature program was written for other fields than the contract's");
   runtime::Shape shape = shape_of(compiled, program, runtime.inputs);
   HEDDLE_ASSIGN_OR_RETURN(auto endpoint, runtime::Endpoint::start(std::move(runtime), std::move(shape), files, host));
   auto parts = std::make_unique<Parts>(Parts{std::move(compiled), std::move(program), nullptr, std::move(endpoint)});

@@ -118,6 +118,31 @@ TEST(Plan, RefusesABundleThatProvesNothing) {
   }
 }
 
+TEST(Plan, RefusesFeaturesOfOtherFieldsThanTheContracts) {
+  fixture::MemoryObjects objects;
+  const auto good = *bundle::open(objects, *fixture::pack(objects, -0.5));
+  using Changes = std::vector<std::pair<std::string, std::string>>;
+  for (const Changes& changes : {
+           // A number would be read as text.
+           Changes{{R"("distance","type":"int")", R"("distance","type":"string")"}, {"distance / 1000.0", "size(distance)"}},
+           Changes{{R"({"name":"origin","type":"string"},{"name":"distance","type":"int"})", R"({"name":"distance","type":"int"},{"name":"origin","type":"string"})"}},
+           Changes{{R"("distance","type":"int"})", R"("distance","type":"int"},{"name":"more","type":"double"})"}},
+       }) {
+    std::vector<bundle::Layer> layers = good.layers();
+    for (auto& layer : layers) {
+      if (layer.title != bundle::kFeatures) continue;
+      for (const auto& [from, to] : changes) {
+        ASSERT_NE(layer.bytes.find(from), std::string::npos) << from;
+        layer.bytes.replace(layer.bytes.find(from), from.size(), to);
+      }
+    }
+    const auto plan = Plan::load(*bundle::open(objects, *bundle::pack(objects, layers, good.config())));
+    ASSERT_FALSE(plan.ok()) << changes[0].second;
+    EXPECT_EQ(plan.error().id, "score-bundle") << plan.error().str();
+    EXPECT_NE(plan.error().message.find("other fields"), std::string::npos) << plan.error().str();
+  }
+}
+
 TEST(RuntimePlan, RowsAndTablesAreAnsweredAlikeAndCalibrated) {
   fixture::MemoryObjects objects;
   const auto digest = fixture::pack_worker(objects, "0", 0.5);
