@@ -28,7 +28,7 @@ struct GrpcCall {
   std::string_view message{};           ///< decompressed, without its frame
   bool streaming = false;               ///< one of `Options::grpc_streaming`; more messages may follow
   std::int64_t deadline_ns = 0;         ///< of `grpc-timeout`, by the clock's `mono_ns`; 0: none
-  std::int64_t queued_ns = 0;           ///< waited in this turn of the loop before its handler ran
+  std::int64_t queued_ns = 0;           ///< waited before its handler ran: in this turn of the loop, and an estimate of before
 
   [[nodiscard]] std::string_view header(std::string_view name) const noexcept;  ///< empty when there is none
   /// The token of `authorization: Bearer ...`; empty when there is none.

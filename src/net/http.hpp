@@ -30,7 +30,7 @@ struct Request {
   std::string_view body{};
   std::span<const Header> headers{};
   bool local_socket = false;  ///< came over the Unix socket
-  std::int64_t queued_ns = 0;  ///< waited in this turn of the loop before its handler ran
+  std::int64_t queued_ns = 0;  ///< waited before its handler ran: in this turn of the loop, and an estimate of before
   std::int64_t begin_ns = 0;   ///< when that was, on the server's monotonic clock
 
   [[nodiscard]] std::string_view header(std::string_view name) const noexcept;  ///< empty when there is none

@@ -90,7 +90,6 @@ TEST(Limits, SayHowLongARequestWaited) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
     while (std::chrono::steady_clock::now() < until) {}
     waited = std::max(waited.load(), request.queued_ns);
-    EXPECT_LE(server->turn_began_ns() + request.queued_ns, system_clock().mono_ns());
   };
   auto opened = HttpServer::open(std::move(options));
   ASSERT_TRUE(opened.ok());

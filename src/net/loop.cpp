@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::int64_t kSweepNs = 100'000'000;
 constexpr std::int64_t kDrainNs = 2'000'000'000;
+/// A wait for events that took so long was for something to come.
+constexpr std::int64_t kSleptNs = 50'000;
 /// Connections whose answers leave together: with all of a long turn, the first would wait for the last.
 constexpr int kAnsweredTogether = 16;
 
@@ -141,8 +143,12 @@ void HttpServer::Loop::turn() {
   for (const Timer& timer : timers) until = std::min(until, timer.due_ns);
   int timeout = static_cast<int>(std::clamp<std::int64_t>((until - now + kMs - 1) / kMs, 0, 1000));
   if (!again.empty()) timeout = 0;
+  const std::int64_t asked = options.clock->mono_ns();
   const int n = ::epoll_wait(epoll, events, kEvents, timeout);
-  now = options.clock->mono_ns();
+  const std::int64_t began = options.clock->mono_ns();
+  // What is there at once came while the turn before was at work, at any time of it.
+  waited_before = began - asked < kSleptNs ? (asked - now) / 2 : 0;
+  now = began;
   refresh_date();
   worked = false;
   for (int i = 0; i < n; ++i) {

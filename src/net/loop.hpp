@@ -57,6 +57,7 @@ struct HttpServer::Loop {
   std::string last_host;             ///< one that was found allowed
   std::string ok_head;               ///< status line, Date and Content-Type of the usual response
   std::string common;                ///< of every response's head: Date
+  std::int64_t waited_before = 0;    ///< before this turn began, by what is ready in it: an estimate
   bool worked = false;               ///< a request was handled or work ran since answers were last sent
   Connection* handling = nullptr;
   std::int32_t handling_stream = 0;
