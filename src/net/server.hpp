@@ -102,6 +102,7 @@ class HttpServer {
   [[nodiscard]] int grpc_port() const noexcept; ///< of the gRPC listener; 0: none
   [[nodiscard]] std::size_t connections() const noexcept;  ///< open ones; thread-safe
   [[nodiscard]] std::size_t buffered_bytes() const noexcept;  ///< what `limits.buffered_bytes` bounds; thread-safe
+  [[nodiscard]] std::int64_t turn_began_ns() const noexcept;  ///< `mono_ns` at the beginning of this turn of the loop
 
  private:
   struct Loop;

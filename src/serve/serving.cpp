@@ -21,9 +21,9 @@ namespace heddle::serve {
 namespace {
 
 constexpr int kRetryMs = 500;
-constexpr int kLoadingNice = 19;
+constexpr int kFollowingNice = 10, kLoadingNice = 19;
 constexpr std::size_t kMostComplaints = 64;
-constexpr std::string_view kStarting = "runtime-starting";
+constexpr std::string_view kStarting = "runtime-starting", kLoading = "bundle-loading";
 constexpr std::int64_t kFirstWaitNs = 500'000'000, kLongestWaitNs = 30'000'000'000;
 
 int rule_index(const contract::Contract& contract, const std::string& id) {
@@ -31,6 +31,9 @@ int rule_index(const contract::Contract& contract, const std::string& id) {
   const auto found = std::find_if(rules.begin(), rules.end(), [&](const contract::RuleInfo& rule) { return rule.id == id; });
   return found == rules.end() ? -1 : static_cast<int>(found - rules.begin());
 }
+
+/// Of the calling thread.
+void lower_priority(int nice) { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), nice); }
 
 bool names(const plane::RouteTable& route, const Digest& digest) {
   return digest == route.primary || digest == route.standby || digest == route.canary.bundle || digest == route.shadow;
@@ -106,33 +109,38 @@ Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
   // Without inotify (its instances are few) the file is looked at every half second.
   if (follower->inotify_ >= 0) ::inotify_add_watch(follower->inotify_, follower->options_.directory.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
   // The first look is done before a request is: a data plane that was killed comes back with what it served.
-  follower->look();
+  while (follower->look(), follower->loads()) follower->wait(kRetryMs);
+  follower->look();  // what came between the two
   follower->began_with_start_ = follower->delivered_ == 0 && !follower->loading_.empty();
+  follower->beside_serving_ = true;
   follower->thread_ = std::thread([self = follower.get()] { self->run(); });
   return follower;
 }
 
 RouteFollower::~RouteFollower() {
   ending_ = true;
-  const std::uint64_t one = 1;
-  if (wake_ >= 0) (void)!::write(wake_, &one, sizeof one);
+  wake();
   if (thread_.joinable()) thread_.join();
   starter_.reset();  // starts under way are given up
   if (inotify_ >= 0) ::close(inotify_);
   if (wake_ >= 0) ::close(wake_);
 }
 
+/// For a table, a bundle that came, or so long.
+void RouteFollower::wait(int ms) {
+  pollfd fds[2] = {{wake_, POLLIN, 0}, {inotify_, POLLIN, 0}};
+  ::poll(fds, inotify_ >= 0 ? 2 : 1, ms);
+  std::uint64_t woken = 0;
+  (void)!::read(wake_, &woken, sizeof woken);
+  char events[4096];
+  while (inotify_ >= 0 && ::read(inotify_, events, sizeof events) > 0) {
+  }
+}
+
 void RouteFollower::run() {
-  // Loading must not be felt by requests: this thread takes what time the serving one leaves, and a little when it leaves none.
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kLoadingNice);
+  lower_priority(kFollowingNice);  // the serving thread comes first
   while (!ending_) {
-    pollfd fds[2] = {{wake_, POLLIN, 0}, {inotify_, POLLIN, 0}};
-    ::poll(fds, inotify_ >= 0 ? 2 : 1, settled_ && inotify_ >= 0 ? 5000 : kRetryMs);
-    std::uint64_t woken = 0;
-    (void)!::read(wake_, &woken, sizeof woken);
-    char events[4096];
-    while (inotify_ >= 0 && ::read(inotify_, events, sizeof events) > 0) {
-    }
+    wait(settled_ && inotify_ >= 0 ? 5000 : kRetryMs);
     if (ending_) return;
     const YieldOften courteous;
     look();
@@ -177,7 +185,7 @@ void RouteFollower::look() {
   }
   auto serving = build(*route);
   if (!serving.ok()) {
-    if (serving.error().id == kStarting) return;
+    if (serving.error().id == kStarting || serving.error().id == kLoading) return;
     ++refused_;
     return complain(serving.error());
   }
@@ -202,64 +210,92 @@ void RouteFollower::forget(const plane::RouteTable& route) {
   const std::lock_guard lock(loading_mutex_);
   std::erase_if(loading_, [&](const auto& item) {
     if (names(route, item.first)) return false;
-    if (item.second->has_value()) return true;
+    if (item.second->plan.has_value()) return true;
     settled_ = false;
     return false;
   });
 }
 
-/// The start of this runtime that is under way, or, when it is over, its result, which is not kept; null when there is none.
-RouteFollower::Loading RouteFollower::take_loaded(const Digest& digest) {
-  const std::lock_guard lock(loading_mutex_);
-  const auto found = loading_.find(digest);
-  if (found == loading_.end()) return nullptr;
-  Loading loading = found->second;
-  if (loading->has_value()) loading_.erase(found);
-  else loading = std::make_shared<std::optional<Result<std::unique_ptr<const score::Plan>>>>();
-  return loading;
+void RouteFollower::wake() const {
+  const std::uint64_t one = 1;
+  if (wake_ >= 0) (void)!::write(wake_, &one, sizeof one);
 }
 
+void RouteFollower::end_load(Load& load, Result<std::unique_ptr<const score::Plan>> plan) {
+  {
+    const std::lock_guard lock(loading_mutex_);
+    load.plan.emplace(std::move(plan));
+  }
+  wake();
+}
+
+/// Whether a bundle is on its way that needs no runtime, as far as is known.
+bool RouteFollower::loads() {
+  const std::lock_guard lock(loading_mutex_);
+  return std::any_of(loading_.begin(), loading_.end(), [](const auto& item) { return !item.second->starts_runtime && !item.second->plan.has_value(); });
+}
+
+/// Loading must not be felt by requests: its thread takes what time the serving one leaves, and a little when it leaves none.
+void RouteFollower::begin_load(const Digest& digest) {
+  auto load = std::make_shared<Load>();
+  {
+    const std::lock_guard lock(loading_mutex_);
+    loading_.emplace(digest, load);
+  }
+  starter_->start([this, digest, load, low = beside_serving_] {
+    std::optional<YieldOften> courteous;
+    if (low) {
+      lower_priority(kLoadingNice);
+      courteous.emplace();
+    }
+    auto opened = bundle::open(*options_.objects, digest);
+    if (!opened.ok()) return end_load(*load, opened.error());
+    if (opened->has(bundle::kRuntime)) return start_runtime(load, std::move(*opened));
+    end_load(*load, score::Plan::load(*opened));
+  });
+}
+
+/// It may take a minute; and a worker must not inherit a low priority, so that its thread is another one.
+void RouteFollower::start_runtime(std::shared_ptr<Load> load, bundle::Bundle opened) {
+  {
+    const std::lock_guard lock(loading_mutex_);
+    load->starts_runtime = true;
+  }
+  starter_->start([this, load = std::move(load), shared = std::make_shared<bundle::Bundle>(std::move(opened))] {
+    end_load(*load, score::Plan::load(*shared, options_.host));
+  });
+  wake();
+}
+
+/// The loaded plan of a bundle. Errors: `bundle-loading` and `runtime-starting` while it is on its way, else why it cannot be used, for a while.
 Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& digest) {
   if (const auto found = plans_.find(digest); found != plans_.end()) return found->second;
   const auto before = failed_.find(digest);
   if (before != failed_.end() && system_clock().mono_ns() < before->second.again_ns) return before->second.error;
-  const Error starting{ErrorKind::kUnavailable, std::string(kStarting), fmt::format("the runtime of {} is being started", digest.short_str()), "it is used once it is ready"};
+  const auto on_its_way = [&](bool starts) {
+    return Error{ErrorKind::kUnavailable, std::string(starts ? kStarting : kLoading),
+                 fmt::format("{} {} is being {}", starts ? "the runtime of" : "bundle", digest.short_str(), starts ? "started" : "loaded"), "it is used once it is ready"};
+  };
   std::optional<Result<std::unique_ptr<const score::Plan>>> loaded;
-  const auto failed = [&](const Error& error) {
+  {
+    const std::lock_guard lock(loading_mutex_);
+    if (const auto found = loading_.find(digest); found != loading_.end()) {
+      if (!found->second->plan.has_value()) return on_its_way(found->second->starts_runtime);
+      loaded = std::move(found->second->plan);
+      loading_.erase(found);
+    }
+  }
+  if (!loaded.has_value()) {
+    begin_load(digest);
+    return on_its_way(false);
+  }
+  if (!loaded->ok()) {
     Failed& known = failed_[digest];
-    known.error = error;
+    known.error = loaded->error();
     known.wait_ns = std::clamp<std::int64_t>(2 * known.wait_ns, kFirstWaitNs, kLongestWaitNs);
     known.again_ns = system_clock().mono_ns() + known.wait_ns;
-    return error;
-  };
-  if (const Loading started = take_loaded(digest); started != nullptr) {
-    if (!started->has_value()) return starting;
-    loaded = std::move(*started);
-  } else {
-    auto found = bundle::open(*options_.objects, digest);
-    if (!found.ok()) return failed(found.error());
-    bundle::Bundle& opened = *found;
-    if (opened.has(bundle::kRuntime)) {
-      // Beside, since it may take a minute; and not at this thread's low priority, which a worker would inherit.
-      auto job = std::make_shared<std::optional<Result<std::unique_ptr<const score::Plan>>>>();
-      {
-        const std::lock_guard lock(loading_mutex_);
-        loading_.emplace(digest, job);
-      }
-      starter_->start([this, job, shared = std::make_shared<bundle::Bundle>(std::move(opened))] {
-        auto plan = score::Plan::load(*shared, options_.host);
-        {
-          const std::lock_guard lock(loading_mutex_);
-          job->emplace(std::move(plan));
-        }
-        const std::uint64_t one = 1;
-        (void)!::write(wake_, &one, sizeof one);
-      });
-      return starting;
-    }
-    loaded.emplace(score::Plan::load(opened));
+    return known.error;
   }
-  if (!loaded->ok()) return failed(loaded->error());
   failed_.erase(digest);
   std::shared_ptr<const score::Plan> shared = std::move(**loaded);
   plans_.emplace(digest, shared);
@@ -281,6 +317,8 @@ Result<std::shared_ptr<const Serving>> RouteFollower::build(const plane::RouteTa
     if (loaded.ok()) {
       slot.plan = std::move(*loaded);
       ++loaded_slots_;
+    } else if (loaded.error().id == kLoading) {
+      return loaded.error();
     } else if (loaded.error().id == kStarting) {
       // A primary is waited for, what is in force stays; the others join.
       incomplete_ = true;

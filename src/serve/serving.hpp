@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "bundle/bundle.hpp"
 #include "plane/route.hpp"
 #include "serve/slots.hpp"
 #include "store/store.hpp"
@@ -63,8 +64,9 @@ class Starter {
 };
 
 /// Follows a service's route table file and loads what it names, on a thread of its own: verified, newer than what was applied,
-/// parity proven. What cannot be used is logged once and tried again; what is in force stays. Runtimes are started beside: a table whose
-/// primary still starts waits for it, the other slots join when they are ready, and a newer table waits for none of them.
+/// parity proven. What cannot be used is logged once and tried again; what is in force stays. Bundles are loaded beside, one after the other, at the lowest
+/// priority; a table waits for them, and a newer one takes its place. Runtimes are started beside too: a table whose primary still starts waits for it, the
+/// other slots join when they are ready.
 class RouteFollower {
  public:
   struct Options {
@@ -89,6 +91,8 @@ class RouteFollower {
   explicit RouteFollower(Options options) : options_(std::move(options)) {}
   void run();
   void look();
+  void wait(int ms);
+  [[nodiscard]] bool loads();
   [[nodiscard]] Result<std::shared_ptr<const Serving>> build(const plane::RouteTable& route);
   [[nodiscard]] Result<std::shared_ptr<const score::Plan>> plan(const Digest& digest);
   void complain(const Error& error);
@@ -100,6 +104,7 @@ class RouteFollower {
   std::atomic<std::uint64_t> refused_{0};
   std::uint64_t delivered_ = 0;       ///< version
   bool began_with_start_ = false;
+  bool beside_serving_ = false;       ///< loads must not be felt
   bool settled_ = false;              ///< what the file says was delivered or refused for good
   std::set<std::string> complaints_;  ///< that were said of this table
   void forget(const plane::RouteTable& route);
@@ -111,11 +116,17 @@ class RouteFollower {
     std::int64_t wait_ns = 0;
   };
   std::map<Digest, Failed> failed_;
-  /// A runtime that is being started on a thread of its own; `plan` is set under the mutex.
-  using Loading = std::shared_ptr<std::optional<Result<std::unique_ptr<const score::Plan>>>>;
-  [[nodiscard]] Loading take_loaded(const Digest& digest);
+  /// A bundle on its way, on a thread of its own.
+  struct Load {
+    bool starts_runtime = false;
+    std::optional<Result<std::unique_ptr<const score::Plan>>> plan{};
+  };
+  void begin_load(const Digest& digest);
+  void start_runtime(std::shared_ptr<Load> load, bundle::Bundle opened);
+  void end_load(Load& load, Result<std::unique_ptr<const score::Plan>> plan);
+  void wake() const;
   std::mutex loading_mutex_;
-  std::map<Digest, Loading> loading_;
+  std::map<Digest, std::shared_ptr<Load>> loading_;  ///< what they point to, too, is of the mutex
   bool incomplete_ = false;            ///< a slot of the last table is without its plan, and may get it yet
   int loaded_slots_ = 0;               ///< of the last table that was built
   std::map<Digest, std::shared_ptr<const score::Plan>> plans_;
