@@ -13,7 +13,7 @@ from harness.report import Report
 
 BUILD = build_folder(sys.argv)
 PAIRS = int(os.environ.get("BENCH_PAIRS", "40"))
-LOADS = 4       # a block: more do not fit beside 70 % load on one core
+LOADS = 2       # a block: what one core does beside 70 % load
 BIG = 24        # different bundles: the data plane keeps a few loaded, and a load that was kept would be none
 EDGE_NS = 50_000_000
 LAST_LOAD_NS = 400_000_000  # the last load of a block has its time to end before the neighbour begins

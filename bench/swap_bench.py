@@ -2,7 +2,7 @@
 """1,000 swaps at 70 % load: in every other block of an open loop, primary and standby change places again and again. Every answer is checked: status 200,
 its score is the one its bundle gives for that row, and route versions never fall on a connection. The p99 of a block with swaps against that of its
 neighbour without.
-  bench/swap_bench.py [BUILD_DIR]      environment: BENCH_PAIRS (40), BENCH_SWAPS (1000)"""
+  bench/swap_bench.py [BUILD_DIR]      environment: BENCH_PAIRS (100), BENCH_SWAPS (1000)"""
 import os
 import sys
 
@@ -12,7 +12,7 @@ from harness.plane import Plane, build_folder
 from harness.report import Report
 
 BUILD = build_folder(sys.argv)
-PAIRS = int(os.environ.get("BENCH_PAIRS", "40"))
+PAIRS = int(os.environ.get("BENCH_PAIRS", "100"))
 SWAPS = int(os.environ.get("BENCH_SWAPS", "1000"))
 EDGE_NS = 50_000_000  # a swapping block begins and ends without swaps, so that none reaches into its neighbour
 

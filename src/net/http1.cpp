@@ -123,7 +123,7 @@ void HttpServer::Loop::handle(Connection& connection, const RequestHead& head, s
   request.headers = headers;
   request.local_socket = connection.local;
   request.begin_ns = options.clock->mono_ns();
-  request.queued_ns = waited_before + request.begin_ns - now;
+  request.queued_ns = waited(connection, request.begin_ns);
   ++connection.request;
   connection.close_request = !head.keep_alive;
   connection.head_only = head.method == "HEAD";

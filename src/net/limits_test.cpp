@@ -105,6 +105,28 @@ TEST(Limits, SayHowLongARequestWaited) {
   ::close(fd);
 }
 
+TEST(Limits, WhoWasAnsweredAtTheEndOfALongTurnHasNotWaited) {
+  std::atomic<int> handled{0};
+  std::atomic<std::int64_t> waited{0};
+  HttpServer::Options options;
+  options.host = "127.0.0.1";
+  options.handler = [&](const Request& request, Response&) {
+    if (++handled == 1) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    else waited = std::max(waited.load(), request.queued_ns);
+  };
+  auto opened = HttpServer::open(std::move(options));
+  ASSERT_TRUE(opened.ok());
+  const auto server = std::move(*opened);
+  std::thread thread([&] { server->run(); });
+  HttpClient::Options to;
+  to.port = server->port();
+  HttpClient client(to);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.get("/")->status, 200);
+  server->stop();
+  thread.join();
+  EXPECT_LT(waited, 50'000'000);
+}
+
 TEST(Drain, FinishesWhatIsInFlightAndTellsEveryone) {
   auto echo = std::make_unique<Echo>();
   const int port = echo->server->port();

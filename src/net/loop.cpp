@@ -132,6 +132,7 @@ void HttpServer::Loop::send_answers() {
     Connection* connection = dirty.back();
     dirty.pop_back();
     connection->dirty = false;
+    if (turn_ends) connection->answered_at_end_of = turns;
     flush(*connection);
   }
 }
@@ -149,6 +150,7 @@ void HttpServer::Loop::turn() {
   // What is there at once came while the turn before was at work, at any time of it.
   waited_before = began - asked < kSleptNs ? (asked - now) / 2 : 0;
   now = began;
+  ++turns;
   refresh_date();
   worked = false;
   for (int i = 0; i < n; ++i) {
@@ -192,7 +194,9 @@ void HttpServer::Loop::turn() {
     timer.work();
     worked = true;
   }
+  turn_ends = true;
   send_answers();
+  turn_ends = false;
   if (now >= next_sweep) {
     next_sweep = now + kSweepNs;
     sweep();

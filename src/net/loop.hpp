@@ -57,7 +57,9 @@ struct HttpServer::Loop {
   std::string last_host;             ///< one that was found allowed
   std::string ok_head;               ///< status line, Date and Content-Type of the usual response
   std::string common;                ///< of every response's head: Date
-  std::int64_t waited_before = 0;    ///< before this turn began, by what is ready in it: an estimate
+  std::uint64_t turns = 0;           ///< begun so far
+  bool turn_ends = false;            ///< answers that leave now are the last of this turn
+  std::int64_t waited_before = 0;    ///< before this turn began, by what was there at its beginning: an estimate
   bool worked = false;               ///< a request was handled or work ran since answers were last sent
   Connection* handling = nullptr;
   std::int32_t handling_stream = 0;
@@ -76,6 +78,10 @@ struct HttpServer::Loop {
   void sweep();
   void refresh_date();
   void send_answers();  ///< of the requests handled so far
+  /// How long what this connection asks has waited, if it is read at `at`. Who was answered when the turn before ended cannot have asked before.
+  std::int64_t waited(const Connection& connection, std::int64_t at) const {
+    return at - now + (connection.answered_at_end_of + 1 == turns ? 0 : waited_before);
+  }
   Connection* find(std::uint64_t id);
   void add(int fd, std::uint32_t events, std::uint64_t tag) const;
   void want(Connection& connection, std::uint32_t events);

@@ -136,7 +136,7 @@ void HttpServer::Loop::process_h2(Connection& connection) {
 
 bool HttpServer::Loop::handle_grpc(Connection& connection, std::int32_t stream, std::uint64_t request, GrpcCall& call, GrpcReply& reply) {
   worked = true;
-  call.queued_ns = waited_before + options.clock->mono_ns() - now;
+  call.queued_ns = waited(connection, options.clock->mono_ns());
   handling = &connection;
   handling_stream = stream;
   handling_request = request;
