@@ -63,6 +63,7 @@ struct Queue {
       lock.lock();
     }
     ended = true;
+    open = false;
     changed.notify_all();
   }
 };
@@ -77,9 +78,10 @@ Queue& queue() {
 Background::Background() {
   Queue& q = queue();
   const std::lock_guard lock(q.mutex);
-  if (q.open) return;  // the one before did not get rid of its lines
+  q.ending = false;
+  if (q.open) return;  // the one before did not get rid of its lines: its thread goes on
   q.open = true;
-  q.ending = q.ended = false;
+  q.ended = false;
   std::thread([&q] { q.run(); }).detach();
 }
 
@@ -88,7 +90,7 @@ Background::~Background() {
   std::unique_lock lock(q.mutex);
   q.ending = true;
   q.changed.notify_all();
-  q.open = !q.changed.wait_for(lock, std::chrono::seconds(1), [&q] { return q.ended; });
+  q.changed.wait_for(lock, std::chrono::seconds(1), [&q] { return q.ended; });
 }
 
 bool enabled(Level level) noexcept {

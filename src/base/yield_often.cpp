@@ -13,6 +13,7 @@ constexpr itimerspec kOnceSoon{{0, 0}, {0, 200'000}};
 
 /// The next time is counted from here: however long this takes (under a debugger, in a machine within a machine), the thread gets on.
 void give_way(int, siginfo_t* info, void*) {
+  if (info->si_code != SI_TIMER) return;  // somebody's kill
   const int before = errno;
   ::sched_yield();
   ::timer_settime(*static_cast<const timer_t*>(info->si_value.sival_ptr), 0, &kOnceSoon, nullptr);

@@ -78,7 +78,8 @@ struct HttpServer::Loop {
   void sweep();
   void refresh_date();
   void send_answers();  ///< of the requests handled so far
-  /// How long what this connection asks has waited, if it is read at `at`. Who was answered when the turn before ended cannot have asked before.
+  /// How long what this connection asks has waited, if it is read at `at`. Who was answered when the turn before ended is taken to have
+  /// waited for that: too little for one that sends on without waiting, never too much.
   std::int64_t waited(const Connection& connection, std::int64_t at) const {
     return at - now + (connection.answered_at_end_of + 1 == turns ? 0 : waited_before);
   }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,20 +25,26 @@ class MemoryObjects final : public store::Objects {
  public:
   Result<Digest> put(std::string_view bytes) override {
     const Digest digest = sha256(bytes);
+    const std::lock_guard lock(mutex);
     blobs[digest] = std::string(bytes);
     return digest;
   }
   Result<std::string> get(const Digest& digest) override {
+    const std::lock_guard lock(mutex);
     const auto found = blobs.find(digest);
     if (found == blobs.end()) return Error{ErrorKind::kNotFound, "object-missing", "no such object"};
     if (sha256(found->second) != digest) return Error{ErrorKind::kCorrupt, "object-corrupt", "the object does not match its digest"};
     return found->second;
   }
-  bool has(const Digest& digest) override { return blobs.contains(digest); }
+  bool has(const Digest& digest) override {
+    const std::lock_guard lock(mutex);
+    return blobs.contains(digest);
+  }
   Result<void> tag(std::string_view, const Digest&, std::string_view, std::uint64_t) override { return {}; }
   Result<std::vector<std::pair<std::string, Digest>>> tags() override { return std::vector<std::pair<std::string, Digest>>{}; }
 
   std::map<Digest, std::string> blobs;
+  std::mutex mutex{};
 };
 
 /// A contract of three fields; the origin fixes the distance (rule `distance-of-origin`, learned from `rows`).

@@ -58,8 +58,8 @@ class Plane final : public DataPlane {
   [[nodiscard]] int port() const override { return server_->port(); }
   [[nodiscard]] int grpc_port() const override { return server_->grpc_port(); }
   [[nodiscard]] net::HttpServer& server() noexcept { return *server_; }
-  /// A runtime is being started without which nothing is served.
-  [[nodiscard]] bool starts() const noexcept { return follower_->began_with_start() && engine_->serving() == nullptr; }
+  /// A runtime is being started without which nothing is served, and nothing went wrong yet.
+  [[nodiscard]] bool starts() const noexcept { return follower_->began_with_start() && follower_->refused() == 0 && engine_->serving() == nullptr; }
 
  private:
   [[nodiscard]] Result<void> open_server();

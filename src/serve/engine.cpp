@@ -74,7 +74,6 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   }
   acts_.settle(route);
   if (next->fields.size() > 0) options_.journal->set_fields(next->fields.names());
-  journaled_ = next.get();
   std::vector<std::uint32_t> counts(next->quarantined.size(), 0);
   for (std::size_t i = 0; i < counts.size() && serving_ != nullptr; ++i) {
     // A table that keeps the quarantine keeps the count.
@@ -145,13 +144,6 @@ int Engine::quarantine_of(std::string_view source) const {
     if (serving_->quarantined[i].source.source == source) return static_cast<int>(i);
   }
   return -1;
-}
-
-/// A request that was set aside before a swap has the field names of then.
-void Engine::journal(const Serving& by, const plane::RequestView& request) {
-  if (&by != journaled_) options_.journal->set_fields(by.fields.names());
-  journaled_ = &by;
-  options_.journal->append(request);
 }
 
 /// An act of the data plane's own: in the journal before it takes effect.
@@ -354,7 +346,7 @@ Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
   score(asked.rows, admitted);
   const std::int64_t end = options_.clock->mono_ns();
   const auto micros = static_cast<std::uint32_t>(std::clamp<std::int64_t>((end - asked.begun_ns) / 1000, 0, UINT32_MAX));
-  journal(*serving_, plane::RequestView{admitted.id, admitted.source, admitted.event_time, admitted.arrival, name_of(admitted.slot.id),
+  options_.journal->append(plane::RequestView{admitted.id, admitted.source, admitted.event_time, admitted.arrival, name_of(admitted.slot.id),
                                               serving_->route.version, rows_, admitted.cohort, micros});
   metrics_.scored(admitted.slot.id, rows_.size(), begin - asked.begun_ns, end - begin, admitted.arrival);
   // What was not served is not explained.

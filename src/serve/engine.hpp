@@ -135,7 +135,6 @@ class Engine {
   void after(const Admitted& admitted, std::uint32_t failed, std::uint32_t refused);
   [[nodiscard]] bool try_fail_over(std::string_view reason, Micros event_time);
   void abort_canary(std::string_view reason, Micros event_time);
-  void journal(const Serving& by, const plane::RequestView& request);
   void act(std::string_view what, std::string_view target, std::string_view reason, Micros event_time);
   void readmit(std::size_t quarantine, Micros event_time);
   [[nodiscard]] int quarantine_of(std::string_view source) const;
@@ -145,7 +144,6 @@ class Engine {
   std::shared_ptr<const Serving> serving_;
   StandingActs acts_;
   std::uint64_t applied_version_ = 0;
-  const Serving* journaled_ = nullptr;     ///< whose field names the journal has; only compared
   std::vector<std::uint32_t> clean_rows_;  ///< in a row, one a quarantine of `serving_`
   Failures primary_failures_;              ///< of whoever answers in the primary's place
   Failures canary_failures_;

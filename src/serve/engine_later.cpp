@@ -245,8 +245,13 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   after(p.admitted, failed, refused);
   const std::int64_t end = options_.clock->mono_ns();
   const auto micros = static_cast<std::uint32_t>(std::clamp<std::int64_t>((end - p.begun_ns) / 1000, 0, UINT32_MAX));
-  journal(*p.serving, plane::RequestView{p.id, p.source, p.admitted.event_time, p.admitted.arrival, name_of(slot.id), p.serving->route.version, rows_,
-                                         p.admitted.cohort, micros});
+  if (p.serving->fields.names() == serving_->fields.names()) {
+    options_.journal->append(plane::RequestView{p.id, p.source, p.admitted.event_time, p.admitted.arrival, name_of(slot.id), p.serving->route.version, rows_,
+                                                p.admitted.cohort, micros});
+  } else {
+    // The journal has the names of the fields once a segment: under other ones the row would be another.
+    options_.journal->append(plane::GapRecord{1, "a swap to a contract with other fields while a runtime had the request"});
+  }
   metrics_.scored(slot.id, rows_.size(), p.sent_ns - p.begun_ns, end - p.sent_ns, p.admitted.arrival);
   return Answer{.by = {name_, p.id, slot.loaded->digest, name_of(slot.id), p.serving->route.version}, .rows = rows_};
 }

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -48,13 +49,15 @@ bool same_fields(const contract::Contract& a, const contract::Contract& b) {
 
 Starter::Starter() : thread_([this] { run(); }) {}
 
-Starter::~Starter() {
+Starter::~Starter() { end(); }
+
+void Starter::end() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Starter::start(std::function<void()> work) {
@@ -109,8 +112,7 @@ Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
   // Without inotify (its instances are few) the file is looked at every half second.
   if (follower->inotify_ >= 0) ::inotify_add_watch(follower->inotify_, follower->options_.directory.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
   // The first look is done before a request is: a data plane that was killed comes back with what it served.
-  while (follower->look(), follower->loads()) follower->wait(kRetryMs);
-  follower->look();  // what came between the two
+  while (follower->look(), follower->waits_) follower->wait(kRetryMs);
   follower->began_with_start_ = follower->delivered_ == 0 && !follower->loading_.empty();
   follower->beside_serving_ = true;
   follower->thread_ = std::thread([self = follower.get()] { self->run(); });
@@ -121,7 +123,7 @@ RouteFollower::~RouteFollower() {
   ending_ = true;
   wake();
   if (thread_.joinable()) thread_.join();
-  starter_.reset();  // starts under way are given up
+  starter_.end();  // starts under way are given up
   if (inotify_ >= 0) ::close(inotify_);
   if (wake_ >= 0) ::close(wake_);
 }
@@ -155,7 +157,7 @@ void RouteFollower::complain(const Error& error) {
 }
 
 void RouteFollower::look() {
-  settled_ = false;
+  settled_ = waits_ = false;
   auto route = plane::read_route(options_.directory + "/" + options_.service + ".json", options_.key);
   if (!route.ok()) {
     if (route.error().kind != ErrorKind::kNotFound) {
@@ -169,12 +171,15 @@ void RouteFollower::look() {
     return complain({ErrorKind::kCorrupt, "route-other-service", fmt::format("the route table is for service `{}`", route->service), "start the control plane again"});
   }
   if (route->version == delivered_) {
-    settled_ = true;
     if (incomplete_) {
-      const int before = loaded_slots_;
-      if (auto more = build(*route); more.ok() && loaded_slots_ > before) options_.ready(std::move(*more));
-      settled_ = !incomplete_;
+      if (auto more = build(*route); more.ok()) {
+        incomplete_ = more->incomplete;
+        if (more->loaded_slots > std::exchange(loaded_slots_, more->loaded_slots)) options_.ready(std::move(more->serving));
+      } else {
+        waits_ = more.error().id == kLoading;
+      }
     }
+    settled_ = !incomplete_;
     forget(*route);
     return;
   }
@@ -183,18 +188,21 @@ void RouteFollower::look() {
     return complain({ErrorKind::kConflict, "route-older", fmt::format("route table {} is older than {}, which is in force", route->version, delivered_),
                      "somebody put back an old file: look into `heddle audit verify`"});
   }
-  auto serving = build(*route);
-  if (!serving.ok()) {
-    if (serving.error().id == kStarting || serving.error().id == kLoading) return;
+  auto built = build(*route);
+  if (!built.ok()) {
+    waits_ = built.error().id == kLoading;
+    if (waits_ || built.error().id == kStarting) return;
     ++refused_;
-    return complain(serving.error());
+    return complain(built.error());
   }
   complaints_.clear();
   delivered_ = route->version;
+  incomplete_ = built->incomplete;
+  loaded_slots_ = built->loaded_slots;
   settled_ = !incomplete_;
   // Plans that nothing refers to any more are freed here, not on the serving thread.
   std::erase_if(plans_, [&](const auto& item) { return item.second.use_count() == 1 && !names(*route, item.first) && plans_.size() > kSlots; });
-  options_.ready(std::move(*serving));
+  options_.ready(std::move(built->serving));
   forget(*route);
 }
 
@@ -229,12 +237,6 @@ void RouteFollower::end_load(Load& load, Result<std::unique_ptr<const score::Pla
   wake();
 }
 
-/// Whether a bundle is on its way that needs no runtime, as far as is known.
-bool RouteFollower::loads() {
-  const std::lock_guard lock(loading_mutex_);
-  return std::any_of(loading_.begin(), loading_.end(), [](const auto& item) { return !item.second->starts_runtime && !item.second->plan.has_value(); });
-}
-
 /// Loading must not be felt by requests: its thread takes what time the serving one leaves, and a little when it leaves none.
 void RouteFollower::begin_load(const Digest& digest) {
   auto load = std::make_shared<Load>();
@@ -242,7 +244,7 @@ void RouteFollower::begin_load(const Digest& digest) {
     const std::lock_guard lock(loading_mutex_);
     loading_.emplace(digest, load);
   }
-  starter_->start([this, digest, load, low = beside_serving_] {
+  starter_.start([this, digest, load, low = beside_serving_] {
     std::optional<YieldOften> courteous;
     if (low) {
       lower_priority(kLoadingNice);
@@ -261,7 +263,7 @@ void RouteFollower::start_runtime(std::shared_ptr<Load> load, bundle::Bundle ope
     const std::lock_guard lock(loading_mutex_);
     load->starts_runtime = true;
   }
-  starter_->start([this, load = std::move(load), shared = std::make_shared<bundle::Bundle>(std::move(opened))] {
+  starter_.start([this, load = std::move(load), shared = std::make_shared<bundle::Bundle>(std::move(opened))] {
     end_load(*load, score::Plan::load(*shared, options_.host));
   });
   wake();
@@ -302,11 +304,10 @@ Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& dig
   return shared;
 }
 
-Result<std::shared_ptr<const Serving>> RouteFollower::build(const plane::RouteTable& route) {
+Result<RouteFollower::Built> RouteFollower::build(const plane::RouteTable& route) {
   auto serving = std::make_shared<Serving>();
   serving->route = route;
-  incomplete_ = false;
-  loaded_slots_ = 0;
+  Built built;
   // The primary comes last: whether it may be missing depends on the standby.
   for (const auto& [id, digest] : {std::pair{SlotId::kStandby, &route.standby}, std::pair{SlotId::kCanary, &route.canary.bundle},
                                    std::pair{SlotId::kShadow, &route.shadow}, std::pair{SlotId::kPrimary, &route.primary}}) {
@@ -316,19 +317,19 @@ Result<std::shared_ptr<const Serving>> RouteFollower::build(const plane::RouteTa
     auto loaded = plan(*digest);
     if (loaded.ok()) {
       slot.plan = std::move(*loaded);
-      ++loaded_slots_;
+      ++built.loaded_slots;
     } else if (loaded.error().id == kLoading) {
       return loaded.error();
     } else if (loaded.error().id == kStarting) {
       // A primary is waited for, what is in force stays; the others join.
-      incomplete_ = true;
+      built.incomplete = true;
       if (id == SlotId::kPrimary) return loaded.error();
     } else if (id == SlotId::kPrimary && !(route.fail_over_allowed && serving->slot(SlotId::kStandby).plan != nullptr)) {
       return loaded.error();
     } else {
       // A service without one of its other slots serves, and says what is wrong.
       if (id == SlotId::kPrimary) serving->primary_error = loaded.error().message;
-      incomplete_ = true;  // it is tried again
+      built.incomplete = true;  // it is tried again
       complain(loaded.error());
     }
   }
@@ -349,7 +350,8 @@ Result<std::shared_ptr<const Serving>> RouteFollower::build(const plane::RouteTa
     }
     serving->quarantined.push_back(std::move(item));
   }
-  return std::shared_ptr<const Serving>(std::move(serving));
+  built.serving = std::move(serving);
+  return built;
 }
 
 }  // namespace heddle::serve

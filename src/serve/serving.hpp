@@ -47,6 +47,7 @@ class Starter {
  public:
   Starter();
   ~Starter();
+  void end();  ///< waits for what was started; what is started from now on is not
   void start(std::function<void()> work);
 
  private:
@@ -64,8 +65,8 @@ class Starter {
 };
 
 /// Follows a service's route table file and loads what it names, on a thread of its own: verified, newer than what was applied,
-/// parity proven. What cannot be used is logged once and tried again; what is in force stays. Bundles are loaded beside, one after the other, at the lowest
-/// priority; a table waits for them, and a newer one takes its place. Runtimes are started beside too: a table whose primary still starts waits for it, the
+/// parity proven. What cannot be used is logged once and tried again; what is in force stays. Bundles are loaded beside, those of a table one after the other,
+/// at the lowest priority; the table waits for them, and a newer one takes its place. Runtimes are started beside too: a table whose primary still starts waits for it, the
 /// other slots join when they are ready.
 class RouteFollower {
  public:
@@ -92,8 +93,12 @@ class RouteFollower {
   void run();
   void look();
   void wait(int ms);
-  [[nodiscard]] bool loads();
-  [[nodiscard]] Result<std::shared_ptr<const Serving>> build(const plane::RouteTable& route);
+  struct Built {
+    std::shared_ptr<const Serving> serving{};
+    bool incomplete = false;  ///< a slot is without its plan, and may get it yet
+    int loaded_slots = 0;
+  };
+  [[nodiscard]] Result<Built> build(const plane::RouteTable& route);
   [[nodiscard]] Result<std::shared_ptr<const score::Plan>> plan(const Digest& digest);
   void complain(const Error& error);
 
@@ -104,12 +109,13 @@ class RouteFollower {
   std::atomic<std::uint64_t> refused_{0};
   std::uint64_t delivered_ = 0;       ///< version
   bool began_with_start_ = false;
+  bool waits_ = false;                ///< for a bundle that is being loaded
   bool beside_serving_ = false;       ///< loads must not be felt
   bool settled_ = false;              ///< what the file says was delivered or refused for good
   std::set<std::string> complaints_;  ///< that were said of this table
   void forget(const plane::RouteTable& route);
 
-  /// A bundle whose runtime could not be started is tried again after a while that doubles.
+  /// A bundle that could not be loaded, or whose runtime could not be started, is tried again after a while that doubles.
   struct Failed {
     Error error;
     std::int64_t again_ns = 0;
@@ -127,10 +133,10 @@ class RouteFollower {
   void wake() const;
   std::mutex loading_mutex_;
   std::map<Digest, std::shared_ptr<Load>> loading_;  ///< what they point to, too, is of the mutex
-  bool incomplete_ = false;            ///< a slot of the last table is without its plan, and may get it yet
-  int loaded_slots_ = 0;               ///< of the last table that was built
+  bool incomplete_ = false;            ///< of the table in force, as `Built` has it
+  int loaded_slots_ = 0;
   std::map<Digest, std::shared_ptr<const score::Plan>> plans_;
-  std::unique_ptr<Starter> starter_ = std::make_unique<Starter>();
+  Starter starter_;
   std::thread thread_;
 };
 

@@ -332,5 +332,20 @@ TEST(Oip, RepositoryAndStatistics) {
   EXPECT_EQ(World::json(http.get("/v2/models/trips/config")).int_or("max_batch_size"), 8);
 }
 
+TEST(Slots, OneWhoseBundleIsMissingJoinsWhenItIsThere) {
+  World world;
+  MemoryObjects elsewhere;
+  world.route.standby = *score::fixture::pack(elsewhere, 2.5);
+  world.up();
+  world.publish_and_wait();
+  auto http = world.client("app-secret-0000000002");
+  EXPECT_EQ(http.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}]}})", kGoodRow))->status, 200) << "the primary serves";
+  EXPECT_NE(http.get("/v2/models/trips/versions/standby/ready")->status, 200);
+  for (const auto& [digest, bytes] : elsewhere.blobs) ASSERT_TRUE(world.objects.put(bytes).ok());
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (http.get("/v2/models/trips/versions/standby/ready")->status != 200) ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "it was not tried again";
+  EXPECT_EQ(world.of<plane::AppliedRecord>().size(), 2u);
+}
+
 }  // namespace
 }  // namespace heddle::serve
