@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A model is served at 70 % load while other bundles of 500 trees load again and again in the same data plane (what TensorFlow Serving #1866 and Triton #8117
 are about), in every other block of an open loop. The standby, which is scored in the shadow, has 500 trees in both kinds of block: only the loading differs.
-The whole server, its loader too, has one core: at 70 % of what it can answer that core is nearly always busy, and a load may take seconds.
+The whole server, its loader too, has one core.
   bench/isolation_bench.py [BUILD_DIR]      environment: BENCH_PAIRS (40)"""
 import os
 import sys
