@@ -75,21 +75,19 @@ TEST(Log, AReaderThatStopsStopsNobody) {
   const int before = ::dup(STDERR_FILENO);
   ::dup2(ends[1], STDERR_FILENO);
   std::string read;
+  std::thread reader;
   {
     const log::Background lines;
     for (int i = 0; i < 10'000; ++i) log::error("line {} with as much text as a usual one has, so that the pipe is full soon", i);  // 900 KB; a pipe has 64
-    std::thread reader([&] {
+    reader = std::thread([&] {
       char buffer[65536];
-      while (read.find("lines were dropped") == std::string::npos) {
-        const ssize_t n = ::read(ends[0], buffer, sizeof buffer);
-        if (n <= 0) return;
-        read.append(buffer, static_cast<std::size_t>(n));
-      }
+      for (ssize_t n = 0; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;) read.append(buffer, static_cast<std::size_t>(n));
     });
-    reader.join();
   }
   ::dup2(before, STDERR_FILENO);
-  for (const int fd : {ends[0], ends[1], before}) ::close(fd);
+  ::close(ends[1]);
+  reader.join();
+  for (const int fd : {ends[0], before}) ::close(fd);
   EXPECT_NE(read.find("error line 0 with"), std::string::npos);
   EXPECT_NE(read.find("lines were dropped: stderr was not read"), std::string::npos);
 }

@@ -46,9 +46,8 @@ struct Queue {
   std::condition_variable changed;
   std::vector<std::string> lines;
   std::size_t dropped = 0;
-  bool open = false;
+  bool open = false;  ///< the thread runs
   bool ending = false;
-  bool ended = false;
 
   void run() {
     std::unique_lock lock(mutex);
@@ -62,7 +61,6 @@ struct Queue {
       if (lost > 0) put(line_of(Level::kWarn, fmt::format("{} lines were dropped: stderr was not read", lost)));
       lock.lock();
     }
-    ended = true;
     open = false;
     changed.notify_all();
   }
@@ -81,7 +79,6 @@ Background::Background() {
   q.ending = false;
   if (q.open) return;  // the one before did not get rid of its lines: its thread goes on
   q.open = true;
-  q.ended = false;
   std::thread([&q] { q.run(); }).detach();
 }
 
@@ -90,7 +87,7 @@ Background::~Background() {
   std::unique_lock lock(q.mutex);
   q.ending = true;
   q.changed.notify_all();
-  q.changed.wait_for(lock, std::chrono::seconds(1), [&q] { return q.ended; });
+  q.changed.wait_for(lock, std::chrono::seconds(1), [&q] { return !q.open; });
 }
 
 bool enabled(Level level) noexcept {

@@ -126,7 +126,7 @@ void HttpServer::Loop::sweep() {
   }
 }
 
-void HttpServer::Loop::send_answers() {
+void HttpServer::Loop::send_answers(bool turn_ends) {
   if (std::exchange(worked, false) && options.before_answers) options.before_answers();
   while (!dirty.empty()) {
     Connection* connection = dirty.back();
@@ -165,7 +165,7 @@ void HttpServer::Loop::turn() {
       watches[tag - kFirstWatch].work();
       worked = true;
     }
-    if (i % kAnsweredTogether == kAnsweredTogether - 1) send_answers();
+    if (i % kAnsweredTogether == kAnsweredTogether - 1) send_answers(false);
   }
   if (!again.empty()) {
     std::vector<std::uint64_t> ids;
@@ -194,9 +194,7 @@ void HttpServer::Loop::turn() {
     timer.work();
     worked = true;
   }
-  turn_ends = true;
-  send_answers();
-  turn_ends = false;
+  send_answers(true);
   if (now >= next_sweep) {
     next_sweep = now + kSweepNs;
     sweep();

@@ -58,7 +58,6 @@ struct HttpServer::Loop {
   std::string ok_head;               ///< status line, Date and Content-Type of the usual response
   std::string common;                ///< of every response's head: Date
   std::uint64_t turns = 0;           ///< begun so far
-  bool turn_ends = false;            ///< answers that leave now are the last of this turn
   std::int64_t waited_before = 0;    ///< before this turn began, by what was there at its beginning: an estimate
   bool worked = false;               ///< a request was handled or work ran since answers were last sent
   Connection* handling = nullptr;
@@ -77,7 +76,7 @@ struct HttpServer::Loop {
   void run_posted();
   void sweep();
   void refresh_date();
-  void send_answers();  ///< of the requests handled so far
+  void send_answers(bool turn_ends);  ///< of the requests handled so far
   /// How long what this connection asks has waited, if it is read at `at`. Who was answered when the turn before ended is taken to have
   /// waited for that: too little for one that sends on without waiting, never too much.
   std::int64_t waited(const Connection& connection, std::int64_t at) const {
