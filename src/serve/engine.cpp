@@ -42,7 +42,8 @@ Engine::Engine(Options options, const plane::Standing& standing)
       name_(options_.service->identity.name),
       acts_(StandingActs::from(standing.acts)),
       applied_version_(standing.route_version),
-      rates_(options_.accounts, options_.service->limits.requests_per_second) {}
+      rates_(options_.accounts, options_.service->limits.requests_per_second),
+      queue_(options_.service->limits.queue_ms * 1'000'000) {}
 
 void Engine::commit() {
   const auto committed = options_.journal->commit();

@@ -22,6 +22,7 @@
 #include "serve/rows.hpp"
 #include "serve/serving.hpp"
 #include "serve/standing.hpp"
+#include "serve/standing_queue.hpp"
 #include "serve/tokens.hpp"
 #include "spec/service.hpp"
 
@@ -63,6 +64,12 @@ class Engine {
   Engine(Options options, const plane::Standing& standing);
   ~Engine();
 
+  /// Counts a predict request that had waited `queued_ns` when its turn came (monotonic), before anything of it is read; true: it is shed.
+  [[nodiscard]] bool sheds(std::int64_t queued_ns, std::int64_t now_ns) {
+    const bool shed = queue_.sheds(queued_ns, now_ns);
+    if (shed) metrics_.shed();
+    return shed;
+  }
   /// Answers now (the answer is borrowed until the next call), or, when a runtime scores the slot, empty: then by `asked.later`. In the
   /// journal before it is given.
   [[nodiscard]] Result<std::optional<Answer>> infer(const Asked& asked);
@@ -148,6 +155,7 @@ class Engine {
   Failures primary_failures_;              ///< of whoever answers in the primary's place
   Failures canary_failures_;
   Rates rates_;
+  StandingQueue queue_;
   Micros last_tick_ = INT64_MIN;
   Micros newest_event_ = INT64_MIN;
   bool replayed_ = false;                  ///< the newest request came with an event time

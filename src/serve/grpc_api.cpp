@@ -195,8 +195,7 @@ Result<const Principal*> GrpcApi::reader(const net::GrpcCall& call) const {
 Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
   Metrics& metrics = engine_.metrics();
   const std::int64_t begin = options_.clock->mono_ns();
-  if (call.queued_ns > options_.service->limits.queue_ms * 1'000'000) {
-    metrics.shed();
+  if (engine_.sheds(call.queued_ns, begin)) {
     return Error{ErrorKind::kUnavailable, "overloaded", "more requests came than can be answered in time", "try again, with fewer at once"};
   }
   // `grpc-timeout`'s, and once that is read the request's own `timeout`: whichever comes first.

@@ -246,9 +246,8 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
   begin_ns_ = request.begin_ns;
   queued_ns_ = request.queued_ns;
   bool predicts = request.method == "POST";
-  if (queued_ns_ > options_.service->limits.queue_ms * kMs && predicts && (request.path == predict_path_ || request.path.ends_with("/infer"))) {
+  if (predicts && (request.path == predict_path_ || request.path.ends_with("/infer")) && engine_.sheds(queued_ns_, begin_ns_)) {
     // Before anything of it is read: what is shed must cost next to nothing, or shedding is the overload.
-    engine_.metrics().shed();
     response.status = 503;
     say_when_to_retry(response);
     response.body = kShed;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "net/echo_fixture.hpp"
+#include "serve/standing_queue.hpp"
 #include "serve/world_fixture.hpp"
 
 namespace heddle::serve {
@@ -19,6 +20,50 @@ std::size_t count(const std::string& text, std::string_view what) {
   std::size_t found = 0;
   for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + what.size())) ++found;
   return found;
+}
+
+constexpr std::int64_t kMs = 1'000'000;
+
+TEST(StandingQueue, OnePauseShedsNobody) {
+  StandingQueue queue(20 * kMs);
+  std::int64_t now = 1'000 * kMs;
+  EXPECT_FALSE(queue.sheds(500 * kMs, now)) << "the first that ever came";
+  for (int round = 0; round < 50; ++round) {
+    for (int i = 0; i < 200; ++i) EXPECT_FALSE(queue.sheds(0, now += kMs));
+    for (int i = 0; i < 8; ++i) EXPECT_FALSE(queue.sheds(40 * kMs, now)) << "eight clients who were there in a pause of 40 ms";
+  }
+  // Nor one that comes now and then, however late its turn is each time: too few say nothing.
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(queue.sheds(30 * kMs, now += 2'000 * kMs));
+}
+
+TEST(StandingQueue, ShedsWhatWaitsTooLongUntilNobodyDoes) {
+  StandingQueue queue(20 * kMs);
+  std::int64_t now = 1'000 * kMs, shed_from = 0;
+  const std::int64_t began = now;
+  // Twice as much comes as can be answered: each waits longer than the one before.
+  while (shed_from == 0 && now < began + 1'000 * kMs) {
+    now += kMs;
+    if (queue.sheds((now - began) / 2, now)) shed_from = now;
+  }
+  EXPECT_LE(shed_from, began + 200 * kMs) << "within two windows";
+  // While some wait too long, those do not get in, and the others do.
+  for (int i = 0; i < 1'000; ++i) {
+    now += kMs;
+    EXPECT_FALSE(queue.sheds(19 * kMs, now));
+    EXPECT_FALSE(queue.sheds(19 * kMs, now));
+    EXPECT_TRUE(queue.sheds(21 * kMs, now)) << i;
+  }
+  // A window in which nobody did ends it.
+  for (int i = 0; i < 300; ++i) EXPECT_FALSE(queue.sheds(kMs, now += kMs));
+  EXPECT_FALSE(queue.sheds(40 * kMs, now += kMs));
+}
+
+TEST(StandingQueue, IsForgottenWhenNothingComes) {
+  StandingQueue queue(20 * kMs);
+  std::int64_t now = 1'000 * kMs;
+  for (int i = 0; i < 300; ++i) (void)queue.sheds(50 * kMs, now += kMs);
+  EXPECT_TRUE(queue.sheds(50 * kMs, now));
+  EXPECT_FALSE(queue.sheds(50 * kMs, now + 3'600'000 * kMs));
 }
 
 TEST(Shedding, WhatWaitedTooLongIsAnswered503AndNothingIsLost) {

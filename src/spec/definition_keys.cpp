@@ -535,7 +535,7 @@ const Object& service_kind() {
     t.integer("connections", &ServiceLimits::connections, "at once", 1);
     t.integer("connections_per_address", &ServiceLimits::connections_per_address, "of one client address at once", 1);
     t.integer("drain_ms", &ServiceLimits::drain_ms, "how long requests in flight may take when the data plane ends or is replaced", 0);
-    t.integer("queue_ms", &ServiceLimits::queue_ms, "how long a predict request may wait for its turn; past it, it is shed with 503", 1);
+    t.integer("queue_ms", &ServiceLimits::queue_ms, "how long a predict request may wait for its turn while a queue stands; past it, it is shed with 503", 1);
     t.integer("batch_ms", &ServiceLimits::batch_ms, "with a runtime: what a batch of several requests may take", 1);
     t.integer("queue_rows", &ServiceLimits::queue_rows, "with a runtime: rows that may wait for it; past it requests are shed with 503", 1);
     t.integer("requests_per_second", &ServiceLimits::requests_per_second, "predict requests of one account; past it 429; 0: no limit", 0);

@@ -16,7 +16,7 @@ struct ServiceLimits {
   std::int64_t read_timeout_ms = 10'000;   ///< for a whole request from its first byte
   std::int64_t idle_timeout_ms = 60'000;
   std::size_t connections = 4096;
-  std::int64_t queue_ms = 20;              ///< how long a predict request may wait for its turn; past it, it is shed with 503
+  std::int64_t queue_ms = 20;              ///< how long a predict request may wait for its turn while a queue stands; past it, it is shed with 503
   std::size_t connections_per_address = 1024;
   std::int64_t drain_ms = 5'000;           ///< how long requests in flight may take when the data plane ends or is replaced
   std::int64_t batch_ms = 5;               ///< with a runtime: what a batch of several requests may take
