@@ -1,6 +1,7 @@
 """One open loop at a share of the capacity, cut into blocks of 2 s: in every other one the publisher does what is under measure. The p99 of such a block is
 held against that of its neighbour, pair by pair, from intended send times."""
 import json
+import re
 import statistics
 import threading
 import time
@@ -14,7 +15,8 @@ PREPARING_NS = 10_000_000  # a table, at most
 
 class Blocks:
     """`active` and `quiet`: the pairs' slices of the generator's outcome `out`, whose blocks the publisher worked in or not; `stolen_ms`: what the host took from
-    each pair. `applied`: tables put in force."""
+    each pair. `applied`: tables put in force. `in_time`: of each pair, whether all tables of its active block were in force before that block ended; where not, the
+    quiet one beside it may not have been quiet."""
 
     def __init__(self, plane, golden, pairs):
         self.plane, self.golden, self.pairs = plane, golden, pairs
@@ -50,13 +52,30 @@ class Blocks:
         self.active = [slices[block] for block in active]
         self.quiet = [slices[block ^ 1] for block in active]
         self.stolen_ms = stolen.of_pairs()
+        at = self._in_force_at()
+        self.in_time = [all(at.get(version, float("inf")) <= first + (block + 1) * BLOCK_NS for version, _ in published[pair * tables:(pair + 1) * tables])
+                        for pair, block in enumerate(active)]
+
+    def _in_force_at(self):
+        """{route version: monotonic ns}, by the lines that the data plane logs."""
+        at, day_ns = {}, 86_400_000_000_000
+        now, wall = time.monotonic_ns(), time.time_ns() % day_ns  # lines say the time of day, in UTC
+        with open(self.plane.log) as file:
+            for hours, minutes, seconds, ms, version in re.findall(r"^(\d\d):(\d\d):(\d\d)\.(\d\d\d) .*: route table (\d+) in force", file.read(), re.M):
+                said = (int(hours) * 3600 + int(minutes) * 60 + int(seconds)) * 1_000_000_000 + int(ms) * 1_000_000
+                at[int(version)] = now - (wall - said) % day_ns
+        return at
 
     def compare(self, report, what, member, goal):
-        """All pairs, and the half of them from which the host took the least, which is judged: a pause of the machine is of no block's doing, and one of some
+        """All pairs, and, judged, of those in time the half from which the host took the least: a pause of the machine is of no block's doing, and one of some
         milliseconds alone decides its p99."""
         pairs = [(a[member], q[member]) for a, q in zip(self.active, self.quiet)]
-        calm = [pair for _, pair in sorted(zip(self.stolen_ms, pairs), key=lambda item: item[0])][:len(pairs) // 2]
+        calm = sorted((stolen, i) for i, stolen in enumerate(self.stolen_ms) if self.in_time[i])
+        calm = [pairs[i] for _, i in calm[:(len(calm) + 1) // 2]]
         for name, some, judged in ((what + ", all", pairs, None), (what, calm, goal)):
+            if not some:
+                report.absent(name, "own", None, "nothing was in force before its block ended")
+                continue
             report.row(name, None, None, [a for a, _ in some], [q for _, q in some], "us", [a / q if a and q else float("inf") for a, q in some], judged, at_least=False)
 
 
