@@ -1,16 +1,18 @@
 #!/bin/sh
-# Runs bench/NAME (all of them when none is named); each prints its table and writes <build>/bench/NAME.json.
+# Runs bench/NAME (all of them when none is named); each prints its table and writes <build>/bench/NAME.json. One that fails does not
+# keep the others from running; it is named at the end.
 set -eu
 cd "$(dirname "$0")/.."
 build=${1:-build}
 mkdir -p "$build/bench"
-found=no
+found=no failed=
 for script in bench/*.sh bench/*.py; do
   [ -e "$script" ] || continue
   name=$(basename "${script%.*}")
   [ -z "${2:-}" ] || [ "$2" = "$name" ] || continue
   found=yes
   echo "== $name"
-  case $script in *.py) python3 "$script" "$build" ;; *) sh "$script" "$build" ;; esac
+  case $script in *.py) python3 "$script" "$build" ;; *) sh "$script" "$build" ;; esac || failed="$failed $name"
 done
 [ "$found" = yes ] || { echo "bench: there is no bench/${2:-*}" >&2; exit 1; }
+[ -z "$failed" ] || { echo "bench: failed:$failed" >&2; exit 1; }
