@@ -44,7 +44,8 @@ struct Asked {
   const Rows& rows;
   std::string_view version{};               ///< a slot or a bundle digest; empty: routed
   std::span<const net::Header> headers{};
-  std::int64_t begun_ns = 0;                ///< monotonic: when the whole request was there
+  std::int64_t begun_ns = 0;                ///< monotonic: when its turn came
+  std::int64_t deadline_ns = INT64_MAX;     ///< monotonic: until when its client waits
   Later* later = nullptr;                   ///< without one a slot with a runtime does not answer
 };
 

@@ -64,8 +64,8 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
   }
 
   std::int64_t deadline = p.sent_ns + plan.endpoint()->runtime().timeout_ms * kMs;
-  if (asked.rows.timeout_us > 0 && asked.begun_ns + asked.rows.timeout_us * 1000 < deadline) {
-    deadline = asked.begun_ns + asked.rows.timeout_us * 1000;
+  if (asked.deadline_ns < deadline) {
+    deadline = asked.deadline_ns;
     p.client_deadline = true;
   }
   const std::uint64_t id = next_id_++;

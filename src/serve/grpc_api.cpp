@@ -214,10 +214,9 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
   const std::int64_t read = options_.clock->mono_ns();
   if (infer.rows->timeout_us > 0) deadline = std::min(deadline, begin - call.queued_ns + infer.rows->timeout_us * 1000);
   if (read > deadline) return too_late();
-  if (deadline < INT64_MAX) infer.rows->timeout_us = std::max<std::int64_t>((deadline - begin) / 1000, 1);
   const GrpcWanted wanted{infer.rows->probability.wanted, infer.rows->validation.wanted, infer.raw};
   Deferred later(*this, wanted, call, begin, read);
-  HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin, &later}));
+  HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin, deadline, &later}));
   if (!given.has_value()) return {};
   const std::int64_t scored = options_.clock->mono_ns();
   auto written = write_grpc(*given, wanted, out);

@@ -119,12 +119,13 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
     }
   }
   const std::int64_t read = options_.clock->mono_ns();
-  if (rows->timeout_us > 0 && queued_ns_ + read - begin_ns_ > rows->timeout_us * 1000) {
+  const std::int64_t deadline = rows->timeout_us > 0 ? begin_ns_ - queued_ns_ + rows->timeout_us * 1000 : INT64_MAX;
+  if (read > deadline) {
     metrics.shed();
     return Error{ErrorKind::kTimeout, "deadline", "the client's timeout passed before the request was looked at", "give it more time, or send fewer at once"};
   }
   Deferred later(*this, kind, *rows, read);
-  HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *rows, version, request.headers, begin_ns_, &later}));
+  HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *rows, version, request.headers, begin_ns_, deadline, &later}));
   if (!given.has_value()) return {};
   const Answer& answer = *given;
   const std::int64_t scored = options_.clock->mono_ns();

@@ -79,9 +79,7 @@ Result<void> take_output(std::string_view message, Rows& rows) {
     if (reader.field() == 1) name = reader.bytes();
   }
   if (reader.failed()) return malformed("a requested output");
-  Wanted* wanted = name == "probability" ? &rows.probability : name == "validation" ? &rows.validation : name == "contributions" ? &rows.contributions : nullptr;
-  if (wanted == nullptr) return Error{ErrorKind::kInvalid, "oip-output", fmt::format("the request asks for an unknown output `{}`", name), "outputs are `probability`, `validation` and `contributions`"};
-  wanted->wanted = true;
+  HEDDLE_TRY(rows.list_output(name));
   return {};
 }
 
@@ -103,7 +101,6 @@ Result<GrpcInfer> GrpcReader::read(std::string_view message, const FieldNames& f
   tensors_.begin(fields, max_rows, rows_);
   inputs_.clear();
   raw_.clear();
-  bool has_outputs = false;
   ProtoReader reader(message);
   while (reader.next()) {
     switch (reader.field()) {
@@ -122,8 +119,6 @@ Result<GrpcInfer> GrpcReader::read(std::string_view message, const FieldNames& f
       }
       case 5: inputs_.push_back(reader.bytes()); break;
       case 6:
-        if (!has_outputs) rows_.probability.wanted = rows_.validation.wanted = false;
-        has_outputs = true;
         HEDDLE_TRY(take_output(reader.bytes(), rows_));
         break;
       case 7: raw_.push_back(reader.bytes()); break;

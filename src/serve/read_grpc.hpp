@@ -13,7 +13,7 @@ namespace heddle::serve {
 struct GrpcInfer {
   std::string_view model{};
   std::string_view version{};
-  Rows* rows = nullptr;   ///< the reader's
+  const Rows* rows = nullptr;   ///< the reader's
   bool raw = false;   ///< tensors came in `raw_input_contents`: so do those of the answer
 };
 

@@ -69,32 +69,45 @@ Result<void> read_parameters(const element& value, Rows& rows) {
   return {};
 }
 
+/// One entry of `outputs`.
+Result<void> read_output(const element& value, Rows& rows) {
+  constexpr std::uint32_t kName = 1, kParameters = 2;
+  simdjson::dom::object members, parameters;
+  if (value.get(members) != simdjson::SUCCESS) return not_an_object("an output");
+  Seen seen;
+  std::string_view output_name;
+  for (const auto [name, member] : members) {
+    if (name == "name") {
+      if (seen.again(kName)) return repeated(name);
+      if (member.get(output_name) != simdjson::SUCCESS) return invalid("oip-output", "the `name` of an output is no string", "send a string");
+    } else if (name == "parameters") {
+      if (seen.again(kParameters)) return repeated(name);
+      if (member.get(parameters) != simdjson::SUCCESS) return not_an_object("`parameters`");
+    } else {
+      return unknown_member(name, "`name`, `parameters`");
+    }
+  }
+  HEDDLE_ASSIGN_OR_RETURN(Wanted* const output, rows.list_output(output_name));
+  if (!seen.has(kParameters)) return {};
+  bool has_binary = false;
+  for (const auto [name, setting] : parameters) {
+    if (name == "binary_data") {
+      if (std::exchange(has_binary, true)) return repeated(name);
+      if (setting.get(output->binary) != simdjson::SUCCESS) return invalid("request-shape", "`binary_data` is neither true nor false", "send a boolean");
+    } else if (name != "content_type") {
+      std::int64_t classes = 0;
+      if (name == "classification" && setting.get(classes) == simdjson::SUCCESS && classes == 0) continue;
+      return unknown_member(name, "`binary_data`");
+    }
+  }
+  return {};
+}
+
 /// After the parameters: what an output says of itself stands before what they say of all.
 Result<void> read_outputs(const element& value, Rows& rows) {
   simdjson::dom::array outputs;
   if (value.get(outputs) != simdjson::SUCCESS) return invalid("request-shape", "`outputs` is not an array", "send an array");
-  if (outputs.size() == 0) return {};
-  rows.probability.wanted = rows.validation.wanted = false;
-  for (const element output : outputs) {
-    std::string_view name;
-    Wanted* wanted = nullptr;
-    if (output["name"].get(name) == simdjson::SUCCESS) {
-      wanted = name == "probability" ? &rows.probability : name == "validation" ? &rows.validation : name == "contributions" ? &rows.contributions : nullptr;
-    }
-    if (wanted == nullptr) return invalid("oip-output", "the request asks for an unknown output", "outputs are `probability`, `validation` and `contributions`");
-    wanted->wanted = true;
-    simdjson::dom::object parameters;
-    if (output["parameters"].get(parameters) != simdjson::SUCCESS) continue;
-    for (const auto [parameter, setting] : parameters) {
-      if (parameter == "binary_data") {
-        if (setting.get(wanted->binary) != simdjson::SUCCESS) return invalid("request-shape", "`binary_data` is neither true nor false", "send a boolean");
-      } else if (parameter != "content_type") {
-        std::int64_t classes = 0;
-        if (parameter == "classification" && setting.get(classes) == simdjson::SUCCESS && classes == 0) continue;
-        return unknown_member(parameter, "`binary_data`");
-      }
-    }
-  }
+  for (const element output : outputs) HEDDLE_TRY(read_output(output, rows));
   return {};
 }
 

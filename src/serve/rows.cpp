@@ -30,6 +30,15 @@ void Rows::clear() {
   contributions = {.wanted = false};
 }
 
+Result<Wanted*> Rows::list_output(std::string_view name) {
+  Wanted* const output = name == "probability" ? &probability : name == "validation" ? &validation : name == "contributions" ? &contributions : nullptr;
+  if (output == nullptr) return Error{ErrorKind::kInvalid, "oip-output", "the request asks for an unknown output", "outputs are `probability`, `validation` and `contributions`"};
+  if (output->named) return Error{ErrorKind::kInvalid, "request-repeated", fmt::format("`{}` is there twice", name), "give each name once"};
+  if (!probability.named && !validation.named && !contributions.named) probability.wanted = validation.wanted = false;
+  output->named = output->wanted = true;
+  return output;
+}
+
 bool is_id(std::string_view text, bool with_hash) noexcept {
   return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [&](char c) {
     return c > 0x20 && c < 0x7f && c != '"' && c != '\\' && (with_hash || c != '#');

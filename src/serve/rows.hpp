@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/result.hpp"
 #include "expr/datum.hpp"
 #include "spec/contract.hpp"
 
@@ -32,6 +33,7 @@ class FieldNames {
 struct Wanted {
   bool wanted = true;
   bool binary = false;  ///< as raw bytes behind the JSON (OIP, binary tensor data)
+  bool named = false;   ///< in the request's list of outputs
 };
 
 /// A body that was understood: rows x fields of what arrived, nulls where nothing did. Strings are borrowed from the body
@@ -49,6 +51,9 @@ struct Rows {
   Wanted contributions{.wanted = false};    ///< what each feature adds to the margin; only when asked for
 
   void clear();
+  /// Takes up that the client lists the output `name`: of `probability` and `validation` only listed ones are given. Errors: `oip-output`,
+  /// `request-repeated`.
+  [[nodiscard]] Result<Wanted*> list_output(std::string_view name);
   [[nodiscard]] std::span<const expr::Datum> row(std::size_t i, std::size_t fields) const noexcept {
     return {values.data() + i * fields, fields};
   }
