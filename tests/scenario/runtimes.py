@@ -9,7 +9,6 @@ import os
 import pathlib
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import threading
@@ -192,28 +191,26 @@ def hanging(world, planes, bundles, upstream):
     promote(world, planes.project, bundles["upstream"], "standby")
     planes.until(lambda: infer(planes, "standby").json.get("model_version") == bundles["upstream"], "the upstream is the standby")
 
-    def p99(seconds):
-        with Load(planes, 2) as load:
-            time.sleep(seconds)  # what is measured is time
-        assert all(each[0] == 200 for each in load.answers)
-        return statistics.quantiles([each[2] for each in load.answers], n=100)[98], len(load.answers)
-
-    calm, _ = p99(1.5)
     os.kill(upstream.pid, signal.SIGSTOP)
     try:
-        asked = []
-        waits = threading.Thread(target=lambda: asked.append((time.monotonic(), infer(planes, "standby"), time.monotonic())))
-        waits.start()
-        hung, count = p99(1.5)
-        waits.join()
-        begin, reply, end = asked[0]
-        assert reply.status == 503 and 0.4 < end - begin < 3, (end - begin, reply)
-        assert hung < max(5 * calm, 0.05), f"p99 of the native slot {calm * 1e3:.1f} ms, with the upstream hanging {hung * 1e3:.1f} ms"
-        begin = time.monotonic()
-        reply = infer(planes, "standby", {"timeout": 50_000})
-        assert reply.status in (503, 504) and time.monotonic() - begin < 0.4, reply
-        print(f"upstream hanging: asked by name 503 after {end - asked[0][0]:.2f} s; a client's timeout of 50 ms gave {reply.status}; "
-              f"p99 of the native slot {calm * 1e3:.1f} -> {hung * 1e3:.1f} ms over {count} requests")
+        with Load(planes, 2) as load:
+            planes.until(lambda: load.count(bundles["native"]) > 20, "the native model answers")
+            before, begin = load.count(bundles["native"]), time.monotonic()
+            reply = infer(planes, "standby")
+            took, meanwhile = time.monotonic() - begin, load.count(bundles["native"]) - before
+        assert all(each[0] == 200 for each in load.answers)
+        assert reply.status == 503 and 0.4 < took < 3, (took, reply)
+        # A loop that waited for the upstream would have answered nobody else meanwhile.
+        assert meanwhile > 50, f"{meanwhile} requests were answered by the native slot in the {took:.2f} s that the upstream was hanging"
+        quickest = 9.0  # the least is the client's own deadline; the rest is who else runs
+        for _ in range(3):
+            begin = time.monotonic()
+            reply = infer(planes, "standby", {"timeout": 50_000})
+            assert reply.status in (503, 504), reply
+            quickest = min(quickest, time.monotonic() - begin)
+        assert quickest < 0.4, quickest
+        print(f"upstream hanging: asked by name 503 after {took:.2f} s, {meanwhile} requests answered by the native slot meanwhile; "
+              f"a client's timeout of 50 ms gave {reply.status} after {quickest:.3f} s")
     finally:
         os.kill(upstream.pid, signal.SIGCONT)
     planes.until(lambda: infer(planes, "standby").status == 200, "the upstream answers again")
