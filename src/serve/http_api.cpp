@@ -246,31 +246,31 @@ void HttpApi::put_other_metrics(std::string& out) const {
 void HttpApi::handle(const net::Request& request, net::Response& response) {
   begin_ns_ = request.begin_ns;
   queued_ns_ = request.queued_ns;
-  bool predicts = request.method == "POST";
-  if (predicts && (request.path == predict_path_ || request.path.ends_with("/infer")) && engine_.sheds(queued_ns_, begin_ns_)) {
+  const bool posted = request.method == "POST";
+  const bool predicts = posted && request.path == predict_path_;
+  const bool scores = predicts || (posted && request.path.ends_with("/infer"));
+  if (scores && engine_.sheds(queued_ns_, begin_ns_)) {
     // Before anything of it is read: what is shed must cost next to nothing, or shedding is the overload.
     response.status = 503;
     say_when_to_retry(response);
     response.body = kShed;
     return;
   }
-  const bool traced = predicts && (request.path == predict_path_ || request.path.ends_with("/infer"));
-  if (traced) tracing_.begin(request.path == predict_path_ ? "POST /v1/services/{service}/predict" : "POST /v2/models/{m}/infer", request.headers);
+  if (scores) tracing_.begin(predicts ? "POST /v1/services/{service}/predict" : "POST /v2/models/{m}/infer", request.headers);
   Result<void> done;
-  if (predicts && request.path == predict_path_) {
+  if (predicts) {
     done = predict(request, response, Body::kRows, {});
-  } else if (predicts && request.path == infer_path_) {
+  } else if (scores && request.path == infer_path_) {
     done = predict(request, response, Body::kOip, {});
   } else {
-    predicts = predicts && request.path.ends_with("/infer");
     done = route(request, response);
   }
   if (std::exchange(deferred_, false)) return;
   if (!done.ok()) fail(done.error(), response);
   say_when_to_retry(response);
   const std::int64_t took = options_.clock->mono_ns() - begin_ns_;
-  if (predicts) engine_.metrics().answered(response.status, took);
-  if (traced) {
+  if (scores) {
+    engine_.metrics().answered(response.status, took);
     if (const std::string parent = tracing_.end(response.status, took + queued_ns_); !parent.empty()) response.headers += "traceparent: " + parent + "\r\n";
   }
 }

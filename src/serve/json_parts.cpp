@@ -27,9 +27,6 @@ Error invalid(std::string_view id, std::string message, std::string hint) {
 Error unknown_member(std::string_view name, std::string_view known) {
   return invalid("request-unknown-member", fmt::format("the request has an unknown member `{}`", name), fmt::format("known: {}", known));
 }
-Error repeated(std::string_view name) {
-  return invalid("request-repeated", fmt::format("`{}` is there twice", name), "give each name once");
-}
 Error too_many_rows(std::size_t max) {
   return Error{ErrorKind::kTooLarge, "request-too-many-rows", fmt::format("the request has more than {} rows", max), "send them in several requests"};
 }

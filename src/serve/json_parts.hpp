@@ -19,7 +19,6 @@ using simdjson::dom::element;
 
 [[nodiscard]] Error invalid(std::string_view id, std::string message, std::string hint);
 [[nodiscard]] Error unknown_member(std::string_view name, std::string_view known);
-[[nodiscard]] Error repeated(std::string_view name);
 [[nodiscard]] Error too_many_rows(std::size_t max);
 
 /// A scalar; false for an array or an object.

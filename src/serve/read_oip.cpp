@@ -13,7 +13,6 @@ namespace {
 
 using json::element;
 using json::invalid;
-using json::repeated;
 using json::unknown_member;
 
 Error not_an_object(std::string_view what) { return invalid("request-shape", fmt::format("{} is not an object", what), "send an object"); }

@@ -8,7 +8,6 @@
 namespace heddle::serve {
 using json::element;
 using json::invalid;
-using json::repeated;
 using json::to_datum;
 using json::to_id;
 using json::to_time;

@@ -33,10 +33,14 @@ void Rows::clear() {
 Result<Wanted*> Rows::list_output(std::string_view name) {
   Wanted* const output = name == "probability" ? &probability : name == "validation" ? &validation : name == "contributions" ? &contributions : nullptr;
   if (output == nullptr) return Error{ErrorKind::kInvalid, "oip-output", "the request asks for an unknown output", "outputs are `probability`, `validation` and `contributions`"};
-  if (output->named) return Error{ErrorKind::kInvalid, "request-repeated", fmt::format("`{}` is there twice", name), "give each name once"};
+  if (output->named) return repeated(name);
   if (!probability.named && !validation.named && !contributions.named) probability.wanted = validation.wanted = false;
   output->named = output->wanted = true;
   return output;
+}
+
+Error repeated(std::string_view name) {
+  return Error{ErrorKind::kInvalid, "request-repeated", fmt::format("`{}` is there twice", name), "give each name once"};
 }
 
 bool is_id(std::string_view text, bool with_hash) noexcept {

@@ -68,6 +68,9 @@ struct LabelIn {
 /// Longer than any client waits: a timeout past it is one of it, which no arithmetic overflows.
 inline constexpr std::int64_t kLongestTimeoutUs = 86'400'000'000;
 
+/// `request-repeated`: a request gives `name` twice.
+[[nodiscard]] Error repeated(std::string_view name);
+
 /// Request ids go into row ids, logs and answers as they are: 1 to 128 printable characters without quotes and backslashes; `#` only
 /// in row ids.
 [[nodiscard]] bool is_id(std::string_view text, bool with_hash = false) noexcept;

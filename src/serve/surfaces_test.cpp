@@ -137,11 +137,12 @@ class Surfaces {
   }
   ~Surfaces() { std::filesystem::remove_all(dir_); }
 
-  net::Response post(std::string_view path, std::string body, std::vector<net::Header> headers = {}) {
+  net::Response post(std::string_view path, std::string body, std::vector<net::Header> headers = {}, std::int64_t queued_ns = 0) {
     body.reserve(body.size() + net::Request::kBodyPadding);
     headers.push_back({"authorization", "Bearer app-secret-0000000002"});
     net::Request request{.method = "POST", .path = path, .body = body, .headers = headers};
     request.begin_ns = system_clock().mono_ns();
+    request.queued_ns = queued_ns;
     net::Response response;
     http->handle(request, response);
     return response;
@@ -273,15 +274,25 @@ TEST(Surfaces, CallsOfGrpcAreTraced) {
   EXPECT_EQ(spans[2].stages_ns, Stages{}) << "a call that ended in an error has none";
 }
 
-TEST(Surfaces, TheTimeoutOfACallIsKeptByANativeModel) {
+TEST(Surfaces, ATimeoutCountsFromArrivalAndIsKeptByANativeModel) {
   Surfaces world(native_plan(0.1));
-  constexpr std::int64_t kQueued = 50'000;  // ns
+  constexpr std::int64_t kQueued = 2'000'000'000;  // ns
   EXPECT_EQ(world.call(kModelInfer, infer_message(1, "s1", 60'000'000), {}, kQueued).status, 0);
-  const auto late = world.call(kModelInfer, infer_message(1, "s1", 10), {}, kQueued);
+  const auto late = world.call(kModelInfer, infer_message(1, "s1", 1'000'000), {}, kQueued);
   EXPECT_EQ(late.status, 4) << late.status_message;
   EXPECT_NE(late.status_message.find("deadline"), std::string::npos) << late.status_message;
-  EXPECT_TRUE(world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 1")) << "what is late is not scored";
-  EXPECT_TRUE(world.counts("heddle_shed_total{service=\"trips\"} 1"));
+  const auto infer = [&](std::int64_t timeout_us) {
+    return world.post("/v2/models/trips/infer", fmt::format(R"({{"inputs":[{{"name":"date","datatype":"BYTES","shape":[1],"data":["2001-04-10T05:00:00Z"]}},
+        {{"name":"origin","datatype":"BYTES","shape":[1],"data":["LAX"]}},{{"name":"distance","datatype":"INT64","shape":[1],"data":[400]}}],
+        "parameters":{{"source":"s1","timeout":{}}}}})", timeout_us), {}, kQueued);
+  };
+  const auto in_time = infer(60'000'000);
+  EXPECT_EQ(in_time.status, 200) << in_time.body;
+  const auto too_late = infer(1'000'000);
+  EXPECT_EQ(too_late.status, 504) << too_late.body;
+  EXPECT_NE(too_late.body.find("deadline"), std::string::npos) << too_late.body;
+  EXPECT_TRUE(world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 2")) << "what is late is not scored";
+  EXPECT_TRUE(world.counts("heddle_shed_total{service=\"trips\"} 2"));
 }
 
 TEST(Surfaces, WhatARuntimeAnswersHasItsStages) {

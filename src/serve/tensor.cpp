@@ -107,7 +107,7 @@ Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_v
     return Error{ErrorKind::kInvalid, "request-unknown-field", fmt::format("there is no input `{}`", name), fmt::format("the contract's fields are {}", fields_->list())};
   }
   const auto column = static_cast<std::size_t>(at);
-  if (seen_[column] != 0) return Error{ErrorKind::kInvalid, "request-repeated", fmt::format("`{}` is there twice", name), "give each name once"};
+  if (seen_[column] != 0) return repeated(name);
   seen_[column] = 1;
   expected_ = column + 1 < fields_->size() ? column + 1 : 0;
   const auto known = datatype_of(datatype);
