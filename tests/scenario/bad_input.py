@@ -237,7 +237,8 @@ def plan_after_a_run_is_quick_and_empty(world):
         assert done.code == 0 and "nothing to do" in done.err, done
     print(f"     plan: quickest {min(wall) * 1e3:.1f} ms wall, {min(cpu) * 1e3:.1f} ms of processor; "
           f"median {statistics.median(wall) * 1e3:.1f} and {statistics.median(cpu) * 1e3:.1f}")
-    assert min(wall) < 0.05  # the least is what a plan takes; the rest is who else runs
+    # The processor time of the quickest is the plan's own; of wall time a busy machine takes its part, a plan that waits takes more.
+    assert min(cpu) < 0.05 and min(wall) < 0.5
 
 
 @case
