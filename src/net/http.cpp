@@ -45,6 +45,16 @@ constexpr std::uint64_t kOnes = 0x0101010101010101, kHighs = 0x8080808080808080;
 constexpr std::uint64_t any_below(std::uint64_t word, std::uint64_t n) noexcept { return (word - kOnes * n) & ~word & kHighs; }
 constexpr std::uint64_t any_equal(std::uint64_t word, std::uint64_t byte) noexcept { return any_below(word ^ (kOnes * byte), 1); }
 
+/// Eight bytes, ASCII capitals made small.
+std::uint64_t lower_word(const char* at) noexcept {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, 8);
+  // Nothing carries from byte to byte: each sum is below 0x100.
+  const std::uint64_t low = word & ~kHighs;
+  const std::uint64_t from_a = low + kOnes * (0x80 - 'A'), past_z = low + kOnes * (0x80 - 'Z' - 1);
+  return word | ((from_a & ~past_z & ~word & kHighs) >> 2);
+}
+
 /// The first control character but a tab; `end` when there is none.
 const char* find_control(const char* at, const char* end) noexcept {
   static_assert(std::endian::native == std::endian::little);
@@ -101,6 +111,11 @@ class Framing {
         if (!same_token(name, "expect")) return {};
         if (!same_token(value, "100-continue")) return "an Expect other than `100-continue`";
         head_.expect_continue = true;
+        return {};
+      case 'o':
+        if (!same_token(name, "origin")) return {};
+        if (!head_.origin.empty()) return "several Origin headers";
+        head_.origin = value;
         return {};
       default: return {};
     }
@@ -181,10 +196,12 @@ std::string_view read_request_line(std::string_view line, RequestHead& head, boo
 
 bool same_token(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) return false;
+  if (a.size() < 8) return std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+  const auto same = [&](std::size_t at) { return lower_word(a.data() + at) == lower_word(b.data() + at); };
+  for (std::size_t at = 0; at + 8 < a.size(); at += 8) {
+    if (!same(at)) return false;
   }
-  return true;
+  return same(a.size() - 8);
 }
 
 std::string_view Request::header(std::string_view name) const noexcept {

@@ -64,6 +64,7 @@ struct RequestHead {
   std::string_view method{};
   std::string_view target{};
   std::string_view host{};
+  std::string_view origin{};  ///< empty: none given
   bool http_1_0 = false;
   bool keep_alive = true;
   bool chunked = false;

@@ -129,10 +129,9 @@ void HttpServer::Loop::handle(Connection& connection, const RequestHead& head, s
   connection.head_only = head.method == "HEAD";
   response.clear();
   worked = true;
-  const std::string_view origin = request.header("origin");
-  if (!origin.empty() && !connection.local) {
-    const std::size_t scheme = origin.find("://");
-    if (scheme == std::string_view::npos || !host_allowed(origin.substr(scheme + 3))) {
+  if (!head.origin.empty() && !connection.local) {
+    const std::size_t scheme = head.origin.find("://");
+    if (scheme == std::string_view::npos || !host_allowed(head.origin.substr(scheme + 3))) {
       response.status = 403;
       response.body = R"({"error":"the Origin of this request is not served here","id":"http-origin","hint":"call from a page of this host"})";
       return answer(connection, response);
@@ -162,12 +161,14 @@ void HttpServer::Loop::refuse(Connection& connection, int status, std::string_vi
 void HttpServer::Loop::answer(Connection& connection, const Response& from) {
   const bool closing = from.close || connection.close_request || draining;
   std::string& out = connection.out;
-  if (from.status == 200 && from.content_type == "application/json") {
-    out.append(ok_head);
-  } else {
-    out.append("HTTP/1.1 ").append(std::to_string(from.status)).append(" ").append(status_text(from.status)).append("\r\n").append(common);
-    if (from.status != 204) out.append("Content-Type: ").append(from.content_type).append("\r\nContent-Length: ");
+  KeptHead& kept = kept_heads[from.status == 200 ? 0 : 1];
+  if (kept.status != from.status || kept.type != from.content_type) {
+    kept.status = from.status;
+    kept.type = from.content_type;
+    kept.text = fmt::format("HTTP/1.1 {} {}\r\n{}", from.status, status_text(from.status), date);
+    if (from.status != 204) kept.text += fmt::format("Content-Type: {}\r\nContent-Length: ", from.content_type);
   }
+  out.append(kept.text);
   if (from.status != 204) {
     char digits[24];
     out.append(digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, from.body.size()).ptr - digits));

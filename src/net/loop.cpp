@@ -77,8 +77,8 @@ void HttpServer::Loop::refresh_date() {
   char text[64];
   // The C locale's names: nothing of this process sets another one.
   const std::size_t n = std::strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
-  common.assign(text, n);
-  ok_head.assign("HTTP/1.1 200 OK\r\n").append(common).append("Content-Type: application/json\r\nContent-Length: ");
+  date.assign(text, n);
+  for (KeptHead& kept : kept_heads) kept.status = 0;
 }
 
 void HttpServer::Loop::run_posted() {

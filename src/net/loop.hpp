@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <unordered_map>
@@ -55,8 +56,14 @@ struct HttpServer::Loop {
   std::int64_t next_sweep = 0;
   std::int64_t date_second = -1;
   std::string last_host;             ///< one that was found allowed
-  std::string ok_head;               ///< status line, Date and Content-Type of the usual response
-  std::string common;                ///< of every response's head: Date
+  std::string date;                  ///< the header line of this second
+  /// Status line, Date and Content-Type as the last response like it had them, `Content-Length: ` at the end.
+  struct KeptHead {
+    int status = 0;                  ///< 0: made again
+    std::string type;
+    std::string text;
+  };
+  std::array<KeptHead, 2> kept_heads;  ///< of 200, and of another status
   std::uint64_t turns = 0;           ///< begun so far
   std::int64_t waited_before = 0;    ///< before this turn began, by what was there at its beginning: an estimate
   bool worked = false;               ///< a request was handled or work ran since answers were last sent

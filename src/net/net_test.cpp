@@ -72,6 +72,7 @@ TEST(HttpHead, RefusesWhatAnotherReaderCouldReadDifferently) {
       {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n", HeadResult::kBad},
       {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", HeadResult::kBad},
       {"POST / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", HeadResult::kBad},
+      {"GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nOrigin: http://b\r\n\r\n", HeadResult::kBad},
   };
   std::vector<Header> headers;
   for (const Case& c : cases) {
@@ -106,6 +107,24 @@ TEST(HttpHead, LooksAtEachByteWhereverItIs) {
       EXPECT_EQ(read_head("GET / HTTP/1.1\r\nHost: a\r\nX: v" + text + "v\r\n\r\n", 4096, 32, head, headers, reason) == HeadResult::kComplete, good_value) << c << " at " << at;
       const bool good_target = c > 0x20 && c < 0x7f && c != '#';
       EXPECT_EQ(read_head("GET /" + text + " HTTP/1.1\r\nHost: a\r\n\r\n", 4096, 32, head, headers, reason) == HeadResult::kComplete, good_target) << c << " at " << at;
+    }
+  }
+}
+
+TEST(Tokens, AreTheSameButForTheCaseOfLetters) {
+  const auto small = [](int c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; };
+  for (const std::size_t size : {1, 7, 8, 9, 20}) {
+    const std::string text(size, 'Q');
+    EXPECT_FALSE(same_token(text, text + "q"));
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int c = 0; c < 256; ++c) {
+        for (int d = 0; d < 256; ++d) {
+          std::string a = text, b(size, 'q');
+          a[at] = static_cast<char>(c);
+          b[at] = static_cast<char>(d);
+          ASSERT_EQ(same_token(a, b), small(c) == small(d)) << c << " and " << d << " at " << at << " of " << size;
+        }
+      }
     }
   }
 }
