@@ -1,6 +1,7 @@
 // Engine and surfaces without sockets and threads: a test hands over what a server would, and sees what it would be given.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
@@ -120,22 +121,28 @@ class Surfaces {
                                                         there_.notify_one();
                                                       }},
                                       plane::Standing{});
-    auto serving = std::make_shared<Serving>();
-    serving->route.version = 1;
-    serving->route.service = "trips";
+    const auto serving = serving_of(primary, primary->contract().request_fields());
     serving->route.quarantined = quarantined;
-    serving->fields = FieldNames(primary->contract().request_fields());
     for (const auto& source : quarantined) {
       serving->quarantined.push_back({source, {}});
       serving->quarantined.back().rules.fill(-1);  // any refusal breaks the count
     }
-    serving->slots[0] = {"sha256:of-a-test", std::move(primary)};
     engine->apply(serving);
     http = std::make_unique<HttpApi>(HttpApi::Options{.engine = engine.get(), .tokens = &tokens_, .service = &service_, .clock = &system_clock(),
                                                       .gauges = [] { return Metrics::Gauges{}; }, .defer = [] { return net::HttpServer::Responder(); }, .tracer = &tracer});
     grpc = std::make_unique<GrpcApi>(GrpcApi::Options{engine.get(), &tokens_, &service_, &system_clock(), [] { return net::HttpServer::Responder(); }, &tracer});
   }
   ~Surfaces() { std::filesystem::remove_all(dir_); }
+
+  /// A route table with `primary` alone, newer than those before.
+  std::shared_ptr<Serving> serving_of(std::shared_ptr<const score::Plan> primary, std::span<const spec::Field> fields) {
+    auto serving = std::make_shared<Serving>();
+    serving->route.version = ++version_;
+    serving->route.service = "trips";
+    serving->fields = FieldNames(fields);
+    serving->slots[0] = {"sha256:of-a-test", std::move(primary)};
+    return serving;
+  }
 
   net::Response post(std::string_view path, std::string body, std::vector<net::Header> headers = {}, std::int64_t queued_ns = 0) {
     body.reserve(body.size() + net::Request::kBodyPadding);
@@ -167,6 +174,16 @@ class Surfaces {
       lock.lock();
     }
   }
+  std::vector<plane::Record> records() {
+    EXPECT_TRUE(journal_->commit().ok());
+    auto reader = plane::JournalReader::open(dir_);
+    std::vector<plane::Record> records;
+    while (true) {
+      auto record = (*reader)->next();
+      if (!record.ok() || !record->has_value()) return records;
+      records.push_back(std::move(**record));
+    }
+  }
   bool counts(std::string_view sample) const { return engine->metrics().text("trips", {}).find(fmt::format("{}\n", sample)) != std::string::npos; }
 
   std::unique_ptr<Engine> engine;
@@ -176,6 +193,7 @@ class Surfaces {
 
  private:
   std::string dir_;
+  std::uint64_t version_ = 0;
   spec::Service service_;
   Tokens tokens_{{{"app", "app-secret-0000000002", {"predict", "label", "replay", "read"}}}};
   std::unique_ptr<plane::JournalWriter> journal_;
@@ -293,6 +311,21 @@ TEST(Surfaces, ATimeoutCountsFromArrivalAndIsKeptByANativeModel) {
   EXPECT_NE(too_late.body.find("deadline"), std::string::npos) << too_late.body;
   EXPECT_TRUE(world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 2")) << "what is late is not scored";
   EXPECT_TRUE(world.counts("heddle_shed_total{service=\"trips\"} 2"));
+}
+
+TEST(Surfaces, WhatARuntimeHadWhileTheFieldsChangedIsAGap) {
+  Surfaces world(worker_plan());
+  (void)world.post(kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow));
+  std::vector<spec::Field> other(1);
+  other[0].name = "elsewhere";
+  world.engine->apply(world.serving_of(native_plan(0.1), other));
+  world.until([&] { return world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 1"); });
+  const auto records = world.records();
+  const auto gap = std::find_if(records.begin(), records.end(), [](const auto& r) { return std::holds_alternative<plane::GapRecord>(r); });
+  ASSERT_NE(gap, records.end());
+  EXPECT_EQ(std::get<plane::GapRecord>(*gap).requests, 1u);
+  EXPECT_NE(std::get<plane::GapRecord>(*gap).reason.find("other fields"), std::string::npos);
+  EXPECT_TRUE(std::none_of(records.begin(), records.end(), [](const auto& r) { return std::holds_alternative<plane::RequestRecord>(r); }));
 }
 
 TEST(Surfaces, WhatARuntimeAnswersHasItsStages) {
