@@ -153,10 +153,19 @@ void HttpServer::Loop::turn() {
   ++turns;
   refresh_date();
   worked = false;
+  // The kernel lists first whom the turn before saw, whenever they sent again; whoever sent while it was at work came earlier.
+  const auto came_meanwhile = [&](const epoll_event& event) {
+    const Connection* connection = event.data.u64 >= kConnection ? find(event.data.u64) : nullptr;
+    return connection != nullptr && connection->last_turn + 1 != turns;
+  };
+  std::rotate(events, std::find_if(events, events + n, came_meanwhile), events + n);
   for (int i = 0; i < n; ++i) {
     const std::uint64_t tag = events[i].data.u64;
     if (tag >= kConnection) {
-      if (Connection* connection = find(tag); connection != nullptr) events_of(*connection, events[i].events);
+      if (Connection* connection = find(tag); connection != nullptr) {
+        connection->last_turn = turns;
+        events_of(*connection, events[i].events);
+      }
     } else if (tag >= kFirstDoor && tag < kFirstDoor + kDoors) {
       accept_all(static_cast<Door>(tag - kFirstDoor));
     } else if (tag == kWake) {

@@ -8,7 +8,9 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -183,6 +185,43 @@ TEST(Server, KeepsAliveAndPipelines) {
   for (const char* part : {"GET /1  ", "POST /2 q abc", "POST /3  de", "GET /5  "}) EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   EXPECT_EQ(text.find("HEAD /4"), std::string::npos);
   EXPECT_EQ(echo.handled, 5);
+}
+
+TEST(Server, WhoSentWhileATurnWasAtWorkComesBeforeThoseItAnswered) {
+  std::vector<std::string> order;
+  int a = -1, b = -1;
+  const auto get = [](int fd, std::string_view path) { send_all(fd, fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path)); };
+  const auto delivered = [](int fd) {
+    int left = 1;
+    while (::ioctl(fd, SIOCOUTQ, &left) == 0 && left > 0) std::this_thread::yield();
+  };
+  HttpServer::Options options;
+  options.host = "127.0.0.1";
+  options.handler = [&](const Request& request, Response&) {
+    order.emplace_back(request.path);
+    if (request.path != "/a1") return;
+    get(b, "/b1");
+    delivered(b);
+    get(a, "/a2");
+    delivered(a);
+  };
+  auto opened = HttpServer::open(std::move(options));
+  ASSERT_TRUE(opened.ok());
+  const auto server = std::move(*opened);
+  a = raw_connect(server->port());
+  b = raw_connect(server->port());
+  std::thread thread([&] { server->run(); });
+  get(b, "/b0");
+  (void)receive(b, "\r\n\r\n");
+  get(a, "/a1");
+  std::string text = receive(a, "\r\n\r\n");
+  while (text.find("\r\n\r\n") == text.rfind("\r\n\r\n")) text += receive(a, "\r\n\r\n");
+  (void)receive(b, "\r\n\r\n");
+  server->stop();
+  thread.join();
+  EXPECT_EQ(order, (std::vector<std::string>{"/b0", "/a1", "/b1", "/a2"}));
+  ::close(a);
+  ::close(b);
 }
 
 TEST(Server, HandlesBytesOneByOne) {
