@@ -114,7 +114,8 @@ class Framing {
         return {};
       case 'o':
         if (!same_token(name, "origin")) return {};
-        if (!head_.origin.empty()) return "several Origin headers";
+        if (origin_) return "several Origin headers";
+        origin_ = true;
         head_.origin = value;
         return {};
       default: return {};
@@ -154,6 +155,7 @@ class Framing {
   RequestHead& head_;
   bool transfer_encoding_ = false;
   bool host_ = false;
+  bool origin_ = false;
 };
 
 /// The next line without its CRLF. False: `reason` is set when it is malformed, else more bytes are needed.

@@ -59,7 +59,7 @@ struct Response {
 
 /// Reads the head of one HTTP/1.1 or 1.0 message strictly (RFC 9112), so that nothing between us and a client can read the same bytes
 /// in another way: bare LF, obs-fold, space before a colon, control characters, both or several of Content-Length
-/// and Transfer-Encoding, codings other than `chunked` are errors. A pure reader without state.
+/// and Transfer-Encoding, codings other than `chunked`, several of Host or Origin are errors. A pure reader without state.
 struct RequestHead {
   std::string_view method{};
   std::string_view target{};

@@ -145,7 +145,7 @@ void HttpServer::Loop::turn() {
   int timeout = static_cast<int>(std::clamp<std::int64_t>((until - now + kMs - 1) / kMs, 0, 1000));
   if (!again.empty()) timeout = 0;
   const std::int64_t asked = options.clock->mono_ns();
-  const int n = ::epoll_wait(epoll, events, kEvents, timeout);
+  const int n = std::max(0, ::epoll_wait(epoll, events, kEvents, timeout));  // -1: a signal came
   const std::int64_t began = options.clock->mono_ns();
   // What is there at once came while the turn before was at work, at any time of it.
   waited_before = began - asked < kSleptNs ? (asked - now) / 2 : 0;
@@ -153,12 +153,13 @@ void HttpServer::Loop::turn() {
   ++turns;
   refresh_date();
   worked = false;
-  // The kernel lists first whom the turn before saw, whenever they sent again; whoever sent while it was at work came earlier.
+  // The kernel mostly lists first whom the turn before saw, whenever they sent again; whoever else sent while it was at work likely came
+  // earlier.
   const auto came_meanwhile = [&](const epoll_event& event) {
     const Connection* connection = event.data.u64 >= kConnection ? find(event.data.u64) : nullptr;
     return connection != nullptr && connection->last_turn + 1 != turns;
   };
-  std::rotate(events, std::find_if(events, events + n, came_meanwhile), events + n);
+  if (n > 1) std::stable_partition(events, events + n, came_meanwhile);
   for (int i = 0; i < n; ++i) {
     const std::uint64_t tag = events[i].data.u64;
     if (tag >= kConnection) {

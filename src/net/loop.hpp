@@ -57,7 +57,7 @@ struct HttpServer::Loop {
   std::int64_t date_second = -1;
   std::string last_host;             ///< one that was found allowed
   std::string date;                  ///< the header line of this second
-  /// Status line, Date and Content-Type as the last response like it had them, `Content-Length: ` at the end.
+  /// Status line, Date and Content-Type as the last response like it had them; `Content-Length: ` at the end, but for 204.
   struct KeptHead {
     int status = 0;                  ///< 0: made again
     std::string type;
