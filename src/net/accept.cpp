@@ -114,8 +114,7 @@ Result<void> HttpServer::Loop::open() {
   HEDDLE_CHECK(options.grpc_handler || doors[kGrpcDoor] < 0, "a gRPC listener without a handler");
   if (doors[kHttpDoor] >= 0) tcp_port = bound_port(doors[kHttpDoor]);
   if (doors[kGrpcDoor] >= 0) grpc_port = bound_port(doors[kGrpcDoor]);
-  for (const char* name : {"127.0.0.1", "localhost", "[::1]"}) options.allowed_hosts.emplace_back(name);
-  if (!options.host.empty()) options.allowed_hosts.push_back(options.host);
+  hosts = AllowedHosts(std::move(options.allowed_hosts), options.host.empty() ? options.grpc_host : options.host);
   return {};
 }
 

@@ -114,6 +114,8 @@ Result<void> Plane::open_server() {
   const spec::ServiceLimits& limits = options_.service.limits;
   net::HttpServer::Options http;
   http.host = options_.service.host;
+  http.allowed_hosts = options_.service.hosts;
+  http.host_hint = fmt::format("add the name to `hosts` of service `{}`, then `heddle apply` and restart", options_.service.identity.name);
   http.port = options_.service.port;
   http.limits = {.header_bytes = limits.header_bytes, .body_bytes = limits.body_bytes, .read_timeout_ms = limits.read_timeout_ms,
                  .idle_timeout_ms = limits.idle_timeout_ms, .connections = limits.connections, .connections_per_address = limits.connections_per_address};

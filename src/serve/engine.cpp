@@ -241,6 +241,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
   std::uint32_t served = 0;
   std::uint32_t refused = 0;
   std::uint32_t failed = 0;
+  std::uint32_t strayed = 0;
   for (std::size_t i = 0; i < rows.count; ++i) {
     plane::RowView row;
     row.fields = rows.row(i, width);
@@ -248,12 +249,14 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
     const score::Plan& plan = *admitted.slot.loaded->plan;
     plan.score_row(row.fields, result_, scratch_);
     const auto& known = plan.contract().rules();
-    if (holds_back(held, admitted.slot.id, result_.check)) {
+    const auto stray = rows.stray_of(i);
+    if (holds_back(held, admitted.slot.id, result_.check, !stray.empty())) {
       row.outcome = plane::RowOutcome::kQuarantined;
       rules_.push_back(kSourceQuarantined);
-    } else if (result_.check.refused) {
+    } else if (result_.check.refused || !stray.empty()) {
       row.outcome = plane::RowOutcome::kRefused;
       ++refused;
+      strayed += stray.empty() ? 0 : 1;
     } else if (!std::isfinite(result_.probability)) {
       row.outcome = plane::RowOutcome::kFailed;
       rules_.push_back(kNoAnswer);
@@ -269,6 +272,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
         *into = shadow_.probability;
       }
     }
+    for (const Rows::Stray& each : stray) rules_.push_back(each.rule);
     for (const std::uint16_t rule : result_.check.broken) rules_.push_back(known[rule].id);
     rule_ends_.push_back(rules_.size());
     rows_.push_back(row);
@@ -281,7 +285,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
     if (slot != admitted.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr) compare(ask_beside(serving_, slot, rows_), rows_);
   }
   metrics_.rows(served, refused, failed, rows.count - served - refused - failed);
-  after(admitted, failed, refused);
+  after(admitted, failed, refused - strayed);  // no bundle would take a field that the contract does not have
 }
 
 Engine::Held Engine::held(std::string_view source) const {
@@ -291,11 +295,12 @@ Engine::Held Engine::held(std::string_view source) const {
 }
 
 /// Whether a row is not answered because its source is under quarantine; counts it there.
-bool Engine::holds_back(Held& held, SlotId slot, const contract::RowCheck& check) const {
+bool Engine::holds_back(Held& held, SlotId slot, const contract::RowCheck& check, bool stray) const {
   if (held.quarantine < 0 || held.over) return false;
   const Quarantine& item = serving_->quarantined[static_cast<std::size_t>(held.quarantine)];
   const int rule = item.rules[static_cast<std::size_t>(slot)];
-  const auto state = rule >= 0 ? check.state(static_cast<std::size_t>(rule)) : check.refused ? contract::RuleState::kBroken : contract::RuleState::kClean;
+  const auto state = stray      ? contract::RuleState::kBroken
+                     : rule >= 0 ? check.state(static_cast<std::size_t>(rule)) : check.refused ? contract::RuleState::kBroken : contract::RuleState::kClean;
   if (state == contract::RuleState::kClean) ++held.clean;
   if (state == contract::RuleState::kBroken) held.clean = 0;
   held.over = item.source.readmit_after > 0 && held.clean >= item.source.readmit_after;

@@ -127,7 +127,8 @@ class Engine {
     bool over = false;        ///< it ends within this request: the rows that follow are answered
   };
   [[nodiscard]] Held held(std::string_view source) const;
-  [[nodiscard]] bool holds_back(Held& held, SlotId slot, const contract::RowCheck& check) const;
+  /// `stray`: the row breaks a rule of `Rows::stray`, whatever the contract says of the rest.
+  [[nodiscard]] bool holds_back(Held& held, SlotId slot, const contract::RowCheck& check, bool stray) const;
   void settle(const Held& held, Micros event_time);
   void end_rules();
 

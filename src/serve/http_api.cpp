@@ -54,8 +54,10 @@ class HttpApi::Deferred final : public Later {
             read = read_ns_, tracing = api_.tracing_, responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
       net::Response response;
       const std::int64_t scored = api->options_.clock->mono_ns();
-      if (!answer.ok()) fail(answer.error(), response);
-      else if (kind == Body::kRows) write_predictions(*answer, response);
+      if (!answer.ok()) {
+        fail(answer.error(), response);
+        api->engine_.metrics().refused(answer.error().id);
+      } else if (kind == Body::kRows) write_predictions(*answer, response);
       else write_oip(*answer, probability, validation, contributions, response);
       say_when_to_retry(response);
       const std::int64_t written = api->options_.clock->mono_ns();
@@ -177,7 +179,8 @@ void HttpApi::describe_service(net::Response& response) const {
       {{"service", engine_.name()}, {"ready", engine_.ready()}, {"stopped", engine_.stopped()}, {"failed_over", engine_.failed_over()},
        {"slot", slot.ok() ? name_of(slot->id) : ""}, {"bundle", slot.ok() ? slot->loaded->digest : ""}, {"route_version", engine_.applied_version()},
        {"primary", digest(SlotId::kPrimary)}, {"standby", digest(SlotId::kStandby)}, {"canary", digest(SlotId::kCanary)}, {"shadow", digest(SlotId::kShadow)},
-       {"canary_aborted", engine_.acts().canary_aborted()}, {"quarantined", std::move(quarantined)}, {"journal_dropped", engine_.dropped()}}));
+       {"canary_aborted", engine_.acts().canary_aborted()}, {"quarantined", std::move(quarantined)}, {"journal_dropped", engine_.dropped()},
+       {"request_errors", engine_.metrics().errors_by_id()}}));
 }
 
 /// `rest` is what follows `/v1/services/`.
@@ -266,7 +269,10 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
     done = route(request, response);
   }
   if (std::exchange(deferred_, false)) return;
-  if (!done.ok()) fail(done.error(), response);
+  if (!done.ok()) {
+    fail(done.error(), response);
+    if (scores) engine_.metrics().refused(done.error().id);
+  }
   say_when_to_retry(response);
   const std::int64_t took = options_.clock->mono_ns() - begin_ns_;
   if (scores) {

@@ -20,6 +20,18 @@ void Metrics::answered(int status, std::int64_t ns) noexcept {
   requests_.add(ns);
 }
 
+void Metrics::refused(std::string_view id) {
+  const auto found = errors_.find(id);
+  if (found != errors_.end()) ++found->second;
+  else errors_.emplace(id, 1);
+}
+
+doc::Value Metrics::errors_by_id() const {
+  doc::Value counts = doc::Value::object();
+  for (const auto& [id, count] : errors_) counts.set(id, static_cast<std::int64_t>(count));
+  return counts;
+}
+
 void Metrics::stages(const Stages& ns) noexcept {
   for (std::size_t i = 0; i < kStages; ++i) stages_[i].add(ns[i]);
 }
@@ -49,6 +61,8 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   };
   head("heddle_requests_total", "counter", "Predict requests answered, by HTTP status");
   for (const auto& [status, count] : statuses_) line("heddle_requests_total", fmt::format("status=\"{}\"", status), count);
+  head("heddle_request_errors_total", "counter", "Requests refused as a whole, by error id");
+  for (const auto& [id, count] : errors_) line("heddle_request_errors_total", fmt::format("id=\"{}\"", id), count);
   head("heddle_rows_total", "counter", "Rows answered, by outcome");
   line("heddle_rows_total", "outcome=\"served\"", served_);
   line("heddle_rows_total", "outcome=\"refused\"", refused_);

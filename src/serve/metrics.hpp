@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "doc/value.hpp"
 #include "runtime/endpoint.hpp"
 #include "serve/slots.hpp"
 
@@ -23,6 +24,8 @@ class Metrics {
  public:
   /// A predict request was answered, whatever came of it.
   void answered(int status, std::int64_t ns) noexcept;
+  /// A request was refused as a whole. `id` is one of the program's error ids: they are few.
+  void refused(std::string_view id);
   /// Of an answered request.
   void stages(const Stages& ns) noexcept;
   void shed() noexcept { ++shed_; }
@@ -68,6 +71,8 @@ class Metrics {
     };
     std::vector<Runtime> runtimes{};  ///< of the slots that have one
   };
+  /// Requests refused as a whole: `{id: count}`.
+  [[nodiscard]] doc::Value errors_by_id() const;
   [[nodiscard]] std::string text(std::string_view service, const Gauges& gauges) const;
 
  private:
@@ -84,6 +89,7 @@ class Metrics {
   };
   std::array<Compared, kSlots> beside_{};
   std::map<int, std::uint64_t> statuses_;
+  std::map<std::string, std::uint64_t, std::less<>> errors_;  ///< by id
   Histogram requests_;
   std::array<Histogram, kStages> stages_{};
   std::array<SlotStatistics, kSlots> slots_{};

@@ -5,6 +5,11 @@
 #include <fmt/ranges.h>
 
 namespace heddle::serve {
+namespace {
+
+constexpr std::size_t kMostStrayName = 64;
+
+}  // namespace
 
 FieldNames::FieldNames(std::span<const spec::Field> fields) {
   for (const spec::Field& field : fields) names_.push_back(field.name);
@@ -28,6 +33,25 @@ void Rows::clear() {
   values.clear();
   probability = validation = {};
   contributions = {.wanted = false};
+  stray.clear();
+}
+
+void Rows::add_stray(std::size_t row, std::string_view rule, std::string_view name) {
+  const std::size_t there = stray.size();
+  if (there >= kMostStray && stray[there - kMostStray].row == row) return;
+  Stray& added = stray.emplace_back();
+  added.row = static_cast<std::uint32_t>(row);
+  added.rule.append(rule).push_back('/');
+  // A client chose the name: it goes into answers, the journal and incidents, so only what a name needs is kept.
+  for (const char c : name.substr(0, kMostStrayName)) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' || c == ' ';
+    added.rule.push_back(plain ? c : '?');
+  }
+}
+
+std::span<const Rows::Stray> Rows::stray_of(std::size_t row) const noexcept {
+  const auto [first, last] = std::ranges::equal_range(stray, row, {}, [](const Stray& each) { return std::size_t{each.row}; });
+  return {first, last};
 }
 
 Result<Wanted*> Rows::list_output(std::string_view name) {

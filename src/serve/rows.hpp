@@ -50,7 +50,19 @@ struct Rows {
   Wanted validation{};
   Wanted contributions{.wanted = false};    ///< what each feature adds to the margin; only when asked for
 
+  /// Rules that rows break before the contract sees them: `unknown-field/NAME` for a field that the contract
+  /// does not have, `not-a-scalar/NAME` for an array or an object. By row, at most `kMostStray` a row.
+  struct Stray {
+    std::uint32_t row = 0;
+    std::string rule{};
+  };
+  std::vector<Stray> stray{};
+
   void clear();
+  /// Notes that `row` breaks `rule` on the field `name`, of which what a rule id may hold is kept.
+  void add_stray(std::size_t row, std::string_view rule, std::string_view name);
+  /// Those of one row; `stray` is in the order of the rows.
+  [[nodiscard]] std::span<const Stray> stray_of(std::size_t row) const noexcept;
   /// Takes up that the client lists the output `name`: of `probability` and `validation` only listed ones are given. Errors: `oip-output`,
   /// `request-repeated`.
   [[nodiscard]] Result<Wanted*> list_output(std::string_view name);
@@ -58,6 +70,10 @@ struct Rows {
     return {values.data() + i * fields, fields};
   }
 };
+
+inline constexpr std::string_view kUnknownField = "unknown-field";
+inline constexpr std::string_view kNotAScalar = "not-a-scalar";
+inline constexpr std::size_t kMostStray = 4;
 
 struct LabelIn {
   std::string_view row_id;

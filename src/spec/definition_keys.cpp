@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 
@@ -5,6 +7,15 @@
 
 namespace heddle::spec {
 namespace {
+
+/// A host name or an address without scheme, port and path, or `*.` before a name.
+bool is_host_pattern(std::string_view name) {
+  if (name.starts_with("*.")) name.remove_prefix(2);
+  if (name.empty() || name.size() > 253 || name.starts_with('.') || name.ends_with('.')) return false;
+  if (name.find("..") != std::string_view::npos) return false;
+  if (name.starts_with('[')) return name.find_first_not_of("0123456789abcdefABCDEF:.", 1) == name.size() - 1 && name.ends_with(']');
+  return std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_'; });
+}
 
 /// What every Heddle kind begins with; `read` fills the name.
 template <class T>
@@ -572,6 +583,7 @@ const Object& service_kind() {
     t.text("monitor", &Service::monitor, "name of the monitor").required();
     t.texts("sources", &Service::sources, "upstreams a request may name; one that names none is from `default`");
     t.text("host", &Service::host, "address to listen on");
+    t.texts("hosts", &Service::hosts, "further host names clients call it by, for example `models.example.com` or `*.example.com`; loopback, `host` and the machine's own address always count");
     t.integer("port", &Service::port, "port to listen on");
     t.integer("grpc_port", &Service::grpc_port, "port of the Open Inference Protocol over gRPC, 8001 by convention; -1: none", -1);
     t.object("tls", &Service::tls, tls, "HTTPS and gRPC over TLS; without it plain, for loopback and behind a proxy");
@@ -581,6 +593,13 @@ const Object& service_kind() {
     t.text("autonomy", &Service::autonomy, "what agents may do").one_of({"observe", "propose", "act"});
     t.integer("readmit_after", &Service::readmit_after, "clean rows in a row that let a quarantined source in again");
     t.object("canary", &Service::canary, canary, "how a canary takes over");
+    t.finally([](Service& into, const doc::Value& value, Reader& reader) {
+      for (const std::string& host : into.hosts) {
+        if (is_host_pattern(host)) continue;
+        reader.report(value.find("hosts")->position(), "bad-host", fmt::format("`{}` is not a host name", host),
+                      "write the name alone, without scheme, port and path: `models.example.com`, or `*.example.com` for every name below");
+      }
+    });
     return t;
   }();
   return table;
