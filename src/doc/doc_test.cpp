@@ -42,6 +42,7 @@ TEST(Yaml, SaysWhereItIsWrong) {
 
 TEST(Diagnostic, NearestName) {
   EXPECT_EQ(nearest("requird", {"required", "unique"}), "required");
+  EXPECT_EQ(nearest("TIMESTAMP", {"boolean", "timestamp"}), "timestamp");
   EXPECT_EQ(nearest("zzz", {"required", "unique"}), "");
 }
 

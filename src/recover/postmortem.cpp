@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "expr/names.hpp"
+
 namespace heddle::recover {
 
 namespace {
@@ -62,7 +64,7 @@ std::string page_of(const PostmortemInput& input) {
 }  // namespace
 
 std::string repair_expression(const watch::Diagnosis& d) {
-  return fmt::format("{} {} duration(\"{}h\")", d.column, d.lag_hours >= 0 ? "-" : "+", std::abs(d.lag_hours));
+  return fmt::format("{} {} duration(\"{}h\")", expr::written(d.column), d.lag_hours >= 0 ? "-" : "+", std::abs(d.lag_hours));
 }
 
 std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor& monitor, const spec::Contract& contract) {
@@ -78,7 +80,7 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
       const bool known = std::any_of(monitor.rules.begin(), monitor.rules.end(),
                                      [&](const spec::MonitorRule& other) { return other.id == rule.id; });
       if (!is_time || known) return {};
-      rule.expression.text = fmt::format("{0} - event_time > duration(\"1h\") || event_time - {0} > duration(\"1h\")", d.column);
+      rule.expression.text = fmt::format("{0} - event_time > duration(\"1h\") || event_time - {0} > duration(\"1h\")", expr::written(d.column));
       rule.threshold = 0.01;
       rule.window_rows = 500;
       out.path = "rules[]";
