@@ -173,12 +173,20 @@ class Checker {
     const Contract* contract = refer(set.identity, "contract", set.contract, project_.contracts, "contract");
     if (contract == nullptr) return;
     std::set<std::string> seen;
-    for (const auto& field : contract->fields) seen.insert(field.name);
+    std::set<std::string> requested;
+    for (const auto& field : contract->fields) (field.label_time ? seen : requested).insert(field.name);
     std::map<std::string, std::size_t> index;
     for (std::size_t i = 0; i < set.features.size(); ++i) {
       const Feature& feature = set.features[i];
-      unique(file, seen, feature.name, feature.position, "field or feature");
-      index.emplace(feature.name, i);
+      unique(file, seen, feature.name, feature.position, "label field or feature");
+      // A feature may have a field's name. In expressions that name means the field, so nothing reads the feature.
+      if (!requested.contains(feature.name)) {
+        index.emplace(feature.name, i);
+      } else if (feature.hidden) {
+        report(file, feature.position, "bad-feature",
+               fmt::format("hidden feature `{}` has the name of a field, so nothing can read it", feature.name),
+               "give it another name, or remove `hidden`");
+      }
     }
     // What each feature reads of the others.
     std::vector<std::vector<std::size_t>> reads(set.features.size());
@@ -242,6 +250,7 @@ class Checker {
                  "encode it, or mark it `hidden: true` when other features use it");
         }
       }
+      if (requested.contains(feature.name)) continue;
       environment.variables.push_back({feature.name, type == expr::Type::kNull ? expr::Type::kDouble : type});
     }
     if (std::all_of(set.features.begin(), set.features.end(), [](const Feature& feature) { return feature.hidden; })) {
@@ -299,7 +308,7 @@ class Checker {
     for (const auto& field : contract->fields) {
       if (field.name != model.time_field || field.type == expr::Type::kTimestamp) continue;
       report(file, position, "bad-field", fmt::format("`time_field` `{}` is a {}", field.name, expr::type_name(field.type)),
-             "name a timestamp field");
+             "name a field of `logicalType: timestamp`, or leave `time_field` out when the rows have no time");
     }
   }
 
@@ -311,6 +320,15 @@ class Checker {
     for (const auto& gate : evaluation.gates) {
       unique(file, seen, gate.id, gate.when.position, "gate");
       compile(file, fmt::format("gate `{}`", gate.id), gate.when, gates, expr::Type::kBool);
+    }
+    if (model != nullptr && model->time_field.empty()) {
+      for (const auto& gate : evaluation.gates) {
+        const auto read = expr::names_in(gate.when.text);
+        if (!read.ok() || std::find(read->begin(), read->end(), "leakage.time_order_violations") == read->end()) continue;
+        report(file, gate.when.position, "time-field-missing",
+               fmt::format("gate `{}` is about the order of time, and model `{}` has no `time_field`", gate.id, evaluation.model),
+               "add `train.time_field` to the model, or remove the gate");
+      }
     }
     const Contract* contract = model == nullptr ? nullptr : contract_of(*model);
     if (contract == nullptr) return;
