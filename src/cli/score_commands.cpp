@@ -3,6 +3,8 @@
 #include <chrono>
 #include <thread>
 
+#include <fmt/ranges.h>
+
 #include "batch/batch.hpp"
 #include "bundle/bundle.hpp"
 #include "cli/commands.hpp"
@@ -88,6 +90,9 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
                                      {"route", done.by.int_or("route")},
                                      {"seconds", report.seconds},
                                      {"rows_per_second", speed}});
+    auto left_out = doc::Value::array();
+    for (const auto& name : report.left_out) left_out.push(name);
+    value.set("left_out", std::move(left_out));
     for (const auto& [key, item] : report.profile.as_object()) {
       if (key != "format") value.set(key, item);
     }
@@ -98,6 +103,9 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
                               done.by.string_or("bundle").substr(0, 19), done.by.string_or("slot"), report.served, report.warned, report.refused,
                               done.record.int_or("entry")));
   for (const auto& [rule, rows] : report.rules) console.message(fmt::format("  {} rows break `{}`", rows, rule));
+  if (!report.left_out.empty()) {
+    console.message(fmt::format("  not carried, as no column of the output can hold its type: `{}`", fmt::join(report.left_out, "`, `")));
+  }
   for (const auto& metric : report.profile.find("metrics")->as_array()) {
     if (metric.bool_or("past")) {
       console.message(fmt::format("  `{}` is not as in training: {:.3f}, the threshold is {:.3f}", metric.string_or("id"), metric.double_or("statistic"), metric.double_or("threshold")));

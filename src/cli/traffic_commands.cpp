@@ -64,6 +64,7 @@ Result<replay::Replayed> run_replay(const Invocation& invocation, const Console&
   options.time_field = model.time_field;
   for (const auto& field : contract.fields) {
     if (!field.label_time) options.fields.push_back(field.name);
+    options.types.emplace(field.name, field.type);
   }
   options.target = model.target.text;
   options.sources = service->second.sources;

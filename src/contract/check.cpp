@@ -1,9 +1,7 @@
 #include <re2/re2.h>
 
-#include <cmath>
-
-#include "base/clock.hpp"
 #include "contract/code.hpp"
+#include "table/cell.hpp"
 
 namespace heddle::contract {
 
@@ -14,30 +12,6 @@ RowCheck::RowCheck() : scratch(std::make_unique<Scratch>()) {}
 RowCheck::~RowCheck() = default;
 RowCheck::RowCheck(RowCheck&&) noexcept = default;
 RowCheck& RowCheck::operator=(RowCheck&&) noexcept = default;
-
-Datum typed(Type type, const Datum& raw) noexcept {
-  switch (raw.kind) {
-    case Datum::Kind::kNull: return raw;
-    case Datum::Kind::kBool: return type == Type::kBool ? raw : Datum::error();
-    case Datum::Kind::kInt:
-      if (type == Type::kInt) return raw;
-      return type == Type::kDouble ? Datum::real(static_cast<double>(raw.i)) : Datum::error();
-    case Datum::Kind::kDouble:
-      if (type != Type::kInt && type != Type::kDouble) return Datum::error();
-      if (std::isnan(raw.d)) return {};
-      if (type == Type::kDouble) return raw;
-      if (raw.d >= -0x1p63 && raw.d < 0x1p63 && std::trunc(raw.d) == raw.d) return Datum::integer(static_cast<std::int64_t>(raw.d));
-      return Datum::error();
-    case Datum::Kind::kString:
-      if (type == Type::kString) return raw;
-      if (type == Type::kTimestamp) {
-        if (const auto time = parse_time(raw.str())) return Datum::timestamp(*time);
-      }
-      return Datum::error();
-    case Datum::Kind::kTimestamp: return type == Type::kTimestamp ? raw : Datum::error();
-    default: return Datum::error();
-  }
-}
 
 std::int32_t DependencyCode::find(std::span<const Datum> row) const noexcept {
   std::int64_t key[kMaxKey];
@@ -59,7 +33,7 @@ void Contract::Code::broke(int rule, RowCheck& out) const noexcept {
 Datum Contract::Code::check_field(std::size_t i, const Datum& raw, RowCheck& out) const noexcept {
   const spec::Field& field = definition.fields[i];
   const FieldCode& code = fields[i];
-  const Datum value = typed(field.type, raw);
+  const Datum value = table::as_type(field.type, raw);
   const auto judge = [&](int rule, bool clean) {
     if (clean) out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
     else broke(rule, out);
@@ -137,7 +111,7 @@ void Contract::check(std::span<const Datum> raw, RowCheck& out) const noexcept {
   for (std::size_t i = 0; i < code.transforms.size(); ++i) {
     const TransformCode& transform = code.transforms[i];
     const auto field = static_cast<std::size_t>(transform.field);
-    Datum value = typed(code.definition.fields[field].type, transform.program.evaluate(out.row, out.scratch->program));
+    Datum value = table::as_type(code.definition.fields[field].type, transform.program.evaluate(out.row, out.scratch->program));
     if (value.is_error()) value = {};
     if (value.kind == Datum::Kind::kString) {
       out.scratch->strings[i].assign(value.str());
@@ -154,7 +128,7 @@ std::optional<std::pair<double, double>> Contract::observed_expected(std::size_t
     if (type != Type::kInt && type != Type::kDouble) return std::nullopt;
     std::vector<Datum> row(code_->request_count);
     for (std::size_t i = 0; i < row.size() && i < raw.size(); ++i) {
-      row[i] = typed(code_->definition.fields[i].type, raw[i]);
+      row[i] = table::as_type(code_->definition.fields[i].type, raw[i]);
       if (row[i].is_error()) row[i] = {};
     }
     const std::int32_t tuple = dependency.find(row);

@@ -69,9 +69,6 @@ struct Contract::Code {
   void broke(int rule, RowCheck& out) const noexcept;
 };
 
-/// `raw` as a value of `type`; kError when it is none.
-[[nodiscard]] expr::Datum typed(expr::Type type, const expr::Datum& raw) noexcept;
-
 /// At most this many components of a key.
 inline constexpr std::size_t kMaxKey = 8;
 

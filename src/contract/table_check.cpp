@@ -169,7 +169,7 @@ Result<void> Contract::learn(const table::Table& rows) {
   for (std::int64_t row = 0; row < rows.rows(); ++row) {
     check.broken.clear();
     check.states.assign(code.rules.size(), RuleState::kUnknown);
-    for (std::size_t i = 0; i < code.request_count; ++i) check.row[i] = code.check_field(i, views[i].at(row), check);
+    for (std::size_t i = 0; i < code.request_count; ++i) check.row[i] = code.check_field(i, columns[i]->cell(views[i], row), check);
     if (!check.broken.empty()) continue;
     for (std::size_t r = 0; r < all.size(); ++r) {
       DependencyCode& rule = code.dependencies[r];
@@ -230,10 +230,10 @@ Result<TableCheck> Contract::check_table(const table::Table& rows) const {
   std::vector<Datum> raw(code.request_count);
   std::vector<Datum> labels(columns.size());
   for (std::int64_t row = 0; row < rows.rows(); ++row) {
-    for (std::size_t i = 0; i < code.request_count; ++i) raw[i] = views[i].at(row);
+    for (std::size_t i = 0; i < code.request_count; ++i) raw[i] = columns[i]->cell(views[i], row);
     check(raw, row_check);
     for (std::size_t i = code.request_count; i < columns.size(); ++i) {
-      if (columns[i] != nullptr) labels[i] = code.check_field(i, views[i].at(row), row_check);
+      if (columns[i] != nullptr) labels[i] = code.check_field(i, columns[i]->cell(views[i], row), row_check);
     }
     for (const std::uint16_t rule : row_check.broken) ++out.counts[rule];
     if (row_check.refused) {

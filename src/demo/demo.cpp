@@ -248,6 +248,7 @@ Result<void> Demo::replay_traffic() {
   replay.time_field = model.time_field;
   for (const spec::Field& field : definitions_.contracts.at(features.contract).fields) {
     if (!field.label_time) replay.fields.push_back(field.name);
+    replay.types.emplace(field.name, field.type);
   }
   replay.target = model.target.text;
   replay.sources = service.sources;
@@ -344,6 +345,7 @@ Result<void> Demo::score() {
                           replay::Recording::open({.file = r.file,
                                                    .time_field = r.time_field,
                                                    .fields = r.fields,
+                                                   .types = r.types,
                                                    .target = r.target,
                                                    .sources = static_cast<int>(r.sources.size()),
                                                    .source_field = r.source_field,

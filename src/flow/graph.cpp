@@ -39,12 +39,15 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
                    .inputs = {{fmt::format("file `{}`", d.project->sources.at(d.model->source)), stamp}},
                    .body = run_source});
 
-  Step rows{.name = "validate.rows", .version = 2, .needs = {{"source", "file"}}, .body = run_validate_rows};
+  Step rows{.name = "validate.rows", .version = 3, .needs = {{"source", "file"}}, .body = run_validate_rows};
   const std::string& contract_file = d.contract->identity.file;
   rows.inputs = {{fmt::format("`{}`: the schema", contract_file), part(d.contract->identity, "schema")},
                  {fmt::format("`{}`: the transforms", contract_file), part(d.contract->identity, "customProperties")},
                  {fmt::format("`{}`: the time range", d.model->identity.file),
                   digest_of_text(fmt::format("{} {} {}", d.model->time_field, d.model->train_from, d.model->train_to))}};
+  if (d.model->time_field.empty()) {
+    rows.inputs.push_back({fmt::format("`{}`: the seed", d.model->identity.file), digest_of_text(fmt::to_string(d.model->seed))});
+  }
   std::set<std::string> enums;
   for (const auto& field : d.contract->fields) {
     if (field.enum_file.empty() || !enums.insert(field.enum_file + "\n" + field.enum_column).second) continue;

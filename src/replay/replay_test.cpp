@@ -73,6 +73,36 @@ Recording::Options recording_options(const std::string& file) {
   return options;
 }
 
+TEST(Recording, SendsWhatStandsInTheFile) {
+  const std::string folder = testing::TempDir() + "replay_odd";
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(make_dirs(folder).ok());
+  ASSERT_TRUE(write_file_atomic(folder + "/odd.csv",
+                                "date,n,code,\"say \"\"x\"\"\",delay,list\n"
+                                "2001-01-01T02:00:00Z,NA,001,1,20,a\n"
+                                "noon,12.0,7,0,0,b\n"
+                                "2001-01-01T01:00:00Z,,,,0,c\n")
+                  .ok());
+  Recording::Options options;
+  options.file = folder + "/odd.csv";
+  options.time_field = "date";
+  options.fields = {"date", "n", "code", "say \"x\""};
+  options.types = {{"date", table::Type::kTimestamp}, {"n", table::Type::kInt}, {"code", table::Type::kString},
+                   {"say \"x\"", table::Type::kBool}, {"delay", table::Type::kInt}};
+  options.target = "delay > 15";
+  const auto recording = Recording::open(options);
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  std::vector<std::string> sent(3);
+  for (std::int64_t row = 0; row < 3; ++row) recording->append_json(row, sent[static_cast<std::size_t>(row)]);
+  EXPECT_EQ(sent[0], "{\"date\":\"2001-01-01T01:00:00Z\",\"n\":null,\"code\":null,\"say \\\"x\\\"\":null}");
+  EXPECT_EQ(sent[1], "{\"date\":\"2001-01-01T02:00:00Z\",\"n\":\"NA\",\"code\":\"001\",\"say \\\"x\\\"\":true}");
+  // A row whose time cannot be read goes with the one before it.
+  EXPECT_EQ(sent[2], "{\"date\":\"noon\",\"n\":12,\"code\":\"7\",\"say \\\"x\\\"\":false}");
+  EXPECT_EQ(recording->event_time(2), *parse_time("2001-01-01T02:00:00Z"));
+  options.time_field.clear();
+  EXPECT_EQ(Recording::open(options).error().id, "replay-no-time");
+}
+
 TEST(Crc32, MatchesThePublishedCheckValue) { EXPECT_EQ(crc32("123456789"), 0xcbf43926u); }
 
 TEST(Faults, OfTheCatalogueAreWhereTheIssueSaysTheyAre) {

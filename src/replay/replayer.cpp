@@ -271,6 +271,7 @@ Result<Replayed> replay(const Options& options) {
                           Recording::open({.file = options.file,
                                            .time_field = options.time_field,
                                            .fields = options.fields,
+                                           .types = options.types,
                                            .target = options.target,
                                            .sources = std::max(static_cast<int>(options.sources.size()), 1),
                                            .source_field = options.source_field,

@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "replay/fault.hpp"
+#include "table/table.hpp"
 
 namespace heddle::replay {
 
@@ -20,7 +22,8 @@ struct Options {
   std::string token{};                     ///< bearer token with the permissions predict, label and replay
   std::string time_field;                  ///< column that is the true event time
   std::vector<std::string> fields;         ///< request fields (the contract's, label fields left out)
-  std::string target;                      ///< CEL over the file's columns, bool: the label
+  std::map<std::string, table::Type, std::less<>> types{};  ///< of the contract's fields, those of labels included
+  std::string target;                      ///< CEL over the contract's fields, bool: the label
   std::vector<std::string> sources;        ///< declared by the Service; a row's is chosen by CRC-32 of `source_field`
   std::string source_field{};              ///< string column; empty: everything from the first source
   Micros from = INT64_MIN;                 ///< event times [from, to)

@@ -140,15 +140,23 @@ const Object& model_kind() {
     return t;
   }();
   static const Table<Model> train = [] {
-    Table<Model> t("train", "the rows: [from, to) in time, split in time order");
+    Table<Model> t("train", "the rows, split in time order; without `time_field` in an order drawn by `seed`");
     t.text("source", &Model::source, "name of a source of heddle.yaml").required();
-    t.text("time_field", &Model::time_field, "the field that orders the rows").required();
-    t.time("from", &Model::train_from, "first moment").required();
-    t.time("to", &Model::train_to, "end, not included").required();
+    t.text("time_field", &Model::time_field, "the timestamp field that orders the rows; leave it out when they have none");
+    t.time("from", &Model::train_from, "first moment, with `time_field`; default: all rows");
+    t.time("to", &Model::train_to, "end, not included, with `time_field`; default: all rows");
     t.number("validation_fraction", &Model::validation_fraction, "share of the rows, after training, for the search");
-    t.number("test_fraction", &Model::test_fraction, "share of the rows, last in time, for evaluation");
+    t.number("test_fraction", &Model::test_fraction, "share of the rows, last in their order, for evaluation");
     t.finally([](Model& into, const doc::Value& value, Reader& reader) {
-      if (into.train_to <= into.train_from && into.train_to != 0) {
+      const bool from = value.find("from") != nullptr, to = value.find("to") != nullptr;
+      if (into.time_field.empty() && (from || to)) {
+        reader.report(value.position(), "time-field-missing", "`from` and `to` bound a time, and no `time_field` is named",
+                      "add `time_field`, or leave both out");
+      }
+      if (from != to) {
+        reader.report(value.position(), "missing-key", fmt::format("`{}` stands without `{}`", from ? "from" : "to", from ? "to" : "from"),
+                      "give both, or neither for all rows");
+      } else if (to && into.train_to <= into.train_from) {
         reader.report(value.position(), "out-of-range", "`to` is not after `from`", "give the training rows a time span");
       }
       if (into.validation_fraction <= 0 || into.test_fraction <= 0 || into.validation_fraction + into.test_fraction >= 0.9) {

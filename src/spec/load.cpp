@@ -205,24 +205,6 @@ class Loader {
   Texts texts_;
 };
 
-/// The fields of one CSV line (RFC 4180).
-std::vector<std::string> csv_fields(std::string_view line) {
-  std::vector<std::string> fields(1);
-  bool quoted = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (quoted && c == '"' && i + 1 < line.size() && line[i + 1] == '"')
-      fields.back() += line[++i];
-    else if (c == '"')
-      quoted = !quoted;
-    else if (c == ',' && !quoted)
-      fields.emplace_back();
-    else if (c != '\r')
-      fields.back() += c;
-  }
-  return fields;
-}
-
 }  // namespace
 
 bool Loaded::has_errors() const noexcept {
@@ -269,46 +251,6 @@ Result<doc::Value> schema(std::string_view kind) {
 Result<std::string> reference(std::string_view kind) {
   HEDDLE_ASSIGN_OR_RETURN(const Object* table, table_of(kind));
   return reference_of(*table);
-}
-
-Result<std::vector<std::string>> load_enum(const Project& project, const std::string& file, const std::string& column) {
-  const auto source = project.sources.find(file);
-  const std::string path = source == project.sources.end() ? file : source->second;
-  const std::string full = std::filesystem::path(path).is_absolute() ? path : project.root + "/" + path;
-  if (!path_exists(full)) {
-    return Error{ErrorKind::kNotFound, "file-missing", fmt::format("there is no file `{}` to read the enum from", path),
-                 "put the file there, or change `enumFile`"};
-  }
-  HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(full));
-  std::vector<std::string> values;
-  std::set<std::string> seen;
-  std::size_t wanted = 0;
-  bool head = !column.empty();
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line(text.data() + begin, end - begin);
-    begin = end + 1;
-    if (line.empty() || line == "\r") continue;
-    auto fields = csv_fields(line);
-    if (head) {
-      head = false;
-      const auto found = std::find(fields.begin(), fields.end(), column);
-      if (found == fields.end()) {
-        const std::string near = doc::nearest(column, fields);
-        return Error{ErrorKind::kInvalid, "column-missing", fmt::format("`{}` has no column `{}`", path, column),
-                     near.empty() ? fmt::format("the columns are `{}`", fmt::join(fields, "`, `"))
-                                  : fmt::format("did you mean `{}`?", near)};
-      }
-      wanted = static_cast<std::size_t>(found - fields.begin());
-      continue;
-    }
-    if (wanted < fields.size() && seen.insert(fields[wanted]).second) values.push_back(fields[wanted]);
-  }
-  if (values.empty()) {
-    return Error{ErrorKind::kInvalid, "enum-empty", fmt::format("`{}` holds no value", path),
-                 "a field with an empty enum would refuse every row"};
-  }
-  return values;
 }
 
 }  // namespace heddle::spec

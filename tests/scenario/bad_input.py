@@ -157,7 +157,7 @@ def malformed_csv(world):
 
 @case
 def empty_data(world):
-    data_fault(world, lambda p: (p.root / "data/trips.csv").write_text("date,distance,origin,destination,delay\n"), 3, "table-no-rows")
+    data_fault(world, lambda p: (p.root / "data/trips.csv").write_text("date,distance,origin,destination,delay\n"), 3, "data-empty")
     data_fault(world, lambda p: (p.root / "data/trips.csv").write_text(""), 2, "table-empty-file")
 
 

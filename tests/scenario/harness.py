@@ -95,12 +95,12 @@ class Reply:
 class Planes:
     """`heddle up` of a project, awaited until live; ended with SIGTERM."""
 
-    def __init__(self, project):
-        self.project = project
+    def __init__(self, project, *words):
+        self.project, self.words = project, words
         self.log = open(project.root.parent / (project.root.name + ".log"), "w+")
 
     def __enter__(self):
-        self.process = subprocess.Popen([self.project.heddle, "--project", str(self.project.root), "up"],
+        self.process = subprocess.Popen([self.project.heddle, "--project", str(self.project.root), "up", *self.words],
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         try:
             self.until(lambda: self.get("/health/live").status == 200, "the data plane is live")
