@@ -397,10 +397,10 @@ def whole_files(ways, folder):
         pq.write_table(pa.Table.from_arrays(columns, names=names), path)
         refused_by_all(path, id_, ways)
         # The same names in a file that an enum is read from.
-        ways.enum.write_text(",".join(["code"] + [n for n in names if n not in COLUMNS or names.count(n) > 1]) + "\n001\n")
+        ways.enum.write_text(",".join(names) + "\n", encoding="utf-8")
         checked = ways.training.run("check")
         assert id_ in checked.ids, (what, checked)
-        ways.enum.write_text(ways.codes)
+        ways.enum.write_text(ways.codes, encoding="utf-8")
     # A column that cannot hold its field is named with both types, in every command.
     for field, array in (("n", pa.array(["1"] * ROWS)), ("n", pa.array([T("2001-01-01")] * ROWS)), ("n", pa.array([True] * ROWS)),
                          ("code", pa.array([1] * ROWS)), ("flag", pa.array(["true"] * ROWS)), ("x", pa.array(["1.5"] * ROWS)), ("when", pa.array([1] * ROWS))):
@@ -431,7 +431,7 @@ def without_a_time(world, ways):
     project.edit("models/late.yaml", "seed: 7", "seed: 8")
     assert again.json("run")["candidate"] != project.json("run")["candidate"]
     project.edit("models/late.yaml", "  source: trips\n", '  source: trips\n  from: "2001-01-01"\n  to: "2001-03-01"\n')
-    assert project.run("check").id == "time-field-missing"
+    assert "time-field-missing" in project.run("check").ids
     ways.replays.edit("models/late.yaml", "  time_field: at\n", "")
     done = ways.replays.run("replay", project.root / "data/trips.csv", "--service", "late", "--lockstep")
     assert done.id == "replay-no-time", done
@@ -501,7 +501,7 @@ def main(binary):
             ways = Ways(world, project, replays, proxy, service)
             ways.training, ways.yaml = training, (training.root / "heddle.yaml").read_text()
             ways.enum = training.root / "data/codes.csv"
-            ways.codes = ways.enum.read_text()
+            ways.codes = ways.enum.read_text(encoding="utf-8")
             folder = world.dir / "files"
             folder.mkdir()
             for number, case in enumerate(CASES):
