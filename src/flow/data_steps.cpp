@@ -103,6 +103,24 @@ std::int64_t leave_out_untimed(const spec::Model& model, table::Table& accepted,
   return untimed;
 }
 
+/// What to do when `rule` refuses every row: for a rule about a type, what that type is written
+/// like.
+std::string hint_for(const spec::Contract& contract, std::string_view rule) {
+  for (const auto& field : contract.fields) {
+    if (rule != field.name + "-type") continue;
+    const auto written = field.type == expr::Type::kTimestamp ? "times like `2001-04-10T05:06:07Z`"
+                         : field.type == expr::Type::kInt     ? "whole numbers like `7`"
+                         : field.type == expr::Type::kDouble  ? "numbers like `2.5`"
+                         : field.type == expr::Type::kBool    ? "`true` and `false`, or 1 and 0"
+                                                              : "text";
+    return fmt::format(
+        "the contract wants {} in `{}`: write the column so, or change its `logicalType`", written,
+        field.name);
+  }
+  return "the contract and the source do not speak of the same data: compare the rule with a few "
+         "rows";
+}
+
 }  // namespace
 
 Digest digest_of(const doc::Value& value) { return sha256(doc::to_canonical_json(value)); }
@@ -170,8 +188,7 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
         ErrorKind::kUnprocessable, "every-row-refused",
         fmt::format("contract `{}` refuses every one of {} rows, most by rule `{}`",
                     d.contract->identity.name, rows.rows(), worst.empty() ? "?" : worst[0].second),
-        "the contract and the source do not speak of the same data: compare the rule with a few "
-        "rows"};
+        hint_for(*d.contract, worst.empty() ? "" : worst[0].second)};
   }
   std::vector<std::int64_t> kept;
   for (std::int64_t row = 0; row < rows.rows(); ++row) {

@@ -120,6 +120,15 @@ class Checker {
     std::set<std::string> seen;
     for (const auto& field : contract.fields) {
       unique(file, seen, field.name, field.position, "field");
+      // The rest of Unicode is fine: backticks quote such a name in expressions. These would need an
+      // escape in each of the many places where a rule is named.
+      const bool plain = std::none_of(field.name.begin(), field.name.end(), [](char c) {
+        return c == '"' || c == '\\' || c == '`' || (static_cast<unsigned char>(c) < 0x20);
+      });
+      if (!plain) {
+        report(file, field.position, "bad-name", "a field's name holds a quote, a backslash, a backtick or a control character",
+               "rename the column at the source");
+      }
       if (field.minimum && field.maximum && *field.minimum > *field.maximum) {
         report(
             file, field.position, "out-of-range",

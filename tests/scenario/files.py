@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import random
+import struct
 import sys
 import threading
 import traceback
@@ -383,9 +384,9 @@ def refused_by_all(path, id_, ways, score_id=None):
 
 
 def whole_files(ways, folder):
-    data = [[str(row[f]) if f != "at" else text_of(row[f]) for f in COLUMNS] for row in rows_of(0)]
+    texts = [[str(row[f]) if f != "at" else text_of(row[f]) for f in COLUMNS] for row in rows_of(0)]
     for number, (what, (names, id_)) in enumerate(heads().items()):
-        cells = [{name: row[i] for i, name in enumerate(COLUMNS)} for row in data]
+        cells = [{name: row[i] for i, name in enumerate(COLUMNS)} for row in texts]
         path = folder / f"head{number}.csv"
         with open(path, "w", newline="") as file:
             out = csv.writer(file)
@@ -412,8 +413,27 @@ def whole_files(ways, folder):
     for array in (pa.array([[1]] * ROWS), pa.array([b"1"] * ROWS), pa.array([datetime.time(1)] * ROWS)):
         pq.write_table(table.set_column(COLUMNS.index("n"), "n", array), path)
         refused_by_all(path, "table-type", ways)
+    # INT96 has more days than 64 bits have microseconds. pyarrow writes none such, so the bytes of a day are replaced.
+    path = folder / "days.parquet"
+    when = pa.array([T("2001-01-01"), None, T("9999-12-31")] + [T("2001-01-01")] * 9, pa.timestamp("us"))
+    pq.write_table(table.set_column(COLUMNS.index("when"), "when", when), path, use_deprecated_int96_timestamps=True, use_dictionary=False, compression="none")
+    day = b"\0" * 8 + struct.pack("<I", 5373484)  # Julian, of 9999-12-31
+    data = path.read_bytes()
+    assert data.count(day) >= 1, "the day is in the file"
+    path.write_bytes(data.replace(day, b"\0" * 8 + b"\xff" * 4))
+    refused_by_all(path, "table-value-range", ways)
+    # Where no row has the type of its field, the hint says what that type is written like.
+    path = folder / "american.csv"
+    path.write_text(",".join(COLUMNS) + "\n" + "".join(",".join("04/10/01" if f == "when" else text_of(row[f]) if f != "code" else "7" for f in COLUMNS) + "\n"
+                                                       for row in rows_of(0)), encoding="utf-8")
+    done = ways.source(path)
+    assert done.id == "every-row-refused" and "`2001-04-10T05:06:07Z` in `when`" in done.err, done
+    training = ways.training
+    training.edit("contracts/trips.odcs.yaml", "name: x,", "name: 'say \"x\"',")
+    assert "bad-name" in training.run("check").ids
+    training.edit("contracts/trips.odcs.yaml", "name: 'say \"x\"',", "name: x,")
     path = folder / "ragged.csv"
-    path.write_text(",".join(COLUMNS) + "\n" + ",".join(data[0]) + "\n1,2\n")
+    path.write_text(",".join(COLUMNS) + "\n" + ",".join(texts[0]) + "\n1,2\n")
     refused_by_all(path, "table-row-width", ways)
 
 
