@@ -31,7 +31,7 @@ def to_rows(table: Any) -> list[dict[str, Any]]:
         columns = [(name, table[name].tolist()) for name in table.columns]
     elif kind == "polars":
         table = table.collect() if hasattr(table, "collect") else table
-        columns = [(name, table[name].to_list()) for name in table.columns]
+        columns = [(name, _polars_column(table[name])) for name in table.columns]
     elif kind == "arrow":
         columns = [(name, _arrow_column(table.column(i))) for i, name in enumerate(table.schema.names)]
     else:
@@ -91,6 +91,16 @@ def _arrow_column(column: Any) -> list[Any]:
     unit = kind.unit if pyarrow.types.is_timestamp(kind) else "D" if pyarrow.types.is_date32(kind) else "ms"
     whole = pyarrow.int32() if unit == "D" else pyarrow.int64()
     return [None if value is None else _moment_of(value, unit) for value in column.cast(whole).to_pylist()]
+
+
+def _polars_column(column: Any) -> list[Any]:
+    """Values of a polars Series; of times the integers that they are, as polars panics on one past Python's years."""
+    import polars
+
+    if not isinstance(column.dtype, (polars.Datetime, polars.Date)):
+        return list(column.to_list())
+    unit = column.dtype.time_unit if isinstance(column.dtype, polars.Datetime) else "D"
+    return [None if value is None else _moment_of(value, unit) for value in column.to_physical().to_list()]
 
 
 _MICROSECONDS = {"D": 86_400_000_000, "s": 1_000_000, "ms": 1000, "us": 1}

@@ -55,6 +55,10 @@ class Rows(unittest.TestCase):
         for kind in (pyarrow.timestamp("s"), pyarrow.timestamp("ms"), pyarrow.date64()):
             sent = rows.to_rows(pyarrow.table({"t": pyarrow.array([2**62], pyarrow.int64()).cast(kind)}))
             self.assertTrue(sent[0]["t"].startswith(str(2**62)), sent)
+        whole = polars.Series("t", [2**31 - 1], dtype=polars.Int32)
+        for kind, wanted in ((polars.Date, "2147483647 D"), (polars.Datetime("ns"), "1970-01-01T00:00:02.147483Z")):
+            self.assertTrue(rows.to_rows(polars.DataFrame({"t": whole.cast(polars.Int32 if kind == polars.Date else polars.Int64).cast(kind)}))[0]["t"]
+                            .startswith(wanted), kind)
         cells = {"hour": (numpy.datetime64("2001-04-10T05", "h"), "2001-04-10T05:00Z"), "month": (numpy.datetime64("2001-04"), "2001-04-01"),
                  "large": (2**70, float(2**70)), "very large": (10**400, "Infinity"), "unsigned": (numpy.uint64(2**64 - 1), 2**64 - 1),
                  "whole decimal": (decimal.Decimal("9007199254740993.00"), 9007199254740993), "no decimal": (decimal.Decimal("NaN"), None)}
