@@ -1,7 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+#include <optional>
+
 #include "doc/diagnostic.hpp"
 #include "doc/json.hpp"
+#include "doc/numbers.hpp"
 #include "doc/yaml.hpp"
 
 namespace heddle::doc {
@@ -21,6 +26,22 @@ TEST(Json, RefusesWhatIsAmbiguousOrTooDeep) {
   EXPECT_EQ(parse_json(R"({"a":1,"a":2})").error().id, "json-duplicate-key");
   EXPECT_EQ(parse_json(std::string(65, '[') + std::string(65, ']')).error().id, "json-too-deep");
   for (const char* bad : {"", "{", "[1,]", "nul", "{\"a\" 1}", "1 2", "\"\xff\""}) EXPECT_FALSE(parse_json(bad).ok()) << bad;
+}
+
+TEST(Json, NumbersThatItLacksAreWordsWhereTheyAreReadBack) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(to_json(exact_number(infinity)), "\"Infinity\"");
+  for (const double number : {0.1, -5e-324, infinity, -infinity}) {
+    EXPECT_EQ(exact_number(*parse_json(to_json(exact_number(number)))), number);
+  }
+  EXPECT_TRUE(std::isnan(*exact_number(*parse_json(to_json(exact_number(std::nan("")))))));
+  for (const char* none : {"null", "\"inf\"", "true", "[1]"}) EXPECT_EQ(exact_number(*parse_json(none)), std::nullopt) << none;
+}
+
+TEST(Json, SaysWhichNumberItWouldLose) {
+  EXPECT_EQ(non_finite_at(*parse_json(R"({"a":[1,null,{"b":2.5}],"c":"Infinity"})")), "");
+  EXPECT_EQ(non_finite_at(Value::object({{"a", 1}, {"b", Value::array({Value(1.5), Value::object({{"c", HUGE_VAL}})})}})), ".b[1].c is inf");
+  EXPECT_EQ(non_finite_at(Value(-HUGE_VAL)), "-inf");
 }
 
 TEST(Yaml, KeepsPositionsAndTypes) {
