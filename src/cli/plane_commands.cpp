@@ -55,6 +55,7 @@ int status(const Invocation& invocation, const Console& console) {
     slots.push_back({"  route", fmt::format("{} (applied {})", service.int_or("route"), service.int_or("applied"))});
     slots.push_back({"  watermark", service.string_or("watermark", "none")});
     slots.push_back({"  autonomy", service.string_or("autonomy")});
+    if (const auto* watch = service.find("watch"); watch != nullptr) slots.push_back({"  watch", watch->string_or("line")});
     console.data(format_rows(slots));
   }
   for (const char* list : {"quarantined", "incidents", "approvals"}) {

@@ -58,7 +58,8 @@ class CanaryTest : public testing::Test {
     const auto contract_json = doc::to_json((*contract::Contract::compile(contract, {})).to_value());
     for (const char* name : {"a", "b"}) {
       bundles_.push_back(*bundle::pack(*objects_, {{std::string(bundle::kContract), "", contract_json},
-                                                   {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}},
+                                                   {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
+                                                   {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())}},
                                        doc::Value::object({{"name", name}})));
     }
     plane::JournalWriter::Options journal;
@@ -204,6 +205,22 @@ TEST_F(CanaryTest, ARestartBetweenJudgementsChangesNothing) {
   open();
   hour(250);
   EXPECT_EQ(entries(), (Lines{"canary.judgement inconclusive applied", "canary.judgement good applied", "canary.raise applied"}));
+}
+
+TEST_F(CanaryTest, ABundleThatCouldNotBeWatchedIsNotReleased) {
+  const auto contract = bundle::open(*objects_, bundles_[0])->layer(bundle::kContract);
+  for (const char* baseline : {R"({"format":"heddle.baseline/2","metrics":[],"dependencies":[],"quality":{"mean":null,"sd":0,"chunks":0}})", ""}) {
+    std::vector<bundle::Layer> layers = {{std::string(bundle::kContract), "", std::string(*contract)},
+                                         {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}};
+    if (*baseline != '\0') layers.push_back({std::string(bundle::kBaseline), "", baseline});
+    const Digest blind = *bundle::pack(*objects_, std::move(layers), doc::Value::object({{"name", "blind"}}));
+    for (const char* slot : {"primary", "standby"}) {
+      const auto promoted = control_->promote(blind, slot, 0, kAda);
+      ASSERT_FALSE(promoted.ok());
+      EXPECT_NE(promoted.error().message.find("could not be watched"), std::string::npos) << promoted.error().message;
+    }
+  }
+  EXPECT_EQ(control_->releases().primary(), bundles_[0]);
 }
 
 TEST_F(CanaryTest, WhatTheDataPlaneEndedIsSettledAlsoWhileStopped) {

@@ -91,9 +91,16 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
   for (const auto& [name, service] : core.services) {
     const auto& releases = service->releases();
     const bool released = !releases.primary().empty();
+    const auto watched = service->watch_value();
+    const bool unwatched = released && !watched.bool_or("watched", true);
+    const bool silent = watched.find("silent")->size() > 0;
     services.push(doc::Value::object(
         {{"name", name},
-         {"state", releases.stopped() ? "stopped" : released ? "serving" : "nothing released"},
+         {"state", releases.stopped() ? "stopped"
+                   : unwatched        ? "serving, not watched"
+                   : silent           ? "serving, watched in part"
+                   : released         ? "serving"
+                                      : "nothing released"},
          {"primary", released ? releases.primary().str() : ""},
          {"standby", releases.standby().empty() ? "" : releases.standby().str()},
          {"canary", releases.canary().running() ? releases.canary().canary.bundle.str() : ""},
@@ -102,7 +109,11 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
          {"route", releases.version()},
          {"applied", service->applied()},
          {"watermark", time_or_empty(service->watermark())},
-         {"autonomy", service->service().autonomy}}));
+         {"autonomy", service->service().autonomy},
+         {"watch", watched}}));
+    if (unwatched) {
+      next.push(doc::Value::object({{"command", "heddle run"}, {"why", "`" + name + "` is not watched: " + watched.string_or("why")}}));
+    }
     if (!released) {
       next.push(doc::Value::object({{"command", "heddle release promote " + name}, {"why", "nothing is released"}}));
     }

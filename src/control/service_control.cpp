@@ -135,18 +135,7 @@ Result<void> ServiceControl::restore() {
   }));
   std::sort(versions.begin(), versions.end());
   for (const auto& [version, primary] : versions) {
-    auto route = route_of(primary, version);
-    if (!route.ok() && (route.error().kind == ErrorKind::kCorrupt || route.error().kind == ErrorKind::kNotFound)) {
-      // The data plane refuses such a bundle and answers from the standby. To end here would end that too.
-      log::error("service `{}`: route {} is not watched, its bundle cannot be read: {}", name, version, route.error().str());
-      watch::Route bare;
-      bare.primary = primary;
-      bare.version = version;
-      route = std::move(bare);
-    }
-    HEDDLE_TRY(route);
-    watch_->register_route(*route);
-    routes_.push_back(*std::move(route));
+    HEDDLE_TRY(know_route(primary, version));
   }
   const std::string spool = parts_.home->spool(service_.identity.name);
   HEDDLE_TRY(make_dirs(spool));
@@ -155,6 +144,25 @@ Result<void> ServiceControl::restore() {
     failpoint("control-restored");
     HEDDLE_TRY(publish());
   }
+  return {};
+}
+
+Result<void> ServiceControl::know_route(const Digest& primary, std::uint64_t version) {
+  auto route = route_of(primary, version);
+  if (!route.ok() && (route.error().kind == ErrorKind::kCorrupt || route.error().kind == ErrorKind::kNotFound)) {
+    // The data plane refuses such a bundle and answers from the standby; to end here would end that too. The watch raises an
+    // alert instead: nothing is watched.
+    log::error("service `{}`: route {} is not watched, its bundle cannot be read: {}", service_.identity.name, version,
+               route.error().str());
+    watch::Route bare;
+    bare.primary = primary;
+    bare.version = version;
+    bare.unwatched = route.error().message;
+    route = std::move(bare);
+  }
+  HEDDLE_TRY(route);
+  watch_->register_route(*route);
+  routes_.push_back(*std::move(route));
   return {};
 }
 
@@ -167,11 +175,9 @@ Result<watch::Route> ServiceControl::route_of(const Digest& primary, std::uint64
   watch::Route route;
   route.primary = primary;
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*parts_.objects, primary));
-  if (bundle.has(bundle::kBaseline)) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kBaseline));
-    HEDDLE_ASSIGN_OR_RETURN(auto baseline, watch::Baseline::from_value(value));
-    route.baseline = std::make_shared<const watch::Baseline>(std::move(baseline));
-  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto profile, bundle.layer(bundle::kBaseline));
+  HEDDLE_ASSIGN_OR_RETURN(auto baseline, watch::Baseline::parse(profile));
+  route.baseline = std::make_shared<const watch::Baseline>(std::move(baseline));
   HEDDLE_ASSIGN_OR_RETURN(const auto contract_value, bundle.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::from_value(contract_value));
   for (const auto& id : contract.transform_ids()) route.repair += (route.repair.empty() ? "" : ",") + id;
@@ -366,11 +372,7 @@ Result<policy::Decision> ServiceControl::change_releases(const policy::Proposal&
   decided_ = true;
   if (!decision.applied || decision.repeated) return decision;
   // The watch must know the route before the first record that was answered by it.
-  if (!next.primary().empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(auto route, route_of(next.primary(), next.version()));
-    watch_->register_route(route);
-    routes_.push_back(std::move(route));
-  }
+  if (!next.primary().empty()) HEDDLE_TRY(know_route(next.primary(), next.version()));
   releases_ = std::move(next);
   failpoint("control-route-committed");
   HEDDLE_TRY(publish());
@@ -391,6 +393,30 @@ Result<void> ServiceControl::recorded(Micros from, Micros to, const std::functio
         *record);
     if (!time || (*time >= from && *time < to)) sink(*record);
   }
+}
+
+doc::Value ServiceControl::watch_value() const {
+  const bool watched = routes_.empty() || routes_.back().baseline != nullptr;
+  auto metrics = watch_->silence().to_value();
+  auto silent = doc::Value::array();
+  std::string line;
+  for (auto& metric : metrics.as_array()) {
+    const std::string key = metric.string_or("metric");
+    const bool is_silent = watch_->alerts().find(watch::silent_key(key)) != nullptr;
+    metric.set("silent", is_silent);
+    if (!is_silent) continue;
+    line += (line.empty() ? "silent: `" : ", `") + key + "`";
+    silent.push(key);
+  }
+  const bool labelled = parts_.project->monitors.at(service_.monitor).labelled_quality;
+  if (!watched) line = "none: " + routes_.back().unwatched;
+  if (watched && line.empty()) line = labelled ? "columns and labelled quality" : "columns; no quality section";
+  return doc::Value::object({{"line", std::move(line)},
+                             {"watched", watched},
+                             {"why", watched ? "" : routes_.back().unwatched},
+                             {"labelled_quality", labelled},
+                             {"silent", std::move(silent)},
+                             {"metrics", std::move(metrics)}});
 }
 
 Result<doc::Value> ServiceControl::series() const {

@@ -72,6 +72,9 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<bool> resume_promotion(const std::string& approval);
   [[nodiscard]] Result<doc::Value> set_stopped(bool stopped, const policy::Actor& actor);
 
+  /// What watches the service: `{"line", "watched", "why", "labelled_quality", "silent": [..], "metrics": [..]}`.
+  [[nodiscard]] doc::Value watch_value() const;
+
   /// Findings of the watch so far, for plots: `{"findings": [...]}`.
   [[nodiscard]] Result<doc::Value> series() const;
 
@@ -115,7 +118,9 @@ class ServiceControl final : public recover::Effects {
   /// Deletes the oldest consumed segments of recorded traffic past the retention bound.
   void trim_traffic() const;
 
-  /// Builds the watch's view of a bundle; cached by digest.
+  /// Registers what a route version means; a bundle that cannot be read leaves it unwatched, which the watch alerts on.
+  [[nodiscard]] Result<void> know_route(const Digest& primary, std::uint64_t version);
+  /// Builds the watch's view of a bundle; cached by digest. kCorrupt or kNotFound when it has no baseline that can be read.
   [[nodiscard]] Result<watch::Route> route_of(const Digest& primary, std::uint64_t version);
   [[nodiscard]] Result<void> publish();
   [[nodiscard]] Result<void> store_releases(store::Txn& txn, const release::Releases& next, std::string_view action,

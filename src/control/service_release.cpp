@@ -121,6 +121,12 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     return Error{ErrorKind::kUnprocessable, "gates-not-passed", fmt::format("bundle {} has not passed its gates", bundle.str()),
                  "see its evidence: heddle bundle inspect " + bundle.str()};
   }
+  // A release that nobody could watch is refused here; what is released already and cannot be read any more is an alert.
+  if (auto route = route_of(bundle, 0); !route.ok()) {
+    Error error = route.error();
+    error.message = fmt::format("bundle {} could not be watched: {}", bundle.short_str(), error.message);
+    return error;
+  }
   const auto& run = releases_.canary();
   const bool raises = slot == "canary" && run.running() && run.canary.bundle == bundle;
   policy::Proposal proposal;

@@ -7,9 +7,10 @@
 namespace heddle::evaluate {
 namespace {
 
+/// A metric that is not defined on its rows is null.
 doc::Value to_value(const Numbers& numbers) {
   doc::Value value = doc::Value::object();
-  for (const auto& [name, number] : numbers) value.set(name, number);
+  for (const auto& [name, number] : numbers) value.set(name, std::isfinite(number) ? doc::Value(number) : doc::Value());
   return value;
 }
 

@@ -6,12 +6,14 @@
 
 #include "base/clock.hpp"
 #include "doc/json.hpp"
+#include "doc/numbers.hpp"
 #include "expr/program.hpp"
 #include "model/scorer.hpp"
 #include "runtime/spec.hpp"
 #include "score/plan.hpp"
 #include "spec/environment.hpp"
 #include "train/train.hpp"
+#include "watch/baseline.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -79,7 +81,10 @@ Result<Digest> assemble(store::Objects& objects, const Assembly& assembly) {
   add(bundle::kStatements, assembly.statements);
   HEDDLE_ASSIGN_OR_RETURN(const Digest digest, bundle::pack(objects, std::move(layers), assembly.config));
   HEDDLE_ASSIGN_OR_RETURN(const auto packed, bundle::open(objects, digest));
+  // What was packed is read as those read it that will use it: the data plane, and the watch.
   HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(packed, assembly.host));
+  HEDDLE_ASSIGN_OR_RETURN(const auto baseline, packed.layer(bundle::kBaseline));
+  HEDDLE_TRY(watch::Baseline::parse(baseline));
   return digest;
 }
 
@@ -113,8 +118,9 @@ Result<table::Table> rows_of(const doc::Value& reference, std::span<const spec::
         if (inserted) texts.push_back(code->first);
         column.codes.push_back(code->second);
       } else if (field.type == expr::Type::kDouble) {
-        valid = value.is_number();
-        column.doubles.push_back(valid ? value.as_double() : 0);
+        const auto number = doc::exact_number(value);  // infinite ones are texts
+        valid = number.has_value();
+        column.doubles.push_back(number.value_or(0));
       } else {
         if (value.is_int()) {
           integer = value.as_int();

@@ -4,6 +4,7 @@
 #include "base/file.hpp"
 #include "doc/diagnostic.hpp"
 #include "doc/json.hpp"
+#include "doc/numbers.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
 #include "spec/load.hpp"
@@ -69,6 +70,10 @@ Result<Digest> write_output(const std::string& directory, const std::string& nam
 }
 
 Result<Digest> write_json(const std::string& directory, const std::string& name, const doc::Value& value) {
+  if (const std::string found = doc::non_finite_at(value); !found.empty()) {
+    return Error{ErrorKind::kUnprocessable, "not-finite", fmt::format("`{}` cannot hold what the step found: {}", name, found),
+                 "look for infinite numbers in the training rows, and bound the field in the contract"};
+  }
   return write_output(directory, name, doc::to_json(value));
 }
 

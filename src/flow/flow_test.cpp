@@ -24,6 +24,7 @@
 #include "spec/environment.hpp"
 #include "spec/load.hpp"
 #include "train/search.hpp"
+#include "watch/baseline.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -191,6 +192,50 @@ TEST(Flow, ARunLeavesACandidateAndThenThereIsNothingToDo) {
   EXPECT_EQ(again->ran, 0);
   EXPECT_EQ(again->candidate.to_value(), first->candidate.to_value());
   EXPECT_EQ(last_candidate(scene.host, "m")->bundle, first->candidate.bundle);
+}
+
+TEST(Flow, InfiniteNumbersOfTheTrainingRowsAreWatchedAndReadBack) {
+  Scene scene;
+  table::Table rows = make_rows(3000, 7);
+  table::Column weight{.name = "weight", .type = table::Type::kDouble};
+  for (std::int64_t i = 0; i < rows.rows(); ++i) {
+    weight.doubles.push_back(i % 7 == 0 ? HUGE_VAL : i % 7 == 1 ? -HUGE_VAL : static_cast<double>(i % 100));
+  }
+  scene.write_rows(*rows.with_column(weight));
+  scene.change("contracts/c.odcs.yaml", "      - name: late\n", "      - {name: weight, logicalType: number}\n      - name: late\n");
+  scene.change("monitors/w.yaml", "distributions:\n", "distributions:\n  - {name: weight, column: weight, kind: ks}\n");
+  const auto run = scene.run();
+  ASSERT_TRUE(run.ok()) << run.error().str();
+  for (const Digest& digest : {run->candidate.bundle, run->candidate.standby}) {
+    const auto opened = bundle::open(*scene.objects, digest);
+    const auto baseline = watch::Baseline::parse(*opened->layer(bundle::kBaseline));
+    ASSERT_TRUE(baseline.ok()) << baseline.error().str();
+    EXPECT_EQ(baseline->metrics.at(0).binning.points().front(), -HUGE_VAL);
+    EXPECT_TRUE(score::Plan::load(*opened).ok());
+    EXPECT_NE(opened->layer(bundle::kReference)->find("Infinity"), std::string_view::npos);
+  }
+  EXPECT_TRUE(with_calibration(*scene.objects, run->candidate.bundle, 0.1).ok());  // its reference rows are read again
+}
+
+TEST(Variant, ABundleThatCouldNotBeWatchedIsNotMade) {
+  Scene scene;
+  const auto run = scene.run();
+  ASSERT_TRUE(run.ok()) << run.error().str();
+  const auto opened = bundle::open(*scene.objects, run->candidate.bundle);
+  std::vector<bundle::Layer> layers;
+  for (const char* title : {"model.json", "features.json", "contract.json", "calibration.json", "reference.json", "evaluation.json", "statements.json"}) {
+    if (opened->has(title)) layers.push_back({title, "", std::string(*opened->layer(title))});
+  }
+  std::string baseline(*opened->layer(bundle::kBaseline));
+  const auto points = baseline.find("\"points\":[");
+  ASSERT_NE(points, std::string::npos);
+  baseline.replace(points, baseline.find(',', points) - points, "\"points\":[null");  // as an infinite edge was once written
+  layers.push_back({std::string(bundle::kBaseline), "", baseline});
+  const auto blind = bundle::pack(*scene.objects, std::move(layers), opened->config());
+  ASSERT_TRUE(blind.ok()) << blind.error().str();
+  const auto made = with_calibration(*scene.objects, *blind, 0.1);
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().id, "watch-baseline");
 }
 
 TEST(Flow, TwoFoldersOneDigest) {

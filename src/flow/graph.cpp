@@ -145,6 +145,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
     const std::string profile = primary ? "baseline" : "baseline.standby";
     steps.push_back(
         {.name = profile,
+         .version = 2,
          .needs = {{trained, "model"},
                    {"features", "matrices"},
                    {"validate.rows", "accepted"},

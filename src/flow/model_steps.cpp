@@ -262,6 +262,7 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory, const 
   input.margins = margins;
   input.labels = *labels;
   HEDDLE_ASSIGN_OR_RETURN(const auto baseline, watch::build_baseline(*d.monitor, *d.contract, input));
+  for (const auto& weak : watch::weak_points(*d.monitor, baseline)) work.note("baseline", weak);
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["baseline"], write_json(directory, "baseline.json", baseline.to_value()));
   return record;

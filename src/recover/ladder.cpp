@@ -151,6 +151,7 @@ Step Ladder::first_response(const Incident& incident) const {
     case Cause::kConceptShift: return Step::kCollect;
     case Cause::kPriorShift: return Step::kRecalibrate;
     case Cause::kCovariateShift:
+    case Cause::kMonitorSilent:
     case Cause::kUnknown: return Step::kAwaitQuiet;
   }
   return Step::kAwaitQuiet;

@@ -27,6 +27,7 @@ struct Performed {
 ///   time shift       standby if better + propose a contract transform → approved: verify; refused: retrain
 ///   concept shift    standby if better + collect labels → retrain → gates → approval → promote → verify, else roll back
 ///   prior shift      recalibrate by half of the moved intercept
+///   monitor silent   nothing but to say so: a person makes the metric reachable, or takes it out
 ///   covariate shift  nothing, unless labelled quality falls: then as concept shift
 ///
 /// then the postmortem. A serialisable value, driven by event time alone; it decides, `Effects` acts. Ticks at or before

@@ -36,6 +36,8 @@ std::string what_next(const Incident& incident) {
     case Cause::kConceptShift: return "find out what changed in the world; the new model knows it only from few days";
     case Cause::kPriorShift: return "nothing, unless the base rate goes on moving";
     case Cause::kCovariateShift: return "watch labelled quality; the model still holds on the new traffic";
+    case Cause::kMonitorSilent:
+      return "see that its rows or labels come in time, change the monitor's window or chunk, or take the metric out";
     case Cause::kUnknown: return "a person looks: no cause of the catalogue fits";
   }
   return {};
@@ -123,6 +125,7 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
       return list;
     }
     case Cause::kCovariateShift:
+    case Cause::kMonitorSilent:
     case Cause::kUnknown: return {};
   }
   return {};
@@ -145,6 +148,8 @@ Result<Detection> measure(const spec::Monitor& monitor, const PostmortemInput& i
     watch.observe(record, sink);
     for (const watch::Alert& move : sink.moves) {
       if (move.stage != watch::AlertStage::kConfirmed || move.first.subject == watch::Subject::kPrediction) continue;
+      // A metric that is silent in a part of the traffic says nothing of the change.
+      if (move.first.subject == watch::Subject::kMonitor) continue;
       if (move.last.to <= change_from) {
         ++out.false_alerts;
       } else {

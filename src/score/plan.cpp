@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "doc/json.hpp"
+#include "doc/numbers.hpp"
 #include "feature/program.hpp"
 #include "model/scorer.hpp"
 #include "stats/scalar.hpp"
@@ -27,14 +28,17 @@ doc::Value to_json_value(const expr::Datum& datum) {
   switch (datum.kind) {
     case Kind::kBool: return datum.b;
     case Kind::kInt: return datum.i;
-    case Kind::kDouble: return datum.d;
+    case Kind::kDouble: return std::isnan(datum.d) ? doc::Value() : doc::exact_number(datum.d);
     case Kind::kString: return datum.str();
     case Kind::kTimestamp: return format_time(datum.i);
     default: return nullptr;
   }
 }
 
-expr::Datum to_datum(const doc::Value& value) {
+/// A value of `reference.json`, whose infinite numbers are texts.
+expr::Datum to_datum(const doc::Value& value, expr::Type type) {
+  const auto number = type == expr::Type::kDouble ? doc::exact_number(value) : std::nullopt;
+  if (number && value.is_string()) return expr::Datum::real(*number);
   if (value.is_bool()) return expr::Datum::boolean(value.as_bool());
   if (value.is_int()) return expr::Datum::integer(value.as_int());
   if (value.is_double()) return expr::Datum::real(value.as_double());
@@ -222,7 +226,7 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
   for (std::size_t row = 0; row < rows->size(); ++row) {
     const doc::Value& values = rows->as_array()[row];
     if (!values.is_array() || values.size() != order.size()) return corrupt("`reference.json` has a row of another length");
-    for (std::size_t i = 0; i < order.size(); ++i) raw[i] = to_datum(values.as_array()[i]);
+    for (std::size_t i = 0; i < order.size(); ++i) raw[i] = to_datum(values.as_array()[i], order[i].type);
     parts_->contract.check(raw, check);
     const doc::Value& written = margins->as_array()[row];
     const float expected = written.is_number() ? static_cast<float>(written.as_double()) : kNaN;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/file.hpp"
+#include "spec/check_monitor.hpp"
 #include "spec/environment.hpp"
 #include "spec/load.hpp"
 
@@ -361,16 +362,17 @@ class Checker {
 
   void check(Monitor& monitor) {
     const std::string& file = monitor.identity.file;
+    check_monitor_numbers(monitor, diagnostics_);
     const Service* service = refer(monitor.identity, "service", monitor.service, project_.services, "service");
+    if (service != nullptr && service->monitor != monitor.identity.name && project_.monitors.contains(service->monitor)) {
+      report(file, at(monitor.identity, "service"), "monitor-unused",
+             fmt::format("service `{}` is watched by monitor `{}`: this one watches nothing", monitor.service, service->monitor),
+             fmt::format("set `monitor: {}` in `{}`, or remove this file", monitor.identity.name, service->identity.file));
+    }
     const Contract* contract = service == nullptr ? nullptr : contract_of(*service);
     if (contract == nullptr) return;
-    const FeatureSet& features = project_.feature_sets.at(project_.models.at(service->model).features);
-    for (const auto& metric : monitor.distributions) {
-      const bool is_feature = std::any_of(features.features.begin(), features.features.end(),
-                                          [&](const Feature& feature) { return feature.name == metric.column; });
-      if (metric.column == "prediction" || is_feature) continue;
-      need_field(file, at(monitor.identity, "distributions"), *contract, metric.column, fmt::format("metric `{}`", metric.name));
-    }
+    const Model& model = project_.models.at(service->model);
+    check_monitor_columns(monitor, *contract, project_.feature_sets.at(model.features), model.time_field, diagnostics_);
     const expr::Environment environment = monitor_environment(contract->fields);
     for (const auto& rule : monitor.rules) {
       compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment, expr::Type::kBool);

@@ -395,11 +395,13 @@ const Object& monitor_kind() {
     Table<DistributionMetric> t("a distribution",
                                 "distance of a column from its reference; alert above max(floor, mean + sds * sd)");
     t.text("name", &DistributionMetric::name, "its name").required();
-    t.text("column", &DistributionMetric::column, "a field, a feature or `prediction`").required();
+    t.text("column", &DistributionMetric::column, "a field of the requests, or `prediction`").required();
     t.choice("kind", &DistributionMetric::kind,
-             {{"ks", Kind::kKs}, {"total_variation", Kind::kTotalVariation}, {"hour_of_day", Kind::kHourOfDay}}, "the distance")
+             {{"ks", Kind::kKs}, {"total_variation", Kind::kTotalVariation}, {"hour_of_day", Kind::kHourOfDay}},
+             "the distance: `ks` of numbers, times and booleans, `total_variation` of strings, integers and booleans, `hour_of_day` "
+             "of times; rows without a value are part of each")
         .required();
-    t.number("floor", &DistributionMetric::floor, "an effect smaller than this never alerts");
+    t.number("floor", &DistributionMetric::floor, "an effect smaller than this never alerts; 0 to below 1");
     t.number("sds", &DistributionMetric::sds, "standard deviations above the reference mean");
     return t;
   }();
@@ -443,14 +445,15 @@ const Object& monitor_kind() {
     t.duration("window", &Monitor::window, "of event time, for distributions");
     t.integer("window_rows", &Monitor::window_rows, "rows of a window, at least", 1);
     t.duration("label_delay", &Monitor::label_delay, "a label comes so long after its row, in event time");
-    t.duration("label_retention", &Monitor::label_retention, "how long labels of unknown rows are kept");
+    t.duration("label_retention", &Monitor::label_retention, "how long rows and labels wait for each other; at least label_delay and a chunk");
     t.objects("distributions", &Monitor::distributions, distribution, "distances from the reference");
-    t.object("quality", &Monitor::quality, quality, "labelled quality");
+    t.object("quality", &Monitor::quality, quality, "labelled quality; without it labelled quality is not watched");
     t.number("refused_share", &Monitor::refused_share, "contract alert: share of a source's rows that were refused");
     t.integer("refused_rows", &Monitor::refused_rows, "a source's rows looked at together", 1);
     t.objects("rules", &Monitor::rules, rule, "rules of the project's own");
     t.objects("notifications", &Monitor::notifications, notification, "who is told");
     t.duration("cool_down", &Monitor::cool_down, "after a recovery, before the same metric may open an incident");
+    t.finally([](Monitor& into, const doc::Value& value, Reader&) { into.labelled_quality = value.find("quality") != nullptr; });
     return t;
   }();
   return table;

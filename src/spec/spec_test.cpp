@@ -54,7 +54,7 @@ class SpecTest : public testing::Test {
         "  - id: ask\n    effect: require_approval\n    who: [\"person:*\"]\n    action: [release.promote]\n    needs: {role: "
         "approver}\n");
     put("monitors/w.yaml",
-        "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\ndistributions:\n"
+        "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\nquality: {}\ndistributions:\n"
         "  - {name: size, column: size, kind: ks, floor: 0.1}\n");
     put("services/s.yaml", "apiVersion: heddle/v1\nkind: Service\nname: s\nmodel: m\nmonitor: w\nsources: [a, b]\n");
   }
@@ -294,6 +294,83 @@ TEST(Example, TheFlightsAreWell) {
   for (const auto& each : loaded->diagnostics) {
     EXPECT_TRUE(each.id == "source-missing" || each.id == "file-missing") << doc::render_concise(each) << "\n" << each.hint;
   }
+}
+
+TEST_F(SpecTest, AMonitorThatCanNeverAlertIsAnError) {
+  const std::string head = "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\n";
+  const std::string size = "distributions: [{name: size, column: size, kind: ks, floor: 0.1}]\n";
+  const auto metric = [](const std::string& rest) { return "distributions: [{name: m, " + rest + "}]\nquality: {}\n"; };
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {size + "quality: {chunk_duration: 8d}\n", "never-alerts"},                  // 8d + 1d is past 7d
+      {size + "quality: {chunk_duration: 7d}\n", "never-alerts"},                  // 7d + 1d
+      {size + "quality: {chunk_duration: 6d}\n", ""},                              // 6d + 1d
+      {size + "label_delay: 7d\nquality: {}\n", "never-alerts"},
+      {size + "label_delay: 8d\n", "never-alerts"},                                // also without quality: no label finds its row
+      {size + "label_retention: 1d\nquality: {}\n", "never-alerts"},
+      {size + "quality: {chunk_duration: 0d}\n", "never-alerts"},
+      {size + "quality: {alert_once: 0.9}\n", "never-alerts"},                     // below alert_twice 1.0: never confirmed
+      {size + "quality: {alert_twice: .inf}\n", "never-alerts"},
+      {size + "quality: {prior_shift: .nan}\n", "wrong-type"},
+      {size + "quality: {prior_shift: -1}\n", "bad-value"},
+      {size + "quality: {}\nwindow: 0d\n", "never-alerts"},
+      {size + "quality: {}\nrefused_share: 1\n", "never-alerts"},
+      {size + "quality: {}\nrefused_share: .nan\n", "wrong-type"},
+      {size + "quality: {}\nrefused_share: -0.1\n", "bad-value"},
+      {size + "quality: {}\nrules: [{id: r, expression: size > 1, threshold: 1}]\n", "never-alerts"},
+      {size + "quality: {}\nrules: [{id: r, expression: size > 1, threshold: 1.5}]\n", "never-alerts"},
+      {size + "quality: {}\nrules: [{id: r, expression: size > 1}, {id: r, expression: size > 2}]\n", "duplicate-name"},
+      {metric("column: size, kind: ks, floor: 1"), "never-alerts"},
+      {metric("column: size, kind: ks, floor: 1.2"), "never-alerts"},
+      {metric("column: size, kind: ks, floor: .nan"), "wrong-type"},
+      {metric("column: size, kind: ks, floor: -0.1"), "bad-value"},
+      {metric("column: size, kind: ks, sds: .inf"), "never-alerts"},
+      {metric("column: size, kind: ks"), ""},
+      {metric("column: size, kind: total_variation"), ""},
+      {metric("column: size, kind: hour_of_day"), "watch-kind"},
+      {metric("column: place, kind: ks"), "watch-kind"},
+      {metric("column: place, kind: hour_of_day"), "watch-kind"},
+      {metric("column: place, kind: total_variation"), ""},
+      {metric("column: at, kind: total_variation"), "watch-kind"},
+      {metric("column: at, kind: hour_of_day"), ""},
+      {metric("column: at, kind: hour_of_day") + "window: 6h\n", "never-alerts"},   // six hours are not a day's
+      {metric("column: at, kind: ks"), "always-alerts"},                            // the time that orders the rows
+      {metric("column: prediction, kind: ks"), ""},
+      {metric("column: prediction, kind: total_variation"), "watch-kind"},
+      {metric("column: late, kind: ks"), "unknown-name"},                           // comes with the label
+      {metric("column: base, kind: ks"), "unknown-name"},                           // a feature is not in the traffic
+      {metric("column: sise, kind: ks"), "unknown-name"},
+      {metric("column: size, kind: ks}, {name: m, column: place, kind: total_variation"), "duplicate-name"},
+  };
+  for (const auto& [text, id] : cases) {
+    put("monitors/w.yaml", head + text);
+    const auto loaded = load_project(root_);
+    std::vector<std::string> errors;
+    for (const auto& each : loaded->diagnostics) {
+      if (each.severity != doc::Severity::kError) continue;
+      errors.push_back(each.id);
+      EXPECT_GT(each.position.line, 0) << text;
+      EXPECT_FALSE(each.hint.empty()) << text;
+    }
+    EXPECT_EQ(errors, id.empty() ? std::vector<std::string>{} : std::vector<std::string>{id}) << text;
+  }
+}
+
+TEST_F(SpecTest, WhatIsNotWatchedIsSaidAndIsNoError) {
+  put("monitors/w.yaml", "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\n");
+  const auto loaded = load_project(root_);
+  EXPECT_FALSE(loaded->has_errors());
+  EXPECT_EQ(findings(), (std::vector<std::string>{
+                            "monitors/w.yaml:1:1: warning[not-watched]: no distributions: no column is watched",
+                            "monitors/w.yaml:1:1: warning[not-watched]: no quality section: labelled quality is not watched"}));
+  EXPECT_FALSE(loaded->project.monitors.at("w").labelled_quality);
+}
+
+TEST_F(SpecTest, AMonitorThatItsServiceDoesNotNameIsAnError) {
+  put("monitors/spare.yaml",
+      "apiVersion: heddle/v1\nkind: Monitor\nname: spare\nservice: s\nquality: {}\ndistributions:\n"
+      "  - {name: size, column: size, kind: ks}\n");
+  EXPECT_EQ(findings(), (std::vector<std::string>{
+                            "monitors/spare.yaml:4:10: error[monitor-unused]: service `s` is watched by monitor `w`: this one watches nothing"}));
 }
 
 }  // namespace

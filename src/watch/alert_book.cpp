@@ -65,7 +65,7 @@ bool AlertBook::standing(Subject subject) const {
 void AlertBook::new_epoch() {
   std::erase_if(alerts_, [](const auto& item) {
     const Subject subject = item.second.alert.first.subject;
-    return subject != Subject::kContract && subject != Subject::kRule;
+    return subject != Subject::kContract && subject != Subject::kRule && subject != Subject::kMonitor;
   });
 }
 

@@ -34,8 +34,7 @@ void ColumnWindows::add(const Baseline& baseline, Micros event_time, std::span<c
   }
   ++window.rows;
   for (std::size_t i = 0; i < values.size() && i < window.counts.size(); ++i) {
-    std::size_t bin = 0;
-    if (baseline.metrics[i].bin_of(values[i], bin)) window.counts[i].add(bin);
+    if (const auto bin = baseline.metrics[i].bin_of(values[i])) window.counts[i].add(*bin);
   }
 }
 
@@ -54,7 +53,7 @@ Finding ColumnWindows::finding_of(const MetricReference& reference, const stats:
   f.epoch = epoch_;
   f.detail = doc::Value::object({{"reference_mean", reference.mean}, {"reference_sd", reference.sd}});
   if (reference.metric.kind == spec::DistributionMetric::Kind::kHourOfDay) {
-    const stats::LagFit fit = stats::explain_by_lag(reference.reference, counts);
+    const stats::LagFit fit = stats::explain_by_lag(reference.reference.present(), counts.present());
     f.detail.set("lag_hours", fit.lag);
     f.detail.set("residual", fit.residual);
     f.detail.set("residual_d", fit.residual_d);

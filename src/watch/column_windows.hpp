@@ -21,7 +21,7 @@ class ColumnWindows {
   /// A new epoch, whose first row may come at event time `from`.
   void start(const spec::Monitor& monitor, std::uint64_t epoch, Micros from);
 
-  /// `values[i]` is the value of metric i of the baseline.
+  /// `values[i]` is the value of metric i of the baseline; an error datum when the row says nothing of it.
   void add(const Baseline& baseline, Micros event_time, std::span<const expr::Datum> values);
   /// Closes every window that ends at or before `watermark`.
   void close(const Baseline& baseline, Micros watermark, std::vector<Finding>& out);

@@ -89,6 +89,10 @@ Diagnosis Watch::diagnose(const Alert& alert) const {
       out.reason = fmt::format("log loss with a refitted intercept is {:.2f} of the label entropy, above {:.2f}, while every "
                                "column is quiet", alert.last.value, alert.last.threshold);
       return out;
+    case Subject::kMonitor:
+      out.cause = Cause::kMonitorSilent;
+      out.reason = alert.last.detail.string_or("why");
+      return out;
     case Subject::kRule:
     case Subject::kPrediction:
       out.reason = fmt::format("`{}` is {:.3f}, above {:.3f}", alert.first.key, alert.last.value, alert.last.threshold);

@@ -12,7 +12,7 @@
 namespace heddle::watch {
 
 /// What a number is about: it decides who may explain it.
-enum class Subject : std::uint8_t { kContract, kColumn, kPrediction, kQuality, kPrior, kRule };
+enum class Subject : std::uint8_t { kContract, kColumn, kPrediction, kQuality, kPrior, kRule, kMonitor };
 
 [[nodiscard]] std::string_view subject_name(Subject subject) noexcept;
 
@@ -53,7 +53,7 @@ struct Alert {
 };
 
 enum class Cause : std::uint8_t {
-  kUnknown, kContractFault, kUnitChange, kTimeShift, kCovariateShift, kPriorShift, kConceptShift
+  kUnknown, kContractFault, kUnitChange, kTimeShift, kCovariateShift, kPriorShift, kConceptShift, kMonitorSilent
 };
 
 [[nodiscard]] std::string_view cause_name(Cause cause) noexcept;  ///< `unit change`, `time shift`, ...

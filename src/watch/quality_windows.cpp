@@ -65,7 +65,7 @@ void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseli
   f.subject = Subject::kQuality;
   f.value = quality.ratio;
   f.threshold = std::max(metric_.alert_twice,
-                         baseline.ratio_chunks < 6 ? 0 : baseline.ratio_mean + metric_.sds * baseline.ratio_sd);
+                         baseline.ratio_chunks < kFewestChunks ? 0 : baseline.ratio_mean + metric_.sds * baseline.ratio_sd);
   f.alert = f.value > f.threshold;
   f.raises = f.value > metric_.alert_once || (f.alert && last_above_);
   last_above_ = f.alert;

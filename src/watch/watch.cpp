@@ -11,7 +11,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/1";
+constexpr std::string_view kFormat = "heddle.watch-state/2";
 
 float margin_of(float probability) {
   return std::isnan(probability) ? probability : static_cast<float>(stats::logit(static_cast<double>(probability)));
@@ -32,7 +32,8 @@ Watch::Watch(Options options, RuleWindows rules)
     : options_(std::move(options)),
       sources_(options_.monitor.refused_share, options_.monitor.refused_rows),
       quality_(options_.monitor),
-      rules_(std::move(rules)) {
+      rules_(std::move(rules)),
+      silence_(options_.monitor) {
   columns_.start(options_.monitor, 0, 0);
   for (const auto& name : options_.fields) {
     const auto& fields = options_.contract.fields;
@@ -56,6 +57,7 @@ void Watch::observe(const plane::Record& record, Output& out) {
     observe_request(*request, out);
   } else if (const auto* label = std::get_if<plane::LabelRecord>(&record)) {
     (void)join_.add_label(label->row_id, label->label, label->event_time);
+    silence_.label();
   } else if (const auto* tick = std::get_if<plane::TickRecord>(&record)) {
     observe_tick(tick->event_time, out);
   }
@@ -73,7 +75,9 @@ void Watch::enter(const Route& route, Micros event_time) {
   columns_.start(options_.monitor, epoch_, from);
   quality_.start(epoch_, from);
   alerts_.new_epoch();
-  std::erase_if(latest_, [](const auto& item) { return item.second.subject != Subject::kContract; });
+  std::erase_if(latest_, [](const auto& item) {
+    return item.second.subject != Subject::kContract && item.second.subject != Subject::kMonitor;
+  });
 }
 
 void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
@@ -94,6 +98,7 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   for (std::size_t index = 0; index < request.rows.size(); ++index) {
     const plane::RowRecord& row = request.rows[index];
     ++rows_seen_;
+    silence_.row(request.event_time);
     std::vector<plane::FieldValue> repaired;
     const std::vector<plane::FieldValue>* fields = &row.fields;
     if (route.apply_repair) {
@@ -110,11 +115,14 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
     if (baseline != nullptr && of_epoch) {
       values.clear();
       for (const MetricReference& metric : baseline->metrics) {
-        const bool prediction = metric.metric.column == "prediction";
-        values.push_back(!prediction                                        ? field_of(metric.metric.column)
-                         : served && !std::isnan(row.probability) && by_primary
-                             ? expr::Datum::real(static_cast<double>(row.probability))
-                             : expr::Datum::null());
+        if (metric.metric.column == "prediction") {
+          const bool known = served && !std::isnan(row.probability) && by_primary;
+          values.push_back(known ? expr::Datum::real(static_cast<double>(row.probability)) : expr::Datum::error());
+          continue;
+        }
+        // What is missing in a row that was refused is the contract's to tell; the reference holds accepted rows only.
+        const expr::Datum value = field_of(metric.metric.column);
+        values.push_back(value.is_null() && !served ? expr::Datum::error() : value);
       }
       columns_.add(*baseline, request.event_time, values);
     }
@@ -146,14 +154,42 @@ void Watch::observe_tick(Micros event_time, Output& out) {
     columns_.close(*baseline, event_time, out.findings);
     settle(settled, event_time, out);
     const std::size_t quality = out.findings.size();
-    quality_.close(join_, *baseline, event_time, !alerts_.standing(Subject::kColumn) && !alerts_.confirmed(Subject::kQuality),
-                   out.findings);
+    if (options_.monitor.labelled_quality) {
+      quality_.close(join_, *baseline, event_time, !alerts_.standing(Subject::kColumn) && !alerts_.confirmed(Subject::kQuality),
+                     out.findings);
+    }
     settle(quality, event_time, out);
   }
+  look_for_silence(baseline, event_time, out);
   join_.prune(event_time - options_.monitor.label_retention);
 }
 
+void Watch::look_for_silence(const Baseline* baseline, Micros at, Output& out) {
+  const std::size_t settled = out.findings.size();
+  const auto route = routes_.find(route_version_);
+  const bool unwatched_alert = alerts_.find(std::string(kUnwatchedKey)) != nullptr;
+  if (route != routes_.end() && (baseline == nullptr) != unwatched_alert) {
+    const std::string& why = route->second.unwatched;
+    out.findings.push_back(baseline == nullptr ? unwatched(why.empty() ? "its bundle has no baseline" : why, at)
+                                               : heard_again("service", at));
+  }
+  // Without a baseline no metric can report: that alert says it for all of them.
+  for (Finding& finding : baseline == nullptr ? std::vector<Finding>{} : silence_.overdue(at)) {
+    if (alerts_.find(finding.key) == nullptr) out.findings.push_back(std::move(finding));
+  }
+  settle(settled, at, out);
+}
+
+bool Watch::watching() const {
+  const auto route = routes_.find(route_version_);
+  return route == routes_.end() || route->second.baseline != nullptr;
+}
+
 void Watch::settle(std::size_t from, Micros at, Output& out) {
+  for (std::size_t i = from, n = out.findings.size(); i < n; ++i) {
+    const std::string metric = silence_.report(out.findings[i].key);
+    if (alerts_.find(silent_key(metric)) != nullptr) out.findings.push_back(heard_again(metric, at));
+  }
   for (std::size_t i = from; i < out.findings.size(); ++i) {
     Finding& finding = out.findings[i];
     finding.epoch = epoch_;
@@ -179,6 +215,7 @@ std::string Watch::save() const {
   sources_.save(out);
   quality_.save(out);
   rules_.save(out);
+  silence_.save(out);
   alerts_.save(out);
   out.put(std::uint64_t{latest_.size()});
   for (const auto& [key, finding] : latest_) save_finding(out, finding);
@@ -200,6 +237,7 @@ Result<void> Watch::restore(std::string_view bytes) {
     sources_.load(in);
     quality_.load(in);
     rules_.load(in);
+    silence_.load(in);
     alerts_.load(in);
     latest_.clear();
     for (std::uint64_t n = in.count(); n > 0; --n) {

@@ -20,6 +20,7 @@
 #include "watch/label_join.hpp"
 #include "watch/quality_windows.hpp"
 #include "watch/rule_windows.hpp"
+#include "watch/silence.hpp"
 #include "watch/source_windows.hpp"
 
 namespace heddle::watch {
@@ -30,7 +31,8 @@ struct Route {
   std::uint64_t version = 0;
   Digest primary{};
   std::string repair{};                       ///< names the contract's transforms in force; empty: none
-  std::shared_ptr<const Baseline> baseline;   ///< of the primary's bundle
+  std::shared_ptr<const Baseline> baseline;   ///< of the primary's bundle; none: nothing is watched, which is an alert
+  std::string unwatched{};                    ///< why there is no baseline
   /// Applies the transforms to the fields of a row, in place. Pure. May be empty.
   std::function<void(std::vector<plane::FieldValue>&)> apply_repair{};
 };
@@ -65,6 +67,9 @@ class Watch {
   [[nodiscard]] const std::map<std::string, Finding>& latest() const noexcept { return latest_; }
   [[nodiscard]] const std::optional<QualityWindows::Comparison>& comparison() const { return quality_.comparison(); }
   [[nodiscard]] std::int64_t labelled_since(Micros from) const { return join_.labelled_since(from); }
+  /// Whether the route that answers has a baseline to be watched by.
+  [[nodiscard]] bool watching() const;
+  [[nodiscard]] const Silence& silence() const noexcept { return silence_; }
   [[nodiscard]] std::int64_t rows_seen() const noexcept { return rows_seen_; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
@@ -79,6 +84,7 @@ class Watch {
   void observe_tick(Micros event_time, Output& out);
   void enter(const Route& route, Micros event_time);
   void settle(std::size_t from, Micros at, Output& out);
+  void look_for_silence(const Baseline* baseline, Micros at, Output& out);
 
   Options options_;
   std::vector<expr::Type> types_;   ///< of the fields, by the contract
@@ -94,6 +100,7 @@ class Watch {
   SourceWindows sources_;
   QualityWindows quality_;
   RuleWindows rules_;
+  Silence silence_;
   AlertBook alerts_;
   std::map<std::string, Finding> latest_;
 };
