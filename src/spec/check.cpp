@@ -13,8 +13,9 @@ namespace {
 
 class Checker {
  public:
-  Checker(Project& project, const Texts& texts, std::vector<doc::Diagnostic>& diagnostics)
-      : project_(project), texts_(texts), diagnostics_(diagnostics) {}
+  Checker(Project& project, const Texts& texts, const Files& files,
+          std::vector<doc::Diagnostic>& diagnostics)
+      : project_(project), texts_(texts), files_(files), diagnostics_(diagnostics) {}
 
   void run() {
     for (auto& [name, contract] : project_.contracts) check(contract);
@@ -126,9 +127,7 @@ class Checker {
             fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name, *field.minimum, *field.maximum),
             "swap the two");
       }
-      if (field.enum_file.empty()) continue;
-      auto values = load_enum(project_, field.enum_file, field.enum_column);
-      if (!values.ok()) report(file, field.position, values.error().id, values.error().message, values.error().hint);
+      if (!field.enum_file.empty()) check_enum(contract, field);
     }
     const expr::Environment environment = request_environment(contract.fields);
     std::set<std::string> ids;
@@ -151,6 +150,26 @@ class Checker {
       unique(file, ids, transform.id, transform.expression.position, "transform");
       need_field(file, transform.expression.position, contract, transform.field, fmt::format("transform `{}`", transform.id));
       compile(file, fmt::format("transform `{}`", transform.id), transform.expression, environment, expr::Type::kDyn);
+    }
+  }
+
+  void check_enum(const Contract& contract, const Field& field) {
+    if (files_.has_data()) {
+      auto values = load_enum(project_, field.enum_file, field.enum_column);
+      if (!values.ok()) {
+        const Error& error = values.error();
+        report(contract.identity.file, field.position, error.id, error.message, error.hint);
+      }
+      return;
+    }
+    // A commit holds no data: a source may lie elsewhere. A file of the project's own has to be in it.
+    if (project_.sources.contains(field.enum_file)) return;
+    const std::string path = path_in_project(project_, field.enum_file);
+    if (path.empty()) return;
+    if (const auto text = files_.read(path); !text.ok()) {
+      report(contract.identity.file, field.position, "file-missing",
+             fmt::format("the commit has no file `{}` to read the enum from", path),
+             text.error().kind == ErrorKind::kNotFound ? "commit it too" : text.error().message);
     }
   }
 
@@ -285,7 +304,9 @@ class Checker {
              fmt::format("there is no source `{}`", model.source),
              near.empty() ? "add it to `sources` of heddle.yaml" : fmt::format("did you mean `{}`?", near));
     }
-    if (model.runtime.has_value() && !model.runtime->files.empty() && list_dir(project_.root + "/" + model.runtime->files).empty()) {
+    // What a worker runs is in the bundle: where there is no data, nothing is built.
+    if (files_.has_data() && model.runtime.has_value() && !model.runtime->files.empty() &&
+        list_dir(project_.root + "/" + model.runtime->files).empty()) {
       report(file, at(model.identity, "runtime"), "bad-runtime", fmt::format("the worker's folder `{}` is empty or not there", model.runtime->files),
              "put the worker's program and model there");
     }
@@ -407,13 +428,15 @@ class Checker {
 
   Project& project_;
   const Texts& texts_;
+  const Files& files_;
   std::vector<doc::Diagnostic>& diagnostics_;
 };
 
 }  // namespace
 
-void check_project(Project& project, const Texts& texts, std::vector<doc::Diagnostic>& diagnostics) {
-  Checker(project, texts, diagnostics).run();
+void check_project(Project& project, const Texts& texts, const Files& files,
+                   std::vector<doc::Diagnostic>& diagnostics) {
+  Checker(project, texts, files, diagnostics).run();
 }
 
 }  // namespace heddle::spec

@@ -46,12 +46,15 @@ doc::Diagnostic from_error(const Error& error, const std::string& file) {
 
 class Loader {
  public:
-  explicit Loader(std::string root) { loaded_.project.root = std::move(root); }
+  explicit Loader(std::string root, const Files* files = nullptr) : files_(files) {
+    loaded_.project.root = std::move(root);
+  }
 
   Result<Loaded> load() {
     Project& project = loaded_.project;
-    if (!path_exists(project.root + "/heddle.yaml")) {
-      return Error{ErrorKind::kNotFound, "project-not-found", fmt::format("there is no `heddle.yaml` in `{}`", project.root),
+    if (!there("heddle.yaml")) {
+      return Error{ErrorKind::kNotFound, "project-not-found",
+                   fmt::format("there is no `heddle.yaml` in `{}`", project.root),
                    "go to a project's folder, or name it with `--project DIR`"};
     }
     ProjectFile file;
@@ -61,6 +64,7 @@ class Loader {
       project.sources = file.sources;
       project.control_port = file.control_port;
       for (const auto& [name, path] : file.sources) {
+        if (!files_->has_data()) break;
         const std::string full = std::filesystem::path(path).is_absolute() ? path : project.root + "/" + path;
         if (path_exists(full)) continue;
         doc::Diagnostic diagnostic;
@@ -73,7 +77,7 @@ class Loader {
         loaded_.diagnostics.push_back(std::move(diagnostic));
       }
     }
-    if (path_exists(project.root + "/people.yaml")) {
+    if (there("people.yaml")) {
       PeopleFile people;
       if (const auto value = parse("people.yaml")) {
         read("people.yaml", "People", people_kind(), *value, &people);
@@ -82,12 +86,18 @@ class Loader {
       }
     }
     for (const auto& [folder, kind] : kFolders) {
-      for (const auto& name : list_dir(fmt::format("{}/{}", project.root, folder))) {
+      const auto names = files_->list(std::string(folder));
+      if (!names.ok()) {
+        loaded_.diagnostics.push_back(from_error(names.error(), std::string(folder)));
+        continue;
+      }
+      for (const auto& name : *names) {
         if (!name.ends_with(".yaml") && !name.ends_with(".yml")) continue;
         load_definition(fmt::format("{}/{}", folder, name), kind);
       }
     }
-    check_project(project, texts_, loaded_.diagnostics);
+    note_enum_files();
+    check_project(project, texts_, *files_, loaded_.diagnostics);
     sort();
     return std::move(loaded_);
   }
@@ -108,12 +118,31 @@ class Loader {
   }
 
  private:
+  /// A file that cannot be read is there: reading it says why.
+  bool there(const std::string& file) const {
+    const auto text = files_->read(file);
+    return text.ok() || text.error().kind != ErrorKind::kNotFound;
+  }
+
+  /// What the fields' enums are read from decides as much as the contract itself.
+  void note_enum_files() {
+    for (const auto& [name, contract] : loaded_.project.contracts) {
+      for (const auto& field : contract.fields) {
+        if (field.enum_file.empty()) continue;
+        const std::string path = path_in_project(loaded_.project, field.enum_file);
+        if (path.empty() || loaded_.files.contains(path)) continue;
+        if (const auto text = files_->read(path); text.ok()) loaded_.files[path] = sha256(*text);
+      }
+    }
+  }
+
   std::optional<doc::Value> parse(const std::string& file) {
-    auto text = read_file(loaded_.project.root + "/" + file);
+    auto text = files_->read(file);
     if (!text.ok()) {
       loaded_.diagnostics.push_back(from_error(text.error(), file));
       return std::nullopt;
     }
+    loaded_.files[file] = sha256(*text);
     texts_[file] = std::move(*text);
     auto value = doc::parse_yaml(texts_[file], file);
     if (!value.ok()) {
@@ -201,6 +230,7 @@ class Loader {
     all.erase(std::unique(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) == key(b); }), all.end());
   }
 
+  const Files* files_;
   Loaded loaded_;
   Texts texts_;
 };
@@ -230,10 +260,45 @@ bool Loaded::has_errors() const noexcept {
                      [](const auto& each) { return each.severity == doc::Severity::kError; });
 }
 
+Digest Loaded::digest() const {
+  Hasher hasher;
+  for (const auto& [file, digest] : files) {
+    hasher.update_field(file);
+    hasher.update_field(digest.str());
+  }
+  return hasher.finish();
+}
+
 Result<Loaded> load_project(const std::string& root) {
   std::error_code code;
   const auto absolute = std::filesystem::weakly_canonical(root, code);
-  return Loader(code ? root : absolute.string()).load();
+  const std::string folder = code ? root : absolute.string();
+  const auto files = work_tree(folder);
+  return Loader(folder, files.get()).load();
+}
+
+Result<Loaded> load_commit(store::Git& git, const std::string& root, const std::string& commit) {
+  const auto files = commit_tree(git, commit);
+  auto loaded = Loader(root, files.get()).load();
+  if (!loaded.ok()) {
+    if (loaded.error().id != "project-not-found") return loaded;
+    return Error{ErrorKind::kNotFound, "project-not-committed",
+                 fmt::format("commit {} has no `heddle.yaml` of `{}`", commit.substr(0, 12), root),
+                 "commit the project: `git add -A && git commit`"};
+  }
+  loaded->project.commit = commit;
+  loaded->project.dirty = false;
+  return loaded;
+}
+
+std::string path_in_project(const Project& project, const std::string& named) {
+  const auto source = project.sources.find(named);
+  std::filesystem::path path(source == project.sources.end() ? named : source->second);
+  if (path.is_absolute()) {
+    path = path.lexically_relative(project.root);
+    if (path.empty() || *path.begin() == "..") return {};
+  }
+  return path.lexically_normal().generic_string();
 }
 
 Contract parse_contract(std::string_view yaml, std::string_view file, std::vector<doc::Diagnostic>& diagnostics) {
