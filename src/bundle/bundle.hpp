@@ -40,6 +40,10 @@ class Bundle {
   [[nodiscard]] const Digest& digest() const noexcept { return digest_; }
   /// What `pack` was given as `config`.
   [[nodiscard]] const doc::Value& config() const noexcept { return config_; }
+  /// The commit it names; empty when it was built from none.
+  [[nodiscard]] std::string commit() const { return config_.string_or("commit"); }
+  /// Its definitions were not that commit's. One that does not say is taken for such.
+  [[nodiscard]] bool dirty() const { return commit().empty() || config_.bool_or("dirty", true); }
   [[nodiscard]] const std::vector<Layer>& layers() const noexcept { return layers_; }
   /// kNotFound names the titles there are.
   [[nodiscard]] Result<std::string_view> layer(std::string_view title) const;

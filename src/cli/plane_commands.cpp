@@ -5,6 +5,7 @@
 #include "cli/planes.hpp"
 #include "cli/session.hpp"
 #include "cli/supervisor.hpp"
+#include "cli/work_tree.hpp"
 #include "control/home.hpp"
 
 namespace heddle::cli {
@@ -25,10 +26,15 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
     return console.fail({ErrorKind::kConflict, "project-up", fmt::format("project `{}` is up already", *root),
                          "run `heddle status`, or end the other `heddle up` first"});
   }
-  // Both planes need the keys and tokens: they are made once, before either starts.
-  if (auto ready = prepare_project(*root); !ready.ok()) return console.fail(ready.error());
+  // Both planes need the keys, the tokens and what was applied: once, before either starts.
+  if (auto ready = prepare_project(*root, *invocation.wiring); !ready.ok()) {
+    return console.fail(ready.error());
+  }
+  const bool released = !list_dir(home.routes()).empty();
   const auto plane = [&](const std::string& name) {
     Supervisor::Plane started{name, {invocation.wiring->executable, "--project", *root, "up", "--only", name}};
+    // What was released is served, whatever keeps decisions from being made.
+    started.may_fail_at_start = name == "control" && released;
     if (lockstep && name == "data") started.argv.push_back("--lockstep");
     return started;
   };
@@ -39,11 +45,14 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
 int status(const Invocation& invocation, const Console& console) {
   auto reply = call_operation(invocation, "status", doc::Value::object());
   if (!reply.ok()) return console.fail(reply.error());
+  const WorkTreeNote note = compare_with_applied(invocation, reply->string_or("applied"));
+  reply->set("work_tree", note.to_value());
   if (console.json()) {
     console.document(*reply);
     return 0;
   }
-  console.data(fmt::format("project `{}`, applied {}", reply->string_or("project"), reply->string_or("applied", "nothing")));
+  const auto applied = reply->string_or("applied");
+  console.data(fmt::format("project `{}`, applied {}", reply->string_or("project"), applied.empty() ? "nothing" : applied));
   for (const auto& service : reply->find("services")->as_array()) {
     console.data(fmt::format("\nservice `{}` ({})", service.string_or("name"), service.string_or("state")));
     std::vector<std::vector<std::string>> slots{{"  primary", service.string_or("primary", "none").substr(0, 19)},
@@ -63,6 +72,7 @@ int status(const Invocation& invocation, const Console& console) {
     console.data(fmt::format("\n{}", list));
     for (const auto& item : items->as_array()) console.data("  " + item.string_or("line"));
   }
+  note.tell(console);
   if (const auto* next = reply->find("next"); next != nullptr && next->size() > 0) {
     console.message("");
     for (const auto& item : next->as_array()) {

@@ -12,11 +12,11 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/signature.hpp"
+#include "control/applied.hpp"
 #include "control/control.hpp"
 #include "control/home.hpp"
 #include "net/handover.hpp"
 #include "serve/serve.hpp"
-#include "spec/load.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -40,15 +40,6 @@ void stop_on_signals() {
   ::signal(SIGUSR2, SIG_IGN);  // the data plane takes it
 }
 
-Result<spec::Project> load_valid(const std::string& root) {
-  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
-  if (loaded.has_errors()) {
-    return Error{ErrorKind::kInvalid, "project-invalid", fmt::format("the definitions of `{}` have errors", root),
-                 "run `heddle check`: it shows them all"};
-  }
-  return std::move(loaded.project);
-}
-
 /// Those of `service` in sockets named `<service>/<listener>`.
 std::vector<net::ListenerFd> listeners_of(const std::string& service, const std::vector<net::ListenerFd>& all) {
   std::vector<net::ListenerFd> mine;
@@ -66,27 +57,35 @@ Result<std::string> read_token(const std::string& path) {
 
 }  // namespace
 
-Result<void> prepare_project(const std::string& root) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto project, load_valid(root));
+Result<spec::Project> prepare_project(const std::string& root, const control::Wiring& wiring) {
   const control::Home home(root);
   HEDDLE_TRY(make_dirs(home.dir() + "/keys"));
   HEDDLE_TRY(make_dirs(home.tokens()));
   HEDDLE_ASSIGN_OR_RETURN(const auto key, Ed25519Key::load_or_create(home.control_key()));
   const std::string public_key(key.public_key.begin(), key.public_key.end());
-  HEDDLE_TRY(write_file_atomic(home.control_public_key(), hex_encode(public_key) + "\n"));
+  const std::string line = hex_encode(public_key) + "\n";
+  // Not written again where it stands: a full disk must not keep a plane from coming back.
+  if (const auto there = read_file(home.control_public_key()); !there.ok() || *there != line) {
+    HEDDLE_TRY(write_file_atomic(home.control_public_key(), line));
+  }
+  if (!control::read_applied(home).ok()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto control, control::Control::open(root, wiring));
+    HEDDLE_TRY(control->apply_first());
+    HEDDLE_TRY(control->publish_ledger());
+  }
+  HEDDLE_ASSIGN_OR_RETURN(auto project, control::applied_project(home, wiring));
   for (const auto& account : project.service_accounts) {
     if (path_exists(home.token(account.name))) continue;
     HEDDLE_TRY(write_file_atomic(home.token(account.name), hex_encode(random_bytes(24)) + "\n", 0600));
   }
-  return {};
+  return project;
 }
 
 Result<void> run_control_plane(const std::string& root, const control::Wiring& wiring) {
-  HEDDLE_TRY(prepare_project(root));
   stop_on_signals();
   HEDDLE_ASSIGN_OR_RETURN(const auto control, control::Control::open(root, wiring));
-  HEDDLE_TRY(control->check_applied());
-  HEDDLE_ASSIGN_OR_RETURN(const auto project, load_valid(root));
+  HEDDLE_TRY(control->apply_first());
+  HEDDLE_ASSIGN_OR_RETURN(const auto project, prepare_project(root, wiring));
   api::Options options;
   options.control = control.get();
   options.socket = control->home().socket();
@@ -100,9 +99,8 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
 }
 
 Result<void> run_data_plane(const std::string& root, const control::Wiring& wiring, bool lockstep) {
-  HEDDLE_TRY(prepare_project(root));
+  HEDDLE_ASSIGN_OR_RETURN(const auto project, prepare_project(root, wiring));
   stop_on_signals();
-  HEDDLE_ASSIGN_OR_RETURN(const auto project, load_valid(root));
   const control::Home home(root);
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_token(home.control_public_key()));
@@ -142,7 +140,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     if (!successor_asked.exchange(false) || stop_asked) continue;
     // What the successor would stumble over is found before anything ends.
-    if (const auto valid = load_valid(root); !valid.ok()) {
+    if (const auto valid = control::applied_project(home, wiring); !valid.ok()) {
       log::error("the data plane goes on as it is, its successor could not start: {}", valid.error().str());
     } else if (!path_exists(wiring.executable)) {
       log::error("the data plane goes on as it is: there is no `{}`", wiring.executable);

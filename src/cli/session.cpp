@@ -57,7 +57,8 @@ class LocalSession final : public Session {
 
 }  // namespace
 
-Result<std::unique_ptr<Session>> Session::open(const std::string& root, const control::Wiring& wiring) {
+Result<std::unique_ptr<Session>> Session::open(const std::string& root, const control::Wiring& wiring,
+                                               control::Control::Purpose purpose) {
   const std::string socket = control::Home(root).socket();
   if (path_exists(socket)) {
     net::HttpClient::Options options;
@@ -65,13 +66,15 @@ Result<std::unique_ptr<Session>> Session::open(const std::string& root, const co
     options.timeout_ms = 10'000;
     if (net::HttpClient(options).get("/health").ok()) return std::unique_ptr<Session>(new RemoteSession(socket));
   }
-  HEDDLE_ASSIGN_OR_RETURN(auto control, control::Control::open(root, wiring));
+  HEDDLE_ASSIGN_OR_RETURN(auto control, control::Control::open(root, wiring, purpose));
   return std::unique_ptr<Session>(new LocalSession(std::move(control)));
 }
 
 Result<doc::Value> call_operation(const Invocation& invocation, std::string_view operation, const doc::Value& request) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-  HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring));
+  using Purpose = control::Control::Purpose;
+  const auto purpose = operation == "definition.apply" ? Purpose::kApply : Purpose::kOperate;
+  HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring, purpose));
   return session->call(operation, request);
 }
 
@@ -83,7 +86,8 @@ Result<std::string> find_project(const std::string& given) {
   if (absolute == nullptr) return Error{ErrorKind::kNotFound, "project-not-found", fmt::format("no folder `{}`", dir)};
   dir = absolute;
   for (std::string at = dir; !at.empty(); at = at.substr(0, at.find_last_of('/'))) {
-    if (path_exists(at + "/heddle.yaml")) return at;
+    // What was applied runs also where the file in the work tree is gone.
+    if (path_exists(at + "/heddle.yaml") || path_exists(control::Home(at).applied())) return at;
     if (!given.empty()) break;
   }
   return Error{ErrorKind::kNotFound, "project-not-found", fmt::format("no `heddle.yaml` in `{}`{}", dir, given.empty() ? " or above" : ""),

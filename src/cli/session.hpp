@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "control/control.hpp"
 #include "control/wiring.hpp"
 #include "doc/value.hpp"
 
@@ -14,7 +15,9 @@ namespace heddle::cli {
 /// lock taken (DESIGN 4, State). Not thread-safe.
 class Session {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<Session>> open(const std::string& root, const control::Wiring& wiring);
+  [[nodiscard]] static Result<std::unique_ptr<Session>> open(
+      const std::string& root, const control::Wiring& wiring,
+      control::Control::Purpose purpose = control::Control::Purpose::kOperate);
   virtual ~Session() = default;
   [[nodiscard]] virtual Result<doc::Value> call(std::string_view operation, const doc::Value& request) = 0;
   [[nodiscard]] virtual bool remote() const noexcept = 0;

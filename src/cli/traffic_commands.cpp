@@ -7,9 +7,8 @@
 #include "base/file.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
-#include "control/home.hpp"
+#include "control/applied.hpp"
 #include "replay/replayer.hpp"
-#include "spec/load.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -47,8 +46,8 @@ bool wait_for_word(Micros event_time) {
 
 Result<replay::Replayed> run_replay(const Invocation& invocation, const Console& console, const ReplayArguments& arguments) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-  HEDDLE_ASSIGN_OR_RETURN(const auto loaded, spec::load_project(root));
-  const auto& project = loaded.project;
+  // The service that answers is the applied one, whatever the work tree says by now.
+  HEDDLE_ASSIGN_OR_RETURN(const auto project, control::applied_project(control::Home(root), *invocation.wiring));
   const auto service = project.services.find(arguments.service);
   if (service == project.services.end()) {
     return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("no service `{}`", arguments.service), "see `heddle status`"};

@@ -52,14 +52,21 @@ class CanaryTest : public testing::Test {
     first.id = "people-promote";
     first.who = {"person:*"};
     first.actions = {"release.*"};
-    project_.policies["p"].rules = {ask, allow, first};
+    // As the example does: it reads what every proposal about a bundle has to say, the canary's own too.
+    spec::PolicyRule dirty;
+    dirty.id = "what-answers-is-committed";
+    dirty.effect = spec::PolicyRule::Effect::kDeny;
+    dirty.who = {"*"};
+    dirty.actions = {"release.promote", "canary.start", "canary.raise", "shadow.set"};
+    dirty.when = spec::Expression{"attributes.dirty", {}};
+    project_.policies["p"].rules = {ask, allow, first, dirty};
     project_.people = {{"ada", {"approver"}, {ada_.public_key()}}};
     open_parts();
     const auto contract_json = doc::to_json((*contract::Contract::compile(contract, {})).to_value());
     for (const char* name : {"a", "b"}) {
       bundles_.push_back(*bundle::pack(*objects_, {{std::string(bundle::kContract), "", contract_json},
                                                    {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}},
-                                       doc::Value::object({{"name", name}})));
+                                       doc::Value::object({{"name", name}, {"commit", "c0ffee"}, {"dirty", false}})));
     }
     plane::JournalWriter::Options journal;
     journal.dir = home_->spool("s");

@@ -31,15 +31,22 @@ struct Operation {
 /// operations. One thread at a time may call it; `open` takes `.heddle/lock` and holds it until destruction.
 class Control {
  public:
-  /// kConflict (`project-locked`) when another process has the project open; the errors of its definitions otherwise.
-  [[nodiscard]] static Result<std::unique_ptr<Control>> open(const std::string& root, const Wiring& wiring);
+  /// What the project is opened for. To apply other definitions has to be possible also when this version refuses those that
+  /// were applied: then no service is opened, and policy and people still judge it.
+  enum class Purpose { kOperate, kApply };
+
+  /// What counts are the definitions that were applied, read from git; the work tree is not looked at. kConflict
+  /// (`project-locked`) when another process has the project open, kNotFound (`git-not-found`) outside a repository, the errors of
+  /// `load_applied` otherwise.
+  [[nodiscard]] static Result<std::unique_ptr<Control>> open(const std::string& root, const Wiring& wiring,
+                                                             Purpose purpose = Purpose::kOperate);
   ~Control();
 
   [[nodiscard]] static std::span<const Operation> operations() noexcept;
 
-  /// What runs is what was applied: kConflict (`definitions-not-applied`) when the work tree says something else. Until the
-  /// first `heddle apply` the work tree counts.
-  [[nodiscard]] Result<void> check_applied();
+  /// Applies the commit of HEAD when nothing was applied yet (control/definitions.hpp); a control plane calls it first. Without
+  /// it, the first operation that changes something does.
+  [[nodiscard]] Result<void> apply_first();
 
   /// Runs one operation. kNotFound for an unknown name, kDenied without its permission, else what the operation says.
   [[nodiscard]] Result<doc::Value> call(std::string_view operation, const doc::Value& request, const Caller& caller);

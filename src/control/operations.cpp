@@ -9,6 +9,7 @@
 #include "bundle/bundle.hpp"
 #include "control/access.hpp"
 #include "control/batches.hpp"
+#include "control/definitions.hpp"
 #include "control/traffic.hpp"
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
@@ -30,8 +31,7 @@ Error required(std::string_view member) {
 policy::Actor requester(const doc::Value& request, const Caller& caller) {
   if (auto name = request.string_or("requester"); !name.empty()) return {policy::ActorType::kPerson, std::move(name)};
   if (!caller.owner) return {policy::ActorType::kSystem, "system:" + caller.account};
-  const passwd* user = ::getpwuid(::getuid());
-  return {policy::ActorType::kSystem, fmt::format("system:{}", user == nullptr ? "owner" : user->pw_name)};
+  return system_user();
 }
 
 doc::Value incident_value(const recover::Incident& incident, const std::string& service) {
@@ -382,74 +382,8 @@ Result<doc::Value> score_record(Core& core, const doc::Value& request, const Cal
   return record_batch(core, request, requester(request, caller));
 }
 
-/// The digest over every definition's bytes, in the order of their files.
-Digest definitions_digest(const spec::Project& project) {
-  std::map<std::string, Digest> files;
-  const auto add = [&](const auto& definitions) {
-    for (const auto& [name, definition] : definitions) files[definition.identity.file] = definition.identity.digest;
-  };
-  add(project.contracts);
-  add(project.feature_sets);
-  add(project.models);
-  add(project.evaluations);
-  add(project.policies);
-  add(project.monitors);
-  add(project.services);
-  Hasher hasher;
-  for (const auto& [file, digest] : files) {
-    hasher.update_field(file);
-    hasher.update_field(digest.str());
-  }
-  return hasher.finish();
-}
-
 Result<doc::Value> definition_apply(Core& core, const doc::Value& request, const Caller& caller) {
-  if (!core.git) {
-    return Error{ErrorKind::kUnprocessable, "apply-no-git", "the project is not in a git repository", "run `git init`, commit, then apply"};
-  }
-  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(core.home.root()));
-  if (loaded.has_errors()) {
-    return Error{ErrorKind::kInvalid, "project-invalid", "the definitions have errors", "run `heddle check`: it shows them all"};
-  }
-  const auto revision = request.string_or("revision", "HEAD");
-  const auto unchanged = [&](const auto& definitions) -> Result<void> {
-    for (const auto& [name, definition] : definitions) {
-      const auto& file = definition.identity.file;
-      auto committed = core.git->read(revision, file);
-      if (!committed.ok() || sha256(*committed) != definition.identity.digest) {
-        return Error{ErrorKind::kConflict, "apply-not-committed", fmt::format("`{}` differs from `{}`", file, revision),
-                     "commit it, or check out the revision you mean: what runs is what was committed"};
-      }
-    }
-    return {};
-  };
-  const auto& project = loaded.project;
-  for (const auto& checked : {unchanged(project.contracts), unchanged(project.feature_sets), unchanged(project.models),
-                              unchanged(project.evaluations), unchanged(project.policies), unchanged(project.monitors),
-                              unchanged(project.services)}) {
-    HEDDLE_TRY(checked);
-  }
-  HEDDLE_ASSIGN_OR_RETURN(const auto commit, core.git->head());
-  const Digest digest = definitions_digest(project);
-  policy::Proposal proposal;
-  proposal.op_id = fmt::format("apply/{}/{}", commit, digest.short_str());
-  proposal.action = "definition.apply";
-  proposal.target = "project/" + project.name;
-  proposal.actor = requester(request, caller);
-  proposal.subjects.push_back({"definitions", digest});
-  proposal.attributes = doc::Value::object({{"commit", commit}});
-  proposal.reason = fmt::format("apply the definitions of commit {}", commit.substr(0, 12));
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, core.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
-    HEDDLE_TRY(txn.put("control", "applied", commit));
-    return txn.put("control", "applied-digest", digest.str());
-  }));
-  if (!decision.applied) {
-    return Error{ErrorKind::kDenied, "apply-denied", fmt::format("policy does not let `{}` apply definitions", proposal.actor.id),
-                 "add a rule for `definition.apply` to the policy, or ask somebody who may"};
-  }
-  HEDDLE_TRY(core.policy->load(project));
-  core.project = std::move(loaded.project);
-  return doc::Value::object({{"commit", commit}, {"entry", decision.entry}, {"definitions", digest.str()}});
+  return apply_definitions(core, request.string_or("revision", "HEAD"), requester(request, caller));
 }
 
 Result<doc::Value> stop(Core& core, const doc::Value& request, const Caller& caller) {
@@ -482,15 +416,9 @@ Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller&) 
 
 }  // namespace
 
-Result<void> Control::check_applied() {
-  std::optional<std::string> digest;
-  HEDDLE_TRY(core_->state->read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(digest, txn.get("control", "applied-digest"));
-    return {};
-  }));
-  if (!digest || *digest == definitions_digest(core_->project).str()) return {};
-  return Error{ErrorKind::kConflict, "definitions-not-applied", fmt::format("the definitions in `{}` are not the ones that were applied", core_->home.root()),
-               "commit them and run `heddle apply`, or check out what was applied: `heddle status` names the commit"};
+policy::Actor system_user() {
+  const passwd* user = ::getpwuid(::getuid());
+  return {policy::ActorType::kSystem, fmt::format("system:{}", user == nullptr ? "owner" : user->pw_name)};
 }
 
 Result<ServiceControl*> Control::Core::service(const std::string& name) {

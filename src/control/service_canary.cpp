@@ -93,6 +93,7 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
     next.reason = fmt::format("promote the canary {} to primary: {} at every step", run.canary.bundle.short_str(), first_reason(judgement));
   }
   next.attributes.set("judgement", fmt::format("ledger/{}", recorded.entry));
+  HEDDLE_TRY(name_origin(next, run.canary.bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(next));
   if (decision.applied) return {};
   if (decision.effect == policy::Effect::kRequireApproval) {

@@ -107,6 +107,8 @@ class ServiceControl final : public recover::Effects {
   /// `change_releases` for what a person or the canary's agent asked for; also when its approval has come.
   [[nodiscard]] Result<policy::Decision> carry_out(const policy::Proposal& proposal);
   [[nodiscard]] Result<doc::Value> asked_by_hand(const policy::Proposal& proposal, const Digest& bundle, const std::string& slot);
+  /// Tells policy what a bundle was built from: attributes `commit` and `dirty`.
+  [[nodiscard]] Result<void> name_origin(policy::Proposal& proposal, const Digest& bundle);
   [[nodiscard]] doc::Value canary_state() const;
   void restore_canary(const doc::Value& state);
 
@@ -145,6 +147,7 @@ class ServiceControl final : public recover::Effects {
   std::optional<plane::Record> held_;        ///< a tick that waits for a retrain
   std::vector<watch::Route> routes_;
   std::map<Digest, watch::Route> route_cache_;
+  std::map<Digest, std::pair<std::string, bool>> origins_;   ///< of bundles that were proposed: commit, dirty
   std::map<std::string, std::pair<Digest, Digest>> variants_;  ///< op_id -> repaired primary and standby, made once and kept
   std::vector<Retrain> retrains_;
   std::vector<watch::Alert> moves_;          ///< since the last tick

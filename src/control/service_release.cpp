@@ -113,6 +113,17 @@ Result<doc::Value> ServiceControl::asked_by_hand(const policy::Proposal& proposa
                              {"reason", proposal.reason}});
 }
 
+Result<void> ServiceControl::name_origin(policy::Proposal& proposal, const Digest& digest) {
+  auto known = origins_.find(digest);
+  if (known == origins_.end()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, digest));
+    known = origins_.emplace(digest, std::pair(opened.commit(), opened.dirty())).first;
+  }
+  proposal.attributes.set("commit", known->second.first);
+  proposal.attributes.set("dirty", known->second.second);
+  return {};
+}
+
 Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot, std::uint32_t weight, const policy::Actor& actor) {
   if (slot == "shadow") return set_shadow(bundle, actor);
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, bundle));  // every byte against its digest
@@ -132,6 +143,7 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
   if (slot == "primary" && !releases_.primary().empty()) proposal.subjects.push_back({"rollback", releases_.primary()});
   if (slot == "canary" && !releases_.primary().empty()) proposal.subjects.push_back({"baseline", releases_.primary()});
   proposal.attributes = doc::Value::object({{"service", service_.identity.name}, {"slot", slot}});
+  HEDDLE_TRY(name_origin(proposal, bundle));
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason = fmt::format("release {} as {} of `{}`", bundle.short_str(), slot, service_.identity.name);
   if (slot == "canary") {
@@ -153,6 +165,7 @@ Result<doc::Value> ServiceControl::set_shadow(const Digest& bundle, const policy
   proposal.actor = actor;
   if (!bundle.empty()) proposal.subjects.push_back({"bundle", bundle});
   proposal.attributes = doc::Value::object({{"service", service_.identity.name}, {"slot", "shadow"}});
+  if (!bundle.empty()) HEDDLE_TRY(name_origin(proposal, bundle));
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason = bundle.empty() ? fmt::format("take the shadow of `{}` away", service_.identity.name)
                                    : fmt::format("score {} beside `{}`", bundle.short_str(), service_.identity.name);

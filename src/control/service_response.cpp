@@ -154,9 +154,9 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
     transform.expression.text = action.attributes.string_or("expression");
     transform.reason = action.reason;
     std::pair<Digest, Digest> repaired;
-    HEDDLE_ASSIGN_OR_RETURN(repaired.first, flow::with_transform(*parts_.objects, releases_.primary(), transform));
+    HEDDLE_ASSIGN_OR_RETURN(repaired.first, flow::with_transform(*parts_.objects, releases_.primary(), transform, parts_.project->commit));
     if (!releases_.standby().empty()) {
-      HEDDLE_ASSIGN_OR_RETURN(repaired.second, flow::with_transform(*parts_.objects, releases_.standby(), transform));
+      HEDDLE_ASSIGN_OR_RETURN(repaired.second, flow::with_transform(*parts_.objects, releases_.standby(), transform, parts_.project->commit));
     }
     // Kept before it is proposed: an approval is for these digests, whatever slot serves when the question is put again.
     HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
@@ -170,6 +170,7 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
   auto proposal = proposal_of(action, action.type);
   proposal.subjects.push_back({"bundle", primary});
   if (!standby.empty()) proposal.subjects.push_back({"standby", standby});
+  HEDDLE_TRY(name_origin(proposal, primary));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
     for (const auto& bundle : {primary, standby}) {
       if (bundle.empty()) continue;
@@ -191,6 +192,7 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   Micros cost = 0;
   for (const auto& [id, policy] : parts_.project->policies) cost = std::max(cost, policy.retrain_event_time_cost);
   const auto request = doc::Value::object({{"service", service_.identity.name},
+                                           {"commit", parts_.project->commit},
                                            {"base", releases_.primary().str()},
                                            {"from", action.attributes.int_or("from")},
                                            {"until", started},
@@ -234,6 +236,7 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
   proposal.subjects.push_back({"bundle", bundle});
   if (!releases_.primary().empty()) proposal.subjects.push_back({"rollback", releases_.primary()});
   proposal.attributes.set("slot", "primary");
+  HEDDLE_TRY(name_origin(proposal, bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
     next.approve(bundle, proposal.op_id);
     next.mark_ready(bundle);
@@ -245,9 +248,10 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
 Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& action) {
   HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(*parts_.objects, releases_.primary()));
   const double intercept = calibration_of(base) + action.attributes.double_or("intercept_delta");
-  HEDDLE_ASSIGN_OR_RETURN(const auto variant, flow::with_calibration(*parts_.objects, releases_.primary(), intercept));
+  HEDDLE_ASSIGN_OR_RETURN(const auto variant, flow::with_calibration(*parts_.objects, releases_.primary(), intercept, parts_.project->commit));
   auto proposal = proposal_of(action, action.type);
   proposal.subjects.push_back({"bundle", variant});
+  HEDDLE_TRY(name_origin(proposal, variant));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
     next.approve(variant, proposal.op_id);
     next.mark_ready(variant);

@@ -384,9 +384,9 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   const table::Table rows = make_rows(400, 99);
   const auto before = margins_of(*scene.objects, base, rows);
 
-  const auto calibrated = with_calibration(*scene.objects, base, 0.5);
+  const auto calibrated = with_calibration(*scene.objects, base, 0.5, "c0ffee");
   ASSERT_TRUE(calibrated.ok()) << calibrated.error().str();
-  EXPECT_EQ(*with_calibration(*scene.objects, base, 0.5), *calibrated);
+  EXPECT_EQ(*with_calibration(*scene.objects, base, 0.5, "c0ffee"), *calibrated);
   const auto moved = margins_of(*scene.objects, *calibrated, rows);
   for (std::size_t i = 0; i < moved.size(); ++i) EXPECT_NEAR(moved[i], before[i] + 0.5, 1e-5);
 
@@ -395,14 +395,18 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   for (auto& time : late_clock.ints) time += 5 * kHour;
   const table::Table shifted = *rows.with_column(late_clock);
   const auto repaired =
-      with_transform(*scene.objects, base, {"fix-clock", "at", {"at - duration(\"5h\")", {}}, "upstream sends UTC"});
+      with_transform(*scene.objects, base, {"fix-clock", "at", {"at - duration(\"5h\")", {}}, "upstream sends UTC"}, "c0ffee");
   ASSERT_TRUE(repaired.ok()) << repaired.error().str();
   EXPECT_EQ(margins_of(*scene.objects, *repaired, shifted), before);
   EXPECT_EQ(bundle::open(*scene.objects, *repaired)->config().string_or("derived_from"), base.str());
+  // It names the commit that is applied now, and what was dirty stays so.
+  EXPECT_EQ(bundle::open(*scene.objects, *repaired)->commit(), "c0ffee");
+  EXPECT_TRUE(bundle::open(*scene.objects, *repaired)->dirty());
 
   // A world turned upside down: labels inverted.
   RetrainInput input;
   input.objects = scene.objects.get();
+  input.commit = "c0ffee";
   input.base = base;
   input.rows = make_rows(2000, 5);
   for (const auto late : input.rows.find("late")->ints) input.labels.push_back(late > 15 ? 0 : 1);
@@ -413,6 +417,7 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   ASSERT_TRUE(outcome.ok()) << outcome.error().str();
   EXPECT_TRUE(outcome->gates_passed);
   EXPECT_EQ(retrain(input)->bundle, outcome->bundle);
+  EXPECT_EQ(bundle::open(*scene.objects, outcome->bundle)->commit(), "c0ffee");
   EXPECT_LT(outcome->metrics.find("new")->double_or("log_loss"), outcome->metrics.find("base")->double_or("log_loss"));
 
   // The same world as before: nothing is better than the base, and nothing is bundled.
@@ -427,6 +432,36 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   input.rows = input.rows.slice(0, 10);
   input.labels.resize(10);
   EXPECT_EQ(retrain(input).error().kind, ErrorKind::kInvalid);
+}
+
+TEST(Flow, ABundleNamesItsCommitAndNothingElseDependsOnIt) {
+  Scene scene;
+  auto project = scene.project();
+  const auto run_as = [&](const std::string& commit, bool dirty) {
+    project.commit = commit;
+    project.dirty = dirty;
+    return *flow::run(project, scene.host, {}, {});
+  };
+  const auto first = run_as("aaaa", false);
+  const auto opened = *bundle::open(*scene.objects, first.candidate.bundle);
+  EXPECT_EQ(opened.commit(), "aaaa");
+  EXPECT_FALSE(opened.dirty());
+  const auto other = run_as("bbbb", false);
+  EXPECT_EQ(other.ran, 2) << "the two bundles";
+  EXPECT_NE(other.candidate.bundle, first.candidate.bundle);
+  const auto dirty = run_as("aaaa", true);
+  EXPECT_TRUE(bundle::open(*scene.objects, dirty.candidate.bundle)->dirty());
+  const auto again = run_as("aaaa", false);
+  EXPECT_EQ(again.ran, 0);
+  EXPECT_EQ(again.candidate.bundle, first.candidate.bundle);
+
+  const auto variant_of = [&](const RunResult& base, const std::string& commit) {
+    return *bundle::open(*scene.objects, *with_calibration(*scene.objects, base.candidate.bundle, 0.5, commit));
+  };
+  EXPECT_FALSE(variant_of(first, "cccc").dirty());
+  EXPECT_EQ(variant_of(first, "cccc").commit(), "cccc");
+  EXPECT_TRUE(variant_of(dirty, "cccc").dirty()) << "a repair does not clean what it repairs";
+  EXPECT_TRUE(variant_of(first, "").dirty());
 }
 
 }  // namespace

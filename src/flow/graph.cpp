@@ -176,6 +176,8 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
         {fmt::format("`{}`", d.features->identity.file), digest_of(d.features->identity.content)},
         {fmt::format("`{}`", model_file), digest_of(d.model->identity.content)},
         {fmt::format("`{}`", d.evaluation->identity.file), digest_of(d.evaluation->identity.content)}};
+    // A bundle names what it was built from: the same definitions under another commit are another bundle.
+    bundle.inputs.push_back({"the commit", digest_of_text(fmt::format("{} {}", d.project->commit, d.project->dirty))});
     const std::string role = primary ? "primary" : "standby";
     bundle.body = [trained, profile, role](Work& work, const std::string&) { return run_bundle(work, trained, profile, role); };
     steps.push_back(std::move(bundle));

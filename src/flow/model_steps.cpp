@@ -294,6 +294,8 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
       doc::Value::object({{"format", "heddle.bundle/1"},
                           {"model", d.model->identity.name},
                           {"role", role},
+                          {"commit", d.project->commit},
+                          {"dirty", d.project->dirty},
                           {"trainer", how.string_or("trainer")},
                           {"parameters", how.find("parameters") == nullptr ? doc::Value() : *how.find("parameters")},
                           {"rounds", how.int_or("rounds")},

@@ -13,7 +13,8 @@
 namespace heddle::spec {
 namespace {
 
-/// examples/flights in a repository of its own, its data absent, in a folder below the repository's top.
+/// examples/flights in a repository of its own, its data absent, in a folder below the repository's
+/// top.
 class CommitTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -32,7 +33,9 @@ class CommitTest : public testing::Test {
 
   void git(const std::string& words) {
     const std::string command = fmt::format(
-        "git -C '{}' -c user.name=t -c user.email=t@localhost -c commit.gpgsign=false {} >/dev/null 2>&1", top_, words);
+        "git -C '{}' -c user.name=t -c user.email=t@localhost -c commit.gpgsign=false {} "
+        ">/dev/null 2>&1",
+        top_, words);
     ASSERT_EQ(std::system(command.c_str()), 0) << command;
   }
   void commit() {
@@ -69,7 +72,8 @@ TEST_F(CommitTest, ACommitLoadsWithoutItsData) {
   EXPECT_EQ(loaded.project.commit, *repository_->head());
   EXPECT_FALSE(loaded.project.dirty);
   EXPECT_TRUE(loaded.project.policies.contains("freeze"));
-  for (const char* file : {"heddle.yaml", "people.yaml", "policies/freeze.yaml", "contracts/flights.odcs.yaml"}) {
+  for (const char* file :
+       {"heddle.yaml", "people.yaml", "policies/freeze.yaml", "contracts/flights.odcs.yaml"}) {
     EXPECT_TRUE(loaded.files.contains(file)) << file;
   }
   EXPECT_EQ(changes(), Texts{});
@@ -133,17 +137,20 @@ TEST_F(CommitTest, LinksAreFollowedInTheCommitAndNotOutOfIt) {
   std::filesystem::create_symlink(outside, root_ + "/policies");
   commit();
   const auto loaded = of_head();
-  ASSERT_TRUE(loaded.has_errors()) << "a project whose rules are elsewhere must not load without them";
+  ASSERT_TRUE(loaded.has_errors())
+      << "a project whose rules are elsewhere must not load without them";
   EXPECT_EQ(loaded.diagnostics.front().id, "git-link-outside");
   std::filesystem::remove_all(outside);
 }
 
 TEST_F(CommitTest, AnEnumFileOfTheProjectDecidesToo) {
   put("contracts/enum.odcs.yaml",
-      "apiVersion: v3.2.0\nkind: DataContract\nid: e\nname: e\nversion: 1.0.0\nstatus: active\nschema:\n"
+      "apiVersion: v3.2.0\nkind: DataContract\nid: e\nname: e\nversion: 1.0.0\nstatus: "
+      "active\nschema:\n"
       "  - name: e\n    logicalType: object\n    properties:\n"
       "      - name: place\n        logicalType: string\n        customProperties:\n"
-      "          - {property: enumFile, vendor: heddle, value: {file: enums/places.csv, column: code}}\n");
+      "          - {property: enumFile, vendor: heddle, value: {file: enums/places.csv, column: "
+      "code}}\n");
   put("enums/places.csv", "code\nAAA\n");
   commit();
   const auto before = of_head();
@@ -164,7 +171,8 @@ TEST_F(CommitTest, AnEnumFileOfTheProjectDecidesToo) {
 TEST_F(CommitTest, TheDigestCoversEveryFile) {
   const auto before = of_head().digest();
   EXPECT_EQ(of_head().digest(), before);
-  for (const char* file : {"people.yaml", "heddle.yaml", "policies/freeze.yaml", "services/delay.yaml"}) {
+  for (const char* file :
+       {"people.yaml", "heddle.yaml", "policies/freeze.yaml", "services/delay.yaml"}) {
     const auto text = *read_file(root_ + "/" + file);
     put(file, text + "# more\n");
     commit();

@@ -13,12 +13,14 @@ struct Difference {
   std::string file;
   Kind kind = Kind::kChanged;
 
-  [[nodiscard]] std::string text() const;  ///< "`policies/a.yaml` is in the commit and not in the work tree"
+  [[nodiscard]] std::string text()
+      const;  ///< "`policies/a.yaml` is in the commit and not in the work tree"
 };
 
-/// How the definitions of a work tree differ from a commit's, compared both ways and by content: the index is not asked, so a
-/// deletion counts whether it is staged, hidden by a sparse checkout, or neither. Data is compared where the commit holds it
-/// as a file that a contract names. kNotFound `project-not-committed` when the commit does not hold the project.
+/// How the definitions of a work tree differ from a commit's, compared both ways and by content:
+/// the index is not asked, so a deletion counts whether it is staged, hidden by a sparse checkout,
+/// or neither. Data is compared where the commit holds it as a file that a contract names.
+/// kNotFound `project-not-committed` when the commit does not hold the project.
 [[nodiscard]] Result<std::vector<Difference>> differences(const Loaded& work, store::Git& git,
                                                           const std::string& commit);
 

@@ -9,7 +9,8 @@
 
 namespace heddle::spec {
 
-/// Where a project's definitions are read from. Paths are relative to the project. Reading is thread-safe.
+/// Where a project's definitions are read from. Paths are relative to the project. Reading is
+/// thread-safe.
 class Files {
  public:
   virtual ~Files() = default;
@@ -17,8 +18,8 @@ class Files {
   [[nodiscard]] virtual Result<std::string> read(const std::string& path) const = 0;
   /// Names in `folder`, sorted; empty when there is no such folder.
   [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& folder) const = 0;
-  /// Data lies beside the definitions and can be looked at. A commit has none: what `sources` name is data, and the commit
-  /// counts wherever that lies.
+  /// Data lies beside the definitions and can be looked at. A commit has none: what `sources` name
+  /// is data, and the commit counts wherever that lies.
   [[nodiscard]] virtual bool has_data() const = 0;
 };
 

@@ -50,6 +50,12 @@ class Project:
         git = ["git", "-C", str(self.root), "-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
         subprocess.run(git + ["commit", "-qam", "change"], check=True)
 
+    def apply(self):
+        """Makes the work tree what runs."""
+        self.commit()
+        done = self.run("apply")
+        assert done.code == 0, done
+
     def port(self):
         return int(re.search(r"^port: (\d+)", (self.root / "services/late.yaml").read_text(), re.M)[1])
 

@@ -211,7 +211,8 @@ class GitRepository final : public store::Git {
     git_object* raw = nullptr;
     const std::string spec = revision + "^{commit}";
     if (git_revparse_single(&raw, repository_.get(), spec.c_str()) != 0) {
-      return Error{ErrorKind::kNotFound, "git-revision-not-found", fmt::format("no revision `{}` in the project's repository", revision)};
+      return Error{ErrorKind::kNotFound, "git-revision-not-found", fmt::format("no revision `{}` in the project's repository", revision),
+                   "`git log --oneline --all` lists the commits there are"};
     }
     return Object(raw);
   }

@@ -15,9 +15,10 @@ Error not_found(std::string_view shown) {
 }
 
 Error outside(std::string_view shown, std::string_view target) {
-  return {ErrorKind::kUnprocessable, "git-link-outside",
-          fmt::format("`{}` is a symbolic link to `{}`, which is not in the repository", shown, target),
-          "put the file itself into the repository: a commit holds the link, not what it leads to"};
+  return {
+      ErrorKind::kUnprocessable, "git-link-outside",
+      fmt::format("`{}` is a symbolic link to `{}`, which is not in the repository", shown, target),
+      "put the file itself into the repository: a commit holds the link, not what it leads to"};
 }
 
 std::vector<std::string> components_of(std::string_view path) {
@@ -45,8 +46,9 @@ Entry entry_of(const git_tree_entry* entry) {
   return out;
 }
 
-/// The path that a link stands for: its target, from the folder `before` that holds it, then what came after the link. False
-/// when that leads out of the tree. `before` has no links any more, so `..` can be taken away by name.
+/// The path that a link stands for: its target, from the folder `before` that holds it, then what
+/// came after the link. False when that leads out of the tree. `before` has no links any more, so
+/// `..` can be taken away by name.
 bool follow(std::vector<std::string> before, std::string_view target,
             const std::vector<std::string>& parts, std::size_t at, std::vector<std::string>& out) {
   if (target.starts_with("/")) return false;

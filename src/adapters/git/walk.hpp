@@ -9,10 +9,12 @@
 
 namespace heddle::adapters {
 
-/// What stands at `path`, relative to the tree's top, in a commit's tree. Symbolic links are followed inside the tree, as the
-/// file system would follow them in a checkout. Errors as `store::Git::read` says; `shown` is the path as the caller named it.
-[[nodiscard]] Result<store::Git::Entry> find_in_tree(git_repository* repository, const git_tree* top,
-                                                     std::string_view path, std::string_view shown);
+/// What stands at `path`, relative to the tree's top, in a commit's tree. Symbolic links are
+/// followed inside the tree, as the file system would follow them in a checkout. Errors as
+/// `store::Git::read` says; `shown` is the path as the caller named it.
+[[nodiscard]] Result<store::Git::Entry> find_in_tree(git_repository* repository,
+                                                     const git_tree* top, std::string_view path,
+                                                     std::string_view shown);
 
 /// The entries of one tree, in git's order.
 [[nodiscard]] std::vector<store::Git::Entry> entries_of(const git_tree* tree);
