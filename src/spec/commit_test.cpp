@@ -121,9 +121,9 @@ TEST_F(CommitTest, WhatIsAddedChangedOrRenamedIsNamed) {
 }
 
 TEST_F(CommitTest, LinksAreFollowedInTheCommitAndNotOutOfIt) {
-  std::filesystem::create_directories(top_ + "/shared");
-  std::filesystem::rename(root_ + "/policies", top_ + "/shared/policies");
-  std::filesystem::create_symlink("../../shared/policies", root_ + "/policies");
+  std::filesystem::create_directories(top_ + "/common");
+  std::filesystem::rename(root_ + "/policies", top_ + "/common/policies");
+  std::filesystem::create_symlink("../../common/policies", root_ + "/policies");
   commit();
   EXPECT_TRUE(of_head().project.policies.contains("freeze"));
   EXPECT_EQ(changes(), Texts{});
@@ -132,7 +132,7 @@ TEST_F(CommitTest, LinksAreFollowedInTheCommitAndNotOutOfIt) {
   git("reset -q --hard");
 
   const std::string outside = testing::TempDir() + uuid7();
-  std::filesystem::rename(top_ + "/shared/policies", outside);
+  std::filesystem::rename(top_ + "/common/policies", outside);
   std::filesystem::remove(root_ + "/policies");
   std::filesystem::create_symlink(outside, root_ + "/policies");
   commit();
