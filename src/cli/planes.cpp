@@ -94,7 +94,8 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
     HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(control->home().token(account.name)));
     options.accounts.push_back({account.name, std::move(token), account.permissions});
   }
-  log::info("control plane of `{}` on 127.0.0.1:{}", project.name, project.control_port);
+  log::info("control plane of `{}`, commit {}, on 127.0.0.1:{}", project.name, project.commit.substr(0, 12),
+            project.control_port);
   return api::serve(options, stop_asked);
 }
 

@@ -102,7 +102,9 @@ Result<doc::Value> ServiceControl::asked_by_hand(const policy::Proposal& proposa
   if (!decision.applied && decision.effect == policy::Effect::kDeny) {
     return Error{ErrorKind::kDenied, "release-denied",
                  fmt::format("policy denied `{}` (rule `{}`)", proposal.action, decision.rules.empty() ? "default-deny" : decision.rules.front()),
-                 "see `heddle audit log`"};
+                 proposal.attributes.bool_or("dirty")
+                     ? "the bundle is of definitions that are in no commit: if that is why, commit them and run `heddle run`"
+                     : "see `heddle audit log`"};
   }
   if (!decision.applied) HEDDLE_TRY(wait_for(decision, proposal));
   return doc::Value::object({{"applied", decision.applied},

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import traceback
@@ -228,6 +229,10 @@ def edits_and_a_restart_change_nothing(world):
         row = {"date": "2001-04-10T05:00:00Z", "distance": 260, "origin": "AAA", "destination": "BBB"}
         planes.until(lambda: planes.predict({"rows": [row]}).status == 200, "the released bundle answers")
         assert planes.predict({"rows": [row]}, token="reader").status == 403, "an account may what was applied"
+        planes.process.send_signal(signal.SIGUSR2)
+        planes.until(lambda: "the data plane is replaced by" in planes.text(), "the data plane is replaced")
+        planes.until(lambda: planes.predict({"rows": [row]}).status == 200, "its successor answers")
+        assert planes.predict({"rows": [row]}, token="reader").status == 403, "also after it was replaced"
         promotion_is_asked()
         status = project.json("status")
         changes = " ".join(status["work_tree"]["changes"])
