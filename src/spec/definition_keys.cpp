@@ -616,6 +616,8 @@ const Object& people_kind() {
     t.text("name", &Person::name, "as in approvals and the ledger").required();
     t.texts("roles", &Person::roles, "what policy rules ask for").required();
     t.texts("keys", &Person::keys, "SSH public keys, `ssh-ed25519 AAAA...`");
+    t.texts("os_users", &Person::os_users,
+            "users of the operating system that are this person: their commands are this person's");
     return t;
   }();
   static const Table<ServiceAccount> account = [] {

@@ -18,6 +18,8 @@ struct Person {
   std::string name;
   std::vector<std::string> roles;
   std::vector<std::string> keys;         ///< `ssh-ed25519 AAAA…`
+  /// Accounts of the operating system that are this person; numeric where it has no name.
+  std::vector<std::string> os_users{};
 };
 
 struct ServiceAccount {
