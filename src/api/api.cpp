@@ -20,7 +20,9 @@ void answer(net::Response& response, const Error& error) {
 
 /// The caller of a request: the owner over the socket, an account by its token over TCP, nobody otherwise.
 std::optional<control::Caller> caller_of(const Options& options, const net::Request& request) {
-  if (request.local_socket) return control::Caller{"owner", true};
+  if (request.peer_uid >= 0) {
+    return control::Caller{"owner", true, {}, control::os_user_name(static_cast<std::uint32_t>(request.peer_uid))};
+  }
   const auto token = request.bearer();
   std::optional<control::Caller> caller;
   for (const auto& account : options.accounts) {  // every token is compared: the time says nothing about which matched

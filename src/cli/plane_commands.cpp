@@ -4,6 +4,7 @@
 #include "cli/commands.hpp"
 #include "cli/planes.hpp"
 #include "cli/session.hpp"
+#include "cli/signing.hpp"
 #include "cli/supervisor.hpp"
 #include "control/home.hpp"
 
@@ -90,30 +91,28 @@ void add_plane_commands(CLI::App& app, Invocation& invocation) {
 
   auto service = std::make_shared<std::string>();
   auto all = std::make_shared<bool>(false);
-  auto person = std::make_shared<std::string>();
   auto* stop = app.add_subcommand("stop", "the declared safe state, at once");
   stop->add_option("service", *service, "name of the service");
   stop->add_flag("--all", *all, "everything");
-  stop->callback([&invocation, service, all] {
+  stop->callback([&invocation, service, all, by = add_asked_by(*stop)] {
     invocation.run = [=, &invocation](const Console& console) {
       if (service->empty() && !*all) {
         return console.fail({ErrorKind::kInvalid, "stop-what", "name a service, or say `--all`"});
       }
-      auto reply = call_operation(invocation, "stop", doc::Value::object({{"service", *all ? "*" : *service}}));
+      auto reply = call_as(invocation, "stop", doc::Value::object({{"service", *all ? "*" : *service}}), *by);
       if (!reply.ok()) return console.fail(reply.error());
       console.message(fmt::format("stopped `{}` (ledger entry {})", *all ? "everything" : *service, reply->int_or("entry")));
-      console.message("next: heddle resume --person NAME");
+      console.message("next: heddle resume");
       return 0;
     };
   });
   auto* resume = app.add_subcommand("resume", "clear a stop; only a person does");
   resume->add_option("service", *service, "name of the service; default: everything");
-  resume->add_option("--person", *person, "your name in people.yaml")->required();
-  resume->callback([&invocation, service, person] {
+  resume->callback([&invocation, service, by = add_asked_by(*resume, "--person")] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "resume",
-                                  doc::Value::object({{"service", service->empty() ? "*" : *service}, {"person", *person}}));
+      auto reply = call_as(invocation, "resume", doc::Value::object({{"service", service->empty() ? "*" : *service}}), *by, "person");
       if (!reply.ok()) return console.fail(reply.error());
+      if (!reply->bool_or("applied")) return print_waiting(console, *reply);
       console.message(fmt::format("resumed (ledger entry {})", reply->int_or("entry")));
       return 0;
     };

@@ -5,6 +5,7 @@
 #include "base/file.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "cli/signing.hpp"
 #include "control/home.hpp"
 #include "flow/flow.hpp"
 #include "spec/load.hpp"
@@ -159,13 +160,11 @@ void add_project_commands(CLI::App& app, Invocation& invocation) {
   auto revision = std::make_shared<std::string>("HEAD");
   auto* apply = app.add_subcommand("apply", "make what is committed what runs");
   apply->add_option("revision", *revision, "a git revision; default: HEAD");
-  auto requester = std::make_shared<std::string>();
-  apply->add_option("--requester", *requester, "who asks, a name of people.yaml; default: the system's user");
-  apply->callback([&invocation, revision, requester] {
+  apply->callback([&invocation, revision, by = add_asked_by(*apply)] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "definition.apply",
-                                  doc::Value::object({{"revision", *revision}, {"requester", *requester}}));
+      auto reply = call_as(invocation, "definition.apply", doc::Value::object({{"revision", *revision}}), *by);
       if (!reply.ok()) return console.fail(reply.error());
+      if (!reply->bool_or("applied", true)) return print_waiting(console, *reply);
       if (console.json()) {
         console.document(*reply);
       } else {

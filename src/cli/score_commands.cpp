@@ -7,6 +7,7 @@
 #include "bundle/bundle.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "cli/signing.hpp"
 #include "control/home.hpp"
 
 namespace heddle::cli {
@@ -22,7 +23,7 @@ struct ScoreArguments {
   std::string service;
   std::string slot = "primary";
   std::string refused;
-  std::string requester;
+  std::shared_ptr<AskedBy> by;
   std::vector<std::string> columns;
   double most_refused = 0;
   unsigned threads = 0;
@@ -66,8 +67,8 @@ Result<Scored> score(const Invocation& invocation, const Console& console, const
   };
   HEDDLE_ASSIGN_OR_RETURN(out.report, batch::score_file(*plan, options));
   // Recorded before it is visible: what nobody may score leaves no file, and no file is without its record.
-  HEDDLE_ASSIGN_OR_RETURN(out.record, call_operation(invocation, "score.record",
-                                                     doc::Value::object({{"service", arguments.service}, {"profile", out.report.profile}, {"requester", arguments.requester}})));
+  auto record = doc::Value::object({{"service", arguments.service}, {"profile", out.report.profile}});
+  HEDDLE_ASSIGN_OR_RETURN(out.record, call_as(invocation, "score.record", std::move(record), *arguments.by));
   HEDDLE_TRY(out.report.publish());
   return out;
 }
@@ -123,7 +124,7 @@ void add_score_commands(CLI::App& app, Invocation& invocation) {
   command->add_option("--columns", arguments->columns, "columns of the input that OUT carries; default: all")->delimiter(',');
   command->add_option("--max-refused", arguments->most_refused, "share of refused rows past which the exit code is 20")->check(CLI::Range(0.0, 1.0));
   command->add_option("--threads", arguments->threads, "that score; default: one a processor")->check(CLI::Range(1, 256));
-  command->add_option("--requester", arguments->requester, "who asks, a name of people.yaml; default: the system's user");
+  arguments->by = add_asked_by(*command);
   command->callback([&invocation, arguments] {
     invocation.run = [=, &invocation](const Console& console) {
       auto done = score(invocation, console, *arguments);

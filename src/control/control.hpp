@@ -12,13 +12,18 @@
 
 namespace heddle::control {
 
-/// Who calls an operation. Over the project's own socket (0600) that is the owner of the machine's account; over TCP the
-/// service account whose token was given. Neither is a person: a person's yes is a signature (DESIGN 4, People).
+/// Who calls an operation. Over the project's own socket (0600) that is the owner of the machine's account, or root; over TCP
+/// the service account whose token was given. people.yaml may say which person an account of the system is
+/// (control/requester.hpp); a person's yes is a signature (DESIGN 4, People).
 struct Caller {
   std::string account;
   bool owner = false;
   std::vector<std::string> permissions{};
+  std::string os_user{};  ///< of the owner: the account's name, its number where it has none
 };
+
+/// The name of an account of the operating system, or its number as text.
+[[nodiscard]] std::string os_user_name(std::uint32_t uid);
 
 /// One row of the table of operations: every surface (CLI, HTTP, later MCP) calls these and nothing else.
 struct Operation {

@@ -1,14 +1,12 @@
 #include "control/operations.hpp"
 
-#include <pwd.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "base/failpoint.hpp"
 #include "bundle/bundle.hpp"
 #include "control/access.hpp"
 #include "control/batches.hpp"
+#include "control/requester.hpp"
 #include "control/traffic.hpp"
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
@@ -23,15 +21,6 @@ std::string time_or_empty(Micros time) { return time == INT64_MIN || time == 0 ?
 
 Error required(std::string_view member) {
   return {ErrorKind::kInvalid, "request-member", fmt::format("the request has no `{}`", member), "see docs/operations.md"};
-}
-
-/// Who asks for an act: the person named, else the account of the system that called. The latter is no person: only a
-/// signature is (DESIGN 4, People).
-policy::Actor requester(const doc::Value& request, const Caller& caller) {
-  if (auto name = request.string_or("requester"); !name.empty()) return {policy::ActorType::kPerson, std::move(name)};
-  if (!caller.owner) return {policy::ActorType::kSystem, "system:" + caller.account};
-  const passwd* user = ::getpwuid(::getuid());
-  return {policy::ActorType::kSystem, fmt::format("system:{}", user == nullptr ? "owner" : user->pw_name)};
 }
 
 doc::Value incident_value(const recover::Incident& incident, const std::string& service) {
@@ -63,8 +52,49 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
   return value;
 }
 
+/// The command that asks for what this approval was about; empty: nobody asks for it by hand.
+std::string command_to_ask(const policy::Approval& approval) {
+  const auto service = approval.binds.string_or("service");
+  const auto bundle = approval.subjects.empty() ? std::string() : approval.subjects.front().digest.str();
+  const auto& action = approval.action;
+  if (action == "release.rollback") return "heddle release rollback " + service;
+  if (action == "canary.abort") return "heddle release abort " + service;
+  if (action == "shadow.clear") return fmt::format("heddle release shadow {} --clear", service);
+  if (action == "shadow.set") return fmt::format("heddle release shadow {} --bundle {}", service, bundle);
+  if (action == "release.promote" || action == "transform.propose") {
+    return fmt::format("heddle release promote {} --slot {} --bundle {}", service, approval.slot.empty() ? "primary" : approval.slot, bundle);
+  }
+  if (action == "canary.start" || action == "canary.raise") {
+    return fmt::format("heddle release promote {} --slot canary --bundle {}", service, bundle);
+  }
+  return action == "definition.apply" ? "heddle apply" : "";
+}
+
+/// What can be done about an approval now.
+doc::Value approval_next(const policy::Approval& approval) {
+  using Status = policy::Approval::Status;
+  auto next = doc::Value::array();
+  const auto add = [&](std::string command, std::string why) {
+    next.push(doc::Value::object({{"command", std::move(command)}, {"why", std::move(why)}}));
+  };
+  const auto ask = command_to_ask(approval);
+  if (approval.status == Status::kPending) {
+    add(fmt::format("heddle approve {} --person NAME --key FILE", approval.id), "it waits for a person's yes");
+    add(fmt::format("heddle reject {} --reason TEXT", approval.id), "or for a person's no");
+  } else if (approval.status == Status::kRejected && !ask.empty() && ask != "heddle apply") {
+    add(ask + " --again", "ask again for what was rejected");
+  } else if ((approval.status == Status::kVoid || approval.status == Status::kExpired) && !ask.empty()) {
+    add(ask, "ask again, as it is now");
+  }
+  return next;
+}
+
 doc::Value approval_value(const policy::Approval& approval) {
   const auto statement = doc::parse_json(approval.statement);
+  auto evidence = doc::Value::array();
+  for (const auto& item : approval.evidence) {
+    evidence.push(doc::Value::object({{"name", item.name}, {"digest", item.digest.str()}}));
+  }
   auto signatures = doc::Value::array();
   for (const auto& signature : approval.signatures) {
     signatures.push(doc::Value::object({{"person", signature.person}, {"signature", signature.armored}}));
@@ -75,12 +105,19 @@ doc::Value approval_value(const policy::Approval& approval) {
                              {"action", statement.ok() ? statement->string_or("action") : ""},
                              {"target", statement.ok() ? statement->string_or("target") : ""},
                              {"requester", approval.requester},
+                             {"claimed", approval.claimed},
                              {"asked_event_time", time_or_empty(approval.asked_event_time)},
                              {"expires", time_or_empty(approval.expires)},
                              {"reason", approval.reason},
                              {"statement", approval.statement},
+                             {"evidence", std::move(evidence)},
+                             {"binds", approval.binds},
+                             {"rejected_by", approval.rejected_by},
+                             {"rejected_because", approval.rejected_because},
+                             {"void_because", approval.void_because},
                              {"signatures", std::move(signatures)},
-                             {"entry", approval.entry}});
+                             {"entry", approval.entry},
+                             {"next", approval_next(approval)}});
 }
 
 Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
@@ -184,9 +221,9 @@ Result<doc::Value> approval_approve(Core& core, const doc::Value& request, const
   return doc::Value::object({{"id", id}, {"applied", applied}, {"entry", entries - 1}});
 }
 
-Result<doc::Value> approval_reject(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->reject(request.string_or("id"), request.string_or("person"),
-                                                                   request.string_or("reason")));
+Result<doc::Value> approval_reject(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, "approval.reject", request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->reject(request.string_or("id"), person, request.string_or("reason")));
   return approval_value(approval);
 }
 
@@ -209,7 +246,8 @@ Result<doc::Value> release_promote(Core& core, const doc::Value& request, const 
     HEDDLE_ASSIGN_OR_RETURN(const auto candidate, flow::last_candidate(host, service->service().model));
     bundle = slot == "standby" ? candidate.standby : candidate.bundle;
   }
-  return service->promote(bundle, slot, static_cast<std::uint32_t>(weight), requester(request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.promote", request, caller));
+  return service->promote(bundle, slot, static_cast<std::uint32_t>(weight), actor, request.bool_or("again"));
 }
 
 Result<doc::Value> release_canary(Core& core, const doc::Value& request, const Caller&) {
@@ -219,7 +257,8 @@ Result<doc::Value> release_canary(Core& core, const doc::Value& request, const C
 
 Result<doc::Value> release_abort(Core& core, const doc::Value& request, const Caller& caller) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  return service->abort_canary(requester(request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.abort", request, caller));
+  return service->abort_canary(actor, request.bool_or("again"));
 }
 
 Result<doc::Value> release_shadow(Core& core, const doc::Value& request, const Caller& caller) {
@@ -228,12 +267,14 @@ Result<doc::Value> release_shadow(Core& core, const doc::Value& request, const C
   if (const auto given = request.string_or("bundle"); !given.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(bundle, Digest::parse(given));
   }
-  return service->set_shadow(bundle, requester(request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.shadow", request, caller));
+  return service->set_shadow(bundle, actor, request.bool_or("again"));
 }
 
 Result<doc::Value> release_rollback(Core& core, const doc::Value& request, const Caller& caller) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  return service->roll_back(requester(request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.rollback", request, caller));
+  return service->roll_back(actor, request.bool_or("again"));
 }
 
 Result<doc::Value> release_history(Core& core, const doc::Value& request, const Caller&) {
@@ -379,7 +420,8 @@ Result<doc::Value> score_open(Core& core, const doc::Value& request, const Calle
 Result<doc::Value> access_list(Core& core, const doc::Value& request, const Caller&) { return list_access_logs(core, request); }
 
 Result<doc::Value> score_record(Core& core, const doc::Value& request, const Caller& caller) {
-  return record_batch(core, request, requester(request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "score.record", request, caller));
+  return record_batch(core, request, actor);
 }
 
 /// The digest over every definition's bytes, in the order of their files.
@@ -435,7 +477,7 @@ Result<doc::Value> definition_apply(Core& core, const doc::Value& request, const
   proposal.op_id = fmt::format("apply/{}/{}", commit, digest.short_str());
   proposal.action = "definition.apply";
   proposal.target = "project/" + project.name;
-  proposal.actor = requester(request, caller);
+  HEDDLE_ASSIGN_OR_RETURN(proposal.actor, requester(core, "definition.apply", request, caller));
   proposal.subjects.push_back({"definitions", digest});
   proposal.attributes = doc::Value::object({{"commit", commit}});
   proposal.reason = fmt::format("apply the definitions of commit {}", commit.substr(0, 12));
@@ -443,41 +485,45 @@ Result<doc::Value> definition_apply(Core& core, const doc::Value& request, const
     HEDDLE_TRY(txn.put("control", "applied", commit));
     return txn.put("control", "applied-digest", digest.str());
   }));
+  if (!decision.applied && decision.effect == policy::Effect::kRequireApproval) {
+    return doc::Value::object({{"commit", commit}, {"applied", false}, {"approval", decision.approval}, {"reason", proposal.reason}});
+  }
   if (!decision.applied) {
+    const auto how = how_to_be_a_person(proposal.actor);
     return Error{ErrorKind::kDenied, "apply-denied", fmt::format("policy does not let `{}` apply definitions", proposal.actor.id),
-                 "add a rule for `definition.apply` to the policy, or ask somebody who may"};
+                 how.empty() ? "add a rule for `definition.apply` to the policy, or ask somebody who may" : how};
   }
   HEDDLE_TRY(core.policy->load(project));
+  const Digest rules = core.policy->policy_digest();
+  HEDDLE_TRY(core.policy->void_stale([&](const policy::Approval& approval) -> std::string {
+    return approval.policy == rules ? "" : "the policy it was asked under was replaced";
+  }));
   core.project = std::move(loaded.project);
-  return doc::Value::object({{"commit", commit}, {"entry", decision.entry}, {"definitions", digest.str()}});
+  return doc::Value::object({{"commit", commit}, {"applied", true}, {"entry", decision.entry}, {"definitions", digest.str()}});
 }
 
 Result<doc::Value> stop(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "stop", request, caller));
   std::uint64_t entry = 0;
   for (const auto& [name, service] : core.services) {
     if (request.string_or("service") != "*" && request.string_or("service") != name) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto reply, service->set_stopped(true, requester(request, caller)));
+    HEDDLE_ASSIGN_OR_RETURN(const auto reply, service->set_stopped(true, actor));
     entry = static_cast<std::uint64_t>(reply.int_or("entry"));
   }
   if (entry == 0) HEDDLE_TRY(core.service(request.string_or("service")));
   return doc::Value::object({{"entry", entry}});
 }
 
-Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller&) {
-  const policy::Actor person{policy::ActorType::kPerson, request.string_or("person")};
-  const auto known = std::any_of(core.project.people.begin(), core.project.people.end(),
-                                 [&](const spec::Person& item) { return item.name == person.id; });
-  if (!known) {
-    return Error{ErrorKind::kDenied, "resume-not-a-person", fmt::format("`{}` is no person of people.yaml", person.id),
-                 "only a person clears a stop"};
-  }
-  std::uint64_t entry = 0;
+Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, "resume", request, caller));
+  const auto wanted = request.string_or("service", "*");
+  if (wanted != "*") HEDDLE_TRY(core.service(wanted));
+  doc::Value reply = doc::Value::object({{"applied", true}, {"entry", 0}});
   for (const auto& [name, service] : core.services) {
-    if (request.string_or("service", "*") != "*" && request.string_or("service") != name) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto reply, service->set_stopped(false, person));
-    entry = static_cast<std::uint64_t>(reply.int_or("entry"));
+    if (wanted != "*" && wanted != name) continue;
+    HEDDLE_ASSIGN_OR_RETURN(reply, service->set_stopped(false, person));
   }
-  return doc::Value::object({{"entry", entry}});
+  return reply;
 }
 
 }  // namespace

@@ -121,9 +121,12 @@ Result<void> ServiceControl::restore() {
     HEDDLE_TRY(txn.scan("variants", name + "/", [&](std::string_view key, std::string_view bytes) {
       const auto value = doc::parse_json(bytes);
       if (!value.ok()) return true;
-      const auto primary = Digest::parse(value->string_or("primary"));
-      const auto standby = Digest::parse(value->string_or("standby"));
-      if (primary.ok()) variants_[std::string(key.substr(name.size() + 1))] = {*primary, standby.ok() ? *standby : Digest()};
+      const auto digest = [&](const char* member) {
+        const auto parsed = Digest::parse(value->string_or(member));
+        return parsed.ok() ? *parsed : Digest();
+      };
+      variants_[std::string(key.substr(name.size() + 1))] = {digest("of_primary"), digest("of_standby"), digest("primary"),
+                                                             digest("standby")};
       return true;
     }));
     HEDDLE_TRY(txn.scan("retrains", name + "/", [&](std::string_view, std::string_view bytes) {
@@ -353,16 +356,28 @@ Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Rele
   return txn.put("routes", fmt::format("{}/{:010}", name, next.version()), doc::to_json(row));
 }
 
-Result<policy::Decision> ServiceControl::change_releases(const policy::Proposal& proposal,
+Result<policy::Decision> ServiceControl::change_releases(const policy::Proposal& given,
                                                          const std::function<Result<void>(release::Releases&)>& change) {
+  policy::Proposal proposal = given;
+  proposal.binds = binds_of(proposal);
+  const auto changed = [&](release::Releases& into) {
+    into = releases_;
+    into.allow_fail_over(fail_over_allowed_, fail_over_);
+    return change(into);
+  };
   release::Releases next = releases_;
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
-    next = releases_;
-    next.allow_fail_over(fail_over_allowed_, fail_over_);
-    HEDDLE_TRY(change(next));
+  const auto apply = [&](store::Txn& txn) -> Result<void> {
+    HEDDLE_TRY(changed(next));
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
-    return store_releases(txn, next, proposal.action, proposal.event_time, fmt::format("ledger/{}", entries - 1));
-  }));
+    HEDDLE_TRY(store_releases(txn, next, proposal.action, proposal.event_time, fmt::format("ledger/{}", entries - 1)));
+    // Whatever else waits and is not true any more ends with this decision, in its transaction.
+    return parts_.policy->void_stale(txn, [&](const policy::Approval& approval) { return made_untrue(approval, next); });
+  };
+  const auto possible = [&]() -> Result<void> {
+    release::Releases tried = releases_;
+    return changed(tried);
+  };
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, apply, possible));
   decided_ = true;
   if (!decision.applied || decision.repeated) return decision;
   // The watch must know the route before the first record that was answered by it.
@@ -496,14 +511,8 @@ Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor
   proposal.actor = actor;
   proposal.reason = stopped ? "stopped: requests are answered 503 until a person resumes" : "resumed by a person";
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
-    stopped ? next.stop() : next.resume();
-    return {};
-  }));
-  if (!decision.applied) {
-    return Error{ErrorKind::kDenied, "stop-denied", fmt::format("policy denied `{}`", proposal.action),
-                 "only a person resumes; see `heddle audit log`"};
-  }
+  if (!stopped) return asked_by_hand(std::move(proposal), {}, "", false);
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(proposal));
   return doc::Value::object({{"applied", true}, {"entry", decision.entry}});
 }
 

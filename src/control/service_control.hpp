@@ -60,15 +60,18 @@ class ServiceControl final : public recover::Effects {
   /// Proposes a release by hand. `{applied, entry}` or `{applied: false, approval}`.
   /// `slot`: primary, standby, canary or shadow. `weight` of a canary in ten-thousandths (0: its first step); for the one that
   /// runs it is the next step.
-  [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot, std::uint32_t weight, const policy::Actor& actor);
+  /// `again`: also what a person rejected before; without it that is kConflict `release-rejected`.
+  [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot, std::uint32_t weight, const policy::Actor& actor,
+                                           bool again = false);
   /// Ends the canary; kNotFound when none runs.
-  [[nodiscard]] Result<doc::Value> abort_canary(const policy::Actor& actor);
+  [[nodiscard]] Result<doc::Value> abort_canary(const policy::Actor& actor, bool again = false);
   /// Sets the shadow, or takes it away with an empty digest.
-  [[nodiscard]] Result<doc::Value> set_shadow(const Digest& bundle, const policy::Actor& actor);
+  [[nodiscard]] Result<doc::Value> set_shadow(const Digest& bundle, const policy::Actor& actor, bool again = false);
   /// The canary that runs: weight, cohorts side by side, the last judgement, what next. `{"running": false}` without one.
   [[nodiscard]] doc::Value canary_value() const;
-  [[nodiscard]] Result<doc::Value> roll_back(const policy::Actor& actor);
-  /// Applies what waited for `approval`, if it was asked for by hand; true when it did.
+  [[nodiscard]] Result<doc::Value> roll_back(const policy::Actor& actor, bool again = false);
+  /// Applies what waited for `approval`, if it was asked for by hand; true when it did. What cannot be done any more is not kept
+  /// for later: the approval is void then, and the error (kConflict `approval-void`) says why.
   [[nodiscard]] Result<bool> resume_promotion(const std::string& approval);
   [[nodiscard]] Result<doc::Value> set_stopped(bool stopped, const policy::Actor& actor);
 
@@ -106,7 +109,16 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<void> wait_for(const policy::Decision& decision, const policy::Proposal& proposal);
   /// `change_releases` for what a person or the canary's agent asked for; also when its approval has come.
   [[nodiscard]] Result<policy::Decision> carry_out(const policy::Proposal& proposal);
-  [[nodiscard]] Result<doc::Value> asked_by_hand(const policy::Proposal& proposal, const Digest& bundle, const std::string& slot);
+  [[nodiscard]] Result<doc::Value> asked_by_hand(policy::Proposal proposal, const Digest& bundle, const std::string& slot, bool again);
+  [[nodiscard]] Result<void> follow_question(policy::Proposal& proposal, bool again) const;
+  /// What the bundle brings of evidence: its evaluation and the statements about how it was made.
+  [[nodiscard]] std::vector<policy::Named> evidence_of(const Digest& bundle) const;
+  /// The facts and terms that an approval of this proposal binds, as they are now.
+  [[nodiscard]] doc::Value binds_of(const policy::Proposal& proposal) const;
+  /// What of the approval's statement the releases `next` make untrue; empty: nothing.
+  [[nodiscard]] std::string made_untrue(const policy::Approval& approval, const release::Releases& next) const;
+  /// The newest approval that was asked for under this op_id.
+  [[nodiscard]] Result<std::optional<policy::Approval>> newest_approval(const std::string& op_id) const;
   [[nodiscard]] doc::Value canary_state() const;
   void restore_canary(const doc::Value& state);
 
@@ -145,7 +157,12 @@ class ServiceControl final : public recover::Effects {
   std::optional<plane::Record> held_;        ///< a tick that waits for a retrain
   std::vector<watch::Route> routes_;
   std::map<Digest, watch::Route> route_cache_;
-  std::map<std::string, std::pair<Digest, Digest>> variants_;  ///< op_id -> repaired primary and standby, made once and kept
+  /// Repaired bundles, and those they were made from.
+  struct Repaired {
+    Digest of_primary, of_standby;
+    Digest primary, standby;
+  };
+  std::map<std::string, Repaired> variants_;  ///< by op_id; made once and kept
   std::vector<Retrain> retrains_;
   std::vector<watch::Alert> moves_;          ///< since the last tick
   std::vector<plane::ActRecord> acts_;       ///< since the last tick

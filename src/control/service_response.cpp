@@ -99,11 +99,8 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
     outcome = record_only(action);
   }
   if (outcome.ok() && outcome->status == Status::kWaiting) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto approvals, parts_.policy->approvals());
-    const auto asked = std::find_if(approvals.begin(), approvals.end(), [&](const policy::Approval& approval) {
-      return approval.op_id == service_.identity.name + "/" + action.op_id;
-    });
-    if (asked != approvals.end()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto asked, newest_approval(service_.identity.name + "/" + action.op_id));
+    if (asked) {
       HEDDLE_TRY(parts_.outbox->enqueue(
           "approval/" + asked->id,
           doc::Value::object({{"kind", "approval"},
@@ -114,10 +111,6 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
                               {"event_time", format_time(action.event_time)},
                               {"text", action.reason},
                               {"next", fmt::format("heddle approve {} --person NAME --key FILE", asked->id)}})));
-      if (asked->status == policy::Approval::Status::kRejected || asked->status == policy::Approval::Status::kExpired) {
-        outcome->status = Status::kDenied;
-        outcome->note = asked->status == policy::Approval::Status::kRejected ? "rejected by " + asked->rejected_by : "the request expired";
-      }
     }
   }
   return outcome;
@@ -145,45 +138,57 @@ Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& ac
 }
 
 Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action& action) {
-  // The repaired bundles are a pure function of what serves now; making them once an incident is enough.
+  auto proposal = proposal_of(action, action.type);
+  // A pure function of what serves. A swap while it waits changes which of the two serves and not what is repaired; another
+  // release, or a recalibration, would be undone by it: then they are made, and asked for, anew.
+  const auto repairs_these = [&](const Repaired& made) {
+    const auto& primary = releases_.primary();
+    const auto& standby = releases_.standby();
+    return (made.of_primary == primary && made.of_standby == standby) || (made.of_primary == standby && made.of_standby == primary);
+  };
   auto variant = variants_.find(action.op_id);
-  if (variant == variants_.end()) {
+  HEDDLE_ASSIGN_OR_RETURN(const bool applied, parts_.policy->applied(proposal.op_id));
+  if (variant == variants_.end() || (!applied && !repairs_these(variant->second))) {
     spec::Transform transform;
     transform.id = action.attributes.string_or("id");
     transform.field = action.attributes.string_or("field");
     transform.expression.text = action.attributes.string_or("expression");
     transform.reason = action.reason;
-    std::pair<Digest, Digest> repaired;
-    HEDDLE_ASSIGN_OR_RETURN(repaired.first, flow::with_transform(*parts_.objects, releases_.primary(), transform));
-    if (!releases_.standby().empty()) {
-      HEDDLE_ASSIGN_OR_RETURN(repaired.second, flow::with_transform(*parts_.objects, releases_.standby(), transform));
+    Repaired made{releases_.primary(), releases_.standby(), {}, {}};
+    HEDDLE_ASSIGN_OR_RETURN(made.primary, flow::with_transform(*parts_.objects, made.of_primary, transform));
+    if (!made.of_standby.empty()) {
+      HEDDLE_ASSIGN_OR_RETURN(made.standby, flow::with_transform(*parts_.objects, made.of_standby, transform));
     }
     // Kept before it is proposed: an approval is for these digests, whatever slot serves when the question is put again.
+    const auto text = [](const Digest& bundle) { return bundle.empty() ? "" : bundle.str(); };
     HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
       return txn.put("variants", service_.identity.name + "/" + action.op_id,
-                     doc::to_json(doc::Value::object({{"primary", repaired.first.str()},
-                                                      {"standby", repaired.second.empty() ? "" : repaired.second.str()}})));
+                     doc::to_json(doc::Value::object({{"of_primary", text(made.of_primary)},
+                                                      {"of_standby", text(made.of_standby)},
+                                                      {"primary", text(made.primary)},
+                                                      {"standby", text(made.standby)}})));
     }));
-    variant = variants_.emplace(action.op_id, repaired).first;
+    variant = variants_.insert_or_assign(action.op_id, made).first;
   }
-  const auto [primary, standby] = variant->second;
-  auto proposal = proposal_of(action, action.type);
-  proposal.subjects.push_back({"bundle", primary});
-  if (!standby.empty()) proposal.subjects.push_back({"standby", standby});
+  const Repaired repaired = variant->second;
+  proposal.subjects.push_back({"bundle", repaired.primary});
+  if (!repaired.standby.empty()) proposal.subjects.push_back({"standby", repaired.standby});
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
-    for (const auto& bundle : {primary, standby}) {
+    for (const auto& bundle : {repaired.primary, repaired.standby}) {
       if (bundle.empty()) continue;
       next.approve(bundle, proposal.op_id);
       next.mark_ready(bundle);
     }
-    HEDDLE_TRY(next.replace("primary", primary));
-    return standby.empty() ? Result<void>() : next.replace("standby", standby);
+    // Each gives way to its own repaired self.
+    const bool swapped = next.primary() == repaired.of_standby;
+    HEDDLE_TRY(next.replace("primary", swapped ? repaired.standby : repaired.primary));
+    return repaired.standby.empty() ? Result<void>() : next.replace("standby", swapped ? repaired.primary : repaired.standby);
   }));
   return outcome_of(decision);
 }
 
 Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& action) {
-  const auto proposal = proposal_of(action, action.type);
+  auto proposal = proposal_of(action, action.type);
   std::string name = proposal.op_id;
   std::replace(name.begin(), name.end(), '/', '-');
   const std::string dir = parts_.home->runs() + "/" + name;
@@ -203,6 +208,7 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
     std::filesystem::remove_all(dir, failed);
     if (failed) return Error{ErrorKind::kIo, "retrain-folder", fmt::format("cannot remove `{}`: {}", dir, failed.message()), "remove it"};
   }
+  proposal.binds = binds_of(proposal);
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
     return txn.put("retrains", service_.identity.name + "/" + name, doc::to_json(job));
   }));
@@ -233,6 +239,7 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
   auto proposal = proposal_of(action, action.type);
   proposal.subjects.push_back({"bundle", bundle});
   if (!releases_.primary().empty()) proposal.subjects.push_back({"rollback", releases_.primary()});
+  for (auto& item : evidence_of(bundle)) proposal.evidence.push_back(std::move(item));
   proposal.attributes.set("slot", "primary");
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
     next.approve(bundle, proposal.op_id);

@@ -156,6 +156,11 @@ bool HttpServer::Loop::admit(int fd, std::uint64_t address, Door door) {
   connection->fd = fd;
   connection->address = address;
   connection->local = door == kUnixDoor;
+  if (connection->local) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) connection->peer_uid = peer.uid;
+  }
   connection->grpc = door == kGrpcDoor;
   connection->id = static_cast<std::uint64_t>(++generation == 0 ? ++generation : generation) << 32 | slot;
   connection->interest = EPOLLIN;

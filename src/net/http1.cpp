@@ -121,7 +121,7 @@ void HttpServer::Loop::handle(Connection& connection, const RequestHead& head, s
   if (question != std::string_view::npos) request.query = head.target.substr(question + 1);
   request.body = body;
   request.headers = headers;
-  request.local_socket = connection.local;
+  request.peer_uid = connection.peer_uid;
   request.begin_ns = options.clock->mono_ns();
   request.queued_ns = waited(connection, request.begin_ns);
   ++connection.request;

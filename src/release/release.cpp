@@ -99,7 +99,8 @@ void Releases::make_primary(Digest bundle) {
 
 Result<void> Releases::promote(Digest bundle) {
   if (bundle == primary_ && !primary_.empty()) {
-    return failure(ErrorKind::kConflict, "release-is-primary", "bundle " + bundle.short_str() + " is primary already", "");
+    return failure(ErrorKind::kConflict, "release-is-primary", "bundle " + bundle.short_str() + " is primary already",
+                   "there is nothing to do; see `heddle release history`");
   }
   HEDDLE_TRY(servable(bundle));
   if (bundle == standby_) standby_ = primary_;

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <set>
 
+#include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "spec/environment.hpp"
 #include "spec/load.hpp"
@@ -403,6 +404,54 @@ class Checker {
     for (const auto& person : project_.people) unique("people.yaml", seen, person.name, {1, 1}, "person");
     std::set<std::string> accounts;
     for (const auto& account : project_.service_accounts) unique("people.yaml", accounts, account.name, {1, 1}, "service account");
+    // Two names for one person would be two people: who asked as the one could approve as the other.
+    std::map<std::string, std::string> keys, users;
+    for (const auto& person : project_.people) {
+      check_name(person, accounts);
+      for (const auto& key : person.keys) {
+        if (const auto material = key_material(person, key); !material.empty()) {
+          one_person("people-key-shared", "SSH key", keys, material, person.name);
+        }
+      }
+      for (const auto& user : person.os_users) one_person("people-os-user-shared", fmt::format("system's user `{}`", user), users, user, person.name);
+    }
+  }
+
+  void check_name(const Person& person, const std::set<std::string>& accounts) {
+    const auto plain = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._-@+").find(c) != std::string_view::npos;
+    };
+    if (person.name.empty() || !std::all_of(person.name.begin(), person.name.end(), plain)) {
+      report("people.yaml", {1, 1}, "people-name", fmt::format("`{}` cannot be the name of a person", person.name),
+             "letters, digits and `.`, `_`, `-`, `@`, `+`: it stands in rules, signatures and the ledger");
+    } else if (accounts.contains(person.name)) {
+      report("people.yaml", {1, 1}, "people-name", fmt::format("`{}` is a person and a service account", person.name),
+             "give the program another name: it is no person");
+    }
+  }
+
+  /// What makes a key the same one: its type and bytes, not its comment. Empty, with a diagnostic, for what is no key.
+  std::string key_material(const Person& person, const std::string& key) {
+    const auto type_end = key.find(' ');
+    const auto type = key.substr(0, type_end);
+    const auto rest = type_end == std::string::npos ? std::string() : key.substr(type_end + 1);
+    const auto encoded = rest.substr(0, rest.find(' '));
+    // The bytes begin with the length and name of the type (RFC 4253, 6.6).
+    const auto bytes = base64_decode(encoded);
+    const bool whole = bytes.ok() && bytes->size() > 4 + type.size() && bytes->compare(4, type.size(), type) == 0 && !type.empty() &&
+                       key.find_first_of("\r\n") == std::string::npos;
+    if (whole) return type + " " + encoded;
+    report("people.yaml", {1, 1}, "people-key", fmt::format("`{}` has a key that is no SSH public key", person.name),
+           "paste the one line of the `.pub` file: `ssh-ed25519 AAAA...`");
+    return {};
+  }
+
+  void one_person(const char* id, const std::string& what, std::map<std::string, std::string>& owners, const std::string& value,
+                  const std::string& name) {
+    const auto [owner, fresh] = owners.try_emplace(value, name);
+    if (fresh || owner->second == name) return;
+    report("people.yaml", {1, 1}, id, fmt::format("`{}` and `{}` have the same {}", owner->second, name, what),
+           "a person has one name; let each have an own one");
   }
 
   Project& project_;

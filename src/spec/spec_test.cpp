@@ -235,6 +235,33 @@ TEST_F(SpecTest, NobodyCouldApprove) {
   EXPECT_EQ(findings(), (Lines{"policies/p.yaml:6:5: error[nobody-approves]: rule `ask` asks role `approver`, which nobody has"}));
 }
 
+TEST_F(SpecTest, OnePersonHasOneName) {
+  const std::string key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy";
+  const auto with = [&](const std::string& people) {
+    put("people.yaml", "apiVersion: heddle/v1\nkind: People\npeople:\n" + people +
+                           "service_accounts:\n  - {name: bot, permissions: [predict]}\n");
+    std::vector<std::string> ids;
+    const auto loaded = load_project(root_);
+    EXPECT_TRUE(loaded.ok());
+    for (const auto& each : loaded->diagnostics) ids.push_back(each.id);
+    return ids;
+  };
+  const auto person = [&](const std::string& name, const std::string& rest) {
+    return fmt::format("  - {{name: \"{}\", roles: [approver], {}}}\n", name, rest);
+  };
+  EXPECT_TRUE(with(person("ada", "keys: [\"" + key + " ada@laptop\"], os_users: [ada, root]") + person("ben.b@x", "os_users: [ben]")).empty());
+  // The comment of a key is nobody's signature.
+  EXPECT_EQ(with(person("ada", "keys: [\"" + key + " ada\"]") + person("ben", "keys: [\"" + key + " ben\"]")),
+            Lines{"people-key-shared"});
+  EXPECT_EQ(with(person("ada", "os_users: [root]") + person("ben", "os_users: [x, root]")), Lines{"people-os-user-shared"});
+  for (const char* bad : {"ssh-ed25519 broken", "ada", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy"}) {
+    EXPECT_EQ(with(person("ada", fmt::format("keys: [\"{}\"]", bad))), Lines{"people-key"}) << bad;
+  }
+  for (const char* name : {"*", "agent:recover", "a b", "a\\nb", "bot"}) {
+    EXPECT_EQ(with(person("ada", "keys: []") + person(name, "keys: []")), Lines{"people-name"}) << name;
+  }
+}
+
 TEST_F(SpecTest, ARuntimeInPlaceOfTraining) {
   const auto with = [&](std::string_view runtime, std::string_view search = "") {
     put("models/m.yaml", fmt::format("apiVersion: heddle/v1\nkind: Model\nname: m\nfeatures: f\ntarget: late > 0\n"
