@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "base/log.hpp"
+#include "base/os_user.hpp"
 #include "base/signature.hpp"
 #include "doc/json.hpp"
 #include "net/server.hpp"
@@ -21,7 +22,7 @@ void answer(net::Response& response, const Error& error) {
 /// The caller of a request: the owner over the socket, an account by its token over TCP, nobody otherwise.
 std::optional<control::Caller> caller_of(const Options& options, const net::Request& request) {
   if (request.peer_uid >= 0) {
-    return control::Caller{"owner", true, {}, control::os_user_name(static_cast<std::uint32_t>(request.peer_uid))};
+    return control::Caller{"owner", true, {}, os_user_name(static_cast<std::uint32_t>(request.peer_uid))};
   }
   const auto token = request.bearer();
   std::optional<control::Caller> caller;

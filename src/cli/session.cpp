@@ -5,6 +5,7 @@
 #include <climits>
 
 #include "base/file.hpp"
+#include "base/os_user.hpp"
 #include "cli/commands.hpp"
 #include "control/control.hpp"
 #include "doc/json.hpp"
@@ -44,7 +45,7 @@ class LocalSession final : public Session {
   explicit LocalSession(std::unique_ptr<control::Control> control) : control_(std::move(control)) {}
 
   Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
-    auto reply = control_->call(operation, request, {"owner", true, {}, control::os_user_name(::geteuid())});
+    auto reply = control_->call(operation, request, {"owner", true, {}, os_user_name(::geteuid())});
     if (operation == "audit.verify") return reply;  // publishes itself, and leaves what it found wrong as it is
     HEDDLE_TRY(control_->publish_ledger());
     return reply;

@@ -1,7 +1,5 @@
 #include "control/control.hpp"
 
-#include <pwd.h>
-
 #include <algorithm>
 
 #include "base/file.hpp"
@@ -15,14 +13,6 @@ static constexpr auto kAccessPause = std::chrono::seconds(30);  ///< after a ful
 
 Control::Control(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Control::~Control() = default;
-
-std::string os_user_name(std::uint32_t uid) {
-  std::vector<char> buffer(16 << 10);
-  passwd entry{};
-  passwd* found = nullptr;
-  if (::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) return found->pw_name;
-  return fmt::to_string(uid);
-}
 
 const Home& Control::home() const noexcept { return core_->home; }
 

@@ -22,9 +22,6 @@ struct Caller {
   std::string os_user{};  ///< of the owner: the account's name, its number where it has none
 };
 
-/// The name of an account of the operating system, or its number as text.
-[[nodiscard]] std::string os_user_name(std::uint32_t uid);
-
 /// One row of the table of operations: every surface (CLI, HTTP, later MCP) calls these and nothing else.
 struct Operation {
   std::string_view name;

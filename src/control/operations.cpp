@@ -374,6 +374,26 @@ Result<doc::Value> decision_list(Core& core, const doc::Value& request, const Ca
   return doc::Value::object({{"decisions", decisions}});
 }
 
+/// The signatures of every yes on record, verified again; those of before statements were recorded are left out.
+Result<void> audit_signatures(Core& core, std::vector<ledger::Finding>& findings) {
+  Result<void> asked;
+  HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
+    const auto statement = entry.attributes.string_or("statement");
+    if (entry.action != "approval.approve" || statement.empty()) return true;
+    const bool same = std::find(entry.evidence.begin(), entry.evidence.end(),
+                                std::pair<std::string, Digest>("statement", sha256(statement))) != entry.evidence.end();
+    const auto good = same ? policy::check_signature(statement, entry.attributes.string_or("signature")) : Result<void>();
+    if (same && good.ok()) return true;
+    if (!good.ok() && good.error().kind != ErrorKind::kDenied) {
+      asked = good.error();
+      return false;
+    }
+    findings.push_back({"approval-signature-invalid", fmt::format("entry {}: the yes of `{}` to `{}` is not signed", entry.seq, entry.actor, entry.approval)});
+    return true;
+  }));
+  return asked;
+}
+
 Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
   const ledger::VerifyOptions options{core.home.dir() + "/tiles", core.ledger->verifier_key(), core.state.get(), core.git.get()};
   // As it lies there first: to publish writes damaged tiles again, and what was done to them would go unseen.
@@ -390,6 +410,7 @@ Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
     }
     HEDDLE_ASSIGN_OR_RETURN(audit, ledger::verify(options));
   }
+  if (audit.ok()) HEDDLE_TRY(audit_signatures(core, audit.findings));
   auto findings = doc::Value::array();
   for (const auto& finding : audit.findings) findings.push(fmt::format("{}: {}", finding.id, finding.message));
   return doc::Value::object({{"audit", audit.ok() ? "ok" : "failed"},

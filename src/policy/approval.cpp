@@ -237,29 +237,54 @@ std::string allowed_signers(const std::vector<spec::Person>& people) {
   return text;
 }
 
+namespace {
+
+/// `ssh-keygen -Y ACTION` over `statement`; `signers` is the text of an allowed_signers file, empty where none is asked.
+Result<bool> ask_ssh_keygen(std::vector<std::string> action, std::string_view statement, std::string_view armored,
+                            const std::string& signers, const char* name_space) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto scratch, Scratch::open());
+  HEDDLE_TRY(write_file_atomic(scratch.file("statement"), statement, 0600));
+  HEDDLE_TRY(write_file_atomic(scratch.file("signature"), armored, 0600));
+  std::vector<std::string> words{"ssh-keygen", "-Y"};
+  words.insert(words.end(), std::make_move_iterator(action.begin()), std::make_move_iterator(action.end()));
+  if (!signers.empty()) {
+    HEDDLE_TRY(write_file_atomic(scratch.file("allowed_signers"), signers, 0600));
+    words.insert(words.end(), {"-f", scratch.file("allowed_signers")});
+  }
+  words.insert(words.end(), {"-n", name_space, "-s", scratch.file("signature")});
+  HEDDLE_ASSIGN_OR_RETURN(const int code, run(words, scratch.file("statement")));
+  if (code == 127) {
+    return Error{ErrorKind::kUnavailable, "ssh-keygen-missing", "cannot run `ssh-keygen`", "install the package openssh-client"};
+  }
+  return code == 0;
+}
+
+constexpr std::size_t kMostSignature = 16 << 10;
+
+}  // namespace
+
 Result<void> verify_signature(const spec::Person& person, std::string_view statement, std::string_view armored,
                               const char* name_space) {
-  const Error invalid{ErrorKind::kDenied, "approval-signature-invalid",
-                      fmt::format("that is no signature by `{}` over this statement", person.name),
-                      fmt::format("sign the statement with a key of people.yaml: `ssh-keygen -Y sign -n {} -f KEY`", name_space)};
   const auto signers = allowed_signers({person});
   if (signers.empty()) {
     return Error{ErrorKind::kDenied, "approval-signature-invalid", fmt::format("`{}` has no key in people.yaml", person.name),
                  "add the person's SSH public key there and run `heddle apply`"};
   }
-  if (armored.size() > (16 << 10)) return invalid;
-  HEDDLE_ASSIGN_OR_RETURN(const auto scratch, Scratch::open());
-  HEDDLE_TRY(write_file_atomic(scratch.file("statement"), statement, 0600));
-  HEDDLE_TRY(write_file_atomic(scratch.file("signature"), armored, 0600));
-  HEDDLE_TRY(write_file_atomic(scratch.file("allowed_signers"), signers, 0600));
-  HEDDLE_ASSIGN_OR_RETURN(const int code, run({"ssh-keygen", "-Y", "verify", "-f", scratch.file("allowed_signers"), "-I", person.name,
-                                               "-n", name_space, "-s", scratch.file("signature")},
-                                              scratch.file("statement")));
-  if (code == 127) {
-    return Error{ErrorKind::kUnavailable, "ssh-keygen-missing", "cannot run `ssh-keygen`", "install the package openssh-client"};
+  if (armored.size() <= kMostSignature) {
+    HEDDLE_ASSIGN_OR_RETURN(const bool good, ask_ssh_keygen({"verify", "-I", person.name}, statement, armored, signers, name_space));
+    if (good) return {};
   }
-  if (code != 0) return invalid;
-  return {};
+  return Error{ErrorKind::kDenied, "approval-signature-invalid",
+               fmt::format("that is no signature by `{}` over this statement", person.name),
+               fmt::format("sign the statement with a key of people.yaml: `ssh-keygen -Y sign -n {} -f KEY`", name_space)};
+}
+
+Result<void> check_signature(std::string_view statement, std::string_view armored) {
+  if (armored.size() <= kMostSignature) {
+    HEDDLE_ASSIGN_OR_RETURN(const bool good, ask_ssh_keygen({"check-novalidate"}, statement, armored, "", kApprovalNamespace));
+    if (good) return {};
+  }
+  return Error{ErrorKind::kDenied, "approval-signature-invalid", "that is no signature over this statement", ""};
 }
 
 }  // namespace heddle::policy

@@ -321,10 +321,16 @@ def approvals_misused(world):
         planes.until(lambda: served(planes), "the released bundle answers")
         shown = project.json("approval", "show", id_)
         assert shown["state"] == "used", shown
+        refused(approve(world, project, other, "ann", "ann"), 7, "approval-void")  # it was asked when nothing was released
+        done = project.run("release", "promote", "late", "--bundle", standby)
+        assert done.code == 0 and "waits for approval" in done.err, done
+        other = project.json("approval", "list")["approvals"][0]["id"]
         wants(planes.operation("approval.approve", {"id": other, "person": "ann", "signature": shown["signatures"][0]["signature"]}), 403,
               "approval-signature-invalid")
         refused(approve(world, project, id_, "ann", "ann"), 7)
-        assert project.run("reject", other, "--person", "ann", "--reason", "not this one").code == 0
+        refused(project.run("reject", other, "--person", "ann", "--reason", "not this one"), 5, "person-unproven")
+        done = project.run("reject", other, "--person", "ann", "--key", world.keys / "ann", "--reason", "not this one")
+        assert done.code == 0, done
         refused(approve(world, project, other, "ann", "ann"), 7)
         refused(project.run("resume", "--person", "nobody"), 5, "resume-not-a-person")
         done = project.run("audit", "verify")
