@@ -251,9 +251,13 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
     invocation.run = [=, &invocation](const Console& console) {
       auto shown = call_operation(invocation, "approval.show", doc::Value::object({{"id", *id}}));
       if (!shown.ok()) return console.fail(shown.error());
-      if (const auto seen = show_statement(console, *id, shown->string_or("statement")); !seen.ok()) return console.fail(seen.error());
-      auto signature = sign_statement(shown->string_or("statement"), *key, "heddle-approval");
-      if (!signature.ok()) return console.fail(signature.error());
+      // What waits no more is not signed: the answer says what became of it.
+      Result<std::string> signature = std::string();
+      if (shown->string_or("state") == "pending") {
+        if (const auto seen = show_statement(console, *id, shown->string_or("statement")); !seen.ok()) return console.fail(seen.error());
+        signature = sign_statement(shown->string_or("statement"), *key, "heddle-approval");
+        if (!signature.ok()) return console.fail(signature.error());
+      }
       auto reply = call_operation(invocation, "approval.approve",
                         doc::Value::object({{"id", *id}, {"person", *person}, {"signature", *signature}}));
       if (!reply.ok()) return console.fail(reply.error());
@@ -262,6 +266,9 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
       } else {
         console.message(fmt::format("`{}` approved by `{}` (ledger entry {})", *id, *person, reply->int_or("entry")));
         if (reply->bool_or("applied")) console.message("and done: it was waiting for this");
+        for (const auto& item : reply->find("next")->as_array()) {
+          console.message(fmt::format("next: {}  ({})", item.string_or("command"), item.string_or("why")));
+        }
       }
       return 0;
     };

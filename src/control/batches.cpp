@@ -19,7 +19,7 @@ Result<doc::Value> open_batch(Control::Core& core, const doc::Value& request) {
   const std::string& name = service->service().identity.name;
   const auto slot = request.string_or("slot", "primary");
   if (releases.stopped()) {
-    return Error{ErrorKind::kUnavailable, "service-stopped", fmt::format("`{}` is stopped", name), "a person clears that: heddle resume --person NAME"};
+    return Error{ErrorKind::kUnavailable, "service-stopped", fmt::format("`{}` is stopped", name), "a person clears that: `heddle resume`"};
   }
   Digest bundle;
   if (slot == "primary" || slot == "standby") {

@@ -81,7 +81,11 @@ doc::Value approval_next(const policy::Approval& approval) {
   if (approval.status == Status::kPending) {
     add(fmt::format("heddle approve {} --person NAME --key FILE", approval.id), "it waits for a person's yes");
     add(fmt::format("heddle reject {} --reason TEXT", approval.id), "or for a person's no");
-  } else if (approval.status == Status::kRejected && !ask.empty() && ask != "heddle apply") {
+  } else if (approval.status == Status::kApproved && approval.action == "definition.apply") {
+    add(ask, "the yes is there: now it is done");
+  } else if (approval.status == Status::kRejected && approval.action == "definition.apply") {
+    add("git commit --allow-empty && heddle apply", "a rejection is of one commit: another one is asked for");
+  } else if (approval.status == Status::kRejected && !ask.empty()) {
     add(ask + " --again", "ask again for what was rejected");
   } else if ((approval.status == Status::kVoid || approval.status == Status::kExpired) && !ask.empty()) {
     add(ask, "ask again, as it is now");
@@ -218,7 +222,8 @@ Result<doc::Value> approval_approve(Core& core, const doc::Value& request, const
     HEDDLE_ASSIGN_OR_RETURN(applied, service->resume_promotion(id));
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto entries, core.ledger->size());
-  return doc::Value::object({{"id", id}, {"applied", applied}, {"entry", entries - 1}});
+  HEDDLE_ASSIGN_OR_RETURN(const auto now, core.policy->approval(id));
+  return doc::Value::object({{"id", id}, {"applied", applied}, {"entry", entries - 1}, {"next", approval_next(now)}});
 }
 
 Result<doc::Value> approval_reject(Core& core, const doc::Value& request, const Caller& caller) {

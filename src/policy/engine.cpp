@@ -78,6 +78,12 @@ bool same_binds(const doc::Value& a, const doc::Value& b) {
   });
 }
 
+bool same_needs(const std::vector<Need>& a, const std::vector<Need>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Need& x, const Need& y) {
+    return x.rule == y.rule && x.approvals == y.approvals && x.role == y.role;
+  });
+}
+
 /// What of an approval's statement is not so in the proposal made now; empty: it is the same act on the same state.
 std::string what_changed(const Approval& approval, const Proposal& proposal) {
   if (approval.slot != proposal.attributes.string_or("slot")) return "it is proposed for another slot now";
@@ -356,7 +362,7 @@ struct LocalEngine::Impl {
     std::string why{};
     Approval::Status status = Approval::Status::kVoid;
   };
-  Result<Stale> stale(store::Txn& txn, const Approval& approval, const Proposal& proposal, const Rulebook& book,
+  Result<Stale> stale(store::Txn& txn, const Approval& approval, const Proposal& proposal, const Verdict& verdict, const Rulebook& book,
                       const std::optional<Checked>& checked) {
     HEDDLE_ASSIGN_OR_RETURN(const auto time, now(txn));
     if (time >= approval.expires) {
@@ -364,6 +370,8 @@ struct LocalEngine::Impl {
     }
     if (approval.policy != book.digest()) return Stale{"it was asked under another policy"};
     if (auto changed = what_changed(approval, proposal); !changed.empty()) return Stale{std::move(changed)};
+    // Needs are in no statement: they are what the rules ask for now, not what is stored.
+    if (!same_needs(approval.needs, verdict.needs)) return Stale{"the rules ask for other approvals than these"};
     if (approval.status == Approval::Status::kApproved && checked && !checked->wrong.empty() &&
         to_value(checked->approval) == to_value(approval)) {
       return Stale{checked->wrong};
@@ -400,7 +408,10 @@ struct LocalEngine::Impl {
     if (approval->status != Status::kPending && approval->status != Status::kApproved) {
       return ask_anew(fmt::format("`{}` is {}", approval->id, status_name(approval->status)));
     }
-    HEDDLE_ASSIGN_OR_RETURN(const auto ended, stale(txn, *approval, proposal, book, checked));
+    if (approval->op_id != proposal.op_id || approval->action != proposal.action || approval->target != proposal.target) {
+      return refuse("approval-other-act", fmt::format("`{}` is for `{}` of `{}`", id, approval->action, approval->target));
+    }
+    HEDDLE_ASSIGN_OR_RETURN(const auto ended, stale(txn, *approval, proposal, verdict, book, checked));
     if (!ended.why.empty()) {
       HEDDLE_TRY(close(txn, *approval, ended.status, ended.why));
       return ask_anew(ended.why);

@@ -378,6 +378,11 @@ TEST_F(EngineTest, AYesThatWasWrittenIntoTheStateIsNone) {
       [](Approval& a) {
         a.signatures.push_back({"ada", ada_->sign(a.statement), 1});
         a.binds = doc::Value::object({{"primary", "another"}});
+      },
+      // ben has not the role: the stored needs say that none is wanted.
+      [](Approval& a) {
+        a.needs[0].role.clear();
+        a.signatures.push_back({"ben", ben_->sign(a.statement), 1});
       }};
   int number = 0;
   for (const auto& forge : forgeries) {
@@ -396,6 +401,12 @@ TEST_F(EngineTest, AYesThatWasWrittenIntoTheStateIsNone) {
     EXPECT_EQ(decision.rules.front(), "approval-void") << number;
     EXPECT_EQ(engine_->approval(approval.id)->status, Approval::Status::kVoid) << number;
   }
+  // A yes to one act is none to another.
+  const auto one = asked("one");
+  ASSERT_TRUE(engine_->approve(one.id, "ada", ada_->sign(one.statement)).ok());
+  auto another = promotion("another");
+  another.approval = one.id;
+  EXPECT_EQ(act(another).rules.front(), "approval-other-act");
   EXPECT_EQ(applied_, 0);
 }
 

@@ -177,6 +177,32 @@ def stale_yes(world):
 
 
 @case
+def apply_needs_a_yes(world):
+    """A policy may ask for a yes to new definitions; a new policy ends what waited under the old one."""
+    project = world.copy(world.built)
+    works(project.run("apply"))
+    with Planes(project):
+        waiting = ask(project, "release", "promote", "late")
+        project.edit("policies/default.yaml", "rules:\n", "rules:\n  - id: apply-needs-a-yes\n    effect: require_approval\n    who: [\"person:*\"]\n"
+                     "    action: definition.apply\n    needs: {approvals: 1, role: approver, within: 7d}\n")
+        project.commit()
+        works(project.run("apply"))  # by the policy of before
+        assert project.json("approval", "show", waiting)["state"] == "void"
+        project.edit("models/late.yaml", "seed: 7", "seed: 9")
+        project.commit()
+        first = ask(project, "apply")
+        works(project.run("reject", first, "--reason", "another seed"))
+        refused(project.run("apply"), 5, "apply-denied")
+        assert "git commit" in project.json("approval", "show", first)["next"][0]["command"]
+        project.edit("models/late.yaml", "seed: 9", "seed: 10")
+        project.commit()
+        done = works(approve(world, project, ask(project, "apply")))
+        assert "next: heddle apply" in done.err, done
+        assert "applied" in works(project.run("apply")).err
+        works(project.run("audit", "verify"))
+
+
+@case
 def a_signed_request_serves_once(world):
     """What was signed and seen on the way cannot be sent again, nor for another act."""
     project = world.copy(world.built)
