@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include <mutex>
+#include <set>
 
 #include "base/file.hpp"
 #include "cli/commands.hpp"
@@ -12,24 +13,34 @@
 namespace heddle::cli {
 namespace {
 
+/// Prints what was found; an error when it holds one.
+Result<spec::Loaded> shown(spec::Loaded loaded, const Console& console) {
+  if (console.json()) return loaded;
+  for (const auto& diagnostic : loaded.diagnostics) {
+    console.message(doc::render_full(diagnostic, loaded.project.root, console.color()));
+  }
+  if (!loaded.has_errors()) return loaded;
+  return Error{ErrorKind::kInvalid, "project-invalid", fmt::format("{} diagnostics above", loaded.diagnostics.size()),
+               "correct them, then run `heddle check`"};
+}
+
 /// Loads a project and prints its diagnostics; the error says how many there are.
 Result<spec::Loaded> load(const Invocation& invocation, const Console& console) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
-  if (!console.json()) {
-    for (const auto& diagnostic : loaded.diagnostics) {
-      console.message(doc::render_full(diagnostic, root, console.color()));
-    }
-  }
-  if (loaded.has_errors() && !console.json()) {
-    return Error{ErrorKind::kInvalid, "project-invalid", fmt::format("{} diagnostics above", loaded.diagnostics.size()),
-                 "correct them, then run `heddle check`"};
-  }
-  return loaded;
+  return shown(std::move(loaded), console);
 }
 
-int check(const Invocation& invocation, const Console& console) {
-  auto loaded = load(invocation, console);
+/// Contracts without a project: a file, or a folder that has no heddle.yaml.
+Result<spec::Loaded> load_contracts(const std::string& path, const Console& console) {
+  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_contracts(path));
+  return shown(std::move(loaded), console);
+}
+
+int check(Invocation& invocation, const Console& console, const std::string& path) {
+  const bool is_alone = !path.empty() && !path_exists(path + "/heddle.yaml");
+  if (!path.empty() && !is_alone) invocation.project = path;
+  auto loaded = is_alone ? load_contracts(path, console) : load(invocation, console);
   if (!loaded.ok()) return console.fail(loaded.error());
   const auto& project = loaded->project;
   if (console.json()) {
@@ -37,6 +48,12 @@ int check(const Invocation& invocation, const Console& console) {
     for (const auto& diagnostic : loaded->diagnostics) diagnostics.push(doc::to_value(diagnostic));
     console.document(doc::Value::object({{"project", project.name}, {"ok", !loaded->has_errors()}, {"diagnostics", diagnostics}}));
     return loaded->has_errors() ? error_kind_info(ErrorKind::kInvalid).exit_code : 0;
+  }
+  if (is_alone) {
+    std::set<std::string> files;
+    for (const auto& [name, contract] : project.contracts) files.insert(contract.identity.file);
+    console.data(fmt::format("`{}`: {} is well", path, files.size() == 1 ? "the contract" : fmt::format("each of {} contracts", files.size())));
+    return 0;
   }
   const auto definitions = project.contracts.size() + project.feature_sets.size() + project.models.size() +
                            project.evaluations.size() + project.policies.size() + project.monitors.size() +
@@ -137,8 +154,11 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
 }  // namespace
 
 void add_project_commands(CLI::App& app, Invocation& invocation) {
-  app.add_subcommand("check", "every definition, all diagnostics at once")->callback([&invocation] {
-    invocation.run = [&invocation](const Console& console) { return check(invocation, console); };
+  auto checked = std::make_shared<std::string>();
+  auto* check_command = app.add_subcommand("check", "every definition, all diagnostics at once");
+  check_command->add_option("path", *checked, "a project, or a contract or a folder of contracts without one; default: this project");
+  check_command->callback([&invocation, checked] {
+    invocation.run = [=, &invocation](const Console& console) { return check(invocation, console, *checked); };
   });
 
   auto why = std::make_shared<std::string>();

@@ -1,9 +1,12 @@
 #include <re2/re2.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/clock.hpp"
 #include "contract/code.hpp"
+#include "contract/form.hpp"
 
 namespace heddle::contract {
 
@@ -56,35 +59,76 @@ void Contract::Code::broke(int rule, RowCheck& out) const noexcept {
   if (rules[index].effect == RuleEffect::kRefuse) out.refused = true;
 }
 
+void Contract::Code::judge(int rule, bool is_clean, RowCheck& out) const noexcept {
+  if (is_clean) out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
+  else broke(rule, out);
+}
+
+namespace {
+
+/// Whether a value lies between the bounds of its field; `text` times of day are turned into their microseconds.
+bool within(const spec::Field& field, const Datum& value) noexcept {
+  const auto inside = [&](auto number, const auto& low, const auto& high) {
+    const bool above = !low || number > *low || (number == *low && !field.minimum_excluded);
+    return above && (!high || number < *high || (number == *high && !field.maximum_excluded));
+  };
+  if (value.kind == Datum::Kind::kTimestamp) return inside(value.i, field.earliest, field.latest);
+  if (value.kind == Datum::Kind::kString) return inside(*spec::parse_time_of_day(value.str()), field.earliest, field.latest);
+  return inside(value.number(), field.minimum, field.maximum);
+}
+
+/// Integers by their remainder. A decimal step has no exact double: .3 is a multiple of .1 although the quotient is not 3,
+/// so the quotient may be off by what two roundings make.
+bool is_multiple(const Datum& value, double step) noexcept {
+  if (value.kind == Datum::Kind::kInt && step < 0x1p63 && std::trunc(step) == step) return value.i % static_cast<std::int64_t>(step) == 0;
+  const double quotient = value.number() / step;
+  return std::abs(quotient - std::nearbyint(quotient)) <= 4 * std::numeric_limits<double>::epsilon() * std::abs(quotient);
+}
+
+}  // namespace
+
+void Contract::Code::check_more(std::size_t i, const Datum& value, RowCheck& out) const noexcept {
+  const spec::Field& field = definition.fields[i];
+  const FieldCode& code = fields[i];
+  if (code.length >= 0) {
+    const std::int64_t length = length_of(value.str());
+    judge(code.length, (!field.min_length || length >= *field.min_length) && (!field.max_length || length <= *field.max_length), out);
+  }
+  if (code.multiple >= 0) judge(code.multiple, is_multiple(value, *field.multiple_of), out);
+  if (code.format >= 0) judge(code.format, has_form(field.form, value), out);
+}
+
 Datum Contract::Code::check_field(std::size_t i, const Datum& raw, RowCheck& out) const noexcept {
   const spec::Field& field = definition.fields[i];
   const FieldCode& code = fields[i];
-  const Datum value = typed(field.type, raw);
-  const auto judge = [&](int rule, bool clean) {
-    if (clean) out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
-    else broke(rule, out);
-  };
+  Datum value = typed(field.type, raw);
   if (value.is_null()) {
     if (code.required >= 0) broke(code.required, out);
     return value;
   }
-  judge(code.type, !value.is_error());
-  if (code.required >= 0) judge(code.required, true);
+  // A date is a timestamp at midnight, a time of day is text: another value is of the wrong type.
+  const bool is_day = !code.is_plain && (field.form == spec::Form::kDate || field.form == spec::Form::kTime);
+  if (is_day && !value.is_error() && !has_form(field.form, value)) value = Datum::error();
+  judge(code.type, !value.is_error(), out);
+  if (code.required >= 0) judge(code.required, true, out);
   if (value.is_error()) return {};
   std::int32_t known = -1;
   if (code.enumeration >= 0) {
-    known = code.values.find(value.str());
-    judge(code.enumeration, known >= 0);
+    if (field.type == Type::kString) {
+      known = code.values.find(value.str());
+      judge(code.enumeration, known >= 0, out);
+    } else {
+      const auto key = table::KeyPart(field.type).find(value);
+      judge(code.enumeration, key && std::binary_search(code.keys.begin(), code.keys.end(), *key), out);
+    }
   }
-  if (code.range >= 0) {
-    const double number = value.number();
-    judge(code.range, (!field.minimum || number >= *field.minimum) && (!field.maximum || number <= *field.maximum));
-  }
+  if (code.range >= 0) judge(code.range, within(field, value), out);
   if (code.pattern >= 0) {
     const bool fits = known >= 0 ? code.value_fits[static_cast<std::size_t>(known)] != 0
-                                 : RE2::FullMatch(re2::StringPiece(value.s, value.size), *code.expression);
-    judge(code.pattern, fits);
+                                 : RE2::PartialMatch(re2::StringPiece(value.s, value.size), *code.expression);
+    judge(code.pattern, fits, out);
   }
+  if (!code.is_plain) check_more(i, value, out);
   return value;
 }
 

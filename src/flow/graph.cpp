@@ -39,9 +39,10 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
                    .inputs = {{fmt::format("file `{}`", d.project->sources.at(d.model->source)), stamp}},
                    .body = run_source});
 
-  Step rows{.name = "validate.rows", .version = 2, .needs = {{"source", "file"}}, .body = run_validate_rows};
+  Step rows{.name = "validate.rows", .version = 3, .needs = {{"source", "file"}}, .body = run_validate_rows};
   const std::string& contract_file = d.contract->identity.file;
   rows.inputs = {{fmt::format("`{}`: the schema", contract_file), part(d.contract->identity, "schema")},
+                 {fmt::format("`{}`: the object", d.features->identity.file), digest_of_text(d.contract->object)},
                  {fmt::format("`{}`: the transforms", contract_file), part(d.contract->identity, "customProperties")},
                  {fmt::format("`{}`: the time range", d.model->identity.file),
                   digest_of_text(fmt::format("{} {} {}", d.model->time_field, d.model->train_from, d.model->train_to))}};

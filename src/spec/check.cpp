@@ -107,6 +107,12 @@ class Checker {
   void need_field(const std::string& file, doc::Position position, const Contract& contract, const std::string& name,
                   std::string_view what) {
     if (name.empty() || has_field(contract, name)) return;
+    if (std::find(contract.unread.begin(), contract.unread.end(), name) != contract.unread.end()) {
+      report(file, position, "field-not-read",
+             fmt::format("{} names `{}`, which contract `{}` has and a flat row cannot hold", what, name, contract.identity.name),
+             "flatten it at the source, or give it a `logicalType` of a single value");
+      return;
+    }
     std::vector<std::string> names;
     for (const auto& field : contract.fields) names.push_back(field.name);
     const std::string near = doc::nearest(name, names);
@@ -115,20 +121,43 @@ class Checker {
            near.empty() ? fmt::format("the fields are `{}`", fmt::join(names, "`, `")) : fmt::format("did you mean `{}`?", near));
   }
 
+  /// Whether an expression names a property that rows do not have.
+  void check_unread(const Contract& contract, const std::string& text, const std::string& file, doc::Position position,
+                    const std::string& what) {
+    const auto names = expr::names_in(text);
+    if (!names.ok()) return;
+    for (const auto& name : *names) {
+      if (std::find(contract.unread.begin(), contract.unread.end(), name) != contract.unread.end()) need_field(file, position, contract, name, what);
+    }
+  }
+
   void check(Contract& contract) {
     const std::string& file = contract.identity.file;
     std::set<std::string> seen;
     for (const auto& field : contract.fields) {
       unique(file, seen, field.name, field.position, "field");
-      if (field.minimum && field.maximum && *field.minimum > *field.maximum) {
-        report(
-            file, field.position, "out-of-range",
-            fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name, *field.minimum, *field.maximum),
-            "swap the two");
+      const bool is_open = field.minimum_excluded || field.maximum_excluded;
+      const auto allows_none = [&](const auto& low, const auto& high) {
+        return low && high && (*low > *high || (is_open && *low == *high));
+      };
+      if (allows_none(field.minimum, field.maximum)) {
+        report(file, field.position, "out-of-range",
+               fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name, *field.minimum, *field.maximum),
+               "swap the two");
+      }
+      if (allows_none(field.earliest, field.latest)) {
+        report(file, field.position, "out-of-range", fmt::format("field `{}` allows no value: its minimum is above its maximum", field.name),
+               "swap the two");
       }
       if (field.enum_file.empty()) continue;
       auto values = load_enum(project_, field.enum_file, field.enum_column);
       if (!values.ok()) report(file, field.position, values.error().id, values.error().message, values.error().hint);
+      for (std::size_t i = 0; values.ok() && i < values->size(); ++i) {
+        const auto value = typed_value(field, doc::Value((*values)[i]));
+        if (value.ok()) continue;
+        report(file, field.position, value.error().id, fmt::format("`{}`: {}", field.enum_file, value.error().message), value.error().hint);
+        break;
+      }
     }
     const expr::Environment environment = request_environment(contract.fields);
     std::set<std::string> ids;
@@ -137,6 +166,7 @@ class Checker {
       if (rule.kind == RowRule::Kind::kExpression) {
         if (reads_label(contract, rule.expression.text, file, rule.expression.position, fmt::format("rule `{}`", rule.id)))
           continue;
+        check_unread(contract, rule.expression.text, file, rule.expression.position, fmt::format("rule `{}`", rule.id));
         compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment, expr::Type::kBool);
         continue;
       }
@@ -190,6 +220,7 @@ class Checker {
       if (feature.kind == Feature::Kind::kExpression) {
         auto parsed = expr::names_in(feature.expression.text);
         if (parsed.ok()) names = std::move(*parsed);
+        check_unread(*contract, feature.expression.text, file, feature.expression.position, what);
         if (reads_label(*contract, feature.expression.text, file, feature.expression.position, what)) usable[i] = 0;
       } else {
         for (const auto& name : names) {

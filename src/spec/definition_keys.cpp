@@ -13,7 +13,7 @@ void add_head(Table<T>& table, const char* kind) {
       .one_of({"heddle/v1"})
       .required();
   table.custom("kind", Shape::kText, "the kind", [](T&, const doc::Value&, Reader&) {}).one_of({kind}).required();
-  table.kept({"description"});
+  table.describes({"description"});
 }
 
 template <class T>
@@ -75,7 +75,7 @@ const Object& feature_set_kind() {
     t.custom("frequency_encoding", Shape::kObject, "share of the training rows", encode(Feature::Kind::kFrequencyEncoding));
     t.keys.back().object = &encoder;
     t.boolean("hidden", &Feature::hidden, "computed for others, not given to the model");
-    t.kept({"description"});
+    t.describes({"description"});
     t.finally([](Feature& into, const doc::Value& value, Reader& reader) {
       into.position = value.position();
       int ways = 0;
@@ -326,7 +326,7 @@ const Object& policy_kind() {
     t.texts("target", &PolicyRule::targets, "targets, `*` allowed; none: any");
     t.expression("when", &PolicyRule::when, "CEL, bool, over `attributes.NAME`");
     t.within("needs", needs, "of require_approval: the approvals");
-    t.kept({"description"});
+    t.describes({"description"});
     t.finally([](PolicyRule& into, const doc::Value& value, Reader& reader) {
       into.position = value.position();
       if (into.effect == Effect::kRequireApproval && into.approver_role.empty() && value.find("needs") == nullptr) {

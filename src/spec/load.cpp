@@ -92,13 +92,25 @@ class Loader {
     return std::move(loaded_);
   }
 
+  /// One contract file of a folder without a project; `name`: relative to `root`. `must_be`: whether another kind is an error.
+  Loaded contract_alone(const std::string& name, bool must_be) {
+    if (const auto value = parse(name); value && (must_be || value->string_or("kind") == "DataContract")) {
+      for (Contract& contract : contracts_of(name, *value)) {
+        std::string key = fmt::format("{}:{}", name, contract.identity.name);
+        loaded_.project.contracts.emplace(std::move(key), std::move(contract));
+      }
+      check_project(loaded_.project, texts_, loaded_.diagnostics);
+    }
+    sort();
+    return std::move(loaded_);
+  }
+
   /// One definition from memory.
   Contract contract_from(std::string_view yaml, std::string_view file, std::vector<doc::Diagnostic>& out) {
     texts_[std::string(file)] = yaml;
     Contract contract;
     if (auto value = doc::parse_yaml(yaml, file); value.ok()) {
-      identify(contract, "DataContract", std::string(file), *value);
-      read(std::string(file), "DataContract", contract_kind(), *value, &contract);
+      contract = std::move(contracts_of(std::string(file), *value).front());
     } else {
       loaded_.diagnostics.push_back(from_error(value.error(), std::string(file)));
     }
@@ -136,12 +148,29 @@ class Loader {
     definition.identity.content = value;
   }
 
+  std::vector<Contract> contracts_of(const std::string& file, const doc::Value& value) {
+    Reader reader(texts_[file], file, loaded_.diagnostics);
+    auto contracts = read_contracts(value, reader);
+    for (Contract& contract : contracts) {
+      const std::string name = contract.identity.name;
+      identify(contract, "DataContract", file, value);
+      contract.identity.name = name;
+    }
+    return contracts;
+  }
+
   template <class T>
   void add(std::map<std::string, T>& map, std::string_view kind, const Object& table, const std::string& file,
            const doc::Value& value) {
     T definition;
     identify(definition, kind, file, value);
     read(file, kind, table, value, &definition);
+    add(map, kind, file, value, std::move(definition));
+  }
+
+  template <class T>
+  void add(std::map<std::string, T>& map, std::string_view kind, const std::string& file, const doc::Value& value,
+           T definition) {
     const std::string name = definition.identity.name;
     if (name.empty()) return;
     if (const auto other = map.find(name); other != map.end()) {
@@ -162,9 +191,11 @@ class Loader {
     if (!value) return;
     Project& project = loaded_.project;
     const std::string kind = value->string_or("kind", folder_kind);
-    if (kind == "DataContract")
-      add(project.contracts, kind, contract_kind(), file, *value);
-    else if (kind == "FeatureSet")
+    if (kind == "DataContract") {
+      for (Contract& contract : contracts_of(file, *value)) {
+        add(project.contracts, kind, file, *value, std::move(contract));
+      }
+    } else if (kind == "FeatureSet")
       add(project.feature_sets, kind, feature_set_kind(), file, *value);
     else if (kind == "Model")
       add(project.models, kind, model_kind(), file, *value);
@@ -234,6 +265,33 @@ Result<Loaded> load_project(const std::string& root) {
   std::error_code code;
   const auto absolute = std::filesystem::weakly_canonical(root, code);
   return Loader(code ? root : absolute.string()).load();
+}
+
+Result<Loaded> load_contracts(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code code;
+  const bool is_folder = fs::is_directory(path, code);
+  const std::string root = is_folder ? path : fs::path(path).parent_path().string();
+  std::vector<std::string> names;
+  if (is_folder) {
+    for (fs::recursive_directory_iterator at(path, code), end; !code && at != end; at.increment(code)) {
+      const std::string ending = at->path().extension().string();
+      if (ending == ".yaml" || ending == ".yml") names.push_back(fs::relative(at->path(), path, code).string());
+    }
+    std::sort(names.begin(), names.end());
+  } else if (path_exists(path)) {
+    names.push_back(fs::path(path).filename().string());
+  }
+  Loaded out;
+  out.project.root = root.empty() ? "." : root;
+  for (const auto& name : names) {
+    Loaded one = Loader(out.project.root).contract_alone(name, !is_folder);
+    out.project.contracts.merge(one.project.contracts);
+    out.diagnostics.insert(out.diagnostics.end(), one.diagnostics.begin(), one.diagnostics.end());
+  }
+  if (!out.project.contracts.empty() || !out.diagnostics.empty()) return out;
+  return Error{ErrorKind::kNotFound, "contract-not-found", fmt::format("there is no contract in `{}`", path),
+               "name a file or folder with Open Data Contract Standard YAML, or a project"};
 }
 
 Contract parse_contract(std::string_view yaml, std::string_view file, std::vector<doc::Diagnostic>& diagnostics) {

@@ -24,6 +24,10 @@ struct Loaded {
 /// findings at once, in `diagnostics`. kNotFound only when `root` has no `heddle.yaml`. Reads data files' schemas, no rows.
 [[nodiscard]] Result<Loaded> load_project(const std::string& root);
 
+/// Contracts without a project: the file `path`, or every contract among the YAML files below the folder `path`, each checked
+/// alone; their `enumFile`s are looked for beside them. `project.contracts` is by file and name. kNotFound when there is none.
+[[nodiscard]] Result<Loaded> load_contracts(const std::string& path);
+
 /// One definition from memory, unchecked against others; its findings go to `diagnostics`. For drafts and tests.
 [[nodiscard]] Contract parse_contract(std::string_view yaml, std::string_view file, std::vector<doc::Diagnostic>& diagnostics);
 
