@@ -31,17 +31,19 @@ bool is_hostname(std::string_view text) {
   return true;
 }
 
-/// A dot-atom (RFC 5322), `@` and a host name: what JSON Schema's `email` takes without quotes and comments.
+/// A dot-atom (RFC 5322), `@` and a host name: what JSON Schema's `email` takes without quotes and
+/// comments.
 bool is_email(std::string_view text) {
   const std::size_t at = text.rfind('@');
   if (at == std::string_view::npos || at == 0 || at > 64) return false;
   const std::string_view local = text.substr(0, at);
   static constexpr std::string_view kSpecials = "!#$%&'*+-/=?^_`{|}~.";
   const bool is_atom = std::all_of(local.begin(), local.end(), [](char c) {
-    return is_alnum(c) || (static_cast<unsigned char>(c) & 0x80U) != 0 || kSpecials.find(c) != std::string_view::npos;
+    return is_alnum(c) || (static_cast<unsigned char>(c) & 0x80U) != 0 ||
+           kSpecials.find(c) != std::string_view::npos;
   });
-  return is_atom && local.front() != '.' && local.back() != '.' && local.find("..") == std::string_view::npos &&
-         is_hostname(text.substr(at + 1));
+  return is_atom && local.front() != '.' && local.back() != '.' &&
+         local.find("..") == std::string_view::npos && is_hostname(text.substr(at + 1));
 }
 
 /// RFC 4122: 8-4-4-4-12 hexadecimal digits.
@@ -57,9 +59,13 @@ bool is_uuid(std::string_view text) {
 /// RFC 3986: a scheme, a colon, and only characters that a URI may hold.
 bool is_uri(std::string_view text) {
   const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos || colon == 0 || std::isalpha(static_cast<unsigned char>(text[0])) == 0) return false;
+  if (colon == std::string_view::npos || colon == 0 ||
+      std::isalpha(static_cast<unsigned char>(text[0])) == 0)
+    return false;
   const std::string_view scheme = text.substr(0, colon);
-  if (!std::all_of(scheme.begin(), scheme.end(), [](char c) { return is_alnum(c) || c == '+' || c == '-' || c == '.'; })) return false;
+  if (!std::all_of(scheme.begin(), scheme.end(),
+                   [](char c) { return is_alnum(c) || c == '+' || c == '-' || c == '.'; }))
+    return false;
   constexpr std::string_view kAllowed = "-._~:/?#[]@!$&'()*+,;=";
   for (std::size_t i = colon + 1; i < text.size(); ++i) {
     if (text[i] == '%') {
@@ -87,7 +93,8 @@ bool is_base64(std::string_view text) {
   std::size_t padding = 0;
   while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
   const std::string_view digits = text.substr(0, text.size() - padding);
-  return std::all_of(digits.begin(), digits.end(), [](char c) { return is_alnum(c) || c == '+' || c == '/'; });
+  return std::all_of(digits.begin(), digits.end(),
+                     [](char c) { return is_alnum(c) || c == '+' || c == '/'; });
 }
 
 }  // namespace
@@ -109,7 +116,8 @@ bool has_form(Form form, const expr::Datum& value) noexcept {
 }
 
 std::int64_t length_of(std::string_view text) noexcept {
-  return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
 }
 
 }  // namespace heddle::contract

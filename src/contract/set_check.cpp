@@ -24,8 +24,8 @@ std::string text_of(const Datum& value) {
   }
 }
 
-/// The `validValues` or `missingValues` of a rule. A number in the list equals the number of a row, whichever of the two is an
-/// integer, and the text of one; other values equal by their text.
+/// The `validValues` or `missingValues` of a rule. A number in the list equals the number of a row,
+/// whichever of the two is an integer, and the text of one; other values equal by their text.
 class ValueList {
  public:
   explicit ValueList(const std::vector<doc::Value>& values) {
@@ -34,7 +34,8 @@ class ValueList {
       if (value.is_bool()) texts_.emplace_back(value.as_bool() ? "true" : "false");
       if (!value.is_number()) continue;
       numbers_.push_back(value);
-      texts_.push_back(value.is_int() ? fmt::to_string(value.as_int()) : fmt::to_string(value.as_double()));
+      texts_.push_back(value.is_int() ? fmt::to_string(value.as_int())
+                                      : fmt::to_string(value.as_double()));
     }
     std::sort(texts_.begin(), texts_.end());
   }
@@ -43,10 +44,12 @@ class ValueList {
 
   [[nodiscard]] bool has(const Datum& value) const {
     if (value.kind == Datum::Kind::kInt || value.kind == Datum::Kind::kDouble) {
-      const bool is_listed = std::any_of(numbers_.begin(), numbers_.end(), [&](const doc::Value& number) {
-        if (number.is_int() && value.kind == Datum::Kind::kInt) return number.as_int() == value.i;
-        return number.as_double() == value.number();
-      });
+      const bool is_listed =
+          std::any_of(numbers_.begin(), numbers_.end(), [&](const doc::Value& number) {
+            if (number.is_int() && value.kind == Datum::Kind::kInt)
+              return number.as_int() == value.i;
+            return number.as_double() == value.number();
+          });
       if (is_listed) return true;
     }
     return std::binary_search(texts_.begin(), texts_.end(), text_of(value)) || is_same_time(value);
@@ -56,14 +59,17 @@ class ValueList {
   /// Times are written in many ways: `2020-01-01` is midnight.
   [[nodiscard]] bool is_same_time(const Datum& value) const {
     return value.kind == Datum::Kind::kTimestamp &&
-           std::any_of(texts_.begin(), texts_.end(), [&](const std::string& text) { return parse_time(text) == std::optional(value.i); });
+           std::any_of(texts_.begin(), texts_.end(), [&](const std::string& text) {
+             return parse_time(text) == std::optional(value.i);
+           });
   }
 
   std::vector<std::string> texts_;
   std::vector<doc::Value> numbers_;
 };
 
-/// Rows that repeat an earlier one in `views`. A missing value equals a missing value, but over one column it is no repeat.
+/// Rows that repeat an earlier one in `views`. A missing value equals a missing value, but over one
+/// column it is no repeat.
 std::int64_t count_repeats(std::span<const expr::ColumnView> views, std::int64_t rows) {
   std::vector<table::KeyPart> parts;
   for (const auto& view : views) parts.emplace_back(view.type);
@@ -89,8 +95,10 @@ Result<bool> holds(const spec::SetRule& rule, double value) {
   const auto& operands = rule.operands;
   const bool two = rule.operation == "mustBeBetween" || rule.operation == "mustNotBeBetween";
   if (operands.size() != (two ? 2u : 1u)) {
-    return Error{ErrorKind::kInvalid, "contract-set-operands", fmt::format("rule `{}`: `{}` has {} operands", rule.id, rule.operation, operands.size()),
-                 two ? "give it two numbers" : "give it one number"};
+    return Error{
+        ErrorKind::kInvalid, "contract-set-operands",
+        fmt::format("rule `{}`: `{}` has {} operands", rule.id, rule.operation, operands.size()),
+        two ? "give it two numbers" : "give it one number"};
   }
   const double a = operands[0];
   if (rule.operation == "mustBe") return value == a;
@@ -101,36 +109,43 @@ Result<bool> holds(const spec::SetRule& rule, double value) {
   if (rule.operation == "mustBeLessOrEqualTo") return value <= a;
   if (rule.operation == "mustBeBetween") return value >= a && value <= operands[1];
   if (rule.operation == "mustNotBeBetween") return value < a || value > operands[1];
-  return Error{ErrorKind::kInvalid, "contract-set-operation", fmt::format("rule `{}`: there is no `{}`", rule.id, rule.operation),
+  return Error{ErrorKind::kInvalid, "contract-set-operation",
+               fmt::format("rule `{}`: there is no `{}`", rule.id, rule.operation),
                "use mustBe, mustBeLessThan, mustBeBetween and their like"};
 }
 
 /// Measures one rule over rows.
 class SetMeasure {
  public:
-  SetMeasure(const spec::SetRule& rule, const SetCode& code, std::span<const spec::Field> fields, const table::Table& rows)
+  SetMeasure(const spec::SetRule& rule, const SetCode& code, std::span<const spec::Field> fields,
+             const table::Table& rows)
       : rule_(rule), code_(code), fields_(fields), rows_(rows) {}
 
   /// A count, a share in percent or an aggregate; empty for an aggregate of no value.
   Result<std::optional<double>> value() {
     HEDDLE_TRY(choose_rows());
     if (rule_.metric == "duplicateValues") return share(duplicates());
-    if (rule_.metric == "rowCount") return Result<std::optional<double>>(static_cast<double>(chosen_count_));
+    if (rule_.metric == "rowCount")
+      return Result<std::optional<double>>(static_cast<double>(chosen_count_));
     if (rule_.field.empty()) {
-      return Error{ErrorKind::kInvalid, "contract-set-field", fmt::format("rule `{}`: `{}` is about a field", rule_.id, rule_.metric),
+      return Error{ErrorKind::kInvalid, "contract-set-field",
+                   fmt::format("rule `{}`: `{}` is about a field", rule_.id, rule_.metric),
                    "write the rule under the property it is about"};
     }
     HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, rows_.column(rule_.field));
     const expr::ColumnView view = column->view();
     const ValueList list(rule_.arguments);
-    if (rule_.metric == "nullValues") return share(count(view, [](const Datum& value) { return value.is_null(); }));
+    if (rule_.metric == "nullValues")
+      return share(count(view, [](const Datum& value) { return value.is_null(); }));
     if (rule_.metric == "missingValues") {
-      return share(count(view, [&](const Datum& value) { return value.is_null() || list.has(value); }));
+      return share(
+          count(view, [&](const Datum& value) { return value.is_null() || list.has(value); }));
     }
     if (rule_.metric == "invalidValues") {
       return share(count(view, [&](const Datum& value) {
         if (value.is_null()) return false;
-        return (!list.is_empty() && !list.has(value)) || (code_.pattern && !RE2::PartialMatch(text_of(value), *code_.pattern));
+        return (!list.is_empty() && !list.has(value)) ||
+               (code_.pattern && !RE2::PartialMatch(text_of(value), *code_.pattern));
       }));
     }
     return aggregate(view);
@@ -150,10 +165,11 @@ class SetMeasure {
       views[i] = column->view();
     }
     expr::Program::Scratch scratch;
-    code_.condition->evaluate_columns(views, 0, rows_.rows(), scratch, [&](std::int64_t row, const Datum& value) {
-      chosen_[static_cast<std::size_t>(row)] = value.is_true() ? 1 : 0;
-      chosen_count_ += value.is_true() ? 1 : 0;
-    });
+    code_.condition->evaluate_columns(
+        views, 0, rows_.rows(), scratch, [&](std::int64_t row, const Datum& value) {
+          chosen_[static_cast<std::size_t>(row)] = value.is_true() ? 1 : 0;
+          chosen_count_ += value.is_true() ? 1 : 0;
+        });
     return {};
   }
 
@@ -187,7 +203,9 @@ class SetMeasure {
       views.push_back(column->view());
     }
     if (views.size() > 62) {
-      return Error{ErrorKind::kInvalid, "contract-set-wide", fmt::format("rule `{}` is over {} fields", rule_.id, views.size()), "name at most 62"};
+      return Error{ErrorKind::kInvalid, "contract-set-wide",
+                   fmt::format("rule `{}` is over {} fields", rule_.id, views.size()),
+                   "name at most 62"};
     }
     return count_repeats(views, rows_.rows());
   }
@@ -196,7 +214,8 @@ class SetMeasure {
     if (!counted.ok()) return counted.error();
     const auto number = static_cast<double>(*counted);
     if (!rule_.percent) return std::optional(number);
-    return std::optional(rows_.rows() == 0 ? 0 : 100.0 * number / static_cast<double>(rows_.rows()));
+    return std::optional(rows_.rows() == 0 ? 0
+                                           : 100.0 * number / static_cast<double>(rows_.rows()));
   }
 
   /// As SQL has it: missing values do not take part, and of nothing there is no aggregate.
@@ -207,7 +226,8 @@ class SetMeasure {
     std::int64_t taken = 0;
     for (std::int64_t row = 0; row < view.length; ++row) {
       const Datum value = view.at(row);
-      if (value.is_null() || (code_.condition && chosen_[static_cast<std::size_t>(row)] == 0)) continue;
+      if (value.is_null() || (code_.condition && chosen_[static_cast<std::size_t>(row)] == 0))
+        continue;
       ++taken;
       sum += value.number();
       low = std::min(low, value.number());
@@ -218,7 +238,8 @@ class SetMeasure {
     if (rule_.metric == "average") return std::optional(sum / static_cast<double>(taken));
     if (rule_.metric == "minimum") return std::optional(low);
     if (rule_.metric == "maximum") return std::optional(high);
-    return Error{ErrorKind::kInvalid, "contract-set-metric", fmt::format("rule `{}`: there is no metric `{}`", rule_.id, rule_.metric),
+    return Error{ErrorKind::kInvalid, "contract-set-metric",
+                 fmt::format("rule `{}`: there is no metric `{}`", rule_.id, rule_.metric),
                  "use nullValues, missingValues, invalidValues, duplicateValues or rowCount"};
   }
 
@@ -243,7 +264,8 @@ Result<std::vector<SetResult>> Contract::check_set(const table::Table& rows) con
   const auto& rules = code_->definition.set_rules;
   for (std::size_t i = 0; i < rules.size(); ++i) {
     const spec::SetRule& rule = rules[i];
-    HEDDLE_ASSIGN_OR_RETURN(const auto value, SetMeasure(rule, code_->sets[i], fields(), rows).value());
+    HEDDLE_ASSIGN_OR_RETURN(const auto value,
+                            SetMeasure(rule, code_->sets[i], fields(), rows).value());
     SetResult result;
     result.rule = rule.id;
     result.effect = rule.effect;
@@ -251,7 +273,8 @@ Result<std::vector<SetResult>> Contract::check_set(const table::Table& rows) con
     HEDDLE_ASSIGN_OR_RETURN(result.passed, holds(rule, result.value));
     // An aggregate of nothing is no number, so that nothing is true of it.
     result.passed = result.passed && value.has_value();
-    result.expected = fmt::format("{} {}{}", rule.operation, fmt::join(rule.operands, " "), unit_of(rule));
+    result.expected =
+        fmt::format("{} {}{}", rule.operation, fmt::join(rule.operands, " "), unit_of(rule));
     out.push_back(std::move(result));
   }
   return out;

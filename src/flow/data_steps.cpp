@@ -163,7 +163,7 @@ Result<StepRecord> run_validate_set(Work& work, const std::string& directory) {
   for (const auto& result : results) {
     report.push(doc::Value::object({{"rule", result.rule}, {"passed", result.passed}, {"value", result.value}}));
     if (result.passed) continue;
-    const std::string text = fmt::format("rule `{}` is broken: {}", result.rule, result.value);
+    const std::string text = fmt::format("rule `{}` is broken: {} ({})", result.rule, result.value, result.expected);
     if (result.effect == spec::RuleEffect::kRefuse)
       refused.push_back(text);
     else

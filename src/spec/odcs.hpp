@@ -100,7 +100,8 @@ struct FieldType {
 void read_options(const Property& property, Field& field, Reader& reader);
 
 /// A pattern as RE2 reads it; a finding at `value` when it cannot be compiled.
-[[nodiscard]] std::string read_pattern(const doc::Value& value, const std::string& what, Reader& reader);
+[[nodiscard]] std::string read_pattern(const doc::Value& value, const std::string& what,
+                                       Reader& reader);
 
 /// Quality rules of one schema object onto its contract.
 class QualityReader {

@@ -15,7 +15,9 @@ using expr::Type;
 /// Two digits at `at`, or -1.
 int two_digits(std::string_view text, std::size_t at) {
   if (at + 2 > text.size()) return -1;
-  const auto digit = [&](std::size_t i) { return text[i] >= '0' && text[i] <= '9' ? text[i] - '0' : -100; };
+  const auto digit = [&](std::size_t i) {
+    return text[i] >= '0' && text[i] <= '9' ? text[i] - '0' : -100;
+  };
   const int number = digit(at) * 10 + digit(at + 1);
   return number >= 0 ? number : -1;
 }
@@ -98,9 +100,8 @@ std::string re2_pattern(std::string_view ecma) {
   for (std::size_t i = 0; i < ecma.size(); ++i) {
     const bool unicode = ecma[i] == '\\' && i + 5 < ecma.size() && ecma[i + 1] == 'u' &&
                          std::all_of(ecma.begin() + static_cast<std::ptrdiff_t>(i) + 2,
-                                     ecma.begin() + static_cast<std::ptrdiff_t>(i) + 6, [](unsigned char c) {
-                                       return std::isxdigit(c) != 0;
-                                     });
+                                     ecma.begin() + static_cast<std::ptrdiff_t>(i) + 6,
+                                     [](unsigned char c) { return std::isxdigit(c) != 0; });
     if (unicode) {
       out += fmt::format("\\x{{{}}}", ecma.substr(i + 2, 4));
       i += 5;
@@ -127,28 +128,33 @@ Result<doc::Value> typed_value(const Field& field, const doc::Value& value) {
         return doc::Value(static_cast<std::int64_t>(value.as_double()));
       }
       if (value.is_string()) {
-        if (const auto number = number_in<std::int64_t>(value.as_string())) return doc::Value(*number);
+        if (const auto number = number_in<std::int64_t>(value.as_string()))
+          return doc::Value(*number);
       }
       break;
     case Type::kDouble:
       if (value.is_number() && !std::isnan(value.as_double())) return doc::Value(value.as_double());
       if (value.is_string()) {
-        if (const auto number = number_in<double>(value.as_string()); number && !std::isnan(*number)) {
+        if (const auto number = number_in<double>(value.as_string());
+            number && !std::isnan(*number)) {
           return doc::Value(*number);
         }
       }
       break;
     case Type::kTimestamp: {
       const auto time = value.is_string() ? parse_time(value.as_string()) : std::nullopt;
-      if (time && (field.form != Form::kDate || *time % kDay == 0)) return doc::Value(format_time(*time));
+      if (time && (field.form != Form::kDate || *time % kDay == 0))
+        return doc::Value(format_time(*time));
       break;
     }
     default: {
-      if (value.is_string() && (field.form != Form::kTime || parse_time_of_day(value.as_string()))) {
+      if (value.is_string() &&
+          (field.form != Form::kTime || parse_time_of_day(value.as_string()))) {
         return value;
       }
       // A code that looks like a number is text in the data.
-      if (value.is_int() && field.form == Form::kAny) return doc::Value(fmt::to_string(value.as_int()));
+      if (value.is_int() && field.form == Form::kAny)
+        return doc::Value(fmt::to_string(value.as_int()));
     }
   }
   return no_value(field, value);
@@ -157,19 +163,20 @@ Result<doc::Value> typed_value(const Field& field, const doc::Value& value) {
 namespace odcs {
 namespace {
 
-/// Names of column types in the databases and formats that contracts are written for, by the logical type they hold.
+/// Names of column types in the databases and formats that contracts are written for, by the
+/// logical type they hold.
 const std::map<std::string, std::vector<std::string>>& physical_types() {
   static const std::map<std::string, std::vector<std::string>> names = {
       {"string",
-       {"string", "varchar", "varchar2", "nvarchar", "nvarchar2", "char", "nchar", "bpchar", "character",
-        "character varying", "text", "tinytext", "mediumtext", "longtext", "ntext", "clob", "uuid",
-        "uniqueidentifier"}},
+       {"string", "varchar", "varchar2", "nvarchar", "nvarchar2", "char", "nchar", "bpchar",
+        "character", "character varying", "text", "tinytext", "mediumtext", "longtext", "ntext",
+        "clob", "uuid", "uniqueidentifier"}},
       {"integer",
-       {"int", "integer", "bigint", "smallint", "tinyint", "mediumint", "int2", "int4", "int8", "int16",
-        "int32", "int64", "long", "short", "serial", "bigserial"}},
+       {"int", "integer", "bigint", "smallint", "tinyint", "mediumint", "int2", "int4", "int8",
+        "int16", "int32", "int64", "long", "short", "serial", "bigserial"}},
       {"number",
-       {"number", "double", "double precision", "float", "float4", "float8", "float32", "float64", "real",
-        "decimal", "dec", "numeric", "bignumeric", "money"}},
+       {"number", "double", "double precision", "float", "float4", "float8", "float32", "float64",
+        "real", "decimal", "dec", "numeric", "bignumeric", "money"}},
       {"boolean", {"boolean", "bool"}},
       {"date", {"date"}},
       {"timestamp",
@@ -183,7 +190,8 @@ const std::map<std::string, std::vector<std::string>>& physical_types() {
   return names;
 }
 
-/// `VARCHAR(18)` is `varchar`, `array<string>` is `array`, `timestamp(6) with time zone` keeps its words.
+/// `VARCHAR(18)` is `varchar`, `array<string>` is `array`, `timestamp(6) with time zone` keeps its
+/// words.
 std::string base_name(const std::string& physical) {
   std::string out;
   int depth = 0;
@@ -206,18 +214,17 @@ std::string logical_of(const std::string& physical) {
 }
 
 std::optional<FieldType> field_type(const std::string& logical) {
-  static const std::map<std::string, FieldType> types = {{"string", {Type::kString, Form::kAny}},
-                                                         {"boolean", {Type::kBool, Form::kAny}},
-                                                         {"integer", {Type::kInt, Form::kAny}},
-                                                         {"number", {Type::kDouble, Form::kAny}},
-                                                         {"timestamp", {Type::kTimestamp, Form::kAny}},
-                                                         {"date", {Type::kTimestamp, Form::kDate}},
-                                                         {"time", {Type::kString, Form::kTime}}};
+  static const std::map<std::string, FieldType> types = {
+      {"string", {Type::kString, Form::kAny}},       {"boolean", {Type::kBool, Form::kAny}},
+      {"integer", {Type::kInt, Form::kAny}},         {"number", {Type::kDouble, Form::kAny}},
+      {"timestamp", {Type::kTimestamp, Form::kAny}}, {"date", {Type::kTimestamp, Form::kDate}},
+      {"time", {Type::kString, Form::kTime}}};
   const auto found = types.find(logical);
   return found == types.end() ? std::nullopt : std::optional(found->second);
 }
 
-/// Layouts of the JDK's DateTimeFormatter that ISO 8601 has. Quotes around `T` and `Z` do not matter.
+/// Layouts of the JDK's DateTimeFormatter that ISO 8601 has. Quotes around `T` and `Z` do not
+/// matter.
 bool is_iso_layout(std::string layout) {
   std::erase(layout, '\'');
   const auto take = [&](std::string_view prefix) {
@@ -253,7 +260,9 @@ class OptionReader {
                         (key.ends_with("imezone") && time) ||
                         (key == "format" && field_.type != Type::kBool);
       if (!fits) {
-        refuse(value, fmt::format("field `{}` has `{}`, which is none of its type's options", field_.name, key),
+        refuse(value,
+               fmt::format("field `{}` has `{}`, which is none of its type's options", field_.name,
+                           key),
                "remove it, or change `logicalType`");
         continue;
       }
@@ -295,10 +304,12 @@ class OptionReader {
   void read_time_bound(const std::string& key, const doc::Value& value, bool low, bool exclusive) {
     std::optional<Micros> time;
     if (value.is_string()) {
-      time = field_.form == Form::kTime ? parse_time_of_day(value.as_string()) : parse_time(value.as_string());
+      time = field_.form == Form::kTime ? parse_time_of_day(value.as_string())
+                                        : parse_time(value.as_string());
     }
     if (!time) {
-      refuse(value, fmt::format("`{}` of field `{}` is no {}", key, field_.name, property_.logical_type),
+      refuse(value,
+             fmt::format("`{}` of field `{}` is no {}", key, field_.name, property_.logical_type),
              field_.form == Form::kTime ? "write it like `23:59:59`"
                                         : "write it like `2020-01-31` or `2020-01-31T12:00:00Z`");
       return;
@@ -337,7 +348,8 @@ class OptionReader {
       return;
     }
     if (value.as_int() < 0) {
-      refuse(value, fmt::format("`{}` of field `{}` is below 0", key, field_.name), "write 0 or more");
+      refuse(value, fmt::format("`{}` of field `{}` is below 0", key, field_.name),
+             "write 0 or more");
       return;
     }
     (key == "minLength" ? field_.min_length : field_.max_length) = value.as_int();
@@ -347,18 +359,20 @@ class OptionReader {
     const std::string& format = value.as_string();
     if (time) {
       if (!is_iso_layout(format)) {
-        reader_.report(value.position(), "unknown-format",
-                       fmt::format("field `{}`: times written as `{}` are not read", field_.name, format),
-                       "Heddle reads ISO 8601, for example `2020-01-31T12:00:00Z`: convert at the source "
-                       "and write `format: yyyy-MM-dd`, or remove it");
+        reader_.report(
+            value.position(), "unknown-format",
+            fmt::format("field `{}`: times written as `{}` are not read", field_.name, format),
+            "Heddle reads ISO 8601, for example `2020-01-31T12:00:00Z`: convert at the source "
+            "and write `format: yyyy-MM-dd`, or remove it");
       }
       return;
     }
     if (number ? read_number_format(format) : read_text_format(format)) return;
     reader_.not_enforced(fmt::format("format: {}", format), value.position(),
-                         number ? "the formats of numbers are i8 to u128, f32 and f64"
-                                : "enforced are email, uuid, uri, hostname, ipv4, ipv6 and byte; for "
-                                  "another write a `pattern`");
+                         number
+                             ? "the formats of numbers are i8 to u128, f32 and f64"
+                             : "enforced are email, uuid, uri, hostname, ipv4, ipv6 and byte; for "
+                               "another write a `pattern`");
   }
 
   /// The width of a number bounds it. What 64 bits hold anyway needs no bound.
@@ -371,7 +385,8 @@ class OptionReader {
     }
     if (format.size() < 2 || (format[0] != 'i' && format[0] != 'u')) return false;
     const auto bits = number_in<int>(format.substr(1));
-    if (!bits || (*bits != 8 && *bits != 16 && *bits != 32 && *bits != 64 && *bits != 128)) return false;
+    if (!bits || (*bits != 8 && *bits != 16 && *bits != 32 && *bits != 64 && *bits != 128))
+      return false;
     const bool is_signed = format[0] == 'i';
     if (*bits < 64) {
       const double most = std::ldexp(1.0, is_signed ? *bits - 1 : *bits) - 1;
@@ -385,8 +400,9 @@ class OptionReader {
 
   bool read_text_format(const std::string& format) {
     static const std::map<std::string, Form> forms = {
-        {"email", Form::kEmail}, {"uuid", Form::kUuid}, {"uri", Form::kUri},  {"hostname", Form::kHostname},
-        {"ipv4", Form::kIpv4},   {"ipv6", Form::kIpv6}, {"byte", Form::kByte}};
+        {"email", Form::kEmail},       {"uuid", Form::kUuid}, {"uri", Form::kUri},
+        {"hostname", Form::kHostname}, {"ipv4", Form::kIpv4}, {"ipv6", Form::kIpv6},
+        {"byte", Form::kByte}};
     const auto found = forms.find(format);
     if (found == forms.end()) return false;
     field_.form = found->second;
@@ -401,15 +417,16 @@ class OptionReader {
         if (value.as_string() == same) return;
       }
     }
-    reader_.not_enforced(key, reader_.key_position(key, value.position()),
-                         "a time without a zone is read as UTC: write the zone or convert at the source");
+    reader_.not_enforced(
+        key, reader_.key_position(key, value.position()),
+        "a time without a zone is read as UTC: write the zone or convert at the source");
   }
 
   void check_lengths() {
     if (field_.min_length && field_.max_length && *field_.min_length > *field_.max_length) {
       reader_.report(field_.position, "out-of-range",
-                     fmt::format("field `{}` allows no value: minLength {} is above maxLength {}", field_.name,
-                                 *field_.min_length, *field_.max_length),
+                     fmt::format("field `{}` allows no value: minLength {} is above maxLength {}",
+                                 field_.name, *field_.min_length, *field_.max_length),
                      "swap the two");
     }
   }
@@ -428,8 +445,8 @@ std::string read_pattern(const doc::Value& value, const std::string& what, Reade
   const RE2 compiled(pattern, options);
   if (!compiled.ok()) {
     reader.report(value.position(), "bad-pattern",
-                  fmt::format("{}: `{}` is no regular expression that RE2 can compile: {}", what, value.as_string(),
-                              compiled.error()),
+                  fmt::format("{}: `{}` is no regular expression that RE2 can compile: {}", what,
+                              value.as_string(), compiled.error()),
                   "look-around and back-references are not in RE2: write the rule as an expression",
                   static_cast<int>(value.as_string().size()));
   }
@@ -438,9 +455,11 @@ std::string read_pattern(const doc::Value& value, const std::string& what, Reade
 
 std::optional<FieldType> type_of(const Property& property, Reader& reader) {
   if (property.semantic_type == "measure") {
-    reader.warn_once("measure", property.position, "not-enforced",
-                     fmt::format("`{}` is a measure: it is computed from many rows, no field of one", property.name),
-                     "its rules are not enforced; check it where it is computed");
+    reader.warn_once(
+        "measure", property.position, "not-enforced",
+        fmt::format("`{}` is a measure: it is computed from many rows, no field of one",
+                    property.name),
+        "its rules are not enforced; check it where it is computed");
     return std::nullopt;
   }
   if (property.has_unknown_type) return std::nullopt;
@@ -450,10 +469,12 @@ std::optional<FieldType> type_of(const Property& property, Reader& reader) {
     if (logical.empty()) {
       const std::string why = property.physical_type.empty()
                                   ? "has no `logicalType`"
-                                  : fmt::format("has no `logicalType` and the physical type `{}`", property.physical_type);
-      reader.warn_once("untyped", property.position, "field-not-read",
-                       fmt::format("`{}` {}: it is not read, its rules are not enforced", property.name, why),
-                       "add `logicalType`");
+                                  : fmt::format("has no `logicalType` and the physical type `{}`",
+                                                property.physical_type);
+      reader.warn_once(
+          "untyped", property.position, "field-not-read",
+          fmt::format("`{}` {}: it is not read, its rules are not enforced", property.name, why),
+          "add `logicalType`");
       return std::nullopt;
     }
     reader.warn_once("inferred", property.position, "type-from-physical",
@@ -461,15 +482,18 @@ std::optional<FieldType> type_of(const Property& property, Reader& reader) {
                                  property.physical_type, logical),
                      "add `logicalType`, so that nothing depends on a name of a database");
   } else if (!property.physical_type.empty()) {
-    reader.not_enforced("physicalType", property.physical_type_position,
-                        "`logicalType` and its options are enforced: write lengths and bounds there");
+    reader.not_enforced(
+        "physicalType", property.physical_type_position,
+        "`logicalType` and its options are enforced: write lengths and bounds there");
   }
   const auto type = field_type(logical);
   if (!type) {
-    reader.warn_once("nested", property.position, "field-not-read",
-                     fmt::format("`{}` is of type {}: a row is flat, so it is not read and its rules are not enforced",
-                                 property.name, logical),
-                     "leave it out of requests and features, or flatten it at the source");
+    reader.warn_once(
+        "nested", property.position, "field-not-read",
+        fmt::format(
+            "`{}` is of type {}: a row is flat, so it is not read and its rules are not enforced",
+            property.name, logical),
+        "leave it out of requests and features, or flatten it at the source");
   }
   return type;
 }

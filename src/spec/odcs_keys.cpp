@@ -5,8 +5,8 @@ namespace heddle::spec::odcs {
 namespace {
 
 /// Once a file, where a physical name is another than the name.
-void report_physical_name(const std::string& name, const std::string& physical, const doc::Value& value,
-                          Reader& reader) {
+void report_physical_name(const std::string& name, const std::string& physical,
+                          const doc::Value& value, Reader& reader) {
   if (physical.empty() || physical == name) return;
   const doc::Position at = value.find("physicalName")->position();
   reader.not_enforced("physicalName", reader.key_position("physicalName", at),
@@ -15,8 +15,9 @@ void report_physical_name(const std::string& name, const std::string& physical, 
 
 const Table<CustomProperty>& custom_property_keys() {
   static const Table<CustomProperty> table = [] {
-    Table<CustomProperty> t("a custom property",
-                            "an extension of the standard; `vendor: heddle` is read, others are kept");
+    Table<CustomProperty> t(
+        "a custom property",
+        "an extension of the standard; `vendor: heddle` is read, others are kept");
     t.null_is_absent = true;
     t.text("property", &CustomProperty::property, "its name").required();
     t.text("vendor", &CustomProperty::vendor, "`heddle`: read by Heddle; another: kept as written");
@@ -45,9 +46,10 @@ const Table<Quality>& quality_keys() {
            "id of the rule; without it `name`, else the field's name and the metric");
     t.text("name", &Quality::name, "the id where there is no `id`");
     t.text("description", &Quality::description, "why the rule is there");
-    t.text("type", &Quality::type,
-           "`library`: counted; `sql`: counted where the query can be read; `custom`: by its engine; "
-           "`text`: reported. Without it, `library` where there is a metric")
+    t.text(
+         "type", &Quality::type,
+         "`library`: counted; `sql`: counted where the query can be read; `custom`: by its engine; "
+         "`text`: reported. Without it, `library` where there is a metric")
         .one_of({"library", "custom", "text", "sql"});
     t.text("metric", &Quality::metric,
            "of `library`: `nullValues`, `missingValues`, `invalidValues`, `duplicateValues`, "
@@ -60,9 +62,10 @@ const Table<Quality>& quality_keys() {
            "of `custom`: `heddle` (in any case of letters) is evaluated, another is reported");
     t.text("unit", &Quality::unit,
            "`rows` or `percent`, what the operator's number means; another is refused");
-    t.text("severity", &Quality::severity,
-           "`error` refuses, `warning` and `info` let pass and say so; another counts as `error` and "
-           "is reported");
+    t.text(
+        "severity", &Quality::severity,
+        "`error` refuses, `warning` and `info` let pass and say so; another counts as `error` and "
+        "is reported");
     for (const auto& [operation, about] : std::vector<std::pair<std::string, std::string>>{
              {"mustBe", "a number"},
              {"mustNotBe", "a number"},
@@ -77,31 +80,33 @@ const Table<Quality>& quality_keys() {
                  into.operators.push_back({name, value});
                });
     }
-    t.custom("arguments", Shape::kMap,
-             "of `library`: `missingValues`, `validValues`, `pattern`, `properties`; others are refused",
-             [](Quality& into, const doc::Value& value, Reader&) {
-               for (const auto& [key, argument] : value.as_object()) {
-                 set_argument(into, key, argument);
-               }
-             });
+    t.custom(
+        "arguments", Shape::kMap,
+        "of `library`: `missingValues`, `validValues`, `pattern`, `properties`; others are refused",
+        [](Quality& into, const doc::Value& value, Reader&) {
+          for (const auto& [key, argument] : value.as_object()) {
+            set_argument(into, key, argument);
+          }
+        });
     t.custom("validValues", Shape::kAny, "of 3.0's rule `validValues`; now `arguments.validValues`",
              [](Quality& into, const doc::Value& value, Reader&) {
                set_argument(into, "validValues", value);
              });
-    t.text("query", &Quality::query,
-           "of `sql`: one COUNT, AVG, SUM, MIN or MAX over this object's rows with simple conditions; "
-           "another is reported, or refused with `severity: error`");
-    t.custom("implementation", Shape::kAny,
-             "of `engine: heddle`: {expression: CEL} or {dependency: {determinant: [...], dependent: "
-             "field}}",
-             [](Quality& into, const doc::Value& value, Reader&) { into.implementation = value; });
+    t.text(
+        "query", &Quality::query,
+        "of `sql`: one COUNT, AVG, SUM, MIN or MAX over this object's rows with simple conditions; "
+        "another is reported, or refused with `severity: error`");
+    t.custom(
+        "implementation", Shape::kAny,
+        "of `engine: heddle`: {expression: CEL} or {dependency: {determinant: [...], dependent: "
+        "field}}",
+        [](Quality& into, const doc::Value& value, Reader&) { into.implementation = value; });
     t.reported("scheduler", "rules are checked by each `heddle run`, whatever the scheduler");
     t.reported("schedule", "rules are checked by each `heddle run`, whatever the schedule");
     t.describes({"dimension", "method", "businessImpact", "tags", "customProperties",
                  "authoritativeDefinitions"});
-    t.finally([](Quality& into, const doc::Value& value, Reader&) {
-      into.position = value.position();
-    });
+    t.finally(
+        [](Quality& into, const doc::Value& value, Reader&) { into.position = value.position(); });
     return t;
   }();
   return table;
@@ -116,7 +121,8 @@ const Table<Options>& option_keys() {
         into.values[key] = value;
       });
     };
-    option("minimum", Shape::kAny, "smallest value: a number, or a date, time or timestamp as text");
+    option("minimum", Shape::kAny,
+           "smallest value: a number, or a date, time or timestamp as text");
     option("maximum", Shape::kAny, "largest value: a number, or a date, time or timestamp as text");
     option("exclusiveMinimum", Shape::kAny,
            "values must be above it; `true` (3.0): above `minimum`");
@@ -126,12 +132,14 @@ const Table<Options>& option_keys() {
     option("minLength", Shape::kInteger, "fewest characters (strings; Unicode code points)");
     option("maxLength", Shape::kInteger, "most characters (strings; Unicode code points)");
     option("pattern", Shape::kText,
-           "regular expression, found anywhere in the value unless `^` and `$` say otherwise (strings); "
+           "regular expression, found anywhere in the value unless `^` and `$` say otherwise "
+           "(strings); "
            "one that RE2 cannot compile is refused");
-    option("format", Shape::kText,
-           "strings: `email`, `uuid`, `uri`, `hostname`, `ipv4`, `ipv6`, `byte` are enforced, others "
-           "reported; numbers: `i8` to `u128`, `f32`, `f64` are enforced, others reported; times: a "
-           "layout of ISO 8601 is read like every other, another layout is refused");
+    option(
+        "format", Shape::kText,
+        "strings: `email`, `uuid`, `uri`, `hostname`, `ipv4`, `ipv6`, `byte` are enforced, others "
+        "reported; numbers: `i8` to `u128`, `f32`, `f64` are enforced, others reported; times: a "
+        "layout of ISO 8601 is read like every other, another layout is refused");
     option("timezone", Shape::kBoolean, "a time without a zone is read as UTC");
     t.treated(Treatment::kReported);
     option("defaultTimezone", Shape::kText,
@@ -155,7 +163,8 @@ const Table<Property>& property_keys() {
     t.custom("value", Shape::kAny, "the value, of the field's type",
              [](EnumValue& into, const doc::Value& value, Reader&) { into.value = value; })
         .required();
-    t.describes({"label", "id", "description", "tags"});
+    t.describes(
+        {"label", "id", "description", "tags", "customProperties", "authoritativeDefinitions"});
     return t;
   }();
   static const Table<Property> table = [] {
@@ -174,8 +183,9 @@ const Table<Property>& property_keys() {
                into.physical_type_position = reader.key_position("physicalType", value.position());
              })
         .treated(Treatment::kReported);
-    t.custom("required", Shape::kBoolean, "a row without it is refused",
-             [](Property& into, const doc::Value& value, Reader&) { into.required = value.as_bool(); });
+    t.custom(
+        "required", Shape::kBoolean, "a row without it is refused",
+        [](Property& into, const doc::Value& value, Reader&) { into.required = value.as_bool(); });
     t.boolean("unique", &Property::unique,
               "no value twice in a set of rows; a single request cannot know");
     t.boolean("primaryKey", &Property::primary_key,
@@ -190,8 +200,9 @@ const Table<Property>& property_keys() {
     t.objects("quality", &Property::quality, quality_keys(), "rules about this field");
     t.objects("customProperties", &Property::custom, custom_property_keys(),
               "vendor `heddle`: `role` (`label`: known only later), `enumFile` ({file, column})");
-    t.text("semanticType", &Property::semantic_type,
-           "`column`, `dimension`: a field of the rows; `measure`: computed from many rows, reported")
+    t.text(
+         "semanticType", &Property::semantic_type,
+         "`column`, `dimension`: a field of the rows; `measure`: computed from many rows, reported")
         .one_of({"column", "measure", "dimension"});
     t.text("physicalName", &Property::physical_name, "columns and requests are read by `name`")
         .treated(Treatment::kReported);
@@ -225,7 +236,8 @@ const Table<SchemaObject>& schema_object_keys() {
     Table<SchemaObject> t("a schema object", "rows of one kind");
     t.null_is_absent = true;
     t.text("name", &SchemaObject::name,
-           "its name; where a contract has several objects, another definition names `CONTRACT/OBJECT`")
+           "its name; where a contract has several objects, another definition names "
+           "`CONTRACT/OBJECT`")
         .required();
     t.text("physicalName", &SchemaObject::physical_name,
            "rows come from `sources` of heddle.yaml; a `sql` rule may name the object so");
@@ -237,10 +249,11 @@ const Table<SchemaObject>& schema_object_keys() {
     t.objects("customProperties", &SchemaObject::custom, custom_property_keys(),
               "vendor `heddle`: `transforms`");
     t.reported("relationships", "a row is checked alone, not against another table");
-    t.reported("context", "what it tells an agent is not enforced: write constraints as policy rules");
+    t.reported("context",
+               "what it tells an agent is not enforced: write constraints as policy rules");
     t.describes({"id", "description", "tags", "authoritativeDefinitions", "physicalType",
-                 "businessName", "logicalType", "dataGranularityDescription",
-                 "synonyms", "deprecated"});
+                 "businessName", "logicalType", "dataGranularityDescription", "synonyms",
+                 "deprecated"});
     t.finally([](SchemaObject& into, const doc::Value& value, Reader& reader) {
       into.position = value.position();
       report_physical_name(into.name, into.physical_name, value, reader);
@@ -250,7 +263,8 @@ const Table<SchemaObject>& schema_object_keys() {
   return table;
 }
 
-/// The versions of the standard that are read. Older ones have another shape, newer ones may mean other things.
+/// The versions of the standard that are read. Older ones have another shape, newer ones may mean
+/// other things.
 constexpr std::string_view kVersions[] = {"v3.0.0", "v3.0.1", "v3.0.2", "v3.1.0", "v3.2.0"};
 
 void check_version(Document&, const doc::Value& value, Reader& reader) {
@@ -282,9 +296,10 @@ const Table<Transform>& transform_keys() {
 
 const Table<Document>& document_keys() {
   static const Table<Document> table = [] {
-    Table<Document> t("DataContract",
-                      "what rows must be to be trained on or scored: an Open Data Contract Standard "
-                      "document, 3.0.0 to 3.2.0");
+    Table<Document> t(
+        "DataContract",
+        "what rows must be to be trained on or scored: an Open Data Contract Standard "
+        "document, 3.0.0 to 3.2.0");
     t.null_is_absent = true;
     t.text("id", &Document::id, "identifier of the contract").required();
     t.text("name", &Document::name, "the name other definitions use; without it, `id`");
@@ -295,7 +310,8 @@ const Table<Document>& document_keys() {
               "the objects; of several, another definition names one as `CONTRACT/OBJECT`");
     t.objects("customProperties", &Document::custom, custom_property_keys(),
               "vendor `heddle`: `transforms` (a list of {id, field, expression, reason})");
-    t.custom("apiVersion", Shape::kText, "version of the standard; others are refused", check_version)
+    t.custom("apiVersion", Shape::kText, "version of the standard; others are refused",
+             check_version)
         .required();
     t.custom("kind", Shape::kText, "the kind", [](Document&, const doc::Value&, Reader&) {})
         .one_of({"DataContract"})
@@ -305,9 +321,10 @@ const Table<Document>& document_keys() {
                "freshness, retention and the like are not measured: a Monitor watches a service");
     t.reported("slaDefaultElement", "service levels are not measured: a Monitor watches a service");
     t.reported("roles", "who may do what stands in people.yaml and the policies");
-    t.reported("context", "what it tells an agent is not enforced: write constraints as policy rules");
-    t.describes({"tenant", "domain", "dataProduct", "tags", "description", "contractCreatedTs", "team",
-                 "support", "price", "authoritativeDefinitions"});
+    t.reported("context",
+               "what it tells an agent is not enforced: write constraints as policy rules");
+    t.describes({"tenant", "domain", "dataProduct", "tags", "description", "contractCreatedTs",
+                 "team", "support", "price", "authoritativeDefinitions"});
     return t;
   }();
   return table;

@@ -9,7 +9,8 @@
 namespace heddle::spec::odcs {
 namespace {
 
-const std::vector<std::string> kMetrics = {"nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"};
+const std::vector<std::string> kMetrics = {"nullValues", "missingValues", "invalidValues",
+                                           "duplicateValues", "rowCount"};
 
 /// What 3.0 called the metrics.
 std::string metric_of(const std::string& name) {
@@ -50,8 +51,10 @@ bool QualityReader::is_taken(const std::string& id) const {
          std::any_of(contract_.set_rules.begin(), contract_.set_rules.end(), same);
 }
 
-/// The standard asks for no id, and an id needs to be unique under its property only: what is refused must name one rule.
-std::string QualityReader::id_of(const Quality& quality, const std::string& field, const std::string& what) const {
+/// The standard asks for no id, and an id needs to be unique under its property only: what is
+/// refused must name one rule.
+std::string QualityReader::id_of(const Quality& quality, const std::string& field,
+                                 const std::string& what) const {
   const std::string about = field.empty() ? contract_.object : field;
   std::string id = !quality.id.empty() ? quality.id : quality.name;
   if (id.empty()) id = fmt::format("{}-{}", about, what);
@@ -62,17 +65,20 @@ std::string QualityReader::id_of(const Quality& quality, const std::string& fiel
   return fmt::format("{}-{}", id, number);
 }
 
-void QualityReader::read(const std::vector<Quality>& rules, const std::string& field, bool is_read) {
+void QualityReader::read(const std::vector<Quality>& rules, const std::string& field,
+                         bool is_read) {
   std::vector<std::string> ids;
   for (const Quality& quality : rules) {
     if (!quality.id.empty() && std::find(ids.begin(), ids.end(), quality.id) != ids.end()) {
-      reader_.report(quality.position, "duplicate-name", fmt::format("rule `{}` appears twice", quality.id),
-                     "rename one of the two");
+      reader_.report(quality.position, "duplicate-name",
+                     fmt::format("rule `{}` appears twice", quality.id), "rename one of the two");
     }
     ids.push_back(quality.id);
-    const bool is_library = quality.type == "library" || (quality.type.empty() && !quality.metric.empty());
+    const bool is_library =
+        quality.type == "library" || (quality.type.empty() && !quality.metric.empty());
     if (quality.type == "text") {
-      reader_.warn_once("type: text", quality.position, "not-enforced", "rules of `type: text` are not enforced",
+      reader_.warn_once("type: text", quality.position, "not-enforced",
+                        "rules of `type: text` are not enforced",
                         "write them with `type: library` or with `type: custom`, `engine: heddle`");
     } else if (!is_read) {
       // The field itself was reported, with its rules.
@@ -99,13 +105,16 @@ bool QualityReader::has_operands(const Quality& quality, const std::string& id) 
   for (const Operator& each : quality.operators) {
     const bool is_pair = each.name.ends_with("Between");
     const doc::Value& value = each.operand;
-    const bool is_right = is_pair ? value.is_array() && value.size() == 2 && value.as_array()[0].is_number() &&
+    const bool is_right = is_pair ? value.is_array() && value.size() == 2 &&
+                                        value.as_array()[0].is_number() &&
                                         value.as_array()[1].is_number()
                                   : value.is_number();
     if (is_right) continue;
     reader_.report(value.position(), "wrong-type",
-                   fmt::format("`{}` of rule `{}` must be {}", each.name, id, is_pair ? "two numbers" : "a number"),
-                   is_pair ? "write it like `[0, 10]`" : "what is compared is a count, a share or an aggregate");
+                   fmt::format("`{}` of rule `{}` must be {}", each.name, id,
+                               is_pair ? "two numbers" : "a number"),
+                   is_pair ? "write it like `[0, 10]`"
+                           : "what is compared is a count, a share or an aggregate");
     return false;
   }
   return true;
@@ -131,25 +140,32 @@ void QualityReader::read_library(const Quality& quality, const std::string& fiel
   rule.metric = metric_of(quality.metric);
   rule.id = id_of(quality, field, rule.metric);
   const auto bad = [&](std::string message, std::string hint) {
-    reader_.report(quality.position, "bad-quality", fmt::format("rule `{}` {}", rule.id, message), std::move(hint));
+    reader_.report(quality.position, "bad-quality", fmt::format("rule `{}` {}", rule.id, message),
+                   std::move(hint));
   };
   if (std::find(kMetrics.begin(), kMetrics.end(), rule.metric) == kMetrics.end()) {
     const std::string near = doc::nearest(rule.metric, kMetrics);
-    return bad(rule.metric.empty() ? "has no metric" : fmt::format("has the metric `{}`, which is none of the standard's", rule.metric),
-               near.empty() ? fmt::format("use `{}`", fmt::join(kMetrics, "`, `")) : fmt::format("did you mean `{}`?", near));
+    return bad(
+        rule.metric.empty()
+            ? "has no metric"
+            : fmt::format("has the metric `{}`, which is none of the standard's", rule.metric),
+        near.empty() ? fmt::format("use `{}`", fmt::join(kMetrics, "`, `"))
+                     : fmt::format("did you mean `{}`?", near));
   }
   if (!has_operands(quality, rule.id)) return;
   if (!quality.unit.empty() && quality.unit != "rows" && quality.unit != "percent") {
     return bad(fmt::format("has the unit `{}`", quality.unit), "use `rows` or `percent`");
   }
-  for (const auto& [key, argument] : quality.arguments.is_object() ? quality.arguments.as_object() : doc::Value::Object()) {
+  for (const auto& [key, argument] :
+       quality.arguments.is_object() ? quality.arguments.as_object() : doc::Value::Object()) {
     const bool is_list = key == "properties" || key == "missingValues" || key == "validValues";
     if (!is_list && key != "pattern") {
       return bad(fmt::format("has the argument `{}`, which Heddle does not know", key),
                  "there are `missingValues`, `validValues`, `pattern` and `properties`");
     }
     if (is_list ? argument.is_array() : argument.is_string()) continue;
-    return bad(fmt::format("has an argument `{}` that is no {}", key, is_list ? "list" : "text"), "write it like in the standard");
+    return bad(fmt::format("has an argument `{}` that is no {}", key, is_list ? "list" : "text"),
+               "write it like in the standard");
   }
   const auto list = [&](const char* key) {
     const doc::Value* found = quality.arguments.find(key);
@@ -167,9 +183,15 @@ void QualityReader::read_library(const Quality& quality, const std::string& fiel
     rule.pattern = read_pattern(*pattern, fmt::format("rule `{}`", rule.id), reader_);
   }
   const bool is_of_field = rule.metric.ends_with("Values") && rule.metric != "duplicateValues";
-  if (is_of_field && field.empty()) return bad(fmt::format("counts `{}` of no field", rule.metric), "write it under the property it is about");
+  if (is_of_field && field.empty())
+    return bad(fmt::format("counts `{}` of no field", rule.metric),
+               "write it under the property it is about");
+  if (rule.metric == "rowCount" && rule.percent) {
+    return bad("counts all rows in percent of themselves", "write `unit: rows`");
+  }
   if (rule.metric == "invalidValues" && rule.arguments.empty() && rule.pattern.empty()) {
-    return bad("has neither `validValues` nor `pattern`", "write one of them under `arguments`: else every value is valid");
+    return bad("has neither `validValues` nor `pattern`",
+               "write one of them under `arguments`: else every value is valid");
   }
   add(std::move(rule), quality);
 }
@@ -183,18 +205,22 @@ void QualityReader::read_sql(const Quality& quality, const std::string& field) {
   const auto measure = spec::read_sql(quality.query, {objects, names, field});
   std::string why = measure.ok() ? "" : measure.error().message;
   if (measure.ok() && !measure->condition.empty()) {
-    const auto program = expr::Program::compile(measure->condition, target_environment(contract_.fields), expr::Type::kBool);
-    if (!program.ok()) why = fmt::format("the query's condition cannot be read: {}", program.error().message);
+    const auto program = expr::Program::compile(
+        measure->condition, target_environment(contract_.fields), expr::Type::kBool);
+    if (!program.ok())
+      why = fmt::format("the query's condition cannot be read: {}", program.error().message);
   }
   if (measure.ok() && !measure->field.empty()) {
     const Field* of = field_of(contract_, measure->field);
     const bool is_number = of->type == expr::Type::kInt || of->type == expr::Type::kDouble;
     // Databases differ in what the average of integers is.
     if (!is_number || (measure->metric == "average" && of->type == expr::Type::kInt)) {
-      why = fmt::format("the query has an aggregate of `{}`, which is a {}", of->name, expr::type_name(of->type));
+      why = fmt::format("the query has an aggregate of `{}`, which is a {}", of->name,
+                        expr::type_name(of->type));
     }
   }
-  if (why.empty() && !quality.unit.empty() && quality.unit != "rows") why = fmt::format("the rule has the unit `{}`", quality.unit);
+  if (why.empty() && !quality.unit.empty() && quality.unit != "rows")
+    why = fmt::format("the rule has the unit `{}`", quality.unit);
   if (why.empty()) {
     if (!has_operands(quality, id)) return;
     SetRule rule;
@@ -206,28 +232,32 @@ void QualityReader::read_sql(const Quality& quality, const std::string& field) {
     rule.position = quality.position;
     return add(std::move(rule), quality);
   }
-  const std::string hint = "write the rule with `type: library` or with `type: custom`, `engine: heddle`";
+  const std::string hint =
+      "write the rule with `type: library` or with `type: custom`, `engine: heddle`";
   if (lower(quality.severity) == "error") {
-    reader_.report(quality.position, "sql-not-enforced",
-                   fmt::format("rule `{}` is of severity error and cannot be enforced: {}", id, why),
-                   hint + "; or give it `severity: warning`");
+    reader_.report(
+        quality.position, "sql-not-enforced",
+        fmt::format("rule `{}` is of severity error and cannot be enforced: {}", id, why),
+        hint + "; or give it `severity: warning`");
     return;
   }
   reader_.warn_once("type: sql", quality.position, "not-enforced",
                     fmt::format("rule `{}` of `type: sql` is not enforced: {}", id, why), hint);
 }
 
-bool QualityReader::read_dependency(const Quality& quality, const doc::Value& dependency, RowRule& rule) {
+bool QualityReader::read_dependency(const Quality& quality, const doc::Value& dependency,
+                                    RowRule& rule) {
   rule.kind = RowRule::Kind::kDependency;
   rule.dependent = dependency.string_or("dependent");
-  if (const doc::Value* list = dependency.find("determinant"); list != nullptr && list->is_array()) {
+  if (const doc::Value* list = dependency.find("determinant");
+      list != nullptr && list->is_array()) {
     for (const auto& item : list->as_array()) {
       if (item.is_string()) rule.determinant.push_back(item.as_string());
     }
   }
   if (!rule.dependent.empty() && !rule.determinant.empty()) return true;
-  reader_.report(dependency.position().line == 0 ? quality.position : dependency.position(), "bad-quality",
-                 fmt::format("dependency of rule `{}` is incomplete", rule.id),
+  reader_.report(dependency.position().line == 0 ? quality.position : dependency.position(),
+                 "bad-quality", fmt::format("dependency of rule `{}` is incomplete", rule.id),
                  "write `dependency: {determinant: [origin, destination], dependent: distance}`");
   return false;
 }
@@ -235,9 +265,10 @@ bool QualityReader::read_dependency(const Quality& quality, const doc::Value& de
 void QualityReader::read_custom(const Quality& quality, const std::string& field) {
   if (lower(quality.engine) != "heddle") {
     const std::string engine = quality.engine.empty() ? "custom" : quality.engine;
-    reader_.warn_once("engine: " + engine, quality.position, "not-enforced",
-                      fmt::format("rules of `engine: {}` are not enforced", engine),
-                      "their engine checks them; what Heddle must keep is written with `engine: heddle`");
+    reader_.warn_once(
+        "engine: " + engine, quality.position, "not-enforced",
+        fmt::format("rules of `engine: {}` are not enforced", engine),
+        "their engine checks them; what Heddle must keep is written with `engine: heddle`");
     return;
   }
   RowRule rule;
@@ -247,13 +278,15 @@ void QualityReader::read_custom(const Quality& quality, const std::string& field
   rule.position = quality.position;
   if (!quality.operators.empty()) {
     reader_.report(quality.position, "bad-quality",
-                   fmt::format("rule `{}` of `engine: heddle` has the operator `{}`", rule.id, quality.operators[0].name),
+                   fmt::format("rule `{}` of `engine: heddle` has the operator `{}`", rule.id,
+                               quality.operators[0].name),
                    "a row keeps it or breaks it: put the comparison into its expression");
     return;
   }
   const doc::Value& how = quality.implementation;
   if (how.is_null()) {
-    reader_.report(quality.position, "missing-key", "a quality rule of type custom needs the key `implementation`",
+    reader_.report(quality.position, "missing-key",
+                   "a quality rule of type custom needs the key `implementation`",
                    "add `implementation: {expression: ...}`");
     return;
   }
@@ -264,7 +297,8 @@ void QualityReader::read_custom(const Quality& quality, const std::string& field
   } else if (dependency != nullptr && dependency->is_object()) {
     if (!read_dependency(quality, *dependency, rule)) return;
   } else {
-    reader_.report(how.position(), "bad-quality", fmt::format("rule `{}` has neither an expression nor a dependency", rule.id),
+    reader_.report(how.position(), "bad-quality",
+                   fmt::format("rule `{}` has neither an expression nor a dependency", rule.id),
                    "write `implementation: {expression: \"...\"}`");
     return;
   }
@@ -285,9 +319,13 @@ void QualityReader::keys() {
   };
   std::vector<std::string> primary;
   doc::Position at;
+  bool is_whole = true;  // no part of the primary key is a property that rows do not have
   for (const Property& property : object_.properties) {
     const Field* field = field_of(contract_, property.name);
-    if (field == nullptr) continue;
+    if (field == nullptr) {
+      is_whole = is_whole && !property.primary_key;
+      continue;
+    }
     if (property.unique) {
       SetRule rule = none("duplicateValues", property.name + "-unique", property.position);
       rule.field = property.name;
@@ -302,6 +340,11 @@ void QualityReader::keys() {
     contract_.set_rules.push_back(std::move(rule));
   }
   if (primary.empty()) return;
+  if (!is_whole) {
+    // The other parts alone may well repeat.
+    reader_.not_enforced("primaryKey", at, "a part of the key is not read: check it where the rows are made");
+    return;
+  }
   SetRule rule = none("duplicateValues", "primary-key", at);
   rule.properties = std::move(primary);
   contract_.set_rules.push_back(std::move(rule));

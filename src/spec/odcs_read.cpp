@@ -8,22 +8,27 @@ namespace {
 
 using odcs::CustomProperty;
 
-/// Whether Heddle is meant. A property that only Heddle knows and that lacks its vendor would be taken for another's.
+/// Whether Heddle is meant. A property that only Heddle knows and that lacks its vendor would be
+/// taken for another's.
 bool is_ours(const CustomProperty& custom, const std::vector<std::string>& known, Reader& reader) {
   std::string vendor = custom.vendor;
   std::transform(vendor.begin(), vendor.end(), vendor.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (vendor == "heddle") return true;
   if (vendor.empty() && std::find(known.begin(), known.end(), custom.property) != known.end()) {
-    reader.not_enforced(custom.property, custom.position, "add `vendor: heddle` if Heddle is meant");
+    reader.not_enforced(custom.property, custom.position,
+                        "add `vendor: heddle` if Heddle is meant");
   }
   return false;
 }
 
-void report_unknown(const CustomProperty& custom, const std::vector<std::string>& known, std::string_view of, Reader& reader) {
+void report_unknown(const CustomProperty& custom, const std::vector<std::string>& known,
+                    std::string_view of, Reader& reader) {
   const std::string near = doc::nearest(custom.property, known);
-  reader.report(custom.position, "unknown-key", fmt::format("Heddle knows no property `{}` of {}", custom.property, of),
-                near.empty() ? fmt::format("there is `{}`", fmt::join(known, "`, `")) : fmt::format("did you mean `{}`?", near));
+  reader.report(custom.position, "unknown-key",
+                fmt::format("Heddle knows no property `{}` of {}", custom.property, of),
+                near.empty() ? fmt::format("there is `{}`", fmt::join(known, "`, `"))
+                             : fmt::format("did you mean `{}`?", near));
 }
 
 void read_field_property(const CustomProperty& custom, Field& field, Reader& reader) {
@@ -33,11 +38,12 @@ void read_field_property(const CustomProperty& custom, Field& field, Reader& rea
     if (custom.value == doc::Value("label")) {
       field.label_time = true;
     } else {
-      reader.report(custom.value.position(), "unknown-value", "a field's `role` can only be `label`",
-                    "write `value: label`, or remove it");
+      reader.report(custom.value.position(), "unknown-value",
+                    "a field's `role` can only be `label`", "write `value: label`, or remove it");
     }
   } else if (custom.property == "enumFile") {
-    field.enum_file = custom.value.is_string() ? custom.value.as_string() : custom.value.string_or("file");
+    field.enum_file =
+        custom.value.is_string() ? custom.value.as_string() : custom.value.string_or("file");
     field.enum_column = custom.value.string_or("column");
     if (field.enum_file.empty()) {
       reader.report(custom.value.position(), "wrong-type", "`enumFile` names no file",
@@ -48,8 +54,8 @@ void read_field_property(const CustomProperty& custom, Field& field, Reader& rea
   }
 }
 
-void read_transforms(const std::vector<CustomProperty>& customs, std::string_view of, bool is_one_object, Contract& contract,
-                     Reader& reader) {
+void read_transforms(const std::vector<CustomProperty>& customs, std::string_view of,
+                     bool is_one_object, Contract& contract, Reader& reader) {
   const std::vector<std::string> known = {"transforms"};
   for (const auto& custom : customs) {
     if (!is_ours(custom, known, reader)) continue;
@@ -58,7 +64,8 @@ void read_transforms(const std::vector<CustomProperty>& customs, std::string_vie
       continue;
     }
     if (!is_one_object) {
-      reader.report(custom.position, "bad-schema", "`transforms` stands over several schema objects",
+      reader.report(custom.position, "bad-schema",
+                    "`transforms` stands over several schema objects",
                     "write it under `customProperties` of the object whose fields it repairs");
       return;
     }
@@ -77,7 +84,8 @@ void read_enum(const odcs::Property& property, Field& field, Reader& reader) {
     if (value.ok()) {
       field.enum_values.push_back(std::move(*value));
     } else {
-      reader.report(each.value.position(), value.error().id, value.error().message, value.error().hint);
+      reader.report(each.value.position(), value.error().id, value.error().message,
+                    value.error().hint);
     }
   }
 }
@@ -106,16 +114,19 @@ Contract read_object(const odcs::SchemaObject& object, bool is_one_object, Reade
   for (const auto& property : object.properties) read_property(property, contract, reader);
   odcs::QualityReader quality(object, contract, reader);
   for (const auto& property : object.properties) {
-    const bool is_read = std::find(contract.unread.begin(), contract.unread.end(), property.name) == contract.unread.end();
+    const bool is_read = std::find(contract.unread.begin(), contract.unread.end(), property.name) ==
+                         contract.unread.end();
     quality.read(property.quality, property.name, is_read);
   }
   quality.read(object.quality, "", true);
   quality.keys();
   read_transforms(object.custom, "a schema object", true, contract, reader);
-  const bool is_misread = std::any_of(object.properties.begin(), object.properties.end(),
-                                      [](const auto& property) { return property.has_unknown_type; });
+  const bool is_misread =
+      std::any_of(object.properties.begin(), object.properties.end(),
+                  [](const auto& property) { return property.has_unknown_type; });
   if (contract.fields.empty() && is_one_object && !is_misread) {
-    reader.warn_once("no fields", object.position, "no-fields", fmt::format("object `{}` has no field that can be read", object.name),
+    reader.warn_once("no fields", object.position, "no-fields",
+                     fmt::format("object `{}` has no field that can be read", object.name),
                      "add `properties` with a `logicalType` each: a feature set needs fields");
   }
   return contract;
@@ -129,7 +140,8 @@ std::vector<Contract> read_contracts(const doc::Value& value, Reader& reader) {
   const std::string name = document.name.empty() ? document.id : document.name;
   const bool is_one_object = document.schema.size() == 1;
   if (value.is_object() && document.schema.empty() && value.find("schema") == nullptr) {
-    reader.warn_once("no fields", value.position(), "no-fields", "the contract has no `schema`: it says nothing of rows",
+    reader.warn_once("no fields", value.position(), "no-fields",
+                     "the contract has no `schema`: it says nothing of rows",
                      "add `schema`: a feature set needs fields");
   }
   std::vector<Contract> contracts;

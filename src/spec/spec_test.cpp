@@ -354,6 +354,7 @@ TEST(Odcs, WhatCannotBeKeptIsRefusedWithItsPlace) {
       {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBe: 0, arguments: {filter: x}}]}", "error[bad-quality] "},
       {"{name: a, logicalType: integer, quality: [{description: no type}]}", "error[missing-key] "},
       {"{name: a, logicalType: integer, quality: [{type: sql, severity: error, query: 'SELECT f(a) FROM rows', mustBe: 0}]}", "error[sql-not-enforced] "},
+      {"{name: a, logicalType: integer, quality: [{metric: rowCount, mustBe: 1, unit: percent}]}", "error[bad-quality] "},
       {"{name: a, logicalType: integer, lgicalType: x}", "error[unknown-key] "},
   };
   for (const auto& [properties, wanted] : cases) {
@@ -410,6 +411,15 @@ TEST(Odcs, LibraryRulesOfEveryVersion) {
                        "b-nullValues nullValues b mustBeBetween 0,3", "rows-nulls rowCount  mustBe 3", "rows-sql rowCount  mustBe 0(a <= 0 || b == null)",
                        "a-unique duplicateValues a mustBe 0", "b-primary-key nullValues b mustBe 0", "primary-key duplicateValues a+b mustBe 0"}));
   EXPECT_EQ(contract.set_rules[2].arguments, (std::vector<doc::Value>{1, 2}));
+}
+
+TEST(Odcs, AKeyWithAPartThatIsNotReadIsReported) {
+  std::vector<std::string> findings;
+  const Contract contract =
+      contract_with("{name: a, logicalType: integer, primaryKey: true},{name: b, logicalType: array, primaryKey: true}", "", findings);
+  EXPECT_EQ(ids_of(findings), "warning[not-enforced] warning[field-not-read] ");
+  ASSERT_EQ(contract.set_rules.size(), 1U) << "`a` alone may repeat";
+  EXPECT_EQ(contract.set_rules[0].id, "a-primary-key");
 }
 
 TEST(Odcs, SqlThatMeansTheSameEverywhere) {

@@ -21,7 +21,8 @@ Error beyond(const std::string& what) {
 
 bool is_name_char(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
-/// The text up to the next `quote`, which is doubled where it belongs to the text; `at` moves past it.
+/// The text up to the next `quote`, which is doubled where it belongs to the text; `at` moves past
+/// it.
 Result<std::string> quoted(std::string_view query, std::size_t& at, char quote) {
   std::string out;
   for (++at; at < query.size(); ++at) {
@@ -47,7 +48,8 @@ Result<std::string> placeholder(std::string_view query, std::size_t& at) {
   return std::string(query.substr(begin + 1, end - begin - 1));
 }
 
-Result<std::vector<Token>> tokens_of(std::string_view query, const std::string& object, const std::string& field) {
+Result<std::vector<Token>> tokens_of(std::string_view query, const std::string& object,
+                                     const std::string& field) {
   std::vector<Token> out;
   for (std::size_t at = 0; at < query.size();) {
     const char c = query[at];
@@ -62,9 +64,11 @@ Result<std::vector<Token>> tokens_of(std::string_view query, const std::string& 
     } else if (c == '{' || c == '$') {
       HEDDLE_ASSIGN_OR_RETURN(const auto name, placeholder(query, at));
       const bool is_field = name == "property" || name == "column" || name == "field";
-      const bool is_object = name == "object" || name == "table" || name == "model" || name == "schema";
+      const bool is_object =
+          name == "object" || name == "table" || name == "model" || name == "schema";
       if (!is_field && !is_object) return beyond(fmt::format("the placeholder `{}`", name));
-      if (is_field && field.empty()) return beyond("a placeholder for a property and stands under none");
+      if (is_field && field.empty())
+        return beyond("a placeholder for a property and stands under none");
       out.push_back({Token::Kind::kQuotedName, is_field ? field : object});
     } else if (std::isdigit(static_cast<unsigned char>(c)) != 0) {
       const std::size_t begin = at;
@@ -89,7 +93,8 @@ Result<std::vector<Token>> tokens_of(std::string_view query, const std::string& 
 /// Recursive descent; every method gives text of the expression language.
 class Parser {
  public:
-  Parser(std::vector<Token> tokens, const SqlNames& names) : tokens_(std::move(tokens)), names_(names) {}
+  Parser(std::vector<Token> tokens, const SqlNames& names)
+      : tokens_(std::move(tokens)), names_(names) {}
 
   Result<SqlMeasure> query() {
     SqlMeasure out;
@@ -100,7 +105,8 @@ class Parser {
     HEDDLE_TRY(object());
     if (word("WHERE")) {
       HEDDLE_ASSIGN_OR_RETURN(const auto where, disjunction());
-      out.condition = out.condition.empty() ? where : fmt::format("({}) && ({})", out.condition, where);
+      out.condition =
+          out.condition.empty() ? where : fmt::format("({}) && ({})", out.condition, where);
     }
     symbol(";");
     if (now().kind != Token::Kind::kEnd) return unexpected();
@@ -111,14 +117,15 @@ class Parser {
   [[nodiscard]] const Token& now() const { return tokens_[at_]; }
 
   [[nodiscard]] Error unexpected() const {
-    return beyond(now().kind == Token::Kind::kEnd ? "an early end" : fmt::format("`{}`", now().text));
+    return beyond(now().kind == Token::Kind::kEnd ? "an early end"
+                                                  : fmt::format("`{}`", now().text));
   }
 
   bool word(std::string_view wanted) {
-    const bool is_same = now().kind == Token::Kind::kName && now().text.size() == wanted.size() &&
-                         std::equal(wanted.begin(), wanted.end(), now().text.begin(), [](char a, char b) {
-                           return a == std::toupper(static_cast<unsigned char>(b));
-                         });
+    const bool is_same =
+        now().kind == Token::Kind::kName && now().text.size() == wanted.size() &&
+        std::equal(wanted.begin(), wanted.end(), now().text.begin(),
+                   [](char a, char b) { return a == std::toupper(static_cast<unsigned char>(b)); });
     if (is_same) ++at_;
     return is_same;
   }
@@ -134,8 +141,11 @@ class Parser {
   }
 
   Result<void> aggregate(SqlMeasure& out) {
-    constexpr std::pair<std::string_view, std::string_view> kAggregates[] = {
-        {"COUNT", "rowCount"}, {"AVG", "average"}, {"SUM", "sum"}, {"MIN", "minimum"}, {"MAX", "maximum"}};
+    constexpr std::pair<std::string_view, std::string_view> kAggregates[] = {{"COUNT", "rowCount"},
+                                                                             {"AVG", "average"},
+                                                                             {"SUM", "sum"},
+                                                                             {"MIN", "minimum"},
+                                                                             {"MAX", "maximum"}};
     for (const auto& [name, metric] : kAggregates) {
       if (!word(name)) continue;
       out.metric = metric;
@@ -176,7 +186,8 @@ class Parser {
     // A schema before the table's name says where the table is.
     std::string name = tokens_[at_++].text;
     while (symbol(".") && is_name()) name = tokens_[at_++].text;
-    if (std::find(names_.objects.begin(), names_.objects.end(), name) != names_.objects.end()) return {};
+    if (std::find(names_.objects.begin(), names_.objects.end(), name) != names_.objects.end())
+      return {};
     return beyond(fmt::format("another object, `{}`", name));
   }
 
@@ -232,7 +243,8 @@ class Parser {
 
   Result<std::string> comparison(const std::string& left) {
     constexpr std::pair<std::string_view, std::string_view> kComparisons[] = {
-        {"=", "=="}, {"<>", "!="}, {"!=", "!="}, {"<=", "<="}, {">=", ">="}, {"<", "<"}, {">", ">"}};
+        {"=", "=="},  {"<>", "!="}, {"!=", "!="}, {"<=", "<="},
+        {">=", ">="}, {"<", "<"},   {">", ">"}};
     for (const auto& [sql, ours] : kComparisons) {
       if (!symbol(sql)) continue;
       HEDDLE_ASSIGN_OR_RETURN(const auto right, operand());
@@ -264,11 +276,13 @@ class Parser {
     if (now().kind != Token::Kind::kName) return constant();
     if (word("TRUE")) return std::string("true");
     if (word("FALSE")) return std::string("false");
-    constexpr std::string_view kWords[] = {"NULL", "CASE", "CAST", "EXISTS", "INTERVAL", "DATE", "TIMESTAMP", "SELECT"};
+    constexpr std::string_view kWords[] = {"NULL",     "CASE", "CAST",      "EXISTS",
+                                           "INTERVAL", "DATE", "TIMESTAMP", "SELECT"};
     for (const auto each : kWords) {
       if (word(each)) return beyond(fmt::format("`{}` in its condition", each));
     }
-    const bool is_call = tokens_[at_ + 1].kind == Token::Kind::kSymbol && tokens_[at_ + 1].text == "(";
+    const bool is_call =
+        tokens_[at_ + 1].kind == Token::Kind::kSymbol && tokens_[at_ + 1].text == "(";
     return is_call ? beyond(fmt::format("the function `{}`", now().text)) : field_name();
   }
 
@@ -295,7 +309,9 @@ class Parser {
 }  // namespace
 
 Result<SqlMeasure> read_sql(std::string_view query, const SqlNames& names) {
-  HEDDLE_ASSIGN_OR_RETURN(auto tokens, tokens_of(query, names.objects.empty() ? "" : names.objects.front(), names.field));
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto tokens,
+      tokens_of(query, names.objects.empty() ? "" : names.objects.front(), names.field));
   return Parser(std::move(tokens), names).query();
 }
 

@@ -68,11 +68,11 @@ def public_files():
 
 
 # What the rows of the small project break, as YAML put after a place of its contract, and the rule that a run names.
-DATE = "      - {name: date, logicalType: timestamp, required: true}\n"
+DISTANCE = "      - {name: distance, logicalType: integer, "
 ORIGIN = "      - name: origin\n        logicalType: string\n"
 QUALITY = "    quality:\n"
 BROKEN = [
-    (DATE, DATE.replace("required: true", "required: true, unique: true"), "date-unique"),
+    (DISTANCE, DISTANCE + "unique: true, ", "distance-unique"),
     (ORIGIN, ORIGIN + "        primaryKey: true\n", "primary-key"),
     (QUALITY, QUALITY + "      - {type: sql, query: 'SELECT COUNT(*) FROM {object} WHERE distance < 500', mustBe: 0, severity: error}\n", "trips-sql"),
     (ORIGIN, ORIGIN + "        quality: [{rule: validValues, validValues: [AAA, 7], mustBe: 0}]\n", "origin-invalidValues"),
