@@ -196,7 +196,8 @@ const Table<Property>& property_keys() {
     t.text("description", &Property::description, "what it means");
     t.treated(Treatment::kDescriptive);
     t.object("logicalTypeOptions", &Property::options, option_keys(), "bounds on the values");
-    t.objects("enum", &Property::enum_values, enum_value, "the only values there are");
+    t.objects("enum", &Property::enum_values, enum_value,
+              "the only values there are, each `{value: ...}`");
     t.objects("quality", &Property::quality, quality_keys(), "rules about this field");
     t.objects("customProperties", &Property::custom, custom_property_keys(),
               "vendor `heddle`: `role` (`label`: known only later), `enumFile` ({file, column})");

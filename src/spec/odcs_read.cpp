@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "spec/kinds.hpp"
 #include "spec/odcs.hpp"
@@ -108,7 +109,7 @@ void read_property(const odcs::Property& property, Contract& contract, Reader& r
   odcs::read_options(property, field, reader);
 }
 
-Contract read_object(const odcs::SchemaObject& object, bool is_one_object, Reader& reader) {
+Contract read_object(const odcs::SchemaObject& object, Reader& reader) {
   Contract contract;
   contract.object = object.name;
   for (const auto& property : object.properties) read_property(property, contract, reader);
@@ -124,7 +125,7 @@ Contract read_object(const odcs::SchemaObject& object, bool is_one_object, Reade
   const bool is_misread =
       std::any_of(object.properties.begin(), object.properties.end(),
                   [](const auto& property) { return property.has_unknown_type; });
-  if (contract.fields.empty() && is_one_object && !is_misread) {
+  if (contract.fields.empty() && !is_misread) {
     reader.warn_once("no fields", object.position, "no-fields",
                      fmt::format("object `{}` has no field that can be read", object.name),
                      "add `properties` with a `logicalType` each: a feature set needs fields");
@@ -139,14 +140,22 @@ std::vector<Contract> read_contracts(const doc::Value& value, Reader& reader) {
   reader.read(odcs::document_keys(), value, &document);
   const std::string name = document.name.empty() ? document.id : document.name;
   const bool is_one_object = document.schema.size() == 1;
-  if (value.is_object() && document.schema.empty() && value.find("schema") == nullptr) {
+  const doc::Value* schema = value.find("schema");
+  if (value.is_object() && (schema == nullptr || (schema->is_array() && schema->size() == 0))) {
     reader.warn_once("no fields", value.position(), "no-fields",
                      "the contract has no `schema`: it says nothing of rows",
                      "add `schema`: a feature set needs fields");
   }
   std::vector<Contract> contracts;
+  std::set<std::string> names;
   for (const auto& object : document.schema) {
-    contracts.push_back(read_object(object, is_one_object, reader));
+    if (!names.insert(object.name).second) {
+      reader.report(object.position, "duplicate-name",
+                    fmt::format("schema object `{}` appears twice", object.name),
+                    "rename one of the two: other definitions name an object by it");
+      continue;
+    }
+    contracts.push_back(read_object(object, reader));
     contracts.back().identity.name = is_one_object ? name : fmt::format("{}/{}", name, object.name);
   }
   // A document without objects is a contract all the same: it has a name that others may not take.

@@ -450,7 +450,8 @@ TEST(Odcs, SqlThatMeansTheSameEverywhere) {
 
 TEST_F(SpecTest, OneOfSeveralObjectsIsNamedWithItsContract) {
   change("contracts/c.odcs.yaml", "  - name: rows\n", "  - name: other\n    properties:\n      - {name: x, logicalType: array}\n  - name: rows\n");
-  EXPECT_EQ(findings(), (Lines{"contracts/c.odcs.yaml:8:9: warning[field-not-read]: `x` is of type array: a row is flat, so it is not read and its "
+  EXPECT_EQ(findings(), (Lines{"contracts/c.odcs.yaml:6:5: warning[no-fields]: object `other` has no field that can be read",
+                               "contracts/c.odcs.yaml:8:9: warning[field-not-read]: `x` is of type array: a row is flat, so it is not read and its "
                                "rules are not enforced",
                                "features/f.yaml:4:11: error[unknown-name]: there is no contract `c`"}));
   change("features/f.yaml", "contract: c", "contract: c/rows");
@@ -475,6 +476,11 @@ TEST_F(SpecTest, ContractsWithoutAProject) {
   EXPECT_EQ(doc::render_concise(old->diagnostics.at(1)),
             "old.yaml:1:13: error[unknown-value]: version `v2.2.2` of the Open Data Contract Standard is not read");
   EXPECT_EQ(load_contracts(root_ + "/data").error().id, "contract-not-found");
+  const std::string head = "apiVersion: v3.1.0\nkind: DataContract\nid: x\nversion: 1.0.0\n";
+  put("contracts/old.yaml", head + "schema: []\n");
+  EXPECT_EQ(load_contracts(root_ + "/contracts/old.yaml")->diagnostics.at(0).id, "no-fields");
+  put("contracts/old.yaml", head + "schema:\n- {name: a, properties: [{name: x, logicalType: date}]}\n- {name: a}\n");
+  EXPECT_EQ(load_contracts(root_ + "/contracts/old.yaml")->diagnostics.at(0).id, "duplicate-name");
   EXPECT_TRUE(load_contracts(root_ + "/services/s.yaml")->has_errors());
 }
 
