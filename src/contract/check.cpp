@@ -59,11 +59,6 @@ void Contract::Code::broke(int rule, RowCheck& out) const noexcept {
   if (rules[index].effect == RuleEffect::kRefuse) out.refused = true;
 }
 
-void Contract::Code::judge(int rule, bool is_clean, RowCheck& out) const noexcept {
-  if (is_clean) out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
-  else broke(rule, out);
-}
-
 namespace {
 
 /// Whether a value lies between the bounds of its field; `text` times of day are turned into their microseconds.
@@ -72,9 +67,9 @@ bool within(const spec::Field& field, const Datum& value) noexcept {
     const bool above = !low || number > *low || (number == *low && !field.minimum_excluded);
     return above && (!high || number < *high || (number == *high && !field.maximum_excluded));
   };
+  if (value.kind == Datum::Kind::kInt || value.kind == Datum::Kind::kDouble) return inside(value.number(), field.minimum, field.maximum);
   if (value.kind == Datum::Kind::kTimestamp) return inside(value.i, field.earliest, field.latest);
-  if (value.kind == Datum::Kind::kString) return inside(*spec::parse_time_of_day(value.str()), field.earliest, field.latest);
-  return inside(value.number(), field.minimum, field.maximum);
+  return inside(*spec::parse_time_of_day(value.str()), field.earliest, field.latest);
 }
 
 /// Integers by their remainder. A decimal step has no exact double: .3 is a multiple of .1 although the quotient is not 3,
@@ -90,18 +85,26 @@ bool is_multiple(const Datum& value, double step) noexcept {
 void Contract::Code::check_more(std::size_t i, const Datum& value, RowCheck& out) const noexcept {
   const spec::Field& field = definition.fields[i];
   const FieldCode& code = fields[i];
+  const auto judge = [&](int rule, bool is_clean) {
+    if (is_clean) out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
+    else broke(rule, out);
+  };
   if (code.length >= 0) {
     const std::int64_t length = length_of(value.str());
-    judge(code.length, (!field.min_length || length >= *field.min_length) && (!field.max_length || length <= *field.max_length), out);
+    judge(code.length, (!field.min_length || length >= *field.min_length) && (!field.max_length || length <= *field.max_length));
   }
-  if (code.multiple >= 0) judge(code.multiple, is_multiple(value, *field.multiple_of), out);
-  if (code.format >= 0) judge(code.format, has_form(field.form, value), out);
+  if (code.multiple >= 0) judge(code.multiple, is_multiple(value, *field.multiple_of));
+  if (code.format >= 0) judge(code.format, has_form(field.form, value));
 }
 
 Datum Contract::Code::check_field(std::size_t i, const Datum& raw, RowCheck& out) const noexcept {
   const spec::Field& field = definition.fields[i];
   const FieldCode& code = fields[i];
   Datum value = typed(field.type, raw);
+  const auto judge = [&](int rule, bool is_clean) {
+    if (is_clean) out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
+    else broke(rule, out);
+  };
   if (value.is_null()) {
     if (code.required >= 0) broke(code.required, out);
     return value;
@@ -109,24 +112,24 @@ Datum Contract::Code::check_field(std::size_t i, const Datum& raw, RowCheck& out
   // A date is a timestamp at midnight, a time of day is text: another value is of the wrong type.
   const bool is_day = !code.is_plain && (field.form == spec::Form::kDate || field.form == spec::Form::kTime);
   if (is_day && !value.is_error() && !has_form(field.form, value)) value = Datum::error();
-  judge(code.type, !value.is_error(), out);
-  if (code.required >= 0) judge(code.required, true, out);
+  judge(code.type, !value.is_error());
+  if (code.required >= 0) judge(code.required, true);
   if (value.is_error()) return {};
   std::int32_t known = -1;
   if (code.enumeration >= 0) {
     if (field.type == Type::kString) {
       known = code.values.find(value.str());
-      judge(code.enumeration, known >= 0, out);
+      judge(code.enumeration, known >= 0);
     } else {
       const auto key = table::KeyPart(field.type).find(value);
-      judge(code.enumeration, key && std::binary_search(code.keys.begin(), code.keys.end(), *key), out);
+      judge(code.enumeration, key && std::binary_search(code.keys.begin(), code.keys.end(), *key));
     }
   }
-  if (code.range >= 0) judge(code.range, within(field, value), out);
+  if (code.range >= 0) judge(code.range, within(field, value));
   if (code.pattern >= 0) {
     const bool fits = known >= 0 ? code.value_fits[static_cast<std::size_t>(known)] != 0
                                  : RE2::PartialMatch(re2::StringPiece(value.s, value.size), *code.expression);
-    judge(code.pattern, fits, out);
+    judge(code.pattern, fits);
   }
   if (!code.is_plain) check_more(i, value, out);
   return value;

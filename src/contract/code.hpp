@@ -81,7 +81,6 @@ struct Contract::Code {
   void broke(int rule, RowCheck& out) const noexcept;
 
  private:
-  void judge(int rule, bool is_clean, RowCheck& out) const noexcept;
   /// The rules that few fields have: length, multiple, format.
   void check_more(std::size_t i, const expr::Datum& value, RowCheck& out) const noexcept;
 };
