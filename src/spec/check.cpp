@@ -7,6 +7,7 @@
 #include "base/file.hpp"
 #include "spec/environment.hpp"
 #include "spec/load.hpp"
+#include "spec/trainer_parameters.hpp"
 
 namespace heddle::spec {
 namespace {
@@ -289,6 +290,7 @@ class Checker {
       report(file, at(model.identity, "runtime"), "bad-runtime", fmt::format("the worker's folder `{}` is empty or not there", model.runtime->files),
              "put the worker's program and model there");
     }
+    check_trainers(model);
     const Contract* contract = contract_of(model);
     if (contract == nullptr) return;
     compile(file, "the target", model.target, target_environment(contract->fields), expr::Type::kBool);
@@ -300,6 +302,75 @@ class Checker {
       if (field.name != model.time_field || field.type == expr::Type::kTimestamp) continue;
       report(file, position, "bad-field", fmt::format("`time_field` `{}` is a {}", field.name, expr::type_name(field.type)),
              "name a timestamp field");
+    }
+  }
+
+  /// Reports what is wrong with `name` = `value` of a trainer.
+  void check_value(const std::string& file, doc::Position position, const std::string& trainer, const std::string& name, const std::string& value) {
+    const auto fault = check_parameter(trainer, name, value);
+    if (!fault) return;
+    report(file, position, std::string(fault->id), fault->message, fault->hint);
+  }
+
+  /// Fixed parameters of a trainer, and that none is given under two names.
+  void check_fixed(const std::string& file, const std::string& trainer, const TrainerParameters& parameters, const doc::Value* written,
+                   std::set<std::string>& taken) {
+    for (const auto& [name, value] : parameters.values) {
+      const doc::Value* const place = written == nullptr ? nullptr : written->find(name);
+      const doc::Position position = place == nullptr ? doc::Position{} : place->position();
+      check_value(file, position, trainer, name, value);
+      check_once(file, trainer, name, position, taken);
+    }
+  }
+
+  /// A parameter is set once: fixed or searched, and by one of its names.
+  void check_once(const std::string& file, const std::string& trainer, const std::string& name, doc::Position position, std::set<std::string>& taken) {
+    const std::string canonical(canonical_parameter(trainer, name));
+    if (taken.insert(canonical).second) return;
+    report(file, position, "duplicate-name",
+           name == canonical ? fmt::format("parameter `{}` is set twice", name) : fmt::format("parameter `{}`, which is `{}`, is set twice", name, canonical),
+           "fix it or search it, not both, and use one of its names");
+  }
+
+  void check_trainers(const Model& model) {
+    const std::string& file = model.identity.file;
+    const doc::Value& content = model.identity.content;
+    const doc::Value* const standby = content.find("standby");
+    std::set<std::string> standby_taken;
+    check_fixed(file, model.standby_trainer, model.standby_parameters, standby == nullptr ? nullptr : standby->find("parameters"), standby_taken);
+    if (model.runtime.has_value()) return;  // nothing else is trained
+    std::set<std::string> taken;
+    check_fixed(file, model.trainer, model.parameters, content.find("parameters"), taken);
+    const doc::Value* const search = content.find("search");
+    const doc::Value* const space = search == nullptr ? nullptr : search->find("space");
+    for (std::size_t i = 0; i < model.search.space.size(); ++i) {
+      const bool written = space != nullptr && space->is_array() && i < space->size();
+      check_dimension(file, model.trainer, model.search.space[i], written ? space->as_array()[i].position() : doc::Position{}, taken);
+    }
+  }
+
+  /// Every value that the search may draw must be one that the trainer takes.
+  void check_dimension(const std::string& file, const std::string& trainer, const SearchDimension& dimension, doc::Position position,
+                       std::set<std::string>& taken) {
+    using Kind = SearchDimension::Kind;
+    if (dimension.name.empty()) return;  // missing-key says it
+    if (dimension.name == "rounds") {
+      report(file, position, "fixed-parameter", "the search cannot vary `rounds`: early stopping finds it", "set `search.max_rounds`");
+      return;
+    }
+    check_once(file, trainer, dimension.name, position, taken);
+    const bool draws_integers = dimension.kind == Kind::kInteger || dimension.kind == Kind::kLogInteger || dimension.kind == Kind::kChoice;
+    if (!draws_integers && is_integer_parameter(trainer, dimension.name)) {
+      report(file, position, "bad-search", fmt::format("parameter `{}` is a whole number", dimension.name), "set `kind: integer` or `kind: log_integer`");
+      return;
+    }
+    std::vector<double> values = dimension.choices;
+    if (dimension.kind != Kind::kChoice) values = {dimension.low, dimension.high};
+    for (const double value : values) {
+      const auto fault = check_parameter(trainer, dimension.name, fmt::format("{}", value));
+      if (!fault) continue;
+      report(file, position, std::string(fault->id), fault->message, fault->hint);
+      return;
     }
   }
 

@@ -270,6 +270,79 @@ TEST_F(SpecTest, ARuntimeInPlaceOfTraining) {
   EXPECT_EQ(with("{kind: upstream, url: \"http://a\", model: m, token: abc}").diagnostics[0].id, "secret-in-file");
 }
 
+/// XGBoost passes over what it does not know, and takes objectives that no service could answer with.
+TEST_F(SpecTest, ParametersOfTrainersAreChecked) {
+  const std::string head = *read_file(root_ + "/models/m.yaml");
+  const auto finding = [&](const std::string& more) {
+    put("models/m.yaml", head + more);
+    const auto found = findings();
+    EXPECT_LE(found.size(), 1U) << more << fmt::format("{}", fmt::join(found, "\n"));
+    return found.empty() ? std::string() : found[0];
+  };
+  for (const std::string parameter :
+       {"objective: binary:logistic", "booster: dart", "max_depth: 6", "subsample: 1", "base_score: 0.3", "tree_method: exact", "rounds: 30", "max_bin: 128",
+        "monotone_constraints: \"(1,0)\"", "rate_drop: 0.1", "num_parallel_tree: 3"}) {
+    EXPECT_EQ(finding("parameters: {" + parameter + "}\n"), "") << parameter;
+  }
+  const std::pair<std::string, std::string> faults[] = {
+      {"objective: reg:squarederror", "bad-parameter"},
+      {"objective: count:poisson", "bad-parameter"},
+      {"objective: rank:pairwise", "bad-parameter"},
+      {"objective: binary:logitraw", "bad-parameter"},
+      {"objective: multi:softprob", "bad-parameter"},
+      {"booster: gblinear", "bad-parameter"},
+      {"tree_method: gpu_hist", "bad-parameter"},
+      {"num_class: 2", "fixed-parameter"},
+      {"scale_pos_weight: 3", "fixed-parameter"},
+      {"eval_metric: auc", "fixed-parameter"},
+      {"process_type: update", "fixed-parameter"},
+      {"seed: 5", "fixed-parameter"},
+      {"random_state: 5", "fixed-parameter"},
+      {"nthread: 4", "fixed-parameter"},
+      {"n_estimators: 100", "fixed-parameter"},
+      {"early_stopping_rounds: 9", "fixed-parameter"},
+      {"base_score: 0", "bad-parameter"},
+      {"base_score: 1", "bad-parameter"},
+      {"max_depth: 6.5", "bad-parameter"},
+      {"max_depth: -1", "bad-parameter"},
+      {"max_depth: deep", "bad-parameter"},
+      {"subsample: 0", "bad-parameter"},
+      {"subsample: 1.5", "bad-parameter"},
+      {"gamma: -1", "bad-parameter"},
+      {"gamma: .nan", "bad-parameter"},
+      {"max_dept: 6", "unknown-parameter"},
+      {"Max_depth: 6", "unknown-parameter"},
+      {"num_leaves: 31", "unknown-parameter"},
+      {"learning_rate: 0.1", "duplicate-name"},  // the search varies `eta`
+  };
+  for (const auto& [parameter, id] : faults) {
+    const std::string found = finding("parameters: {" + parameter + "}\n");
+    EXPECT_NE(found.find(fmt::format("error[{}]", id)), std::string::npos) << parameter << ": " << found;
+    EXPECT_NE(found.find(id == "duplicate-name" ? "models/m.yaml:10:" : "models/m.yaml:11:"), std::string::npos) << found;
+  }
+  EXPECT_NE(finding("standby: {trainer: logistic, parameters: {l2: -1}}\n").find("bad-parameter"), std::string::npos);
+  EXPECT_NE(finding("standby: {trainer: logistic, parameters: {eta: 0.1}}\n").find("unknown-parameter"), std::string::npos);
+  EXPECT_NE(finding("standby: {trainer: xgboost, parameters: {objective: \"reg:gamma\"}}\n").find("bad-parameter"), std::string::npos);
+  EXPECT_EQ(finding("standby: {trainer: logistic, parameters: {l2: 2, max_iterations: 30}}\n"), "");
+  put("models/m.yaml", head);
+  for (const auto& [dimension, id] : std::vector<std::pair<std::string, std::string>>{
+           {"{name: max_depth, kind: uniform, low: 3, high: 7}", "bad-search"},
+           {"{name: max_depth, kind: choice, choices: [3, 4.5]}", "bad-parameter"},
+           {"{name: subsample, kind: uniform, low: 0.5, high: 1.5}", "bad-parameter"},
+           {"{name: scale_pos_weight, kind: uniform, low: 1, high: 5}", "fixed-parameter"},
+           {"{name: seed, kind: integer, low: 1, high: 5}", "fixed-parameter"},
+           {"{name: rounds, kind: integer, low: 1, high: 5}", "fixed-parameter"},
+           {"{name: num_leaves, kind: integer, low: 8, high: 64}", "unknown-parameter"},
+       }) {
+    put("models/m.yaml", head);
+    change("models/m.yaml", "{name: eta, kind: log_uniform, low: 0.1, high: 0.3}", dimension);
+    const auto found = findings();
+    ASSERT_EQ(found.size(), 1U) << dimension;
+    EXPECT_NE(found[0].find(fmt::format("error[{}]", id)), std::string::npos) << dimension << ": " << found[0];
+    EXPECT_NE(found[0].find("models/m.yaml:10:"), std::string::npos) << found[0];
+  }
+}
+
 TEST_F(SpecTest, AFolderWithoutAProject) {
   const auto loaded = load_project(root_ + "/contracts");
   ASSERT_FALSE(loaded.ok());
