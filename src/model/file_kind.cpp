@@ -113,10 +113,22 @@ bool is_safetensors(std::string_view bytes) {
 
 std::optional<Error> named_json(std::string_view bytes) {
   constexpr std::size_t kSearched = 4096;
-  if (bytes.find("\"learner\"") != std::string_view::npos) return std::nullopt;
+  const auto holds = [](std::string_view text, std::string_view key) {
+    return text.find(key) != std::string_view::npos;
+  };
   const std::string_view head = bytes.substr(0, kSearched);
+  // `serialize` writes an object of `Config` and `Model`, in UBJSON or JSON.
+  if (holds(bytes.substr(0, 24), "Config")) {
+    return is_no_model("a snapshot of a training session of XGBoost (`serialize`)", kSaveModel);
+  }
+  if (holds(bytes, "\"learner\"")) {
+    const bool config = holds(bytes, "\"learner_train_param\"") && !holds(bytes, "\"trees\"");
+    if (!config) return std::nullopt;
+    return is_no_model("a configuration of XGBoost (`save_config`), which has no trees",
+                       kSaveModel);
+  }
   for (const Mark& text : kTexts) {
-    if (head.find(text.bytes) != std::string_view::npos) return is_no_model(text.is, text.hint);
+    if (holds(head, text.bytes)) return is_no_model(text.is, text.hint);
   }
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <variant>
 
 #include "model/file_kind.hpp"
 
@@ -102,54 +103,116 @@ float strict_threshold(double threshold) {
   return std::nextafter(down, kInf);
 }
 
-Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, ParsedForest& forest,
-                      bool& huge_thresholds) {
-  const auto wrong = [number](std::string_view what) {
-    return corrupt(fmt::format("has a tree, {}, that {}", number, what));
-  };
-  if (text.leaves < 1) return wrong("says no `num_leaves`");
-  const auto leaves = static_cast<std::size_t>(text.leaves);
-  const std::size_t inner = leaves - 1;
-  if (text.values.size() != leaves)
-    return wrong("has another count of `leaf_value` than of leaves");
-  ParsedTree& tree = forest.trees.emplace_back();
-  tree.output = static_cast<int>(number % static_cast<std::size_t>(outputs));
-  if (inner > 0) {
-    if (text.features.size() != inner || text.thresholds.size() != inner ||
-        text.left.size() != inner || text.right.size() != inner ||
-        (!text.decisions.empty() && text.decisions.size() != inner)) {
-      return wrong("has arrays of different lengths");
-    }
-    if (text.leaf_counts.size() != leaves || text.inner_counts.size() != inner)
-      forest.covers = false;
-  }
-  const std::size_t set_offset = forest.categories.size();
-  std::vector<std::uint32_t> set_begins{0};
-  if (text.sets > 0) {
-    if (text.set_ends.size() != static_cast<std::size_t>(text.sets) + 1)
-      return wrong("has another count of `cat_boundaries` than of sets");
-    for (std::size_t s = 0; s + 1 < text.set_ends.size(); ++s) {
-      const std::int32_t begin = text.set_ends[s];
-      const std::int32_t end = text.set_ends[s + 1];
-      if (begin < 0 || end < begin || static_cast<std::size_t>(end) > text.set_words.size() ||
-          (s == 0 && begin != 0))
-        return wrong("has a set out of range");
-      for (std::int32_t w = begin; w < end; ++w) {
-        for (std::uint32_t bit = 0; bit < 32; ++bit) {
-          const auto category = static_cast<std::uint64_t>(w - begin) * 32 + bit;
-          if (((text.set_words[static_cast<std::size_t>(w)] >> bit) & 1U) == 0) continue;
-          if (category >= kMostCategories) return wrong("has a category out of range");
-          forest.categories.push_back(static_cast<std::uint32_t>(category));
-        }
-      }
-      if (forest.categories.size() > (std::size_t{1} << 30))
-        return unsupported("has too many categories");
-      set_begins.push_back(static_cast<std::uint32_t>(forest.categories.size() - set_offset));
-    }
-  }
-  tree.nodes.resize(inner + leaves);
+Error tree_wrong(std::size_t number, std::string_view what) {
+  return corrupt(fmt::format("has a tree, {}, that {}", number, what));
+}
+
+/// Which infinite or huge thresholds were met. What splits missing from all else has one of +inf in
+/// format 4, of 1e300 before.
+struct Thresholds {
   bool endless = false;
   bool huge = false;
+};
+
+/// A bit set of categories becomes a list of them.
+Result<void> add_set(const TreeText& text, std::size_t number, std::size_t set,
+                     ParsedForest& forest) {
+  const std::int32_t begin = text.set_ends[set];
+  const std::int32_t end = text.set_ends[set + 1];
+  if (begin < 0 || end < begin || static_cast<std::size_t>(end) > text.set_words.size() ||
+      (set == 0 && begin != 0)) {
+    return tree_wrong(number, "has a set out of range");
+  }
+  const std::uint64_t bits = static_cast<std::uint64_t>(end - begin) * 32;
+  for (std::uint64_t category = 0; category < bits; ++category) {
+    const std::uint32_t word = text.set_words[static_cast<std::size_t>(begin) + category / 32];
+    if (((word >> (category % 32)) & 1U) == 0) continue;
+    if (category >= kMostCategories) return tree_wrong(number, "has a category out of range");
+    forest.categories.push_back(static_cast<std::uint32_t>(category));
+  }
+  if (forest.categories.size() > (std::size_t{1} << 30)) {
+    return unsupported("has too many categories");
+  }
+  return {};
+}
+
+/// Where each set of the tree begins in `forest.categories`, and where the last one ends.
+Result<std::vector<std::uint32_t>> add_sets(const TreeText& text, std::size_t number,
+                                            ParsedForest& forest) {
+  std::vector<std::uint32_t> begins{static_cast<std::uint32_t>(forest.categories.size())};
+  if (text.sets <= 0) return begins;
+  if (text.set_ends.size() != static_cast<std::size_t>(text.sets) + 1) {
+    return tree_wrong(number, "has another count of `cat_boundaries` than of sets");
+  }
+  for (std::size_t set = 0; set + 1 < text.set_ends.size(); ++set) {
+    HEDDLE_TRY(add_set(text, number, set, forest));
+    begins.push_back(static_cast<std::uint32_t>(forest.categories.size()));
+  }
+  return begins;
+}
+
+/// The split of inner node `i`; its children and cover are read already.
+Result<void> read_split(const TreeText& text, std::size_t number, std::size_t i,
+                        const std::vector<std::uint32_t>& set_begins, Node& node, Thresholds& met) {
+  const double threshold = text.thresholds[i];
+  const std::int32_t decision = text.decisions.empty() ? 0 : text.decisions[i];
+  if ((decision & kCategorical) != 0) {
+    if (!(threshold >= 0 && threshold + 1 < static_cast<double>(set_begins.size()))) {
+      return tree_wrong(number, "splits on a set that does not exist");
+    }
+    const auto set = static_cast<std::size_t>(threshold);
+    node.input = Input::kCategoryTruncated;
+    node.members_left = true;
+    node.missing_left = false;
+    node.set_begin = set_begins[set];
+    node.set_size = set_begins[set + 1] - set_begins[set];
+    return {};
+  }
+  if (std::isnan(threshold)) {
+    return unsupported(
+        fmt::format("splits on a threshold that is no number, node {} of tree {}", i, number));
+  }
+  const bool endless = std::isinf(threshold) && threshold > 0;
+  met.endless = met.endless || endless;
+  met.huge = met.huge || (!endless && threshold >= std::numeric_limits<float>::max());
+  node.threshold = strict_threshold(threshold);
+  const bool default_left = (decision & kDefaultLeft) != 0;
+  switch ((decision >> 2) & 3) {
+    case 0: node.missing_left = 0 <= threshold; break;  // no missing: a NaN counts as 0
+    case 1:
+      node.input = Input::kNumberZeroMissing;
+      node.missing_left = default_left;
+      break;
+    case 2: node.missing_left = default_left; break;
+    default: return tree_wrong(number, "has an unknown `decision_type`");
+  }
+  return {};
+}
+
+bool same_lengths(const TreeText& text, std::size_t inner) {
+  return text.features.size() == inner && text.thresholds.size() == inner &&
+         text.left.size() == inner && text.right.size() == inner &&
+         (text.decisions.empty() || text.decisions.size() == inner);
+}
+
+Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, ParsedForest& forest,
+                      Thresholds& met) {
+  if (text.leaves < 1) return tree_wrong(number, "says no `num_leaves`");
+  const auto leaves = static_cast<std::size_t>(text.leaves);
+  const std::size_t inner = leaves - 1;
+  if (text.values.size() != leaves) {
+    return tree_wrong(number, "has another count of `leaf_value` than of leaves");
+  }
+  if (inner > 0 && !same_lengths(text, inner)) {
+    return tree_wrong(number, "has arrays of different lengths");
+  }
+  const bool counted = text.leaf_counts.size() == leaves && text.inner_counts.size() == inner;
+  if (inner > 0 && !counted) forest.covers = false;
+  ParsedTree& tree = forest.trees.emplace_back();
+  tree.output = static_cast<int>(number % static_cast<std::size_t>(outputs));
+  HEDDLE_ASSIGN_OR_RETURN(const auto set_begins, add_sets(text, number, forest));
+  tree.nodes.resize(inner + leaves);
+  // A child below 0 is a leaf, the complement of its number.
   const auto child = [&](std::int32_t written) {
     return written < 0 ? static_cast<std::int32_t>(inner) + ~written : written;
   };
@@ -158,38 +221,10 @@ Result<void> add_tree(const TreeText& text, std::size_t number, int outputs, Par
     node.left = child(text.left[i]);
     node.right = child(text.right[i]);
     node.feature = text.features[i];
-    if (node.left < 0 || node.right < 0) return wrong("has a child out of range");
+    if (node.left < 0 || node.right < 0) return tree_wrong(number, "has a child out of range");
     if (forest.covers) node.cover = text.inner_counts[i];
-    const double threshold = text.thresholds[i];
-    const std::int32_t decision = text.decisions.empty() ? 0 : text.decisions[i];
-    if ((decision & kCategorical) != 0) {
-      if (!(threshold >= 0 && threshold < static_cast<double>(text.sets)))
-        return wrong("splits on a set that does not exist");
-      const auto set = static_cast<std::size_t>(threshold);
-      node.input = Input::kCategoryTruncated;
-      node.members_left = true;
-      node.missing_left = false;
-      node.set_begin = static_cast<std::uint32_t>(set_offset + set_begins[set]);
-      node.set_size = set_begins[set + 1] - set_begins[set];
-      continue;
-    }
-    if (std::isnan(threshold)) return wrong("has a threshold that is no number");
-    // What splits missing from all else has a threshold of +inf in version 4, of 1e300 before.
-    (std::isinf(threshold) && threshold > 0 ? endless : huge) |=
-        threshold >= static_cast<double>(std::numeric_limits<float>::max());
-    node.threshold = strict_threshold(threshold);
-    switch ((decision >> 2) & 3) {
-      case 0: node.missing_left = 0 <= threshold; break;  // no missing: a NaN counts as 0
-      case 1:
-        node.input = Input::kNumberZeroMissing;
-        node.missing_left = (decision & kDefaultLeft) != 0;
-        break;
-      case 2: node.missing_left = (decision & kDefaultLeft) != 0; break;
-      default: return wrong("has an unknown `decision_type`");
-    }
+    HEDDLE_TRY(read_split(text, number, i, set_begins, node, met));
   }
-  forest.capped = forest.capped || endless;
-  huge_thresholds = huge_thresholds || huge;
   for (std::size_t i = 0; i < leaves; ++i) {
     tree.nodes[inner + i].value = text.values[i];
     if (forest.covers && inner > 0) tree.nodes[inner + i].cover = text.leaf_counts[i];
@@ -295,31 +330,30 @@ bool names_categories(std::string_view bytes) {
   return !value.starts_with("null") && !value.starts_with("[]");
 }
 
+using TreeArray =
+    std::variant<std::vector<std::int32_t> TreeText::*, std::vector<double> TreeText::*,
+                 std::vector<std::uint32_t> TreeText::*>;
+struct TreeKey {
+  std::string_view key;
+  TreeArray array;
+};
+constexpr TreeKey kTreeKeys[] = {
+    {"split_feature", &TreeText::features},  {"threshold", &TreeText::thresholds},
+    {"decision_type", &TreeText::decisions}, {"left_child", &TreeText::left},
+    {"right_child", &TreeText::right},       {"leaf_value", &TreeText::values},
+    {"leaf_count", &TreeText::leaf_counts},  {"internal_count", &TreeText::inner_counts},
+    {"cat_boundaries", &TreeText::set_ends}, {"cat_threshold", &TreeText::set_words},
+};
+
 Result<void> read_tree_line(std::string_view key, std::string_view value, TreeText& tree) {
+  for (const TreeKey& known : kTreeKeys) {
+    if (known.key != key) continue;
+    return std::visit([&](auto array) { return numbers(key, value, tree.*array); }, known.array);
+  }
   if (key == "num_leaves") {
     HEDDLE_ASSIGN_OR_RETURN(tree.leaves, integer(key, value));
   } else if (key == "num_cat") {
     HEDDLE_ASSIGN_OR_RETURN(tree.sets, integer(key, value));
-  } else if (key == "split_feature") {
-    HEDDLE_TRY(numbers(key, value, tree.features));
-  } else if (key == "threshold") {
-    HEDDLE_TRY(numbers(key, value, tree.thresholds));
-  } else if (key == "decision_type") {
-    HEDDLE_TRY(numbers(key, value, tree.decisions));
-  } else if (key == "left_child") {
-    HEDDLE_TRY(numbers(key, value, tree.left));
-  } else if (key == "right_child") {
-    HEDDLE_TRY(numbers(key, value, tree.right));
-  } else if (key == "leaf_value") {
-    HEDDLE_TRY(numbers(key, value, tree.values));
-  } else if (key == "leaf_count") {
-    HEDDLE_TRY(numbers(key, value, tree.leaf_counts));
-  } else if (key == "internal_count") {
-    HEDDLE_TRY(numbers(key, value, tree.inner_counts));
-  } else if (key == "cat_boundaries") {
-    HEDDLE_TRY(numbers(key, value, tree.set_ends));
-  } else if (key == "cat_threshold") {
-    HEDDLE_TRY(numbers(key, value, tree.set_words));
   } else if (key == "is_linear") {
     HEDDLE_ASSIGN_OR_RETURN(const int linear, integer(key, value));
     if (linear != 0) return unsupported("has linear trees");
@@ -365,11 +399,11 @@ struct Head {
   }
 };
 
-/// The trees, one after another; `thresholds` says what beyond the largest float was met.
+/// The trees, one after another; how many there are.
 Result<std::size_t> read_trees(Lines& lines, Head& head, ParsedForest& forest) {
   std::string_view key;
   std::string_view value;
-  bool huge = false;
+  Thresholds met;
   TreeText tree;
   std::size_t trees = 0;
   while (true) {
@@ -380,7 +414,7 @@ Result<std::size_t> read_trees(Lines& lines, Head& head, ParsedForest& forest) {
       continue;
     }
     HEDDLE_TRY(head.settle_outputs());
-    if (trees > 0) HEDDLE_TRY(add_tree(tree, trees - 1, head.per_iteration, forest, huge));
+    if (trees > 0) HEDDLE_TRY(add_tree(tree, trees - 1, head.per_iteration, forest, met));
     if (ended) break;
     HEDDLE_ASSIGN_OR_RETURN(const int number, integer(key, value));
     if (number < 0 || static_cast<std::size_t>(number) != trees) {
@@ -389,7 +423,8 @@ Result<std::size_t> read_trees(Lines& lines, Head& head, ParsedForest& forest) {
     tree = {};
     ++trees;
   }
-  if (forest.capped && huge) {
+  forest.capped = met.endless;
+  if (met.endless && met.huge) {
     return unsupported("has thresholds both infinite and beyond the largest float");
   }
   return trees;

@@ -319,6 +319,8 @@ TEST(Forest, AFileThatIsNoModelIsNamed) {
       {"CBM1\x10\x00", "CatBoost"},
       {"\x89HDF\r\n", "HDF5"},
       {std::string("\x0c\0\0\0\0\0\0\0{\"a\":[1,2]}  ", 22), "safetensors"},
+      {R"({"learner":{"gradient_booster":{"name":"gbtree"},"learner_train_param":{"booster":"gbtree"}},"version":[3,4,1]})", "save_config"},
+      {std::string("{L\0\0\0\0\0\0\0\x06" "Config{", 17), "serialize"},
       {"\xff\xfe{\0", "UTF-16"},
       {"\xef\xbb\xbf{\"learner\":{}}", "byte order mark"},
       {"PAR1\x15", "Parquet"},

@@ -58,7 +58,7 @@ Result<void> check_link(const model::Scorer& scorer) {
   }
   if (scorer.use().log_odds) return {};
   return Error{ErrorKind::kInvalid, "score-link",
-               fmt::format("the model (`{}`) gives no probability of a true target: a service would pass its numbers through the logistic", scorer.use().objective),
+               fmt::format("the margin of the model (`{}`) is no log odds of a true target, and a service passes it through the logistic", scorer.use().objective),
                "train it with `binary:logistic` (XGBoost), `binary` (LightGBM) or a classifier with probabilities, or serve it by a `runtime`"};
 }
 
