@@ -42,6 +42,7 @@ Result<void> take_config(std::vector<Layer>& layers, const doc::Value& document,
     return corrupt(bundle, member == nullptr ? "it is not Heddle's: it has no `heddle.json`" : "it has two configs of Heddle's");
   }
   if (member != nullptr) {
+    if (!member->is_object()) return corrupt(bundle, "the member `heddle` of its config is no object");
     out = *member;
     return {};
   }

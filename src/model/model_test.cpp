@@ -361,6 +361,8 @@ TEST(Forest, ABestIterationBeforeTheLastIsAChoice) {
   EXPECT_EQ(refused.error().id, "model-unsupported");
   EXPECT_NE(refused.error().message.find("2 rounds"), std::string::npos) << refused.error().str();
   EXPECT_NE(refused.error().hint.find("booster[:1]"), std::string::npos);
+  const std::string none = R"("attributes":{"best_iteration":"-1"})";  // XGBoost 1.7.6 of no rounds
+  EXPECT_TRUE(Scorer::load(replace(kStump, R"("attributes":{})", none)).ok());
   // Two trees a round: the same trees are one round, and the best is the last.
   const std::string paired = replace(longer, R"("gbtree_model_param":{)", R"("gbtree_model_param":{"num_parallel_tree":"2",)");
   EXPECT_TRUE(Scorer::load(replace(paired, R"("attributes":{})", best)).ok());

@@ -196,7 +196,8 @@ Result<void> check_best(const XgboostParts& parts, int outputs) {
     HEDDLE_ASSIGN_OR_RETURN(parallel,
                             number<std::int32_t>(parts.parallel_trees, "num_parallel_tree"));
   }
-  if (best < 0 || parallel < 1) return xgboost_corrupt("has a best iteration out of range");
+  if (parallel < 1) return xgboost_corrupt("has no tree in a round");
+  if (best < 0) return {};  // XGBoost 1.x notes one of -1 where there are no rounds
   const auto round = static_cast<std::size_t>(outputs) * static_cast<std::size_t>(parallel);
   const std::size_t rounds = parts.trees.size() / round;
   if (static_cast<std::size_t>(best) + 1 >= rounds) return {};
@@ -320,6 +321,7 @@ Result<ParsedForest> xgboost_forest(XgboostParts parts) {
   forest.covers = true;
   HEDDLE_ASSIGN_OR_RETURN(forest.features, number<std::int32_t>(parts.num_feature, "num_feature"));
   HEDDLE_ASSIGN_OR_RETURN(forest.outputs, count_outputs(parts));
+  if (forest.link == Link::kLogistic && forest.outputs > 1) forest.link = Link::kOneVsAll;  // several labels
   if (forest.outputs > 1 && parts.objective == "reg:expectileerror") {
     // Its targets are increments, each through a softplus.
     return xgboost_unsupported("has objective `reg:expectileerror` with several expectiles");

@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include "model/file_kind.hpp"
 #include "model/xgboost.hpp"
 
 namespace heddle::model {
@@ -12,7 +13,7 @@ namespace od = simdjson::ondemand;
 #define READ(target, expression, what)                      \
   do {                                                      \
     if ((expression).get(target) != simdjson::SUCCESS) {    \
-      return xgboost_corrupt("does not read as JSON at " + std::string(what)); \
+      return xgboost_corrupt("does not read as JSON at " + shown(what)); \
     }                                                       \
   } while (false)
 
@@ -43,7 +44,7 @@ Result<void> read_ints(od::value value, std::vector<std::int32_t>& out, std::str
     } else if (token.starts_with("false")) {
       number = 0;
     } else if (!parse_number(token, number)) {
-      return xgboost_corrupt(fmt::format("holds something in `{}` that is no 32-bit integer", what));
+      return xgboost_corrupt(fmt::format("holds something in `{}` that is no 32-bit integer", shown(what)));
     }
     out.push_back(number);
   }
