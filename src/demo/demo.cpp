@@ -361,7 +361,9 @@ Result<void> Demo::score() {
   input.first_release = first_release_;
   for (const auto& [name, policy] : definitions_.policies) input.retrain_rows = std::max(input.retrain_rows, policy.retrain_max_rows);
   for (const FaultWindow& fault : account_.faults) {
-    if (fault.name == "c" || fault.name == "d") input.true_changes.push_back(fault.from);
+    if (fault.name != "c" && fault.name != "d") continue;
+    input.true_changes.push_back(fault.from);
+    if (fault.to < r.to) input.true_changes.push_back(fault.to);
   }
   input.recording = &recording;
   input.truth = &truth;
@@ -370,7 +372,7 @@ Result<void> Demo::score() {
   account_.months = replay::quality_by_month(rows);
   account_.days = replay::quality_by_day(rows);
   account_.end = replay::quality_since(rows, from_civil({2001, 6, 24}));
-  account_.incidents = account_incidents(incidents_, truth, account_.faults);
+  account_.incidents = account_incidents(incidents_, truth, account_.faults, account_.days);
 
   const std::vector<replay::FaultGroup> groups{{"a", {"a"}}, {"b", {"b-date", "b-code"}}};
   for (const replay::RefusalScore& refusal : replay::score_refusals(truth, replayed_.rows, groups)) {

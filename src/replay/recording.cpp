@@ -104,12 +104,19 @@ Result<void> check_fault(const Fault& fault, const table::Column& column) {
     case Fault::Kind::kDateFormat:
     case Fault::Kind::kTimeShift: fits = column.type == Type::kTimestamp; break;
     case Fault::Kind::kUnknownCode: fits = column.type == Type::kString; break;
-    case Fault::Kind::kInvertLabel: break;
+    case Fault::Kind::kInvertLabel:
+    case Fault::Kind::kWrongLabel:
+    case Fault::Kind::kDropPositive: break;
   }
   if (fits) return {};
   return Error{ErrorKind::kInvalid, "replay-fault-type",
                fmt::format("fault `{}` cannot touch `{}`: the column has another type", fault.name, fault.field),
                "choose a field of the type the fault is about"};
+}
+
+/// Whether the fault is about labels alone and touches no field.
+bool about_label(Fault::Kind kind) {
+  return kind == Fault::Kind::kInvertLabel || kind == Fault::Kind::kWrongLabel || kind == Fault::Kind::kDropPositive;
 }
 
 double unit_changed(double value, double factor) { return std::round(value * factor); }
@@ -193,22 +200,57 @@ Result<Recording> Recording::open(const Options& options) {
   }
   HEDDLE_ASSIGN_OR_RETURN(recording.table_, table::Table::make(std::move(columns)));
 
-  recording.bits_.assign(n, 0);
+  HEDDLE_TRY(recording.drop_positives(options.seed));
+  const std::size_t left = recording.times_.size();
+  recording.bits_.assign(left, 0);
   for (std::size_t f = 0; f < options.faults.size(); ++f) {
     const Fault& fault = options.faults[f];
-    if (fault.kind != Fault::Kind::kInvertLabel) {
+    if (!about_label(fault.kind)) {
       const auto at = std::find(options.fields.begin(), options.fields.end(), fault.field);
       HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, recording.table_.column(fault.field));
       HEDDLE_TRY(check_fault(fault, *column));
       recording.field_faults_.push_back({static_cast<int>(f), static_cast<int>(at - options.fields.begin())});
     }
-    for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t i = 0; i < left; ++i) {
       if (!fault.active(recording.times_[i], recording.sources_[i], seeded_draw(options.seed, i))) continue;
       recording.bits_[i] = static_cast<std::uint8_t>(recording.bits_[i] | 1u << f);
       if (fault.kind == Fault::Kind::kInvertLabel) recording.labels_[i] ^= 1;
     }
   }
   return recording;
+}
+
+Result<void> Recording::drop_positives(std::uint64_t seed) {
+  std::vector<std::int64_t> kept;
+  for (std::size_t i = 0; i < labels_.size(); ++i) {
+    const bool dropped = labels_[i] != 0 && std::any_of(faults_.begin(), faults_.end(), [&](const Fault& fault) {
+                           return fault.kind == Fault::Kind::kDropPositive && fault.active(times_[i], sources_[i], seeded_draw(seed, i));
+                         });
+    if (!dropped) kept.push_back(static_cast<std::int64_t>(i));
+  }
+  if (kept.size() == labels_.size()) return {};
+  table_ = table_.take(kept);
+  std::size_t to = 0;
+  for (const std::int64_t row : kept) {
+    const auto from = static_cast<std::size_t>(row);
+    times_[to] = times_[from];
+    labels_[to] = labels_[from];
+    sources_[to] = sources_[from];
+    ++to;
+  }
+  times_.resize(to);
+  labels_.resize(to);
+  sources_.resize(to);
+  return {};
+}
+
+std::uint8_t Recording::sent_label(std::int64_t row) const noexcept {
+  const std::uint8_t bits = fault_bits(row);
+  std::uint8_t label = this->label(row);
+  for (std::size_t f = 0; bits != 0 && f < faults_.size(); ++f) {
+    if ((bits >> f & 1) != 0 && faults_[f].kind == Fault::Kind::kWrongLabel) label ^= 1;
+  }
+  return label;
 }
 
 void Recording::append_json(std::int64_t row, std::string& out) const {
@@ -251,7 +293,7 @@ void Recording::append_json(std::int64_t row, std::string& out) const {
             append_american_date(value.i, out);
             written = true;
             break;
-          case Fault::Kind::kInvertLabel: break;
+          default: break;
         }
       }
     }

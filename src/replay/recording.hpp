@@ -34,8 +34,10 @@ class Recording {
   [[nodiscard]] std::int64_t rows() const noexcept { return static_cast<std::int64_t>(labels_.size()); }
   [[nodiscard]] Micros event_time(std::int64_t row) const noexcept { return times_[static_cast<std::size_t>(row)]; }
   [[nodiscard]] int source(std::int64_t row) const noexcept { return sources_[static_cast<std::size_t>(row)]; }
-  /// As the world had it: a label fault changes it, no other fault does.
+  /// As the world had it: `kInvertLabel` changes it, no other fault does.
   [[nodiscard]] std::uint8_t label(std::int64_t row) const noexcept { return labels_[static_cast<std::size_t>(row)]; }
+  /// What is sent as its label: the same, unless a `kWrongLabel` touches the row.
+  [[nodiscard]] std::uint8_t sent_label(std::int64_t row) const noexcept;
   /// Bit i: fault i of the options touches this row.
   [[nodiscard]] std::uint8_t fault_bits(std::int64_t row) const noexcept { return bits_[static_cast<std::size_t>(row)]; }
   [[nodiscard]] std::span<const Fault> faults() const noexcept { return faults_; }
@@ -54,6 +56,8 @@ class Recording {
     int field;
   };
   Recording() = default;
+  /// Leaves the rows out that a `kDropPositive` touches.
+  [[nodiscard]] Result<void> drop_positives(std::uint64_t seed);
 
   table::Table table_;                    ///< request fields only, in their order
   std::vector<std::string> prefix_;       ///< `{"date":` or `,"distance":`

@@ -89,7 +89,8 @@ TEST(Faults, OfTheCatalogueAreWhereTheIssueSaysTheyAre) {
   EXPECT_TRUE(by_name["b-code"].active(at(4, 20, 3), 0, 0.05));
   EXPECT_FALSE(by_name["b-code"].active(at(4, 20, 3), 0, 0.10));
   EXPECT_FALSE(by_name["c"].active(at(5, 11, 0) - 1, 0, 0));
-  EXPECT_TRUE(by_name["c"].active(at(6, 30, 23), 4, 0.99));
+  EXPECT_TRUE(by_name["c"].active(at(5, 29, 23), 4, 0.99));
+  EXPECT_FALSE(by_name["c"].active(at(5, 30, 0), 4, 0.99)) << "one of the faults ends";
   EXPECT_TRUE(by_name["d"].active(at(6, 8, 6), 0, 0));
   EXPECT_TRUE(by_name["d"].active(at(6, 8, 12) - 1, 0, 0));
   EXPECT_FALSE(by_name["d"].active(at(6, 8, 12), 0, 0));
@@ -172,6 +173,46 @@ TEST(Recording, InvertsLabelsByTheTrueHour) {
     const bool inverted = hour >= 6 && hour <= 11;
     EXPECT_EQ(recording->label(row), (row % 5 == 0) != inverted ? 1 : 0) << row;
   }
+}
+
+TEST(Recording, WrongLabelsAreSentAndTheWorldStaysAsItWas) {
+  const Folder folder;
+  Recording::Options options = recording_options(write_flights(folder, kStart, 144));
+  Fault fault;
+  fault.name = "wrong";
+  fault.kind = Fault::Kind::kWrongLabel;
+  fault.source = 2;
+  options.faults = {fault};
+  const auto recording = Recording::open(options);
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  int wrong = 0;
+  for (std::int64_t row = 0; row < recording->rows(); ++row) {
+    EXPECT_EQ(recording->label(row), row % 5 == 0 ? 1 : 0);
+    wrong += recording->sent_label(row) != recording->label(row);
+    EXPECT_EQ(recording->sent_label(row) != recording->label(row), recording->source(row) == 2);
+  }
+  EXPECT_GT(wrong, 0);
+}
+
+TEST(Recording, LeavesPositivesOut) {
+  const Folder folder;
+  Recording::Options options = recording_options(write_flights(folder, kStart, 144));
+  Fault fault;
+  fault.name = "fewer";
+  fault.kind = Fault::Kind::kDropPositive;
+  fault.to = kStart + 12 * kHour;
+  options.faults = {fault};
+  const auto recording = Recording::open(options);
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  int positive = 0;
+  for (std::int64_t row = 0; row < recording->rows(); ++row) {
+    EXPECT_FALSE(recording->label(row) != 0 && recording->event_time(row) < fault.to);
+    positive += recording->label(row);
+    std::string json;
+    recording->append_json(row, json);
+    EXPECT_EQ(*parse_time(doc::parse_json(json)->string_or("date")), recording->event_time(row)) << "rows and their fields go together";
+  }
+  EXPECT_GT(positive, 0) << "after the fault they come again";
 }
 
 TEST(Recording, SaysWhichColumnIsMissing) {

@@ -354,7 +354,7 @@ Result<Replayed> replay(const Options& options) {
           out.bundle = bundle;
           out.slot = slot;
         }
-        pending.push_back({batch.request, out.index, recording.label(row), recording.event_time(row) + options.label_delay});
+        pending.push_back({batch.request, out.index, recording.sent_label(row), recording.event_time(row) + options.label_delay});
         if (truth.has_value()) {
           truth->add(options.seed, {row, batch.request, out.index, recording.event_time(row),
                                     static_cast<std::uint8_t>(recording.source(row)), recording.label(row), recording.fault_bits(row)});
