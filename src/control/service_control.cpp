@@ -152,6 +152,7 @@ Result<void> ServiceControl::restore() {
   HEDDLE_TRY(make_dirs(spool));
   HEDDLE_ASSIGN_OR_RETURN(reader_, plane::JournalReader::open(spool, position));
   if (releases_.version() > 0) {
+    HEDDLE_TRY(try_alternatives());
     failpoint("control-restored");
     HEDDLE_TRY(publish());
   }
@@ -237,6 +238,7 @@ Result<void> ServiceControl::decide(Micros event_time) {
   if (event_time <= ladder_->last_tick()) return {};
   const auto performed = ladder_->on_tick(event_time, moves_, acts_, *watch_, *this);
   last_tick_ = std::max(last_tick_, event_time);
+  HEDDLE_TRY(try_alternatives());
   HEDDLE_TRY(decide_canary(event_time));
   bool settled = !moves_.empty() || !acts_.empty();
   for (const auto& [action, outcome] : performed) {

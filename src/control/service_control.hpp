@@ -16,6 +16,7 @@
 #include "policy/engine.hpp"
 #include "recover/ladder.hpp"
 #include "release/release.hpp"
+#include "score/plan.hpp"
 #include "spec/project.hpp"
 #include "store/store.hpp"
 #include "watch/judgement.hpp"
@@ -116,6 +117,10 @@ class ServiceControl final : public recover::Effects {
   void trim_traffic() const;
 
   /// Builds the watch's view of a bundle; cached by digest.
+  /// The same with what else is to be scored beside it: without each act in force, and the candidates.
+  [[nodiscard]] Result<void> try_alternatives();
+  [[nodiscard]] Result<Digest> without(const recover::Act& act);
+  [[nodiscard]] Result<watch::Alternative> alternative_of(std::string trial, bool candidate, const Digest& bundle);
   [[nodiscard]] Result<watch::Route> route_of(const Digest& primary, std::uint64_t version);
   [[nodiscard]] Result<void> publish();
   [[nodiscard]] Result<void> store_releases(store::Txn& txn, const release::Releases& next, std::string_view action,
@@ -130,6 +135,8 @@ class ServiceControl final : public recover::Effects {
 
   [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> withdraw(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> escalate(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> start_retrain(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action);
@@ -145,6 +152,8 @@ class ServiceControl final : public recover::Effects {
   std::optional<plane::Record> held_;        ///< a tick that waits for a retrain
   std::vector<watch::Route> routes_;
   std::map<Digest, watch::Route> route_cache_;
+  std::map<Digest, std::shared_ptr<const score::Plan>> plans_;   ///< of the alternatives on trial
+  std::vector<std::string> on_trial_;                            ///< what the trials of the last route follow from
   std::map<std::string, std::pair<Digest, Digest>> variants_;  ///< op_id -> repaired primary and standby, made once and kept
   std::vector<Retrain> retrains_;
   std::vector<watch::Alert> moves_;          ///< since the last tick

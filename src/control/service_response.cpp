@@ -81,9 +81,13 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
     outcome = promote_candidate(action);
   } else if (type == "release.recalibrate") {
     outcome = recalibrate(action);
+  } else if (type == "transform.withdraw" || type == "recalibration.withdraw" || type == "release.rollback") {
+    outcome = withdraw(action);
+  } else if (type == "incident.escalate") {
+    outcome = escalate(action);
   } else if (type == "postmortem.write") {
     outcome = write_postmortem(action);
-  } else if (type == "source.quarantine" || type == "source.release" || type == "slot.swap" || type == "release.rollback") {
+  } else if (type == "source.quarantine" || type == "source.release" || type == "slot.swap") {
     const auto source = action.attributes.string_or("source");
     const auto decision = change_releases(proposal_of(action, type), [&](release::Releases& next) -> Result<void> {
       if (type == "source.quarantine") {
@@ -91,7 +95,7 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
                                 static_cast<std::uint32_t>(action.attributes.int_or("readmit_after"))});
       }
       if (type == "source.release") return next.readmit(source);
-      return type == "slot.swap" ? next.swap() : next.rollback();
+      return next.swap();
     });
     if (!decision.ok()) return decision.error();
     outcome = outcome_of(*decision);
@@ -182,6 +186,67 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
   return outcome_of(decision);
 }
 
+Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action) {
+  auto variant = variants_.find(action.op_id);
+  if (variant == variants_.end()) {
+    std::pair<Digest, Digest> back{releases_.primary(), releases_.standby()};
+    if (action.type == "transform.withdraw") {
+      const std::string id = action.attributes.string_or("id");
+      for (Digest* slot : {&back.first, &back.second}) {
+        if (slot->empty()) continue;
+        const auto bare = flow::without_transform(*parts_.objects, *slot, id);
+        // A release by hand may have come without it.
+        if (!bare.ok() && bare.error().kind != ErrorKind::kNotFound) return bare.error();
+        if (bare.ok()) *slot = *bare;
+      }
+    } else if (action.type == "recalibration.withdraw") {
+      HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(*parts_.objects, back.first));
+      const double intercept = calibration_of(base) + action.attributes.double_or("intercept_delta");
+      HEDDLE_ASSIGN_OR_RETURN(back.first, flow::with_calibration(*parts_.objects, back.first, intercept));
+    } else {
+      const auto before = Digest::parse(action.attributes.string_or("bundle"));
+      back.first = before.ok() ? *before : releases_.rollback_target();
+      if (back.first == back.second) back.second = releases_.primary();
+    }
+    // Kept before it is proposed, as with a repair: a yes is for these digests.
+    HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
+      return txn.put("variants", service_.identity.name + "/" + action.op_id,
+                     doc::to_json(doc::Value::object({{"primary", back.first.str()},
+                                                      {"standby", back.second.empty() ? "" : back.second.str()}})));
+    }));
+    variant = variants_.emplace(action.op_id, back).first;
+  }
+  const auto [primary, standby] = variant->second;
+  auto proposal = proposal_of(action, action.type);
+  proposal.subjects.push_back({"bundle", primary});
+  if (!standby.empty()) proposal.subjects.push_back({"standby", standby});
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+    for (const auto& bundle : {primary, standby}) {
+      if (bundle.empty()) continue;
+      next.approve(bundle, proposal.op_id);
+      next.mark_ready(bundle);
+    }
+    if (primary == next.standby()) return next.swap();
+    if (primary != next.primary()) HEDDLE_TRY(next.replace("primary", primary));
+    return standby.empty() || standby == next.standby() ? Result<void>() : next.replace("standby", standby);
+  }));
+  return outcome_of(decision);
+}
+
+Result<recover::Outcome> ServiceControl::escalate(const recover::Action& action) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
+  HEDDLE_TRY(parts_.outbox->enqueue(
+      fmt::format("escalation/{}/{}", service_.identity.name, action.op_id),
+      doc::Value::object({{"kind", "escalation"},
+                          {"incident", action.incident},
+                          {"service", service_.identity.name},
+                          {"step", action.attributes.string_or("step")},
+                          {"event_time", format_time(action.event_time)},
+                          {"text", action.reason},
+                          {"next", fmt::format("heddle incident show {}", action.incident)}})));
+  return outcome;
+}
+
 Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& action) {
   const auto proposal = proposal_of(action, action.type);
   std::string name = proposal.op_id;
@@ -232,6 +297,7 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, Digest::parse(action.attributes.string_or("bundle")));
   auto proposal = proposal_of(action, action.type);
   proposal.subjects.push_back({"bundle", bundle});
+  const Digest before = releases_.primary();
   if (!releases_.primary().empty()) proposal.subjects.push_back({"rollback", releases_.primary()});
   proposal.attributes.set("slot", "primary");
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
@@ -239,7 +305,9 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
     next.mark_ready(bundle);
     return next.promote(bundle);
   }));
-  return outcome_of(decision);
+  auto outcome = outcome_of(decision);
+  if (decision.applied) outcome.result = doc::Value::object({{"before", (decision.repeated ? releases_.rollback_target() : before).str()}});
+  return outcome;
 }
 
 Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& action) {

@@ -122,6 +122,24 @@ Result<Digest> with_transform(store::Objects& objects, const Digest& base_digest
   return assemble(objects, assembly);
 }
 
+Result<Digest> without_transform(store::Objects& objects, const Digest& base_digest, const std::string& id) {
+  HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
+  doc::Value value = base.contract_value;
+  doc::Value* transforms = value.find("transforms");
+  const auto erased = transforms == nullptr ? 0 : std::erase_if(transforms->as_array(), [&](const doc::Value& each) {
+    return each.string_or("id") == id;
+  });
+  if (erased == 0) {
+    return Error{ErrorKind::kNotFound, "transform-unknown", fmt::format("bundle {} has no transform `{}`", base_digest.short_str(), id),
+                 "see `heddle bundle inspect`"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract::Contract::from_value(value));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto assembly,
+      same_as(base, contract, base_digest, doc::Value::object({{"kind", "transform-withdrawn"}, {"id", id}})));
+  return assemble(objects, assembly);
+}
+
 Result<Digest> with_calibration(store::Objects& objects, const Digest& base_digest, double intercept) {
   if (!std::isfinite(intercept))
     return Error{ErrorKind::kInvalid, "intercept-not-finite", "a calibration intercept must be a number", "give it in logits"};

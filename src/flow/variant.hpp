@@ -24,6 +24,9 @@ namespace heddle::flow {
 /// The base with one transform more in its contract (one of the same id is replaced). Reference predictions are recomputed.
 [[nodiscard]] Result<Digest> with_transform(store::Objects& objects, const Digest& base, const spec::Transform& transform);
 
+/// The base without the transform of this id; kNotFound when it has none.
+[[nodiscard]] Result<Digest> without_transform(store::Objects& objects, const Digest& base, const std::string& id);
+
 /// The base with this calibration intercept (logits) in place of its own.
 [[nodiscard]] Result<Digest> with_calibration(store::Objects& objects, const Digest& base, double intercept);
 

@@ -35,6 +35,8 @@ std::string what_next(const Incident& incident) {
                                      : "correct the clock upstream, then take the transform out again";
     case Cause::kConceptShift: return "find out what changed in the world; the new model knows it only from few days";
     case Cause::kPriorShift: return "nothing, unless the base rate goes on moving";
+    case Cause::kLabelFault: return "find out who sent the labels and what happened to them; send the right ones again";
+    case Cause::kRepairOutlived: return "nothing: what a person released before answers again";
     case Cause::kCovariateShift: return "watch labelled quality; the model still holds on the new traffic";
     case Cause::kUnknown: return "a person looks: no cause of the catalogue fits";
   }
@@ -48,7 +50,7 @@ std::string page_of(const PostmortemInput& input) {
                       "confirmation, response (all traffic so far): {}, {}, {}\n",
                       i.diagnosis.reason, format_time(i.diagnosis.change_from), format_time(i.confirmed_at),
                       i.response.empty() ? "none" : i.response,
-                      i.recovered_at == 0 ? "not yet" : format_time(i.recovered_at), i.rows_raised, i.rows_confirmed,
+                      i.recovered_at == 0 ? "no" : format_time(i.recovered_at), i.rows_raised, i.rows_confirmed,
                       i.rows_responded);
   page += "\n## Timeline (event time)\n";
   for (const TimelineEntry& e : i.timeline) {
@@ -122,6 +124,8 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
                       "the base rate moved away from what was trained on; a release far from it should not pass"});
       return list;
     }
+    case Cause::kLabelFault:
+    case Cause::kRepairOutlived:
     case Cause::kCovariateShift:
     case Cause::kUnknown: return {};
   }

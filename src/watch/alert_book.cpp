@@ -55,9 +55,9 @@ bool AlertBook::confirmed(Subject subject) const {
   return false;
 }
 
-bool AlertBook::standing(Subject subject) const {
+bool AlertBook::standing(Subject subject, Micros since) const {
   for (const auto& [key, entry] : alerts_) {
-    if (entry.alert.first.subject == subject) return true;
+    if (entry.alert.first.subject == subject && entry.alert.first.from >= since) return true;
   }
   return false;
 }

@@ -17,8 +17,9 @@ std::string_view stage_name(AlertStage stage) noexcept {
 }
 
 namespace {
-constexpr std::array<std::string_view, 7> kCauses{"unknown",         "contract fault", "unit change",  "time shift",
-                                                  "covariate shift", "prior shift",    "concept shift"};
+constexpr std::array<std::string_view, 9> kCauses{"unknown",         "contract fault", "unit change",
+                                                  "time shift",      "covariate shift", "prior shift",
+                                                  "concept shift",   "label fault",     "outlived repair"};
 }  // namespace
 
 std::string_view cause_name(Cause cause) noexcept { return kCauses[static_cast<std::size_t>(cause)]; }

@@ -18,6 +18,7 @@ void LabelJoin::add_row(JoinedRow row) {
     row.label_time = early->second.event_time;
     ++labelled_by_day_[day_of(row.event_time)];
     waiting_.erase(early);
+    if (!row.alternatives.empty()) joined_.push_back(row);
   }
   index_.emplace(row.id, first_ + rows_.size());
   rows_.push_back(std::move(row));
@@ -36,6 +37,7 @@ LabelJoin::Outcome LabelJoin::add_label(const std::string& id, double label, Mic
     row.label = value;
     row.label_time = event_time;
     ++labelled_by_day_[day_of(row.event_time)];
+    if (!row.alternatives.empty()) joined_.push_back(row);
     return Outcome::kJoined;
   }
   if (row.label == value) return Outcome::kRepeated;
@@ -70,6 +72,18 @@ LabelJoin::Chunk LabelJoin::collect(Micros from, Micros to, std::uint64_t epoch)
   return chunk;
 }
 
+std::map<std::string, LabelJoin::Chunk> LabelJoin::by_source(Micros from, Micros to, std::uint64_t epoch) const {
+  std::map<std::string, Chunk> out;
+  for (const JoinedRow& row : rows_) {
+    if (row.event_time < from || row.event_time >= to || row.epoch != epoch) continue;
+    if (row.label < 0 || std::isnan(row.margin)) continue;
+    Chunk& chunk = out[row.source];
+    chunk.margins.push_back(row.margin);
+    chunk.labels.push_back(static_cast<std::uint8_t>(row.label));
+  }
+  return out;
+}
+
 std::int64_t LabelJoin::labelled_since(Micros from) const {
   std::int64_t n = 0;
   for (auto it = labelled_by_day_.lower_bound(day_of(from)); it != labelled_by_day_.end(); ++it) n += it->second;
@@ -87,6 +101,12 @@ void LabelJoin::save(StateWriter& out) const {
     out.put(static_cast<double>(row.standby_margin));
     out.put(static_cast<int>(row.label));
     out.put(row.label_time);
+    out.put(row.source);
+    out.put(std::uint64_t{row.alternatives.size()});
+    for (const auto& [trial, margin] : row.alternatives) {
+      out.put(std::uint64_t{trial});
+      out.put(static_cast<double>(margin));
+    }
   }
   out.put(std::uint64_t{waiting_.size()});
   for (const auto& [id, label] : waiting_) {
@@ -113,6 +133,11 @@ void LabelJoin::load(StateReader& in) {
     row.standby_margin = static_cast<float>(in.real());
     row.label = static_cast<std::int8_t>(in.small());
     row.label_time = in.i64();
+    row.source = in.text();
+    for (std::uint64_t m = in.count(); m > 0; --m) {
+      const auto trial = static_cast<std::uint32_t>(in.u64());
+      row.alternatives.emplace_back(trial, static_cast<float>(in.real()));
+    }
     index_.emplace(row.id, first_ + rows_.size());
     rows_.push_back(std::move(row));
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "stats/metrics.hpp"
+#include "watch/trials.hpp"
 
 namespace heddle::watch {
 
@@ -57,7 +58,12 @@ void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseli
   comparison_.reset();
   if (!labels.empty()) {
     comparison_ = Comparison{stats::log_loss_of_margins(primary, labels), stats::log_loss_of_margins(standby, labels),
-                             static_cast<std::int64_t>(labels.size()), to};
+                             static_cast<std::int64_t>(labels.size()), to, 0};
+    std::vector<double> differences;
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      differences.push_back(loss_of(primary[i], labels[i] != 0) - loss_of(standby[i], labels[i] != 0));
+    }
+    comparison_->z = paired_z(differences);
   }
 
   Finding f;
@@ -112,6 +118,7 @@ void QualityWindows::save(StateWriter& out) const {
   out.put(c.standby_log_loss);
   out.put(c.rows);
   out.put(c.to);
+  out.put(c.z);
 }
 
 void QualityWindows::load(StateReader& in) {
@@ -127,6 +134,7 @@ void QualityWindows::load(StateReader& in) {
   c.standby_log_loss = in.real();
   c.rows = in.i64();
   c.to = in.i64();
+  c.z = in.real();
   comparison_.reset();
   if (compared) comparison_ = c;
 }

@@ -11,7 +11,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/1";
+constexpr std::string_view kFormat = "heddle.watch-state/2";
 
 float margin_of(float probability) {
   return std::isnan(probability) ? probability : static_cast<float>(stats::logit(static_cast<double>(probability)));
@@ -56,6 +56,7 @@ void Watch::observe(const plane::Record& record, Output& out) {
     observe_request(*request, out);
   } else if (const auto* label = std::get_if<plane::LabelRecord>(&record)) {
     (void)join_.add_label(label->row_id, label->label, label->event_time);
+    try_alternatives();
   } else if (const auto* tick = std::get_if<plane::TickRecord>(&record)) {
     observe_tick(tick->event_time, out);
   }
@@ -90,10 +91,17 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   const std::size_t settled = out.findings.size();
   // What standby and canary answer says nothing about the primary's predictions.
   const bool by_primary = request.slot != "standby" && request.slot != "canary";
+  std::vector<std::uint32_t> trials;
+  for (const Alternative& alternative : route.alternatives) trials.push_back(trials_.number(alternative.trial, alternative.candidate));
   std::vector<expr::Datum> values;
   for (std::size_t index = 0; index < request.rows.size(); ++index) {
     const plane::RowRecord& row = request.rows[index];
     ++rows_seen_;
+    for (std::size_t i = 0; i < row.fields.size() && i < types_.size(); ++i) {
+      if (types_[i] != expr::Type::kTimestamp) continue;
+      const expr::Datum time = datum_of(row.fields[i], types_[i]);
+      if (time.kind == expr::Datum::Kind::kTimestamp) clocks_.add(options_.fields[i], time.i, request.event_time);
+    }
     std::vector<plane::FieldValue> repaired;
     const std::vector<plane::FieldValue>* fields = &row.fields;
     if (route.apply_repair) {
@@ -128,12 +136,32 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       rules_.add(values, request.event_time, out.findings);
     }
     if (served && of_epoch) {
-      join_.add_row({request.request_id + "#" + std::to_string(index), request.event_time, epoch_,
-                     by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
-                     margin_of(row.standby_probability), -1, 0});
+      JoinedRow joined{request.request_id + "#" + std::to_string(index), request.event_time, epoch_,
+                       by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
+                       margin_of(row.standby_probability), -1, 0, request.source};
+      for (std::size_t i = 0; by_primary && i < trials.size(); ++i) {
+        joined.alternatives.emplace_back(trials[i], route.alternatives[i].margin(row.fields));
+      }
+      join_.add_row(std::move(joined));
     }
   }
+  if (!trials.empty()) try_alternatives();
   settle(settled, request.event_time, out);
+}
+
+void Watch::try_alternatives() {
+  for (const JoinedRow& row : join_.take_joined()) {
+    for (const auto& [trial, margin] : row.alternatives) {
+      if (std::isnan(margin) || std::isnan(row.margin)) continue;
+      trials_.add(trial, loss_of(row.margin, row.label != 0), loss_of(margin, row.label != 0), row.label != 0,
+                  row.event_time / options_.monitor.quality.chunk_duration);
+    }
+  }
+}
+
+std::int64_t Watch::rows_of_chunk() const {
+  const auto at = latest_.find("quality/ratio");
+  return at == latest_.end() ? options_.monitor.quality.chunk_rows : at->second.rows;
 }
 
 void Watch::observe_tick(Micros event_time, Output& out) {
@@ -146,8 +174,12 @@ void Watch::observe_tick(Micros event_time, Output& out) {
     columns_.close(*baseline, event_time, out.findings);
     settle(settled, event_time, out);
     const std::size_t quality = out.findings.size();
-    quality_.close(join_, *baseline, event_time, !alerts_.standing(Subject::kColumn) && !alerts_.confirmed(Subject::kQuality),
-                   out.findings);
+    // A column that moved explains an intercept that moved with it. One that has stood for longer than the intercept is
+    // averaged over is how things are now, and no reason to leave the base rate wrong.
+    const auto& quality_of = options_.monitor.quality;
+    const Micros fresh = event_time - options_.monitor.label_delay - (quality_of.prior_shift_chunks + 1) * quality_of.chunk_duration;
+    const bool quiet = !alerts_.standing(Subject::kColumn, fresh) && !alerts_.confirmed(Subject::kQuality);
+    quality_.close(join_, *baseline, event_time, quiet, out.findings);
     settle(quality, event_time, out);
   }
   join_.prune(event_time - options_.monitor.label_retention);
@@ -179,6 +211,8 @@ std::string Watch::save() const {
   sources_.save(out);
   quality_.save(out);
   rules_.save(out);
+  clocks_.save(out);
+  trials_.save(out);
   alerts_.save(out);
   out.put(std::uint64_t{latest_.size()});
   for (const auto& [key, finding] : latest_) save_finding(out, finding);
@@ -200,6 +234,8 @@ Result<void> Watch::restore(std::string_view bytes) {
     sources_.load(in);
     quality_.load(in);
     rules_.load(in);
+    clocks_.load(in);
+    trials_.load(in);
     alerts_.load(in);
     latest_.clear();
     for (std::uint64_t n = in.count(); n > 0; --n) {

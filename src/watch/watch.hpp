@@ -16,13 +16,24 @@
 #include "spec/monitor.hpp"
 #include "watch/alert_book.hpp"
 #include "watch/baseline.hpp"
+#include "watch/clock_runs.hpp"
 #include "watch/column_windows.hpp"
 #include "watch/label_join.hpp"
 #include "watch/quality_windows.hpp"
 #include "watch/rule_windows.hpp"
 #include "watch/source_windows.hpp"
+#include "watch/trials.hpp"
 
 namespace heddle::watch {
+
+/// What else could answer, scored beside what is served: without a repair that is in force, or with a candidate. `trial` names
+/// the comparison; it begins with the first row.
+struct Alternative {
+  std::string trial;
+  bool candidate = false;   ///< the alternative is under trial, else what is served
+  /// Log odds for the fields of a row as received; NaN when it would be refused.
+  std::function<float(const std::vector<plane::FieldValue>&)> margin{};
+};
 
 /// What a route version means to the watch. Two routes of one primary and one repair share an epoch: windows and labelled
 /// chunks go on across them; any other change starts new ones, so that no window mixes two ways of answering.
@@ -33,6 +44,7 @@ struct Route {
   std::shared_ptr<const Baseline> baseline;   ///< of the primary's bundle
   /// Applies the transforms to the fields of a row, in place. Pure. May be empty.
   std::function<void(std::vector<plane::FieldValue>&)> apply_repair{};
+  std::vector<Alternative> alternatives{};    ///< none: nothing is on trial
 };
 
 /// What came of a record, in order.
@@ -64,6 +76,13 @@ class Watch {
   [[nodiscard]] const AlertBook& alerts() const noexcept { return alerts_; }
   [[nodiscard]] const std::map<std::string, Finding>& latest() const noexcept { return latest_; }
   [[nodiscard]] const std::optional<QualityWindows::Comparison>& comparison() const { return quality_.comparison(); }
+  /// What is known of a trial, from rows that were labelled since it began.
+  [[nodiscard]] const Trial* trial(const std::string& name) const { return trials_.find(name); }
+  void keep_trials(const std::vector<std::string>& names) { trials_.keep(names); }
+  /// Labelled rows of the latest quality chunk; before there is one, the least a chunk may have.
+  [[nodiscard]] std::int64_t rows_of_chunk() const;
+  /// Where the clock of a timestamp field stands against the time of the event, now; empty when rows do not agree.
+  [[nodiscard]] std::optional<Micros> clock(const std::string& field) const { return clocks_.offset(field); }
   [[nodiscard]] std::int64_t labelled_since(Micros from) const { return join_.labelled_since(from); }
   [[nodiscard]] std::int64_t rows_seen() const noexcept { return rows_seen_; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
@@ -79,6 +98,12 @@ class Watch {
   void observe_tick(Micros event_time, Output& out);
   void enter(const Route& route, Micros event_time);
   void settle(std::size_t from, Micros at, Output& out);
+  void try_alternatives();
+  /// Sources whose labels are the opposite of what they should be: turned over they fit as usual, as they are they do not.
+  /// `threshold`: of the quality ratio.
+  [[nodiscard]] std::vector<std::string> turned_labels(const Finding& chunk, double threshold) const;
+  [[nodiscard]] Diagnosis quality_cause(const Alert& alert) const;
+  [[nodiscard]] Diagnosis prior_cause(const Alert& alert) const;
 
   Options options_;
   std::vector<expr::Type> types_;   ///< of the fields, by the contract
@@ -94,6 +119,8 @@ class Watch {
   SourceWindows sources_;
   QualityWindows quality_;
   RuleWindows rules_;
+  ClockRuns clocks_;
+  Trials trials_;
   AlertBook alerts_;
   std::map<std::string, Finding> latest_;
 };

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <set>
 
 #include "doc/json.hpp"
@@ -47,6 +48,72 @@ void play(Session& run, Stream& stream, int from, int to, const Stream::Fault& f
     stream.day(day, fault, records, version);
     run.feed(records);
   }
+}
+
+TEST(Trial, CountsWhatWasLostSinceItWasWorthMost) {
+  Trial trial;
+  for (int i = 0; i < 1000; ++i) trial.add(i % 2 == 0 ? -0.3 : -0.1, i % 4 == 0, 0);  // it pays
+  EXPECT_TRUE(trial.pays());
+  EXPECT_FALSE(trial.loses(0.05, 1000));
+  for (int i = 0; i < 300; ++i) trial.add(i % 2 == 0 ? 0.3 : 0.1, i % 4 == 0, 1);     // then it does not
+  EXPECT_NEAR(trial.lost(), 60, 1e-9);
+  EXPECT_TRUE(trial.pays()) << "over all rows it still does";
+  // Of 1,000 labels with a share of a quarter the entropy is 562 nats: 60 are above 5 % at the end of a chunk, not within one.
+  EXPECT_FALSE(trial.loses(0.05, 1000));
+  trial.add(0.1, false, 2);
+  EXPECT_TRUE(trial.loses(0.05, 1000));
+}
+
+TEST(Trial, HoursOfADayAreNoLoss) {
+  Trial trial;
+  for (int day = 0; day < 20; ++day) {
+    for (int i = 0; i < 1000; ++i) trial.add(i < 600 ? -0.2 : 0.2, i % 4 == 0, day);
+    EXPECT_FALSE(trial.loses(0.05, 1000)) << day;
+  }
+}
+
+TEST(Trial, ChanceIsNoLoss) {
+  std::mt19937 random(5);
+  std::normal_distribution<double> noise(0, 0.5);
+  int lost = 0;
+  for (int run = 0; run < 200; ++run) {
+    Trial trial;
+    bool ever = false;
+    for (int i = 0; i < 20'000; ++i) {
+      trial.add(noise(random), i % 4 == 0, i / 1000);
+      ever = ever || trial.loses(0.001, 1000);  // the standard error alone
+    }
+    lost += ever ? 1 : 0;
+  }
+  EXPECT_LE(lost, 8);
+}
+
+TEST(PairedZ, IsTheStatisticOfScipysPairedTest) {
+  std::vector<double> differences;
+  for (int i = 0; i < 400; ++i) differences.push_back(0.1 * (i % 7) - 0.25);
+  EXPECT_NEAR(paired_z(differences), 4.911207, 1e-5);  // scipy.stats.ttest_1samp, 1.14.1
+  differences.resize(48);
+  EXPECT_EQ(paired_z(differences), 0) << "48 rows decide nothing";
+}
+
+TEST(ClockRuns, ReadsAClockThatRowsAgreeOn) {
+  ClockRuns clocks;
+  for (int i = 0; i < 199; ++i) clocks.add("at", i * kMinute + 5 * kHour, i * kMinute);
+  EXPECT_FALSE(clocks.offset("at"));
+  clocks.add("at", 5 * kHour, 0);
+  EXPECT_EQ(clocks.offset("at"), 5 * kHour);
+  for (int i = 0; i < 100; ++i) clocks.add("at", i * kMinute, i * kMinute);
+  EXPECT_FALSE(clocks.offset("at")) << "half of the rows say this, half that";
+  for (int i = 0; i < 90; ++i) clocks.add("at", i * kMinute, i * kMinute);
+  EXPECT_EQ(clocks.offset("at"), 0);
+  StateWriter out;
+  clocks.save(out);
+  const std::string bytes = out.take();
+  StateReader in(bytes);
+  ClockRuns again;
+  again.load(in);
+  EXPECT_TRUE(in.done());
+  EXPECT_EQ(again.offset("at"), 0);
 }
 
 TEST(Watch, CleanTrafficConfirmsNothing) {
