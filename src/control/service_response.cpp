@@ -187,9 +187,20 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
 }
 
 Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action) {
-  auto variant = variants_.find(action.op_id);
-  if (variant == variants_.end()) {
-    std::pair<Digest, Digest> back{releases_.primary(), releases_.standby()};
+  constexpr const char* kWithdrawals = "withdrawals";
+  const std::string key = service_.identity.name + "/" + action.op_id;
+  std::pair<Digest, Digest> back{releases_.primary(), releases_.standby()};
+  std::optional<std::string> kept;
+  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(kept, txn.get(kWithdrawals, key));
+    return {};
+  }));
+  if (kept) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*kept));
+    HEDDLE_ASSIGN_OR_RETURN(back.first, Digest::parse(value.string_or("primary")));
+    const auto standby = Digest::parse(value.string_or("standby"));
+    back.second = standby.ok() ? *standby : Digest();
+  } else {
     if (action.type == "transform.withdraw") {
       const std::string id = action.attributes.string_or("id");
       for (Digest* slot : {&back.first, &back.second}) {
@@ -210,13 +221,12 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action)
     }
     // Kept before it is proposed, as with a repair: a yes is for these digests.
     HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
-      return txn.put("variants", service_.identity.name + "/" + action.op_id,
+      return txn.put(kWithdrawals, key,
                      doc::to_json(doc::Value::object({{"primary", back.first.str()},
                                                       {"standby", back.second.empty() ? "" : back.second.str()}})));
     }));
-    variant = variants_.emplace(action.op_id, back).first;
   }
-  const auto [primary, standby] = variant->second;
+  const auto [primary, standby] = back;
   auto proposal = proposal_of(action, action.type);
   proposal.subjects.push_back({"bundle", primary});
   if (!standby.empty()) proposal.subjects.push_back({"standby", standby});

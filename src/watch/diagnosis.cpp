@@ -117,8 +117,11 @@ Diagnosis Watch::prior_cause(const Alert& alert) const {
   out.change_from = alert.first.from;
   out.intercept = alert.last.detail.double_or("intercept");
   const auto quality = latest_.find("quality/ratio");
-  const double threshold = quality == latest_.end() ? options_.monitor.quality.alert_twice : quality->second.threshold;
-  if (const auto turned = turned_labels(alert.last, threshold); !turned.empty()) return label_fault(turned, out.change_from);
+  // By the newest chunk: of the days that the intercept is averaged over, some may be from before.
+  if (quality != latest_.end()) {
+    const auto turned = turned_labels(quality->second, quality->second.threshold);
+    if (!turned.empty()) return label_fault(turned, out.change_from);
+  }
   // A base rate moves for everybody. What moves for few is theirs, and no intercept for all of them mends it.
   std::int64_t rows = 0;
   std::int64_t moved = 0;
