@@ -151,12 +151,12 @@ Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& ac
 Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action& action) {
   // The repaired bundles are a pure function of what serves now; making them once an incident is enough.
   auto variant = variants_.find(action.op_id);
+  spec::Transform transform;
+  transform.id = action.attributes.string_or("id");
+  transform.field = action.attributes.string_or("field");
+  transform.expression.text = action.attributes.string_or("expression");
+  transform.reason = action.reason;
   if (variant == variants_.end()) {
-    spec::Transform transform;
-    transform.id = action.attributes.string_or("id");
-    transform.field = action.attributes.string_or("field");
-    transform.expression.text = action.attributes.string_or("expression");
-    transform.reason = action.reason;
     std::pair<Digest, Digest> repaired;
     HEDDLE_ASSIGN_OR_RETURN(repaired.first, flow::with_transform(*parts_.objects, releases_.primary(), transform));
     if (!releases_.standby().empty()) {
@@ -180,8 +180,11 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
       next.approve(bundle, proposal.op_id);
       next.mark_ready(bundle);
     }
-    HEDDLE_TRY(next.replace("primary", primary));
-    return standby.empty() ? Result<void>() : next.replace("standby", standby);
+    // The slots may have changed places while it waited: each gives way to its own repaired self.
+    HEDDLE_ASSIGN_OR_RETURN(const auto served, flow::with_transform(*parts_.objects, next.primary(), transform));
+    const bool swapped = !standby.empty() && served == standby;
+    HEDDLE_TRY(next.replace("primary", swapped ? standby : primary));
+    return standby.empty() ? Result<void>() : next.replace("standby", swapped ? primary : standby);
   }));
   return outcome_of(decision);
 }

@@ -1,5 +1,6 @@
 // What recovery did is held against what would be served without it: the alternatives that the
 // watch scores beside the traffic.
+#include <algorithm>
 #include <limits>
 
 #include "base/log.hpp"
@@ -64,7 +65,12 @@ Result<void> ServiceControl::try_alternatives() {
   on_trial_ = wanted;
   std::vector<std::string> names;
   std::vector<std::tuple<std::string, bool, Digest>> alternatives;
+  const bool on_standby = std::any_of(ladder_->acts().begin(), ladder_->acts().end(), [](const auto& act) {
+    return act.kind == recover::Act::Kind::kSwap;
+  });
   for (const auto& act : ladder_->acts()) {
+    // The calibration is of the primary that waits, not of the standby that took over.
+    if (on_standby && act.kind == recover::Act::Kind::kRecalibration) continue;
     auto bundle = without(act);
     // A release by hand may have left nothing of the act to be without.
     if (!bundle.ok() || bundle->empty() || *bundle == releases_.primary()) continue;

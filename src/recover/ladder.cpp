@@ -136,7 +136,8 @@ Incident& Ladder::open(watch::Diagnosis diagnosis, const Tick& tick) {
 void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
   if (alert.first.subject == Subject::kPrediction) return;  // scores move when columns do: a sign, never a cause
   // A recalibration that had to be taken back is not tried again at once: the base rate comes and goes.
-  if (alert.first.subject == Subject::kPrior && tick.now < recalibrate_again_) {
+  // Nor is a standby recalibrated that only stands in.
+  if (alert.first.subject == Subject::kPrior && (tick.now < recalibrate_again_ || swap_in_force() != nullptr)) {
     deferred_.push_back(alert.first.key);
     return;
   }
