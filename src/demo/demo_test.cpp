@@ -94,7 +94,7 @@ TEST(Incidents, AnActThatDoesNotPayIsFalse) {
 
 TEST(Report, HasEveryMemberOfTheSchema) {
   Account account;
-  account.incidents = account_incidents({incident("i1", "unit change", day(4, 10) + kHour, 0)}, {}, fault_windows(replay::flights_faults(), day(7, 1)));
+  account.incidents = account_incidents({incident("i1", "unit change", day(4, 10) + kHour, 0)}, {}, fault_windows(replay::flights_faults(), day(7, 1)), {});
   const doc::Value report = to_report(account);
   EXPECT_EQ(report.string_or("schema"), "heddle.demo/1");
   for (const char* member : {"versions", "phases", "training", "traffic", "quarantine", "quality", "end", "incidents", "false_incidents", "swaps",
@@ -114,7 +114,7 @@ TEST(Page, NeedsNothingElseAndEscapesWhatItShows) {
   Account account;
   account.from = day(3, 1);
   account.to = day(7, 1);
-  account.incidents = account_incidents({incident("<script>", "unit change", day(4, 10), 0)}, {}, {});
+  account.incidents = account_incidents({incident("<script>", "unit change", day(4, 10), 0)}, {}, {}, {});
   const std::string page = to_page(account);
   EXPECT_EQ(page.find("<script"), std::string::npos);
   EXPECT_EQ(page.find("http"), std::string::npos);
