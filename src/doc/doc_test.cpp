@@ -23,6 +23,21 @@ TEST(Json, RefusesWhatIsAmbiguousOrTooDeep) {
   for (const char* bad : {"", "{", "[1,]", "nul", "{\"a\" 1}", "1 2", "\"\xff\""}) EXPECT_FALSE(parse_json(bad).ok()) << bad;
 }
 
+TEST(Json, FindsARepeatedKeyHoweverWideTheObject) {
+  for (const int width : {1, 15, 16, 17, 40, 100'000}) {
+    std::string text = "{";
+    for (int i = 0; i < width; ++i) text += "\"k" + std::to_string(i) + "\":{\"k0\":1},";
+    const auto once = parse_json(text + "\"last\":1}");
+    ASSERT_TRUE(once.ok()) << width;
+    EXPECT_EQ(once->size(), static_cast<std::size_t>(width) + 1);
+    for (const int again : {0, width / 2, width - 1}) {
+      const auto twice = parse_json(text + "\"k" + std::to_string(again) + "\":1}");
+      ASSERT_FALSE(twice.ok()) << width << " " << again;
+      EXPECT_EQ(twice.error().id, "json-duplicate-key");
+    }
+  }
+}
+
 TEST(Yaml, KeepsPositionsAndTypes) {
   const auto value = *parse_yaml("name: x\nlist:\n  - 1\n  - \"1\"\n  - 1.5\n  - 2001-01-01\n  - yes\nflag: true\n", "f.yaml");
   EXPECT_EQ(value.find("list")->as_array()[1].position().line, 4);
