@@ -142,7 +142,15 @@ Result<void> Plane::open_server() {
 }
 
 Metrics::Gauges Plane::gauges() const {
-  Metrics::Gauges all{engine_->ready(), engine_->stopped(), engine_->failed_over(), engine_->applied_version(), follower_->refused(), engine_->dropped(), server_->connections()};
+  Metrics::Gauges all{engine_->ready(),
+                      engine_->stopped(),
+                      engine_->failed_over(),
+                      engine_->applied_version(),
+                      follower_->refused(),
+                      engine_->dropped(),
+                      server_->connections(),
+                      engine_->event_clock().last_tick(),
+                      engine_->event_clock().held()};
   for (std::size_t i = 0; engine_->serving() != nullptr && i < kSlots; ++i) {
     const score::Plan* plan = engine_->serving()->slots[i].plan.get();
     if (plan != nullptr && plan->endpoint() != nullptr) all.runtimes.push_back({static_cast<SlotId>(i), plan->endpoint()->condition()});

@@ -43,7 +43,8 @@ Engine::Engine(Options options, const plane::Standing& standing)
       acts_(StandingActs::from(standing.acts)),
       applied_version_(standing.route_version),
       rates_(options_.accounts, options_.service->limits.requests_per_second),
-      queue_(options_.service->limits.queue_ms * 1'000'000) {}
+      queue_(options_.service->limits.queue_ms * 1'000'000),
+      event_clock_(options_.lockstep, standing.last_tick) {}
 
 void Engine::commit() {
   const auto committed = options_.journal->commit();
@@ -55,12 +56,15 @@ void Engine::commit() {
 
 void Engine::each_second() {
   options_.journal->sync_soon();
-  if (options_.lockstep) return;
-  // Replayed traffic carries its own time; nothing older is expected than what came.
-  const Micros now = replayed_ ? newest_event_ : options_.clock->wall();
-  if (now <= last_tick_) return;
-  last_tick_ = now;
-  options_.journal->append(plane::TickRecord{now});
+  const bool held = event_clock_.held();
+  const auto tick = event_clock_.wall_tick(options_.clock->wall(), options_.clock->mono_ns());
+  if (tick) options_.journal->append(plane::TickRecord{*tick});
+  if (event_clock_.held() && !held) {
+    log::error(
+        "service `{}`: the wall clock jumped ahead to {}: the watch stands at {} until it has "
+        "stood for ten minutes",
+        name_, format_time(options_.clock->wall()), format_time(event_clock_.last_tick()));
+  }
 }
 
 void Engine::apply(std::shared_ptr<const Serving> next) {
@@ -92,7 +96,7 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   serving_ = std::move(next);
   applied_version_ = route.version;
   if (serving_->slot(SlotId::kPrimary).plan == nullptr && !serving_->primary_error.empty() && !failed_over()) {
-    (void)try_fail_over(serving_->primary_error, replayed_ ? newest_event_ : options_.clock->wall());
+    (void)try_fail_over(serving_->primary_error, event_clock_.now(options_.clock->wall()));
   }
   options_.journal->append(plane::AppliedRecord{route.version, acts_.ids()});
   commit();
@@ -196,9 +200,8 @@ Result<Engine::Admitted> Engine::admit(const Asked& asked) {
   }
   admitted.source = rows.source.empty() ? kDefaultSource : rows.source;
   admitted.arrival = options_.clock->wall();
-  admitted.event_time = rows.event_time.value_or(admitted.arrival);
-  replayed_ = rows.event_time.has_value();
-  newest_event_ = replayed_ ? std::max(newest_event_, admitted.event_time) : newest_event_;
+  HEDDLE_ASSIGN_OR_RETURN(admitted.event_time,
+                          event_clock_.of_request(rows.event_time, admitted.arrival));
   admitted.id = rows.request_id;
   if (admitted.id.empty()) {
     made_id_ = uuid7(*options_.clock);
@@ -375,15 +378,28 @@ Result<void> Engine::explain(const Rows& rows, const score::Plan& plan) {
   return {};
 }
 
-void Engine::add_labels(std::span<const LabelIn> labels) {
+Engine::RefusedLabels Engine::add_labels(std::span<const LabelIn> labels) {
   const Micros now = options_.clock->wall();
-  for (const LabelIn& label : labels) options_.journal->append(plane::LabelRecord{std::string(label.row_id), label.label, label.event_time.value_or(now)});
-  metrics_.labels(labels.size());
+  RefusedLabels refused;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const LabelIn& label = labels[i];
+    const auto time = event_clock_.of_label(label.event_time, now);
+    if (auto valid = check_label(label); !valid.ok()) {
+      refused.emplace_back(i, valid.error());
+    } else if (!time.ok()) {
+      refused.emplace_back(i, time.error());
+    } else {
+      options_.journal->append(plane::LabelRecord{std::string(label.row_id), label.label, *time});
+    }
+  }
+  metrics_.labels(labels.size() - refused.size(), refused.size());
+  return refused;
 }
 
-void Engine::tick(Micros event_time) {
-  last_tick_ = std::max(last_tick_, event_time);
+Result<void> Engine::tick(Micros event_time) {
+  HEDDLE_TRY(event_clock_.tick(event_time, options_.clock->wall()));
   options_.journal->append(plane::TickRecord{event_time});
+  return {};
 }
 
 std::string Engine::stop(std::string_view by) {

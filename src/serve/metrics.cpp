@@ -56,6 +56,8 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   line("heddle_rows_total", "outcome=\"quarantined\"", quarantined_);
   head("heddle_labels_total", "counter", "Labels taken");
   line("heddle_labels_total", "", labels_);
+  head("heddle_labels_refused_total", "counter", "Labels that no row can have, refused");
+  line("heddle_labels_refused_total", "", refused_labels_);
   const auto histogram = [&](std::string_view name, const std::string& labels, const Histogram& h) {
     const std::string comma = labels.empty() ? "" : labels + ",";
     std::uint64_t sum = 0;
@@ -90,6 +92,14 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   line("heddle_stopped", "", gauges.stopped ? 1 : 0);
   head("heddle_failed_over", "gauge", "1: the standby answers by the data plane's own act");
   line("heddle_failed_over", "", gauges.failed_over ? 1 : 0);
+  if (gauges.last_tick != INT64_MIN) {
+    head("heddle_event_time_seconds", "gauge",
+         "Event time of the last tick: the watch has all rows before it");
+    line("heddle_event_time_seconds", "", static_cast<double>(gauges.last_tick) * 1e-6);
+  }
+  head("heddle_event_clock_held", "gauge",
+       "1: the wall clock jumped ahead, and the watch does not follow yet");
+  line("heddle_event_clock_held", "", gauges.clock_held ? 1 : 0);
   head("heddle_connections", "gauge", "Open connections");
   line("heddle_connections", "", gauges.connections);
   const auto runtimes = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {

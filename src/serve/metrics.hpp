@@ -39,7 +39,10 @@ class Metrics {
     compared.failed += failed;
     compared.difference += difference;
   }
-  void labels(std::uint64_t n) noexcept { labels_ += n; }
+  void labels(std::uint64_t taken, std::uint64_t refused) noexcept {
+    labels_ += taken;
+    refused_labels_ += refused;
+  }
   void applied() noexcept { ++applied_; }
 
   /// Of one slot, in the terms of the statistics extension.
@@ -62,6 +65,8 @@ class Metrics {
     std::uint64_t route_refused = 0;
     std::uint64_t journal_dropped = 0;
     std::uint64_t connections = 0;
+    Micros last_tick = INT64_MIN;  ///< of event time; INT64_MIN: none yet
+    bool clock_held = false;
     struct Runtime {
       SlotId slot = SlotId::kPrimary;
       runtime::Condition condition{};
@@ -87,7 +92,8 @@ class Metrics {
   Histogram requests_;
   std::array<Histogram, kStages> stages_{};
   std::array<SlotStatistics, kSlots> slots_{};
-  std::uint64_t served_ = 0, refused_ = 0, failed_ = 0, quarantined_ = 0, labels_ = 0, applied_ = 0, shed_ = 0;
+  std::uint64_t served_ = 0, refused_ = 0, failed_ = 0, quarantined_ = 0, labels_ = 0,
+                refused_labels_ = 0, applied_ = 0, shed_ = 0;
 };
 
 }  // namespace heddle::serve

@@ -1,3 +1,4 @@
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -100,8 +101,15 @@ Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view bod
           if (std::exchange(has_value, true)) return repeated(key);
           bool flag = false;
           if (cell.get(label.label) == simdjson::SUCCESS) continue;
-          if (cell.get(flag) != simdjson::SUCCESS) return invalid("request-shape", fmt::format("label {} is no number", labels_.size()), "send 0 or 1");
-          label.label = flag ? 1 : 0;
+          if (cell.is_array() || cell.is_object())
+            return invalid("request-shape",
+                           fmt::format("label {} is an array or an object", labels_.size()),
+                           "send 0 or 1");
+          // Another type is no value of the target: this label is refused, and the others are not.
+          label.label = cell.get(flag) != simdjson::SUCCESS
+                            ? std::numeric_limits<double>::quiet_NaN()
+                        : flag ? 1
+                               : 0;
         } else if (key == "event_time") {
           if (label.event_time.has_value()) return repeated(key);
           HEDDLE_ASSIGN_OR_RETURN(label.event_time, to_time(cell));

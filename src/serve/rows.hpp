@@ -65,14 +65,21 @@ struct LabelIn {
   std::optional<Micros> event_time{};
 };
 
+/// Whether this can be the label of a row: `label-value` when it is no value of the target (every
+/// target is binary: 0 or 1), `label-row-id` when no row can have the id.
+[[nodiscard]] Result<void> check_label(const LabelIn& label);
+
 /// Longer than any client waits: a timeout past it is one of it, which no arithmetic overflows.
 inline constexpr std::int64_t kLongestTimeoutUs = 86'400'000'000;
 
 /// `request-repeated`: a request gives `name` twice.
 [[nodiscard]] Error repeated(std::string_view name);
 
-/// Request ids go into row ids, logs and answers as they are: 1 to 128 printable characters without quotes and backslashes; `#` only
-/// in row ids.
+inline constexpr std::size_t kLongestId = 128;
+inline constexpr std::size_t kLongestIndex = 11;  ///< `#` and a place
+
+/// Request ids go into row ids, logs and answers as they are: 1 to 128 printable characters without
+/// quotes and backslashes; `#` only in row ids, which are longer by it and the place.
 [[nodiscard]] bool is_id(std::string_view text, bool with_hash = false) noexcept;
 
 }  // namespace heddle::serve

@@ -21,6 +21,67 @@ namespace {
 
 using namespace fixture;  // NOLINT: a test
 
+TEST(DataPlane, ALabelThatNoRowCanHaveIsRefusedByItselfAndSaysWhy) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  const auto post = [&](const std::string& labels) {
+    return http.post("/v1/services/trips/labels", "{\"labels\":[" + labels + "]}");
+  };
+  const auto mixed = post(
+      R"({"row_id":"q-1#0","label":1},{"row_id":"q-1#1","label":25},{"row_id":"q-1#2","label":0},{"row_id":"q-1","label":1},
+                            {"row_id":"q-1#x","label":1},{"row_id":"#0","label":1},{"row_id":"q-1#3","label":"late"},{"row_id":"q-1#4","label":null},
+                            {"row_id":"q-1#5","label":0.5},{"row_id":"q-1#6","label":true,"event_time":9223372036854775807},{"row_id":"q-1#7","label":-0.0})");
+  EXPECT_EQ(mixed->status, 202) << mixed->body;
+  const auto answer = World::json(mixed);
+  EXPECT_EQ(answer.int_or("accepted"), 3);
+  EXPECT_EQ(answer.int_or("refused"), 8);
+  std::vector<std::string> errors;
+  for (const auto& error : answer.find("errors")->as_array()) {
+    errors.push_back(fmt::format("{} {} {}", error.int_or("label"), error.string_or("row_id"),
+                                 error.string_or("id")));
+  }
+  EXPECT_EQ(errors, (std::vector<std::string>{
+                        "1 q-1#1 label-value", "3 q-1 label-row-id", "4 q-1#x label-row-id",
+                        "5 #0 label-row-id", "6 q-1#3 label-value", "7 q-1#4 label-value",
+                        "8 q-1#5 label-value", "9 q-1#6 event-time-outside"}));
+  const auto none = post(R"({"row_id":"q-1#0","label":2})");
+  EXPECT_EQ(none->status, 422) << none->body;
+  EXPECT_EQ(World::json(none).int_or("accepted"), 0);
+  EXPECT_EQ(post(R"({"row_id":"q-1#0","label":[1]})")->status, 400);
+  // The id of a row is longer than the longest id of a request.
+  EXPECT_EQ(
+      World::json(post(fmt::format(R"({{"row_id":"{}#1023","label":1}})", std::string(128, 'r'))))
+          .int_or("accepted"),
+      1);
+  world.down();
+  std::vector<std::string> taken;
+  for (const auto& label : world.of<plane::LabelRecord>())
+    taken.push_back(label.row_id.substr(label.row_id.size() - 3));
+  EXPECT_EQ(taken, (std::vector<std::string>{"1#0", "1#2", "1#7", "023"}));
+}
+
+TEST(DataPlane, TicksOnlyGoForward) {
+  World world;
+  world.up();
+  auto http = world.replayer();
+  const auto tick = [&](const std::string& time) {
+    return World::json(
+        http.post("/v1/services/trips/tick", fmt::format(R"({{"event_time":{}}})", time)));
+  };
+  EXPECT_EQ(tick("\"2001-04-12\"").string_or("event_time"), "2001-04-12T00:00:00Z");
+  EXPECT_EQ(tick("\"2001-04-11\"").string_or("id"), "replay-behind");
+  EXPECT_EQ(tick("9223372036854775807").string_or("id"), "event-time-outside");
+  world.down();
+  world.up();  // what the journal says holds for a data plane that is started again
+  auto again = world.replayer();
+  const auto reply = again.post("/v1/services/trips/tick", R"({"event_time":"2001-04-11"})");
+  EXPECT_EQ(reply->status, 409) << reply->body;
+  world.down();
+  EXPECT_EQ(world.of<plane::TickRecord>().size(), 1U);
+}
+
 TEST(DataPlane, AnswersJournalsAndShadowScores) {
   World world;
   world.up();
