@@ -23,8 +23,9 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   auto lock = FileLock::acquire(core->home.lock());
   if (!lock.ok()) {
     if (lock.error().kind != ErrorKind::kConflict) return lock.error();
-    return Error{ErrorKind::kConflict, "project-locked", fmt::format("another process has the project `{}` open", root),
-                 "run `heddle status`; commands reach a running control plane by themselves"};
+    return Error{ErrorKind::kConflict, std::string(kProjectLocked),
+                 fmt::format("another process has the project `{}` open", root),
+                 "a command runs still, or a control plane is busy: try again when it has ended"};
   }
   core->lock.emplace(std::move(*lock));
   HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));

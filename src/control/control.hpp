@@ -12,6 +12,9 @@
 
 namespace heddle::control {
 
+/// Id of the error of `Control::open` when another process has the project open.
+inline constexpr std::string_view kProjectLocked = "project-locked";
+
 /// Who calls an operation. Over the project's own socket (0600) that is the owner of the machine's account; over TCP the
 /// service account whose token was given. Neither is a person: a person's yes is a signature (DESIGN 4, People).
 struct Caller {
@@ -43,6 +46,10 @@ class Control {
 
   /// Runs one operation. kNotFound for an unknown name, kDenied without its permission, else what the operation says.
   [[nodiscard]] Result<doc::Value> call(std::string_view operation, const doc::Value& request, const Caller& caller);
+
+  /// Counters and gauges of every service's watch and of what waits for people, as Prometheus text
+  /// (docs/telemetry.md).
+  [[nodiscard]] Result<std::string> metrics();
 
   /// Reads what the journal holds, decides at each tick, publishes the watermark. Returns true when it may be called again at
   /// once, false when there is nothing to do yet (no record, a job not finished, a route not applied).

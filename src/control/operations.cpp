@@ -93,7 +93,9 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     const bool released = !releases.primary().empty();
     services.push(doc::Value::object(
         {{"name", name},
-         {"state", releases.stopped() ? "stopped" : released ? "serving" : "nothing released"},
+         {"state", releases.stopped() ? "stopped"
+                   : released         ? "released"
+                                      : "nothing released"},
          {"primary", released ? releases.primary().str() : ""},
          {"standby", releases.standby().empty() ? "" : releases.standby().str()},
          {"canary", releases.canary().running() ? releases.canary().canary.bundle.str() : ""},
@@ -102,6 +104,7 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
          {"route", releases.version()},
          {"applied", service->applied()},
          {"watermark", time_or_empty(service->watermark())},
+         {"watch", service->watch_counts()},
          {"autonomy", service->service().autonomy}}));
     if (!released) {
       next.push(doc::Value::object({{"command", "heddle release promote " + name}, {"why", "nothing is released"}}));
@@ -152,7 +155,6 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
 
 Result<doc::Value> watermark(Core& core, const doc::Value& request, const Caller&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  if (service->watermark() < request.int_or("at_least", INT64_MIN)) HEDDLE_TRY(service->pump());
   return doc::Value::object({{"service", request.string_or("service")}, {"event_time", service->watermark()}});
 }
 
@@ -256,7 +258,8 @@ Result<doc::Value> release_history(Core& core, const doc::Value& request, const 
 Result<doc::Value> incident_list(Core& core, const doc::Value&, const Caller&) {
   auto incidents = doc::Value::array();
   for (const auto& [name, service] : core.services) {
-    for (const auto& incident : service->ladder().incidents()) incidents.push(incident_value(incident, name));
+    HEDDLE_ASSIGN_OR_RETURN(const auto all, service->incidents());
+    for (const auto& incident : all) incidents.push(incident_value(incident, name));
   }
   return doc::Value::object({{"incidents", incidents}});
 }
@@ -264,7 +267,8 @@ Result<doc::Value> incident_list(Core& core, const doc::Value&, const Caller&) {
 Result<doc::Value> incident_show(Core& core, const doc::Value& request, const Caller&) {
   const auto id = request.string_or("id");
   for (const auto& [name, service] : core.services) {
-    for (const auto& incident : service->ladder().incidents()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto all, service->incidents());
+    for (const auto& incident : all) {
       if (incident.id != id) continue;
       auto value = incident_value(incident, name);
       std::optional<std::string> row;

@@ -10,6 +10,7 @@
 
 #include "base/result.hpp"
 #include "base/signature.hpp"
+#include "control/changed_rows.hpp"
 #include "control/home.hpp"
 #include "jobs/jobs.hpp"
 #include "plane/journal.hpp"
@@ -56,6 +57,8 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] const release::Releases& releases() const noexcept { return releases_; }
   [[nodiscard]] const recover::Ladder& ladder() const noexcept { return *ladder_; }
   [[nodiscard]] const spec::Service& service() const noexcept { return service_; }
+  /// Every incident there ever was, the ladder's and the ones it let go, in the order of opening.
+  [[nodiscard]] Result<std::vector<recover::Incident>> incidents() const;
 
   /// Proposes a release by hand. `{applied, entry}` or `{applied: false, approval}`.
   /// `slot`: primary, standby, canary or shadow. `weight` of a canary in ten-thousandths (0: its first step); for the one that
@@ -71,6 +74,9 @@ class ServiceControl final : public recover::Effects {
   /// Applies what waited for `approval`, if it was asked for by hand; true when it did.
   [[nodiscard]] Result<bool> resume_promotion(const std::string& approval);
   [[nodiscard]] Result<doc::Value> set_stopped(bool stopped, const policy::Actor& actor);
+
+  /// What the watch made of the rows and labels it was given: counts by name (docs/operations.md).
+  [[nodiscard]] doc::Value watch_counts() const;
 
   /// Findings of the watch so far, for plots: `{"findings": [...]}`.
   [[nodiscard]] Result<doc::Value> series() const;
@@ -91,7 +97,13 @@ class ServiceControl final : public recover::Effects {
 
   ServiceControl(const ServiceParts& parts, const spec::Service& service);
   [[nodiscard]] Result<void> restore();
+  [[nodiscard]] Result<void> restore_snapshot(store::Txn& txn, std::string_view snapshot,
+                                              plane::JournalPosition& position);
+  [[nodiscard]] Result<void> restore_watch(store::Txn& txn);
   [[nodiscard]] Result<void> save_snapshot();
+  [[nodiscard]] Result<void> save_ladder(store::Txn& txn, doc::Value& snapshot,
+                                         const std::vector<std::string>& finished);
+  [[nodiscard]] Result<void> save_watch(store::Txn& txn, const watch::Watch::Change& change);
   [[nodiscard]] Result<void> decide(Micros event_time);
   /// False while a retrain that is due at or before `event_time` has not ended.
   [[nodiscard]] Result<bool> retrains_ended(Micros event_time);
@@ -162,7 +174,8 @@ class ServiceControl final : public recover::Effects {
   doc::Value judgement_{};                   ///< the last one of the running canary, with its time and what came of it
   Micros next_look_ = INT64_MIN;             ///< event time of the canary's next judgement
   Micros told_at_ = INT64_MIN;               ///< event time from which it has been inconclusive
-  bool decided_ = false;                     ///< something was proposed since the last snapshot
+  bool decided_ = false;                     ///< something was decided anew since the last snapshot
+  ChangedRows rows_;                         ///< of the snapshot
 };
 
 }  // namespace heddle::control

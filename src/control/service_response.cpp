@@ -126,7 +126,7 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
 Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action) {
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal_of(action, action.type),
                                                                   [](store::Txn&) { return Result<void>(); }));
-  decided_ = true;
+  decided_ = decided_ || (decision.applied && !decision.repeated);
   return outcome_of(decision);
 }
 
@@ -206,7 +206,7 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
     return txn.put("retrains", service_.identity.name + "/" + name, doc::to_json(job));
   }));
-  decided_ = true;
+  decided_ = decided_ || (decision.applied && !decision.repeated);
   if (!decision.applied) return outcome_of(decision);
   if (known == retrains_.end()) {
     failpoint("control-retrain-committed");
@@ -271,7 +271,7 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
                                                                   ? doc::Value()
                                                                   : *action.attributes.find("proof")}})));
   }));
-  decided_ = true;
+  decided_ = decided_ || (decision.applied && !decision.repeated);
   failpoint("control-postmortem-acted");
   auto outcome = outcome_of(decision);
   if (outcome.status != Status::kApplied || parts_.git == nullptr) return outcome;

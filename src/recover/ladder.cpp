@@ -106,7 +106,7 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
     return;
   }
   Incident incident;
-  incident.id = fmt::format("incident-{:04}", incidents_.size() + 1);
+  incident.id = fmt::format("incident-{:04}", ++opened_);
   incident.diagnosis = diagnosis;
   incident.keys = {alert.first.key};
   incident.evidence = {alert.first.digest()};
@@ -389,6 +389,21 @@ void Ladder::respond(Incident& incident, std::string_view what, const Tick& tick
   incident.rows_responded = tick.watch.rows_seen();
 }
 
+std::vector<std::string> Ladder::finished() const {
+  std::vector<std::string> ids;
+  for (const Incident& incident : incidents_) {
+    if (!incident.open() && last_tick_ >= incident.recovered_at + options_.monitor.cool_down)
+      ids.push_back(incident.id);
+  }
+  return ids;
+}
+
+void Ladder::let_go(std::span<const std::string> ids) {
+  std::erase_if(incidents_, [&](const Incident& incident) {
+    return std::find(ids.begin(), ids.end(), incident.id) != ids.end();
+  });
+}
+
 doc::Value Ladder::to_value() const {
   doc::Value list = doc::Value::array();
   for (const Incident& incident : incidents_) list.push(incident.to_value());
@@ -398,6 +413,7 @@ doc::Value Ladder::to_value() const {
   for (const std::string& key : deferred_) waiting.push(key);
   return doc::Value::object({{"format", "heddle.recovery/1"},
                              {"last_tick", last_tick_},
+                             {"opened", opened_},
                              {"incidents", std::move(list)},
                              {"deferred", std::move(waiting)},
                              {"readmitted", std::move(sources)}});
@@ -424,6 +440,7 @@ Result<void> Ladder::restore(const doc::Value& value) {
   for (const doc::Value& key : waiting->as_array()) {
     if (key.is_string()) deferred_.push_back(key.as_string());
   }
+  opened_ = value.int_or("opened", static_cast<std::int64_t>(incidents_.size()));
   last_tick_ = value.int_or("last_tick", INT64_MIN);
   return {};
 }

@@ -53,8 +53,15 @@ class Ladder {
                                                std::span<const plane::ActRecord> acts, const watch::Watch& watch,
                                                Effects& effects);
 
+  /// Open ones and those closed of late, in the order of opening.
   [[nodiscard]] const std::vector<Incident>& incidents() const noexcept { return incidents_; }
   [[nodiscard]] Micros last_tick() const noexcept { return last_tick_; }
+
+  /// Ids of closed incidents that nothing here looks at any more, at the last tick: their cool-down
+  /// is over.
+  [[nodiscard]] std::vector<std::string> finished() const;
+  /// Drops incidents that are kept elsewhere; their ids are not given again.
+  void let_go(std::span<const std::string> ids);
 
   [[nodiscard]] doc::Value to_value() const;
   [[nodiscard]] Result<void> restore(const doc::Value& value);
@@ -82,7 +89,8 @@ class Ladder {
   void respond(Incident& incident, std::string_view what, const Tick& tick);
 
   Options options_;
-  std::vector<Incident> incidents_;
+  std::vector<Incident> incidents_;       ///< open ones, and closed ones that cool down
+  std::int64_t opened_ = 0;               ///< incidents there ever were
   std::vector<std::string> deferred_;     ///< keys of confirmed alerts that wait out the cool-down of an incident before
   std::vector<std::string> readmitted_;   ///< sources the data plane let in, not yet taken up
   Micros last_tick_ = INT64_MIN;

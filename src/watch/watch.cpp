@@ -11,7 +11,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/1";
+constexpr std::string_view kFormat = "heddle.watch-state/2";
 
 float margin_of(float probability) {
   return std::isnan(probability) ? probability : static_cast<float>(stats::logit(static_cast<double>(probability)));
@@ -55,10 +55,18 @@ void Watch::observe(const plane::Record& record, Output& out) {
   if (const auto* request = std::get_if<plane::RequestRecord>(&record)) {
     observe_request(*request, out);
   } else if (const auto* label = std::get_if<plane::LabelRecord>(&record)) {
-    (void)join_.add_label(label->row_id, label->label, label->event_time);
+    // One that says it is from the future waits as long as one of today.
+    const Micros latest =
+        watermark_ == INT64_MIN ? plane::kLatestEvent : watermark_ + plane::kFarthestAhead;
+    (void)join_.add_label(label->row_id, label->label, std::min(label->event_time, latest));
   } else if (const auto* tick = std::get_if<plane::TickRecord>(&record)) {
     observe_tick(tick->event_time, out);
   }
+}
+
+void Watch::leave_out(std::int64_t rows) noexcept {
+  rows_.taken -= rows;
+  rows_.partial += rows;
 }
 
 void Watch::enter(const Route& route, Micros event_time) {
@@ -70,17 +78,28 @@ void Watch::enter(const Route& route, Micros event_time) {
   // Everything after the last row of the epoch before is this one's; of the very first one, nothing is known before its
   // first row.
   const Micros from = last_row_ == INT64_MIN ? event_time : last_row_ + 1;
+  leave_out(columns_.open_rows());
   columns_.start(options_.monitor, epoch_, from);
   quality_.start(epoch_, from);
   alerts_.new_epoch();
   std::erase_if(latest_, [](const auto& item) { return item.second.subject != Subject::kContract; });
 }
 
+/// One such row would be the last row of the epoch for years, and the windows of the next epoch
+/// would begin there.
+bool Watch::too_far_ahead(Micros event_time) const noexcept {
+  if (!plane::is_event_time(event_time)) return true;
+  return watermark_ != INT64_MIN && event_time > watermark_ + plane::kFarthestAhead;
+}
+
 void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
+  const auto rows = static_cast<std::int64_t>(request.rows.size());
   auto it = routes_.upper_bound(request.route_version);
-  if (it == routes_.begin()) {
-    rows_seen_ += static_cast<std::int64_t>(request.rows.size());
-    return;  // nothing is known of who answered
+  const bool ahead = too_far_ahead(request.event_time);
+  if (ahead || it == routes_.begin()) {
+    rows_seen_ += rows;
+    (ahead ? rows_.ahead : rows_.unwatched) += rows;
+    return;
   }
   const Route& route = std::prev(it)->second;
   if (route.version >= route_version_) enter(route, request.event_time);
@@ -116,7 +135,9 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
                              ? expr::Datum::real(static_cast<double>(row.probability))
                              : expr::Datum::null());
       }
-      columns_.add(*baseline, request.event_time, values);
+      ++(columns_.add(*baseline, request.event_time, values) ? rows_.taken : rows_.late);
+    } else {
+      ++(of_epoch ? rows_.unwatched : rows_.other_epoch);
     }
     sources_.add(request.source, row, request.event_time, baseline, field_of, out.findings);
     if (!rules_.empty()) {
@@ -136,14 +157,26 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   settle(settled, request.event_time, out);
 }
 
+/// Before the first tick nobody knows what time it is here: a request that somebody tried in the
+/// present, before years that are past were replayed, belongs to no window of theirs.
+void Watch::forget_what_is_ahead(Micros event_time) {
+  if (last_row_ == INT64_MIN || last_row_ <= event_time + plane::kFarthestAhead) return;
+  rows_.ahead += std::exchange(rows_.taken, 0) + std::exchange(rows_.partial, 0);
+  last_row_ = INT64_MIN;
+  epoch_key_.clear();  // the next row begins a new epoch
+  columns_.start(options_.monitor, epoch_, event_time);
+  join_ = {};
+}
+
 void Watch::observe_tick(Micros event_time, Output& out) {
-  if (event_time <= watermark_) return;
+  if (event_time <= watermark_ || !plane::is_event_time(event_time)) return;
+  if (watermark_ == INT64_MIN) forget_what_is_ahead(event_time);
   watermark_ = event_time;
   const std::size_t settled = out.findings.size();
   const auto route = routes_.find(route_version_);
   const Baseline* baseline = route == routes_.end() ? nullptr : route->second.baseline.get();
   if (baseline != nullptr) {
-    columns_.close(*baseline, event_time, out.findings);
+    leave_out(columns_.close(*baseline, event_time, out.findings));
     settle(settled, event_time, out);
     const std::size_t quality = out.findings.size();
     quality_.close(join_, *baseline, event_time, !alerts_.standing(Subject::kColumn) && !alerts_.confirmed(Subject::kQuality),
@@ -165,52 +198,112 @@ void Watch::settle(std::size_t from, Micros at, Output& out) {
   }
 }
 
+Watch::Change Watch::change() const {
+  Change change;
+  const auto part = [&](std::string name, const auto& write) {
+    StateWriter out;
+    write(out);
+    change.parts.emplace_back(std::move(name), out.take());
+  };
+  part("head", [&](StateWriter& out) {
+    out.put(kFormat);
+    out.put(epoch_);
+    out.put(route_version_);
+    out.put(epoch_key_);
+    out.put(watermark_);
+    out.put(last_row_);
+    out.put(rows_seen_);
+    for (const std::int64_t count :
+         {rows_.taken, rows_.partial, rows_.late, rows_.ahead, rows_.unwatched, rows_.other_epoch})
+      out.put(count);
+    join_.save_head(out);
+  });
+  part("columns", [&](StateWriter& out) { columns_.save(out); });
+  part("sources", [&](StateWriter& out) { sources_.save(out); });
+  part("quality", [&](StateWriter& out) { quality_.save(out); });
+  part("rules", [&](StateWriter& out) { rules_.save(out); });
+  part("alerts", [&](StateWriter& out) { alerts_.save(out); });
+  part("latest", [&](StateWriter& out) {
+    out.put(std::uint64_t{latest_.size()});
+    for (const auto& [key, finding] : latest_) save_finding(out, finding);
+  });
+  if (auto piece = join_.changes()) change.piece = {next_piece_, *std::move(piece)};
+  change.spent = join_.spent();
+  return change;
+}
+
+void Watch::stored(const Change& change) {
+  if (change.piece) {
+    join_.kept(change.piece->first);
+    next_piece_ = change.piece->first + 1;
+  }
+  join_.dropped(change.spent);
+}
+
 std::string Watch::save() const {
   StateWriter out;
-  out.put(kFormat);
-  out.put(epoch_);
-  out.put(route_version_);
-  out.put(epoch_key_);
-  out.put(watermark_);
-  out.put(last_row_);
-  out.put(rows_seen_);
-  join_.save(out);
-  columns_.save(out);
-  sources_.save(out);
-  quality_.save(out);
-  rules_.save(out);
-  alerts_.save(out);
-  out.put(std::uint64_t{latest_.size()});
-  for (const auto& [key, finding] : latest_) save_finding(out, finding);
+  for (const auto& [name, bytes] : change().parts) out.put(bytes);
+  join_.save_whole(out);
   return out.take();
 }
 
-Result<void> Watch::restore(std::string_view bytes) {
-  StateReader in(bytes);
-  const bool known = in.text() == kFormat;
-  if (known) {
+bool Watch::load(const std::map<std::string, std::string>& parts,
+                 const std::map<std::uint64_t, std::string>& pieces) {
+  bool whole = true;
+  const auto part = [&](const std::string& name, const auto& read) {
+    const auto at = parts.find(name);
+    if (at == parts.end()) {
+      whole = false;
+      return;
+    }
+    StateReader in(at->second);
+    read(in);
+    whole = whole && in.done();
+  };
+  part("head", [&](StateReader& in) {
+    (void)in.text();
     epoch_ = in.u64();
     route_version_ = in.u64();
     epoch_key_ = in.text();
     watermark_ = in.i64();
     last_row_ = in.i64();
     rows_seen_ = in.i64();
-    join_.load(in);
-    columns_.load(in);
-    sources_.load(in);
-    quality_.load(in);
-    rules_.load(in);
-    alerts_.load(in);
+    for (std::int64_t* count : {&rows_.taken, &rows_.partial, &rows_.late, &rows_.ahead,
+                                &rows_.unwatched, &rows_.other_epoch})
+      *count = in.i64();
+    join_.load_head(in);
+  });
+  part("columns", [&](StateReader& in) { columns_.load(in); });
+  part("sources", [&](StateReader& in) { sources_.load(in); });
+  part("quality", [&](StateReader& in) { quality_.load(in); });
+  part("rules", [&](StateReader& in) { rules_.load(in); });
+  part("alerts", [&](StateReader& in) { alerts_.load(in); });
+  part("latest", [&](StateReader& in) {
     latest_.clear();
     for (std::uint64_t n = in.count(); n > 0; --n) {
       Finding finding = load_finding(in);
       std::string key = finding.key;
       latest_.emplace(std::move(key), std::move(finding));
     }
+  });
+  for (const auto& [number, bytes] : pieces) {
+    whole = whole && join_.load_piece(number, bytes);
+    next_piece_ = number + 1;
   }
-  if (!known || !in.done()) {
+  return whole && join_.loaded();
+}
+
+Result<void> Watch::restore(const std::map<std::string, std::string>& parts,
+                            const std::map<std::uint64_t, std::string>& pieces) {
+  const auto head = parts.find("head");
+  if (head != parts.end() && StateReader(head->second).text() != kFormat) {
+    return Error{ErrorKind::kConflict, "watch-state-version",
+                 "another version of heddle saved the state of the watch",
+                 fmt::format("this one reads `{}`", kFormat)};
+  }
+  if (!load(parts, pieces)) {
     return Error{ErrorKind::kCorrupt, "watch-state", "the saved state of the watch is not whole",
-                 "remove it: the journal is read again from the oldest segment kept"};
+                 "restore `.heddle/state.db` from a backup"};
   }
   return {};
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/digest.hpp"
@@ -33,6 +34,17 @@ struct Route {
   std::shared_ptr<const Baseline> baseline;   ///< of the primary's bundle
   /// Applies the transforms to the fields of a row, in place. Pure. May be empty.
   std::function<void(std::vector<plane::FieldValue>&)> apply_repair{};
+};
+
+/// What became of the rows that were seen, as far as the windows of the baseline's metrics are
+/// concerned. Each is counted once. Sources and rules are looked at whatever becomes of it.
+struct RowCounts {
+  std::int64_t taken = 0;
+  std::int64_t partial = 0;      ///< of a window that the epoch covers too little of to be judged
+  std::int64_t late = 0;         ///< of a window that was closed: the watermark was past it already
+  std::int64_t ahead = 0;        ///< too far ahead of the watermark, or no event time at all
+  std::int64_t unwatched = 0;    ///< who answered has no baseline, or is not known
+  std::int64_t other_epoch = 0;  ///< answered by a release that was replaced when they came
 };
 
 /// What came of a record, in order.
@@ -65,19 +77,42 @@ class Watch {
   [[nodiscard]] const std::map<std::string, Finding>& latest() const noexcept { return latest_; }
   [[nodiscard]] const std::optional<QualityWindows::Comparison>& comparison() const { return quality_.comparison(); }
   [[nodiscard]] std::int64_t labelled_since(Micros from) const { return join_.labelled_since(from); }
+  [[nodiscard]] const RowCounts& row_counts() const noexcept { return rows_; }
+  [[nodiscard]] const LabelJoin::Counts& labels() const noexcept { return join_.counts(); }
+  [[nodiscard]] std::size_t labels_waiting() const noexcept { return join_.waiting(); }
   [[nodiscard]] std::int64_t rows_seen() const noexcept { return rows_seen_; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
 
-  /// The whole state but routes and definitions, as bytes (docs/formats/watch-state.md). kCorrupt on foreign bytes.
+  /// The state but routes and definitions (docs/formats/watch-state.md): small parts by name, each
+  /// to be written when it is other than before, and pieces of the label join, written once.
+  struct Change {
+    std::vector<std::pair<std::string, std::string>> parts;      ///< all of them: name -> bytes
+    std::optional<std::pair<std::uint64_t, std::string>> piece;  ///< number -> bytes
+    std::vector<std::uint64_t> spent;                            ///< pieces that are needed no more
+  };
+  [[nodiscard]] Change change() const;
+  /// How many rows and labels the next piece would hold.
+  [[nodiscard]] std::size_t changed() const noexcept { return join_.changed(); }
+  /// What `change` gave is stored; without this call the next change holds it again.
+  void stored(const Change& change);
+  /// From all parts and pieces that were stored. kCorrupt when they are not whole; kConflict
+  /// (`watch-state-version`) when another version wrote them: nothing is restored then.
+  [[nodiscard]] Result<void> restore(const std::map<std::string, std::string>& parts,
+                                     const std::map<std::uint64_t, std::string>& pieces);
+  /// Everything in one: two watches with equal bytes are alike.
   [[nodiscard]] std::string save() const;
-  [[nodiscard]] Result<void> restore(std::string_view bytes);
 
  private:
   Watch(Options options, RuleWindows rules);
+  [[nodiscard]] bool load(const std::map<std::string, std::string>& parts,
+                          const std::map<std::uint64_t, std::string>& pieces);
   void observe_request(const plane::RequestRecord& request, Output& out);
   void observe_tick(Micros event_time, Output& out);
   void enter(const Route& route, Micros event_time);
+  [[nodiscard]] bool too_far_ahead(Micros event_time) const noexcept;
+  void forget_what_is_ahead(Micros event_time);
+  void leave_out(std::int64_t rows) noexcept;
   void settle(std::size_t from, Micros at, Output& out);
 
   Options options_;
@@ -89,6 +124,7 @@ class Watch {
   Micros watermark_ = INT64_MIN;
   Micros last_row_ = INT64_MIN;   ///< latest event time of a row of the epoch
   std::int64_t rows_seen_ = 0;
+  RowCounts rows_;
   LabelJoin join_;
   ColumnWindows columns_;
   SourceWindows sources_;
@@ -96,6 +132,7 @@ class Watch {
   RuleWindows rules_;
   AlertBook alerts_;
   std::map<std::string, Finding> latest_;
+  std::uint64_t next_piece_ = 0;
 };
 
 }  // namespace heddle::watch

@@ -19,6 +19,19 @@ CREATE TRIGGER log_next BEFORE INSERT ON log WHEN NEW.seq IS NOT (SELECT coalesc
 CREATE TRIGGER log_no_update BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 CREATE TRIGGER log_no_delete BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 )sql"},
+    // The snapshot of the control plane in pieces: each incident a row of its own. The watch's
+    // state was one value of a format that is not read any more: the watch begins anew at the
+    // snapshot's place in the journal.
+    {2, R"sql(
+INSERT INTO kv
+  SELECT 'incidents', CAST(replace(CAST(s.key AS TEXT), '/snapshot', '/') || json_extract(i.value, '$.id') AS BLOB), CAST(i.value AS BLOB)
+  FROM kv AS s, json_each(CAST(s.value AS TEXT), '$.ladder.incidents') AS i
+  WHERE s.collection = 'control' AND CAST(s.key AS TEXT) LIKE '%/snapshot';
+UPDATE kv
+  SET value = CAST(json_set(json_remove(CAST(value AS TEXT), '$.ladder.incidents'), '$.format', 'heddle.control/2') AS BLOB)
+  WHERE collection = 'control' AND CAST(key AS TEXT) LIKE '%/snapshot';
+DELETE FROM kv WHERE collection = 'control' AND CAST(key AS TEXT) LIKE '%/watch';
+)sql"},
 };
 
 Result<int> version_of(sqlite3* db) {
