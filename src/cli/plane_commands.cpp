@@ -1,11 +1,14 @@
 #include <CLI/CLI.hpp>
 
+#include "base/clock.hpp"
 #include "base/file.hpp"
 #include "cli/commands.hpp"
+#include "cli/data_plane_probe.hpp"
 #include "cli/planes.hpp"
 #include "cli/session.hpp"
 #include "cli/supervisor.hpp"
 #include "control/home.hpp"
+#include "spec/load.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -36,8 +39,86 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
   return ended.ok() ? 0 : console.fail(ended.error());
 }
 
+/// What a service does now: what was decided, as far as a data plane carries it out.
+std::string state_now(const doc::Value& service) {
+  const auto decided = service.string_or("state");
+  const auto* data = service.find("data_plane");
+  if (!data->bool_or("running")) return decided == "released" ? "not running" : decided;
+  if (data->find("ready") == nullptr)
+    return decided;  // it runs, and tells this machine's accounts nothing
+  if (data->bool_or("stopped")) return "stopped";
+  if (!data->bool_or("ready")) return decided == "released" ? "not ready" : decided;
+  return data->bool_or("failed_over") ? "serving by its standby" : "serving";
+}
+
+/// Adds what runs to what was decided: the reply's `control_plane`, each service's `data_plane` and
+/// the `state` that follows.
+Result<doc::Value> status_now(const Invocation& invocation) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+  HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring));
+  HEDDLE_ASSIGN_OR_RETURN(auto reply, session->call("status", doc::Value::object()));
+  reply.set("control_plane", session->remote() ? "running" : "not running");
+  HEDDLE_ASSIGN_OR_RETURN(const auto loaded, spec::load_project(root));
+  bool idle = !session->remote();
+  for (auto& service : reply.find("services")->as_array()) {
+    const auto known = loaded.project.services.find(service.string_or("name"));
+    auto data = known == loaded.project.services.end()
+                    ? doc::Value::object(
+                          {{"running", false}, {"problem", "its definition is not there any more"}})
+                    : probe_data_plane(loaded.project, known->second);
+    idle = idle || !data.bool_or("running");
+    service.set("data_plane", std::move(data));
+    service.set("state", state_now(service));
+  }
+  if (idle) {
+    auto& next = reply.find("next")->as_array();
+    next.insert(next.begin(),
+                doc::Value::object({{"command", "heddle up"}, {"why", "not every plane runs"}}));
+  }
+  return reply;
+}
+
+/// `5,600 rows: 5,400 in windows, 200 late`: what is none is left out.
+std::string watch_line(const doc::Value& watch) {
+  std::string line =
+      fmt::format("{} rows, {} in windows", watch.int_or("rows"), watch.int_or("in_windows"));
+  const std::pair<const char*, const char*> fates[] = {{"partial", "of part of a window"},
+                                                       {"late", "LATE"},
+                                                       {"ahead", "AHEAD OF IT"},
+                                                       {"unwatched", "UNWATCHED"},
+                                                       {"other_release", "of a release before"}};
+  for (const auto& [name, words] : fates) {
+    if (const auto count = watch.int_or(name); count > 0)
+      line += fmt::format(", {} {}", count, words);
+  }
+  line += fmt::format("; {} labels joined", watch.int_or("labels_joined"));
+  if (const auto count = watch.int_or("labels_waiting"); count > 0)
+    line += fmt::format(", {} wait for an unknown row", count);
+  if (const auto count = watch.int_or("labels_forgotten"); count > 0)
+    line += fmt::format(", {} OF UNKNOWN ROWS", count);
+  return line;
+}
+
+std::string watermark_line(const std::string& watermark) {
+  const auto time = parse_time(watermark);
+  if (!time) return "none";
+  const bool ahead = *time > system_clock().wall() + kHour;
+  return watermark + (ahead ? " (AHEAD OF THE CLOCK: nothing is decided until then)" : "");
+}
+
+std::string data_plane_line(const doc::Value& data) {
+  if (!data.bool_or("running")) return fmt::format("not running on {}", data.string_or("address"));
+  std::string line = fmt::format("running on {}", data.string_or("address"));
+  if (const auto problem = data.string_or("problem"); !problem.empty())
+    return line + ": " + problem;
+  line += fmt::format(", route {} in force", data.int_or("route_version"));
+  if (const auto slot = data.string_or("slot"); !slot.empty())
+    line += fmt::format(", {} answers", slot);
+  return line;
+}
+
 int status(const Invocation& invocation, const Console& console) {
-  auto reply = call_operation(invocation, "status", doc::Value::object());
+  auto reply = status_now(invocation);
   if (!reply.ok()) return console.fail(reply.error());
   if (console.json()) {
     console.document(*reply);
@@ -53,7 +134,10 @@ int status(const Invocation& invocation, const Console& console) {
     }
     if (const auto shadow = service.string_or("shadow"); !shadow.empty()) slots.push_back({"  shadow", shadow.substr(0, 19)});
     slots.push_back({"  route", fmt::format("{} (applied {})", service.int_or("route"), service.int_or("applied"))});
-    slots.push_back({"  watermark", service.string_or("watermark", "none")});
+    slots.push_back({"  data plane", data_plane_line(*service.find("data_plane"))});
+    slots.push_back({"  control plane", reply->string_or("control_plane")});
+    slots.push_back({"  watermark", watermark_line(service.string_or("watermark"))});
+    if (const auto* watch = service.find("watch")) slots.push_back({"  watch", watch_line(*watch)});
     slots.push_back({"  autonomy", service.string_or("autonomy")});
     console.data(format_rows(slots));
   }
@@ -79,7 +163,9 @@ void add_plane_commands(CLI::App& app, Invocation& invocation) {
   auto lockstep = std::make_shared<bool>(false);
   auto* up_command = app.add_subcommand("up", "start the planes on this machine");
   up_command->add_option("--only", *only, "one plane only")->check(CLI::IsMember({"data", "control"}));
-  up_command->add_flag("--lockstep", *lockstep, "ticks come from `heddle replay --lockstep`, not from the clock");
+  up_command->add_flag("--lockstep", *lockstep,
+                       "every service's time is a replay's from the start: requests of people who "
+                       "try it take that time");
   up_command->callback([&invocation, only, lockstep] {
     invocation.run = [=, &invocation](const Console& console) { return up(invocation, console, *only, *lockstep); };
   });

@@ -12,6 +12,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/signature.hpp"
+#include "cli/session.hpp"
 #include "control/control.hpp"
 #include "control/home.hpp"
 #include "net/handover.hpp"
@@ -64,6 +65,21 @@ Result<std::string> read_token(const std::string& path) {
   return token;
 }
 
+/// A command that found no control plane has the project open while it runs, `heddle status` for
+/// one. The control plane starts after it: to end here would end the data plane too. Another
+/// control plane does not end by itself.
+Result<std::unique_ptr<control::Control>> open_when_free(const std::string& root,
+                                                         const control::Wiring& wiring) {
+  for (bool said = false;; said = true) {
+    auto control = control::Control::open(root, wiring);
+    if (control.ok() || control.error().id != control::kProjectLocked) return control;
+    if (stop_asked || control_answers(root)) return control;
+    if (!said)
+      log::info("a command has the project open: the control plane starts when it has ended");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
 }  // namespace
 
 Result<void> prepare_project(const std::string& root) {
@@ -84,7 +100,7 @@ Result<void> prepare_project(const std::string& root) {
 Result<void> run_control_plane(const std::string& root, const control::Wiring& wiring) {
   HEDDLE_TRY(prepare_project(root));
   stop_on_signals();
-  HEDDLE_ASSIGN_OR_RETURN(const auto control, control::Control::open(root, wiring));
+  HEDDLE_ASSIGN_OR_RETURN(const auto control, open_when_free(root, wiring));
   HEDDLE_TRY(control->check_applied());
   HEDDLE_ASSIGN_OR_RETURN(const auto project, load_valid(root));
   api::Options options;

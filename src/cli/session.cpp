@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <climits>
+#include <thread>
 
 #include "base/file.hpp"
 #include "cli/commands.hpp"
@@ -12,6 +14,9 @@
 
 namespace heddle::cli {
 namespace {
+
+constexpr auto kLockPatience =
+    std::chrono::seconds(10);  ///< how long a command waits for another to end
 
 class RemoteSession final : public Session {
  public:
@@ -57,16 +62,29 @@ class LocalSession final : public Session {
 
 }  // namespace
 
-Result<std::unique_ptr<Session>> Session::open(const std::string& root, const control::Wiring& wiring) {
+bool control_answers(const std::string& root) {
   const std::string socket = control::Home(root).socket();
-  if (path_exists(socket)) {
-    net::HttpClient::Options options;
-    options.unix_path = socket;
-    options.timeout_ms = 10'000;
-    if (net::HttpClient(options).get("/health").ok()) return std::unique_ptr<Session>(new RemoteSession(socket));
+  if (!path_exists(socket)) return false;
+  net::HttpClient::Options options;
+  options.unix_path = socket;
+  options.timeout_ms = 10'000;
+  return net::HttpClient(options).get("/health").ok();
+}
+
+Result<std::unique_ptr<Session>> Session::open(const std::string& root,
+                                               const control::Wiring& wiring) {
+  const auto until = std::chrono::steady_clock::now() + kLockPatience;
+  for (;;) {
+    if (control_answers(root))
+      return std::unique_ptr<Session>(new RemoteSession(control::Home(root).socket()));
+    auto control = control::Control::open(root, wiring);
+    if (control.ok()) return std::unique_ptr<Session>(new LocalSession(std::move(*control)));
+    // Another command has the project open, or a control plane that starts and does not listen yet:
+    // both pass.
+    if (control.error().id != control::kProjectLocked || std::chrono::steady_clock::now() > until)
+      return control.error();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  HEDDLE_ASSIGN_OR_RETURN(auto control, control::Control::open(root, wiring));
-  return std::unique_ptr<Session>(new LocalSession(std::move(control)));
 }
 
 Result<doc::Value> call_operation(const Invocation& invocation, std::string_view operation, const doc::Value& request) {

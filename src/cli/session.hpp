@@ -22,6 +22,9 @@ class Session {
 
 struct Invocation;
 
+/// Whether a control plane of the project at `root` answers on its socket.
+[[nodiscard]] bool control_answers(const std::string& root);
+
 /// Opens a session for the project of `invocation` and calls one operation.
 [[nodiscard]] Result<doc::Value> call_operation(const Invocation& invocation, std::string_view operation,
                                                 const doc::Value& request);

@@ -190,8 +190,20 @@ TEST(Truth, ComesBackAsItWasWritten) {
   {
     auto writer = TruthWriter::open(path, faults);
     ASSERT_TRUE(writer.ok());
-    writer->add(7, {.recorded = 3, .request = 12, .index = 4, .event_time = kStart, .source = 2, .label = 1, .faults = 0b11001});
-    writer->add(7, {.recorded = 4, .request = 13, .index = 0, .event_time = kStart + 5, .source = 0, .label = 0, .faults = 0});
+    writer->add(run_id(7, kStart), {.recorded = 3,
+                                    .request = 12,
+                                    .index = 4,
+                                    .event_time = kStart,
+                                    .source = 2,
+                                    .label = 1,
+                                    .faults = 0b11001});
+    writer->add(run_id(7, kStart), {.recorded = 4,
+                                    .request = 13,
+                                    .index = 0,
+                                    .event_time = kStart + 5,
+                                    .source = 0,
+                                    .label = 0,
+                                    .faults = 0});
     ASSERT_TRUE(writer->finish().ok());
   }
   const auto truth = read_truth(path);
@@ -279,6 +291,7 @@ class FakePlane {
   std::map<std::string, double> labels;
   std::map<std::string, Micros> label_times;
   std::vector<Micros> ticks;
+  Micros behind = INT64_MIN;  ///< ticks up to it are refused
 
  private:
   void handle(const net::Request& request, net::Response& response) {
@@ -315,6 +328,11 @@ class FakePlane {
       order.push_back("tick");
       ticks.push_back(parse_time(body->string_or("event_time")).value_or(0));
       response.body = "{}";
+      if (ticks.back() <= behind) {
+        response.status = 409;
+        response.body =
+            R"({"error":"the watch is past that","id":"replay-behind","hint":"later rows"})";
+      }
     }
   }
   int fail_;
@@ -356,6 +374,7 @@ TEST(Replay, LockstepNeverRunsPastTheWatermark) {
   EXPECT_EQ(static_cast<std::size_t>(replayed->requests), plane.requests.size());
   EXPECT_EQ(plane.ticks, waited);
   EXPECT_TRUE(std::is_sorted(plane.ticks.begin(), plane.ticks.end()));
+  EXPECT_EQ(plane.order.front(), "tick");  // before any row: the watch has its time
   EXPECT_EQ(plane.order.back(), "tick");
   // Every request holds rows of one source, 1 to 64 of them; its event time is within its block.
   for (const doc::Value& request : plane.requests) {
@@ -371,7 +390,9 @@ TEST(Replay, LockstepNeverRunsPastTheWatermark) {
   ASSERT_EQ(truth->rows.size(), replayed->rows.size());
   for (std::size_t i = 0; i < truth->rows.size(); ++i) {
     const TruthRow& row = truth->rows[i];
-    const std::string id = fmt::format("{}#{}", request_id(options.seed, row.request), row.index);
+    const std::string id = fmt::format(
+        "{}#{}", request_id(run_id(options.seed, from_civil({2001, 3, 1})), row.request),
+        row.index);
     EXPECT_EQ(plane.labels.at(id), row.label);
     EXPECT_EQ(plane.label_times.at(id), row.event_time + kDay);
     const bool refused = row.recorded % 7 == 3;
@@ -395,6 +416,43 @@ TEST(Replay, IsTheSameTwice) {
     for (const doc::Value& request : plane.requests) one.push_back(doc::to_json(request));
   }
   EXPECT_EQ(bodies[0], bodies[1]);
+}
+
+TEST(Replay, EndsWithTheServicesOwnWordsWhenItsWatchIsPastTheRows) {
+  const Folder folder;
+  FakePlane plane;
+  plane.behind = from_civil({2001, 6, 1});
+  const auto replayed =
+      replay(replay_options(write_flights(folder, from_civil({2001, 3, 1}), 60), plane.port()));
+  plane.end();
+  ASSERT_FALSE(replayed.ok());
+  EXPECT_EQ(replayed.error().id, "replay-behind");
+  EXPECT_EQ(replayed.error().kind, ErrorKind::kConflict);
+  EXPECT_EQ(replayed.error().message, "the watch is past that");
+  EXPECT_TRUE(plane.requests.empty());
+}
+
+TEST(Replay, TicksWithoutLockstepToo) {
+  const Folder folder;
+  FakePlane plane;
+  Options options =
+      replay_options(write_flights(folder, from_civil({2001, 3, 1}), 200), plane.port());
+  options.label_delay = 3 * kHour;
+  ASSERT_TRUE(replay(options).ok());
+  plane.end();
+  ASSERT_GE(plane.ticks.size(), 3U);
+  EXPECT_EQ(plane.ticks.front(), from_civil({2001, 3, 1}));
+  EXPECT_TRUE(std::is_sorted(plane.ticks.begin(), plane.ticks.end()));
+  Micros first_label = INT64_MAX;
+  for (const auto& [id, time] : plane.label_times) first_label = std::min(first_label, time);
+  EXPECT_EQ(first_label, from_civil({2001, 3, 1}) + 3 * kHour);
+}
+
+TEST(Replay, AnotherPartOfTheTrafficHasOtherIds) {
+  EXPECT_EQ(run_id(1, kDay), run_id(1, kDay));
+  EXPECT_NE(run_id(1, kDay), run_id(1, 2 * kDay));
+  EXPECT_NE(run_id(1, kDay), run_id(2, kDay));
+  EXPECT_EQ(run_id(1, -kDay).find('-'), std::string::npos);
 }
 
 TEST(Replay, CountsAnUnavailablePlaneAsFailedAndGoesOn) {

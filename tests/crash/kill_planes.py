@@ -510,7 +510,11 @@ def run_data(arguments, cache):
     if len(times) < arguments.data_kills:
         raise Failed(f"the data plane was killed {len(times)} times only")
     journal = request_ids(os.path.join(project.state, "spool", SERVICE))
-    answered = own + [f"r{REPLAY_SEED}-{at:08}" for at in range(done["requests"])]
+    runs = {each.rsplit("-", 1)[0] for each in journal if each.startswith(f"r{REPLAY_SEED}.")}
+    if len(runs) != 1:
+        raise Failed(f"the requests of one replay begin with {sorted(runs)}")
+    (run,) = runs
+    answered = own + [f"{run}-{at:08}" for at in range(done["requests"])]
     lost = [each for each in answered if each not in journal]
     if lost:
         raise Failed(f"{len(lost)} answered requests are not in the journal, the first is {lost[0]}")
