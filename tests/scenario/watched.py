@@ -92,7 +92,8 @@ def replayed(world):
         assert planes.predict({"rows": [row_of(project)]}).status == 200
         replay = ["replay", project.root / "data/trips.csv", "--service", "late", "--from", "2001-02-18", "--to", "2001-02-22"]
         done = project.run(*replay, "--label-delay", "6h")
-        assert done.code == 0 and "warning" not in done.err, done
+        # The row that was tried before is not of this time, and that is said; everything else is watched.
+        assert done.code == 0 and [line for line in done.err.splitlines() if "warning" in line] == ["warning: 1 rows were too far ahead of the watch, which did not take them"], done
         watch = watch_of(project)
         assert watch["in_windows"] + watch["partial"] >= 4 * 350 and watch["late"] == 0 and watch["ahead"] == 1, watch
         assert watch["labels_joined"] == watch["rows"] - 1 - watch["other_release"], watch
