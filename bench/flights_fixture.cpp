@@ -19,18 +19,19 @@ namespace {
 
 constexpr std::int64_t kReferenceRows = 64;
 
-spec::Contract contract_of(std::vector<std::string> airports) {
+spec::Contract contract_of(const std::vector<std::string>& codes) {
+  std::vector<doc::Value> airports(codes.begin(), codes.end());
   spec::Contract c;
   c.identity.name = "flights";
   c.version = "1.0.0";
   c.fields = {{.name = "date", .type = expr::Type::kTimestamp, .required = true},
               {.name = "distance", .type = expr::Type::kInt, .required = true, .minimum = 10, .maximum = 6000},
-              {.name = "origin", .type = expr::Type::kString, .required = true, .enum_values = airports, .pattern = "[A-Z0-9]{3}"},
+              {.name = "origin", .type = expr::Type::kString, .required = true, .enum_values = airports, .pattern = "^[A-Z0-9]{3}$"},
               {.name = "destination",
                .type = expr::Type::kString,
                .required = true,
                .enum_values = std::move(airports),
-               .pattern = "[A-Z0-9]{3}"}};
+               .pattern = "^[A-Z0-9]{3}$"}};
   c.row_rules = {{.id = "route-fixes-distance",
                   .kind = spec::RowRule::Kind::kDependency,
                   .determinant = {"origin", "destination"},

@@ -27,7 +27,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto first = Scorer::load(bytes, {Layout::kInterleaved});
   if (!first.ok()) {
     const auto& error = first.error();
-    if ((error.id != "model-corrupt" && error.id != "model-unsupported") || error.message.empty() || error.hint.empty()) std::abort();
+    const bool known = error.id == "model-corrupt" || error.id == "model-unsupported" || error.id == "model-format";
+    if (!known || error.message.empty() || error.hint.empty()) std::abort();
+    // Bytes of the file in a message stay printable.
+    for (const char c : error.message) {
+      if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) > '~') std::abort();
+    }
     return 0;
   }
   const Scorer& scorer = **first;

@@ -50,6 +50,10 @@ def main(path, other=None):
     answered("unit change", "quarantine", "shut", "refus")
     answered("time shift", "transform", "repair")
     answered("concept shift", "retrain", "promot")
+    answered("outlived repair", "transform taken back")
+    ends = [i for i in report["incidents"] if i["true_cause"] == "outlived repair" and "transform" in i["response"]]
+    show(any(0 <= i["rows_to_response"] <= 1000 for i in ends),
+         f"the end of the shift: its repair is taken back within rows: {[i['rows_to_response'] for i in ends]}")
     show(report["false_incidents"] <= 1, f"{report['false_incidents']} false incidents (at most 1)")
     months = {m["month"]: m for m in report["quality"]}
     for month in ("2001-05", "2001-06"):

@@ -88,6 +88,57 @@ TEST_F(PythonVerifier, AgreesOnAGoodLedger) {
   EXPECT_EQ(python(fmt::format("--tiles {} --vkey {}/vkey", tiles(), tiles())), 0) << said();
 }
 
+TEST_F(PythonVerifier, AgreesOnAnActWithoutTheApprovalItNeeded) {
+  Entry asked;
+  asked.op_id = "promote-1";
+  asked.actor_type = "agent";
+  asked.actor = "agent:recover";
+  asked.action = "release.promote";
+  asked.target = "service/delay";
+  asked.subjects = {{"bundle", sha256("new")}};
+  asked.policy = sha256("rules");
+  asked.decision = "require_approval";
+  asked.approval = "approval-0001";
+  asked.result = "requested";
+  Entry yes;
+  yes.op_id = "approval-0001/approval.approve/ada";
+  yes.actor_type = "person";
+  yes.actor = "ada";
+  yes.action = "approval.approve";
+  yes.target = "approval/approval-0001";
+  yes.approval = "approval-0001";
+  yes.result = "approved";
+  Entry applied = asked;
+  applied.result = "applied";
+  Entry other = applied;
+  other.subjects = {{"bundle", sha256("another")}};
+  Entry alone = applied;
+  alone.approval.clear();
+  Entry closed = yes;
+  closed.action = "approval.void";
+  closed.result = "void";
+  const std::vector<std::pair<bool, std::vector<Entry>>> ledgers{
+      {true, {asked, yes, applied}}, {true, {asked, closed}},        {false, {asked, applied}},     {false, {asked, yes, other}},
+      {false, {alone}},              {false, {applied}},             {false, {asked, applied, yes}}, {false, {asked, yes, closed, applied}},
+      {false, {asked, yes, applied, applied}}};
+  for (const auto& [good, entries] : ledgers) {
+    SCOPED_TRACE(fmt::format("ledger {}", &entries - &ledgers.front().second));
+    TearDown();
+    SetUp();
+    ASSERT_TRUE(state_->write([&](store::Txn& txn) -> Result<void> {
+                        for (auto entry : entries) HEDDLE_TRY(ledger_->append(txn, std::move(entry)));
+                        return {};
+                      }).ok());
+    ASSERT_TRUE(ledger_->publish().ok());
+    const auto audit = verify({tiles(), ledger_->verifier_key(), nullptr, git_.get()}).value();
+    EXPECT_EQ(audit.ok(), good) << audit.str();
+    if (!good) {
+      EXPECT_EQ(audit.findings.front().id, "ledger-approval-missing");
+    }
+    EXPECT_EQ(python(fmt::format("{} --vkey '{}'", root_, ledger_->verifier_key().str())), good ? 0 : 1) << said();
+  }
+}
+
 TEST_F(PythonVerifier, AgreesOnAFlippedByte) {
   edit([](auto& entries) { entries[44][100] ^= 1; });
   expect_both(false);

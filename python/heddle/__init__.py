@@ -15,6 +15,7 @@ from .errors import (
     Denied,
     HeddleError,
     InvalidRequest,
+    LabelsRefused,
     NotFound,
     Overloaded,
     ProjectError,
@@ -31,8 +32,8 @@ from .service import Service, load
 __version__ = "0.1.0"
 
 __all__ = [
-    "Answer", "ConnectionLost", "Denied", "HeddleError", "InvalidRequest", "NotFound", "Overloaded", "Predictions", "ProjectError",
-    "RowsRefused", "ServerError", "Service", "TimedOut", "Unauthenticated", "Unavailable", "Unreachable", "load", "model", "serve",
+    "Answer", "ConnectionLost", "Denied", "HeddleError", "InvalidRequest", "LabelsRefused", "NotFound", "Overloaded", "Predictions",
+    "ProjectError", "RowsRefused", "ServerError", "Service", "TimedOut", "Unauthenticated", "Unavailable", "Unreachable", "load", "model", "serve",
 ]
 
 

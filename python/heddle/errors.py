@@ -68,6 +68,17 @@ class RowsRefused(HeddleError):
         self.predictions = predictions
 
 
+class LabelsRefused(HeddleError):
+    """Some labels were refused; the others were taken. `accepted` counts those, `refused` has a dict for each of the first: `row_id`,
+    `id`, `error`, `hint`."""
+
+    def __init__(self, accepted: int, count: int, refused: list[dict]) -> None:
+        first = refused[0] if refused else {}
+        super().__init__(f"{count} labels were refused, the first of row `{first.get('row_id', '')}`: {first.get('error', '')}",
+                         id=first.get("id", "label-value"), status=422, hint=first.get("hint", ""))
+        self.accepted, self.refused = accepted, refused
+
+
 _BY_STATUS = {400: InvalidRequest, 401: Unauthenticated, 403: Denied, 404: NotFound, 408: TimedOut, 413: InvalidRequest, 421: InvalidRequest,
               422: InvalidRequest, 429: Overloaded, 431: InvalidRequest, 503: Unavailable, 504: TimedOut}
 

@@ -31,16 +31,18 @@ def to_rows(table: Any) -> list[dict[str, Any]]:
         columns = [(name, table[name].tolist()) for name in table.columns]
     elif kind == "polars":
         table = table.collect() if hasattr(table, "collect") else table
-        columns = [(name, table[name].to_list()) for name in table.columns]
+        columns = [(name, _polars_column(table[name])) for name in table.columns]
     elif kind == "arrow":
-        columns = [(name, table.column(i).to_pylist()) for i, name in enumerate(table.schema.names)]
+        columns = [(name, _arrow_column(table.column(i))) for i, name in enumerate(table.schema.names)]
     else:
         return [_row(row) for row in ([table] if isinstance(table, Mapping) else table)]
     for name, _ in columns:
         if not isinstance(name, str):
             raise TypeError(f"column names are strings, and `{name!r}` is none")
-    cells = [[_cell(value, name) for value in values] for name, values in columns]
     names = [name for name, _ in columns]
+    if len(set(names)) != len(names):
+        raise TypeError("two columns of the table have the same name")
+    cells = [[_cell(value, name) for value in values] for name, values in columns]
     return [dict(zip(names, row)) for row in zip(*cells)]
 
 
@@ -63,10 +65,11 @@ def column(values: list[float | None], like: Any) -> Any:
 
 
 def rfc3339(moment: datetime.datetime) -> str:
-    """In UTC with `Z`; a time without a zone is taken as UTC."""
+    """In UTC with `Z`; a time without a zone is taken as UTC. What pandas keeps past the microsecond is cut off, as the service does."""
     if moment.tzinfo is not None:
         moment = moment.astimezone(datetime.timezone.utc)
-    return moment.replace(tzinfo=None).isoformat() + "Z"
+    precision = "microseconds" if getattr(moment, "nanosecond", 0) else "auto"
+    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
 def _row(row: Any) -> dict[str, Any]:
@@ -76,11 +79,57 @@ def _row(row: Any) -> dict[str, Any]:
     return {str(name): _cell(value, name) for name, value in row.items()}
 
 
+def _arrow_column(column: Any) -> list[Any]:
+    """Values of an Arrow column. Times past Python's years, and nanoseconds, which pyarrow refuses to convert, become text."""
+    import pyarrow
+
+    kind = column.type
+    if pyarrow.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if not (pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date(kind)):
+        return list(column.to_pylist())
+    unit = kind.unit if pyarrow.types.is_timestamp(kind) else "D" if pyarrow.types.is_date32(kind) else "ms"
+    whole = pyarrow.int32() if unit == "D" else pyarrow.int64()
+    return [None if value is None else _moment_of(value, unit) for value in column.cast(whole).to_pylist()]
+
+
+def _polars_column(column: Any) -> list[Any]:
+    """Values of a polars Series; of times the integers that they are, as polars panics on one past Python's years."""
+    import polars
+
+    if not isinstance(column.dtype, (polars.Datetime, polars.Date)):
+        return list(column.to_list())
+    unit = column.dtype.time_unit if isinstance(column.dtype, polars.Datetime) else "D"
+    return [None if value is None else _moment_of(value, unit) for value in column.to_physical().to_list()]
+
+
+_MICROSECONDS = {"D": 86_400_000_000, "s": 1_000_000, "ms": 1000, "us": 1}
+
+
+def _moment_of(value: int, unit: str) -> str:
+    """The text of a moment so many units after 1970; one that has no four-digit year is sent as what it is, and refused."""
+    microseconds = value // 1000 if unit == "ns" else value * _MICROSECONDS[unit]
+    try:
+        return rfc3339(datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=microseconds))
+    except OverflowError:
+        return f"{value} {unit} since 1970"
+
+
+def _number(value: int) -> int | float | str:
+    """An integer that a service's JSON can hold; a larger one is the nearest double, which no integer field takes."""
+    if -2**63 <= value < 2**64:
+        return int(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return "Infinity" if value > 0 else "-Infinity"
+
+
 def _cell(value: Any, name: object) -> Any:
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, int):
-        return int(value)
+        return _number(value)
     if isinstance(value, float):
         return None if math.isnan(value) else float(value) if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, datetime.datetime):
@@ -88,13 +137,26 @@ def _cell(value: Any, name: object) -> Any:
     if isinstance(value, datetime.date):
         return value.isoformat()
     if isinstance(value, decimal.Decimal):
-        return _cell(float(value), name)
+        # Exact where it is a whole number: a double would round one past 2^53.
+        whole = value.is_finite() and value == value.to_integral_value()
+        return _number(int(value)) if whole else _cell(float(value), name)
     if type(value).__module__.startswith("pandas") and type(value).__name__ in ("NAType", "NaTType"):
         return None
     if type(value).__module__ == "numpy":
         if type(value).__name__ == "datetime64":
-            text = str(value.astype("datetime64[us]"))
-            return None if text == "NaT" else text + "Z"
+            return _numpy_time(value)
         return _cell(value.item(), name)
     raise TypeError(f"field `{name}` holds a `{type(value).__name__}`, which a service cannot read; "
                     "numbers, text, booleans, dates and times can be sent")
+
+
+def _numpy_time(value: Any) -> str | None:
+    """The text of a numpy.datetime64 in its own unit: a conversion of one that is out of range would wrap around."""
+    import numpy
+
+    if numpy.isnat(value):
+        return None
+    unit = numpy.datetime_data(value.dtype)[0]
+    text = str(value.astype("datetime64[D]") if unit in ("Y", "M", "W") else value)
+    text = text + ":00" if unit == "h" else text[:26] if unit in ("ns", "ps", "fs", "as") else text
+    return text + "Z" if "T" in text else text

@@ -95,16 +95,21 @@ class Service:
 
     def label(self, row_ids: Iterable[str], labels: Iterable[Any], event_times: Iterable[datetime.datetime | str] | None = None) -> int:
         """What turned out to be true, for rows named by `Predictions.row_ids`. Sending the same again changes nothing. Returns how many
-        were accepted. The account needs the permission `label`."""
+        were accepted; raises `LabelsRefused` when some were not, after all were sent. The account needs the permission `label`."""
         ids, truths = list(row_ids), [float(label) for label in labels]
         times: Sequence[Any] = [None] * len(ids) if event_times is None else list(event_times)
         if not len(ids) == len(truths) == len(times):
             raise ValueError(f"{len(ids)} row ids, {len(truths)} labels and {len(times)} event times do not belong together")
-        accepted = 0
+        accepted, count, refused = 0, 0, []
         for first in range(0, len(ids), _MOST_LABELS):
             batch = [{"row_id": row_id, "label": label} if time is None else {"row_id": row_id, "label": label, "event_time": _moment(time)}
                      for row_id, label, time in list(zip(ids, truths, times))[first:first + _MOST_LABELS]]
-            accepted += int(self._transport.call("POST", f"{self._path}/labels", {"labels": batch}, accept=(202,)).get("accepted", 0))
+            answer = self._transport.call("POST", f"{self._path}/labels", {"labels": batch}, accept=(202, 422))
+            accepted += int(answer.get("accepted", 0))
+            count += int(answer.get("refused", 0))
+            refused += answer.get("errors", [])
+        if count:
+            raise errors.LabelsRefused(accepted, count, refused)
         return accepted
 
     def status(self) -> dict[str, Any]:

@@ -226,6 +226,47 @@ def check_entry(index, data, last_time):
     return None, moment
 
 
+class Approvals:
+    """Whether each act that needed an approval has one: asked for, for the same act, approved before it, open still, used once."""
+
+    def __init__(self):
+        self.asked = {}
+
+    def observe(self, index, data):
+        if b'"approval":' not in data and b'"require_approval"' not in data:
+            return None
+        try:
+            entry = json.loads(data)
+            result, action, id_ = entry.get("result"), entry.get("action"), entry.get("approval", "")
+            decision = entry.get("policy", {}).get("decision")
+        except (ValueError, AttributeError):
+            return None  # told by check_entry
+        known = self.asked.get(id_)
+        if result == "applied" and decision == "require_approval":
+            return self.applied(index, entry, known)
+        if result == "requested":
+            self.asked[id_] = {"entry": entry, "approved": False, "closed": None}
+        elif known and action == "approval.approve" and result == "approved":
+            known["approved"] = True
+        elif known and action in ("approval.reject", "approval.void", "approval.expire"):
+            known["closed"] = result
+        return None
+
+    @staticmethod
+    def applied(index, entry, known):
+        head = "entry %d applied %s of %s, which needed an approval: " % (index, entry.get("action"), entry.get("target"))
+        if known is None:
+            return head + "none was asked for"
+        if known["closed"]:
+            return head + "it was %s before" % known["closed"]
+        if not known["approved"]:
+            return head + "no person approved it"
+        if any(known["entry"].get(member) != entry.get(member) for member in ("op_id", "action", "target", "subjects")):
+            return head + "it is for another act"
+        known["closed"] = "used"
+        return None
+
+
 def verify(tiles, vkey, anchor, say):
     """Findings go to `say`; returns (entries, root, checkpoints of the history)."""
     note = read(os.path.join(tiles, "checkpoint"))
@@ -258,7 +299,7 @@ def verify(tiles, vkey, anchor, say):
             say("the checkpoint in git: %s" % bad)
     wanted.sort(key=lambda item: item[0])
 
-    tree, leaves, last_time, checked = Range(), [], "", 0
+    tree, leaves, last_time, checked, approvals = Range(), [], "", 0, Approvals()
     for number in range((size + 255) // 256):
         width = min(256, size - 256 * number)
         path = tile_path(tiles, "entries", number, width)
@@ -269,6 +310,9 @@ def verify(tiles, vkey, anchor, say):
             problem, last_time = check_entry(len(leaves), data, last_time)
             if problem:
                 say(problem)
+            wrong = approvals.observe(len(leaves), data)
+            if wrong:
+                say(wrong)
             leaves.append(leaf_hash(data))
             tree.append(leaves[-1])
             while checked < len(wanted) and wanted[checked][0] <= tree.size:

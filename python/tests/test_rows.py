@@ -34,7 +34,7 @@ class Rows(unittest.TestCase):
     def test_cells(self):
         zone = datetime.timezone(datetime.timedelta(hours=2))
         cells = {"numpy integer": (numpy.int32(3), 3), "numpy float": (numpy.float32(0.5), 0.5), "numpy NaN": (numpy.float64("nan"), None),
-                 "numpy bool": (numpy.bool_(True), True), "numpy time": (numpy.datetime64("2001-04-10T05:00:00"), "2001-04-10T05:00:00.000000Z"),
+                 "numpy bool": (numpy.bool_(True), True), "numpy time": (numpy.datetime64("2001-04-10T05:00:00"), "2001-04-10T05:00:00Z"),
                  "NaT": (pandas.NaT, None), "NA": (pandas.NA, None), "numpy NaT": (numpy.datetime64("NaT"), None),
                  "date": (T.date(), "2001-04-10"), "decimal": (decimal.Decimal("1.25"), 1.25),
                  "zone": (T.replace(hour=7, tzinfo=zone), "2001-04-10T05:00:00Z"), "timestamp": (pandas.Timestamp(T), "2001-04-10T05:00:00Z"),
@@ -42,8 +42,32 @@ class Rows(unittest.TestCase):
         for what, (value, wanted) in cells.items():
             self.assertEqual(rows.to_rows([{"c": value}]), [{"c": wanted}], what)
 
+    def test_nothing_wraps_or_is_rounded_on_the_way(self):
+        """Nanoseconds are cut off toward the past, as the service cuts them; what no field can hold stays what it is, and is refused."""
+        late = numpy.datetime64("1969-12-31T23:59:59.999999999", "ns")
+        wanted = "1969-12-31T23:59:59.999999Z"
+        for table in (pandas.DataFrame({"t": [late]}), pyarrow.table({"t": pyarrow.array([-1], pyarrow.timestamp("ns"))}),
+                      pyarrow.table({"t": pyarrow.array([-1], pyarrow.timestamp("ns", tz="+05:00"))}), [{"t": late}], [{"t": pandas.Timestamp(late)}]):
+            self.assertEqual(rows.to_rows(table), [{"t": wanted}], table)
+        seconds = 8_222_371_200_000  # the year 262,526: its nanoseconds do not fit 64 bits
+        for value in (numpy.datetime64(seconds, "s"), numpy.datetime64(262_526 - 1970, "Y")):
+            self.assertTrue(rows.to_rows([{"t": value}])[0]["t"].startswith("2625"), value)
+        for kind in (pyarrow.timestamp("s"), pyarrow.timestamp("ms"), pyarrow.date64()):
+            sent = rows.to_rows(pyarrow.table({"t": pyarrow.array([2**62], pyarrow.int64()).cast(kind)}))
+            self.assertTrue(sent[0]["t"].startswith(str(2**62)), sent)
+        whole = polars.Series("t", [2**31 - 1], dtype=polars.Int32)
+        for kind, wanted in ((polars.Date, "2147483647 D"), (polars.Datetime("ns"), "1970-01-01T00:00:02.147483Z")):
+            self.assertTrue(rows.to_rows(polars.DataFrame({"t": whole.cast(polars.Int32 if kind == polars.Date else polars.Int64).cast(kind)}))[0]["t"]
+                            .startswith(wanted), kind)
+        cells = {"hour": (numpy.datetime64("2001-04-10T05", "h"), "2001-04-10T05:00Z"), "month": (numpy.datetime64("2001-04"), "2001-04-01"),
+                 "large": (2**70, float(2**70)), "very large": (10**400, "Infinity"), "unsigned": (numpy.uint64(2**64 - 1), 2**64 - 1),
+                 "whole decimal": (decimal.Decimal("9007199254740993.00"), 9007199254740993), "no decimal": (decimal.Decimal("NaN"), None)}
+        for what, (value, wanted) in cells.items():
+            self.assertEqual(rows.to_rows([{"c": value}]), [{"c": wanted}], what)
+
     def test_what_cannot_be_sent(self):
-        for table in ([[1, 2]], [{"c": object()}], [{"c": b"x"}], pandas.DataFrame([[1, 2]]), pandas.DataFrame([[1, 2]], columns=["a", "a"])):
+        twice = pyarrow.Table.from_arrays([pyarrow.array([1]), pyarrow.array([2])], names=["a", "a"])
+        for table in (twice, [[1, 2]], [{"c": object()}], [{"c": b"x"}], pandas.DataFrame([[1, 2]]), pandas.DataFrame([[1, 2]], columns=["a", "a"])):
             with self.assertRaises(TypeError):
                 rows.to_rows(table)
 

@@ -24,7 +24,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 SDK = pathlib.Path(__file__).resolve().parents[1]
 
@@ -197,6 +197,36 @@ class ServedModels(unittest.TestCase):
             numpy.testing.assert_array_equal(got, model.predict_proba(x))
             status, answer = served.infer({"inputs": [tensor("features", "FP32", [1.0, 2.0, 3.0], [1, 3])]})
             self.assertEqual((status, answer["id"]), (500, "model-failed"))  # scikit-learn says that it wants two columns
+
+    def test_a_classifier_without_probabilities_is_refused(self):
+        from heddle.worker import models
+        from sklearn.linear_model import LinearRegression, Perceptron, RidgeClassifier
+        from sklearn.svm import SVC, LinearSVC
+        for estimator in (LinearSVC(), SVC(), RidgeClassifier(), Perceptron(), make_pipeline(StandardScaler(), LinearSVC())):
+            fitted = estimator.fit(self.matrix, self.target)
+            with self.assertRaisesRegex(TypeError, "no probabilities"):
+                models.as_model(fitted)
+            labels = models.as_model(fitted, output="label").run({"features": self.matrix[:3]})["label"]
+            numpy.testing.assert_array_equal(labels, fitted.predict(self.matrix[:3]))
+        models.as_model(LinearRegression().fit(self.matrix, self.target))
+
+    def test_the_positive_class_is_the_labels_or_said(self):
+        from heddle.worker import models
+        named = numpy.where(numpy.asarray(self.target) > 0, "late", "on time")  # sorted, "late" comes first
+        model = LogisticRegression().fit(self.matrix, named)
+        with self.assertRaisesRegex(TypeError, "positive='late'"):
+            models.as_model(model)
+        with self.assertRaisesRegex(TypeError, "no label"):
+            models.as_model(model, positive="early")
+        with self.assertRaises(TypeError):
+            models.as_model(lambda frame: frame, positive="late")
+        wanted = model.predict_proba(self.matrix[:5])
+        for at, label in enumerate(["late", "on time"]):
+            got = models.as_model(model, positive=label).run({"features": self.matrix[:5]})["probability"]
+            numpy.testing.assert_array_equal(got, wanted[:, at])
+        for labels in ((0, 1), (False, True), (-1, 1)):
+            plain = LogisticRegression().fit(self.matrix, numpy.where(numpy.asarray(self.target) > 0, labels[1], labels[0]))
+            numpy.testing.assert_array_equal(models.as_model(plain).run({"features": self.matrix[:5]})["probability"], plain.predict_proba(self.matrix[:5]))
 
     def test_named_columns_are_found_by_name(self):
         model = LogisticRegression().fit(self.frame[["distance", "wind"]], self.target)

@@ -36,6 +36,13 @@ TEST(Clock, ParsesOnlyDatesThatExist) {
   EXPECT_EQ(format_time(*parse_time("2001-02-28T23:59:59.5Z")), "2001-02-28T23:59:59.500000Z");
   EXPECT_EQ(*parse_time("2001-01-01T05:00:00+05:00"), *parse_time("2001-01-01"));
   EXPECT_EQ(*parse_time("2001-01-01 00:01"), *parse_time("2001-01-01") + kMinute);
+  EXPECT_EQ(*parse_time("2001-01-01T05:00:00+0500"), *parse_time("2001-01-01"));
+  EXPECT_EQ(*parse_time("2001-01-01T05:00:00+05"), *parse_time("2001-01-01"));
+  EXPECT_EQ(*parse_time("2000-12-31T18:30:00-0530"), *parse_time("2001-01-01"));
+  // Nanoseconds, as pandas, Go and Java write them: what is past the microsecond is cut off.
+  EXPECT_EQ(*parse_time("1970-01-01T00:00:00.123456789Z"), 123456);
+  EXPECT_EQ(*parse_time("1969-12-31T23:59:59.999999999Z"), -1);
+  EXPECT_EQ(*parse_time("1970-01-01T00:00:00.1234567"), 123456);
   for (const char* bad : {"2001-02-29", "04/20/01", "2001-4-1", "2001-01-01T24:00", "2001-01-01T00:00x", "", "2001-01-01 "}) {
     EXPECT_FALSE(parse_time(bad).has_value()) << bad;
   }

@@ -107,8 +107,9 @@ std::optional<Micros> parse_time(std::string_view text) noexcept {
     if (take(text, at, '.')) {
       Micros unit = kSecond / 10;
       int digits = 0;
+      // Past the sixth digit the unit is 0: nanoseconds are cut off, toward the past.
       for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, ++digits, unit /= 10) {
-        if (digits == 6) return std::nullopt;
+        if (digits == 9) return std::nullopt;
         time += (text[at] - '0') * unit;
       }
       if (digits == 0) return std::nullopt;
@@ -119,8 +120,12 @@ std::optional<Micros> parse_time(std::string_view text) noexcept {
   const char sign = text[at++];
   if (sign != '+' && sign != '-') return std::nullopt;
   const int offset_hours = read_digits(text, at, 2);
-  if (offset_hours < 0 || offset_hours > 23 || !take(text, at, ':')) return std::nullopt;
-  const int offset_minutes = read_digits(text, at, 2);
+  if (offset_hours < 0 || offset_hours > 23) return std::nullopt;
+  int offset_minutes = 0;
+  if (at != text.size()) {  // `+05` alone is whole hours; the colon of `+05:30` may be left out
+    (void)take(text, at, ':');
+    offset_minutes = read_digits(text, at, 2);
+  }
   if (offset_minutes < 0 || offset_minutes > 59 || at != text.size()) return std::nullopt;
   const Micros offset = offset_hours * kHour + offset_minutes * kMinute;
   return sign == '+' ? time - offset : time + offset;

@@ -29,8 +29,8 @@ class Clock {
 [[nodiscard]] std::string format_time(Micros time);
 /// `2001-04-10`.
 [[nodiscard]] std::string format_date(Micros time);
-/// Accepts `YYYY-MM-DD`, and that with `T` or a space, `HH:MM[:SS[.f{1,6}]]` and an optional `Z` or `±HH:MM`; checks that the
-/// date exists. Strict: nothing before or after.
+/// Accepts `YYYY-MM-DD`, and that with `T` or a space, `HH:MM[:SS[.f{1,9}]]` (cut to us) and an optional
+/// `Z`, `±HH:MM`, `±HHMM` or `±HH`; checks that the date exists. Strict: nothing before or after.
 [[nodiscard]] std::optional<Micros> parse_time(std::string_view text) noexcept;
 /// `90s`, `15m`, `2h`, `1d`, `250ms`; sums like `1d12h`. Nothing else.
 [[nodiscard]] std::optional<Micros> parse_duration(std::string_view text) noexcept;

@@ -45,10 +45,10 @@ struct Share {
   }
 };
 
-void score_rows(const score::Plan& plan, const Cells& cells, std::span<const expr::ColumnView> views, std::int64_t begin, std::int64_t end, Share& share) {
+void score_rows(const score::Plan& plan, const Cells& cells, std::span<const Cells::Source> sources, std::int64_t begin, std::int64_t end, Share& share) {
   share.clear();
   for (std::int64_t row = begin; row < end; ++row) {
-    cells.row(views, row, share.raw);
+    cells.row(sources, row, share.raw);
     plan.score_row(share.raw, share.result, share.scratch);
     const std::uint32_t rules = share.place_of(share.result.check.broken);
     if (share.result.check.refused) {
@@ -146,18 +146,23 @@ class Scoring {
     if (same_file(options_.output, options_.input) || same_file(refused, options_.input) || same_file(refused, options_.output)) {
       return Error{ErrorKind::kInvalid, "score-same-file", "two of the input, the output and the refused rows are one file", "name three different files"};
     }
-    std::vector<std::string> read;
+    table::ReadOptions reading;
+    // Refused rows and carried columns are written as they came: cells are read by `Cells`, row by row.
+    reading.as_written = true;
+    for (const auto& field : plan_.contract().fields()) reading.types.emplace(field.name, field.type);
     if (!options_.columns.empty()) {
       HEDDLE_ASSIGN_OR_RETURN(const auto all, table::read_schema(options_.input));
+      auto& read = reading.columns;
       read = options_.columns;
       for (const auto& field : plan_.contract().request_fields()) {
         const bool there = std::any_of(all.begin(), all.end(), [&](const auto& column) { return column.name == field.name; });
         if (there && std::find(read.begin(), read.end(), field.name) == read.end()) read.push_back(field.name);
       }
     }
-    HEDDLE_ASSIGN_OR_RETURN(file_, table::TableReader::open(options_.input, read));
+    HEDDLE_ASSIGN_OR_RETURN(file_, table::TableReader::open(options_.input, reading));
     HEDDLE_ASSIGN_OR_RETURN(auto cells, Cells::match(plan_.contract().request_fields(), *file_, options_.input));
     cells_.emplace(std::move(cells));
+    report_.left_out = file_->left_out();
     std::vector<table::ColumnInfo> carried;
     for (std::size_t i = 0; i < file_->columns().size(); ++i) {
       const auto& column = file_->columns()[i];
@@ -186,11 +191,11 @@ class Scoring {
   }
 
   Result<void> score(const table::Table& chunk) {
-    const auto views = cells_->of(chunk);
+    const auto sources = cells_->of(chunk);
     const auto most = static_cast<std::int64_t>(shares_.size());
     const std::int64_t count = std::clamp<std::int64_t>(chunk.rows() / kFewestRowsAThread, 1, most);
     const auto share = [&](std::int64_t i) {
-      score_rows(plan_, *cells_, views, chunk.rows() * i / count, chunk.rows() * (i + 1) / count, shares_[static_cast<std::size_t>(i)]);
+      score_rows(plan_, *cells_, sources, chunk.rows() * i / count, chunk.rows() * (i + 1) / count, shares_[static_cast<std::size_t>(i)]);
     };
     {
       std::vector<std::jthread> others;

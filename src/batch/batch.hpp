@@ -35,6 +35,7 @@ struct Report {
   Digest input{};                              ///< of the file's bytes
   Digest output{};
   Digest refused_output{};
+  std::vector<std::string> left_out{};         ///< columns that OUT does not carry, as no column of it can hold their type
   doc::Value profile{};                        ///< `heddle.batch/1` (docs/score.md): counts and histograms, no row values
   double seconds = 0;                          ///< reading, scoring and writing; not the digest of the input
   std::function<Result<void>()> publish{};     ///< both files appear, the refused one first; once. Dropped uncalled: neither does
@@ -46,8 +47,8 @@ struct Report {
 /// Scores every row of a file by `plan`, a chunk after the other: memory is bounded by a chunk. The same bits as the endpoint
 /// gives for the same row, and the same bytes for the same file. Served rows: the columns carried, then `probability`,
 /// `validation` (rules it broke, comma-separated; null for none) and `bundle`. Refused rows: every column that was read, then
-/// `validation` and `bundle`. A cell of CSV is what the contract's type makes of its text, else the text, which the contract
-/// refuses. kUnprocessable `score-contract-mismatch` when the file cannot be of this contract: a required field has no column, or
+/// `validation` and `bundle`. A cell of CSV is what the contract's type makes of its text, else the contract refuses
+/// it. kUnprocessable `score-contract-mismatch` when the file cannot be of this contract: a required field has no column, or
 /// a number's column holds text. kConflict `score-input-changed` when the file was written to meanwhile.
 [[nodiscard]] Result<Report> score_file(const score::Plan& plan, const Options& options);
 

@@ -137,17 +137,6 @@ TEST_F(BatchTest, CsvIsReadByTheContractAndWhatItCannotReadIsRefused) {
   EXPECT_THAT(refused, testing::HasSubstr("\"\",c,2001-04-01,JFK,far,distance-type," + plan_->bundle().str() + "\n"));
 }
 
-TEST_F(BatchTest, TextOfCsvBecomesTheValueOfItsType) {
-  using expr::Datum;
-  EXPECT_EQ(datum_of_text("-12", expr::Type::kInt).i, -12);
-  EXPECT_EQ(datum_of_text("12.5", expr::Type::kInt).kind, Datum::Kind::kDouble);
-  EXPECT_EQ(datum_of_text("1e3", expr::Type::kDouble).d, 1000);
-  EXPECT_EQ(datum_of_text("TRUE", expr::Type::kBool).b, true);
-  for (const char* text : {"", " 1", "1 ", "0x1", "+1", "one"}) EXPECT_EQ(datum_of_text(text, expr::Type::kInt).kind, Datum::Kind::kString) << text;
-  EXPECT_EQ(datum_of_text("1", expr::Type::kBool).kind, Datum::Kind::kString);
-  EXPECT_EQ(datum_of_text("1", expr::Type::kString).str(), "1");
-}
-
 TEST_F(BatchTest, AFileOfAnotherContractIsToldApartFromRefusedRows) {
   write("in.csv", "date,origin\n2001-04-01,ABQ\n");
   EXPECT_EQ(score("in.csv", "out.csv").error().id, "score-contract-mismatch");

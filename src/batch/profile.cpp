@@ -21,7 +21,7 @@ void Profile::add(std::span<const expr::Datum> row, float probability) {
   ++scores_[std::min<std::size_t>(static_cast<std::size_t>(probability * kBins), kBins - 1)];
   for (auto& metric : metrics_) {
     const auto value = metric.field < 0 ? expr::Datum::real(static_cast<double>(probability)) : row[static_cast<std::size_t>(metric.field)];
-    if (std::size_t bin = 0; metric.reference->bin_of(value, bin)) metric.window.add(bin);
+    if (const auto bin = metric.reference->bin_of(value)) metric.window.add(*bin);
   }
 }
 

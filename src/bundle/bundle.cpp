@@ -33,11 +33,31 @@ Result<std::string> read_part(store::Objects& objects, const Digest& bundle, con
   return bytes;
 }
 
+/// Takes Heddle's own config out of the layers. Older bundles have it as the
+/// member `heddle` of ModelPack's config, and are still opened.
+Result<void> take_config(std::vector<Layer>& layers, const doc::Value& document, const Digest& bundle, doc::Value& out) {
+  const doc::Value* const member = document.find("heddle");
+  const auto layer = std::find_if(layers.begin(), layers.end(), [](const Layer& each) { return each.title == kConfig; });
+  if ((member == nullptr) == (layer == layers.end())) {
+    return corrupt(bundle, member == nullptr ? "it is not Heddle's: it has no `heddle.json`" : "it has two configs of Heddle's");
+  }
+  if (member != nullptr) {
+    if (!member->is_object()) return corrupt(bundle, "the member `heddle` of its config is no object");
+    out = *member;
+    return {};
+  }
+  auto config = doc::parse_json(layer->bytes);
+  if (!config.ok() || !config->is_object()) return corrupt(bundle, "`heddle.json` is no JSON object");
+  out = std::move(*config);
+  layers.erase(layer);
+  return {};
+}
+
 }  // namespace
 
 std::string media_type_of(std::string_view title) {
   if (title == kModel) return "application/vnd.cncf.model.weight.v1.raw";
-  if (title == kFeatures || title == kCalibration) return "application/vnd.cncf.model.weight.config.v1.raw";
+  if (title == kFeatures || title == kCalibration || title == kConfig) return "application/vnd.cncf.model.weight.config.v1.raw";
   if (title == kReference || title == kBaseline) return "application/vnd.cncf.model.dataset.v1.raw";
   if (title == kContract) return "application/vnd.cncf.model.code.v1.raw";
   if (title == kRuntime) return "application/vnd.heddle.runtime.v1+json";
@@ -67,6 +87,9 @@ bool Bundle::has(std::string_view title) const noexcept {
 }
 
 Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, doc::Value config) {
+  const std::string name = config.string_or("model", "model");
+  const std::string trainer = config.string_or("trainer", "heddle");
+  layers.push_back({std::string(kConfig), {}, doc::to_canonical_json(config)});
   std::sort(layers.begin(), layers.end(), [](const Layer& a, const Layer& b) { return a.title < b.title; });
   doc::Value descriptors = doc::Value::array();
   doc::Value diff_ids = doc::Value::array();
@@ -84,10 +107,10 @@ Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, doc::Val
     diff_ids.push(digest.str());
   }
   doc::Value document = doc::Value::object();
-  document.set("descriptor", doc::Value::object({{"name", config.string_or("model", "model")}, {"vendor", "heddle"}}));
+  // Members of ModelPack's schema only (schema/config-schema.json of modelpack/model-spec, v0.0.7): it is closed.
+  document.set("descriptor", doc::Value::object({{"name", name.empty() ? "model" : name}, {"vendor", "heddle"}}));
   document.set("modelfs", doc::Value::object({{"type", "layers"}, {"diffIds", std::move(diff_ids)}}));
-  document.set("config", doc::Value::object({{"format", config.string_or("trainer", "heddle")}}));
-  document.set("heddle", std::move(config));
+  document.set("config", doc::Value::object({{"format", trainer}}));
   const std::string config_bytes = doc::to_canonical_json(document);
   HEDDLE_ASSIGN_OR_RETURN(const Digest config_digest, objects.put(config_bytes));
   doc::Value manifest = doc::Value::object({{"schemaVersion", 2}, {"mediaType", kManifestType}, {"artifactType", kArtifactType}});
@@ -110,10 +133,9 @@ Result<Bundle> open(store::Objects& objects, const Digest& digest) {
   if (config == nullptr || layers == nullptr || !layers->is_array()) return corrupt(digest, "its manifest is incomplete");
   HEDDLE_ASSIGN_OR_RETURN(const std::string config_bytes, read_part(objects, digest, *config));
   auto document = doc::parse_json(config_bytes);
-  if (!document.ok() || document->find("heddle") == nullptr) return corrupt(digest, "its config is not Heddle's");
+  if (!document.ok()) return corrupt(digest, "its config is no JSON");
   Bundle bundle;
   bundle.digest_ = digest;
-  bundle.config_ = *document->find("heddle");
   for (const auto& entry : layers->as_array()) {
     const doc::Value* annotations = entry.find("annotations");
     Layer layer;
@@ -124,6 +146,7 @@ Result<Bundle> open(store::Objects& objects, const Digest& digest) {
     HEDDLE_ASSIGN_OR_RETURN(layer.bytes, read_part(objects, digest, entry));
     bundle.layers_.push_back(std::move(layer));
   }
+  HEDDLE_TRY(take_config(bundle.layers_, *document, digest, bundle.config_));
   return bundle;
 }
 

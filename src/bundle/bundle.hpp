@@ -28,6 +28,9 @@ inline constexpr std::string_view kBaseline = "baseline.json";
 inline constexpr std::string_view kEvaluation = "evaluation.json";
 inline constexpr std::string_view kStatements = "statements.json";
 
+/// What `pack` was given as `config`: a layer, since ModelPack's schema of a config admits no member of ours.
+inline constexpr std::string_view kConfig = "heddle.json";
+
 /// Of a bundle without `model.json`, whose rows something else scores (docs/formats/runtime.md).
 inline constexpr std::string_view kRuntime = "runtime.json";
 inline constexpr std::string_view kRuntimeFiles = "runtime.files.tar";
@@ -40,6 +43,11 @@ class Bundle {
   [[nodiscard]] const Digest& digest() const noexcept { return digest_; }
   /// What `pack` was given as `config`.
   [[nodiscard]] const doc::Value& config() const noexcept { return config_; }
+  /// The commit it names; empty when it was built from none.
+  [[nodiscard]] std::string commit() const { return config_.string_or("commit"); }
+  /// Its definitions were not that commit's. One that does not say is taken for such.
+  [[nodiscard]] bool dirty() const { return commit().empty() || config_.bool_or("dirty", true); }
+  /// All but the one that holds `config()`.
   [[nodiscard]] const std::vector<Layer>& layers() const noexcept { return layers_; }
   /// kNotFound names the titles there are.
   [[nodiscard]] Result<std::string_view> layer(std::string_view title) const;
@@ -56,7 +64,8 @@ class Bundle {
 
 /// Packs an OCI image manifest with CNCF ModelPack media types and raw layers, sorted by title; the manifest is written
 /// last, so that a full disk or a kill leaves unreferenced blobs at worst. The same layers and config give the same digest,
-/// anywhere, always: no times, no paths, no names of machines. kInvalid on equal titles.
+/// anywhere, always: no times, no paths, no names of machines. kInvalid on equal titles,
+/// `heddle.json` among them.
 [[nodiscard]] Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, doc::Value config);
 
 /// Reads and verifies manifest, config and every layer. kNotFound when a part is not there, kCorrupt when a byte differs or

@@ -1,8 +1,11 @@
 #include "bundle/bundle.hpp"
 
 #include <map>
+#include <set>
 
 #include <gtest/gtest.h>
+
+#include "doc/json.hpp"
 
 namespace heddle::bundle {
 namespace {
@@ -65,6 +68,75 @@ TEST(Bundle, WhatWasPackedIsOpened) {
   EXPECT_EQ(bundle->layer("policy.json").error().kind, ErrorKind::kNotFound);
 }
 
+std::set<std::string> keys_of(const doc::Value& object) {
+  std::set<std::string> out;
+  for (const auto& [key, value] : object.as_object()) out.insert(key);
+  return out;
+}
+
+/// The manifest's config blob.
+doc::Value config_blob(MemoryObjects& objects, const Digest& digest) {
+  const auto manifest = doc::parse_json(*objects.get(digest));
+  return *doc::parse_json(*objects.get(*Digest::parse(manifest->find("config")->string_or("digest"))));
+}
+
+/// Every object of ModelPack's schema is closed (schema/config-schema.json of modelpack/model-spec, v0.0.7): these are
+/// its members, and what it asks of them.
+TEST(Bundle, TheConfigKeepsModelPacksSchema) {
+  const std::map<std::string, std::set<std::string>> members = {
+      {"descriptor", {"createdAt", "authors", "family", "name", "docURL", "sourceURL", "datasetsURL", "version", "revision", "vendor",
+                      "licenses", "title", "description"}},
+      {"config", {"architecture", "format", "paramSize", "precision", "quantization", "transformerConfig", "capabilities"}},
+      {"modelfs", {"type", "diffIds"}},
+  };
+  for (const auto& given : {config(), doc::Value::object({{"model", ""}, {"trainer", "linear"}, {"more", doc::Value::object({{"a", 1}})}})}) {
+    MemoryObjects objects;
+    const Digest digest = *pack(objects, layers(), given);
+    const doc::Value written = config_blob(objects, digest);
+    EXPECT_EQ(keys_of(written), (std::set<std::string>{"descriptor", "config", "modelfs"}));  // all three are required
+    for (const auto& [name, allowed] : members) {
+      for (const std::string& key : keys_of(*written.find(name))) EXPECT_TRUE(allowed.contains(key)) << name << "." << key;
+    }
+    EXPECT_GE(written.find("descriptor")->string_or("name").size(), 1U);
+    EXPECT_EQ(written.find("modelfs")->string_or("type"), "layers");
+    // One entry a layer, in the manifest's order.
+    const auto manifest = doc::parse_json(*objects.get(digest));
+    const auto& entries = manifest->find("layers")->as_array();
+    const auto& ids = written.find("modelfs")->find("diffIds")->as_array();
+    ASSERT_EQ(ids.size(), entries.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(ids[i].as_string(), entries[i].string_or("digest"));
+    EXPECT_EQ(doc::to_canonical_json(open(objects, digest)->config()), doc::to_canonical_json(given));
+    EXPECT_EQ(open(objects, digest)->layers().size(), 2U);
+  }
+}
+
+/// Before, Heddle's config was a member of ModelPack's.
+TEST(Bundle, AnOlderBundleIsOpened) {
+  MemoryObjects objects;
+  const Digest digest = *pack(objects, layers(), config());
+  auto manifest = *doc::parse_json(*objects.get(digest));
+  doc::Value old_config = config_blob(objects, digest);
+  old_config.set("heddle", config());
+  const std::string bytes = doc::to_canonical_json(old_config);
+  doc::Value entry = *manifest.find("config");
+  entry.set("digest", objects.put(bytes)->str());
+  entry.set("size", static_cast<std::int64_t>(bytes.size()));
+  manifest.set("config", entry);
+  // With both, which counts would be up to the reader.
+  EXPECT_EQ(open(objects, *objects.put(doc::to_canonical_json(manifest))).error().kind, ErrorKind::kCorrupt);
+  doc::Value kept = doc::Value::array();
+  for (const auto& layer : manifest.find("layers")->as_array()) {
+    if (layer.find("annotations")->string_or("org.opencontainers.image.title") != kConfig) kept.push(layer);
+  }
+  manifest.set("layers", kept);
+  const auto old = open(objects, *objects.put(doc::to_canonical_json(manifest)));
+  ASSERT_TRUE(old.ok()) << old.error().str();
+  EXPECT_EQ(old->config(), config());
+  EXPECT_EQ(old->layers().size(), 2U);
+  manifest.set("config", *doc::parse_json(*objects.get(digest))->find("config"));
+  EXPECT_EQ(open(objects, *objects.put(doc::to_canonical_json(manifest))).error().kind, ErrorKind::kCorrupt);  // neither
+}
+
 TEST(Bundle, EveryFlippedByteIsRefused) {
   MemoryObjects objects;
   const Digest digest = *pack(objects, layers(), config());
@@ -88,7 +160,7 @@ TEST(Bundle, AMissingPartIsNotFound) {
 }
 
 TEST(Bundle, AFullDiskLeavesNoManifest) {
-  for (int space = 0; space < 4; ++space) {
+  for (int space = 0; space < 5; ++space) {
     MemoryObjects objects;
     objects.full_after = space;
     EXPECT_EQ(pack(objects, layers(), config()).error().kind, ErrorKind::kIo);

@@ -7,7 +7,7 @@
 #include "bundle/bundle.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
-#include "control/home.hpp"
+#include "control/applied.hpp"
 #include "doc/json.hpp"
 #include "loadgen/knee.hpp"
 #include "loadgen/report.hpp"
@@ -60,15 +60,15 @@ Result<std::string> first_line(const std::string& path) {
 /// the bundle its route table names as primary: rows as they arrive, those the contract refuses left out.
 Result<void> aim_at_service(const Invocation& invocation, const std::string& name, loadgen::Target& target, std::string& token) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-  HEDDLE_ASSIGN_OR_RETURN(const auto loaded, spec::load_project(root));
-  const auto service = loaded.project.services.find(name);
-  if (service == loaded.project.services.end())
-    return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("no service `{}`", name), "see `heddle status`"};
   const control::Home home(root);
+  HEDDLE_ASSIGN_OR_RETURN(const auto project, control::applied_project(home, *invocation.wiring));
+  const auto service = project.services.find(name);
+  if (service == project.services.end())
+    return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("no service `{}`", name), "see `heddle status`"};
   target.host = service->second.host;
   target.port = service->second.port;
   target.path = fmt::format("/v1/services/{}/predict", name);
-  for (const auto& account : loaded.project.service_accounts) {
+  for (const auto& account : project.service_accounts) {
     if (!token.empty() || std::find(account.permissions.begin(), account.permissions.end(), "predict") == account.permissions.end())
       continue;
     HEDDLE_ASSIGN_OR_RETURN(token, first_line(home.token(account.name)));

@@ -29,7 +29,11 @@ int inspect(const Console& console, const bundle::Bundle& bundle) {
                                          {"evaluation", evaluation.ok() ? *evaluation : doc::Value()}}));
     return 0;
   }
-  console.data(fmt::format("bundle {}\n", bundle.digest().str()));
+  console.data(fmt::format("bundle {}", bundle.digest().str()));
+  const std::string commit = bundle.commit();
+  console.data(commit.empty()   ? "built from definitions of no commit\n"
+               : bundle.dirty() ? fmt::format("built from changes of commit {}\n", commit)
+                                : fmt::format("built from commit {}\n", commit));
   std::vector<std::vector<std::string>> rows{{"LAYER", "BYTES", "DIGEST"}};
   for (const auto& layer : bundle.layers()) {
     rows.push_back({layer.title, fmt::to_string(layer.bytes.size()), sha256(layer.bytes).str().substr(0, 19)});

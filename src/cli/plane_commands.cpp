@@ -1,11 +1,17 @@
 #include <CLI/CLI.hpp>
 
+#include "base/clock.hpp"
 #include "base/file.hpp"
 #include "cli/commands.hpp"
+#include "cli/data_plane_probe.hpp"
 #include "cli/planes.hpp"
 #include "cli/session.hpp"
+#include "control/applied.hpp"
+#include "cli/signing.hpp"
 #include "cli/supervisor.hpp"
+#include "cli/work_tree.hpp"
 #include "control/home.hpp"
+#include "spec/load.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -25,10 +31,15 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
     return console.fail({ErrorKind::kConflict, "project-up", fmt::format("project `{}` is up already", *root),
                          "run `heddle status`, or end the other `heddle up` first"});
   }
-  // Both planes need the keys and tokens: they are made once, before either starts.
-  if (auto ready = prepare_project(*root); !ready.ok()) return console.fail(ready.error());
+  // Both planes need the keys, the tokens and what was applied: once, before either starts.
+  if (auto ready = prepare_project(*root, *invocation.wiring); !ready.ok()) {
+    return console.fail(ready.error());
+  }
+  const bool released = !list_dir(home.routes()).empty();
   const auto plane = [&](const std::string& name) {
     Supervisor::Plane started{name, {invocation.wiring->executable, "--project", *root, "up", "--only", name}};
+    // What was released is served, whatever keeps decisions from being made.
+    started.may_fail_at_start = name == "control" && released;
     if (lockstep && name == "data") started.argv.push_back("--lockstep");
     return started;
   };
@@ -36,14 +47,99 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
   return ended.ok() ? 0 : console.fail(ended.error());
 }
 
+/// What a service does now: what was decided, as far as a data plane carries it out.
+std::string state_now(const doc::Value& service) {
+  const auto decided = service.string_or("state");
+  const auto* data = service.find("data_plane");
+  if (!data->bool_or("running")) return decided == "released" ? "not running" : decided;
+  if (data->find("ready") == nullptr)
+    return decided;  // it runs, and tells this machine's accounts nothing
+  if (data->bool_or("stopped")) return "stopped";
+  if (!data->bool_or("ready")) return decided == "released" ? "not ready" : decided;
+  return data->bool_or("failed_over") ? "serving by its standby" : "serving";
+}
+
+/// Adds what runs to what was decided: the reply's `control_plane`, each service's `data_plane` and
+/// the `state` that follows.
+Result<doc::Value> status_now(const Invocation& invocation) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+  HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring));
+  HEDDLE_ASSIGN_OR_RETURN(auto reply, session->call("status", doc::Value::object()));
+  reply.set("control_plane", session->remote() ? "running" : "not running");
+  // The definitions that run; before the first apply nothing does.
+  const auto project = control::applied_project(control::Home(root), *invocation.wiring);
+  if (!project.ok() && project.error().id != "nothing-applied") return project.error();
+  bool idle = !session->remote();
+  for (auto& service : reply.find("services")->as_array()) {
+    auto data = doc::Value::object({{"running", false}, {"problem", "nothing was applied yet"}});
+    if (project.ok()) {
+      const auto known = project->services.find(service.string_or("name"));
+      data = known == project->services.end()
+                 ? doc::Value::object({{"running", false}, {"problem", "its definition is not there any more"}})
+                 : probe_data_plane(*project, known->second);
+    }
+    idle = idle || !data.bool_or("running");
+    service.set("data_plane", std::move(data));
+    service.set("state", state_now(service));
+  }
+  if (idle) {
+    auto& next = reply.find("next")->as_array();
+    next.insert(next.begin(),
+                doc::Value::object({{"command", "heddle up"}, {"why", "not every plane runs"}}));
+  }
+  return reply;
+}
+
+/// `5,600 rows: 5,400 in windows, 200 late`: what is none is left out.
+std::string watch_line(const doc::Value& watch) {
+  std::string line =
+      fmt::format("{} rows, {} in windows", watch.int_or("rows"), watch.int_or("in_windows"));
+  const std::pair<const char*, const char*> fates[] = {{"partial", "of part of a window"},
+                                                       {"late", "LATE"},
+                                                       {"ahead", "AHEAD OF IT"},
+                                                       {"unwatched", "UNWATCHED"},
+                                                       {"other_release", "of a release before"}};
+  for (const auto& [name, words] : fates) {
+    if (const auto count = watch.int_or(name); count > 0)
+      line += fmt::format(", {} {}", count, words);
+  }
+  line += fmt::format("; {} labels joined", watch.int_or("labels_joined"));
+  if (const auto count = watch.int_or("labels_waiting"); count > 0)
+    line += fmt::format(", {} wait for an unknown row", count);
+  if (const auto count = watch.int_or("labels_forgotten"); count > 0)
+    line += fmt::format(", {} OF UNKNOWN ROWS", count);
+  return line;
+}
+
+std::string watermark_line(const std::string& watermark) {
+  const auto time = parse_time(watermark);
+  if (!time) return "none";
+  const bool ahead = *time > system_clock().wall() + kHour;
+  return watermark + (ahead ? " (AHEAD OF THE CLOCK: nothing is decided until then)" : "");
+}
+
+std::string data_plane_line(const doc::Value& data) {
+  if (!data.bool_or("running")) return fmt::format("not running on {}", data.string_or("address"));
+  std::string line = fmt::format("running on {}", data.string_or("address"));
+  if (const auto problem = data.string_or("problem"); !problem.empty())
+    return line + ": " + problem;
+  line += fmt::format(", route {} in force", data.int_or("route_version"));
+  if (const auto slot = data.string_or("slot"); !slot.empty())
+    line += fmt::format(", {} answers", slot);
+  return line;
+}
+
 int status(const Invocation& invocation, const Console& console) {
-  auto reply = call_operation(invocation, "status", doc::Value::object());
+  auto reply = status_now(invocation);
   if (!reply.ok()) return console.fail(reply.error());
+  const WorkTreeNote note = compare_with_applied(invocation, reply->string_or("applied"));
+  reply->set("work_tree", note.to_value());
   if (console.json()) {
     console.document(*reply);
     return 0;
   }
-  console.data(fmt::format("project `{}`, applied {}", reply->string_or("project"), reply->string_or("applied", "nothing")));
+  const auto applied = reply->string_or("applied");
+  console.data(fmt::format("project `{}`, applied {}", reply->string_or("project"), applied.empty() ? "nothing" : applied));
   for (const auto& service : reply->find("services")->as_array()) {
     console.data(fmt::format("\nservice `{}` ({})", service.string_or("name"), service.string_or("state")));
     std::vector<std::vector<std::string>> slots{{"  primary", service.string_or("primary", "none").substr(0, 19)},
@@ -53,7 +149,13 @@ int status(const Invocation& invocation, const Console& console) {
     }
     if (const auto shadow = service.string_or("shadow"); !shadow.empty()) slots.push_back({"  shadow", shadow.substr(0, 19)});
     slots.push_back({"  route", fmt::format("{} (applied {})", service.int_or("route"), service.int_or("applied"))});
-    slots.push_back({"  watermark", service.string_or("watermark", "none")});
+    slots.push_back({"  data plane", data_plane_line(*service.find("data_plane"))});
+    slots.push_back({"  control plane", reply->string_or("control_plane")});
+    slots.push_back({"  watermark", watermark_line(service.string_or("watermark"))});
+    if (const auto* watch = service.find("watch")) {
+      slots.push_back({"  watched", watch->string_or("line")});
+      slots.push_back({"  watch", watch_line(*watch)});
+    }
     slots.push_back({"  autonomy", service.string_or("autonomy")});
     console.data(format_rows(slots));
   }
@@ -63,6 +165,7 @@ int status(const Invocation& invocation, const Console& console) {
     console.data(fmt::format("\n{}", list));
     for (const auto& item : items->as_array()) console.data("  " + item.string_or("line"));
   }
+  note.tell(console);
   if (const auto* next = reply->find("next"); next != nullptr && next->size() > 0) {
     console.message("");
     for (const auto& item : next->as_array()) {
@@ -79,7 +182,9 @@ void add_plane_commands(CLI::App& app, Invocation& invocation) {
   auto lockstep = std::make_shared<bool>(false);
   auto* up_command = app.add_subcommand("up", "start the planes on this machine");
   up_command->add_option("--only", *only, "one plane only")->check(CLI::IsMember({"data", "control"}));
-  up_command->add_flag("--lockstep", *lockstep, "ticks come from `heddle replay --lockstep`, not from the clock");
+  up_command->add_flag("--lockstep", *lockstep,
+                       "every service's time is a replay's from the start: requests of people who "
+                       "try it take that time");
   up_command->callback([&invocation, only, lockstep] {
     invocation.run = [=, &invocation](const Console& console) { return up(invocation, console, *only, *lockstep); };
   });
@@ -90,30 +195,28 @@ void add_plane_commands(CLI::App& app, Invocation& invocation) {
 
   auto service = std::make_shared<std::string>();
   auto all = std::make_shared<bool>(false);
-  auto person = std::make_shared<std::string>();
   auto* stop = app.add_subcommand("stop", "the declared safe state, at once");
   stop->add_option("service", *service, "name of the service");
   stop->add_flag("--all", *all, "everything");
-  stop->callback([&invocation, service, all] {
+  stop->callback([&invocation, service, all, by = add_asked_by(*stop)] {
     invocation.run = [=, &invocation](const Console& console) {
       if (service->empty() && !*all) {
         return console.fail({ErrorKind::kInvalid, "stop-what", "name a service, or say `--all`"});
       }
-      auto reply = call_operation(invocation, "stop", doc::Value::object({{"service", *all ? "*" : *service}}));
+      auto reply = call_as(invocation, "stop", doc::Value::object({{"service", *all ? "*" : *service}}), *by);
       if (!reply.ok()) return console.fail(reply.error());
       console.message(fmt::format("stopped `{}` (ledger entry {})", *all ? "everything" : *service, reply->int_or("entry")));
-      console.message("next: heddle resume --person NAME");
+      console.message("next: heddle resume");
       return 0;
     };
   });
   auto* resume = app.add_subcommand("resume", "clear a stop; only a person does");
   resume->add_option("service", *service, "name of the service; default: everything");
-  resume->add_option("--person", *person, "your name in people.yaml")->required();
-  resume->callback([&invocation, service, person] {
+  resume->callback([&invocation, service, by = add_asked_by(*resume, "--person")] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "resume",
-                                  doc::Value::object({{"service", service->empty() ? "*" : *service}, {"person", *person}}));
+      auto reply = call_as(invocation, "resume", doc::Value::object({{"service", service->empty() ? "*" : *service}}), *by, "person");
       if (!reply.ok()) return console.fail(reply.error());
+      if (!reply->bool_or("applied")) return print_waiting(console, *reply);
       console.message(fmt::format("resumed (ledger entry {})", reply->int_or("entry")));
       return 0;
     };

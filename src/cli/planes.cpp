@@ -12,11 +12,12 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/signature.hpp"
+#include "cli/session.hpp"
+#include "control/applied.hpp"
 #include "control/control.hpp"
 #include "control/home.hpp"
 #include "net/handover.hpp"
 #include "serve/serve.hpp"
-#include "spec/load.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -40,15 +41,6 @@ void stop_on_signals() {
   ::signal(SIGUSR2, SIG_IGN);  // the data plane takes it
 }
 
-Result<spec::Project> load_valid(const std::string& root) {
-  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
-  if (loaded.has_errors()) {
-    return Error{ErrorKind::kInvalid, "project-invalid", fmt::format("the definitions of `{}` have errors", root),
-                 "run `heddle check`: it shows them all"};
-  }
-  return std::move(loaded.project);
-}
-
 /// Those of `service` in sockets named `<service>/<listener>`.
 std::vector<net::ListenerFd> listeners_of(const std::string& service, const std::vector<net::ListenerFd>& all) {
   std::vector<net::ListenerFd> mine;
@@ -64,29 +56,47 @@ Result<std::string> read_token(const std::string& path) {
   return token;
 }
 
+/// A command that found no control plane has the project open while it runs, `heddle status` for
+/// one. The control plane starts after it: to end here would end the data plane too. Another
+/// control plane does not end by itself.
+Result<std::unique_ptr<control::Control>> open_when_free(const std::string& root,
+                                                         const control::Wiring& wiring) {
+  for (bool said = false;; said = true) {
+    auto control = control::Control::open(root, wiring);
+    if (control.ok() || control.error().id != control::kProjectLocked) return control;
+    if (stop_asked || control_answers(root)) return control;
+    if (!said)
+      log::info("a command has the project open: the control plane starts when it has ended");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
 }  // namespace
 
-Result<void> prepare_project(const std::string& root) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto project, load_valid(root));
+Result<spec::Project> prepare_project(const std::string& root, const control::Wiring& wiring) {
   const control::Home home(root);
   HEDDLE_TRY(make_dirs(home.dir() + "/keys"));
   HEDDLE_TRY(make_dirs(home.tokens()));
   HEDDLE_ASSIGN_OR_RETURN(const auto key, Ed25519Key::load_or_create(home.control_key()));
-  const std::string public_key(key.public_key.begin(), key.public_key.end());
-  HEDDLE_TRY(write_file_atomic(home.control_public_key(), hex_encode(public_key) + "\n"));
+  HEDDLE_TRY(control::publish_control_key(home, key));
+  if (!control::read_applied(home).ok()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto control, open_when_free(root, wiring));
+    HEDDLE_TRY(control->apply_first());
+    HEDDLE_TRY(control->publish_ledger());
+  }
+  HEDDLE_ASSIGN_OR_RETURN(auto project, control::applied_project(home, wiring));
   for (const auto& account : project.service_accounts) {
     if (path_exists(home.token(account.name))) continue;
     HEDDLE_TRY(write_file_atomic(home.token(account.name), hex_encode(random_bytes(24)) + "\n", 0600));
   }
-  return {};
+  return project;
 }
 
 Result<void> run_control_plane(const std::string& root, const control::Wiring& wiring) {
-  HEDDLE_TRY(prepare_project(root));
   stop_on_signals();
-  HEDDLE_ASSIGN_OR_RETURN(const auto control, control::Control::open(root, wiring));
-  HEDDLE_TRY(control->check_applied());
-  HEDDLE_ASSIGN_OR_RETURN(const auto project, load_valid(root));
+  HEDDLE_ASSIGN_OR_RETURN(const auto control, open_when_free(root, wiring));
+  HEDDLE_TRY(control->apply_first());
+  HEDDLE_ASSIGN_OR_RETURN(const auto project, prepare_project(root, wiring));
   api::Options options;
   options.control = control.get();
   options.socket = control->home().socket();
@@ -95,14 +105,14 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
     HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(control->home().token(account.name)));
     options.accounts.push_back({account.name, std::move(token), account.permissions});
   }
-  log::info("control plane of `{}` on 127.0.0.1:{}", project.name, project.control_port);
+  log::info("control plane of `{}`, commit {}, on 127.0.0.1:{}", project.name, project.commit.substr(0, 12),
+            project.control_port);
   return api::serve(options, stop_asked);
 }
 
 Result<void> run_data_plane(const std::string& root, const control::Wiring& wiring, bool lockstep) {
-  HEDDLE_TRY(prepare_project(root));
+  HEDDLE_ASSIGN_OR_RETURN(const auto project, prepare_project(root, wiring));
   stop_on_signals();
-  HEDDLE_ASSIGN_OR_RETURN(const auto project, load_valid(root));
   const control::Home home(root);
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_token(home.control_public_key()));
@@ -142,7 +152,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     if (!successor_asked.exchange(false) || stop_asked) continue;
     // What the successor would stumble over is found before anything ends.
-    if (const auto valid = load_valid(root); !valid.ok()) {
+    if (const auto valid = control::applied_project(home, wiring); !valid.ok()) {
       log::error("the data plane goes on as it is, its successor could not start: {}", valid.error().str());
     } else if (!path_exists(wiring.executable)) {
       log::error("the data plane goes on as it is: there is no `{}`", wiring.executable);

@@ -4,12 +4,13 @@
 
 #include "base/result.hpp"
 #include "control/wiring.hpp"
+#include "spec/project.hpp"
 
 namespace heddle::cli {
 
-/// Makes what both planes need before they start: keys, the control plane's public key, a token for each service account.
-/// Keeps what is there. Errors of the definitions are returned whole.
-[[nodiscard]] Result<void> prepare_project(const std::string& root);
+/// Makes what a plane needs before it starts: keys, the control plane's public key, a token for each service account. Keeps
+/// what is there, and applies the commit of HEAD where nothing was applied yet. Returns the applied project.
+[[nodiscard]] Result<spec::Project> prepare_project(const std::string& root, const control::Wiring& wiring);
 
 /// Runs one plane until SIGTERM or SIGINT (`heddle up --only ...`); returns ok after an orderly end.
 [[nodiscard]] Result<void> run_control_plane(const std::string& root, const control::Wiring& wiring);

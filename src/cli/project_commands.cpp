@@ -1,35 +1,50 @@
 #include <CLI/CLI.hpp>
 
 #include <mutex>
+#include <set>
 
 #include "base/file.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "cli/signing.hpp"
 #include "control/home.hpp"
+#include "cli/work_tree.hpp"
 #include "flow/flow.hpp"
+#include "flow/origin.hpp"
+#include "spec/difference.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::cli {
 namespace {
 
+/// Prints what was found; an error when it holds one.
+Result<spec::Loaded> shown(spec::Loaded loaded, const Console& console) {
+  if (console.json()) return loaded;
+  for (const auto& diagnostic : loaded.diagnostics) {
+    console.message(doc::render_full(diagnostic, loaded.project.root, console.color()));
+  }
+  if (!loaded.has_errors()) return loaded;
+  return Error{ErrorKind::kInvalid, "project-invalid", fmt::format("{} diagnostics above", loaded.diagnostics.size()),
+               "correct them, then run `heddle check`"};
+}
+
 /// Loads a project and prints its diagnostics; the error says how many there are.
 Result<spec::Loaded> load(const Invocation& invocation, const Console& console) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
-  if (!console.json()) {
-    for (const auto& diagnostic : loaded.diagnostics) {
-      console.message(doc::render_full(diagnostic, root, console.color()));
-    }
-  }
-  if (loaded.has_errors() && !console.json()) {
-    return Error{ErrorKind::kInvalid, "project-invalid", fmt::format("{} diagnostics above", loaded.diagnostics.size()),
-                 "correct them, then run `heddle check`"};
-  }
-  return loaded;
+  return shown(std::move(loaded), console);
 }
 
-int check(const Invocation& invocation, const Console& console) {
-  auto loaded = load(invocation, console);
+/// Contracts without a project: a file, or a folder that has no heddle.yaml.
+Result<spec::Loaded> load_contracts(const std::string& path, const Console& console) {
+  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_contracts(path));
+  return shown(std::move(loaded), console);
+}
+
+int check(Invocation& invocation, const Console& console, const std::string& path) {
+  const bool is_alone = !path.empty() && !path_exists(path + "/heddle.yaml");
+  if (!path.empty() && !is_alone) invocation.project = path;
+  auto loaded = is_alone ? load_contracts(path, console) : load(invocation, console);
   if (!loaded.ok()) return console.fail(loaded.error());
   const auto& project = loaded->project;
   if (console.json()) {
@@ -38,12 +53,46 @@ int check(const Invocation& invocation, const Console& console) {
     console.document(doc::Value::object({{"project", project.name}, {"ok", !loaded->has_errors()}, {"diagnostics", diagnostics}}));
     return loaded->has_errors() ? error_kind_info(ErrorKind::kInvalid).exit_code : 0;
   }
+  if (is_alone) {
+    std::set<std::string> files;
+    for (const auto& [name, contract] : project.contracts) files.insert(contract.identity.file);
+    console.data(fmt::format("`{}`: {} is well", path, files.size() == 1 ? "the contract" : fmt::format("each of {} contracts", files.size())));
+    return 0;
+  }
   const auto definitions = project.contracts.size() + project.feature_sets.size() + project.models.size() +
                            project.evaluations.size() + project.policies.size() + project.monitors.size() +
                            project.services.size();
   console.data(fmt::format("project `{}`: {} definitions are well", project.name, definitions));
   console.message("next: heddle run");
   return 0;
+}
+
+/// Says where the definitions come from: a bundle names its commit, and whether they are that commit's. Without a repository
+/// they are of no commit, and whatever is built of them is dirty.
+Result<flow::Origin> name_origin(const Invocation& invocation, spec::Loaded& loaded) {
+  flow::Origin origin;
+  auto git = invocation.wiring->open_git(loaded.project.root);
+  if (git.ok()) {
+    HEDDLE_ASSIGN_OR_RETURN(origin, flow::origin_of(loaded, **git));
+  } else if (git.error().kind != ErrorKind::kNotFound) {
+    return git.error();
+  }
+  loaded.project.commit = origin.commit;
+  loaded.project.dirty = origin.dirty();
+  return origin;
+}
+
+/// A dirty bundle is one that policy may refuse: said before it is built.
+void tell_origin(const Console& console, const flow::Origin& origin) {
+  if (!origin.dirty()) return;
+  if (origin.commit.empty()) {
+    console.message("note: the definitions are in no git commit: a bundle of them says `dirty`, and nothing can be applied");
+    console.message("      next: git init, git add -A && git commit");
+    return;
+  }
+  const std::size_t more = origin.changes.size() - 1;
+  console.message(fmt::format("note: not as in commit {}: {}{}; a bundle of this says `dirty`", origin.commit.substr(0, 12),
+                              origin.changes.front(), more == 0 ? "" : fmt::format(", and {} more", more)));
 }
 
 /// What flow stands on, with the parts it borrows kept alive.
@@ -66,6 +115,8 @@ Result<OpenHost> open_host(const Invocation& invocation, const std::string& root
 int show_plan(const Invocation& invocation, const Console& console, const std::string& why) {
   auto loaded = load(invocation, console);
   if (!loaded.ok()) return console.fail(loaded.error());
+  const auto origin = name_origin(invocation, *loaded);
+  if (!origin.ok()) return console.fail(origin.error());
   auto open = open_host(invocation, loaded->project.root);
   if (!open.ok()) return console.fail(open.error());
   auto plan = flow::plan(loaded->project, open->host);
@@ -81,13 +132,20 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
     return console.fail({ErrorKind::kNotFound, "plan-no-step", fmt::format("the plan has no step `{}`", why),
                          fmt::format("its steps are {}", fmt::join(names, ", "))});
   }
+  const WorkTreeNote note = compare_with_applied(invocation);
   if (console.json()) {
-    console.document(plan->to_value());
+    auto document = plan->to_value();
+    document.set("commit", origin->commit);
+    document.set("dirty", origin->dirty());
+    document.set("work_tree", note.to_value());
+    console.document(document);
     return 0;
   }
   std::vector<std::vector<std::string>> rows{{"STEP", "STATE", "WHY"}};
   for (const auto& step : plan->steps) rows.push_back({step.name, step.cached ? "cached" : "runs", step.reason});
   console.data(format_rows(rows));
+  tell_origin(console, *origin);
+  note.tell(console);
   console.message(plan->nothing_to_do() ? "nothing to do" : "next: heddle run");
   return 0;
 }
@@ -95,6 +153,9 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
 int run(const Invocation& invocation, const Console& console, const flow::RunOptions& options) {
   auto loaded = load(invocation, console);
   if (!loaded.ok()) return console.fail(loaded.error());
+  const auto origin = name_origin(invocation, *loaded);
+  if (!origin.ok()) return console.fail(origin.error());
+  if (!console.json()) tell_origin(console, *origin);
   auto open = open_host(invocation, loaded->project.root);
   if (!open.ok()) return console.fail(open.error());
   const auto progress = [&](const flow::Progress& step) {
@@ -122,6 +183,8 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
                                      {"ran", result->ran},
                                      {"cached", result->cached},
                                      {"seconds", result->seconds},
+                                     {"commit", origin->commit},
+                                     {"dirty", origin->dirty()},
                                      {"plan", result->plan.to_value()}}));
     return 0;
   }
@@ -134,11 +197,53 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
   return 0;
 }
 
+/// Without a revision, what is applied is what one sees: a work tree that differs from HEAD is refused, with every difference
+/// named. The operation itself reads git alone.
+Result<void> same_as_head(const Invocation& invocation) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+  HEDDLE_ASSIGN_OR_RETURN(const auto git, invocation.wiring->open_git(root));
+  HEDDLE_ASSIGN_OR_RETURN(const auto head, git->head());
+  HEDDLE_ASSIGN_OR_RETURN(const auto work, spec::load_project(root));
+  HEDDLE_ASSIGN_OR_RETURN(const auto changes, spec::differences(work, *git, head));
+  if (changes.empty()) return {};
+  return Error{ErrorKind::kConflict, "apply-not-committed",
+               fmt::format("the definitions differ from commit {}: {}", head.substr(0, 12), spec::summary(changes)),
+               "commit the change, or apply the commit as it is with `heddle apply HEAD`"};
+}
+
+int apply(const Invocation& invocation, const Console& console, const std::string& revision, const AskedBy& by) {
+  if (revision.empty()) {
+    if (const auto same = same_as_head(invocation); !same.ok()) return console.fail(same.error());
+  }
+  const auto request = doc::Value::object({{"revision", revision.empty() ? "HEAD" : revision}});
+  const auto reply = call_as(invocation, "definition.apply", request, by);
+  if (!reply.ok()) return console.fail(reply.error());
+  if (console.json()) {
+    console.document(*reply);
+    return 0;
+  }
+  const auto commit = reply->string_or("commit").substr(0, 12);
+  if (!reply->bool_or("applied")) {
+    const int code = print_waiting(console, *reply);
+    console.message(fmt::format("next: after the yes, heddle apply {}", commit));
+    return code;
+  } else if (reply->bool_or("changed")) {
+    console.message(fmt::format("applied {} (ledger entry {})", commit, reply->int_or("entry")));
+    console.message("policies and people count from now on; services, monitors and accounts when the planes start again");
+  } else {
+    console.message(fmt::format("commit {} is what runs already (ledger entry {})", commit, reply->int_or("entry")));
+  }
+  return 0;
+}
+
 }  // namespace
 
 void add_project_commands(CLI::App& app, Invocation& invocation) {
-  app.add_subcommand("check", "every definition, all diagnostics at once")->callback([&invocation] {
-    invocation.run = [&invocation](const Console& console) { return check(invocation, console); };
+  auto checked = std::make_shared<std::string>();
+  auto* check_command = app.add_subcommand("check", "every definition, all diagnostics at once");
+  check_command->add_option("path", *checked, "a project, or a contract or a folder of contracts without one; default: this project");
+  check_command->callback([&invocation, checked] {
+    invocation.run = [=, &invocation](const Console& console) { return check(invocation, console, *checked); };
   });
 
   auto why = std::make_shared<std::string>();
@@ -156,24 +261,11 @@ void add_project_commands(CLI::App& app, Invocation& invocation) {
     invocation.run = [=, &invocation](const Console& console) { return run(invocation, console, *options); };
   });
 
-  auto revision = std::make_shared<std::string>("HEAD");
-  auto* apply = app.add_subcommand("apply", "make what is committed what runs");
-  apply->add_option("revision", *revision, "a git revision; default: HEAD");
-  auto requester = std::make_shared<std::string>();
-  apply->add_option("--requester", *requester, "who asks, a name of people.yaml; default: the system's user");
-  apply->callback([&invocation, revision, requester] {
-    invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "definition.apply",
-                                  doc::Value::object({{"revision", *revision}, {"requester", *requester}}));
-      if (!reply.ok()) return console.fail(reply.error());
-      if (console.json()) {
-        console.document(*reply);
-      } else {
-        console.message(fmt::format("applied {} (ledger entry {})", reply->string_or("commit").substr(0, 12),
-                                    reply->int_or("entry")));
-      }
-      return 0;
-    };
+  auto revision = std::make_shared<std::string>();
+  auto* apply_command = app.add_subcommand("apply", "make what is committed what runs");
+  apply_command->add_option("revision", *revision, "a git revision, whatever the work tree holds; default: HEAD");
+  apply_command->callback([&invocation, revision, by = add_asked_by(*apply_command)] {
+    invocation.run = [=, &invocation](const Console& console) { return apply(invocation, console, *revision, *by); };
   });
 
   auto kind = std::make_shared<std::string>();

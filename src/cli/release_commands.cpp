@@ -3,37 +3,47 @@
 #include <charconv>
 #include <cmath>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "base/file.hpp"
-#include "base/ids.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "cli/signing.hpp"
+#include "doc/json.hpp"
 
 namespace heddle::cli {
 namespace {
 
-/// Signs `statement` as `ssh-keygen -Y sign` does, with the person's own key; the key never leaves that process.
-Result<std::string> sign_statement(const std::string& statement, const std::string& key) {
-  const char* tmp = std::getenv("TMPDIR");
-  const std::string path = fmt::format("{}/heddle-approval-{}", tmp == nullptr ? "/tmp" : tmp, uuid7());
-  HEDDLE_TRY(write_file_atomic(path, statement, 0600));
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    ::execlp("ssh-keygen", "ssh-keygen", "-q", "-Y", "sign", "-f", key.c_str(), "-n", "heddle-approval", path.c_str(), nullptr);
-    _exit(127);
+/// What a person is about to sign, on stderr. The statement is the server's: it is read here, and no statement is signed that is
+/// not about this approval.
+Result<void> show_statement(const Console& console, const std::string& id, const std::string& text) {
+  const auto statement = doc::parse_json(text);
+  const bool known = statement.ok() && statement->string_or("format") == "heddle.approval/2" && statement->string_or("approval") == id &&
+                     doc::to_canonical_json(*statement) == text;
+  if (!known) {
+    return Error{ErrorKind::kCorrupt, "approval-statement-malformed", fmt::format("what came back is no statement about `{}`", id),
+                 "nothing was signed; see `heddle approval show`"};
   }
-  int status = 0;
-  if (pid < 0 || ::waitpid(pid, &status, 0) != pid) status = 1 << 8;
-  ::unlink(path.c_str());
-  auto signature = read_file(path + ".sig");
-  ::unlink((path + ".sig").c_str());
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || !signature.ok()) {
-    return Error{ErrorKind::kInvalid, "approval-sign-failed", fmt::format("`ssh-keygen` could not sign with `{}`", key),
-                 "give the private key of a person named in people.yaml with --key"};
+  std::vector<std::vector<std::string>> rows{{"you sign", id}};
+  const auto put = [&](std::string name, std::string value) {
+    if (!value.empty()) rows.push_back({"  " + std::move(name), std::move(value)});
+  };
+  put("action", statement->string_or("action"));
+  put("target", statement->string_or("target"));
+  put("slot", statement->string_or("slot"));
+  if (const auto* subjects = statement->find("subjects"); subjects != nullptr && subjects->is_array()) {
+    for (const auto& item : subjects->as_array()) put(item.string_or("name"), item.string_or("digest"));
   }
-  return signature;
+  if (const auto* binds = statement->find("binds"); binds != nullptr && binds->is_object()) {
+    for (const auto& [name, value] : binds->as_object()) {
+      put("as long as " + name, value.is_string() ? value.as_string().empty() ? "none" : value.as_string() : doc::to_json(value));
+    }
+  }
+  put("evidence root", statement->string_or("evidence_root", ""));
+  put("policy", statement->string_or("policy"));
+  put("asked by", statement->string_or("requester"));
+  put("in the name of", statement->string_or("claimed"));
+  put("event time", statement->string_or("asked_event_time"));
+  put("expires", statement->string_or("expires"));
+  console.message(format_rows(rows));
+  return {};
 }
 
 int print_release(const Console& console, const doc::Value& reply) {
@@ -45,9 +55,7 @@ int print_release(const Console& console, const doc::Value& reply) {
     console.message(fmt::format("released `{}` as {} (ledger entry {})", reply.string_or("bundle").substr(0, 19),
                                 reply.string_or("slot"), reply.int_or("entry")));
   } else {
-    const auto id = reply.string_or("approval");
-    console.message(fmt::format("waits for approval `{}` ({})", id, reply.string_or("reason")));
-    console.message(fmt::format("next: heddle approve {} --person NAME --key FILE", id));
+    return print_waiting(console, reply);
   }
   return 0;
 }
@@ -109,29 +117,33 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
   auto service = std::make_shared<std::string>();
   auto slot = std::make_shared<std::string>("primary");
   auto bundle = std::make_shared<std::string>();
-  auto as_person = std::make_shared<std::string>();
+  auto again = std::make_shared<bool>(false);
+  const auto add_again = [again](CLI::App* command) {
+    command->add_flag("--again", *again, "also what a person rejected before; somebody else than you has to say yes");
+  };
   promote->add_option("service", *service, "name of the service")->required();
   promote->add_option("--slot", *slot, "primary, standby, canary or shadow")->check(CLI::IsMember({"primary", "standby", "canary", "shadow"}));
   auto weight = std::make_shared<std::string>();
   promote->add_option("--weight", *weight, "of a canary, one of its steps, as `5%`; default: the first, of the one that runs the next");
   promote->add_option("--bundle", *bundle, "digest of the bundle; default: the newest candidate for the slot");
-  promote->add_option("--requester", *as_person, "who asks, a name of people.yaml; default: the system's user");
-  promote->callback([&invocation, service, slot, bundle, as_person, weight] {
+  add_again(promote);
+  promote->callback([&invocation, service, slot, bundle, weight, again, by = add_asked_by(*promote)] {
     invocation.run = [=, &invocation](const Console& console) {
       const auto share = weight_of(*weight);
       if (!share.ok()) return console.fail(share.error());
-      auto reply = call_operation(invocation, "release.promote",
-                        doc::Value::object(
-                            {{"service", *service}, {"slot", *slot}, {"bundle", *bundle}, {"weight", *share}, {"requester", *as_person}}));
+      auto request = doc::Value::object(
+          {{"service", *service}, {"slot", *slot}, {"bundle", *bundle}, {"weight", *share}, {"again", *again}});
+      auto reply = call_as(invocation, "release.promote", std::move(request), *by);
       return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
     };
   });
 
   auto* rollback = release->add_subcommand("rollback", "go back to the release before");
   rollback->add_option("service", *service, "name of the service")->required();
-  rollback->callback([&invocation, service] {
+  add_again(rollback);
+  rollback->callback([&invocation, service, again, by = add_asked_by(*rollback)] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "release.rollback", doc::Value::object({{"service", *service}}));
+      auto reply = call_as(invocation, "release.rollback", doc::Value::object({{"service", *service}, {"again", *again}}), *by);
       return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
     };
   });
@@ -147,10 +159,10 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
 
   auto* abort = release->add_subcommand("abort", "end the canary: the primary answers everything");
   abort->add_option("service", *service, "name of the service")->required();
-  abort->add_option("--requester", *as_person, "who asks, a name of people.yaml; default: the system's user");
-  abort->callback([&invocation, service, as_person] {
+  add_again(abort);
+  abort->callback([&invocation, service, again, by = add_asked_by(*abort)] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "release.abort", doc::Value::object({{"service", *service}, {"requester", *as_person}}));
+      auto reply = call_as(invocation, "release.abort", doc::Value::object({{"service", *service}, {"again", *again}}), *by);
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json() || !reply->bool_or("applied")) return print_release(console, *reply);
       console.message(fmt::format("ended the canary `{}` (ledger entry {})", reply->string_or("bundle").substr(0, 19), reply->int_or("entry")));
@@ -163,12 +175,12 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
   shadow->add_option("service", *service, "name of the service")->required();
   auto* shadow_bundle = shadow->add_option("--bundle", *bundle, "digest of the bundle");
   shadow->add_flag("--clear", *clear, "take the shadow away")->excludes(shadow_bundle);
-  shadow->add_option("--requester", *as_person, "who asks, a name of people.yaml; default: the system's user");
-  shadow->callback([&invocation, service, bundle, clear, as_person] {
+  add_again(shadow);
+  shadow->callback([&invocation, service, bundle, clear, again, by = add_asked_by(*shadow)] {
     invocation.run = [=, &invocation](const Console& console) {
       if (bundle->empty() && !*clear) return console.fail({ErrorKind::kInvalid, "shadow-what", "name a bundle, or say `--clear`"});
-      auto reply = call_operation(invocation, "release.shadow",
-                                  doc::Value::object({{"service", *service}, {"bundle", *bundle}, {"requester", *as_person}}));
+      auto request = doc::Value::object({{"service", *service}, {"bundle", *bundle}, {"again", *again}});
+      auto reply = call_as(invocation, "release.shadow", std::move(request), *by);
       return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
     };
   });
@@ -239,8 +251,13 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
     invocation.run = [=, &invocation](const Console& console) {
       auto shown = call_operation(invocation, "approval.show", doc::Value::object({{"id", *id}}));
       if (!shown.ok()) return console.fail(shown.error());
-      auto signature = sign_statement(shown->string_or("statement"), *key);
-      if (!signature.ok()) return console.fail(signature.error());
+      // What waits no more is not signed: the answer says what became of it.
+      Result<std::string> signature = std::string();
+      if (shown->string_or("state") == "pending") {
+        if (const auto seen = show_statement(console, *id, shown->string_or("statement")); !seen.ok()) return console.fail(seen.error());
+        signature = sign_statement(shown->string_or("statement"), *key, "heddle-approval");
+        if (!signature.ok()) return console.fail(signature.error());
+      }
       auto reply = call_operation(invocation, "approval.approve",
                         doc::Value::object({{"id", *id}, {"person", *person}, {"signature", *signature}}));
       if (!reply.ok()) return console.fail(reply.error());
@@ -249,23 +266,27 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
       } else {
         console.message(fmt::format("`{}` approved by `{}` (ledger entry {})", *id, *person, reply->int_or("entry")));
         if (reply->bool_or("applied")) console.message("and done: it was waiting for this");
+        for (const auto& item : reply->find("next")->as_array()) {
+          console.message(fmt::format("next: {}  ({})", item.string_or("command"), item.string_or("why")));
+        }
       }
       return 0;
     };
   });
   auto* reject = app.add_subcommand("reject", "say no to what was asked");
   reject->add_option("id", *id, "id of the approval")->required();
-  reject->add_option("--person", *person, "your name in people.yaml")->required();
   reject->add_option("--reason", *reason, "why, one sentence")->required();
-  reject->callback([&invocation, id, person, reason] {
+  reject->callback([&invocation, id, reason, by = add_asked_by(*reject, "--person")] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "approval.reject",
-                        doc::Value::object({{"id", *id}, {"person", *person}, {"reason", *reason}}));
+      auto reply = call_as(invocation, "approval.reject", doc::Value::object({{"id", *id}, {"reason", *reason}}), *by, "person");
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
         console.document(*reply);
       } else {
-        console.message(fmt::format("`{}` rejected by `{}`", *id, *person));
+        console.message(fmt::format("`{}` rejected by `{}`", *id, reply->string_or("rejected_by")));
+        for (const auto& item : reply->find("next")->as_array()) {
+          console.message(fmt::format("to ask again: {}  ({})", item.string_or("command"), item.string_or("why")));
+        }
       }
       return 0;
     };

@@ -3,10 +3,13 @@
 #include <chrono>
 #include <thread>
 
+#include <fmt/ranges.h>
+
 #include "batch/batch.hpp"
 #include "bundle/bundle.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "cli/signing.hpp"
 #include "control/home.hpp"
 
 namespace heddle::cli {
@@ -22,7 +25,7 @@ struct ScoreArguments {
   std::string service;
   std::string slot = "primary";
   std::string refused;
-  std::string requester;
+  std::shared_ptr<AskedBy> by;
   std::vector<std::string> columns;
   double most_refused = 0;
   unsigned threads = 0;
@@ -66,8 +69,8 @@ Result<Scored> score(const Invocation& invocation, const Console& console, const
   };
   HEDDLE_ASSIGN_OR_RETURN(out.report, batch::score_file(*plan, options));
   // Recorded before it is visible: what nobody may score leaves no file, and no file is without its record.
-  HEDDLE_ASSIGN_OR_RETURN(out.record, call_operation(invocation, "score.record",
-                                                     doc::Value::object({{"service", arguments.service}, {"profile", out.report.profile}, {"requester", arguments.requester}})));
+  auto record = doc::Value::object({{"service", arguments.service}, {"profile", out.report.profile}});
+  HEDDLE_ASSIGN_OR_RETURN(out.record, call_as(invocation, "score.record", std::move(record), *arguments.by));
   HEDDLE_TRY(out.report.publish());
   return out;
 }
@@ -88,6 +91,9 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
                                      {"route", done.by.int_or("route")},
                                      {"seconds", report.seconds},
                                      {"rows_per_second", speed}});
+    auto left_out = doc::Value::array();
+    for (const auto& name : report.left_out) left_out.push(name);
+    value.set("left_out", std::move(left_out));
     for (const auto& [key, item] : report.profile.as_object()) {
       if (key != "format") value.set(key, item);
     }
@@ -98,6 +104,9 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
                               done.by.string_or("bundle").substr(0, 19), done.by.string_or("slot"), report.served, report.warned, report.refused,
                               done.record.int_or("entry")));
   for (const auto& [rule, rows] : report.rules) console.message(fmt::format("  {} rows break `{}`", rows, rule));
+  if (!report.left_out.empty()) {
+    console.message(fmt::format("  not carried, as no column of the output can hold its type: `{}`", fmt::join(report.left_out, "`, `")));
+  }
   for (const auto& metric : report.profile.find("metrics")->as_array()) {
     if (metric.bool_or("past")) {
       console.message(fmt::format("  `{}` is not as in training: {:.3f}, the threshold is {:.3f}", metric.string_or("id"), metric.double_or("statistic"), metric.double_or("threshold")));
@@ -123,7 +132,7 @@ void add_score_commands(CLI::App& app, Invocation& invocation) {
   command->add_option("--columns", arguments->columns, "columns of the input that OUT carries; default: all")->delimiter(',');
   command->add_option("--max-refused", arguments->most_refused, "share of refused rows past which the exit code is 20")->check(CLI::Range(0.0, 1.0));
   command->add_option("--threads", arguments->threads, "that score; default: one a processor")->check(CLI::Range(1, 256));
-  command->add_option("--requester", arguments->requester, "who asks, a name of people.yaml; default: the system's user");
+  arguments->by = add_asked_by(*command);
   command->callback([&invocation, arguments] {
     invocation.run = [=, &invocation](const Console& console) {
       auto done = score(invocation, console, *arguments);

@@ -2,9 +2,12 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <climits>
+#include <thread>
 
 #include "base/file.hpp"
+#include "base/os_user.hpp"
 #include "cli/commands.hpp"
 #include "control/control.hpp"
 #include "doc/json.hpp"
@@ -12,6 +15,9 @@
 
 namespace heddle::cli {
 namespace {
+
+constexpr auto kLockPatience =
+    std::chrono::seconds(10);  ///< how long a command waits for another to end
 
 class RemoteSession final : public Session {
  public:
@@ -44,7 +50,7 @@ class LocalSession final : public Session {
   explicit LocalSession(std::unique_ptr<control::Control> control) : control_(std::move(control)) {}
 
   Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
-    auto reply = control_->call(operation, request, {"owner", true});
+    auto reply = control_->call(operation, request, {"owner", true, {}, os_user_name(::geteuid())});
     if (operation == "audit.verify") return reply;  // publishes itself, and leaves what it found wrong as it is
     HEDDLE_TRY(control_->publish_ledger());
     return reply;
@@ -57,21 +63,35 @@ class LocalSession final : public Session {
 
 }  // namespace
 
-Result<std::unique_ptr<Session>> Session::open(const std::string& root, const control::Wiring& wiring) {
+bool control_answers(const std::string& root) {
   const std::string socket = control::Home(root).socket();
-  if (path_exists(socket)) {
-    net::HttpClient::Options options;
-    options.unix_path = socket;
-    options.timeout_ms = 10'000;
-    if (net::HttpClient(options).get("/health").ok()) return std::unique_ptr<Session>(new RemoteSession(socket));
+  if (!path_exists(socket)) return false;
+  net::HttpClient::Options options;
+  options.unix_path = socket;
+  options.timeout_ms = 10'000;
+  return net::HttpClient(options).get("/health").ok();
+}
+
+Result<std::unique_ptr<Session>> Session::open(const std::string& root, const control::Wiring& wiring,
+                                               control::Control::Purpose purpose) {
+  const auto until = std::chrono::steady_clock::now() + kLockPatience;
+  for (;;) {
+    if (control_answers(root)) return std::unique_ptr<Session>(new RemoteSession(control::Home(root).socket()));
+    auto control = control::Control::open(root, wiring, purpose);
+    if (control.ok()) return std::unique_ptr<Session>(new LocalSession(std::move(*control)));
+    // Another command has the project open, or a control plane that starts and does not listen yet:
+    // both pass.
+    if (control.error().id != control::kProjectLocked || std::chrono::steady_clock::now() > until)
+      return control.error();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  HEDDLE_ASSIGN_OR_RETURN(auto control, control::Control::open(root, wiring));
-  return std::unique_ptr<Session>(new LocalSession(std::move(control)));
 }
 
 Result<doc::Value> call_operation(const Invocation& invocation, std::string_view operation, const doc::Value& request) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-  HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring));
+  using Purpose = control::Control::Purpose;
+  const auto purpose = operation == "definition.apply" ? Purpose::kApply : Purpose::kOperate;
+  HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring, purpose));
   return session->call(operation, request);
 }
 
@@ -83,7 +103,8 @@ Result<std::string> find_project(const std::string& given) {
   if (absolute == nullptr) return Error{ErrorKind::kNotFound, "project-not-found", fmt::format("no folder `{}`", dir)};
   dir = absolute;
   for (std::string at = dir; !at.empty(); at = at.substr(0, at.find_last_of('/'))) {
-    if (path_exists(at + "/heddle.yaml")) return at;
+    // What was applied runs also where the file in the work tree is gone.
+    if (path_exists(at + "/heddle.yaml") || path_exists(control::Home(at).applied())) return at;
     if (!given.empty()) break;
   }
   return Error{ErrorKind::kNotFound, "project-not-found", fmt::format("no `heddle.yaml` in `{}`{}", dir, given.empty() ? " or above" : ""),

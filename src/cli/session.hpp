@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "control/control.hpp"
 #include "control/wiring.hpp"
 #include "doc/value.hpp"
 
@@ -14,13 +15,18 @@ namespace heddle::cli {
 /// lock taken (DESIGN 4, State). Not thread-safe.
 class Session {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<Session>> open(const std::string& root, const control::Wiring& wiring);
+  [[nodiscard]] static Result<std::unique_ptr<Session>> open(
+      const std::string& root, const control::Wiring& wiring,
+      control::Control::Purpose purpose = control::Control::Purpose::kOperate);
   virtual ~Session() = default;
   [[nodiscard]] virtual Result<doc::Value> call(std::string_view operation, const doc::Value& request) = 0;
   [[nodiscard]] virtual bool remote() const noexcept = 0;
 };
 
 struct Invocation;
+
+/// Whether a control plane of the project at `root` answers on its socket.
+[[nodiscard]] bool control_answers(const std::string& root);
 
 /// Opens a session for the project of `invocation` and calls one operation.
 [[nodiscard]] Result<doc::Value> call_operation(const Invocation& invocation, std::string_view operation,

@@ -109,7 +109,7 @@ Result<void> Supervisor::run() {
         const bool quick = clock.mono_ns() - child.started_ns < kQuickDeathNs;
         child.lived = child.lived || !quick || by_signal;
         if (!quick) child.back_off_ns = kFirstBackOffNs;
-        if (!by_signal && child.lived) {
+        if (!by_signal && (child.lived || planes_[i].may_fail_at_start)) {
           // The other plane goes on: a locked ledger or a full disk ends, and serving must not end before it does.
           log::error("the {} plane ended with exit code {}, its message above says why: starting it again in {:.1f} s", planes_[i].name,
                      WEXITSTATUS(status), static_cast<double>(child.back_off_ns) * 1e-9);

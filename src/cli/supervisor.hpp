@@ -14,6 +14,7 @@ class Supervisor {
   struct Plane {
     std::string name;               ///< for people
     std::vector<std::string> argv;  ///< argv[0] is a path
+    bool may_fail_at_start = false; ///< when it ends by itself at once, it is tried again and the others go on
   };
   explicit Supervisor(std::vector<Plane> planes) : planes_(std::move(planes)) {}
 

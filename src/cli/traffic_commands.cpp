@@ -7,9 +7,8 @@
 #include "base/file.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
-#include "control/home.hpp"
+#include "control/applied.hpp"
 #include "replay/replayer.hpp"
-#include "spec/load.hpp"
 
 namespace heddle::cli {
 namespace {
@@ -22,11 +21,12 @@ struct ReplayArguments {
   std::string faults = "none";
   std::string truth;
   std::string source_field;
+  std::string label_delay;
   int every = 1;
   int block_rows = 128;
   double speed = 0;
   double pause_hours = 0;
-  bool lockstep = false;
+  bool lockstep = true;
   std::uint64_t seed = 1;
 };
 
@@ -45,10 +45,45 @@ bool wait_for_word(Micros event_time) {
   return std::fgets(line, sizeof line, stdin) != nullptr;
 }
 
-Result<replay::Replayed> run_replay(const Invocation& invocation, const Console& console, const ReplayArguments& arguments) {
+/// What the watch of a service made of its rows and labels so far: `watch` of `status`.
+Result<doc::Value> watched(Session& session, const std::string& service) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  auto status = session.call("status", doc::Value::object());
+  // The supervisor starts a control plane again that ended.
+  while (!status.ok() && status.error().kind == ErrorKind::kUnavailable &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    status = session.call("status", doc::Value::object());
+  }
+  HEDDLE_TRY(status);
+  for (const auto& item : status->find("services")->as_array()) {
+    if (const auto* watch = item.find("watch");
+        watch != nullptr && item.string_or("name") == service)
+      return *watch;
+  }
+  return doc::Value::object();
+}
+
+/// How much each count of `after` grew.
+doc::Value grown(const doc::Value& before, const doc::Value& after) {
+  auto out = doc::Value::object();
+  if (!after.is_object()) return out;
+  for (const auto& [name, value] : after.as_object()) {
+    if (value.is_int()) out.set(name, value.as_int() - before.int_or(name));
+  }
+  return out;
+}
+
+struct Done {
+  replay::Replayed replayed;
+  doc::Value watch;  ///< what the service's watch made of it
+};
+
+Result<Done> run_replay(const Invocation& invocation, const Console& console,
+                        const ReplayArguments& arguments) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-  HEDDLE_ASSIGN_OR_RETURN(const auto loaded, spec::load_project(root));
-  const auto& project = loaded.project;
+  // The service that answers is the applied one, whatever the work tree says by now.
+  HEDDLE_ASSIGN_OR_RETURN(const auto project, control::applied_project(control::Home(root), *invocation.wiring));
   const auto service = project.services.find(arguments.service);
   if (service == project.services.end()) {
     return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("no service `{}`", arguments.service), "see `heddle status`"};
@@ -64,8 +99,19 @@ Result<replay::Replayed> run_replay(const Invocation& invocation, const Console&
   options.time_field = model.time_field;
   for (const auto& field : contract.fields) {
     if (!field.label_time) options.fields.push_back(field.name);
+    options.types.emplace(field.name, field.type);
   }
   options.target = model.target.text;
+  options.label_delay = project.monitors.at(service->second.monitor).label_delay;
+  if (!arguments.label_delay.empty()) {
+    const auto delay = parse_duration(arguments.label_delay);
+    if (!delay) {
+      return Error{ErrorKind::kInvalid, "duration-malformed",
+                   fmt::format("`{}` is not a duration", arguments.label_delay),
+                   "write it as in a Monitor: `36h`, `1d`, `90m`"};
+    }
+    options.label_delay = *delay;
+  }
   options.sources = service->second.sources;
   options.source_field = arguments.source_field;
   HEDDLE_ASSIGN_OR_RETURN(options.from, time_option(arguments.from, INT64_MIN));
@@ -84,13 +130,18 @@ Result<replay::Replayed> run_replay(const Invocation& invocation, const Console&
     while (!options.token.empty() && options.token.back() == '\n') options.token.pop_back();
     break;
   }
+  if (options.token.empty()) {
+    return Error{
+        ErrorKind::kDenied, "replay-no-account", "no service account of people.yaml may replay",
+        "give one the permissions `predict`, `label` and `replay`, then start `heddle up` again"};
+  }
   HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring));
   if (!session->remote()) {
     return Error{ErrorKind::kUnavailable, "control-not-up", "no control plane runs for this project", "start one: heddle up"};
   }
   options.wait_watermark = [&](Micros at_least) -> Result<void> {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
-    const auto request = doc::Value::object({{"service", arguments.service}, {"at_least", at_least}});
+    const auto request = doc::Value::object({{"service", arguments.service}});
     auto pause = std::chrono::microseconds(200);
     for (;;) {
       auto reply = session->call("watermark", request);
@@ -117,7 +168,63 @@ Result<replay::Replayed> run_replay(const Invocation& invocation, const Console&
     }
     return true;
   };
-  return replay::replay(options);
+  HEDDLE_ASSIGN_OR_RETURN(const auto before, watched(*session, arguments.service));
+  Done done;
+  HEDDLE_ASSIGN_OR_RETURN(done.replayed, replay::replay(options));
+  // Without lockstep the control plane may have records left to read; what it is asked for here is
+  // up to the last tick.
+  if (!arguments.lockstep) HEDDLE_TRY(options.wait_watermark(done.replayed.last_tick));
+  HEDDLE_ASSIGN_OR_RETURN(const auto after, watched(*session, arguments.service));
+  done.watch = grown(before, after);
+  return done;
+}
+
+/// Whatever nobody looked at, one line each; empty: the watch took everything.
+std::vector<std::string> losses(const replay::Replayed& replayed, const doc::Value& watch) {
+  std::vector<std::string> lines;
+  const auto say = [&](std::int64_t count, std::string_view what) {
+    if (count > 0) lines.push_back(fmt::format("{} {}", count, what));
+  };
+  say(watch.int_or("late"),
+      "rows came late: their window was closed, no distribution or quality was computed of them");
+  say(watch.int_or("ahead"), "rows were too far ahead of the watch, which did not take them");
+  say(watch.int_or("unwatched"),
+      "rows were answered by a release without a baseline, which is not watched");
+  say(watch.int_or("labels_forgotten"), "labels were of rows that the service does not know");
+  say(replayed.labels_refused, "labels were refused");
+  say(replayed.rejected, "requests were refused as a whole");
+  return lines;
+}
+
+int print_replayed(const Console& console, const Done& done) {
+  const auto& replayed = done.replayed;
+  const auto lines = losses(replayed, done.watch);
+  if (console.json()) {
+    console.document(doc::Value::object({{"requests", replayed.requests},
+                                         {"rows", static_cast<std::int64_t>(replayed.rows.size())},
+                                         {"answered", replayed.answered},
+                                         {"failed", replayed.failed},
+                                         {"retried", replayed.retried},
+                                         {"rejected", replayed.rejected},
+                                         {"labels", replayed.labels},
+                                         {"labels_refused", replayed.labels_refused},
+                                         {"watch", done.watch},
+                                         {"seconds", replayed.seconds}}));
+  } else {
+    console.data(
+        fmt::format("{} requests with {} rows in {:.1f}s: {} answered, {} failed, {} sent again",
+                    replayed.requests, replayed.rows.size(), replayed.seconds, replayed.answered,
+                    replayed.failed, replayed.retried));
+    console.data(fmt::format("watched: {} of {} rows in windows, {} of {} labels met their row",
+                             done.watch.int_or("in_windows"), done.watch.int_or("rows"),
+                             done.watch.int_or("labels_joined"), replayed.labels));
+  }
+  for (const auto& line : lines) console.message("warning: " + line);
+  for (const auto& error : replayed.errors) console.message("  " + error);
+  if (replayed.failed > 0) return error_kind_info(ErrorKind::kUnavailable).exit_code;
+  // A replay that nobody watched is for nothing.
+  const bool watched = done.watch.int_or("in_windows") > 0 || replayed.rows.empty();
+  return watched ? 0 : error_kind_info(ErrorKind::kUnprocessable).exit_code;
 }
 
 }  // namespace
@@ -134,28 +241,21 @@ void add_traffic_commands(CLI::App& app, Invocation& invocation) {
   replay->add_option("--faults", arguments->faults, "`none`, `flights`, or names of its faults");
   replay->add_option("--truth", arguments->truth, "write each row's truth there, for a scorer");
   replay->add_option("--seed", arguments->seed, "of batch sizes and draws");
-  replay->add_flag("--lockstep", arguments->lockstep, "wait for the control plane after each block (needs `up --lockstep`)");
-  replay->add_option("--block-rows", arguments->block_rows, "rows of a lockstep block")->check(CLI::Range(1, 1000));
+  replay->add_flag("--lockstep,!--no-lockstep", arguments->lockstep,
+                   "wait after each block until the control plane has decided on it (default), so "
+                   "that two replays decide alike");
+  replay->add_option("--label-delay", arguments->label_delay,
+                     "event time from a row to its label; default: the Monitor's `label_delay`");
+  replay->add_option("--block-rows", arguments->block_rows, "rows between two ticks")
+      ->check(CLI::Range(1, 1000));
   replay->add_option("--pause-every", arguments->pause_hours, "event hours after which to say `at TIME` and wait for a line on stdin");
-  replay->add_option("--speed", arguments->speed, "event seconds a second; 0: as fast as answers come");
+  replay->add_option("--speed", arguments->speed,
+                     "event seconds a second at most; 0: as fast as answers come");
   replay->callback([&invocation, arguments] {
     invocation.run = [=, &invocation](const Console& console) {
       auto done = run_replay(invocation, console, *arguments);
       if (!done.ok()) return console.fail(done.error());
-      const auto value = doc::Value::object({{"requests", done->requests},
-                                             {"rows", static_cast<std::int64_t>(done->rows.size())},
-                                             {"answered", done->answered},
-                                             {"failed", done->failed},
-                                             {"retried", done->retried},
-                                             {"labels", done->labels},
-                                             {"seconds", done->seconds}});
-      if (console.json()) {
-        console.document(value);
-      } else {
-        console.data(fmt::format("{} requests with {} rows in {:.1f}s: {} answered, {} failed, {} sent again", done->requests,
-                                 done->rows.size(), done->seconds, done->answered, done->failed, done->retried));
-      }
-      return done->failed == 0 ? 0 : error_kind_info(ErrorKind::kUnavailable).exit_code;
+      return print_replayed(console, *done);
     };
   });
 }

@@ -1,9 +1,13 @@
 #include <re2/re2.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/clock.hpp"
 #include "contract/code.hpp"
+#include "contract/form.hpp"
+#include "table/cell.hpp"
 
 namespace heddle::contract {
 
@@ -14,30 +18,6 @@ RowCheck::RowCheck() : scratch(std::make_unique<Scratch>()) {}
 RowCheck::~RowCheck() = default;
 RowCheck::RowCheck(RowCheck&&) noexcept = default;
 RowCheck& RowCheck::operator=(RowCheck&&) noexcept = default;
-
-Datum typed(Type type, const Datum& raw) noexcept {
-  switch (raw.kind) {
-    case Datum::Kind::kNull: return raw;
-    case Datum::Kind::kBool: return type == Type::kBool ? raw : Datum::error();
-    case Datum::Kind::kInt:
-      if (type == Type::kInt) return raw;
-      return type == Type::kDouble ? Datum::real(static_cast<double>(raw.i)) : Datum::error();
-    case Datum::Kind::kDouble:
-      if (type != Type::kInt && type != Type::kDouble) return Datum::error();
-      if (std::isnan(raw.d)) return {};
-      if (type == Type::kDouble) return raw;
-      if (raw.d >= -0x1p63 && raw.d < 0x1p63 && std::trunc(raw.d) == raw.d) return Datum::integer(static_cast<std::int64_t>(raw.d));
-      return Datum::error();
-    case Datum::Kind::kString:
-      if (type == Type::kString) return raw;
-      if (type == Type::kTimestamp) {
-        if (const auto time = parse_time(raw.str())) return Datum::timestamp(*time);
-      }
-      return Datum::error();
-    case Datum::Kind::kTimestamp: return type == Type::kTimestamp ? raw : Datum::error();
-    default: return Datum::error();
-  }
-}
 
 std::int32_t DependencyCode::find(std::span<const Datum> row) const noexcept {
   std::int64_t key[kMaxKey];
@@ -56,35 +36,79 @@ void Contract::Code::broke(int rule, RowCheck& out) const noexcept {
   if (rules[index].effect == RuleEffect::kRefuse) out.refused = true;
 }
 
+namespace {
+
+/// Whether a value lies between the bounds of its field; `text` times of day are turned into their microseconds.
+bool within(const spec::Field& field, const Datum& value) noexcept {
+  const auto inside = [&](auto number, const auto& low, const auto& high) {
+    const bool above = !low || number > *low || (number == *low && !field.minimum_excluded);
+    return above && (!high || number < *high || (number == *high && !field.maximum_excluded));
+  };
+  if (value.kind == Datum::Kind::kInt || value.kind == Datum::Kind::kDouble) return inside(value.number(), field.minimum, field.maximum);
+  if (value.kind == Datum::Kind::kTimestamp) return inside(value.i, field.earliest, field.latest);
+  return inside(*spec::parse_time_of_day(value.str()), field.earliest, field.latest);
+}
+
+/// Integers by their remainder. A decimal step has no exact double: .3 is a multiple of .1 although the quotient is not 3,
+/// so the quotient may be off by what two roundings make.
+bool is_multiple(const Datum& value, double step) noexcept {
+  if (value.kind == Datum::Kind::kInt && step < 0x1p63 && std::trunc(step) == step) return value.i % static_cast<std::int64_t>(step) == 0;
+  const double quotient = value.number() / step;
+  return std::abs(quotient - std::nearbyint(quotient)) <= 4 * std::numeric_limits<double>::epsilon() * std::abs(quotient);
+}
+
+}  // namespace
+
+void Contract::Code::check_more(std::size_t i, const Datum& value, RowCheck& out) const noexcept {
+  const spec::Field& field = definition.fields[i];
+  const FieldCode& code = fields[i];
+  const auto judge = [&](int rule, bool is_clean) {
+    if (is_clean) out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
+    else broke(rule, out);
+  };
+  if (code.length >= 0) {
+    const std::int64_t length = length_of(value.str());
+    judge(code.length, (!field.min_length || length >= *field.min_length) && (!field.max_length || length <= *field.max_length));
+  }
+  if (code.multiple >= 0) judge(code.multiple, is_multiple(value, *field.multiple_of));
+  if (code.format >= 0) judge(code.format, has_form(field.form, value));
+}
+
 Datum Contract::Code::check_field(std::size_t i, const Datum& raw, RowCheck& out) const noexcept {
   const spec::Field& field = definition.fields[i];
   const FieldCode& code = fields[i];
-  const Datum value = typed(field.type, raw);
-  const auto judge = [&](int rule, bool clean) {
-    if (clean) out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
+  Datum value = table::as_type(field.type, raw);
+  const auto judge = [&](int rule, bool is_clean) {
+    if (is_clean) out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
     else broke(rule, out);
   };
   if (value.is_null()) {
     if (code.required >= 0) broke(code.required, out);
     return value;
   }
+  // A date is a timestamp at midnight, a time of day is text: another value is of the wrong type.
+  const bool is_day = !code.is_plain && (field.form == spec::Form::kDate || field.form == spec::Form::kTime);
+  if (is_day && !value.is_error() && !has_form(field.form, value)) value = Datum::error();
   judge(code.type, !value.is_error());
   if (code.required >= 0) judge(code.required, true);
   if (value.is_error()) return {};
   std::int32_t known = -1;
   if (code.enumeration >= 0) {
-    known = code.values.find(value.str());
-    judge(code.enumeration, known >= 0);
+    if (field.type == Type::kString) {
+      known = code.values.find(value.str());
+      judge(code.enumeration, known >= 0);
+    } else {
+      const auto key = table::KeyPart(field.type).find(value);
+      judge(code.enumeration, key && std::binary_search(code.keys.begin(), code.keys.end(), *key));
+    }
   }
-  if (code.range >= 0) {
-    const double number = value.number();
-    judge(code.range, (!field.minimum || number >= *field.minimum) && (!field.maximum || number <= *field.maximum));
-  }
+  if (code.range >= 0) judge(code.range, within(field, value));
   if (code.pattern >= 0) {
     const bool fits = known >= 0 ? code.value_fits[static_cast<std::size_t>(known)] != 0
-                                 : RE2::FullMatch(re2::StringPiece(value.s, value.size), *code.expression);
+                                 : RE2::PartialMatch(re2::StringPiece(value.s, value.size), *code.expression);
     judge(code.pattern, fits);
   }
+  if (!code.is_plain) check_more(i, value, out);
   return value;
 }
 
@@ -137,7 +161,7 @@ void Contract::check(std::span<const Datum> raw, RowCheck& out) const noexcept {
   for (std::size_t i = 0; i < code.transforms.size(); ++i) {
     const TransformCode& transform = code.transforms[i];
     const auto field = static_cast<std::size_t>(transform.field);
-    Datum value = typed(code.definition.fields[field].type, transform.program.evaluate(out.row, out.scratch->program));
+    Datum value = table::as_type(code.definition.fields[field].type, transform.program.evaluate(out.row, out.scratch->program));
     if (value.is_error()) value = {};
     if (value.kind == Datum::Kind::kString) {
       out.scratch->strings[i].assign(value.str());
@@ -154,7 +178,7 @@ std::optional<std::pair<double, double>> Contract::observed_expected(std::size_t
     if (type != Type::kInt && type != Type::kDouble) return std::nullopt;
     std::vector<Datum> row(code_->request_count);
     for (std::size_t i = 0; i < row.size() && i < raw.size(); ++i) {
-      row[i] = typed(code_->definition.fields[i].type, raw[i]);
+      row[i] = table::as_type(code_->definition.fields[i].type, raw[i]);
       if (row[i].is_error()) row[i] = {};
     }
     const std::int32_t tuple = dependency.find(row);

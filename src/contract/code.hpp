@@ -23,7 +23,12 @@ struct FieldCode {
   int enumeration = -1;
   int range = -1;
   int pattern = -1;
-  table::StringIndex values;               ///< of the enum
+  int length = -1;
+  int multiple = -1;
+  int format = -1;
+  bool is_plain = true;                    ///< none of length, multiple and format, no form: nothing more to look at
+  table::StringIndex values;               ///< of the enum of strings
+  std::vector<std::int64_t> keys;          ///< of the enum of another type, sorted (table::KeyPart)
   std::unique_ptr<re2::RE2> expression;    ///< of the pattern
   std::vector<std::uint8_t> value_fits;    ///< whether each value of the enum fits the pattern
 };
@@ -51,6 +56,12 @@ struct TransformCode {
   expr::Program program;
 };
 
+/// What a set rule needs beyond its definition, compiled once.
+struct SetCode {
+  std::unique_ptr<re2::RE2> pattern;
+  std::optional<expr::Program> condition;  ///< over all fields, label fields too
+};
+
 struct Contract::Code {
   spec::Contract definition;  ///< enums loaded; fields in row order, label fields last
   std::size_t request_count = 0;
@@ -59,6 +70,7 @@ struct Contract::Code {
   std::vector<ExpressionCode> expressions;
   std::vector<DependencyCode> dependencies;
   std::vector<TransformCode> transforms;
+  std::vector<SetCode> sets;  ///< one a set rule
   std::vector<LearnedDependency> learned;
 
   Code();
@@ -67,10 +79,17 @@ struct Contract::Code {
   /// Checks field `i`; the typed value, null where missing or malformed.
   expr::Datum check_field(std::size_t i, const expr::Datum& raw, RowCheck& out) const noexcept;
   void broke(int rule, RowCheck& out) const noexcept;
+
+ private:
+  /// The rules that few fields have: length, multiple, format.
+  void check_more(std::size_t i, const expr::Datum& value, RowCheck& out) const noexcept;
 };
 
-/// `raw` as a value of `type`; kError when it is none.
-[[nodiscard]] expr::Datum typed(expr::Type type, const expr::Datum& raw) noexcept;
+/// Adds a rule and gives its index.
+using AddRule = std::function<int(RuleInfo)>;
+/// The rules of one field; loads its enum into it. kInvalid where a rule does not go with the type.
+[[nodiscard]] Result<FieldCode> compile_field(spec::Field& field, const Contract::LoadEnum& load_enum, const AddRule& add);
+[[nodiscard]] Result<std::unique_ptr<re2::RE2>> compile_pattern(const std::string& text, const std::string& what);
 
 /// At most this many components of a key.
 inline constexpr std::size_t kMaxKey = 8;

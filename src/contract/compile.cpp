@@ -1,5 +1,6 @@
 #include <re2/re2.h>
 
+#include <algorithm>
 #include <set>
 
 #include "contract/code.hpp"
@@ -41,19 +42,6 @@ Result<expr::Program> program_of(const spec::Expression& expression, const expr:
   return error;
 }
 
-Result<std::unique_ptr<re2::RE2>> pattern_of(const std::string& text, const std::string& what) {
-  RE2::Options options;
-  options.set_log_errors(false);
-  auto pattern = std::make_unique<re2::RE2>(text, options);
-  if (!pattern->ok()) {
-    return invalid("contract-pattern", fmt::format("{}: `{}` is no regular expression: {}", what, text, pattern->error()),
-                   "the syntax is RE2's; `.*` and classes work, look-around and back-references do not");
-  }
-  return pattern;
-}
-
-bool is_number(Type type) { return type == Type::kInt || type == Type::kDouble; }
-
 }  // namespace
 
 Contract::Code::Code() = default;
@@ -85,43 +73,7 @@ Result<Contract> Contract::compile(const spec::Contract& contract, const LoadEnu
   for (std::size_t i = 0; i < fields.size(); ++i) {
     spec::Field& field = fields[i];
     if (!names.insert(field.name).second) return invalid("contract-field-twice", fmt::format("field `{}` appears twice", field.name), "rename one of the two");
-    FieldCode out;
-    const auto rule = [&](const char* suffix, std::string description) {
-      return add_rule({fmt::format("{}-{}", field.name, suffix), RuleEffect::kRefuse, field.name, std::move(description)});
-    };
-    out.type = rule("type", fmt::format("`{}` is a {}", field.name, expr::type_name(field.type)));
-    if (field.required) out.required = rule("required", fmt::format("`{}` has a value", field.name));
-    if (!field.enum_file.empty() && field.enum_values.empty()) {
-      HEDDLE_ASSIGN_OR_RETURN(field.enum_values, load_enum(field.enum_file, field.enum_column));
-      if (field.enum_values.empty()) {
-        return invalid("contract-enum-empty", fmt::format("the enum of `{}` has no values", field.name), "a field with an empty enum would refuse every row");
-      }
-    }
-    if (!field.enum_values.empty()) {
-      if (field.type != Type::kString) {
-        return invalid("contract-enum-type", fmt::format("`{}` is a {}: only strings have an enum", field.name, expr::type_name(field.type)),
-                       "use minimum and maximum, or a custom rule");
-      }
-      out.enumeration = rule("enum", fmt::format("`{}` is one of {} values", field.name, field.enum_values.size()));
-      for (const auto& value : field.enum_values) out.values.insert(value);
-    }
-    if (field.minimum || field.maximum) {
-      if (!is_number(field.type)) {
-        return invalid("contract-range-type", fmt::format("`{}` is a {}: only numbers have a range", field.name, expr::type_name(field.type)),
-                       "remove minimum and maximum, or use a custom rule");
-      }
-      out.range = rule("range", fmt::format("`{}` is within {} and {}", field.name, field.minimum ? fmt::to_string(*field.minimum) : "-inf",
-                                            field.maximum ? fmt::to_string(*field.maximum) : "inf"));
-    }
-    if (!field.pattern.empty()) {
-      if (field.type != Type::kString) {
-        return invalid("contract-pattern-type", fmt::format("`{}` is a {}: only strings have a pattern", field.name, expr::type_name(field.type)),
-                       "remove the pattern, or use a custom rule");
-      }
-      HEDDLE_ASSIGN_OR_RETURN(out.expression, pattern_of(field.pattern, fmt::format("field `{}`", field.name)));
-      out.pattern = rule("pattern", fmt::format("`{}` is `{}`", field.name, field.pattern));
-      for (const auto& value : out.values.values()) out.value_fits.push_back(RE2::FullMatch(value, *out.expression) ? 1 : 0);
-    }
+    HEDDLE_ASSIGN_OR_RETURN(FieldCode out, compile_field(field, load_enum, add_rule));
     code->fields.push_back(std::move(out));
     if (i < code->request_count) environment.variables.push_back({field.name, field.type});
   }
@@ -154,9 +106,19 @@ Result<Contract> Contract::compile(const spec::Contract& contract, const LoadEnu
                                                      fmt::format("transform `{}`", transform.id)));
     code->transforms.push_back({index, std::move(program)});
   }
+  expr::Environment all;
+  for (const auto& field : fields) all.variables.push_back({field.name, field.type});
   for (const auto& set_rule : code->definition.set_rules) {
     if (!ids.insert(set_rule.id).second) twice = true, twice_id = set_rule.id;
-    if (!set_rule.pattern.empty()) HEDDLE_TRY(pattern_of(set_rule.pattern, fmt::format("rule `{}`", set_rule.id)));
+    SetCode set;
+    const std::string what = fmt::format("rule `{}`", set_rule.id);
+    if (!set_rule.pattern.empty()) {
+      HEDDLE_ASSIGN_OR_RETURN(set.pattern, compile_pattern(set_rule.pattern, what));
+    }
+    if (!set_rule.condition.empty()) {
+      HEDDLE_ASSIGN_OR_RETURN(set.condition, program_of({set_rule.condition, {}}, all, Type::kBool, what));
+    }
+    code->sets.push_back(std::move(set));
     auto used = set_rule.properties;
     if (!set_rule.field.empty()) used.push_back(set_rule.field);
     for (const auto& name : used) {

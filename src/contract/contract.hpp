@@ -22,7 +22,7 @@ using spec::RuleEffect;
 /// What a row says of a rule. kUnknown: the rule had nothing to go by (no value, a tuple never seen in training).
 enum class RuleState : std::uint8_t { kUnknown, kClean, kBroken };
 
-/// A row rule: `<field>-type`, `<field>-required`, `<field>-enum`, `<field>-range`, `<field>-pattern`, or the rule's own id.
+/// A row rule: `<field>-type`, `<field>-required`, `<field>-enum` ... (docs/formats/contract.md has all), or the rule's own id.
 struct RuleInfo {
   std::string id;
   RuleEffect effect = RuleEffect::kRefuse;
@@ -80,7 +80,7 @@ class Contract {
 
   /// kInvalid with the rule's id where an expression, pattern or name does not hold; `load_enum` reads enum files.
   [[nodiscard]] static Result<Contract> compile(const spec::Contract& contract, const LoadEnum& load_enum);
-  /// `heddle.contract/1`: self-contained (enums, learned dependencies, transforms); equal contracts give equal bytes.
+  /// `heddle.contract/2`: self-contained (enums, learned dependencies, transforms); equal contracts give equal bytes.
   [[nodiscard]] static Result<Contract> from_value(const doc::Value& value);
   [[nodiscard]] doc::Value to_value() const;
 
@@ -104,7 +104,7 @@ class Contract {
   void check(std::span<const expr::Datum> raw, RowCheck& out) const noexcept;
   /// Columns by name; label fields are checked when the table has them. kUnprocessable when a request field has no column.
   [[nodiscard]] Result<TableCheck> check_table(const table::Table& rows) const;
-  /// The set rules (ODCS library metrics) over rows.
+  /// The set rules (library metrics, `unique`, `primaryKey`, readable `sql`) over rows.
   [[nodiscard]] Result<std::vector<SetResult>> check_set(const table::Table& rows) const;
 
   /// For a dependency over a numeric field: what the raw row says and what was learned. Empty for another rule, an unknown

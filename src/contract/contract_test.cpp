@@ -54,9 +54,9 @@ spec::Contract flights() {
   c.fields.push_back(field("delay", Type::kInt));
   c.fields.back().label_time = true;
   c.fields.push_back(field("origin", Type::kString));
-  c.fields.back().pattern = "[A-Z0-9]{3}", c.fields.back().enum_file = "airports";
+  c.fields.back().pattern = "^[A-Z0-9]{3}$", c.fields.back().enum_file = "airports";
   c.fields.push_back(field("destination", Type::kString));
-  c.fields.back().pattern = "[A-Z0-9]{3}", c.fields.back().enum_file = "airports";
+  c.fields.back().pattern = "^[A-Z0-9]{3}$", c.fields.back().enum_file = "airports";
   spec::RowRule route;
   route.id = "route-fixes-distance";
   route.kind = spec::RowRule::Kind::kDependency;
@@ -258,6 +258,110 @@ TEST(Check, NothingIsAllocatedAtSteadyState) {
   EXPECT_EQ(allocations.load(), before);
 }
 
+struct ValueCase {
+  spec::Field of;
+  Datum raw;
+  const char* broken;  ///< suffix of the rule, or empty
+};
+
+spec::Field text(spec::Form form) {
+  auto out = field("x", Type::kString);
+  out.form = form;
+  return out;
+}
+
+/// Values of the rules of a field as jsonschema 4.25.1 with its format checker judges them, where JSON Schema has the rule. Three
+/// are not: .3 is a multiple of .1 (jsonschema divides doubles), an e-mail address is RFC 5322's (jsonschema looks for an `@`),
+/// and `byte` is RFC 4648's.
+std::vector<ValueCase> value_cases() {
+  auto length = field("x", Type::kString);
+  length.min_length = 2, length.max_length = 3;
+  auto searched = field("x", Type::kString);
+  searched.pattern = "[A-Z]{2}";
+  auto whole = searched;
+  whole.pattern = "^[A-Z]{2}$";
+  auto fives = field("x", Type::kInt);
+  fives.multiple_of = 5;
+  auto tenths = field("x", Type::kDouble);
+  tenths.multiple_of = 0.1;
+  auto open = field("x", Type::kDouble);
+  open.minimum = 1, open.maximum = 3, open.minimum_excluded = true;
+  auto codes = field("x", Type::kInt);
+  codes.enum_values = {1, 3, "5"};
+  auto sizes = field("x", Type::kDouble);
+  sizes.enum_values = {1, 2.5};
+  auto flag = field("x", Type::kBool);
+  flag.enum_values = {true};
+  auto day = field("x", Type::kTimestamp);
+  day.form = spec::Form::kDate, day.earliest = parse_time("2020-01-01"), day.minimum_excluded = true, day.latest = parse_time("2021-01-01");
+  auto days = field("x", Type::kTimestamp);
+  days.enum_values = {"2020-01-01", "2020-01-02T00:00:00Z"};
+  auto clock = text(spec::Form::kTime);
+  clock.earliest = 9 * kHour, clock.latest = 17 * kHour;
+  const auto str = [](const char* value) { return Datum::string(value); };
+  return {
+      {length, str("a"), "length"}, {length, str("ab"), ""}, {length, str("\u00e4\u00f6\u00fc"), ""},
+      {length, str("\u00e4\u00f6\u00fc\u00df"), "length"}, {length, str("\U0001f600"), "length"},
+      {searched, str("xABy"), ""}, {searched, str("aB"), "pattern"}, {whole, str("xABy"), "pattern"}, {whole, str("AB"), ""},
+      {fives, Datum::integer(0), ""}, {fives, Datum::integer(-10), ""}, {fives, Datum::integer(7), "multiple"},
+      {fives, Datum::integer(9'007'199'254'740'993), "multiple"},
+      {tenths, Datum::real(0.3), ""}, {tenths, Datum::real(0.7), ""}, {tenths, Datum::real(1.05), "multiple"}, {tenths, Datum::real(1e3), ""},
+      {open, Datum::real(1), "range"}, {open, Datum::real(1.0000001), ""}, {open, Datum::real(3), ""}, {open, Datum::real(3.1), "range"},
+      {codes, Datum::integer(3), ""}, {codes, Datum::real(1), ""}, {codes, Datum::integer(5), ""}, {codes, Datum::integer(2), "enum"},
+      {sizes, Datum::integer(1), ""}, {sizes, Datum::real(2.5), ""}, {sizes, Datum::real(2), "enum"},
+      {flag, Datum::boolean(true), ""}, {flag, Datum::boolean(false), "enum"},
+      {day, str("2020-01-02"), ""}, {day, str("2020-01-02T01:00:00"), "type"}, {day, str("2020-01-01"), "range"},
+      {day, str("2021-01-01T00:00:00Z"), ""}, {day, Datum::timestamp(kDay * 19'000), "range"},
+      {days, str("2020-01-02"), ""}, {days, str("2020-01-03"), "enum"},
+      {clock, str("09:00"), ""}, {clock, str("08:59:59.999999"), "range"}, {clock, str("17:00:00"), ""}, {clock, str("18:30+02:00"), ""},
+      {clock, str("24:00"), "type"}, {clock, str("9:00"), "type"}, {clock, str("17:00:00.0000001"), "type"}, {clock, Datum::integer(9), "type"},
+      {text(spec::Form::kEmail), str("a@b.de"), ""}, {text(spec::Form::kEmail), str("a.b@c"), ""}, {text(spec::Form::kEmail), str("a"), "format"},
+      {text(spec::Form::kEmail), str("@b"), "format"}, {text(spec::Form::kEmail), str("a@"), "format"}, {text(spec::Form::kEmail), str("a b@c.d"), "format"},
+      {text(spec::Form::kUuid), str("123e4567-e89b-12d3-a456-426614174000"), ""}, {text(spec::Form::kUuid), str("123e4567e89b12d3a456426614174000"), "format"},
+      {text(spec::Form::kUuid), str("123E4567-E89B-12D3-A456-42661417400G"), "format"},
+      {text(spec::Form::kUri), str("http://a/b?c#d"), ""}, {text(spec::Form::kUri), str("urn:x:y"), ""}, {text(spec::Form::kUri), str("a/b"), "format"},
+      {text(spec::Form::kUri), str("http://a b"), "format"},
+      {text(spec::Form::kHostname), str("a-b.example.com"), ""}, {text(spec::Form::kHostname), str("-a"), "format"},
+      {text(spec::Form::kHostname), str("a-.b"), "format"}, {text(spec::Form::kHostname), str("a..b"), "format"},
+      {text(spec::Form::kIpv4), str("127.0.0.1"), ""}, {text(spec::Form::kIpv4), str("256.0.0.1"), "format"}, {text(spec::Form::kIpv4), str("01.2.3.4"), "format"},
+      {text(spec::Form::kIpv6), str("::ffff:1.2.3.4"), ""}, {text(spec::Form::kIpv6), str("1::2::3"), "format"}, {text(spec::Form::kIpv6), str("g::"), "format"},
+      {text(spec::Form::kByte), str("aGk="), ""}, {text(spec::Form::kByte), str("aGk"), "format"}, {text(spec::Form::kByte), str("a*k="), "format"},
+  };
+}
+
+TEST(Check, EveryRuleOfAValue) {
+  const auto cases = value_cases();
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    spec::Contract c;
+    c.identity.name = "c", c.version = "1";
+    c.fields = {cases[i].of};
+    const Contract made = Contract::compile(c, airports).value();
+    const Contract back = Contract::from_value(doc::parse_json(doc::to_json(made.to_value())).value()).value();
+    const std::vector<std::string> wanted = *cases[i].broken == 0 ? std::vector<std::string>{} : std::vector<std::string>{fmt::format("x-{}", cases[i].broken)};
+    for (const Contract* contract : {&made, &back}) {
+      RowCheck check;
+      const std::vector<Datum> raw = {cases[i].raw};
+      contract->check(raw, check);
+      EXPECT_EQ(broken(*contract, check), wanted) << "case " << i;
+    }
+  }
+}
+
+TEST(Value, APatternOfTheFormatBeforeMatchesTheWholeValue) {
+  spec::Contract c;
+  c.identity.name = "c", c.version = "1";
+  c.fields = {field("x", Type::kString)};
+  c.fields[0].pattern = "[A-Z]|[A-Z]{2}";
+  auto value = Contract::compile(c, airports).value().to_value();
+  EXPECT_EQ(value.string_or("format"), "heddle.contract/2");
+  value.set("format", "heddle.contract/1");
+  const Contract before = Contract::from_value(value).value();
+  RowCheck check;
+  const std::vector<Datum> row = {Datum::string("ABC")};
+  before.check(row, check);
+  EXPECT_TRUE(check.refused);
+}
+
 TEST(CheckTable, AgreesWithTheRowsAndKeepsTheAccepted) {
   auto c = flights();
   c.transforms.push_back({"back", "date", {"date - duration(\"5h\")", {}}, ""});
@@ -335,6 +439,56 @@ TEST(CheckSet, TheFiveMetrics) {
   EXPECT_EQ(results[2].expected, "mustBeLessThan 50 percent");
   c.set_rules = {set_rule("x", "rowCount", "", "mustBeBetween", {1})};
   EXPECT_EQ(compiled(c).check_set(rows).error().id, "contract-set-operands");
+}
+
+/// `validValues` and `missingValues` of every type: 1 equals 1.0, and a number the text that writes it.
+TEST(CheckSet, ListsOfNumbersAndBooleans) {
+  spec::Contract c;
+  c.identity.name = "c", c.version = "1";
+  c.fields = {field("n", Type::kInt, false), field("d", Type::kDouble, false), field("b", Type::kBool, false), field("s", Type::kString, false)};
+  const auto list = [](std::string id, std::string metric, std::string of, std::vector<doc::Value> values) {
+    auto rule = set_rule(std::move(id), std::move(metric), std::move(of), "mustBe", {0});
+    rule.arguments = std::move(values);
+    return rule;
+  };
+  c.set_rules = {list("missing", "missingValues", "n", {-1, 999, nullptr}), list("valid", "invalidValues", "n", {1, 2.0, "3"}),
+                 list("reals", "invalidValues", "d", {1, 2.5}), list("flags", "invalidValues", "b", {true}),
+                 list("codes", "invalidValues", "s", {1, "x"}), list("big", "invalidValues", "n", {9'007'199'254'740'992})};
+  Column d;
+  d.name = "d", d.type = Type::kDouble, d.doubles = {1.0, 2.5, 2.0, 0, 1};
+  d.valid = {1, 1, 1, 0, 1};
+  Column n = ints("n", {-1, 2, 3, 9'007'199'254'740'993, 0});
+  n.valid = {1, 1, 1, 1, 0};
+  const Table rows = Table::make({n, d, ints("b", {1, 0, 1, 0, 1}, Type::kBool), strings("s", {"1", "x", "2", "1.0", "x"})}).value();
+  const auto results = compiled(c).check_set(rows).value();
+  const std::vector<double> values = {2, 2, 1, 2, 2, 4};
+  for (std::size_t i = 0; i < values.size(); ++i) EXPECT_EQ(results[i].value, values[i]) << results[i].rule;
+}
+
+/// Counts and aggregates of SQLite 3.40 over the same rows.
+TEST(CheckSet, WhatASqlRuleMeasures) {
+  spec::Contract c;
+  c.identity.name = "c", c.version = "1";
+  c.fields = {field("n", Type::kInt, false), field("s", Type::kString, false)};
+  const auto measure = [](std::string metric, std::string of, std::string condition) {
+    auto rule = set_rule(metric + condition, metric, std::move(of), "mustBeGreaterThan", {0});
+    rule.condition = std::move(condition);
+    return rule;
+  };
+  c.set_rules = {measure("rowCount", "", "(n <= 0 || n >= 500)"), measure("rowCount", "", "n != null"), measure("rowCount", "", "!((s in ['a']))"),
+                 measure("sum", "n", ""), measure("average", "n", "s == 'a'"), measure("minimum", "n", ""), measure("maximum", "n", "s == 'b'"),
+                 measure("maximum", "n", "s == 'z'")};
+  Column n = ints("n", {0, 500, 20, 0, 30});
+  n.valid = {1, 1, 1, 0, 1};
+  Column s = strings("s", {"a", "b", "a", "a", ""});
+  s.valid = {1, 1, 1, 1, 0};
+  const auto results = compiled(c).check_set(Table::make({n, s}).value()).value();
+  const std::vector<double> values = {2, 4, 1, 550, 10, 0, 500, 0};
+  const std::vector<bool> passed = {true, true, true, true, true, false, true, false};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    EXPECT_EQ(results[i].value, values[i]) << results[i].rule;
+    EXPECT_EQ(results[i].passed, passed[i]) << results[i].rule;
+  }
 }
 
 TEST(Value, RoundTripIsExactAndBehavesAlike) {

@@ -7,7 +7,9 @@ namespace {
 using doc::Value;
 using expr::Type;
 
-constexpr const char* kFormat = "heddle.contract/1";
+constexpr const char* kFormat = "heddle.contract/2";
+/// Before, a pattern had to match the whole value.
+constexpr const char* kFormatBefore = "heddle.contract/1";
 
 Error malformed(const std::string& what) {
   return Error{ErrorKind::kCorrupt, "contract-malformed", fmt::format("the contract is malformed: {}", what), "make the bundle anew"};
@@ -38,9 +40,23 @@ std::span<const Value> items_of(const Value& value, std::string_view key) {
   return items->as_array();
 }
 
+constexpr std::pair<spec::Form, const char*> kForms[] = {
+    {spec::Form::kDate, "date"},         {spec::Form::kTime, "time"}, {spec::Form::kEmail, "email"}, {spec::Form::kUuid, "uuid"}, {spec::Form::kUri, "uri"},
+    {spec::Form::kHostname, "hostname"}, {spec::Form::kIpv4, "ipv4"}, {spec::Form::kIpv6, "ipv6"},   {spec::Form::kByte, "byte"}};
+
 Value field_to_value(const spec::Field& field) {
   Value out = Value::object({{"name", field.name}, {"type", expr::type_name(field.type)}, {"required", field.required}});
-  if (!field.enum_values.empty()) out.set("enum", texts(field.enum_values));
+  if (!field.enum_values.empty()) out.set("enum", Value::array(field.enum_values));
+  for (const auto& [form, name] : kForms) {
+    if (form == field.form) out.set("form", name);
+  }
+  if (field.minimum_excluded) out.set("minimum_excluded", true);
+  if (field.maximum_excluded) out.set("maximum_excluded", true);
+  if (field.earliest) out.set("earliest", *field.earliest);
+  if (field.latest) out.set("latest", *field.latest);
+  if (field.multiple_of) out.set("multiple_of", *field.multiple_of);
+  if (field.min_length) out.set("min_length", *field.min_length);
+  if (field.max_length) out.set("max_length", *field.max_length);
   if (field.minimum) out.set("minimum", *field.minimum);
   if (field.maximum) out.set("maximum", *field.maximum);
   if (!field.pattern.empty()) out.set("pattern", field.pattern);
@@ -59,7 +75,24 @@ Result<spec::Field> field_of(const Value& value) {
   }
   if (!known || out.name.empty()) return malformed(fmt::format("field `{}` has type `{}`", out.name, type));
   out.required = value.bool_or("required");
-  out.enum_values = texts_of(value, "enum");
+  for (const Value& item : items_of(value, "enum")) out.enum_values.push_back(item);
+  const std::string form = value.string_or("form");
+  bool is_form = form.empty();
+  for (const auto& [each, name] : kForms) {
+    if (form == name) out.form = each, is_form = true;
+  }
+  if (!is_form) return malformed(fmt::format("field `{}` has the form `{}`", out.name, form));
+  out.minimum_excluded = value.bool_or("minimum_excluded");
+  out.maximum_excluded = value.bool_or("maximum_excluded");
+  const auto integer = [&](const char* key) -> std::optional<std::int64_t> {
+    const Value* found = value.find(key);
+    if (found == nullptr || !found->is_int()) return std::nullopt;
+    return found->as_int();
+  };
+  out.earliest = integer("earliest");
+  out.latest = integer("latest");
+  out.min_length = integer("min_length");
+  out.max_length = integer("max_length");
   const auto number = [&](const char* key) -> std::optional<double> {
     const Value* found = value.find(key);
     if (found == nullptr || !found->is_number()) return std::nullopt;
@@ -67,10 +100,20 @@ Result<spec::Field> field_of(const Value& value) {
   };
   out.minimum = number("minimum");
   out.maximum = number("maximum");
+  out.multiple_of = number("multiple_of");
   out.pattern = value.string_or("pattern");
   out.label_time = value.bool_or("label");
   out.description = value.string_or("description");
   return out;
+}
+
+/// Patterns of the format before, which had to match the whole value.
+void match_whole(spec::Contract& contract) {
+  const auto whole = [](std::string& pattern) {
+    if (!pattern.empty()) pattern = fmt::format("^(?:{})$", pattern);
+  };
+  for (auto& field : contract.fields) whole(field.pattern);
+  for (auto& rule : contract.set_rules) whole(rule.pattern);
 }
 
 /// Tuples as arrays of their components and then the dependent value, in the order of their text: how they were met does not count.
@@ -121,7 +164,8 @@ Value Contract::to_value() const {
     if (rule.percent) out.set("percent", true);
     if (!rule.field.empty()) out.set("field", rule.field);
     if (!rule.properties.empty()) out.set("properties", texts(rule.properties));
-    if (!rule.arguments.empty()) out.set("arguments", texts(rule.arguments));
+    if (!rule.arguments.empty()) out.set("arguments", Value::array(rule.arguments));
+    if (!rule.condition.empty()) out.set("condition", rule.condition);
     if (!rule.pattern.empty()) out.set("pattern", rule.pattern);
     set_rules.push(std::move(out));
   }
@@ -148,7 +192,8 @@ Value Contract::to_value() const {
 }
 
 Result<Contract> Contract::from_value(const Value& value) {
-  if (value.string_or("format") != kFormat) return malformed(fmt::format("its format is `{}`, not `{}`", value.string_or("format"), kFormat));
+  const std::string format = value.string_or("format");
+  if (format != kFormat && format != kFormatBefore) return malformed(fmt::format("its format is `{}`, not `{}`", format, kFormat));
   spec::Contract c;
   c.identity.kind = "DataContract";
   c.identity.name = value.string_or("name");
@@ -181,13 +226,15 @@ Result<Contract> Contract::from_value(const Value& value) {
     rule.percent = item.bool_or("percent");
     rule.field = item.string_or("field");
     rule.properties = texts_of(item, "properties");
-    rule.arguments = texts_of(item, "arguments");
+    for (const Value& argument : items_of(item, "arguments")) rule.arguments.push_back(argument);
+    rule.condition = item.string_or("condition");
     rule.pattern = item.string_or("pattern");
     c.set_rules.push_back(std::move(rule));
   }
   for (const auto& item : items_of(value, "transforms")) {
     c.transforms.push_back({item.string_or("id"), item.string_or("field"), {item.string_or("expression"), {}}, item.string_or("reason")});
   }
+  if (format == kFormatBefore) match_whole(c);
   auto contract = compile(c, [](const std::string& file, const std::string&) -> Result<std::vector<std::string>> {
     return malformed(fmt::format("it refers to `{}`", file));
   });

@@ -1,6 +1,7 @@
 #include "control/batches.hpp"
 
 #include "base/ids.hpp"
+#include "control/requester.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::control {
@@ -18,7 +19,7 @@ Result<doc::Value> open_batch(Control::Core& core, const doc::Value& request) {
   const std::string& name = service->service().identity.name;
   const auto slot = request.string_or("slot", "primary");
   if (releases.stopped()) {
-    return Error{ErrorKind::kUnavailable, "service-stopped", fmt::format("`{}` is stopped", name), "a person clears that: heddle resume --person NAME"};
+    return Error{ErrorKind::kUnavailable, "service-stopped", fmt::format("`{}` is stopped", name), "a person clears that: `heddle resume`"};
   }
   Digest bundle;
   if (slot == "primary" || slot == "standby") {
@@ -76,11 +77,15 @@ Result<doc::Value> record_batch(Control::Core& core, const doc::Value& request, 
   proposal.reason = fmt::format("scored a file of {} rows: {} served, {} refused", profile->int_or("rows"), profile->int_or("served"), profile->int_or("refused"));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, core.policy->act(proposal, [&](store::Txn& txn) {
     return txn.put("batches", fmt::format("{}/{}", name, id), kept.str());
+  }, []() -> Result<void> {
+    return Error{ErrorKind::kDenied, "score-denied", "a rule asks for an approval of `score.batch`",
+                 "a scored file is a record of what was done and waits for nobody: allow it or deny it"};
   }));
   if (!decision.applied) {
+    const auto how = how_to_be_a_person(actor);
     return Error{ErrorKind::kDenied, "score-denied", fmt::format("policy does not let `{}` score files with `{}` (rule `{}`)", actor.id, name,
                                                                  decision.rules.empty() ? "default-deny" : decision.rules.front()),
-                 "add a rule for `score.batch` to the policy, or ask somebody who may"};
+                 how.empty() ? "add a rule for `score.batch` to the policy, or ask somebody who may" : how};
   }
   return doc::Value::object({{"entry", decision.entry}, {"profile", kept.str()}});
 }

@@ -52,14 +52,22 @@ class CanaryTest : public testing::Test {
     first.id = "people-promote";
     first.who = {"person:*"};
     first.actions = {"release.*"};
-    project_.policies["p"].rules = {ask, allow, first};
+    // As the example does: it reads what every proposal about a bundle has to say, the canary's own too.
+    spec::PolicyRule dirty;
+    dirty.id = "what-answers-is-committed";
+    dirty.effect = spec::PolicyRule::Effect::kDeny;
+    dirty.who = {"*"};
+    dirty.actions = {"release.promote", "canary.start", "canary.raise", "shadow.set"};
+    dirty.when = spec::Expression{"attributes.dirty", {}};
+    project_.policies["p"].rules = {ask, allow, first, dirty};
     project_.people = {{"ada", {"approver"}, {ada_.public_key()}}};
     open_parts();
     const auto contract_json = doc::to_json((*contract::Contract::compile(contract, {})).to_value());
     for (const char* name : {"a", "b"}) {
       bundles_.push_back(*bundle::pack(*objects_, {{std::string(bundle::kContract), "", contract_json},
-                                                   {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}},
-                                       doc::Value::object({{"name", name}})));
+                                                   {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
+                                                   {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())}},
+                                       doc::Value::object({{"name", name}, {"commit", "c0ffee"}, {"dirty", false}})));
     }
     plane::JournalWriter::Options journal;
     journal.dir = home_->spool("s");
@@ -168,8 +176,8 @@ TEST_F(CanaryTest, AGoodOneRisesByItsStepsAndAsksForItsPromotion) {
   hour(500, 60);
   EXPECT_FALSE(control_->releases().canary().running());
   const auto given = policy_->approve(approval, "ada", ada_.sign(policy_->approval(approval)->statement));
-  ASSERT_TRUE(given.ok()) << given.error().str();
-  EXPECT_EQ(control_->resume_promotion(approval).error().id, "canary-ended");
+  ASSERT_FALSE(given.ok());
+  EXPECT_EQ(given.error().id, "approval-void");
   EXPECT_EQ(control_->releases().primary(), bundles_[0]);
 }
 
@@ -204,6 +212,22 @@ TEST_F(CanaryTest, ARestartBetweenJudgementsChangesNothing) {
   open();
   hour(250);
   EXPECT_EQ(entries(), (Lines{"canary.judgement inconclusive applied", "canary.judgement good applied", "canary.raise applied"}));
+}
+
+TEST_F(CanaryTest, ABundleThatCouldNotBeWatchedIsNotReleased) {
+  const auto contract = bundle::open(*objects_, bundles_[0])->layer(bundle::kContract);
+  for (const char* baseline : {R"({"format":"heddle.baseline/2","metrics":[],"dependencies":[],"quality":{"mean":null,"sd":0,"chunks":0}})", ""}) {
+    std::vector<bundle::Layer> layers = {{std::string(bundle::kContract), "", std::string(*contract)},
+                                         {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}};
+    if (*baseline != '\0') layers.push_back({std::string(bundle::kBaseline), "", baseline});
+    const Digest blind = *bundle::pack(*objects_, std::move(layers), doc::Value::object({{"name", "blind"}}));
+    for (const char* slot : {"primary", "standby"}) {
+      const auto promoted = control_->promote(blind, slot, 0, kAda);
+      ASSERT_FALSE(promoted.ok());
+      EXPECT_NE(promoted.error().message.find("could not be watched"), std::string::npos) << promoted.error().message;
+    }
+  }
+  EXPECT_EQ(control_->releases().primary(), bundles_[0]);
 }
 
 TEST_F(CanaryTest, WhatTheDataPlaneEndedIsSettledAlsoWhileStopped) {

@@ -5,6 +5,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "control/access.hpp"
+#include "control/definitions.hpp"
 #include "control/operations.hpp"
 
 namespace heddle::control {
@@ -16,30 +17,53 @@ Control::~Control() = default;
 
 const Home& Control::home() const noexcept { return core_->home; }
 
-Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wiring& wiring) {
+namespace {
+
+/// A verdict and who may approve follow from these files alone.
+bool decides(const std::string& file) {
+  return file == "heddle.yaml" || file == "people.yaml" || file.starts_with("policies");
+}
+
+/// What counts: the applied commit's definitions, before the first apply those of HEAD.
+Result<spec::Loaded> definitions_of(const Control::Core& core, Control::Purpose purpose) {
+  std::string commit;
+  if (core.applied) {
+    commit = core.applied->commit;
+  } else {
+    HEDDLE_ASSIGN_OR_RETURN(commit, core.git->head());
+  }
+  auto loaded = load_applied(*core.git, core.home.root(), commit);
+  const bool refused = !loaded.ok() && loaded.error().id == "applied-invalid";
+  if (!refused || purpose != Control::Purpose::kApply) return loaded;
+  HEDDLE_ASSIGN_OR_RETURN(auto partly, spec::load_commit(*core.git, core.home.root(), commit));
+  for (const auto& diagnostic : partly.diagnostics) {
+    // A rule that cannot be read must not be missing when the next definitions are judged.
+    if (core.applied && diagnostic.severity == doc::Severity::kError && decides(diagnostic.file)) return loaded;
+  }
+  return partly;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wiring& wiring, Purpose purpose) {
   auto core = std::make_unique<Core>(root, wiring);
   HEDDLE_TRY(make_dirs(core->home.dir()));
   HEDDLE_TRY(make_dirs(core->home.dir() + "/keys"));
   auto lock = FileLock::acquire(core->home.lock());
   if (!lock.ok()) {
     if (lock.error().kind != ErrorKind::kConflict) return lock.error();
-    return Error{ErrorKind::kConflict, "project-locked", fmt::format("another process has the project `{}` open", root),
-                 "run `heddle status`; commands reach a running control plane by themselves"};
+    return Error{ErrorKind::kConflict, std::string(kProjectLocked),
+                 fmt::format("another process has the project `{}` open", root),
+                 "a command runs still, or a control plane is busy: try again when it has ended"};
   }
   core->lock.emplace(std::move(*lock));
-  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
-  if (loaded.has_errors()) {
-    return Error{ErrorKind::kInvalid, "project-invalid", fmt::format("the definitions of `{}` have errors", root),
-                 "run `heddle check`: it shows them all"};
-  }
-  core->project = std::move(loaded.project);
   HEDDLE_ASSIGN_OR_RETURN(core->state, wiring.open_state(core->home.state()));
+  HEDDLE_ASSIGN_OR_RETURN(core->git, wiring.open_git(root));
+  HEDDLE_ASSIGN_OR_RETURN(core->applied, applied_of(*core->state));
+  HEDDLE_ASSIGN_OR_RETURN(auto loaded, definitions_of(*core, purpose));
+  const bool whole = !loaded.has_errors();
+  core->project = std::move(loaded.project);
   HEDDLE_ASSIGN_OR_RETURN(core->objects, wiring.open_objects(core->home.objects()));
-  if (auto git = wiring.open_git(root); git.ok()) {
-    core->git = *std::move(git);
-  } else {
-    log::warn("{}: checkpoints and incident pages stay in .heddle", git.error().message);
-  }
   core->runner = wiring.make_runner();
   HEDDLE_ASSIGN_OR_RETURN(core->control_key, Ed25519Key::load_or_create(core->home.control_key()));
   ledger::Ledger::Options options;
@@ -49,6 +73,11 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   options.clock = wiring.clock;
   HEDDLE_ASSIGN_OR_RETURN(core->ledger, ledger::Ledger::open(*core->state, options));
   HEDDLE_ASSIGN_OR_RETURN(core->policy, policy::LocalEngine::open(*core->state, *core->ledger, core->project, *wiring.clock));
+  if (core->applied) {
+    // After a crash between the decision and this, or with a copied `.heddle`: the other processes learn of it now.
+    HEDDLE_TRY(publish_applied(core->home, *core->git, core->control_key, *core->applied));
+  }
+  if (!whole) return std::unique_ptr<Control>(new Control(std::move(core)));
   std::vector<spec::Notification> notifications;
   for (const auto& [name, monitor] : core->project.monitors) {
     notifications.insert(notifications.end(), monitor.notifications.begin(), monitor.notifications.end());
@@ -63,6 +92,7 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   // A crash between a person's yes and the act it allows: the yes stands, so the act is carried out now.
   HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core->policy->approvals());
   for (const auto& approval : approvals) {
+    if (!core->applied) break;
     if (approval.status != policy::Approval::Status::kApproved) continue;
     for (const auto& [name, service] : core->services) {
       const auto resumed = service->resume_promotion(approval.id);
@@ -71,6 +101,8 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   }
   return std::unique_ptr<Control>(new Control(std::move(core)));
 }
+
+Result<void> Control::apply_first() { return control::apply_first(*core_); }
 
 Result<bool> Control::pump() {
   bool more = false;
@@ -116,6 +148,7 @@ Result<doc::Value> Control::call(std::string_view operation, const doc::Value& r
       return Error{ErrorKind::kDenied, "operation-denied",
                    fmt::format("`{}` needs the permission `{}`, which `{}` has not", operation, permission, caller.account)};
     }
+    if (permission != "read" && operation != "definition.apply") HEDDLE_TRY(apply_first());
     return row.handler(*core_, request, caller);
   }
   return Error{ErrorKind::kNotFound, "operation-unknown", fmt::format("no operation `{}`", operation.substr(0, 100)),

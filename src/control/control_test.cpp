@@ -39,7 +39,7 @@ TEST(Secret, ResolvesAtUseAndNamesOnlyTheName) {
   EXPECT_EQ(resolve_secret("${vault:x}").error().id, "secret-form");
 }
 
-TEST(Traffic, JoinsTheLatestLabelAndKeepsTheFirstRows) {
+TEST(Traffic, JoinsTheLatestLabelAndKeepsTheNewestRows) {
   const std::string dir = ::testing::TempDir() + uuid7();
   ASSERT_TRUE(make_dirs(dir).ok());
   plane::JournalWriter::Options options;
@@ -76,10 +76,10 @@ TEST(Traffic, JoinsTheLatestLabelAndKeepsTheFirstRows) {
   label.label_time = true;
   const auto rows = read_labelled_rows(dir, {date, distance, label}, {2 * kHour, INT64_MAX, 4});
   ASSERT_TRUE(rows.ok()) << rows.error().str();
-  EXPECT_EQ(rows->event_times, (std::vector<Micros>{2 * kHour, 4 * kHour, 5 * kHour, 6 * kHour}));
-  EXPECT_EQ(rows->labels, (std::vector<std::uint8_t>{0, 0, 1, 0}));
+  EXPECT_EQ(rows->event_times, (std::vector<Micros>{4 * kHour, 5 * kHour, 6 * kHour, 7 * kHour}));
+  EXPECT_EQ(rows->labels, (std::vector<std::uint8_t>{0, 1, 0, 0}));
   EXPECT_EQ(rows->rows.find("date")->ints, rows->event_times);
-  EXPECT_EQ(rows->rows.find("distance")->ints, (std::vector<std::int64_t>{102, 104, 105, 106}));
+  EXPECT_EQ(rows->rows.find("distance")->ints, (std::vector<std::int64_t>{104, 105, 106, 107}));
   EXPECT_EQ(rows->rows.find("delay"), nullptr);
 }
 

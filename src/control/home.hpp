@@ -14,6 +14,7 @@ class Home {
   [[nodiscard]] std::string lock() const { return dir_ + "/lock"; }
   [[nodiscard]] std::string supervisor_lock() const { return dir_ + "/supervisor.lock"; }
   [[nodiscard]] std::string socket() const { return dir_ + "/control.sock"; }
+  [[nodiscard]] std::string applied() const { return dir_ + "/applied.json"; }
   [[nodiscard]] std::string state() const { return dir_ + "/state.db"; }
   [[nodiscard]] std::string objects() const { return dir_ + "/objects"; }
   [[nodiscard]] std::string ledger_key() const { return dir_ + "/keys/ledger.key"; }

@@ -9,6 +9,8 @@
 #include "bundle/bundle.hpp"
 #include "control/access.hpp"
 #include "control/batches.hpp"
+#include "control/definitions.hpp"
+#include "control/requester.hpp"
 #include "control/traffic.hpp"
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
@@ -23,15 +25,6 @@ std::string time_or_empty(Micros time) { return time == INT64_MIN || time == 0 ?
 
 Error required(std::string_view member) {
   return {ErrorKind::kInvalid, "request-member", fmt::format("the request has no `{}`", member), "see docs/operations.md"};
-}
-
-/// Who asks for an act: the person named, else the account of the system that called. The latter is no person: only a
-/// signature is (DESIGN 4, People).
-policy::Actor requester(const doc::Value& request, const Caller& caller) {
-  if (auto name = request.string_or("requester"); !name.empty()) return {policy::ActorType::kPerson, std::move(name)};
-  if (!caller.owner) return {policy::ActorType::kSystem, "system:" + caller.account};
-  const passwd* user = ::getpwuid(::getuid());
-  return {policy::ActorType::kSystem, fmt::format("system:{}", user == nullptr ? "owner" : user->pw_name)};
 }
 
 doc::Value incident_value(const recover::Incident& incident, const std::string& service) {
@@ -63,8 +56,53 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
   return value;
 }
 
+/// The command that asks for what this approval was about; empty: nobody asks for it by hand.
+std::string command_to_ask(const policy::Approval& approval) {
+  const auto service = approval.binds.string_or("service");
+  const auto bundle = approval.subjects.empty() ? std::string() : approval.subjects.front().digest.str();
+  const auto& action = approval.action;
+  if (action == "release.rollback") return "heddle release rollback " + service;
+  if (action == "canary.abort") return "heddle release abort " + service;
+  if (action == "shadow.clear") return fmt::format("heddle release shadow {} --clear", service);
+  if (action == "shadow.set") return fmt::format("heddle release shadow {} --bundle {}", service, bundle);
+  if (action == "release.promote" || action == "transform.propose") {
+    return fmt::format("heddle release promote {} --slot {} --bundle {}", service, approval.slot.empty() ? "primary" : approval.slot, bundle);
+  }
+  if (action == "canary.start" || action == "canary.raise") {
+    return fmt::format("heddle release promote {} --slot canary --bundle {}", service, bundle);
+  }
+  return action == "definition.apply" ? "heddle apply" : "";
+}
+
+/// What can be done about an approval now.
+doc::Value approval_next(const policy::Approval& approval) {
+  using Status = policy::Approval::Status;
+  auto next = doc::Value::array();
+  const auto add = [&](std::string command, std::string why) {
+    next.push(doc::Value::object({{"command", std::move(command)}, {"why", std::move(why)}}));
+  };
+  const auto ask = command_to_ask(approval);
+  if (approval.status == Status::kPending) {
+    add(fmt::format("heddle approve {} --person NAME --key FILE", approval.id), "it waits for a person's yes");
+    add(fmt::format("heddle reject {} --reason TEXT", approval.id), "or for a person's no");
+  } else if (approval.status == Status::kApproved && approval.action == "definition.apply") {
+    add(ask, "the yes is there: now it is done");
+  } else if (approval.status == Status::kRejected && approval.action == "definition.apply") {
+    add("git commit --allow-empty && heddle apply", "a rejection is of one commit: another one is asked for");
+  } else if (approval.status == Status::kRejected && !ask.empty()) {
+    add(ask + " --again", "ask again for what was rejected");
+  } else if ((approval.status == Status::kVoid || approval.status == Status::kExpired) && !ask.empty()) {
+    add(ask, "ask again, as it is now");
+  }
+  return next;
+}
+
 doc::Value approval_value(const policy::Approval& approval) {
   const auto statement = doc::parse_json(approval.statement);
+  auto evidence = doc::Value::array();
+  for (const auto& item : approval.evidence) {
+    evidence.push(doc::Value::object({{"name", item.name}, {"digest", item.digest.str()}}));
+  }
   auto signatures = doc::Value::array();
   for (const auto& signature : approval.signatures) {
     signatures.push(doc::Value::object({{"person", signature.person}, {"signature", signature.armored}}));
@@ -75,12 +113,19 @@ doc::Value approval_value(const policy::Approval& approval) {
                              {"action", statement.ok() ? statement->string_or("action") : ""},
                              {"target", statement.ok() ? statement->string_or("target") : ""},
                              {"requester", approval.requester},
+                             {"claimed", approval.claimed},
                              {"asked_event_time", time_or_empty(approval.asked_event_time)},
                              {"expires", time_or_empty(approval.expires)},
                              {"reason", approval.reason},
                              {"statement", approval.statement},
+                             {"evidence", std::move(evidence)},
+                             {"binds", approval.binds},
+                             {"rejected_by", approval.rejected_by},
+                             {"rejected_because", approval.rejected_because},
+                             {"void_because", approval.void_because},
                              {"signatures", std::move(signatures)},
-                             {"entry", approval.entry}});
+                             {"entry", approval.entry},
+                             {"next", approval_next(approval)}});
 }
 
 Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
@@ -91,9 +136,13 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
   for (const auto& [name, service] : core.services) {
     const auto& releases = service->releases();
     const bool released = !releases.primary().empty();
+    const auto watched = service->watch_value();
+    const bool unwatched = released && !watched.bool_or("watched", true);
     services.push(doc::Value::object(
         {{"name", name},
-         {"state", releases.stopped() ? "stopped" : released ? "serving" : "nothing released"},
+         {"state", releases.stopped() ? "stopped"
+                   : released         ? "released"
+                                      : "nothing released"},
          {"primary", released ? releases.primary().str() : ""},
          {"standby", releases.standby().empty() ? "" : releases.standby().str()},
          {"canary", releases.canary().running() ? releases.canary().canary.bundle.str() : ""},
@@ -102,7 +151,11 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
          {"route", releases.version()},
          {"applied", service->applied()},
          {"watermark", time_or_empty(service->watermark())},
+         {"watch", watched},
          {"autonomy", service->service().autonomy}}));
+    if (unwatched) {
+      next.push(doc::Value::object({{"command", "heddle run"}, {"why", "`" + name + "` is not watched: " + watched.string_or("why")}}));
+    }
     if (!released) {
       next.push(doc::Value::object({{"command", "heddle release promote " + name}, {"why", "nothing is released"}}));
     }
@@ -152,7 +205,6 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
 
 Result<doc::Value> watermark(Core& core, const doc::Value& request, const Caller&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  if (service->watermark() < request.int_or("at_least", INT64_MIN)) HEDDLE_TRY(service->pump());
   return doc::Value::object({{"service", request.string_or("service")}, {"event_time", service->watermark()}});
 }
 
@@ -181,12 +233,13 @@ Result<doc::Value> approval_approve(Core& core, const doc::Value& request, const
     HEDDLE_ASSIGN_OR_RETURN(applied, service->resume_promotion(id));
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto entries, core.ledger->size());
-  return doc::Value::object({{"id", id}, {"applied", applied}, {"entry", entries - 1}});
+  HEDDLE_ASSIGN_OR_RETURN(const auto now, core.policy->approval(id));
+  return doc::Value::object({{"id", id}, {"applied", applied}, {"entry", entries - 1}, {"next", approval_next(now)}});
 }
 
-Result<doc::Value> approval_reject(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->reject(request.string_or("id"), request.string_or("person"),
-                                                                   request.string_or("reason")));
+Result<doc::Value> approval_reject(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, "approval.reject", request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->reject(request.string_or("id"), person, request.string_or("reason")));
   return approval_value(approval);
 }
 
@@ -209,7 +262,8 @@ Result<doc::Value> release_promote(Core& core, const doc::Value& request, const 
     HEDDLE_ASSIGN_OR_RETURN(const auto candidate, flow::last_candidate(host, service->service().model));
     bundle = slot == "standby" ? candidate.standby : candidate.bundle;
   }
-  return service->promote(bundle, slot, static_cast<std::uint32_t>(weight), requester(request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.promote", request, caller));
+  return service->promote(bundle, slot, static_cast<std::uint32_t>(weight), actor, request.bool_or("again"));
 }
 
 Result<doc::Value> release_canary(Core& core, const doc::Value& request, const Caller&) {
@@ -219,7 +273,8 @@ Result<doc::Value> release_canary(Core& core, const doc::Value& request, const C
 
 Result<doc::Value> release_abort(Core& core, const doc::Value& request, const Caller& caller) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  return service->abort_canary(requester(request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.abort", request, caller));
+  return service->abort_canary(actor, request.bool_or("again"));
 }
 
 Result<doc::Value> release_shadow(Core& core, const doc::Value& request, const Caller& caller) {
@@ -228,12 +283,14 @@ Result<doc::Value> release_shadow(Core& core, const doc::Value& request, const C
   if (const auto given = request.string_or("bundle"); !given.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(bundle, Digest::parse(given));
   }
-  return service->set_shadow(bundle, requester(request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.shadow", request, caller));
+  return service->set_shadow(bundle, actor, request.bool_or("again"));
 }
 
 Result<doc::Value> release_rollback(Core& core, const doc::Value& request, const Caller& caller) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  return service->roll_back(requester(request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.rollback", request, caller));
+  return service->roll_back(actor, request.bool_or("again"));
 }
 
 Result<doc::Value> release_history(Core& core, const doc::Value& request, const Caller&) {
@@ -256,7 +313,8 @@ Result<doc::Value> release_history(Core& core, const doc::Value& request, const 
 Result<doc::Value> incident_list(Core& core, const doc::Value&, const Caller&) {
   auto incidents = doc::Value::array();
   for (const auto& [name, service] : core.services) {
-    for (const auto& incident : service->ladder().incidents()) incidents.push(incident_value(incident, name));
+    HEDDLE_ASSIGN_OR_RETURN(const auto all, service->incidents());
+    for (const auto& incident : all) incidents.push(incident_value(incident, name));
   }
   return doc::Value::object({{"incidents", incidents}});
 }
@@ -264,7 +322,8 @@ Result<doc::Value> incident_list(Core& core, const doc::Value&, const Caller&) {
 Result<doc::Value> incident_show(Core& core, const doc::Value& request, const Caller&) {
   const auto id = request.string_or("id");
   for (const auto& [name, service] : core.services) {
-    for (const auto& incident : service->ladder().incidents()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto all, service->incidents());
+    for (const auto& incident : all) {
       if (incident.id != id) continue;
       auto value = incident_value(incident, name);
       std::optional<std::string> row;
@@ -333,6 +392,26 @@ Result<doc::Value> decision_list(Core& core, const doc::Value& request, const Ca
   return doc::Value::object({{"decisions", decisions}});
 }
 
+/// The signatures of every yes on record, verified again; those of before statements were recorded are left out.
+Result<void> audit_signatures(Core& core, std::vector<ledger::Finding>& findings) {
+  Result<void> asked;
+  HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
+    const auto statement = entry.attributes.string_or("statement");
+    if (entry.action != "approval.approve" || statement.empty()) return true;
+    const bool same = std::find(entry.evidence.begin(), entry.evidence.end(),
+                                std::pair<std::string, Digest>("statement", sha256(statement))) != entry.evidence.end();
+    const auto good = same ? policy::check_signature(statement, entry.attributes.string_or("signature")) : Result<void>();
+    if (same && good.ok()) return true;
+    if (!good.ok() && good.error().kind != ErrorKind::kDenied) {
+      asked = good.error();
+      return false;
+    }
+    findings.push_back({"approval-signature-invalid", fmt::format("entry {}: the yes of `{}` to `{}` is not signed", entry.seq, entry.actor, entry.approval)});
+    return true;
+  }));
+  return asked;
+}
+
 Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
   const ledger::VerifyOptions options{core.home.dir() + "/tiles", core.ledger->verifier_key(), core.state.get(), core.git.get()};
   // As it lies there first: to publish writes damaged tiles again, and what was done to them would go unseen.
@@ -349,6 +428,7 @@ Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
     }
     HEDDLE_ASSIGN_OR_RETURN(audit, ledger::verify(options));
   }
+  if (audit.ok()) HEDDLE_TRY(audit_signatures(core, audit.findings));
   auto findings = doc::Value::array();
   for (const auto& finding : audit.findings) findings.push(fmt::format("{}: {}", finding.id, finding.message));
   return doc::Value::object({{"audit", audit.ok() ? "ok" : "failed"},
@@ -379,118 +459,44 @@ Result<doc::Value> score_open(Core& core, const doc::Value& request, const Calle
 Result<doc::Value> access_list(Core& core, const doc::Value& request, const Caller&) { return list_access_logs(core, request); }
 
 Result<doc::Value> score_record(Core& core, const doc::Value& request, const Caller& caller) {
-  return record_batch(core, request, requester(request, caller));
-}
-
-/// The digest over every definition's bytes, in the order of their files.
-Digest definitions_digest(const spec::Project& project) {
-  std::map<std::string, Digest> files;
-  const auto add = [&](const auto& definitions) {
-    for (const auto& [name, definition] : definitions) files[definition.identity.file] = definition.identity.digest;
-  };
-  add(project.contracts);
-  add(project.feature_sets);
-  add(project.models);
-  add(project.evaluations);
-  add(project.policies);
-  add(project.monitors);
-  add(project.services);
-  Hasher hasher;
-  for (const auto& [file, digest] : files) {
-    hasher.update_field(file);
-    hasher.update_field(digest.str());
-  }
-  return hasher.finish();
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "score.record", request, caller));
+  return record_batch(core, request, actor);
 }
 
 Result<doc::Value> definition_apply(Core& core, const doc::Value& request, const Caller& caller) {
-  if (!core.git) {
-    return Error{ErrorKind::kUnprocessable, "apply-no-git", "the project is not in a git repository", "run `git init`, commit, then apply"};
-  }
-  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(core.home.root()));
-  if (loaded.has_errors()) {
-    return Error{ErrorKind::kInvalid, "project-invalid", "the definitions have errors", "run `heddle check`: it shows them all"};
-  }
-  const auto revision = request.string_or("revision", "HEAD");
-  const auto unchanged = [&](const auto& definitions) -> Result<void> {
-    for (const auto& [name, definition] : definitions) {
-      const auto& file = definition.identity.file;
-      auto committed = core.git->read(revision, file);
-      if (!committed.ok() || sha256(*committed) != definition.identity.digest) {
-        return Error{ErrorKind::kConflict, "apply-not-committed", fmt::format("`{}` differs from `{}`", file, revision),
-                     "commit it, or check out the revision you mean: what runs is what was committed"};
-      }
-    }
-    return {};
-  };
-  const auto& project = loaded.project;
-  for (const auto& checked : {unchanged(project.contracts), unchanged(project.feature_sets), unchanged(project.models),
-                              unchanged(project.evaluations), unchanged(project.policies), unchanged(project.monitors),
-                              unchanged(project.services)}) {
-    HEDDLE_TRY(checked);
-  }
-  HEDDLE_ASSIGN_OR_RETURN(const auto commit, core.git->head());
-  const Digest digest = definitions_digest(project);
-  policy::Proposal proposal;
-  proposal.op_id = fmt::format("apply/{}/{}", commit, digest.short_str());
-  proposal.action = "definition.apply";
-  proposal.target = "project/" + project.name;
-  proposal.actor = requester(request, caller);
-  proposal.subjects.push_back({"definitions", digest});
-  proposal.attributes = doc::Value::object({{"commit", commit}});
-  proposal.reason = fmt::format("apply the definitions of commit {}", commit.substr(0, 12));
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, core.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
-    HEDDLE_TRY(txn.put("control", "applied", commit));
-    return txn.put("control", "applied-digest", digest.str());
-  }));
-  if (!decision.applied) {
-    return Error{ErrorKind::kDenied, "apply-denied", fmt::format("policy does not let `{}` apply definitions", proposal.actor.id),
-                 "add a rule for `definition.apply` to the policy, or ask somebody who may"};
-  }
-  HEDDLE_TRY(core.policy->load(project));
-  core.project = std::move(loaded.project);
-  return doc::Value::object({{"commit", commit}, {"entry", decision.entry}, {"definitions", digest.str()}});
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "definition.apply", request, caller));
+  return apply_definitions(core, request.string_or("revision", "HEAD"), actor);
 }
 
 Result<doc::Value> stop(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "stop", request, caller));
   std::uint64_t entry = 0;
   for (const auto& [name, service] : core.services) {
     if (request.string_or("service") != "*" && request.string_or("service") != name) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto reply, service->set_stopped(true, requester(request, caller)));
+    HEDDLE_ASSIGN_OR_RETURN(const auto reply, service->set_stopped(true, actor));
     entry = static_cast<std::uint64_t>(reply.int_or("entry"));
   }
   if (entry == 0) HEDDLE_TRY(core.service(request.string_or("service")));
   return doc::Value::object({{"entry", entry}});
 }
 
-Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller&) {
-  const policy::Actor person{policy::ActorType::kPerson, request.string_or("person")};
-  const auto known = std::any_of(core.project.people.begin(), core.project.people.end(),
-                                 [&](const spec::Person& item) { return item.name == person.id; });
-  if (!known) {
-    return Error{ErrorKind::kDenied, "resume-not-a-person", fmt::format("`{}` is no person of people.yaml", person.id),
-                 "only a person clears a stop"};
-  }
-  std::uint64_t entry = 0;
+Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, "resume", request, caller));
+  const auto wanted = request.string_or("service", "*");
+  if (wanted != "*") HEDDLE_TRY(core.service(wanted));
+  doc::Value reply = doc::Value::object({{"applied", true}, {"entry", 0}});
   for (const auto& [name, service] : core.services) {
-    if (request.string_or("service", "*") != "*" && request.string_or("service") != name) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto reply, service->set_stopped(false, person));
-    entry = static_cast<std::uint64_t>(reply.int_or("entry"));
+    if (wanted != "*" && wanted != name) continue;
+    HEDDLE_ASSIGN_OR_RETURN(reply, service->set_stopped(false, person));
   }
-  return doc::Value::object({{"entry", entry}});
+  return reply;
 }
 
 }  // namespace
 
-Result<void> Control::check_applied() {
-  std::optional<std::string> digest;
-  HEDDLE_TRY(core_->state->read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(digest, txn.get("control", "applied-digest"));
-    return {};
-  }));
-  if (!digest || *digest == definitions_digest(core_->project).str()) return {};
-  return Error{ErrorKind::kConflict, "definitions-not-applied", fmt::format("the definitions in `{}` are not the ones that were applied", core_->home.root()),
-               "commit them and run `heddle apply`, or check out what was applied: `heddle status` names the commit"};
+policy::Actor system_user() {
+  const passwd* user = ::getpwuid(::getuid());
+  return {policy::ActorType::kSystem, fmt::format("system:{}", user == nullptr ? "owner" : user->pw_name)};
 }
 
 Result<ServiceControl*> Control::Core::service(const std::string& name) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/file.hpp"
+#include "control/applied.hpp"
 #include "control/control.hpp"
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
@@ -24,7 +25,8 @@ struct Control::Core {
   Home home;
   Wiring wiring;
   std::optional<FileLock> lock;
-  spec::Project project;
+  spec::Project project;            ///< what was applied; before the first apply what HEAD holds
+  std::optional<Applied> applied;   ///< nullopt before the first apply
   std::unique_ptr<store::State> state;
   std::unique_ptr<store::Objects> objects;
   std::unique_ptr<store::Git> git;
@@ -45,6 +47,9 @@ struct OperationRow {
   Operation operation;
   std::function<Result<doc::Value>(Control::Core&, const doc::Value&, const Caller&)> handler;
 };
+
+/// The account of the machine that this process runs as: no person.
+[[nodiscard]] policy::Actor system_user();
 
 /// The one table of operations.
 [[nodiscard]] const std::vector<OperationRow>& operation_table();

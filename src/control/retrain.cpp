@@ -1,11 +1,11 @@
 #include "control/retrain.hpp"
 
 #include "base/file.hpp"
+#include "control/applied.hpp"
 #include "control/home.hpp"
 #include "control/traffic.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
-#include "spec/load.hpp"
 
 namespace heddle::control {
 
@@ -13,7 +13,10 @@ Result<void> run_retrain(const std::string& root, const std::string& dir, const 
   const Home home(root);
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/request.json"));
   HEDDLE_ASSIGN_OR_RETURN(const auto request, doc::parse_json(text));
-  HEDDLE_ASSIGN_OR_RETURN(const auto loaded, spec::load_project(root));
+  // By the definitions that were applied when it was asked for, whatever was applied or edited since.
+  const auto commit = request.string_or("commit");
+  HEDDLE_ASSIGN_OR_RETURN(const auto git, wiring.open_git(root));
+  HEDDLE_ASSIGN_OR_RETURN(const auto loaded, load_applied(*git, root, commit));
   const auto& project = loaded.project;
   const auto service = project.services.find(request.string_or("service"));
   if (service == project.services.end()) {
@@ -32,6 +35,7 @@ Result<void> run_retrain(const std::string& root, const std::string& dir, const 
   flow::RetrainInput input;
   input.objects = objects.get();
   HEDDLE_ASSIGN_OR_RETURN(input.base, Digest::parse(request.string_or("base")));
+  input.commit = commit;
   input.rows = std::move(traffic.rows);
   input.labels = std::move(traffic.labels);
   input.seed = model.seed;

@@ -93,6 +93,12 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
     next.reason = fmt::format("promote the canary {} to primary: {} at every step", run.canary.bundle.short_str(), first_reason(judgement));
   }
   next.attributes.set("judgement", fmt::format("ledger/{}", recorded.entry));
+  next.evidence = evidence_of(run.canary.bundle);
+  next.evidence.push_back({"judgement", evidence});
+  // While it waits it is judged on: the question stays the one that was put, with the evidence of then.
+  HEDDLE_ASSIGN_OR_RETURN(const auto asked, newest_approval(next.op_id));
+  if (asked && asked->status == policy::Approval::Status::kPending) next.evidence = asked->evidence;
+  HEDDLE_TRY(name_origin(next, run.canary.bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(next));
   if (decision.applied) return {};
   if (decision.effect == policy::Effect::kRequireApproval) {
@@ -103,7 +109,7 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   return {};
 }
 
-Result<doc::Value> ServiceControl::abort_canary(const policy::Actor& actor) {
+Result<doc::Value> ServiceControl::abort_canary(const policy::Actor& actor, bool again) {
   if (!releases_.canary().running()) {
     return Error{ErrorKind::kNotFound, "release-no-canary", fmt::format("no canary of `{}` runs", service_.identity.name),
                  fmt::format("see `heddle release history {}`", service_.identity.name)};
@@ -112,7 +118,7 @@ Result<doc::Value> ServiceControl::abort_canary(const policy::Actor& actor) {
   auto proposal = canary_proposal("canary.abort", "abort-by-hand", last_tick_ == INT64_MIN ? 0 : last_tick_);
   proposal.actor = actor;
   proposal.reason = fmt::format("end the canary {} of `{}`", bundle.short_str(), service_.identity.name);
-  return asked_by_hand(proposal, bundle, "canary");
+  return asked_by_hand(std::move(proposal), bundle, "canary", again);
 }
 
 doc::Value ServiceControl::canary_value() const {

@@ -20,11 +20,28 @@ namespace heddle::control {
 namespace {
 
 constexpr auto kPumpSlice = std::chrono::milliseconds(20);
+constexpr std::size_t kMostUnsaved = 20'000;            ///< rows and labels: 2 MB
 constexpr std::uintmax_t kTrafficBytes = 768ull << 20;  ///< of recorded traffic kept; the data plane thins past 1 GiB
+
+// Collections of the state, each with keys `<service>/...`.
+constexpr std::string_view kControl = "control";
+constexpr std::string_view kIncidents = "incidents";      ///< that the ladder still looks at
+constexpr std::string_view kClosed = "incidents-closed";  ///< written once
+constexpr std::string_view kWatchParts = "watch";
+constexpr std::string_view kWatchRows = "watch-rows";  ///< pieces of the label join, written once
+constexpr std::string_view kSnapshotFormat = "heddle.control/2";
 
 std::string snapshot_key(const std::string& service) { return service + "/snapshot"; }
 std::string cohorts_key(const std::string& service) { return service + "/cohorts"; }
-std::string watch_key(const std::string& service) { return service + "/watch"; }
+std::string piece_key(const std::string& service, std::uint64_t number) {
+  return fmt::format("{}/{:020}", service, number);
+}
+
+Error other_version(std::string_view found) {
+  return {ErrorKind::kConflict, "control-state-version",
+          fmt::format("the state of the control plane is `{}`", found),
+          fmt::format("this heddle reads `{}`: run the one that wrote it", kSnapshotFormat)};
+}
 
 /// A value of a typed row as the journal holds values.
 plane::FieldValue to_field_value(const expr::Datum& datum) {
@@ -99,31 +116,17 @@ Result<void> ServiceControl::restore() {
       }
       return true;
     }));
-    HEDDLE_ASSIGN_OR_RETURN(const auto snapshot, txn.get("control", snapshot_key(name)));
-    if (snapshot) {
-      HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*snapshot));
-      position.segment = static_cast<std::uint64_t>(value.int_or("segment"));
-      position.offset = static_cast<std::uint64_t>(value.int_or("offset"));
-      applied_ = static_cast<std::uint64_t>(value.int_or("applied"));
-      last_tick_ = value.int_or("tick", INT64_MIN);
-      // The watermark follows from reading on: a route of the last tick may not be applied yet.
-      snapshot_day_ = value.int_or("day", INT64_MIN);
-      finding_count_ = static_cast<std::uint64_t>(value.int_or("findings"));
-      if (const auto* ladder = value.find("ladder")) HEDDLE_TRY(ladder_->restore(*ladder));
-      HEDDLE_ASSIGN_OR_RETURN(const auto watch, txn.get("control", watch_key(name)));
-      if (watch) HEDDLE_TRY(watch_->restore(*watch));
-      HEDDLE_ASSIGN_OR_RETURN(const auto cohorts, txn.get("control", cohorts_key(name)));
-      if (const auto* canary = value.find("canary"); canary != nullptr && cohorts) {
-        HEDDLE_TRY(cohorts_.restore(*cohorts));
-        restore_canary(*canary);
-      }
-    }
+    HEDDLE_ASSIGN_OR_RETURN(const auto snapshot, txn.get(kControl, snapshot_key(name)));
+    if (snapshot) HEDDLE_TRY(restore_snapshot(txn, *snapshot, position));
     HEDDLE_TRY(txn.scan("variants", name + "/", [&](std::string_view key, std::string_view bytes) {
       const auto value = doc::parse_json(bytes);
       if (!value.ok()) return true;
-      const auto primary = Digest::parse(value->string_or("primary"));
-      const auto standby = Digest::parse(value->string_or("standby"));
-      if (primary.ok()) variants_[std::string(key.substr(name.size() + 1))] = {*primary, standby.ok() ? *standby : Digest()};
+      const auto digest = [&](const char* member) {
+        const auto parsed = Digest::parse(value->string_or(member));
+        return parsed.ok() ? *parsed : Digest();
+      };
+      variants_[std::string(key.substr(name.size() + 1))] = {digest("of_primary"), digest("of_standby"), digest("primary"),
+                                                             digest("standby")};
       return true;
     }));
     HEDDLE_TRY(txn.scan("retrains", name + "/", [&](std::string_view, std::string_view bytes) {
@@ -135,26 +138,95 @@ Result<void> ServiceControl::restore() {
   }));
   std::sort(versions.begin(), versions.end());
   for (const auto& [version, primary] : versions) {
-    auto route = route_of(primary, version);
-    if (!route.ok() && (route.error().kind == ErrorKind::kCorrupt || route.error().kind == ErrorKind::kNotFound)) {
-      // The data plane refuses such a bundle and answers from the standby. To end here would end that too.
-      log::error("service `{}`: route {} is not watched, its bundle cannot be read: {}", name, version, route.error().str());
-      watch::Route bare;
-      bare.primary = primary;
-      bare.version = version;
-      route = std::move(bare);
-    }
-    HEDDLE_TRY(route);
-    watch_->register_route(*route);
-    routes_.push_back(*std::move(route));
+    HEDDLE_TRY(know_route(primary, version));
   }
   const std::string spool = parts_.home->spool(service_.identity.name);
   HEDDLE_TRY(make_dirs(spool));
   HEDDLE_ASSIGN_OR_RETURN(reader_, plane::JournalReader::open(spool, position));
   if (releases_.version() > 0) {
+    HEDDLE_TRY(try_alternatives());
     failpoint("control-restored");
     HEDDLE_TRY(publish());
   }
+  return {};
+}
+
+Result<void> ServiceControl::restore_snapshot(store::Txn& txn, std::string_view snapshot,
+                                              plane::JournalPosition& position) {
+  const std::string& name = service_.identity.name;
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(snapshot));
+  if (value.string_or("format") != kSnapshotFormat) return other_version(value.string_or("format"));
+  rows_.known(kControl, snapshot_key(name), snapshot);
+  position.segment = static_cast<std::uint64_t>(value.int_or("segment"));
+  position.offset = static_cast<std::uint64_t>(value.int_or("offset"));
+  applied_ = static_cast<std::uint64_t>(value.int_or("applied"));
+  last_tick_ = value.int_or("tick", INT64_MIN);
+  // The watermark follows from reading on: a route of the last tick may not be applied yet.
+  snapshot_day_ = value.int_or("day", INT64_MIN);
+  finding_count_ = static_cast<std::uint64_t>(value.int_or("findings"));
+  if (const auto* ladder = value.find("ladder")) {
+    auto incidents = doc::Value::array();
+    Result<void> parsed;
+    HEDDLE_TRY(txn.scan(kIncidents, name + "/", [&](std::string_view key, std::string_view bytes) {
+      auto incident = doc::parse_json(bytes);
+      if (!incident.ok()) {
+        parsed = incident.error();
+        return false;
+      }
+      rows_.known(kIncidents, key, bytes);
+      incidents.push(*std::move(incident));
+      return true;
+    }));
+    HEDDLE_TRY(std::move(parsed));
+    auto whole = *ladder;
+    whole.set("incidents", std::move(incidents));
+    HEDDLE_TRY(ladder_->restore(whole));
+  }
+  HEDDLE_TRY(restore_watch(txn));
+  HEDDLE_ASSIGN_OR_RETURN(const auto cohorts, txn.get(kControl, cohorts_key(name)));
+  if (const auto* canary = value.find("canary"); canary != nullptr && cohorts) {
+    rows_.known(kControl, cohorts_key(name), *cohorts);
+    HEDDLE_TRY(cohorts_.restore(*cohorts));
+    restore_canary(*canary);
+  }
+  return {};
+}
+
+Result<void> ServiceControl::restore_watch(store::Txn& txn) {
+  const std::string prefix = service_.identity.name + "/";
+  std::map<std::string, std::string> parts;
+  std::map<std::uint64_t, std::string> pieces;
+  HEDDLE_TRY(txn.scan(kWatchParts, prefix, [&](std::string_view key, std::string_view bytes) {
+    rows_.known(kWatchParts, key, bytes);
+    parts.emplace(key.substr(prefix.size()), bytes);
+    return true;
+  }));
+  HEDDLE_TRY(txn.scan(kWatchRows, prefix, [&](std::string_view key, std::string_view bytes) {
+    pieces.emplace(std::strtoull(std::string(key.substr(prefix.size())).c_str(), nullptr, 10),
+                   bytes);
+    return true;
+  }));
+  if (parts.empty())
+    return {};  // migrated from a version whose watch state is not read: the watch begins anew
+  return watch_->restore(parts, pieces);
+}
+
+Result<void> ServiceControl::know_route(const Digest& primary, std::uint64_t version) {
+  auto route = route_of(primary, version);
+  if (!route.ok() && (route.error().kind == ErrorKind::kCorrupt || route.error().kind == ErrorKind::kNotFound)) {
+    // The data plane refuses such a bundle and answers from the standby; to end here would end that too. The watch raises an
+    // alert instead: nothing is watched.
+    log::error("service `{}`: route {} is not watched, its bundle cannot be read: {}", service_.identity.name, version,
+               route.error().str());
+    watch::Route bare;
+    bare.primary = primary;
+    bare.version = version;
+    bare.unwatched = route.error().message;
+    route = std::move(bare);
+  }
+  HEDDLE_TRY(route);
+  watch_->register_route(*route);
+  routes_.push_back(*std::move(route));
   return {};
 }
 
@@ -167,11 +239,9 @@ Result<watch::Route> ServiceControl::route_of(const Digest& primary, std::uint64
   watch::Route route;
   route.primary = primary;
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*parts_.objects, primary));
-  if (bundle.has(bundle::kBaseline)) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto value, bundle.json(bundle::kBaseline));
-    HEDDLE_ASSIGN_OR_RETURN(auto baseline, watch::Baseline::from_value(value));
-    route.baseline = std::make_shared<const watch::Baseline>(std::move(baseline));
-  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto profile, bundle.layer(bundle::kBaseline));
+  HEDDLE_ASSIGN_OR_RETURN(auto baseline, watch::Baseline::parse(profile));
+  route.baseline = std::make_shared<const watch::Baseline>(std::move(baseline));
   HEDDLE_ASSIGN_OR_RETURN(const auto contract_value, bundle.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::from_value(contract_value));
   for (const auto& id : contract.transform_ids()) route.repair += (route.repair.empty() ? "" : ",") + id;
@@ -205,6 +275,9 @@ Result<bool> ServiceControl::pump() {
     }
     if (!record) break;
     const auto* tick = std::get_if<plane::TickRecord>(&*record);
+    // One that the data plane would refuse today: to decide at the end of time is to decide never
+    // again.
+    if (tick != nullptr && !plane::is_event_time(tick->event_time)) tick = nullptr;
     if (tick != nullptr) {
       HEDDLE_ASSIGN_OR_RETURN(const bool ended, retrains_ended(tick->event_time));
       if (!ended) {
@@ -237,6 +310,7 @@ Result<void> ServiceControl::decide(Micros event_time) {
   if (event_time <= ladder_->last_tick()) return {};
   const auto performed = ladder_->on_tick(event_time, moves_, acts_, *watch_, *this);
   last_tick_ = std::max(last_tick_, event_time);
+  HEDDLE_TRY(try_alternatives());
   HEDDLE_TRY(decide_canary(event_time));
   bool settled = !moves_.empty() || !acts_.empty();
   for (const auto& [action, outcome] : performed) {
@@ -247,7 +321,10 @@ Result<void> ServiceControl::decide(Micros event_time) {
   moves_.clear();
   acts_.clear();
   const Micros day = event_time / kDay;
-  if (settled || decided_ || day != snapshot_day_) {
+  // A piece is one value of the state, and what came since the last one is read again after a
+  // crash: neither grows with traffic.
+  const bool full = watch_->changed() >= kMostUnsaved;
+  if (settled || decided_ || full || day != snapshot_day_) {
     const bool new_day = day != snapshot_day_;
     snapshot_day_ = day;
     decided_ = false;
@@ -261,30 +338,97 @@ Result<void> ServiceControl::decide(Micros event_time) {
 Result<void> ServiceControl::save_snapshot() {
   const auto position = reader_->position();
   const std::string& name = service_.identity.name;
+  const auto finished = ladder_->finished();
+  const auto change = watch_->change();
   std::uint64_t count = finding_count_;
   const auto saved = parts_.state->write([&](store::Txn& txn) -> Result<void> {
     count = finding_count_;
     for (const auto& finding : new_findings_) {
       HEDDLE_TRY(txn.put("findings", fmt::format("{}/{:010}", name, count++), doc::to_json(finding.to_value())));
     }
-    const auto value = doc::Value::object({{"format", "heddle.control/1"},
-                                           {"segment", position.segment},
-                                           {"offset", position.offset},
-                                           {"applied", applied_},
-                                           {"tick", last_tick_},
-                                           {"day", snapshot_day_},
-                                           {"findings", count},
-                                           {"canary", canary_state()},
-                                           {"ladder", ladder_->to_value()}});
-    HEDDLE_TRY(txn.put("control", snapshot_key(name), doc::to_json(value)));
+    auto value = doc::Value::object({{"format", kSnapshotFormat},
+                                     {"segment", position.segment},
+                                     {"offset", position.offset},
+                                     {"applied", applied_},
+                                     {"tick", last_tick_},
+                                     {"day", snapshot_day_},
+                                     {"findings", count},
+                                     {"canary", canary_state()}});
+    HEDDLE_TRY(save_ladder(txn, value, finished));
+    HEDDLE_TRY(rows_.put(txn, kControl, snapshot_key(name), doc::to_json(value)));
     failpoint("control-snapshot");
-    HEDDLE_TRY(txn.put("control", cohorts_key(name), cohorts_.save()));
-    return txn.put("control", watch_key(name), watch_->save());
+    HEDDLE_TRY(rows_.put(txn, kControl, cohorts_key(name), cohorts_.save()));
+    return save_watch(txn, change);
   });
+  rows_.ended(saved.ok());
   HEDDLE_TRY(saved);
+  ladder_->let_go(finished);
+  watch_->stored(change);
   finding_count_ = count;
   new_findings_.clear();
   return {};
+}
+
+/// Each incident is a row, written when it changed; those that are finished are written for the
+/// last time, among the closed ones.
+Result<void> ServiceControl::save_ladder(store::Txn& txn, doc::Value& snapshot,
+                                         const std::vector<std::string>& finished) {
+  auto ladder = ladder_->to_value();
+  auto rest = doc::Value::object();
+  for (auto& [member, value] : ladder.as_object()) {
+    if (member != "incidents") {
+      rest.set(member, std::move(value));
+      continue;
+    }
+    for (const auto& incident : value.as_array()) {
+      const auto id = incident.string_or("id");
+      const auto key = service_.identity.name + "/" + id;
+      if (std::find(finished.begin(), finished.end(), id) == finished.end()) {
+        HEDDLE_TRY(rows_.put(txn, kIncidents, key, doc::to_json(incident)));
+      } else {
+        HEDDLE_TRY(txn.put(kClosed, key, doc::to_json(incident)));
+        HEDDLE_TRY(rows_.erase(txn, kIncidents, key));
+      }
+    }
+  }
+  snapshot.set("ladder", std::move(rest));
+  return {};
+}
+
+Result<void> ServiceControl::save_watch(store::Txn& txn, const watch::Watch::Change& change) {
+  const std::string& name = service_.identity.name;
+  for (const auto& [part, bytes] : change.parts)
+    HEDDLE_TRY(rows_.put(txn, kWatchParts, name + "/" + part, bytes));
+  if (change.piece)
+    HEDDLE_TRY(txn.put(kWatchRows, piece_key(name, change.piece->first), change.piece->second));
+  for (const auto number : change.spent) HEDDLE_TRY(txn.erase(kWatchRows, piece_key(name, number)));
+  return {};
+}
+
+Result<std::vector<recover::Incident>> ServiceControl::incidents() const {
+  std::vector<recover::Incident> all;
+  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
+    Result<void> parsed;
+    HEDDLE_TRY(txn.scan(kClosed, service_.identity.name + "/",
+                        [&](std::string_view, std::string_view bytes) {
+                          const auto value = doc::parse_json(bytes);
+                          auto incident = value.ok() ? recover::Incident::from_value(*value)
+                                                     : Result<recover::Incident>(value.error());
+                          if (incident.ok())
+                            all.push_back(*std::move(incident));
+                          else
+                            parsed = incident.error();
+                          return parsed.ok();
+                        }));
+    return parsed;
+  }));
+  const auto& hot = ladder_->incidents();
+  all.insert(all.end(), hot.begin(), hot.end());
+  // `incident-0042`: a number of five digits comes after one of four.
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.id.size(), a.id) < std::pair(b.id.size(), b.id);
+  });
+  return all;
 }
 
 Result<bool> ServiceControl::retrains_ended(Micros event_time) {
@@ -353,24 +497,32 @@ Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Rele
   return txn.put("routes", fmt::format("{}/{:010}", name, next.version()), doc::to_json(row));
 }
 
-Result<policy::Decision> ServiceControl::change_releases(const policy::Proposal& proposal,
+Result<policy::Decision> ServiceControl::change_releases(const policy::Proposal& given,
                                                          const std::function<Result<void>(release::Releases&)>& change) {
+  policy::Proposal proposal = given;
+  proposal.binds = binds_of(proposal);
+  const auto changed = [&](release::Releases& into) {
+    into = releases_;
+    into.allow_fail_over(fail_over_allowed_, fail_over_);
+    return change(into);
+  };
   release::Releases next = releases_;
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
-    next = releases_;
-    next.allow_fail_over(fail_over_allowed_, fail_over_);
-    HEDDLE_TRY(change(next));
+  const auto apply = [&](store::Txn& txn) -> Result<void> {
+    HEDDLE_TRY(changed(next));
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
-    return store_releases(txn, next, proposal.action, proposal.event_time, fmt::format("ledger/{}", entries - 1));
-  }));
-  decided_ = true;
+    HEDDLE_TRY(store_releases(txn, next, proposal.action, proposal.event_time, fmt::format("ledger/{}", entries - 1)));
+    // Whatever else waits and is not true any more ends with this decision, in its transaction.
+    return parts_.policy->void_stale(txn, [&](const policy::Approval& approval) { return made_untrue(approval, next); });
+  };
+  const auto possible = [&]() -> Result<void> {
+    release::Releases tried = releases_;
+    return changed(tried);
+  };
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, apply, possible));
   if (!decision.applied || decision.repeated) return decision;
+  decided_ = true;
   // The watch must know the route before the first record that was answered by it.
-  if (!next.primary().empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(auto route, route_of(next.primary(), next.version()));
-    watch_->register_route(route);
-    routes_.push_back(std::move(route));
-  }
+  if (!next.primary().empty()) HEDDLE_TRY(know_route(next.primary(), next.version()));
   releases_ = std::move(next);
   failpoint("control-route-committed");
   HEDDLE_TRY(publish());
@@ -391,6 +543,42 @@ Result<void> ServiceControl::recorded(Micros from, Micros to, const std::functio
         *record);
     if (!time || (*time >= from && *time < to)) sink(*record);
   }
+}
+
+doc::Value ServiceControl::watch_value() const {
+  const bool watched = routes_.empty() || routes_.back().baseline != nullptr;
+  auto metrics = watch_->silence().to_value();
+  auto silent = doc::Value::array();
+  std::string line;
+  for (auto& metric : metrics.as_array()) {
+    const std::string key = metric.string_or("metric");
+    const bool is_silent = watch_->alerts().find(watch::silent_key(key)) != nullptr;
+    metric.set("silent", is_silent);
+    if (!is_silent) continue;
+    line += (line.empty() ? "silent: `" : ", `") + key + "`";
+    silent.push(key);
+  }
+  const bool labelled = parts_.project->monitors.at(service_.monitor).labelled_quality;
+  if (!watched) line = "none: " + routes_.back().unwatched;
+  if (watched && line.empty()) line = labelled ? "columns and labelled quality" : "columns; no quality section";
+  const auto& rows = watch_->row_counts();
+  const auto& labels = watch_->labels();
+  return doc::Value::object({{"rows", watch_->rows_seen()},
+                             {"in_windows", rows.taken},
+                             {"partial", rows.partial},
+                             {"late", rows.late},
+                             {"ahead", rows.ahead},
+                             {"unwatched", rows.unwatched},
+                             {"other_release", rows.other_epoch},
+                             {"labels_joined", labels.joined},
+                             {"labels_waiting", watch_->labels_waiting()},
+                             {"labels_forgotten", labels.forgotten},
+                             {"line", std::move(line)},
+                             {"watched", watched},
+                             {"why", watched ? "" : routes_.back().unwatched},
+                             {"labelled_quality", labelled},
+                             {"silent", std::move(silent)},
+                             {"metrics", std::move(metrics)}});
 }
 
 Result<doc::Value> ServiceControl::series() const {
@@ -496,14 +684,8 @@ Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor
   proposal.actor = actor;
   proposal.reason = stopped ? "stopped: requests are answered 503 until a person resumes" : "resumed by a person";
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
-    stopped ? next.stop() : next.resume();
-    return {};
-  }));
-  if (!decision.applied) {
-    return Error{ErrorKind::kDenied, "stop-denied", fmt::format("policy denied `{}`", proposal.action),
-                 "only a person resumes; see `heddle audit log`"};
-  }
+  if (!stopped) return asked_by_hand(std::move(proposal), {}, "", false);
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(proposal));
   return doc::Value::object({{"applied", true}, {"entry", decision.entry}});
 }
 

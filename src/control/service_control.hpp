@@ -10,12 +10,14 @@
 
 #include "base/result.hpp"
 #include "base/signature.hpp"
+#include "control/changed_rows.hpp"
 #include "control/home.hpp"
 #include "jobs/jobs.hpp"
 #include "plane/journal.hpp"
 #include "policy/engine.hpp"
 #include "recover/ladder.hpp"
 #include "release/release.hpp"
+#include "score/plan.hpp"
 #include "spec/project.hpp"
 #include "store/store.hpp"
 #include "watch/judgement.hpp"
@@ -56,21 +58,30 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] const release::Releases& releases() const noexcept { return releases_; }
   [[nodiscard]] const recover::Ladder& ladder() const noexcept { return *ladder_; }
   [[nodiscard]] const spec::Service& service() const noexcept { return service_; }
+  /// Every incident there ever was, the ladder's and the ones it let go, in the order of opening.
+  [[nodiscard]] Result<std::vector<recover::Incident>> incidents() const;
 
   /// Proposes a release by hand. `{applied, entry}` or `{applied: false, approval}`.
   /// `slot`: primary, standby, canary or shadow. `weight` of a canary in ten-thousandths (0: its first step); for the one that
   /// runs it is the next step.
-  [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot, std::uint32_t weight, const policy::Actor& actor);
+  /// `again`: also what a person rejected before; without it that is kConflict `release-rejected`.
+  [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot, std::uint32_t weight, const policy::Actor& actor,
+                                           bool again = false);
   /// Ends the canary; kNotFound when none runs.
-  [[nodiscard]] Result<doc::Value> abort_canary(const policy::Actor& actor);
+  [[nodiscard]] Result<doc::Value> abort_canary(const policy::Actor& actor, bool again = false);
   /// Sets the shadow, or takes it away with an empty digest.
-  [[nodiscard]] Result<doc::Value> set_shadow(const Digest& bundle, const policy::Actor& actor);
+  [[nodiscard]] Result<doc::Value> set_shadow(const Digest& bundle, const policy::Actor& actor, bool again = false);
   /// The canary that runs: weight, cohorts side by side, the last judgement, what next. `{"running": false}` without one.
   [[nodiscard]] doc::Value canary_value() const;
-  [[nodiscard]] Result<doc::Value> roll_back(const policy::Actor& actor);
-  /// Applies what waited for `approval`, if it was asked for by hand; true when it did.
+  [[nodiscard]] Result<doc::Value> roll_back(const policy::Actor& actor, bool again = false);
+  /// Applies what waited for `approval`, if it was asked for by hand; true when it did. What cannot be done any more is not kept
+  /// for later: the approval is void then, and the error (kConflict `approval-void`) says why.
   [[nodiscard]] Result<bool> resume_promotion(const std::string& approval);
   [[nodiscard]] Result<doc::Value> set_stopped(bool stopped, const policy::Actor& actor);
+
+  /// What watches the service, and what became of the rows and labels it was given, counts by name (docs/operations.md):
+  /// `{"rows", ..., "line", "watched", "why", "labelled_quality", "silent": [..], "metrics": [..]}`.
+  [[nodiscard]] doc::Value watch_value() const;
 
   /// Findings of the watch so far, for plots: `{"findings": [...]}`.
   [[nodiscard]] Result<doc::Value> series() const;
@@ -91,7 +102,13 @@ class ServiceControl final : public recover::Effects {
 
   ServiceControl(const ServiceParts& parts, const spec::Service& service);
   [[nodiscard]] Result<void> restore();
+  [[nodiscard]] Result<void> restore_snapshot(store::Txn& txn, std::string_view snapshot,
+                                              plane::JournalPosition& position);
+  [[nodiscard]] Result<void> restore_watch(store::Txn& txn);
   [[nodiscard]] Result<void> save_snapshot();
+  [[nodiscard]] Result<void> save_ladder(store::Txn& txn, doc::Value& snapshot,
+                                         const std::vector<std::string>& finished);
+  [[nodiscard]] Result<void> save_watch(store::Txn& txn, const watch::Watch::Change& change);
   [[nodiscard]] Result<void> decide(Micros event_time);
   /// False while a retrain that is due at or before `event_time` has not ended.
   [[nodiscard]] Result<bool> retrains_ended(Micros event_time);
@@ -106,7 +123,18 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<void> wait_for(const policy::Decision& decision, const policy::Proposal& proposal);
   /// `change_releases` for what a person or the canary's agent asked for; also when its approval has come.
   [[nodiscard]] Result<policy::Decision> carry_out(const policy::Proposal& proposal);
-  [[nodiscard]] Result<doc::Value> asked_by_hand(const policy::Proposal& proposal, const Digest& bundle, const std::string& slot);
+  [[nodiscard]] Result<doc::Value> asked_by_hand(policy::Proposal proposal, const Digest& bundle, const std::string& slot, bool again);
+  [[nodiscard]] Result<void> follow_question(policy::Proposal& proposal, bool again) const;
+  /// What the bundle brings of evidence: its evaluation and the statements about how it was made.
+  [[nodiscard]] std::vector<policy::Named> evidence_of(const Digest& bundle) const;
+  /// The facts and terms that an approval of this proposal binds, as they are now.
+  [[nodiscard]] doc::Value binds_of(const policy::Proposal& proposal) const;
+  /// What of the approval's statement the releases `next` make untrue; empty: nothing.
+  [[nodiscard]] std::string made_untrue(const policy::Approval& approval, const release::Releases& next) const;
+  /// The newest approval that was asked for under this op_id.
+  [[nodiscard]] Result<std::optional<policy::Approval>> newest_approval(const std::string& op_id) const;
+  /// Tells policy what a bundle was built from: attributes `commit` and `dirty`.
+  [[nodiscard]] Result<void> name_origin(policy::Proposal& proposal, const Digest& bundle);
   [[nodiscard]] doc::Value canary_state() const;
   void restore_canary(const doc::Value& state);
 
@@ -115,7 +143,13 @@ class ServiceControl final : public recover::Effects {
   /// Deletes the oldest consumed segments of recorded traffic past the retention bound.
   void trim_traffic() const;
 
-  /// Builds the watch's view of a bundle; cached by digest.
+  /// Registers what a route version means; a bundle that cannot be read leaves it unwatched, which the watch alerts on.
+  [[nodiscard]] Result<void> know_route(const Digest& primary, std::uint64_t version);
+  /// The same with what else is to be scored beside it: without each act in force, and the candidates.
+  [[nodiscard]] Result<void> try_alternatives();
+  [[nodiscard]] Result<Digest> without(const recover::Act& act);
+  [[nodiscard]] Result<watch::Alternative> alternative_of(std::string trial, bool candidate, const Digest& bundle);
+  /// Builds the watch's view of a bundle; cached by digest. kCorrupt or kNotFound when it has no baseline that can be read.
   [[nodiscard]] Result<watch::Route> route_of(const Digest& primary, std::uint64_t version);
   [[nodiscard]] Result<void> publish();
   [[nodiscard]] Result<void> store_releases(store::Txn& txn, const release::Releases& next, std::string_view action,
@@ -129,7 +163,18 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] recover::Outcome outcome_of(const policy::Decision& decision) const;
 
   [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action);
+  /// Repaired bundles, and those they were made from.
+  struct Repaired {
+    Digest of_primary, of_standby;
+    Digest primary, standby;
+  };
+  /// A swap changes which of the two serves and not what is repaired; another release, or a recalibration, would be undone.
+  [[nodiscard]] bool made_of_what_serves(const Repaired& made) const;
+  [[nodiscard]] static std::string to_json(const Repaired& made);
   [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> withdraw(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> lapse(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> escalate(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> start_retrain(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action);
@@ -145,7 +190,10 @@ class ServiceControl final : public recover::Effects {
   std::optional<plane::Record> held_;        ///< a tick that waits for a retrain
   std::vector<watch::Route> routes_;
   std::map<Digest, watch::Route> route_cache_;
-  std::map<std::string, std::pair<Digest, Digest>> variants_;  ///< op_id -> repaired primary and standby, made once and kept
+  std::map<Digest, std::shared_ptr<const score::Plan>> plans_;   ///< of the alternatives on trial
+  std::vector<std::string> on_trial_;                            ///< what the trials of the last route follow from
+  std::map<Digest, std::pair<std::string, bool>> origins_;   ///< of bundles that were proposed: commit, dirty
+  std::map<std::string, Repaired> variants_;  ///< by op_id; made once and kept
   std::vector<Retrain> retrains_;
   std::vector<watch::Alert> moves_;          ///< since the last tick
   std::vector<plane::ActRecord> acts_;       ///< since the last tick
@@ -162,7 +210,8 @@ class ServiceControl final : public recover::Effects {
   doc::Value judgement_{};                   ///< the last one of the running canary, with its time and what came of it
   Micros next_look_ = INT64_MIN;             ///< event time of the canary's next judgement
   Micros told_at_ = INT64_MIN;               ///< event time from which it has been inconclusive
-  bool decided_ = false;                     ///< something was proposed since the last snapshot
+  bool decided_ = false;                     ///< something was decided anew since the last snapshot
+  ChangedRows rows_;                         ///< of the snapshot
 };
 
 }  // namespace heddle::control

@@ -1,6 +1,7 @@
 // Releases a person asks for.
 #include "bundle/bundle.hpp"
 #include "control/outbox.hpp"
+#include "control/requester.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
 
@@ -8,6 +9,21 @@ namespace heddle::control {
 namespace {
 
 constexpr const char* kWaiting = "waiting";  ///< collection: approval id -> what to do when it is given
+
+std::vector<policy::Named> read_named(const doc::Value* list) {
+  std::vector<policy::Named> items;
+  if (list == nullptr || !list->is_array()) return items;
+  for (const auto& item : list->as_array()) {
+    if (const auto digest = Digest::parse(item.string_or("digest")); digest.ok()) items.push_back({item.string_or("name"), *digest});
+  }
+  return items;
+}
+
+doc::Value write_named(const std::vector<policy::Named>& items) {
+  auto list = doc::Value::array();
+  for (const auto& item : items) list.push(doc::Value::object({{"name", item.name}, {"digest", item.digest.str()}}));
+  return list;
+}
 
 policy::Proposal read_proposal(const doc::Value& value) {
   policy::Proposal proposal;
@@ -17,33 +33,31 @@ policy::Proposal read_proposal(const doc::Value& value) {
   const auto actor = value.string_or("actor");
   proposal.actor = {actor.starts_with("system:") ? policy::ActorType::kSystem
                     : actor.starts_with("agent:") ? policy::ActorType::kAgent : policy::ActorType::kPerson, actor};
+  proposal.actor.proof.how = value.string_or("proof");
+  proposal.actor.proof.claimed = value.string_or("claimed");
   proposal.event_time = value.int_or("event_time");
   proposal.reason = value.string_or("reason");
+  proposal.incident = value.string_or("incident");
   if (const auto* attributes = value.find("attributes")) proposal.attributes = *attributes;
-  if (const auto* subjects = value.find("subjects")) {
-    for (const auto& item : subjects->as_array()) {
-      if (const auto digest = Digest::parse(item.string_or("digest")); digest.ok()) {
-        proposal.subjects.push_back({item.string_or("name"), *digest});
-      }
-    }
-  }
+  proposal.subjects = read_named(value.find("subjects"));
+  proposal.evidence = read_named(value.find("evidence"));
   return proposal;
 }
 
 doc::Value write_proposal(const policy::Proposal& proposal, const std::string& service) {
-  auto subjects = doc::Value::array();
-  for (const auto& subject : proposal.subjects) {
-    subjects.push(doc::Value::object({{"name", subject.name}, {"digest", subject.digest.str()}}));
-  }
   return doc::Value::object({{"service", service},
                              {"op_id", proposal.op_id},
                              {"action", proposal.action},
                              {"target", proposal.target},
                              {"actor", proposal.actor.id},
+                             {"proof", proposal.actor.proof.how},
+                             {"claimed", proposal.actor.proof.claimed},
                              {"event_time", proposal.event_time},
                              {"reason", proposal.reason},
+                             {"incident", proposal.incident},
                              {"attributes", proposal.attributes},
-                             {"subjects", subjects}});
+                             {"subjects", write_named(proposal.subjects)},
+                             {"evidence", write_named(proposal.evidence)}});
 }
 
 }  // namespace
@@ -61,6 +75,10 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
                    "see `heddle release history`"};
     }
     const auto& action = proposal.action;
+    if (action == "service.stop" || action == "service.resume") {
+      action == "service.stop" ? next.stop() : next.resume();
+      return {};
+    }
     if (action == "release.rollback") return next.rollback();
     if (action == "canary.abort") return next.abort_canary();
     if (action == "shadow.clear") return next.set_shadow({});
@@ -97,12 +115,73 @@ Result<void> ServiceControl::wait_for(const policy::Decision& decision, const po
                           {"next", fmt::format("heddle approve {} --person NAME --key FILE", decision.approval)}}));
 }
 
-Result<doc::Value> ServiceControl::asked_by_hand(const policy::Proposal& proposal, const Digest& bundle, const std::string& slot) {
+std::vector<policy::Named> ServiceControl::evidence_of(const Digest& bundle) const {
+  std::vector<policy::Named> evidence;
+  const auto opened = bundle::open(*parts_.objects, bundle);
+  if (!opened.ok()) return evidence;  // what cannot be read gets into no slot, and says so there
+  for (const auto title : {bundle::kEvaluation, bundle::kStatements}) {
+    if (const auto bytes = opened->layer(title); bytes.ok()) evidence.push_back({std::string(title), sha256(*bytes)});
+  }
+  return evidence;
+}
+
+Result<std::optional<policy::Approval>> ServiceControl::newest_approval(const std::string& op_id) const {
+  HEDDLE_ASSIGN_OR_RETURN(auto approvals, parts_.policy->approvals());
+  std::optional<policy::Approval> newest;
+  for (auto& approval : approvals) {
+    if (approval.op_id == op_id) newest = std::move(approval);
+  }
+  return newest;
+}
+
+/// What was asked about this bundle and slot before decides how it is asked now: what waits is not asked twice, and what a
+/// person rejected is asked again only by who says so.
+Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool again) const {
+  proposal.binds = binds_of(proposal);
+  const auto digest_of = [](const std::vector<policy::Named>& subjects) {
+    return subjects.empty() ? Digest() : subjects.front().digest;
+  };
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, parts_.policy->approvals());
+  const policy::Approval* last = nullptr;
+  for (const auto& approval : approvals) {
+    const bool same_act = approval.action == proposal.action && approval.slot == proposal.attributes.string_or("slot");
+    // A repair that a person rejected is a bundle that may be promoted, by who says that it is one.
+    const bool repair = approval.action == "transform.propose" && proposal.action == "release.promote";
+    if ((same_act || repair) && digest_of(approval.subjects) == digest_of(proposal.subjects) &&
+        approval.binds.string_or("service") == service_.identity.name) {
+      last = &approval;
+    }
+  }
+  using Status = policy::Approval::Status;
+  if (last == nullptr) return {};
+  if (last->status == Status::kPending && last->action == proposal.action && last->binds == proposal.binds) {
+    proposal.op_id = last->op_id;
+    proposal.evidence = last->evidence;
+    return {};
+  }
+  if (last->status != Status::kRejected) return {};
+  if (!again) {
+    return Error{ErrorKind::kConflict, "release-rejected",
+                 fmt::format("`{}` rejected it as `{}`: {}", last->rejected_by, last->id, last->rejected_because),
+                 "say `--again` with the same command to ask again; somebody else than you has to say yes"};
+  }
+  proposal.op_id += "/again/" + last->id;
+  proposal.reason += fmt::format("; asked again after `{}` rejected it as `{}`: {}", last->rejected_by, last->id, last->rejected_because);
+  return {};
+}
+
+Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, const Digest& bundle, const std::string& slot, bool again) {
+  HEDDLE_TRY(follow_question(proposal, again));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(proposal));
   if (!decision.applied && decision.effect == policy::Effect::kDeny) {
+    const auto how = how_to_be_a_person(proposal.actor);
     return Error{ErrorKind::kDenied, "release-denied",
-                 fmt::format("policy denied `{}` (rule `{}`)", proposal.action, decision.rules.empty() ? "default-deny" : decision.rules.front()),
-                 "see `heddle audit log`"};
+                 fmt::format("policy denied `{}` (rule `{}`): {}", proposal.action,
+                             decision.rules.empty() ? "default-deny" : decision.rules.front(), decision.reason),
+                 !how.empty() ? how
+                 : proposal.attributes.bool_or("dirty")
+                     ? "the bundle is of definitions that are in no commit: if that is why, commit them and run `heddle run`"
+                     : "see `heddle audit log`"};
   }
   if (!decision.applied) HEDDLE_TRY(wait_for(decision, proposal));
   return doc::Value::object({{"applied", decision.applied},
@@ -113,13 +192,31 @@ Result<doc::Value> ServiceControl::asked_by_hand(const policy::Proposal& proposa
                              {"reason", proposal.reason}});
 }
 
-Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot, std::uint32_t weight, const policy::Actor& actor) {
-  if (slot == "shadow") return set_shadow(bundle, actor);
+Result<void> ServiceControl::name_origin(policy::Proposal& proposal, const Digest& digest) {
+  auto known = origins_.find(digest);
+  if (known == origins_.end()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, digest));
+    known = origins_.emplace(digest, std::pair(opened.commit(), opened.dirty())).first;
+  }
+  proposal.attributes.set("commit", known->second.first);
+  proposal.attributes.set("dirty", known->second.second);
+  return {};
+}
+
+Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot, std::uint32_t weight, const policy::Actor& actor,
+                                           bool again) {
+  if (slot == "shadow") return set_shadow(bundle, actor, again);
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, bundle));  // every byte against its digest
   HEDDLE_ASSIGN_OR_RETURN(const auto evaluation, opened.json(bundle::kEvaluation));
   if (!evaluation.bool_or("passed", false)) {
     return Error{ErrorKind::kUnprocessable, "gates-not-passed", fmt::format("bundle {} has not passed its gates", bundle.str()),
                  "see its evidence: heddle bundle inspect " + bundle.str()};
+  }
+  // A release that nobody could watch is refused here; what is released already and cannot be read any more is an alert.
+  if (auto route = route_of(bundle, 0); !route.ok()) {
+    Error error = route.error();
+    error.message = fmt::format("bundle {} could not be watched: {}", bundle.short_str(), error.message);
+    return error;
   }
   const auto& run = releases_.canary();
   const bool raises = slot == "canary" && run.running() && run.canary.bundle == bundle;
@@ -132,6 +229,7 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
   if (slot == "primary" && !releases_.primary().empty()) proposal.subjects.push_back({"rollback", releases_.primary()});
   if (slot == "canary" && !releases_.primary().empty()) proposal.subjects.push_back({"baseline", releases_.primary()});
   proposal.attributes = doc::Value::object({{"service", service_.identity.name}, {"slot", slot}});
+  HEDDLE_TRY(name_origin(proposal, bundle));
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason = fmt::format("release {} as {} of `{}`", bundle.short_str(), slot, service_.identity.name);
   if (slot == "canary") {
@@ -141,10 +239,11 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     if (raises) proposal.attributes.set("canary", run.started);
     proposal.reason += fmt::format(" for {:g}% of the requests", weight / 100.0);
   }
-  return asked_by_hand(proposal, bundle, slot);
+  proposal.evidence = evidence_of(bundle);
+  return asked_by_hand(std::move(proposal), bundle, slot, again);
 }
 
-Result<doc::Value> ServiceControl::set_shadow(const Digest& bundle, const policy::Actor& actor) {
+Result<doc::Value> ServiceControl::set_shadow(const Digest& bundle, const policy::Actor& actor, bool again) {
   if (!bundle.empty()) HEDDLE_TRY(bundle::open(*parts_.objects, bundle));  // every byte against its digest
   policy::Proposal proposal;
   proposal.op_id = fmt::format("{}/release/{}/shadow/{}", service_.identity.name, releases_.version(), bundle.empty() ? "none" : bundle.short_str());
@@ -153,10 +252,12 @@ Result<doc::Value> ServiceControl::set_shadow(const Digest& bundle, const policy
   proposal.actor = actor;
   if (!bundle.empty()) proposal.subjects.push_back({"bundle", bundle});
   proposal.attributes = doc::Value::object({{"service", service_.identity.name}, {"slot", "shadow"}});
+  if (!bundle.empty()) HEDDLE_TRY(name_origin(proposal, bundle));
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason = bundle.empty() ? fmt::format("take the shadow of `{}` away", service_.identity.name)
                                    : fmt::format("score {} beside `{}`", bundle.short_str(), service_.identity.name);
-  return asked_by_hand(proposal, bundle, "shadow");
+  if (!bundle.empty()) proposal.evidence = evidence_of(bundle);
+  return asked_by_hand(std::move(proposal), bundle, "shadow", again);
 }
 
 Result<bool> ServiceControl::resume_promotion(const std::string& approval) {
@@ -168,11 +269,19 @@ Result<bool> ServiceControl::resume_promotion(const std::string& approval) {
   if (!row) return false;
   HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*row));
   if (value.string_or("service") != service_.identity.name) return false;
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(read_proposal(value)));
-  return decision.applied;
+  auto proposal = read_proposal(value);
+  proposal.approval = approval;
+  const auto decision = carry_out(proposal);
+  if (decision.ok() && decision->applied) return true;
+  if (decision.ok() && decision->effect == policy::Effect::kRequireApproval) return false;  // it needs another signature
+  // It cannot be done now. The yes is not kept for a day on which it could: nobody would think of it then.
+  const auto why = decision.ok() ? decision->reason : decision.error().message;
+  HEDDLE_TRY(parts_.policy->void_stale([&](const policy::Approval& open) { return open.id == approval ? why : std::string(); }));
+  return Error{ErrorKind::kConflict, "approval-void", fmt::format("`{}` is void, nothing was done: {}", approval, why),
+               "ask again if it is still wanted"};
 }
 
-Result<doc::Value> ServiceControl::roll_back(const policy::Actor& actor) {
+Result<doc::Value> ServiceControl::roll_back(const policy::Actor& actor, bool again) {
   if (releases_.rollback_target().empty()) {
     return Error{ErrorKind::kConflict, "rollback-no-target", fmt::format("`{}` has no release before this one", service_.identity.name),
                  "see `heddle release history`"};
@@ -187,7 +296,9 @@ Result<doc::Value> ServiceControl::roll_back(const policy::Actor& actor) {
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason = fmt::format("roll `{}` back to {}", service_.identity.name, releases_.rollback_target().short_str());
   const Digest target = releases_.rollback_target();
-  return asked_by_hand(proposal, target, "primary");
+  proposal.subjects.push_back({"rollback", releases_.primary()});
+  proposal.evidence = evidence_of(target);
+  return asked_by_hand(std::move(proposal), target, "primary", again);
 }
 
 }  // namespace heddle::control

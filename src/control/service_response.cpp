@@ -81,9 +81,15 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
     outcome = promote_candidate(action);
   } else if (type == "release.recalibrate") {
     outcome = recalibrate(action);
+  } else if (type == "transform.withdraw" || type == "recalibration.withdraw" || type == "release.rollback") {
+    outcome = withdraw(action);
+  } else if (type == "incident.lapse") {
+    outcome = lapse(action);
+  } else if (type == "incident.escalate") {
+    outcome = escalate(action);
   } else if (type == "postmortem.write") {
     outcome = write_postmortem(action);
-  } else if (type == "source.quarantine" || type == "source.release" || type == "slot.swap" || type == "release.rollback") {
+  } else if (type == "source.quarantine" || type == "source.release" || type == "slot.swap") {
     const auto source = action.attributes.string_or("source");
     const auto decision = change_releases(proposal_of(action, type), [&](release::Releases& next) -> Result<void> {
       if (type == "source.quarantine") {
@@ -91,7 +97,7 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
                                 static_cast<std::uint32_t>(action.attributes.int_or("readmit_after"))});
       }
       if (type == "source.release") return next.readmit(source);
-      return type == "slot.swap" ? next.swap() : next.rollback();
+      return next.swap();
     });
     if (!decision.ok()) return decision.error();
     outcome = outcome_of(*decision);
@@ -99,11 +105,8 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
     outcome = record_only(action);
   }
   if (outcome.ok() && outcome->status == Status::kWaiting) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto approvals, parts_.policy->approvals());
-    const auto asked = std::find_if(approvals.begin(), approvals.end(), [&](const policy::Approval& approval) {
-      return approval.op_id == service_.identity.name + "/" + action.op_id;
-    });
-    if (asked != approvals.end()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto asked, newest_approval(service_.identity.name + "/" + action.op_id));
+    if (asked) {
       HEDDLE_TRY(parts_.outbox->enqueue(
           "approval/" + asked->id,
           doc::Value::object({{"kind", "approval"},
@@ -114,10 +117,6 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
                               {"event_time", format_time(action.event_time)},
                               {"text", action.reason},
                               {"next", fmt::format("heddle approve {} --person NAME --key FILE", asked->id)}})));
-      if (asked->status == policy::Approval::Status::kRejected || asked->status == policy::Approval::Status::kExpired) {
-        outcome->status = Status::kDenied;
-        outcome->note = asked->status == policy::Approval::Status::kRejected ? "rejected by " + asked->rejected_by : "the request expired";
-      }
     }
   }
   return outcome;
@@ -126,7 +125,7 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
 Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action) {
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal_of(action, action.type),
                                                                   [](store::Txn&) { return Result<void>(); }));
-  decided_ = true;
+  decided_ = decided_ || (decision.applied && !decision.repeated);
   return outcome_of(decision);
 }
 
@@ -144,46 +143,134 @@ Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& ac
   return outcome;
 }
 
+bool ServiceControl::made_of_what_serves(const Repaired& made) const {
+  const auto& primary = releases_.primary();
+  const auto& standby = releases_.standby();
+  return (made.of_primary == primary && made.of_standby == standby) || (made.of_primary == standby && made.of_standby == primary);
+}
+
+std::string ServiceControl::to_json(const Repaired& made) {
+  const auto text = [](const Digest& bundle) { return bundle.empty() ? "" : bundle.str(); };
+  return doc::to_json(doc::Value::object({{"of_primary", text(made.of_primary)},
+                                          {"of_standby", text(made.of_standby)},
+                                          {"primary", text(made.primary)},
+                                          {"standby", text(made.standby)}}));
+}
+
 Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action& action) {
-  // The repaired bundles are a pure function of what serves now; making them once an incident is enough.
+  auto proposal = proposal_of(action, action.type);
+  // A pure function of what serves: where that is other by now, the bundles are made, and asked for, anew.
   auto variant = variants_.find(action.op_id);
-  if (variant == variants_.end()) {
+  HEDDLE_ASSIGN_OR_RETURN(const bool applied, parts_.policy->applied(proposal.op_id));
+  if (variant == variants_.end() || (!applied && !made_of_what_serves(variant->second))) {
     spec::Transform transform;
     transform.id = action.attributes.string_or("id");
     transform.field = action.attributes.string_or("field");
     transform.expression.text = action.attributes.string_or("expression");
     transform.reason = action.reason;
-    std::pair<Digest, Digest> repaired;
-    HEDDLE_ASSIGN_OR_RETURN(repaired.first, flow::with_transform(*parts_.objects, releases_.primary(), transform));
-    if (!releases_.standby().empty()) {
-      HEDDLE_ASSIGN_OR_RETURN(repaired.second, flow::with_transform(*parts_.objects, releases_.standby(), transform));
+    Repaired made{releases_.primary(), releases_.standby(), {}, {}};
+    HEDDLE_ASSIGN_OR_RETURN(made.primary, flow::with_transform(*parts_.objects, made.of_primary, transform, parts_.project->commit));
+    if (!made.of_standby.empty()) {
+      HEDDLE_ASSIGN_OR_RETURN(made.standby, flow::with_transform(*parts_.objects, made.of_standby, transform, parts_.project->commit));
     }
     // Kept before it is proposed: an approval is for these digests, whatever slot serves when the question is put again.
     HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
-      return txn.put("variants", service_.identity.name + "/" + action.op_id,
-                     doc::to_json(doc::Value::object({{"primary", repaired.first.str()},
-                                                      {"standby", repaired.second.empty() ? "" : repaired.second.str()}})));
+      return txn.put("variants", service_.identity.name + "/" + action.op_id, to_json(made));
     }));
-    variant = variants_.emplace(action.op_id, repaired).first;
+    variant = variants_.insert_or_assign(action.op_id, made).first;
   }
-  const auto [primary, standby] = variant->second;
+  const Repaired repaired = variant->second;
+  proposal.subjects.push_back({"bundle", repaired.primary});
+  if (!repaired.standby.empty()) proposal.subjects.push_back({"standby", repaired.standby});
+  HEDDLE_TRY(name_origin(proposal, repaired.primary));
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+    for (const auto& bundle : {repaired.primary, repaired.standby}) {
+      if (bundle.empty()) continue;
+      next.approve(bundle, proposal.op_id);
+      next.mark_ready(bundle);
+    }
+    // Each gives way to its own repaired self.
+    const bool swapped = next.primary() == repaired.of_standby;
+    HEDDLE_TRY(next.replace("primary", swapped ? repaired.standby : repaired.primary));
+    return repaired.standby.empty() ? Result<void>() : next.replace("standby", swapped ? repaired.primary : repaired.standby);
+  }));
+  return outcome_of(decision);
+}
+
+Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action) {
+  auto variant = variants_.find(action.op_id);
+  HEDDLE_ASSIGN_OR_RETURN(const bool applied, parts_.policy->applied(action.op_id));
+  if (variant == variants_.end() || (!applied && !made_of_what_serves(variant->second))) {
+    std::pair<Digest, Digest> back{releases_.primary(), releases_.standby()};
+    if (action.type == "transform.withdraw") {
+      const std::string id = action.attributes.string_or("id");
+      for (Digest* slot : {&back.first, &back.second}) {
+        if (slot->empty()) continue;
+        const auto bare = flow::without_transform(*parts_.objects, *slot, id, parts_.project->commit);
+        // A release by hand may have come without it.
+        if (!bare.ok() && bare.error().kind != ErrorKind::kNotFound) return bare.error();
+        if (bare.ok()) *slot = *bare;
+      }
+    } else if (action.type == "recalibration.withdraw") {
+      HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(*parts_.objects, back.first));
+      const double intercept = calibration_of(base) + action.attributes.double_or("intercept_delta");
+      HEDDLE_ASSIGN_OR_RETURN(back.first, flow::with_calibration(*parts_.objects, back.first, intercept, parts_.project->commit));
+    } else {
+      const auto before = Digest::parse(action.attributes.string_or("bundle"));
+      back.first = before.ok() ? *before : releases_.rollback_target();
+      if (back.first == back.second) back.second = releases_.primary();
+    }
+    const Repaired made{releases_.primary(), releases_.standby(), back.first, back.second};
+    // Kept before it is proposed, as with a repair: a yes is for these digests.
+    HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
+      return txn.put("variants", service_.identity.name + "/" + action.op_id, to_json(made));
+    }));
+    variant = variants_.insert_or_assign(action.op_id, made).first;
+  }
+  const Digest primary = variant->second.primary;
+  const Digest standby = variant->second.standby;
   auto proposal = proposal_of(action, action.type);
   proposal.subjects.push_back({"bundle", primary});
   if (!standby.empty()) proposal.subjects.push_back({"standby", standby});
+  HEDDLE_TRY(name_origin(proposal, primary));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
     for (const auto& bundle : {primary, standby}) {
       if (bundle.empty()) continue;
       next.approve(bundle, proposal.op_id);
       next.mark_ready(bundle);
     }
-    HEDDLE_TRY(next.replace("primary", primary));
-    return standby.empty() ? Result<void>() : next.replace("standby", standby);
+    if (primary == next.standby()) return next.swap();
+    if (primary != next.primary()) HEDDLE_TRY(next.replace("primary", primary));
+    return standby.empty() || standby == next.standby() ? Result<void>() : next.replace("standby", standby);
   }));
   return outcome_of(decision);
 }
 
+/// Nobody shall say yes to what is over: what still waits for an answer is closed with the reason.
+Result<recover::Outcome> ServiceControl::lapse(const recover::Action& action) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
+  const std::string asked = service_.identity.name + "/" + action.attributes.string_or("op_id");
+  HEDDLE_TRY(parts_.policy->void_stale(
+      [&](const policy::Approval& approval) { return approval.op_id == asked ? action.reason : std::string(); }));
+  return outcome;
+}
+
+Result<recover::Outcome> ServiceControl::escalate(const recover::Action& action) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
+  HEDDLE_TRY(parts_.outbox->enqueue(
+      fmt::format("escalation/{}/{}", service_.identity.name, action.op_id),
+      doc::Value::object({{"kind", "escalation"},
+                          {"incident", action.incident},
+                          {"service", service_.identity.name},
+                          {"step", action.attributes.string_or("step")},
+                          {"event_time", format_time(action.event_time)},
+                          {"text", action.reason},
+                          {"next", fmt::format("heddle incident show {}", action.incident)}})));
+  return outcome;
+}
+
 Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& action) {
-  const auto proposal = proposal_of(action, action.type);
+  auto proposal = proposal_of(action, action.type);
   std::string name = proposal.op_id;
   std::replace(name.begin(), name.end(), '/', '-');
   const std::string dir = parts_.home->runs() + "/" + name;
@@ -191,6 +278,7 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   Micros cost = 0;
   for (const auto& [id, policy] : parts_.project->policies) cost = std::max(cost, policy.retrain_event_time_cost);
   const auto request = doc::Value::object({{"service", service_.identity.name},
+                                           {"commit", parts_.project->commit},
                                            {"base", releases_.primary().str()},
                                            {"from", action.attributes.int_or("from")},
                                            {"until", started},
@@ -203,10 +291,11 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
     std::filesystem::remove_all(dir, failed);
     if (failed) return Error{ErrorKind::kIo, "retrain-folder", fmt::format("cannot remove `{}`: {}", dir, failed.message()), "remove it"};
   }
+  proposal.binds = binds_of(proposal);
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
     return txn.put("retrains", service_.identity.name + "/" + name, doc::to_json(job));
   }));
-  decided_ = true;
+  decided_ = decided_ || (decision.applied && !decision.repeated);
   if (!decision.applied) return outcome_of(decision);
   if (known == retrains_.end()) {
     failpoint("control-retrain-committed");
@@ -232,22 +321,28 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, Digest::parse(action.attributes.string_or("bundle")));
   auto proposal = proposal_of(action, action.type);
   proposal.subjects.push_back({"bundle", bundle});
+  const Digest before = releases_.primary();
   if (!releases_.primary().empty()) proposal.subjects.push_back({"rollback", releases_.primary()});
+  for (auto& item : evidence_of(bundle)) proposal.evidence.push_back(std::move(item));
   proposal.attributes.set("slot", "primary");
+  HEDDLE_TRY(name_origin(proposal, bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
     next.approve(bundle, proposal.op_id);
     next.mark_ready(bundle);
     return next.promote(bundle);
   }));
-  return outcome_of(decision);
+  auto outcome = outcome_of(decision);
+  if (decision.applied) outcome.result = doc::Value::object({{"before", (decision.repeated ? releases_.rollback_target() : before).str()}});
+  return outcome;
 }
 
 Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& action) {
   HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(*parts_.objects, releases_.primary()));
   const double intercept = calibration_of(base) + action.attributes.double_or("intercept_delta");
-  HEDDLE_ASSIGN_OR_RETURN(const auto variant, flow::with_calibration(*parts_.objects, releases_.primary(), intercept));
+  HEDDLE_ASSIGN_OR_RETURN(const auto variant, flow::with_calibration(*parts_.objects, releases_.primary(), intercept, parts_.project->commit));
   auto proposal = proposal_of(action, action.type);
   proposal.subjects.push_back({"bundle", variant});
+  HEDDLE_TRY(name_origin(proposal, variant));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
     next.approve(variant, proposal.op_id);
     next.mark_ready(variant);
@@ -271,7 +366,7 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
                                                                   ? doc::Value()
                                                                   : *action.attributes.find("proof")}})));
   }));
-  decided_ = true;
+  decided_ = decided_ || (decision.applied && !decision.repeated);
   failpoint("control-postmortem-acted");
   auto outcome = outcome_of(decision);
   if (outcome.status != Status::kApplied || parts_.git == nullptr) return outcome;

@@ -136,7 +136,8 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool, const std::vec
   }
   std::erase_if(rows, [](const Row& row) { return row.labelled_at == INT64_MIN; });
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.event_time < b.event_time; });
-  if (static_cast<std::int64_t>(rows.size()) > selection.limit) rows.resize(static_cast<std::size_t>(selection.limit));
+  // The newest are how the world is now; the first after a change may still be of its onset.
+  if (static_cast<std::int64_t>(rows.size()) > selection.limit) rows.erase(rows.begin(), rows.end() - selection.limit);
 
   LabelledRows out;
   std::vector<table::Column> columns;

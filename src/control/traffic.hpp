@@ -22,7 +22,7 @@ struct LabelledRows {
 struct TrafficSelection {
   Micros from = INT64_MIN;        ///< event time of the rows, inclusive
   Micros until = INT64_MAX;       ///< labels that became known later are not seen
-  std::int64_t limit = INT64_MAX; ///< the first so many rows
+  std::int64_t limit = INT64_MAX; ///< the newest so many rows
 };
 
 /// Reads the journal in `spool` from its oldest segment: requests and the labels that came for them. Of labels that differ the

@@ -15,7 +15,7 @@ namespace heddle::demo {
 /// One incident as the control plane tells it, beside what was true.
 struct IncidentAccount {
   std::string id;
-  std::string true_cause;        ///< `unit change`, `contract fault`, `time shift`, `concept shift`, `prior shift`, `none`
+  std::string true_cause;        ///< `unit change`, `contract fault`, `time shift`, `concept shift`, `prior shift`, `outlived repair`, `none`
   std::string diagnosed_cause;
   std::string response;
   std::string reason;            ///< the diagnosis in one sentence

@@ -28,7 +28,6 @@
 namespace heddle::demo {
 namespace {
 
-constexpr const char* kRequester = "ben";         ///< of the example's people.yaml: may ask, has no key to approve with
 constexpr int kEvery = 3;
 constexpr int kBlockRows = 128;
 constexpr std::uint64_t kReplaySeed = 20010301;
@@ -149,7 +148,8 @@ Result<void> Demo::prepare() {
   data_file_ = options_.data + "/flights-3m.parquet";
   HEDDLE_ASSIGN_OR_RETURN(spec::Loaded loaded, spec::load_project(project_.root));
   definitions_ = std::move(loaded.project);
-  story_.line(fmt::format("{}; `{}` is the person who may approve, with an SSH key made just now", project_.root, project_.person));
+  story_.line(fmt::format("{}; `{}` is the person who may approve, with an SSH key made just now; you ask as `{}`", project_.root,
+                          project_.person, kRequester));
   HEDDLE_TRY(heddle({"check"}, true));
   return {};
 }
@@ -176,7 +176,7 @@ Result<void> Demo::bring_up() {
   HEDDLE_ASSIGN_OR_RETURN(webhook_, WebhookReceiver::open(webhook_secret_, [this](const doc::Value& note) {
     story_.event(time_of(note, "event_time"), "webhook", fmt::format("{}: {}", note.string_or("id"), note.string_or("text")), "signature checked");
   }));
-  HEDDLE_TRY(heddle({"apply", "--requester", kRequester}, true));
+  HEDDLE_TRY(heddle({"apply"}, true));
   Command up{{options_.binary, "up", "--lockstep"}, project_.root};
   up.environment = {{"HEDDLE_WEBHOOK_URL", webhook_->url()}, {"HEDDLE_WEBHOOK_SECRET", webhook_secret_}};
   const std::string log = options_.out + "/up.log";
@@ -201,8 +201,8 @@ Result<void> Demo::bring_up() {
 
 Result<void> Demo::release() {
   story_.phase("A person says yes");
-  HEDDLE_TRY(heddle({"release", "promote", project_.service, "--requester", kRequester}, true));
-  HEDDLE_TRY(heddle({"release", "promote", project_.service, "--slot", "standby", "--requester", kRequester}, true));
+  HEDDLE_TRY(heddle({"release", "promote", project_.service}, true));
+  HEDDLE_TRY(heddle({"release", "promote", project_.service, "--slot", "standby"}, true));
   HEDDLE_ASSIGN_OR_RETURN(const int answered, approver_->look(0));
   if (answered == 0) return Error{ErrorKind::kInternal, "demo-no-approval", "the promotion to primary asked for no approval", "see policies/default.yaml"};
   HEDDLE_TRY(follow());
@@ -248,6 +248,7 @@ Result<void> Demo::replay_traffic() {
   replay.time_field = model.time_field;
   for (const spec::Field& field : definitions_.contracts.at(features.contract).fields) {
     if (!field.label_time) replay.fields.push_back(field.name);
+    replay.types.emplace(field.name, field.type);
   }
   replay.target = model.target.text;
   replay.sources = service.sources;
@@ -344,6 +345,7 @@ Result<void> Demo::score() {
                           replay::Recording::open({.file = r.file,
                                                    .time_field = r.time_field,
                                                    .fields = r.fields,
+                                                   .types = r.types,
                                                    .target = r.target,
                                                    .sources = static_cast<int>(r.sources.size()),
                                                    .source_field = r.source_field,
@@ -361,7 +363,9 @@ Result<void> Demo::score() {
   input.first_release = first_release_;
   for (const auto& [name, policy] : definitions_.policies) input.retrain_rows = std::max(input.retrain_rows, policy.retrain_max_rows);
   for (const FaultWindow& fault : account_.faults) {
-    if (fault.name == "c" || fault.name == "d") input.true_changes.push_back(fault.from);
+    if (fault.name != "c" && fault.name != "d") continue;
+    input.true_changes.push_back(fault.from);
+    if (fault.to < r.to) input.true_changes.push_back(fault.to);
   }
   input.recording = &recording;
   input.truth = &truth;
@@ -370,7 +374,7 @@ Result<void> Demo::score() {
   account_.months = replay::quality_by_month(rows);
   account_.days = replay::quality_by_day(rows);
   account_.end = replay::quality_since(rows, from_civil({2001, 6, 24}));
-  account_.incidents = account_incidents(incidents_, truth, account_.faults);
+  account_.incidents = account_incidents(incidents_, truth, account_.faults, account_.days);
 
   const std::vector<replay::FaultGroup> groups{{"a", {"a"}}, {"b", {"b-date", "b-code"}}};
   for (const replay::RefusalScore& refusal : replay::score_refusals(truth, replayed_.rows, groups)) {

@@ -42,9 +42,11 @@ TEST(Incidents, AreHeldAgainstTheTruth) {
   const auto accounts = account_incidents({incident("i1", "unit change", day(4, 10) + 2 * kHour, day(4, 10) + 3 * kHour),
                                            incident("i2", "covariate shift", day(3, 20), 0), incident("i3", "prior shift", day(3, 25), day(3, 26)),
                                            incident("i4", "time shift", day(5, 12), day(5, 13)),
-                                           incident("i5", "concept shift", day(6, 10), day(6, 14))},
-                                          truth, faults);
-  ASSERT_EQ(accounts.size(), 5u);
+                                           incident("i5", "outlived repair", day(5, 30) + kHour, day(5, 30) + kHour),
+                                           incident("i6", "outlived repair", day(5, 20), day(5, 20)),
+                                           incident("i7", "concept shift", day(6, 10), day(6, 14))},
+                                          truth, faults, {});
+  ASSERT_EQ(accounts.size(), 7u);
   EXPECT_EQ(accounts[0].true_cause, "unit change");
   EXPECT_EQ(accounts[0].rows_to_alert, 2);
   EXPECT_EQ(accounts[0].rows_to_confirm, 3);
@@ -56,15 +58,43 @@ TEST(Incidents, AreHeldAgainstTheTruth) {
   EXPECT_FALSE(accounts[2].is_false);
   EXPECT_EQ(accounts[3].true_cause, "time shift");
   EXPECT_EQ(accounts[3].rows_to_alert, 24);
-  EXPECT_EQ(accounts[4].true_cause, "concept shift") << "the newest change explains it, though (c) is still there";
+  EXPECT_EQ(accounts[4].true_cause, "outlived repair");
+  EXPECT_EQ(accounts[4].rows_to_alert, 1) << "counted from the end of the fault";
+  EXPECT_FALSE(accounts[4].is_false);
+  EXPECT_TRUE(accounts[5].is_false) << "the fault is still there: its repair must not be taken back";
+  EXPECT_EQ(accounts[6].true_cause, "concept shift");
   Account account;
   account.incidents = accounts;
-  EXPECT_EQ(false_incidents(account), 1);
+  EXPECT_EQ(false_incidents(account), 2);
+}
+
+TEST(Incidents, AnActThatDoesNotPayIsFalse) {
+  replay::Truth truth;
+  truth.rows.push_back({.event_time = day(3, 1)});
+  std::vector<replay::PeriodQuality> days;
+  for (int d = 20; d < 30; ++d) {
+    replay::PeriodQuality each;
+    each.name = format_date(day(3, d));
+    each.rows = 100;
+    each.heddle.log_loss = d < 25 ? 0.40 : 0.46;
+    each.never.log_loss = 0.44;
+    days.push_back(each);
+  }
+  doc::Value pays = incident("i1", "prior shift", day(3, 19), day(3, 19) + kHour);
+  doc::Value harms = incident("i2", "prior shift", day(3, 24), day(3, 24) + kHour);
+  doc::Value rests = incident("i3", "prior shift", day(3, 24), day(3, 24) + kHour);
+  pays.set("response", "recalibration");
+  harms.set("response", "recalibration");
+  rests.set("response", "none");
+  const auto accounts = account_incidents({pays, harms, rests}, truth, {}, days);
+  EXPECT_FALSE(accounts[0].is_false);
+  EXPECT_TRUE(accounts[1].is_false);
+  EXPECT_FALSE(accounts[2].is_false) << "it changed no answer";
 }
 
 TEST(Report, HasEveryMemberOfTheSchema) {
   Account account;
-  account.incidents = account_incidents({incident("i1", "unit change", day(4, 10) + kHour, 0)}, {}, fault_windows(replay::flights_faults(), day(7, 1)));
+  account.incidents = account_incidents({incident("i1", "unit change", day(4, 10) + kHour, 0)}, {}, fault_windows(replay::flights_faults(), day(7, 1)), {});
   const doc::Value report = to_report(account);
   EXPECT_EQ(report.string_or("schema"), "heddle.demo/1");
   for (const char* member : {"versions", "phases", "training", "traffic", "quarantine", "quality", "end", "incidents", "false_incidents", "swaps",
@@ -84,7 +114,7 @@ TEST(Page, NeedsNothingElseAndEscapesWhatItShows) {
   Account account;
   account.from = day(3, 1);
   account.to = day(7, 1);
-  account.incidents = account_incidents({incident("<script>", "unit change", day(4, 10), 0)}, {}, {});
+  account.incidents = account_incidents({incident("<script>", "unit change", day(4, 10), 0)}, {}, {}, {});
   const std::string page = to_page(account);
   EXPECT_EQ(page.find("<script"), std::string::npos);
   EXPECT_EQ(page.find("http"), std::string::npos);

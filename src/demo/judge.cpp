@@ -17,6 +17,9 @@ namespace {
 constexpr std::size_t kRowsAtOnce = 50'000;
 /// Labels come a day later and chunks are a day: an incident of the third day can still be about the first.
 constexpr Micros kAftermath = 3 * kDay;
+/// An act is judged by so much of what came after it, if no other came.
+constexpr Micros kJudgedFor = 14 * kDay;
+constexpr std::string_view kAnswering[] = {"recalibration", "transform", "swap", "retrain"};
 
 /// A model over a stretch of the served rows.
 struct Reign {
@@ -71,6 +74,30 @@ const FaultWindow* fault_at(const std::vector<FaultWindow>& faults, Micros raise
     if (found == nullptr || fault.from >= found->from) found = &fault;
   }
   return found;
+}
+
+/// Responses that change what is answered; a row that is refused has no answer to compare.
+bool changes_answers(const std::string& response) {
+  return std::any_of(std::begin(kAnswering), std::end(kAnswering), [&](std::string_view word) { return response.find(word) != std::string::npos; });
+}
+
+/// Log loss above the never updated release's, summed over the rows of whole days in [from, to).
+double lost_between(std::span<const replay::PeriodQuality> days, Micros from, Micros to) {
+  double lost = 0;
+  for (const replay::PeriodQuality& day : days) {
+    const auto start = parse_time(day.name + "T00:00:00Z");
+    if (!start || *start < from || *start >= to) continue;
+    lost += static_cast<double>(day.rows) * (day.heddle.log_loss - day.never.log_loss);
+  }
+  return lost;
+}
+
+/// Whether the incident is about the end of this fault.
+const FaultWindow* ended_before(const std::vector<FaultWindow>& faults, const std::string& name, Micros raised) {
+  const auto at = std::find_if(faults.begin(), faults.end(), [&](const FaultWindow& fault) {
+    return fault.name == name && raised >= fault.to && raised < fault.to + kAftermath;
+  });
+  return at == faults.end() ? nullptr : &*at;
 }
 
 }  // namespace
@@ -138,6 +165,8 @@ std::vector<FaultWindow> fault_windows(std::span<const replay::Fault> faults, Mi
       case replay::Fault::Kind::kUnknownCode: window.title = "(b) contract"; break;
       case replay::Fault::Kind::kTimeShift: window.title = "(c) +5 hours"; break;
       case replay::Fault::Kind::kInvertLabel: window.title = "(d) concept"; break;
+      case replay::Fault::Kind::kWrongLabel: window.title = "wrong labels"; break;
+      case replay::Fault::Kind::kDropPositive: window.title = "base rate"; break;
     }
     if (!out.empty() && out.back().name == window.name) continue;
     out.push_back(std::move(window));
@@ -146,7 +175,7 @@ std::vector<FaultWindow> fault_windows(std::span<const replay::Fault> faults, Mi
 }
 
 std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& incidents, const replay::Truth& truth,
-                                               const std::vector<FaultWindow>& faults) {
+                                               const std::vector<FaultWindow>& faults, std::span<const replay::PeriodQuality> days) {
   static const std::map<std::string, std::string> kCauses{
       {"a", "unit change"}, {"b", "contract fault"}, {"c", "time shift"}, {"d", "concept shift"}};
   std::vector<IncidentAccount> out;
@@ -164,10 +193,19 @@ std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& in
       incident.timeline.emplace_back(time_of(entry, "at"), entry.string_or("what"));
     }
     const FaultWindow* fault = fault_at(faults, incident.raised_at);
-    // The share of late flights moves by itself from March to June; that is no injected fault and no false incident.
-    if (incident.diagnosed_cause == "prior shift") {
+    incident.changed_at = time_of(value, "change_from");
+    if (incident.diagnosed_cause == "outlived repair") {
+      // What is taken back is the repair of a fault that ended, or a recalibration: the base rate ends nothing at a day we know.
+      fault = ended_before(faults, "c", incident.raised_at);
+      const bool of_a_fault = incident.reason.find("recalibration") == std::string::npos;
+      incident.true_cause = of_a_fault && fault == nullptr ? "none" : "outlived repair";
+      incident.is_false = of_a_fault && fault == nullptr;
+      if (of_a_fault && fault != nullptr) {
+        incident.fault = fault->name;
+        incident.changed_at = fault->to;
+      }
+    } else if (incident.diagnosed_cause == "prior shift") {
       incident.true_cause = "prior shift";
-      incident.changed_at = time_of(value, "change_from");
     } else if (fault != nullptr) {
       incident.true_cause = kCauses.at(fault->name);
       incident.fault = fault->name;
@@ -175,7 +213,13 @@ std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& in
     } else {
       incident.true_cause = "none";
       incident.is_false = true;
-      incident.changed_at = time_of(value, "change_from");
+    }
+    if (incident.responded_at != 0 && changes_answers(incident.response)) {
+      Micros until = incident.responded_at + kJudgedFor;
+      for (const doc::Value& other : incidents) {
+        if (const Micros at = time_of(other, "responded"); at > incident.responded_at) until = std::min(until, at);
+      }
+      incident.is_false = incident.is_false || lost_between(days, incident.responded_at, until) > 0;
     }
     const auto rows_until = [&](Micros at) { return at == 0 ? -1 : replay::rows_between(truth, incident.changed_at, at); };
     incident.rows_to_alert = rows_until(incident.raised_at);

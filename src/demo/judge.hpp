@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,12 @@ struct JudgeInput {
 [[nodiscard]] Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input);
 
 /// Incidents as `incident.show` tells them, beside the truth: cause, rows and event time to alert, confirmation and response.
+/// False is one without a fault in or shortly before it, one that takes a repair back while its fault is still there, and one whose
+/// response did not pay: over the days (`days`, Heddle beside the release that was never updated) from the response to the next
+/// incident's, two weeks at most, log loss was higher than without. The base rate moves by itself, so a prior shift is false by that alone.
 [[nodiscard]] std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& incidents, const replay::Truth& truth,
-                                                             const std::vector<FaultWindow>& faults);
+                                                             const std::vector<FaultWindow>& faults,
+                                                             std::span<const replay::PeriodQuality> days);
 
 /// The faults of the catalogue as reports show them: name, title, event times.
 [[nodiscard]] std::vector<FaultWindow> fault_windows(std::span<const replay::Fault> faults, Micros end);

@@ -1,5 +1,7 @@
 #include "demo/project.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -8,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "base/file.hpp"
+#include "base/os_user.hpp"
 #include "demo/process.hpp"
 #include "spec/load.hpp"
 
@@ -49,6 +52,19 @@ Result<std::string> with_person(const std::string& yaml, const std::string& key,
   if (const std::size_t empty = head.rfind("[]"); empty != std::string::npos && empty > at) head = head.substr(0, empty);
   return fmt::format("{}\n{}- name: {}\n{}  roles: [{}]\n{}  keys: [\"{}\"]\n{}", head, indent, kPerson, indent, fmt::join(roles, ", "), indent,
                      key, yaml.substr(line_end + 1));
+}
+
+/// Whoever runs the demo asks as this person of the example: by the user of the system, as people do.
+Result<std::string> with_os_user(const std::string& yaml, const std::string& person) {
+  const std::string name = fmt::format("- name: {}\n", person);
+  const std::size_t at = yaml.find(name);
+  if (at == std::string::npos) {
+    return Error{ErrorKind::kInvalid, "demo-people", fmt::format("people.yaml of the example has no `{}`", person), "restore examples/flights"};
+  }
+  const std::size_t line = yaml.rfind('\n', at) + 1;
+  const std::string indent(at - line + 2, ' ');
+  const std::size_t after = at + name.size();
+  return fmt::format("{}{}os_users: [\"{}\"]\n{}", yaml.substr(0, after), indent, os_user_name(::geteuid()), yaml.substr(after));
 }
 
 }  // namespace
@@ -99,7 +115,8 @@ Result<DemoProject> prepare_project(const std::string& example, const std::strin
   project.service = loaded.project.services.begin()->first;
   if (roles.empty()) roles.insert("approver");
   HEDDLE_ASSIGN_OR_RETURN(const std::string people, read_file(project.root + "/people.yaml"));
-  HEDDLE_ASSIGN_OR_RETURN(const std::string with, with_person(people, public_key, roles));
+  HEDDLE_ASSIGN_OR_RETURN(const std::string asks, with_os_user(people, kRequester));
+  HEDDLE_ASSIGN_OR_RETURN(const std::string with, with_person(asks, public_key, roles));
   HEDDLE_TRY(write_file_atomic(project.root + "/people.yaml", with));
   std::string ignored;
   if (auto there = read_file(project.root + "/.gitignore"); there.ok()) ignored = *there;

@@ -8,6 +8,9 @@
 
 namespace heddle::demo {
 
+/// Who asks, a person of the example's people.yaml: has no key to approve with.
+inline constexpr const char* kRequester = "ben";
+
 /// The project the demo works in: a copy of the example, a git repository of its own, with a person whose key the demo holds.
 struct DemoProject {
   std::string root;

@@ -72,6 +72,11 @@ Value to_value(const Diagnostic& diagnostic) {
 }
 
 std::string nearest(std::string_view name, const std::vector<std::string>& known) {
+  // `TIMESTAMP` is nearer to `timestamp` than to any other word: case does not count as a difference.
+  const auto same = [](char a, char b) {
+    const auto folded = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    return folded(a) == folded(b);
+  };
   std::string best;
   std::size_t best_distance = name.size() / 3 + 2;
   for (const auto& candidate : known) {
@@ -82,7 +87,7 @@ std::string nearest(std::string_view name, const std::vector<std::string>& known
       std::size_t diagonal = row[0];
       row[0] = i;
       for (std::size_t j = 1; j < row.size(); ++j) {
-        const std::size_t substitute = diagonal + (name[i - 1] == candidate[j - 1] ? 0 : 1);
+        const std::size_t substitute = diagonal + (same(name[i - 1], candidate[j - 1]) ? 0 : 1);
         diagonal = row[j];
         row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
       }

@@ -1,7 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+#include <optional>
+
 #include "doc/diagnostic.hpp"
 #include "doc/json.hpp"
+#include "doc/numbers.hpp"
 #include "doc/yaml.hpp"
 
 namespace heddle::doc {
@@ -23,6 +28,37 @@ TEST(Json, RefusesWhatIsAmbiguousOrTooDeep) {
   for (const char* bad : {"", "{", "[1,]", "nul", "{\"a\" 1}", "1 2", "\"\xff\""}) EXPECT_FALSE(parse_json(bad).ok()) << bad;
 }
 
+TEST(Json, NumbersThatItLacksAreWordsWhereTheyAreReadBack) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(to_json(exact_number(infinity)), "\"Infinity\"");
+  for (const double number : {0.1, -5e-324, infinity, -infinity}) {
+    EXPECT_EQ(exact_number(*parse_json(to_json(exact_number(number)))), number);
+  }
+  EXPECT_TRUE(std::isnan(*exact_number(*parse_json(to_json(exact_number(std::nan("")))))));
+  for (const char* none : {"null", "\"inf\"", "true", "[1]"}) EXPECT_EQ(exact_number(*parse_json(none)), std::nullopt) << none;
+}
+
+TEST(Json, SaysWhichNumberItWouldLose) {
+  EXPECT_EQ(non_finite_at(*parse_json(R"({"a":[1,null,{"b":2.5}],"c":"Infinity"})")), "");
+  EXPECT_EQ(non_finite_at(Value::object({{"a", 1}, {"b", Value::array({Value(1.5), Value::object({{"c", HUGE_VAL}})})}})), ".b[1].c is inf");
+  EXPECT_EQ(non_finite_at(Value(-HUGE_VAL)), "-inf");
+}
+
+TEST(Json, FindsARepeatedKeyHoweverWideTheObject) {
+  for (const int width : {1, 15, 16, 17, 40, 100'000}) {
+    std::string text = "{";
+    for (int i = 0; i < width; ++i) text += "\"k" + std::to_string(i) + "\":{\"k0\":1},";
+    const auto once = parse_json(text + "\"last\":1}");
+    ASSERT_TRUE(once.ok()) << width;
+    EXPECT_EQ(once->size(), static_cast<std::size_t>(width) + 1);
+    for (const int again : {0, width / 2, width - 1}) {
+      const auto twice = parse_json(text + "\"k" + std::to_string(again) + "\":1}");
+      ASSERT_FALSE(twice.ok()) << width << " " << again;
+      EXPECT_EQ(twice.error().id, "json-duplicate-key");
+    }
+  }
+}
+
 TEST(Yaml, KeepsPositionsAndTypes) {
   const auto value = *parse_yaml("name: x\nlist:\n  - 1\n  - \"1\"\n  - 1.5\n  - 2001-01-01\n  - yes\nflag: true\n", "f.yaml");
   EXPECT_EQ(value.find("list")->as_array()[1].position().line, 4);
@@ -42,6 +78,7 @@ TEST(Yaml, SaysWhereItIsWrong) {
 
 TEST(Diagnostic, NearestName) {
   EXPECT_EQ(nearest("requird", {"required", "unique"}), "required");
+  EXPECT_EQ(nearest("TIMESTAMP", {"boolean", "timestamp"}), "timestamp");
   EXPECT_EQ(nearest("zzz", {"required", "unique"}), "");
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <unordered_set>
 
 #include <nlohmann/json.hpp>
 
@@ -29,7 +30,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   bool start_array(std::size_t) override { return open(Value(Value::Array{})); }
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
-    if (stack_.back().find(name) != nullptr) {
+    if (repeated(name)) {
       error_ = Error{ErrorKind::kInvalid, "json-duplicate-key", fmt::format("key `{}` appears twice", name.substr(0, 100)),
                      "keep one of the two"};
       return false;
@@ -49,6 +50,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   Error error() const { return error_; }
 
  private:
+  static constexpr std::size_t kFew = 16;
   bool add(Value value) {
     if (stack_.empty()) {
       root_ = std::move(value);
@@ -59,6 +61,17 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     }
     return true;
   }
+  /// Whether the innermost object has this key. A wide object is looked up by hash: one of a
+  /// megabyte has 100,000 keys, and reading it must not take their square.
+  bool repeated(const std::string& name) {
+    const auto& members = stack_.back().as_object();
+    if (members.size() < kFew) return stack_.back().find(name) != nullptr;
+    auto& seen = wide_.back();
+    if (seen.empty()) {
+      for (const auto& member : members) seen.insert(member.first);
+    }
+    return !seen.insert(name).second;
+  }
   bool open(Value value) {
     if (stack_.size() >= limits_.max_depth) {
       error_ = Error{ErrorKind::kTooLarge, "json-too-deep", fmt::format("JSON nests deeper than {}", limits_.max_depth),
@@ -67,18 +80,22 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     }
     stack_.push_back(std::move(value));
     keys_.emplace_back();
+    wide_.emplace_back();
     return true;
   }
   bool close() {
     Value value = std::move(stack_.back());
     stack_.pop_back();
     keys_.pop_back();
+    wide_.pop_back();
     return add(std::move(value));
   }
 
   JsonLimits limits_;
   std::vector<Value> stack_;
   std::vector<std::string> keys_;
+  std::vector<std::unordered_set<std::string>>
+      wide_;  ///< keys of an object on the stack that has `kFew` or more
   Value root_;
   Error error_{ErrorKind::kInvalid, "json-malformed", "malformed JSON"};
 };

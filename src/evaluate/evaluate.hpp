@@ -44,7 +44,7 @@ struct SliceResult {
 struct Split {
   const table::Table* train_rows = nullptr;
   const table::Table* test_rows = nullptr;
-  std::string time_field;                      ///< a timestamp column of both
+  std::string time_field;                      ///< a timestamp column of both; empty: rows have no order, none is checked
   const table::Matrix* test_features = nullptr;
   std::span<const std::string> feature_names{};
   std::span<const std::uint8_t> test_labels{};

@@ -57,13 +57,15 @@ Result<Leakage> leakage(const Split& split) {
                  "give rows, features and labels of the same held-out rows"};
   }
   Leakage out;
-  HEDDLE_ASSIGN_OR_RETURN(const table::Column* train_times, times_of(*split.train_rows, split.time_field));
-  HEDDLE_ASSIGN_OR_RETURN(const table::Column* test_times, times_of(*split.test_rows, split.time_field));
-  std::int64_t first = INT64_MAX;
-  for (const std::int64_t time : test_times->ints) first = std::min(first, time);
-  std::int64_t late = 0;
-  for (const std::int64_t time : train_times->ints) late += time > first;
-  out.numbers["time_order_violations"] = static_cast<double>(late);
+  if (!split.time_field.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* train_times, times_of(*split.train_rows, split.time_field));
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* test_times, times_of(*split.test_rows, split.time_field));
+    std::int64_t first = INT64_MAX;
+    for (const std::int64_t time : test_times->ints) first = std::min(first, time);
+    std::int64_t late = 0;
+    for (const std::int64_t time : train_times->ints) late += time > first;
+    out.numbers["time_order_violations"] = static_cast<double>(late);
+  }
 
   std::vector<std::uint64_t> train_hashes(static_cast<std::size_t>(split.train_rows->rows()), 0);
   std::vector<std::uint64_t> test_hashes(static_cast<std::size_t>(split.test_rows->rows()), 0);

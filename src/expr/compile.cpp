@@ -7,6 +7,7 @@
 #include "doc/diagnostic.hpp"
 #include "expr/builtins.hpp"
 #include "expr/code.hpp"
+#include "expr/names.hpp"
 #include "expr/syntax.hpp"
 
 namespace heddle::expr {
@@ -173,7 +174,12 @@ class Compiler {
     for (const auto& variable : environment_.variables) known.push_back(variable.name);
     const auto near = doc::nearest(node.text, known);
     return error_at(node.offset, "expression-unknown-name", fmt::format("nothing is named `{}`", node.text),
-                    near.empty() ? fmt::format("names here: {}", fmt::join(known, ", ")) : fmt::format("did you mean `{}`?", near));
+                    near.empty() ? fmt::format("names here: {}", list_of(known)) : fmt::format("did you mean `{}`?", near));
+  }
+
+  static std::string list_of(std::vector<std::string> names) {
+    for (auto& name : names) name = written(name);
+    return fmt::to_string(fmt::join(names, ", "));
   }
 
   Result<Type> unary(const Node& node) {
@@ -312,6 +318,26 @@ class Compiler {
     return type;
   }
 
+  /// What a function takes, and what turns a text into it.
+  static std::string overloads(std::string_view name, const std::vector<Type>& given) {
+    static constexpr std::pair<char, std::string_view> kLetters[] = {{'b', "bool"},      {'i', "int"},      {'d', "double"}, {'s', "string"},
+                                                                     {'t', "timestamp"}, {'u', "duration"}, {'l', "list"},   {'n', "number"}};
+    std::vector<std::string> forms;
+    bool time = false;
+    for (const auto& builtin : builtins()) {
+      if (builtin.name != name) continue;
+      std::vector<std::string_view> types;
+      for (const char letter : builtin.signature) {
+        const auto* const found = std::find_if(std::begin(kLetters), std::end(kLetters), [&](const auto& each) { return each.first == letter; });
+        types.push_back(found == std::end(kLetters) ? "any" : found->second);
+      }
+      time = time || builtin.signature.starts_with('t');
+      forms.push_back(fmt::format("({})", fmt::join(types, ", ")));
+    }
+    const bool text = time && !given.empty() && given[0] == Type::kString;
+    return fmt::format("it takes {}{}", fmt::join(forms, " or "), text ? "; `timestamp(x)` makes a timestamp of a text" : "");
+  }
+
   Result<Type> call(const Node& node) {
     // A dotted function of the host: `ledger.count(...)` is a method call on a name that is no variable.
     if (node.method && node.children[0].kind == Node::Kind::kName) {
@@ -348,8 +374,7 @@ class Compiler {
       std::vector<std::string_view> names;
       for (const Type type : types) names.push_back(type_name(type));
       return error_at(node.offset, "expression-type",
-                      fmt::format("`{}` is not defined for ({})", node.text, fmt::join(names, ", ")),
-                      "docs/expressions.md lists every overload");
+                      fmt::format("`{}` is not defined for ({})", node.text, fmt::join(names, ", ")), overloads(node.text, types));
     }
     std::vector<std::string> known{"matches"};
     for (const auto& builtin : all) known.emplace_back(builtin.name);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "expr/names.hpp"
 #include "expr/program.hpp"
 
 namespace heddle::expr {
@@ -10,7 +11,8 @@ const Environment& environment() {
   static const Environment env = [] {
     Environment out;
     out.variables = {{"i", Type::kInt},  {"d", Type::kDouble}, {"s", Type::kString},          {"t", Type::kTimestamp},
-                     {"b", Type::kBool}, {"n", Type::kInt},    {"metrics.auc", Type::kDouble}};
+                     {"b", Type::kBool}, {"n", Type::kInt},    {"metrics.auc", Type::kDouble},
+                     {"in", Type::kInt}, {"fl\xC3\xBCge a-b/c", Type::kInt}};
     out.functions.push_back({"ledger.count", {Type::kString, Type::kDouble}, Type::kInt, false, [](std::span<const Datum> a) {
                                return Datum::integer(static_cast<std::int64_t>(a[1].d) + a[0].size);
                              }});
@@ -34,7 +36,7 @@ std::string text_of(const Datum& datum) {
   return "";
 }
 
-/// i = 7, d = 2.5, s = "héllo", t = 2001-04-10T05:06:07Z, b = true, n = null, metrics.auc = 0.7
+/// i = 7, d = 2.5, s = "héllo", t = 2001-04-10T05:06:07Z, b = true, n = null, metrics.auc = 0.7, `in` = 3, `flüge a-b/c` = 4
 std::vector<Datum> row() {
   return {Datum::integer(7),
           Datum::real(2.5),
@@ -42,7 +44,9 @@ std::vector<Datum> row() {
           Datum::timestamp(*parse_time("2001-04-10T05:06:07Z")),
           Datum::boolean(true),
           Datum::null(),
-          Datum::real(0.7)};
+          Datum::real(0.7),
+          Datum::integer(3),
+          Datum::integer(4)};
 }
 
 std::string evaluate(const std::string& source) {
@@ -51,6 +55,21 @@ std::string evaluate(const std::string& source) {
   Program::Scratch scratch;
   const auto values = row();
   return text_of(program->evaluate(values, scratch));
+}
+
+TEST(Expressions, NamesAreWrittenAsTheyAreRead) {
+  for (const char* name : {"a", "metrics.auc", "_x1", "in", "true", "null", "a b", "1a", "a.", "a-b", "a.b c", "gr\xC3\xB6\xC3\x9F" "e"}) {
+    const auto names = names_in(written(name));
+    ASSERT_TRUE(names.ok()) << name;
+    EXPECT_EQ(*names, std::vector<std::string>{name});
+  }
+  EXPECT_EQ(written("metrics.auc"), "metrics.auc");
+  EXPECT_EQ(written("in"), "`in`");
+  EXPECT_EQ(Program::compile("s.getHours()", environment()).error().hint,
+            "it takes (timestamp) or (duration); `timestamp(x)` makes a timestamp of a text");
+  // A character that is no ASCII is shown whole.
+  const auto error = Program::compile("fl\xC3\xBCge", environment()).error();
+  EXPECT_EQ(error.message, "`\xC3\xBC` has no meaning here");
 }
 
 struct Case {
@@ -65,6 +84,8 @@ TEST_P(Evaluates, AsWritten) { EXPECT_EQ(evaluate(GetParam().source), GetParam()
 INSTANTIATE_TEST_SUITE_P(
     Table, Evaluates,
     ::testing::Values(
+        Case{"`i` + 1", "8"}, Case{"`in` in [3]", "true"}, Case{"`fl\xC3\xBCge a-b/c` * 2", "8"},
+        Case{"`metrics.auc` == metrics.`auc`", "true"}, Case{"`t`.getHours()", "5"}, Case{"size(`s`)", "5"},
         Case{"1 + 2 * 3", "7"}, Case{"(1 + 2) * 3", "9"}, Case{"7 / 2", "3"}, Case{"-7 / 2", "-3"}, Case{"-7 % 3", "-1"},
         Case{"7 / 2.0", "3.5d"}, Case{"1 / 0", "error"}, Case{"9223372036854775807 + 1", "error"},
         Case{"-9223372036854775808", "-9223372036854775808"}, Case{"i + d", "9.5d"}, Case{"i > 6.5", "true"},
@@ -94,7 +115,10 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Refused, Evaluates,
-    ::testing::Values(Case{"", "expression-syntax offset 0"}, Case{"1 +", "expression-syntax offset 3"},
+    ::testing::Values(Case{"``", "expression-syntax offset 0"}, Case{"i + `a", "expression-syntax offset 4"},
+                      Case{"`a\n`", "expression-syntax offset 0"}, Case{"`size`(s)", "expression-syntax offset 6"},
+                      Case{"`nothing`", "expression-unknown-name offset 0"}, Case{"fl\xC3\xBCge", "expression-syntax offset 2"},
+                      Case{"", "expression-syntax offset 0"}, Case{"1 +", "expression-syntax offset 3"},
                       Case{"(1", "expression-syntax offset 2"}, Case{"1 2", "expression-syntax offset 2"},
                       Case{"'abc", "expression-syntax offset 0"}, Case{"a # b", "expression-syntax offset 2"},
                       Case{"1u", "expression-syntax offset 1"}, Case{"9223372036854775808", "expression-syntax offset 0"},

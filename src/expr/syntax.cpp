@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "expr/names.hpp"
+
 namespace heddle::expr {
 namespace {
 
@@ -12,7 +14,7 @@ constexpr std::size_t kMaxSource = 16 << 10;
 constexpr int kMaxDepth = 64;
 constexpr int kMaxHeight = 256;  ///< of the tree; chains like `a + b + c` lean left and are not nested
 
-enum class TokenKind { kEnd, kName, kInt, kDouble, kString, kSymbol };
+enum class TokenKind { kEnd, kName, kQuotedName, kInt, kDouble, kString, kSymbol };
 
 struct Token {
   TokenKind kind = TokenKind::kEnd;
@@ -65,6 +67,8 @@ class Lexer {
       if (((c == 'r' || c == 'R') && at_ + 1 < source_.size() && (source_[at_ + 1] == '"' || source_[at_ + 1] == '\'')) ||
           c == '"' || c == '\'') {
         HEDDLE_TRY(read_string(token));
+      } else if (c == '`') {
+        HEDDLE_TRY(read_quoted_name(token));
       } else if (is_letter(c)) {
         token.kind = TokenKind::kName;
         while (at_ < source_.size() && (is_letter(source_[at_]) || is_digit(source_[at_]))) token.text += source_[at_++];
@@ -78,7 +82,10 @@ class Lexer {
         }
         if (token.text.empty()) {
           if (std::string_view("+-*/%!<>?:()[],.").find(c) == std::string_view::npos) {
-            return error_at(at_, fmt::format("`{}` has no meaning here", c), "docs/expressions.md has the grammar");
+            std::size_t size = 1;  // of the character in UTF-8
+            while (at_ + size < source_.size() && (static_cast<unsigned char>(source_[at_ + size]) & 0xC0) == 0x80) ++size;
+            return error_at(at_, fmt::format("`{}` has no meaning here", source_.substr(at_, size)),
+                            "a name that is more than letters, digits and `_` stands between backticks; docs/expressions.md has the grammar");
           }
           token.text = c;
         }
@@ -99,6 +106,17 @@ class Lexer {
         return;
       }
     }
+  }
+
+  /// A name between backticks is what stands there: it may hold spaces, dashes, slashes, letters of any alphabet.
+  Result<void> read_quoted_name(Token& token) {
+    token.kind = TokenKind::kQuotedName;
+    const std::size_t end = source_.find_first_of("`\n", at_ + 1);
+    if (end == std::string_view::npos || source_[end] != '`') return error_at(at_, "a quoted name has no end", "close it with a backtick");
+    token.text = source_.substr(at_ + 1, end - at_ - 1);
+    if (token.text.empty()) return error_at(at_, "a quoted name is empty", "write the field's name between the backticks");
+    at_ = end + 1;
+    return {};
   }
 
   Result<void> read_number(Token& token) {
@@ -349,9 +367,10 @@ class Parser {
     while (is(".") || is("[")) {
       if (is("[")) return error_at(peek().offset, "indexing is not part of the profile", "lists serve `in` and `size`");
       ++at_;
-      if (peek().kind != TokenKind::kName) return error_at(peek().offset, "a name is missing after `.`");
+      const bool quoted = peek().kind == TokenKind::kQuotedName;
+      if (peek().kind != TokenKind::kName && !quoted) return error_at(peek().offset, "a name is missing after `.`");
       const Token name = tokens_[at_++];
-      if (take("(")) {
+      if (!quoted && take("(")) {
         // `ledger.count(x)` calls a function whose name is dotted; `date.getHours()` a method. The checker tells them apart.
         Node call;
         call.kind = Node::Kind::kCall;
@@ -398,6 +417,10 @@ class Parser {
         break;
       case TokenKind::kString:
         node.kind = Node::Kind::kString;
+        node.text = token.text;
+        break;
+      case TokenKind::kQuotedName:
+        node.kind = Node::Kind::kName;
         node.text = token.text;
         break;
       case TokenKind::kName:
@@ -448,6 +471,18 @@ class Parser {
 };
 
 }  // namespace
+
+std::string written(std::string_view name) {
+  static constexpr std::string_view kWords[] = {"true", "false", "null", "in"};
+  bool plain = !name.empty();
+  for (std::size_t begin = 0; plain && begin <= name.size();) {
+    const std::string_view part = name.substr(begin, name.find('.', begin) - begin);
+    plain = !part.empty() && is_letter(part[0]) && std::find(std::begin(kWords), std::end(kWords), part) == std::end(kWords) &&
+            std::all_of(part.begin(), part.end(), [](char c) { return is_letter(c) || is_digit(c); });
+    begin += part.size() + 1;
+  }
+  return plain ? std::string(name) : fmt::format("`{}`", name);
+}
 
 Result<Node> parse(std::string_view source) {
   if (source.size() > kMaxSource) return error_at(kMaxSource, fmt::format("an expression may have {} bytes", kMaxSource));

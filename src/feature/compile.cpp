@@ -87,11 +87,15 @@ Result<Program> Program::compile(const spec::FeatureSet& set, std::span<const sp
     known.push_back(field.name);
   }
   std::map<std::string, std::size_t> index;
+  std::set<std::string> taken = labels;
   for (std::size_t i = 0; i < set.features.size(); ++i) {
     const std::string& name = set.features[i].name;
-    if (slots.contains(name) || labels.contains(name) || !index.emplace(name, i).second) {
-      return invalid("feature-name-twice", fmt::format("`{}` names two things", name), "a feature's name differs from every field and feature");
+    if (!taken.insert(name).second) {
+      return invalid("feature-name-twice", fmt::format("`{}` names two things", name), "a feature's name differs from every label field and feature");
     }
+    // A feature may have a field's name; that name then means the field wherever it is read.
+    if (slots.contains(name)) continue;
+    index.emplace(name, i);
     known.push_back(name);
   }
   std::vector<std::vector<std::size_t>> reads(set.features.size());
@@ -182,8 +186,13 @@ Result<Program> Program::compile(const spec::FeatureSet& set, std::span<const sp
       step.output = static_cast<int>(code->names.size());
       code->names.push_back(feature.name);
     }
-    slots.emplace(feature.name, static_cast<int>(environment.variables.size()));
+    if (!index.contains(feature.name) && feature.hidden) {
+      return invalid("feature-name-twice", fmt::format("hidden feature `{}` has the name of a field, so nothing can read it", feature.name),
+                     "give it another name, or remove `hidden`");
+    }
+    // Of two variables with one name the first, the field, is the one that is read.
     environment.variables.push_back({feature.name, type});
+    if (index.contains(feature.name)) slots.emplace(feature.name, static_cast<int>(environment.variables.size()) - 1);
     code->steps.push_back(std::move(step));
   }
   if (code->names.empty()) return invalid("feature-none", "no feature is given to the model", "remove `hidden` from at least one");

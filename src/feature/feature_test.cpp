@@ -162,6 +162,25 @@ TEST(Compile, LeakIsRefused) {
   EXPECT_EQ(Program::compile(set, fields(true)).error().id, "feature-reads-label");
 }
 
+TEST(Compile, AFeatureMayHaveItsFieldsName) {
+  // The name means the field wherever it is read, in whatever order the features stand.
+  spec::FeatureSet set;
+  set.features = {expression("twice", "distance * 2.0"), expression("distance", "distance + 1"), expression("thrice", "distance * 3.0")};
+  const auto program = Program::compile(set, fields());
+  ASSERT_TRUE(program.ok()) << program.error().str();
+  EXPECT_EQ(program->feature_names(), (std::vector<std::string>{"twice", "distance", "thrice"}));
+  std::vector<expr::Datum> row(program->fields().size());
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    if (program->fields()[i].name == "distance") row[i] = expr::Datum::integer(10);
+  }
+  float out[3];
+  Program::Scratch scratch;
+  program->apply_row(row, out, scratch);
+  EXPECT_EQ(out[0], 20);
+  EXPECT_EQ(out[1], 11);
+  EXPECT_EQ(out[2], 30);
+}
+
 TEST(Compile, Misuse) {
   const auto id = [](const spec::FeatureSet& set) {
     const auto program = Program::compile(set, fields());
@@ -175,8 +194,10 @@ TEST(Compile, Misuse) {
   EXPECT_EQ(id(set), "feature-type");
   set.features = {expression("x", "distance +")};
   EXPECT_EQ(id(set), "feature-expression");
-  set.features = {expression("origin", "distance")};
+  set.features = {expression("x", "distance"), expression("x", "distance")};
   EXPECT_EQ(id(set), "feature-name-twice");
+  set.features = {expression("x", "distance"), expression("origin", "distance", true)};
+  EXPECT_EQ(id(set), "feature-name-twice");  // hidden, and the name means the field: nothing could read it
   set.features = {encoding("x", kTarget, {})};
   EXPECT_EQ(id(set), "feature-inputs");
   set.features = {encoding("x", kTarget, {"origin", "origin"})};

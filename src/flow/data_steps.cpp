@@ -4,6 +4,7 @@
 #include "base/file.hpp"
 #include "doc/diagnostic.hpp"
 #include "doc/json.hpp"
+#include "doc/numbers.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
 #include "spec/load.hpp"
@@ -14,10 +15,46 @@ namespace {
 constexpr std::int64_t kReferenceRows = 64;
 
 std::string percent(std::int64_t part_of, std::int64_t whole) {
-  return whole == 0 ? "0 %" : fmt::format("{:.2f} %", 100.0 * static_cast<double>(part_of) / static_cast<double>(whole));
+  return whole == 0 ? "0 %"
+                    : fmt::format("{:.2f} %", 100.0 * static_cast<double>(part_of) /
+                                                  static_cast<double>(whole));
 }
 
-/// Rows of [from, to) as they are in the source, in time order.
+/// The finaliser of SplitMix64.
+std::uint64_t mixed(std::uint64_t z) {
+  z += 0x9e3779b97f4a7c15ULL;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+  return z ^ (z >> 31);
+}
+
+/// The order of the rows: time; rows whose time is missing or malformed come last. Without a time
+/// field an order drawn by the model's seed, so that a file that is sorted by something else is
+/// split evenly.
+std::vector<std::int64_t> order_of(const table::Table& rows, const spec::Model& model) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(rows.rows()));
+  std::vector<std::uint64_t> keys(order.size());
+  const table::Column* time = model.time_field.empty() ? nullptr : rows.find(model.time_field);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    order[i] = static_cast<std::int64_t>(i);
+    if (time == nullptr) {
+      keys[i] = mixed(mixed(static_cast<std::uint64_t>(model.seed)) ^ i);
+    } else {
+      const bool known = time->valid.empty() || time->valid[i] != 0;
+      // The sign bit flipped: unsigned keys in the order of signed times.
+      keys[i] =
+          known ? static_cast<std::uint64_t>(time->ints[i]) ^ (std::uint64_t{1} << 63) : UINT64_MAX;
+    }
+  }
+  if (!std::is_sorted(keys.begin(), keys.end())) {
+    std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+      return keys[static_cast<std::size_t>(a)] < keys[static_cast<std::size_t>(b)];
+    });
+  }
+  return order;
+}
+
+/// Rows of [from, to) as they are in the source, in `order_of`.
 Result<table::Table> read_source(const Definitions& definitions) {
   const std::string path = definitions.source_path();
   HEDDLE_ASSIGN_OR_RETURN(const auto columns, table::read_schema(path));
@@ -28,30 +65,61 @@ Result<table::Table> read_source(const Definitions& definitions) {
     if (std::find(names.begin(), names.end(), field.name) == names.end()) {
       const std::string near = doc::nearest(field.name, names);
       return Error{ErrorKind::kUnprocessable, field.label_time ? "target-absent" : "column-missing",
-                   fmt::format("`{}` has no column `{}`, which contract `{}` asks for", path, field.name,
-                               definitions.contract->identity.name),
+                   fmt::format("`{}` has no column `{}`, which contract `{}` asks for", path,
+                               field.name, definitions.contract->identity.name),
                    near.empty() ? fmt::format("its columns are `{}`", fmt::join(names, "`, `"))
                                 : fmt::format("did the column change its name to `{}`?", near)};
     }
     options.columns.push_back(field.name);
+    options.types.emplace(field.name, field.type);
   }
-  options.time_column = definitions.model->time_field;
-  options.time_from = definitions.model->train_from;
-  options.time_to = definitions.model->train_to;
+  const spec::Model& model = *definitions.model;
+  options.time_column = model.time_field;
+  const bool bounded = model.train_to != 0;
+  if (bounded) options.time_from = model.train_from, options.time_to = model.train_to;
   HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(path, options));
   if (rows.rows() == 0) {
     return Error{ErrorKind::kUnprocessable, "data-empty",
-                 fmt::format("`{}` has no row from {} to {}", path, format_date(options.time_from), format_date(options.time_to)),
-                 "change `train.from` and `train.to` of the model, or the source"};
+                 bounded ? fmt::format("`{}` has no row from {} to {}", path,
+                                       format_date(options.time_from), format_date(options.time_to))
+                         : fmt::format("`{}` has no row", path),
+                 bounded ? "change `train.from` and `train.to` of the model, or the source"
+                         : "write the file again with its rows"};
   }
-  HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, rows.column(options.time_column));
-  if (std::is_sorted(time->ints.begin(), time->ints.end())) return rows;
-  std::vector<std::int64_t> order(static_cast<std::size_t>(rows.rows()));
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int64_t>(i);
-  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-    return time->ints[static_cast<std::size_t>(a)] < time->ints[static_cast<std::size_t>(b)];
-  });
+  const auto order = order_of(rows, model);
+  if (std::is_sorted(order.begin(), order.end())) return rows;
   return rows.take(order);
+}
+
+/// Rows that the contract accepts without a time have no place in the order: taken out of
+/// `accepted` and of `kept`, their places in the source. Returns how many they were; they are the
+/// last.
+std::int64_t leave_out_untimed(const spec::Model& model, table::Table& accepted,
+                               std::vector<std::int64_t>& kept) {
+  const table::Column* time = model.time_field.empty() ? nullptr : accepted.find(model.time_field);
+  const std::int64_t untimed = time == nullptr ? 0 : time->null_count();
+  if (untimed == 0) return 0;
+  accepted = accepted.slice(0, accepted.rows() - untimed);
+  kept.resize(static_cast<std::size_t>(accepted.rows()));
+  return untimed;
+}
+
+/// What to do when `rule` refuses every row: for a rule about a type, what that type is written
+/// like.
+std::string hint_for(const spec::Contract& contract, std::string_view rule) {
+  for (const auto& field : contract.fields) {
+    if (rule != field.name + "-type") continue;
+    const auto written = field.type == expr::Type::kTimestamp ? "times like `2001-04-10T05:06:07Z`"
+                         : field.type == expr::Type::kInt     ? "whole numbers like `7`"
+                         : field.type == expr::Type::kDouble  ? "numbers like `2.5`"
+                         : field.type == expr::Type::kBool    ? "`true` and `false`, or 1 and 0"
+                                                              : "text";
+    return fmt::format(
+        "the contract wants {} in `{}`: write the column so, or change its `logicalType`", written,
+        field.name);
+  }
+  return "the contract and the source do not speak of the same data: compare the rule with a few "
+         "rows";
 }
 
 }  // namespace
@@ -63,12 +131,18 @@ Result<doc::Value> read_json(const std::string& path) {
   return doc::parse_json(text);
 }
 
-Result<Digest> write_output(const std::string& directory, const std::string& name, std::string_view bytes) {
+Result<Digest> write_output(const std::string& directory, const std::string& name,
+                            std::string_view bytes) {
   HEDDLE_TRY(write_file_atomic(directory + "/" + name, bytes));
   return sha256(bytes);
 }
 
-Result<Digest> write_json(const std::string& directory, const std::string& name, const doc::Value& value) {
+Result<Digest> write_json(const std::string& directory, const std::string& name,
+                          const doc::Value& value) {
+  if (const std::string found = doc::non_finite_at(value); !found.empty()) {
+    return Error{ErrorKind::kUnprocessable, "not-finite", fmt::format("`{}` cannot hold what the step found: {}", name, found),
+                 "look for infinite numbers in the training rows, and bound the field in the contract"};
+  }
   return write_output(directory, name, doc::to_json(value));
 }
 
@@ -98,11 +172,12 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const table::Table rows, read_source(d));
   HEDDLE_ASSIGN_OR_RETURN(auto contract,
-                          contract::Contract::compile(*d.contract, [&](const std::string& file, const std::string& column) {
-                            return spec::load_enum(*d.project, file, column);
-                          }));
+                          contract::Contract::compile(
+                              *d.contract, [&](const std::string& file, const std::string& column) {
+                                return spec::load_enum(*d.project, file, column);
+                              }));
   HEDDLE_TRY(contract.learn(rows));
-  HEDDLE_ASSIGN_OR_RETURN(const auto check, contract.check_table(rows));
+  HEDDLE_ASSIGN_OR_RETURN(auto check, contract.check_table(rows));
   std::int64_t refused = 0;
   for (const auto flag : check.refused) refused += flag != 0 ? 1 : 0;
   doc::Value broken = doc::Value::object();
@@ -114,41 +189,53 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   }
   std::sort(worst.begin(), worst.end());
   if (check.accepted.rows() == 0) {
-    return Error{ErrorKind::kUnprocessable, "every-row-refused",
-                 fmt::format("contract `{}` refuses every one of {} rows, most by rule `{}`", d.contract->identity.name,
-                             rows.rows(), worst.empty() ? "?" : worst[0].second),
-                 "the contract and the source do not speak of the same data: compare the rule with a few rows"};
+    return Error{
+        ErrorKind::kUnprocessable, "every-row-refused",
+        fmt::format("contract `{}` refuses every one of {} rows, most by rule `{}`",
+                    d.contract->identity.name, rows.rows(), worst.empty() ? "?" : worst[0].second),
+        hint_for(*d.contract, worst.empty() ? "" : worst[0].second)};
   }
-  HEDDLE_TRY(table::write_parquet(check.accepted, directory + "/accepted.parquet"));
-  // Rows as received, for the reference predictions: before transforms, label fields left out.
   std::vector<std::int64_t> kept;
   for (std::int64_t row = 0; row < rows.rows(); ++row) {
     if (check.refused[static_cast<std::size_t>(row)] == 0) kept.push_back(row);
   }
+  const std::int64_t untimed = leave_out_untimed(*d.model, check.accepted, kept);
+  if (untimed > 0)
+    work.note("validate.rows",
+              fmt::format("{} rows have no `{}` and are left out", untimed, d.model->time_field));
+  HEDDLE_TRY(table::write_parquet(check.accepted, directory + "/accepted.parquet"));
+  // Rows as received, for the reference predictions: before transforms, label fields left out.
   std::vector<std::int64_t> chosen;
   for (const auto i : spread(0, static_cast<std::int64_t>(kept.size()), kReferenceRows))
     chosen.push_back(kept[static_cast<std::size_t>(i)]);
   HEDDLE_TRY(table::write_parquet(rows.take(chosen), directory + "/reference.parquet"));
   StepRecord record;
   record.outputs["accepted"] = check.accepted.content_digest();
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["contract"], write_json(directory, "contract.json", contract.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["contract"],
+                          write_json(directory, "contract.json", contract.to_value()));
   record.outputs["reference"] = rows.take(chosen).content_digest();
-  record.facts = doc::Value::object(
-      {{"rows", rows.rows()}, {"accepted", check.accepted.rows()}, {"refused", refused}, {"broken", std::move(broken)}});
-  work.note("validate.rows", fmt::format("{} rows, {} refused ({})", rows.rows(), refused, percent(refused, rows.rows())));
+  record.facts = doc::Value::object({{"rows", rows.rows()},
+                                     {"accepted", check.accepted.rows()},
+                                     {"refused", refused},
+                                     {"untimed", untimed},
+                                     {"broken", std::move(broken)}});
+  work.note("validate.rows", fmt::format("{} rows, {} refused ({})", rows.rows(), refused,
+                                         percent(refused, rows.rows())));
   return record;
 }
 
 Result<StepRecord> run_snapshot(Work& work, const std::string& directory) {
   const StepRecord rows = work.record("validate.rows");
-  const auto snapshot = doc::Value::object({{"format", "heddle.snapshot/1"},
-                                            {"rows", rows.outputs.at("accepted").str()},
-                                            {"count", rows.facts.int_or("accepted")},
-                                            {"refused", rows.facts.int_or("refused")},
-                                            {"contract", rows.outputs.at("contract").str()},
-                                            {"source", work.record("source").outputs.at("file").str()}});
+  const auto snapshot =
+      doc::Value::object({{"format", "heddle.snapshot/1"},
+                          {"rows", rows.outputs.at("accepted").str()},
+                          {"count", rows.facts.int_or("accepted")},
+                          {"refused", rows.facts.int_or("refused")},
+                          {"contract", rows.outputs.at("contract").str()},
+                          {"source", work.record("source").outputs.at("file").str()}});
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["snapshot"], write_json(directory, "snapshot.json", snapshot));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["snapshot"],
+                          write_json(directory, "snapshot.json", snapshot));
   HEDDLE_ASSIGN_OR_RETURN(const Digest stored, work.host().objects->put(doc::to_json(snapshot)));
   record.facts = doc::Value::object({{"snapshot", stored.str()}});
   return record;
@@ -161,9 +248,10 @@ Result<StepRecord> run_validate_set(Work& work, const std::string& directory) {
   doc::Value report = doc::Value::array();
   std::vector<std::string> refused;
   for (const auto& result : results) {
-    report.push(doc::Value::object({{"rule", result.rule}, {"passed", result.passed}, {"value", result.value}}));
+    report.push(doc::Value::object(
+        {{"rule", result.rule}, {"passed", result.passed}, {"value", result.value}}));
     if (result.passed) continue;
-    const std::string text = fmt::format("rule `{}` is broken: {}", result.rule, result.value);
+    const std::string text = fmt::format("rule `{}` is broken: {} ({})", result.rule, result.value, result.expected);
     if (result.effect == spec::RuleEffect::kRefuse)
       refused.push_back(text);
     else
@@ -179,37 +267,48 @@ Result<StepRecord> run_validate_set(Work& work, const std::string& directory) {
   return record;
 }
 
-// --- split, features ---------------------------------------------------------------------------------------------------
+// --- split, features
+// ---------------------------------------------------------------------------------------------------
 
 Result<StepRecord> run_split(Work& work, const std::string& directory) {
   const spec::Model& model = *work.definitions().model;
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, labels_of(model, *rows));
-  HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, rows->column(model.time_field));
+  const table::Column* time = nullptr;
+  if (!model.time_field.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(time, rows->column(model.time_field));
+  }
   Parts parts;
   parts.rows = rows->rows();
   // A boundary moves on to the next distinct time: no moment is on both sides.
   const auto boundary = [&](double fraction) {
     auto row = static_cast<std::int64_t>(static_cast<double>(parts.rows) * fraction);
-    while (row > 0 && row < parts.rows &&
-           time->ints[static_cast<std::size_t>(row)] == time->ints[static_cast<std::size_t>(row - 1)])
+    while (time != nullptr && row > 0 && row < parts.rows &&
+           time->ints[static_cast<std::size_t>(row)] ==
+               time->ints[static_cast<std::size_t>(row - 1)])
       ++row;
     return row;
   };
   parts.train_end = boundary(1 - model.validation_fraction - model.test_fraction);
   parts.validation_end = boundary(1 - model.test_fraction);
-  if (parts.train_end == 0 || parts.validation_end <= parts.train_end || parts.validation_end >= parts.rows) {
-    return Error{ErrorKind::kUnprocessable, "split-empty", fmt::format("{} rows are too few to split in three by time", parts.rows),
+  if (parts.train_end == 0 || parts.validation_end <= parts.train_end ||
+      parts.validation_end >= parts.rows) {
+    return Error{ErrorKind::kUnprocessable, "split-empty",
+                 fmt::format("{} rows are too few to split in three{}", parts.rows,
+                             time == nullptr ? "" : " by time"),
                  "widen `train.from` and `train.to` of the model"};
   }
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["split"], write_json(directory, "split.json", parts.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["split"],
+                          write_json(directory, "split.json", parts.to_value()));
   HEDDLE_ASSIGN_OR_RETURN(
       record.outputs["labels"],
-      write_output(directory, "labels.u8", std::string_view(reinterpret_cast<const char*>(labels.data()), labels.size())));
+      write_output(directory, "labels.u8",
+                   std::string_view(reinterpret_cast<const char*>(labels.data()), labels.size())));
   record.facts = parts.to_value();
-  work.note("split", fmt::format("{} to train, {} to search, {} to test", parts.train_end, parts.validation_end - parts.train_end,
-                                 parts.rows - parts.validation_end));
+  work.note("split",
+            fmt::format("{} to train, {} to search, {} to test", parts.train_end,
+                        parts.validation_end - parts.train_end, parts.rows - parts.validation_end));
   return record;
 }
 
@@ -219,22 +318,27 @@ Result<StepRecord> run_features(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
-  HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::compile(*d.features, contract.request_fields()));
+  HEDDLE_ASSIGN_OR_RETURN(auto program,
+                          feature::Program::compile(*d.features, contract.request_fields()));
   const std::span<const std::uint8_t> all(*labels);
   HEDDLE_ASSIGN_OR_RETURN(const auto fitted,
-                          program.fit(rows->slice(0, parts.train_end), all.first(static_cast<std::size_t>(parts.train_end))));
-  HEDDLE_ASSIGN_OR_RETURN(const auto validation, program.apply(rows->slice(parts.train_end, parts.validation_end)));
-  HEDDLE_ASSIGN_OR_RETURN(const auto test, program.apply(rows->slice(parts.validation_end, parts.rows)));
+                          program.fit(rows->slice(0, parts.train_end),
+                                      all.first(static_cast<std::size_t>(parts.train_end))));
+  HEDDLE_ASSIGN_OR_RETURN(const auto validation,
+                          program.apply(rows->slice(parts.train_end, parts.validation_end)));
+  HEDDLE_ASSIGN_OR_RETURN(const auto test,
+                          program.apply(rows->slice(parts.validation_end, parts.rows)));
   Hasher hasher;
   for (const auto* matrix : {&fitted.train, &validation, &test}) {
-    hasher.update_field(
-        std::string_view(reinterpret_cast<const char*>(matrix->values.data()), matrix->values.size() * sizeof(float)));
+    hasher.update_field(std::string_view(reinterpret_cast<const char*>(matrix->values.data()),
+                                         matrix->values.size() * sizeof(float)));
   }
   HEDDLE_TRY(write_matrix(directory + "/train.f32", fitted.train));
   HEDDLE_TRY(write_matrix(directory + "/validation.f32", validation));
   HEDDLE_TRY(write_matrix(directory + "/test.f32", test));
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["program"], write_json(directory, "features.json", program.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["program"],
+                          write_json(directory, "features.json", program.to_value()));
   record.outputs["matrices"] = hasher.finish();
   return record;
 }

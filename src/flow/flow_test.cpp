@@ -24,6 +24,7 @@
 #include "spec/environment.hpp"
 #include "spec/load.hpp"
 #include "train/search.hpp"
+#include "watch/baseline.hpp"
 
 namespace heddle::flow {
 namespace {
@@ -191,6 +192,50 @@ TEST(Flow, ARunLeavesACandidateAndThenThereIsNothingToDo) {
   EXPECT_EQ(again->ran, 0);
   EXPECT_EQ(again->candidate.to_value(), first->candidate.to_value());
   EXPECT_EQ(last_candidate(scene.host, "m")->bundle, first->candidate.bundle);
+}
+
+TEST(Flow, InfiniteNumbersOfTheTrainingRowsAreNoValuesAndTheBaselineIsReadBack) {
+  Scene scene;
+  table::Table rows = make_rows(3000, 7);
+  table::Column weight{.name = "weight", .type = table::Type::kDouble};
+  for (std::int64_t i = 0; i < rows.rows(); ++i) {
+    weight.doubles.push_back(i % 7 == 0 ? HUGE_VAL : i % 7 == 1 ? -HUGE_VAL : static_cast<double>(i % 100));
+  }
+  scene.write_rows(*rows.with_column(weight));
+  scene.change("contracts/c.odcs.yaml", "      - name: late\n", "      - {name: weight, logicalType: number}\n      - name: late\n");
+  scene.change("monitors/w.yaml", "distributions:\n", "distributions:\n  - {name: weight, column: weight, kind: ks}\n");
+  const auto run = scene.run();
+  ASSERT_TRUE(run.ok()) << run.error().str();
+  for (const Digest& digest : {run->candidate.bundle, run->candidate.standby}) {
+    const auto opened = bundle::open(*scene.objects, digest);
+    const auto baseline = watch::Baseline::parse(*opened->layer(bundle::kBaseline));
+    ASSERT_TRUE(baseline.ok()) << baseline.error().str();
+    EXPECT_EQ(baseline->metrics.at(0).binning.points().front(), 0) << "rows with an infinite number are refused";
+    EXPECT_TRUE(score::Plan::load(*opened).ok());
+    EXPECT_EQ(opened->layer(bundle::kReference)->find("null"), std::string_view::npos) << "nothing was lost in writing";
+  }
+  EXPECT_TRUE(with_calibration(*scene.objects, run->candidate.bundle, 0.1, "c0ffee").ok());  // its reference rows are read again
+}
+
+TEST(Variant, ABundleThatCouldNotBeWatchedIsNotMade) {
+  Scene scene;
+  const auto run = scene.run();
+  ASSERT_TRUE(run.ok()) << run.error().str();
+  const auto opened = bundle::open(*scene.objects, run->candidate.bundle);
+  std::vector<bundle::Layer> layers;
+  for (const char* title : {"model.json", "features.json", "contract.json", "calibration.json", "reference.json", "evaluation.json", "statements.json"}) {
+    if (opened->has(title)) layers.push_back({title, "", std::string(*opened->layer(title))});
+  }
+  std::string baseline(*opened->layer(bundle::kBaseline));
+  const auto points = baseline.find("\"points\":[");
+  ASSERT_NE(points, std::string::npos);
+  baseline.replace(points, baseline.find(',', points) - points, "\"points\":[null");  // as an infinite edge was once written
+  layers.push_back({std::string(bundle::kBaseline), "", baseline});
+  const auto blind = bundle::pack(*scene.objects, std::move(layers), opened->config());
+  ASSERT_TRUE(blind.ok()) << blind.error().str();
+  const auto made = with_calibration(*scene.objects, *blind, 0.1, "c0ffee");
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().id, "watch-baseline");
 }
 
 TEST(Flow, TwoFoldersOneDigest) {
@@ -384,9 +429,9 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   const table::Table rows = make_rows(400, 99);
   const auto before = margins_of(*scene.objects, base, rows);
 
-  const auto calibrated = with_calibration(*scene.objects, base, 0.5);
+  const auto calibrated = with_calibration(*scene.objects, base, 0.5, "c0ffee");
   ASSERT_TRUE(calibrated.ok()) << calibrated.error().str();
-  EXPECT_EQ(*with_calibration(*scene.objects, base, 0.5), *calibrated);
+  EXPECT_EQ(*with_calibration(*scene.objects, base, 0.5, "c0ffee"), *calibrated);
   const auto moved = margins_of(*scene.objects, *calibrated, rows);
   for (std::size_t i = 0; i < moved.size(); ++i) EXPECT_NEAR(moved[i], before[i] + 0.5, 1e-5);
 
@@ -395,14 +440,18 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   for (auto& time : late_clock.ints) time += 5 * kHour;
   const table::Table shifted = *rows.with_column(late_clock);
   const auto repaired =
-      with_transform(*scene.objects, base, {"fix-clock", "at", {"at - duration(\"5h\")", {}}, "upstream sends UTC"});
+      with_transform(*scene.objects, base, {"fix-clock", "at", {"at - duration(\"5h\")", {}}, "upstream sends UTC"}, "c0ffee");
   ASSERT_TRUE(repaired.ok()) << repaired.error().str();
   EXPECT_EQ(margins_of(*scene.objects, *repaired, shifted), before);
   EXPECT_EQ(bundle::open(*scene.objects, *repaired)->config().string_or("derived_from"), base.str());
+  // It names the commit that is applied now, and what was dirty stays so.
+  EXPECT_EQ(bundle::open(*scene.objects, *repaired)->commit(), "c0ffee");
+  EXPECT_TRUE(bundle::open(*scene.objects, *repaired)->dirty());
 
   // A world turned upside down: labels inverted.
   RetrainInput input;
   input.objects = scene.objects.get();
+  input.commit = "c0ffee";
   input.base = base;
   input.rows = make_rows(2000, 5);
   for (const auto late : input.rows.find("late")->ints) input.labels.push_back(late > 15 ? 0 : 1);
@@ -413,6 +462,7 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   ASSERT_TRUE(outcome.ok()) << outcome.error().str();
   EXPECT_TRUE(outcome->gates_passed);
   EXPECT_EQ(retrain(input)->bundle, outcome->bundle);
+  EXPECT_EQ(bundle::open(*scene.objects, outcome->bundle)->commit(), "c0ffee");
   EXPECT_LT(outcome->metrics.find("new")->double_or("log_loss"), outcome->metrics.find("base")->double_or("log_loss"));
 
   // The same world as before: nothing is better than the base, and nothing is bundled.
@@ -427,6 +477,36 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   input.rows = input.rows.slice(0, 10);
   input.labels.resize(10);
   EXPECT_EQ(retrain(input).error().kind, ErrorKind::kInvalid);
+}
+
+TEST(Flow, ABundleNamesItsCommitAndNothingElseDependsOnIt) {
+  Scene scene;
+  auto project = scene.project();
+  const auto run_as = [&](const std::string& commit, bool dirty) {
+    project.commit = commit;
+    project.dirty = dirty;
+    return *flow::run(project, scene.host, {}, {});
+  };
+  const auto first = run_as("aaaa", false);
+  const auto opened = *bundle::open(*scene.objects, first.candidate.bundle);
+  EXPECT_EQ(opened.commit(), "aaaa");
+  EXPECT_FALSE(opened.dirty());
+  const auto other = run_as("bbbb", false);
+  EXPECT_EQ(other.ran, 2) << "the two bundles";
+  EXPECT_NE(other.candidate.bundle, first.candidate.bundle);
+  const auto dirty = run_as("aaaa", true);
+  EXPECT_TRUE(bundle::open(*scene.objects, dirty.candidate.bundle)->dirty());
+  const auto again = run_as("aaaa", false);
+  EXPECT_EQ(again.ran, 0);
+  EXPECT_EQ(again.candidate.bundle, first.candidate.bundle);
+
+  const auto variant_of = [&](const RunResult& base, const std::string& commit) {
+    return *bundle::open(*scene.objects, *with_calibration(*scene.objects, base.candidate.bundle, 0.5, commit));
+  };
+  EXPECT_FALSE(variant_of(first, "cccc").dirty());
+  EXPECT_EQ(variant_of(first, "cccc").commit(), "cccc");
+  EXPECT_TRUE(variant_of(dirty, "cccc").dirty()) << "a repair does not clean what it repairs";
+  EXPECT_TRUE(variant_of(first, "").dirty());
 }
 
 }  // namespace

@@ -39,12 +39,16 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
                    .inputs = {{fmt::format("file `{}`", d.project->sources.at(d.model->source)), stamp}},
                    .body = run_source});
 
-  Step rows{.name = "validate.rows", .version = 2, .needs = {{"source", "file"}}, .body = run_validate_rows};
+  Step rows{.name = "validate.rows", .version = 3, .needs = {{"source", "file"}}, .body = run_validate_rows};
   const std::string& contract_file = d.contract->identity.file;
   rows.inputs = {{fmt::format("`{}`: the schema", contract_file), part(d.contract->identity, "schema")},
+                 {fmt::format("`{}`: the object", d.features->identity.file), digest_of_text(d.contract->object)},
                  {fmt::format("`{}`: the transforms", contract_file), part(d.contract->identity, "customProperties")},
                  {fmt::format("`{}`: the time range", d.model->identity.file),
                   digest_of_text(fmt::format("{} {} {}", d.model->time_field, d.model->train_from, d.model->train_to))}};
+  if (d.model->time_field.empty()) {
+    rows.inputs.push_back({fmt::format("`{}`: the seed", d.model->identity.file), digest_of_text(fmt::to_string(d.model->seed))});
+  }
   std::set<std::string> enums;
   for (const auto& field : d.contract->fields) {
     if (field.enum_file.empty() || !enums.insert(field.enum_file + "\n" + field.enum_column).second) continue;
@@ -145,6 +149,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
     const std::string profile = primary ? "baseline" : "baseline.standby";
     steps.push_back(
         {.name = profile,
+         .version = 2,
          .needs = {{trained, "model"},
                    {"features", "matrices"},
                    {"validate.rows", "accepted"},
@@ -176,6 +181,8 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
         {fmt::format("`{}`", d.features->identity.file), digest_of(d.features->identity.content)},
         {fmt::format("`{}`", model_file), digest_of(d.model->identity.content)},
         {fmt::format("`{}`", d.evaluation->identity.file), digest_of(d.evaluation->identity.content)}};
+    // A bundle names what it was built from: the same definitions under another commit are another bundle.
+    bundle.inputs.push_back({"the commit", digest_of_text(fmt::format("{} {}", d.project->commit, d.project->dirty))});
     const std::string role = primary ? "primary" : "standby";
     bundle.body = [trained, profile, role](Work& work, const std::string&) { return run_bundle(work, trained, profile, role); };
     steps.push_back(std::move(bundle));

@@ -243,6 +243,27 @@ Result<StepRecord> run_gates(Work& work, const std::string& directory) {
   return record;
 }
 
+namespace {
+
+/// Rows without a time are watched by their arrival; for the reference they arrive evenly, and as fast as the monitor's
+/// windows and chunks need to be full.
+std::vector<Micros> arrivals(const spec::Monitor& monitor, std::int64_t rows) {
+  using Wide = __int128;
+  Micros span = monitor.window;
+  std::int64_t full = std::max<std::int64_t>(monitor.window_rows, 1);
+  const auto& quality = monitor.quality;
+  if (quality.chunk_duration > 0 && Wide{quality.chunk_rows} * span > Wide{full} * quality.chunk_duration) {
+    span = quality.chunk_duration;
+    full = quality.chunk_rows;
+  }
+  std::vector<Micros> out;
+  out.reserve(static_cast<std::size_t>(rows));
+  for (std::int64_t i = 0; i < rows; ++i) out.push_back(static_cast<Micros>(Wide{i} * span / full));
+  return out;
+}
+
+}  // namespace
+
 Result<StepRecord> run_baseline(Work& work, const std::string& directory, const std::string& trained) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
@@ -252,16 +273,23 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory, const 
   // The model learned from the training rows: what it says of them is no reference for what it will say.
   std::vector<float> margins(static_cast<std::size_t>(parts.rows), std::numeric_limits<float>::quiet_NaN());
   std::copy(held.begin(), held.end(), margins.begin() + static_cast<std::ptrdiff_t>(parts.train_end));
-  HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, rows->column(d.model->time_field));
+  std::vector<Micros> times;
+  if (d.model->time_field.empty()) {
+    times = arrivals(*d.monitor, rows->rows());
+  } else {
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, rows->column(d.model->time_field));
+    times = time->ints;
+  }
   watch::BaselineInput input;
   for (const auto& column : rows->columns()) {
     input.names.push_back(column.name);
     input.columns.push_back(column.view());
   }
-  input.event_time = time->ints;
+  input.event_time = times;
   input.margins = margins;
   input.labels = *labels;
   HEDDLE_ASSIGN_OR_RETURN(const auto baseline, watch::build_baseline(*d.monitor, *d.contract, input));
+  for (const auto& weak : watch::weak_points(*d.monitor, baseline)) work.note("baseline", weak);
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["baseline"], write_json(directory, "baseline.json", baseline.to_value()));
   return record;
@@ -294,6 +322,8 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
       doc::Value::object({{"format", "heddle.bundle/1"},
                           {"model", d.model->identity.name},
                           {"role", role},
+                          {"commit", d.project->commit},
+                          {"dirty", d.project->dirty},
                           {"trainer", how.string_or("trainer")},
                           {"parameters", how.find("parameters") == nullptr ? doc::Value() : *how.find("parameters")},
                           {"rounds", how.int_or("rounds")},

@@ -47,8 +47,18 @@ Result<std::string> text_layer(const bundle::Bundle& bundle, std::string_view ti
   return std::string(bytes);
 }
 
+/// The config of what is made from `base`.
+doc::Value derived(const Base& base, const Digest& digest, const std::string& commit, doc::Value change) {
+  doc::Value config = base.bundle.config();
+  config.set("commit", commit);
+  config.set("dirty", base.bundle.dirty() || commit.empty());
+  config.set("derived_from", digest.str());
+  config.set("change", std::move(change));
+  return config;
+}
+
 /// The base's own parts, ready to be changed.
-Result<Assembly> same_as(const Base& base, const contract::Contract& contract, const Digest& digest, doc::Value change) {
+Result<Assembly> same_as(const Base& base, const contract::Contract& contract, doc::Value config) {
   Assembly assembly;
   assembly.contract = &contract;
   assembly.features = &base.features;
@@ -67,9 +77,7 @@ Result<Assembly> same_as(const Base& base, const contract::Contract& contract, c
   HEDDLE_ASSIGN_OR_RETURN(assembly.statements, text_layer(base.bundle, bundle::kStatements));
   HEDDLE_ASSIGN_OR_RETURN(const auto reference, base.bundle.json(bundle::kReference));
   HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows, rows_of(reference, base.contract.request_fields()));
-  assembly.config = base.bundle.config();
-  assembly.config.set("derived_from", digest.str());
-  assembly.config.set("change", std::move(change));
+  assembly.config = std::move(config);
   return assembly;
 }
 
@@ -113,21 +121,41 @@ doc::Value to_value(const evaluate::Numbers& numbers) {
 
 }  // namespace
 
-Result<Digest> with_transform(store::Objects& objects, const Digest& base_digest, const spec::Transform& transform) {
+Result<Digest> with_transform(store::Objects& objects, const Digest& base_digest, const spec::Transform& transform,
+                              const std::string& commit) {
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_with(base.contract_value, transform));
   auto change = doc::Value::object(
       {{"kind", "transform"}, {"id", transform.id}, {"field", transform.field}, {"expression", transform.expression.text}});
-  HEDDLE_ASSIGN_OR_RETURN(const auto assembly, same_as(base, contract, base_digest, std::move(change)));
+  HEDDLE_ASSIGN_OR_RETURN(const auto assembly, same_as(base, contract, derived(base, base_digest, commit, std::move(change))));
   return assemble(objects, assembly);
 }
 
-Result<Digest> with_calibration(store::Objects& objects, const Digest& base_digest, double intercept) {
+Result<Digest> without_transform(store::Objects& objects, const Digest& base_digest, const std::string& id,
+                                 const std::string& commit) {
+  HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
+  doc::Value value = base.contract_value;
+  doc::Value* transforms = value.find("transforms");
+  const auto erased = transforms == nullptr ? 0 : std::erase_if(transforms->as_array(), [&](const doc::Value& each) {
+    return each.string_or("id") == id;
+  });
+  if (erased == 0) {
+    return Error{ErrorKind::kNotFound, "transform-unknown", fmt::format("bundle {} has no transform `{}`", base_digest.short_str(), id),
+                 "see `heddle bundle inspect`"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract::Contract::from_value(value));
+  auto change = doc::Value::object({{"kind", "transform-withdrawn"}, {"id", id}});
+  HEDDLE_ASSIGN_OR_RETURN(const auto assembly, same_as(base, contract, derived(base, base_digest, commit, std::move(change))));
+  return assemble(objects, assembly);
+}
+
+Result<Digest> with_calibration(store::Objects& objects, const Digest& base_digest, double intercept,
+                                const std::string& commit) {
   if (!std::isfinite(intercept))
     return Error{ErrorKind::kInvalid, "intercept-not-finite", "a calibration intercept must be a number", "give it in logits"};
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   auto change = doc::Value::object({{"kind", "calibration"}, {"intercept", intercept}});
-  HEDDLE_ASSIGN_OR_RETURN(auto assembly, same_as(base, base.contract, base_digest, std::move(change)));
+  HEDDLE_ASSIGN_OR_RETURN(auto assembly, same_as(base, base.contract, derived(base, base_digest, commit, std::move(change))));
   assembly.intercept = intercept;
   return assemble(objects, assembly);
 }
@@ -244,13 +272,13 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
   const std::vector<evaluate::Resource> subjects = {{"model.json", sha256(trained.model)},
                                                     {"features.json", sha256(doc::to_json(features.to_value()))}};
   assembly.statements = evaluate::to_statement(evidence, subjects, {});
-  assembly.config = config;
+  auto change = doc::Value::object({{"kind", "retrain"},
+                                    {"rows", rows.rows()},
+                                    {"data", input.rows.content_digest().str()}});
+  assembly.config = derived(base, input.base, input.commit, std::move(change));
   assembly.config.set("role", "primary");
   assembly.config.set("rounds", trained.rounds);
   assembly.config.set("seed", training.seed);
-  assembly.config.set("derived_from", input.base.str());
-  assembly.config.set(
-      "change", doc::Value::object({{"kind", "retrain"}, {"rows", rows.rows()}, {"data", input.rows.content_digest().str()}}));
   HEDDLE_ASSIGN_OR_RETURN(outcome.bundle, assemble(*input.objects, assembly));
   return outcome;
 }

@@ -19,16 +19,24 @@
 namespace heddle::flow {
 
 /// Bundles made from bundles, for recovery. Pure functions of their arguments: the same call gives the same digest.
-/// The new bundle's config names its base (`derived_from`) and what was done (`change`).
+/// The new bundle's config names its base (`derived_from`), what was done (`change`) and `commit`, the one whose definitions
+/// were applied then. What was made from a dirty bundle is dirty.
 
 /// The base with one transform more in its contract (one of the same id is replaced). Reference predictions are recomputed.
-[[nodiscard]] Result<Digest> with_transform(store::Objects& objects, const Digest& base, const spec::Transform& transform);
+[[nodiscard]] Result<Digest> with_transform(store::Objects& objects, const Digest& base, const spec::Transform& transform,
+                                            const std::string& commit);
+
+/// The base without the transform of this id; kNotFound when it has none.
+[[nodiscard]] Result<Digest> without_transform(store::Objects& objects, const Digest& base, const std::string& id,
+                                               const std::string& commit);
 
 /// The base with this calibration intercept (logits) in place of its own.
-[[nodiscard]] Result<Digest> with_calibration(store::Objects& objects, const Digest& base, double intercept);
+[[nodiscard]] Result<Digest> with_calibration(store::Objects& objects, const Digest& base, double intercept,
+                                              const std::string& commit);
 
 struct RetrainInput {
   store::Objects* objects = nullptr;
+  std::string commit{};                      ///< whose definitions are applied
   Digest base{};                             ///< its contract (with transforms), feature definitions and best parameters are used
   table::Table rows;                         ///< request fields as received, in event-time order
   std::vector<std::uint8_t> labels;          ///< 0 or 1, one a row

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/file.hpp"
+#include "ledger/approval_audit.hpp"
 #include "ledger/entry.hpp"
 #include "ledger/head.hpp"
 #include "ledger/history.hpp"
@@ -109,6 +110,7 @@ class Verifier {
       for (const auto entry : *entries) {
         const auto index = leaves_.size();
         check_entry(index, entry, last_time);
+        if (const auto wrong = approvals_.observe(index, entry); !wrong.empty()) find("ledger-approval-missing", "{}", wrong);
         leaves_.push_back(leaf_hash(entry));
         range.append(leaves_.back());
         for (; next < history_.size() && history_[next].size <= range.size(); ++next) {
@@ -236,6 +238,7 @@ class Verifier {
   std::vector<Digest> leaves_;
   std::uint64_t shift_ = 0;
   bool root_holds_ = false;
+  ApprovalAudit approvals_;
   std::size_t more_ = 0;
 };
 

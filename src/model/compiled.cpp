@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace heddle::model {
 namespace {
@@ -13,7 +14,12 @@ constexpr std::size_t kMostSetWords = std::size_t{1} << 23;
 
 Error corrupt(std::size_t tree, std::string_view what) {
   return Error{ErrorKind::kCorrupt, "model-corrupt", fmt::format("tree {} of the model {}", tree, what),
-               "the bytes were changed after training: fetch or train the model again"};
+               "the file contradicts itself: fetch or save the model again"};
+}
+/// A whole file whose numbers cannot be served: training ran away, or its base score has no margin.
+Error not_finite(std::string what) {
+  return Error{ErrorKind::kInvalid, "model-unsupported", "the model " + std::move(what),
+               "its answers would be infinite or no numbers: train it again, with a smaller learning rate or another base score"};
 }
 Error too_large(std::string what) {
   return Error{ErrorKind::kInvalid, "model-unsupported", "the model " + std::move(what), "train a smaller model"};
@@ -87,6 +93,13 @@ bool goes_right(const ParsedForest& forest, const Node& node, float x) noexcept 
   return x >= node.threshold;
 }
 
+void never_left(Node& node, ParsedForest& forest) noexcept {
+  std::swap(node.left, node.right);
+  node.threshold = kInf;
+  node.missing_left = !node.missing_left;
+  forest.capped = true;
+}
+
 void Compiled::spread(const float* row, std::size_t stride, float* out) const noexcept {
   for (const Slot& slot : slots) {
     const float value = row[slot.feature] > highest ? highest : row[slot.feature];
@@ -119,8 +132,7 @@ Result<Compiled> compile(const ParsedForest& parsed) {
   out.base.resize(static_cast<std::size_t>(parsed.outputs), 0.0);
   for (const double base : out.base) {
     if (!std::isfinite(base)) {
-      return Error{ErrorKind::kCorrupt, "model-corrupt", "the base score of the model is no finite margin",
-                   "the bytes were changed after training: fetch or train the model again"};
+      return not_finite("has a base score whose margin is not finite");
     }
   }
   out.base_last = parsed.base_last;
@@ -159,12 +171,12 @@ Result<Compiled> compile(const ParsedForest& parsed) {
         }
         const Node& node = tree.nodes[static_cast<std::size_t>(source[k])];
         if (node.left == -1 && node.right == -1) {
-          if (!std::isfinite(node.value)) return corrupt(t, "has a leaf that is no finite number");
+          if (!std::isfinite(node.value)) return not_finite(fmt::format("has a leaf that is not finite, node {} of tree {}", source[k], t));
           const auto self = static_cast<std::uint32_t>(base + k);
           out.steps.push_back({kInf, self, 0, static_cast<std::uint32_t>(out.values.size())});
           const bool weighted = tree.weight != 1;
           out.values.push_back(weighted ? static_cast<double>(static_cast<float>(node.value) * tree.weight) : node.value);
-          if (!std::isfinite(out.values.back())) return corrupt(t, "has a leaf that is no finite number");
+          if (!std::isfinite(out.values.back())) return not_finite(fmt::format("has a leaf that is not finite, node {} of tree {}", source[k], t));
           continue;
         }
         for (const std::int32_t child : {node.left, node.right}) {

@@ -66,6 +66,7 @@ class Forest final : public Scorer {
   int features() const noexcept override { return compiled_.features; }
   int outputs() const noexcept override { return compiled_.outputs; }
   Link link() const noexcept override { return parsed_.link; }
+  const Use& use() const noexcept override { return parsed_.use; }
   std::string_view format() const noexcept override { return parsed_.format; }
   int trees() const noexcept override { return static_cast<int>(compiled_.trees.size()); }
   std::string layouts() const override {

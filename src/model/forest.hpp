@@ -52,6 +52,7 @@ struct ParsedForest {
   int features = 0;
   int outputs = 1;
   Link link = Link::kIdentity;
+  Use use{};
   std::vector<double> base{};  ///< one an output
   bool base_last = false;
   bool exact_double = false;
@@ -70,6 +71,10 @@ inline constexpr std::uint32_t kMostCategories = 1U << 24;  ///< XGBoost's own b
 [[nodiscard]] std::uint32_t category_code(float x, Input input) noexcept;
 /// Where a value goes: the definition that every layout is held against.
 [[nodiscard]] bool goes_right(const ParsedForest& forest, const Node& node, float x) noexcept;
+
+/// Makes `node` one that no number takes to the left, missing apart: what a format writes as x < -inf or
+/// x > +inf. Its children change places and +inf is the threshold; values are capped below it.
+void never_left(Node& node, ParsedForest& forest) noexcept;
 
 /// Checks that every tree is one: children in range, each node reached once, features and outputs in range, numbers finite; then builds
 /// the layouts and, unless `options` names one, times them. kCorrupt; kInvalid (`model-unsupported`) past the bounds above.

@@ -9,6 +9,7 @@ class Linear final : public Scorer {
   int features() const noexcept override { return model_.features; }
   int outputs() const noexcept override { return model_.outputs; }
   Link link() const noexcept override { return model_.link; }
+  const Use& use() const noexcept override { return model_.use; }
   std::string_view format() const noexcept override { return "onnx"; }
   int trees() const noexcept override { return 0; }
   void margins(const float* rows, std::int64_t n, float* out) const noexcept override { score(rows, n, out); }

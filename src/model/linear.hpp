@@ -12,6 +12,7 @@ struct LinearModel {
   int features = 0;
   int outputs = 1;
   Link link = Link::kIdentity;
+  Use use{};
   std::vector<double> weights{};
   std::vector<double> intercepts{};
 };

@@ -11,13 +11,18 @@ constexpr std::string_view kFormat = "heddle.logistic/1";
 
 Error corrupt(std::string what) {
   return Error{ErrorKind::kCorrupt, "model-corrupt", "the logistic model " + std::move(what),
-               "the bytes were changed after training: fetch or train the model again"};
+               "fetch or train the model again"};
 }
 
 class Logistic final : public Scorer {
  public:
-  explicit Logistic(LogisticWeights weights) : weights_(std::move(weights)) {}
+  explicit Logistic(LogisticWeights weights) : weights_(std::move(weights)) {
+    use_.objective = kFormat;
+    use_.log_odds = true;
+    use_.feature_names = weights_.features;
+  }
   int features() const noexcept override { return static_cast<int>(weights_.weights.size()); }
+  const Use& use() const noexcept override { return use_; }
   std::string_view format() const noexcept override { return kFormat; }
   int trees() const noexcept override { return 0; }
   void margins(const float* rows, std::int64_t n, float* out) const noexcept override { score(rows, n, out); }
@@ -51,6 +56,7 @@ class Logistic final : public Scorer {
   }
 
   LogisticWeights weights_;
+  Use use_{};
 };
 
 doc::Value array_of(const std::vector<double>& numbers) {
@@ -91,6 +97,12 @@ Result<std::unique_ptr<Scorer>> load_logistic(std::string_view bytes) {
   const doc::Value& root = *parsed;
   if (root.string_or("format") != kFormat) return corrupt("has another format than `heddle.logistic/1`");
   LogisticWeights weights;
+  if (const doc::Value* names = root.find("features"); names != nullptr && names->is_array()) {
+    for (const auto& name : names->as_array()) {
+      if (!name.is_string()) return corrupt("holds something in `features` that is no name");
+      weights.features.push_back(name.as_string());
+    }
+  }
   HEDDLE_TRY(read(root, "mean", weights.mean));
   HEDDLE_TRY(read(root, "scale", weights.scale));
   HEDDLE_TRY(read(root, "missing", weights.missing));
@@ -103,6 +115,9 @@ Result<std::unique_ptr<Scorer>> load_logistic(std::string_view bytes) {
   const std::size_t columns = weights.weights.size();
   if (weights.mean.size() != columns || weights.scale.size() != columns || weights.missing.size() != columns) {
     return corrupt("has arrays of different lengths");
+  }
+  if (!weights.features.empty() && weights.features.size() != columns) {
+    return corrupt("has another count of `features` than of weights");
   }
   for (const double scale : weights.scale) {
     if (!(scale > 0)) return corrupt("has a scale that is not above 0");

@@ -285,10 +285,106 @@ TEST(Forest, CorruptBytesAreNamed) {
     ASSERT_FALSE(loaded.ok()) << from << " -> " << to;
     EXPECT_TRUE(loaded.error().kind == ErrorKind::kCorrupt || to == R"("num_feature":"-2")") << loaded.error().str();
   }
-  for (const std::string_view text : {"", "{}", "[]", "null", "{\"learner\":", "\xff\xfe", "{\"learner\":{}}"}) {
+  for (const std::string_view text : {"{}", "[]", "null", "{\"learner\":", "tre", "x,y\n1,2\n", "{\"learner\":{}}"}) {
     const auto loaded = Scorer::load(text);
     ASSERT_FALSE(loaded.ok()) << text;
     EXPECT_EQ(loaded.error().kind, ErrorKind::kCorrupt);
+  }
+}
+
+TEST(Forest, AFileThatIsNoModelIsNamed) {
+  using namespace std::string_view_literals;
+  const std::pair<std::string, std::string_view> files[] = {
+      {"", "empty"},
+      {"\n \n", "blank"},
+      {"\x80\x04\x95\x1c\x01", "pickle"},
+      {"\x80\x03}q\x00", "pickle"},
+      {"ccopy_reg\n_reconstructor\n", "pickle"},
+      {"x\x9cK\xcb", "joblib"},
+      {"\x1f\x8b\x08", "gzip"},
+      {"PK\x03\x04\x14", "zip"},
+      {"BZh91AY", "bzip2"},
+      {"\x28\xb5\x2f\xfd\x24", "Zstandard"},
+      {std::string(257, 'm') + "ustar", "tar"},
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n", "LFS"},
+      {"<!DOCTYPE html><html>", "web page"},
+      {"<html><body>404", "web page"},
+      {"<?xml version=\"1.0\"?><PMML>", "PMML"},
+      {"binf\x00\x00\x00\x3f", "old binary"},
+      {"booster[0]:\n0:[f0<0.5] yes=1,no=2,missing=1\n", "text dump"},
+      {"0:[f0<0.5] yes=1,no=2,missing=1\n", "text dump"},
+      {"[\n  { \"nodeid\": 0, \"depth\": 0", "JSON dump of XGBoost"},
+      {R"({"name": "tree", "version": "v4", "num_class": 1, "max_feature_idx": 1)", "JSON dump of LightGBM"},
+      {R"({"features_info":{"float_features":[]},"oblivious_trees":[]})", "CatBoost"},
+      {"CBM1\x10\x00", "CatBoost"},
+      {"\x89HDF\r\n", "HDF5"},
+      {std::string("\x0c\0\0\0\0\0\0\0{\"a\":[1,2]}  ", 22), "safetensors"},
+      {R"({"learner":{"gradient_booster":{"name":"gbtree"},"learner_train_param":{"booster":"gbtree"}},"version":[3,4,1]})", "save_config"},
+      {std::string("{L\0\0\0\0\0\0\0\x06" "Config{", 17), "serialize"},
+      {"\xff\xfe{\0", "UTF-16"},
+      {"\xef\xbb\xbf{\"learner\":{}}", "byte order mark"},
+      {"PAR1\x15", "Parquet"},
+  };
+  for (const auto& [bytes, is] : files) {
+    const auto loaded = Scorer::load(bytes);
+    ASSERT_FALSE(loaded.ok()) << is;
+    EXPECT_EQ(loaded.error().id, "model-format") << is << ": " << loaded.error().str();
+    EXPECT_NE(loaded.error().message.find(is), std::string::npos) << loaded.error().str();
+    EXPECT_FALSE(loaded.error().hint.empty());
+  }
+}
+
+TEST(Forest, AVersionNewerThanWeKnowIsNamed) {
+  for (const std::string_view version : {"[3,5,0]", "[3,99,1]", "[4,0,0]"}) {
+    const auto loaded = Scorer::load(replace(kStump, "[1,7,4]", version));
+    ASSERT_FALSE(loaded.ok()) << version;
+    EXPECT_EQ(loaded.error().id, "model-unsupported");
+    EXPECT_NE(loaded.error().message.find("newer than 3.4"), std::string::npos) << loaded.error().str();
+  }
+  for (const std::string_view version : {"[3,4,7]", "[2,1,4]", "[1,6,0]"}) {
+    const auto loaded = Scorer::load(replace(kStump, "[1,7,4]", version));
+    EXPECT_TRUE(loaded.ok()) << loaded.error().str();
+  }
+}
+
+/// XGBClassifier.predict stops at the best round, Booster.predict does not: neither is taken silently.
+TEST(Forest, ABestIterationBeforeTheLastIsAChoice) {
+  const std::string best = R"("attributes":{"best_iteration":"0","best_score":"0.5"})";
+  EXPECT_TRUE(Scorer::load(replace(kStump, R"("attributes":{})", best)).ok());
+  const std::string tree =
+      R"({"default_left":[1],"left_children":[-1],"right_children":[-1],"split_conditions":[5E-1],"split_indices":[0]})";
+  std::string longer = replace(kStump, R"("trees":[)", R"("trees":[)" + tree + ",");
+  longer = replace(longer, R"("tree_info":[0])", R"("tree_info":[0,0])");
+  ASSERT_TRUE(Scorer::load(longer).ok());
+  const auto refused = Scorer::load(replace(longer, R"("attributes":{})", best));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().id, "model-unsupported");
+  EXPECT_NE(refused.error().message.find("2 rounds"), std::string::npos) << refused.error().str();
+  EXPECT_NE(refused.error().hint.find("booster[:1]"), std::string::npos);
+  const std::string none = R"("attributes":{"best_iteration":"-1"})";  // XGBoost 1.7.6 of no rounds
+  EXPECT_TRUE(Scorer::load(replace(kStump, R"("attributes":{})", none)).ok());
+  // Two trees a round: the same trees are one round, and the best is the last.
+  const std::string paired = replace(longer, R"("gbtree_model_param":{)", R"("gbtree_model_param":{"num_parallel_tree":"2",)");
+  EXPECT_TRUE(Scorer::load(replace(paired, R"("attributes":{})", best)).ok());
+}
+
+TEST(Forest, WhatAFileSaysOfItsUseIsKept) {
+  const std::string named = replace(kStump, R"("attributes":{})", R"("attributes":{},"feature_names":["a","b"])");
+  const auto scorer = Scorer::load(named);
+  ASSERT_TRUE(scorer.ok()) << scorer.error().str();
+  EXPECT_EQ((*scorer)->use().objective, "binary:logistic");
+  EXPECT_EQ((*scorer)->use().written_by, "xgboost 1.7.4");
+  EXPECT_TRUE((*scorer)->use().log_odds);
+  EXPECT_EQ((*scorer)->use().feature_names, (std::vector<std::string>{"a", "b"}));
+  EXPECT_FALSE((*scorer)->use().named_categories);
+  const std::string cats = R"("model":{"cats":{"enc":[{"offsets":[0,1],"values":[97]}]},)";
+  const auto categories = Scorer::load(replace(kStump, R"("model":{)", cats));
+  ASSERT_TRUE(categories.ok()) << categories.error().str();
+  EXPECT_TRUE((*categories)->use().named_categories);
+  for (const std::string_view other : {"reg:squarederror", "count:poisson", "rank:pairwise", "reg:tweedie"}) {
+    const auto loaded = Scorer::load(replace(kStump, "binary:logistic", other));
+    ASSERT_TRUE(loaded.ok()) << loaded.error().str();
+    EXPECT_FALSE((*loaded)->use().log_odds) << other;
   }
 }
 

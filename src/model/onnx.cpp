@@ -1,19 +1,25 @@
 #include "model/onnx.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <unordered_map>
+#include <utility>
 
+#include "model/file_kind.hpp"
 #include "model/forest.hpp"
 #include "model/linear.hpp"
 #include "model/onnx_graph.hpp"
 
-// Operators of https://onnx.ai/onnx/operators/ (domain ai.onnx.ml, versions 1 to 3); how scores are added is ONNX Runtime's way
-// (core/providers/cpu/ml/tree_ensemble_aggregator.h): leaves in the order of the trees, then the base value.
+// Operators of https://onnx.ai/onnx/operators/ (domain ai.onnx.ml, versions 1 to 3); how scores are
+// added is ONNX Runtime's way (core/providers/cpu/ml/tree_ensemble_aggregator.h): leaves in the
+// order of the trees, then the base value.
 namespace heddle::model {
 namespace {
 
-constexpr std::int64_t kFloat = 1;
+constexpr std::int64_t kFloat = 1;  // TensorProto.DataType
+constexpr std::int64_t kDouble = 11;
 constexpr std::size_t kMostLeafWeights = std::size_t{1} << 26;
 
 /// The array attribute `name` of the length `size`; an error names both.
@@ -22,10 +28,15 @@ Result<const std::vector<T>*> array(const OnnxNode& node, std::string_view name,
   const auto* const attribute = node.find(name);
   if (attribute == nullptr) return onnx_corrupt(fmt::format("has no `{}`", name));
   const std::vector<T>* out = nullptr;
-  if constexpr (std::is_same_v<T, float>) out = &attribute->reals;
-  else if constexpr (std::is_same_v<T, std::int64_t>) out = &attribute->integers;
-  else out = &attribute->texts;
-  if (out->size() != size) return onnx_corrupt(fmt::format("has {} entries of `{}` where {} belong", out->size(), name, size));
+  if constexpr (std::is_same_v<T, float>)
+    out = &attribute->reals;
+  else if constexpr (std::is_same_v<T, std::int64_t>)
+    out = &attribute->integers;
+  else
+    out = &attribute->texts;
+  if (out->size() != size)
+    return onnx_corrupt(
+        fmt::format("has {} entries of `{}` where {} belong", out->size(), name, size));
   return out;
 }
 
@@ -39,28 +50,38 @@ Result<Link> link_of(const OnnxNode& node, int outputs) {
   if (transform == "NONE") return Link::kIdentity;
   if (transform == "LOGISTIC") return outputs == 1 ? Link::kLogistic : Link::kOneVsAll;
   if (transform == "SOFTMAX") return Link::kSoftmax;
-  return onnx_unsupported(fmt::format("has post_transform `{}`", transform.substr(0, 40)));
+  return onnx_unsupported(
+      fmt::format("has post_transform `{}` in {}", shown(transform), node.title()));
 }
 
-Result<int> class_count(const OnnxNode& node) {
-  std::size_t count = 0;
+/// The labels of a classifier, as text.
+Result<std::vector<std::string>> class_labels(const OnnxNode& node) {
+  std::vector<std::string> labels;
   for (const std::string_view name : {"classlabels_int64s", "classlabels_ints"}) {
-    if (const auto* const labels = node.find(name)) count = std::max(count, labels->integers.size());
+    const auto* const numbers = node.find(name);
+    if (numbers == nullptr || !labels.empty()) continue;
+    for (const std::int64_t label : numbers->integers) labels.push_back(fmt::to_string(label));
   }
-  if (const auto* const labels = node.find("classlabels_strings")) count = std::max(count, labels->texts.size());
-  if (count < 1 || count > static_cast<std::size_t>(kMostOutputs)) return onnx_corrupt(fmt::format("has {} class labels", count));
-  return static_cast<int>(count);
+  if (const auto* const texts = node.find("classlabels_strings");
+      texts != nullptr && labels.empty()) {
+    labels.assign(texts->texts.begin(), texts->texts.end());
+  }
+  if (labels.empty() || labels.size() > static_cast<std::size_t>(kMostOutputs)) {
+    return onnx_corrupt(fmt::format("has {} class labels", labels.size()));
+  }
+  return labels;
 }
 
 /// How a branch's mode becomes a split: right when x >= threshold.
 struct Mode {
   std::string_view name;
-  bool next_float;    ///< the threshold's own value belongs to the smaller side
+  bool next_float;  ///< the threshold's own value belongs to the smaller side
   bool true_is_left;
   bool equality;
 };
-constexpr Mode kModes[] = {{"BRANCH_LEQ", true, true, false}, {"BRANCH_LT", false, true, false},  {"BRANCH_GTE", false, false, false},
-                           {"BRANCH_GT", true, false, false}, {"BRANCH_EQ", false, true, true},   {"BRANCH_NEQ", false, false, true}};
+constexpr Mode kModes[] = {{"BRANCH_LEQ", true, true, false},   {"BRANCH_LT", false, true, false},
+                           {"BRANCH_GTE", false, false, false}, {"BRANCH_GT", true, false, false},
+                           {"BRANCH_EQ", false, true, true},    {"BRANCH_NEQ", false, false, true}};
 
 struct Place {
   std::size_t tree;
@@ -73,25 +94,128 @@ struct Key {
 };
 struct KeyHash {
   std::size_t operator()(const Key& key) const noexcept {
-    return static_cast<std::size_t>(static_cast<std::uint64_t>(key.tree) * 0x9E3779B97F4A7C15ULL ^ static_cast<std::uint64_t>(key.node) * 0xC2B2AE3D27D4EB4FULL);
+    return static_cast<std::size_t>(static_cast<std::uint64_t>(key.tree) * 0x9E3779B97F4A7C15ULL ^
+                                    static_cast<std::uint64_t>(key.node) * 0xC2B2AE3D27D4EB4FULL);
   }
 };
 using Places = std::unordered_map<Key, Place, KeyHash>;
 
+/// Which comparisons with +inf were met: `x <= inf` takes +inf to the left, `x < inf` to the right.
+struct Infinities {
+  bool at = false;
+  bool below = false;
+};
+
+/// What goes right: x >= threshold, or x > threshold where `next_float`. Missing against all else
+/// is written with an infinite threshold.
+Result<void> read_threshold(float value, bool next_float, Node& out, ParsedForest& forest,
+                            Infinities& infinities) {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  out.threshold = next_float ? std::nextafter(value, kInf) : value;
+  if (value == kInf && next_float) {
+    infinities.at = forest.capped = true;  // nothing is above it: +inf is read as the largest float
+  } else if (value == kInf || (value == kLargest && next_float)) {
+    infinities.below = true;
+  } else if (value == -kInf && !next_float) {
+    never_left(out, forest);  // everything is at or above it
+    infinities.at = true;
+  }
+  return {};
+}
+
+/// ONNX Runtime lets several branches lead to one node; here each has one parent. The shared ones
+/// are copied, with all that is below them.
+class Unsharing {
+ public:
+  Unsharing(std::vector<Node>& nodes, std::size_t& added)
+      : nodes_(nodes),
+        added_(added),
+        original_(nodes),
+        taken_(nodes.size(), 0),
+        open_(nodes.size(), 0) {}
+
+  Result<void> run() {
+    taken_[0] = 1;
+    return visit(0, 0, 0);
+  }
+
+ private:
+  static constexpr std::size_t kMostAdded = std::size_t{1} << 24;
+  static constexpr int kDeepest = 2048;
+
+  /// `node` is `source`, or a copy of it.
+  Result<void> visit(std::size_t node, std::size_t source, int depth) {
+    if (original_[source].leaf()) return {};
+    if (open_[source] != 0) return onnx_corrupt("has a tree with a cycle");
+    if (depth > kDeepest)
+      return onnx_unsupported(fmt::format("has a tree deeper than {}", kDeepest));
+    open_[source] = 1;
+    HEDDLE_ASSIGN_OR_RETURN(const std::int32_t left, child(original_[source].left, depth));
+    HEDDLE_ASSIGN_OR_RETURN(const std::int32_t right, child(original_[source].right, depth));
+    nodes_[node].left = left;
+    nodes_[node].right = right;
+    open_[source] = 0;
+    return {};
+  }
+
+  Result<std::int32_t> child(std::int32_t target, int depth) {
+    const auto source = static_cast<std::size_t>(target);
+    std::size_t node = source;
+    if (taken_[source] != 0) {
+      if (++added_ > kMostAdded) return onnx_unsupported("has trees that share too many nodes");
+      node = nodes_.size();
+      nodes_.push_back(original_[source]);
+    }
+    taken_[source] = 1;
+    HEDDLE_TRY(visit(node, source, depth + 1));
+    return static_cast<std::int32_t>(node);
+  }
+
+  std::vector<Node>& nodes_;
+  std::size_t& added_;
+  const std::vector<Node> original_;
+  std::vector<std::uint8_t> taken_;  ///< has a parent
+  std::vector<std::uint8_t> open_;   ///< on the way from the root
+};
+
+bool shares(const std::vector<Node>& nodes) {
+  std::vector<std::uint8_t> parents(nodes.size(), 0);
+  for (const Node& node : nodes) {
+    if (node.leaf()) continue;
+    for (const std::int32_t child : {node.left, node.right}) {
+      if (std::exchange(parents[static_cast<std::size_t>(child)], std::uint8_t{1}) != 0)
+        return true;
+    }
+  }
+  return false;
+}
+
+Result<void> unshare(std::vector<ParsedTree>& trees) {
+  std::size_t added = 0;
+  for (auto& tree : trees) {
+    if (shares(tree.nodes)) HEDDLE_TRY(Unsharing(tree.nodes, added).run());
+  }
+  return {};
+}
+
 /// The trees of the node, without leaf values; in the order of their first nodes.
-Result<std::vector<ParsedTree>> read_nodes(const OnnxNode& node, ParsedForest& forest, Places& places) {
+Result<std::vector<ParsedTree>> read_nodes(const OnnxNode& node, ParsedForest& forest,
+                                           Places& places) {
   const auto* const ids = node.find("nodes_treeids");
   if (ids == nullptr) return onnx_corrupt("has no `nodes_treeids`");
   const std::size_t size = ids->integers.size();
   HEDDLE_ASSIGN_OR_RETURN(const auto* numbers, array<std::int64_t>(node, "nodes_nodeids", size));
-  HEDDLE_ASSIGN_OR_RETURN(const auto* features, array<std::int64_t>(node, "nodes_featureids", size));
+  HEDDLE_ASSIGN_OR_RETURN(const auto* features,
+                          array<std::int64_t>(node, "nodes_featureids", size));
   HEDDLE_ASSIGN_OR_RETURN(const auto* modes, array<std::string_view>(node, "nodes_modes", size));
   HEDDLE_ASSIGN_OR_RETURN(const auto* values, array<float>(node, "nodes_values", size));
   HEDDLE_ASSIGN_OR_RETURN(const auto* yes, array<std::int64_t>(node, "nodes_truenodeids", size));
   HEDDLE_ASSIGN_OR_RETURN(const auto* no, array<std::int64_t>(node, "nodes_falsenodeids", size));
   const auto* const tracks = node.find("nodes_missing_value_tracks_true");
   const bool has_tracks = tracks != nullptr && !tracks->integers.empty();
-  if (has_tracks && tracks->integers.size() != size) return onnx_corrupt("has another count of `nodes_missing_value_tracks_true` than of nodes");
+  if (has_tracks && tracks->integers.size() != size)
+    return onnx_corrupt("has another count of `nodes_missing_value_tracks_true` than of nodes");
   std::vector<ParsedTree> trees;
   std::unordered_map<std::int64_t, std::size_t> tree_of;
   places.reserve(size);
@@ -99,43 +223,177 @@ Result<std::vector<ParsedTree>> read_nodes(const OnnxNode& node, ParsedForest& f
     const auto [entry, first] = tree_of.try_emplace(ids->integers[i], trees.size());
     if (first) trees.emplace_back();
     auto& nodes = trees[entry->second].nodes;
-    if (!places.try_emplace({ids->integers[i], (*numbers)[i]}, Place{entry->second, static_cast<std::int32_t>(nodes.size())}).second) {
+    if (!places
+             .try_emplace({ids->integers[i], (*numbers)[i]},
+                          Place{entry->second, static_cast<std::int32_t>(nodes.size())})
+             .second) {
       return onnx_corrupt("has the same node of a tree twice");
     }
     nodes.emplace_back();
   }
+  Infinities infinities;
   // The root of a tree is its first node: ONNX Runtime and the converters agree on that.
   for (std::size_t i = 0; i < size; ++i) {
     if ((*modes)[i] == "LEAF") continue;
     const Place place = places.find({ids->integers[i], (*numbers)[i]})->second;
     Node& out = trees[place.tree].nodes[static_cast<std::size_t>(place.node)];
-    const auto* const mode = std::find_if(std::begin(kModes), std::end(kModes), [&](const Mode& known) { return known.name == (*modes)[i]; });
-    if (mode == std::end(kModes)) return onnx_unsupported(fmt::format("has a node of mode `{}`", (*modes)[i].substr(0, 40)));
+    const auto* const mode =
+        std::find_if(std::begin(kModes), std::end(kModes),
+                     [&](const Mode& known) { return known.name == (*modes)[i]; });
+    if (mode == std::end(kModes))
+      return onnx_unsupported(fmt::format("has a branch of mode `{}`, node {} of tree {}",
+                                          shown((*modes)[i]), (*numbers)[i], ids->integers[i]));
     const auto when_true = places.find({ids->integers[i], (*yes)[i]});
     const auto when_false = places.find({ids->integers[i], (*no)[i]});
-    if (when_true == places.end() || when_false == places.end()) return onnx_corrupt("has a child that does not exist");
-    if ((*features)[i] < 0 || (*features)[i] >= kMostFeatures) return onnx_corrupt("splits on a feature that does not exist");
+    if (when_true == places.end() || when_false == places.end())
+      return onnx_corrupt("has a child that does not exist");
+    if ((*features)[i] < 0 || (*features)[i] >= kMostFeatures)
+      return onnx_corrupt("splits on a feature that does not exist");
     out.feature = static_cast<std::int32_t>((*features)[i]);
     out.left = (mode->true_is_left ? when_true : when_false)->second.node;
     out.right = (mode->true_is_left ? when_false : when_true)->second.node;
     const bool missing_true = has_tracks && tracks->integers[i] != 0;
     out.missing_left = missing_true == mode->true_is_left;
     const float value = (*values)[i];
-    if (!std::isfinite(value)) return onnx_corrupt("has a split on a number that is not finite");
+    if (std::isnan(value)) {
+      return onnx_unsupported(
+          fmt::format("splits on a threshold that is no number, node {} of tree {}", (*numbers)[i],
+                      ids->integers[i]));
+    }
     if (mode->equality) {
-      if (mode->name == "BRANCH_NEQ") out.missing_left = has_tracks ? !missing_true : false;  // a NaN differs from every number
+      if (mode->name == "BRANCH_NEQ")
+        out.missing_left = has_tracks ? !missing_true : false;  // a NaN differs from every number
       const std::uint32_t code = category_code(value, Input::kCategoryExact);
-      if (code < 2) return onnx_unsupported("compares for equality with a number that is no category");
+      if (code < 2) {
+        return onnx_unsupported(
+            fmt::format("compares for equality with {}, which is no category, node {} of tree {}",
+                        value, (*numbers)[i], ids->integers[i]));
+      }
       out.input = Input::kCategoryExact;
       out.members_left = true;
       out.set_begin = static_cast<std::uint32_t>(forest.categories.size());
       out.set_size = 1;
       forest.categories.push_back(code - 2);
     } else {
-      out.threshold = mode->next_float ? std::nextafter(value, std::numeric_limits<float>::infinity()) : value;
+      HEDDLE_TRY(read_threshold(value, mode->next_float, out, forest, infinities));
     }
   }
+  if (infinities.below && infinities.at) {
+    return onnx_unsupported("compares with +inf both by `<` and by `<=`");
+  }
   return trees;
+}
+
+/// The weights of leaves: for each its place, its class or target, its value.
+struct LeafWeights {
+  std::vector<const Place*> places{};
+  std::vector<int> outputs{};
+  std::vector<float> values{};
+};
+
+Result<LeafWeights> read_weights(const OnnxNode& node, std::string_view prefix, int targets,
+                                 const std::vector<ParsedTree>& trees, const Places& places) {
+  const auto key = [&](std::string_view name) { return fmt::format("{}_{}", prefix, name); };
+  const auto* const ids = node.find(key("ids"));
+  if (ids == nullptr) return onnx_corrupt(fmt::format("has no `{}`", key("ids")));
+  const std::size_t count = ids->integers.size();
+  HEDDLE_ASSIGN_OR_RETURN(const auto* of_trees, array<std::int64_t>(node, key("treeids"), count));
+  HEDDLE_ASSIGN_OR_RETURN(const auto* of_nodes, array<std::int64_t>(node, key("nodeids"), count));
+  HEDDLE_ASSIGN_OR_RETURN(const auto* values, array<float>(node, key("weights"), count));
+  LeafWeights out;
+  for (std::size_t w = 0; w < count; ++w) {
+    const std::int64_t id = ids->integers[w];
+    if (id < 0 || id >= targets)
+      return onnx_corrupt("has a leaf for a class or target that does not exist");
+    const auto found = places.find({(*of_trees)[w], (*of_nodes)[w]});
+    if (found == places.end() ||
+        !trees[found->second.tree].nodes[static_cast<std::size_t>(found->second.node)].leaf()) {
+      return onnx_corrupt("has a weight for a leaf that does not exist");
+    }
+    out.places.push_back(&found->second);
+    out.outputs.push_back(static_cast<int>(id));
+    out.values.push_back((*values)[w]);
+  }
+  return out;
+}
+
+/// Whether the weights of two classes say one margin: only one class has any, or each leaf of the
+/// first class has the negative of the second's (CatBoost). Those of the first are then taken out.
+bool one_margin(LeafWeights& weights, std::size_t base_values) {
+  const auto& outputs = weights.outputs;
+  if (std::adjacent_find(outputs.begin(), outputs.end(), std::not_equal_to<>()) == outputs.end()) {
+    // It is the second class's, whatever number the writer gave it.
+    std::fill(weights.outputs.begin(), weights.outputs.end(), 0);
+    return true;
+  }
+  if (base_values != 0) return false;
+  std::unordered_map<const Place*, std::pair<double, int>>
+      sums;  // second less first, and how many of each
+  for (std::size_t w = 0; w < outputs.size(); ++w) {
+    auto& [sum, balance] = sums[weights.places[w]];
+    sum += static_cast<double>(weights.values[w]);
+    balance += outputs[w] == 1 ? 1 : -1;
+  }
+  const bool mirrored = std::all_of(sums.begin(), sums.end(), [](const auto& each) {
+    return each.second.first == 0 && each.second.second == 0;
+  });
+  if (!mirrored) return false;
+  LeafWeights second;
+  for (std::size_t w = 0; w < outputs.size(); ++w) {
+    if (outputs[w] != 1) continue;
+    second.places.push_back(weights.places[w]);
+    second.outputs.push_back(0);
+    second.values.push_back(weights.values[w]);
+  }
+  weights = std::move(second);
+  return true;
+}
+
+/// A tree whose leaves hold weights of several outputs becomes a tree for each of them.
+Result<void> add_trees(const std::vector<ParsedTree>& trees, const LeafWeights& weights,
+                       ParsedForest& forest) {
+  std::vector<std::vector<int>> outputs_of(trees.size());
+  for (std::size_t w = 0; w < weights.places.size(); ++w) {
+    auto& known = outputs_of[weights.places[w]->tree];
+    if (std::find(known.begin(), known.end(), weights.outputs[w]) == known.end())
+      known.push_back(weights.outputs[w]);
+  }
+  std::vector<std::vector<std::pair<int, std::size_t>>> copies(
+      trees.size());  // output, tree in the forest
+  std::size_t nodes = 0;
+  for (std::size_t t = 0; t < trees.size(); ++t) {
+    std::sort(outputs_of[t].begin(), outputs_of[t].end());
+    for (const int output : outputs_of[t]) {
+      nodes += trees[t].nodes.size();
+      if (nodes > kMostLeafWeights) return onnx_unsupported("has too many nodes times classes");
+      copies[t].emplace_back(output, forest.trees.size());
+      forest.trees.emplace_back(trees[t]).output = output;
+    }
+  }
+  for (std::size_t w = 0; w < weights.places.size(); ++w) {
+    for (const auto& [own, tree] : copies[weights.places[w]->tree]) {
+      if (own != weights.outputs[w]) continue;
+      forest.trees[tree].nodes[static_cast<std::size_t>(weights.places[w]->node)].value +=
+          static_cast<double>(weights.values[w]);
+    }
+  }
+  return {};
+}
+
+Result<void> read_base_values(const OnnxNode& node, bool binary, ParsedForest& forest) {
+  forest.base.assign(static_cast<std::size_t>(forest.outputs), 0.0);
+  const auto* const base = node.find("base_values");
+  if (base == nullptr || base->reals.empty()) return {};
+  const auto& reals = base->reals;
+  if (binary ? reals.size() > 2 : reals.size() != forest.base.size()) {
+    return onnx_corrupt("has another count of base values than of outputs");
+  }
+  if (binary)
+    forest.base[0] = static_cast<double>(reals.back());
+  else
+    std::transform(reals.begin(), reals.end(), forest.base.begin(),
+                   [](float value) { return static_cast<double>(value); });
+  return {};
 }
 
 Result<ParsedForest> read_trees(const OnnxNode& node, bool classifier, std::int64_t columns) {
@@ -143,120 +401,96 @@ Result<ParsedForest> read_trees(const OnnxNode& node, bool classifier, std::int6
   forest.format = "onnx";
   forest.base_last = true;
   for (const auto& attribute : node.attributes) {
-    if (attribute.tensor) return onnx_unsupported(fmt::format("has `{}`: trees of doubles", attribute.name.substr(0, 40)));
+    if (attribute.tensor) {
+      return onnx_unsupported(
+          fmt::format("has `{}` in {}: trees of doubles", shown(attribute.name), node.title()));
+    }
   }
   Places places;
   HEDDLE_ASSIGN_OR_RETURN(auto trees, read_nodes(node, forest, places));
   for (const auto& tree : trees) {
-    for (const auto& split : tree.nodes) forest.features = std::max(forest.features, split.feature + 1);
+    for (const auto& split : tree.nodes)
+      forest.features = std::max(forest.features, split.feature + 1);
   }
   if (columns >= 0) {
-    if (columns < forest.features) return onnx_corrupt("splits on a feature that its input does not have");
-    if (columns > kMostFeatures) return onnx_unsupported(fmt::format("reads {} features, at most {} can be scored", columns, kMostFeatures));
+    if (columns < forest.features)
+      return onnx_corrupt("splits on a feature that its input does not have");
+    if (columns > kMostFeatures)
+      return onnx_unsupported(
+          fmt::format("reads {} features, at most {} can be scored", columns, kMostFeatures));
     forest.features = static_cast<int>(columns);
   }
-  const std::string prefix = classifier ? "class" : "target";
-  const auto* const ids = node.find(prefix + "_ids");
-  if (ids == nullptr) return onnx_corrupt(fmt::format("has no `{}_ids`", prefix));
-  const std::size_t weights = ids->integers.size();
-  HEDDLE_ASSIGN_OR_RETURN(const auto* weight_trees, array<std::int64_t>(node, prefix + "_treeids", weights));
-  HEDDLE_ASSIGN_OR_RETURN(const auto* weight_nodes, array<std::int64_t>(node, prefix + "_nodeids", weights));
-  HEDDLE_ASSIGN_OR_RETURN(const auto* weight_values, array<float>(node, prefix + "_weights", weights));
   int targets = 1;
   if (classifier) {
-    HEDDLE_ASSIGN_OR_RETURN(targets, class_count(node));
+    HEDDLE_ASSIGN_OR_RETURN(forest.use.classes, class_labels(node));
+    targets = static_cast<int>(forest.use.classes.size());
   } else if (const auto* const count = node.find("n_targets")) {
-    if (count->integer < 1 || count->integer > kMostOutputs) return onnx_corrupt(fmt::format("has {} targets", count->integer));
+    if (count->integer < 1 || count->integer > kMostOutputs)
+      return onnx_corrupt(fmt::format("has {} targets", count->integer));
     targets = static_cast<int>(count->integer);
   }
-  for (const std::int64_t id : ids->integers) {
-    if (id < 0 || id >= targets) return onnx_corrupt("has a leaf for a class or target that does not exist");
-  }
-  // Two classes of which only one has weights: one margin, for the second class, whatever its number.
-  const bool binary = classifier && targets == 2 && std::adjacent_find(ids->integers.begin(), ids->integers.end(), std::not_equal_to<>()) == ids->integers.end();
+  HEDDLE_ASSIGN_OR_RETURN(LeafWeights weights, read_weights(node, classifier ? "class" : "target",
+                                                            targets, trees, places));
+  const auto* const base = node.find("base_values");
+  const bool binary =
+      classifier && targets == 2 && one_margin(weights, base == nullptr ? 0 : base->reals.size());
   forest.outputs = binary ? 1 : targets;
   HEDDLE_ASSIGN_OR_RETURN(forest.link, link_of(node, forest.outputs));
-
-  // A tree whose leaves hold weights of several outputs becomes a tree for each of them.
-  std::vector<std::vector<std::pair<int, std::size_t>>> copies(trees.size());  // output, tree in the forest
-  std::size_t nodes = 0;
-  std::vector<std::vector<int>> outputs_of(trees.size());
-  std::vector<const Place*> place_of(weights);
-  for (std::size_t w = 0; w < weights; ++w) {
-    const auto found = places.find({(*weight_trees)[w], (*weight_nodes)[w]});
-    if (found == places.end() || !trees[found->second.tree].nodes[static_cast<std::size_t>(found->second.node)].leaf()) {
-      return onnx_corrupt("has a weight for a leaf that does not exist");
-    }
-    place_of[w] = &found->second;
-    auto& known = outputs_of[found->second.tree];
-    const int output = binary ? 0 : static_cast<int>(ids->integers[w]);
-    if (std::find(known.begin(), known.end(), output) == known.end()) known.push_back(output);
-  }
-  for (std::size_t t = 0; t < trees.size(); ++t) {
-    std::sort(outputs_of[t].begin(), outputs_of[t].end());
-    for (std::size_t c = 0; c < outputs_of[t].size(); ++c) {
-      nodes += trees[t].nodes.size();
-      if (nodes > kMostLeafWeights) return onnx_unsupported("has too many nodes times classes");
-      copies[t].emplace_back(outputs_of[t][c], forest.trees.size());
-      ParsedTree& copy = forest.trees.emplace_back(trees[t]);
-      copy.output = outputs_of[t][c];
-    }
-  }
-  for (std::size_t w = 0; w < weights; ++w) {
-    const int output = binary ? 0 : static_cast<int>(ids->integers[w]);
-    for (const auto& [own, tree] : copies[place_of[w]->tree]) {
-      if (own == output) forest.trees[tree].nodes[static_cast<std::size_t>(place_of[w]->node)].value += static_cast<double>((*weight_values)[w]);
-    }
-  }
+  HEDDLE_TRY(add_trees(trees, weights, forest));
+  HEDDLE_TRY(unshare(forest.trees));
   const std::string_view aggregate = text_of(node, "aggregate_function", "SUM");
-  if (aggregate == "AVERAGE") forest.divisor = static_cast<double>(std::max<std::size_t>(1, trees.size()));
-  else if (aggregate != "SUM") return onnx_unsupported(fmt::format("has aggregate_function `{}`", aggregate.substr(0, 40)));
-  forest.base.assign(static_cast<std::size_t>(forest.outputs), 0.0);
-  if (const auto* const base = node.find("base_values"); base != nullptr && !base->reals.empty()) {
-    const auto& reals = base->reals;
-    if (binary) {
-      if (reals.size() > 2) return onnx_corrupt("has another count of base values than of outputs");
-      forest.base[0] = static_cast<double>(reals.back());
-    } else {
-      if (reals.size() != forest.base.size()) return onnx_corrupt("has another count of base values than of outputs");
-      std::transform(reals.begin(), reals.end(), forest.base.begin(), [](float value) { return static_cast<double>(value); });
-    }
-  }
+  if (aggregate == "AVERAGE")
+    forest.divisor = static_cast<double>(std::max<std::size_t>(1, trees.size()));
+  else if (aggregate != "SUM")
+    return onnx_unsupported(
+        fmt::format("has aggregate_function `{}` in {}", shown(aggregate), node.title()));
+  HEDDLE_TRY(read_base_values(node, binary, forest));
   return forest;
 }
 
 Result<LinearModel> read_linear(const OnnxNode& node, bool classifier, std::int64_t columns) {
   LinearModel out;
   const auto* const coefficients = node.find("coefficients");
-  if (coefficients == nullptr || coefficients->reals.empty()) return onnx_corrupt("has no `coefficients`");
+  if (coefficients == nullptr || coefficients->reals.empty())
+    return onnx_corrupt("has no `coefficients`");
   out.outputs = 1;
   if (classifier) {
-    HEDDLE_ASSIGN_OR_RETURN(out.outputs, class_count(node));
+    HEDDLE_ASSIGN_OR_RETURN(out.use.classes, class_labels(node));
+    out.outputs = static_cast<int>(out.use.classes.size());
   } else if (const auto* const targets = node.find("targets")) {
-    if (targets->integer < 1 || targets->integer > kMostOutputs) return onnx_corrupt(fmt::format("has {} targets", targets->integer));
+    if (targets->integer < 1 || targets->integer > kMostOutputs)
+      return onnx_corrupt(fmt::format("has {} targets", targets->integer));
     out.outputs = static_cast<int>(targets->integer);
   }
   const auto* const intercepts = node.find("intercepts");
   const auto lines = static_cast<std::size_t>(out.outputs);
-  const bool one_line = classifier && lines == 2 && intercepts != nullptr && intercepts->reals.size() == 1;
+  const bool one_line =
+      classifier && lines == 2 && intercepts != nullptr && intercepts->reals.size() == 1;
   std::size_t rows = one_line ? 1 : lines;
-  if (coefficients->reals.size() % rows != 0) return onnx_corrupt("has coefficients that are no whole lines");
+  if (coefficients->reals.size() % rows != 0)
+    return onnx_corrupt("has coefficients that are no whole lines");
   const std::size_t features = coefficients->reals.size() / rows;
-  if (features > static_cast<std::size_t>(kMostFeatures)) return onnx_unsupported(fmt::format("reads {} features, at most {} can be scored", features, kMostFeatures));
-  if (columns >= 0 && static_cast<std::size_t>(columns) != features) return onnx_corrupt("has another count of coefficients than of columns");
+  if (features > static_cast<std::size_t>(kMostFeatures))
+    return onnx_unsupported(
+        fmt::format("reads {} features, at most {} can be scored", features, kMostFeatures));
+  if (columns >= 0 && static_cast<std::size_t>(columns) != features)
+    return onnx_corrupt("has another count of coefficients than of columns");
   out.features = static_cast<int>(features);
   out.weights.assign(coefficients->reals.begin(), coefficients->reals.end());
   out.intercepts.assign(rows, 0.0);
   if (intercepts != nullptr && !intercepts->reals.empty()) {
-    if (intercepts->reals.size() != rows) return onnx_corrupt("has another count of intercepts than of outputs");
+    if (intercepts->reals.size() != rows)
+      return onnx_corrupt("has another count of intercepts than of outputs");
     out.intercepts.assign(intercepts->reals.begin(), intercepts->reals.end());
   }
   if (rows == 2 && classifier && text_of(node, "post_transform", "NONE") == "LOGISTIC") {
     // Converters write the first class as the negative of the second: one margin says it all.
     bool mirrored = out.intercepts[0] == -out.intercepts[1];
-    for (std::size_t i = 0; i < features; ++i) mirrored = mirrored && out.weights[i] == -out.weights[features + i];
+    for (std::size_t i = 0; i < features; ++i)
+      mirrored = mirrored && out.weights[i] == -out.weights[features + i];
     if (mirrored) {
-      out.weights.erase(out.weights.begin(), out.weights.begin() + static_cast<std::ptrdiff_t>(features));
+      out.weights.erase(out.weights.begin(),
+                        out.weights.begin() + static_cast<std::ptrdiff_t>(features));
       out.intercepts.erase(out.intercepts.begin());
       rows = 1;
     }
@@ -264,63 +498,169 @@ Result<LinearModel> read_linear(const OnnxNode& node, bool classifier, std::int6
   out.outputs = static_cast<int>(rows);
   for (const auto* numbers : {&out.weights, &out.intercepts}) {
     for (const double number : *numbers) {
-      if (!std::isfinite(number)) return onnx_corrupt("has a coefficient that is no finite number");
+      if (!std::isfinite(number))
+        return onnx_unsupported(
+            fmt::format("has a coefficient that is not finite in {}", node.title()));
     }
   }
   HEDDLE_ASSIGN_OR_RETURN(out.link, link_of(node, out.outputs));
   return out;
 }
 
-/// The one model node and the width of the matrix it reads, -1 where open.
-struct Found {
+/// The one model node, the width of the matrix it reads, -1 where open, and what the nodes after it
+/// make of its scores.
+class Finder {
+ public:
+  explicit Finder(const OnnxGraph& graph) : graph_(graph) {}
+
+  Result<void> run() {
+    if (graph_.inputs.size() != 1)
+      return onnx_unsupported(
+          fmt::format("has {} inputs, one matrix can be scored", graph_.inputs.size()));
+    const OnnxInput& input = graph_.inputs[0];
+    if (input.rank != 2)
+      return onnx_unsupported(
+          fmt::format("has an input that is no matrix, `{}`", shown(input.name)));
+    columns = input.columns;
+    is_float_ = input.type == kFloat;
+    fed_ = input.name;
+    for (const auto& each : graph_.nodes) {
+      const bool is_model = each.domain == "ai.onnx.ml" && (each.type.starts_with("TreeEnsemble") ||
+                                                            each.type.starts_with("Linear"));
+      HEDDLE_TRY(is_model ? take(each) : node == nullptr ? prepare(each) : follow(each));
+    }
+    if (node == nullptr) return onnx_unsupported("has no tree ensemble or linear model");
+    return {};
+  }
+
   const OnnxNode* node = nullptr;
   std::int64_t columns = -1;
+  bool normalized = false;       ///< scores are divided by their sum
+  std::string_view transform{};  ///< `Exp` or `Sigmoid` of the scores, after a regressor
+  const OnnxNode* transforming = nullptr;
+
+ private:
+  Result<void> take(const OnnxNode& each) {
+    if (node != nullptr)
+      return onnx_unsupported(
+          fmt::format("has several models: {} and {}", node->title(), each.title()));
+    if (each.inputs.size() != 1 || each.inputs[0] != fed_) {
+      return onnx_unsupported(
+          fmt::format("has {} on something that is not its input", each.title()));
+    }
+    if (!is_float_)
+      return onnx_unsupported(fmt::format("reads numbers that are no floats in {}", each.title()));
+    node = &each;
+    classifier_ = each.type.ends_with("Classifier");
+    const std::size_t at = classifier_ ? 1 : 0;
+    if (each.outputs.size() > at) scores_ = each.outputs[at];
+    return {};
+  }
+
+  /// Before the model: Identity, and Cast to float.
+  Result<void> prepare(const OnnxNode& each) {
+    const bool known = each.type == "Identity" || each.type == "Cast";
+    if (!known) return onnx_unsupported(fmt::format("has {} before its model", each.title()));
+    if (each.inputs.size() != 1 || each.inputs[0] != fed_ || each.outputs.size() != 1) {
+      return onnx_unsupported(
+          fmt::format("prepares its input in a way that is not followed, by {}", each.title()));
+    }
+    if (each.type == "Cast") {
+      const auto* const to = each.find("to");
+      if (!is_float_ || to == nullptr || to->integer != kFloat)
+        return onnx_unsupported(fmt::format("casts its input by {}", each.title()));
+    }
+    fed_ = each.outputs[0];
+    return {};
+  }
+
+  /// After it: what reads its scores must keep them. What reads only labels is passed over.
+  Result<void> follow(const OnnxNode& each) {
+    if (scores_.empty() ||
+        std::find(each.inputs.begin(), each.inputs.end(), scores_) == each.inputs.end())
+      return {};
+    const auto unknown = [&] {
+      return onnx_unsupported(fmt::format("changes its scores by {}", each.title()));
+    };
+    const bool ml = each.domain == "ai.onnx.ml";
+    if (ml && each.type == "ZipMap") return {};
+    if (each.outputs.empty()) return unknown();
+    if (ml && each.type == "Normalizer") {
+      normalized = true;
+    } else if (!classifier_ && (each.type == "Exp" || each.type == "Sigmoid") &&
+               transforming == nullptr) {
+      transform = each.type;
+      transforming = &each;
+    } else if (each.type == "Cast") {
+      const auto* const to = each.find("to");
+      if (to == nullptr || (to->integer != kFloat && to->integer != kDouble)) return unknown();
+    } else if (each.type != "Identity" && !multiplies_by_one(each)) {
+      return unknown();
+    }
+    scores_ = each.outputs[0];
+    return {};
+  }
+
+  /// `Mul` by a constant of ones: onnxmltools writes it in place of a ZipMap.
+  [[nodiscard]] bool multiplies_by_one(const OnnxNode& each) const {
+    if (each.type != "Mul" || each.inputs.size() != 2) return false;
+    const std::string_view factor = each.inputs[each.inputs[0] == scores_ ? 1 : 0];
+    return std::any_of(graph_.constants.begin(), graph_.constants.end(),
+                       [&](const OnnxConstant& constant) {
+                         return constant.name == factor && !constant.values.empty() &&
+                                std::all_of(constant.values.begin(), constant.values.end(),
+                                            [](double value) { return value == 1; });
+                       });
+  }
+
+  const OnnxGraph& graph_;
+  bool is_float_ = false;
+  bool classifier_ = false;
+  std::string_view fed_{};     ///< what the model node must read
+  std::string_view scores_{};  ///< its scores, through the nodes that keep them
 };
 
-Result<Found> find_model(const OnnxGraph& graph) {
-  Found out;
-  if (graph.inputs.size() != 1) return onnx_unsupported(fmt::format("has {} inputs, one matrix can be scored", graph.inputs.size()));
-  const OnnxInput& input = graph.inputs[0];
-  if (input.rank != 2) return onnx_unsupported("has an input that is no matrix");
-  out.columns = input.columns;
-  bool is_float = input.type == kFloat;
-  std::string_view fed = input.name;  // what the model node must read, through Identity and Cast
-  for (const auto& node : graph.nodes) {
-    const bool model = node.domain == "ai.onnx.ml" && (node.type.starts_with("TreeEnsemble") || node.type.starts_with("Linear"));
-    if (model) {
-      if (out.node != nullptr) return onnx_unsupported("has several models");
-      if (node.inputs.size() != 1 || node.inputs[0] != fed) return onnx_unsupported("has a model on something that is not its input");
-      if (!is_float) return onnx_unsupported("reads numbers that are no floats");
-      out.node = &node;
-    } else if (node.type == "Identity" || node.type == "Cast") {
-      if (out.node != nullptr) continue;  // after the model: labels and probabilities, which margins do not need
-      if (node.inputs.size() != 1 || node.inputs[0] != fed || node.outputs.size() != 1) return onnx_unsupported("prepares its input in a way that is not followed");
-      if (node.type == "Cast") {
-        const auto* const to = node.find("to");
-        if (!is_float || to == nullptr || to->integer != kFloat) return onnx_unsupported("casts its input");
-      }
-      fed = node.outputs[0];
-    } else if (out.node == nullptr || !(node.domain == "ai.onnx.ml" && (node.type == "ZipMap" || node.type == "Normalizer"))) {
-      return onnx_unsupported(fmt::format("has a node `{}`", node.type.substr(0, 40)));
-    }
+/// What the nodes after the model add to its own transform.
+Result<void> apply_after(const Finder& found, int outputs, Link& link) {
+  if (found.normalized && link != Link::kSoftmax && !(link == Link::kLogistic && outputs == 1)) {
+    return onnx_unsupported(
+        "divides its scores by their sum (`Normalizer`), which is another link than its model's");
   }
-  if (out.node == nullptr) return onnx_unsupported("has no tree ensemble or linear model");
-  return out;
+  if (found.transforming == nullptr) return {};
+  if (link != Link::kIdentity)
+    return onnx_unsupported(fmt::format("changes its scores by {}", found.transforming->title()));
+  link = found.transform == "Exp" ? Link::kExp : outputs == 1 ? Link::kLogistic : Link::kOneVsAll;
+  return {};
+}
+
+/// What the file says of its use, once its link is known.
+void describe(const OnnxGraph& graph, const OnnxNode& node, Link link, int outputs, Use& use) {
+  use.objective =
+      fmt::format("{} {}", shown(node.type), shown(text_of(node, "post_transform", "NONE")));
+  use.written_by =
+      graph.producer.empty() ? "onnx" : fmt::format("onnx, by {}", shown(graph.producer));
+  use.log_odds = link == Link::kLogistic && outputs == 1;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Scorer>> load_onnx(std::string_view bytes, const LoadOptions& options) {
   HEDDLE_ASSIGN_OR_RETURN(const OnnxGraph graph, read_onnx_graph(bytes));
-  HEDDLE_ASSIGN_OR_RETURN(const Found found, find_model(graph));
+  Finder found(graph);
+  HEDDLE_TRY(found.run());
   const std::string_view type = found.node->type;
   const bool classifier = type.ends_with("Classifier");
-  if (!classifier && !type.ends_with("Regressor")) return onnx_unsupported(fmt::format("has a node `{}`", type.substr(0, 40)));
+  if (!classifier && !type.ends_with("Regressor"))
+    return onnx_unsupported(fmt::format("has {}", found.node->title()));
   if (type.starts_with("Linear")) {
     HEDDLE_ASSIGN_OR_RETURN(LinearModel model, read_linear(*found.node, classifier, found.columns));
+    HEDDLE_TRY(apply_after(found, model.outputs, model.link));
+    describe(graph, *found.node, model.link, model.outputs, model.use);
     return make_linear(std::move(model));
   }
   HEDDLE_ASSIGN_OR_RETURN(ParsedForest forest, read_trees(*found.node, classifier, found.columns));
+  HEDDLE_TRY(apply_after(found, forest.outputs, forest.link));
+  describe(graph, *found.node, forest.link, forest.outputs, forest.use);
   return build_forest(std::move(forest), options);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct OnnxAttribute {
 };
 
 struct OnnxNode {
+  std::string_view name{};
   std::string_view type{};
   std::string_view domain{};
   std::vector<std::string_view> inputs{};
@@ -28,6 +30,8 @@ struct OnnxNode {
   std::vector<OnnxAttribute> attributes{};
 
   [[nodiscard]] const OnnxAttribute* find(std::string_view name) const noexcept;
+  /// "a node `Mul` (`scale`)": its operator and, where it has one, its name.
+  [[nodiscard]] std::string title() const;
 };
 
 struct OnnxInput {
@@ -37,15 +41,24 @@ struct OnnxInput {
   std::size_t rank = 0;
 };
 
+/// A constant of the graph. `values` only of floats and doubles.
+struct OnnxConstant {
+  std::string_view name{};
+  std::vector<double> values{};
+};
+
 struct OnnxGraph {
+  std::string_view producer{};
   std::vector<OnnxNode> nodes{};
+  std::vector<OnnxConstant> constants{};
   std::vector<OnnxInput> inputs{};  ///< initializers left out
 };
 
 [[nodiscard]] Error onnx_corrupt(std::string what);
 [[nodiscard]] Error onnx_unsupported(std::string what);
 
-/// Reads the nodes and inputs of a ModelProto. kCorrupt when the bytes are no protobuf of that shape.
+/// Reads the nodes, constants and inputs of a ModelProto. kCorrupt when the bytes are no protobuf
+/// of that shape; kInvalid when they are of a newer version of ONNX than is known.
 [[nodiscard]] Result<OnnxGraph> read_onnx_graph(std::string_view bytes);
 
 }  // namespace heddle::model

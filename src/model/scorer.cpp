@@ -1,5 +1,6 @@
 #include "model/scorer.hpp"
 
+#include "model/file_kind.hpp"
 #include "model/forest.hpp"
 #include "model/lightgbm.hpp"
 #include "model/logistic.hpp"
@@ -25,8 +26,15 @@ Result<std::unique_ptr<Scorer>> Scorer::load(std::string_view bytes, const LoadO
     HEDDLE_ASSIGN_OR_RETURN(ParsedForest parsed, parse_lightgbm(bytes));
     return build_forest(std::move(parsed), options);
   }
+  if (auto other = not_a_model(bytes)) return std::move(*other);
   // A ModelProto begins with its field 1, ir_version, as every writer of ONNX puts it.
   if (bytes.starts_with('\x08')) return load_onnx(bytes, options);
+  const auto first = bytes.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos || bytes[first] != '{') {
+    return Error{ErrorKind::kCorrupt, "model-corrupt",
+                 fmt::format("the file is no model of a known format: it begins with `{}`", shown(bytes.substr(0, 16))),
+                 "give XGBoost's JSON or UBJSON, LightGBM's text, or ONNX (docs/formats/model.md)"};
+  }
   HEDDLE_ASSIGN_OR_RETURN(XgboostParts parts, is_ubjson(bytes) ? parse_xgboost_ubjson(bytes) : parse_xgboost_json(bytes));
   HEDDLE_ASSIGN_OR_RETURN(ParsedForest parsed, xgboost_forest(std::move(parts)));
   return build_forest(std::move(parsed), options);

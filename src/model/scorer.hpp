@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 
@@ -17,6 +18,17 @@ enum class Link : std::uint8_t {
   kExp,
   kSoftmax,   ///< over the margins of a row
   kOneVsAll,  ///< the logistic of each margin by itself
+};
+
+/// What a model file says of its use, beside its numbers. Whoever serves the model holds it against what
+/// it has: a name, a label or a link that differs means another answer than the training library's.
+struct Use {
+  std::string objective{};    ///< as the file names it; of ONNX the node and its transform
+  std::string written_by{};   ///< library and version, as `xgboost 3.4.1`; empty where the file is silent
+  bool log_odds = false;      ///< one margin a row, the log odds of the positive class
+  bool named_categories = false;  ///< categories had names, and only the training frame knows their codes
+  std::vector<std::string> feature_names{};  ///< empty, or one a feature
+  std::vector<std::string> classes{};  ///< labels, if the file has any; of two the second is positive
 };
 
 /// The layout of trees in memory. All give the same bits; which is fastest depends on the trees, the rows at a time and the CPU, and is
@@ -46,8 +58,9 @@ class Scorer {
   virtual ~Scorer() = default;
 
   /// Tells the format by content. Every size is checked before memory is taken and every index while loading, so that `margins`
-  /// needs no check. kCorrupt (`model-corrupt`) when the bytes are no such model or contradict themselves; kInvalid
-  /// (`model-unsupported`) for what the library can write and we do not score: `gblinear`, vector leaves, linear trees.
+  /// needs no check. kInvalid (`model-format`) when the file is another kind of file, which is named; kCorrupt (`model-corrupt`)
+  /// when it contradicts itself or ends early; kInvalid (`model-unsupported`) for what the library can write and we do not
+  /// score: `gblinear`, vector leaves, linear trees, a version newer than those we know, a model cut at no best iteration.
   [[nodiscard]] static Result<std::unique_ptr<Scorer>> load(std::string_view bytes, const LoadOptions& options = {});
 
   /// Columns of a row.
@@ -55,6 +68,7 @@ class Scorer {
   /// Margins of a row: 1 but for several classes or targets.
   [[nodiscard]] virtual int outputs() const noexcept { return 1; }
   [[nodiscard]] virtual Link link() const noexcept { return Link::kLogistic; }
+  [[nodiscard]] virtual const Use& use() const noexcept = 0;
   /// `xgboost`, `lightgbm`, `onnx` or `heddle.logistic/1`.
   [[nodiscard]] virtual std::string_view format() const noexcept = 0;
   /// Trees of the model; 0 for a linear one.

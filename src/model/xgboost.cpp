@@ -1,7 +1,10 @@
 #include "model/xgboost.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+
+#include "model/file_kind.hpp"
 
 namespace heddle::model {
 namespace {
@@ -9,40 +12,48 @@ namespace {
 struct Objective {
   std::string_view name;
   Link link;
-  enum class Base { kProbability, kMargin, kExp, kClasses } base;
+  enum class Base { kProbability, kMargin, kExp } base;
+  bool log_odds = false;
 };
-// ObjFunction::ProbToMargin of each objective, and what its predictions are.
+// ObjFunction::ProbToMargin of each objective, and what its predictions are. Compared with
+// XGBoost 1.6 to 3.4 (testdata/xgboost_base_scores.json): no link changed, only how a base score is
+// bounded.
 constexpr Objective kObjectives[] = {
-    {"binary:logistic", Link::kLogistic, Objective::Base::kProbability},
-    {"reg:logistic", Link::kLogistic, Objective::Base::kProbability},
-    {"binary:logitraw", Link::kIdentity, Objective::Base::kMargin},
+    {"binary:logistic", Link::kLogistic, Objective::Base::kProbability, true},
+    {"reg:logistic", Link::kLogistic, Objective::Base::kProbability, true},
+    {"binary:logitraw", Link::kIdentity, Objective::Base::kMargin, true},
     {"reg:squarederror", Link::kIdentity, Objective::Base::kMargin},
     {"reg:linear", Link::kIdentity, Objective::Base::kMargin},
     {"reg:squaredlogerror", Link::kIdentity, Objective::Base::kMargin},
     {"reg:pseudohubererror", Link::kIdentity, Objective::Base::kMargin},
     {"reg:absoluteerror", Link::kIdentity, Objective::Base::kMargin},
     {"reg:quantileerror", Link::kIdentity, Objective::Base::kMargin},
+    {"reg:expectileerror", Link::kIdentity, Objective::Base::kMargin},
     {"reg:gamma", Link::kExp, Objective::Base::kExp},
     {"reg:tweedie", Link::kExp, Objective::Base::kExp},
     {"count:poisson", Link::kExp, Objective::Base::kExp},
+    {"survival:cox", Link::kExp, Objective::Base::kExp},
+    {"survival:aft", Link::kExp, Objective::Base::kExp},
     {"rank:pairwise", Link::kIdentity, Objective::Base::kMargin},
     {"rank:ndcg", Link::kIdentity, Objective::Base::kMargin},
     {"rank:map", Link::kIdentity, Objective::Base::kMargin},
-    {"multi:softmax", Link::kSoftmax, Objective::Base::kClasses},
-    {"multi:softprob", Link::kSoftmax, Objective::Base::kClasses},
+    {"multi:softmax", Link::kSoftmax, Objective::Base::kMargin},
+    {"multi:softprob", Link::kSoftmax, Objective::Base::kMargin},
 };
 
 template <class T>
 Result<T> number(std::string_view text, std::string_view name) {
   T out{};
-  if (!parse_number(text, out)) return xgboost_corrupt(fmt::format("has `{}` = `{}`", name, text.substr(0, 40)));
+  if (!parse_number(text, out))
+    return xgboost_corrupt(fmt::format("has `{}` = `{}`", name, shown(text)));
   return out;
 }
 
 /// One number, or from 3.1 on a list of them in brackets.
 Result<std::vector<float>> base_scores(std::string_view text) {
   std::vector<float> out;
-  if (text.size() > 2 && text.front() == '[' && text.back() == ']') text = text.substr(1, text.size() - 2);
+  if (text.size() > 2 && text.front() == '[' && text.back() == ']')
+    text = text.substr(1, text.size() - 2);
   while (true) {
     const auto comma = text.find(',');
     HEDDLE_ASSIGN_OR_RETURN(const float score, number<float>(text.substr(0, comma), "base_score"));
@@ -52,36 +63,58 @@ Result<std::vector<float>> base_scores(std::string_view text) {
   }
 }
 
-Result<double> base_margin(const Objective& objective, float score) {
+/// From 3.2 on a logistic base score is bounded before the logarithm; older versions wrote none
+/// outside (0, 1) and took it as it is.
+bool bounds_base_score(const std::vector<std::int32_t>& version) {
+  return version.size() >= 2 && (version[0] > 3 || (version[0] == 3 && version[1] >= 2));
+}
+
+Result<double> base_margin(const Objective& objective, float score, bool bounded) {
   switch (objective.base) {
-    case Objective::Base::kProbability:
-      if (!(score > 0 && score < 1)) return xgboost_corrupt("has a base score that is no probability");
+    case Objective::Base::kProbability: {
+      constexpr float kLeast = 1e-6F;  // XGBoost's kRtEps
+      const bool valid = bounded ? score >= 0 && score <= 1 : score > 0 && score < 1;
+      if (!valid) return xgboost_corrupt("has a base score that is no probability");
+      if (bounded) score = std::min(std::max(score, kLeast), 1.0F - kLeast);
       // As LogisticRegression::ProbToMargin does, in single precision.
       return static_cast<double>(-std::log(1.0F / score - 1.0F));
+    }
     case Objective::Base::kExp:
-      if (!(score > 0)) return xgboost_corrupt("has a base score that is not above 0");
+      if (!(score > 0)) {
+        return xgboost_unsupported(fmt::format(
+            "has objective `{}` and base score {}, whose logarithm is no number: its margins are "
+            "infinite",
+            objective.name, score));
+      }
       return static_cast<double>(std::log(score));
     default: return static_cast<double>(score);
   }
 }
 
-Error tree_corrupt(std::size_t tree, std::string_view what) { return xgboost_corrupt(fmt::format("has a tree, {}, that {}", tree, what)); }
+Error tree_corrupt(std::size_t tree, std::string_view what) {
+  return xgboost_corrupt(fmt::format("has a tree, {}, that {}", tree, what));
+}
 
-Result<void> read_sets(const XgboostTree& from, std::size_t tree, ParsedForest& forest, ParsedTree& to) {
+Result<void> read_sets(const XgboostTree& from, std::size_t tree, ParsedForest& forest,
+                       ParsedTree& to) {
   const std::size_t sets = from.category_nodes.size();
-  if (from.category_segments.size() != sets || from.category_sizes.size() != sets) return tree_corrupt(tree, "has sets of different counts");
+  if (from.category_segments.size() != sets || from.category_sizes.size() != sets)
+    return tree_corrupt(tree, "has sets of different counts");
   const std::size_t offset = forest.categories.size();
   for (const std::int32_t category : from.categories) {
     if (category < 0) return tree_corrupt(tree, "has a category below 0");
     forest.categories.push_back(static_cast<std::uint32_t>(category));
   }
-  if (forest.categories.size() > (std::size_t{1} << 30)) return xgboost_unsupported("has too many categories");
+  if (forest.categories.size() > (std::size_t{1} << 30))
+    return xgboost_unsupported("has too many categories");
   for (std::size_t s = 0; s < sets; ++s) {
     const auto node = static_cast<std::size_t>(from.category_nodes[s]);
     const auto begin = static_cast<std::size_t>(from.category_segments[s]);
     const auto size = static_cast<std::size_t>(from.category_sizes[s]);
-    if (from.category_nodes[s] < 0 || node >= to.nodes.size() || !to.nodes[node].categorical()) return tree_corrupt(tree, "has a set for a node that has none");
-    if (from.category_segments[s] < 0 || from.category_sizes[s] < 0 || begin > from.categories.size() || size > from.categories.size() - begin) {
+    if (from.category_nodes[s] < 0 || node >= to.nodes.size() || !to.nodes[node].categorical())
+      return tree_corrupt(tree, "has a set for a node that has none");
+    if (from.category_segments[s] < 0 || from.category_sizes[s] < 0 ||
+        begin > from.categories.size() || size > from.categories.size() - begin) {
       return tree_corrupt(tree, "has a set out of range");
     }
     to.nodes[node].set_begin = static_cast<std::uint32_t>(offset + begin);
@@ -90,10 +123,25 @@ Result<void> read_sets(const XgboostTree& from, std::size_t tree, ParsedForest& 
   return {};
 }
 
+/// A split of missing against all else is written as a condition of -inf (3.4), which no number is
+/// below.
+Result<void> read_condition(Node& node, std::size_t tree, std::size_t number,
+                            ParsedForest& forest) {
+  if (node.categorical() || std::isfinite(node.threshold)) return {};
+  if (std::isnan(node.threshold)) {
+    return xgboost_unsupported(
+        fmt::format("splits on a condition that is no number, node {} of tree {}", number, tree));
+  }
+  // Every float is below +inf but +inf itself, which XGBoost does not take as a value.
+  if (node.threshold < 0) never_left(node, forest);
+  return {};
+}
+
 Result<void> read_tree(const XgboostTree& from, std::size_t tree, ParsedForest& forest) {
   ParsedTree& to = forest.trees.emplace_back();
   const std::size_t size = from.left.size();
-  if (from.right.size() != size || from.features.size() != size || from.conditions.size() != size || from.default_left.size() != size ||
+  if (from.right.size() != size || from.features.size() != size || from.conditions.size() != size ||
+      from.default_left.size() != size ||
       (!from.split_type.empty() && from.split_type.size() != size)) {
     return tree_corrupt(tree, "has arrays of different lengths");
   }
@@ -112,26 +160,108 @@ Result<void> read_tree(const XgboostTree& from, std::size_t tree, ParsedForest& 
     } else {
       if (node.left < 0) return tree_corrupt(tree, "has a child out of range");
       node.threshold = from.conditions[i];
-      if (!node.categorical() && !std::isfinite(node.threshold)) return tree_corrupt(tree, "has a condition that is no finite number");
+      HEDDLE_TRY(read_condition(node, tree, i, forest));
     }
   }
   return read_sets(from, tree, forest, to);
+}
+
+/// What the library is called in messages: `xgboost 3.4.1`.
+std::string written_by(const std::vector<std::int32_t>& version) {
+  return version.empty() ? "" : fmt::format("xgboost {}", fmt::join(version, "."));
+}
+
+Result<void> check_version(const std::vector<std::int32_t>& version) {
+  if (version.size() < 2) return {};  // files before 1.0 say none
+  if (version[0] < kNewestXgboost[0]) return {};
+  if (version[0] == kNewestXgboost[0] && version[1] <= kNewestXgboost[1]) return {};
+  return Error{
+      ErrorKind::kInvalid, "model-unsupported",
+      fmt::format("the model was written by {}, newer than {}.{}, the newest whose files are "
+                  "known here",
+                  written_by(version), kNewestXgboost[0], kNewestXgboost[1]),
+      fmt::format("save it with XGBoost {}.{} or older, or use a newer Heddle: a newer file "
+                  "may mean something else",
+                  kNewestXgboost[0], kNewestXgboost[1])};
+}
+
+/// Early stopping leaves the best round and all the trees after it. The library answers both ways:
+/// `XGBClassifier.predict` stops at the best round, `Booster.predict` does not.
+Result<void> check_best(const XgboostParts& parts, int outputs) {
+  if (parts.best_iteration.empty()) return {};
+  HEDDLE_ASSIGN_OR_RETURN(const auto best,
+                          number<std::int32_t>(parts.best_iteration, "best_iteration"));
+  std::int32_t parallel = 1;
+  if (!parts.parallel_trees.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(parallel,
+                            number<std::int32_t>(parts.parallel_trees, "num_parallel_tree"));
+  }
+  if (parallel < 1) return xgboost_corrupt("has no tree in a round");
+  if (best < 0) return {};  // XGBoost 1.x notes one of -1 where there are no rounds
+  const auto round = static_cast<std::size_t>(outputs) * static_cast<std::size_t>(parallel);
+  const std::size_t rounds = parts.trees.size() / round;
+  if (static_cast<std::size_t>(best) + 1 >= rounds) return {};
+  return Error{
+      ErrorKind::kInvalid, "model-unsupported",
+      fmt::format("the XGBoost model has {} rounds and says that its best is the first {} "
+                  "(`best_iteration` = {}): which of them answer is not said",
+                  rounds, best + 1, best),
+      fmt::format(
+          "choose: save the best with `booster[:{}].save_model(\"model.json\")`, or keep all with "
+          "`booster.set_attr(best_iteration=None)` and save",
+          best + 1)};
+}
+
+Result<void> read_bases(const XgboostParts& parts, const Objective& objective,
+                        ParsedForest& forest) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto scores, base_scores(parts.base_score));
+  if (scores.size() != 1 && scores.size() != static_cast<std::size_t>(forest.outputs)) {
+    return xgboost_corrupt("has another count of base scores than of outputs");
+  }
+  const bool bounded = bounds_base_score(parts.version);
+  for (int k = 0; k < forest.outputs; ++k) {
+    const float score = scores[scores.size() == 1 ? 0 : static_cast<std::size_t>(k)];
+    HEDDLE_ASSIGN_OR_RETURN(const double margin, base_margin(objective, score, bounded));
+    forest.base.push_back(margin);
+  }
+  return {};
+}
+
+/// `num_class` or `num_target`, whichever is above 1.
+Result<int> count_outputs(const XgboostParts& parts) {
+  int outputs = 1;
+  for (const auto* text : {&parts.num_class, &parts.num_target}) {
+    if (text->empty()) continue;
+    HEDDLE_ASSIGN_OR_RETURN(const auto count, number<std::int32_t>(*text, "num_class"));
+    if (count < 0) return xgboost_corrupt("has a count of classes below 0");
+    if (count > 1 && outputs > 1)
+      return xgboost_unsupported("has several classes and several targets");
+    if (count > 1) outputs = count;
+  }
+  if (outputs > kMostOutputs) {
+    return xgboost_unsupported(
+        fmt::format("has {} outputs, at most {} can be scored", outputs, kMostOutputs));
+  }
+  return outputs;
 }
 
 }  // namespace
 
 Error xgboost_corrupt(std::string what) {
   return Error{ErrorKind::kCorrupt, "model-corrupt", "the XGBoost model " + std::move(what),
-               "the bytes were changed after training: fetch or train the model again"};
+               "the file contradicts itself or ends early: fetch it or save the model again"};
 }
 Error xgboost_unsupported(std::string what) {
   return Error{ErrorKind::kInvalid, "model-unsupported", "the XGBoost model " + std::move(what),
-               "Heddle scores boosters `gbtree` and `dart` with a number in each leaf: train such a one (docs/formats/model.md)"};
+               "Heddle scores boosters `gbtree` and `dart` with a number in each leaf: train such "
+               "a one (docs/formats/model.md)"};
 }
 
 template <class T>
 bool parse_number(std::string_view text, T& out) {
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\n' || text.back() == '\r' || text.back() == '\t')) text.remove_suffix(1);
+  while (!text.empty() &&
+         (text.back() == ' ' || text.back() == '\n' || text.back() == '\r' || text.back() == '\t'))
+    text.remove_suffix(1);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   return error == std::errc() && end == text.data() + text.size();
 }
@@ -162,50 +292,67 @@ std::string* XgboostParts::parameter(std::string_view name) noexcept {
   if (name == "num_class") return &num_class;
   if (name == "num_feature") return &num_feature;
   if (name == "num_target") return &num_target;
+  if (name == "num_parallel_tree") return &parallel_trees;
   return nullptr;
 }
 
 Result<ParsedForest> xgboost_forest(XgboostParts parts) {
+  HEDDLE_TRY(check_version(parts.version));
   if (parts.booster != "gbtree" && parts.booster != "dart") {
-    return parts.booster.empty() ? xgboost_corrupt("has no booster of trees")
-                                 : xgboost_unsupported(fmt::format("has booster `{}`", parts.booster.substr(0, 40)));
+    return parts.booster.empty()
+               ? xgboost_corrupt("has no booster of trees")
+               : xgboost_unsupported(fmt::format("has booster `{}`", shown(parts.booster)));
   }
-  if (parts.vector_leaves) return xgboost_unsupported("has a vector in each leaf (`multi_output_tree`)");
-  if (!parts.has_trees || parts.base_score.empty() || parts.num_feature.empty() || parts.objective.empty()) {
+  if (parts.vector_leaves)
+    return xgboost_unsupported("has a vector in each leaf (`multi_output_tree`)");
+  if (!parts.has_trees || parts.base_score.empty() || parts.num_feature.empty() ||
+      parts.objective.empty()) {
     return xgboost_corrupt("lacks `trees`, `base_score`, `num_feature` or `objective`");
   }
   const auto* const objective =
-      std::find_if(std::begin(kObjectives), std::end(kObjectives), [&](const Objective& known) { return known.name == parts.objective; });
-  if (objective == std::end(kObjectives)) return xgboost_unsupported(fmt::format("has objective `{}`", parts.objective.substr(0, 40)));
+      std::find_if(std::begin(kObjectives), std::end(kObjectives),
+                   [&](const Objective& known) { return known.name == parts.objective; });
+  if (objective == std::end(kObjectives)) {
+    return xgboost_unsupported(fmt::format("has objective `{}`", shown(parts.objective)));
+  }
   ParsedForest forest;
   forest.format = "xgboost";
   forest.link = objective->link;
   forest.covers = true;
   HEDDLE_ASSIGN_OR_RETURN(forest.features, number<std::int32_t>(parts.num_feature, "num_feature"));
-  for (const auto* text : {&parts.num_class, &parts.num_target}) {
-    if (text->empty()) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto count, number<std::int32_t>(*text, "num_class"));
-    if (count < 0) return xgboost_corrupt("has a count of classes below 0");
-    if (count > 1 && forest.outputs > 1) return xgboost_unsupported("has several classes and several targets");
-    if (count > 1) forest.outputs = count;
+  HEDDLE_ASSIGN_OR_RETURN(forest.outputs, count_outputs(parts));
+  if (forest.link == Link::kLogistic && forest.outputs > 1) forest.link = Link::kOneVsAll;  // several labels
+  if (forest.outputs > 1 && parts.objective == "reg:expectileerror") {
+    // Its targets are increments, each through a softplus.
+    return xgboost_unsupported("has objective `reg:expectileerror` with several expectiles");
   }
-  if (forest.outputs > kMostOutputs) return xgboost_unsupported(fmt::format("has {} outputs, at most {} can be scored", forest.outputs, kMostOutputs));
-  HEDDLE_ASSIGN_OR_RETURN(const auto scores, base_scores(parts.base_score));
-  if (scores.size() != 1 && scores.size() != static_cast<std::size_t>(forest.outputs)) return xgboost_corrupt("has another count of base scores than of outputs");
-  for (int k = 0; k < forest.outputs; ++k) {
-    HEDDLE_ASSIGN_OR_RETURN(const double margin, base_margin(*objective, scores[scores.size() == 1 ? 0 : static_cast<std::size_t>(k)]));
-    forest.base.push_back(margin);
+  HEDDLE_TRY(read_bases(parts, *objective, forest));
+  HEDDLE_TRY(check_best(parts, forest.outputs));
+  forest.use = {.objective = parts.objective,
+                .written_by = written_by(parts.version),
+                .log_odds = objective->log_odds && forest.outputs == 1,
+                .named_categories = parts.named_categories,
+                .feature_names = std::move(parts.feature_names)};
+  if (!forest.use.feature_names.empty() &&
+      forest.use.feature_names.size() != static_cast<std::size_t>(forest.features)) {
+    return xgboost_corrupt("has another count of feature names than of features");
   }
   const std::size_t trees = parts.trees.size();
-  if (!parts.tree_info.empty() && parts.tree_info.size() != trees) return xgboost_corrupt("has another count of `tree_info` than of trees");
-  if (parts.tree_info.empty() && forest.outputs > 1 && trees > 0) return xgboost_corrupt("has several outputs and no `tree_info`");
-  if (parts.booster == "dart" && parts.weight_drop.size() != trees) return xgboost_corrupt("has another count of `weight_drop` than of trees");
+  if (!parts.tree_info.empty() && parts.tree_info.size() != trees) {
+    return xgboost_corrupt("has another count of `tree_info` than of trees");
+  }
+  if (parts.tree_info.empty() && forest.outputs > 1 && trees > 0) {
+    return xgboost_corrupt("has several outputs and no `tree_info`");
+  }
+  // Trees that were added by `gbtree` to a model of `dart` have no weight of their own: it is 1.
+  if (parts.weight_drop.size() > trees)
+    return xgboost_corrupt("has more weights (`weight_drop`) than trees");
   forest.trees.reserve(trees);
   for (std::size_t t = 0; t < trees; ++t) {
     HEDDLE_TRY(read_tree(parts.trees[t], t, forest));
     parts.trees[t] = {};  // not both forms at once
     if (!parts.tree_info.empty()) forest.trees[t].output = parts.tree_info[t];
-    if (parts.booster == "dart") forest.trees[t].weight = parts.weight_drop[t];
+    if (t < parts.weight_drop.size()) forest.trees[t].weight = parts.weight_drop[t];
   }
   return forest;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -10,14 +11,15 @@
 
 namespace heddle::model {
 
-/// One tree as XGBoost writes it: arrays by node number. A leaf has no children (-1) and its value in `conditions`.
+/// One tree as XGBoost writes it: arrays by node number. A leaf has no children (-1) and its value
+/// in `conditions`.
 struct XgboostTree {
   std::vector<std::int32_t> left{};
   std::vector<std::int32_t> right{};
   std::vector<std::int32_t> features{};
   std::vector<std::int32_t> default_left{};
-  std::vector<std::int32_t> split_type{};       ///< 1: a set of categories; may be empty
-  std::vector<std::int32_t> categories{};       ///< those that go right, node after node
+  std::vector<std::int32_t> split_type{};  ///< 1: a set of categories; may be empty
+  std::vector<std::int32_t> categories{};  ///< those that go right, node after node
   std::vector<std::int32_t> category_nodes{};
   std::vector<std::int32_t> category_segments{};
   std::vector<std::int32_t> category_sizes{};
@@ -29,7 +31,10 @@ struct XgboostTree {
   [[nodiscard]] std::vector<float>* floats(std::string_view key) noexcept;
 };
 
-/// What is read of a model, from JSON or UBJSON. https://xgboost.readthedocs.io/en/release_1.7.0/tutorials/saving_model.html ("JSON Schema").
+/// What is read of a model, from JSON or UBJSON.
+/// https://xgboost.readthedocs.io/en/release_3.2.0/tutorials/saving_model.html
+/// ("JSON Schema"). `weight_drop` stands at any of three levels: beside `gbtree` (to 3.2), beside
+/// `model` (3.3), in `model` (3.4).
 struct XgboostParts {
   std::string base_score{};  ///< numbers as text, as XGBoost keeps its parameters
   std::string num_class{};
@@ -37,8 +42,13 @@ struct XgboostParts {
   std::string num_target{};
   std::string objective{};
   std::string booster{};
+  std::string parallel_trees{};         ///< trees of a round and class
+  std::string best_iteration{};         ///< an attribute that early stopping leaves
+  std::vector<std::int32_t> version{};  ///< of the library that wrote the file: major, minor, patch
+  std::vector<std::string> feature_names{};
   bool has_trees = false;
   bool vector_leaves = false;
+  bool named_categories = false;  ///< from 3.1 on: categories come with their names
   std::vector<std::int32_t> tree_info{};
   std::vector<float> weight_drop{};
   std::vector<XgboostTree> trees{};
@@ -46,6 +56,9 @@ struct XgboostParts {
   /// The parameter of learner_model_param of that name; null for others.
   [[nodiscard]] std::string* parameter(std::string_view name) noexcept;
 };
+
+/// The newest XGBoost whose files were compared with ours, major and minor.
+inline constexpr std::array<std::int32_t, 2> kNewestXgboost = {3, 4};
 
 [[nodiscard]] Error xgboost_corrupt(std::string what);
 [[nodiscard]] Error xgboost_unsupported(std::string what);

@@ -178,31 +178,74 @@ void text(Reader& in, char type, std::string& out) {
   out = in.text();
 }
 
+void texts(Reader& in, char type, std::vector<std::string>& out) {
+  out.clear();
+  array(in, type, [&](char element) { text(in, element, out.emplace_back()); });
+}
+
+/// Members that `parts.parameter` knows; the others are passed over.
+void parameters(Reader& in, char type, XgboostParts& parts) {
+  object(in, type, [&](std::string_view name, char inner) {
+    auto* const known = parts.parameter(name);
+    return known != nullptr ? text(in, inner, *known) : in.skip(inner, 0);
+  });
+}
+
+void tree(Reader& in, char type, XgboostParts& parts) {
+  XgboostTree& out = parts.trees.emplace_back();
+  object(in, type, [&](std::string_view member, char inner) {
+    if (auto* const known = out.integers(member)) return integers(in, inner, *known);
+    if (auto* const known = out.floats(member)) return floats(in, inner, *known);
+    if (member != "tree_param") return in.skip(inner, 0);
+    object(in, inner, [&](std::string_view parameter, char written) {
+      if (parameter != "size_leaf_vector") return in.skip(written, 0);
+      std::string size;
+      text(in, written, size);
+      if (size != "0" && size != "1") parts.vector_leaves = true;
+    });
+  });
+}
+
+void model(Reader& in, char type, XgboostParts& parts) {
+  object(in, type, [&](std::string_view name, char content) {
+    if (name == "tree_info") return integers(in, content, parts.tree_info);
+    if (name == "weight_drop") return floats(in, content, parts.weight_drop);
+    if (name == "gbtree_model_param") return parameters(in, content, parts);
+    if (name == "cats") {  // from 3.1 on: the names of categories, where training saw names
+      return object(in, content, [&](std::string_view member, char inner) {
+        if (member != "enc") return in.skip(inner, 0);
+        array(in, inner, [&](char element) {
+          parts.named_categories = true;
+          in.skip(element, 0);
+        });
+      });
+    }
+    if (name != "trees") return in.skip(content, 0);
+    parts.has_trees = true;
+    parts.trees.clear();
+    array(in, content, [&](char element) { tree(in, element, parts); });
+  });
+}
+
 void booster(Reader& in, char type, XgboostParts& parts, bool nested) {
   object(in, type, [&](std::string_view key, char value) {
     if (key == "name" && !nested) return text(in, value, parts.booster);
     if (key == "gbtree" && !nested) return booster(in, value, parts, true);
-    if (key == "weight_drop" && !nested) return floats(in, value, parts.weight_drop);
-    if (key != "model") return in.skip(value, 0);
-    object(in, value, [&](std::string_view name, char content) {
-      if (name == "tree_info") return integers(in, content, parts.tree_info);
-      if (name != "trees") return in.skip(content, 0);
-      parts.has_trees = true;
-      parts.trees.clear();
-      array(in, content, [&](char element) {
-        XgboostTree& tree = parts.trees.emplace_back();
-        object(in, element, [&](std::string_view member, char inner) {
-          if (auto* const known = tree.integers(member)) return integers(in, inner, *known);
-          if (auto* const known = tree.floats(member)) return floats(in, inner, *known);
-          if (member != "tree_param") return in.skip(inner, 0);
-          object(in, inner, [&](std::string_view parameter, char written) {
-            if (parameter != "size_leaf_vector") return in.skip(written, 0);
-            std::string size;
-            text(in, written, size);
-            if (size != "0" && size != "1") parts.vector_leaves = true;
-          });
-        });
-      });
+    if (key == "weight_drop") return floats(in, value, parts.weight_drop);
+    return key == "model" ? model(in, value, parts) : in.skip(value, 0);
+  });
+}
+
+void learner(Reader& in, char type, XgboostParts& parts) {
+  object(in, type, [&](std::string_view name, char value) {
+    if (name == "gradient_booster") return booster(in, value, parts, false);
+    if (name == "learner_model_param") return parameters(in, value, parts);
+    if (name == "feature_names") return texts(in, value, parts.feature_names);
+    if (name != "objective" && name != "attributes") return in.skip(value, 0);
+    const std::string_view wanted = name == "objective" ? "name" : "best_iteration";
+    std::string& target = name == "objective" ? parts.objective : parts.best_iteration;
+    object(in, value, [&](std::string_view member, char inner) {
+      return member == wanted ? text(in, inner, target) : in.skip(inner, 0);
     });
   });
 }
@@ -213,20 +256,8 @@ Result<XgboostParts> parse_xgboost_ubjson(std::string_view bytes) {
   Reader in(bytes);
   XgboostParts parts;
   object(in, in.marker(), [&](std::string_view key, char type) {
-    if (key != "learner") return in.skip(type, 0);
-    object(in, type, [&](std::string_view name, char value) {
-      if (name == "gradient_booster") return booster(in, value, parts, false);
-      if (name == "objective") {
-        return object(in, value, [&](std::string_view member, char inner) {
-          return member == "name" ? text(in, inner, parts.objective) : in.skip(inner, 0);
-        });
-      }
-      if (name != "learner_model_param") return in.skip(value, 0);
-      object(in, value, [&](std::string_view parameter, char inner) {
-        auto* const known = parts.parameter(parameter);
-        return known != nullptr ? text(in, inner, *known) : in.skip(inner, 0);
-      });
-    });
+    if (key == "learner") return learner(in, type, parts);
+    return key == "version" ? integers(in, type, parts.version) : in.skip(type, 0);
   });
   if (in.failed()) return xgboost_corrupt(fmt::format("does not read as UBJSON at byte {}", in.at()));
   return parts;

@@ -114,8 +114,7 @@ Result<void> HttpServer::Loop::open() {
   HEDDLE_CHECK(options.grpc_handler || doors[kGrpcDoor] < 0, "a gRPC listener without a handler");
   if (doors[kHttpDoor] >= 0) tcp_port = bound_port(doors[kHttpDoor]);
   if (doors[kGrpcDoor] >= 0) grpc_port = bound_port(doors[kGrpcDoor]);
-  for (const char* name : {"127.0.0.1", "localhost", "[::1]"}) options.allowed_hosts.emplace_back(name);
-  if (!options.host.empty()) options.allowed_hosts.push_back(options.host);
+  hosts = AllowedHosts(std::move(options.allowed_hosts), options.host.empty() ? options.grpc_host : options.host);
   return {};
 }
 
@@ -156,6 +155,11 @@ bool HttpServer::Loop::admit(int fd, std::uint64_t address, Door door) {
   connection->fd = fd;
   connection->address = address;
   connection->local = door == kUnixDoor;
+  if (connection->local) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) connection->peer_uid = peer.uid;
+  }
   connection->grpc = door == kGrpcDoor;
   connection->id = static_cast<std::uint64_t>(++generation == 0 ? ++generation : generation) << 32 | slot;
   connection->interest = EPOLLIN;

@@ -26,6 +26,7 @@ struct Connection {
   std::uint64_t request = 0;  ///< number of the request being read or answered
   std::uint64_t last_turn = 0;           ///< of the loop that saw an event of this one
   std::uint64_t answered_at_end_of = 0;  ///< the last turn of the loop whose end sent answers of this one
+  std::int64_t peer_uid = -1; ///< of a Unix socket's other end
   std::uint64_t address = 0;  ///< of the peer, as counted by `connections_per_address`; 0 for Unix sockets
   bool local = false;
   bool grpc = false;          ///< came to the gRPC listener

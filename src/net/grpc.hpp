@@ -15,6 +15,7 @@ namespace heddle::net {
 enum class GrpcStatus : std::uint8_t {
   kOk = 0,
   kDeadlineExceeded = 4,
+  kPermissionDenied = 7,
   kResourceExhausted = 8,
   kUnimplemented = 12,
   kInternal = 13,

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <zlib.h>
 
 #include "net/grpc.hpp"
@@ -282,6 +283,24 @@ TEST(H2, GoesAwayOnceCallsAreDone) {
   s.session->reply(s.later[0].first, s.later[0].second, reply, s.now);
   (void)s.frames();
   EXPECT_TRUE(s.session->finished());
+}
+
+TEST(H2Session, RefusesACallToAnotherHost) {
+  H2Session::Options options;
+  options.refuse_host = [](std::string_view authority) { return authority == "a" ? std::string() : fmt::format("not `{}`", authority); };
+  Session session(options);
+  ASSERT_TRUE(session.send(frame(kHeaders, kEndHeaders, 1, head("/x")) + frame(kData, kEndStream, 1, message("hi"))));
+  EXPECT_EQ(session.calls.size(), 1u);
+  const std::string other = field(":method", "POST") + field(":scheme", "http") + field(":path", "/x") + field(":authority", "evil.example") + field("content-type", "application/grpc");
+  const std::string by_host = field(":method", "POST") + field(":scheme", "http") + field(":path", "/x") + field("content-type", "application/grpc") + field("host", "evil.example");
+  ASSERT_TRUE(session.send(frame(kHeaders, kEndHeaders, 3, other) + frame(kData, kEndStream, 3, message("hi"))));
+  ASSERT_TRUE(session.send(frame(kHeaders, kEndHeaders, 5, by_host) + frame(kData, kEndStream, 5, message("hi"))));
+  EXPECT_EQ(session.calls.size(), 1u) << "what is refused meets no handler";
+  std::vector<std::uint32_t> ended;
+  for (const Frame& each : session.frames()) {
+    if (each.type == kHeaders && (each.flags & kEndStream) != 0 && each.stream > 1) ended.push_back(each.stream);
+  }
+  EXPECT_EQ(ended, (std::vector<std::uint32_t>{3, 5})) << "a status and no message";
 }
 
 }  // namespace

@@ -51,6 +51,7 @@ struct H2Session::Stream {
   std::vector<Field> fields;
   std::vector<Header> metadata; ///< into `head`
   std::string path;
+  std::string authority;
   std::string in;               ///< frames from `in_at` on
   std::size_t in_at = 0;
   std::size_t unconsumed = 0;   ///< bytes whose window the client has not got back
@@ -75,7 +76,7 @@ struct H2Session::Stream {
   bool idle_data = false; ///< nghttp2 waits to be told of more output
 
   void reset() {
-    std::string kept[] = {std::move(head), std::move(path), std::move(in), std::move(out), std::move(status_message)};
+    std::string kept[] = {std::move(head), std::move(path), std::move(in), std::move(out), std::move(status_message), std::move(authority)};
     std::vector<Field> kept_fields = std::move(fields);
     std::vector<Header> kept_metadata = std::move(metadata);
     *this = Stream{};
@@ -83,7 +84,7 @@ struct H2Session::Stream {
       if (text.capacity() > kKeptBytes) text = std::string();
       text.clear();
     }
-    head = std::move(kept[0]), path = std::move(kept[1]), in = std::move(kept[2]), out = std::move(kept[3]), status_message = std::move(kept[4]);
+    head = std::move(kept[0]), path = std::move(kept[1]), in = std::move(kept[2]), out = std::move(kept[3]), status_message = std::move(kept[4]), authority = std::move(kept[5]);
     kept_fields.clear(), kept_metadata.clear();
     fields = std::move(kept_fields);
     metadata = std::move(kept_metadata);
@@ -111,15 +112,17 @@ struct H2Session::Callbacks {
     Stream* stream = session.find(frame->hd.stream_id);
     if (stream == nullptr || stream->head_too_large) return 0;
     const std::string_view key(reinterpret_cast<const char*>(name), name_size), text(reinterpret_cast<const char*>(value), value_size);
-    if (stream->head.size() + stream->path.size() + key.size() + text.size() > session.options_.header_bytes || stream->fields.size() >= session.options_.headers) {
+    if (stream->head.size() + stream->path.size() + stream->authority.size() + key.size() + text.size() > session.options_.header_bytes || stream->fields.size() >= session.options_.headers) {
       stream->head_too_large = true;
       return 0;
     }
     if (key.starts_with(':')) {
       if (key == ":path") stream->path.assign(text);
       if (key == ":method") stream->post = text == "POST";
+      if (key == ":authority") stream->authority.assign(text);
       return 0;
     }
+    if (key == "host" && stream->authority.empty()) stream->authority.assign(text);  // HTTP/2 allows it in place of `:authority`
     if (key == "content-type") {
       stream->grpc = is_grpc_content_type(text);
     } else if (key == "grpc-timeout") {
@@ -354,6 +357,9 @@ void H2Session::headers_done(Stream& stream) {
   for (const Stream::Field& field : stream.fields) {
     const std::string_view head = stream.head;
     stream.metadata.push_back({head.substr(field.at, field.name), head.substr(field.at + field.name, field.value)});
+  }
+  if (options_.refuse_host) {
+    if (const std::string why = options_.refuse_host(stream.authority); !why.empty()) return fail(stream, GrpcStatus::kPermissionDenied, why);
   }
   if (options_.streaming != nullptr) stream.streaming = std::find(options_.streaming->begin(), options_.streaming->end(), stream.path) != options_.streaming->end();
   if (stream.bad_timeout) fail(stream, GrpcStatus::kInternal, "a malformed grpc-timeout");

@@ -27,6 +27,7 @@ class H2Session {
     std::int64_t idle_timeout_ms = 60'000;
     std::int64_t bytes_per_second = 0;               ///< of a message, after its first second; 0: any
     const std::vector<std::string>* streaming = nullptr;  ///< methods that take many messages; outlives the session
+    std::function<std::string(std::string_view authority)> refuse_host{};  ///< why a call to this host is refused; empty: it is not
   };
   /// Answers one message into the reply, or returns true: the reply comes by `reply`. `request` names the message then.
   using Handler = std::function<bool(std::int32_t stream, std::uint64_t request, GrpcCall&, GrpcReply&)>;

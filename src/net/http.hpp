@@ -29,7 +29,7 @@ struct Request {
   std::string_view query{}; ///< without `?`
   std::string_view body{};
   std::span<const Header> headers{};
-  bool local_socket = false;  ///< came over the Unix socket
+  std::int64_t peer_uid = -1; ///< user of the process at the other end of the Unix socket, by the kernel; -1: came over TCP
   std::int64_t queued_ns = 0;  ///< waited before its handler ran: in this turn of the loop, and an estimate of before
   std::int64_t begin_ns = 0;   ///< when that was, on the server's monotonic clock
 

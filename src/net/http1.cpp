@@ -11,18 +11,9 @@ namespace {
 
 constexpr std::size_t kMostQueuedOutput = 1 << 20;
 constexpr std::size_t kSlack = 8192;
-
-std::string_view host_name(std::string_view host) {
-  if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
-  return host.substr(0, host.find(':'));
-}
+constexpr std::size_t kShownHost = 253;  ///< the longest a name can be
 
 }  // namespace
-
-bool HttpServer::Loop::host_allowed(std::string_view host) const {
-  const std::string_view name = host_name(host);
-  return std::any_of(options.allowed_hosts.begin(), options.allowed_hosts.end(), [&](const std::string& a) { return same_token(a, name); });
-}
 
 /// Reads and handles whole requests while there are any.
 void HttpServer::Loop::process(Connection& connection) {
@@ -94,12 +85,9 @@ bool HttpServer::Loop::begin_body(Connection& connection, const RequestHead& hea
     refuse(connection, 413, "http-too-large", "a body over the limit");
     return false;
   }
-  if (!connection.local && (head.host.empty() || head.host != last_host)) {
-    if (!host_allowed(head.host)) {
-      refuse(connection, 421, "http-host", "a Host that is not served here");
-      return false;
-    }
-    last_host = head.host;  // nearly every request names the same one
+  if (!connection.local && !hosts.allow(head.host, connection.fd)) {
+    refuse_host(connection, head.host);
+    return false;
   }
   connection.head_known = true;
   connection.body_at = head.bytes;
@@ -121,7 +109,7 @@ void HttpServer::Loop::handle(Connection& connection, const RequestHead& head, s
   if (question != std::string_view::npos) request.query = head.target.substr(question + 1);
   request.body = body;
   request.headers = headers;
-  request.local_socket = connection.local;
+  request.peer_uid = connection.peer_uid;
   request.begin_ns = options.clock->mono_ns();
   request.queued_ns = waited(connection, request.begin_ns);
   ++connection.request;
@@ -131,7 +119,7 @@ void HttpServer::Loop::handle(Connection& connection, const RequestHead& head, s
   worked = true;
   if (!head.origin.empty() && !connection.local) {
     const std::size_t scheme = head.origin.find("://");
-    if (scheme == std::string_view::npos || !host_allowed(head.origin.substr(scheme + 3))) {
+    if (scheme == std::string_view::npos || !hosts.allow(head.origin.substr(scheme + 3), connection.fd)) {
       response.status = 403;
       response.body = R"({"error":"the Origin of this request is not served here","id":"http-origin","hint":"call from a page of this host"})";
       return answer(connection, response);
@@ -145,6 +133,23 @@ void HttpServer::Loop::handle(Connection& connection, const RequestHead& head, s
   set_phase(connection, Connection::Phase::kDeferred);
   if (connection.peer_done) return peer_finished(connection);
   want(connection, EPOLLRDHUP);
+}
+
+std::string HttpServer::Loop::host_refusal(std::string_view host) const {
+  // The name was checked for its characters when the head was read.
+  const std::string_view name = AllowedHosts::name_of(host);
+  if (name.empty()) return "the request names no host";
+  return fmt::format("the request names the host `{}`, which this server does not answer for", name.substr(0, kShownHost));
+}
+
+/// Says which host was named: people meet this first with a name of their own for the machine.
+void HttpServer::Loop::refuse_host(Connection& connection, std::string_view host) {
+  Response error;
+  error.status = 421;
+  error.body = fmt::format(R"({{"error":"{}","id":"http-host","hint":"{}"}})", host_refusal(host), options.host_hint);
+  error.close = true;
+  connection.head_only = false;
+  answer(connection, error);
 }
 
 /// A request that cannot be understood: what follows it cannot be either.

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "net/allowed_hosts.hpp"
 #include "net/connection.hpp"
 #include "net/server.hpp"
 
@@ -55,7 +56,7 @@ struct HttpServer::Loop {
   std::int64_t now = 0;              ///< at the beginning of this turn
   std::int64_t next_sweep = 0;
   std::int64_t date_second = -1;
-  std::string last_host;             ///< one that was found allowed
+  AllowedHosts hosts;
   std::string date;                  ///< the header line of this second
   /// Status line, Date and Content-Type as the last response like it had them; `Content-Length: ` at the end, but for 204.
   struct KeptHead {
@@ -126,7 +127,9 @@ struct HttpServer::Loop {
   void handle(Connection& connection, const RequestHead& head, std::string_view body);
   void refuse(Connection& connection, int status, std::string_view id, std::string_view what);
   void answer(Connection& connection, const Response& from);
-  bool host_allowed(std::string_view host) const;
+  void refuse_host(Connection& connection, std::string_view host);
+  /// Why a request to `host` is refused; safe inside a JSON string.
+  std::string host_refusal(std::string_view host) const;
 };
 
 }  // namespace heddle::net

@@ -308,6 +308,52 @@ TEST(Server, ServesOnlyItsHostsAndOrigins) {
   EXPECT_EQ(echo.handled, 1);
 }
 
+TEST(Server, AnswersToItsNamesAndToTheAddressThatWasCalled) {
+  HttpServer::Options options;
+  options.host = "0.0.0.0";
+  options.allowed_hosts = {"models.example.com", "*.corp.example"};
+  options.host_hint = "add it to `hosts`";
+  Echo echo(std::move(options));
+  const int port = echo.server->port();
+  const auto status = [&](std::string_view host) {
+    const std::string answer = net::exchange(port, fmt::format("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", host));
+    return answer.substr(9, 3);
+  };
+  for (const char* ours : {"localhost", "LOCALHOST:8000", "127.0.0.1:80", "0.0.0.0", "models.example.com", "Models.Example.com:443", "models.example.com.", "a.corp.example",
+                           "a.b.corp.example:8000"}) {
+    EXPECT_EQ(status(ours), "200") << ours;
+  }
+  for (const char* foreign : {"example.com", "xmodels.example.com", "models.example.com.evil.example", "corp.example", ".corp.example", "xcorp.example", "127.0.0.2", "127.0.0.10",
+                              "10.1.2.3", "[::2]", ":80", "."}) {
+    EXPECT_EQ(status(foreign), "421") << foreign;
+  }
+  char name[256] = {};
+  ASSERT_EQ(::gethostname(name, sizeof name - 1), 0);
+  EXPECT_EQ(status(name), "200") << "the machine's own name";
+  // The whole of 127/8 is this machine's: called by another of its addresses, that one is its name for the connection.
+  HttpClient::Options other;
+  other.host = "127.0.0.2";
+  other.port = port;
+  const auto reply = HttpClient(other).get("/");
+  ASSERT_TRUE(reply.ok()) << reply.error().str();
+  EXPECT_EQ(reply->status, 200);
+  const std::string refused = exchange(port, "GET / HTTP/1.1\r\nHost: models.other.example:8000\r\n\r\n");
+  EXPECT_NE(refused.find("`models.other.example`"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("add it to `hosts`"), std::string::npos) << refused;
+  // A page of another address is another origin, though its name is an address.
+  EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://10.1.2.3\r\n\r\n").starts_with("HTTP/1.1 403 "));
+}
+
+TEST(Server, OnLoopbackOnlyItsNamesCount) {
+  HttpServer::Options options;
+  options.host = "127.0.0.2";
+  Echo echo(std::move(options));
+  HttpClient::Options client;
+  client.host = "127.0.0.2";
+  client.port = echo.server->port();
+  EXPECT_EQ(HttpClient(client).get("/")->status, 200);
+}
+
 TEST(Server, RefusesAHugeBodyWithoutReadingIt) {
   Echo echo;
   const int fd = raw_connect(echo.server->port());

@@ -64,7 +64,8 @@ class HttpServer {
     std::string grpc_host{};                 ///< empty: no gRPC
     int grpc_port = 0;                       ///< 0: any free one, see `grpc_port()`
     std::vector<std::string> grpc_streaming{};  ///< methods that take a stream of messages and answer each by one; others are unary
-    std::vector<std::string> allowed_hosts{};  ///< besides the loopback names and `host`; without port
+    std::vector<std::string> allowed_hosts{};  ///< besides the loopback names and `host` (AllowedHosts)
+    std::string host_hint = "call it by a name it knows";  ///< what to do about a host that is not allowed; no quotes, no backslashes
     std::optional<TlsOptions> tls{};         ///< of both TCP listeners: HTTP/1.1 there, HTTP/2 on gRPC's; never of the Unix socket
     std::vector<ListenerFd> adopt_fds{};     ///< listening sockets used instead of making new ones; taken over. Names: `http`, `unix`, `grpc`
     ServerLimits limits{};

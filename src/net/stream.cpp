@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -108,6 +109,9 @@ void HttpServer::Loop::begin_h2(Connection& connection) {
   session.idle_timeout_ms = options.limits.idle_timeout_ms;
   session.bytes_per_second = options.limits.body_bytes_per_second;
   session.streaming = &options.grpc_streaming;
+  session.refuse_host = [this, fd = connection.fd](std::string_view authority) {
+    return hosts.allow(authority, fd) ? std::string() : fmt::format("{}; {}", host_refusal(authority), options.host_hint);
+  };
   connection.h2 = std::make_unique<H2Session>(
       session,
       [this, &connection](std::int32_t stream, std::uint64_t request, GrpcCall& call, GrpcReply& reply) {

@@ -16,6 +16,16 @@
 
 namespace heddle::plane {
 
+/// Event times that are taken from outside: nobody has recorded traffic of another time, and what
+/// counts days up to one must end.
+inline constexpr Micros kEarliestEvent = -25'567 * kDay;  ///< 1900-01-01
+inline constexpr Micros kLatestEvent = 84'006 * kDay;     ///< 2200-01-01
+[[nodiscard]] constexpr bool is_event_time(Micros time) noexcept {
+  return time >= kEarliestEvent && time < kLatestEvent;
+}
+/// How far a row may be ahead of the last tick. Past it the watch does not take it.
+inline constexpr Micros kFarthestAhead = 2 * kDay;
+
 /// An owned value of one field of one row, as it was received.
 struct FieldValue {
   expr::Datum::Kind kind = expr::Datum::Kind::kNull;
@@ -166,6 +176,7 @@ class JournalReader {
 struct Standing {
   std::vector<Record> acts{};        ///< ActRecords and StopRecords after the last AppliedRecord, and those it names
   std::uint64_t route_version = 0;   ///< of the last AppliedRecord
+  Micros last_tick = INT64_MIN;      ///< the latest one; INT64_MIN: there is none
 };
 [[nodiscard]] Result<Standing> standing_acts(const std::string& dir);
 

@@ -244,10 +244,15 @@ Result<Standing> standing_acts(const std::string& dir) {
     }
     if (!payload.has_value()) return standing;
     const auto type = static_cast<PayloadType>(payload->front());
-    if (type != PayloadType::kApplied && type != PayloadType::kAct && type != PayloadType::kStop) continue;
+    if (type != PayloadType::kApplied && type != PayloadType::kAct && type != PayloadType::kStop &&
+        type != PayloadType::kTick)
+      continue;
     std::optional<Record> record = decode_record(*payload);
     if (!record.has_value()) continue;
-    if (const auto* applied = std::get_if<AppliedRecord>(&*record)) {
+    if (const auto* tick = std::get_if<TickRecord>(&*record)) {
+      if (is_event_time(tick->event_time))
+        standing.last_tick = std::max(standing.last_tick, tick->event_time);
+    } else if (const auto* applied = std::get_if<AppliedRecord>(&*record)) {
       standing.route_version = applied->route_version;
       std::erase_if(standing.acts, [&](const Record& item) {
         const auto* act = std::get_if<ActRecord>(&item);

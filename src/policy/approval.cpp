@@ -95,11 +95,13 @@ std::string_view status_name(Approval::Status status) noexcept {
     case Approval::Status::kApproved: return "approved";
     case Approval::Status::kRejected: return "rejected";
     case Approval::Status::kUsed: return "used";
+    case Approval::Status::kVoid: return "void";
     default: return "expired";
   }
 }
 
 Digest evidence_root(const std::vector<Named>& evidence) {
+  if (evidence.empty()) return {};
   ledger::CompactRange range;
   for (const auto& item : evidence) range.append(ledger::leaf_hash(item.name + '\0' + item.digest.str()));
   return range.root();
@@ -110,8 +112,9 @@ void write_statement(Approval& approval, const std::string& nonce) {
   for (const auto& subject : approval.subjects) {
     if (subject.name == "rollback") rollback = subject.digest.str();
   }
+  const Digest root = evidence_root(approval.evidence);
   approval.statement = doc::to_canonical_json(
-      doc::Value::object({{"format", "heddle.approval/1"},
+      doc::Value::object({{"format", "heddle.approval/2"},
                           {"approval", approval.id},
                           {"op_id", approval.op_id},
                           {"action", approval.action},
@@ -119,12 +122,26 @@ void write_statement(Approval& approval, const std::string& nonce) {
                           {"slot", approval.slot},
                           {"subjects", named_value(approval.subjects)},
                           {"rollback", rollback},
+                          {"binds", approval.binds.is_object() ? approval.binds : doc::Value::object()},
                           {"policy", approval.policy.str()},
-                          {"evidence_root", evidence_root(approval.evidence).str()},
+                          {"evidence_root", root.empty() ? "" : root.str()},
                           {"requester", approval.requester},
+                          {"claimed", approval.claimed},
                           {"expires", format_time(approval.expires)},
                           {"nonce", nonce},
                           {"asked_event_time", approval.asked_event_time == 0 ? "" : format_time(approval.asked_event_time)}}));
+}
+
+bool says_statement(const Approval& approval) {
+  const auto statement = doc::parse_json(approval.statement);
+  if (!statement.ok()) return false;
+  Approval again = approval;
+  write_statement(again, statement->string_or("nonce"));
+  return again.statement == approval.statement;
+}
+
+bool asked_by(const Approval& approval, std::string_view person) noexcept {
+  return person == approval.requester || (!approval.claimed.empty() && person == approval.claimed);
 }
 
 doc::Value to_value(const Approval& approval) {
@@ -139,6 +156,7 @@ doc::Value to_value(const Approval& approval) {
   return doc::Value::object({{"id", approval.id},
                              {"op_id", approval.op_id},
                              {"requester", approval.requester},
+                             {"claimed", approval.claimed},
                              {"status", status_name(approval.status)},
                              {"statement", approval.statement},
                              {"action", approval.action},
@@ -146,6 +164,7 @@ doc::Value to_value(const Approval& approval) {
                              {"slot", approval.slot},
                              {"subjects", named_value(approval.subjects)},
                              {"evidence", named_value(approval.evidence)},
+                             {"binds", approval.binds},
                              {"policy", approval.policy.str()},
                              {"needs", std::move(needs)},
                              {"signatures", std::move(signatures)},
@@ -155,6 +174,7 @@ doc::Value to_value(const Approval& approval) {
                              {"reason", approval.reason},
                              {"rejected_by", approval.rejected_by},
                              {"rejected_because", approval.rejected_because},
+                             {"void_because", approval.void_because},
                              {"entry", approval.entry}});
 }
 
@@ -163,10 +183,11 @@ Result<Approval> approval_from_value(const doc::Value& value) {
   approval.id = value.string_or("id");
   approval.op_id = value.string_or("op_id");
   approval.requester = value.string_or("requester");
+  approval.claimed = value.string_or("claimed");
   const auto status = value.string_or("status");
   bool known = false;
   for (const auto each : {Approval::Status::kPending, Approval::Status::kApproved, Approval::Status::kRejected,
-                          Approval::Status::kUsed, Approval::Status::kExpired}) {
+                          Approval::Status::kUsed, Approval::Status::kExpired, Approval::Status::kVoid}) {
     if (status_name(each) != status) continue;
     approval.status = each;
     known = true;
@@ -180,6 +201,7 @@ Result<Approval> approval_from_value(const doc::Value& value) {
   approval.slot = value.string_or("slot");
   HEDDLE_ASSIGN_OR_RETURN(approval.subjects, named_from(value.find("subjects")));
   HEDDLE_ASSIGN_OR_RETURN(approval.evidence, named_from(value.find("evidence")));
+  if (const auto* binds = value.find("binds")) approval.binds = *binds;
   HEDDLE_ASSIGN_OR_RETURN(approval.policy, Digest::parse(value.string_or("policy")));
   if (const auto* needs = value.find("needs"); needs != nullptr && needs->is_array()) {
     for (const auto& need : needs->as_array()) {
@@ -198,6 +220,7 @@ Result<Approval> approval_from_value(const doc::Value& value) {
   approval.reason = value.string_or("reason");
   approval.rejected_by = value.string_or("rejected_by");
   approval.rejected_because = value.string_or("rejected_because");
+  approval.void_because = value.string_or("void_because");
   approval.entry = static_cast<std::uint64_t>(value.int_or("entry"));
   return approval;
 }
@@ -208,34 +231,60 @@ std::string allowed_signers(const std::vector<spec::Person>& people) {
     if (!plain_name(person.name)) continue;
     for (const auto& key : person.keys) {
       if (key.empty() || key.find_first_of("\r\n") != std::string::npos) continue;
-      text += fmt::format("{} namespaces=\"{}\" {}\n", person.name, kApprovalNamespace, key);
+      text += fmt::format("{} namespaces=\"{},{}\" {}\n", person.name, kApprovalNamespace, kRequestNamespace, key);
     }
   }
   return text;
 }
 
-Result<void> verify_signature(const spec::Person& person, std::string_view statement, std::string_view armored) {
-  const Error invalid{ErrorKind::kDenied, "approval-signature-invalid",
-                      fmt::format("that is no signature by `{}` over this statement", person.name),
-                      "sign the statement that `heddle approval show` prints: `ssh-keygen -Y sign -n heddle-approval -f KEY`"};
+namespace {
+
+/// `ssh-keygen -Y ACTION` over `statement`; `signers` is the text of an allowed_signers file, empty where none is asked.
+Result<bool> ask_ssh_keygen(std::vector<std::string> action, std::string_view statement, std::string_view armored,
+                            const std::string& signers, const char* name_space) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto scratch, Scratch::open());
+  HEDDLE_TRY(write_file_atomic(scratch.file("statement"), statement, 0600));
+  HEDDLE_TRY(write_file_atomic(scratch.file("signature"), armored, 0600));
+  std::vector<std::string> words{"ssh-keygen", "-Y"};
+  words.insert(words.end(), std::make_move_iterator(action.begin()), std::make_move_iterator(action.end()));
+  if (!signers.empty()) {
+    HEDDLE_TRY(write_file_atomic(scratch.file("allowed_signers"), signers, 0600));
+    words.insert(words.end(), {"-f", scratch.file("allowed_signers")});
+  }
+  words.insert(words.end(), {"-n", name_space, "-s", scratch.file("signature")});
+  HEDDLE_ASSIGN_OR_RETURN(const int code, run(words, scratch.file("statement")));
+  if (code == 127) {
+    return Error{ErrorKind::kUnavailable, "ssh-keygen-missing", "cannot run `ssh-keygen`", "install the package openssh-client"};
+  }
+  return code == 0;
+}
+
+constexpr std::size_t kMostSignature = 16 << 10;
+
+}  // namespace
+
+Result<void> verify_signature(const spec::Person& person, std::string_view statement, std::string_view armored,
+                              const char* name_space) {
   const auto signers = allowed_signers({person});
   if (signers.empty()) {
     return Error{ErrorKind::kDenied, "approval-signature-invalid", fmt::format("`{}` has no key in people.yaml", person.name),
                  "add the person's SSH public key there and run `heddle apply`"};
   }
-  if (armored.size() > (16 << 10)) return invalid;
-  HEDDLE_ASSIGN_OR_RETURN(const auto scratch, Scratch::open());
-  HEDDLE_TRY(write_file_atomic(scratch.file("statement"), statement, 0600));
-  HEDDLE_TRY(write_file_atomic(scratch.file("signature"), armored, 0600));
-  HEDDLE_TRY(write_file_atomic(scratch.file("allowed_signers"), signers, 0600));
-  HEDDLE_ASSIGN_OR_RETURN(const int code, run({"ssh-keygen", "-Y", "verify", "-f", scratch.file("allowed_signers"), "-I", person.name,
-                                               "-n", kApprovalNamespace, "-s", scratch.file("signature")},
-                                              scratch.file("statement")));
-  if (code == 127) {
-    return Error{ErrorKind::kUnavailable, "ssh-keygen-missing", "cannot run `ssh-keygen`", "install the package openssh-client"};
+  if (armored.size() <= kMostSignature) {
+    HEDDLE_ASSIGN_OR_RETURN(const bool good, ask_ssh_keygen({"verify", "-I", person.name}, statement, armored, signers, name_space));
+    if (good) return {};
   }
-  if (code != 0) return invalid;
-  return {};
+  return Error{ErrorKind::kDenied, "approval-signature-invalid",
+               fmt::format("that is no signature by `{}` over this statement", person.name),
+               fmt::format("sign the statement with a key of people.yaml: `ssh-keygen -Y sign -n {} -f KEY`", name_space)};
+}
+
+Result<void> check_signature(std::string_view statement, std::string_view armored) {
+  if (armored.size() <= kMostSignature) {
+    HEDDLE_ASSIGN_OR_RETURN(const bool good, ask_ssh_keygen({"check-novalidate"}, statement, armored, "", kApprovalNamespace));
+    if (good) return {};
+  }
+  return Error{ErrorKind::kDenied, "approval-signature-invalid", "that is no signature over this statement", ""};
 }
 
 }  // namespace heddle::policy

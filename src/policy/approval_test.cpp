@@ -36,8 +36,14 @@ TEST(Statement, BindsEverythingThatIsApproved) {
   }
   auto other = sample();
   other.evidence[0].digest = sha256("other");
+  EXPECT_FALSE(says_statement(other));
   write_statement(other, "00ff");
   EXPECT_NE(other.statement, approval.statement);
+  EXPECT_TRUE(says_statement(other));
+  // Of no evidence there is no root: the hash of nothing would look like one.
+  other.evidence.clear();
+  write_statement(other, "00ff");
+  EXPECT_EQ(doc::parse_json(other.statement)->string_or("evidence_root", "?"), "");
 }
 
 TEST(Approval, ReadsBackAsItWasWritten) {

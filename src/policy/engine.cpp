@@ -54,19 +54,70 @@ bool holds_all(const std::vector<Named>& all, const std::vector<Named>& some) {
   });
 }
 
-/// Whether the signatures given fill every need: each counts for all needs whose role its person has.
+/// Whether the signatures given fill every need: each counts for all needs whose role its person has. Who asked never counts.
 bool fulfilled(const Approval& approval, const Rulebook& rules) {
   for (const auto& need : approval.needs) {
     int given = 0;
     for (const auto& signature : approval.signatures) {
       const auto* person = rules.person(signature.person);
-      if (person == nullptr) continue;
+      if (person == nullptr || asked_by(approval, signature.person)) continue;
       given += need.role.empty() || std::find(person->roles.begin(), person->roles.end(), need.role) != person->roles.end() ? 1 : 0;
     }
     if (given < need.approvals) return false;
   }
   return true;
 }
+
+/// The same members with the same values, in any order.
+bool same_binds(const doc::Value& a, const doc::Value& b) {
+  if (a.size() != b.size()) return false;
+  if (!a.is_object()) return true;
+  return std::all_of(a.as_object().begin(), a.as_object().end(), [&](const auto& member) {
+    const auto* other = b.find(member.first);
+    return other != nullptr && *other == member.second;
+  });
+}
+
+bool same_needs(const std::vector<Need>& a, const std::vector<Need>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Need& x, const Need& y) {
+    return x.rule == y.rule && x.approvals == y.approvals && x.role == y.role;
+  });
+}
+
+/// What of an approval's statement is not so in the proposal made now; empty: it is the same act on the same state.
+std::string what_changed(const Approval& approval, const Proposal& proposal) {
+  if (approval.slot != proposal.attributes.string_or("slot")) return "it is proposed for another slot now";
+  if (!same_binds(approval.binds, proposal.binds)) {
+    if (!approval.binds.is_object() || !proposal.binds.is_object()) return "what it was asked against is not known";
+    for (const auto& [name, value] : approval.binds.as_object()) {
+      const auto* now = proposal.binds.find(name);
+      if (now != nullptr && *now == value) continue;
+      return fmt::format("`{}` was `{}` when it was asked and is `{}` now", name, value.is_string() ? value.as_string() : "",
+                         proposal.binds.string_or(name));
+    }
+    return "what it was asked against has changed";
+  }
+  if (!same(approval.subjects, proposal.subjects)) return "other digests are proposed now";
+  if (!holds_all(proposal.evidence, approval.evidence)) return "the evidence it was asked on is not named any more";
+  return {};
+}
+
+/// Who asked, in an entry: how that is known, and the name that was only claimed.
+void record_proof(doc::Value& attributes, const Proof& proof) {
+  const auto put = [&](const char* name, const std::string& value) {
+    if (!value.empty()) attributes.set(name, value);
+  };
+  put("proof", proof.how);
+  put("claimed", proof.claimed);
+  put("request_statement", proof.statement);
+  put("request_signature", proof.signature);
+}
+
+/// An approval that was read outside a transaction, with what the check of its stored signatures said.
+struct Checked {
+  Approval approval;
+  std::string wrong{};  ///< empty: every signature is its person's over exactly what would be carried out
+};
 
 Error denied(const char* id, std::string message, std::string hint) {
   return {ErrorKind::kDenied, id, std::move(message), std::move(hint)};
@@ -97,16 +148,15 @@ struct LocalEngine::Impl {
   Result<Verdict> judge(store::Txn& txn, const Rulebook& book, const Proposal& proposal) {
     const auto service = service_of(proposal);
     const bool person = proposal.actor.type == ActorType::kPerson && !book.is_service_account(proposal.actor.id);
+    const bool signed_by_hand = person && proposal.actor.proof.how == "signature";
     if (proposal.action == "service.stop") return Verdict{Effect::kAllow, {"stop-is-always-allowed"}, {}, {}};
     HEDDLE_ASSIGN_OR_RETURN(const bool stopped, is_stopped(txn, service));
-    if (proposal.action == "service.resume") {
-      if (!person) return Verdict{Effect::kDeny, {"resume-needs-a-person"}, {}, "only a person clears a stop"};
-      return Verdict{Effect::kAllow, {"resume-by-a-person"}, {}, {}};
-    }
+    const bool resumes = proposal.action == "service.resume";
+    if (resumes && !person) return Verdict{Effect::kDeny, {"resume-needs-a-person"}, {}, "only a person clears a stop"};
     // What the data plane did by itself has happened: a stop that came after it does not keep it off the record.
     const bool happened = proposal.actor.type == ActorType::kSystem && proposal.actor.id == "system:data-plane" &&
                           (proposal.action == "slot.fail-over" || proposal.action == "canary.abort");
-    if (stopped && !happened) return Verdict{Effect::kDeny, {"stop"}, {}, "it is stopped: only a person clears that, with `heddle resume`"};
+    if (stopped && !happened && !resumes) return Verdict{Effect::kDeny, {"stop"}, {}, "it is stopped: only a person clears that, with `heddle resume`"};
     Micros time = proposal.event_time;
     if (time == 0) {
       HEDDLE_ASSIGN_OR_RETURN(time, now(txn));
@@ -119,6 +169,10 @@ struct LocalEngine::Impl {
       return INT64_MAX;
     });
     HEDDLE_TRY(std::move(counted));
+    // A signature is a person's own word; somebody known by the account of the system needs a rule that lets the role.
+    if (resumes && signed_by_hand && verdict.rules == std::vector<std::string>{"default-deny"}) {
+      return Verdict{Effect::kAllow, {"resume-by-a-signature"}, {}, {}};
+    }
     if (verdict.effect == Effect::kDeny || person) return verdict;
     // Budgets bound agents and the system's own parts, whoever approved; a person's own act is not counted against them.
     for (const auto& budget : book.budgets()) {
@@ -146,6 +200,7 @@ struct LocalEngine::Impl {
     entry.decision = effect_word(verdict.effect);
     entry.rules = verdict.rules;
     entry.attributes = recorded(proposal.attributes);
+    record_proof(entry.attributes, proposal.actor.proof);
     entry.evidence = pairs(proposal.evidence);
     entry.result = result;
     entry.reason = proposal.reason;
@@ -167,6 +222,7 @@ struct LocalEngine::Impl {
                     const std::optional<Operation>& before, Decision& decision) {
     decision.effect = Effect::kDeny;
     decision.rules = verdict.rules;
+    decision.reason = verdict.reason;
     // The same answer to the same question is one record.
     if (before && before->state == "denied" && before->rules == verdict.rules && before->policy == book.digest()) {
       decision.entry = before->entry;
@@ -205,17 +261,28 @@ struct LocalEngine::Impl {
     return service.empty() ? "*" : service;
   }
 
-  Result<void> ask(store::Txn& txn, const Proposal& proposal, const Verdict& verdict, const Rulebook& book, Decision& decision) {
+  Result<void> ask(store::Txn& txn, const Proposal& proposal, Verdict& verdict, const Rulebook& book,
+                   const std::optional<Operation>& before, const std::function<Result<void>()>& possible, Decision& decision) {
+    if (proposal.actor.type == ActorType::kSystem) {
+      // Nobody is who asked: then nobody could be kept from approving what he asked for himself.
+      verdict.effect = Effect::kDeny;
+      verdict.rules.insert(verdict.rules.begin(), "requester-unproven");
+      verdict.reason = fmt::format("`{}` is no person, and what needs an approval is asked for by one", proposal.actor.id);
+      return deny(txn, proposal, verdict, book, before, decision);
+    }
+    if (possible) HEDDLE_TRY(possible());
     Approval approval;
     HEDDLE_ASSIGN_OR_RETURN(approval.id, next_approval_id(txn));
     HEDDLE_ASSIGN_OR_RETURN(approval.asked, now(txn));
     approval.op_id = proposal.op_id;
     approval.requester = proposal.actor.id;
+    approval.claimed = proposal.actor.proof.claimed;
     approval.action = proposal.action;
     approval.target = proposal.target;
     approval.slot = proposal.attributes.string_or("slot");
     approval.subjects = proposal.subjects;
     approval.evidence = proposal.evidence;
+    approval.binds = proposal.binds;
     approval.policy = book.digest();
     approval.needs = verdict.needs;
     Micros within = verdict.needs.front().within;
@@ -240,51 +307,130 @@ struct LocalEngine::Impl {
     return {};
   }
 
+  /// Ends an approval that can serve no more, with an entry that says why.
+  Result<void> close(store::Txn& txn, Approval& approval, Approval::Status status, std::string reason) {
+    approval.status = status;
+    approval.void_because = std::move(reason);
+    ledger::Entry entry;
+    entry.op_id = approval.id + "/close";
+    entry.actor_type = "system";
+    entry.actor = "system:policy";
+    entry.action = status == Approval::Status::kExpired ? "approval.expire" : "approval.void";
+    entry.target = "approval/" + approval.id;
+    entry.subjects = pairs(approval.subjects);
+    entry.evidence = {{"statement", sha256(approval.statement)}};
+    entry.approval = approval.id;
+    entry.result = status_name(status);
+    entry.reason = approval.void_because;
+    if (const auto appended = ledger.append(txn, std::move(entry)); !appended) return appended.error();
+    return write_approval(txn, approval);
+  }
+
+  /// The approval of the act, if a person said yes to it, with its stored signatures verified again: what lies in the state is
+  /// not signed by the ledger. Runs processes, so outside any transaction.
+  Result<std::optional<Checked>> check_signatures(const Proposal& proposal, const Rulebook& book) {
+    std::optional<Approval> found;
+    HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
+      std::string id = proposal.approval;
+      if (id.empty()) {
+        HEDDLE_ASSIGN_OR_RETURN(const auto before, read_operation(txn, proposal.op_id));
+        if (before && before->state != "applied") id = before->approval;
+      }
+      if (!id.empty()) {
+        HEDDLE_ASSIGN_OR_RETURN(found, read_approval(txn, id));
+      }
+      return {};
+    }));
+    if (!found || found->status != Approval::Status::kApproved) return std::optional<Checked>();
+    Checked checked{std::move(*found)};
+    if (!says_statement(checked.approval)) checked.wrong = "its statement is not what is stored beside it";
+    for (const auto& signature : checked.approval.signatures) {
+      if (!checked.wrong.empty()) break;
+      const auto* person = book.person(signature.person);
+      if (person == nullptr) continue;  // counts for nothing: `fulfilled` leaves it out too
+      const auto good = verify_signature(*person, checked.approval.statement, signature.armored);
+      if (good.ok()) continue;
+      if (good.error().kind != ErrorKind::kDenied) return good.error();
+      checked.wrong = fmt::format("the stored signature of `{}` does not verify", signature.person);
+    }
+    if (checked.wrong.empty() && !fulfilled(checked.approval, book)) checked.wrong = "its stored signatures are not those it needs";
+    return std::optional<Checked>(std::move(checked));
+  }
+
+  /// Why an approval that is open can serve this proposal no more, and what it becomes; empty: it still can.
+  struct Stale {
+    std::string why{};
+    Approval::Status status = Approval::Status::kVoid;
+  };
+  Result<Stale> stale(store::Txn& txn, const Approval& approval, const Proposal& proposal, const Verdict& verdict, const Rulebook& book,
+                      const std::optional<Checked>& checked) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto time, now(txn));
+    if (time >= approval.expires) {
+      return Stale{fmt::format("it expired at {}", format_time(approval.expires)), Approval::Status::kExpired};
+    }
+    if (approval.policy != book.digest()) return Stale{"it was asked under another policy"};
+    if (auto changed = what_changed(approval, proposal); !changed.empty()) return Stale{std::move(changed)};
+    // Needs are in no statement: they are what the rules ask for now, not what is stored.
+    if (!same_needs(approval.needs, verdict.needs)) return Stale{"the rules ask for other approvals than these"};
+    if (approval.status == Approval::Status::kApproved && checked && !checked->wrong.empty() &&
+        to_value(checked->approval) == to_value(approval)) {
+      return Stale{checked->wrong};
+    }
+    return Stale{};
+  }
+
   /// A proposal that needs an approval: asks for it, waits for it, or uses it up.
   Result<void> with_approval(store::Txn& txn, const Proposal& proposal, Verdict& verdict, const Rulebook& book,
-                             const std::optional<Operation>& before, const std::function<Result<void>(store::Txn&)>& apply,
-                             Decision& decision) {
+                             const std::optional<Operation>& before, const std::optional<Checked>& checked,
+                             const std::function<Result<void>(store::Txn&)>& apply,
+                             const std::function<Result<void>()>& possible, Decision& decision) {
+    using Status = Approval::Status;
     std::optional<Approval> approval;
-    if (before && !before->approval.empty()) {
-      HEDDLE_ASSIGN_OR_RETURN(approval, read_approval(txn, before->approval));
+    const std::string id = !proposal.approval.empty() ? proposal.approval : before ? before->approval : "";
+    if (!id.empty()) {
+      HEDDLE_ASSIGN_OR_RETURN(approval, read_approval(txn, id));
     }
-    if (!approval || approval->status == Approval::Status::kExpired || approval->status == Approval::Status::kUsed) {
-      return ask(txn, proposal, verdict, book, decision);
-    }
-    decision.approval = approval->id;
     const auto refuse = [&](const char* rule, std::string reason) {
+      decision.approval = id;
       verdict.effect = Effect::kDeny;
       verdict.rules.insert(verdict.rules.begin(), rule);
       verdict.reason = std::move(reason);
       return deny(txn, proposal, verdict, book, before, decision);
     };
-    if (approval->status == Approval::Status::kRejected) {
+    const auto ask_anew = [&](const std::string& why) {
+      if (!proposal.approval.empty()) return refuse("approval-void", why);
+      return ask(txn, proposal, verdict, book, before, possible, decision);
+    };
+    if (!approval) return ask_anew("there is no such approval");
+    if (approval->status == Status::kRejected) {
       return refuse("approval-rejected", fmt::format("`{}` rejected it", approval->rejected_by));
     }
-    HEDDLE_ASSIGN_OR_RETURN(const auto time, now(txn));
-    if (time >= approval->expires || approval->policy != book.digest()) {
-      // What was asked under other rules, or too long ago, is asked again.
-      approval->status = Approval::Status::kExpired;
-      HEDDLE_TRY(write_approval(txn, *approval));
-      return ask(txn, proposal, verdict, book, decision);
+    if (approval->status != Status::kPending && approval->status != Status::kApproved) {
+      return ask_anew(fmt::format("`{}` is {}", approval->id, status_name(approval->status)));
     }
-    if (!same(approval->subjects, proposal.subjects) || approval->slot != proposal.attributes.string_or("slot")) {
-      return refuse("approval-other-subject", "the approval is for other digests than the ones proposed now");
+    if (approval->op_id != proposal.op_id || approval->action != proposal.action || approval->target != proposal.target) {
+      return refuse("approval-other-act", fmt::format("`{}` is for `{}` of `{}`", id, approval->action, approval->target));
     }
-    if (!holds_all(proposal.evidence, approval->evidence)) {
-      return refuse("approval-other-evidence", "the approval was given on evidence that the proposal no longer names");
+    HEDDLE_ASSIGN_OR_RETURN(const auto ended, stale(txn, *approval, proposal, verdict, book, checked));
+    if (!ended.why.empty()) {
+      HEDDLE_TRY(close(txn, *approval, ended.status, ended.why));
+      return ask_anew(ended.why);
     }
-    if (approval->status != Approval::Status::kApproved || !fulfilled(*approval, book)) return wait(*approval, verdict, decision);
-    approval->status = Approval::Status::kUsed;
+    // Approved by another thread since the signatures were checked: the next proposal of it finds them checked.
+    const bool sound = checked && to_value(checked->approval) == to_value(*approval);
+    if (approval->status != Status::kApproved || !sound) return wait(*approval, verdict, decision);
+    approval->status = Status::kUsed;
     HEDDLE_TRY(write_approval(txn, *approval));
     return carry_out(txn, proposal, verdict, book, approval->id, apply, decision);
   }
 
-  Result<Decision> act(const Proposal& proposal, const std::function<Result<void>(store::Txn&)>& apply) {
+  Result<Decision> act(const Proposal& proposal, const std::function<Result<void>(store::Txn&)>& apply,
+                       const std::function<Result<void>()>& possible) {
     if (proposal.op_id.empty() || proposal.action.empty()) {
       return Error{ErrorKind::kInternal, "proposal-malformed", "a proposal needs an op_id and an action"};
     }
     const auto book = rulebook();
+    HEDDLE_ASSIGN_OR_RETURN(const auto checked, check_signatures(proposal, *book));
     Decision decision;
     HEDDLE_TRY(state.write([&](store::Txn& txn) -> Result<void> {
       decision = {};
@@ -305,15 +451,16 @@ struct LocalEngine::Impl {
       HEDDLE_ASSIGN_OR_RETURN(auto verdict, judge(txn, *book, proposal));
       switch (verdict.effect) {
         case Effect::kDeny: return deny(txn, proposal, verdict, *book, before, decision);
-        case Effect::kRequireApproval: return with_approval(txn, proposal, verdict, *book, before, apply, decision);
+        case Effect::kRequireApproval:
+          return with_approval(txn, proposal, verdict, *book, before, checked, apply, possible, decision);
         default: return carry_out(txn, proposal, verdict, *book, "", apply, decision);
       }
     }));
     return decision;
   }
 
-  /// Everything about an approval that can be said without looking at the signature.
-  Result<Approval> approvable(store::Txn& txn, const Rulebook& book, const std::string& id, const std::string& person, bool signing) {
+  /// The approval `id`, if it is open and `person` may answer it in some way.
+  Result<Approval> answerable(store::Txn& txn, const Rulebook& book, const std::string& id, const std::string& person) {
     HEDDLE_ASSIGN_OR_RETURN(auto approval, read_approval(txn, id));
     if (!approval) {
       return Error{ErrorKind::kNotFound, "approval-unknown", fmt::format("there is no approval `{}`", id), "see `heddle approval list`"};
@@ -321,41 +468,76 @@ struct LocalEngine::Impl {
     if (person.starts_with("agent:") || person.starts_with("system:") || book.is_service_account(person)) {
       return denied("approval-not-a-person", fmt::format("`{}` is no person", person), "only a person of people.yaml can approve or reject");
     }
-    const auto* found = book.person(person);
-    if (found == nullptr) {
+    if (book.person(person) == nullptr) {
       return denied("approval-unknown-person", fmt::format("`{}` is not in people.yaml", person), "add the person and run `heddle apply`");
     }
-    if (approval->status == Approval::Status::kUsed) {
-      return Error{ErrorKind::kConflict, "approval-used", fmt::format("`{}` was used; an approval serves once", id), "propose the act anew"};
+    const auto closed = [&](const char* error, std::string message) {
+      return Error{ErrorKind::kConflict, error, std::move(message),
+                   fmt::format("`heddle approval show {}` says how to ask again", id)};
+    };
+    switch (approval->status) {
+      case Approval::Status::kUsed: return closed("approval-used", fmt::format("`{}` was used; an approval serves once", id));
+      case Approval::Status::kRejected:
+        return closed("approval-rejected", fmt::format("`{}` was rejected by `{}`: {}", id, approval->rejected_by,
+                                                       approval->rejected_because));
+      case Approval::Status::kVoid: return closed("approval-void", fmt::format("`{}` is void: {}", id, approval->void_because));
+      case Approval::Status::kExpired:
+        return denied("approval-expired", fmt::format("`{}` expired at {}", id, format_time(approval->expires)), "ask for it again");
+      default: return std::move(*approval);
     }
-    if (approval->status == Approval::Status::kRejected) {
-      return Error{ErrorKind::kConflict, "approval-rejected", fmt::format("`{}` was rejected by `{}`", id, approval->rejected_by),
-                   "propose the act anew"};
+  }
+
+  static bool holds_role(const spec::Person& person, const Approval& approval) {
+    return std::any_of(approval.needs.begin(), approval.needs.end(), [&](const Need& need) {
+      return need.role.empty() || std::find(person.roles.begin(), person.roles.end(), need.role) != person.roles.end();
+    });
+  }
+
+  static Error missing_role(const Approval& approval, const std::string& person) {
+    return denied("approval-missing-role",
+                  fmt::format("`{}` has not the role `{}`", person, approval.needs.empty() ? "" : approval.needs.front().role),
+                  "ask a person who has it; roles are in people.yaml");
+  }
+
+  /// Everything about a yes that can be said without looking at the signature.
+  Result<Approval> approvable(store::Txn& txn, const Rulebook& book, const std::string& id, const std::string& person) {
+    HEDDLE_ASSIGN_OR_RETURN(auto approval, answerable(txn, book, id, person));
+    if (approval.policy != book.digest()) {
+      return denied("approval-policy-changed", fmt::format("`{}` was asked under another policy", id), "ask for it again");
     }
-    HEDDLE_ASSIGN_OR_RETURN(const auto time, now(txn));
-    if (approval->status == Approval::Status::kExpired || time >= approval->expires) {
-      return denied("approval-expired", fmt::format("`{}` expired at {}", id, format_time(approval->expires)), "propose the act anew");
-    }
-    if (!signing) return std::move(*approval);
-    if (approval->policy != book.digest()) {
-      return denied("approval-policy-changed", fmt::format("`{}` was asked under another policy", id), "propose the act anew");
-    }
-    if (person == approval->requester) {
+    if (asked_by(approval, person)) {
       return denied("approval-by-requester", fmt::format("`{}` asked for it and cannot approve it", person), "ask another person");
     }
-    const bool useful = std::any_of(approval->needs.begin(), approval->needs.end(), [&](const Need& need) {
-      return need.role.empty() || std::find(found->roles.begin(), found->roles.end(), need.role) != found->roles.end();
-    });
-    if (!useful) {
-      return denied("approval-missing-role", fmt::format("`{}` has not the role `{}`", person, approval->needs.front().role),
-                    "ask a person who has it; roles are in people.yaml");
+    if (!holds_role(*book.person(person), approval)) return missing_role(approval, person);
+    const auto service = approval.binds.string_or("service");
+    HEDDLE_ASSIGN_OR_RETURN(const bool stopped, is_stopped(txn, service));
+    if (stopped) {
+      // A yes that waits out a stop would be carried out when nobody thinks of it any more.
+      return Error{ErrorKind::kConflict, "approval-while-stopped", fmt::format("`{}` is stopped: nothing of it is changed", service),
+                   fmt::format("`heddle resume {}` first", service)};
     }
-    for (const auto& signature : approval->signatures) {
+    for (const auto& signature : approval.signatures) {
       if (signature.person != person) continue;
       return Error{ErrorKind::kConflict, "approval-already-given", fmt::format("`{}` approved `{}` already", person, id),
                    "another person has to"};
     }
-    return std::move(*approval);
+    return approval;
+  }
+
+  /// Closes an open approval whose time is over, so that a clock set back does not open it again; true when it did.
+  Result<bool> expire(const std::string& id) {
+    bool expired = false;
+    HEDDLE_TRY(state.write([&](store::Txn& txn) -> Result<void> {
+      expired = false;
+      HEDDLE_ASSIGN_OR_RETURN(auto approval, read_approval(txn, id));
+      if (!approval) return {};
+      const bool open = approval->status == Approval::Status::kPending || approval->status == Approval::Status::kApproved;
+      HEDDLE_ASSIGN_OR_RETURN(const auto time, now(txn));
+      if (!open || time < approval->expires) return {};
+      expired = true;
+      return close(txn, *approval, Approval::Status::kExpired, fmt::format("it expired at {}", format_time(approval->expires)));
+    }));
+    return expired;
   }
 
   static ledger::Entry answer_entry(const Approval& approval, const std::string& person, const char* action) {
@@ -391,8 +573,9 @@ Result<void> LocalEngine::load(const spec::Project& project) {
   return {};
 }
 
-Result<Decision> LocalEngine::act(const Proposal& proposal, const std::function<Result<void>(store::Txn&)>& apply) {
-  return impl_->act(proposal, apply);
+Result<Decision> LocalEngine::act(const Proposal& proposal, const std::function<Result<void>(store::Txn&)>& apply,
+                                  const std::function<Result<void>()>& possible) {
+  return impl_->act(proposal, apply, possible);
 }
 
 Result<Verdict> LocalEngine::evaluate(const Proposal& proposal) {
@@ -407,15 +590,16 @@ Result<Verdict> LocalEngine::evaluate(const Proposal& proposal) {
 
 Result<Approval> LocalEngine::approve(const std::string& id, const std::string& person, const std::string& armored) {
   const auto book = impl_->rulebook();
+  HEDDLE_TRY(impl_->expire(id));
   Approval approval;
   HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(approval, impl_->approvable(txn, *book, id, person, true));
+    HEDDLE_ASSIGN_OR_RETURN(approval, impl_->approvable(txn, *book, id, person));
     return {};
   }));
   // Outside any transaction: it runs a process. What was found is looked at again afterwards.
   HEDDLE_TRY(verify_signature(*book->person(person), approval.statement, armored));
   HEDDLE_TRY(impl_->state.write([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(auto fresh, impl_->approvable(txn, *book, id, person, true));
+    HEDDLE_ASSIGN_OR_RETURN(auto fresh, impl_->approvable(txn, *book, id, person));
     if (fresh.statement != approval.statement) {
       return Error{ErrorKind::kConflict, "approval-changed", fmt::format("`{}` changed meanwhile", id), "look at it again"};
     }
@@ -425,7 +609,7 @@ Result<Approval> LocalEngine::approve(const std::string& id, const std::string& 
     if (enough) fresh.status = Approval::Status::kApproved;
     auto entry = Impl::answer_entry(fresh, person, "approval.approve");
     entry.evidence.emplace_back("signature", sha256(armored));
-    entry.attributes = doc::Value::object({{"signature", armored}});
+    entry.attributes = doc::Value::object({{"signature", armored}, {"statement", fresh.statement}});
     entry.result = enough ? "approved" : "one-of-several";
     if (const auto appended = impl_->ledger.append(txn, std::move(entry)); !appended) return appended.error();
     if (auto written = write_approval(txn, fresh); !written) return written;
@@ -435,21 +619,52 @@ Result<Approval> LocalEngine::approve(const std::string& id, const std::string& 
   return approval;
 }
 
-Result<Approval> LocalEngine::reject(const std::string& id, const std::string& person, const std::string& reason) {
+Result<Approval> LocalEngine::reject(const std::string& id, const Actor& who, const std::string& reason) {
   const auto book = impl_->rulebook();
+  HEDDLE_TRY(impl_->expire(id));
   Approval approval;
   HEDDLE_TRY(impl_->state.write([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(approval, impl_->approvable(txn, *book, id, person, false));
+    HEDDLE_ASSIGN_OR_RETURN(approval, impl_->answerable(txn, *book, id, who.id));
+    // Who asked may take it back; else a no is for those who could say yes.
+    if (!asked_by(approval, who.id) && !Impl::holds_role(*book->person(who.id), approval)) {
+      return Impl::missing_role(approval, who.id);
+    }
     approval.status = Approval::Status::kRejected;
-    approval.rejected_by = person;
+    approval.rejected_by = who.id;
     approval.rejected_because = reason;
-    auto entry = Impl::answer_entry(approval, person, "approval.reject");
+    auto entry = Impl::answer_entry(approval, who.id, "approval.reject");
     entry.result = "rejected";
     entry.reason = reason;
+    record_proof(entry.attributes, who.proof);
     if (const auto appended = impl_->ledger.append(txn, std::move(entry)); !appended) return appended.error();
     return write_approval(txn, approval);
   }));
   return approval;
+}
+
+Result<void> LocalEngine::void_stale(store::Txn& txn, const std::function<std::string(const Approval&)>& why) {
+  HEDDLE_ASSIGN_OR_RETURN(auto approvals, read_approvals(txn));
+  for (auto& approval : approvals) {
+    if (approval.status != Approval::Status::kPending && approval.status != Approval::Status::kApproved) continue;
+    if (auto reason = why(approval); !reason.empty()) {
+      HEDDLE_TRY(impl_->close(txn, approval, Approval::Status::kVoid, std::move(reason)));
+    }
+  }
+  return {};
+}
+
+Result<void> LocalEngine::void_stale(const std::function<std::string(const Approval&)>& why) {
+  return impl_->state.write([&](store::Txn& txn) { return void_stale(txn, why); });
+}
+
+Result<bool> LocalEngine::applied(const std::string& op_id) {
+  bool applied = false;
+  HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto before, read_operation(txn, op_id));
+    applied = before && before->state == "applied";
+    return {};
+  }));
+  return applied;
 }
 
 Result<Approval> LocalEngine::approval(const std::string& id) {

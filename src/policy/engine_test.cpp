@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "adapters/sqlite/state.hpp"
+#include "doc/json.hpp"
 #include "policy/ssh_key_fixture.hpp"
 
 namespace heddle::policy {
@@ -206,7 +207,23 @@ TEST_F(EngineTest, AStopBlocksEverythingUntilAPersonResumes) {
   EXPECT_TRUE(act(elsewhere).applied);
   EXPECT_EQ(act(proposal("resume-1", "service.resume")).rules.front(), "resume-needs-a-person");
   EXPECT_EQ(act(proposal("resume-2", "service.resume", {ActorType::kPerson, "replayer"})).rules.front(), "resume-needs-a-person");
-  EXPECT_TRUE(act(proposal("resume-3", "service.resume", {ActorType::kPerson, "ada"})).applied);
+  // Known by the account of the system: a rule has to let the role. Signed: a person's own word.
+  const Actor known{ActorType::kPerson, "ada", {"os-user:ada"}};
+  const Actor signed_by_ada{ActorType::kPerson, "ada", {"signature"}};
+  EXPECT_EQ(act(proposal("resume-3", "service.resume", known)).rules.front(), "default-deny");
+  EXPECT_TRUE(act(proposal("resume-4", "service.resume", signed_by_ada)).applied);
+  EXPECT_TRUE(act(proposal("stop-2", "service.stop")).applied);
+  spec::PolicyRule rule;
+  rule.id = "nobody-resumes-alone";
+  rule.effect = Kind::kDeny;
+  rule.who = {"person:ada"};
+  rule.actions = {"service.resume"};
+  project_.policies["default"].rules.push_back(rule);
+  ASSERT_TRUE(engine_->load(project_).ok());
+  EXPECT_EQ(act(proposal("resume-5", "service.resume", signed_by_ada)).rules.front(), "nobody-resumes-alone");
+  project_.policies["default"].rules.back().effect = Kind::kAllow;
+  ASSERT_TRUE(engine_->load(project_).ok());
+  EXPECT_TRUE(act(proposal("resume-6", "service.resume", known)).applied);
   EXPECT_TRUE(engine_->stopped().value().empty());
   EXPECT_TRUE(act(proposal("after", "slot.swap")).applied);
 }
@@ -256,22 +273,141 @@ TEST_F(EngineTest, ASignatureOverAnotherDigestIsRefused) {
   EXPECT_FALSE(act(promotion()).applied);
 }
 
-TEST_F(EngineTest, AnApprovalServesNoOtherSubjectSlotOrEvidence) {
-  const auto approval = asked();
-  ASSERT_TRUE(engine_->approve(approval.id, "ada", ada_->sign(approval.statement)).ok());
-  auto other = promotion();
-  other.subjects[0].digest = sha256("evil");
-  EXPECT_EQ(act(other).rules.front(), "approval-other-subject");
-  other = promotion();
-  other.attributes.set("slot", "standby");
-  EXPECT_EQ(act(other).rules.front(), "approval-other-subject");
-  other = promotion();
-  other.evidence.clear();
-  EXPECT_EQ(act(other).rules.front(), "approval-other-evidence");
+TEST_F(EngineTest, AnApprovalServesNoOtherSubjectSlotEvidenceOrState) {
+  const auto bound = [](std::string op_id) {
+    auto made = promotion(std::move(op_id));
+    made.binds = doc::Value::object({{"service", "delay"}, {"primary", sha256("old").str()}});
+    return made;
+  };
+  const std::vector<std::pair<const char*, std::function<void(Proposal&)>>> changes{
+      {"other digests are proposed now", [](Proposal& p) { p.subjects[0].digest = sha256("evil"); }},
+      {"it is proposed for another slot now", [](Proposal& p) { p.attributes.set("slot", "standby"); }},
+      {"the evidence it was asked on is not named any more", [](Proposal& p) { p.evidence.clear(); }},
+      {"`primary` was", [](Proposal& p) { p.binds.set("primary", sha256("newer").str()); }}};
+  for (const auto& [why, change] : changes) {
+    const std::string op_id = fmt::format("promote: {}", why);
+    const auto approval = engine_->approval(act(bound(op_id)).approval).value();
+    EXPECT_NE(approval.statement.find(sha256("old").str()), std::string::npos);
+    ASSERT_TRUE(engine_->approve(approval.id, "ada", ada_->sign(approval.statement)).ok());
+    auto other = bound(op_id);
+    change(other);
+    const auto decision = act(other);
+    EXPECT_EQ(decision.effect, Effect::kRequireApproval) << why;  // asked anew, as what it is now
+    EXPECT_NE(decision.approval, approval.id);
+    const auto closed = engine_->approval(approval.id).value();
+    EXPECT_EQ(closed.status, Approval::Status::kVoid);
+    EXPECT_TRUE(closed.void_because.starts_with(why)) << closed.void_because;
+    EXPECT_EQ(entry(decision.entry - 1).action, "approval.void");
+    EXPECT_EQ(approve_error(approval.id, "eve", eve_->sign(approval.statement)), "approval-void");
+    EXPECT_FALSE(act(bound(op_id)).applied);  // back as it was: the old yes does not come back
+  }
   EXPECT_EQ(applied_, 0);
-  other = promotion();
+  const auto approval = engine_->approval(act(bound("more")).approval).value();
+  ASSERT_TRUE(engine_->approve(approval.id, "ada", ada_->sign(approval.statement)).ok());
+  auto other = bound("more");
   other.evidence.push_back({"more", sha256("more")});
   EXPECT_TRUE(act(other).applied);
+}
+
+TEST_F(EngineTest, WhatAnApprovalAllowedIsDoneOrNothing) {
+  auto first = promotion();
+  first.binds = doc::Value::object({{"primary", "a"}});
+  const auto approval = engine_->approval(act(first).approval).value();
+  ASSERT_TRUE(engine_->approve(approval.id, "ada", ada_->sign(approval.statement)).ok());
+  auto later = first;
+  later.approval = approval.id;
+  later.binds.set("primary", "b");
+  const auto refused = act(later);
+  EXPECT_EQ(refused.effect, Effect::kDeny);
+  EXPECT_EQ(refused.rules.front(), "approval-void");
+  EXPECT_EQ(refused.reason, "`primary` was `a` when it was asked and is `b` now");
+  EXPECT_EQ(engine_->approvals()->size(), 1U);  // nobody was asked anew
+  EXPECT_EQ(applied_, 0);
+}
+
+TEST_F(EngineTest, ADecisionVoidsWhatItMakesUntrue) {
+  const auto moot = asked("promote-1"), other = asked("promote-2");
+  auto swap = proposal("swap", "slot.swap");
+  const auto decision = engine_->act(swap, [&](store::Txn& txn) {
+    return engine_->void_stale(txn, [&](const Approval& each) {
+      return each.id == moot.id ? std::string("the slots changed") : std::string();
+    });
+  });
+  ASSERT_TRUE(decision.ok());
+  EXPECT_EQ(engine_->approval(moot.id)->status, Approval::Status::kVoid);
+  EXPECT_EQ(engine_->approval(other.id)->status, Approval::Status::kPending);
+  const auto voided = entry(decision->entry + 1);
+  EXPECT_EQ(voided.action, "approval.void");
+  EXPECT_EQ(voided.approval, moot.id);
+  EXPECT_EQ(voided.reason, "the slots changed");
+  EXPECT_EQ(approve_error(moot.id, "ada", ada_->sign(moot.statement)), "approval-void");
+}
+
+TEST_F(EngineTest, NobodyIsAskedForWhatCannotBeDone) {
+  const auto impossible = [] { return Result<void>(Error{ErrorKind::kConflict, "release-is-primary", "it is primary already"}); };
+  const auto decision = engine_->act(promotion(), [](store::Txn&) { return Result<void>(); }, impossible);
+  ASSERT_FALSE(decision.ok());
+  EXPECT_EQ(decision.error().id, "release-is-primary");
+  EXPECT_TRUE(engine_->approvals()->empty());
+  EXPECT_EQ(ledger_->size().value(), 0U);
+}
+
+TEST_F(EngineTest, WhoAskedUnderAnotherNameIsNobodyWhoApproves) {
+  auto mine = promotion("mine");
+  mine.actor = {ActorType::kPerson, "ada", {"os-user:root", "eve"}};  // ada asks and says that she is eve
+  const auto approval = engine_->approval(act(mine).approval).value();
+  EXPECT_EQ(approval.requester, "ada");
+  EXPECT_EQ(entry(approval.entry).attributes.string_or("claimed"), "eve");
+  EXPECT_EQ(entry(approval.entry).attributes.string_or("proof"), "os-user:root");
+  for (const auto& [name, key] : {std::pair<std::string, SshKey*>{"ada", ada_.get()}, {"eve", eve_.get()}}) {
+    EXPECT_EQ(approve_error(approval.id, name, key->sign(approval.statement)), "approval-by-requester") << name;
+  }
+  auto nobody = promotion("nobody");
+  nobody.actor = {ActorType::kSystem, "system:root", {"os-user:root"}};
+  const auto refused = act(nobody);
+  EXPECT_EQ(refused.effect, Effect::kDeny);
+  EXPECT_EQ(refused.rules.front(), "requester-unproven");
+}
+
+TEST_F(EngineTest, AYesThatWasWrittenIntoTheStateIsNone) {
+  // As somebody with the owner's files would: the status, with no signature, with a wrong one, or for other digests.
+  const std::vector<std::function<void(Approval&)>> forgeries{
+      [](Approval& a) { a.signatures.clear(); },
+      [](Approval& a) { a.signatures.push_back({"ada", "", 1}); },
+      [](Approval& a) { a.signatures.push_back({"ada", eve_->sign(a.statement), 1}); },
+      [](Approval& a) {
+        a.signatures.push_back({"ada", ada_->sign(a.statement), 1});
+        a.binds = doc::Value::object({{"primary", "another"}});
+      },
+      // ben has not the role: the stored needs say that none is wanted.
+      [](Approval& a) {
+        a.needs[0].role.clear();
+        a.signatures.push_back({"ben", ben_->sign(a.statement), 1});
+      }};
+  int number = 0;
+  for (const auto& forge : forgeries) {
+    auto what = promotion(fmt::format("forged-{}", ++number));
+    what.binds = doc::Value::object({{"primary", "a"}});
+    auto approval = engine_->approval(act(what).approval).value();
+    forge(approval);
+    approval.status = Approval::Status::kApproved;
+    ASSERT_TRUE(state_->write([&](store::Txn& txn) {
+                        return txn.put("policy.approvals", approval.id, doc::to_json(to_value(approval)));
+                      }).ok());
+    what.approval = approval.id;
+    if (number == 4) what.binds = approval.binds;
+    const auto decision = act(what);
+    EXPECT_FALSE(decision.applied) << number;
+    EXPECT_EQ(decision.rules.front(), "approval-void") << number;
+    EXPECT_EQ(engine_->approval(approval.id)->status, Approval::Status::kVoid) << number;
+  }
+  // A yes to one act is none to another.
+  const auto one = asked("one");
+  ASSERT_TRUE(engine_->approve(one.id, "ada", ada_->sign(one.statement)).ok());
+  auto another = promotion("another");
+  another.approval = one.id;
+  EXPECT_EQ(act(another).rules.front(), "approval-other-act");
+  EXPECT_EQ(applied_, 0);
 }
 
 TEST_F(EngineTest, AnExpiredRequestIsRefusedAndAskedAnew) {
@@ -282,6 +418,12 @@ TEST_F(EngineTest, AnExpiredRequestIsRefusedAndAskedAnew) {
   const auto again = asked();
   EXPECT_NE(again.id, approval.id);
   EXPECT_EQ(approve_error(again.id, "ada", signature), "approval-signature-invalid");
+  // The refusal stays: no clock that is set back makes it pending again.
+  const auto past = clock_.now;
+  clock_.now -= 6 * kDay;
+  EXPECT_EQ(engine_->approval(approval.id)->status, Approval::Status::kExpired);
+  EXPECT_EQ(approve_error(approval.id, "eve", eve_->sign(approval.statement)), "approval-expired");
+  clock_.now = past;
   // Given in time, but used too late.
   ASSERT_TRUE(engine_->approve(again.id, "ada", ada_->sign(again.statement)).ok());
   clock_.now += 8 * kDay;
@@ -327,8 +469,9 @@ TEST_F(EngineTest, TwoApprovalsNeedTwoPeople) {
 
 TEST_F(EngineTest, ARejectionIsFinal) {
   const auto approval = asked();
-  EXPECT_EQ(engine_->reject(approval.id, "agent:recover", "no").error().id, "approval-not-a-person");
-  const auto rejected = engine_->reject(approval.id, "ada", "not on a Friday");
+  EXPECT_EQ(engine_->reject(approval.id, {ActorType::kAgent, "agent:recover"}, "no").error().id, "approval-not-a-person");
+  EXPECT_EQ(engine_->reject(approval.id, {ActorType::kPerson, "ben"}, "no").error().id, "approval-missing-role");
+  const auto rejected = engine_->reject(approval.id, {ActorType::kPerson, "ada", {"os-user:ada"}}, "not on a Friday");
   ASSERT_TRUE(rejected.ok());
   EXPECT_EQ(rejected->rejected_because, "not on a Friday");
   EXPECT_EQ(approve_error(approval.id, "ada", ada_->sign(approval.statement)), "approval-rejected");
@@ -336,6 +479,20 @@ TEST_F(EngineTest, ARejectionIsFinal) {
   EXPECT_EQ(decision.effect, Effect::kDeny);
   EXPECT_EQ(decision.rules.front(), "approval-rejected");
   EXPECT_EQ(applied_, 0);
+  // Who asked may take it back, whatever the role.
+  auto own = promotion("own");
+  own.actor = {ActorType::kPerson, "ben", {"os-user:ben"}};
+  EXPECT_TRUE(engine_->reject(act(own).approval, own.actor, "a mistake").ok());
+}
+
+TEST_F(EngineTest, NoYesIsKeptThroughAStop) {
+  auto what = promotion();
+  what.binds = doc::Value::object({{"service", "delay"}});
+  const auto approval = engine_->approval(act(what).approval).value();
+  EXPECT_TRUE(act(proposal("stop", "service.stop")).applied);
+  EXPECT_EQ(approve_error(approval.id, "ada", ada_->sign(approval.statement)), "approval-while-stopped");
+  EXPECT_TRUE(act(proposal("resume", "service.resume", {ActorType::kPerson, "ben", {"signature"}})).applied);
+  EXPECT_EQ(approve_error(approval.id, "ada", ada_->sign(approval.statement)), "accepted");
 }
 
 TEST_F(EngineTest, AnotherPolicyEndsWhatWasAskedUnderTheOld) {

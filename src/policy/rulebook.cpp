@@ -114,7 +114,10 @@ Digest digest_of(const spec::Project& project) {
   }
   auto people = doc::Value::array();
   for (const auto& person : project.people) {
-    people.push(doc::Value::object({{"name", person.name}, {"roles", strings(person.roles)}, {"keys", strings(person.keys)}}));
+    people.push(doc::Value::object({{"name", person.name},
+                                    {"roles", strings(person.roles)},
+                                    {"keys", strings(person.keys)},
+                                    {"os_users", strings(person.os_users)}}));
   }
   auto accounts = doc::Value::array();
   for (const auto& account : project.service_accounts) accounts.push(account.name);

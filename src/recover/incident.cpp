@@ -6,9 +6,10 @@ namespace heddle::recover {
 
 namespace {
 
-constexpr std::array<std::string_view, 17> kSteps{
-    "open",     "quarantine", "await-readmit",  "release",   "propose-repair", "swap-back",  "verify-input", "collect", "retrain",
-    "promote",  "verify-quality", "roll-back",  "recalibrate", "await-quiet",  "postmortem", "close",        "done"};
+constexpr std::array<std::string_view, 19> kSteps{
+    "open",        "quarantine", "await-readmit", "release", "propose-repair", "swap-back",  "verify-input",
+    "ask-labels",  "collect",    "retrain",       "prove",   "promote",        "verify-act", "withdraw",
+    "recalibrate", "await-quiet", "postmortem",   "close",   "done"};
 
 }  // namespace
 
@@ -23,8 +24,12 @@ doc::Value Incident::to_value() const {
   for (const TimelineEntry& e : timeline) {
     events.push(doc::Value::object({{"at", e.at}, {"what", e.what}, {"entry", static_cast<std::int64_t>(e.entry)}}));
   }
+  doc::Value windows = doc::Value::array();
+  for (const auto& [key, seen] : quiet) {
+    windows.push(doc::Value::object({{"key", key}, {"seen", seen.seen}, {"windows", seen.windows}}));
+  }
   const watch::Diagnosis& d = diagnosis;
-  return doc::Value::object(
+  doc::Value out = doc::Value::object(
       {{"id", id},
        {"step", step_name(step)},
        {"diagnosis", doc::Value::object({{"cause", watch::cause_name(d.cause)},
@@ -56,7 +61,14 @@ doc::Value Incident::to_value() const {
        {"compared_until", compared_until},
        {"candidate", candidate},
        {"candidate_metrics", candidate_metrics},
-       {"retrain_started", retrain_started}});
+       {"retrain_started", retrain_started},
+       {"quiet", std::move(windows)},
+       {"stands", stands},
+       {"escalations", escalations},
+       {"why", why},
+       {"act", act}});
+  if (clock) out.set("clock", *clock);
+  return out;
 }
 
 Result<Incident> Incident::from_value(const doc::Value& value) {
@@ -120,6 +132,16 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   out.candidate = value.string_or("candidate");
   out.candidate_metrics = value.string_or("candidate_metrics");
   out.retrain_started = value.int_or("retrain_started");
+  if (const doc::Value* windows = value.find("quiet"); windows != nullptr && windows->is_array()) {
+    for (const doc::Value& w : windows->as_array()) {
+      out.quiet[w.string_or("key")] = {w.int_or("seen"), static_cast<int>(w.int_or("windows"))};
+    }
+  }
+  out.stands = value.bool_or("stands");
+  out.escalations = static_cast<int>(value.int_or("escalations"));
+  out.why = value.string_or("why");
+  out.act = value.string_or("act");
+  if (const doc::Value* at = value.find("clock"); at != nullptr && at->is_int()) out.clock = at->as_int();
   return out;
 }
 

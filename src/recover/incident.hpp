@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +15,8 @@
 
 namespace heddle::recover {
 
-/// Where an incident stands on the ladder. Each is left only by an outcome or by a fact, never by time alone.
+/// Where an incident stands on the ladder. Each is left by an outcome, by a fact, or when its deadline has passed: every step that
+/// waits has one, a person who is asked, and a next best step (docs/adr/0024).
 enum class Step : std::uint8_t {
   kOpen,           ///< to be recorded
   kQuarantine,     ///< a source is to be shut out
@@ -22,13 +25,15 @@ enum class Step : std::uint8_t {
   kProposeRepair,  ///< a contract transform waits for its approval
   kSwapBack,       ///< the input is repaired: primary and standby change back
   kVerifyInput,    ///< a whole window after the repair
+  kAskLabels,      ///< labels look wrong: a person is asked, nothing is learned from them
   kCollect,        ///< labelled rows after the change, up to the policy's bound
   kRetrain,
+  kProve,          ///< the candidate is scored beside what serves, on rows newer than those it learned from
   kPromote,        ///< the candidate waits for its approval
-  kVerifyQuality,  ///< a whole labelled chunk of the new release
-  kRollBack,       ///< the new release is no better
+  kVerifyAct,      ///< labelled rows after the act: what is served against what would be served without it
+  kWithdraw,       ///< an act is taken back
   kRecalibrate,
-  kAwaitQuiet,     ///< nothing to do but watch
+  kAwaitQuiet,     ///< nothing to do but watch whether it goes away
   kPostmortem,
   kClose,
   kDone,
@@ -42,12 +47,19 @@ struct TimelineEntry {
   std::uint64_t entry = 0;   ///< ledger entry, 0: none
 };
 
+/// How the newest windows of a metric look to an incident.
+struct Quiet {
+  Micros seen = 0;     ///< end of the newest window that was counted
+  int windows = 0;     ///< quiet ones in a row
+};
+
 /// A confirmed alert with a cause, and the staged response to it. A value: everything a restart needs to go on.
 struct Incident {
   std::string id;                        ///< `incident-0001`, in order of opening
   Step step = Step::kOpen;
   watch::Diagnosis diagnosis;
   std::vector<std::string> keys;         ///< alerts that belong to it, the first one opened it
+  std::map<std::string, Quiet> quiet;    ///< metrics that must be quiet before it is over
   std::vector<Digest> evidence;
   std::vector<TimelineEntry> timeline;
   std::string response;                  ///< what was done, in a few words
@@ -63,6 +75,11 @@ struct Incident {
   bool swapped = false;
   bool swap_refused = false;
   bool repair_refused = false;           ///< a retrain for a time shift needs this first
+  bool stands = false;                   ///< closed without having gone away
+  int escalations = 0;                   ///< of this step: how often people were told that it waits
+  std::string why;                       ///< the last reason to take something back or to let it be
+  std::string act;                       ///< id of the act that it verifies or takes back
+  std::optional<Micros> clock;           ///< time shift: where the field's clock stood when it was diagnosed
   Micros compared_until = 0;             ///< latest comparison of the slots that was looked at
   std::string candidate;                 ///< digest of the retrained bundle
   std::string candidate_metrics;         ///< JSON

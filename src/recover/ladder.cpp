@@ -18,6 +18,10 @@ using Status = Outcome::Status;
 
 constexpr double kWholeSource = 0.5;        ///< share of a source's rows from which a contract fault is the source's
 constexpr Micros kCollectAtMost = 14 * kDay;
+constexpr Micros kAnswerWithin = 7 * kDay;    ///< for a person; then the next best step
+constexpr Micros kAskAgain = 3 * kDay;        ///< until people are told that something could not be taken back
+constexpr Micros kLabelsAtMost = 14 * kDay;   ///< labels that look wrong for longer are how the world is now
+constexpr Micros kStandsAfter = 14 * kDay;    ///< what has not gone away by then is closed as it is
 
 bool settled(Status status) { return status != Status::kWaiting && status != Status::kRunning; }
 
@@ -25,12 +29,18 @@ bool about_quality(Cause cause) {
   return cause == Cause::kTimeShift || cause == Cause::kCovariateShift || cause == Cause::kConceptShift;
 }
 
-/// Whether an alert with this diagnosis is one more sign of the incident rather than a new one.
-bool explains(const Incident& incident, const watch::Alert& alert, const watch::Diagnosis& diagnosis) {
+/// Whether an alert with this diagnosis is one more sign of the incident rather than a new one. `related`: it comes so soon after
+/// that it may have the same cause; what comes later is a thing of its own.
+bool explains(const Incident& incident, const watch::Alert& alert, const watch::Diagnosis& diagnosis, bool related) {
   const Cause cause = incident.diagnosis.cause;
   if (std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) != incident.keys.end()) return true;
-  if (diagnosis.cause == cause) return cause != Cause::kUnitChange || diagnosis.source == incident.diagnosis.source;
-  if (alert.first.subject == Subject::kContract) return false;
+  if (diagnosis.cause == cause) {
+    if (cause == Cause::kUnitChange) return diagnosis.source == incident.diagnosis.source;
+    if (cause == Cause::kContractFault) return related || diagnosis.source == incident.diagnosis.source;
+    if (cause == Cause::kTimeShift) return diagnosis.column == incident.diagnosis.column;
+    return related || cause == Cause::kConceptShift || cause == Cause::kPriorShift;
+  }
+  if (!related || alert.first.subject == Subject::kContract) return false;
   if (alert.first.subject == Subject::kRule) return about_quality(cause);
   if (cause == Cause::kUnknown) return alert.first.subject == Subject::kColumn || alert.first.subject == Subject::kQuality;
   // While the input is wrong, quality is expected to be; once it is repaired, a fall of quality is a thing of its own.
@@ -68,29 +78,35 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
   for (const plane::ActRecord& act : acts) {
     if (act.act == "source-readmit") readmitted_.push_back(act.target);
   }
-  for (Incident& incident : incidents_) {
-    if (incident.open()) advance(incident, tick);
+  verify_acts(tick);
+  for (std::size_t i = 0; i < incidents_.size(); ++i) {
+    if (!incidents_[i].open()) continue;
+    see_windows(incidents_[i], tick);
+    advance(incidents_[i], tick);
   }
   last_tick_ = now;
   return performed;
 }
 
-void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
-  if (alert.first.subject == Subject::kPrediction) return;  // scores move when columns do: a sign, never a cause
-  const watch::Diagnosis diagnosis = tick.watch.diagnose(alert);
+bool Ladder::joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis, const Tick& tick) {
+  const spec::Monitor& monitor = options_.monitor;
+  const Micros related = monitor.label_delay + 2 * monitor.quality.chunk_duration + monitor.window;
   for (Incident& incident : incidents_) {
-    if (!incident.open() || incident.step >= Step::kPostmortem || !explains(incident, alert, diagnosis)) continue;
+    if (!incident.open() || incident.step >= Step::kPostmortem) continue;
+    if (!explains(incident, alert, diagnosis, tick.now <= incident.confirmed_at + related)) continue;
     if (std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) == incident.keys.end()) {
       incident.keys.push_back(alert.first.key);
+      incident.quiet[alert.first.key] = {alert.last.to, 0};
       incident.evidence.push_back(alert.last.digest());
       incident.timeline.push_back({tick.now, fmt::format("joined by `{}`: {}", alert.first.key, diagnosis.reason), 0});
     }
-    if (incident.step != Step::kAwaitQuiet) return;
+    if (incident.step != Step::kAwaitQuiet) return true;
     if (incident.diagnosis.cause == Cause::kUnknown && diagnosis.cause != Cause::kUnknown) {
       // A rule saw it first and could not say why; the window that followed can.
       const Micros change_from = std::min(incident.diagnosis.change_from, diagnosis.change_from);
       incident.diagnosis = diagnosis;
       incident.diagnosis.change_from = change_from;
+      incident.clock = diagnosis.cause == Cause::kTimeShift ? tick.watch.clock(diagnosis.column) : std::nullopt;
       incident.timeline.push_back({tick.now, fmt::format("diagnosed as {}: {}", watch::cause_name(diagnosis.cause),
                                                          diagnosis.reason), 0});
       incident.step = first_response(incident);
@@ -99,30 +115,59 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
       incident.step = Step::kCollect;
       incident.step_since = tick.now;
     }
+    return true;
+  }
+  return false;
+}
+
+Incident& Ladder::open(watch::Diagnosis diagnosis, const Tick& tick) {
+  Incident incident;
+  incident.id = fmt::format("incident-{:04}", ++opened_);
+  incident.diagnosis = std::move(diagnosis);
+  incident.raised_at = tick.now;
+  incident.confirmed_at = tick.now;
+  incident.step_since = tick.now;
+  incident.rows_raised = incident.rows_confirmed = tick.watch.rows_seen();
+  if (incident.diagnosis.cause == Cause::kTimeShift) incident.clock = tick.watch.clock(incident.diagnosis.column);
+  incidents_.push_back(std::move(incident));
+  return incidents_.back();
+}
+
+void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
+  if (alert.first.subject == Subject::kPrediction) return;  // scores move when columns do: a sign, never a cause
+  // A recalibration that had to be taken back is not tried again at once: the base rate comes and goes.
+  // Nor is a standby recalibrated that only stands in.
+  if (alert.first.subject == Subject::kPrior && (tick.now < recalibrate_again_ || swap_in_force() != nullptr)) {
+    deferred_.push_back(alert.first.key);
     return;
   }
+  const watch::Diagnosis diagnosis = with_acts(tick.watch.diagnose(alert));
+  if (joined(alert, diagnosis, tick)) return;
   if (cooling(alert, tick.now)) {
     deferred_.push_back(alert.first.key);
     return;
   }
-  Incident incident;
-  incident.id = fmt::format("incident-{:04}", incidents_.size() + 1);
-  incident.diagnosis = diagnosis;
+  Incident& incident = open(diagnosis, tick);
   incident.keys = {alert.first.key};
+  incident.quiet[alert.first.key] = {alert.last.to, 0};
   incident.evidence = {alert.first.digest()};
-  if (alert.last.digest() != alert.first.digest()) incident.evidence.push_back(alert.last.digest());
+  const bool fresh = alert.last.digest() != alert.first.digest();
+  if (fresh) incident.evidence.push_back(alert.last.digest());
   incident.raised_at = alert.first.to;
-  incident.confirmed_at = tick.now;
-  incident.step_since = tick.now;
   incident.rows_raised = alert.raised_rows;
   incident.rows_confirmed = alert.rows_seen;
   incident.refused_share = alert.first.subject == Subject::kContract ? alert.last.value : 0;
   incident.timeline.push_back({alert.first.to, fmt::format("`{}` at {:.4g}, above {:.4g}", alert.first.key, alert.first.value,
                                                            alert.first.threshold), 0});
-  incident.timeline.push_back({tick.now, fmt::format("confirmed by fresh rows at {:.4g}", alert.last.value), 0});
+  // A metric whose windows hold persistence already is raised and confirmed by the same rows.
+  incident.timeline.push_back({tick.now, fresh ? fmt::format("confirmed by fresh rows at {:.4g}", alert.last.value)
+                                               : std::string("confirmed at once: the metric itself is of several windows"), 0});
   incident.timeline.push_back({tick.now, fmt::format("diagnosed as {}: {}", watch::cause_name(diagnosis.cause),
                                                      diagnosis.reason), 0});
-  incidents_.push_back(std::move(incident));
+  if (diagnosis.cause == Cause::kRepairOutlived) {
+    const Act* act = repair_of(diagnosis.column);
+    incident.act = act == nullptr ? "" : act->id;
+  }
 }
 
 bool Ladder::cooling(const watch::Alert& alert, Micros now) const {
@@ -140,6 +185,7 @@ void Ladder::advance(Incident& incident, Tick& tick) {
     if (next == incident.step) return;
     incident.step = next;
     incident.step_since = tick.now;
+    incident.escalations = 0;
   }
 }
 
@@ -150,22 +196,24 @@ Step Ladder::first_response(const Incident& incident) const {
     case Cause::kTimeShift: return Step::kProposeRepair;
     case Cause::kConceptShift: return Step::kCollect;
     case Cause::kPriorShift: return Step::kRecalibrate;
+    case Cause::kLabelFault: return Step::kAskLabels;
+    case Cause::kRepairOutlived: return Step::kWithdraw;
     case Cause::kCovariateShift:
+    case Cause::kMonitorSilent:
     case Cause::kUnknown: return Step::kAwaitQuiet;
   }
   return Step::kAwaitQuiet;
 }
 
 void Ladder::consider_swap(Incident& incident, Tick& tick) {
-  const Cause cause = incident.diagnosis.cause;
-  const bool in_time = incident.step == Step::kProposeRepair || incident.step == Step::kCollect ||
-                       (incident.step == Step::kOpen && (cause == Cause::kTimeShift || cause == Cause::kConceptShift));
-  if (!in_time || incident.swapped || incident.swap_refused) return;
+  const Step step = incident.step;
+  const bool in_time = step == Step::kProposeRepair || step == Step::kCollect || step == Step::kRetrain ||
+                       step == Step::kProve || step == Step::kPromote;
+  if (!in_time || incident.swapped || incident.swap_refused || swap_in_force() != nullptr) return;
   const auto& seen = tick.watch.comparison();
   if (!seen || seen->to <= std::max(incident.compared_until, incident.diagnosis.change_from)) return;
-  if (incident.step == Step::kOpen) return;  // recorded first; looked at again in this very tick by `step_on`
   incident.compared_until = seen->to;
-  if (!(seen->standby_log_loss + options_.swap_margin < seen->primary_log_loss)) return;
+  if (!(seen->standby_log_loss + options_.swap_margin < seen->primary_log_loss) || seen->z < watch::kPairedZ) return;
   const Outcome outcome = propose(
       incident, "slot.swap", "service/" + options_.service,
       doc::Value::object({{"primary_log_loss", seen->primary_log_loss},
@@ -176,6 +224,7 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
       tick, std::to_string(seen->to));
   if (outcome.status == Status::kApplied) {
     incident.swapped = true;
+    begin({incident.id + "/swap", Act::Kind::kSwap, incident.id, tick.now});
     respond(incident, "swap to standby", tick);
   } else if (outcome.status == Status::kDenied) {
     incident.swap_refused = true;
@@ -213,7 +262,10 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     }
     case Step::kAwaitReadmit: {
       const auto it = std::find(readmitted_.begin(), readmitted_.end(), d.source);
-      if (it == readmitted_.end()) return incident.step;
+      if (it == readmitted_.end()) {
+        escalate(incident, "correct source `" + d.source + "` upstream, or release it by hand", kAnswerWithin, tick);
+        return incident.step;
+      }
       readmitted_.erase(it);
       incident.recovered_at = tick.now;
       return Step::kRelease;
@@ -224,118 +276,214 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
                                       "the data plane found its rows clean and let it in", tick);
       return settled(outcome.status) ? Step::kPostmortem : incident.step;
     }
-    case Step::kProposeRepair: {
-      const Outcome outcome = propose(
-          incident, "transform.propose", service,
-          doc::Value::object({{"id", d.column + "-shift"},
-                              {"field", d.column},
-                              {"lag_hours", d.lag_hours},
-                              {"expression", repair_expression(d)}}),
-          d.reason, tick);
-      if (!settled(outcome.status)) return incident.step;
-      if (outcome.status != Status::kApplied) {
-        incident.repair_refused = true;
-        return Step::kCollect;
-      }
-      respond(incident, fmt::format("contract transform of `{}` by {:+d} h", d.column, -d.lag_hours), tick);
-      return incident.swapped ? Step::kSwapBack : Step::kVerifyInput;
-    }
+    case Step::kProposeRepair: return propose_repair(incident, tick);
     case Step::kSwapBack: {
-      const Outcome outcome = propose(incident, "slot.swap", service, doc::Value::object({{"back", true}}),
-                                      "the input is repaired: the primary of before takes over again", tick, "back");
-      if (!settled(outcome.status)) return incident.step;
-      incident.swapped = outcome.status != Status::kApplied;
-      return Step::kVerifyInput;
+      const Act* swap = swap_in_force();
+      if (swap != nullptr && !settled(take_back(incident, *swap, tick))) return incident.step;
+      incident.swapped = false;
+      const Act* repair = repair_of(d.column);
+      return repair != nullptr && repair->incident == incident.id ? Step::kVerifyInput : Step::kAwaitQuiet;
     }
-    case Step::kVerifyInput: {
-      const auto key = std::find_if(incident.keys.begin(), incident.keys.end(),
-                                    [](const std::string& name) { return name.starts_with("column/"); });
-      const auto it = tick.watch.latest().find(key == incident.keys.end() ? incident.keys.front() : *key);
-      if (it == tick.watch.latest().end() || it->second.from + kHour < incident.step_since) return incident.step;
-      if (it->second.alert) return Step::kAwaitQuiet;
-      incident.recovered_at = tick.now;
-      return Step::kPostmortem;
-    }
-    case Step::kCollect: {
-      const std::int64_t rows = tick.watch.labelled_since(d.change_from);
-      const bool late = tick.now - incident.step_since > kCollectAtMost && rows >= options_.retrain_rows / 4;
-      if (rows < options_.retrain_rows && !late) return incident.step;
-      incident.retrain_started = tick.now;
-      return Step::kRetrain;
-    }
-    case Step::kRetrain: {
-      const Outcome outcome = propose(
-          incident, "retrain.start", service,
-          doc::Value::object({{"from", d.change_from},
-                              {"rows", options_.retrain_rows},
-                              {"started_at", incident.retrain_started}}),
-          fmt::format("{} labelled rows since the change are there", options_.retrain_rows), tick);
-      if (!settled(outcome.status)) return incident.step;
-      incident.candidate = outcome.result.string_or("bundle");
-      if (const doc::Value* metrics = outcome.result.find("metrics")) incident.candidate_metrics = doc::to_json(*metrics);
-      const bool good = outcome.status == Status::kApplied && outcome.result.bool_or("gates_passed", true) &&
-                        !incident.candidate.empty();
-      if (!good) {
-        incident.timeline.push_back({tick.now, "no candidate passed its gates: what serves stays; a person decides", 0});
-        return Step::kAwaitQuiet;
-      }
-      return Step::kPromote;
-    }
-    case Step::kPromote: {
-      const Outcome outcome =
-          propose(incident, "release.promote", service,
-                  doc::Value::object({{"bundle", incident.candidate},
-                                      {"slot", "primary"},
-                                      {"metrics", incident.candidate_metrics}}),
-                  "retrained on rows since the change, past its gates", tick);
-      if (!settled(outcome.status)) return incident.step;
-      if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
-      respond(incident, "bounded retrain", tick);
-      return Step::kVerifyQuality;
-    }
-    case Step::kVerifyQuality: {
-      const auto it = tick.watch.latest().find("quality/ratio");
-      if (it == tick.watch.latest().end() || it->second.from + kHour < incident.step_since) return incident.step;
-      if (it->second.value > options_.monitor.quality.alert_once) return Step::kRollBack;
-      if (it->second.alert) return incident.step;
-      incident.recovered_at = tick.now;
-      return Step::kPostmortem;
-    }
-    case Step::kRollBack: {
-      const Outcome outcome = propose(incident, "release.rollback", service, doc::Value::object(),
-                                      "the new release is worth less than the base rate", tick);
-      return settled(outcome.status) ? Step::kAwaitQuiet : incident.step;
-    }
-    case Step::kRecalibrate: {
-      const Outcome outcome =
-          propose(incident, "release.recalibrate", service,
-                  doc::Value::object({{"intercept_delta", options_.recalibrate_share * d.intercept}}), d.reason, tick);
-      if (!settled(outcome.status)) return incident.step;
-      respond(incident, outcome.status == Status::kApplied ? "recalibration" : "none", tick);
-      incident.recovered_at = tick.now;
-      return Step::kPostmortem;
-    }
-    case Step::kAwaitQuiet: {
-      if (incident.responded_at == 0) {
-        respond(incident, d.cause == Cause::kContractFault ? "rows refused by the contract" : "none", tick);
-      }
-      for (const std::string& key : incident.keys) {
-        const watch::Alert* alert = tick.watch.alerts().find(key);
-        if (alert != nullptr) return incident.step;
-      }
-      incident.recovered_at = tick.now;
-      return Step::kPostmortem;
-    }
+    case Step::kVerifyInput: return verify_input(incident, tick);
+    case Step::kAskLabels: return ask_labels(incident, tick);
+    case Step::kCollect: return collect(incident, tick);
+    case Step::kRetrain: return retrain(incident, tick);
+    case Step::kProve: return prove(incident, tick);
+    case Step::kPromote: return promote(incident, tick);
+    case Step::kVerifyAct: return verify_act(incident, tick);
+    case Step::kWithdraw: return withdraw(incident, tick);
+    case Step::kRecalibrate: return recalibrate(incident, tick);
+    case Step::kAwaitQuiet: return await_quiet(incident, tick);
     case Step::kPostmortem: return write_postmortem(incident, tick);
     case Step::kClose: {
       const Outcome outcome = propose(incident, "incident.close", "incident/" + incident.id,
                                       doc::Value::object({{"recovered_at", incident.recovered_at}}),
-                                      "recovered: " + incident.response, tick);
+                                      (incident.recovered_at != 0 ? "recovered: " : "not recovered, it stands: ") +
+                                          incident.response, tick);
       return settled(outcome.status) ? Step::kDone : incident.step;
     }
     case Step::kDone: return incident.step;
   }
   return incident.step;
+}
+
+Step Ladder::propose_repair(Incident& incident, Tick& tick) {
+  const watch::Diagnosis& d = incident.diagnosis;
+  constexpr std::string_view kProposal = "transform.propose";
+  if (is_over(incident, tick)) return lapse(incident, "the shift was over before it was repaired", kProposal, tick);
+  const std::string id = d.column + "-shift";
+  const Outcome outcome = propose(
+      incident, std::string(kProposal), "service/" + options_.service,
+      doc::Value::object(
+          {{"id", id}, {"field", d.column}, {"lag_hours", d.lag_hours}, {"expression", repair_expression(d)}}),
+      d.reason, tick);
+  if (!settled(outcome.status)) {
+    if (!escalate(incident, "answer the proposal; else a retrain on the rows as they come is next", kAnswerWithin, tick)) {
+      return incident.step;
+    }
+    (void)lapse(incident, "nobody answered in time", kProposal, tick);
+    incident.repair_refused = true;
+    return Step::kCollect;
+  }
+  if (outcome.status != Status::kApplied) {
+    incident.repair_refused = true;
+    return Step::kCollect;
+  }
+  Act act{incident.id + "/transform", Act::Kind::kTransform, incident.id, tick.now};
+  act.field = d.column;
+  act.transform = id;
+  act.lag_hours = d.lag_hours;
+  act.clock = incident.clock;
+  begin(std::move(act));
+  incident.why = "the input is repaired: the primary of before takes over again";
+  respond(incident, fmt::format("contract transform of `{}` by {:+d} h", d.column, -d.lag_hours), tick);
+  return incident.swapped ? Step::kSwapBack : Step::kVerifyInput;
+}
+
+Step Ladder::verify_input(Incident& incident, Tick& tick) {
+  const auto key = std::find_if(incident.keys.begin(), incident.keys.end(),
+                                [](const std::string& name) { return name.starts_with("column/"); });
+  const auto it = tick.watch.latest().find(key == incident.keys.end() ? incident.keys.front() : *key);
+  if (it == tick.watch.latest().end() || it->second.from + kHour < incident.step_since) {
+    const bool late = escalate(incident, "look why no whole window came since the repair", kAnswerWithin, tick);
+    return late ? Step::kAwaitQuiet : incident.step;
+  }
+  if (it->second.alert) return Step::kAwaitQuiet;
+  incident.recovered_at = tick.now;
+  return Step::kPostmortem;
+}
+
+Step Ladder::ask_labels(Incident& incident, Tick& tick) {
+  if (incident.responded_at == 0) {
+    respond(incident, "nothing is learned from these labels; a person is asked", tick);
+    escalate(incident, "find out who sent these labels", 0, tick);
+  }
+  if (is_quiet(incident)) {
+    incident.timeline.push_back({tick.now, "the labels fit the scores again", 0});
+    incident.recovered_at = tick.now;
+    return Step::kPostmortem;
+  }
+  if (!escalate(incident, "say whether these labels are right; a retrain on them is next", kLabelsAtMost, tick)) return incident.step;
+  incident.timeline.push_back({tick.now, "nobody corrected them in time: they are taken as how the world is now", 0});
+  incident.diagnosis.cause = Cause::kConceptShift;
+  return Step::kCollect;
+}
+
+Step Ladder::collect(Incident& incident, Tick& tick) {
+  if (is_over(incident, tick)) return lapse(incident, "it was over before there were rows to learn from", {}, tick);
+  const std::int64_t rows = tick.watch.labelled_since(incident.diagnosis.change_from);
+  if (rows < options_.retrain_rows) {
+    if (!escalate(incident, "see that labels come", kCollectAtMost, tick)) return incident.step;
+    if (rows < options_.retrain_rows / 4) {
+      incident.timeline.push_back({tick.now, fmt::format("{} labelled rows are too few to learn from", rows), 0});
+      return Step::kAwaitQuiet;
+    }
+  }
+  incident.retrain_started = tick.now;
+  return Step::kRetrain;
+}
+
+Step Ladder::retrain(Incident& incident, Tick& tick) {
+  const Outcome outcome =
+      propose(incident, "retrain.start", "service/" + options_.service,
+              doc::Value::object({{"from", incident.diagnosis.change_from},
+                                  {"rows", options_.retrain_rows},
+                                  {"started_at", incident.retrain_started}}),
+              fmt::format("{} labelled rows since the change are there", options_.retrain_rows), tick);
+  if (!settled(outcome.status)) return incident.step;
+  incident.candidate = outcome.result.string_or("bundle");
+  if (const doc::Value* metrics = outcome.result.find("metrics")) incident.candidate_metrics = doc::to_json(*metrics);
+  const bool good = outcome.status == Status::kApplied && outcome.result.bool_or("gates_passed", true) &&
+                    !incident.candidate.empty();
+  if (!good) {
+    incident.timeline.push_back({tick.now, "no candidate passed its gates: what serves stays; a person decides", 0});
+    escalate(incident, "look at the retrain: no candidate passed its gates", 0, tick);
+    return Step::kAwaitQuiet;
+  }
+  return Step::kProve;
+}
+
+Step Ladder::promote(Incident& incident, Tick& tick) {
+  constexpr std::string_view kProposal = "release.promote";
+  if (is_over(incident, tick)) return lapse(incident, "it was over before the candidate was released", kProposal, tick);
+  const watch::Trial* trial = tick.watch.trial(incident.id + "/candidate");
+  if (trial != nullptr && trial->loses(options_.most_lost, tick.watch.rows_of_chunk())) {
+    return lapse(incident, "on the newest labelled rows the candidate is worse than what serves", kProposal, tick);
+  }
+  const Outcome outcome =
+      propose(incident, std::string(kProposal), "service/" + options_.service,
+              doc::Value::object(
+                  {{"bundle", incident.candidate}, {"slot", "primary"}, {"metrics", incident.candidate_metrics}}),
+              "retrained on the newest rows since the change, past its gates, better on rows newer than those", tick);
+  if (!settled(outcome.status)) {
+    if (!escalate(incident, "answer the proposal; else what serves stays", kAnswerWithin, tick)) return incident.step;
+    return lapse(incident, "nobody answered in time", kProposal, tick);
+  }
+  if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
+  Act act{incident.id + "/release", Act::Kind::kRelease, incident.id, tick.now};
+  act.before = outcome.result.string_or("before");
+  act.on_standby = swap_in_force() != nullptr;
+  // What it replaces went with the model that it was about.
+  std::erase_if(acts_, [](const Act& old) { return old.kind == Act::Kind::kSwap || old.kind == Act::Kind::kRecalibration; });
+  incident.act = act.id;
+  incident.swapped = false;
+  begin(std::move(act));
+  respond(incident, "bounded retrain", tick);
+  return Step::kVerifyAct;
+}
+
+Step Ladder::recalibrate(Incident& incident, Tick& tick) {
+  const double delta = options_.recalibrate_share * incident.diagnosis.intercept;
+  const Outcome outcome = propose(incident, "release.recalibrate", "service/" + options_.service,
+                                  doc::Value::object({{"intercept_delta", delta}}), incident.diagnosis.reason, tick);
+  if (!settled(outcome.status)) {
+    if (!escalate(incident, "answer the proposal; else the calibration stays", kAnswerWithin, tick)) return incident.step;
+    return lapse(incident, "nobody answered in time", "release.recalibrate", tick);
+  }
+  if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
+  Act act{incident.id + "/recalibration", Act::Kind::kRecalibration, incident.id, tick.now};
+  act.intercept = delta;
+  // One recalibration is in force: the sum of what was added, held against none at all.
+  for (const Act& old : acts_) {
+    if (old.kind == Act::Kind::kRecalibration) act.intercept += old.intercept;
+  }
+  incident.act = act.id;
+  begin(std::move(act));
+  respond(incident, "recalibration", tick);
+  return Step::kVerifyAct;
+}
+
+Step Ladder::withdraw(Incident& incident, Tick& tick) {
+  const Act* act = act_of(incident.act);
+  if (act == nullptr) return Step::kAwaitQuiet;  // something else replaced it
+  const std::string_view name = act_name(act->kind);
+  const Status status = take_back(incident, *act, tick);
+  if (!settled(status)) {
+    escalate(incident, fmt::format("take the {} back by hand, or answer the proposal", name), kAskAgain, tick);
+    return incident.step;
+  }
+  if (status == Status::kApplied) {
+    respond(incident, fmt::format("{} taken back", name), tick);
+  } else {
+    escalate(incident, fmt::format("take the {} back by hand: policy does not let recovery do it", name), 0, tick);
+  }
+  // It is over when what answers now is as good as it should be, on rows after this.
+  incident.quiet = {{"quality/ratio", {tick.now, 0}}};
+  return Step::kAwaitQuiet;
+}
+
+Step Ladder::await_quiet(Incident& incident, Tick& tick) {
+  if (incident.responded_at == 0) {
+    respond(incident, incident.diagnosis.cause == Cause::kContractFault ? "rows refused by the contract" : "none", tick);
+  }
+  if (is_quiet(incident)) {
+    incident.recovered_at = tick.now;
+    return Step::kPostmortem;
+  }
+  if (!escalate(incident, "decide what is to be done: it has not gone away", kStandsAfter, tick)) return incident.step;
+  incident.timeline.push_back({tick.now, "it has not gone away: closed as it stands; a new change opens a new incident", 0});
+  incident.stands = true;
+  return Step::kPostmortem;
 }
 
 Step Ladder::write_postmortem(Incident& incident, Tick& tick) {
@@ -389,16 +537,39 @@ void Ladder::respond(Incident& incident, std::string_view what, const Tick& tick
   incident.rows_responded = tick.watch.rows_seen();
 }
 
+std::vector<std::string> Ladder::finished() const {
+  std::vector<std::string> ids;
+  // An act in force looks back at what happened since it began, for example a clock that moved again.
+  const Micros acting_since = acts_.empty() ? INT64_MAX : acts_.front().since;
+  for (const Incident& incident : incidents_) {
+    const bool cooled = last_tick_ >= incident.recovered_at + options_.monitor.cool_down;
+    if (!incident.open() && cooled && incident.confirmed_at < acting_since) ids.push_back(incident.id);
+  }
+  return ids;
+}
+
+void Ladder::let_go(std::span<const std::string> ids) {
+  std::erase_if(incidents_, [&](const Incident& incident) {
+    return std::find(ids.begin(), ids.end(), incident.id) != ids.end();
+  });
+}
+
 doc::Value Ladder::to_value() const {
   doc::Value list = doc::Value::array();
   for (const Incident& incident : incidents_) list.push(incident.to_value());
   doc::Value sources = doc::Value::array();
   for (const std::string& source : readmitted_) sources.push(source);
+  doc::Value in_force = doc::Value::array();
+  for (const Act& act : acts_) in_force.push(act.to_value());
   doc::Value waiting = doc::Value::array();
   for (const std::string& key : deferred_) waiting.push(key);
   return doc::Value::object({{"format", "heddle.recovery/1"},
                              {"last_tick", last_tick_},
+                             {"opened", opened_},
                              {"incidents", std::move(list)},
+                             {"acts", std::move(in_force)},
+                             {"recalibrations_taken_back", recalibrations_taken_back_},
+                             {"recalibrate_again", recalibrate_again_},
                              {"deferred", std::move(waiting)},
                              {"readmitted", std::move(sources)}});
 }
@@ -412,6 +583,15 @@ Result<void> Ladder::restore(const doc::Value& value) {
     return Error{ErrorKind::kCorrupt, "recover-state", "the saved recovery state is malformed", "run `heddle audit verify`"};
   }
   incidents_.clear();
+  acts_.clear();
+  if (const doc::Value* in_force = value.find("acts"); in_force != nullptr && in_force->is_array()) {
+    for (const doc::Value& item : in_force->as_array()) {
+      HEDDLE_ASSIGN_OR_RETURN(Act act, Act::from_value(item));
+      acts_.push_back(std::move(act));
+    }
+  }
+  recalibrations_taken_back_ = static_cast<int>(value.int_or("recalibrations_taken_back"));
+  recalibrate_again_ = value.int_or("recalibrate_again", INT64_MIN);
   readmitted_.clear();
   deferred_.clear();
   for (const doc::Value& item : list->as_array()) {
@@ -424,6 +604,7 @@ Result<void> Ladder::restore(const doc::Value& value) {
   for (const doc::Value& key : waiting->as_array()) {
     if (key.is_string()) deferred_.push_back(key.as_string());
   }
+  opened_ = value.int_or("opened", static_cast<std::int64_t>(incidents_.size()));
   last_tick_ = value.int_or("last_tick", INT64_MIN);
   return {};
 }

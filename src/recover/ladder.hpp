@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "recover/act.hpp"
 #include "recover/effects.hpp"
 #include "recover/incident.hpp"
 #include "spec/contract.hpp"
@@ -25,11 +26,15 @@ struct Performed {
 ///   unit change      quarantine the source → until the data plane finds it clean → let it in
 ///   contract fault   rows are refused already → until it is quiet (quarantine when most of one source breaks)
 ///   time shift       standby if better + propose a contract transform → approved: verify; refused: retrain
-///   concept shift    standby if better + collect labels → retrain → gates → approval → promote → verify, else roll back
-///   prior shift      recalibrate by half of the moved intercept
+///   concept shift    standby if better + collect labels → retrain → gates → prove on newer rows → approval → promote → verify
+///   prior shift      recalibrate by half of the moved intercept → verify
+///   monitor silent   nothing but to say so: a person makes the metric reachable, or takes it out
+///   label fault      ask a person; learn nothing from these labels
 ///   covariate shift  nothing, unless labelled quality falls: then as concept shift
+///   outlived repair  take it back
 ///
-/// then the postmortem. A serialisable value, driven by event time alone; it decides, `Effects` acts. Ticks at or before
+/// then the postmortem. Acts in force are verified at every tick, also those of incidents that are closed, and taken back when they
+/// do not pay (docs/adr/0024). A serialisable value, driven by event time alone; it decides, `Effects` acts. Ticks at or before
 /// `last_tick` are ignored, so a journal may be read again from any earlier place. Confined to one thread.
 class Ladder {
  public:
@@ -43,6 +48,9 @@ class Ladder {
     std::int64_t retrain_rows = 28'000;      ///< the policy's bound W
     double swap_margin = 0.005;              ///< log loss by which the standby must be better
     double recalibrate_share = 0.5;          ///< of the moved intercept
+    /// What an act may lose, since it was worth most, before it is taken back: a share of the label entropy of one quality
+    /// chunk. It bounds the harm of any act; chance is kept out by the standard error beside it.
+    double most_lost = 0.05;
   };
   explicit Ladder(Options options) : options_(std::move(options)) {}
 
@@ -53,8 +61,19 @@ class Ladder {
                                                std::span<const plane::ActRecord> acts, const watch::Watch& watch,
                                                Effects& effects);
 
+  /// Open ones and those closed of late, in the order of opening.
   [[nodiscard]] const std::vector<Incident>& incidents() const noexcept { return incidents_; }
   [[nodiscard]] Micros last_tick() const noexcept { return last_tick_; }
+  /// What is in force, the oldest first.
+  [[nodiscard]] const std::vector<Act>& acts() const noexcept { return acts_; }
+  /// A candidate that is to be scored beside what serves: name of its trial and digest.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> candidates() const;
+
+  /// Ids of closed incidents that nothing here looks at any more, at the last tick: their cool-down
+  /// is over, and no act is in force that is as old.
+  [[nodiscard]] std::vector<std::string> finished() const;
+  /// Drops incidents that are kept elsewhere; their ids are not given again.
+  void let_go(std::span<const std::string> ids);
 
   [[nodiscard]] doc::Value to_value() const;
   [[nodiscard]] Result<void> restore(const doc::Value& value);
@@ -67,6 +86,33 @@ class Ladder {
     std::vector<Performed>& performed;
   };
   void take_in(const watch::Alert& alert, Tick& tick);
+  /// The same alert once more, or a sign of an open incident: true when one took it.
+  [[nodiscard]] bool joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis, const Tick& tick);
+  /// With what is in force: a lag beside a repair is a lag of the rows as they come, and none at all when the shift is over.
+  [[nodiscard]] watch::Diagnosis with_acts(watch::Diagnosis diagnosis) const;
+  Incident& open(watch::Diagnosis diagnosis, const Tick& tick);
+
+  // acts_in_force.cpp
+  void verify_acts(Tick& tick);
+  void verify(const Act& act, Tick& tick);
+  /// Why the act is to be taken back, or empty.
+  [[nodiscard]] std::string why_not(const Act& act, const Tick& tick) const;
+  void follow_clock(const Act& act, const Tick& tick);
+  [[nodiscard]] const Act* act_of(const std::string& id) const;
+  [[nodiscard]] const Act* repair_of(const std::string& field) const;
+  [[nodiscard]] const Act* swap_in_force() const;
+  void begin(Act act);
+  [[nodiscard]] Outcome::Status take_back(Incident& incident, const Act& act, Tick& tick);
+  [[nodiscard]] Step verify_act(Incident& incident, Tick& tick);
+  [[nodiscard]] Step prove(Incident& incident, Tick& tick);
+
+  void see_windows(Incident& incident, const Tick& tick) const;
+  [[nodiscard]] bool is_quiet(const Incident& incident) const;
+  /// What was alerted about is over, so what waits to be done about it is not done.
+  [[nodiscard]] bool is_over(const Incident& incident, const Tick& tick) const;
+  [[nodiscard]] Step lapse(Incident& incident, std::string why, std::string_view proposal, Tick& tick);
+  /// Tells people that a step waits, as often as they were not heard for so long; false while the deadline has not passed.
+  bool escalate(Incident& incident, std::string next, Micros deadline, Tick& tick);
   /// Whether an incident of this alert recovered less than the monitor's cool-down ago. Contract alerts know none: bad rows
   /// do not wait; prior shift has its own, in chunks.
   [[nodiscard]] bool cooling(const watch::Alert& alert, Micros now) const;
@@ -75,6 +121,15 @@ class Ladder {
   [[nodiscard]] Step step_on(Incident& incident, Tick& tick);
   [[nodiscard]] Step first_response(const Incident& incident) const;
   void consider_swap(Incident& incident, Tick& tick);
+  [[nodiscard]] Step propose_repair(Incident& incident, Tick& tick);
+  [[nodiscard]] Step verify_input(Incident& incident, Tick& tick);
+  [[nodiscard]] Step ask_labels(Incident& incident, Tick& tick);
+  [[nodiscard]] Step collect(Incident& incident, Tick& tick);
+  [[nodiscard]] Step retrain(Incident& incident, Tick& tick);
+  [[nodiscard]] Step promote(Incident& incident, Tick& tick);
+  [[nodiscard]] Step recalibrate(Incident& incident, Tick& tick);
+  [[nodiscard]] Step withdraw(Incident& incident, Tick& tick);
+  [[nodiscard]] Step await_quiet(Incident& incident, Tick& tick);
   [[nodiscard]] Step write_postmortem(Incident& incident, Tick& tick);
   /// Proposes and notes the outcome; `attempt` keeps op_ids of one step apart.
   [[nodiscard]] Outcome propose(Incident& incident, std::string type, std::string target, doc::Value attributes,
@@ -82,7 +137,11 @@ class Ladder {
   void respond(Incident& incident, std::string_view what, const Tick& tick);
 
   Options options_;
-  std::vector<Incident> incidents_;
+  std::vector<Incident> incidents_;       ///< open ones, and closed ones that cool down
+  std::int64_t opened_ = 0;               ///< incidents there ever were
+  std::vector<Act> acts_;
+  int recalibrations_taken_back_ = 0;
+  Micros recalibrate_again_ = INT64_MIN;  ///< no recalibration before
   std::vector<std::string> deferred_;     ///< keys of confirmed alerts that wait out the cool-down of an incident before
   std::vector<std::string> readmitted_;   ///< sources the data plane let in, not yet taken up
   Micros last_tick_ = INT64_MIN;

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "expr/names.hpp"
+
 namespace heddle::recover {
 
 namespace {
@@ -35,7 +37,11 @@ std::string what_next(const Incident& incident) {
                                      : "correct the clock upstream, then take the transform out again";
     case Cause::kConceptShift: return "find out what changed in the world; the new model knows it only from few days";
     case Cause::kPriorShift: return "nothing, unless the base rate goes on moving";
+    case Cause::kLabelFault: return "find out who sent the labels and what happened to them; send the right ones again";
+    case Cause::kRepairOutlived: return "nothing: what a person released before answers again";
     case Cause::kCovariateShift: return "watch labelled quality; the model still holds on the new traffic";
+    case Cause::kMonitorSilent:
+      return "see that its rows or labels come in time, change the monitor's window or chunk, or take the metric out";
     case Cause::kUnknown: return "a person looks: no cause of the catalogue fits";
   }
   return {};
@@ -48,7 +54,7 @@ std::string page_of(const PostmortemInput& input) {
                       "confirmation, response (all traffic so far): {}, {}, {}\n",
                       i.diagnosis.reason, format_time(i.diagnosis.change_from), format_time(i.confirmed_at),
                       i.response.empty() ? "none" : i.response,
-                      i.recovered_at == 0 ? "not yet" : format_time(i.recovered_at), i.rows_raised, i.rows_confirmed,
+                      i.recovered_at == 0 ? "no" : format_time(i.recovered_at), i.rows_raised, i.rows_confirmed,
                       i.rows_responded);
   page += "\n## Timeline (event time)\n";
   for (const TimelineEntry& e : i.timeline) {
@@ -62,7 +68,7 @@ std::string page_of(const PostmortemInput& input) {
 }  // namespace
 
 std::string repair_expression(const watch::Diagnosis& d) {
-  return fmt::format("{} {} duration(\"{}h\")", d.column, d.lag_hours >= 0 ? "-" : "+", std::abs(d.lag_hours));
+  return fmt::format("{} {} duration(\"{}h\")", expr::written(d.column), d.lag_hours >= 0 ? "-" : "+", std::abs(d.lag_hours));
 }
 
 std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor& monitor, const spec::Contract& contract) {
@@ -78,7 +84,7 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
       const bool known = std::any_of(monitor.rules.begin(), monitor.rules.end(),
                                      [&](const spec::MonitorRule& other) { return other.id == rule.id; });
       if (!is_time || known) return {};
-      rule.expression.text = fmt::format("{0} - event_time > duration(\"1h\") || event_time - {0} > duration(\"1h\")", d.column);
+      rule.expression.text = fmt::format("{0} - event_time > duration(\"1h\") || event_time - {0} > duration(\"1h\")", expr::written(d.column));
       rule.threshold = 0.01;
       rule.window_rows = 500;
       out.path = "rules[]";
@@ -122,7 +128,10 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
                       "the base rate moved away from what was trained on; a release far from it should not pass"});
       return list;
     }
+    case Cause::kLabelFault:
+    case Cause::kRepairOutlived:
     case Cause::kCovariateShift:
+    case Cause::kMonitorSilent:
     case Cause::kUnknown: return {};
   }
   return {};
@@ -145,6 +154,8 @@ Result<Detection> measure(const spec::Monitor& monitor, const PostmortemInput& i
     watch.observe(record, sink);
     for (const watch::Alert& move : sink.moves) {
       if (move.stage != watch::AlertStage::kConfirmed || move.first.subject == watch::Subject::kPrediction) continue;
+      // A metric that is silent in a part of the traffic says nothing of the change.
+      if (move.first.subject == watch::Subject::kMonitor) continue;
       if (move.last.to <= change_from) {
         ++out.false_alerts;
       } else {

@@ -99,7 +99,8 @@ void Releases::make_primary(Digest bundle) {
 
 Result<void> Releases::promote(Digest bundle) {
   if (bundle == primary_ && !primary_.empty()) {
-    return failure(ErrorKind::kConflict, "release-is-primary", "bundle " + bundle.short_str() + " is primary already", "");
+    return failure(ErrorKind::kConflict, "release-is-primary", "bundle " + bundle.short_str() + " is primary already",
+                   "there is nothing to do; see `heddle release history`");
   }
   HEDDLE_TRY(servable(bundle));
   if (bundle == standby_) standby_ = primary_;
@@ -110,7 +111,7 @@ Result<void> Releases::promote(Digest bundle) {
 Result<void> Releases::set_standby(Digest bundle) {
   if (bundle == standby_ || (!bundle.empty() && (bundle == primary_ || bundle == canary_.canary.bundle))) {
     return failure(ErrorKind::kConflict, "release-in-use",
-                   bundle.empty() ? "there is no standby" : "bundle " + bundle.short_str() + " is in a slot already", "");
+                   bundle.empty() ? "there is no standby" : "bundle " + bundle.short_str() + " is in a slot already", "see `heddle status`");
   }
   if (!bundle.empty()) HEDDLE_TRY(servable(bundle));
   if (shadow_ == bundle) shadow_ = {};
@@ -145,7 +146,7 @@ Result<void> Releases::replace(std::string_view slot, Digest variant) {
     return failure(ErrorKind::kNotFound, "release-empty-slot", "slot `" + std::string(slot) + "` is empty", "");
   }
   if (variant == primary_ || variant == standby_ || variant == canary_.canary.bundle) {
-    return failure(ErrorKind::kConflict, "release-in-use", "bundle " + variant.short_str() + " is in a slot already", "");
+    return failure(ErrorKind::kConflict, "release-in-use", "bundle " + variant.short_str() + " is in a slot already", "see `heddle status`");
   }
   HEDDLE_TRY(servable(variant));
   if (is_primary) {
@@ -183,7 +184,7 @@ Result<void> Releases::start_canary(Digest bundle, const CanaryPlan& plan, std::
                    "promote it, or end it with `heddle release abort`");
   }
   if (bundle == primary_ || bundle == standby_) {
-    return failure(ErrorKind::kConflict, "release-in-use", "bundle " + bundle.short_str() + " is in a slot already", "");
+    return failure(ErrorKind::kConflict, "release-in-use", "bundle " + bundle.short_str() + " is in a slot already", "see `heddle status`");
   }
   HEDDLE_TRY(servable(bundle));
   if (shadow_ == bundle) shadow_ = {};
@@ -222,7 +223,7 @@ Result<void> Releases::abort_canary() {
 Result<void> Releases::set_shadow(Digest bundle) {
   if (bundle == shadow_ || (!bundle.empty() && (bundle == primary_ || bundle == standby_ || bundle == canary_.canary.bundle))) {
     return failure(ErrorKind::kConflict, "release-in-use",
-                   bundle.empty() ? "there is no shadow" : "bundle " + bundle.short_str() + " is in a slot already", "");
+                   bundle.empty() ? "there is no shadow" : "bundle " + bundle.short_str() + " is in a slot already", "see `heddle status`");
   }
   if (!bundle.empty() && !standing(bundle).ready) {
     return failure(ErrorKind::kUnavailable, "release-not-ready",

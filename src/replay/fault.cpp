@@ -58,6 +58,7 @@ std::vector<Fault> flights_faults(int year) {
   c.kind = Fault::Kind::kTimeShift;
   c.field = "date";
   c.from = day(5, 11);
+  c.to = day(5, 30);
   c.shift = kTimeShift;
   Fault d;
   d.name = "d";

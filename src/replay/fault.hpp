@@ -18,7 +18,9 @@ struct Fault {
     kDateFormat,    ///< `field` (timestamp) sent as text, `MM/DD/YY`
     kUnknownCode,   ///< `field` (string) replaced by a code that no enum holds
     kTimeShift,     ///< `field` (timestamp) plus `shift`, the date rolls over
-    kInvertLabel,   ///< the label becomes 1 - label
+    kInvertLabel,   ///< the world turns over: the label becomes 1 - label
+    kWrongLabel,    ///< what is sent as label is 1 - label; the world stays as it was
+    kDropPositive,  ///< rows with a true label are left out: the base rate falls
   };
   std::string name;             ///< in truth files and reports: `a`, `b-date`, ...
   Kind kind = Kind::kUnit;
@@ -37,7 +39,8 @@ struct Fault {
 };
 
 /// The faults of the flights demo: (a) `a`: distance in kilometres from one source, April 10-11; (b) `b-date`, `b-code`:
-/// April 20, 5 % of the rows each; (c) `c`: departure + 5 hours from May 11; (d) `d`: label inverted where the true hour is 6
+/// April 20, 5 % of the rows each; (c) `c`: departure + 5 hours from May 11 until May 30, when the clock
+/// is right again; (d) `d`: label inverted where the true hour is 6
 /// to 11, from June 8. `year` is that of the recording.
 [[nodiscard]] std::vector<Fault> flights_faults(int year = 2001);
 

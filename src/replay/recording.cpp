@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "expr/program.hpp"
+#include "table/cell.hpp"
 
 namespace heddle::replay {
 namespace {
@@ -31,7 +32,27 @@ void two_digits(int value, std::string& out) {
   out.push_back(static_cast<char>('0' + value % 10));
 }
 
+void append_string(std::string_view text, std::string& out) {
+  out.push_back('"');
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out.push_back('\\');
+      out.push_back(c);
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out.push_back(c);
+    }
+  }
+  out.push_back('"');
+}
+
 void append_time(Micros time, std::string& out) {
+  if (!table::is_time(
+          time)) {  // four digits cannot write its year: it is sent as it is, and refused
+    append_string(format_time(time), out);
+    return;
+  }
   const CivilDate date = civil_date(time);
   Micros rest = time - from_civil(date);
   out.push_back('"');
@@ -64,31 +85,14 @@ void append_american_date(Micros time, std::string& out) {
   out.push_back('"');
 }
 
-void append_string(std::string_view text, std::string& out) {
-  out.push_back('"');
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
-    } else {
-      out.push_back(c);
-    }
-  }
-  out.push_back('"');
-}
-
 void append_value(const expr::Datum& value, std::string& out) {
   switch (value.kind) {
     case expr::Datum::Kind::kBool: out.append(value.b ? "true" : "false"); break;
     case expr::Datum::Kind::kInt: fmt::format_to(std::back_inserter(out), "{}", value.i); break;
     case expr::Datum::Kind::kDouble:
-      if (std::isfinite(value.d)) {
-        fmt::format_to(std::back_inserter(out), "{}", value.d);
-      } else {
-        out.append("null");
-      }
+      // JSON has no infinity: it is sent as a text, which a number's field refuses as it does infinity.
+      if (std::isfinite(value.d)) fmt::format_to(std::back_inserter(out), "{}", value.d);
+      else out.append(std::isnan(value.d) ? "null" : value.d > 0 ? "\"Infinity\"" : "\"-Infinity\"");
       break;
     case expr::Datum::Kind::kTimestamp: append_time(value.i, out); break;
     case expr::Datum::Kind::kString: append_string(value.str(), out); break;
@@ -104,12 +108,54 @@ Result<void> check_fault(const Fault& fault, const table::Column& column) {
     case Fault::Kind::kDateFormat:
     case Fault::Kind::kTimeShift: fits = column.type == Type::kTimestamp; break;
     case Fault::Kind::kUnknownCode: fits = column.type == Type::kString; break;
-    case Fault::Kind::kInvertLabel: break;
+    case Fault::Kind::kInvertLabel:
+    case Fault::Kind::kWrongLabel:
+    case Fault::Kind::kDropPositive: break;
   }
   if (fits) return {};
   return Error{ErrorKind::kInvalid, "replay-fault-type",
-               fmt::format("fault `{}` cannot touch `{}`: the column has another type", fault.name, fault.field),
+               fmt::format("fault `{}` cannot touch `{}`: the column has another type", fault.name,
+                           fault.field),
                "choose a field of the type the fault is about"};
+}
+
+/// The columns that are asked for, by the contract's types.
+Result<table::Table> read_rows(const Recording::Options& options) {
+  table::ReadOptions reading;
+  reading.types = options.types;
+  reading.types.insert_or_assign(options.time_field, Type::kTimestamp);
+  reading.time_column = options.time_field;
+  reading.time_from = options.from;
+  reading.time_to = options.to;
+  HEDDLE_ASSIGN_OR_RETURN(const auto target, expr::names_in(options.target));
+  const auto add = [&](const std::string& name) {
+    auto& columns = reading.columns;
+    if (!name.empty() && std::find(columns.begin(), columns.end(), name) == columns.end())
+      columns.push_back(name);
+  };
+  for (const auto& name : options.fields) add(name);
+  for (const auto& name : target) add(name);
+  add(options.time_field);
+  add(options.source_field);
+  return table::read_table(options.file, reading);
+}
+
+/// The event time of each row; one that is missing or malformed is that of the row before it, or
+/// else of the first row that has one.
+std::vector<Micros> times_of(const table::Column& column) {
+  std::vector<Micros> out = column.ints;
+  if (column.valid.empty()) return out;
+  const auto first = std::find(column.valid.begin(), column.valid.end(), 1);
+  Micros last = first == column.valid.end()
+                    ? 0
+                    : column.ints[static_cast<std::size_t>(first - column.valid.begin())];
+  for (std::size_t i = 0; i < out.size(); ++i) last = out[i] = column.valid[i] != 0 ? out[i] : last;
+  return out;
+}
+
+/// Whether the fault is about labels alone and touches no field.
+bool about_label(Fault::Kind kind) {
+  return kind == Fault::Kind::kInvertLabel || kind == Fault::Kind::kWrongLabel || kind == Fault::Kind::kDropPositive;
 }
 
 double unit_changed(double value, double factor) { return std::round(value * factor); }
@@ -118,97 +164,147 @@ double unit_changed(double value, double factor) { return std::round(value * fac
 
 std::uint32_t crc32(std::string_view bytes) noexcept {
   std::uint32_t crc = 0xffffffffu;
-  for (const char c : bytes) crc = kCrcTable[(crc ^ static_cast<unsigned char>(c)) & 0xffu] ^ (crc >> 8);
+  for (const char c : bytes)
+    crc = kCrcTable[(crc ^ static_cast<unsigned char>(c)) & 0xffu] ^ (crc >> 8);
   return crc ^ 0xffffffffu;
 }
 
 Result<Recording> Recording::open(const Options& options) {
-  if (options.every < 1 || options.sources < 1 || options.sources > 255 || options.faults.size() > 8) {
-    return Error{ErrorKind::kInvalid, "replay-options", "`every` and the number of sources must be positive, faults at most 8",
+  if (options.every < 1 || options.sources < 1 || options.sources > 255 ||
+      options.faults.size() > 8) {
+    return Error{ErrorKind::kInvalid, "replay-options",
+                 "`every` and the number of sources must be positive, faults at most 8",
                  "see `heddle replay --help`"};
   }
-  HEDDLE_ASSIGN_OR_RETURN(table::Table all, table::read_table(options.file, {.columns = {},
-                                                                             .time_column = options.time_field,
-                                                                             .time_from = options.from,
-                                                                             .time_to = options.to}));
-  HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, all.column(options.time_field));
-  if (time->type != Type::kTimestamp) {
-    return Error{ErrorKind::kInvalid, "replay-time-type",
-                 fmt::format("`{}` of `{}` is not a timestamp", options.time_field, options.file),
-                 "name the column that holds when each row happened"};
+  if (options.time_field.empty()) {
+    return Error{
+        ErrorKind::kInvalid, "replay-no-time",
+        "the model has no `time_field`, so its rows have no order in which they could be sent",
+        "name the field that holds when each row happened as `train.time_field`"};
   }
-  // Order of event time; rows of one instant stay in the order of the file, and `every` counts in that order.
+  HEDDLE_ASSIGN_OR_RETURN(table::Table all, read_rows(options));
+  const std::vector<Micros> times = times_of(*all.find(options.time_field));
+  // Order of event time; rows of one instant stay in the order of the file, and `every` counts in
+  // that order.
   std::vector<std::int64_t> order(static_cast<std::size_t>(all.rows()));
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-    return time->ints[static_cast<std::size_t>(a)] < time->ints[static_cast<std::size_t>(b)];
+    return times[static_cast<std::size_t>(a)] < times[static_cast<std::size_t>(b)];
   });
   std::vector<std::int64_t> chosen;
   chosen.reserve(order.size() / static_cast<std::size_t>(options.every) + 1);
-  for (std::size_t i = 0; i < order.size(); i += static_cast<std::size_t>(options.every)) chosen.push_back(order[i]);
+  for (std::size_t i = 0; i < order.size(); i += static_cast<std::size_t>(options.every))
+    chosen.push_back(order[i]);
   const table::Table picked = all.take(chosen);
   all = table::Table{};
   if (picked.rows() == 0) {
-    return Error{ErrorKind::kInvalid, "replay-empty", fmt::format("no rows of `{}` are in the time that was asked for", options.file),
+    return Error{ErrorKind::kInvalid, "replay-empty",
+                 fmt::format("no rows of `{}` are in the time that was asked for", options.file),
                  "widen the time, or check the time column"};
   }
 
   Recording recording;
   recording.faults_ = options.faults;
-  HEDDLE_ASSIGN_OR_RETURN(const table::Column* when, picked.column(options.time_field));
-  recording.times_ = when->ints;
+  for (const std::int64_t row : chosen)
+    recording.times_.push_back(times[static_cast<std::size_t>(row)]);
   const auto n = static_cast<std::size_t>(picked.rows());
 
   expr::Environment environment;
-  for (const table::Column& column : picked.columns()) environment.variables.push_back({column.name, column.type});
-  HEDDLE_ASSIGN_OR_RETURN(const expr::Program target, expr::Program::compile(options.target, environment, Type::kBool));
+  for (const table::Column& column : picked.columns())
+    environment.variables.push_back({column.name, column.type});
+  HEDDLE_ASSIGN_OR_RETURN(const expr::Program target,
+                          expr::Program::compile(options.target, environment, Type::kBool));
   recording.labels_.resize(n);
   const std::vector<expr::ColumnView> views = picked.views();
   expr::Program::Scratch scratch;
-  target.evaluate_columns(views, 0, picked.rows(), scratch, [&](std::int64_t row, expr::Datum value) {
-    recording.labels_[static_cast<std::size_t>(row)] = value.is_true() ? 1 : 0;
-  });
+  target.evaluate_columns(
+      views, 0, picked.rows(), scratch, [&](std::int64_t row, expr::Datum value) {
+        recording.labels_[static_cast<std::size_t>(row)] = value.is_true() ? 1 : 0;
+      });
 
   recording.sources_.assign(n, 0);
   if (!options.source_field.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(const table::Column* by, picked.column(options.source_field));
     if (by->type != Type::kString) {
-      return Error{ErrorKind::kInvalid, "replay-source-type", fmt::format("`{}` is not a string column", options.source_field),
+      return Error{ErrorKind::kInvalid, "replay-source-type",
+                   fmt::format("`{}` is not a string column", options.source_field),
                    "name a string column, or none"};
     }
     std::vector<std::uint8_t> of_code;
     for (const std::string_view value : by->dictionary->views()) {
-      of_code.push_back(static_cast<std::uint8_t>(crc32(value) % static_cast<std::uint32_t>(options.sources)));
+      of_code.push_back(
+          static_cast<std::uint8_t>(crc32(value) % static_cast<std::uint32_t>(options.sources)));
     }
     for (std::size_t i = 0; i < n; ++i) {
-      if (by->valid.empty() || by->valid[i] != 0) recording.sources_[i] = of_code[static_cast<std::size_t>(by->codes[i])];
+      if (by->valid.empty() || by->valid[i] != 0)
+        recording.sources_[i] = of_code[static_cast<std::size_t>(by->codes[i])];
     }
   }
 
   std::vector<table::Column> columns;
   for (const std::string& field : options.fields) {
     HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, picked.column(field));
-    recording.prefix_.push_back(fmt::format("{}\"{}\":", columns.empty() ? "{" : ",", field));
+    std::string prefix(1, columns.empty() ? '{' : ',');
+    append_string(field, prefix);
+    prefix.push_back(':');
+    recording.prefix_.push_back(std::move(prefix));
     columns.push_back(*column);
   }
   HEDDLE_ASSIGN_OR_RETURN(recording.table_, table::Table::make(std::move(columns)));
 
-  recording.bits_.assign(n, 0);
+  HEDDLE_TRY(recording.drop_positives(options.seed));
+  const std::size_t left = recording.times_.size();
+  recording.bits_.assign(left, 0);
   for (std::size_t f = 0; f < options.faults.size(); ++f) {
     const Fault& fault = options.faults[f];
-    if (fault.kind != Fault::Kind::kInvertLabel) {
+    if (!about_label(fault.kind)) {
       const auto at = std::find(options.fields.begin(), options.fields.end(), fault.field);
       HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, recording.table_.column(fault.field));
       HEDDLE_TRY(check_fault(fault, *column));
-      recording.field_faults_.push_back({static_cast<int>(f), static_cast<int>(at - options.fields.begin())});
+      recording.field_faults_.push_back(
+          {static_cast<int>(f), static_cast<int>(at - options.fields.begin())});
     }
-    for (std::size_t i = 0; i < n; ++i) {
-      if (!fault.active(recording.times_[i], recording.sources_[i], seeded_draw(options.seed, i))) continue;
+    for (std::size_t i = 0; i < left; ++i) {
+      if (!fault.active(recording.times_[i], recording.sources_[i], seeded_draw(options.seed, i)))
+        continue;
       recording.bits_[i] = static_cast<std::uint8_t>(recording.bits_[i] | 1u << f);
       if (fault.kind == Fault::Kind::kInvertLabel) recording.labels_[i] ^= 1;
     }
   }
   return recording;
+}
+
+Result<void> Recording::drop_positives(std::uint64_t seed) {
+  std::vector<std::int64_t> kept;
+  for (std::size_t i = 0; i < labels_.size(); ++i) {
+    const bool dropped = labels_[i] != 0 && std::any_of(faults_.begin(), faults_.end(), [&](const Fault& fault) {
+                           return fault.kind == Fault::Kind::kDropPositive && fault.active(times_[i], sources_[i], seeded_draw(seed, i));
+                         });
+    if (!dropped) kept.push_back(static_cast<std::int64_t>(i));
+  }
+  if (kept.size() == labels_.size()) return {};
+  table_ = table_.take(kept);
+  std::size_t to = 0;
+  for (const std::int64_t row : kept) {
+    const auto from = static_cast<std::size_t>(row);
+    times_[to] = times_[from];
+    labels_[to] = labels_[from];
+    sources_[to] = sources_[from];
+    ++to;
+  }
+  times_.resize(to);
+  labels_.resize(to);
+  sources_.resize(to);
+  return {};
+}
+
+std::uint8_t Recording::sent_label(std::int64_t row) const noexcept {
+  const std::uint8_t bits = fault_bits(row);
+  std::uint8_t label = this->label(row);
+  for (std::size_t f = 0; bits != 0 && f < faults_.size(); ++f) {
+    if ((bits >> f & 1) != 0 && faults_[f].kind == Fault::Kind::kWrongLabel) label ^= 1;
+  }
+  return label;
 }
 
 void Recording::append_json(std::int64_t row, std::string& out) const {
@@ -219,7 +315,10 @@ void Recording::append_json(std::int64_t row, std::string& out) const {
     const table::Column& column = columns[f];
     const auto i = static_cast<std::size_t>(row);
     if (!column.valid.empty() && column.valid[i] == 0) {
-      out.append("null");
+      if (const auto text = column.malformed_text(i))
+        append_string(*text, out);
+      else
+        out.append("null");
       continue;
     }
     expr::Datum value;
@@ -228,7 +327,9 @@ void Recording::append_json(std::int64_t row, std::string& out) const {
       case Type::kInt: value = expr::Datum::integer(column.ints[i]); break;
       case Type::kTimestamp: value = expr::Datum::timestamp(column.ints[i]); break;
       case Type::kDouble: value = expr::Datum::real(column.doubles[i]); break;
-      default: value = expr::Datum::string(column.dictionary->views()[static_cast<std::size_t>(column.codes[i])]);
+      default:
+        value = expr::Datum::string(
+            column.dictionary->views()[static_cast<std::size_t>(column.codes[i])]);
     }
     char code[4];
     bool written = false;
@@ -239,19 +340,23 @@ void Recording::append_json(std::int64_t row, std::string& out) const {
         switch (fault.kind) {
           case Fault::Kind::kUnit: {
             const double changed = unit_changed(value.number(), fault.factor);
-            value = column.type == Type::kInt ? expr::Datum::integer(static_cast<std::int64_t>(changed)) : expr::Datum::real(changed);
+            value = column.type == Type::kInt
+                        ? expr::Datum::integer(static_cast<std::int64_t>(changed))
+                        : expr::Datum::real(changed);
             break;
           }
           case Fault::Kind::kUnknownCode:
             unknown_code(static_cast<std::uint64_t>(row), code);
             value = expr::Datum::string(std::string_view(code, 4));
             break;
-          case Fault::Kind::kTimeShift: value = expr::Datum::timestamp(value.i + fault.shift); break;
+          case Fault::Kind::kTimeShift:
+            value = expr::Datum::timestamp(value.i + fault.shift);
+            break;
           case Fault::Kind::kDateFormat:
             append_american_date(value.i, out);
             written = true;
             break;
-          case Fault::Kind::kInvertLabel: break;
+          default: break;
         }
       }
     }
@@ -270,10 +375,12 @@ Result<table::Table> Recording::received(std::span<const std::int64_t> rows) con
     const auto known = column.dictionary ? column.dictionary->views().size() : 0;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       if ((bits_[static_cast<std::size_t>(rows[i])] >> at.fault & 1) == 0) continue;
+      if (!column.valid.empty() && column.valid[i] == 0) continue;
       switch (fault.kind) {
         case Fault::Kind::kUnit:
           if (column.type == Type::kInt) {
-            column.ints[i] = static_cast<std::int64_t>(unit_changed(static_cast<double>(column.ints[i]), fault.factor));
+            column.ints[i] = static_cast<std::int64_t>(
+                unit_changed(static_cast<double>(column.ints[i]), fault.factor));
           } else {
             column.doubles[i] = unit_changed(column.doubles[i], fault.factor);
           }
@@ -291,7 +398,8 @@ Result<table::Table> Recording::received(std::span<const std::int64_t> rows) con
     }
     if (!extra.empty()) {
       // Two rows may share a code; a dictionary holds distinct strings.
-      std::vector<std::string> values(column.dictionary->views().begin(), column.dictionary->views().end());
+      std::vector<std::string> values(column.dictionary->views().begin(),
+                                      column.dictionary->views().end());
       std::vector<std::int32_t> place(extra.size());
       std::unordered_map<std::string, std::int32_t> seen;
       for (std::size_t e = 0; e < extra.size(); ++e) {
@@ -300,7 +408,8 @@ Result<table::Table> Recording::received(std::span<const std::int64_t> rows) con
         place[e] = it->second;
       }
       for (std::int32_t& code : column.codes) {
-        if (code >= static_cast<std::int32_t>(known)) code = place[static_cast<std::size_t>(code) - known];
+        if (code >= static_cast<std::int32_t>(known))
+          code = place[static_cast<std::size_t>(code) - known];
       }
       column.dictionary = std::make_shared<const table::Dictionary>(std::move(values));
     }

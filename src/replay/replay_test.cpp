@@ -73,6 +73,36 @@ Recording::Options recording_options(const std::string& file) {
   return options;
 }
 
+TEST(Recording, SendsWhatStandsInTheFile) {
+  const std::string folder = testing::TempDir() + "replay_odd";
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(make_dirs(folder).ok());
+  ASSERT_TRUE(write_file_atomic(folder + "/odd.csv",
+                                "date,n,code,\"say \"\"x\"\"\",delay,list\n"
+                                "2001-01-01T02:00:00Z,NA,001,1,20,a\n"
+                                "noon,12.0,7,0,0,b\n"
+                                "2001-01-01T01:00:00Z,,,,0,c\n")
+                  .ok());
+  Recording::Options options;
+  options.file = folder + "/odd.csv";
+  options.time_field = "date";
+  options.fields = {"date", "n", "code", "say \"x\""};
+  options.types = {{"date", table::Type::kTimestamp}, {"n", table::Type::kInt}, {"code", table::Type::kString},
+                   {"say \"x\"", table::Type::kBool}, {"delay", table::Type::kInt}};
+  options.target = "delay > 15";
+  const auto recording = Recording::open(options);
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  std::vector<std::string> sent(3);
+  for (std::int64_t row = 0; row < 3; ++row) recording->append_json(row, sent[static_cast<std::size_t>(row)]);
+  EXPECT_EQ(sent[0], "{\"date\":\"2001-01-01T01:00:00Z\",\"n\":null,\"code\":null,\"say \\\"x\\\"\":null}");
+  EXPECT_EQ(sent[1], "{\"date\":\"2001-01-01T02:00:00Z\",\"n\":\"NA\",\"code\":\"001\",\"say \\\"x\\\"\":true}");
+  // A row whose time cannot be read goes with the one before it.
+  EXPECT_EQ(sent[2], "{\"date\":\"noon\",\"n\":12,\"code\":\"7\",\"say \\\"x\\\"\":false}");
+  EXPECT_EQ(recording->event_time(2), *parse_time("2001-01-01T02:00:00Z"));
+  options.time_field.clear();
+  EXPECT_EQ(Recording::open(options).error().id, "replay-no-time");
+}
+
 TEST(Crc32, MatchesThePublishedCheckValue) { EXPECT_EQ(crc32("123456789"), 0xcbf43926u); }
 
 TEST(Faults, OfTheCatalogueAreWhereTheIssueSaysTheyAre) {
@@ -89,7 +119,8 @@ TEST(Faults, OfTheCatalogueAreWhereTheIssueSaysTheyAre) {
   EXPECT_TRUE(by_name["b-code"].active(at(4, 20, 3), 0, 0.05));
   EXPECT_FALSE(by_name["b-code"].active(at(4, 20, 3), 0, 0.10));
   EXPECT_FALSE(by_name["c"].active(at(5, 11, 0) - 1, 0, 0));
-  EXPECT_TRUE(by_name["c"].active(at(6, 30, 23), 4, 0.99));
+  EXPECT_TRUE(by_name["c"].active(at(5, 29, 23), 4, 0.99));
+  EXPECT_FALSE(by_name["c"].active(at(5, 30, 0), 4, 0.99)) << "one of the faults ends";
   EXPECT_TRUE(by_name["d"].active(at(6, 8, 6), 0, 0));
   EXPECT_TRUE(by_name["d"].active(at(6, 8, 12) - 1, 0, 0));
   EXPECT_FALSE(by_name["d"].active(at(6, 8, 12), 0, 0));
@@ -174,6 +205,46 @@ TEST(Recording, InvertsLabelsByTheTrueHour) {
   }
 }
 
+TEST(Recording, WrongLabelsAreSentAndTheWorldStaysAsItWas) {
+  const Folder folder;
+  Recording::Options options = recording_options(write_flights(folder, kStart, 144));
+  Fault fault;
+  fault.name = "wrong";
+  fault.kind = Fault::Kind::kWrongLabel;
+  fault.source = 2;
+  options.faults = {fault};
+  const auto recording = Recording::open(options);
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  int wrong = 0;
+  for (std::int64_t row = 0; row < recording->rows(); ++row) {
+    EXPECT_EQ(recording->label(row), row % 5 == 0 ? 1 : 0);
+    wrong += recording->sent_label(row) != recording->label(row);
+    EXPECT_EQ(recording->sent_label(row) != recording->label(row), recording->source(row) == 2);
+  }
+  EXPECT_GT(wrong, 0);
+}
+
+TEST(Recording, LeavesPositivesOut) {
+  const Folder folder;
+  Recording::Options options = recording_options(write_flights(folder, kStart, 144));
+  Fault fault;
+  fault.name = "fewer";
+  fault.kind = Fault::Kind::kDropPositive;
+  fault.to = kStart + 12 * kHour;
+  options.faults = {fault};
+  const auto recording = Recording::open(options);
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  int positive = 0;
+  for (std::int64_t row = 0; row < recording->rows(); ++row) {
+    EXPECT_FALSE(recording->label(row) != 0 && recording->event_time(row) < fault.to);
+    positive += recording->label(row);
+    std::string json;
+    recording->append_json(row, json);
+    EXPECT_EQ(*parse_time(doc::parse_json(json)->string_or("date")), recording->event_time(row)) << "rows and their fields go together";
+  }
+  EXPECT_GT(positive, 0) << "after the fault they come again";
+}
+
 TEST(Recording, SaysWhichColumnIsMissing) {
   const Folder folder;
   Recording::Options options = recording_options(write_flights(folder, kStart, 10));
@@ -190,8 +261,20 @@ TEST(Truth, ComesBackAsItWasWritten) {
   {
     auto writer = TruthWriter::open(path, faults);
     ASSERT_TRUE(writer.ok());
-    writer->add(7, {.recorded = 3, .request = 12, .index = 4, .event_time = kStart, .source = 2, .label = 1, .faults = 0b11001});
-    writer->add(7, {.recorded = 4, .request = 13, .index = 0, .event_time = kStart + 5, .source = 0, .label = 0, .faults = 0});
+    writer->add(run_id(7, kStart), {.recorded = 3,
+                                    .request = 12,
+                                    .index = 4,
+                                    .event_time = kStart,
+                                    .source = 2,
+                                    .label = 1,
+                                    .faults = 0b11001});
+    writer->add(run_id(7, kStart), {.recorded = 4,
+                                    .request = 13,
+                                    .index = 0,
+                                    .event_time = kStart + 5,
+                                    .source = 0,
+                                    .label = 0,
+                                    .faults = 0});
     ASSERT_TRUE(writer->finish().ok());
   }
   const auto truth = read_truth(path);
@@ -279,6 +362,7 @@ class FakePlane {
   std::map<std::string, double> labels;
   std::map<std::string, Micros> label_times;
   std::vector<Micros> ticks;
+  Micros behind = INT64_MIN;  ///< ticks up to it are refused
 
  private:
   void handle(const net::Request& request, net::Response& response) {
@@ -315,6 +399,11 @@ class FakePlane {
       order.push_back("tick");
       ticks.push_back(parse_time(body->string_or("event_time")).value_or(0));
       response.body = "{}";
+      if (ticks.back() <= behind) {
+        response.status = 409;
+        response.body =
+            R"({"error":"the watch is past that","id":"replay-behind","hint":"later rows"})";
+      }
     }
   }
   int fail_;
@@ -356,6 +445,7 @@ TEST(Replay, LockstepNeverRunsPastTheWatermark) {
   EXPECT_EQ(static_cast<std::size_t>(replayed->requests), plane.requests.size());
   EXPECT_EQ(plane.ticks, waited);
   EXPECT_TRUE(std::is_sorted(plane.ticks.begin(), plane.ticks.end()));
+  EXPECT_EQ(plane.order.front(), "tick");  // before any row: the watch has its time
   EXPECT_EQ(plane.order.back(), "tick");
   // Every request holds rows of one source, 1 to 64 of them; its event time is within its block.
   for (const doc::Value& request : plane.requests) {
@@ -371,7 +461,9 @@ TEST(Replay, LockstepNeverRunsPastTheWatermark) {
   ASSERT_EQ(truth->rows.size(), replayed->rows.size());
   for (std::size_t i = 0; i < truth->rows.size(); ++i) {
     const TruthRow& row = truth->rows[i];
-    const std::string id = fmt::format("{}#{}", request_id(options.seed, row.request), row.index);
+    const std::string id = fmt::format(
+        "{}#{}", request_id(run_id(options.seed, from_civil({2001, 3, 1})), row.request),
+        row.index);
     EXPECT_EQ(plane.labels.at(id), row.label);
     EXPECT_EQ(plane.label_times.at(id), row.event_time + kDay);
     const bool refused = row.recorded % 7 == 3;
@@ -395,6 +487,43 @@ TEST(Replay, IsTheSameTwice) {
     for (const doc::Value& request : plane.requests) one.push_back(doc::to_json(request));
   }
   EXPECT_EQ(bodies[0], bodies[1]);
+}
+
+TEST(Replay, EndsWithTheServicesOwnWordsWhenItsWatchIsPastTheRows) {
+  const Folder folder;
+  FakePlane plane;
+  plane.behind = from_civil({2001, 6, 1});
+  const auto replayed =
+      replay(replay_options(write_flights(folder, from_civil({2001, 3, 1}), 60), plane.port()));
+  plane.end();
+  ASSERT_FALSE(replayed.ok());
+  EXPECT_EQ(replayed.error().id, "replay-behind");
+  EXPECT_EQ(replayed.error().kind, ErrorKind::kConflict);
+  EXPECT_EQ(replayed.error().message, "the watch is past that");
+  EXPECT_TRUE(plane.requests.empty());
+}
+
+TEST(Replay, TicksWithoutLockstepToo) {
+  const Folder folder;
+  FakePlane plane;
+  Options options =
+      replay_options(write_flights(folder, from_civil({2001, 3, 1}), 200), plane.port());
+  options.label_delay = 3 * kHour;
+  ASSERT_TRUE(replay(options).ok());
+  plane.end();
+  ASSERT_GE(plane.ticks.size(), 3U);
+  EXPECT_EQ(plane.ticks.front(), from_civil({2001, 3, 1}));
+  EXPECT_TRUE(std::is_sorted(plane.ticks.begin(), plane.ticks.end()));
+  Micros first_label = INT64_MAX;
+  for (const auto& [id, time] : plane.label_times) first_label = std::min(first_label, time);
+  EXPECT_EQ(first_label, from_civil({2001, 3, 1}) + 3 * kHour);
+}
+
+TEST(Replay, AnotherPartOfTheTrafficHasOtherIds) {
+  EXPECT_EQ(run_id(1, kDay), run_id(1, kDay));
+  EXPECT_NE(run_id(1, kDay), run_id(1, 2 * kDay));
+  EXPECT_NE(run_id(1, kDay), run_id(2, kDay));
+  EXPECT_EQ(run_id(1, -kDay).find('-'), std::string::npos);
 }
 
 TEST(Replay, CountsAnUnavailablePlaneAsFailedAndGoesOn) {

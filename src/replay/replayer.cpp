@@ -95,13 +95,18 @@ class Sender {
   Sender(const Options& options, const Recording& recording)
       : options_(options),
         recording_(recording),
-        client_({.host = options.host, .port = options.port, .unix_path = {}, .token = options.token, .timeout_ms = options.timeout_ms}),
+        run_(run_id(options.seed, recording.event_time(0))),
+        client_({.host = options.host,
+                 .port = options.port,
+                 .unix_path = {},
+                 .token = options.token,
+                 .timeout_ms = options.timeout_ms}),
         predict_path_(fmt::format("/v1/services/{}/predict", options.service)),
         labels_path_(fmt::format("/v1/services/{}/labels", options.service)),
         tick_path_(fmt::format("/v1/services/{}/tick", options.service)) {}
 
   struct Counts {
-    std::int64_t answered = 0, failed = 0, retried = 0, rejected = 0;
+    std::int64_t answered = 0, failed = 0, retried = 0, rejected = 0, labels_refused = 0;
     std::vector<float> latency_us;
     std::vector<std::string> errors;
   };
@@ -110,7 +115,7 @@ class Sender {
   void predict(const Batch& batch, Received& out) {
     out.answered = false;
     const std::string& source = options_.sources.empty() ? kDefaultSource : options_.sources[static_cast<std::size_t>(batch.source)];
-    write_predict(recording_, batch, options_.seed, source, body_);
+    write_predict(recording_, batch, run_, source, body_);
     const std::int64_t begin = system_clock().mono_ns();
     const std::optional<net::HttpClient::Reply> answer = send(predict_path_, {200, 422});
     if (!answer.has_value()) return;
@@ -129,13 +134,18 @@ class Sender {
   }
   void labels(std::span<const DueLabel> due) {
     for (std::size_t at = 0; at < due.size(); at += kLabelsPerRequest) {
-      write_labels(due.subspan(at, std::min(kLabelsPerRequest, due.size() - at)), options_.seed, body_);
-      (void)send(labels_path_, {200, 202});
+      write_labels(due.subspan(at, std::min(kLabelsPerRequest, due.size() - at)), run_, body_);
+      const auto answer = send(labels_path_, {200, 202, 422});
+      if (answer.has_value()) counts_.labels_refused += read_refused(answer->body);
     }
   }
-  void tick(Micros event_time) {
+  /// The service's own error when it refuses the tick; one that got no answer is counted as any
+  /// request.
+  [[nodiscard]] Result<void> tick(Micros event_time) {
     write_tick(event_time, body_);
+    rejection_.reset();
     (void)send(tick_path_, {200, 202});
+    return rejection_ ? Result<void>(*rejection_) : Result<void>();
   }
 
  private:
@@ -159,6 +169,7 @@ class Sender {
         if (failed) ++counts_.failed;
         if (std::find(good.begin(), good.end(), answer->status) != good.end()) return std::move(*answer);
         ++counts_.rejected;
+        rejection_ = read_error(answer->status, answer->body);
         note(fmt::format("{}: HTTP {}: {}", path, answer->status, std::string_view(answer->body).substr(0, 300)));
         return std::nullopt;
       }
@@ -180,11 +191,13 @@ class Sender {
 
   const Options& options_;
   const Recording& recording_;
+  std::string run_;
   net::HttpClient client_;
   std::string predict_path_, labels_path_, tick_path_;
   std::string body_;
   AnswerReader reader_;
   Counts counts_;
+  std::optional<Error> rejection_;  ///< the last one
 };
 
 /// Sends the requests of a block: the first connection by the calling thread, the others by threads that wait in between.
@@ -263,7 +276,12 @@ Result<void> check_options(const Options& options) {
 
 }  // namespace
 
-std::string request_id(std::uint64_t seed, std::int64_t request) { return fmt::format("r{}-{:08}", seed, request); }
+std::string run_id(std::uint64_t seed, Micros first_event) {
+  return fmt::format("r{}.{:x}", seed, static_cast<std::uint64_t>(first_event / kSecond));
+}
+std::string request_id(std::string_view run, std::int64_t request) {
+  return fmt::format("{}-{:08}", run, request);
+}
 
 Result<Replayed> replay(const Options& options) {
   HEDDLE_TRY(check_options(options));
@@ -271,6 +289,7 @@ Result<Replayed> replay(const Options& options) {
                           Recording::open({.file = options.file,
                                            .time_field = options.time_field,
                                            .fields = options.fields,
+                                           .types = options.types,
                                            .target = options.target,
                                            .sources = std::max(static_cast<int>(options.sources.size()), 1),
                                            .source_field = options.source_field,
@@ -295,20 +314,28 @@ Result<Replayed> replay(const Options& options) {
   std::vector<DueLabel> due;
   const std::int64_t begin_ns = system_clock().mono_ns();
   const Micros begin_event = recording.event_time(0);
+  const std::string run = run_id(options.seed, begin_event);
   bool go_on = true;
 
+  auto tick = [&](Micros reached) -> Result<void> {
+    HEDDLE_TRY(senders.first().tick(reached));
+    result.last_tick = reached;
+    if (!options.lockstep) return {};
+    const std::int64_t before = system_clock().mono_ns();
+    HEDDLE_TRY(options.wait_watermark(reached));
+    result.waiting_seconds += static_cast<double>(system_clock().mono_ns() - before) * 1e-9;
+    return {};
+  };
   auto end_block = [&](Micros reached) -> Result<void> {
-    if (options.lockstep) {
-      senders.first().tick(reached);
-      const std::int64_t before = system_clock().mono_ns();
-      HEDDLE_TRY(options.wait_watermark(reached));
-      result.waiting_seconds += static_cast<double>(system_clock().mono_ns() - before) * 1e-9;
-    } else if (options.speed > 0) {
+    HEDDLE_TRY(tick(reached));
+    if (options.speed > 0) {
       const double due_seconds = static_cast<double>(reached - begin_event) / static_cast<double>(kSecond) / options.speed;
       const double now = static_cast<double>(system_clock().mono_ns() - begin_ns) * 1e-9;
-      if (due_seconds > now) std::this_thread::sleep_for(std::chrono::duration<double>(due_seconds - now));
+      if (due_seconds > now)
+        std::this_thread::sleep_for(std::chrono::duration<double>(due_seconds - now));
     }
-    if (options.progress) go_on = options.progress(reached, static_cast<std::int64_t>(result.rows.size()));
+    if (options.progress)
+      go_on = options.progress(reached, static_cast<std::int64_t>(result.rows.size()));
     return {};
   };
   auto send_due = [&](Micros reached, std::size_t most) {
@@ -322,6 +349,9 @@ Result<Replayed> replay(const Options& options) {
     senders.first().labels(due);
   };
 
+  // Before the first row: a service that is past it is told of by its own words, and no row comes
+  // to a watch without a time.
+  HEDDLE_TRY(tick(begin_event));
   while (go_on && !cutter.done()) {
     cutter.next_block(block);
     send_due(cutter.reached(), std::numeric_limits<std::size_t>::max());
@@ -354,10 +384,11 @@ Result<Replayed> replay(const Options& options) {
           out.bundle = bundle;
           out.slot = slot;
         }
-        pending.push_back({batch.request, out.index, recording.label(row), recording.event_time(row) + options.label_delay});
+        pending.push_back({batch.request, out.index, recording.sent_label(row), recording.event_time(row) + options.label_delay});
         if (truth.has_value()) {
-          truth->add(options.seed, {row, batch.request, out.index, recording.event_time(row),
-                                    static_cast<std::uint8_t>(recording.source(row)), recording.label(row), recording.fault_bits(row)});
+          truth->add(run, {row, batch.request, out.index, recording.event_time(row),
+                           static_cast<std::uint8_t>(recording.source(row)), recording.label(row),
+                           recording.fault_bits(row)});
         }
       }
     }
@@ -382,6 +413,7 @@ Result<Replayed> replay(const Options& options) {
     result.failed += counts.failed;
     result.retried += counts.retried;
     result.rejected += counts.rejected;
+    result.labels_refused += counts.labels_refused;
     result.latency_us.insert(result.latency_us.end(), counts.latency_us.begin(), counts.latency_us.end());
     for (std::string& error : counts.errors) {
       if (result.errors.size() < kErrorsKept) result.errors.push_back(std::move(error));

@@ -2,12 +2,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "replay/fault.hpp"
+#include "table/table.hpp"
 
 namespace heddle::replay {
 
@@ -20,20 +23,21 @@ struct Options {
   std::string token{};                     ///< bearer token with the permissions predict, label and replay
   std::string time_field;                  ///< column that is the true event time
   std::vector<std::string> fields;         ///< request fields (the contract's, label fields left out)
-  std::string target;                      ///< CEL over the file's columns, bool: the label
+  std::map<std::string, table::Type, std::less<>> types{};  ///< of the contract's fields, those of labels included
+  std::string target;                      ///< CEL over the contract's fields, bool: the label
   std::vector<std::string> sources;        ///< declared by the Service; a row's is chosen by CRC-32 of `source_field`
   std::string source_field{};              ///< string column; empty: everything from the first source
   Micros from = INT64_MIN;                 ///< event times [from, to)
   Micros to = INT64_MAX;
   int every = 1;                           ///< every n-th row of the selection
   int batch_max = 64;                      ///< rows of a request: 1 to this, seeded
-  Micros label_delay = kDay;
+  Micros label_delay = kDay;               ///< event time from a row to its label
   std::uint64_t seed = 1;
   std::vector<Fault> faults{};
   std::string truth_path{};                ///< JSONL, one line a row, for the scorer only; empty: none
   bool lockstep = false;
   int block_rows = 128;                    ///< rows between ticks; at most 1,000
-  double speed = 0;                        ///< without lockstep: event seconds per second; 0: as fast as answers come
+  double speed = 0;  ///< event seconds per second at most; 0: as fast as answers come
   int connections = 1;                     ///< keep-alive connections, one thread each; a source keeps to one of them
   int timeout_ms = 60'000;                 ///< a request that has no answer by then, retries included, has failed
   /// Lockstep: returns once the control plane's watermark is at least this. Called from one thread.
@@ -62,24 +66,34 @@ struct Replayed {
   std::int64_t requests = 0;
   std::int64_t label_requests = 0;
   std::int64_t labels = 0;
+  std::int64_t labels_refused = 0;       ///< of those, by the service
   std::int64_t answered = 0;             ///< predict requests that got an answer below 500 in the end
   std::int64_t failed = 0;               ///< requests that met a timeout or a 5xx, or had no answer in the end
   std::int64_t retried = 0;              ///< requests whose connection was lost before an answer, sent again
   std::int64_t rejected = 0;             ///< answered 4xx as a whole for another reason than refused rows
   std::vector<std::string> errors;       ///< the first few failures, in words
   std::vector<float> latency_us;         ///< of each answered predict request, retries included
+  Micros last_tick = INT64_MIN;          ///< event time up to which everything was sent
   double seconds = 0;                    ///< wall
   double waiting_seconds = 0;            ///< of those, for the watermark
 };
 
-/// The id of a row: request `index` of a replay has the id `<prefix>-<8 digits>`.
-[[nodiscard]] std::string request_id(std::uint64_t seed, std::int64_t request);
+/// What the ids of a replay begin with: the same for the same replay, another for another part of
+/// the traffic. A row id that comes again is a retry to the watch, and its label would go to the
+/// row before.
+[[nodiscard]] std::string run_id(std::uint64_t seed, Micros first_event);
+/// Request `request` of a replay: `<run>-<8 digits>`, a run has no `-`; a row's id is that, `#` and
+/// its place.
+[[nodiscard]] std::string request_id(std::string_view run, std::int64_t request);
 
-/// Sends recorded traffic and, `label_delay` later in event time, its labels, through the real endpoint. Order of event
-/// time; with `lockstep` a tick and a wait for the watermark after each block, so two replays see the same decisions.
-/// A request whose connection is lost before the answer, or that meets 503, is sent again with the same id until
-/// `timeout_ms`; a lost connection alone does not make it a failed one, a timeout or any 5xx does. kNotFound and kInvalid
-/// for the file; the error of `wait_watermark` as it is.
+/// Sends recorded traffic and, `label_delay` later in event time, its labels, through the real
+/// endpoint. Order of event time, with a tick before the first row and after each block: the
+/// service's event time is the replay's. With `lockstep` it waits for the watermark after each
+/// tick, so two replays see the same decisions. kConflict (`replay-behind`, `replay-into-live`)
+/// when the watch of the service is past the first row already. A request whose connection is lost
+/// before the answer, or that meets 503, is sent again with the same id until `timeout_ms`; a lost
+/// connection alone does not make it a failed one, a timeout or any 5xx does. kNotFound and
+/// kInvalid for the file; the error of `wait_watermark` as it is.
 [[nodiscard]] Result<Replayed> replay(const Options& options);
 
 }  // namespace heddle::replay

@@ -89,10 +89,12 @@ Result<TruthWriter> TruthWriter::open(const std::string& path, std::span<const F
   return writer;
 }
 
-void TruthWriter::add(std::uint64_t seed, const TruthRow& row) {
+void TruthWriter::add(std::string_view run, const TruthRow& row) {
   line_.clear();
-  fmt::format_to(std::back_inserter(line_), "{{\"id\":\"{}#{}\",\"row\":{},\"time\":{},\"source\":{},\"label\":{},\"faults\":",
-                 request_id(seed, row.request), row.index, row.recorded, row.event_time, row.source, row.label);
+  fmt::format_to(std::back_inserter(line_),
+                 "{{\"id\":\"{}#{}\",\"row\":{},\"time\":{},\"source\":{},\"label\":{},\"faults\":",
+                 request_id(run, row.request), row.index, row.recorded, row.event_time, row.source,
+                 row.label);
   append_names(names_, row.faults, line_);
   line_ += "}\n";
   std::fwrite(line_.data(), 1, line_.size(), file_);
@@ -124,7 +126,7 @@ Result<Truth> read_truth(const std::string& path) {
       TruthRow row;
       std::string_view prefix;
       std::vector<std::string> names;
-      // The id is `r<seed>-<request>#<index>`.
+      // The id is `<run>-<request>#<index>`.
       good = line.expect("{\"id\":\"") && line.until('-', prefix) && line.expect("-") && line.number(row.request) && line.expect("#") &&
              line.number(row.index) && line.expect("\",\"row\":") && line.number(row.recorded) && line.expect(",\"time\":") &&
              line.number(row.event_time) && line.expect(",\"source\":") && line.number(row.source) && line.expect(",\"label\":") &&

@@ -27,15 +27,17 @@ struct Truth {
   std::vector<TruthRow> rows;        ///< in order of sending
 };
 
-/// Writes the truth beside the traffic: JSON lines, first a header `{"schema":"heddle.truth/1","faults":[...]}`, then one line a
-/// row, `{"id":"r1-00000000#0","row":0,"time":...,"source":2,"label":1,"faults":["a"]}`. Confined to one thread.
+/// Writes the truth beside the traffic: JSON lines, first a header
+/// `{"schema":"heddle.truth/1","faults":[...]}`, then one line a row,
+/// `{"id":"r1.3a9dd880-00000000#0","row":0,"time":...,"source":2,"label":1,"faults":["a"]}`.
+/// Confined to one thread.
 class TruthWriter {
  public:
   [[nodiscard]] static Result<TruthWriter> open(const std::string& path, std::span<const Fault> faults);
   TruthWriter(TruthWriter&& other) noexcept;
   TruthWriter& operator=(TruthWriter&&) = delete;
   ~TruthWriter();
-  void add(std::uint64_t seed, const TruthRow& row);
+  void add(std::string_view run, const TruthRow& row);
   [[nodiscard]] Result<void> finish();
 
  private:

@@ -9,10 +9,11 @@
 
 namespace heddle::replay {
 
-void write_predict(const Recording& recording, const Batch& batch, std::uint64_t seed, std::string_view source, std::string& out) {
+void write_predict(const Recording& recording, const Batch& batch, std::string_view run,
+                   std::string_view source, std::string& out) {
   out.clear();
-  fmt::format_to(std::back_inserter(out), "{{\"request_id\":\"{}\",\"event_time\":\"{}\"", request_id(seed, batch.request),
-                 format_time(batch.event_time));
+  fmt::format_to(std::back_inserter(out), "{{\"request_id\":\"{}\",\"event_time\":\"{}\"",
+                 request_id(run, batch.request), format_time(batch.event_time));
   if (!source.empty()) fmt::format_to(std::back_inserter(out), ",\"source\":\"{}\"", source);
   out.append(",\"rows\":[");
   for (std::size_t i = 0; i < batch.rows.size(); ++i) {
@@ -22,12 +23,14 @@ void write_predict(const Recording& recording, const Batch& batch, std::uint64_t
   out.append("]}");
 }
 
-void write_labels(std::span<const DueLabel> labels, std::uint64_t seed, std::string& out) {
+void write_labels(std::span<const DueLabel> labels, std::string_view run, std::string& out) {
   out = "{\"labels\":[";
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const DueLabel& label = labels[i];
-    fmt::format_to(std::back_inserter(out), "{}{{\"row_id\":\"{}#{}\",\"label\":{},\"event_time\":\"{}\"}}", i > 0 ? "," : "",
-                   request_id(seed, label.request), label.index, label.label, format_time(label.event_time));
+    fmt::format_to(std::back_inserter(out),
+                   "{}{{\"row_id\":\"{}#{}\",\"label\":{},\"event_time\":\"{}\"}}",
+                   i > 0 ? "," : "", request_id(run, label.request), label.index, label.label,
+                   format_time(label.event_time));
   }
   out.append("]}");
 }
@@ -35,6 +38,39 @@ void write_labels(std::span<const DueLabel> labels, std::uint64_t seed, std::str
 void write_tick(Micros event_time, std::string& out) {
   out.clear();
   fmt::format_to(std::back_inserter(out), "{{\"event_time\":\"{}\"}}", format_time(event_time));
+}
+
+Error read_error(int status, std::string_view body) {
+  simdjson::dom::parser dom;
+  simdjson::dom::element root;
+  std::string_view id = "replay-refused";
+  std::string_view message;
+  std::string_view hint;
+  if (dom.parse(body.data(), body.size()).get(root) == simdjson::SUCCESS) {
+    if (root["id"].get(id) != simdjson::SUCCESS) id = "replay-refused";
+    if (root["error"].get(message) != simdjson::SUCCESS) message = {};
+    if (root["hint"].get(hint) != simdjson::SUCCESS) hint = {};
+  }
+  ErrorKind kind = ErrorKind::kInvalid;
+  for (int i = 0; i <= static_cast<int>(ErrorKind::kInternal); ++i) {
+    if (error_kind_info(static_cast<ErrorKind>(i)).http_status != status) continue;
+    kind = static_cast<ErrorKind>(i);
+    break;
+  }
+  return {
+      kind, std::string(id),
+      message.empty() ? fmt::format("the service answered with {}", status) : std::string(message),
+      std::string(hint)};
+}
+
+std::int64_t read_refused(std::string_view body) {
+  simdjson::dom::parser dom;
+  simdjson::dom::element root;
+  std::int64_t refused = 0;
+  if (dom.parse(body.data(), body.size()).get(root) != simdjson::SUCCESS ||
+      root["refused"].get(refused) != simdjson::SUCCESS)
+    return 0;
+  return refused;
 }
 
 struct AnswerReader::Parser {

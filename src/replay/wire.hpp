@@ -27,10 +27,18 @@ struct DueLabel {
   Micros event_time = 0;                ///< when it becomes known
 };
 
-/// The bodies of the data plane's plain-rows API. Each replaces what is in `out`.
-void write_predict(const Recording& recording, const Batch& batch, std::uint64_t seed, std::string_view source, std::string& out);
-void write_labels(std::span<const DueLabel> labels, std::uint64_t seed, std::string& out);
+/// The bodies of the data plane's plain-rows API. Each replaces what is in `out`. `run`: `run_id`
+/// of the replay.
+void write_predict(const Recording& recording, const Batch& batch, std::string_view run,
+                   std::string_view source, std::string& out);
+void write_labels(std::span<const DueLabel> labels, std::string_view run, std::string& out);
 void write_tick(Micros event_time, std::string& out);
+
+/// The error that an answer of `status` tells of, with the service's own id and hint where it gave
+/// them.
+[[nodiscard]] Error read_error(int status, std::string_view body);
+/// How many labels an answer says were refused.
+[[nodiscard]] std::int64_t read_refused(std::string_view body);
 
 /// Reads answers to predict requests; keeps its memory. Confined to one thread.
 class AnswerReader {

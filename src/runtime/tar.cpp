@@ -99,13 +99,8 @@ bool is_plain(std::string_view path) {
   }
 }
 
-struct Found {
-  std::string path;  ///< relative
-  bool executable = false;
-};
-
-Result<std::vector<Found>> list(const std::string& folder, const TarLimits& limits) {
-  std::vector<Found> found;
+Result<std::vector<PackedFile>> list(const std::string& folder, const TarLimits& limits) {
+  std::vector<PackedFile> found;
   std::error_code error;
   for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const fs::file_status status = it->symlink_status(error);
@@ -123,7 +118,7 @@ Result<std::vector<Found>> list(const std::string& folder, const TarLimits& limi
   }
   if (error) return Error{ErrorKind::kNotFound, "runtime-files", fmt::format("cannot read the worker's folder `{}`: {}", folder, error.message()), "check `runtime.files` of the model"};
   if (found.empty()) return not_packed(fmt::format("the worker's folder `{}` is empty", folder));
-  std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) { return a.path < b.path; });
+  std::sort(found.begin(), found.end(), [](const PackedFile& a, const PackedFile& b) { return a.path < b.path; });
   return found;
 }
 
@@ -210,10 +205,14 @@ Result<void> unpack_all(std::string_view archive, const std::string& folder, con
 
 }  // namespace
 
+Result<std::vector<PackedFile>> packed_files(const std::string& folder, const TarLimits& limits) {
+  return list(folder, limits);
+}
+
 Result<std::string> pack_folder(const std::string& folder, const TarLimits& limits) {
   HEDDLE_ASSIGN_OR_RETURN(const auto found, list(folder, limits));
   std::string out;
-  for (const Found& file : found) {
+  for (const PackedFile& file : found) {
     HEDDLE_ASSIGN_OR_RETURN(const std::string content, read_file(folder + "/" + file.path));
     if (content.size() > limits.bytes - std::min(limits.bytes, out.size())) {
       return Error{ErrorKind::kTooLarge, "runtime-files", fmt::format("`{}` has more than {} bytes", folder, limits.bytes), "leave out what the worker does not need"};

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "doc/json.hpp"
+#include "doc/numbers.hpp"
 #include "feature/program.hpp"
 #include "model/scorer.hpp"
 #include "stats/scalar.hpp"
@@ -27,14 +28,17 @@ doc::Value to_json_value(const expr::Datum& datum) {
   switch (datum.kind) {
     case Kind::kBool: return datum.b;
     case Kind::kInt: return datum.i;
-    case Kind::kDouble: return datum.d;
+    case Kind::kDouble: return std::isnan(datum.d) ? doc::Value() : doc::exact_number(datum.d);
     case Kind::kString: return datum.str();
     case Kind::kTimestamp: return format_time(datum.i);
     default: return nullptr;
   }
 }
 
-expr::Datum to_datum(const doc::Value& value) {
+/// A value of `reference.json`, whose infinite numbers are texts.
+expr::Datum to_datum(const doc::Value& value, expr::Type type) {
+  const auto number = type == expr::Type::kDouble ? doc::exact_number(value) : std::nullopt;
+  if (number && value.is_string()) return expr::Datum::real(*number);
   if (value.is_bool()) return expr::Datum::boolean(value.as_bool());
   if (value.is_int()) return expr::Datum::integer(value.as_int());
   if (value.is_double()) return expr::Datum::real(value.as_double());
@@ -47,6 +51,54 @@ bool same_fields(const contract::Contract& contract, const feature::Program& fea
   const auto given = contract.request_fields();
   const auto taken = features.fields();
   return std::equal(given.begin(), given.end(), taken.begin(), taken.end(), [](const spec::Field& a, const spec::Field& b) { return a.name == b.name && a.type == b.type; });
+}
+
+/// What a service answers is the probability that the target is true: the logistic of the model's margin. Any
+/// other model would be served as something that it never said.
+Result<void> check_link(const model::Scorer& scorer) {
+  if (scorer.outputs() != 1) {
+    return Error{ErrorKind::kInvalid, "score-outputs", fmt::format("the model has {} margins a row, a service answers one", scorer.outputs()),
+                 "train a model of two classes or one target"};
+  }
+  if (scorer.use().log_odds) return {};
+  return Error{ErrorKind::kInvalid, "score-link",
+               fmt::format("the margin of the model (`{}`) is no log odds of a true target, and a service passes it through the logistic", scorer.use().objective),
+               "train it with `binary:logistic` (XGBoost), `binary` (LightGBM) or a classifier with probabilities, or serve it by a `runtime`"};
+}
+
+/// Whether the model reads the columns that the program makes: where the file names its features, they are the
+/// program's, in its order.
+Result<void> check_columns(const model::Scorer& scorer, std::span<const std::string> made) {
+  const model::Use& use = scorer.use();
+  if (static_cast<std::size_t>(scorer.features()) != made.size()) {
+    return corrupt(fmt::format("the model reads {} features, the program makes {}", scorer.features(), made.size()));
+  }
+  for (std::size_t i = 0; i < use.feature_names.size(); ++i) {
+    if (use.feature_names[i] == made[i]) continue;
+    return Error{ErrorKind::kInvalid, "score-feature-names",
+                 fmt::format("feature {} of the model is `{}`, the feature program makes `{}` there", i, use.feature_names[i], made[i]),
+                 "give the feature set the model's names in the model's order, or train on the feature set's"};
+  }
+  if (use.named_categories) {
+    return Error{ErrorKind::kInvalid, "score-categories",
+                 "the model was trained on categories with names, and which code each name has is known to its training frame only",
+                 "train on the feature set's own numbers, or serve the model by a `runtime` with the frame's categories"};
+  }
+  return {};
+}
+
+/// Of two labels the second is what the model's probability is of: it must be the target's true.
+Result<void> check_classes(const model::Scorer& scorer) {
+  const auto& classes = scorer.use().classes;
+  if (classes.empty()) return {};
+  constexpr std::pair<std::string_view, std::string_view> kTruths[] = {{"0", "1"}, {"false", "true"}, {"False", "True"}, {"-1", "1"}};
+  const bool plain = classes.size() == 2 && std::any_of(std::begin(kTruths), std::end(kTruths), [&](const auto& truth) {
+    return classes[0] == truth.first && classes[1] == truth.second;
+  });
+  if (plain) return {};
+  return Error{ErrorKind::kInvalid, "score-classes",
+               fmt::format("the model's classes are `{}`: which of them is a true target is not said", fmt::join(classes, "`, `")),
+               "train it on the labels 0 and 1, 1 where the target is true, or serve it by a `runtime`"};
 }
 
 /// Equal in every bit; one NaN is like another.
@@ -138,13 +190,9 @@ Result<std::unique_ptr<Plan>> Plan::build(const doc::Value& contract, const doc:
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::from_value(features));
   if (!same_fields(compiled, program)) return corrupt("the feature program was written for other fields than the contract's");
   HEDDLE_ASSIGN_OR_RETURN(auto scorer, model::Scorer::load(model));
-  if (scorer->outputs() != 1) {
-    return Error{ErrorKind::kInvalid, "score-outputs", fmt::format("the model has {} margins a row, a service answers one", scorer->outputs()),
-                 "train a model of two classes or one target"};
-  }
-  if (static_cast<std::size_t>(scorer->features()) != program.feature_names().size()) {
-    return corrupt(fmt::format("the model reads {} features, the program makes {}", scorer->features(), program.feature_names().size()));
-  }
+  HEDDLE_TRY(check_link(*scorer));
+  HEDDLE_TRY(check_columns(*scorer, program.feature_names()));
+  HEDDLE_TRY(check_classes(*scorer));
   auto parts = std::make_unique<Parts>(Parts{std::move(compiled), std::move(program), std::move(scorer)});
   const auto& names = parts->features.feature_names();
   parts->contribution_names.assign(names.begin(), names.end());
@@ -222,7 +270,7 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
   for (std::size_t row = 0; row < rows->size(); ++row) {
     const doc::Value& values = rows->as_array()[row];
     if (!values.is_array() || values.size() != order.size()) return corrupt("`reference.json` has a row of another length");
-    for (std::size_t i = 0; i < order.size(); ++i) raw[i] = to_datum(values.as_array()[i]);
+    for (std::size_t i = 0; i < order.size(); ++i) raw[i] = to_datum(values.as_array()[i], order[i].type);
     parts_->contract.check(raw, check);
     const doc::Value& written = margins->as_array()[row];
     const float expected = written.is_number() ? static_cast<float>(written.as_double()) : kNaN;

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -141,6 +142,50 @@ TEST(Plan, RefusesFeaturesOfOtherFieldsThanTheContracts) {
     EXPECT_EQ(plan.error().id, "score-bundle") << plan.error().str();
     EXPECT_NE(plan.error().message.find("other fields"), std::string::npos) << plan.error().str();
   }
+}
+
+/// A stump of XGBoost on the fixture's three features.
+std::string stump(std::string_view objective, std::string_view names = R"("hour","far","late_from")", std::string_view more = "") {
+  return fmt::format(
+      R"({{"learner":{{"attributes":{{}},"feature_names":[{}],"gradient_booster":{{"model":{{{}"tree_info":[0],"trees":[)"
+      R"({{"default_left":[1,0,0],"left_children":[1,-1,-1],"right_children":[2,-1,-1],"split_conditions":[12,-0.25,0.75],"split_indices":[0,0,0]}})"
+      R"(]}},"name":"gbtree"}},"learner_model_param":{{"base_score":"5E-1","num_class":"0","num_feature":"3"}},"objective":{{"name":"{}"}}}},"version":[3,2,0]}})",
+      names, more, objective);
+}
+
+/// What a service answers is a probability, and what the file says of its use is kept.
+TEST(Plan, RefusesAModelWhoseAnswersWouldBeSomethingElse) {
+  fixture::MemoryObjects objects;
+  const auto good = *bundle::open(objects, *fixture::pack(objects, -0.5));
+  const auto contract = *good.json(bundle::kContract);
+  const auto features = *good.json(bundle::kFeatures);
+  const auto loaded = [&](const std::string& model) { return Plan::from_parts(contract, features, model, 0); };
+  for (const std::string_view objective : {"binary:logistic", "binary:logitraw", "reg:logistic"}) {
+    EXPECT_TRUE(loaded(stump(objective)).ok()) << objective << loaded(stump(objective)).error().str();
+  }
+  for (const std::string_view objective :
+       {"reg:squarederror", "reg:linear", "reg:absoluteerror", "reg:quantileerror", "reg:expectileerror", "reg:pseudohubererror", "reg:squaredlogerror",
+        "reg:gamma", "reg:tweedie", "count:poisson", "survival:cox", "survival:aft", "rank:pairwise", "rank:ndcg", "rank:map"}) {
+    const auto plan = loaded(stump(objective));
+    ASSERT_FALSE(plan.ok()) << objective;
+    EXPECT_EQ(plan.error().id, "score-link") << plan.error().str();
+    EXPECT_NE(plan.error().message.find(objective), std::string::npos) << plan.error().str();
+    // Nor as a bundle that somebody else packed.
+    std::vector<bundle::Layer> layers = good.layers();
+    for (auto& layer : layers) {
+      if (layer.title == bundle::kModel) layer.bytes = stump(objective);
+    }
+    EXPECT_EQ(Plan::load(*bundle::open(objects, *bundle::pack(objects, layers, good.config()))).error().id, "score-link");
+  }
+  EXPECT_EQ(loaded(stump("binary:hinge")).error().id, "model-unsupported");
+  const auto turned = loaded(stump("binary:logistic", R"("far","hour","late_from")"));
+  ASSERT_FALSE(turned.ok());
+  EXPECT_EQ(turned.error().id, "score-feature-names");
+  EXPECT_NE(turned.error().message.find("`far`"), std::string::npos) << turned.error().str();
+  EXPECT_TRUE(loaded(stump("binary:logistic", "")).ok());  // a file without names
+  const auto named = loaded(stump("binary:logistic", "", R"("cats":{"enc":[{"offsets":[0,1],"values":[97]}]},)"));
+  ASSERT_FALSE(named.ok());
+  EXPECT_EQ(named.error().id, "score-categories");
 }
 
 TEST(RuntimePlan, RowsAndTablesAreAnsweredAlikeAndCalibrated) {

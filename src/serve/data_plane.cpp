@@ -114,6 +114,8 @@ Result<void> Plane::open_server() {
   const spec::ServiceLimits& limits = options_.service.limits;
   net::HttpServer::Options http;
   http.host = options_.service.host;
+  http.allowed_hosts = options_.service.hosts;
+  http.host_hint = fmt::format("add the name to `hosts` of service `{}`, then `heddle apply` and restart", options_.service.identity.name);
   http.port = options_.service.port;
   http.limits = {.header_bytes = limits.header_bytes, .body_bytes = limits.body_bytes, .read_timeout_ms = limits.read_timeout_ms,
                  .idle_timeout_ms = limits.idle_timeout_ms, .connections = limits.connections, .connections_per_address = limits.connections_per_address};
@@ -142,7 +144,15 @@ Result<void> Plane::open_server() {
 }
 
 Metrics::Gauges Plane::gauges() const {
-  Metrics::Gauges all{engine_->ready(), engine_->stopped(), engine_->failed_over(), engine_->applied_version(), follower_->refused(), engine_->dropped(), server_->connections()};
+  Metrics::Gauges all{engine_->ready(),
+                      engine_->stopped(),
+                      engine_->failed_over(),
+                      engine_->applied_version(),
+                      follower_->refused(),
+                      engine_->dropped(),
+                      server_->connections(),
+                      engine_->event_clock().last_tick(),
+                      engine_->event_clock().held()};
   for (std::size_t i = 0; engine_->serving() != nullptr && i < kSlots; ++i) {
     const score::Plan* plan = engine_->serving()->slots[i].plan.get();
     if (plan != nullptr && plan->endpoint() != nullptr) all.runtimes.push_back({static_cast<SlotId>(i), plan->endpoint()->condition()});

@@ -43,7 +43,8 @@ Engine::Engine(Options options, const plane::Standing& standing)
       acts_(StandingActs::from(standing.acts)),
       applied_version_(standing.route_version),
       rates_(options_.accounts, options_.service->limits.requests_per_second),
-      queue_(options_.service->limits.queue_ms * 1'000'000) {}
+      queue_(options_.service->limits.queue_ms * 1'000'000),
+      event_clock_(options_.lockstep, standing.last_tick) {}
 
 void Engine::commit() {
   const auto committed = options_.journal->commit();
@@ -55,12 +56,15 @@ void Engine::commit() {
 
 void Engine::each_second() {
   options_.journal->sync_soon();
-  if (options_.lockstep) return;
-  // Replayed traffic carries its own time; nothing older is expected than what came.
-  const Micros now = replayed_ ? newest_event_ : options_.clock->wall();
-  if (now <= last_tick_) return;
-  last_tick_ = now;
-  options_.journal->append(plane::TickRecord{now});
+  const bool held = event_clock_.held();
+  const auto tick = event_clock_.wall_tick(options_.clock->wall(), options_.clock->mono_ns());
+  if (tick) options_.journal->append(plane::TickRecord{*tick});
+  if (event_clock_.held() && !held) {
+    log::error(
+        "service `{}`: the wall clock jumped ahead to {}: the watch stands at {} until it has "
+        "stood for ten minutes",
+        name_, format_time(options_.clock->wall()), format_time(event_clock_.last_tick()));
+  }
 }
 
 void Engine::apply(std::shared_ptr<const Serving> next) {
@@ -92,7 +96,7 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   serving_ = std::move(next);
   applied_version_ = route.version;
   if (serving_->slot(SlotId::kPrimary).plan == nullptr && !serving_->primary_error.empty() && !failed_over()) {
-    (void)try_fail_over(serving_->primary_error, replayed_ ? newest_event_ : options_.clock->wall());
+    (void)try_fail_over(serving_->primary_error, event_clock_.now(options_.clock->wall()));
   }
   options_.journal->append(plane::AppliedRecord{route.version, acts_.ids()});
   commit();
@@ -196,9 +200,8 @@ Result<Engine::Admitted> Engine::admit(const Asked& asked) {
   }
   admitted.source = rows.source.empty() ? kDefaultSource : rows.source;
   admitted.arrival = options_.clock->wall();
-  admitted.event_time = rows.event_time.value_or(admitted.arrival);
-  replayed_ = rows.event_time.has_value();
-  newest_event_ = replayed_ ? std::max(newest_event_, admitted.event_time) : newest_event_;
+  HEDDLE_ASSIGN_OR_RETURN(admitted.event_time,
+                          event_clock_.of_request(rows.event_time, admitted.arrival));
   admitted.id = rows.request_id;
   if (admitted.id.empty()) {
     made_id_ = uuid7(*options_.clock);
@@ -241,6 +244,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
   std::uint32_t served = 0;
   std::uint32_t refused = 0;
   std::uint32_t failed = 0;
+  std::uint32_t strayed = 0;
   for (std::size_t i = 0; i < rows.count; ++i) {
     plane::RowView row;
     row.fields = rows.row(i, width);
@@ -248,12 +252,14 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
     const score::Plan& plan = *admitted.slot.loaded->plan;
     plan.score_row(row.fields, result_, scratch_);
     const auto& known = plan.contract().rules();
-    if (holds_back(held, admitted.slot.id, result_.check)) {
+    const auto stray = rows.stray_of(i);
+    if (holds_back(held, admitted.slot.id, result_.check, !stray.empty())) {
       row.outcome = plane::RowOutcome::kQuarantined;
       rules_.push_back(kSourceQuarantined);
-    } else if (result_.check.refused) {
+    } else if (result_.check.refused || !stray.empty()) {
       row.outcome = plane::RowOutcome::kRefused;
       ++refused;
+      strayed += stray.empty() ? 0 : 1;
     } else if (!std::isfinite(result_.probability)) {
       row.outcome = plane::RowOutcome::kFailed;
       rules_.push_back(kNoAnswer);
@@ -269,6 +275,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
         *into = shadow_.probability;
       }
     }
+    for (const Rows::Stray& each : stray) rules_.push_back(each.rule);
     for (const std::uint16_t rule : result_.check.broken) rules_.push_back(known[rule].id);
     rule_ends_.push_back(rules_.size());
     rows_.push_back(row);
@@ -281,7 +288,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
     if (slot != admitted.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr) compare(ask_beside(serving_, slot, rows_), rows_);
   }
   metrics_.rows(served, refused, failed, rows.count - served - refused - failed);
-  after(admitted, failed, refused);
+  after(admitted, failed, refused - strayed);  // no bundle would take a field that the contract does not have
 }
 
 Engine::Held Engine::held(std::string_view source) const {
@@ -291,11 +298,12 @@ Engine::Held Engine::held(std::string_view source) const {
 }
 
 /// Whether a row is not answered because its source is under quarantine; counts it there.
-bool Engine::holds_back(Held& held, SlotId slot, const contract::RowCheck& check) const {
+bool Engine::holds_back(Held& held, SlotId slot, const contract::RowCheck& check, bool stray) const {
   if (held.quarantine < 0 || held.over) return false;
   const Quarantine& item = serving_->quarantined[static_cast<std::size_t>(held.quarantine)];
   const int rule = item.rules[static_cast<std::size_t>(slot)];
-  const auto state = rule >= 0 ? check.state(static_cast<std::size_t>(rule)) : check.refused ? contract::RuleState::kBroken : contract::RuleState::kClean;
+  const auto state = stray      ? contract::RuleState::kBroken
+                     : rule >= 0 ? check.state(static_cast<std::size_t>(rule)) : check.refused ? contract::RuleState::kBroken : contract::RuleState::kClean;
   if (state == contract::RuleState::kClean) ++held.clean;
   if (state == contract::RuleState::kBroken) held.clean = 0;
   held.over = item.source.readmit_after > 0 && held.clean >= item.source.readmit_after;
@@ -375,15 +383,28 @@ Result<void> Engine::explain(const Rows& rows, const score::Plan& plan) {
   return {};
 }
 
-void Engine::add_labels(std::span<const LabelIn> labels) {
+Engine::RefusedLabels Engine::add_labels(std::span<const LabelIn> labels) {
   const Micros now = options_.clock->wall();
-  for (const LabelIn& label : labels) options_.journal->append(plane::LabelRecord{std::string(label.row_id), label.label, label.event_time.value_or(now)});
-  metrics_.labels(labels.size());
+  RefusedLabels refused;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const LabelIn& label = labels[i];
+    const auto time = event_clock_.of_label(label.event_time, now);
+    if (auto valid = check_label(label); !valid.ok()) {
+      refused.emplace_back(i, valid.error());
+    } else if (!time.ok()) {
+      refused.emplace_back(i, time.error());
+    } else {
+      options_.journal->append(plane::LabelRecord{std::string(label.row_id), label.label, *time});
+    }
+  }
+  metrics_.labels(labels.size() - refused.size(), refused.size());
+  return refused;
 }
 
-void Engine::tick(Micros event_time) {
-  last_tick_ = std::max(last_tick_, event_time);
+Result<void> Engine::tick(Micros event_time) {
+  HEDDLE_TRY(event_clock_.tick(event_time, options_.clock->wall()));
   options_.journal->append(plane::TickRecord{event_time});
+  return {};
 }
 
 std::string Engine::stop(std::string_view by) {

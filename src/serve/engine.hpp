@@ -16,6 +16,7 @@
 #include "plane/journal.hpp"
 #include "score/plan.hpp"
 #include "serve/answer.hpp"
+#include "serve/event_clock.hpp"
 #include "serve/failures.hpp"
 #include "serve/metrics.hpp"
 #include "serve/rate.hpp"
@@ -57,7 +58,7 @@ class Engine {
     const spec::Service* service = nullptr;   ///< outlives the engine, as do the others
     const Clock* clock = nullptr;
     plane::JournalWriter* journal = nullptr;
-    bool lockstep = false;
+    bool lockstep = false;                    ///< event time is a replay's from the start
     std::size_t accounts = 0;                 ///< of `Tokens`
     std::function<void(std::function<void()>)> post{};  ///< runs work on the serving thread; from any thread, also when that has ended
   };
@@ -74,8 +75,13 @@ class Engine {
   /// Answers now (the answer is borrowed until the next call), or, when a runtime scores the slot, empty: then by `asked.later`. In the
   /// journal before it is given.
   [[nodiscard]] Result<std::optional<Answer>> infer(const Asked& asked);
-  void add_labels(std::span<const LabelIn> labels);
-  void tick(Micros event_time);
+  /// Of labels that were not taken: the place of each in the request, and why.
+  using RefusedLabels = std::vector<std::pair<std::size_t, Error>>;
+  /// Journals the others. Whether a row is known is not: the control plane joins them, and counts
+  /// those that find none.
+  [[nodiscard]] RefusedLabels add_labels(std::span<const LabelIn> labels);
+  /// A replay says that everything before `event_time` was sent (serve/event_clock.hpp).
+  [[nodiscard]] Result<void> tick(Micros event_time);
   /// Stops the service at once; the id of the stop. Journaled before it takes effect.
   [[nodiscard]] std::string stop(std::string_view by);
 
@@ -101,6 +107,7 @@ class Engine {
   [[nodiscard]] const Serving* serving() const noexcept { return serving_.get(); }   ///< null: no table yet
   [[nodiscard]] const StandingActs& acts() const noexcept { return acts_; }
   [[nodiscard]] std::uint32_t clean_rows(std::size_t quarantine) const noexcept { return clean_rows_[quarantine]; }
+  [[nodiscard]] const EventClock& event_clock() const noexcept { return event_clock_; }
   [[nodiscard]] std::uint64_t applied_version() const noexcept { return applied_version_; }
   [[nodiscard]] std::uint64_t dropped() const { return options_.journal->dropped(); }
   [[nodiscard]] Metrics& metrics() noexcept { return metrics_; }
@@ -127,7 +134,8 @@ class Engine {
     bool over = false;        ///< it ends within this request: the rows that follow are answered
   };
   [[nodiscard]] Held held(std::string_view source) const;
-  [[nodiscard]] bool holds_back(Held& held, SlotId slot, const contract::RowCheck& check) const;
+  /// `stray`: the row breaks a rule of `Rows::stray`, whatever the contract says of the rest.
+  [[nodiscard]] bool holds_back(Held& held, SlotId slot, const contract::RowCheck& check, bool stray) const;
   void settle(const Held& held, Micros event_time);
   void end_rules();
 
@@ -157,9 +165,7 @@ class Engine {
   Failures canary_failures_;
   Rates rates_;
   StandingQueue queue_;
-  Micros last_tick_ = INT64_MIN;
-  Micros newest_event_ = INT64_MIN;
-  bool replayed_ = false;                  ///< the newest request came with an event time
+  EventClock event_clock_;
   bool commit_failed_ = false;
   Metrics metrics_;
 

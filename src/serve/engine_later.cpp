@@ -43,9 +43,12 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
     Pending::Row row;
     const auto raw = std::span(p.values).subspan(i * width, width);
     // What the quarantine holds back is checked, for the day it ends, and not sent.
-    if (held.quarantine >= 0) plan.contract().check(raw, result_.check);
-    if (holds_back(held, admitted.slot.id, result_.check)) {
+    for (const Rows::Stray& each : asked.rows.stray_of(i)) row.stray.push_back(each.rule);
+    if (held.quarantine >= 0 || !row.stray.empty()) plan.contract().check(raw, result_.check);
+    if (holds_back(held, admitted.slot.id, result_.check, !row.stray.empty())) {
       row.outcome = plane::RowOutcome::kQuarantined;
+    } else if (!row.stray.empty()) {
+      row.outcome = plane::RowOutcome::kRefused;
     } else {
       const std::size_t before = sent.count();
       plan.prepare(raw, result_, scratch_, sent);
@@ -202,7 +205,7 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   rows_.clear();
   rules_.clear();
   rule_ends_.clear();
-  std::uint32_t served = 0, refused = 0, failed = 0;
+  std::uint32_t served = 0, refused = 0, failed = 0, strayed = 0;
   for (std::size_t i = 0; i < p.rows.size(); ++i) {
     const Pending::Row& kept = p.rows[i];
     plane::RowView row;
@@ -233,7 +236,9 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
       rules_.push_back(kSourceQuarantined);
     } else {
       ++refused;
+      strayed += kept.stray.empty() ? 0 : 1;
     }
+    for (const std::string& rule : kept.stray) rules_.push_back(rule);
     for (const std::uint16_t rule : kept.broken) rules_.push_back(known[rule].id);
     rule_ends_.push_back(rules_.size());
     rows_.push_back(row);
@@ -242,7 +247,7 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   compare(p.standby, rows_);
   compare(p.shadow, rows_);
   metrics_.rows(served, refused, failed, p.rows.size() - served - refused - failed);
-  after(p.admitted, failed, refused);
+  after(p.admitted, failed, refused - strayed);
   const std::int64_t end = options_.clock->mono_ns();
   const auto micros = static_cast<std::uint32_t>(std::clamp<std::int64_t>((end - p.begun_ns) / 1000, 0, UINT32_MAX));
   if (p.serving->fields.names() == serving_->fields.names()) {

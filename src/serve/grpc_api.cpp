@@ -159,6 +159,7 @@ void GrpcApi::end(const Result<void>& done, std::int64_t begin, std::int64_t que
   const std::int64_t took = options_.clock->mono_ns() - begin;
   const int status = done.ok() ? 200 : error_kind_info(done.error().kind).http_status;
   engine_.metrics().answered(status, took);
+  if (!done.ok()) engine_.metrics().refused(done.error().id);
   (void)tracing.end(status, took + queued, done.ok() ? 0 : grpc_status(done.error().kind));
 }
 

@@ -1,5 +1,6 @@
 #include "serve/http_api.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -14,6 +15,7 @@ namespace heddle::serve {
 namespace {
 
 constexpr std::size_t kMostLabels = 10'000;
+constexpr std::size_t kMostErrors = 100;  ///< of one request that are spelled out
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::string_view kShed =
     R"({"error":"more requests came than can be answered in time","id":"overloaded","hint":"try again after `Retry-After`, with fewer at once"})";
@@ -54,8 +56,10 @@ class HttpApi::Deferred final : public Later {
             read = read_ns_, tracing = api_.tracing_, responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
       net::Response response;
       const std::int64_t scored = api->options_.clock->mono_ns();
-      if (!answer.ok()) fail(answer.error(), response);
-      else if (kind == Body::kRows) write_predictions(*answer, response);
+      if (!answer.ok()) {
+        fail(answer.error(), response);
+        api->engine_.metrics().refused(answer.error().id);
+      } else if (kind == Body::kRows) write_predictions(*answer, response);
       else write_oip(*answer, probability, validation, contributions, response);
       say_when_to_retry(response);
       const std::int64_t written = api->options_.clock->mono_ns();
@@ -141,9 +145,22 @@ Result<void> HttpApi::labels(const net::Request& request, net::Response& respons
   HEDDLE_TRY(principal(request, Permission::kLabel));
   HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, reader_.read_labels(body, kMostLabels));
-  engine_.add_labels(labels);
-  response.status = 202;
-  response.body = fmt::format(R"({{"accepted":{}}})", labels.size());
+  const auto refused = engine_.add_labels(labels);
+  // As with rows: what is right is taken, and nobody has to look for what was wrong.
+  response.status = refused.empty() || refused.size() < labels.size() ? 202 : 422;
+  auto errors = doc::Value::array();
+  for (const auto& [place, error] :
+       std::span(refused).first(std::min(refused.size(), kMostErrors))) {
+    errors.push(doc::Value::object({{"label", place},
+                                    {"row_id", labels[place].row_id},
+                                    {"id", error.id},
+                                    {"error", error.message},
+                                    {"hint", error.hint}}));
+  }
+  auto answer = doc::Value::object(
+      {{"accepted", labels.size() - refused.size()}, {"refused", refused.size()}});
+  if (!refused.empty()) answer.set("errors", std::move(errors));
+  response.body = doc::to_json(answer);
   return {};
 }
 
@@ -151,7 +168,7 @@ Result<void> HttpApi::tick(const net::Request& request, net::Response& response)
   HEDDLE_TRY(principal(request, Permission::kReplay));
   HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
   HEDDLE_ASSIGN_OR_RETURN(const Micros time, reader_.read_tick(body));
-  engine_.tick(time);
+  HEDDLE_TRY(engine_.tick(time));
   response.body = fmt::format(R"({{"event_time":"{}","route_version":{}}})", format_time(time), engine_.applied_version());
   return {};
 }
@@ -173,11 +190,26 @@ void HttpApi::describe_service(net::Response& response) const {
     quarantined.push(doc::Value::object({{"source", source.source}, {"rule", source.rule}, {"clean_rows", engine_.clean_rows(i)},
                                          {"readmit_after", source.readmit_after}, {"readmitted", engine_.acts().readmitted(source.source)}}));
   }
-  response.body = doc::to_json(doc::Value::object(
-      {{"service", engine_.name()}, {"ready", engine_.ready()}, {"stopped", engine_.stopped()}, {"failed_over", engine_.failed_over()},
-       {"slot", slot.ok() ? name_of(slot->id) : ""}, {"bundle", slot.ok() ? slot->loaded->digest : ""}, {"route_version", engine_.applied_version()},
-       {"primary", digest(SlotId::kPrimary)}, {"standby", digest(SlotId::kStandby)}, {"canary", digest(SlotId::kCanary)}, {"shadow", digest(SlotId::kShadow)},
-       {"canary_aborted", engine_.acts().canary_aborted()}, {"quarantined", std::move(quarantined)}, {"journal_dropped", engine_.dropped()}}));
+  response.body = doc::to_json(
+      doc::Value::object({{"service", engine_.name()},
+                          {"ready", engine_.ready()},
+                          {"stopped", engine_.stopped()},
+                          {"failed_over", engine_.failed_over()},
+                          {"slot", slot.ok() ? name_of(slot->id) : ""},
+                          {"bundle", slot.ok() ? slot->loaded->digest : ""},
+                          {"route_version", engine_.applied_version()},
+                          {"primary", digest(SlotId::kPrimary)},
+                          {"standby", digest(SlotId::kStandby)},
+                          {"canary", digest(SlotId::kCanary)},
+                          {"shadow", digest(SlotId::kShadow)},
+                          {"event_time", engine_.event_clock().last_tick() == INT64_MIN
+                                             ? ""
+                                             : format_time(engine_.event_clock().last_tick())},
+                          {"replayed", engine_.event_clock().replayed()},
+                          {"canary_aborted", engine_.acts().canary_aborted()},
+                          {"quarantined", std::move(quarantined)},
+                          {"journal_dropped", engine_.dropped()},
+                           {"request_errors", engine_.metrics().errors_by_id()}}));
 }
 
 /// `rest` is what follows `/v1/services/`.
@@ -266,7 +298,10 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
     done = route(request, response);
   }
   if (std::exchange(deferred_, false)) return;
-  if (!done.ok()) fail(done.error(), response);
+  if (!done.ok()) {
+    fail(done.error(), response);
+    if (scores) engine_.metrics().refused(done.error().id);
+  }
   say_when_to_retry(response);
   const std::int64_t took = options_.clock->mono_ns() - begin_ns_;
   if (scores) {

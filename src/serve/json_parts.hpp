@@ -8,9 +8,14 @@ namespace heddle::serve {
 
 struct RequestReader::Parser {
   simdjson::dom::parser dom;
+  std::string rewritten;        ///< the body with `NaN` and `Infinity` as JSON can say them
+  bool has_infinity = false;    ///< of the body being read; it was rewritten
 
-  /// `body` is followed by padding (net::Request): nothing is copied.
+  /// `body` is followed by padding (net::Request): nothing is copied. The bare `NaN`, `Infinity` and `-Infinity` that
+  /// Python's and other writers of JSON give are read too: a NaN as null, which is what a missing value is here.
   [[nodiscard]] Result<simdjson::dom::object> object(std::string_view body);
+  /// A scalar; false for an array or an object.
+  [[nodiscard]] bool to_datum(const simdjson::dom::element& value, expr::Datum& out) const;
 };
 
 namespace json {
@@ -21,8 +26,6 @@ using simdjson::dom::element;
 [[nodiscard]] Error unknown_member(std::string_view name, std::string_view known);
 [[nodiscard]] Error too_many_rows(std::size_t max);
 
-/// A scalar; false for an array or an object.
-[[nodiscard]] bool to_datum(const element& value, expr::Datum& out);
 [[nodiscard]] Result<Micros> to_time(const element& value);
 [[nodiscard]] Result<std::string_view> to_id(const element& value, std::string_view name, bool with_hash = false);
 

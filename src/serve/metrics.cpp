@@ -20,6 +20,18 @@ void Metrics::answered(int status, std::int64_t ns) noexcept {
   requests_.add(ns);
 }
 
+void Metrics::refused(std::string_view id) {
+  const auto found = errors_.find(id);
+  if (found != errors_.end()) ++found->second;
+  else errors_.emplace(id, 1);
+}
+
+doc::Value Metrics::errors_by_id() const {
+  doc::Value counts = doc::Value::object();
+  for (const auto& [id, count] : errors_) counts.set(id, static_cast<std::int64_t>(count));
+  return counts;
+}
+
 void Metrics::stages(const Stages& ns) noexcept {
   for (std::size_t i = 0; i < kStages; ++i) stages_[i].add(ns[i]);
 }
@@ -49,6 +61,8 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   };
   head("heddle_requests_total", "counter", "Predict requests answered, by HTTP status");
   for (const auto& [status, count] : statuses_) line("heddle_requests_total", fmt::format("status=\"{}\"", status), count);
+  if (!errors_.empty()) head("heddle_request_errors_total", "counter", "Requests refused as a whole, by error id");
+  for (const auto& [id, count] : errors_) line("heddle_request_errors_total", fmt::format("id=\"{}\"", id), count);
   head("heddle_rows_total", "counter", "Rows answered, by outcome");
   line("heddle_rows_total", "outcome=\"served\"", served_);
   line("heddle_rows_total", "outcome=\"refused\"", refused_);
@@ -56,6 +70,8 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   line("heddle_rows_total", "outcome=\"quarantined\"", quarantined_);
   head("heddle_labels_total", "counter", "Labels taken");
   line("heddle_labels_total", "", labels_);
+  head("heddle_labels_refused_total", "counter", "Labels that no row can have, refused");
+  line("heddle_labels_refused_total", "", refused_labels_);
   const auto histogram = [&](std::string_view name, const std::string& labels, const Histogram& h) {
     const std::string comma = labels.empty() ? "" : labels + ",";
     std::uint64_t sum = 0;
@@ -90,6 +106,14 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   line("heddle_stopped", "", gauges.stopped ? 1 : 0);
   head("heddle_failed_over", "gauge", "1: the standby answers by the data plane's own act");
   line("heddle_failed_over", "", gauges.failed_over ? 1 : 0);
+  if (gauges.last_tick != INT64_MIN) {
+    head("heddle_event_time_seconds", "gauge",
+         "Event time of the last tick: the watch has all rows before it");
+    line("heddle_event_time_seconds", "", static_cast<double>(gauges.last_tick) * 1e-6);
+  }
+  head("heddle_event_clock_held", "gauge",
+       "1: the wall clock jumped ahead, and the watch does not follow yet");
+  line("heddle_event_clock_held", "", gauges.clock_held ? 1 : 0);
   head("heddle_connections", "gauge", "Open connections");
   line("heddle_connections", "", gauges.connections);
   const auto runtimes = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {

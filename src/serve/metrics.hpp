@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "doc/value.hpp"
 #include "runtime/endpoint.hpp"
 #include "serve/slots.hpp"
 
@@ -23,6 +24,8 @@ class Metrics {
  public:
   /// A predict request was answered, whatever came of it.
   void answered(int status, std::int64_t ns) noexcept;
+  /// A request was refused as a whole. `id` is one of the program's error ids: they are few.
+  void refused(std::string_view id);
   /// Of an answered request.
   void stages(const Stages& ns) noexcept;
   void shed() noexcept { ++shed_; }
@@ -39,7 +42,10 @@ class Metrics {
     compared.failed += failed;
     compared.difference += difference;
   }
-  void labels(std::uint64_t n) noexcept { labels_ += n; }
+  void labels(std::uint64_t taken, std::uint64_t refused) noexcept {
+    labels_ += taken;
+    refused_labels_ += refused;
+  }
   void applied() noexcept { ++applied_; }
 
   /// Of one slot, in the terms of the statistics extension.
@@ -62,12 +68,16 @@ class Metrics {
     std::uint64_t route_refused = 0;
     std::uint64_t journal_dropped = 0;
     std::uint64_t connections = 0;
+    Micros last_tick = INT64_MIN;  ///< of event time; INT64_MIN: none yet
+    bool clock_held = false;
     struct Runtime {
       SlotId slot = SlotId::kPrimary;
       runtime::Condition condition{};
     };
     std::vector<Runtime> runtimes{};  ///< of the slots that have one
   };
+  /// Requests refused as a whole: `{id: count}`.
+  [[nodiscard]] doc::Value errors_by_id() const;
   [[nodiscard]] std::string text(std::string_view service, const Gauges& gauges) const;
 
  private:
@@ -84,10 +94,12 @@ class Metrics {
   };
   std::array<Compared, kSlots> beside_{};
   std::map<int, std::uint64_t> statuses_;
+  std::map<std::string, std::uint64_t, std::less<>> errors_;  ///< by id
   Histogram requests_;
   std::array<Histogram, kStages> stages_{};
   std::array<SlotStatistics, kSlots> slots_{};
-  std::uint64_t served_ = 0, refused_ = 0, failed_ = 0, quarantined_ = 0, labels_ = 0, applied_ = 0, shed_ = 0;
+  std::uint64_t served_ = 0, refused_ = 0, failed_ = 0, quarantined_ = 0, labels_ = 0,
+                refused_labels_ = 0, applied_ = 0, shed_ = 0;
 };
 
 }  // namespace heddle::serve

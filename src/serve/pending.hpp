@@ -21,6 +21,7 @@ struct Engine::Pending {
     plane::RowOutcome outcome = plane::RowOutcome::kServed;
     int sent = kNotSent;                ///< its place among the rows the runtime has
     std::vector<std::uint16_t> broken{};
+    std::vector<std::string> stray{};   ///< of `Rows::stray`
   };
 
   std::shared_ptr<const Serving> serving;  ///< keeps what answers, whatever is swapped meanwhile

@@ -1,6 +1,7 @@
 #include "serve/read_grpc.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -83,6 +84,33 @@ Result<void> take_output(std::string_view message, Rows& rows) {
   return {};
 }
 
+/// The members of `InferTensorContents` by their number.
+constexpr std::array<std::string_view, 9> kContents = {"",              "bool_contents",   "int_contents",  "int64_contents", "uint_contents",
+                                                      "uint64_contents", "fp32_contents", "fp64_contents", "bytes_contents"};
+
+/// The one that holds a datatype's values, as the protocol has it; 0: values of it are raw only.
+std::uint32_t contents_of(Datatype datatype) noexcept {
+  switch (datatype) {
+    case Datatype::kBool: return 1;
+    case Datatype::kInt8:
+    case Datatype::kInt16:
+    case Datatype::kInt32: return 2;
+    case Datatype::kInt64: return 3;
+    case Datatype::kUint8:
+    case Datatype::kUint16:
+    case Datatype::kUint32: return 4;
+    case Datatype::kUint64: return 5;
+    case Datatype::kFp32: return 6;
+    case Datatype::kFp64: return 7;
+    case Datatype::kBytes: return 8;
+    case Datatype::kFp16:
+    case Datatype::kBf16: return 0;
+  }
+  return 0;
+}
+
+constexpr std::size_t kMostUnknownInputs = 64;
+
 }  // namespace
 
 Result<GrpcInfer> GrpcReader::read_names(std::string_view message) {
@@ -124,8 +152,10 @@ Result<GrpcInfer> GrpcReader::read(std::string_view message, const FieldNames& f
       case 7: raw_.push_back(reader.bytes()); break;
       default: return malformed("a field that the message does not have");
     }
-    if (inputs_.size() > fields.size() || raw_.size() > fields.size()) {
-      return Error{ErrorKind::kInvalid, "request-unknown-field", "the request has more inputs than there are fields", fmt::format("the contract's fields are {}", fields.list())};
+    // An input that the contract does not have refuses the rows; so many of them are no renamed field.
+    if (std::max(inputs_.size(), raw_.size()) > fields.size() + kMostUnknownInputs) {
+      return Error{ErrorKind::kInvalid, "request-unknown-field", fmt::format("the request has {} inputs more than there are fields", kMostUnknownInputs + 1),
+                   fmt::format("the contract's fields are {}", fields.list())};
     }
   }
   if (reader.failed()) return malformed("the message");
@@ -134,6 +164,7 @@ Result<GrpcInfer> GrpcReader::read(std::string_view message, const FieldNames& f
   for (const std::string_view input : inputs_) HEDDLE_TRY(read_input(input, next_raw));
   if (rows_.count == 0) return Error{ErrorKind::kInvalid, "request-shape", "the request has no `inputs`", "send one tensor a field"};
   if (next_raw != raw_.size()) return Error{ErrorKind::kInvalid, "oip-binary", "`raw_input_contents` has more parts than there are inputs", "send one part an input"};
+  tensors_.finish();
   infer.rows = &rows_;
   return infer;
 }
@@ -166,6 +197,7 @@ Result<void> GrpcReader::read_input(std::string_view message, std::size_t& next_
 }
 
 Result<void> GrpcReader::put_contents(const TensorRows::Input& input, std::string_view message) {
+  const std::uint32_t own = contents_of(input.datatype);
   std::size_t row = 0;
   bool fits = true;
   const auto put = [&](const expr::Datum& value) {
@@ -174,6 +206,10 @@ Result<void> GrpcReader::put_contents(const TensorRows::Input& input, std::strin
   };
   ProtoReader reader(message);
   while (reader.next()) {
+    if (reader.field() >= 1 && reader.field() <= 8 && reader.field() != own) {
+      return TensorRows::wrong_data(input.name, own == 0 ? fmt::format("typed contents, which {} does not have: send `raw_input_contents`", name_of(input.datatype))
+                                                         : fmt::format("`{}` where {} has `{}`", kContents[reader.field()], name_of(input.datatype), kContents[own]));
+    }
     switch (reader.field()) {
       case 1:
       case 2:

@@ -30,11 +30,17 @@ class Seen {
 /// Parameters that clients send of their own accord and that change nothing here.
 bool changes_nothing(std::string_view name, const element& value) {
   if (name == "content_type" || name == "headers" || name == "priority") return true;
+  if (value.is_null()) return name.starts_with("sequence_");
   std::int64_t number = 0;
   bool flag = false;
   if (name == "sequence_id") return value.get(number) == simdjson::SUCCESS && number == 0;
   if (name == "sequence_start" || name == "sequence_end") return value.get(flag) == simdjson::SUCCESS && !flag;
   return false;
+}
+
+/// Parameters of a request that mean something here.
+bool is_parameter(std::string_view name) noexcept {
+  return name == "source" || name == "event_time" || name == "timeout" || name == "explain" || name == "binary_data_output";
 }
 
 Result<void> read_parameters(const element& value, Rows& rows) {
@@ -43,6 +49,7 @@ Result<void> read_parameters(const element& value, Rows& rows) {
   simdjson::dom::object parameters;
   if (value.get(parameters) != simdjson::SUCCESS) return not_an_object("`parameters`");
   for (const auto [name, parameter] : parameters) {
+    if (parameter.is_null() && is_parameter(name)) continue;  // as clients write a member that they do not set
     if (name == "source") {
       if (seen.again(kSource)) return repeated(name);
       HEDDLE_ASSIGN_OR_RETURN(rows.source, json::to_id(parameter, name));
@@ -80,6 +87,7 @@ Result<void> read_output(const element& value, Rows& rows) {
       if (seen.again(kName)) return repeated(name);
       if (member.get(output_name) != simdjson::SUCCESS) return invalid("oip-output", "the `name` of an output is no string", "send a string");
     } else if (name == "parameters") {
+      if (member.is_null()) continue;
       if (seen.again(kParameters)) return repeated(name);
       if (member.get(parameters) != simdjson::SUCCESS) return not_an_object("`parameters`");
     } else {
@@ -159,6 +167,8 @@ Result<TensorIn> read_tensor(const element& value) {
         if (tensor.dimensions == tensor.shape.size()) break;  // refused by its length
         if (dimension.get(tensor.shape[tensor.dimensions++]) != simdjson::SUCCESS) return invalid("oip-shape", "a dimension is no integer", "send [n] or [n,1]");
       }
+    } else if (member.is_null() && (key == "data" || key == "parameters")) {
+      continue;
     } else if (key == "data") {
       if (seen.again(kData)) return repeated(key);
       tensor.data = member;
@@ -205,10 +215,11 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
     if (member == "id") {
       if (seen.again(kId)) return repeated(member);
       std::string_view id;
-      if (value.get(id) == simdjson::SUCCESS && id.empty()) continue;
+      if (value.is_null() || (value.get(id) == simdjson::SUCCESS && id.empty())) continue;
       HEDDLE_ASSIGN_OR_RETURN(rows_.request_id, json::to_id(value, member));
     } else if (member == "model_name") {
       if (seen.again(kModelName)) return repeated(member);
+      if (value.is_null()) continue;
       if (value.get(rows_.model) != simdjson::SUCCESS) return invalid("oip-model", "`model_name` is no string", "leave it out: the path names the model");
     } else if (member == "model_version") {
       if (seen.again(kModelVersion)) return repeated(member);
@@ -218,6 +229,7 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
       if (value.is_null()) continue;
       HEDDLE_TRY(read_parameters(value, rows_));
     } else if (member == "outputs") {
+      if (value.is_null()) continue;
       if (seen.again(kOutputs)) return repeated(member);
       outputs = value;
     } else if (member == "inputs") {
@@ -237,7 +249,7 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
         if (tensor.data.get(data) != simdjson::SUCCESS) return invalid("oip-data", fmt::format("`data` of input `{}` is not an array", tensor.name), "send an array");
         HEDDLE_TRY(each_value(tensor.name, data, rows_.count, [&](std::size_t row, const element& cell) {
           expr::Datum datum;
-          return json::to_datum(cell, datum) && tensors_.put(input, row, datum);
+          return parser_->to_datum(cell, datum) && tensors_.put(input, row, datum);
         }));
       }
     } else {
@@ -246,6 +258,7 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
   }
   if (seen.has(kOutputs)) HEDDLE_TRY(read_outputs(outputs, rows_));
   if (rows_.count == 0) return invalid("request-shape", "the request has no `inputs`", "send one tensor a field");
+  tensors_.finish();
   if (!raw.empty()) return invalid("oip-binary", fmt::format("{} bytes follow the last tensor", raw.size()), "each binary tensor says its `binary_data_size`");
   return &rows_;
 }

@@ -1,3 +1,4 @@
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -8,11 +9,18 @@
 namespace heddle::serve {
 using json::element;
 using json::invalid;
-using json::to_datum;
 using json::to_id;
 using json::to_time;
 using json::too_many_rows;
 using json::unknown_member;
+
+namespace {
+
+bool is_optional(std::string_view name) noexcept {
+  return name == "request_id" || name == "event_time" || name == "source" || name == "explain";
+}
+
+}  // namespace
 
 RequestReader::RequestReader() : parser_(std::make_unique<Parser>()) {}
 RequestReader::~RequestReader() = default;
@@ -42,20 +50,20 @@ Result<const Rows*> RequestReader::read_rows(std::string_view body, const FieldN
         std::size_t expected = 0;
         for (const auto [field, cell] : cells) {
           const int at = fields.find(field, expected);
-          if (at < 0) {
-            return invalid("request-unknown-field", fmt::format("row {} has the unknown field `{}`", rows_.count, field),
-                           fmt::format("the contract's fields are {}", fields.list()));
+          if (at < 0) {  // refuses its row; the others are whole
+            rows_.add_stray(rows_.count, kUnknownField, field);
+            continue;
           }
           const auto index = static_cast<std::size_t>(at);
           if (seen_[index] == stamp) return repeated(field);
           seen_[index] = stamp;
-          if (!to_datum(cell, out[index])) {
-            return invalid("request-shape", fmt::format("field `{}` of row {} is an array or an object", field, rows_.count), "values are strings, numbers, booleans or null");
-          }
+          if (!parser_->to_datum(cell, out[index])) rows_.add_stray(rows_.count, kNotAScalar, field);
           expected = index + 1 < width ? index + 1 : 0;
         }
         ++rows_.count;
       }
+    } else if (value.is_null() && is_optional(name)) {
+      continue;  // as clients write a member that they do not set
     } else if (name == "request_id") {
       if (!rows_.request_id.empty()) return repeated(name);
       HEDDLE_ASSIGN_OR_RETURN(rows_.request_id, to_id(value, name));
@@ -93,6 +101,7 @@ Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view bod
       LabelIn label;
       bool has_value = false;
       for (const auto [key, cell] : members) {
+        if (key == "event_time" && cell.is_null()) continue;
         if (key == "row_id") {
           if (!label.row_id.empty()) return repeated(key);
           HEDDLE_ASSIGN_OR_RETURN(label.row_id, to_id(cell, key, true));
@@ -100,8 +109,15 @@ Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view bod
           if (std::exchange(has_value, true)) return repeated(key);
           bool flag = false;
           if (cell.get(label.label) == simdjson::SUCCESS) continue;
-          if (cell.get(flag) != simdjson::SUCCESS) return invalid("request-shape", fmt::format("label {} is no number", labels_.size()), "send 0 or 1");
-          label.label = flag ? 1 : 0;
+          if (cell.is_array() || cell.is_object())
+            return invalid("request-shape",
+                           fmt::format("label {} is an array or an object", labels_.size()),
+                           "send 0 or 1");
+          // Another type is no value of the target: this label is refused, and the others are not.
+          label.label = cell.get(flag) != simdjson::SUCCESS
+                            ? std::numeric_limits<double>::quiet_NaN()
+                        : flag ? 1
+                               : 0;
         } else if (key == "event_time") {
           if (label.event_time.has_value()) return repeated(key);
           HEDDLE_ASSIGN_OR_RETURN(label.event_time, to_time(cell));
@@ -134,6 +150,7 @@ Result<bool> RequestReader::read_index(std::string_view body) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, parser_->object(body));
   bool ready = false;
   for (const auto [name, value] : root) {
+    if (name == "ready" && value.is_null()) continue;
     if (name != "ready") return unknown_member(name, "`ready`");
     if (value.get(ready) != simdjson::SUCCESS) return invalid("request-shape", "`ready` is neither true nor false", "send a boolean");
   }

@@ -1,10 +1,16 @@
 #include "serve/rows.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/ranges.h>
 
 namespace heddle::serve {
+namespace {
+
+constexpr std::size_t kMostStrayName = 64;
+
+}  // namespace
 
 FieldNames::FieldNames(std::span<const spec::Field> fields) {
   for (const spec::Field& field : fields) names_.push_back(field.name);
@@ -28,6 +34,25 @@ void Rows::clear() {
   values.clear();
   probability = validation = {};
   contributions = {.wanted = false};
+  stray.clear();
+}
+
+void Rows::add_stray(std::size_t row, std::string_view rule, std::string_view name) {
+  const std::size_t there = stray.size();
+  if (there >= kMostStray && stray[there - kMostStray].row == row) return;
+  Stray& added = stray.emplace_back();
+  added.row = static_cast<std::uint32_t>(row);
+  added.rule.append(rule).push_back('/');
+  // A client chose the name: it goes into answers, the journal and incidents, so only what a name needs is kept.
+  for (const char c : name.substr(0, kMostStrayName)) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' || c == ' ';
+    added.rule.push_back(plain ? c : '?');
+  }
+}
+
+std::span<const Rows::Stray> Rows::stray_of(std::size_t row) const noexcept {
+  const auto [first, last] = std::ranges::equal_range(stray, row, {}, [](const Stray& each) { return std::size_t{each.row}; });
+  return {first, last};
 }
 
 Result<Wanted*> Rows::list_output(std::string_view name) {
@@ -43,8 +68,30 @@ Error repeated(std::string_view name) {
   return Error{ErrorKind::kInvalid, "request-repeated", fmt::format("`{}` is there twice", name), "give each name once"};
 }
 
+Result<void> check_label(const LabelIn& label) {
+  if (label.label != 0 && label.label != 1) {
+    return Error{ErrorKind::kUnprocessable, "label-value",
+                 std::isnan(label.label)
+                     ? std::string("what is no number is no value of the target")
+                     : fmt::format("{} is no value of the target", label.label),
+                 "the target is true or false: send 1 or 0"};
+  }
+  const auto hash = label.row_id.find('#');
+  const std::string_view index =
+      hash == std::string_view::npos ? std::string_view() : label.row_id.substr(hash + 1);
+  const bool is_row =
+      hash > 0 && !index.empty() &&
+      std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (is_row) return {};
+  return Error{ErrorKind::kUnprocessable, "label-row-id",
+               fmt::format("no row has the id `{}`", label.row_id),
+               "a row's id is the id of its request, `#` and its place from 0: `q-17#0`; each "
+               "answer has both"};
+}
+
 bool is_id(std::string_view text, bool with_hash) noexcept {
-  return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [&](char c) {
+  const std::size_t most = with_hash ? kLongestId + kLongestIndex : kLongestId;
+  return !text.empty() && text.size() <= most && std::all_of(text.begin(), text.end(), [&](char c) {
     return c > 0x20 && c < 0x7f && c != '"' && c != '\\' && (with_hash || c != '#');
   });
 }

@@ -50,7 +50,19 @@ struct Rows {
   Wanted validation{};
   Wanted contributions{.wanted = false};    ///< what each feature adds to the margin; only when asked for
 
+  /// Rules that rows break before the contract sees them: `unknown-field/NAME` for a field that the contract
+  /// does not have, `not-a-scalar/NAME` for an array or an object. By row, at most `kMostStray` a row.
+  struct Stray {
+    std::uint32_t row = 0;
+    std::string rule{};
+  };
+  std::vector<Stray> stray{};
+
   void clear();
+  /// Notes that `row` breaks `rule` on the field `name`, of which what a rule id may hold is kept.
+  void add_stray(std::size_t row, std::string_view rule, std::string_view name);
+  /// Those of one row; `stray` is in the order of the rows.
+  [[nodiscard]] std::span<const Stray> stray_of(std::size_t row) const noexcept;
   /// Takes up that the client lists the output `name`: of `probability` and `validation` only listed ones are given. Errors: `oip-output`,
   /// `request-repeated`.
   [[nodiscard]] Result<Wanted*> list_output(std::string_view name);
@@ -59,11 +71,19 @@ struct Rows {
   }
 };
 
+inline constexpr std::string_view kUnknownField = "unknown-field";
+inline constexpr std::string_view kNotAScalar = "not-a-scalar";
+inline constexpr std::size_t kMostStray = 4;
+
 struct LabelIn {
   std::string_view row_id;
   double label = 0;
   std::optional<Micros> event_time{};
 };
+
+/// Whether this can be the label of a row: `label-value` when it is no value of the target (every
+/// target is binary: 0 or 1), `label-row-id` when no row can have the id.
+[[nodiscard]] Result<void> check_label(const LabelIn& label);
 
 /// Longer than any client waits: a timeout past it is one of it, which no arithmetic overflows.
 inline constexpr std::int64_t kLongestTimeoutUs = 86'400'000'000;
@@ -71,8 +91,11 @@ inline constexpr std::int64_t kLongestTimeoutUs = 86'400'000'000;
 /// `request-repeated`: a request gives `name` twice.
 [[nodiscard]] Error repeated(std::string_view name);
 
-/// Request ids go into row ids, logs and answers as they are: 1 to 128 printable characters without quotes and backslashes; `#` only
-/// in row ids.
+inline constexpr std::size_t kLongestId = 128;
+inline constexpr std::size_t kLongestIndex = 11;  ///< `#` and a place
+
+/// Request ids go into row ids, logs and answers as they are: 1 to 128 printable characters without
+/// quotes and backslashes; `#` only in row ids, which are longer by it and the place.
 [[nodiscard]] bool is_id(std::string_view text, bool with_hash = false) noexcept;
 
 }  // namespace heddle::serve

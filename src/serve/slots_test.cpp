@@ -121,7 +121,38 @@ TEST(Tensor, RawBytesAreCountedExactly) {
   tensors.begin(names, 4, rows);
   const std::int64_t large[] = {INT64_MAX};
   EXPECT_EQ(tensors.input("a", "FP32", large).error().id, "request-too-many-rows");
-  EXPECT_EQ(tensors.input("c", "FP32", shape).error().id, "request-unknown-field");
+  const auto unknown = tensors.input("c", "FP32", shape);
+  ASSERT_TRUE(unknown.ok());
+  EXPECT_TRUE(tensors.put(*unknown, 1, expr::Datum::integer(1)));
+  EXPECT_FALSE(tensors.put_raw(*unknown, "\0\0\0\0"sv).ok()) << "its bytes are counted all the same";
+  EXPECT_TRUE(tensors.put_raw(*unknown, "\0\0\0\0\0\0\0\0"sv).ok());
+  tensors.finish();
+  ASSERT_EQ(rows.stray.size(), 2u);
+  EXPECT_EQ(rows.stray_of(1)[0].rule, "unknown-field/c");
+}
+
+TEST(Tensors, AnIntegerFitsItsDatatypeOrIsRefused) {
+  const std::vector<spec::Field> fields{{.name = "a"}};
+  const FieldNames names(fields);
+  TensorRows tensors;
+  Rows rows;
+  const std::int64_t shape[] = {1};
+  const std::tuple<const char*, std::int64_t, std::int64_t> ranges[] = {{"INT8", -128, 127},           {"UINT8", 0, 255},           {"INT16", -32768, 32767}, {"UINT16", 0, 65535},
+                                                                        {"INT32", INT32_MIN, INT32_MAX}, {"UINT32", 0, UINT32_MAX}, {"BOOL", 0, 1}};
+  for (const auto& [datatype, least, most] : ranges) {
+    tensors.begin(names, 4, rows);
+    const auto input = tensors.input("a", datatype, shape);
+    for (const std::int64_t fits : {least, most}) EXPECT_TRUE(tensors.put(*input, 0, expr::Datum::integer(fits))) << datatype << fits;
+    for (const std::int64_t not_so : {least - 1, most + 1}) {
+      EXPECT_FALSE(tensors.put(*input, 0, expr::Datum::integer(not_so))) << datatype << not_so;
+      EXPECT_FALSE(tensors.put(*input, 0, expr::Datum::real(static_cast<double>(not_so)))) << datatype << not_so;
+    }
+  }
+  tensors.begin(names, 4, rows);
+  const auto wide = tensors.input("a", "UINT64", shape);
+  EXPECT_FALSE(tensors.put(*wide, 0, expr::Datum::integer(-1)));
+  EXPECT_FALSE(tensors.put(*wide, 0, expr::Datum::real(-1e30)));
+  EXPECT_TRUE(tensors.put(*wide, 0, expr::Datum::real(0x1p63)));
 }
 
 TEST(Canary, TakesItsShareBesideABaselineAndIsNamed) {

@@ -292,6 +292,46 @@ TEST(Surfaces, CallsOfGrpcAreTraced) {
   EXPECT_EQ(spans[2].stages_ns, Stages{}) << "a call that ended in an error has none";
 }
 
+TEST(Surfaces, TypedContentsAreThoseOfTheDatatype) {
+  // kserve/open-inference-protocol, grpc_predict_v2.proto: the member of `InferTensorContents` by datatype; FP16 and BF16 have none.
+  const std::map<std::string, std::uint32_t> own = {{"BOOL", 1},  {"INT8", 2},   {"INT16", 2}, {"INT32", 2}, {"INT64", 3}, {"UINT8", 4}, {"UINT16", 4}, {"UINT32", 4},
+                                                    {"UINT64", 5}, {"FP32", 6}, {"FP64", 7}, {"BYTES", 8}, {"FP16", 0},  {"BF16", 0}};
+  const std::vector<spec::Field> fields{{.name = "a"}};
+  const FieldNames names(fields);
+  GrpcReader reader;
+  for (const auto& [datatype, member] : own) {
+    for (std::uint32_t sent = 1; sent <= 8; ++sent) {
+      std::string message;
+      doc::ProtoWriter writer(message);
+      writer.message(5, [&](doc::ProtoWriter& tensor) {
+        tensor.bytes(1, "a");
+        tensor.bytes(2, datatype);
+        tensor.integer(3, 1);
+        tensor.message(5, [&](doc::ProtoWriter& contents) {
+          const std::string eight(8, '\0');
+          if (sent <= 5) contents.integer(sent, 1);
+          else if (sent < 8) contents.bytes(sent, eight.substr(0, sent == 6 ? 4 : 8));
+          else contents.bytes(sent, "x");
+        });
+      });
+      const auto read = reader.read(message, names, 4);
+      EXPECT_EQ(read.ok(), sent == member) << datatype << " in member " << sent;
+      if (!read.ok()) {
+        EXPECT_EQ(read.error().id, "oip-data") << read.error().str();
+      }
+    }
+  }
+}
+
+TEST(Surfaces, ARuntimeIsNotSentARowWithAnUnknownField) {
+  Surfaces surfaces(worker_plan());
+  const auto response = surfaces.post("/v1/services/trips/predict", R"({"rows":[{"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400,"speed":1}]})");
+  EXPECT_EQ(response.status, 422) << response.body;
+  EXPECT_NE(response.body.find("unknown-field/speed"), std::string::npos) << response.body;
+  const auto records = surfaces.records();
+  EXPECT_EQ(std::get<plane::RequestRecord>(records.back()).rows[0].rules[0], "unknown-field/speed");
+}
+
 TEST(Surfaces, ATimeoutCountsFromArrivalAndIsKeptByANativeModel) {
   Surfaces world(native_plan(0.1));
   constexpr std::int64_t kQueued = 2'000'000'000;  // ns

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -33,6 +34,22 @@ expr::Datum real(double value) noexcept { return std::isnan(value) ? expr::Datum
 /// Past the integers of the language a double is nearest.
 expr::Datum unsigned_integer(std::uint64_t value) noexcept {
   return value <= static_cast<std::uint64_t>(INT64_MAX) ? expr::Datum::integer(static_cast<std::int64_t>(value)) : expr::Datum::real(static_cast<double>(value));
+}
+
+/// Whether an integer fits a numeric datatype; a real one takes any.
+bool holds(Datatype datatype, std::int64_t value) noexcept {
+  switch (datatype) {
+    case Datatype::kUint8: return std::in_range<std::uint8_t>(value);
+    case Datatype::kUint16: return std::in_range<std::uint16_t>(value);
+    case Datatype::kUint32: return std::in_range<std::uint32_t>(value);
+    case Datatype::kUint64: return value >= 0;
+    case Datatype::kInt8: return std::in_range<std::int8_t>(value);
+    case Datatype::kInt16: return std::in_range<std::int16_t>(value);
+    case Datatype::kInt32: return std::in_range<std::int32_t>(value);
+    case Datatype::kBool: return value == 0 || value == 1;
+    case Datatype::kBytes: return false;
+    default: return true;
+  }
 }
 
 expr::Datum element(Datatype datatype, const char* at) noexcept {
@@ -98,18 +115,20 @@ void TensorRows::begin(const FieldNames& fields, std::size_t max_rows, Rows& row
   max_rows_ = max_rows;
   expected_ = 0;
   seen_.assign(fields.size(), 0);
+  unknown_.clear();
   rows.clear();
 }
 
 Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_view datatype, std::span<const std::int64_t> shape) {
   const int at = fields_->find(name, expected_);
+  const std::size_t column = at < 0 ? fields_->size() : static_cast<std::size_t>(at);
   if (at < 0) {
-    return Error{ErrorKind::kInvalid, "request-unknown-field", fmt::format("there is no input `{}`", name), fmt::format("the contract's fields are {}", fields_->list())};
+    if (unknown_.size() < kMostStray) unknown_.emplace_back(name);
+  } else {
+    if (seen_[column] != 0) return repeated(name);
+    seen_[column] = 1;
+    expected_ = column + 1 < fields_->size() ? column + 1 : 0;
   }
-  const auto column = static_cast<std::size_t>(at);
-  if (seen_[column] != 0) return repeated(name);
-  seen_[column] = 1;
-  expected_ = column + 1 < fields_->size() ? column + 1 : 0;
   const auto known = datatype_of(datatype);
   if (!known.has_value()) {
     return Error{ErrorKind::kInvalid, "oip-datatype", fmt::format("input `{}` is of datatype `{}`", name, datatype), "use BYTES, BOOL, INT8 to INT64, UINT8 to UINT64, FP16, BF16, FP32 or FP64"};
@@ -132,7 +151,8 @@ Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_v
 
 bool TensorRows::put(const Input& input, std::size_t row, const expr::Datum& value) noexcept {
   using Kind = expr::Datum::Kind;
-  expr::Datum& out = rows_->values[row * fields_->size() + input.column];
+  expr::Datum none;
+  expr::Datum& out = input.column < fields_->size() ? rows_->values[row * fields_->size() + input.column] : none;
   out = value;
   switch (value.kind) {
     case Kind::kNull: return true;
@@ -143,24 +163,31 @@ bool TensorRows::put(const Input& input, std::size_t row, const expr::Datum& val
         out = expr::Datum::boolean(value.i != 0);
         return value.i == 0 || value.i == 1;
       }
-      return input.datatype != Datatype::kBytes;
+      return holds(input.datatype, value.i);
     case Kind::kDouble:
       if (std::isnan(value.d)) out = expr::Datum::null();
       if (input.datatype >= Datatype::kFp16 && input.datatype <= Datatype::kFp64) return true;
       // Clients whose numbers are all doubles send 400.0 for an integer.
       if (input.datatype == Datatype::kBool || input.datatype == Datatype::kBytes || std::trunc(value.d) != value.d) return false;
-      if (std::abs(value.d) < 0x1p63) out = expr::Datum::integer(static_cast<std::int64_t>(value.d));
-      return input.datatype == Datatype::kUint64 || std::abs(value.d) < 0x1p63;
+      if (std::abs(value.d) < 0x1p63) {
+        out = expr::Datum::integer(static_cast<std::int64_t>(value.d));
+        return holds(input.datatype, out.i);
+      }
+      return input.datatype == Datatype::kUint64 && value.d > 0 && value.d < 0x1p64;
     default: return false;
   }
 }
 
 Result<void> TensorRows::put_raw(const Input& input, std::string_view bytes) {
   const std::size_t width = fields_->size();
-  expr::Datum* out = rows_->values.data() + input.column;
+  const bool known = input.column < width;
+  // Bytes of an unknown input are checked, so that those behind them are read at their place, and not kept.
+  const auto store = [&, out = rows_->values.data() + input.column](std::size_t i, const expr::Datum& value) {
+    if (known) out[i * width] = value;
+  };
   if (const std::size_t size = size_of(input.datatype); size > 0) {
     if (bytes.size() != rows_->count * size) return wrong_data(input.name, fmt::format("{} bytes where its shape needs {}", bytes.size(), rows_->count * size));
-    for (std::size_t i = 0; i < rows_->count; ++i) out[i * width] = element(input.datatype, bytes.data() + i * size);
+    for (std::size_t i = 0; i < rows_->count; ++i) store(i, element(input.datatype, bytes.data() + i * size));
     return {};
   }
   for (std::size_t i = 0; i < rows_->count; ++i) {
@@ -169,11 +196,17 @@ Result<void> TensorRows::put_raw(const Input& input, std::string_view bytes) {
     if (length > bytes.size() - 4) return wrong_data(input.name, "a value that ends past its data");
     const std::string_view text = bytes.substr(4, length);
     if (!simdjson::validate_utf8(text)) return wrong_data(input.name, "a value that is not UTF-8");
-    out[i * width] = expr::Datum::string(text);
+    store(i, expr::Datum::string(text));
     bytes.remove_prefix(4 + length);
   }
   if (!bytes.empty()) return wrong_data(input.name, "more values than its shape says");
   return {};
+}
+
+void TensorRows::finish() {
+  for (std::size_t row = 0; row < rows_->count && !unknown_.empty(); ++row) {
+    for (const std::string& name : unknown_) rows_->add_stray(row, kUnknownField, name);
+  }
 }
 
 }  // namespace heddle::serve

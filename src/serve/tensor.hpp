@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -32,12 +33,11 @@ class TensorRows {
   void begin(const FieldNames& fields, std::size_t max_rows, Rows& rows);
 
   struct Input {
-    std::size_t column = 0;
+    std::size_t column = 0;  ///< past the fields: one that the contract does not have
     Datatype datatype = Datatype::kFp64;
     std::string_view name;  ///< borrowed
   };
-  /// Checks name, datatype and shape of the next tensor. Errors name the input: `request-unknown-field`, `request-repeated`,
-  /// `oip-datatype`, `oip-shape`, `request-too-many-rows`.
+  /// Checks name, datatype and shape of the next tensor. Errors name the input: `request-repeated`, `oip-datatype`, `oip-shape`, `request-too-many-rows`.
   [[nodiscard]] Result<Input> input(std::string_view name, std::string_view datatype, std::span<const std::int64_t> shape);
   [[nodiscard]] std::size_t count() const noexcept { return rows_->count; }
   /// One element; false when the value does not fit the datatype. NaN is a missing value.
@@ -46,6 +46,9 @@ class TensorRows {
   /// Strings are borrowed from `bytes`.
   [[nodiscard]] Result<void> put_raw(const Input& input, std::string_view bytes);
 
+  /// After the last tensor: each row breaks `unknown-field` for each input that the contract does not have.
+  void finish();
+
   [[nodiscard]] static Error wrong_data(std::string_view name, std::string_view what);
 
  private:
@@ -53,6 +56,7 @@ class TensorRows {
   Rows* rows_ = nullptr;
   std::size_t max_rows_ = 0;
   std::size_t expected_ = 0;
+  std::vector<std::string> unknown_;  ///< inputs that are no fields, at most `kMostStray`
   std::vector<std::uint8_t> seen_;
 };
 

@@ -4,17 +4,21 @@
 #include <charconv>
 #include <set>
 
+#include "base/encoding.hpp"
 #include "base/file.hpp"
+#include "spec/check_monitor.hpp"
 #include "spec/environment.hpp"
 #include "spec/load.hpp"
+#include "spec/trainer_parameters.hpp"
 
 namespace heddle::spec {
 namespace {
 
 class Checker {
  public:
-  Checker(Project& project, const Texts& texts, std::vector<doc::Diagnostic>& diagnostics)
-      : project_(project), texts_(texts), diagnostics_(diagnostics) {}
+  Checker(Project& project, const Texts& texts, const Files& files,
+          std::vector<doc::Diagnostic>& diagnostics)
+      : project_(project), texts_(texts), files_(files), diagnostics_(diagnostics) {}
 
   void run() {
     for (auto& [name, contract] : project_.contracts) check(contract);
@@ -107,6 +111,12 @@ class Checker {
   void need_field(const std::string& file, doc::Position position, const Contract& contract, const std::string& name,
                   std::string_view what) {
     if (name.empty() || has_field(contract, name)) return;
+    if (std::find(contract.unread.begin(), contract.unread.end(), name) != contract.unread.end()) {
+      report(file, position, "field-not-read",
+             fmt::format("{} names `{}`, which contract `{}` has and a flat row cannot hold", what, name, contract.identity.name),
+             "flatten it at the source, or give it a `logicalType` of a single value");
+      return;
+    }
     std::vector<std::string> names;
     for (const auto& field : contract.fields) names.push_back(field.name);
     const std::string near = doc::nearest(name, names);
@@ -115,20 +125,44 @@ class Checker {
            near.empty() ? fmt::format("the fields are `{}`", fmt::join(names, "`, `")) : fmt::format("did you mean `{}`?", near));
   }
 
+  /// Whether an expression names a property that rows do not have.
+  void check_unread(const Contract& contract, const std::string& text, const std::string& file, doc::Position position,
+                    const std::string& what) {
+    const auto names = expr::names_in(text);
+    if (!names.ok()) return;
+    for (const auto& name : *names) {
+      if (std::find(contract.unread.begin(), contract.unread.end(), name) != contract.unread.end()) need_field(file, position, contract, name, what);
+    }
+  }
+
   void check(Contract& contract) {
     const std::string& file = contract.identity.file;
     std::set<std::string> seen;
     for (const auto& field : contract.fields) {
       unique(file, seen, field.name, field.position, "field");
-      if (field.minimum && field.maximum && *field.minimum > *field.maximum) {
-        report(
-            file, field.position, "out-of-range",
-            fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name, *field.minimum, *field.maximum),
-            "swap the two");
+      // The rest of Unicode is fine: backticks quote such a name in expressions. These would need an
+      // escape in each of the many places where a rule is named.
+      const bool plain = std::none_of(field.name.begin(), field.name.end(), [](char c) {
+        return c == '"' || c == '\\' || c == '`' || (static_cast<unsigned char>(c) < 0x20);
+      });
+      if (!plain) {
+        report(file, field.position, "bad-name", "a field's name holds a quote, a backslash, a backtick or a control character",
+               "rename the column at the source");
       }
-      if (field.enum_file.empty()) continue;
-      auto values = load_enum(project_, field.enum_file, field.enum_column);
-      if (!values.ok()) report(file, field.position, values.error().id, values.error().message, values.error().hint);
+      const bool is_open = field.minimum_excluded || field.maximum_excluded;
+      const auto allows_none = [&](const auto& low, const auto& high) {
+        return low && high && (*low > *high || (is_open && *low == *high));
+      };
+      if (allows_none(field.minimum, field.maximum)) {
+        report(file, field.position, "out-of-range",
+               fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name, *field.minimum, *field.maximum),
+               "swap the two");
+      }
+      if (allows_none(field.earliest, field.latest)) {
+        report(file, field.position, "out-of-range", fmt::format("field `{}` allows no value: its minimum is above its maximum", field.name),
+               "swap the two");
+      }
+      if (!field.enum_file.empty()) check_enum(contract, field);
     }
     const expr::Environment environment = request_environment(contract.fields);
     std::set<std::string> ids;
@@ -137,6 +171,7 @@ class Checker {
       if (rule.kind == RowRule::Kind::kExpression) {
         if (reads_label(contract, rule.expression.text, file, rule.expression.position, fmt::format("rule `{}`", rule.id)))
           continue;
+        check_unread(contract, rule.expression.text, file, rule.expression.position, fmt::format("rule `{}`", rule.id));
         compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment, expr::Type::kBool);
         continue;
       }
@@ -151,6 +186,32 @@ class Checker {
       unique(file, ids, transform.id, transform.expression.position, "transform");
       need_field(file, transform.expression.position, contract, transform.field, fmt::format("transform `{}`", transform.id));
       compile(file, fmt::format("transform `{}`", transform.id), transform.expression, environment, expr::Type::kDyn);
+    }
+  }
+
+  void check_enum(const Contract& contract, const Field& field) {
+    if (files_.has_data()) {
+      auto values = load_enum(project_, field.enum_file, field.enum_column);
+      if (!values.ok()) {
+        const Error& error = values.error();
+        report(contract.identity.file, field.position, error.id, error.message, error.hint);
+      }
+      for (std::size_t i = 0; values.ok() && i < values->size(); ++i) {
+        const auto value = typed_value(field, doc::Value((*values)[i]));
+        if (value.ok()) continue;
+        report(contract.identity.file, field.position, value.error().id, fmt::format("`{}`: {}", field.enum_file, value.error().message), value.error().hint);
+        break;
+      }
+      return;
+    }
+    // A commit holds no data: a source may lie elsewhere. A file of the project's own has to be in it.
+    if (project_.sources.contains(field.enum_file)) return;
+    const std::string path = path_in_project(project_, field.enum_file);
+    if (path.empty()) return;
+    if (const auto text = files_.read(path); !text.ok()) {
+      report(contract.identity.file, field.position, "file-missing",
+             fmt::format("the commit has no file `{}` to read the enum from", path),
+             text.error().kind == ErrorKind::kNotFound ? "commit it too" : text.error().message);
     }
   }
 
@@ -173,12 +234,20 @@ class Checker {
     const Contract* contract = refer(set.identity, "contract", set.contract, project_.contracts, "contract");
     if (contract == nullptr) return;
     std::set<std::string> seen;
-    for (const auto& field : contract->fields) seen.insert(field.name);
+    std::set<std::string> requested;
+    for (const auto& field : contract->fields) (field.label_time ? seen : requested).insert(field.name);
     std::map<std::string, std::size_t> index;
     for (std::size_t i = 0; i < set.features.size(); ++i) {
       const Feature& feature = set.features[i];
-      unique(file, seen, feature.name, feature.position, "field or feature");
-      index.emplace(feature.name, i);
+      unique(file, seen, feature.name, feature.position, "label field or feature");
+      // A feature may have a field's name. In expressions that name means the field, so nothing reads the feature.
+      if (!requested.contains(feature.name)) {
+        index.emplace(feature.name, i);
+      } else if (feature.hidden) {
+        report(file, feature.position, "bad-feature",
+               fmt::format("hidden feature `{}` has the name of a field, so nothing can read it", feature.name),
+               "give it another name, or remove `hidden`");
+      }
     }
     // What each feature reads of the others.
     std::vector<std::vector<std::size_t>> reads(set.features.size());
@@ -190,6 +259,7 @@ class Checker {
       if (feature.kind == Feature::Kind::kExpression) {
         auto parsed = expr::names_in(feature.expression.text);
         if (parsed.ok()) names = std::move(*parsed);
+        check_unread(*contract, feature.expression.text, file, feature.expression.position, what);
         if (reads_label(*contract, feature.expression.text, file, feature.expression.position, what)) usable[i] = 0;
       } else {
         for (const auto& name : names) {
@@ -242,6 +312,7 @@ class Checker {
                  "encode it, or mark it `hidden: true` when other features use it");
         }
       }
+      if (requested.contains(feature.name)) continue;
       environment.variables.push_back({feature.name, type == expr::Type::kNull ? expr::Type::kDouble : type});
     }
     if (std::all_of(set.features.begin(), set.features.end(), [](const Feature& feature) { return feature.hidden; })) {
@@ -285,10 +356,13 @@ class Checker {
              fmt::format("there is no source `{}`", model.source),
              near.empty() ? "add it to `sources` of heddle.yaml" : fmt::format("did you mean `{}`?", near));
     }
-    if (model.runtime.has_value() && !model.runtime->files.empty() && list_dir(project_.root + "/" + model.runtime->files).empty()) {
+    // What a worker runs is in the bundle: where there is no data, nothing is built.
+    if (files_.has_data() && model.runtime.has_value() && !model.runtime->files.empty() &&
+        list_dir(project_.root + "/" + model.runtime->files).empty()) {
       report(file, at(model.identity, "runtime"), "bad-runtime", fmt::format("the worker's folder `{}` is empty or not there", model.runtime->files),
              "put the worker's program and model there");
     }
+    check_trainers(model);
     const Contract* contract = contract_of(model);
     if (contract == nullptr) return;
     compile(file, "the target", model.target, target_environment(contract->fields), expr::Type::kBool);
@@ -299,7 +373,76 @@ class Checker {
     for (const auto& field : contract->fields) {
       if (field.name != model.time_field || field.type == expr::Type::kTimestamp) continue;
       report(file, position, "bad-field", fmt::format("`time_field` `{}` is a {}", field.name, expr::type_name(field.type)),
-             "name a timestamp field");
+             "name a field of `logicalType: timestamp`, or leave `time_field` out when the rows have no time");
+    }
+  }
+
+  /// Reports what is wrong with `name` = `value` of a trainer.
+  void check_value(const std::string& file, doc::Position position, const std::string& trainer, const std::string& name, const std::string& value) {
+    const auto fault = check_parameter(trainer, name, value);
+    if (!fault) return;
+    report(file, position, std::string(fault->id), fault->message, fault->hint);
+  }
+
+  /// Fixed parameters of a trainer, and that none is given under two names.
+  void check_fixed(const std::string& file, const std::string& trainer, const TrainerParameters& parameters, const doc::Value* written,
+                   std::set<std::string>& taken) {
+    for (const auto& [name, value] : parameters.values) {
+      const doc::Value* const place = written == nullptr ? nullptr : written->find(name);
+      const doc::Position position = place == nullptr ? doc::Position{} : place->position();
+      check_value(file, position, trainer, name, value);
+      check_once(file, trainer, name, position, taken);
+    }
+  }
+
+  /// A parameter is set once: fixed or searched, and by one of its names.
+  void check_once(const std::string& file, const std::string& trainer, const std::string& name, doc::Position position, std::set<std::string>& taken) {
+    const std::string canonical(canonical_parameter(trainer, name));
+    if (taken.insert(canonical).second) return;
+    report(file, position, "duplicate-name",
+           name == canonical ? fmt::format("parameter `{}` is set twice", name) : fmt::format("parameter `{}`, which is `{}`, is set twice", name, canonical),
+           "fix it or search it, not both, and use one of its names");
+  }
+
+  void check_trainers(const Model& model) {
+    const std::string& file = model.identity.file;
+    const doc::Value& content = model.identity.content;
+    const doc::Value* const standby = content.find("standby");
+    std::set<std::string> standby_taken;
+    check_fixed(file, model.standby_trainer, model.standby_parameters, standby == nullptr ? nullptr : standby->find("parameters"), standby_taken);
+    if (model.runtime.has_value()) return;  // nothing else is trained
+    std::set<std::string> taken;
+    check_fixed(file, model.trainer, model.parameters, content.find("parameters"), taken);
+    const doc::Value* const search = content.find("search");
+    const doc::Value* const space = search == nullptr ? nullptr : search->find("space");
+    for (std::size_t i = 0; i < model.search.space.size(); ++i) {
+      const bool written = space != nullptr && space->is_array() && i < space->size();
+      check_dimension(file, model.trainer, model.search.space[i], written ? space->as_array()[i].position() : doc::Position{}, taken);
+    }
+  }
+
+  /// Every value that the search may draw must be one that the trainer takes.
+  void check_dimension(const std::string& file, const std::string& trainer, const SearchDimension& dimension, doc::Position position,
+                       std::set<std::string>& taken) {
+    using Kind = SearchDimension::Kind;
+    if (dimension.name.empty()) return;  // missing-key says it
+    if (dimension.name == "rounds") {
+      report(file, position, "fixed-parameter", "the search cannot vary `rounds`: early stopping finds it", "set `search.max_rounds`");
+      return;
+    }
+    check_once(file, trainer, dimension.name, position, taken);
+    const bool draws_integers = dimension.kind == Kind::kInteger || dimension.kind == Kind::kLogInteger || dimension.kind == Kind::kChoice;
+    if (!draws_integers && is_integer_parameter(trainer, dimension.name)) {
+      report(file, position, "bad-search", fmt::format("parameter `{}` is a whole number", dimension.name), "set `kind: integer` or `kind: log_integer`");
+      return;
+    }
+    std::vector<double> values = dimension.choices;
+    if (dimension.kind != Kind::kChoice) values = {dimension.low, dimension.high};
+    for (const double value : values) {
+      const auto fault = check_parameter(trainer, dimension.name, fmt::format("{}", value));
+      if (!fault) continue;
+      report(file, position, std::string(fault->id), fault->message, fault->hint);
+      return;
     }
   }
 
@@ -311,6 +454,15 @@ class Checker {
     for (const auto& gate : evaluation.gates) {
       unique(file, seen, gate.id, gate.when.position, "gate");
       compile(file, fmt::format("gate `{}`", gate.id), gate.when, gates, expr::Type::kBool);
+    }
+    if (model != nullptr && model->time_field.empty()) {
+      for (const auto& gate : evaluation.gates) {
+        const auto read = expr::names_in(gate.when.text);
+        if (!read.ok() || std::find(read->begin(), read->end(), "leakage.time_order_violations") == read->end()) continue;
+        report(file, gate.when.position, "time-field-missing",
+               fmt::format("gate `{}` is about the order of time, and model `{}` has no `time_field`", gate.id, evaluation.model),
+               "add `train.time_field` to the model, or remove the gate");
+      }
     }
     const Contract* contract = model == nullptr ? nullptr : contract_of(*model);
     if (contract == nullptr) return;
@@ -361,16 +513,17 @@ class Checker {
 
   void check(Monitor& monitor) {
     const std::string& file = monitor.identity.file;
+    check_monitor_numbers(monitor, diagnostics_);
     const Service* service = refer(monitor.identity, "service", monitor.service, project_.services, "service");
+    if (service != nullptr && service->monitor != monitor.identity.name && project_.monitors.contains(service->monitor)) {
+      report(file, at(monitor.identity, "service"), "monitor-unused",
+             fmt::format("service `{}` is watched by monitor `{}`: this one watches nothing", monitor.service, service->monitor),
+             fmt::format("set `monitor: {}` in `{}`, or remove this file", monitor.identity.name, service->identity.file));
+    }
     const Contract* contract = service == nullptr ? nullptr : contract_of(*service);
     if (contract == nullptr) return;
-    const FeatureSet& features = project_.feature_sets.at(project_.models.at(service->model).features);
-    for (const auto& metric : monitor.distributions) {
-      const bool is_feature = std::any_of(features.features.begin(), features.features.end(),
-                                          [&](const Feature& feature) { return feature.name == metric.column; });
-      if (metric.column == "prediction" || is_feature) continue;
-      need_field(file, at(monitor.identity, "distributions"), *contract, metric.column, fmt::format("metric `{}`", metric.name));
-    }
+    const Model& model = project_.models.at(service->model);
+    check_monitor_columns(monitor, *contract, project_.feature_sets.at(model.features), model.time_field, diagnostics_);
     const expr::Environment environment = monitor_environment(contract->fields);
     for (const auto& rule : monitor.rules) {
       compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment, expr::Type::kBool);
@@ -403,17 +556,67 @@ class Checker {
     for (const auto& person : project_.people) unique("people.yaml", seen, person.name, {1, 1}, "person");
     std::set<std::string> accounts;
     for (const auto& account : project_.service_accounts) unique("people.yaml", accounts, account.name, {1, 1}, "service account");
+    // Two names for one person would be two people: who asked as the one could approve as the other.
+    std::map<std::string, std::string> keys, users;
+    for (const auto& person : project_.people) {
+      check_name(person, accounts);
+      for (const auto& key : person.keys) {
+        if (const auto material = key_material(person, key); !material.empty()) {
+          one_person("people-key-shared", "SSH key", keys, material, person.name);
+        }
+      }
+      for (const auto& user : person.os_users) one_person("people-os-user-shared", fmt::format("system's user `{}`", user), users, user, person.name);
+    }
+  }
+
+  void check_name(const Person& person, const std::set<std::string>& accounts) {
+    const auto plain = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._-@+").find(c) != std::string_view::npos;
+    };
+    if (person.name.empty() || !std::all_of(person.name.begin(), person.name.end(), plain)) {
+      report("people.yaml", {1, 1}, "people-name", fmt::format("`{}` cannot be the name of a person", person.name),
+             "letters, digits and `.`, `_`, `-`, `@`, `+`: it stands in rules, signatures and the ledger");
+    } else if (accounts.contains(person.name)) {
+      report("people.yaml", {1, 1}, "people-name", fmt::format("`{}` is a person and a service account", person.name),
+             "give the program another name: it is no person");
+    }
+  }
+
+  /// What makes a key the same one: its type and bytes, not its comment. Empty, with a diagnostic, for what is no key.
+  std::string key_material(const Person& person, const std::string& key) {
+    const auto type_end = key.find(' ');
+    const auto type = key.substr(0, type_end);
+    const auto rest = type_end == std::string::npos ? std::string() : key.substr(type_end + 1);
+    const auto encoded = rest.substr(0, rest.find(' '));
+    // The bytes begin with the length and name of the type (RFC 4253, 6.6).
+    const auto bytes = base64_decode(encoded);
+    const bool whole = bytes.ok() && bytes->size() > 4 + type.size() && bytes->compare(4, type.size(), type) == 0 && !type.empty() &&
+                       key.find_first_of("\r\n") == std::string::npos;
+    if (whole) return type + " " + encoded;
+    report("people.yaml", {1, 1}, "people-key", fmt::format("`{}` has a key that is no SSH public key", person.name),
+           "paste the one line of the `.pub` file: `ssh-ed25519 AAAA...`");
+    return {};
+  }
+
+  void one_person(const char* id, const std::string& what, std::map<std::string, std::string>& owners, const std::string& value,
+                  const std::string& name) {
+    const auto [owner, fresh] = owners.try_emplace(value, name);
+    if (fresh || owner->second == name) return;
+    report("people.yaml", {1, 1}, id, fmt::format("`{}` and `{}` have the same {}", owner->second, name, what),
+           "a person has one name; let each have an own one");
   }
 
   Project& project_;
   const Texts& texts_;
+  const Files& files_;
   std::vector<doc::Diagnostic>& diagnostics_;
 };
 
 }  // namespace
 
-void check_project(Project& project, const Texts& texts, std::vector<doc::Diagnostic>& diagnostics) {
-  Checker(project, texts, diagnostics).run();
+void check_project(Project& project, const Texts& texts, const Files& files,
+                   std::vector<doc::Diagnostic>& diagnostics) {
+  Checker(project, texts, files, diagnostics).run();
 }
 
 }  // namespace heddle::spec

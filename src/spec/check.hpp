@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "doc/diagnostic.hpp"
+#include "spec/files.hpp"
 #include "spec/project.hpp"
 
 namespace heddle::spec {
@@ -14,6 +15,7 @@ using Texts = std::map<std::string, std::string>;
 
 /// Findings that concern several definitions, or one as a whole: names, expressions, cycles, files. Features are put in an
 /// order in which each follows what it reads.
-void check_project(Project& project, const Texts& texts, std::vector<doc::Diagnostic>& diagnostics);
+void check_project(Project& project, const Texts& texts, const Files& files,
+                   std::vector<doc::Diagnostic>& diagnostics);
 
 }  // namespace heddle::spec

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 
@@ -6,6 +8,15 @@
 namespace heddle::spec {
 namespace {
 
+/// A host name or an address without scheme, port and path, or `*.` before a name.
+bool is_host_pattern(std::string_view name) {
+  if (name.starts_with("*.")) name.remove_prefix(2);
+  if (name.empty() || name.size() > 253 || name.starts_with('.') || name.ends_with('.')) return false;
+  if (name.find("..") != std::string_view::npos) return false;
+  if (name.starts_with('[')) return name.find_first_not_of("0123456789abcdefABCDEF:.", 1) == name.size() - 1 && name.ends_with(']');
+  return std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_'; });
+}
+
 /// What every Heddle kind begins with; `read` fills the name.
 template <class T>
 void add_head(Table<T>& table, const char* kind) {
@@ -13,7 +24,7 @@ void add_head(Table<T>& table, const char* kind) {
       .one_of({"heddle/v1"})
       .required();
   table.custom("kind", Shape::kText, "the kind", [](T&, const doc::Value&, Reader&) {}).one_of({kind}).required();
-  table.kept({"description"});
+  table.describes({"description"});
 }
 
 template <class T>
@@ -75,7 +86,7 @@ const Object& feature_set_kind() {
     t.custom("frequency_encoding", Shape::kObject, "share of the training rows", encode(Feature::Kind::kFrequencyEncoding));
     t.keys.back().object = &encoder;
     t.boolean("hidden", &Feature::hidden, "computed for others, not given to the model");
-    t.kept({"description"});
+    t.describes({"description"});
     t.finally([](Feature& into, const doc::Value& value, Reader& reader) {
       into.position = value.position();
       int ways = 0;
@@ -140,15 +151,23 @@ const Object& model_kind() {
     return t;
   }();
   static const Table<Model> train = [] {
-    Table<Model> t("train", "the rows: [from, to) in time, split in time order");
+    Table<Model> t("train", "the rows, split in time order; without `time_field` in an order drawn by `seed`");
     t.text("source", &Model::source, "name of a source of heddle.yaml").required();
-    t.text("time_field", &Model::time_field, "the field that orders the rows").required();
-    t.time("from", &Model::train_from, "first moment").required();
-    t.time("to", &Model::train_to, "end, not included").required();
+    t.text("time_field", &Model::time_field, "the timestamp field that orders the rows; leave it out when they have none");
+    t.time("from", &Model::train_from, "first moment, with `time_field`; default: all rows");
+    t.time("to", &Model::train_to, "end, not included, with `time_field`; default: all rows");
     t.number("validation_fraction", &Model::validation_fraction, "share of the rows, after training, for the search");
-    t.number("test_fraction", &Model::test_fraction, "share of the rows, last in time, for evaluation");
+    t.number("test_fraction", &Model::test_fraction, "share of the rows, last in their order, for evaluation");
     t.finally([](Model& into, const doc::Value& value, Reader& reader) {
-      if (into.train_to <= into.train_from && into.train_to != 0) {
+      const bool from = value.find("from") != nullptr, to = value.find("to") != nullptr;
+      if (into.time_field.empty() && (from || to)) {
+        reader.report(value.position(), "time-field-missing", "`from` and `to` bound a time, and no `time_field` is named",
+                      "add `time_field`, or leave both out");
+      }
+      if (from != to) {
+        reader.report(value.position(), "missing-key", fmt::format("`{}` stands without `{}`", from ? "from" : "to", from ? "to" : "from"),
+                      "give both, or neither for all rows");
+      } else if (to && into.train_to <= into.train_from) {
         reader.report(value.position(), "out-of-range", "`to` is not after `from`", "give the training rows a time span");
       }
       if (into.validation_fraction <= 0 || into.test_fraction <= 0 || into.validation_fraction + into.test_fraction >= 0.9) {
@@ -326,7 +345,7 @@ const Object& policy_kind() {
     t.texts("target", &PolicyRule::targets, "targets, `*` allowed; none: any");
     t.expression("when", &PolicyRule::when, "CEL, bool, over `attributes.NAME`");
     t.within("needs", needs, "of require_approval: the approvals");
-    t.kept({"description"});
+    t.describes({"description"});
     t.finally([](PolicyRule& into, const doc::Value& value, Reader& reader) {
       into.position = value.position();
       if (into.effect == Effect::kRequireApproval && into.approver_role.empty() && value.find("needs") == nullptr) {
@@ -395,11 +414,13 @@ const Object& monitor_kind() {
     Table<DistributionMetric> t("a distribution",
                                 "distance of a column from its reference; alert above max(floor, mean + sds * sd)");
     t.text("name", &DistributionMetric::name, "its name").required();
-    t.text("column", &DistributionMetric::column, "a field, a feature or `prediction`").required();
+    t.text("column", &DistributionMetric::column, "a field of the requests, or `prediction`").required();
     t.choice("kind", &DistributionMetric::kind,
-             {{"ks", Kind::kKs}, {"total_variation", Kind::kTotalVariation}, {"hour_of_day", Kind::kHourOfDay}}, "the distance")
+             {{"ks", Kind::kKs}, {"total_variation", Kind::kTotalVariation}, {"hour_of_day", Kind::kHourOfDay}},
+             "the distance: `ks` of numbers, times and booleans, `total_variation` of strings, integers and booleans, `hour_of_day` "
+             "of times; rows without a value are part of each")
         .required();
-    t.number("floor", &DistributionMetric::floor, "an effect smaller than this never alerts");
+    t.number("floor", &DistributionMetric::floor, "an effect smaller than this never alerts; 0 to below 1");
     t.number("sds", &DistributionMetric::sds, "standard deviations above the reference mean");
     return t;
   }();
@@ -443,14 +464,15 @@ const Object& monitor_kind() {
     t.duration("window", &Monitor::window, "of event time, for distributions");
     t.integer("window_rows", &Monitor::window_rows, "rows of a window, at least", 1);
     t.duration("label_delay", &Monitor::label_delay, "a label comes so long after its row, in event time");
-    t.duration("label_retention", &Monitor::label_retention, "how long labels of unknown rows are kept");
+    t.duration("label_retention", &Monitor::label_retention, "how long rows and labels wait for each other; at least label_delay and a chunk");
     t.objects("distributions", &Monitor::distributions, distribution, "distances from the reference");
-    t.object("quality", &Monitor::quality, quality, "labelled quality");
+    t.object("quality", &Monitor::quality, quality, "labelled quality; without it labelled quality is not watched");
     t.number("refused_share", &Monitor::refused_share, "contract alert: share of a source's rows that were refused");
     t.integer("refused_rows", &Monitor::refused_rows, "a source's rows looked at together", 1);
     t.objects("rules", &Monitor::rules, rule, "rules of the project's own");
     t.objects("notifications", &Monitor::notifications, notification, "who is told");
     t.duration("cool_down", &Monitor::cool_down, "after a recovery, before the same metric may open an incident");
+    t.finally([](Monitor& into, const doc::Value& value, Reader&) { into.labelled_quality = value.find("quality") != nullptr; });
     return t;
   }();
   return table;
@@ -572,6 +594,7 @@ const Object& service_kind() {
     t.text("monitor", &Service::monitor, "name of the monitor").required();
     t.texts("sources", &Service::sources, "upstreams a request may name; one that names none is from `default`");
     t.text("host", &Service::host, "address to listen on");
+    t.texts("hosts", &Service::hosts, "further host names clients call it by, for example `models.example.com` or `*.example.com`; loopback, `host` and the machine's own address always count");
     t.integer("port", &Service::port, "port to listen on");
     t.integer("grpc_port", &Service::grpc_port, "port of the Open Inference Protocol over gRPC, 8001 by convention; -1: none", -1);
     t.object("tls", &Service::tls, tls, "HTTPS and gRPC over TLS; without it plain, for loopback and behind a proxy");
@@ -581,6 +604,13 @@ const Object& service_kind() {
     t.text("autonomy", &Service::autonomy, "what agents may do").one_of({"observe", "propose", "act"});
     t.integer("readmit_after", &Service::readmit_after, "clean rows in a row that let a quarantined source in again");
     t.object("canary", &Service::canary, canary, "how a canary takes over");
+    t.finally([](Service& into, const doc::Value& value, Reader& reader) {
+      for (const std::string& host : into.hosts) {
+        if (is_host_pattern(host)) continue;
+        reader.report(value.find("hosts")->position(), "bad-host", fmt::format("`{}` is not a host name", host),
+                      "write the name alone, without scheme, port and path: `models.example.com`, or `*.example.com` for every name below");
+      }
+    });
     return t;
   }();
   return table;
@@ -616,6 +646,8 @@ const Object& people_kind() {
     t.text("name", &Person::name, "as in approvals and the ledger").required();
     t.texts("roles", &Person::roles, "what policy rules ask for").required();
     t.texts("keys", &Person::keys, "SSH public keys, `ssh-ed25519 AAAA...`");
+    t.texts("os_users", &Person::os_users,
+            "users of the operating system that are this person: their commands are this person's");
     return t;
   }();
   static const Table<ServiceAccount> account = [] {

@@ -27,7 +27,9 @@ expr::Environment feature_environment(std::span<const Field> fields, const Featu
       if (!program.ok()) break;
       type = program->type();
     }
-    environment.variables.push_back({feature.name, type});
+    // A feature with a field's name is read by nothing: the name means the field.
+    const bool field = std::any_of(fields.begin(), fields.end(), [&](const Field& each) { return each.name == feature.name; });
+    if (!field) environment.variables.push_back({feature.name, type});
   }
   return environment;
 }

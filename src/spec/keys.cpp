@@ -88,15 +88,46 @@ doc::Position Reader::key_position(std::string_view key, doc::Position value) co
   return value;
 }
 
+doc::Diagnostic Reader::diagnostic(doc::Position at, std::string id, std::string message, std::string hint) const {
+  doc::Diagnostic out;
+  out.id = std::move(id);
+  out.message = std::move(message);
+  out.file = file_;
+  out.position = at;
+  out.hint = std::move(hint);
+  return out;
+}
+
 void Reader::report(doc::Position at, std::string id, std::string message, std::string hint, int length) {
-  doc::Diagnostic diagnostic;
-  diagnostic.id = std::move(id);
-  diagnostic.message = std::move(message);
-  diagnostic.file = file_;
-  diagnostic.position = at;
-  diagnostic.length = length;
-  diagnostic.hint = std::move(hint);
-  diagnostics_.push_back(std::move(diagnostic));
+  diagnostics_.push_back(diagnostic(at, std::move(id), std::move(message), std::move(hint)));
+  diagnostics_.back().length = length;
+}
+
+void Reader::warn(doc::Position at, std::string id, std::string message, std::string hint) {
+  report(at, std::move(id), std::move(message), std::move(hint));
+  diagnostics_.back().severity = doc::Severity::kWarning;
+}
+
+void Reader::warn_once(std::string topic, doc::Position at, std::string id, std::string message, std::string hint) {
+  const auto [found, is_first] = once_.try_emplace(std::move(topic));
+  if (!is_first) {
+    ++found->second.more;
+    return;
+  }
+  found->second.diagnostic = diagnostic(at, std::move(id), std::move(message), std::move(hint));
+  found->second.diagnostic.severity = doc::Severity::kWarning;
+}
+
+void Reader::not_enforced(std::string_view key, doc::Position at, std::string instead) {
+  warn_once(std::string(key), at, "not-enforced", fmt::format("`{}` is not enforced", key), std::move(instead));
+}
+
+void Reader::finish() {
+  for (auto& [topic, once] : once_) {
+    if (once.more > 0) once.diagnostic.message += fmt::format(", here and in {} more", once.more == 1 ? "one place" : fmt::format("{} places", once.more));
+    diagnostics_.push_back(std::move(once.diagnostic));
+  }
+  once_.clear();
 }
 
 bool Reader::has_shape(const Key& key, const doc::Value& value) {
@@ -137,26 +168,39 @@ bool Reader::has_shape(const Key& key, const doc::Value& value) {
   return true;
 }
 
+/// Whether a value states anything: `false`, -1 (the standard's "no position"), nothing and an empty list do not.
+static bool states_something(const doc::Value& value) {
+  if (value.is_null() || value == doc::Value(false) || value == doc::Value(-1) || value == doc::Value("")) return false;
+  return !(value.is_array() || value.is_object()) || value.size() > 0;
+}
+
+void Reader::read_member(const Object& object, const std::string& name, const doc::Value& member, void* into) {
+  const auto key = std::find_if(object.keys.begin(), object.keys.end(), [&](const Key& each) { return each.name == name; });
+  if (key == object.keys.end()) {
+    std::vector<std::string> known;
+    for (const auto& each : object.keys) known.push_back(each.name);
+    const std::string near = doc::nearest(name, known);
+    report(key_position(name, member.position()), "unknown-key", fmt::format("unknown key `{}` in {}", name, object.name),
+           near.empty() ? fmt::format("the keys here are {}", joined(known)) : fmt::format("did you mean `{}`?", near),
+           static_cast<int>(name.size()));
+    return;
+  }
+  if (object.null_is_absent && member.is_null() && !key->is_required) return;
+  if (!has_shape(*key, member)) return;
+  if (key->set) {
+    key->set(into, member, *this);
+  } else if (key->treatment == Treatment::kReported && states_something(member)) {
+    not_enforced(name, key_position(name, member.position()), key->about);
+  }
+}
+
 void Reader::read(const Object& object, const doc::Value& value, void* into) {
   if (!value.is_object()) {
     report(value.position(), "wrong-type", fmt::format("{} must be an object, found {}", object.name, article(value.type_name())),
            object.about, width(value));
     return;
   }
-  std::vector<std::string> known;
-  for (const auto& key : object.keys) known.push_back(key.name);
-  for (const auto& [name, member] : value.as_object()) {
-    const std::string& wanted = name;
-    const auto key = std::find_if(object.keys.begin(), object.keys.end(), [&](const Key& each) { return each.name == wanted; });
-    if (key == object.keys.end()) {
-      const std::string near = doc::nearest(name, known);
-      report(key_position(name, member.position()), "unknown-key", fmt::format("unknown key `{}` in {}", name, object.name),
-             near.empty() ? fmt::format("the keys here are {}", joined(known)) : fmt::format("did you mean `{}`?", near),
-             static_cast<int>(name.size()));
-      continue;
-    }
-    if (has_shape(*key, member) && key->set) key->set(into, member, *this);
-  }
+  for (const auto& [name, member] : value.as_object()) read_member(object, name, member, into);
   for (const auto& key : object.keys) {
     if (key.is_required && value.find(key.name) == nullptr) {
       report(value.position(), "missing-key", fmt::format("{} needs the key `{}`", object.name, key.name),
@@ -199,6 +243,8 @@ doc::Value schema_of(const Key& key, std::set<const Object*>& open) {
   }
   if (key.at_least) out.set("minimum", *key.at_least);
   out.set("description", key.about);
+  if (key.treatment == Treatment::kReported) out.set("x-treatment", "reported");
+  if (key.treatment == Treatment::kDescriptive) out.set("x-treatment", "descriptive");
   return out;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,6 +33,10 @@ enum class Shape {
   kAny
 };
 
+/// What Heddle does with a key. kReported: it says something of the rows or of how to treat them that Heddle does not act on;
+/// a warning tells so, once a file. kDescriptive: it says nothing that a row could break.
+enum class Treatment { kEnforced, kReported, kDescriptive };
+
 class Reader;
 struct Object;
 
@@ -46,6 +51,7 @@ struct Key {
   std::optional<double> at_least{};                                   ///< kInteger, kNumber
   const Object* object = nullptr;                                     ///< kObject, kObjects: of what
   std::function<void(void* into, const doc::Value&, Reader&)> set{};  ///< the value has the shape already; empty: kept as read
+  Treatment treatment = Treatment::kEnforced;
 };
 
 /// The table of keys of one object. Immutable once built; lives as long as the program.
@@ -54,6 +60,7 @@ struct Object {
   std::string about;
   std::vector<Key> keys{};
   std::function<void(void* into, const doc::Value&, Reader&)> finish{};  ///< after the keys: what concerns several
+  bool null_is_absent = false;  ///< `key:` without a value counts as if the key were not there
 };
 
 /// Reads values by tables and collects findings. One a file; not thread-safe.
@@ -64,14 +71,28 @@ class Reader {
 
   void read(const Object& object, const doc::Value& value, void* into);
   void report(doc::Position at, std::string id, std::string message, std::string hint, int length = 1);
+  void warn(doc::Position at, std::string id, std::string message, std::string hint);
+  /// A warning that is given once a file: at the first place where `topic` arises, with the number of the others.
+  void warn_once(std::string topic, doc::Position at, std::string id, std::string message, std::string hint);
+  /// That `key` says something which Heddle does not act on; `instead`: what to do about it.
+  void not_enforced(std::string_view key, doc::Position at, std::string instead);
+  /// Hands over what `warn_once` collected. Call it when the file has been read.
+  void finish();
   /// Where key `key` stands, whose value stands at `value`.
   [[nodiscard]] doc::Position key_position(std::string_view key, doc::Position value) const;
   [[nodiscard]] const std::string& file() const noexcept { return file_; }
 
  private:
+  struct Once {
+    doc::Diagnostic diagnostic;
+    int more = 0;
+  };
   [[nodiscard]] bool has_shape(const Key& key, const doc::Value& value);
+  void read_member(const Object& object, const std::string& name, const doc::Value& member, void* into);
+  [[nodiscard]] doc::Diagnostic diagnostic(doc::Position at, std::string id, std::string message, std::string hint) const;
   [[nodiscard]] std::string_view line(int number) const;
 
+  std::map<std::string, Once> once_;
   std::string_view text_;
   std::string file_;
   std::vector<doc::Diagnostic>& diagnostics_;
@@ -171,13 +192,27 @@ class Table : public Object {
     keys.back().object = &table;
     return *this;
   }
-  /// A key of the standard that is kept in the file and that Heddle does not act on.
-  Table& kept(std::vector<std::string> names) {
-    for (auto& each : names) keys.push_back(Key{std::move(each), Shape::kAny, "kept as written"});
+  /// Keys of the standard that say nothing which a row could break: kept as written, whatever they hold.
+  Table& describes(std::vector<std::string> names) {
+    for (auto& each : names) {
+      keys.push_back(Key{std::move(each), Shape::kAny, "describes; kept as written"});
+      keys.back().treatment = Treatment::kDescriptive;
+    }
+    return *this;
+  }
+  /// A key of the standard that Heddle does not act on and says so; `instead`: what to do about it.
+  Table& reported(std::string key, std::string instead) {
+    keys.push_back(Key{std::move(key), Shape::kAny, std::move(instead)});
+    keys.back().treatment = Treatment::kReported;
     return *this;
   }
   Table& custom(std::string key, Shape shape, std::string key_about, std::function<void(T&, const doc::Value&, Reader&)> set) {
     return add(std::move(key), shape, std::move(key_about), std::move(set));
+  }
+  /// The last key's own treatment: for one that is read and not, or not always, acted upon.
+  Table& treated(Treatment treatment) {
+    keys.back().treatment = treatment;
+    return *this;
   }
   Table& required() {
     keys.back().is_required = true;

@@ -46,12 +46,15 @@ doc::Diagnostic from_error(const Error& error, const std::string& file) {
 
 class Loader {
  public:
-  explicit Loader(std::string root) { loaded_.project.root = std::move(root); }
+  explicit Loader(std::string root, const Files* files = nullptr) : files_(files) {
+    loaded_.project.root = std::move(root);
+  }
 
   Result<Loaded> load() {
     Project& project = loaded_.project;
-    if (!path_exists(project.root + "/heddle.yaml")) {
-      return Error{ErrorKind::kNotFound, "project-not-found", fmt::format("there is no `heddle.yaml` in `{}`", project.root),
+    if (!there("heddle.yaml")) {
+      return Error{ErrorKind::kNotFound, "project-not-found",
+                   fmt::format("there is no `heddle.yaml` in `{}`", project.root),
                    "go to a project's folder, or name it with `--project DIR`"};
     }
     ProjectFile file;
@@ -61,6 +64,7 @@ class Loader {
       project.sources = file.sources;
       project.control_port = file.control_port;
       for (const auto& [name, path] : file.sources) {
+        if (!files_->has_data()) break;
         const std::string full = std::filesystem::path(path).is_absolute() ? path : project.root + "/" + path;
         if (path_exists(full)) continue;
         doc::Diagnostic diagnostic;
@@ -73,7 +77,7 @@ class Loader {
         loaded_.diagnostics.push_back(std::move(diagnostic));
       }
     }
-    if (path_exists(project.root + "/people.yaml")) {
+    if (there("people.yaml")) {
       PeopleFile people;
       if (const auto value = parse("people.yaml")) {
         read("people.yaml", "People", people_kind(), *value, &people);
@@ -82,12 +86,31 @@ class Loader {
       }
     }
     for (const auto& [folder, kind] : kFolders) {
-      for (const auto& name : list_dir(fmt::format("{}/{}", project.root, folder))) {
+      const auto names = files_->list(std::string(folder));
+      if (!names.ok()) {
+        loaded_.diagnostics.push_back(from_error(names.error(), std::string(folder)));
+        continue;
+      }
+      for (const auto& name : *names) {
         if (!name.ends_with(".yaml") && !name.ends_with(".yml")) continue;
         load_definition(fmt::format("{}/{}", folder, name), kind);
       }
     }
-    check_project(project, texts_, loaded_.diagnostics);
+    note_enum_files();
+    check_project(project, texts_, *files_, loaded_.diagnostics);
+    sort();
+    return std::move(loaded_);
+  }
+
+  /// One contract file of a folder without a project; `name`: relative to `root`. `must_be`: whether another kind is an error.
+  Loaded contract_alone(const std::string& name, bool must_be) {
+    if (const auto value = parse(name); value && (must_be || value->string_or("kind") == "DataContract")) {
+      for (Contract& contract : contracts_of(name, *value)) {
+        std::string key = fmt::format("{}:{}", name, contract.identity.name);
+        loaded_.project.contracts.emplace(std::move(key), std::move(contract));
+      }
+      check_project(loaded_.project, texts_, *files_, loaded_.diagnostics);
+    }
     sort();
     return std::move(loaded_);
   }
@@ -97,8 +120,7 @@ class Loader {
     texts_[std::string(file)] = yaml;
     Contract contract;
     if (auto value = doc::parse_yaml(yaml, file); value.ok()) {
-      identify(contract, "DataContract", std::string(file), *value);
-      read(std::string(file), "DataContract", contract_kind(), *value, &contract);
+      contract = std::move(contracts_of(std::string(file), *value).front());
     } else {
       loaded_.diagnostics.push_back(from_error(value.error(), std::string(file)));
     }
@@ -108,12 +130,31 @@ class Loader {
   }
 
  private:
+  /// A file that cannot be read is there: reading it says why.
+  bool there(const std::string& file) const {
+    const auto text = files_->read(file);
+    return text.ok() || text.error().kind != ErrorKind::kNotFound;
+  }
+
+  /// What the fields' enums are read from decides as much as the contract itself.
+  void note_enum_files() {
+    for (const auto& [name, contract] : loaded_.project.contracts) {
+      for (const auto& field : contract.fields) {
+        if (field.enum_file.empty()) continue;
+        const std::string path = path_in_project(loaded_.project, field.enum_file);
+        if (path.empty() || loaded_.files.contains(path)) continue;
+        if (const auto text = files_->read(path); text.ok()) loaded_.files[path] = sha256(*text);
+      }
+    }
+  }
+
   std::optional<doc::Value> parse(const std::string& file) {
-    auto text = read_file(loaded_.project.root + "/" + file);
+    auto text = files_->read(file);
     if (!text.ok()) {
       loaded_.diagnostics.push_back(from_error(text.error(), file));
       return std::nullopt;
     }
+    loaded_.files[file] = sha256(*text);
     texts_[file] = std::move(*text);
     auto value = doc::parse_yaml(texts_[file], file);
     if (!value.ok()) {
@@ -136,12 +177,29 @@ class Loader {
     definition.identity.content = value;
   }
 
+  std::vector<Contract> contracts_of(const std::string& file, const doc::Value& value) {
+    Reader reader(texts_[file], file, loaded_.diagnostics);
+    auto contracts = read_contracts(value, reader);
+    for (Contract& contract : contracts) {
+      const std::string name = contract.identity.name;
+      identify(contract, "DataContract", file, value);
+      contract.identity.name = name;
+    }
+    return contracts;
+  }
+
   template <class T>
   void add(std::map<std::string, T>& map, std::string_view kind, const Object& table, const std::string& file,
            const doc::Value& value) {
     T definition;
     identify(definition, kind, file, value);
     read(file, kind, table, value, &definition);
+    add(map, kind, file, value, std::move(definition));
+  }
+
+  template <class T>
+  void add(std::map<std::string, T>& map, std::string_view kind, const std::string& file, const doc::Value& value,
+           T definition) {
     const std::string name = definition.identity.name;
     if (name.empty()) return;
     if (const auto other = map.find(name); other != map.end()) {
@@ -162,9 +220,11 @@ class Loader {
     if (!value) return;
     Project& project = loaded_.project;
     const std::string kind = value->string_or("kind", folder_kind);
-    if (kind == "DataContract")
-      add(project.contracts, kind, contract_kind(), file, *value);
-    else if (kind == "FeatureSet")
+    if (kind == "DataContract") {
+      for (Contract& contract : contracts_of(file, *value)) {
+        add(project.contracts, kind, file, *value, std::move(contract));
+      }
+    } else if (kind == "FeatureSet")
       add(project.feature_sets, kind, feature_set_kind(), file, *value);
     else if (kind == "Model")
       add(project.models, kind, model_kind(), file, *value);
@@ -201,27 +261,10 @@ class Loader {
     all.erase(std::unique(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) == key(b); }), all.end());
   }
 
+  const Files* files_;
   Loaded loaded_;
   Texts texts_;
 };
-
-/// The fields of one CSV line (RFC 4180).
-std::vector<std::string> csv_fields(std::string_view line) {
-  std::vector<std::string> fields(1);
-  bool quoted = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (quoted && c == '"' && i + 1 < line.size() && line[i + 1] == '"')
-      fields.back() += line[++i];
-    else if (c == '"')
-      quoted = !quoted;
-    else if (c == ',' && !quoted)
-      fields.emplace_back();
-    else if (c != '\r')
-      fields.back() += c;
-  }
-  return fields;
-}
 
 }  // namespace
 
@@ -230,10 +273,73 @@ bool Loaded::has_errors() const noexcept {
                      [](const auto& each) { return each.severity == doc::Severity::kError; });
 }
 
+Digest Loaded::digest() const {
+  Hasher hasher;
+  for (const auto& [file, digest] : files) {
+    hasher.update_field(file);
+    hasher.update_field(digest.str());
+  }
+  return hasher.finish();
+}
+
 Result<Loaded> load_project(const std::string& root) {
   std::error_code code;
   const auto absolute = std::filesystem::weakly_canonical(root, code);
-  return Loader(code ? root : absolute.string()).load();
+  const std::string folder = code ? root : absolute.string();
+  const auto files = work_tree(folder);
+  return Loader(folder, files.get()).load();
+}
+
+Result<Loaded> load_commit(store::Git& git, const std::string& root, const std::string& commit) {
+  const auto files = commit_tree(git, commit);
+  auto loaded = Loader(root, files.get()).load();
+  if (!loaded.ok()) {
+    if (loaded.error().id != "project-not-found") return loaded;
+    return Error{ErrorKind::kNotFound, "project-not-committed",
+                 fmt::format("commit {} has no `heddle.yaml` of `{}`", commit.substr(0, 12), root),
+                 "commit the project: `git add -A && git commit`"};
+  }
+  loaded->project.commit = commit;
+  loaded->project.dirty = false;
+  return loaded;
+}
+
+std::string path_in_project(const Project& project, const std::string& named) {
+  const auto source = project.sources.find(named);
+  std::filesystem::path path(source == project.sources.end() ? named : source->second);
+  if (path.is_absolute()) {
+    path = path.lexically_relative(project.root);
+    if (path.empty() || *path.begin() == "..") return {};
+  }
+  return path.lexically_normal().generic_string();
+}
+
+Result<Loaded> load_contracts(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code code;
+  const bool is_folder = fs::is_directory(path, code);
+  const std::string root = is_folder ? path : fs::path(path).parent_path().string();
+  std::vector<std::string> names;
+  if (is_folder) {
+    for (fs::recursive_directory_iterator at(path, code), end; !code && at != end; at.increment(code)) {
+      const std::string ending = at->path().extension().string();
+      if (ending == ".yaml" || ending == ".yml") names.push_back(fs::relative(at->path(), path, code).string());
+    }
+    std::sort(names.begin(), names.end());
+  } else if (path_exists(path)) {
+    names.push_back(fs::path(path).filename().string());
+  }
+  Loaded out;
+  out.project.root = root.empty() ? "." : root;
+  const auto files = work_tree(out.project.root);
+  for (const auto& name : names) {
+    Loaded one = Loader(out.project.root, files.get()).contract_alone(name, !is_folder);
+    out.project.contracts.merge(one.project.contracts);
+    out.diagnostics.insert(out.diagnostics.end(), one.diagnostics.begin(), one.diagnostics.end());
+  }
+  if (!out.project.contracts.empty() || !out.diagnostics.empty()) return out;
+  return Error{ErrorKind::kNotFound, "contract-not-found", fmt::format("there is no contract in `{}`", path),
+               "name a file or folder with Open Data Contract Standard YAML, or a project"};
 }
 
 Contract parse_contract(std::string_view yaml, std::string_view file, std::vector<doc::Diagnostic>& diagnostics) {
@@ -269,46 +375,6 @@ Result<doc::Value> schema(std::string_view kind) {
 Result<std::string> reference(std::string_view kind) {
   HEDDLE_ASSIGN_OR_RETURN(const Object* table, table_of(kind));
   return reference_of(*table);
-}
-
-Result<std::vector<std::string>> load_enum(const Project& project, const std::string& file, const std::string& column) {
-  const auto source = project.sources.find(file);
-  const std::string path = source == project.sources.end() ? file : source->second;
-  const std::string full = std::filesystem::path(path).is_absolute() ? path : project.root + "/" + path;
-  if (!path_exists(full)) {
-    return Error{ErrorKind::kNotFound, "file-missing", fmt::format("there is no file `{}` to read the enum from", path),
-                 "put the file there, or change `enumFile`"};
-  }
-  HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(full));
-  std::vector<std::string> values;
-  std::set<std::string> seen;
-  std::size_t wanted = 0;
-  bool head = !column.empty();
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line(text.data() + begin, end - begin);
-    begin = end + 1;
-    if (line.empty() || line == "\r") continue;
-    auto fields = csv_fields(line);
-    if (head) {
-      head = false;
-      const auto found = std::find(fields.begin(), fields.end(), column);
-      if (found == fields.end()) {
-        const std::string near = doc::nearest(column, fields);
-        return Error{ErrorKind::kInvalid, "column-missing", fmt::format("`{}` has no column `{}`", path, column),
-                     near.empty() ? fmt::format("the columns are `{}`", fmt::join(fields, "`, `"))
-                                  : fmt::format("did you mean `{}`?", near)};
-      }
-      wanted = static_cast<std::size_t>(found - fields.begin());
-      continue;
-    }
-    if (wanted < fields.size() && seen.insert(fields[wanted]).second) values.push_back(fields[wanted]);
-  }
-  if (values.empty()) {
-    return Error{ErrorKind::kInvalid, "enum-empty", fmt::format("`{}` holds no value", path),
-                 "a field with an empty enum would refuse every row"};
-  }
-  return values;
 }
 
 }  // namespace heddle::spec

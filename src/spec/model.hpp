@@ -57,11 +57,11 @@ struct Model {
   Identity identity;
   std::string features;                  ///< name of the FeatureSet
   std::string source;                    ///< name in heddle.yaml's sources
-  std::string time_field;                ///< contract field that orders the rows
+  std::string time_field;                ///< orders the rows; empty: `seed` does
   Micros train_from = 0;
-  Micros train_to = 0;                   ///< exclusive; validation and test are the last parts of [from, to)
-  double validation_fraction = 0.15;     ///< of the rows, by time, after training
-  double test_fraction = 0.15;           ///< of the rows, by time, after validation
+  Micros train_to = 0;                   ///< exclusive; 0: all rows. Validation and test are the last parts
+  double validation_fraction = 0.15;     ///< of the rows, in order, after training
+  double test_fraction = 0.15;           ///< of the rows, in order, after validation
   Expression target;                     ///< over fields, label fields included; bool
   std::optional<Runtime> runtime{};      ///< set: nothing is searched or trained for the primary
   std::string trainer = "xgboost";

@@ -1,15 +1,17 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.hpp"
+#include "expr/datum.hpp"
 #include "spec/identity.hpp"
 
 namespace heddle::spec {
 
-/// A distribution metric of one column (a field, a feature or `prediction`). Alert: above max(floor, mean + sds * sd) of the
-/// reference chunks.
+/// A distribution metric of one column (a field of a request, or `prediction`): a distance in [0, 1] from the reference, of
+/// which rows without a value are a part. Alert: above max(floor, mean + sds * sd) of the reference chunks.
 struct DistributionMetric {
   enum class Kind { kKs, kTotalVariation, kHourOfDay };
   std::string name;
@@ -18,6 +20,15 @@ struct DistributionMetric {
   double floor = 0.1;
   double sds = 3;
 };
+
+/// `ks`, `total_variation`, `hour_of_day`.
+[[nodiscard]] std::string_view kind_name(DistributionMetric::Kind kind) noexcept;
+/// The kind of that name; false when there is none.
+[[nodiscard]] bool kind_from_name(std::string_view name, DistributionMetric::Kind& kind) noexcept;
+/// Whether the distance can be taken of values of a type. Checking definitions and building a baseline ask the same.
+[[nodiscard]] bool reads(DistributionMetric::Kind kind, expr::Type type) noexcept;
+/// The kinds that read a type, the most telling first, for a hint: "`ks` or `total_variation`".
+[[nodiscard]] std::string kinds_that_read(expr::Type type);
 
 /// Labelled quality in chunks: log loss after refitting the intercept only, over the label entropy of the chunk.
 struct QualityMetric {
@@ -53,6 +64,7 @@ struct Monitor {
   Micros label_retention = 7 * kDay;
   std::vector<DistributionMetric> distributions;
   QualityMetric quality;
+  bool labelled_quality = true;         ///< false: no `quality` section, so labelled quality is not watched
   double refused_share = 0.02;          ///< of a source's rows: contract alert
   std::int64_t refused_rows = 50;       ///< a source's rows looked at together
   std::vector<MonitorRule> rules;

@@ -76,6 +76,7 @@ struct Service {
   std::string monitor;
   std::vector<std::string> sources;    ///< declared; a request that names none is from `default`
   std::string host = "127.0.0.1";
+  std::vector<std::string> hosts;      ///< further names clients may call it by: `models.example.com`, `*.example.com`
   int port = 8000;
   int grpc_port = 8001;                ///< -1: no gRPC; 0: any free one
   ServiceTls tls;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -7,6 +8,7 @@
 #include "base/file.hpp"
 #include "doc/json.hpp"
 #include "spec/load.hpp"
+#include "spec/sql.hpp"
 
 namespace heddle::spec {
 namespace {
@@ -54,7 +56,7 @@ class SpecTest : public testing::Test {
         "  - id: ask\n    effect: require_approval\n    who: [\"person:*\"]\n    action: [release.promote]\n    needs: {role: "
         "approver}\n");
     put("monitors/w.yaml",
-        "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\ndistributions:\n"
+        "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\nquality: {}\ndistributions:\n"
         "  - {name: size, column: size, kind: ks, floor: 0.1}\n");
     put("services/s.yaml", "apiVersion: heddle/v1\nkind: Service\nname: s\nmodel: m\nmonitor: w\nsources: [a, b]\n");
   }
@@ -235,6 +237,33 @@ TEST_F(SpecTest, NobodyCouldApprove) {
   EXPECT_EQ(findings(), (Lines{"policies/p.yaml:6:5: error[nobody-approves]: rule `ask` asks role `approver`, which nobody has"}));
 }
 
+TEST_F(SpecTest, OnePersonHasOneName) {
+  const std::string key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy";
+  const auto with = [&](const std::string& people) {
+    put("people.yaml", "apiVersion: heddle/v1\nkind: People\npeople:\n" + people +
+                           "service_accounts:\n  - {name: bot, permissions: [predict]}\n");
+    std::vector<std::string> ids;
+    const auto loaded = load_project(root_);
+    EXPECT_TRUE(loaded.ok());
+    for (const auto& each : loaded->diagnostics) ids.push_back(each.id);
+    return ids;
+  };
+  const auto person = [&](const std::string& name, const std::string& rest) {
+    return fmt::format("  - {{name: \"{}\", roles: [approver], {}}}\n", name, rest);
+  };
+  EXPECT_TRUE(with(person("ada", "keys: [\"" + key + " ada@laptop\"], os_users: [ada, root]") + person("ben.b@x", "os_users: [ben]")).empty());
+  // The comment of a key is nobody's signature.
+  EXPECT_EQ(with(person("ada", "keys: [\"" + key + " ada\"]") + person("ben", "keys: [\"" + key + " ben\"]")),
+            Lines{"people-key-shared"});
+  EXPECT_EQ(with(person("ada", "os_users: [root]") + person("ben", "os_users: [x, root]")), Lines{"people-os-user-shared"});
+  for (const char* bad : {"ssh-ed25519 broken", "ada", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy"}) {
+    EXPECT_EQ(with(person("ada", fmt::format("keys: [\"{}\"]", bad))), Lines{"people-key"}) << bad;
+  }
+  for (const char* name : {"*", "agent:recover", "a b", "a\\nb", "bot"}) {
+    EXPECT_EQ(with(person("ada", "keys: []") + person(name, "keys: []")), Lines{"people-name"}) << name;
+  }
+}
+
 TEST_F(SpecTest, ARuntimeInPlaceOfTraining) {
   const auto with = [&](std::string_view runtime, std::string_view search = "") {
     put("models/m.yaml", fmt::format("apiVersion: heddle/v1\nkind: Model\nname: m\nfeatures: f\ntarget: late > 0\n"
@@ -270,11 +299,289 @@ TEST_F(SpecTest, ARuntimeInPlaceOfTraining) {
   EXPECT_EQ(with("{kind: upstream, url: \"http://a\", model: m, token: abc}").diagnostics[0].id, "secret-in-file");
 }
 
+/// XGBoost passes over what it does not know, and takes objectives that no service could answer with.
+TEST_F(SpecTest, ParametersOfTrainersAreChecked) {
+  const std::string head = *read_file(root_ + "/models/m.yaml");
+  const auto finding = [&](const std::string& more) {
+    put("models/m.yaml", head + more);
+    const auto found = findings();
+    EXPECT_LE(found.size(), 1U) << more << fmt::format("{}", fmt::join(found, "\n"));
+    return found.empty() ? std::string() : found[0];
+  };
+  for (const std::string parameter :
+       {"objective: binary:logistic", "booster: dart", "max_depth: 6", "subsample: 1", "base_score: 0.3", "tree_method: exact", "rounds: 30", "max_bin: 128",
+        "monotone_constraints: \"(1,0)\"", "rate_drop: 0.1", "num_parallel_tree: 3"}) {
+    EXPECT_EQ(finding("parameters: {" + parameter + "}\n"), "") << parameter;
+  }
+  const std::pair<std::string, std::string> faults[] = {
+      {"objective: reg:squarederror", "bad-parameter"},
+      {"objective: count:poisson", "bad-parameter"},
+      {"objective: rank:pairwise", "bad-parameter"},
+      {"objective: binary:logitraw", "bad-parameter"},
+      {"objective: multi:softprob", "bad-parameter"},
+      {"booster: gblinear", "bad-parameter"},
+      {"tree_method: gpu_hist", "bad-parameter"},
+      {"num_class: 2", "fixed-parameter"},
+      {"scale_pos_weight: 3", "fixed-parameter"},
+      {"eval_metric: auc", "fixed-parameter"},
+      {"process_type: update", "fixed-parameter"},
+      {"seed: 5", "fixed-parameter"},
+      {"random_state: 5", "fixed-parameter"},
+      {"nthread: 4", "fixed-parameter"},
+      {"n_estimators: 100", "fixed-parameter"},
+      {"early_stopping_rounds: 9", "fixed-parameter"},
+      {"base_score: 0", "bad-parameter"},
+      {"base_score: 1", "bad-parameter"},
+      {"max_depth: 6.5", "bad-parameter"},
+      {"max_depth: -1", "bad-parameter"},
+      {"max_depth: deep", "bad-parameter"},
+      {"subsample: 0", "bad-parameter"},
+      {"subsample: 1.5", "bad-parameter"},
+      {"gamma: -1", "bad-parameter"},
+      {"gamma: .nan", "bad-parameter"},
+      {"max_dept: 6", "unknown-parameter"},
+      {"Max_depth: 6", "unknown-parameter"},
+      {"num_leaves: 31", "unknown-parameter"},
+      {"learning_rate: 0.1", "duplicate-name"},  // the search varies `eta`
+  };
+  for (const auto& [parameter, id] : faults) {
+    const std::string found = finding("parameters: {" + parameter + "}\n");
+    EXPECT_NE(found.find(fmt::format("error[{}]", id)), std::string::npos) << parameter << ": " << found;
+    EXPECT_NE(found.find(id == "duplicate-name" ? "models/m.yaml:10:" : "models/m.yaml:11:"), std::string::npos) << found;
+  }
+  EXPECT_NE(finding("standby: {trainer: logistic, parameters: {l2: -1}}\n").find("bad-parameter"), std::string::npos);
+  EXPECT_NE(finding("standby: {trainer: logistic, parameters: {eta: 0.1}}\n").find("unknown-parameter"), std::string::npos);
+  EXPECT_NE(finding("standby: {trainer: xgboost, parameters: {objective: \"reg:gamma\"}}\n").find("bad-parameter"), std::string::npos);
+  EXPECT_EQ(finding("standby: {trainer: logistic, parameters: {l2: 2, max_iterations: 30}}\n"), "");
+  put("models/m.yaml", head);
+  for (const auto& [dimension, id] : std::vector<std::pair<std::string, std::string>>{
+           {"{name: max_depth, kind: uniform, low: 3, high: 7}", "bad-search"},
+           {"{name: max_depth, kind: choice, choices: [3, 4.5]}", "bad-parameter"},
+           {"{name: subsample, kind: uniform, low: 0.5, high: 1.5}", "bad-parameter"},
+           {"{name: scale_pos_weight, kind: uniform, low: 1, high: 5}", "fixed-parameter"},
+           {"{name: seed, kind: integer, low: 1, high: 5}", "fixed-parameter"},
+           {"{name: rounds, kind: integer, low: 1, high: 5}", "fixed-parameter"},
+           {"{name: num_leaves, kind: integer, low: 8, high: 64}", "unknown-parameter"},
+       }) {
+    put("models/m.yaml", head);
+    change("models/m.yaml", "{name: eta, kind: log_uniform, low: 0.1, high: 0.3}", dimension);
+    const auto found = findings();
+    ASSERT_EQ(found.size(), 1U) << dimension;
+    EXPECT_NE(found[0].find(fmt::format("error[{}]", id)), std::string::npos) << dimension << ": " << found[0];
+    EXPECT_NE(found[0].find("models/m.yaml:10:"), std::string::npos) << found[0];
+  }
+}
+
 TEST_F(SpecTest, AFolderWithoutAProject) {
   const auto loaded = load_project(root_ + "/contracts");
   ASSERT_FALSE(loaded.ok());
   EXPECT_EQ(loaded.error().kind, ErrorKind::kNotFound);
   EXPECT_EQ(loaded.error().id, "project-not-found");
+}
+
+/// A contract whose object has these properties and these rules, both in YAML's flow style.
+Contract contract_with(const std::string& properties, const std::string& quality, std::vector<std::string>& findings) {
+  const std::string yaml = fmt::format(
+      "apiVersion: v3.1.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n- name: rows\n  properties: [{}]\n  quality: [{}]\n", properties, quality);
+  std::vector<doc::Diagnostic> diagnostics;
+  Contract contract = parse_contract(yaml, "c.yaml", diagnostics);
+  for (const auto& each : diagnostics) findings.push_back(doc::render_concise(each));
+  return contract;
+}
+
+std::string ids_of(const std::vector<std::string>& findings) {
+  std::string out;
+  for (const auto& line : findings) out += line.substr(line.find(": ") + 2, line.find("]: ") - line.find(": ") - 1) + " ";
+  return out;
+}
+
+TEST(Odcs, EveryLogicalTypeWithItsOptions) {
+  std::vector<std::string> findings;
+  const Contract contract = contract_with(
+      "{name: a, logicalType: string, logicalTypeOptions: {minLength: 1, maxLength: 3, pattern: '\\u0041', format: ipv4}},"
+      "{name: b, logicalType: date, logicalTypeOptions: {exclusiveMinimum: '2020-01-01', maximum: '2021-01-01', format: yyyy-MM-dd}},"
+      "{name: c, logicalType: timestamp, logicalTypeOptions: {minimum: '2020-01-01 00:00:00+10:00', defaultTimezone: UTC}},"
+      "{name: d, logicalType: time, logicalTypeOptions: {minimum: '00:00:00', maximum: '23:59:59', format: 'HH:mm:ss', timezone: false}},"
+      "{name: e, logicalType: number, logicalTypeOptions: {minimum: 0, exclusiveMinimum: true, multipleOf: 0.5, format: f32}},"
+      "{name: f, logicalType: integer, logicalTypeOptions: {minimum: -5, exclusiveMinimum: -9, exclusiveMaximum: 3, format: i8}},"
+      "{name: g, logicalType: boolean},{name: h, logicalType: array, required: true, logicalTypeOptions: {minItems: 0}},"
+      "{name: i, logicalType: object, properties: [{name: x}]},{name: j, physicalType: 'VARCHAR(18)'},{name: k, physicalType: geography},"
+      "{name: l, logicalType: integer, enum: [{value: 1}, {value: '2'}]},{name: m, logicalType: integer, logicalTypeOptions: {format: u16}}",
+      "", findings);
+  EXPECT_EQ(ids_of(findings), "warning[field-not-read] warning[type-from-physical] warning[field-not-read] ");
+  ASSERT_EQ(contract.fields.size(), 10U);
+  EXPECT_EQ(contract.unread, (std::vector<std::string>{"h", "i", "k"}));
+  const auto& f = contract.fields;
+  EXPECT_EQ(f[0].pattern, "\\x{0041}");
+  EXPECT_EQ(f[0].form, Form::kIpv4);
+  EXPECT_EQ(f[0].max_length, 3);
+  EXPECT_EQ(f[1].form, Form::kDate);
+  EXPECT_TRUE(f[1].minimum_excluded);
+  EXPECT_EQ(f[1].latest, parse_time("2021-01-01"));
+  EXPECT_EQ(f[2].earliest, parse_time("2019-12-31T14:00:00Z"));
+  EXPECT_EQ(f[3].latest, kDay - kSecond);
+  EXPECT_TRUE(f[4].minimum_excluded);
+  EXPECT_EQ(f[4].minimum, 0);
+  EXPECT_EQ(f[4].multiple_of, 0.5);
+  EXPECT_FALSE(f[5].minimum_excluded) << "the stricter of the two bounds includes its value";
+  EXPECT_EQ(f[5].minimum, -5);
+  EXPECT_TRUE(f[5].maximum_excluded);
+  EXPECT_EQ(f[5].maximum, 3);
+  EXPECT_EQ(f[7].type, expr::Type::kString);
+  EXPECT_EQ(f[8].enum_values, (std::vector<doc::Value>{1, 2}));
+  EXPECT_EQ(f[9].maximum, 65'535);
+}
+
+TEST(Odcs, WhatCannotBeKeptIsRefusedWithItsPlace) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"{name: a, logicalType: string, logicalTypeOptions: {pattern: '(?=x)'}}", "error[bad-pattern] "},
+      {"{name: a, logicalType: string, quality: [{metric: invalidValues, mustBe: 0, arguments: {pattern: '(a)\\1'}}]}", "error[bad-pattern] "},
+      {"{name: a, logicalType: integer, logicalTypeOptions: {pattern: x}}", "error[bad-field] "},
+      {"{name: a, logicalType: boolean, logicalTypeOptions: {minimum: 1}}", "error[bad-field] "},
+      {"{name: a, logicalType: date, logicalTypeOptions: {format: dd/MM/yyyy}}", "error[unknown-format] "},
+      {"{name: a, logicalType: date, logicalTypeOptions: {minimum: 2020}}", "error[bad-field] "},
+      {"{name: a, logicalType: number, logicalTypeOptions: {minimum: 'x'}}", "error[bad-field] "},
+      {"{name: a, logicalType: number, logicalTypeOptions: {exclusiveMaximum: true}}", "error[bad-field] "},
+      {"{name: a, logicalType: number, logicalTypeOptions: {multipleOf: 0}}", "error[bad-field] "},
+      {"{name: a, logicalType: string, logicalTypeOptions: {minLength: 3, maxLength: 2}}", "error[out-of-range] "},
+      {"{name: a, logicalType: integer, enum: [{value: x}]}", "error[wrong-type] "},
+      {"{name: a, logicalType: blob}", "error[unknown-value] "},
+      {"{name: a, logicalType: integer, quality: [{metric: invalidValues, mustBe: 0}]}", "error[bad-quality] "},
+      {"{name: a, logicalType: integer, quality: [{metric: freshness, mustBe: 0}]}", "error[bad-quality] "},
+      {"{name: a, logicalType: integer, quality: [{metric: nullValues}]}", "error[bad-quality] "},
+      {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBe: 0, unit: EUR}]}", "error[bad-quality] "},
+      {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBeBetween: [1]}]}", "error[wrong-type] "},
+      {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBe: 0, arguments: {filter: x}}]}", "error[bad-quality] "},
+      {"{name: a, logicalType: integer, quality: [{description: no type}]}", "error[missing-key] "},
+      {"{name: a, logicalType: integer, quality: [{type: sql, severity: error, query: 'SELECT f(a) FROM rows', mustBe: 0}]}", "error[sql-not-enforced] "},
+      {"{name: a, logicalType: integer, quality: [{metric: rowCount, mustBe: 1, unit: percent}]}", "error[bad-quality] "},
+      {"{name: a, logicalType: integer, lgicalType: x}", "error[unknown-key] "},
+  };
+  for (const auto& [properties, wanted] : cases) {
+    std::vector<std::string> findings;
+    (void)contract_with(properties, "", findings);
+    EXPECT_EQ(ids_of(findings), wanted) << properties;
+    for (const auto& line : findings) EXPECT_TRUE(line.starts_with("c.yaml:7:")) << line;
+  }
+}
+
+TEST(Odcs, WhatIsNotEnforcedIsSaidOnceAFile) {
+  std::vector<std::string> findings;
+  const Contract contract = contract_with(
+      "{name: a, physicalName: a_1, logicalType: string, physicalType: text, classification: x, partitioned: false, logicalTypeOptions: {format: password}},"
+      "{name: b, physicalName: b_1, logicalType: string, physicalType: text, partitioned: true, description: null, businessName: B},"
+      "{name: c, physicalName: c, logicalType: timestamp, logicalTypeOptions: {timezone: true, defaultTimezone: Australia/Sydney}},"
+      "{name: d, logicalType: string, customProperties: [{property: role, value: label}]},{name: e, semanticType: measure, logicalType: number}",
+      "{type: text, description: x},{type: text, description: y},{type: custom, engine: soda, implementation: x},"
+      "{type: custom, engine: Heddle, implementation: \"a != ''\"},{type: sql, query: 'SELECT median(a) FROM rows', mustBe: 0, schedule: 0 20 * * *}",
+      findings);
+  std::vector<std::string> said;
+  for (const auto& line : findings) said.push_back(line.substr(line.find("]: ") + 3));
+  std::sort(said.begin(), said.end());
+  EXPECT_EQ(said, (std::vector<std::string>{
+                      "`classification` is not enforced", "`defaultTimezone` is not enforced",
+                      "`e` is a measure: it is computed from many rows, no field of one", "`format: password` is not enforced",
+                      "`partitioned` is not enforced", "`physicalName` is not enforced, here and in one place more",
+                      "`physicalType` is not enforced, here and in one place more", "`role` is not enforced", "`schedule` is not enforced",
+                      "`timezone` is not enforced", "rule `rows-sql` of `type: sql` is not enforced: the query has `median`",
+                      "rules of `engine: soda` are not enforced", "rules of `type: text` are not enforced, here and in one place more"}));
+  ASSERT_EQ(contract.row_rules.size(), 1U) << "`engine: Heddle` is evaluated";
+  EXPECT_EQ(contract.row_rules[0].id, "rows-rule");
+}
+
+TEST(Odcs, LibraryRulesOfEveryVersion) {
+  std::vector<std::string> findings;
+  const Contract contract = contract_with(
+      "{name: a, logicalType: integer, unique: true, primaryKey: true, required: true, quality: ["
+      "{metric: nullValues, mustBe: 0},{rule: duplicateCount, mustBeLessThan: 5, unit: percent, severity: info},"
+      "{rule: validValues, validValues: [1, 2], mustBe: 0},{type: library, metric: missingValues, mustBeGreaterThan: 0, mustBeLessThan: 9,"
+      "arguments: {missingValues: [-1, null]}}]},{name: b, logicalType: string, primaryKey: true, primaryKeyPosition: 2, quality: ["
+      "{id: nulls, metric: nullValues, mustBe: 0},{metric: nullValues, mustBeBetween: [0, 3], severity: critical}]}",
+      "{id: nulls, metric: rowCount, mustBe: 3},{type: sql, query: 'select count(*) from rows where a <= 0 or b is null;', mustBe: 0, severity: error}", findings);
+  EXPECT_EQ(ids_of(findings), "warning[unknown-severity] ");
+  std::vector<std::string> rules;
+  for (const auto& rule : contract.set_rules) {
+    rules.push_back(fmt::format("{} {} {}{} {} {}{}{}{}", rule.id, rule.metric, rule.field, fmt::join(rule.properties, "+"), rule.operation,
+                                fmt::join(rule.operands, ","), rule.percent ? "%" : "", rule.effect == RuleEffect::kWarn ? " warns" : "", rule.condition));
+  }
+  EXPECT_EQ(rules, (std::vector<std::string>{
+                       "a-nullValues nullValues a mustBe 0", "a-duplicateValues duplicateValues a mustBeLessThan 5% warns",
+                       "a-invalidValues invalidValues a mustBe 0", "a-missingValues missingValues a mustBeGreaterThan 0",
+                       "a-missingValues-mustBeLessThan missingValues a mustBeLessThan 9", "nulls nullValues b mustBe 0",
+                       "b-nullValues nullValues b mustBeBetween 0,3", "rows-nulls rowCount  mustBe 3", "rows-sql rowCount  mustBe 0(a <= 0 || b == null)",
+                       "a-unique duplicateValues a mustBe 0", "b-primary-key nullValues b mustBe 0", "primary-key duplicateValues a+b mustBe 0"}));
+  EXPECT_EQ(contract.set_rules[2].arguments, (std::vector<doc::Value>{1, 2}));
+}
+
+TEST(Odcs, AKeyWithAPartThatIsNotReadIsReported) {
+  std::vector<std::string> findings;
+  const Contract contract =
+      contract_with("{name: a, logicalType: integer, primaryKey: true},{name: b, logicalType: array, primaryKey: true}", "", findings);
+  EXPECT_EQ(ids_of(findings), "warning[not-enforced] warning[field-not-read] ");
+  ASSERT_EQ(contract.set_rules.size(), 1U) << "`a` alone may repeat";
+  EXPECT_EQ(contract.set_rules[0].id, "a-primary-key");
+}
+
+TEST(Odcs, SqlThatMeansTheSameEverywhere) {
+  const SqlNames names{{"orders", "orders_v2"}, {"id", "total", "state"}, "total"};
+  const std::vector<std::pair<std::string, std::string>> read = {
+      {"SELECT COUNT(*) FROM orders", "rowCount  "},
+      {"select count( * ) as n from main.orders where state = 'it''s' ;", "rowCount  state == 'it\\'s'"},
+      {"SELECT COUNT({property}) FROM ${table}", "rowCount  total != null"},
+      {"SELECT AVG(total) FROM `orders_v2` WHERE NOT (id < 5 AND \"state\" IS NOT NULL) OR id NOT IN (1, -2)",
+       "average total (!(((id < 5 && state != null))) || !(id in [1, -2]))"},
+      {"SELECT MAX(id) FROM {model} WHERE total BETWEEN 1.5 AND id", "maximum id (total >= 1.5 && total <= id)"},
+  };
+  for (const auto& [query, wanted] : read) {
+    const auto measure = read_sql(query, names);
+    ASSERT_TRUE(measure.ok()) << query << ": " << measure.error().message;
+    EXPECT_EQ(fmt::format("{} {} {}", measure->metric, measure->field, measure->condition), wanted) << query;
+  }
+  for (const char* query :
+       {"", "DELETE FROM orders", "SELECT COUNT(*) FROM orders, items", "SELECT COUNT(*) FROM items", "SELECT COUNT(DISTINCT id) FROM orders",
+        "SELECT COUNT(*) FROM orders WHERE lower(state) = 'a'", "SELECT COUNT(*) FROM orders WHERE nothing = 1", "SELECT COUNT(*) FROM orders WHERE id = NULL",
+        "SELECT COUNT(*) FROM orders GROUP BY id", "SELECT COUNT(*) FROM orders WHERE id = 1 + 1", "SELECT COUNT(*) FROM orders WHERE state LIKE 'a%'",
+        "SELECT COUNT(*), id FROM orders", "SELECT COUNT(*) FROM orders WHERE state = 'a", "SELECT COUNT(*) FROM orders WHERE id IN (SELECT 1)",
+        "SELECT COUNT(*) FROM orders WHERE {other} = 1", "SELECT COUNT(*) FROM orders SAMPLE (10 ROWS)", "SELECT COUNT(*) FROM orders -- all"}) {
+    const auto measure = read_sql(query, names);
+    EXPECT_FALSE(measure.ok()) << query;
+  }
+}
+
+TEST_F(SpecTest, OneOfSeveralObjectsIsNamedWithItsContract) {
+  change("contracts/c.odcs.yaml", "  - name: rows\n", "  - name: other\n    properties:\n      - {name: x, logicalType: array}\n  - name: rows\n");
+  EXPECT_EQ(findings(), (Lines{"contracts/c.odcs.yaml:6:5: warning[no-fields]: object `other` has no field that can be read",
+                               "contracts/c.odcs.yaml:8:9: warning[field-not-read]: `x` is of type array: a row is flat, so it is not read and its "
+                               "rules are not enforced",
+                               "features/f.yaml:4:11: error[unknown-name]: there is no contract `c`"}));
+  change("features/f.yaml", "contract: c", "contract: c/rows");
+  const auto loaded = load_project(root_);
+  EXPECT_FALSE(loaded->has_errors());
+  EXPECT_EQ(loaded->project.contracts.at("c/rows").fields.size(), 4U);
+  change("features/f.yaml", "contract: c/rows", "contract: c/other");
+  change("features/f.yaml", "size + 1", "x + 1");
+  bool is_named = false;
+  for (const auto& line : findings()) is_named = is_named || line.find("which contract `c/other` has and a flat row cannot hold") != std::string::npos;
+  EXPECT_TRUE(is_named);
+}
+
+TEST_F(SpecTest, ContractsWithoutAProject) {
+  std::filesystem::remove(root_ + "/heddle.yaml");
+  EXPECT_EQ(load_contracts(root_)->project.contracts.size(), 1U) << "other kinds are passed over";
+  put("contracts/old.yaml", "apiVersion: v2.2.2\nkind: DataContract\nid: x\nversion: 1.0.0\n");
+  const auto old = load_contracts(root_ + "/contracts/old.yaml");
+  ASSERT_TRUE(old.ok());
+  EXPECT_TRUE(old->has_errors());
+  EXPECT_EQ(doc::render_concise(old->diagnostics.at(0)), "old.yaml:1:1: warning[no-fields]: the contract has no `schema`: it says nothing of rows");
+  EXPECT_EQ(doc::render_concise(old->diagnostics.at(1)),
+            "old.yaml:1:13: error[unknown-value]: version `v2.2.2` of the Open Data Contract Standard is not read");
+  EXPECT_EQ(load_contracts(root_ + "/data").error().id, "contract-not-found");
+  const std::string head = "apiVersion: v3.1.0\nkind: DataContract\nid: x\nversion: 1.0.0\n";
+  put("contracts/old.yaml", head + "schema: []\n");
+  EXPECT_EQ(load_contracts(root_ + "/contracts/old.yaml")->diagnostics.at(0).id, "no-fields");
+  put("contracts/old.yaml", head + "schema:\n- {name: a, properties: [{name: x, logicalType: date}]}\n- {name: a}\n");
+  EXPECT_EQ(load_contracts(root_ + "/contracts/old.yaml")->diagnostics.at(0).id, "duplicate-name");
+  EXPECT_TRUE(load_contracts(root_ + "/services/s.yaml")->has_errors());
 }
 
 TEST(Schema, EveryKindHasOneAndItIsClosed) {
@@ -294,6 +601,83 @@ TEST(Example, TheFlightsAreWell) {
   for (const auto& each : loaded->diagnostics) {
     EXPECT_TRUE(each.id == "source-missing" || each.id == "file-missing") << doc::render_concise(each) << "\n" << each.hint;
   }
+}
+
+TEST_F(SpecTest, AMonitorThatCanNeverAlertIsAnError) {
+  const std::string head = "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\n";
+  const std::string size = "distributions: [{name: size, column: size, kind: ks, floor: 0.1}]\n";
+  const auto metric = [](const std::string& rest) { return "distributions: [{name: m, " + rest + "}]\nquality: {}\n"; };
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {size + "quality: {chunk_duration: 8d}\n", "never-alerts"},                  // 8d + 1d is past 7d
+      {size + "quality: {chunk_duration: 7d}\n", "never-alerts"},                  // 7d + 1d
+      {size + "quality: {chunk_duration: 6d}\n", ""},                              // 6d + 1d
+      {size + "label_delay: 7d\nquality: {}\n", "never-alerts"},
+      {size + "label_delay: 8d\n", "never-alerts"},                                // also without quality: no label finds its row
+      {size + "label_retention: 1d\nquality: {}\n", "never-alerts"},
+      {size + "quality: {chunk_duration: 0d}\n", "never-alerts"},
+      {size + "quality: {alert_once: 0.9}\n", "never-alerts"},                     // below alert_twice 1.0: never confirmed
+      {size + "quality: {alert_twice: .inf}\n", "never-alerts"},
+      {size + "quality: {prior_shift: .nan}\n", "wrong-type"},
+      {size + "quality: {prior_shift: -1}\n", "bad-value"},
+      {size + "quality: {}\nwindow: 0d\n", "never-alerts"},
+      {size + "quality: {}\nrefused_share: 1\n", "never-alerts"},
+      {size + "quality: {}\nrefused_share: .nan\n", "wrong-type"},
+      {size + "quality: {}\nrefused_share: -0.1\n", "bad-value"},
+      {size + "quality: {}\nrules: [{id: r, expression: size > 1, threshold: 1}]\n", "never-alerts"},
+      {size + "quality: {}\nrules: [{id: r, expression: size > 1, threshold: 1.5}]\n", "never-alerts"},
+      {size + "quality: {}\nrules: [{id: r, expression: size > 1}, {id: r, expression: size > 2}]\n", "duplicate-name"},
+      {metric("column: size, kind: ks, floor: 1"), "never-alerts"},
+      {metric("column: size, kind: ks, floor: 1.2"), "never-alerts"},
+      {metric("column: size, kind: ks, floor: .nan"), "wrong-type"},
+      {metric("column: size, kind: ks, floor: -0.1"), "bad-value"},
+      {metric("column: size, kind: ks, sds: .inf"), "never-alerts"},
+      {metric("column: size, kind: ks"), ""},
+      {metric("column: size, kind: total_variation"), ""},
+      {metric("column: size, kind: hour_of_day"), "watch-kind"},
+      {metric("column: place, kind: ks"), "watch-kind"},
+      {metric("column: place, kind: hour_of_day"), "watch-kind"},
+      {metric("column: place, kind: total_variation"), ""},
+      {metric("column: at, kind: total_variation"), "watch-kind"},
+      {metric("column: at, kind: hour_of_day"), ""},
+      {metric("column: at, kind: hour_of_day") + "window: 6h\n", "never-alerts"},   // six hours are not a day's
+      {metric("column: at, kind: ks"), "always-alerts"},                            // the time that orders the rows
+      {metric("column: prediction, kind: ks"), ""},
+      {metric("column: prediction, kind: total_variation"), "watch-kind"},
+      {metric("column: late, kind: ks"), "unknown-name"},                           // comes with the label
+      {metric("column: base, kind: ks"), "unknown-name"},                           // a feature is not in the traffic
+      {metric("column: sise, kind: ks"), "unknown-name"},
+      {metric("column: size, kind: ks}, {name: m, column: place, kind: total_variation"), "duplicate-name"},
+  };
+  for (const auto& [text, id] : cases) {
+    put("monitors/w.yaml", head + text);
+    const auto loaded = load_project(root_);
+    std::vector<std::string> errors;
+    for (const auto& each : loaded->diagnostics) {
+      if (each.severity != doc::Severity::kError) continue;
+      errors.push_back(each.id);
+      EXPECT_GT(each.position.line, 0) << text;
+      EXPECT_FALSE(each.hint.empty()) << text;
+    }
+    EXPECT_EQ(errors, id.empty() ? std::vector<std::string>{} : std::vector<std::string>{id}) << text;
+  }
+}
+
+TEST_F(SpecTest, WhatIsNotWatchedIsSaidAndIsNoError) {
+  put("monitors/w.yaml", "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\n");
+  const auto loaded = load_project(root_);
+  EXPECT_FALSE(loaded->has_errors());
+  EXPECT_EQ(findings(), (std::vector<std::string>{
+                            "monitors/w.yaml:1:1: warning[not-watched]: no distributions: no column is watched",
+                            "monitors/w.yaml:1:1: warning[not-watched]: no quality section: labelled quality is not watched"}));
+  EXPECT_FALSE(loaded->project.monitors.at("w").labelled_quality);
+}
+
+TEST_F(SpecTest, AMonitorThatItsServiceDoesNotNameIsAnError) {
+  put("monitors/spare.yaml",
+      "apiVersion: heddle/v1\nkind: Monitor\nname: spare\nservice: s\nquality: {}\ndistributions:\n"
+      "  - {name: size, column: size, kind: ks}\n");
+  EXPECT_EQ(findings(), (std::vector<std::string>{
+                            "monitors/spare.yaml:4:10: error[monitor-unused]: service `s` is watched by monitor `w`: this one watches nothing"}));
 }
 
 }  // namespace

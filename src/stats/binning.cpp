@@ -2,29 +2,36 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 namespace heddle::stats {
 
-Binning Binning::quantiles(std::span<const double> values, int bins) {
+Binning Binning::numbers(std::span<const double> values, int quantiles) {
   std::vector<double> sorted;
   sorted.reserve(values.size());
   for (const double v : values) {
-    if (!std::isnan(v)) sorted.push_back(v);
+    if (!std::isnan(v)) sorted.push_back(v == 0 ? 0.0 : v);  // -0 and 0 are one value
   }
   std::sort(sorted.begin(), sorted.end());
-  std::vector<double> edges;
-  for (int i = 1; i < bins && !sorted.empty(); ++i) {
-    const double edge = sorted[sorted.size() * static_cast<std::size_t>(i) / static_cast<std::size_t>(bins)];
-    if (edge > sorted.front() && (edges.empty() || edge > edges.back())) edges.push_back(edge);
+  std::vector<double> distinct;
+  std::unique_copy(sorted.begin(), sorted.end(), std::back_inserter(distinct));
+  const auto parts = static_cast<std::size_t>(std::max(1, quantiles));
+  if (distinct.size() <= parts + 1) return from_points(std::move(distinct));
+  std::vector<double> points;
+  for (std::size_t i = 0; i < parts; ++i) {
+    // The products fit: a column in memory has fewer than 2^58 rows.
+    const double point = sorted[sorted.size() * i / parts];
+    if (points.empty() || point > points.back()) points.push_back(point);
   }
-  return from_edges(std::move(edges));
+  if (sorted.back() > points.back()) points.push_back(sorted.back());
+  return from_points(std::move(points));
 }
 
-Binning Binning::from_edges(std::vector<double> edges) {
+Binning Binning::from_points(std::vector<double> points) {
   Binning out;
-  out.kind_ = Kind::kQuantiles;
-  out.edges_ = std::move(edges);
+  out.kind_ = Kind::kNumbers;
+  out.points_ = std::move(points);
   return out;
 }
 
@@ -40,30 +47,36 @@ Binning Binning::hour_of_day() { return {}; }
 
 std::size_t Binning::size() const noexcept {
   switch (kind_) {
-    case Kind::kQuantiles: return edges_.size() + 1;
-    case Kind::kCategories: return names_.size() + 1;
-    case Kind::kHourOfDay: return 24;
+    case Kind::kNumbers: return 1 + 2 * points_.size() + 1;
+    case Kind::kCategories: return 1 + names_.size() + 1;
+    case Kind::kHourOfDay: return 1 + 24;
   }
   return 0;
 }
 
 std::size_t Binning::bin(double value) const noexcept {
-  return static_cast<std::size_t>(std::upper_bound(edges_.begin(), edges_.end(), value) - edges_.begin());
+  if (std::isnan(value)) return kMissing;
+  const auto at = std::lower_bound(points_.begin(), points_.end(), value);
+  const auto gap =
+      1 + 2 * static_cast<std::size_t>(
+                  at - points_.begin());  // the gap below `at`, whose bin is the next one
+  return at != points_.end() && *at == value ? gap + 1 : gap;
 }
 
 std::size_t Binning::bin(std::string_view value) const noexcept {
   const auto it = index_.find(std::string(value));
-  return it == index_.end() ? names_.size() : it->second;
+  return 1 + (it == index_.end() ? names_.size() : it->second);
 }
 
 std::size_t Binning::bin_time(std::int64_t micros) const noexcept {
   constexpr std::int64_t kHourMicros = 3'600'000'000;
   constexpr std::int64_t kDayMicros = 24 * kHourMicros;
   const std::int64_t in_day = (micros % kDayMicros + kDayMicros) % kDayMicros;
-  return static_cast<std::size_t>(in_day / kHourMicros);
+  return 1 + static_cast<std::size_t>(in_day / kHourMicros);
 }
 
-std::vector<std::string> top_categories(const std::unordered_map<std::string, std::int64_t>& counts, std::size_t k) {
+std::vector<std::string> top_categories(const std::unordered_map<std::string, std::int64_t>& counts,
+                                        std::size_t k) {
   std::vector<std::pair<std::int64_t, std::string>> all;
   all.reserve(counts.size());
   for (const auto& [name, count] : counts) all.emplace_back(-count, name);
@@ -86,7 +99,13 @@ void Histogram::add(std::size_t bin, std::int64_t count) noexcept {
 
 void Histogram::merge(const Histogram& other) {
   if (counts_.empty()) counts_.resize(other.counts_.size(), 0);
-  for (std::size_t i = 0; i < other.counts_.size() && i < counts_.size(); ++i) add(i, other.counts_[i]);
+  for (std::size_t i = 0; i < other.counts_.size() && i < counts_.size(); ++i)
+    add(i, other.counts_[i]);
+}
+
+Histogram Histogram::present() const {
+  return counts_.empty() ? Histogram()
+                         : Histogram(std::vector<std::int64_t>(counts_.begin() + 1, counts_.end()));
 }
 
 namespace {
@@ -121,16 +140,6 @@ double kolmogorov_smirnov(const Histogram& a, const Histogram& b) {
   return largest;
 }
 
-double wasserstein_rank(const Histogram& a, const Histogram& b) {
-  double difference = 0;
-  double area = 0;
-  for_each_share(a, b, [&](double pa, double pb) {
-    difference += pa - pb;
-    area += std::abs(difference) * pa;
-  });
-  return area;
-}
-
 LagFit explain_by_lag(const Histogram& reference, const Histogram& current) {
   LagFit best;
   best.before = total_variation(reference, current);
@@ -143,7 +152,8 @@ LagFit explain_by_lag(const Histogram& reference, const Histogram& current) {
       if (2 * lag == -n) continue;
       Histogram shifted(static_cast<std::size_t>(n));
       for (int i = 0; i < n; ++i) {
-        shifted.add(static_cast<std::size_t>((i + lag + n) % n), reference.counts()[static_cast<std::size_t>(i)]);
+        shifted.add(static_cast<std::size_t>((i + lag + n) % n),
+                    reference.counts()[static_cast<std::size_t>(i)]);
       }
       const double residual = total_variation(shifted, current);
       if (residual < best.residual) {

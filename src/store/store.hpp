@@ -63,12 +63,34 @@ class Git {
     std::string path;  ///< relative to the project
     std::string bytes;
   };
+  /// What stands in a commit's tree.
+  struct Entry {
+    enum class Kind { kFile, kFolder, kLink, kModule };
+    std::string name;  ///< its last component
+    std::string id;    ///< of the object, hex
+    Kind kind = Kind::kFile;
+    bool executable = false;
+  };
+
   /// The commit HEAD names, hex; kNotFound in a repository without one.
   [[nodiscard]] virtual Result<std::string> head() = 0;
+  /// The commit that a revision (a branch, a tag, `HEAD~2`, a commit) names, hex; kNotFound `git-revision-not-found`.
+  [[nodiscard]] virtual Result<std::string> resolve(std::string_view revision) = 0;
   /// The blob id git gives to these bytes, without writing it.
   [[nodiscard]] virtual std::string blob_id(std::string_view bytes) = 0;
-  /// A file as of a revision (`HEAD`, a branch, a commit).
+  /// A file as of a revision (`HEAD`, a branch, a commit). Symbolic links are followed as far as the commit's own tree goes:
+  /// kUnprocessable `git-link-outside` where one leads out of the repository, `git-submodule` where the path is in a submodule.
+  /// kNotFound `git-file-not-found` when there is no such file.
   [[nodiscard]] virtual Result<std::string> read(std::string_view revision, std::string_view path) = 0;
+  /// What stands at `path` as of a revision, with the errors of `read`; links on the way and at its end are followed.
+  [[nodiscard]] virtual Result<Entry> find(std::string_view revision, std::string_view path) = 0;
+  /// What a folder holds as of a revision, by name; empty when there is no such folder. A link in it stays `kLink`.
+  [[nodiscard]] virtual Result<std::vector<Entry>> list(std::string_view revision, std::string_view folder) = 0;
+  /// Whether the file at `path` of the work tree is what git would write there for this blob: its bytes, their form before the
+  /// line-end filters, or the content that a Git LFS pointer names. False when there is no file.
+  [[nodiscard]] virtual Result<bool> same_on_disk(std::string_view blob, std::string_view path) = 0;
+  /// Lets `ref` (`refs/heddle/...`) name `commit`, so that no clean-up of the repository removes it.
+  [[nodiscard]] virtual Result<void> keep(const std::string& ref, std::string_view commit) = 0;
   /// Adds one commit to `ref` (`refs/heads/heddle/incident-0001`) with `files` over the tree of `base` (a revision; empty: the
   /// ref's own tip, or an empty tree). Returns the commit id. The same call twice gives one commit more only if trees differ.
   [[nodiscard]] virtual Result<std::string> commit(const std::string& ref, const std::string& base,

@@ -1,20 +1,36 @@
 #include "table/arrow_columns.hpp"
 
 #include <arrow/array.h>
+#include <arrow/scalar.h>
 #include <arrow/type.h>
 #include <arrow/util/float16.h>
+#include <arrow/util/utf8.h>
+
+#include "table/cell.hpp"
 
 namespace heddle::table {
 namespace {
 
-Error does_not_fit(const std::string& column) {
-  return Error{ErrorKind::kInvalid, "table-value-range", fmt::format("column `{}` holds a value that does not fit 64 bits", column),
-               "write it as a string, or clip it at the source"};
+using expr::Datum;
+
+/// `text` with what is not UTF-8 replaced, so that it can be shown and sent.
+std::string readable(std::string_view text) {
+  if (arrow::util::ValidateUTF8(text)) return std::string(text);
+  std::string out;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x80)
+      out.push_back(c);
+    else
+      out.append("\xef\xbf\xbd");
+  }
+  return out;
 }
 
-/// Microseconds a unit of time has, or 0 for nanoseconds, which divide.
-std::int64_t micros_of(arrow::TimeUnit::type unit) {
-  switch (unit) {
+/// Microseconds in a unit of time, or 0 for nanoseconds, which divide.
+std::int64_t micros_of(const arrow::DataType& type) {
+  if (type.id() == arrow::Type::DATE32) return kDay;
+  if (type.id() == arrow::Type::DATE64) return 1000;
+  switch (static_cast<const arrow::TimestampType&>(type).unit()) {
     case arrow::TimeUnit::SECOND: return kSecond;
     case arrow::TimeUnit::MILLI: return 1000;
     case arrow::TimeUnit::MICRO: return 1;
@@ -22,148 +38,343 @@ std::int64_t micros_of(arrow::TimeUnit::type unit) {
   }
 }
 
-std::int64_t floor_thousand(std::int64_t value) { return value / 1000 - (value % 1000 < 0 ? 1 : 0); }
+std::int64_t floor_thousand(std::int64_t value) {
+  return value / 1000 - (value % 1000 < 0 ? 1 : 0);
+}
 
-}  // namespace
+bool is_text(arrow::Type::type id) {
+  return id == arrow::Type::STRING || id == arrow::Type::LARGE_STRING ||
+         id == arrow::Type::STRING_VIEW;
+}
 
+/// The column type that holds every value of an Arrow type; kDyn when there is none.
 Type type_of(const arrow::DataType& type) noexcept {
   switch (type.id()) {
     case arrow::Type::BOOL: return Type::kBool;
-    case arrow::Type::INT8: case arrow::Type::INT16: case arrow::Type::INT32: case arrow::Type::INT64:
-    case arrow::Type::UINT8: case arrow::Type::UINT16: case arrow::Type::UINT32: case arrow::Type::UINT64: return Type::kInt;
-    case arrow::Type::HALF_FLOAT: case arrow::Type::FLOAT: case arrow::Type::DOUBLE: return Type::kDouble;
-    case arrow::Type::DATE32: case arrow::Type::DATE64: case arrow::Type::TIMESTAMP: return Type::kTimestamp;
-    case arrow::Type::STRING: case arrow::Type::LARGE_STRING: case arrow::Type::STRING_VIEW: case arrow::Type::NA: return Type::kString;
-    case arrow::Type::DICTIONARY: {
-      const Type values = type_of(*static_cast<const arrow::DictionaryType&>(type).value_type());
-      return values == Type::kString ? values : Type::kDyn;
-    }
+    case arrow::Type::INT8:
+    case arrow::Type::INT16:
+    case arrow::Type::INT32:
+    case arrow::Type::INT64:
+    case arrow::Type::UINT8:
+    case arrow::Type::UINT16:
+    case arrow::Type::UINT32:
+    case arrow::Type::UINT64: return Type::kInt;
+    case arrow::Type::HALF_FLOAT:
+    case arrow::Type::FLOAT:
+    case arrow::Type::DOUBLE: return Type::kDouble;
+    case arrow::Type::DATE32:
+    case arrow::Type::DATE64:
+    case arrow::Type::TIMESTAMP: return Type::kTimestamp;
+    case arrow::Type::STRING:
+    case arrow::Type::LARGE_STRING:
+    case arrow::Type::STRING_VIEW: return Type::kString;
     default: return Type::kDyn;
   }
 }
 
-template <class To, class From>
-Result<void> ColumnReader::append_values(const arrow::Array& array, std::span<const std::int64_t> chosen, bool all, std::vector<To>& out,
-                                         const From& from) {
-  const auto n = all ? static_cast<std::size_t>(array.length()) : chosen.size();
+}  // namespace
+
+Target target_of(const arrow::DataType& type, std::optional<Type> wanted, bool csv,
+                 bool as_written) noexcept {
+  if (type.id() == arrow::Type::DICTIONARY) {
+    return target_of(*static_cast<const arrow::DictionaryType&>(type).value_type(), wanted, csv,
+                     as_written);
+  }
+  Target out;
+  out.strict = !wanted;
+  const bool number = wanted == Type::kInt || wanted == Type::kDouble;
+  if (csv) {
+    out.type = wanted && !as_written ? *wanted : Type::kString;
+  } else if (type.id() == arrow::Type::NA) {  // no value at all: of any type
+    out.type = wanted.value_or(Type::kString);
+  } else if (arrow::is_decimal(type.id())) {
+    // Its text is exact; a number is what that text says. No other field can hold it.
+    out.type = number ? *wanted : wanted ? Type::kDyn : Type::kString;
+  } else if (type.id() == arrow::Type::UINT64 && wanted == Type::kDouble) {
+    out.type = Type::kDouble;
+  } else if (is_text(type.id()) && wanted == Type::kTimestamp && !as_written) {
+    out.type = Type::kTimestamp;
+  } else {
+    out.type = type_of(type);
+  }
+  return out;
+}
+
+/// `from(row, out)` puts the value of a row and says what it is; `text(row)` is what a malformed
+/// one says.
+template <class To, class From, class Text>
+Result<void> ColumnReader::fill(const arrow::Array& array, const Selection& rows,
+                                std::vector<To>& out, const From& from, const Text& text) {
+  const auto n = rows.all ? static_cast<std::size_t>(array.length()) : rows.chosen.size();
   const bool nulls = array.null_count() > 0;
   const std::size_t before = out.size();
-  if (nulls && column_.valid.empty()) column_.valid.assign(before, 1);
   out.resize(before + n);
-  if (!nulls && !column_.valid.empty()) column_.valid.resize(before + n, 1);
+  auto& valid = column_.valid;
+  auto& malformed = column_.malformed;
+  if (!valid.empty()) valid.resize(before + n, 1);
+  if (!malformed.empty()) malformed.resize(before + n, 0);
   for (std::size_t i = 0; i < n; ++i) {
-    const std::int64_t row = all ? static_cast<std::int64_t>(i) : chosen[i];
-    if (nulls) {
-      const bool valid = array.IsValid(row);
-      column_.valid.push_back(valid ? 1 : 0);
-      if (!valid) continue;
+    const std::int64_t row = rows.all ? static_cast<std::int64_t>(i) : rows.chosen[i];
+    const Cell cell = nulls && !array.IsValid(row) ? Cell::kMissing : from(row, out[before + i]);
+    if (cell == Cell::kValue) continue;
+    if (valid.empty()) valid.assign(before + n, 1);
+    valid[before + i] = 0;
+    out[before + i] = {};
+    if (cell == Cell::kMissing) continue;
+    const std::string what = readable(text(row));
+    if (target_.strict && column_.type != Type::kString) {
+      return Error{
+          ErrorKind::kInvalid, "table-value-range",
+          fmt::format(
+              "column `{}` holds `{}`{}, which does not fit 64 bits", column_.name,
+              what.substr(0, 80),
+              rows.first_row < 0 ? "" : fmt::format(" in row {}", rows.first_row + row + 1)),
+          "write it as a string, or clip it at the source"};
     }
-    out[before + i] = from(row);
+    if (malformed.empty()) malformed.assign(before + n, 0);
+    malformed[before + i] = static_cast<std::uint32_t>(malformed_texts_.insert(what)) + 1;
   }
   return {};
 }
 
-template <class StringArray>
-Result<void> ColumnReader::append_strings(const StringArray& array, std::span<const std::int64_t> chosen, bool all) {
-  return append_values(array, chosen, all, column_.codes, [&](std::int64_t row) { return strings_.insert(array.GetView(row)); });
+template <class To, class From>
+Result<void> ColumnReader::fill(const arrow::Array& array, const Selection& rows,
+                                std::vector<To>& out, const From& from) {
+  return fill(array, rows, out, from, [&](std::int64_t row) {
+    const auto scalar = array.GetScalar(row);
+    return scalar.ok() ? (*scalar)->ToString() : std::string("?");
+  });
 }
 
-Result<void> ColumnReader::append_dictionary(const arrow::Array& array, std::span<const std::int64_t> chosen, bool all) {
+template <class Array>
+Result<void> ColumnReader::append_integers(const Array& array, const Selection& rows) {
+  using Value = typename Array::value_type;
+  if (column_.type == Type::kDouble) {
+    return fill(array, rows, column_.doubles, [&](std::int64_t row, double& out) {
+      out = static_cast<double>(array.Value(row));
+      return Cell::kValue;
+    });
+  }
+  return fill(array, rows, column_.ints, [&](std::int64_t row, std::int64_t& out) {
+    const Value value = array.Value(row);
+    if (!std::in_range<std::int64_t>(value)) return Cell::kMalformed;
+    out = static_cast<std::int64_t>(value);
+    return Cell::kValue;
+  });
+}
+
+Cell ColumnReader::string_cell(std::string_view text, std::int32_t& code) {
+  code = strings_.insert(text);
+  if (static_cast<std::size_t>(code) == utf8_.size())
+    utf8_.push_back(arrow::util::ValidateUTF8(text) ? 1 : 0);
+  return utf8_[static_cast<std::size_t>(code)] != 0 ? Cell::kValue : Cell::kMalformed;
+}
+
+/// `text(row)` is read as a value of the column's type: a string as one that a request brings, else
+/// as a cell of a CSV.
+template <class Text>
+Result<void> ColumnReader::append_cells(const arrow::Array& array, const Selection& rows,
+                                        const Text& text) {
+  const bool strings = is_text(array.type_id());
+  const auto read = [&](std::int64_t row, auto& out, const auto& value) {
+    const auto& source = text(row);
+    const Datum datum =
+        strings ? as_type(column_.type, Datum::string(source)) : cell_of_text(source, column_.type);
+    if (datum.is_null()) return Cell::kMissing;
+    if (datum.is_error()) return Cell::kMalformed;
+    out = value(datum);
+    return Cell::kValue;
+  };
+  switch (column_.type) {
+    case Type::kString:
+      return fill(
+          array, rows, column_.codes,
+          [&](std::int64_t row, std::int32_t& code) {
+            const auto& source = text(row);
+            return string_cell(source, code);
+          },
+          text);
+    case Type::kDouble:
+      return fill(
+          array, rows, column_.doubles,
+          [&](std::int64_t row, double& out) {
+            return read(row, out, [](const Datum& d) { return d.d; });
+          },
+          text);
+    default:
+      return fill(
+          array, rows, column_.ints,
+          [&](std::int64_t row, std::int64_t& out) {
+            return read(row, out, [](const Datum& d) {
+              return d.kind == Datum::Kind::kBool ? std::int64_t{d.b} : d.i;
+            });
+          },
+          text);
+  }
+}
+
+template <class Array>
+Result<void> ColumnReader::append_texts(const Array& array, const Selection& rows) {
+  return append_cells(array, rows, [&](std::int64_t row) { return array.GetView(row); });
+}
+
+template <class Array>
+Result<void> ColumnReader::append_decimals(const Array& array, const Selection& rows) {
+  return append_cells(array, rows, [&](std::int64_t row) { return array.FormatValue(row); });
+}
+
+Result<void> ColumnReader::append_times(const arrow::Array& array, const Selection& rows) {
+  const std::int64_t factor = micros_of(*array.type());
+  const auto scaled = [&](const auto* values) {
+    return fill(array, rows, column_.ints, [&, values](std::int64_t row, std::int64_t& out) {
+      return __builtin_mul_overflow(static_cast<std::int64_t>(values[row]), factor, &out)
+                 ? Cell::kMalformed
+                 : Cell::kValue;
+    });
+  };
+  if (array.type_id() == arrow::Type::DATE32)
+    return scaled(static_cast<const arrow::Date32Array&>(array).raw_values());
+  const auto* values = array.type_id() == arrow::Type::DATE64
+                           ? static_cast<const arrow::Date64Array&>(array).raw_values()
+                           : static_cast<const arrow::TimestampArray&>(array).raw_values();
+  if (factor != 0) return scaled(values);
+  return fill(array, rows, column_.ints, [&](std::int64_t row, std::int64_t& out) {
+    out = floor_thousand(values[row]);
+    return Cell::kValue;
+  });
+}
+
+Result<void> ColumnReader::append_dictionary(const arrow::Array& array, const Selection& rows) {
   const auto& dictionary = static_cast<const arrow::DictionaryArray&>(array);
-  const auto& values = *dictionary.dictionary();
-  // Inserted when first used: what no row says is no value of the column.
-  std::vector<std::int32_t> place(static_cast<std::size_t>(values.length()), -1);
-  const auto value = [&](std::int64_t i) -> std::string_view {
-    switch (values.type_id()) {
-      case arrow::Type::STRING: return static_cast<const arrow::StringArray&>(values).GetView(i);
-      case arrow::Type::LARGE_STRING: return static_cast<const arrow::LargeStringArray&>(values).GetView(i);
-      default: return static_cast<const arrow::StringViewArray&>(values).GetView(i);
-    }
-  };
+  // Each distinct value is read once, as a row of its own column would be.
+  Target target = target_;
+  target.strict = false;
+  ColumnReader distinct(column_.name, target);
+  HEDDLE_TRY(distinct.append(*dictionary.dictionary(), {}));
+  const Column values = distinct.finish();
   bool inside = true;
-  const auto code = [&](std::int64_t index) {
-    if (index < 0 || index >= values.length()) {
+  // A string is inserted when it is first used: what no row says is no value of the column.
+  std::vector<std::int32_t> place(column_.type == Type::kString ? values.codes.size() : 0, -1);
+  const auto find = [&](std::int64_t row, const auto& put) {
+    const std::int64_t at = dictionary.GetValueIndex(row);
+    if (at < 0 || at >= values.length()) {
       inside = false;
-      return std::int32_t{0};
+      return Cell::kMissing;
     }
-    std::int32_t& at = place[static_cast<std::size_t>(index)];
-    if (at < 0) at = strings_.insert(value(index));
-    return at;
+    const auto i = static_cast<std::size_t>(at);
+    if (values.malformed_text(i)) return Cell::kMalformed;
+    if (!values.valid.empty() && values.valid[i] == 0) return Cell::kMissing;
+    put(i);
+    return Cell::kValue;
   };
-  if (dictionary.indices()->type_id() == arrow::Type::INT32) {
-    const auto* indexes = static_cast<const arrow::Int32Array&>(*dictionary.indices()).raw_values();
-    HEDDLE_TRY(append_values(array, chosen, all, column_.codes, [&](std::int64_t row) { return code(indexes[row]); }));
-  } else {
-    HEDDLE_TRY(append_values(array, chosen, all, column_.codes, [&](std::int64_t row) { return code(dictionary.GetValueIndex(row)); }));
+  const auto text = [&](std::int64_t row) {
+    return std::string(
+        values.malformed_text(static_cast<std::size_t>(dictionary.GetValueIndex(row)))
+            .value_or(""));
+  };
+  const auto strings = [&](std::int64_t row, std::int32_t& code) {
+    return find(row, [&](std::size_t i) {
+      if (place[i] < 0)
+        (void)string_cell(values.dictionary->views()[static_cast<std::size_t>(values.codes[i])],
+                          place[i]);
+      code = place[i];
+    });
+  };
+  switch (column_.type) {
+    case Type::kString: HEDDLE_TRY(fill(array, rows, column_.codes, strings, text)); break;
+    case Type::kDouble:
+      HEDDLE_TRY(fill(
+          array, rows, column_.doubles,
+          [&](std::int64_t row, double& out) {
+            return find(row, [&](std::size_t i) { out = values.doubles[i]; });
+          },
+          text));
+      break;
+    default:
+      HEDDLE_TRY(fill(
+          array, rows, column_.ints,
+          [&](std::int64_t row, std::int64_t& out) {
+            return find(row, [&](std::size_t i) { out = values.ints[i]; });
+          },
+          text));
   }
   if (inside) return {};
-  return Error{ErrorKind::kCorrupt, "table-unreadable", fmt::format("column `{}` has a code outside its dictionary", column_.name),
+  return Error{ErrorKind::kCorrupt, "table-unreadable",
+               fmt::format("column `{}` has a code outside its dictionary", column_.name),
                "copy the file again from where it came, or write it anew"};
 }
 
-Result<void> ColumnReader::append(const arrow::Array& array, std::span<const std::int64_t> chosen, bool all) {
-  const auto ints = [&](const auto& typed) {
-    return append_values(array, chosen, all, column_.ints, [&](std::int64_t row) { return static_cast<std::int64_t>(typed.Value(row)); });
+Result<void> ColumnReader::append(const arrow::Array& array, const Selection& rows) {
+  const auto reals = [&](const auto& value) {
+    return fill(array, rows, column_.doubles, [&](std::int64_t row, double& out) {
+      out = value(row);
+      return Cell::kValue;
+    });
   };
   switch (array.type_id()) {
-    case arrow::Type::BOOL: return ints(static_cast<const arrow::BooleanArray&>(array));
-    case arrow::Type::INT8: return ints(static_cast<const arrow::Int8Array&>(array));
-    case arrow::Type::INT16: return ints(static_cast<const arrow::Int16Array&>(array));
-    case arrow::Type::INT32: return ints(static_cast<const arrow::Int32Array&>(array));
-    case arrow::Type::INT64: return ints(static_cast<const arrow::Int64Array&>(array));
-    case arrow::Type::UINT8: return ints(static_cast<const arrow::UInt8Array&>(array));
-    case arrow::Type::UINT16: return ints(static_cast<const arrow::UInt16Array&>(array));
-    case arrow::Type::UINT32: return ints(static_cast<const arrow::UInt32Array&>(array));
-    case arrow::Type::UINT64: {
-      const auto& typed = static_cast<const arrow::UInt64Array&>(array);
-      for (std::int64_t row = 0; row < array.length(); ++row) {
-        if (array.IsValid(row) && typed.Value(row) > static_cast<std::uint64_t>(INT64_MAX)) return does_not_fit(column_.name);
-      }
-      return ints(typed);
+    case arrow::Type::BOOL: {
+      const auto& typed = static_cast<const arrow::BooleanArray&>(array);
+      return fill(array, rows, column_.ints, [&](std::int64_t row, std::int64_t& out) {
+        out = typed.Value(row) ? 1 : 0;
+        return Cell::kValue;
+      });
     }
+    case arrow::Type::INT8:
+      return append_integers(static_cast<const arrow::Int8Array&>(array), rows);
+    case arrow::Type::INT16:
+      return append_integers(static_cast<const arrow::Int16Array&>(array), rows);
+    case arrow::Type::INT32:
+      return append_integers(static_cast<const arrow::Int32Array&>(array), rows);
+    case arrow::Type::INT64:
+      return append_integers(static_cast<const arrow::Int64Array&>(array), rows);
+    case arrow::Type::UINT8:
+      return append_integers(static_cast<const arrow::UInt8Array&>(array), rows);
+    case arrow::Type::UINT16:
+      return append_integers(static_cast<const arrow::UInt16Array&>(array), rows);
+    case arrow::Type::UINT32:
+      return append_integers(static_cast<const arrow::UInt32Array&>(array), rows);
+    case arrow::Type::UINT64:
+      return append_integers(static_cast<const arrow::UInt64Array&>(array), rows);
     case arrow::Type::HALF_FLOAT: {
       const auto& typed = static_cast<const arrow::HalfFloatArray&>(array);
-      return append_values(array, chosen, all, column_.doubles, [&](std::int64_t row) {
-        return static_cast<double>(arrow::util::Float16::FromBits(typed.Value(row)).ToFloat());
+      return reals([&](std::int64_t row) {
+        return arrow::util::Float16::FromBits(typed.Value(row)).ToDouble();
       });
     }
     case arrow::Type::FLOAT: {
       const auto& typed = static_cast<const arrow::FloatArray&>(array);
-      return append_values(array, chosen, all, column_.doubles, [&](std::int64_t row) { return static_cast<double>(typed.Value(row)); });
+      return reals([&](std::int64_t row) { return static_cast<double>(typed.Value(row)); });
     }
     case arrow::Type::DOUBLE: {
       const auto& typed = static_cast<const arrow::DoubleArray&>(array);
-      return append_values(array, chosen, all, column_.doubles, [&](std::int64_t row) { return typed.Value(row); });
+      return reals([&](std::int64_t row) { return typed.Value(row); });
     }
-    case arrow::Type::DATE32: {
-      const auto& typed = static_cast<const arrow::Date32Array&>(array);
-      return append_values(array, chosen, all, column_.ints, [&](std::int64_t row) { return typed.Value(row) * kDay; });
-    }
+    case arrow::Type::DATE32:
     case arrow::Type::DATE64:
-    case arrow::Type::TIMESTAMP: {
-      const std::int64_t factor = array.type_id() == arrow::Type::DATE64
-                                      ? 1000
-                                      : micros_of(static_cast<const arrow::TimestampType&>(*array.type()).unit());
-      const auto* values = static_cast<const arrow::NumericArray<arrow::Int64Type>&>(static_cast<const arrow::PrimitiveArray&>(array)).raw_values();
-      if (factor == 1) return append_values(array, chosen, all, column_.ints, [&](std::int64_t row) { return values[row]; });
-      if (factor == 0) {
-        return append_values(array, chosen, all, column_.ints, [&](std::int64_t row) { return floor_thousand(values[row]); });
-      }
-      bool fits = true;
-      HEDDLE_TRY(append_values(array, chosen, all, column_.ints, [&](std::int64_t row) {
-        std::int64_t out = 0;
-        fits = fits && !__builtin_mul_overflow(values[row], factor, &out);
-        return out;
-      }));
-      if (!fits) return does_not_fit(column_.name);
-      return {};
+    case arrow::Type::TIMESTAMP: return append_times(array, rows);
+    case arrow::Type::STRING:
+      return append_texts(static_cast<const arrow::StringArray&>(array), rows);
+    case arrow::Type::LARGE_STRING:
+      return append_texts(static_cast<const arrow::LargeStringArray&>(array), rows);
+    case arrow::Type::STRING_VIEW:
+      return append_texts(static_cast<const arrow::StringViewArray&>(array), rows);
+    case arrow::Type::BINARY:
+      return append_texts(static_cast<const arrow::BinaryArray&>(array), rows);
+    case arrow::Type::DECIMAL32:
+      return append_decimals(static_cast<const arrow::Decimal32Array&>(array), rows);
+    case arrow::Type::DECIMAL64:
+      return append_decimals(static_cast<const arrow::Decimal64Array&>(array), rows);
+    case arrow::Type::DECIMAL128:
+      return append_decimals(static_cast<const arrow::Decimal128Array&>(array), rows);
+    case arrow::Type::DECIMAL256:
+      return append_decimals(static_cast<const arrow::Decimal256Array&>(array), rows);
+    case arrow::Type::DICTIONARY: return append_dictionary(array, rows);
+    default: {  // NA: every value is missing
+      const auto missing = [](std::int64_t, auto&) { return Cell::kMissing; };
+      if (column_.type == Type::kDouble) return fill(array, rows, column_.doubles, missing);
+      if (column_.type == Type::kString) return fill(array, rows, column_.codes, missing);
+      return fill(array, rows, column_.ints, missing);
     }
-    case arrow::Type::STRING: return append_strings(static_cast<const arrow::StringArray&>(array), chosen, all);
-    case arrow::Type::LARGE_STRING: return append_strings(static_cast<const arrow::LargeStringArray&>(array), chosen, all);
-    case arrow::Type::STRING_VIEW: return append_strings(static_cast<const arrow::StringViewArray&>(array), chosen, all);
-    case arrow::Type::DICTIONARY: return append_dictionary(array, chosen, all);
-    default:  // NA: every value is missing
-      return append_values(array, chosen, all, column_.codes, [](std::int64_t) { return 0; });
   }
 }
 
@@ -172,7 +383,10 @@ Column ColumnReader::finish() {
     if (strings_.size() == 0) strings_.insert("");
     column_.dictionary = std::make_shared<const Dictionary>(strings_.values());
   }
-  if (std::find(column_.valid.begin(), column_.valid.end(), 0) == column_.valid.end()) column_.valid.clear();
+  if (malformed_texts_.size() > 0)
+    column_.malformed_texts = std::make_shared<const Dictionary>(malformed_texts_.values());
+  if (std::find(column_.valid.begin(), column_.valid.end(), 0) == column_.valid.end())
+    column_.valid.clear();
   return std::move(column_);
 }
 

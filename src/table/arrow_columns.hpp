@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,31 +19,70 @@ class Result;
 
 namespace heddle::table {
 
-/// The column type an Arrow type is read as; kDyn when there is none. Private to this module.
-[[nodiscard]] Type type_of(const arrow::DataType& type) noexcept;
+/// How a column of an Arrow schema is read. Private to this module.
+struct Target {
+  Type type = Type::kDyn;  ///< kDyn: it is not read
+  bool strict = true;      ///< a value that does not fit is an error, else a malformed cell
+};
+/// `wanted`: what a contract says of the column; `csv`: binary values are the cells of a CSV.
+[[nodiscard]] Target target_of(const arrow::DataType& type, std::optional<Type> wanted, bool csv,
+                               bool as_written) noexcept;
 
 /// The Arrow type a column is written as. Private to this module.
 [[nodiscard]] std::shared_ptr<arrow::DataType> arrow_type(Type type);
-/// Rows [begin, end) of a column. Strings are written as such, not as codes: the order of a dictionary must not reach the file.
-[[nodiscard]] arrow::Result<std::shared_ptr<arrow::Array>> array_of(const Column& column, std::int64_t begin, std::int64_t end);
+/// Rows [begin, end) of a column. Strings are written as such, not as codes: the order of a
+/// dictionary must not reach the file. A malformed cell is its text in a string column, else null.
+[[nodiscard]] arrow::Result<std::shared_ptr<arrow::Array>> array_of(const Column& column,
+                                                                    std::int64_t begin,
+                                                                    std::int64_t end);
+
+/// Rows of one Arrow array.
+struct Selection {
+  std::span<const std::int64_t> chosen{};  ///< indexes, unless `all`
+  bool all = true;
+  std::int64_t first_row = -1;  ///< the array's place in the file; -1 when it is not known
+};
+
+/// What an Arrow array has for a row of a column.
+enum class Cell : std::uint8_t { kMissing, kValue, kMalformed };
 
 /// Grows one column from Arrow arrays. Private to this module; one thread.
 class ColumnReader {
  public:
-  ColumnReader(std::string name, Type type) { column_.name = std::move(name), column_.type = type; }
-  /// Appends the rows of `array` whose indexes are in `chosen`, or all when `all`. kInvalid on a value that does not fit.
-  [[nodiscard]] Result<void> append(const arrow::Array& array, std::span<const std::int64_t> chosen, bool all);
+  ColumnReader(std::string name, Target target) : target_(target) {
+    column_.name = std::move(name);
+    column_.type = target.type;
+  }
+  [[nodiscard]] Type type() const noexcept { return column_.type; }
+  /// Appends rows of `array`. `table-value-range` on a value that does not fit, when the target is
+  /// strict.
+  [[nodiscard]] Result<void> append(const arrow::Array& array, const Selection& rows);
   [[nodiscard]] Column finish();
 
  private:
+  template <class To, class From, class Text>
+  Result<void> fill(const arrow::Array& array, const Selection& rows, std::vector<To>& out,
+                    const From& from, const Text& text);
   template <class To, class From>
-  Result<void> append_values(const arrow::Array& array, std::span<const std::int64_t> chosen, bool all, std::vector<To>& out, const From& from);
-  template <class StringArray>
-  Result<void> append_strings(const StringArray& array, std::span<const std::int64_t> chosen, bool all);
-  Result<void> append_dictionary(const arrow::Array& array, std::span<const std::int64_t> chosen, bool all);
+  Result<void> fill(const arrow::Array& array, const Selection& rows, std::vector<To>& out,
+                    const From& from);
+  template <class Array>
+  Result<void> append_integers(const Array& array, const Selection& rows);
+  template <class Array>
+  Result<void> append_texts(const Array& array, const Selection& rows);
+  template <class Array>
+  Result<void> append_decimals(const Array& array, const Selection& rows);
+  template <class Text>
+  Result<void> append_cells(const arrow::Array& array, const Selection& rows, const Text& text);
+  Result<void> append_times(const arrow::Array& array, const Selection& rows);
+  Result<void> append_dictionary(const arrow::Array& array, const Selection& rows);
+  Cell string_cell(std::string_view text, std::int32_t& code);
 
+  Target target_;
   Column column_;
   StringIndex strings_;
+  std::vector<std::uint8_t> utf8_;  ///< whether each string of `strings_` is UTF-8
+  StringIndex malformed_texts_;
 };
 
 }  // namespace heddle::table

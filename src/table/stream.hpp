@@ -13,13 +13,14 @@ namespace heddle::table {
 /// A file read a chunk after the other: memory is bounded by a chunk, however long the file. One thread.
 class TableReader {
  public:
-  /// Parquet or CSV, by extension. `columns` empty: all. The errors of `read_table`.
-  [[nodiscard]] static Result<std::unique_ptr<TableReader>> open(const std::string& path, std::vector<std::string> columns = {});
+  /// Parquet or CSV, by extension. The errors of `read_table`.
+  [[nodiscard]] static Result<std::unique_ptr<TableReader>> open(const std::string& path, const ReadOptions& options = {});
   virtual ~TableReader() = default;
 
   [[nodiscard]] virtual const std::vector<ColumnInfo>& columns() const noexcept = 0;
-  /// The file is CSV: every column is the text that stands there, null where it is empty, `NULL` or `null` without quotes. A type
-  /// guessed from the first rows would fail on a later one.
+  /// Columns that no column type can hold, and that nobody named: nested, binary, times of day.
+  [[nodiscard]] virtual const std::vector<std::string>& left_out() const noexcept = 0;
+  /// The file is CSV, in which null is a cell that is empty, `NULL` or `null` without quotes.
   [[nodiscard]] virtual bool text() const noexcept = 0;
   /// The next rows, at most 131,072 of Parquet and about 4 MiB of CSV; nullopt after the last.
   [[nodiscard]] virtual Result<std::optional<Table>> next() = 0;

@@ -161,7 +161,8 @@ class CsvWriter final : public TableWriter {
     for (std::int64_t row = 0; row < rows.rows(); ++row) {
       for (std::size_t i = 0; i < views.size(); ++i) {
         if (i > 0) buffer_.push_back(',');
-        put(views[i].at(row));
+        if (const auto text = rows.columns()[i].malformed_text(static_cast<std::size_t>(row))) put_text(*text, buffer_);
+        else put(views[i].at(row));
       }
       buffer_.push_back('\n');
       if (buffer_.size() > kBufferBytes) HEDDLE_TRY(flush());

@@ -9,7 +9,9 @@
 namespace heddle::table {
 namespace {
 
-bool is_valid(const Column& column, std::size_t row) { return column.valid.empty() || column.valid[row] != 0; }
+bool is_valid(const Column& column, std::size_t row) {
+  return column.valid.empty() || column.valid[row] != 0;
+}
 
 /// Calls `with` on whichever of the two columns' value vectors are in use, by type.
 template <class F>
@@ -26,11 +28,27 @@ Column like(const Column& column) {
   out.name = column.name;
   out.type = column.type;
   out.dictionary = column.dictionary;
+  out.malformed_texts = column.malformed_texts;
   return out;
+}
+
+/// The texts of `part`'s malformed cells follow those in `texts`; `out` has `before` rows without them.
+void append_malformed(const Column& part, std::size_t before, Column& out, std::vector<std::string>& texts) {
+  const auto rows = static_cast<std::size_t>(part.length());
+  if (part.malformed.empty() && out.malformed.empty()) return;
+  out.malformed.resize(before + rows, 0);
+  if (part.malformed.empty()) return;
+  const auto first = static_cast<std::uint32_t>(texts.size());
+  for (const auto text : part.malformed_texts->views()) texts.emplace_back(text);
+  for (std::size_t i = 0; i < rows; ++i) {
+    if (part.malformed[i] != 0) out.malformed[before + i] = part.malformed[i] + first;
+  }
 }
 
 void drop_useless_validity(Column& column) {
   if (std::find(column.valid.begin(), column.valid.end(), 0) == column.valid.end()) column.valid.clear();
+  const auto& malformed = column.malformed;
+  if (std::all_of(malformed.begin(), malformed.end(), [](auto at) { return at == 0; })) column.malformed.clear();
 }
 
 }  // namespace
@@ -128,6 +146,7 @@ Table Table::slice(std::int64_t begin, std::int64_t end) const {
     values_of(cut, column, [&](auto& to, const auto& from) { to.assign(from.begin() + begin, from.begin() + end); });
     if (!column.valid.empty()) {
       cut.valid.assign(column.valid.begin() + begin, column.valid.begin() + end);
+      if (!column.malformed.empty()) cut.malformed.assign(column.malformed.begin() + begin, column.malformed.begin() + end);
       drop_useless_validity(cut);
     }
     out.columns_.push_back(std::move(cut));
@@ -147,6 +166,10 @@ Table Table::take(std::span<const std::int64_t> rows) const {
     if (!column.valid.empty()) {
       cut.valid.resize(rows.size());
       for (std::size_t i = 0; i < rows.size(); ++i) cut.valid[i] = column.valid[static_cast<std::size_t>(rows[i])];
+      if (!column.malformed.empty()) {
+        cut.malformed.resize(rows.size());
+        for (std::size_t i = 0; i < rows.size(); ++i) cut.malformed[i] = column.malformed[static_cast<std::size_t>(rows[i])];
+      }
       drop_useless_validity(cut);
     }
     out.columns_.push_back(std::move(cut));
@@ -175,6 +198,7 @@ Result<Table> Table::concat(std::span<const Table> tables) {
     bool nulls = false;
     std::int64_t total = 0;
     std::vector<const Column*> parts;
+    std::vector<std::string> malformed;
     for (const Table& table : tables) {
       HEDDLE_ASSIGN_OR_RETURN(const Column* part, table.column(first.name));
       if (part->type != first.type) {
@@ -194,8 +218,10 @@ Result<Table> Table::concat(std::span<const Table> tables) {
     for (const Column* part : parts) {
       if (nulls && part->valid.empty()) out.valid.insert(out.valid.end(), static_cast<std::size_t>(part->length()), 1);
       if (!part->valid.empty()) out.valid.insert(out.valid.end(), part->valid.begin(), part->valid.end());
+      const std::size_t begin = static_cast<std::size_t>(out.length());
       if (first.type != Type::kString || shared) {
         values_of(out, *part, [&](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); });
+        append_malformed(*part, begin, out, malformed);
         continue;
       }
       std::vector<std::int32_t> place;
@@ -205,7 +231,9 @@ Result<Table> Table::concat(std::span<const Table> tables) {
       for (std::size_t i = 0; i < part->codes.size(); ++i) {
         out.codes.push_back(is_valid(*part, i) ? place[static_cast<std::size_t>(part->codes[i])] : 0);
       }
+      append_malformed(*part, begin, out, malformed);
     }
+    if (!malformed.empty()) out.malformed_texts = std::make_shared<const Dictionary>(std::move(malformed));
     if (first.type == Type::kString && !shared) {
       if (strings.size() == 0) strings.insert("");
       out.dictionary = std::make_shared<const Dictionary>(strings.values());

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,10 +37,24 @@ struct Column {
   std::vector<std::int32_t> codes{};
   std::shared_ptr<const Dictionary> dictionary{};
   std::vector<std::uint8_t> valid{};  ///< one byte a row; empty when every row has a value
+  /// Rows without a value in which something stood that is none of the type: 1 + the index of its text, else 0. Empty when
+  /// there is no such row.
+  std::vector<std::uint32_t> malformed{};
+  std::shared_ptr<const Dictionary> malformed_texts{};
 
   [[nodiscard]] std::int64_t length() const noexcept;
   [[nodiscard]] expr::ColumnView view() const noexcept;  ///< borrowed from this column
   [[nodiscard]] std::int64_t null_count() const noexcept;
+  /// The text of a malformed cell; nullopt when the row has a value, or nothing.
+  [[nodiscard]] std::optional<std::string_view> malformed_text(std::size_t row) const noexcept {
+    if (malformed.empty() || malformed[row] == 0) return std::nullopt;
+    return malformed_texts->views()[malformed[row] - 1];
+  }
+  /// What the row has, by a view of this column: kError when its cell is malformed.
+  [[nodiscard]] expr::Datum cell(const expr::ColumnView& view, std::int64_t row) const noexcept {
+    if (!malformed.empty() && malformed[static_cast<std::size_t>(row)] != 0) return expr::Datum::error();
+    return view.at(row);
+  }
 };
 
 /// Columns of one length. A value type (copying copies the rows); reading is thread-safe.
@@ -60,7 +76,8 @@ class Table {
   [[nodiscard]] Result<Table> with_column(Column column) const;  ///< replaces one of the same name
   /// Rows of `tables` one after the other; columns by name, types must agree.
   [[nodiscard]] static Result<Table> concat(std::span<const Table> tables);
-  /// SHA-256 over names, types and values, the same for equal content however it was built.
+  /// SHA-256 over names, types and values, the same for equal content however it was built. What a malformed cell says
+  /// does not count.
   [[nodiscard]] Digest content_digest() const;
 
  private:
@@ -69,22 +86,31 @@ class Table {
 };
 
 struct ReadOptions {
-  std::vector<std::string> columns{};  ///< empty: all
-  /// Keep rows with `time_from <= time_column < time_to`; no filter when `time_column` is empty.
+  std::vector<std::string> columns{};  ///< empty: all that can be read
+  /// What columns are to hold, as a contract says it. In a CSV every other column is text.
+  std::map<std::string, Type, std::less<>> types{};
+  /// Keep a CSV's cells as the text that stands there, whatever `types` says: whoever reads them
+  /// applies `cell_of_text`.
+  bool as_written = false;
+  /// Keep rows with `time_from <= time_column < time_to`, and those whose time is missing or malformed;
+  /// no filter when `time_column` is empty.
   std::string time_column{};
   Micros time_from = INT64_MIN;
   Micros time_to = INT64_MAX;
 };
 
-/// Reads Parquet or CSV (by extension). Narrow ints widen, floats become doubles, dates and timestamps of any unit become
-/// microseconds; any other type is kInvalid naming column and type. kNotFound, kCorrupt and kInvalid say what to do.
+/// Reads Parquet or CSV (by extension). The names of the file's columns are checked first, whichever are read:
+/// `table-column-twice`, `-unnamed`, `-case`, `-spaces`, `-encoding`. Narrow ints widen, floats become doubles, dates and
+/// timestamps of any unit become microseconds, a decimal is what its text says; another type that is asked for is
+/// `table-type`. No conversion wraps: a value that does not fit is a malformed cell in a column of `types`, else the error
+/// `table-value-range`, which names column and row. kNotFound, kCorrupt and kInvalid say what to do.
 [[nodiscard]] Result<Table> read_table(const std::string& path, const ReadOptions& options = {});
 
 struct ColumnInfo {
   std::string name;
-  Type type;
+  Type type;  ///< kDyn: not read
 };
-/// The columns of a file without reading its rows.
+/// The columns of a file without reading its rows; a CSV's are text.
 [[nodiscard]] Result<std::vector<ColumnInfo>> read_schema(const std::string& path);
 
 /// Parquet, zstd, the same bytes for the same rows. Written beside and renamed: never half a file.

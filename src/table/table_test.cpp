@@ -10,7 +10,9 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "table/cell.hpp"
 #include "table/lookup.hpp"
+#include "table/stream.hpp"
 
 namespace heddle::table {
 namespace {
@@ -18,7 +20,8 @@ namespace {
 class TableTest : public testing::Test {
  protected:
   void SetUp() override {
-    dir_ = testing::TempDir() + "table_test_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    dir_ = testing::TempDir() + "table_test_" +
+           testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::remove_all(dir_);
     ASSERT_TRUE(make_dirs(dir_).ok());
   }
@@ -36,7 +39,8 @@ Column ints(std::string name, std::vector<std::int64_t> values, Type type = Type
   return out;
 }
 
-Column strings(std::string name, std::vector<std::string> dictionary, std::vector<std::int32_t> codes) {
+Column strings(std::string name, std::vector<std::string> dictionary,
+               std::vector<std::int32_t> codes) {
   Column out;
   out.name = std::move(name);
   out.type = Type::kString;
@@ -52,7 +56,8 @@ Table sample() {
   speed.name = "speed";
   speed.type = Type::kDouble;
   speed.doubles = {0.5, -1.25, 3, 1e300};
-  return Table::make({ints("date", {0, kDay, 2 * kDay, 3 * kDay}, Type::kTimestamp), distance, speed, strings("origin", {"unused", "SEA", "ORD"}, {1, 2, 2, 1}),
+  return Table::make({ints("date", {0, kDay, 2 * kDay, 3 * kDay}, Type::kTimestamp), distance,
+                      speed, strings("origin", {"unused", "SEA", "ORD"}, {1, 2, 2, 1}),
                       ints("late", {0, 1, 1, 0}, Type::kBool)})
       .value();
 }
@@ -100,23 +105,126 @@ TEST_F(TableTest, ColumnsAndTimesAreSelected) {
   EXPECT_EQ(read_table(path("a.parquet"), options).value().rows(), 0);
 }
 
-TEST_F(TableTest, CsvInfersTypes) {
-  ASSERT_TRUE(write_file_atomic(path("a.csv"), "when,n,x,s,b\n2001-04-10 05:00:00,3,1.5,SEA,true\n2001-04-11 06:30:00,,2,,false\n").ok());
-  const Table table = read_table(path("a.csv")).value();
-  EXPECT_EQ(table.find("when")->type, Type::kTimestamp);
-  EXPECT_EQ(table.find("when")->ints[1], parse_time("2001-04-11T06:30:00").value());
-  EXPECT_EQ(table.find("n")->type, Type::kInt);
-  EXPECT_EQ(table.find("n")->null_count(), 1);
-  EXPECT_EQ(table.find("x")->type, Type::kDouble);
-  EXPECT_TRUE(table.find("s")->view().at(1).is_null());
-  EXPECT_EQ(table.find("b")->type, Type::kBool);
+std::string describe(const Column& column, std::int64_t row) {
+  const auto value = column.cell(column.view(), row);
+  switch (value.kind) {
+    case expr::Datum::Kind::kNull: return "-";
+    case expr::Datum::Kind::kError:
+      return fmt::format("!{}", column.malformed_text(static_cast<std::size_t>(row)).value());
+    case expr::Datum::Kind::kBool: return value.b ? "true" : "false";
+    case expr::Datum::Kind::kInt: return fmt::to_string(value.i);
+    case expr::Datum::Kind::kDouble: return fmt::to_string(value.d);
+    case expr::Datum::Kind::kTimestamp: return format_time(value.i);
+    default: return fmt::format("'{}'", value.str());
+  }
+}
+
+std::vector<std::string> describe(const Column& column) {
+  std::vector<std::string> out;
+  for (std::int64_t row = 0; row < column.length(); ++row) out.push_back(describe(column, row));
+  return out;
+}
+
+using Lines = std::vector<std::string>;
+
+TEST_F(TableTest, ACsvIsReadByTheTypesThatAreWantedAndNeverByItsLooks) {
+  ASSERT_TRUE(write_file_atomic(path("a.csv"),
+                                "when,n,x,s,b,other\n"
+                                "2001-04-10 05:00:00.123456789+0500,3,1.5,001,true,7\n"
+                                "2001-04-11T06:30Z, 12.00 ,2,\"a\nb\",0,x\n"
+                                ",,,,,\n"
+                                "NA,NA,NA,NA,NA,NA\n"
+                                "04/11/01,1.5,inf,\"\",2,\"NULL\"\n"
+                                "2001-04-12,9007199254740993.0,NaN,true,1.0,NULL\n"
+                                "0000-01-01,9223372036854775808,1e400,\xff,yes,\xff\n")
+                  .ok());
+  ReadOptions options;
+  options.types = {{"when", Type::kTimestamp},
+                   {"n", Type::kInt},
+                   {"x", Type::kDouble},
+                   {"s", Type::kString},
+                   {"b", Type::kBool}};
+  const Table table = read_table(path("a.csv"), options).value();
+  EXPECT_EQ(describe(*table.find("when")),
+            (Lines{"2001-04-10T00:00:00.123456Z", "2001-04-11T06:30:00Z", "-", "!NA", "!04/11/01",
+                   "2001-04-12T00:00:00Z", "!0000-01-01"}));
+  EXPECT_EQ(describe(*table.find("n")),
+            (Lines{"3", "12", "-", "!NA", "!1.5", "9007199254740993", "!9223372036854775808"}));
+  EXPECT_EQ(describe(*table.find("x")), (Lines{"1.5", "2", "-", "!NA", "!inf", "-", "!1e400"}));
+  EXPECT_EQ(describe(*table.find("s")),
+            (Lines{"'001'", "'a\nb'", "-", "'NA'", "''", "'true'", "!\xef\xbf\xbd"}));
+  EXPECT_EQ(describe(*table.find("b")), (Lines{"true", "false", "-", "!NA", "!2", "true", "!yes"}));
+  EXPECT_EQ(describe(*table.find("other")),
+            (Lines{"'7'", "'x'", "-", "'NA'", "'NULL'", "-", "!\xef\xbf\xbd"}));
+  // Cut and joined again, cells stay what they were.
+  const std::vector<Table> parts = {table.slice(0, 4), table.slice(4, 7)};
+  const std::vector<std::int64_t> rows = {6, 3};
+  EXPECT_EQ(describe(*Table::concat(parts).value().find("x")), describe(*table.find("x")));
+  EXPECT_EQ(describe(*table.take(rows).find("n")), (Lines{"!9223372036854775808", "!NA"}));
+  // As written, every cell is its text.
+  options.as_written = true;
+  EXPECT_EQ(describe(*read_table(path("a.csv"), options).value().find("n"))[1], "' 12.00 '");
+  // A time filter keeps what has no time.
+  options.as_written = false;
+  options.time_column = "when";
+  options.time_from = parse_time("2001-04-11").value();
+  EXPECT_EQ(describe(*read_table(path("a.csv"), options).value().find("n")),
+            (Lines{"12", "-", "!NA", "!1.5", "9007199254740993", "!9223372036854775808"}));
+}
+
+TEST_F(TableTest, NamesOfAFileAreCheckedWhereItIsOpened) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"a,b,a\n1,2,3\n", "table-column-twice"},
+      {"k,a,b,k,k\n1,2,3,4,5\n", "table-column-twice"},
+      {",a\n1,2\n", "table-column-unnamed"},
+      {"a,  \n1,2\n", "table-column-unnamed"},
+      {"a,Distance,distance\n1,2,3\n", "table-column-case"},
+      {"a, b\n1,2\n", "table-column-spaces"},
+      {"a,\"b\t\"\n1,2\n", "table-column-spaces"},
+      {"a,gr\xf6\xdf"
+       "e\n1,2\n",
+       "table-column-encoding"}};
+  for (const auto& [text, id] : cases) {
+    ASSERT_TRUE(write_file_atomic(path("a.csv"), text).ok());
+    ReadOptions options;
+    options.columns = {"a"};  // whichever column is asked for
+    EXPECT_EQ(read_table(path("a.csv"), options).error().id, id) << text;
+    EXPECT_EQ(TableReader::open(path("a.csv"), options).error().id, id) << text;
+    EXPECT_EQ(read_schema(path("a.csv")).error().id, id) << text;
+  }
+  // A byte order mark, spaces inside, dashes and umlauts are names.
+  ASSERT_TRUE(write_file_atomic(path("a.csv"),
+                                "\xef\xbb\xbf"
+                                "a b,c-d/e,gr\xc3\xb6\xc3\x9f"
+                                "e\n1,2,3\n")
+                  .ok());
+  EXPECT_EQ(read_schema(path("a.csv")).value()[0].name, "a b");
+}
+
+TEST_F(TableTest, ARowOfAnotherWidthIsNamed) {
+  ASSERT_TRUE(write_file_atomic(path("a.csv"),
+                                "a,b\n1,2\n1,2,\xff"
+                                "3\n")
+                  .ok());
+  const auto read = read_table(path("a.csv"));
+  EXPECT_EQ(read.error().id, "table-row-width");
+  EXPECT_THAT(read.error().message, testing::HasSubstr("3 cells in row 3"));
+  // Of one column an empty line is a missing value.
+  ASSERT_TRUE(write_file_atomic(path("a.csv"), "a\n1\n\n2\n").ok());
+  EXPECT_EQ(describe(*read_table(path("a.csv")).value().find("a")), (Lines{"'1'", "-", "'2'"}));
+}
+
+TEST_F(TableTest, AHeaderAloneIsATableWithoutRows) {
+  ASSERT_TRUE(write_file_atomic(path("a.csv"), "a,b\n").ok());
+  EXPECT_EQ(read_table(path("a.csv")).value().rows(), 0);
 }
 
 TEST_F(TableTest, BadFilesAreToldApart) {
   EXPECT_EQ(read_table(path("none.parquet")).error().kind, ErrorKind::kNotFound);
   ASSERT_TRUE(write_file_atomic(path("empty.parquet"), "").ok());
   EXPECT_EQ(read_table(path("empty.parquet")).error().id, "table-empty-file");
-  ASSERT_TRUE(write_file_atomic(path("text.parquet"), "this is no Parquet file at all, is it").ok());
+  ASSERT_TRUE(
+      write_file_atomic(path("text.parquet"), "this is no Parquet file at all, is it").ok());
   EXPECT_EQ(read_table(path("text.parquet")).error().kind, ErrorKind::kCorrupt);
   EXPECT_EQ(read_schema(path("text.parquet")).error().kind, ErrorKind::kCorrupt);
   ASSERT_TRUE(write_file_atomic(path("a.xlsx"), "x").ok());
@@ -138,7 +246,9 @@ TEST_F(TableTest, EveryFlippedByteOfAParquetFileIsAnErrorOrATable) {
       EXPECT_FALSE(read.error().message.empty());
     }
   }
-  ASSERT_TRUE(write_file_atomic(path("c.parquet"), std::string_view(bytes).substr(0, bytes.size() / 2)).ok());
+  ASSERT_TRUE(
+      write_file_atomic(path("c.parquet"), std::string_view(bytes).substr(0, bytes.size() / 2))
+          .ok());
   EXPECT_EQ(read_table(path("c.parquet")).error().kind, ErrorKind::kCorrupt);
 }
 
@@ -187,17 +297,56 @@ TEST_F(TableTest, SliceTakeConcatAgree) {
   const std::vector<Table> parts = {table.slice(0, 1), table.slice(1, 3), table.slice(3, 4)};
   EXPECT_EQ(Table::concat(parts).value().content_digest(), table.content_digest());
   // Different dictionaries are merged.
-  const std::vector<Table> cities = {Table::make({strings("c", {"a", "b"}, {0, 1})}).value(), Table::make({strings("c", {"b", "c"}, {0, 1})}).value()};
+  const std::vector<Table> cities = {Table::make({strings("c", {"a", "b"}, {0, 1})}).value(),
+                                     Table::make({strings("c", {"b", "c"}, {0, 1})}).value()};
   const Table merged = Table::concat(cities).value();
   EXPECT_EQ(merged.find("c")->view().at(2).str(), "b");
   EXPECT_EQ(merged.find("c")->dictionary->views().size(), 3u);
-  const std::vector<Table> mixed = {table, table.with_column(strings("distance", {"x"}, {0, 0, 0, 0})).value()};
+  const std::vector<Table> mixed = {
+      table, table.with_column(strings("distance", {"x"}, {0, 0, 0, 0})).value()};
   EXPECT_EQ(Table::concat(mixed).error().id, "table-type-differs");
 }
 
 TEST_F(TableTest, ShapesAreChecked) {
   EXPECT_EQ(Table::make({ints("a", {1}), ints("b", {1, 2})}).error().id, "table-ragged");
   EXPECT_EQ(Table::make({ints("a", {1}), ints("a", {1})}).error().id, "table-column-twice");
+}
+
+TEST(Cells, OneMeaningForEveryReader) {
+  using expr::Datum;
+  const Micros kFirst = *parse_time("0001-01-01"), kEnd = *parse_time("9999-12-31") + kDay;
+  const auto kind = [](Type type, const Datum& raw) { return as_type(type, raw).kind; };
+  EXPECT_EQ(as_type(Type::kBool, Datum::integer(1)).b, true);
+  EXPECT_EQ(as_type(Type::kBool, Datum::real(0)).b, false);
+  EXPECT_EQ(kind(Type::kBool, Datum::integer(2)), Datum::Kind::kError);
+  EXPECT_EQ(kind(Type::kBool, Datum::real(0.5)), Datum::Kind::kError);
+  EXPECT_EQ(as_type(Type::kInt, Datum::real(-7)).i, -7);
+  EXPECT_EQ(kind(Type::kInt, Datum::real(0x1p63)), Datum::Kind::kError);
+  EXPECT_EQ(as_type(Type::kInt, Datum::real(-0x1p63)).i, INT64_MIN);
+  for (const Type type : {Type::kInt, Type::kDouble, Type::kBool}) {
+    EXPECT_EQ(kind(type, Datum::real(std::nan(""))), Datum::Kind::kNull);
+    EXPECT_EQ(kind(type, Datum::real(INFINITY)), Datum::Kind::kError);
+    EXPECT_EQ(kind(type, Datum::string("1")), Datum::Kind::kError);
+  }
+  EXPECT_EQ(kind(Type::kString, Datum::integer(1)), Datum::Kind::kError);
+  // Times: the years 1 to 9999, whatever they were written as.
+  EXPECT_EQ(as_type(Type::kTimestamp, Datum::timestamp(kFirst)).i, kFirst);
+  EXPECT_EQ(kind(Type::kTimestamp, Datum::timestamp(kFirst - 1)), Datum::Kind::kError);
+  EXPECT_EQ(kind(Type::kTimestamp, Datum::timestamp(kEnd)), Datum::Kind::kError);
+  EXPECT_EQ(kind(Type::kTimestamp, Datum::string("0001-01-01T00:00:00+01:00")),
+            Datum::Kind::kError);
+  EXPECT_EQ(kind(Type::kTimestamp, Datum::string("0000-12-31T23:00:00-01:00")),
+            Datum::Kind::kTimestamp);
+  EXPECT_EQ(kind(Type::kTimestamp, Datum::integer(0)), Datum::Kind::kError);
+  EXPECT_EQ(cell_of_text("-12", Type::kInt).i, -12);
+  EXPECT_EQ(cell_of_text("+12", Type::kInt).i, 12);
+  EXPECT_EQ(cell_of_text("1e3", Type::kInt).i, 1000);
+  EXPECT_EQ(cell_of_text("1e-400", Type::kDouble).d, 0);
+  EXPECT_EQ(cell_of_text("TRUE", Type::kBool).b, true);
+  EXPECT_EQ(cell_of_text("", Type::kString).str(), "");
+  for (const char* text : {"0x1", "one", "1 2", "1,000", "+-1", "--1", "1.5", "-"}) {
+    EXPECT_EQ(cell_of_text(text, Type::kInt).kind, Datum::Kind::kError) << text;
+  }
 }
 
 TEST(Lookup, ManyKeysAreExact) {

@@ -43,15 +43,29 @@ arrow::Result<std::shared_ptr<arrow::Array>> array_of(Builder builder, const Col
   return builder.Finish();
 }
 
+arrow::Result<std::shared_ptr<arrow::Array>> strings_of(const Column& column, std::int64_t begin, std::int64_t end) {
+  arrow::LargeStringBuilder builder;
+  ARROW_RETURN_NOT_OK(builder.Reserve(end - begin));
+  for (std::int64_t row = begin; row < end; ++row) {
+    const auto i = static_cast<std::size_t>(row);
+    if (const auto text = column.malformed_text(i)) {
+      ARROW_RETURN_NOT_OK(builder.Append(*text));
+    } else if (!column.valid.empty() && column.valid[i] == 0) {
+      ARROW_RETURN_NOT_OK(builder.AppendNull());
+    } else {
+      ARROW_RETURN_NOT_OK(builder.Append(column.dictionary->views()[static_cast<std::size_t>(column.codes[i])]));
+    }
+  }
+  return builder.Finish();
+}
+
 }  // namespace
 
 arrow::Result<std::shared_ptr<arrow::Array>> array_of(const Column& column, std::int64_t begin, std::int64_t end) {
   switch (column.type) {
     case Type::kBool: return array_of(arrow::BooleanBuilder(), column, begin, end, [&](std::size_t i) { return column.ints[i] != 0; });
     case Type::kDouble: return array_of(arrow::DoubleBuilder(), column, begin, end, [&](std::size_t i) { return column.doubles[i]; });
-    case Type::kString:
-      return array_of(arrow::LargeStringBuilder(), column, begin, end,
-                      [&](std::size_t i) { return column.dictionary->views()[static_cast<std::size_t>(column.codes[i])]; });
+    case Type::kString: return strings_of(column, begin, end);
     case Type::kTimestamp:
       return array_of(arrow::TimestampBuilder(arrow_type(column.type), arrow::default_memory_pool()), column, begin, end,
                       [&](std::size_t i) { return column.ints[i]; });

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "model/scorer.hpp"
+#include "spec/trainer_parameters.hpp"
 #include "stats/metrics.hpp"
 #include "train/trainers.hpp"
 
@@ -34,6 +35,13 @@ Result<void> check(const TrainInput& input) {
     return invalid("train-one-class", fmt::format("the target is {} in all {} training rows", positive == 0 ? "false" : "true", rows.count),
                    "choose a target that varies, or a longer time range");
   }
+  // `check` says the same of a definition; a bundle that is trained again brings parameters of its own.
+  for (const auto& [name, value] : input.parameters.values) {
+    const auto fault = spec::check_parameter(input.trainer, name, value);
+    if (fault && (input.trainer == "xgboost" || input.trainer == "logistic")) {
+      return invalid("train-parameter", fault->message, fault->hint);
+    }
+  }
   if (input.trainer == "xgboost" && input.max_rounds < 1) {
     return invalid("train-parameter", fmt::format("`max_rounds` is {}", input.max_rounds), "set it to 1 or more");
   }
@@ -54,6 +62,10 @@ Result<Trained> train(const TrainInput& input) {
   HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(trained->model));
   if (scorer->features() != input.train.columns) {
     return Error{ErrorKind::kInternal, "train-shape", fmt::format("trained on {} features, the model has {}", input.train.columns, scorer->features())};
+  }
+  if (!scorer->use().log_odds) {
+    return invalid("train-link", fmt::format("the trained model (`{}`) gives no probability of a true target", scorer->use().objective),
+                   "train with the objective `binary:logistic`");
   }
   if (input.validation.count > 0) {
     std::vector<float> margins(static_cast<std::size_t>(input.validation.count));

@@ -55,9 +55,9 @@ bool AlertBook::confirmed(Subject subject) const {
   return false;
 }
 
-bool AlertBook::standing(Subject subject) const {
+bool AlertBook::standing(Subject subject, Micros since) const {
   for (const auto& [key, entry] : alerts_) {
-    if (entry.alert.first.subject == subject) return true;
+    if (entry.alert.first.subject == subject && entry.alert.first.from >= since) return true;
   }
   return false;
 }
@@ -65,7 +65,7 @@ bool AlertBook::standing(Subject subject) const {
 void AlertBook::new_epoch() {
   std::erase_if(alerts_, [](const auto& item) {
     const Subject subject = item.second.alert.first.subject;
-    return subject != Subject::kContract && subject != Subject::kRule;
+    return subject != Subject::kContract && subject != Subject::kRule && subject != Subject::kMonitor;
   });
 }
 

@@ -21,8 +21,10 @@ class AlertBook {
   [[nodiscard]] std::vector<Alert> update(const Finding& finding, Micros at, std::int64_t rows_seen);
   [[nodiscard]] const Alert* find(const std::string& key) const;
   [[nodiscard]] bool confirmed(Subject subject) const;  ///< any confirmed alert of this subject stands
-  [[nodiscard]] bool standing(Subject subject) const;   ///< any, raised or confirmed
-  /// Forgets every alert but those of the contract, whose windows depend neither on a model nor on a repair.
+  /// Any, raised or confirmed, about rows at or after `since`.
+  [[nodiscard]] bool standing(Subject subject, Micros since = INT64_MIN) const;
+  /// Forgets every alert but those of the contract, of rules and of silent metrics, which depend neither on a model nor on a
+  /// repair.
   void new_epoch();
   void forget(const std::string& key) { alerts_.erase(key); }
 

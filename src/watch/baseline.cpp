@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "stats/metrics.hpp"
 #include "stats/scalar.hpp"
@@ -15,13 +18,37 @@ namespace {
 
 using Kind = spec::DistributionMetric::Kind;
 
-constexpr int kFewestChunks = 6;
 constexpr std::size_t kTopCategories = 50;
-constexpr int kQuantileBins = 64;
+constexpr int kQuantiles = 64;  ///< the statistic is less than 1 / 64 below the exact one
 constexpr std::size_t kMostDependencyKeys = 100'000;
 
-std::string_view kind_name(Kind kind) {
-  return kind == Kind::kKs ? "ks" : kind == Kind::kTotalVariation ? "total_variation" : "hour_of_day";
+/// A number, truth value or time on one line; NaN when there is none.
+double number_of(const expr::Datum& value) {
+  using DatumKind = expr::Datum::Kind;
+  switch (value.kind) {
+    case DatumKind::kInt:
+    case DatumKind::kDouble: return value.number();
+    case DatumKind::kBool: return value.b ? 1 : 0;
+    case DatumKind::kTimestamp: return static_cast<double>(value.i);
+    default: return std::numeric_limits<double>::quiet_NaN();
+  }
+}
+
+/// The name of a value as a category, borrowed from the value or from `buffer`; nullopt when it is
+/// none. An integer has one name, whether it came as 3 or as 3.0.
+std::optional<std::string_view> category_of(const expr::Datum& value, std::string& buffer) {
+  using DatumKind = expr::Datum::Kind;
+  constexpr double kIntegers = 9'007'199'254'740'992;  // 2^53: up to here every integer is a double
+  switch (value.kind) {
+    case DatumKind::kString: return value.str();
+    case DatumKind::kBool: return value.b ? "true" : "false";
+    case DatumKind::kInt: buffer = std::to_string(value.i); return buffer;
+    case DatumKind::kDouble:
+      if (!(std::abs(value.d) <= kIntegers) || value.d != std::trunc(value.d)) return std::nullopt;
+      buffer = std::to_string(static_cast<std::int64_t>(value.d));
+      return buffer;
+    default: return std::nullopt;
+  }
 }
 
 std::pair<double, double> mean_and_sd(const std::vector<double>& values) {
@@ -34,8 +61,10 @@ std::pair<double, double> mean_and_sd(const std::vector<double>& values) {
   return {mean, values.size() < 2 ? 0 : std::sqrt(square / static_cast<double>(values.size() - 1))};
 }
 
-/// Row ranges [begin, end) of equal windows of event time; a window with fewer than `rows` rows is left out.
-std::vector<std::pair<std::size_t, std::size_t>> chunks_of(std::span<const Micros> time, Micros window, std::int64_t rows) {
+/// Row ranges [begin, end) of equal windows of event time; a window with fewer than `rows` rows is
+/// left out.
+std::vector<std::pair<std::size_t, std::size_t>> chunks_of(std::span<const Micros> time,
+                                                           Micros window, std::int64_t rows) {
   std::vector<std::pair<std::size_t, std::size_t>> out;
   std::size_t begin = 0;
   while (begin < time.size()) {
@@ -48,58 +77,119 @@ std::vector<std::pair<std::size_t, std::size_t>> chunks_of(std::span<const Micro
   return out;
 }
 
-Result<MetricReference> reference_of(const spec::DistributionMetric& metric, const BaselineInput& input,
-                                     const std::vector<std::pair<std::size_t, std::size_t>>& chunks) {
-  MetricReference out;
-  out.metric = metric;
+/// The values of a metric's column, one a row; an error datum where a row says nothing of it.
+Result<std::vector<expr::Datum>> values_of(const spec::DistributionMetric& metric,
+                                           const BaselineInput& input) {
   const std::size_t rows = input.event_time.size();
-  std::vector<expr::Datum> values(rows);
-  if (metric.column == "prediction") {
-    for (std::size_t i = 0; i < rows && i < input.margins.size(); ++i) {
-      if (!std::isnan(input.margins[i])) {
-        values[i] = expr::Datum::real(static_cast<float>(stats::sigmoid(static_cast<double>(input.margins[i]))));
-      }
-    }
-  } else {
+  std::vector<expr::Datum> values(rows, expr::Datum::error());
+  expr::Type type = expr::Type::kDouble;
+  const expr::ColumnView* column = nullptr;
+  if (metric.column != "prediction") {
     const auto it = std::find(input.names.begin(), input.names.end(), metric.column);
     if (it == input.names.end()) {
-      return Error{ErrorKind::kInvalid, "watch-column", "monitor metric `" + metric.name + "` names column `" +
-                   metric.column + "`, which the contract does not have", "name a field of the contract, or `prediction`"};
+      return Error{ErrorKind::kInvalid, "watch-column",
+                   "monitor metric `" + metric.name + "` names column `" + metric.column +
+                       "`, which the contract does not have",
+                   "name a field of the contract, or `prediction`"};
     }
-    const expr::ColumnView& column = input.columns[static_cast<std::size_t>(it - input.names.begin())];
-    for (std::size_t i = 0; i < rows; ++i) values[i] = column.at(static_cast<std::int64_t>(i));
+    column = &input.columns[static_cast<std::size_t>(it - input.names.begin())];
+    type = column->type;
   }
-  if (metric.kind == Kind::kKs) {
-    std::vector<double> numbers;
-    for (const auto& v : values) {
-      if (v.kind == expr::Datum::Kind::kInt || v.kind == expr::Datum::Kind::kDouble) numbers.push_back(v.number());
-    }
-    out.binning = stats::Binning::quantiles(numbers, kQuantileBins);
-  } else if (metric.kind == Kind::kTotalVariation) {
-    std::unordered_map<std::string, std::int64_t> counts;
-    for (const auto& v : values) {
-      if (v.kind == expr::Datum::Kind::kString) ++counts[std::string(v.str())];
-    }
-    out.binning = stats::Binning::categories(stats::top_categories(counts, kTopCategories));
+  if (!spec::reads(metric.kind, type)) {
+    return Error{
+        ErrorKind::kInvalid, "watch-kind",
+        fmt::format("monitor metric `{}`: `{}` does not read column `{}`, a {}", metric.name,
+                    spec::kind_name(metric.kind), metric.column, expr::type_name(type)),
+        "write `kind: " + spec::kinds_that_read(type) + "`"};
   }
-  out.reference = stats::Histogram(out.binning.size());
-  std::vector<std::int32_t> bins(rows, -1);
   for (std::size_t i = 0; i < rows; ++i) {
-    std::size_t bin = 0;
-    if (!out.bin_of(values[i], bin)) continue;
-    bins[i] = static_cast<std::int32_t>(bin);
-    out.reference.add(bin);
+    if (column != nullptr) {
+      values[i] = column->at(static_cast<std::int64_t>(i));
+    } else if (i < input.margins.size() && !std::isnan(input.margins[i])) {
+      // As the journal holds it: a float.
+      values[i] = expr::Datum::real(
+          static_cast<float>(stats::sigmoid(static_cast<double>(input.margins[i]))));
+    }
+  }
+  return values;
+}
+
+stats::Binning binning_of(Kind kind, std::span<const expr::Datum> values) {
+  switch (kind) {
+    case Kind::kKs: {
+      std::vector<double> numbers;
+      for (const auto& value : values) numbers.push_back(number_of(value));
+      return stats::Binning::numbers(numbers, kQuantiles);
+    }
+    case Kind::kTotalVariation: {
+      std::unordered_map<std::string, std::int64_t> counts;
+      std::string buffer;
+      for (const auto& value : values) {
+        if (const auto name = category_of(value, buffer)) ++counts[std::string(*name)];
+      }
+      return stats::Binning::categories(stats::top_categories(counts, kTopCategories));
+    }
+    case Kind::kHourOfDay: break;
+  }
+  return stats::Binning::hour_of_day();
+}
+
+Error cannot_alert(const MetricReference& m) {
+  const std::string of =
+      m.chunks < kFewestChunks
+          ? fmt::format("its floor {:g}", m.metric.floor)
+          : fmt::format(
+                "its threshold {:.3f} (the mean {:.3f} of {} training windows and {:g} standard "
+                "deviations of {:.3f}, at least {:g})",
+                m.threshold(), m.mean, m.chunks, m.metric.sds, m.sd, m.metric.floor);
+  const bool many = m.reach() < 1;
+  return Error{
+      ErrorKind::kInvalid, "watch-cannot-alert",
+      fmt::format(
+          "monitor metric `{}` cannot alert: {} is not below {:.3f}, {}", m.metric.name, of,
+          m.reach(),
+          many ? fmt::format(
+                     "what it reads when every value of `{}` is new, for its {} most frequent "
+                     "values are only that share of the training rows",
+                     m.metric.column, m.binning.names().size())
+               : "the largest value that it takes"),
+      many ? "watch a column with fewer values, or take the metric out"
+           : "lower `floor` or `sds`, watch longer windows, or take the metric out: the column "
+             "moves as much in "
+             "training as it ever could"};
+}
+
+Result<MetricReference> reference_of(
+    const spec::DistributionMetric& metric, const BaselineInput& input,
+    const std::vector<std::pair<std::size_t, std::size_t>>& chunks) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto values, values_of(metric, input));
+  MetricReference out;
+  out.metric = metric;
+  out.binning = binning_of(metric.kind, values);
+  out.reference = stats::Histogram(out.binning.size());
+  std::vector<std::optional<std::size_t>> bins;
+  bins.reserve(values.size());
+  for (const expr::Datum& value : values) {
+    bins.push_back(out.bin_of(value));
+    if (bins.back()) out.reference.add(*bins.back());
   }
   std::vector<double> statistics;
   for (const auto& [begin, end] : chunks) {
     stats::Histogram chunk(out.binning.size());
     for (std::size_t i = begin; i < end; ++i) {
-      if (bins[i] >= 0) chunk.add(static_cast<std::size_t>(bins[i]));
+      if (bins[i]) chunk.add(*bins[i]);
     }
     if (chunk.total() > 0) statistics.push_back(out.statistic(chunk));
   }
   std::tie(out.mean, out.sd) = mean_and_sd(statistics);
   out.chunks = static_cast<int>(statistics.size());
+  if (out.reference.total() == 0) {
+    return Error{ErrorKind::kInvalid, "watch-no-reference",
+                 fmt::format("monitor metric `{}`: no training row says anything of `{}`",
+                             metric.name, metric.column),
+                 "take the metric out of the monitor, or train on rows that have it"};
+  }
+  if (out.threshold() >= out.reach()) return cannot_alert(out);
   return out;
 }
 
@@ -107,18 +197,25 @@ DependencyReference dependency_of(const spec::RowRule& rule, const BaselineInput
   DependencyReference out{rule.id, rule.determinant, rule.dependent, {}};
   const auto view = [&](const std::string& name) -> const expr::ColumnView* {
     const auto it = std::find(input.names.begin(), input.names.end(), name);
-    return it == input.names.end() ? nullptr : &input.columns[static_cast<std::size_t>(it - input.names.begin())];
+    return it == input.names.end()
+               ? nullptr
+               : &input.columns[static_cast<std::size_t>(it - input.names.begin())];
   };
   const expr::ColumnView* dependent = view(rule.dependent);
   std::vector<const expr::ColumnView*> determinant;
   for (const std::string& name : rule.determinant) determinant.push_back(view(name));
-  if (dependent == nullptr || std::find(determinant.begin(), determinant.end(), nullptr) != determinant.end()) return out;
+  if (dependent == nullptr ||
+      std::find(determinant.begin(), determinant.end(), nullptr) != determinant.end())
+    return out;
   std::vector<expr::Datum> parts(determinant.size());
   std::string key;
-  for (std::size_t i = 0; i < input.event_time.size() && out.expected.size() < kMostDependencyKeys; ++i) {
+  for (std::size_t i = 0; i < input.event_time.size() && out.expected.size() < kMostDependencyKeys;
+       ++i) {
     const expr::Datum value = dependent->at(static_cast<std::int64_t>(i));
     if (value.kind != expr::Datum::Kind::kInt && value.kind != expr::Datum::Kind::kDouble) continue;
-    for (std::size_t j = 0; j < parts.size(); ++j) parts[j] = determinant[j]->at(static_cast<std::int64_t>(i));
+    if (!std::isfinite(value.number())) continue;  // no ratio can be taken to it
+    for (std::size_t j = 0; j < parts.size(); ++j)
+      parts[j] = determinant[j]->at(static_cast<std::int64_t>(i));
     if (dependency_key(parts, key)) out.expected.try_emplace(key, value.number());
   }
   return out;
@@ -146,29 +243,38 @@ double MetricReference::threshold() const noexcept {
 }
 
 double MetricReference::statistic(const stats::Histogram& window) const {
-  return metric.kind == Kind::kKs ? stats::kolmogorov_smirnov(reference, window) : stats::total_variation(reference, window);
-}
-
-bool MetricReference::bin_of(const expr::Datum& value, std::size_t& bin) const {
-  using DatumKind = expr::Datum::Kind;
   switch (metric.kind) {
-    case Kind::kKs:
-      if ((value.kind != DatumKind::kInt && value.kind != DatumKind::kDouble) || std::isnan(value.number())) return false;
-      bin = binning.bin(value.number());
-      return true;
+    case Kind::kKs: return stats::kolmogorov_smirnov(reference, window);
     case Kind::kTotalVariation:
-      if (value.kind != DatumKind::kString) return false;
-      bin = binning.bin(value.str());
-      return true;
-    case Kind::kHourOfDay:
-      if (value.kind != DatumKind::kTimestamp) return false;
-      bin = binning.bin_time(value.i);
-      return true;
+    case Kind::kHourOfDay: break;
   }
-  return false;
+  return stats::total_variation(reference, window);
 }
 
-Result<Baseline> build_baseline(const spec::Monitor& monitor, const spec::Contract& contract, const BaselineInput& input) {
+double MetricReference::reach() const {
+  if (metric.kind != Kind::kTotalVariation || reference.total() == 0) return 1;
+  // Values beyond the most frequent ones share the last bin with all that are new.
+  return 1 -
+         static_cast<double>(reference.counts().back()) / static_cast<double>(reference.total());
+}
+
+std::optional<std::size_t> MetricReference::bin_of(const expr::Datum& value) const {
+  if (value.is_error()) return std::nullopt;
+  switch (metric.kind) {
+    case Kind::kKs: return binning.bin(number_of(value));
+    case Kind::kTotalVariation: {
+      std::string buffer;
+      const auto name = category_of(value, buffer);
+      return name ? binning.bin(*name) : stats::Binning::kMissing;
+    }
+    case Kind::kHourOfDay: break;
+  }
+  return value.kind == expr::Datum::Kind::kTimestamp ? binning.bin_time(value.i)
+                                                     : stats::Binning::kMissing;
+}
+
+Result<Baseline> build_baseline(const spec::Monitor& monitor, const spec::Contract& contract,
+                                const BaselineInput& input) {
   Baseline out;
   const auto windows = chunks_of(input.event_time, monitor.window, monitor.window_rows);
   for (const spec::DistributionMetric& metric : monitor.distributions) {
@@ -176,139 +282,52 @@ Result<Baseline> build_baseline(const spec::Monitor& monitor, const spec::Contra
     out.metrics.push_back(std::move(reference));
   }
   for (const spec::RowRule& rule : contract.row_rules) {
-    if (rule.kind == spec::RowRule::Kind::kDependency) out.dependencies.push_back(dependency_of(rule, input));
+    if (rule.kind == spec::RowRule::Kind::kDependency)
+      out.dependencies.push_back(dependency_of(rule, input));
   }
   std::vector<double> ratios;
   for (const auto& [begin, end] : chunks_of(input.event_time, monitor.quality.chunk_duration, 1)) {
+    if (!monitor.labelled_quality) break;
     std::vector<float> margins;
     std::vector<std::uint8_t> labels;
-    for (std::size_t i = begin; i < end && i < input.margins.size() && i < input.labels.size(); ++i) {
+    for (std::size_t i = begin; i < end && i < input.margins.size() && i < input.labels.size();
+         ++i) {
       if (std::isnan(input.margins[i])) continue;
       margins.push_back(input.margins[i]);
       labels.push_back(input.labels[i]);
     }
     if (static_cast<std::int64_t>(margins.size()) < monitor.quality.chunk_rows) continue;
     const double ratio = stats::quality_ratio(margins, labels).ratio;
-    if (!std::isnan(ratio)) ratios.push_back(ratio);
+    if (std::isfinite(ratio)) ratios.push_back(ratio);
   }
   std::tie(out.ratio_mean, out.ratio_sd) = mean_and_sd(ratios);
   out.ratio_chunks = static_cast<int>(ratios.size());
   return out;
 }
 
-doc::Value Baseline::to_value() const {
-  doc::Value metric_list = doc::Value::array();
-  for (const MetricReference& m : metrics) {
-    doc::Value counts = doc::Value::array();
-    for (const std::int64_t count : m.reference.counts()) counts.push(count);
-    doc::Value item = doc::Value::object({{"name", m.metric.name},
-                                          {"column", m.metric.column},
-                                          {"kind", kind_name(m.metric.kind)},
-                                          {"floor", m.metric.floor},
-                                          {"sds", m.metric.sds},
-                                          {"mean", m.mean},
-                                          {"sd", m.sd},
-                                          {"chunks", m.chunks},
-                                          {"counts", std::move(counts)}});
-    if (m.metric.kind == Kind::kKs) {
-      doc::Value edges = doc::Value::array();
-      for (const double edge : m.binning.edges()) edges.push(edge);
-      item.set("edges", std::move(edges));
-    } else if (m.metric.kind == Kind::kTotalVariation) {
-      doc::Value names = doc::Value::array();
-      for (const std::string& name : m.binning.names()) names.push(name);
-      item.set("categories", std::move(names));
+std::vector<std::string> weak_points(const spec::Monitor& monitor, const Baseline& baseline) {
+  std::vector<std::string> out;
+  for (const MetricReference& m : baseline.metrics) {
+    if (m.chunks == 0) {
+      out.push_back(
+          fmt::format("metric `{}`: no window of {} has {} training rows: its windows will widen, "
+                      "and its floor counts "
+                      "alone",
+                      m.metric.name, format_duration(monitor.window), monitor.window_rows));
+    } else if (m.chunks < kFewestChunks) {
+      out.push_back(
+          fmt::format("metric `{}`: {} training windows are fewer than {}: its floor counts alone, "
+                      "`sds` does not",
+                      m.metric.name, m.chunks, kFewestChunks));
     }
-    metric_list.push(std::move(item));
   }
-  doc::Value dependency_list = doc::Value::array();
-  for (const DependencyReference& d : dependencies) {
-    doc::Value determinant = doc::Value::array();
-    for (const std::string& name : d.determinant) determinant.push(name);
-    doc::Value expected = doc::Value::object();
-    expected.as_object().reserve(d.expected.size());
-    for (const auto& [key, value] : d.expected) expected.as_object().emplace_back(key, value);
-    dependency_list.push(doc::Value::object({{"rule", d.rule},
-                                             {"determinant", std::move(determinant)},
-                                             {"dependent", d.dependent},
-                                             {"expected", std::move(expected)}}));
+  if (monitor.labelled_quality && baseline.ratio_chunks < kFewestChunks) {
+    out.push_back(fmt::format(
+        "labelled quality: {} chunks of {} with {} labels in the held-out rows are fewer than {}: "
+        "`alert_twice` counts alone, `sds` does not",
+        baseline.ratio_chunks, format_duration(monitor.quality.chunk_duration),
+        monitor.quality.chunk_rows, kFewestChunks));
   }
-  return doc::Value::object(
-      {{"format", "heddle.baseline/1"},
-       {"metrics", std::move(metric_list)},
-       {"dependencies", std::move(dependency_list)},
-       {"quality", doc::Value::object({{"mean", ratio_mean}, {"sd", ratio_sd}, {"chunks", ratio_chunks}})}});
-}
-
-Result<Baseline> Baseline::from_value(const doc::Value& value) {
-  const auto corrupt = [](std::string_view what) {
-    return Error{ErrorKind::kCorrupt, "watch-baseline", "the baseline profile is malformed: " + std::string(what),
-                 "pack the bundle again with `heddle run`"};
-  };
-  if (value.string_or("format") != "heddle.baseline/1") return corrupt("format");
-  const doc::Value* list = value.find("metrics");
-  const doc::Value* dependencies = value.find("dependencies");
-  const doc::Value* quality = value.find("quality");
-  if (list == nullptr || !list->is_array() || dependencies == nullptr || !dependencies->is_array() || quality == nullptr) {
-    return corrupt("a part is missing");
-  }
-  Baseline out;
-  for (const doc::Value& item : list->as_array()) {
-    MetricReference m;
-    m.metric.name = item.string_or("name");
-    m.metric.column = item.string_or("column");
-    const std::string kind = item.string_or("kind");
-    m.metric.kind = kind == "ks" ? Kind::kKs : kind == "total_variation" ? Kind::kTotalVariation : Kind::kHourOfDay;
-    m.metric.floor = item.double_or("floor");
-    m.metric.sds = item.double_or("sds");
-    m.mean = item.double_or("mean");
-    m.sd = item.double_or("sd");
-    m.chunks = static_cast<int>(item.int_or("chunks"));
-    if (const doc::Value* edges = item.find("edges"); edges != nullptr && edges->is_array()) {
-      std::vector<double> numbers;
-      for (const doc::Value& edge : edges->as_array()) {
-        if (!edge.is_number()) return corrupt("edges");
-        numbers.push_back(edge.as_double());
-      }
-      m.binning = stats::Binning::from_edges(std::move(numbers));
-    } else if (const doc::Value* names = item.find("categories"); names != nullptr && names->is_array()) {
-      std::vector<std::string> strings;
-      for (const doc::Value& name : names->as_array()) {
-        if (!name.is_string()) return corrupt("categories");
-        strings.push_back(name.as_string());
-      }
-      m.binning = stats::Binning::categories(std::move(strings));
-    }
-    const doc::Value* counts = item.find("counts");
-    if (counts == nullptr || counts->size() != m.binning.size()) return corrupt("counts of `" + m.metric.name + "`");
-    std::vector<std::int64_t> numbers;
-    for (const doc::Value& count : counts->as_array()) {
-      if (!count.is_int()) return corrupt("counts");
-      numbers.push_back(count.as_int());
-    }
-    m.reference = stats::Histogram(std::move(numbers));
-    out.metrics.push_back(std::move(m));
-  }
-  for (const doc::Value& item : dependencies->as_array()) {
-    DependencyReference d{item.string_or("rule"), {}, item.string_or("dependent"), {}};
-    const doc::Value* determinant = item.find("determinant");
-    const doc::Value* expected = item.find("expected");
-    if (determinant == nullptr || !determinant->is_array() || expected == nullptr || !expected->is_object()) {
-      return corrupt("dependencies");
-    }
-    for (const doc::Value& name : determinant->as_array()) {
-      if (!name.is_string()) return corrupt("determinant");
-      d.determinant.push_back(name.as_string());
-    }
-    for (const auto& [key, number] : expected->as_object()) {
-      if (!number.is_number()) return corrupt("expected");
-      d.expected.emplace(key, number.as_double());
-    }
-    out.dependencies.push_back(std::move(d));
-  }
-  out.ratio_mean = quality->double_or("mean");
-  out.ratio_sd = quality->double_or("sd");
-  out.ratio_chunks = static_cast<int>(quality->int_or("chunks"));
   return out;
 }
 

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -16,24 +18,34 @@
 
 namespace heddle::watch {
 
-/// What one distribution metric looked like in the reference: its bins, its counts, and the statistic of each reference
-/// chunk (one window of event time) against the whole.
+/// Reference windows or chunks below which a standard deviation means little: the fixed thresholds
+/// count alone.
+inline constexpr int kFewestChunks = 6;
+
+/// What one distribution metric looked like in the reference: its bins, its counts, and the
+/// statistic of each reference chunk (one window of event time) against the whole.
 struct MetricReference {
   spec::DistributionMetric metric;
-  stats::Binning binning = stats::Binning::hour_of_day();
+  stats::Binning binning =
+      stats::Binning::hour_of_day();  ///< its first bin holds the rows without a value
   stats::Histogram reference;
-  double mean = 0;   ///< of the chunks' statistic
+  double mean = 0;  ///< of the chunks' statistic
   double sd = 0;
   int chunks = 0;
 
-  /// max(floor, mean + sds * sd); the floor alone below 6 chunks, where a standard deviation means little.
+  /// max(floor, mean + sds * sd); the floor alone below `kFewestChunks`.
   [[nodiscard]] double threshold() const noexcept;
   [[nodiscard]] double statistic(const stats::Histogram& window) const;
-  /// The bin of a value; false when the value has none (null, of another type, malformed).
-  [[nodiscard]] bool bin_of(const expr::Datum& value, std::size_t& bin) const;
+  /// What the statistic becomes when no value of the reference comes any more and only new ones do.
+  /// A metric whose threshold is not below this cannot alert on them.
+  [[nodiscard]] double reach() const;
+  /// The bin of a row's value; null, NaN and values of another type count as missing. nullopt for
+  /// an error datum: the row says nothing of this metric (it has no prediction, for example).
+  [[nodiscard]] std::optional<std::size_t> bin_of(const expr::Datum& value) const;
 };
 
-/// What a dependency of the contract was learned to be: determinant values joined by 0x1f -> the dependent number.
+/// What a dependency of the contract was learned to be: determinant values joined by 0x1f -> the
+/// dependent number.
 struct DependencyReference {
   std::string rule;
   std::vector<std::string> determinant;
@@ -41,22 +53,29 @@ struct DependencyReference {
   std::map<std::string, double> expected;
 };
 
-/// The baseline profile of a bundle: what its training snapshot looked like, in the windows the monitor will use. Immutable;
-/// stored in the bundle as JSON (docs/formats/baseline.md), so its bytes follow from the snapshot alone.
+/// The baseline profile of a bundle: what its training snapshot looked like, in the windows the
+/// monitor will use. Immutable; stored in the bundle as JSON (docs/formats/baseline.md), so its
+/// bytes follow from the snapshot alone.
 struct Baseline {
   std::vector<MetricReference> metrics;
   std::vector<DependencyReference> dependencies;
-  double ratio_mean = 0;    ///< labelled quality over reference chunks; 0 with `ratio_chunks` 0 when none could be had
+  double ratio_mean = 0;  ///< labelled quality over reference chunks; 0 with `ratio_chunks` 0 when
+                          ///< none could be had
   double ratio_sd = 0;
   int ratio_chunks = 0;
 
   [[nodiscard]] doc::Value to_value() const;
+  /// kCorrupt, naming the part, when anything is absent, of another type or out of its range: a
+  /// baseline read half would watch half.
   [[nodiscard]] static Result<Baseline> from_value(const doc::Value& value);
+  /// What a bundle holds: bytes of JSON.
+  [[nodiscard]] static Result<Baseline> parse(std::string_view json);
 };
 
-/// The reference rows. `columns[i]` is the column `names[i]`, after the contract's transforms; all of one length, as are
-/// `event_time` (microseconds, ascending) and, where the model scored the row and it has a label, `margins` (NaN otherwise;
-/// best from rows the model did not learn from) and `labels`.
+/// The reference rows. `columns[i]` is the column `names[i]`, after the contract's transforms; all
+/// of one length, as are `event_time` (microseconds, ascending) and, where the model scored the row
+/// and it has a label, `margins` (NaN otherwise; best from rows the model did not learn from) and
+/// `labels`.
 struct BaselineInput {
   std::vector<std::string> names;
   std::vector<expr::ColumnView> columns;
@@ -65,9 +84,17 @@ struct BaselineInput {
   std::span<const std::uint8_t> labels;
 };
 
-/// kInvalid when the monitor names a column that is not among the fields (`prediction` always is).
-[[nodiscard]] Result<Baseline> build_baseline(const spec::Monitor& monitor, const spec::Contract& contract,
+/// kInvalid when a metric names a column that is not among the fields (`prediction` always is),
+/// when its kind does not read the column's type, when the reference has no row for it, and when
+/// its threshold is out of its reach: each would watch nothing without a word.
+[[nodiscard]] Result<Baseline> build_baseline(const spec::Monitor& monitor,
+                                              const spec::Contract& contract,
                                               const BaselineInput& input);
+
+/// What the reference is too small for, a sentence each, for people: windows that no training day
+/// fills, thresholds that rest on fewer than `kFewestChunks` windows.
+[[nodiscard]] std::vector<std::string> weak_points(const spec::Monitor& monitor,
+                                                   const Baseline& baseline);
 
 /// The key of a dependency's row; false when a determinant is not a string or an integer.
 [[nodiscard]] bool dependency_key(std::span<const expr::Datum> determinant, std::string& key);

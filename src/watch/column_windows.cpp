@@ -12,21 +12,17 @@ std::int64_t index_of(Micros time, Micros length) { return time >= 0 ? time / le
 }  // namespace
 
 void ColumnWindows::start(const spec::Monitor& monitor, std::uint64_t epoch, Micros from) {
-  const std::int64_t late = late_;
   *this = {};
-  late_ = late;
   length_ = monitor.window;
   least_rows_ = monitor.window_rows;
   epoch_ = epoch;
   epoch_from_ = from;
 }
 
-void ColumnWindows::add(const Baseline& baseline, Micros event_time, std::span<const expr::Datum> values) {
+bool ColumnWindows::add(const Baseline& baseline, Micros event_time,
+                        std::span<const expr::Datum> values) {
   const std::int64_t index = index_of(event_time, length_);
-  if (index < next_) {
-    ++late_;
-    return;
-  }
+  if (index < next_ || (index + 1) * length_ <= epoch_from_) return false;
   Window& window = open_[index];
   if (window.counts.empty()) {
     window.from = std::max(index * length_, epoch_from_);
@@ -34,9 +30,9 @@ void ColumnWindows::add(const Baseline& baseline, Micros event_time, std::span<c
   }
   ++window.rows;
   for (std::size_t i = 0; i < values.size() && i < window.counts.size(); ++i) {
-    std::size_t bin = 0;
-    if (baseline.metrics[i].bin_of(values[i], bin)) window.counts[i].add(bin);
+    if (const auto bin = baseline.metrics[i].bin_of(values[i])) window.counts[i].add(*bin);
   }
+  return true;
 }
 
 Finding ColumnWindows::finding_of(const MetricReference& reference, const stats::Histogram& counts, const Window& window,
@@ -54,7 +50,7 @@ Finding ColumnWindows::finding_of(const MetricReference& reference, const stats:
   f.epoch = epoch_;
   f.detail = doc::Value::object({{"reference_mean", reference.mean}, {"reference_sd", reference.sd}});
   if (reference.metric.kind == spec::DistributionMetric::Kind::kHourOfDay) {
-    const stats::LagFit fit = stats::explain_by_lag(reference.reference, counts);
+    const stats::LagFit fit = stats::explain_by_lag(reference.reference.present(), counts.present());
     f.detail.set("lag_hours", fit.lag);
     f.detail.set("residual", fit.residual);
     f.detail.set("residual_d", fit.residual_d);
@@ -62,15 +58,26 @@ Finding ColumnWindows::finding_of(const MetricReference& reference, const stats:
   return f;
 }
 
-void ColumnWindows::close(const Baseline& baseline, Micros watermark, std::vector<Finding>& out) {
+std::int64_t ColumnWindows::open_rows() const noexcept {
+  std::int64_t rows = 0;
+  for (const auto& [index, window] : open_) rows += window.rows;
+  return rows;
+}
+
+std::int64_t ColumnWindows::close(const Baseline& baseline, Micros watermark,
+                                  std::vector<Finding>& out) {
+  std::int64_t dropped = 0;
   while (!open_.empty()) {
     const auto it = open_.begin();
     const Micros to = (it->first + 1) * length_;
-    if (to > watermark) return;
+    if (to > watermark) return dropped;
     Window window = std::move(it->second);
     next_ = it->first + 1;
     open_.erase(it);
-    if (to - window.from < length_ / 10 * 9) continue;
+    if (to - window.from < length_ / 10 * 9) {
+      dropped += window.rows;
+      continue;
+    }
     if (window.rows < least_rows_) {  // join to the next window, which may not exist yet
       auto [after, fresh] = open_.try_emplace(next_, window);
       if (!fresh) {
@@ -78,13 +85,14 @@ void ColumnWindows::close(const Baseline& baseline, Micros watermark, std::vecto
         after->second.from = window.from;
         for (std::size_t i = 0; i < window.counts.size(); ++i) after->second.counts[i].merge(window.counts[i]);
       }
-      if ((next_ + 1) * length_ > watermark) return;
+      if ((next_ + 1) * length_ > watermark) return dropped;
       continue;
     }
     for (std::size_t i = 0; i < window.counts.size() && i < baseline.metrics.size(); ++i) {
       if (window.counts[i].total() > 0) out.push_back(finding_of(baseline.metrics[i], window.counts[i], window, to));
     }
   }
+  return dropped;
 }
 
 void ColumnWindows::save(StateWriter& out) const {
@@ -93,7 +101,6 @@ void ColumnWindows::save(StateWriter& out) const {
   out.put(epoch_);
   out.put(epoch_from_);
   out.put(next_);
-  out.put(late_);
   out.put(std::uint64_t{open_.size()});
   for (const auto& [index, window] : open_) {
     out.put(index);
@@ -114,7 +121,6 @@ void ColumnWindows::load(StateReader& in) {
   epoch_ = in.u64();
   epoch_from_ = in.i64();
   next_ = in.i64();
-  late_ = in.i64();
   for (std::uint64_t n = in.count(); n > 0; --n) {
     const std::int64_t index = in.i64();
     Window& window = open_[index];

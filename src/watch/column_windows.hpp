@@ -13,19 +13,23 @@
 
 namespace heddle::watch {
 
-/// The distribution metrics of one epoch in windows of event time, aligned to the window's length. A window that the epoch
-/// covers by less than nine tenths is dropped (part of a day is no day); one with too few rows is joined to the next.
-/// Late rows, of a window that was closed, are counted and left out. Single-threaded.
+/// The distribution metrics of one epoch in windows of event time, aligned to the window's length.
+/// A window that the epoch covers by less than nine tenths is dropped (part of a day is no day);
+/// one with too few rows is joined to the next. Late rows, of a window that was closed, are left
+/// out. Single-threaded.
 class ColumnWindows {
  public:
   /// A new epoch, whose first row may come at event time `from`.
   void start(const spec::Monitor& monitor, std::uint64_t epoch, Micros from);
 
-  /// `values[i]` is the value of metric i of the baseline.
-  void add(const Baseline& baseline, Micros event_time, std::span<const expr::Datum> values);
-  /// Closes every window that ends at or before `watermark`.
-  void close(const Baseline& baseline, Micros watermark, std::vector<Finding>& out);
-  [[nodiscard]] std::int64_t late_rows() const noexcept { return late_; }
+  /// `values[i]` is the value of metric i of the baseline; an error datum when the row says nothing
+  /// of it. False: the row is late, its window was closed.
+  bool add(const Baseline& baseline, Micros event_time, std::span<const expr::Datum> values);
+  /// Closes every window that ends at or before `watermark`. Returns the rows of those that are
+  /// dropped.
+  std::int64_t close(const Baseline& baseline, Micros watermark, std::vector<Finding>& out);
+
+  [[nodiscard]] std::int64_t open_rows() const noexcept;
 
   void save(StateWriter& out) const;
   void load(StateReader& in);
@@ -45,7 +49,6 @@ class ColumnWindows {
   Micros epoch_from_ = INT64_MIN;
   std::int64_t next_ = INT64_MIN;       ///< index of the first window that is open
   std::map<std::int64_t, Window> open_; ///< by index
-  std::int64_t late_ = 0;
 };
 
 }  // namespace heddle::watch

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "stats/metrics.hpp"
 #include "stats/unit_ratio.hpp"
 #include "watch/watch.hpp"
 
@@ -45,6 +46,17 @@ Diagnosis contract_cause(const Alert& alert) {
   return out;
 }
 
+Diagnosis label_fault(const std::vector<std::string>& sources, Micros change_from) {
+  const bool one = sources.size() == 1;
+  Diagnosis out;
+  out.cause = Cause::kLabelFault;
+  out.change_from = change_from;
+  out.source = one ? sources.front() : "";
+  out.reason = fmt::format("labels of {} look turned over: the opposite of them fits the scores as usual",
+                           one ? "source `" + sources.front() + "`" : fmt::format("{} sources", sources.size()));
+  return out;
+}
+
 }  // namespace
 
 Diagnosis Watch::diagnose(const Alert& alert) const {
@@ -52,12 +64,7 @@ Diagnosis Watch::diagnose(const Alert& alert) const {
   out.change_from = alert.first.from;
   switch (alert.first.subject) {
     case Subject::kContract: return contract_cause(alert);
-    case Subject::kPrior:
-      out.cause = Cause::kPriorShift;
-      out.intercept = alert.last.detail.double_or("intercept");
-      out.reason = fmt::format("the refitted intercept stays at {:+.2f} logits while the order of the scores holds",
-                               out.intercept);
-      return out;
+    case Subject::kPrior: return prior_cause(alert);
     case Subject::kColumn: {
       bool others_quiet = true;
       for (const auto& [key, finding] : latest_) {
@@ -79,15 +86,10 @@ Diagnosis Watch::diagnose(const Alert& alert) const {
                                alert.first.key, alert.last.value, alert.last.threshold);
       return out;
     }
-    case Subject::kQuality:
-      if (alerts_.standing(Subject::kColumn)) {
-        out.cause = Cause::kCovariateShift;
-        out.reason = "labelled quality fell while a column moved";
-        return out;
-      }
-      out.cause = Cause::kConceptShift;
-      out.reason = fmt::format("log loss with a refitted intercept is {:.2f} of the label entropy, above {:.2f}, while every "
-                               "column is quiet", alert.last.value, alert.last.threshold);
+    case Subject::kQuality: return quality_cause(alert);
+    case Subject::kMonitor:
+      out.cause = Cause::kMonitorSilent;
+      out.reason = alert.last.detail.string_or("why");
       return out;
     case Subject::kRule:
     case Subject::kPrediction:
@@ -95,6 +97,81 @@ Diagnosis Watch::diagnose(const Alert& alert) const {
       return out;
   }
   return out;
+}
+
+Diagnosis Watch::quality_cause(const Alert& alert) const {
+  Diagnosis out;
+  out.change_from = alert.first.from;
+  if (const auto turned = turned_labels(alert.last, alert.last.threshold); !turned.empty()) {
+    return label_fault(turned, out.change_from);
+  }
+  if (alerts_.standing(Subject::kColumn)) {
+    out.cause = Cause::kCovariateShift;
+    out.reason = "labelled quality fell while a column moved";
+    return out;
+  }
+  out.cause = Cause::kConceptShift;
+  out.reason = fmt::format("log loss with a refitted intercept is {:.2f} of the label entropy, above {:.2f}, while every "
+                           "column is quiet", alert.last.value, alert.last.threshold);
+  return out;
+}
+
+Diagnosis Watch::prior_cause(const Alert& alert) const {
+  Diagnosis out;
+  out.change_from = alert.first.from;
+  out.intercept = alert.last.detail.double_or("intercept");
+  const auto quality = latest_.find("quality/ratio");
+  // By the newest chunk: of the days that the intercept is averaged over, some may be from before.
+  if (quality != latest_.end()) {
+    const auto turned = turned_labels(quality->second, quality->second.threshold);
+    if (!turned.empty()) return label_fault(turned, out.change_from);
+  }
+  // A base rate moves for everybody. What moves for few is theirs, and no intercept for all of them mends it.
+  std::int64_t rows = 0;
+  std::int64_t moved = 0;
+  std::string most;
+  double most_intercept = 0;
+  for (const auto& [source, chunk] : join_.by_source(alert.last.from, alert.last.to, epoch_)) {
+    const double intercept = stats::refit_intercept(chunk.margins, chunk.labels) * (out.intercept < 0 ? -1 : 1);
+    rows += static_cast<std::int64_t>(chunk.labels.size());
+    if (intercept > alert.last.threshold / 2) moved += static_cast<std::int64_t>(chunk.labels.size());
+    if (intercept <= most_intercept) continue;
+    most_intercept = intercept;
+    most = source;
+  }
+  if (2 * moved < rows) {
+    out.source = most;
+    out.reason = fmt::format("the base rate moved where source `{}` sends, not for most rows: something of that source, or of its labels", most);
+    return out;
+  }
+  out.cause = Cause::kPriorShift;
+  out.reason = fmt::format("the refitted intercept stays at {:+.2f} logits while the order of the scores holds", out.intercept);
+  return out;
+}
+
+std::vector<std::string> Watch::turned_labels(const Finding& chunk_of, double threshold) const {
+  std::vector<std::string> turned;
+  LabelJoin::Chunk rest;
+  for (const auto& [source, chunk] : join_.by_source(chunk_of.from, chunk_of.to, epoch_)) {
+    std::vector<double> differences;
+    std::vector<float> opposite;
+    for (std::size_t i = 0; i < chunk.labels.size(); ++i) {
+      const bool label = chunk.labels[i] != 0;
+      differences.push_back(loss_of(chunk.margins[i], label) - loss_of(chunk.margins[i], !label));
+      opposite.push_back(-chunk.margins[i]);
+    }
+    const double over = stats::quality_ratio(opposite, chunk.labels).ratio;
+    const double as_is = stats::quality_ratio(chunk.margins, chunk.labels).ratio;
+    if (paired_z(differences) > kPairedZ && as_is > threshold && over <= threshold) {
+      turned.push_back(source);
+      continue;
+    }
+    rest.margins.insert(rest.margins.end(), chunk.margins.begin(), chunk.margins.end());
+    rest.labels.insert(rest.labels.end(), chunk.labels.begin(), chunk.labels.end());
+  }
+  // Only if it explains everything: what is bad beside it is no matter of these labels.
+  const bool explained = rest.labels.empty() || stats::quality_ratio(rest.margins, rest.labels).ratio <= threshold;
+  return explained ? turned : std::vector<std::string>{};
 }
 
 }  // namespace heddle::watch

@@ -12,7 +12,7 @@
 namespace heddle::watch {
 
 /// What a number is about: it decides who may explain it.
-enum class Subject : std::uint8_t { kContract, kColumn, kPrediction, kQuality, kPrior, kRule };
+enum class Subject : std::uint8_t { kContract, kColumn, kPrediction, kQuality, kPrior, kRule, kMonitor };
 
 [[nodiscard]] std::string_view subject_name(Subject subject) noexcept;
 
@@ -53,7 +53,7 @@ struct Alert {
 };
 
 enum class Cause : std::uint8_t {
-  kUnknown, kContractFault, kUnitChange, kTimeShift, kCovariateShift, kPriorShift, kConceptShift
+  kUnknown, kContractFault, kUnitChange, kTimeShift, kCovariateShift, kPriorShift, kConceptShift, kMonitorSilent, kLabelFault, kRepairOutlived
 };
 
 [[nodiscard]] std::string_view cause_name(Cause cause) noexcept;  ///< `unit change`, `time shift`, ...
@@ -67,7 +67,7 @@ struct Diagnosis {
   std::string rule{};       ///< contract rule that broke
   double ratio = 1;         ///< unit change: value / expected
   std::string ratio_name{};
-  int lag_hours = 0;        ///< time shift
+  int lag_hours = 0;        ///< time shift, of the rows as they were received
   double intercept = 0;     ///< prior shift, logits
   Micros change_from = 0;   ///< event time from which rows are affected
   std::string reason{};     ///< one sentence for people

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "stats/metrics.hpp"
+#include "watch/trials.hpp"
 
 namespace heddle::watch {
 
@@ -36,7 +37,11 @@ void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micr
       judge(chunk, baseline, to_, quiet, out);
       from_ = to_;
     }
-    to_ += metric_.chunk_duration;
+    // Ends between here and the next row change nothing: years without one are one step, not a
+    // thousand.
+    const Micros due = watermark - label_delay_;
+    const Micros next = std::min(join.first_from(to_, epoch_).value_or(due), due);
+    to_ += ((next - to_) / metric_.chunk_duration + 1) * metric_.chunk_duration;
   }
 }
 
@@ -57,7 +62,12 @@ void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseli
   comparison_.reset();
   if (!labels.empty()) {
     comparison_ = Comparison{stats::log_loss_of_margins(primary, labels), stats::log_loss_of_margins(standby, labels),
-                             static_cast<std::int64_t>(labels.size()), to};
+                             static_cast<std::int64_t>(labels.size()), to, 0};
+    std::vector<double> differences;
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      differences.push_back(loss_of(primary[i], labels[i] != 0) - loss_of(standby[i], labels[i] != 0));
+    }
+    comparison_->z = paired_z(differences);
   }
 
   Finding f;
@@ -65,7 +75,7 @@ void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseli
   f.subject = Subject::kQuality;
   f.value = quality.ratio;
   f.threshold = std::max(metric_.alert_twice,
-                         baseline.ratio_chunks < 6 ? 0 : baseline.ratio_mean + metric_.sds * baseline.ratio_sd);
+                         baseline.ratio_chunks < kFewestChunks ? 0 : baseline.ratio_mean + metric_.sds * baseline.ratio_sd);
   f.alert = f.value > f.threshold;
   f.raises = f.value > metric_.alert_once || (f.alert && last_above_);
   last_above_ = f.alert;
@@ -112,6 +122,7 @@ void QualityWindows::save(StateWriter& out) const {
   out.put(c.standby_log_loss);
   out.put(c.rows);
   out.put(c.to);
+  out.put(c.z);
 }
 
 void QualityWindows::load(StateReader& in) {
@@ -127,6 +138,7 @@ void QualityWindows::load(StateReader& in) {
   c.standby_log_loss = in.real();
   c.rows = in.i64();
   c.to = in.i64();
+  c.z = in.real();
   comparison_.reset();
   if (compared) comparison_ = c;
 }

@@ -23,6 +23,7 @@ class QualityWindows {
     double standby_log_loss = 0;
     std::int64_t rows = 0;
     Micros to = 0;
+    double z = 0;              ///< paired_z of the differences primary - standby: above kPairedZ the standby is better
   };
 
   explicit QualityWindows(const spec::Monitor& monitor) : metric_(monitor.quality), label_delay_(monitor.label_delay) {}

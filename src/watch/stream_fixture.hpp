@@ -21,6 +21,7 @@ class Stream {
     double malformed = 0;        ///< share of rows with a null time, refused by rule `at.required`
     bool inverted = false;       ///< labels of true hours 6 to 11 turned over
     double prior = 0;            ///< logits
+    bool wrong_labels = false;   ///< what is sent as label is the opposite of it
     bool quarantined = false;    ///< rows of `s1` come back as quarantined
   };
 
@@ -128,7 +129,7 @@ class Stream {
       row.standby_probability = static_cast<float>(stats::sigmoid(-1.35 + static_cast<double>(t.distance) / 2000));
       request.rows.push_back(row);
       out.push_back(request);
-      labels.push_back({request.request_id + "#0", static_cast<double>(t.late), t.time + kDay});
+      labels.push_back({request.request_id + "#0", static_cast<double>(fault.wrong_labels ? 1 - t.late : t.late), t.time + kDay});
     }
     while (due < late_labels_.size()) out.push_back(late_labels_[due++]);
     late_labels_ = std::move(labels);

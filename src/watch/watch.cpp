@@ -11,7 +11,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/1";
+constexpr std::string_view kFormat = "heddle.watch-state/2";
 
 float margin_of(float probability) {
   return std::isnan(probability) ? probability : static_cast<float>(stats::logit(static_cast<double>(probability)));
@@ -32,7 +32,8 @@ Watch::Watch(Options options, RuleWindows rules)
     : options_(std::move(options)),
       sources_(options_.monitor.refused_share, options_.monitor.refused_rows),
       quality_(options_.monitor),
-      rules_(std::move(rules)) {
+      rules_(std::move(rules)),
+      silence_(options_.monitor) {
   columns_.start(options_.monitor, 0, 0);
   for (const auto& name : options_.fields) {
     const auto& fields = options_.contract.fields;
@@ -55,10 +56,20 @@ void Watch::observe(const plane::Record& record, Output& out) {
   if (const auto* request = std::get_if<plane::RequestRecord>(&record)) {
     observe_request(*request, out);
   } else if (const auto* label = std::get_if<plane::LabelRecord>(&record)) {
-    (void)join_.add_label(label->row_id, label->label, label->event_time);
+    // One that says it is from the future waits as long as one of today.
+    const Micros latest =
+        watermark_ == INT64_MIN ? plane::kLatestEvent : watermark_ + plane::kFarthestAhead;
+    (void)join_.add_label(label->row_id, label->label, std::min(label->event_time, latest));
+    silence_.label();
+    try_alternatives();
   } else if (const auto* tick = std::get_if<plane::TickRecord>(&record)) {
     observe_tick(tick->event_time, out);
   }
+}
+
+void Watch::leave_out(std::int64_t rows) noexcept {
+  rows_.taken -= rows;
+  rows_.partial += rows;
 }
 
 void Watch::enter(const Route& route, Micros event_time) {
@@ -70,17 +81,30 @@ void Watch::enter(const Route& route, Micros event_time) {
   // Everything after the last row of the epoch before is this one's; of the very first one, nothing is known before its
   // first row.
   const Micros from = last_row_ == INT64_MIN ? event_time : last_row_ + 1;
+  leave_out(columns_.open_rows());
   columns_.start(options_.monitor, epoch_, from);
   quality_.start(epoch_, from);
   alerts_.new_epoch();
-  std::erase_if(latest_, [](const auto& item) { return item.second.subject != Subject::kContract; });
+  std::erase_if(latest_, [](const auto& item) {
+    return item.second.subject != Subject::kContract && item.second.subject != Subject::kMonitor;
+  });
+}
+
+/// One such row would be the last row of the epoch for years, and the windows of the next epoch
+/// would begin there.
+bool Watch::too_far_ahead(Micros event_time) const noexcept {
+  if (!plane::is_event_time(event_time)) return true;
+  return watermark_ != INT64_MIN && event_time > watermark_ + plane::kFarthestAhead;
 }
 
 void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
+  const auto rows = static_cast<std::int64_t>(request.rows.size());
   auto it = routes_.upper_bound(request.route_version);
-  if (it == routes_.begin()) {
-    rows_seen_ += static_cast<std::int64_t>(request.rows.size());
-    return;  // nothing is known of who answered
+  const bool ahead = too_far_ahead(request.event_time);
+  if (ahead || it == routes_.begin()) {
+    rows_seen_ += rows;
+    (ahead ? rows_.ahead : rows_.unwatched) += rows;
+    return;
   }
   const Route& route = std::prev(it)->second;
   if (route.version >= route_version_) enter(route, request.event_time);
@@ -90,10 +114,18 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   const std::size_t settled = out.findings.size();
   // What standby and canary answer says nothing about the primary's predictions.
   const bool by_primary = request.slot != "standby" && request.slot != "canary";
+  std::vector<std::uint32_t> trials;
+  for (const Alternative& alternative : route.alternatives) trials.push_back(trials_.number(alternative.trial, alternative.candidate));
   std::vector<expr::Datum> values;
   for (std::size_t index = 0; index < request.rows.size(); ++index) {
     const plane::RowRecord& row = request.rows[index];
     ++rows_seen_;
+    silence_.row(request.event_time);
+    for (std::size_t i = 0; i < row.fields.size() && i < types_.size(); ++i) {
+      if (types_[i] != expr::Type::kTimestamp) continue;
+      const expr::Datum time = datum_of(row.fields[i], types_[i]);
+      if (time.kind == expr::Datum::Kind::kTimestamp) clocks_.add(options_.fields[i], time.i, request.event_time);
+    }
     std::vector<plane::FieldValue> repaired;
     const std::vector<plane::FieldValue>* fields = &row.fields;
     if (route.apply_repair) {
@@ -110,13 +142,18 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
     if (baseline != nullptr && of_epoch) {
       values.clear();
       for (const MetricReference& metric : baseline->metrics) {
-        const bool prediction = metric.metric.column == "prediction";
-        values.push_back(!prediction                                        ? field_of(metric.metric.column)
-                         : served && !std::isnan(row.probability) && by_primary
-                             ? expr::Datum::real(static_cast<double>(row.probability))
-                             : expr::Datum::null());
+        if (metric.metric.column == "prediction") {
+          const bool known = served && !std::isnan(row.probability) && by_primary;
+          values.push_back(known ? expr::Datum::real(static_cast<double>(row.probability)) : expr::Datum::error());
+          continue;
+        }
+        // What is missing in a row that was refused is the contract's to tell; the reference holds accepted rows only.
+        const expr::Datum value = field_of(metric.metric.column);
+        values.push_back(value.is_null() && !served ? expr::Datum::error() : value);
       }
-      columns_.add(*baseline, request.event_time, values);
+      ++(columns_.add(*baseline, request.event_time, values) ? rows_.taken : rows_.late);
+    } else {
+      ++(of_epoch ? rows_.unwatched : rows_.other_epoch);
     }
     sources_.add(request.source, row, request.event_time, baseline, field_of, out.findings);
     if (!rules_.empty()) {
@@ -128,32 +165,94 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       rules_.add(values, request.event_time, out.findings);
     }
     if (served && of_epoch) {
-      join_.add_row({request.request_id + "#" + std::to_string(index), request.event_time, epoch_,
-                     by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
-                     margin_of(row.standby_probability), -1, 0});
+      JoinedRow joined{request.request_id + "#" + std::to_string(index), request.event_time, epoch_,
+                       by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
+                       margin_of(row.standby_probability), -1, 0, request.source};
+      for (std::size_t i = 0; by_primary && i < trials.size(); ++i) {
+        joined.alternatives.emplace_back(trials[i], route.alternatives[i].margin(row.fields));
+      }
+      join_.add_row(std::move(joined));
     }
   }
+  if (!trials.empty()) try_alternatives();
   settle(settled, request.event_time, out);
 }
 
+/// Before the first tick nobody knows what time it is here: a request that somebody tried in the
+/// present, before years that are past were replayed, belongs to no window of theirs.
+void Watch::forget_what_is_ahead(Micros event_time) {
+  if (last_row_ == INT64_MIN || last_row_ <= event_time + plane::kFarthestAhead) return;
+  rows_.ahead += std::exchange(rows_.taken, 0) + std::exchange(rows_.partial, 0);
+  last_row_ = INT64_MIN;
+  epoch_key_.clear();  // the next row begins a new epoch
+  columns_.start(options_.monitor, epoch_, event_time);
+  join_ = {};
+}
+
+void Watch::try_alternatives() {
+  for (const JoinedRow& row : join_.take_joined()) {
+    for (const auto& [trial, margin] : row.alternatives) {
+      if (std::isnan(margin) || std::isnan(row.margin)) continue;
+      trials_.add(trial, loss_of(row.margin, row.label != 0), loss_of(margin, row.label != 0), row.label != 0,
+                  row.event_time / options_.monitor.quality.chunk_duration);
+    }
+  }
+}
+
+std::int64_t Watch::rows_of_chunk() const {
+  const auto at = latest_.find("quality/ratio");
+  return at == latest_.end() ? options_.monitor.quality.chunk_rows : at->second.rows;
+}
+
 void Watch::observe_tick(Micros event_time, Output& out) {
-  if (event_time <= watermark_) return;
+  if (event_time <= watermark_ || !plane::is_event_time(event_time)) return;
+  if (watermark_ == INT64_MIN) forget_what_is_ahead(event_time);
   watermark_ = event_time;
   const std::size_t settled = out.findings.size();
   const auto route = routes_.find(route_version_);
   const Baseline* baseline = route == routes_.end() ? nullptr : route->second.baseline.get();
   if (baseline != nullptr) {
-    columns_.close(*baseline, event_time, out.findings);
+    leave_out(columns_.close(*baseline, event_time, out.findings));
     settle(settled, event_time, out);
     const std::size_t quality = out.findings.size();
-    quality_.close(join_, *baseline, event_time, !alerts_.standing(Subject::kColumn) && !alerts_.confirmed(Subject::kQuality),
-                   out.findings);
+    // A column that moved explains an intercept that moved with it. One that has stood for longer than the intercept is
+    // averaged over is how things are now, and no reason to leave the base rate wrong.
+    const auto& quality_of = options_.monitor.quality;
+    const Micros fresh = event_time - options_.monitor.label_delay - (quality_of.prior_shift_chunks + 1) * quality_of.chunk_duration;
+    const bool quiet = !alerts_.standing(Subject::kColumn, fresh) && !alerts_.confirmed(Subject::kQuality);
+    if (options_.monitor.labelled_quality) quality_.close(join_, *baseline, event_time, quiet, out.findings);
     settle(quality, event_time, out);
   }
+  look_for_silence(baseline, event_time, out);
   join_.prune(event_time - options_.monitor.label_retention);
 }
 
+void Watch::look_for_silence(const Baseline* baseline, Micros at, Output& out) {
+  const std::size_t settled = out.findings.size();
+  const auto route = routes_.find(route_version_);
+  const bool unwatched_alert = alerts_.find(std::string(kUnwatchedKey)) != nullptr;
+  if (route != routes_.end() && (baseline == nullptr) != unwatched_alert) {
+    const std::string& why = route->second.unwatched;
+    out.findings.push_back(baseline == nullptr ? unwatched(why.empty() ? "its bundle has no baseline" : why, at)
+                                               : heard_again("service", at));
+  }
+  // Without a baseline no metric can report: that alert says it for all of them.
+  for (Finding& finding : baseline == nullptr ? std::vector<Finding>{} : silence_.overdue(at)) {
+    if (alerts_.find(finding.key) == nullptr) out.findings.push_back(std::move(finding));
+  }
+  settle(settled, at, out);
+}
+
+bool Watch::watching() const {
+  const auto route = routes_.find(route_version_);
+  return route == routes_.end() || route->second.baseline != nullptr;
+}
+
 void Watch::settle(std::size_t from, Micros at, Output& out) {
+  for (std::size_t i = from, n = out.findings.size(); i < n; ++i) {
+    const std::string metric = silence_.report(out.findings[i].key);
+    if (alerts_.find(silent_key(metric)) != nullptr) out.findings.push_back(heard_again(metric, at));
+  }
   for (std::size_t i = from; i < out.findings.size(); ++i) {
     Finding& finding = out.findings[i];
     finding.epoch = epoch_;
@@ -165,52 +264,118 @@ void Watch::settle(std::size_t from, Micros at, Output& out) {
   }
 }
 
+Watch::Change Watch::change() const {
+  Change change;
+  const auto part = [&](std::string name, const auto& write) {
+    StateWriter out;
+    write(out);
+    change.parts.emplace_back(std::move(name), out.take());
+  };
+  part("head", [&](StateWriter& out) {
+    out.put(kFormat);
+    out.put(epoch_);
+    out.put(route_version_);
+    out.put(epoch_key_);
+    out.put(watermark_);
+    out.put(last_row_);
+    out.put(rows_seen_);
+    for (const std::int64_t count :
+         {rows_.taken, rows_.partial, rows_.late, rows_.ahead, rows_.unwatched, rows_.other_epoch})
+      out.put(count);
+    join_.save_head(out);
+  });
+  part("columns", [&](StateWriter& out) { columns_.save(out); });
+  part("sources", [&](StateWriter& out) { sources_.save(out); });
+  part("quality", [&](StateWriter& out) { quality_.save(out); });
+  part("rules", [&](StateWriter& out) { rules_.save(out); });
+  part("silence", [&](StateWriter& out) { silence_.save(out); });
+  part("clocks", [&](StateWriter& out) { clocks_.save(out); });
+  part("trials", [&](StateWriter& out) { trials_.save(out); });
+  part("alerts", [&](StateWriter& out) { alerts_.save(out); });
+  part("latest", [&](StateWriter& out) {
+    out.put(std::uint64_t{latest_.size()});
+    for (const auto& [key, finding] : latest_) save_finding(out, finding);
+  });
+  if (auto piece = join_.changes()) change.piece = {next_piece_, *std::move(piece)};
+  change.spent = join_.spent();
+  return change;
+}
+
+void Watch::stored(const Change& change) {
+  if (change.piece) {
+    join_.kept(change.piece->first);
+    next_piece_ = change.piece->first + 1;
+  }
+  join_.dropped(change.spent);
+}
+
 std::string Watch::save() const {
   StateWriter out;
-  out.put(kFormat);
-  out.put(epoch_);
-  out.put(route_version_);
-  out.put(epoch_key_);
-  out.put(watermark_);
-  out.put(last_row_);
-  out.put(rows_seen_);
-  join_.save(out);
-  columns_.save(out);
-  sources_.save(out);
-  quality_.save(out);
-  rules_.save(out);
-  alerts_.save(out);
-  out.put(std::uint64_t{latest_.size()});
-  for (const auto& [key, finding] : latest_) save_finding(out, finding);
+  for (const auto& [name, bytes] : change().parts) out.put(bytes);
+  join_.save_whole(out);
   return out.take();
 }
 
-Result<void> Watch::restore(std::string_view bytes) {
-  StateReader in(bytes);
-  const bool known = in.text() == kFormat;
-  if (known) {
+bool Watch::load(const std::map<std::string, std::string>& parts,
+                 const std::map<std::uint64_t, std::string>& pieces) {
+  bool whole = true;
+  const auto part = [&](const std::string& name, const auto& read) {
+    const auto at = parts.find(name);
+    if (at == parts.end()) {
+      whole = false;
+      return;
+    }
+    StateReader in(at->second);
+    read(in);
+    whole = whole && in.done();
+  };
+  part("head", [&](StateReader& in) {
+    (void)in.text();
     epoch_ = in.u64();
     route_version_ = in.u64();
     epoch_key_ = in.text();
     watermark_ = in.i64();
     last_row_ = in.i64();
     rows_seen_ = in.i64();
-    join_.load(in);
-    columns_.load(in);
-    sources_.load(in);
-    quality_.load(in);
-    rules_.load(in);
-    alerts_.load(in);
+    for (std::int64_t* count : {&rows_.taken, &rows_.partial, &rows_.late, &rows_.ahead,
+                                &rows_.unwatched, &rows_.other_epoch})
+      *count = in.i64();
+    join_.load_head(in);
+  });
+  part("columns", [&](StateReader& in) { columns_.load(in); });
+  part("sources", [&](StateReader& in) { sources_.load(in); });
+  part("quality", [&](StateReader& in) { quality_.load(in); });
+  part("rules", [&](StateReader& in) { rules_.load(in); });
+  part("silence", [&](StateReader& in) { silence_.load(in); });
+  part("clocks", [&](StateReader& in) { clocks_.load(in); });
+  part("trials", [&](StateReader& in) { trials_.load(in); });
+  part("alerts", [&](StateReader& in) { alerts_.load(in); });
+  part("latest", [&](StateReader& in) {
     latest_.clear();
     for (std::uint64_t n = in.count(); n > 0; --n) {
       Finding finding = load_finding(in);
       std::string key = finding.key;
       latest_.emplace(std::move(key), std::move(finding));
     }
+  });
+  for (const auto& [number, bytes] : pieces) {
+    whole = whole && join_.load_piece(number, bytes);
+    next_piece_ = number + 1;
   }
-  if (!known || !in.done()) {
+  return whole && join_.loaded();
+}
+
+Result<void> Watch::restore(const std::map<std::string, std::string>& parts,
+                            const std::map<std::uint64_t, std::string>& pieces) {
+  const auto head = parts.find("head");
+  if (head != parts.end() && StateReader(head->second).text() != kFormat) {
+    return Error{ErrorKind::kConflict, "watch-state-version",
+                 "another version of heddle saved the state of the watch",
+                 fmt::format("this one reads `{}`", kFormat)};
+  }
+  if (!load(parts, pieces)) {
     return Error{ErrorKind::kCorrupt, "watch-state", "the saved state of the watch is not whole",
-                 "remove it: the journal is read again from the oldest segment kept"};
+                 "restore `.heddle/state.db` from a backup"};
   }
   return {};
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/digest.hpp"
@@ -16,13 +17,25 @@
 #include "spec/monitor.hpp"
 #include "watch/alert_book.hpp"
 #include "watch/baseline.hpp"
+#include "watch/clock_runs.hpp"
 #include "watch/column_windows.hpp"
 #include "watch/label_join.hpp"
 #include "watch/quality_windows.hpp"
 #include "watch/rule_windows.hpp"
+#include "watch/silence.hpp"
 #include "watch/source_windows.hpp"
+#include "watch/trials.hpp"
 
 namespace heddle::watch {
+
+/// What else could answer, scored beside what is served: without a repair that is in force, or with a candidate. `trial` names
+/// the comparison; it begins with the first row.
+struct Alternative {
+  std::string trial;
+  bool candidate = false;   ///< the alternative is under trial, else what is served
+  /// Log odds for the fields of a row as received; NaN when it would be refused.
+  std::function<float(const std::vector<plane::FieldValue>&)> margin{};
+};
 
 /// What a route version means to the watch. Two routes of one primary and one repair share an epoch: windows and labelled
 /// chunks go on across them; any other change starts new ones, so that no window mixes two ways of answering.
@@ -30,9 +43,22 @@ struct Route {
   std::uint64_t version = 0;
   Digest primary{};
   std::string repair{};                       ///< names the contract's transforms in force; empty: none
-  std::shared_ptr<const Baseline> baseline;   ///< of the primary's bundle
+  std::shared_ptr<const Baseline> baseline;   ///< of the primary's bundle; none: nothing is watched, which is an alert
+  std::string unwatched{};                    ///< why there is no baseline
   /// Applies the transforms to the fields of a row, in place. Pure. May be empty.
   std::function<void(std::vector<plane::FieldValue>&)> apply_repair{};
+  std::vector<Alternative> alternatives{};    ///< none: nothing is on trial
+};
+
+/// What became of the rows that were seen, as far as the windows of the baseline's metrics are
+/// concerned. Each is counted once. Sources and rules are looked at whatever becomes of it.
+struct RowCounts {
+  std::int64_t taken = 0;
+  std::int64_t partial = 0;      ///< of a window that the epoch covers too little of to be judged
+  std::int64_t late = 0;         ///< of a window that was closed: the watermark was past it already
+  std::int64_t ahead = 0;        ///< too far ahead of the watermark, or no event time at all
+  std::int64_t unwatched = 0;    ///< who answered has no baseline, or is not known
+  std::int64_t other_epoch = 0;  ///< answered by a release that was replaced when they came
 };
 
 /// What came of a record, in order.
@@ -64,21 +90,61 @@ class Watch {
   [[nodiscard]] const AlertBook& alerts() const noexcept { return alerts_; }
   [[nodiscard]] const std::map<std::string, Finding>& latest() const noexcept { return latest_; }
   [[nodiscard]] const std::optional<QualityWindows::Comparison>& comparison() const { return quality_.comparison(); }
+  /// What is known of a trial, from rows that were labelled since it began.
+  [[nodiscard]] const Trial* trial(const std::string& name) const { return trials_.find(name); }
+  void keep_trials(const std::vector<std::string>& names) { trials_.keep(names); }
+  /// Labelled rows of the latest quality chunk; before there is one, the least a chunk may have.
+  [[nodiscard]] std::int64_t rows_of_chunk() const;
+  /// Where the clock of a timestamp field stands against the time of the event, now; empty when rows do not agree.
+  [[nodiscard]] std::optional<Micros> clock(const std::string& field) const { return clocks_.offset(field); }
   [[nodiscard]] std::int64_t labelled_since(Micros from) const { return join_.labelled_since(from); }
+  [[nodiscard]] const RowCounts& row_counts() const noexcept { return rows_; }
+  [[nodiscard]] const LabelJoin::Counts& labels() const noexcept { return join_.counts(); }
+  [[nodiscard]] std::size_t labels_waiting() const noexcept { return join_.waiting(); }
+  /// Whether the route that answers has a baseline to be watched by.
+  [[nodiscard]] bool watching() const;
+  [[nodiscard]] const Silence& silence() const noexcept { return silence_; }
   [[nodiscard]] std::int64_t rows_seen() const noexcept { return rows_seen_; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
 
-  /// The whole state but routes and definitions, as bytes (docs/formats/watch-state.md). kCorrupt on foreign bytes.
+  /// The state but routes and definitions (docs/formats/watch-state.md): small parts by name, each
+  /// to be written when it is other than before, and pieces of the label join, written once.
+  struct Change {
+    std::vector<std::pair<std::string, std::string>> parts;      ///< all of them: name -> bytes
+    std::optional<std::pair<std::uint64_t, std::string>> piece;  ///< number -> bytes
+    std::vector<std::uint64_t> spent;                            ///< pieces that are needed no more
+  };
+  [[nodiscard]] Change change() const;
+  /// How many rows and labels the next piece would hold.
+  [[nodiscard]] std::size_t changed() const noexcept { return join_.changed(); }
+  /// What `change` gave is stored; without this call the next change holds it again.
+  void stored(const Change& change);
+  /// From all parts and pieces that were stored. kCorrupt when they are not whole; kConflict
+  /// (`watch-state-version`) when another version wrote them: nothing is restored then.
+  [[nodiscard]] Result<void> restore(const std::map<std::string, std::string>& parts,
+                                     const std::map<std::uint64_t, std::string>& pieces);
+  /// Everything in one: two watches with equal bytes are alike.
   [[nodiscard]] std::string save() const;
-  [[nodiscard]] Result<void> restore(std::string_view bytes);
 
  private:
   Watch(Options options, RuleWindows rules);
+  [[nodiscard]] bool load(const std::map<std::string, std::string>& parts,
+                          const std::map<std::uint64_t, std::string>& pieces);
   void observe_request(const plane::RequestRecord& request, Output& out);
   void observe_tick(Micros event_time, Output& out);
   void enter(const Route& route, Micros event_time);
+  [[nodiscard]] bool too_far_ahead(Micros event_time) const noexcept;
+  void forget_what_is_ahead(Micros event_time);
+  void leave_out(std::int64_t rows) noexcept;
   void settle(std::size_t from, Micros at, Output& out);
+  void look_for_silence(const Baseline* baseline, Micros at, Output& out);
+  void try_alternatives();
+  /// Sources whose labels are the opposite of what they should be: turned over they fit as usual, as they are they do not.
+  /// `threshold`: of the quality ratio.
+  [[nodiscard]] std::vector<std::string> turned_labels(const Finding& chunk, double threshold) const;
+  [[nodiscard]] Diagnosis quality_cause(const Alert& alert) const;
+  [[nodiscard]] Diagnosis prior_cause(const Alert& alert) const;
 
   Options options_;
   std::vector<expr::Type> types_;   ///< of the fields, by the contract
@@ -89,13 +155,18 @@ class Watch {
   Micros watermark_ = INT64_MIN;
   Micros last_row_ = INT64_MIN;   ///< latest event time of a row of the epoch
   std::int64_t rows_seen_ = 0;
+  RowCounts rows_;
   LabelJoin join_;
   ColumnWindows columns_;
   SourceWindows sources_;
   QualityWindows quality_;
   RuleWindows rules_;
+  Silence silence_;
+  ClockRuns clocks_;
+  Trials trials_;
   AlertBook alerts_;
   std::map<std::string, Finding> latest_;
+  std::uint64_t next_piece_ = 0;
 };
 
 }  // namespace heddle::watch

@@ -18,6 +18,7 @@ import glob
 import http.client
 import json
 import os
+import pwd
 import random
 import re
 import shutil
@@ -37,6 +38,14 @@ ASKED = {"transform.propose": timedelta(days=2)}
 POSTMORTEM = ["control-postmortem", "control-postmortem-acted", "control-postmortem-committed"]
 # Places without a phase of their own; each dies a few times.
 EDGES = ["control-decided", "control-snapshot", "control-retrain-committed", "control-approved"]
+
+
+def os_user():
+    """The user of the system that runs the commands, as people.yaml has it."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 class Failed(Exception):
@@ -131,6 +140,7 @@ class Project:
         with open(self.key + ".pub") as file:
             public = file.read().strip()
         self.edit("people.yaml", r"(?m)^people:$", f'people:\n  - name: {PERSON}\n    roles: [ml-engineer, approver]\n    keys: ["{public}"]')
+        self.edit("people.yaml", r"(?m)^  - name: ben$", f'  - name: ben\n    os_users: ["{os_user()}"]')
         self.port, control, grpc = free_ports(3)
         self.edit("heddle.yaml", r"(?m)^control_port: .*$", f"control_port: {control}")
         for service in os.listdir(os.path.join(self.root, "services")):
@@ -153,13 +163,13 @@ class Project:
             opened.write(after)
 
     def start(self):
-        self.heddle("apply", "--requester", "ben")
+        self.heddle("apply")
         log = open(os.path.join(self.arguments.out, self.name + "-up.log"), "w")
         environment = dict(os.environ, HEDDLE_FAILPOINTS=self.failpoints, HEDDLE_WEBHOOK_URL="http://127.0.0.1:9/", HEDDLE_WEBHOOK_SECRET="none")
         self.up = subprocess.Popen([self.arguments.heddle, "--project", self.root, "up", "--lockstep"], stdout=log, stderr=log, env=environment)
         self.operation("status")
-        self.heddle("release", "promote", SERVICE, "--requester", "ben")
-        self.heddle("release", "promote", SERVICE, "--slot", "standby", "--requester", "ben")
+        self.heddle("release", "promote", SERVICE)
+        self.heddle("release", "promote", SERVICE, "--slot", "standby")
         self.answer(None)
         self.await_route()
 
@@ -209,7 +219,7 @@ class Project:
             command = [self.arguments.heddle, "--project", self.root, "approve", approval, "--person", PERSON, "--key", self.key]
             done = subprocess.run(command, capture_output=True, text=True)
             state = {each["id"]: each["state"] for each in self.operation("approval.list", all=True)["approvals"]}[approval]
-            if state in ("approved", "used"):  # also when the answer was lost with the control plane
+            if state in ("approved", "used", "void"):  # also when the answer was lost with the control plane
                 return
             if time.monotonic() > until:
                 raise Failed(f"`heddle approve {approval}`: {done.stderr}")
@@ -510,7 +520,11 @@ def run_data(arguments, cache):
     if len(times) < arguments.data_kills:
         raise Failed(f"the data plane was killed {len(times)} times only")
     journal = request_ids(os.path.join(project.state, "spool", SERVICE))
-    answered = own + [f"r{REPLAY_SEED}-{at:08}" for at in range(done["requests"])]
+    runs = {each.rsplit("-", 1)[0] for each in journal if each.startswith(f"r{REPLAY_SEED}.")}
+    if len(runs) != 1:
+        raise Failed(f"the requests of one replay begin with {sorted(runs)}")
+    (run,) = runs
+    answered = own + [f"{run}-{at:08}" for at in range(done["requests"])]
     lost = [each for each in answered if each not in journal]
     if lost:
         raise Failed(f"{len(lost)} answered requests are not in the journal, the first is {lost[0]}")

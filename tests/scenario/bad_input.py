@@ -157,7 +157,7 @@ def malformed_csv(world):
 
 @case
 def empty_data(world):
-    data_fault(world, lambda p: (p.root / "data/trips.csv").write_text("date,distance,origin,destination,delay\n"), 3, "table-no-rows")
+    data_fault(world, lambda p: (p.root / "data/trips.csv").write_text("date,distance,origin,destination,delay\n"), 3, "data-empty")
     data_fault(world, lambda p: (p.root / "data/trips.csv").write_text(""), 2, "table-empty-file")
 
 
@@ -321,10 +321,16 @@ def approvals_misused(world):
         planes.until(lambda: served(planes), "the released bundle answers")
         shown = project.json("approval", "show", id_)
         assert shown["state"] == "used", shown
+        refused(approve(world, project, other, "ann", "ann"), 7, "approval-void")  # it was asked when nothing was released
+        done = project.run("release", "promote", "late", "--bundle", standby)
+        assert done.code == 0 and "waits for approval" in done.err, done
+        other = project.json("approval", "list")["approvals"][0]["id"]
         wants(planes.operation("approval.approve", {"id": other, "person": "ann", "signature": shown["signatures"][0]["signature"]}), 403,
               "approval-signature-invalid")
         refused(approve(world, project, id_, "ann", "ann"), 7)
-        assert project.run("reject", other, "--person", "ann", "--reason", "not this one").code == 0
+        refused(project.run("reject", other, "--person", "ann", "--reason", "not this one"), 5, "person-unproven")
+        done = project.run("reject", other, "--person", "ann", "--key", world.keys / "ann", "--reason", "not this one")
+        assert done.code == 0, done
         refused(approve(world, project, other, "ann", "ann"), 7)
         refused(project.run("resume", "--person", "nobody"), 5, "resume-not-a-person")
         done = project.run("audit", "verify")
@@ -342,7 +348,8 @@ def bad_requests(world):
         wants(planes.predict({"rows": ROW}), 400)
         wants(planes.predict({"rows": []}), 400)
         wants(planes.predict({"rows": [[1, 2, 3]]}), 400)
-        wants(planes.predict({"rows": [{**ROW, "colour": 1}]}), 400)
+        reply = planes.predict({"rows": [{**ROW, "colour": 1}, ROW]})
+        assert reply.status == 200 and reply.json["predictions"][0]["validation"] == ["unknown-field/colour"], reply
         wants(planes.predict({"rows": [ROW], "colour": 1}), 400)
         wants(planes.predict({"rows": [ROW], "source": "three"}), 400)
         wants(planes.predict({"rows": [ROW] * 1025}), 413)
@@ -359,12 +366,14 @@ def bad_requests(world):
         assert planes.request("POST", "/v2/models/late/infer", {"inputs": good}).status == 200
         for spoiled in ([tensor("distance", "INT64", [260, 1], [1])], [tensor("distance", "INT64", [260, 1], [2])],
                         [tensor("distance", "INT64", [260], [1, 2])], [tensor("distance", "INT32X", [260], [1])],
-                        [tensor("colour", "INT64", [260], [1])], [tensor("distance", "INT64", [260], [-1])],
+                        [tensor("distance", "INT64", [260], [-1])],
                         [tensor("distance", "INT64", [260], [2 ** 62])]):
             rest = [t for t in good if t["name"] != spoiled[0]["name"]]
             reply = planes.request("POST", "/v2/models/late/infer", {"inputs": rest + spoiled})
             assert reply.status in (400, 413), f"{spoiled} was answered: {reply}"
             wants(reply, reply.status)
+        reply = planes.request("POST", "/v2/models/late/infer", {"inputs": good + [tensor("colour", "INT64", [260], [1])]})
+        assert reply.status == 422 and b"unknown-field/colour" in reply.body, reply
         wants(planes.request("POST", "/v2/models/nothing/infer", {"inputs": good}), 404)
         wants(planes.predict({"rows": [ROW]}, token=None), 401)
         wants(planes.predict({"rows": [ROW]}, token="reader"), 403)

@@ -50,6 +50,12 @@ class Project:
         git = ["git", "-C", str(self.root), "-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
         subprocess.run(git + ["commit", "-qam", "change"], check=True)
 
+    def apply(self):
+        """Makes the work tree what runs."""
+        self.commit()
+        done = self.run("apply")
+        assert done.code == 0, done
+
     def port(self):
         return int(re.search(r"^port: (\d+)", (self.root / "services/late.yaml").read_text(), re.M)[1])
 
@@ -95,12 +101,12 @@ class Reply:
 class Planes:
     """`heddle up` of a project, awaited until live; ended with SIGTERM."""
 
-    def __init__(self, project):
-        self.project = project
+    def __init__(self, project, *words):
+        self.project, self.words = project, words
         self.log = open(project.root.parent / (project.root.name + ".log"), "w+")
 
     def __enter__(self):
-        self.process = subprocess.Popen([self.project.heddle, "--project", str(self.project.root), "up"],
+        self.process = subprocess.Popen([self.project.heddle, "--project", str(self.project.root), "up", *self.words],
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         try:
             self.until(lambda: self.get("/health/live").status == 200, "the data plane is live")

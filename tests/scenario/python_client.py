@@ -83,11 +83,14 @@ def labels(service, table):
     got = service.predict(table)
     assert service.label(got.row_ids, [True, 0, 1.0, 0], ["2001-04-11T06:00:00Z"] * 4) == 4
     assert service.label(got.row_ids[:1], [1]) == 1
+    refused = raises(heddle.LabelsRefused, lambda: service.label(got.row_ids[:3], [25, 0, 0.5]), "label-value")
+    assert refused.accepted == 1 and [each["row_id"] for each in refused.refused] == [got.row_ids[0], got.row_ids[2]], refused.refused
     raises(heddle.InvalidRequest, lambda: service.label(got.row_ids[:1], [1], ["no time"]))
 
 
 def faults(service, table):
-    raises(heddle.InvalidRequest, lambda: service.predict(table.assign(unknown=1)))
+    refused = service.predict(table.assign(unknown=1))
+    assert all(rules == ["unknown-field/unknown"] for rules in refused.validation), refused.validation
     raises(heddle.InvalidRequest, lambda: service.predict(table, source="nowhere"), "source-unknown")
     raises(heddle.Denied, lambda: service.predict(table, event_time="2001-04-11T06:00:00Z"), "event-time-denied")
     raises(heddle.Denied, lambda: heddle.load("late", project=ROOT, account="reader").predict(table), "permission-missing")

@@ -108,6 +108,7 @@ def exit_codes(world):
     bad_input.refused(project.run("score", other, "-o", out, "--service", "late"), 3, "score-contract-mismatch")
     bad_input.refused(world.copy(world.built).run("score", file, "-o", out, "--service", "late"), 10, "service-no-release")
     project.edit("policies/default.yaml", "score.batch", "score.other")
+    project.apply()
     fresh = world.dir / "denied.csv"
     bad_input.refused(project.run("score", file, "-o", fresh, "--service", "late"), 5, "score-denied")
     assert not fresh.exists() and not list(world.dir.glob("denied*")), "what policy denies leaves no file"

@@ -1,7 +1,9 @@
 """A small project that behaves like examples/flights: 20,000 seeded rows as CSV, one model, one service.   small_project.py DIR"""
 import datetime
 import math
+import os
 import pathlib
+import pwd
 import random
 import shutil
 import socket
@@ -31,6 +33,7 @@ people:
   - name: bob
     roles: [ml-engineer, approver]
     keys: ["{bob}"]
+    os_users: ["{user}"]
 service_accounts:
   - name: caller
     permissions: [predict, label]
@@ -210,6 +213,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def os_user():
+    """The user of the system that runs the commands, as people.yaml has it."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
 def rows(count=20000, seed=1):
     """(date, distance, origin, destination, delay): late by hour and origin; the distance is fixed by the route."""
     draw = random.Random(seed)
@@ -233,7 +244,7 @@ def make(root, count=20000):
     root = pathlib.Path(root)
     keys = root.parent / (root.name + "-keys")
     keys.mkdir(parents=True)
-    values = {"control_port": free_port(), "port": free_port(), "grpc_port": free_port(), "ann": key(keys / "ann", "ann"), "bob": key(keys / "bob", "bob")}
+    values = {"control_port": free_port(), "port": free_port(), "grpc_port": free_port(), "user": os_user(), "ann": key(keys / "ann", "ann"), "bob": key(keys / "bob", "bob")}
     key(keys / "eve", "eve")
     for name, text in FILES.items():
         file = root / name

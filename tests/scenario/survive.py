@@ -134,7 +134,7 @@ def disk_full(world, planes):
     filler.unlink()
     planes.until(lambda: "service.stop" in planes.project.run("audit", "log").out, "the stop is in the ledger")
     assert planes.project.run("audit", "verify").code == 0
-    done = planes.project.run("resume", "late", "--person", "ann")
+    done = planes.project.run("resume", "late")
     assert done.code == 0, done
     planes.until(lambda: planes.predict({"rows": [row(planes.project)]}).status == 200, "a person started it again")
     return f"{asking.counts[200]} answered, 0 failed; stop {id_[:8]} accepted and in the ledger"

@@ -104,6 +104,7 @@ def spans_reach_a_collector(world):
     collector = Collector()
     project = world.copy(world.released)
     project.edit("services/late.yaml", "autonomy: act", f"telemetry:\n  traces: {{endpoint: 'http://127.0.0.1:{collector.server_port}/v1/traces', share: 0}}\nautonomy: act")
+    project.apply()
     trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     with Planes(project) as planes:
         planes.until(lambda: bad_input.served(planes), "the released bundle answers")
@@ -281,6 +282,7 @@ def the_access_log_is_what_the_ledger_says(world):
 def fields_and_the_bound(world):
     project = world.copy(world.released)
     project.edit("services/late.yaml", "autonomy: act", "access_log: {fields: true, bytes: 1}\nautonomy: act")
+    project.apply()
     with Planes(project) as planes:
         some_segments(planes, 2)
         planes.until(lambda: len(segments(project)) == 1, "the newest is left")

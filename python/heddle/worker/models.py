@@ -55,16 +55,20 @@ def decorate(function: Any = None, *, output: str = "probability", features: Seq
     return Model(lambda arrays: function(frame(arrays, features)), name=getattr(function, "__name__", "model"), output=output, function=function)
 
 
-def as_model(thing: Any, *, output: str = "probability", features: Sequence[str] = ()) -> Model:
-    """A Model as it is; else by what the object is. A module that was never imported cannot have made it, so none is imported here."""
+def as_model(thing: Any, *, output: str = "probability", features: Sequence[str] = (), positive: Any = None) -> Model:
+    """A Model as it is; else by what the object is. A module that was never imported cannot have made it, so none is imported here.
+    `positive` is the label of a classifier of two whose probability is given."""
+    estimator = hasattr(thing, "predict_proba") or hasattr(thing, "predict")
+    if positive is not None and not (estimator and hasattr(thing, "classes_")):
+        raise TypeError(f"`positive` is a label of a fitted classifier, and a `{type(thing).__name__}` has none")
     if isinstance(thing, Model):
         return thing
     if _is(thing, "onnxruntime", "InferenceSession"):
         return _onnx(thing, output)
     if _is(thing, "torch.nn", "Module"):
         return _torch(thing, output)
-    if hasattr(thing, "predict_proba") or hasattr(thing, "predict"):
-        return _estimator(thing, output, features)
+    if estimator:
+        return _estimator(thing, output, features, positive)
     if callable(thing):
         return decorate(thing, output=output, features=features)
     raise TypeError(f"a `{type(thing).__name__}` cannot be served: pass a function of a frame, a scikit-learn estimator, a torch.nn.Module "
@@ -119,9 +123,45 @@ def _is(thing: Any, module: str, name: str) -> bool:
     return loaded is not None and isinstance(thing, getattr(loaded, name))
 
 
-def _estimator(thing: Any, output: str, features: Sequence[str]) -> Model:
+_TRUE_SECOND = ([0, 1], [-1, 1], ["0", "1"], ["false", "true"], ["False", "True"])
+
+
+def _is_classifier(thing: Any) -> bool:
+    base = sys.modules.get("sklearn.base")
+    if base is not None:
+        try:
+            return bool(base.is_classifier(thing))
+        except (AttributeError, TypeError):  # no estimator of scikit-learn
+            pass
+    return getattr(thing, "_estimator_type", None) == "classifier" or hasattr(thing, "classes_")
+
+
+def _positive_column(thing: Any, output: str, positive: Any) -> int | None:
+    """The column of predict_proba that is the probability of a true target; None: all of them are given. A service reads
+    the second of two columns: which label stands there must be said, by the labels or by `positive`."""
+    classes = numpy.asarray(getattr(thing, "classes_", ())).tolist()
+    if positive is not None:
+        if positive not in classes:
+            raise TypeError(f"`positive={positive!r}` is no label of the `{type(thing).__name__}`: it has {classes}")
+        return classes.index(positive)
+    if output == "probability" and len(classes) == 2 and classes not in _TRUE_SECOND:
+        raise TypeError(f"which label of the `{type(thing).__name__}` is a true target is not said by {classes}: "
+                        f"pass `positive={classes[0]!r}` or `positive={classes[1]!r}` to `heddle.serve`")
+    return None
+
+
+def _estimator(thing: Any, output: str, features: Sequence[str], positive: Any) -> Model:
     names = [str(each) for each in (features or getattr(thing, "feature_names_in_", ()))]
-    call = thing.predict_proba if hasattr(thing, "predict_proba") else thing.predict
+    gives_probabilities = hasattr(thing, "predict_proba")
+    if output == "probability" and not gives_probabilities and _is_classifier(thing):
+        raise TypeError(f"the `{type(thing).__name__}` has no probabilities, and its labels would be taken for such: fit it with probabilities "
+                        "(`CalibratedClassifierCV(model)`, `SVC(probability=True)`), or serve its labels under another name, `output=\"label\"`")
+    column = _positive_column(thing, output, positive) if gives_probabilities else None
+    if gives_probabilities and column is not None:
+        def call(table: Any) -> Any:
+            return numpy.asarray(thing.predict_proba(table))[:, column]
+    else:
+        call = thing.predict_proba if gives_probabilities else thing.predict
 
     def run(arrays: Arrays) -> Any:
         table = frame(arrays, names)

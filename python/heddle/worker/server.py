@@ -157,11 +157,12 @@ def listen_tcp(host: str, port: int) -> socket.socket:
 
 
 def serve(model: Any, *, socket: str | None = None, port: int | None = None, host: str = "127.0.0.1", name: str | None = None,
-          threads: int = 1, output: str = "probability", features: Sequence[str] = (), most_body: int = 64 << 20) -> None:
+          threads: int = 1, output: str = "probability", features: Sequence[str] = (), positive: Any = None, most_body: int = 64 << 20) -> None:
     """Serves `model` (a decorated or plain function, a scikit-learn estimator, a torch.nn.Module, an onnxruntime.InferenceSession) and
     returns after SIGTERM or SIGINT. Where: `socket` or `port`, else HEDDLE_WORKER_SOCKET, which the data plane sets, else the command
     line's `--port PORT [--host HOST] [--name NAME]`. Under a data plane it ends with it. `threads` calls are in the model at once: more
-    than one only for a model that is safe for threads. `output` and `features` are as in `@heddle.model`; `most_body` in bytes."""
+    than one only for a model that is safe for threads. `output` and `features` are as in `@heddle.model`; `positive` is the label
+    of a classifier of two that is a true target, where its labels do not say it; `most_body` in bytes."""
     path = socket or (os.environ.get("HEDDLE_WORKER_SOCKET") if port is None else None)
     if path is None and port is None:
         port, host, name = _command_line(host, name)
@@ -169,7 +170,7 @@ def serve(model: Any, *, socket: str | None = None, port: int | None = None, hos
     name = name or os.environ.get("HEDDLE_WORKER_MODEL") or "model"
     if quote(name, safe="") != name:
         raise ValueError(f"`{name}` is no name of a model: letters, digits, `-`, `_`, `.` and `~` are")
-    endpoint = oip.Endpoint(models.as_model(model, output=output, features=features), name, threads)
+    endpoint = oip.Endpoint(models.as_model(model, output=output, features=features, positive=positive), name, threads)
     listener = listen_unix(path) if path is not None else listen_tcp(host, port or 0)
     where = path if path is not None else f"http://{host}:{listener.getsockname()[1]}"
     worker = Worker(endpoint, listener, most_body=most_body)

@@ -1,30 +1,22 @@
 #include "adapters/git/repository.hpp"
 
-#include <git2.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <optional>
+
+#include "adapters/git/handles.hpp"
+#include "adapters/git/walk.hpp"
+#include "base/digest.hpp"
 
 namespace heddle::adapters {
-namespace {
-
-template <class T, void (*free_it)(T*)>
-struct Free {
-  void operator()(T* object) const noexcept { free_it(object); }
-};
-using Repository = std::unique_ptr<git_repository, Free<git_repository, git_repository_free>>;
-using Object = std::unique_ptr<git_object, Free<git_object, git_object_free>>;
-using Tree = std::unique_ptr<git_tree, Free<git_tree, git_tree_free>>;
-using Commit = std::unique_ptr<git_commit, Free<git_commit, git_commit_free>>;
-using Entry = std::unique_ptr<git_tree_entry, Free<git_tree_entry, git_tree_entry_free>>;
-using Blob = std::unique_ptr<git_blob, Free<git_blob, git_blob_free>>;
-using Builder = std::unique_ptr<git_treebuilder, Free<git_treebuilder, git_treebuilder_free>>;
-using Signature = std::unique_ptr<git_signature, Free<git_signature, git_signature_free>>;
 
 Error git_failure(std::string_view what) {
   const git_error* last = git_error_last();
-  return {ErrorKind::kIo, "git-failed", fmt::format("cannot {}: {}", what, last != nullptr ? last->message : "unknown"),
+  return {ErrorKind::kIo, "git-failed",
+          fmt::format("cannot {}: {}", what, last != nullptr ? last->message : "unknown"),
           "see what `git fsck` says of the project's repository"};
 }
 
@@ -32,6 +24,19 @@ std::string hex(const git_oid& id) {
   std::string text(GIT_OID_HEXSZ, '\0');
   git_oid_fmt(text.data(), &id);
   return text;
+}
+
+namespace {
+
+/// The content that a Git LFS pointer stands for; nullopt when `bytes` is none.
+std::optional<Digest> lfs_content(std::string_view bytes) {
+  constexpr std::string_view kVersion = "version https://git-lfs.github.com/spec/v1\n";
+  constexpr std::string_view kOid = "\noid sha256:";
+  if (bytes.size() > 1024 || !bytes.starts_with(kVersion)) return std::nullopt;
+  const auto at = bytes.find(kOid);
+  if (at == std::string_view::npos) return std::nullopt;
+  const auto content = Digest::parse("sha256:" + std::string(bytes.substr(at + kOid.size(), 64)));
+  return content.ok() ? std::optional(*content) : std::nullopt;
 }
 
 /// New files over a tree, folder by folder.
@@ -42,8 +47,11 @@ struct Folder {
 
 class GitRepository final : public store::Git {
  public:
-  GitRepository(Repository repository, std::string prefix, const Clock& clock)
-      : repository_(std::move(repository)), prefix_(std::move(prefix)), clock_(clock) {}
+  GitRepository(Repository repository, std::string directory, std::string prefix, const Clock& clock)
+      : repository_(std::move(repository)),
+        directory_(std::move(directory)),
+        prefix_(std::move(prefix)),
+        clock_(clock) {}
   ~GitRepository() override {
     repository_.reset();
     git_libgit2_shutdown();
@@ -65,23 +73,67 @@ class GitRepository final : public store::Git {
     return hex(id);
   }
 
+  Result<std::string> resolve(std::string_view revision) override {
+    const std::lock_guard lock(mutex_);
+    HEDDLE_ASSIGN_OR_RETURN(const auto object, object_of(std::string(revision)));
+    return hex(*git_object_id(object.get()));
+  }
+
   Result<std::string> read(std::string_view revision, std::string_view path) override {
     const std::lock_guard lock(mutex_);
-    HEDDLE_ASSIGN_OR_RETURN(const auto tree, tree_of(std::string(revision)));
-    git_tree_entry* raw = nullptr;
-    const std::string full = prefix_ + std::string(path);
-    if (!tree || git_tree_entry_bypath(&raw, tree.get(), full.c_str()) != 0) {
-      return Error{ErrorKind::kNotFound, "git-file-not-found", fmt::format("`{}` has no file `{}`", revision, path)};
+    HEDDLE_ASSIGN_OR_RETURN(const auto entry, entry_at(revision, path));
+    if (entry.kind != Entry::Kind::kFile) {
+      return Error{ErrorKind::kNotFound, "git-file-not-found",
+                   fmt::format("`{}` in `{}` is no file", path, revision)};
     }
-    const Entry entry(raw);
-    git_blob* blob_raw = nullptr;
-    if (git_tree_entry_type(raw) != GIT_OBJECT_BLOB ||
-        git_blob_lookup(&blob_raw, repository_.get(), git_tree_entry_id(raw)) != 0) {
-      return Error{ErrorKind::kNotFound, "git-file-not-found", fmt::format("`{}` in `{}` is no file", path, revision)};
+    return blob_bytes(repository_.get(), entry.id);
+  }
+
+  Result<Entry> find(std::string_view revision, std::string_view path) override {
+    const std::lock_guard lock(mutex_);
+    return entry_at(revision, path);
+  }
+
+  Result<std::vector<Entry>> list(std::string_view revision, std::string_view folder) override {
+    const std::lock_guard lock(mutex_);
+    const auto entry = entry_at(revision, folder);
+    if (!entry.ok() && entry.error().id == "git-file-not-found") return std::vector<Entry>{};
+    HEDDLE_TRY(entry);
+    if (entry->kind != Entry::Kind::kFolder) return std::vector<Entry>{};
+    HEDDLE_ASSIGN_OR_RETURN(const auto tree, tree_by_id(repository_.get(), entry->id));
+    return entries_of(tree.get());
+  }
+
+  Result<bool> same_on_disk(std::string_view blob, std::string_view path) override {
+    const std::lock_guard lock(mutex_);
+    const std::string full = directory_ + "/" + std::string(path);
+    struct stat info {};
+    if (::stat(full.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
+    git_oid id;
+    // By the filters that git would apply to this path, such as line ends.
+    const std::string in_repository = prefix_ + std::string(path);
+    if (git_repository_hashfile(&id, repository_.get(), full.c_str(), GIT_OBJECT_BLOB,
+                                in_repository.c_str()) != 0) {
+      return git_failure(fmt::format("read `{}`", path));
     }
-    const Blob blob(blob_raw);
-    return std::string(static_cast<const char*>(git_blob_rawcontent(blob_raw)),
-                       static_cast<std::size_t>(git_blob_rawsize(blob_raw)));
+    if (hex(id) == blob) return true;
+    HEDDLE_ASSIGN_OR_RETURN(const auto bytes, blob_bytes(repository_.get(), std::string(blob)));
+    const auto content = lfs_content(bytes);
+    if (!content) return false;
+    HEDDLE_ASSIGN_OR_RETURN(const auto there, sha256_file(full));
+    return there == *content;
+  }
+
+  Result<void> keep(const std::string& ref, std::string_view commit) override {
+    const std::lock_guard lock(mutex_);
+    if (!ref.starts_with("refs/heddle/")) return ref_refused(ref);
+    HEDDLE_ASSIGN_OR_RETURN(const auto object, object_of(std::string(commit)));
+    git_reference* raw = nullptr;
+    const int code = git_reference_create(&raw, repository_.get(), ref.c_str(),
+                                          git_object_id(object.get()), 1, "kept by Heddle");
+    const Reference made(raw);
+    if (code != 0) return git_failure(fmt::format("write `{}`", ref));
+    return {};
   }
 
   Result<std::string> commit(const std::string& ref, const std::string& base, const std::vector<File>& files,
@@ -90,8 +142,7 @@ class GitRepository final : public store::Git {
     int valid = 0;
     if ((!ref.starts_with("refs/heads/heddle/") && !ref.starts_with("refs/heddle/")) ||
         git_reference_name_is_valid(&valid, ref.c_str()) != 0 || valid == 0) {
-      return Error{ErrorKind::kDenied, "git-ref-refused", fmt::format("Heddle does not write `{}`", ref),
-                   "it writes `refs/heads/heddle/...` and `refs/heddle/...` only"};
+      return ref_refused(ref);
     }
     git_oid tip;
     const int found = git_reference_name_to_id(&tip, repository_.get(), ref.c_str());
@@ -101,7 +152,7 @@ class GitRepository final : public store::Git {
       HEDDLE_ASSIGN_OR_RETURN(parent, commit_of(tip));
     } else if (!base.empty()) {
       // A new branch grows from its base, so that it can be merged.
-      HEDDLE_ASSIGN_OR_RETURN(const auto object, resolve(base));
+      HEDDLE_ASSIGN_OR_RETURN(const auto object, object_of(base));
       HEDDLE_ASSIGN_OR_RETURN(parent, commit_of(*git_object_id(object.get())));
     }
     Tree under;
@@ -145,11 +196,23 @@ class GitRepository final : public store::Git {
   }
 
  private:
-  Result<Object> resolve(const std::string& revision) {
+  static Error ref_refused(const std::string& ref) {
+    return {ErrorKind::kDenied, "git-ref-refused", fmt::format("Heddle does not write `{}`", ref),
+            "it writes `refs/heads/heddle/...` and `refs/heddle/...` only"};
+  }
+
+  /// What stands at `path` of the project as of `revision`.
+  Result<Entry> entry_at(std::string_view revision, std::string_view path) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto tree, tree_of(std::string(revision)));
+    return find_in_tree(repository_.get(), tree.get(), prefix_ + std::string(path), path);
+  }
+
+  Result<Object> object_of(const std::string& revision) {
     git_object* raw = nullptr;
     const std::string spec = revision + "^{commit}";
     if (git_revparse_single(&raw, repository_.get(), spec.c_str()) != 0) {
-      return Error{ErrorKind::kNotFound, "git-revision-not-found", fmt::format("no revision `{}` in the project's repository", revision)};
+      return Error{ErrorKind::kNotFound, "git-revision-not-found", fmt::format("no revision `{}` in the project's repository", revision),
+                   "`git log --oneline --all` lists the commits there are"};
     }
     return Object(raw);
   }
@@ -161,7 +224,7 @@ class GitRepository final : public store::Git {
   }
 
   Result<Tree> tree_of(const std::string& revision) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto object, resolve(revision));
+    HEDDLE_ASSIGN_OR_RETURN(const auto object, object_of(revision));
     git_object* raw = nullptr;
     if (git_object_peel(&raw, object.get(), GIT_OBJECT_TREE) != 0) return git_failure("read a tree");
     return Tree(reinterpret_cast<git_tree*>(raw));
@@ -215,6 +278,7 @@ class GitRepository final : public store::Git {
 
   std::mutex mutex_;
   Repository repository_;
+  std::string directory_;  ///< of the project
   std::string prefix_;  ///< of the project inside the repository; empty or with a slash at its end
   const Clock& clock_;
 };
@@ -247,7 +311,7 @@ Result<std::unique_ptr<store::Git>> open_git(const std::string& directory, const
     const std::string above = std::string(top ? top.get() : "") + "/";
     if (whole.size() > above.size() && whole.starts_with(above)) prefix = whole.substr(above.size());
   }
-  return std::unique_ptr<store::Git>(std::make_unique<GitRepository>(std::move(repository), std::move(prefix), clock));
+  return std::unique_ptr<store::Git>(std::make_unique<GitRepository>(std::move(repository), directory, std::move(prefix), clock));
 }
 
 }  // namespace heddle::adapters

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "base/digest.hpp"
 #include "base/file.hpp"
 
 namespace heddle::adapters {
@@ -128,6 +129,95 @@ TEST_F(GitTest, CommitsOfManyThreadsAllLand) {
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(git(root_, "rev-list --count heddle/state"), "20");
+}
+
+
+using Kind = store::Git::Entry::Kind;
+
+TEST_F(GitTest, FollowsLinksAsFarAsTheCommitGoes) {
+  // What `cat` prints in a checkout is what is read: the reference is the file system's own way with links.
+  git(root_, "rm -q --cached a.txt");
+  const std::string link = "cd '" + root_ + "' && ln -s sub/b.txt direct && ln -s sub folder && mkdir deep && "
+                           "ln -s ../folder/b.txt deep/up && ln -s deep/../folder/./b.txt winding && "
+                           "ln -s /etc/hostname absolute && ln -s ../outside above && ln -s circle circle && "
+                           "ln -s nothing dangling";
+  ASSERT_EQ(std::system(link.c_str()), 0);
+  git(root_, "add -A");
+  git(root_, "commit -q -m links");
+  for (const char* path : {"direct", "folder/b.txt", "deep/up", "winding", "sub/../sub/b.txt", "./sub/b.txt"}) {
+    const auto text = repository_->read("HEAD", path);
+    ASSERT_TRUE(text.ok()) << path << ": " << text.error().str();
+    EXPECT_EQ(*text, "two\n") << path;
+  }
+  EXPECT_EQ(repository_->read("HEAD", "absolute").error().id, "git-link-outside");
+  EXPECT_EQ(repository_->read("HEAD", "above").error().id, "git-link-outside");
+  EXPECT_EQ(repository_->read("HEAD", "circle").error().id, "git-file-not-found");
+  EXPECT_EQ(repository_->read("HEAD", "dangling").error().id, "git-file-not-found");
+  EXPECT_EQ(repository_->read("HEAD", "../outside").error().id, "git-file-not-found");
+  const auto listed = repository_->list("HEAD", "folder");
+  ASSERT_TRUE(listed.ok());
+  ASSERT_EQ(listed->size(), 1U);
+  EXPECT_EQ(listed->front().name, "b.txt");
+  EXPECT_TRUE(repository_->list("HEAD", "no-such")->empty());
+  EXPECT_EQ(repository_->find("HEAD", "folder")->kind, Kind::kFolder);
+}
+
+TEST_F(GitTest, ASubmoduleHidesItsFiles) {
+  const std::string other = root_ + "/other";
+  ASSERT_TRUE(make_dirs(other).ok());
+  git(other, "init -q");
+  ASSERT_TRUE(write_file_atomic(other + "/x.yaml", "x\n").ok());
+  git(other, "add -A");
+  git(other, "commit -q -m other");
+  git(root_, "-c advice.addEmbeddedRepo=false add other");
+  git(root_, "commit -q -m submodule");
+  EXPECT_EQ(repository_->read("HEAD", "other/x.yaml").error().id, "git-submodule");
+  EXPECT_EQ(repository_->list("HEAD", "other").error().id, "git-submodule");
+}
+
+TEST_F(GitTest, AProjectBelowTheTopNamesItsOwnPaths) {
+  const auto below = open_git(root_ + "/sub").value();
+  EXPECT_EQ(*below->read("HEAD", "b.txt"), "two\n");
+  EXPECT_EQ(*below->read("HEAD", "../a.txt"), "one\n");
+  EXPECT_EQ(below->list("HEAD", "")->front().name, "b.txt");
+  EXPECT_TRUE(*below->same_on_disk(git(root_, "rev-parse HEAD:sub/b.txt"), "b.txt"));
+}
+
+TEST_F(GitTest, AFileIsTheSameByGitsOwnFilters) {
+  ASSERT_TRUE(write_file_atomic(root_ + "/.gitattributes", "crlf.txt text eol=crlf\n*.bin filter=lfs\n").ok());
+  ASSERT_TRUE(write_file_atomic(root_ + "/crlf.txt", "a\r\nb\r\n").ok());
+  // A pointer as Git LFS writes it: the commit holds it, the work tree holds the content.
+  const std::string content = "large\n";
+  ASSERT_TRUE(write_file_atomic(root_ + "/model.bin",
+                                fmt::format("version https://git-lfs.github.com/spec/v1\noid {}\nsize {}\n",
+                                            sha256(content).str(), content.size())).ok());
+  git(root_, "-c filter.lfs.clean=cat -c filter.lfs.smudge=cat add -A");
+  git(root_, "-c filter.lfs.clean=cat commit -q -m attributes");
+  const auto blob = [&](const char* path) { return git(root_, std::string("rev-parse HEAD:") + path); };
+  EXPECT_EQ(*repository_->read("HEAD", "crlf.txt"), "a\nb\n");
+  EXPECT_TRUE(*repository_->same_on_disk(blob("crlf.txt"), "crlf.txt"));
+  ASSERT_TRUE(write_file_atomic(root_ + "/model.bin", content).ok());
+  EXPECT_TRUE(*repository_->same_on_disk(blob("model.bin"), "model.bin"));
+  ASSERT_TRUE(write_file_atomic(root_ + "/model.bin", "other\n").ok());
+  EXPECT_FALSE(*repository_->same_on_disk(blob("model.bin"), "model.bin"));
+  ASSERT_TRUE(write_file_atomic(root_ + "/a.txt", "One\n").ok());
+  EXPECT_FALSE(*repository_->same_on_disk(blob("a.txt"), "a.txt"));
+  EXPECT_FALSE(*repository_->same_on_disk(blob("a.txt"), "gone.txt"));
+  EXPECT_FALSE(*repository_->same_on_disk(blob("a.txt"), "sub"));
+}
+
+TEST_F(GitTest, WhatIsKeptOutlivesItsBranch) {
+  const auto first = *repository_->head();
+  ASSERT_TRUE(repository_->keep("refs/heddle/applied/" + first, first).ok());
+  ASSERT_TRUE(repository_->keep("refs/heddle/applied/" + first, first).ok()) << "twice is once";
+  EXPECT_EQ(repository_->keep("refs/heads/main", first).error().id, "git-ref-refused");
+  ASSERT_TRUE(write_file_atomic(root_ + "/a.txt", "amended\n").ok());
+  git(root_, "commit -q -a --amend -m amended");
+  git(root_, "reflog expire --expire=now --all");
+  git(root_, "gc -q --prune=now");
+  EXPECT_EQ(*repository_->read(first, "a.txt"), "one\n");
+  EXPECT_EQ(*repository_->resolve("HEAD"), git(root_, "rev-parse HEAD"));
+  EXPECT_EQ(repository_->resolve("HEAD~5").error().id, "git-revision-not-found");
 }
 
 }  // namespace

@@ -19,6 +19,19 @@ CREATE TRIGGER log_next BEFORE INSERT ON log WHEN NEW.seq IS NOT (SELECT coalesc
 CREATE TRIGGER log_no_update BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 CREATE TRIGGER log_no_delete BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 )sql"},
+    // The snapshot of the control plane in pieces: each incident a row of its own. The watch's
+    // state was one value of a format that is not read any more: the watch begins anew at the
+    // snapshot's place in the journal.
+    {2, R"sql(
+INSERT INTO kv
+  SELECT 'incidents', CAST(replace(CAST(s.key AS TEXT), '/snapshot', '/') || json_extract(i.value, '$.id') AS BLOB), CAST(i.value AS BLOB)
+  FROM kv AS s, json_each(CAST(s.value AS TEXT), '$.ladder.incidents') AS i
+  WHERE s.collection = 'control' AND CAST(s.key AS TEXT) LIKE '%/snapshot';
+UPDATE kv
+  SET value = CAST(json_set(json_remove(CAST(value AS TEXT), '$.ladder.incidents'), '$.format', 'heddle.control/2') AS BLOB)
+  WHERE collection = 'control' AND CAST(key AS TEXT) LIKE '%/snapshot';
+DELETE FROM kv WHERE collection = 'control' AND CAST(key AS TEXT) LIKE '%/watch';
+)sql"},
 };
 
 Result<int> version_of(sqlite3* db) {
@@ -51,6 +64,7 @@ std::span<const Migration> state_migrations() { return kMigrations; }
 
 Result<void> migrate(sqlite3* db, const std::string& path, std::span<const Migration> migrations) {
   HEDDLE_ASSIGN_OR_RETURN(int version, version_of(db));
+  const int found = version;
   const int latest = migrations.empty() ? 0 : migrations.back().to;
   if (version > latest) {
     return Error{ErrorKind::kConflict, "state-newer",
@@ -59,7 +73,7 @@ Result<void> migrate(sqlite3* db, const std::string& path, std::span<const Migra
   }
   for (const auto& migration : migrations) {
     if (migration.to <= version) continue;
-    if (version > 0) HEDDLE_TRY(backup(db, path, version));
+    if (found > 0) HEDDLE_TRY(backup(db, path, version));  // a new file has nothing to lose
     HEDDLE_TRY(execute(db, "BEGIN IMMEDIATE"));
     auto done = execute(db, migration.sql);
     if (done) done = execute(db, fmt::format("PRAGMA user_version = {}", migration.to).c_str());

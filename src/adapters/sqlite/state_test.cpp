@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <map>
 #include <random>
 
 #include "adapters/sqlite/connection.hpp"
@@ -63,6 +64,14 @@ TEST(SqliteState, ItsLogCannotBeChangedFromOutsideEither) {
   EXPECT_TRUE(execute(db.get(), "INSERT INTO log VALUES (3, x'00')").ok());
 }
 
+TEST(SqliteState, ANewOneNeedsNoBackup) {
+  const std::string path = fresh_directory() + "/state.db";
+  ASSERT_TRUE(open_sqlite_state(path).ok());
+  for (const int version : {0, 1, 2}) {
+    EXPECT_FALSE(path_exists(fmt::format("{}.v{}.backup", path, version))) << version;
+  }
+}
+
 TEST(SqliteState, ASecondOpenIsRefused) {
   const std::string path = fresh_directory() + "/state.db";
   const auto first = open_sqlite_state(path);
@@ -108,6 +117,49 @@ TEST(Migration, AFailedStepLeavesTheVersionBefore) {
   EXPECT_FALSE(migrate(db.get(), path, kSteps).ok());
   EXPECT_FALSE(execute(db.get(), "SELECT x FROM b").ok());
   EXPECT_TRUE(migrate(db.get(), path, std::span(kSteps, 1)).ok());  // it stands at 1
+}
+
+// As a project of the first schema has it: the snapshot held every incident, the watch was one
+// value.
+TEST(Migration, TheSnapshotOfTheControlPlaneComesInPieces) {
+  const std::string path = fresh_directory() + "/state.db";
+  {
+    const auto db = raw(path);
+    ASSERT_TRUE(migrate(db.get(), path, state_migrations().first(1)).ok());
+    ASSERT_TRUE(execute(db.get(), R"sql(
+      INSERT INTO kv VALUES ('control', CAST('delay/snapshot' AS BLOB), CAST('{"format":"heddle.control/1","segment":3,"offset":17,"tick":990000000000000,
+        "ladder":{"format":"heddle.recovery/1","last_tick":-9223372036854775808,"incidents":[{"id":"incident-0001","step":"done","refused_share":0.5,
+        "timeline":[{"at":1,"what":"it was \"late\", \u00fc","entry":9007199254740993}]},{"id":"incident-0002","step":"open"}],"deferred":[],"readmitted":["s1"]}}' AS BLOB)),
+        ('control', CAST('other/snapshot' AS BLOB), CAST('{"format":"heddle.control/1","ladder":{"incidents":[]}}' AS BLOB)),
+        ('control', CAST('delay/watch' AS BLOB), x'00ff'), ('control', CAST('applied' AS BLOB), CAST('abc' AS BLOB)))sql")
+                    .ok());
+  }
+  const auto state = open_sqlite_state(path);
+  ASSERT_TRUE(state.ok()) << state.error().str();
+  std::map<std::string, std::string> rows;
+  ASSERT_TRUE((*state)
+                  ->read([&](store::Txn& txn) -> Result<void> {
+                    for (const char* collection : {"control", "incidents"}) {
+                      HEDDLE_TRY(txn.scan(collection, "",
+                                          [&](std::string_view key, std::string_view value) {
+                                            rows[fmt::format("{}:{}", collection, key)] = value;
+                                            return true;
+                                          }));
+                    }
+                    return {};
+                  })
+                  .ok());
+  ASSERT_EQ(rows.size(), 5U);
+  EXPECT_EQ(rows["control:applied"], "abc");
+  EXPECT_EQ(
+      rows["control:delay/snapshot"],
+      R"({"format":"heddle.control/2","segment":3,"offset":17,"tick":990000000000000,"ladder":{"format":"heddle.recovery/1","last_tick":-9223372036854775808,"deferred":[],"readmitted":["s1"]}})");
+  EXPECT_EQ(rows["control:other/snapshot"], R"({"format":"heddle.control/2","ladder":{}})");
+  EXPECT_EQ(
+      rows["incidents:delay/incident-0001"],
+      R"({"id":"incident-0001","step":"done","refused_share":0.5,"timeline":[{"at":1,"what":"it was \"late\", \u00fc","entry":9007199254740993}]})");
+  EXPECT_EQ(rows["incidents:delay/incident-0002"], R"({"id":"incident-0002","step":"open"})");
+  EXPECT_TRUE(path_exists(path + ".v1.backup"));
 }
 
 // A child writes and says on a pipe what was acknowledged; it is killed at a random moment; all it had said must be there.

@@ -3,15 +3,20 @@
 ONNX Runtime) has for them and, where it computes them, the contributions of the first rows. model_test reads both. The packages whose
 versions wrote the committed files are noted in each expect file; run it in an environment with
 
-    pip install xgboost lightgbm onnxruntime onnx onnxmltools skl2onnx scikit-learn
+    pip install xgboost lightgbm catboost onnxruntime onnx onnxmltools skl2onnx scikit-learn
+
+and with the names to write as arguments, or none for all.
 
 Single-threaded, seeded: the same versions write the same margins.
 """
 import json
 import math
 import pathlib
+import sys
+import tempfile
 import warnings
 
+import catboost
 import lightgbm as lgb
 import numpy as np
 import onnx
@@ -56,6 +61,8 @@ def data(seed, rows, missing=0.0, categories=False, zeros=0.0, informative=False
 
 
 def write(name, suffix, model, x, margins, library, contributions=None):
+    if len(sys.argv) > 1 and name not in sys.argv[1:]:
+        return
     (HERE / f"{name}.{suffix}").write_bytes(model)
     margins = np.asarray(margins)
     expect = {"model": f"{name}.{suffix}", "library": library, "features": int(x.shape[1]),
@@ -107,10 +114,16 @@ def lightgbm_fixtures():
         "lightgbm_poisson": ({"objective": "poisson"}, {}),
         "lightgbm_missing": ({"objective": "binary", "num_leaves": 8}, {"missing": 0.3, "informative": True}),
         "lightgbm_deep": ({"objective": "binary", "num_leaves": 60, "min_data_in_leaf": 1}, {"missing": 0.05}),
+        "lightgbm_rf": ({"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}, {"missing": 0.1}),
+        "lightgbm_rf_gamma": ({"objective": "gamma", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}, {}),
+        "lightgbm_ova": ({"objective": "multiclassova", "num_class": 3}, {"missing": 0.1}),
+        "lightgbm_tweedie": ({"objective": "tweedie"}, {}),
+        "lightgbm_entropy": ({"objective": "cross_entropy"}, {}),
+        "lightgbm_quantile": ({"objective": "quantile"}, {"missing": 0.1}),
     }
     for seed, (name, (parameters, kinds)) in enumerate(cases.items()):
         x, score = data(seed + 20, 600, **kinds)
-        labels = score if name.endswith("none") else np.clip(np.round(score + 1), 0, 2) if name.endswith("multi") else (score > 0).astype(int)
+        labels = score if name.endswith("none") else np.clip(np.round(score + 1), 0, 2) if name.endswith(("multi", "ova")) else np.abs(score) + 1 if name.endswith("gamma") else (score > 0).astype(int)
         categories = [1, 4] if kinds.get("categories") else "auto"
         booster = lgb.train({**common, **parameters}, lgb.Dataset(x, labels, categorical_feature=categories), 8)
         fresh, _ = data(seed + 120, 60, missing=0.15, zeros=0.1, categories=kinds.get("categories", False))
@@ -118,7 +131,11 @@ def lightgbm_fixtures():
         fresh[1] = [np.inf, 3.9, -np.inf, 0, -0.5]
         fresh[2, 1] = 1e6
         margins = booster.predict(fresh, raw_score=True)
+        if parameters.get("boosting") == "rf":
+            margins /= 8  # what the objective is applied to; raw_score leaves the division out
         contributions = booster.predict(fresh, pred_contrib=True)[:EXPLAINED]
+        if parameters.get("boosting") == "rf":
+            contributions /= 8
         write(name, "txt", booster.model_to_string().encode(), fresh, margins, library, contributions)
 
 
@@ -139,6 +156,58 @@ def scores_of(model, x):
     session = ort.InferenceSession(bare.SerializeToString(), options)
     scores = session.run([output], {session.get_inputs()[0].name: x})[0]
     return scores[:, 1] if classifier and scores.shape[1] == 2 else scores[:, 0] if scores.shape[1] == 1 else scores
+
+
+def catboost_onnx(model):
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+        model.save_model(file.name, format="onnx")
+        return onnx.load(file.name)
+
+
+def tree_onnx(nodes, weights, post="NONE", labels=(0, 1)):
+    """One tree by hand: nodes as (id, feature, mode, value, true, false, missing goes to true), weights as (node, class, value)."""
+    columns = list(zip(*nodes))
+    names = ["nodes_nodeids", "nodes_featureids", "nodes_modes", "nodes_values", "nodes_truenodeids", "nodes_falsenodeids",
+             "nodes_missing_value_tracks_true"]
+    attributes = dict(zip(names, map(list, columns)))
+    attributes["nodes_values"] = [float(v) for v in attributes["nodes_values"]]
+    leaves = list(zip(*weights))
+    node = onnx.helper.make_node("TreeEnsembleClassifier", ["x"], ["label", "scores"], name="trees", domain="ai.onnx.ml",
+                                 nodes_treeids=[0] * len(nodes), **attributes, class_treeids=[0] * len(weights), class_nodeids=list(leaves[0]),
+                                 class_ids=list(leaves[1]), class_weights=[float(v) for v in leaves[2]], classlabels_int64s=list(labels),
+                                 post_transform=post)
+    float_type = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph([node], "g", [onnx.helper.make_tensor_value_info("x", float_type, [None, 2])],
+                                   [onnx.helper.make_tensor_value_info("scores", float_type, None)])
+    sets = [onnx.helper.make_opsetid("", 18), onnx.helper.make_opsetid("ai.onnx.ml", 3)]
+    return onnx.helper.make_model(graph, opset_imports=sets, ir_version=9)
+
+
+def more_onnx(x, binary, three, boosted, shape, fresh, holes):
+    gaps = x.copy()
+    gaps[::7, 0] = np.nan
+    cat = {"iterations": 5, "depth": 3, "verbose": 0, "thread_count": 1, "allow_writing_files": False}
+    inf = float("inf")
+    leaf = ("LEAF", 0, 0, 0, 0)
+    odd = np.array([[1, 1], [np.nan, 2], [-9, np.nan], [inf, 0], [-inf, -inf], [3.4028235e38, 5], [0.5, 0.5]], dtype=np.float32)
+    ways = {}
+    for mode in ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT"):
+        for name, value in (("inf", inf), ("minus_inf", -inf)):
+            for missing in (0, 1):
+                nodes = [(0, 0, mode, value, 1, 2, missing), (1, 0, *leaf), (2, 1, "BRANCH_LEQ", 0.5, 3, 4, 1 - missing), (3, 0, *leaf), (4, 0, *leaf)]
+                ways[f"onnx_{mode[7:].lower()}_{name}_{missing}"] = (tree_onnx(nodes, [(1, 0, 1), (3, 0, 2), (4, 0, 4)]), odd)
+    # The branches 0 and 1 both lead to 4 where they hold: ONNX Runtime takes a shared node there only.
+    shared = [(0, 0, "BRANCH_LEQ", -1, 4, 1, 0), (1, 1, "BRANCH_LEQ", 0.0, 4, 2, 1), (2, 0, "BRANCH_LT", 0.75, 3, 7, 0), (3, 0, *leaf),
+              (4, 1, "BRANCH_LT", 1.5, 5, 6, 0), (5, 0, *leaf), (6, 0, *leaf), (7, 0, *leaf)]
+    return ways | {
+        "onnx_shared": (tree_onnx(shared, [(3, 0, 1.5), (5, 0, -2.25), (6, 0, 0.125), (7, 0, 7)], "LOGISTIC"), odd),
+        "onnx_catboost": (catboost_onnx(catboost.CatBoostClassifier(**cat).fit(gaps, binary)), holes),
+        "onnx_catboost3": (catboost_onnx(catboost.CatBoostClassifier(**cat).fit(gaps, three)), holes),
+        "onnx_catboost_regression": (catboost_onnx(catboost.CatBoostRegressor(**cat).fit(gaps, x[:, 1])), holes),
+        "onnx_lightgbm_plain": (onnxmltools.convert_lightgbm(lgb.LGBMClassifier(**boosted).fit(x, binary), initial_types=shape, zipmap=False), fresh),
+        "onnx_lightgbm3_plain": (onnxmltools.convert_lightgbm(lgb.LGBMClassifier(**boosted).fit(x, three), initial_types=shape, zipmap=False), fresh),
+        "onnx_lightgbm_poisson": (onnxmltools.convert_lightgbm(lgb.LGBMRegressor(**boosted, objective="poisson").fit(x, binary), initial_types=shape), fresh),
+    }
 
 
 def onnx_fixtures():
@@ -169,6 +238,7 @@ def onnx_fixtures():
         "onnx_lightgbm3": (onnxmltools.convert_lightgbm(lgb.LGBMClassifier(**boosted).fit(x, three), initial_types=shape), fresh),
         "onnx_equality": (onnxmltools.convert_lightgbm(coded, initial_types=shape), cfresh),
     }
+    models.update(more_onnx(x, binary, three, boosted, shape, fresh, holes))
     for name, (model, rows) in models.items():
         write(name, "onnx", model.SerializeToString(), rows, scores_of(model, rows), library)
 

@@ -1,0 +1,86 @@
+#include "cli/signing.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/encoding.hpp"
+#include "base/file.hpp"
+#include "base/ids.hpp"
+#include "base/signature.hpp"
+#include "cli/commands.hpp"
+#include "cli/session.hpp"
+#include "doc/yaml.hpp"
+#include "policy/request.hpp"
+
+namespace heddle::cli {
+namespace {
+
+/// The project's name, which a signed request names: read from heddle.yaml, as the one that answers does.
+Result<std::string> project_name(const std::string& root) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(root + "/heddle.yaml"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto project, doc::parse_yaml(text, "heddle.yaml"));
+  return project.string_or("name");
+}
+
+}  // namespace
+
+Result<std::string> sign_statement(const std::string& statement, const std::string& key, const char* name_space) {
+  const char* tmp = std::getenv("TMPDIR");
+  const std::string path = fmt::format("{}/heddle-approval-{}", tmp == nullptr ? "/tmp" : tmp, uuid7());
+  HEDDLE_TRY(write_file_atomic(path, statement, 0600));
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::execlp("ssh-keygen", "ssh-keygen", "-q", "-Y", "sign", "-f", key.c_str(), "-n", name_space, path.c_str(), nullptr);
+    _exit(127);
+  }
+  int status = 0;
+  if (pid < 0 || ::waitpid(pid, &status, 0) != pid) status = 1 << 8;
+  ::unlink(path.c_str());
+  auto signature = read_file(path + ".sig");
+  ::unlink((path + ".sig").c_str());
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || !signature.ok()) {
+    return Error{ErrorKind::kInvalid, "approval-sign-failed", fmt::format("`ssh-keygen` could not sign with `{}`", key),
+                 "give the private key of a person named in people.yaml with --key"};
+  }
+  return signature;
+}
+
+std::shared_ptr<AskedBy> add_asked_by(CLI::App& command, const char* option) {
+  auto by = std::make_shared<AskedBy>();
+  auto* name = command.add_option(option, by->name,
+                                  "your name in people.yaml; default: the person whose `os_users` has the user of the system");
+  command.add_option("--key", by->key, "your private SSH key: the request is signed with it")->needs(name);
+  return by;
+}
+
+Result<doc::Value> call_as(const Invocation& invocation, std::string_view operation, doc::Value request, const AskedBy& by,
+                           const char* member) {
+  if (!by.name.empty()) request.set(member, by.name);
+  if (!by.key.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+    HEDDLE_ASSIGN_OR_RETURN(const auto project, project_name(root));
+    const policy::SignedRequest about{project, std::string(operation), by.name, invocation.wiring->clock->wall(),
+                                      hex_encode(random_bytes(16))};
+    const auto statement = policy::request_statement(about, request);
+    HEDDLE_ASSIGN_OR_RETURN(const auto signature, sign_statement(statement, by.key, "heddle-request"));
+    request.set("signed", doc::Value::object({{"statement", statement}, {"signature", signature}}));
+  }
+  return call_operation(invocation, operation, request);
+}
+
+int print_waiting(const Console& console, const doc::Value& reply) {
+  if (console.json()) {
+    console.document(reply);
+    return 0;
+  }
+  const auto id = reply.string_or("approval");
+  console.message(fmt::format("waits for approval `{}` ({})", id, reply.string_or("reason")));
+  console.message(fmt::format("next: heddle approve {} --person NAME --key FILE", id));
+  return 0;
+}
+
+}  // namespace heddle::cli

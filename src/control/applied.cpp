@@ -1,0 +1,148 @@
+#include "control/applied.hpp"
+
+#include <algorithm>
+
+#include "base/encoding.hpp"
+#include "base/file.hpp"
+#include "doc/json.hpp"
+
+namespace heddle::control {
+namespace {
+
+constexpr std::string_view kFormat = "heddle.applied/1";
+constexpr std::size_t kNamed = 3;  ///< errors that a message names
+
+Error unsigned_(const std::string& path) {
+  return {ErrorKind::kCorrupt, "applied-unsigned",
+          fmt::format("`{}` is not signed by the control plane's key", path),
+          "somebody else wrote it, or the key changed: `heddle up --only control` writes it anew"};
+}
+
+Result<Ed25519Public> verifier_of(const Home& home) {
+  HEDDLE_ASSIGN_OR_RETURN(auto text, read_file(home.control_public_key()));
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  HEDDLE_ASSIGN_OR_RETURN(const auto bytes, hex_decode(text));
+  Ed25519Public key{};
+  if (bytes.size() != key.size()) return unsigned_(home.applied());
+  std::copy(bytes.begin(), bytes.end(), key.begin());
+  return key;
+}
+
+/// The first errors of definitions that are refused, for a message: `heddle check` looks at the
+/// work tree, not at a commit.
+std::string errors_of(const spec::Loaded& loaded) {
+  std::vector<std::string> texts;
+  std::size_t more = 0;
+  for (const auto& diagnostic : loaded.diagnostics) {
+    if (diagnostic.severity != doc::Severity::kError) continue;
+    if (texts.size() == kNamed) {
+      ++more;
+      continue;
+    }
+    texts.push_back(
+        fmt::format("{}:{}: {}", diagnostic.file, diagnostic.position.line, diagnostic.message));
+  }
+  return fmt::format("{}{}", fmt::join(texts, "; "),
+                     more == 0 ? "" : fmt::format("; and {} more", more));
+}
+
+}  // namespace
+
+Result<std::optional<Applied>> applied_of(store::State& state) {
+  std::optional<Applied> applied;
+  HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto commit, txn.get("control", "applied"));
+    if (!commit) return {};
+    applied.emplace();
+    applied->commit = *commit;
+    HEDDLE_ASSIGN_OR_RETURN(const auto digest, txn.get("control", "applied-digest"));
+    if (digest) {
+      HEDDLE_ASSIGN_OR_RETURN(applied->definitions, Digest::parse(*digest));
+    }
+    HEDDLE_ASSIGN_OR_RETURN(const auto entry, txn.get("control", "applied-entry"));
+    if (entry) applied->entry = std::strtoull(entry->c_str(), nullptr, 10);
+    return {};
+  }));
+  return applied;
+}
+
+Result<void> publish_control_key(const Home& home, const Ed25519Key& key) {
+  const std::string public_key(key.public_key.begin(), key.public_key.end());
+  const std::string line = hex_encode(public_key) + "\n";
+  if (const auto there = read_file(home.control_public_key()); there.ok() && *there == line) return {};
+  return write_file_atomic(home.control_public_key(), line);
+}
+
+Result<void> publish_applied(const Home& home, store::Git& git, const Ed25519Key& key,
+                             const Applied& applied) {
+  HEDDLE_TRY(publish_control_key(home, key));
+  // One ref for each commit: the ledger names them all, and what decided then has to stay readable.
+  const std::string ref = "refs/heddle/applied/" + applied.commit;
+  if (const auto kept = git.resolve(ref); !kept.ok() || *kept != applied.commit) {
+    HEDDLE_TRY(git.keep(ref, applied.commit));
+  }
+  const std::string payload =
+      doc::to_canonical_json(doc::Value::object({{"format", kFormat},
+                                                 {"commit", applied.commit},
+                                                 {"definitions", applied.definitions.str()},
+                                                 {"entry", applied.entry}}));
+  const std::string text =
+      doc::to_json(doc::Value::object(
+          {{"payload", base64_encode(payload)}, {"signature", base64_encode(key.sign(payload))}})) +
+      "\n";
+  // Not written again where it stands: a full disk must not keep the planes from starting.
+  if (const auto there = read_file(home.applied()); there.ok() && *there == text) return {};
+  return write_file_atomic(home.applied(), text);
+}
+
+Result<Applied> read_applied(const Home& home) {
+  const std::string path = home.applied();
+  const auto text = read_file(path);
+  if (!text.ok()) {
+    if (text.error().kind != ErrorKind::kNotFound) return text.error();
+    return Error{ErrorKind::kNotFound, "nothing-applied", "no definitions were applied yet",
+                 "commit the project, then run `heddle apply`; `heddle up` does so by itself the "
+                 "first time"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto key, verifier_of(home));
+  const auto envelope = doc::parse_json(*text, {.max_depth = 4, .max_bytes = 1 << 16});
+  if (!envelope.ok()) return unsigned_(path);
+  const auto payload = base64_decode(envelope->string_or("payload"));
+  const auto signature = base64_decode(envelope->string_or("signature"));
+  if (!payload.ok() || !signature.ok() || !ed25519_verify(key, *payload, *signature))
+    return unsigned_(path);
+  const auto value = doc::parse_json(*payload, {.max_depth = 4, .max_bytes = 1 << 16});
+  if (!value.ok() || value->string_or("format") != kFormat) return unsigned_(path);
+  Applied applied;
+  applied.commit = value->string_or("commit");
+  HEDDLE_ASSIGN_OR_RETURN(applied.definitions, Digest::parse(value->string_or("definitions")));
+  applied.entry = static_cast<std::uint64_t>(value->int_or("entry"));
+  return applied;
+}
+
+Result<spec::Loaded> load_applied(store::Git& git, const std::string& root,
+                                  const std::string& commit) {
+  if (!git.resolve(commit).ok()) {
+    return Error{ErrorKind::kNotFound, "applied-missing",
+                 fmt::format("the repository of `{}` does not have the commit {} that was applied",
+                             root, commit),
+                 fmt::format("bring it back, for example with `git fetch origin {}`", commit)};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_commit(git, root, commit));
+  if (loaded.has_errors()) {
+    return Error{ErrorKind::kUnprocessable, "applied-invalid",
+                 fmt::format("the definitions of commit {} have errors: {}", commit.substr(0, 12),
+                             errors_of(loaded)),
+                 "correct them, commit, and run `heddle apply`"};
+  }
+  return loaded;
+}
+
+Result<spec::Project> applied_project(const Home& home, const Wiring& wiring) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto applied, read_applied(home));
+  HEDDLE_ASSIGN_OR_RETURN(const auto git, wiring.open_git(home.root()));
+  HEDDLE_ASSIGN_OR_RETURN(auto loaded, load_applied(*git, home.root(), applied.commit));
+  return std::move(loaded.project);
+}
+
+}  // namespace heddle::control

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/digest.hpp"
+#include "base/result.hpp"
+#include "base/signature.hpp"
+#include "control/home.hpp"
+#include "control/wiring.hpp"
+#include "spec/load.hpp"
+#include "store/store.hpp"
+
+namespace heddle::control {
+
+/// What was applied last: a commit of the project's repository. What runs is read from its objects;
+/// the work tree is not looked at (docs/adr/0019).
+struct Applied {
+  std::string commit;
+  Digest definitions{};     ///< over every file that decides (`spec::Loaded::digest`)
+  std::uint64_t entry = 0;  ///< of the ledger: the decision
+};
+
+/// Nullopt before the first apply.
+[[nodiscard]] Result<std::optional<Applied>> applied_of(store::State& state);
+
+/// Writes the public part of the control plane's key, by which other processes check what it signs. Not written again where
+/// it stands: a full disk must not keep a plane from coming back.
+[[nodiscard]] Result<void> publish_control_key(const Home& home, const Ed25519Key& key);
+
+/// Tells the processes that do not open the state: keeps the commit under `refs/heddle/applied/`
+/// and writes
+/// `.heddle/applied.json`, signed (docs/formats/applied.md). Doing it again changes nothing.
+[[nodiscard]] Result<void> publish_applied(const Home& home, store::Git& git, const Ed25519Key& key,
+                                           const Applied& applied);
+
+/// What `publish_applied` wrote, for the data plane and the command line. kNotFound
+/// `nothing-applied` before the first apply; kCorrupt `applied-unsigned` when the control plane's
+/// key did not sign it.
+[[nodiscard]] Result<Applied> read_applied(const Home& home);
+
+/// The definitions of an applied commit, whole and without errors: kUnprocessable `applied-invalid`
+/// when this version refuses them, kNotFound `applied-missing` when the repository does not have
+/// the commit.
+[[nodiscard]] Result<spec::Loaded> load_applied(store::Git& git, const std::string& root,
+                                                const std::string& commit);
+
+/// Both at once, for a process of its own: the project that runs.
+[[nodiscard]] Result<spec::Project> applied_project(const Home& home, const Wiring& wiring);
+
+}  // namespace heddle::control

@@ -1,0 +1,90 @@
+#include "control/definitions.hpp"
+
+#include "control/applied.hpp"
+#include "control/requester.hpp"
+
+namespace heddle::control {
+namespace {
+
+doc::Value reply_of(const Applied& applied, bool changed) {
+  return doc::Value::object({{"applied", true},
+                             {"changed", changed},
+                             {"commit", applied.commit},
+                             {"entry", applied.entry},
+                             {"definitions", applied.definitions.str()}});
+}
+
+policy::Proposal proposal_of(const Control::Core& core, const spec::Loaded& loaded,
+                             const policy::Actor& actor) {
+  const std::string& commit = loaded.project.commit;
+  policy::Proposal proposal;
+  // From what to what: to go back to a commit that was applied once is another act.
+  proposal.op_id = fmt::format(
+      "apply/{}/{}", core.applied ? fmt::to_string(core.applied->entry) : "first", commit);
+  proposal.action = "definition.apply";
+  proposal.target = "project/" + loaded.project.name;
+  proposal.actor = actor;
+  proposal.subjects.push_back({"definitions", loaded.digest()});
+  proposal.attributes = doc::Value::object({{"commit", commit}});
+  proposal.reason = fmt::format("apply the definitions of commit {}", commit.substr(0, 12));
+  return proposal;
+}
+
+}  // namespace
+
+Result<doc::Value> apply_definitions(Control::Core& core, const std::string& revision,
+                                     const policy::Actor& actor) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto commit, core.git->resolve(revision));
+  if (core.applied && core.applied->commit == commit) return reply_of(*core.applied, false);
+  HEDDLE_ASSIGN_OR_RETURN(auto loaded, load_applied(*core.git, core.home.root(), commit));
+  // What counts now says who may change it. Before the first apply nothing counts, and the commit
+  // speaks for itself.
+  if (!core.applied) HEDDLE_TRY(core.policy->load(loaded.project));
+  const auto proposal = proposal_of(core, loaded, actor);
+  Applied next{commit, loaded.digest()};
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto decision, core.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
+        HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
+        next.entry = entries - 1;
+        HEDDLE_TRY(txn.put("control", "applied", next.commit));
+        HEDDLE_TRY(txn.put("control", "applied-digest", next.definitions.str()));
+        return txn.put("control", "applied-entry", fmt::to_string(next.entry));
+      }));
+  if (!decision.applied && decision.effect == policy::Effect::kRequireApproval) {
+    return doc::Value::object({{"applied", false},
+                               {"commit", commit},
+                               {"entry", decision.entry},
+                               {"approval", decision.approval},
+                               {"reason", proposal.reason}});
+  }
+  if (!decision.applied) {
+    const auto how = how_to_be_a_person(actor);
+    return Error{
+        ErrorKind::kDenied, "apply-denied",
+        fmt::format("policy does not let `{}` apply definitions (rule `{}`)", actor.id,
+                    decision.rules.empty() ? "default-deny" : decision.rules.front()),
+        how.empty() ? "add a rule for `definition.apply` to the policy, or ask somebody who may" : how};
+  }
+  HEDDLE_TRY(core.policy->load(loaded.project));
+  const Digest rules = core.policy->policy_digest();
+  HEDDLE_TRY(core.policy->void_stale([&](const policy::Approval& approval) -> std::string {
+    return approval.policy == rules ? "" : "the policy it was asked under was replaced";
+  }));
+  core.project = std::move(loaded.project);
+  core.applied = next;
+  HEDDLE_TRY(publish_applied(core.home, *core.git, core.control_key, next));
+  return reply_of(next, true);
+}
+
+Result<void> apply_first(Control::Core& core) {
+  if (core.applied) return {};
+  HEDDLE_ASSIGN_OR_RETURN(const auto head, core.git->head());
+  const auto reply = apply_definitions(core, head, system_user());
+  if (reply.ok() && reply->bool_or("applied")) return {};
+  if (!reply.ok() && reply.error().id != "apply-denied") return reply.error();
+  return Error{ErrorKind::kDenied, "nothing-applied",
+               "no definitions were applied yet, and policy does not let the system do it",
+               "run `heddle apply --requester NAME` as somebody who may"};
+}
+
+}  // namespace heddle::control

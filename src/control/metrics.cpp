@@ -1,0 +1,82 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "control/operations.hpp"
+
+namespace heddle::control {
+namespace {
+
+/// Families of samples: each head comes once, whatever the number of services.
+class Text {
+ public:
+  void family(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = name;
+    fmt::format_to(std::back_inserter(out_), "# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
+  }
+  template <class Value>
+  void sample(std::string_view labels, Value value) {
+    fmt::format_to(std::back_inserter(out_), "{}{}{}{} {}\n", name_, labels.empty() ? "" : "{",
+                   labels, labels.empty() ? "" : "}", value);
+  }
+  [[nodiscard]] std::string take() { return std::move(out_); }
+
+ private:
+  std::string out_;
+  std::string_view name_;
+};
+
+}  // namespace
+
+Result<std::string> Control::metrics() {
+  Text text;
+  const auto each = [&](const auto& put) {
+    for (const auto& [name, service] : core_->services)
+      put(fmt::format("service=\"{}\"", name), *service);
+  };
+  text.family("heddle_watch_rows", "gauge",
+              "Rows the watch was given, by what became of them; `late`, `ahead` and `unwatched` "
+              "are in no window");
+  each([&](const std::string& label, const ServiceControl& service) {
+    const auto counts = service.watch_value();
+    for (const char* fate :
+         {"in_windows", "partial", "late", "ahead", "unwatched", "other_release"}) {
+      text.sample(fmt::format("{},fate=\"{}\"", label, fate), counts.int_or(fate));
+    }
+  });
+  text.family("heddle_watch_labels_total", "counter",
+              "Labels by what became of them: `forgotten` ones were of rows that never came");
+  each([&](const std::string& label, const ServiceControl& service) {
+    const auto counts = service.watch_value();
+    text.sample(label + ",fate=\"joined\"", counts.int_or("labels_joined"));
+    text.sample(label + ",fate=\"forgotten\"", counts.int_or("labels_forgotten"));
+  });
+  text.family("heddle_watch_labels_waiting", "gauge", "Labels whose row is not known so far");
+  each([&](const std::string& label, const ServiceControl& service) {
+    text.sample(label, service.watch_value().int_or("labels_waiting"));
+  });
+  text.family("heddle_watermark_seconds", "gauge",
+              "Event time up to which every decision is finished");
+  each([&](const std::string& label, const ServiceControl& service) {
+    if (service.watermark() != INT64_MIN)
+      text.sample(label, static_cast<double>(service.watermark()) * 1e-6);
+  });
+  text.family("heddle_route_decided", "gauge", "Version of the newest route table");
+  each([&](const std::string& label, const ServiceControl& service) {
+    text.sample(label, service.releases().version());
+  });
+  text.family("heddle_incidents_open", "gauge", "Incidents that are not closed");
+  each([&](const std::string& label, const ServiceControl& service) {
+    const auto& incidents = service.ladder().incidents();
+    text.sample(label, std::count_if(incidents.begin(), incidents.end(),
+                                     [](const auto& incident) { return incident.open(); }));
+  });
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core_->policy->approvals());
+  text.family("heddle_approvals_pending", "gauge", "Approvals that wait for a person");
+  text.sample("", std::count_if(approvals.begin(), approvals.end(), [](const auto& approval) {
+                return approval.status == policy::Approval::Status::kPending;
+              }));
+  return text.take();
+}
+
+}  // namespace heddle::control

@@ -1,0 +1,104 @@
+// What recovery did is held against what would be served without it: the alternatives that the
+// watch scores beside the traffic.
+#include <algorithm>
+#include <limits>
+
+#include "base/log.hpp"
+#include "bundle/bundle.hpp"
+#include "control/service_control.hpp"
+#include "flow/variant.hpp"
+
+namespace heddle::control {
+
+Result<Digest> ServiceControl::without(const recover::Act& act) {
+  switch (act.kind) {
+    case recover::Act::Kind::kTransform:
+      return flow::without_transform(*parts_.objects, releases_.primary(), act.transform, parts_.project->commit);
+    case recover::Act::Kind::kRecalibration: {
+      HEDDLE_ASSIGN_OR_RETURN(const auto served,
+                              bundle::open(*parts_.objects, releases_.primary()));
+      HEDDLE_ASSIGN_OR_RETURN(const auto calibration, served.json(bundle::kCalibration));
+      return flow::with_calibration(*parts_.objects, releases_.primary(),
+                                    calibration.double_or("intercept") - act.intercept,
+                                    parts_.project->commit);
+    }
+    case recover::Act::Kind::kSwap: return releases_.standby();
+    case recover::Act::Kind::kRelease: return Digest::parse(act.before);
+  }
+  return Digest{};
+}
+
+Result<watch::Alternative> ServiceControl::alternative_of(std::string trial, bool candidate,
+                                                          const Digest& bundle) {
+  auto& plan = plans_[bundle];
+  if (!plan) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, bundle));
+    if (opened.has(bundle::kRuntime)) {
+      return Error{ErrorKind::kInvalid, "trial-runtime",
+                   fmt::format("bundle {} is scored by a runtime, not beside the traffic",
+                               bundle.short_str()),
+                   "it is verified by its quality windows alone"};
+    }
+    HEDDLE_ASSIGN_OR_RETURN(plan, score::Plan::load(opened));
+  }
+  struct Working {
+    std::vector<expr::Datum> raw;
+    score::RowResult result;
+    score::Scratch scratch;
+  };
+  auto working = std::make_shared<Working>();
+  return watch::Alternative{
+      std::move(trial), candidate, [plan, working](const std::vector<plane::FieldValue>& fields) {
+        working->raw.clear();
+        for (const auto& field : fields) working->raw.push_back(field.datum());
+        plan->score_row(working->raw, working->result, working->scratch);
+        return working->result.check.refused ? std::numeric_limits<float>::quiet_NaN()
+                                             : working->result.margin;
+      }};
+}
+
+Result<void> ServiceControl::try_alternatives() {
+  if (releases_.primary().empty()) return {};
+  std::vector<std::string> wanted{releases_.primary().str(), releases_.standby().str()};
+  for (const auto& act : ladder_->acts()) wanted.push_back(act.id);
+  for (const auto& [trial, bundle] : ladder_->candidates()) wanted.push_back(trial + "=" + bundle);
+  if (wanted == on_trial_) return {};
+  on_trial_ = wanted;
+  std::vector<std::string> names;
+  std::vector<std::tuple<std::string, bool, Digest>> alternatives;
+  const bool on_standby = std::any_of(ladder_->acts().begin(), ladder_->acts().end(), [](const auto& act) {
+    return act.kind == recover::Act::Kind::kSwap;
+  });
+  for (const auto& act : ladder_->acts()) {
+    // The calibration is of the primary that waits, not of the standby that took over.
+    if (on_standby && act.kind == recover::Act::Kind::kRecalibration) continue;
+    auto bundle = without(act);
+    // A release by hand may have left nothing of the act to be without.
+    if (!bundle.ok() || bundle->empty() || *bundle == releases_.primary()) continue;
+    alternatives.emplace_back(act.id, false, *bundle);
+  }
+  for (const auto& [trial, text] : ladder_->candidates()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto bundle, Digest::parse(text));
+    alternatives.emplace_back(trial, true, bundle);
+  }
+  auto known = route_of(releases_.primary(), releases_.version());
+  if (!known.ok()) return {};  // not watched, which is an alert of its own (know_route)
+  watch::Route route = *std::move(known);
+  std::map<Digest, std::shared_ptr<const score::Plan>> used;
+  for (const auto& [name, candidate, bundle] : alternatives) {
+    auto alternative = alternative_of(name, candidate, bundle);
+    if (!alternative.ok()) {
+      log::warn("{} is not tried: {}", name, alternative.error().message);
+      continue;
+    }
+    names.push_back(name);
+    used[bundle] = plans_[bundle];
+    route.alternatives.push_back(*std::move(alternative));
+  }
+  plans_ = std::move(used);
+  watch_->keep_trials(names);
+  watch_->register_route(std::move(route));
+  return {};
+}
+
+}  // namespace heddle::control

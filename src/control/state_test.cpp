@@ -1,0 +1,278 @@
+// What the control of a service writes at a tick, over a synthetic journal: real state behind a
+// counting port.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "adapters/objects/layout.hpp"
+#include "adapters/sqlite/state.hpp"
+#include "base/file.hpp"
+#include "base/ids.hpp"
+#include "bundle/bundle.hpp"
+#include "contract/contract.hpp"
+#include "control/outbox.hpp"
+#include "control/service_control.hpp"
+#include "doc/json.hpp"
+#include "watch/stream_fixture.hpp"
+
+namespace heddle::control {
+namespace {
+
+using watch::fixture::Stream;
+
+/// Passes everything on and counts what is written.
+class CountingTxn final : public store::Txn {
+ public:
+  CountingTxn(store::Txn& txn, std::map<std::string, std::size_t>& bytes)
+      : txn_(txn), bytes_(bytes) {}
+  Result<std::optional<std::string>> get(std::string_view collection,
+                                         std::string_view key) override {
+    return txn_.get(collection, key);
+  }
+  Result<void> put(std::string_view collection, std::string_view key,
+                   std::string_view value) override {
+    bytes_[std::string(collection)] += key.size() + value.size();
+    return txn_.put(collection, key, value);
+  }
+  Result<void> erase(std::string_view collection, std::string_view key) override {
+    return txn_.erase(collection, key);
+  }
+  Result<void> scan(std::string_view collection, std::string_view prefix,
+                    const std::function<bool(std::string_view, std::string_view)>& visit) override {
+    return txn_.scan(collection, prefix, visit);
+  }
+  Result<std::uint64_t> append(std::string_view entry) override {
+    bytes_["log"] += entry.size();
+    return txn_.append(entry);
+  }
+  Result<std::uint64_t> log_size() override { return txn_.log_size(); }
+  Result<void> read_log(
+      std::uint64_t begin, std::uint64_t end,
+      const std::function<bool(std::uint64_t, std::string_view)>& visit) override {
+    return txn_.read_log(begin, end, visit);
+  }
+
+ private:
+  store::Txn& txn_;
+  std::map<std::string, std::size_t>& bytes_;
+};
+
+class CountingState final : public store::State {
+ public:
+  explicit CountingState(std::unique_ptr<store::State> state) : state_(std::move(state)) {}
+  Result<void> write(const std::function<Result<void>(store::Txn&)>& body) override {
+    return state_->write([&](store::Txn& txn) {
+      CountingTxn counting(txn, bytes);
+      return body(counting);
+    });
+  }
+  Result<void> read(const std::function<Result<void>(store::Txn&)>& body) override {
+    return state_->read(body);
+  }
+
+  std::map<std::string, std::size_t> bytes;  ///< by collection, since it was last cleared
+  [[nodiscard]] std::size_t take() {
+    std::size_t sum = 0;
+    for (const auto& [collection, count] : std::exchange(bytes, {})) sum += count;
+    return sum;
+  }
+
+ private:
+  std::unique_ptr<store::State> state_;
+};
+
+class StateTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    home_.emplace(testing::TempDir() + uuid7());
+    ASSERT_TRUE(make_dirs(home_->dir() + "/keys").ok());
+    project_.contracts["c"] = Stream::contract();
+    project_.feature_sets["f"].contract = "c";
+    project_.models["m"].features = "f";
+    project_.monitors["w"] = Stream::monitor();
+    auto& service = project_.services["s"];
+    service.identity.name = "s";
+    service.model = "m";
+    service.monitor = "w";
+    service.autonomy = "act";
+    const auto rule = [&](std::string id, spec::PolicyRule::Effect effect,
+                          std::vector<std::string> who, std::vector<std::string> actions) {
+      spec::PolicyRule out;
+      out.id = std::move(id);
+      out.effect = effect;
+      out.who = std::move(who);
+      out.actions = std::move(actions);
+      out.approver_role = "approver";
+      project_.policies["p"].rules.push_back(out);
+    };
+    rule("quarantine-needs-a-person", spec::PolicyRule::Effect::kRequireApproval, {"agent:*"},
+         {"source.quarantine"});
+    rule("agents-note", spec::PolicyRule::Effect::kAllow, {"agent:*"},
+         {"incident.*", "postmortem.*"});
+    rule("people-release", spec::PolicyRule::Effect::kAllow, {"person:*"}, {"release.*"});
+    project_.people = {{"ada", {"approver"}, {}}};
+    state_ = std::make_unique<CountingState>(adapters::open_sqlite_state(home_->state()).value());
+    objects_ = adapters::open_layout(home_->objects()).value();
+    key_ = Ed25519Key::from_seed(std::string(32, '\5')).value();
+    ledger_ = ledger::Ledger::open(
+                  *state_, {home_->dir() + "/tiles", "tiny",
+                            Ed25519Key::from_seed(std::string(32, '\3')).value(), &system_clock()})
+                  .value();
+    policy_ = policy::LocalEngine::open(*state_, *ledger_, project_, system_clock()).value();
+    outbox_ = Outbox::open(*state_, {}).value();
+    const auto contract = *contract::Contract::compile(Stream::contract(), {});
+    const auto bundle = bundle::pack(
+        *objects_,
+        {{std::string(bundle::kContract), "", doc::to_json(contract.to_value())},
+         {std::string(bundle::kBaseline), "", doc::to_json(stream_.baseline().to_value())},
+         {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}},
+        doc::Value::object({{"name", "a"}}));
+    ASSERT_TRUE(bundle.ok()) << bundle.error().str();
+    plane::JournalWriter::Options journal;
+    journal.dir = home_->spool("s");
+    journal.fields = {"at", "place", "distance"};
+    writer_ = *plane::JournalWriter::open(journal);
+    open();
+    ASSERT_TRUE(control_->promote(*bundle, "primary", 0, {policy::ActorType::kPerson, "ada"}).ok());
+    writer_->append(plane::AppliedRecord{control_->releases().version(), {}});
+  }
+  void open() {
+    control_.reset();
+    auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr,
+                                        nullptr, policy_.get(), outbox_.get(), &key_, ""},
+                                       project_.services.at("s"));
+    ASSERT_TRUE(opened.ok()) << opened.error().str();
+    control_ = std::move(*opened);
+  }
+  void pump() {
+    ASSERT_TRUE(writer_->commit().ok());
+    for (auto more = control_->pump();; more = control_->pump()) {
+      ASSERT_TRUE(more.ok()) << more.error().str();
+      if (!*more) break;
+    }
+  }
+  /// A day of traffic, read tick by tick. Returns the bytes written at each tick, in order.
+  std::vector<std::size_t> day(int number, const Stream::Fault& fault = {}) {
+    std::vector<plane::Record> records;
+    stream_.day(number, fault, records, control_->releases().version());
+    std::vector<std::size_t> written;
+    for (const auto& record : records) {
+      writer_->append(record);
+      if (!std::holds_alternative<plane::TickRecord>(record)) continue;
+      (void)state_->take();
+      pump();
+      written.push_back(state_->take());
+    }
+    return written;
+  }
+  static std::size_t sum(const std::vector<std::size_t>& all) {
+    return std::accumulate(all.begin(), all.end(), std::size_t{0});
+  }
+  std::size_t rows_of(std::string_view collection) {
+    std::size_t count = 0;
+    EXPECT_TRUE(state_
+                    ->read([&](store::Txn& txn) {
+                      return txn.scan(collection, "s/", [&](std::string_view, std::string_view) {
+                        return ++count > 0;
+                      });
+                    })
+                    .ok());
+    return count;
+  }
+
+  Stream stream_{41};
+  std::optional<Home> home_;
+  spec::Project project_;
+  std::unique_ptr<CountingState> state_;
+  std::unique_ptr<store::Objects> objects_;
+  Ed25519Key key_;
+  std::unique_ptr<ledger::Ledger> ledger_;
+  std::unique_ptr<policy::LocalEngine> policy_;
+  std::unique_ptr<Outbox> outbox_;
+  std::unique_ptr<plane::JournalWriter> writer_;
+  std::unique_ptr<ServiceControl> control_;
+};
+
+TEST_F(StateTest, AWaitingApprovalAndManyClosedIncidentsCostNothingAtATick) {
+  const Stream::Fault fault{.distance_ratio = 1.609344};
+  for (int number = 100; number < 103; ++number) (void)day(number);
+  (void)day(103, fault);
+  const auto approvals = policy_->approvals();
+  ASSERT_EQ(approvals->size(), 1U);
+  ASSERT_EQ(approvals->front().status, policy::Approval::Status::kPending);
+
+  // Three hundred incidents that were closed long ago, as an older state has them: each with its
+  // story.
+  const auto& now = control_->ladder().incidents();
+  ASSERT_EQ(now.size(), 1U);
+  recover::Incident closed = now.front();
+  closed.step = recover::Step::kDone;
+  closed.recovered_at = 50 * kDay;
+  for (int i = 0; i < 40; ++i)
+    closed.timeline.push_back(
+        {50 * kDay, "something happened then, and this is what was done about it", 7});
+  ASSERT_TRUE(state_
+                  ->write([&](store::Txn& txn) -> Result<void> {
+                    for (int i = 0; i < 300; ++i) {
+                      closed.id = fmt::format("incident-0{:03}-old", i);
+                      HEDDLE_TRY(
+                          txn.put("incidents", "s/" + closed.id, doc::to_json(closed.to_value())));
+                    }
+                    return {};
+                  })
+                  .ok());
+  open();
+  EXPECT_EQ(control_->ladder().incidents().size(), 301U);
+  (void)day(104, fault);  // they are written for the last time
+  EXPECT_EQ(control_->ladder().incidents().size(), 1U);
+  EXPECT_EQ(rows_of("incidents"), 1U);
+  EXPECT_EQ(rows_of("incidents-closed"), 300U);
+  EXPECT_EQ(control_->incidents()->size(), 301U);
+
+  std::vector<std::size_t> days;
+  for (int number = 105; number < 109; ++number) {
+    const auto ticks = day(number, fault);
+    ASSERT_GE(ticks.size(), 12U);
+    // The day's own snapshot, when it is over; the ticks in it change nothing and write nothing.
+    EXPECT_EQ(
+        std::count_if(ticks.begin(), ticks.end(), [](std::size_t bytes) { return bytes > 0; }),
+              1)
+        << number;
+    days.push_back(sum(ticks));
+  }
+  EXPECT_EQ(policy_->approvals()->front().status, policy::Approval::Status::kPending);
+  // About 110 bytes a row with its label. It was 11 MB at every tick.
+  for (const auto bytes : days) {
+    EXPECT_LT(bytes, Stream::kRows * std::size_t{200});
+    EXPECT_LT(bytes, days.front() + days.front() / 10);
+  }
+  // And all of it is there after a restart.
+  open();
+  EXPECT_EQ(control_->ladder().incidents().size(), 1U);
+  EXPECT_EQ(control_->incidents()->size(), 301U);
+  EXPECT_EQ(
+      control_->watch_value().int_or("in_windows") + control_->watch_value().int_or("partial"),
+      9 * Stream::kRows);
+}
+
+TEST_F(StateTest, ASnapshotOfAnotherVersionIsRefusedByName) {
+  (void)day(100);
+  ASSERT_TRUE(state_
+                  ->write([&](store::Txn& txn) -> Result<void> {
+                    HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("control", "s/snapshot"));
+                    auto value = *doc::parse_json(*row);
+                    value.set("format", "heddle.control/9");
+                    return txn.put("control", "s/snapshot", doc::to_json(value));
+                  })
+                  .ok());
+  auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr,
+                                      nullptr, policy_.get(), outbox_.get(), &key_, ""},
+                                     project_.services.at("s"));
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().id, "control-state-version");
+  EXPECT_NE(opened.error().message.find("heddle.control/9"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace heddle::control

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "ledger/entry.hpp"
+
+namespace heddle::ledger {
+
+/// Whether each act that needed an approval has one in the ledger: asked for, for the same act, answered yes by a person before it,
+/// open still, used once. Fed every entry in order; a value type.
+class ApprovalAudit {
+ public:
+  /// What is wrong with this entry; empty: nothing. Entries that name no approval and needed none are not parsed.
+  [[nodiscard]] std::string observe(std::uint64_t index, std::string_view json);
+
+ private:
+  struct Asked {
+    Entry entry;
+    bool approved = false;
+    std::string closed{};  ///< by what: `used`, `rejected`, `void`, `expired`
+  };
+  [[nodiscard]] std::string check_applied(std::uint64_t index, const Entry& entry);
+  std::map<std::string, Asked> asked_;
+};
+
+}  // namespace heddle::ledger

@@ -1,0 +1,348 @@
+// What recovery did and what came of it: every act in force is held against what would be served
+// without it.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "recover/ladder.hpp"
+
+namespace heddle::recover {
+
+namespace {
+
+using watch::Cause;
+using Status = Outcome::Status;
+
+constexpr Micros kVerifyAtMost = 7 * kDay;  ///< an act that has not paid by then is taken back
+constexpr Micros kProveAtMost =
+    7 * kDay;  ///< a candidate that has not shown itself better by then is none
+constexpr Micros kTellEvery = 3 * kDay;  ///< people are told that a step waits, at the most
+constexpr int kMostBackoff = 5;
+
+/// Where the clock of the field stood before it was wrong.
+Micros right_clock(Micros wrong, int lag_hours) { return wrong - lag_hours * kHour; }
+
+bool is_back(Micros now, Micros wrong, int lag_hours) {
+  return std::llabs(now - right_clock(wrong, lag_hours)) < std::llabs(now - wrong);
+}
+
+double hours(Micros time) { return static_cast<double>(time) / static_cast<double>(kHour); }
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> Ladder::candidates() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const Incident& incident : incidents_) {
+    if (incident.step == Step::kProve || incident.step == Step::kPromote)
+      out.emplace_back(incident.id + "/candidate", incident.candidate);
+  }
+  return out;
+}
+
+const Act* Ladder::act_of(const std::string& id) const {
+  const auto at =
+      std::find_if(acts_.begin(), acts_.end(), [&](const Act& act) { return act.id == id; });
+  return at == acts_.end() ? nullptr : &*at;
+}
+
+const Act* Ladder::repair_of(const std::string& field) const {
+  const auto at = std::find_if(acts_.begin(), acts_.end(), [&](const Act& act) {
+    return act.kind == Act::Kind::kTransform && act.field == field;
+  });
+  return at == acts_.end() ? nullptr : &*at;
+}
+
+const Act* Ladder::swap_in_force() const {
+  const auto at = std::find_if(acts_.begin(), acts_.end(),
+                               [](const Act& act) { return act.kind == Act::Kind::kSwap; });
+  return at == acts_.end() ? nullptr : &*at;
+}
+
+void Ladder::begin(Act act) {
+  // One repair a field, one recalibration, one swap: the newer one supersedes.
+  std::erase_if(acts_,
+                [&](const Act& old) { return old.kind == act.kind && old.field == act.field; });
+  acts_.push_back(std::move(act));
+}
+
+watch::Diagnosis Ladder::with_acts(watch::Diagnosis diagnosis) const {
+  if (diagnosis.cause != Cause::kTimeShift) return diagnosis;
+  const Act* repair = repair_of(diagnosis.column);
+  if (repair == nullptr) return diagnosis;
+  const int beside = diagnosis.lag_hours;
+  // Lags are those of a day's hours.
+  int lag = (repair->lag_hours + beside) % 24;
+  if (lag > 12) lag -= 24;
+  if (lag < -12) lag += 24;
+  diagnosis.lag_hours = lag;
+  if (lag == 0) {
+    diagnosis.cause = Cause::kRepairOutlived;
+    diagnosis.reason = fmt::format(
+        "the shift of `{}` by {:+d} h is over: without its repair the hours are as they were",
+        diagnosis.column, repair->lag_hours);
+  } else {
+    diagnosis.reason =
+        fmt::format("`{}` is shifted by {:+d} h, of which the repair in force takes {:+d} h",
+                    diagnosis.column, lag, repair->lag_hours);
+  }
+  return diagnosis;
+}
+
+void Ladder::verify_acts(Tick& tick) {
+  const std::vector<Act> acts = acts_;  // taking one back changes the list
+  for (const Act& act : acts) {
+    if (!act.kept && act_of(act.id) != nullptr) verify(act, tick);
+  }
+}
+
+std::string Ladder::why_not(const Act& act, const Tick& tick) const {
+  if (act.kind == Act::Kind::kTransform && act.clock) {
+    const auto now = tick.watch.clock(act.field);
+    if (now && is_back(*now, *act.clock, act.lag_hours)) {
+      return fmt::format(
+          "the clock of `{}` stands {:+.1f} h from the event, {:+.1f} h when it was repaired: the "
+          "rows explain themselves "
+          "without the repair",
+          act.field, hours(*now), hours(*act.clock));
+    }
+    // The clock is as wrong as it was, so the repair is right, whatever labels say: what they say
+    // is of something else.
+    if (now && std::llabs(*now - *act.clock) < watch::ClockRuns::kTolerance) return {};
+  }
+  const watch::Trial* trial = tick.watch.trial(act.id);
+  if (trial == nullptr || !trial->loses(options_.most_lost, tick.watch.rows_of_chunk())) return {};
+  return fmt::format(
+      "the {} of {} does not pay any more: on the last of {} labelled rows it lost {:.0f} nats "
+      "against what would be "
+      "served without it",
+      act_name(act.kind), act.incident, trial->rows, trial->lost());
+}
+
+void Ladder::verify(const Act& act, Tick& tick) {
+  // It is in the model that waits behind the standby: nothing is known of it meanwhile.
+  if (act.kind == Act::Kind::kRecalibration && swap_in_force() != nullptr) return;
+  const std::string why = why_not(act, tick);
+  if (why.empty()) {
+    follow_clock(act, tick);
+    return;
+  }
+  const auto owner = std::find_if(incidents_.begin(), incidents_.end(), [&](const Incident& i) {
+    return i.open() && i.step < Step::kPostmortem && (i.id == act.incident || i.act == act.id);
+  });
+  if (owner == incidents_.end()) {
+    watch::Diagnosis diagnosis;
+    diagnosis.cause = Cause::kRepairOutlived;
+    diagnosis.column = act.field;
+    diagnosis.change_from = tick.now;
+    diagnosis.reason = why;
+    Incident& incident = open(std::move(diagnosis), tick);
+    incident.act = act.id;
+    incident.keys = {"act/" + act.id};
+    incident.timeline.push_back({tick.now, why, 0});
+    return;
+  }
+  if (act.kind == Act::Kind::kSwap && owner->step != Step::kSwapBack) {
+    // The incident goes on without it.
+    owner->why = why;
+    owner->timeline.push_back({tick.now, why, 0});
+    if (take_back(*owner, act, tick) == Status::kApplied) {
+      owner->swapped = false;
+      owner->swap_refused = true;
+    }
+    return;
+  }
+  if (owner->step == Step::kWithdraw || owner->step == Step::kOpen ||
+      owner->step == Step::kSwapBack)
+    return;  // under way
+  owner->why = why;
+  owner->timeline.push_back({tick.now, why, 0});
+  owner->act = act.id;
+  owner->step = Step::kWithdraw;
+  owner->step_since = tick.now;
+}
+
+void Ladder::follow_clock(const Act& act, const Tick& tick) {
+  if (act.kind != Act::Kind::kTransform || !act.clock) return;
+  const auto now = tick.watch.clock(act.field);
+  if (!now || std::llabs(*now - *act.clock) < watch::ClockRuns::kTolerance) return;
+  const auto lag =
+      static_cast<int>(std::lround(hours(*now - right_clock(*act.clock, act.lag_hours))));
+  if (lag == 0 || lag == act.lag_hours) return;
+  const bool known = std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& i) {
+    return i.diagnosis.cause == Cause::kTimeShift && i.diagnosis.column == act.field &&
+           i.diagnosis.lag_hours == lag &&
+           (i.open() ? i.step != Step::kDone : i.confirmed_at >= act.since);
+  });
+  if (known) return;
+  watch::Diagnosis diagnosis;
+  diagnosis.cause = Cause::kTimeShift;
+  diagnosis.column = act.field;
+  diagnosis.lag_hours = lag;
+  diagnosis.change_from = tick.now;
+  diagnosis.reason = fmt::format(
+      "the clock of `{}` moved: it is ahead by {:+d} h now, {:+d} h when it was repaired",
+      act.field, lag, act.lag_hours);
+  Incident& incident = open(diagnosis, tick);
+  for (const auto& [key, finding] : tick.watch.latest()) {
+    if (finding.subject == watch::Subject::kColumn && finding.column == act.field)
+      incident.keys.push_back(key);
+  }
+  for (const std::string& key : incident.keys) incident.quiet[key] = {tick.now, 0};
+  if (incident.keys.empty()) incident.keys.push_back("clock/" + act.field);
+  incident.timeline.push_back({tick.now, diagnosis.reason, 0});
+}
+
+Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick) {
+  const Act taken = act;  // `act` may be in the list that changes
+  const std::string service = "service/" + options_.service;
+  const std::string reason = !incident.why.empty() ? incident.why : incident.diagnosis.reason;
+  Outcome outcome;
+  switch (taken.kind) {
+    case Act::Kind::kTransform:
+      outcome = propose(incident, "transform.withdraw", service,
+                        doc::Value::object({{"field", taken.field}, {"id", taken.transform}}),
+                        reason, tick, taken.id);
+      break;
+    case Act::Kind::kRecalibration:
+      outcome = propose(incident, "recalibration.withdraw", service,
+                        doc::Value::object({{"intercept_delta", -taken.intercept}}), reason, tick,
+                        taken.id);
+      break;
+    case Act::Kind::kSwap:
+      outcome = propose(incident, "slot.swap", service, doc::Value::object({{"back", true}}),
+                        reason, tick, "back/" + taken.id);
+      break;
+    case Act::Kind::kRelease:
+      outcome = propose(incident, "release.rollback", service,
+                        doc::Value::object({{"bundle", taken.before}}), reason, tick, taken.id);
+      break;
+  }
+  if (outcome.status == Status::kApplied) {
+    std::erase_if(acts_, [&](const Act& each) { return each.id == taken.id; });
+    if (taken.kind == Act::Kind::kRelease && taken.on_standby) {
+      begin({taken.incident + "/swap", Act::Kind::kSwap, taken.incident, tick.now});
+    }
+    if (taken.kind == Act::Kind::kRecalibration) {
+      // Twice as long each time: the harm of trying is bounded, whatever the base rate does.
+      const auto& quality = options_.monitor.quality;
+      const int doublings = std::min(recalibrations_taken_back_, kMostBackoff);
+      recalibrate_again_ =
+          tick.now + (quality.prior_shift_chunks << doublings) * quality.chunk_duration;
+      ++recalibrations_taken_back_;
+    }
+  } else if (outcome.status == Status::kDenied || outcome.status == Status::kFailed) {
+    for (Act& each : acts_) each.kept = each.kept || each.id == taken.id;
+  }
+  return outcome.status;
+}
+
+Step Ladder::verify_act(Incident& incident, Tick& tick) {
+  const Act* act = act_of(incident.act);
+  if (act == nullptr) return Step::kAwaitQuiet;  // something else replaced it
+  const watch::Trial* trial = tick.watch.trial(act->id);
+  const std::int64_t rows = trial == nullptr ? 0 : trial->rows;
+  if (rows >= tick.watch.rows_of_chunk() && trial->pays()) {
+    incident.timeline.push_back(
+        {tick.now,
+         fmt::format(
+             "on {} labelled rows since, log loss is {:.4f} below what it would be without it",
+             rows, -trial->mean()),
+         0});
+    incident.recovered_at = tick.now;
+    return Step::kPostmortem;
+  }
+  const bool worse = rows >= tick.watch.rows_of_chunk() && trial->alternative_pays();
+  if (!worse && !escalate(incident, "see that labels come: the act cannot be verified without",
+                          kVerifyAtMost, tick))
+    return incident.step;
+  if (rows == 0) {
+    incident.timeline.push_back({tick.now, "no labels came: what was done is not verified", 0});
+    return Step::kAwaitQuiet;
+  }
+  incident.why = fmt::format(
+      "on {} labelled rows since, log loss is {:+.4f} against what it would be without it", rows,
+      trial->mean());
+  incident.timeline.push_back({tick.now, incident.why, 0});
+  return Step::kWithdraw;
+}
+
+Step Ladder::prove(Incident& incident, Tick& tick) {
+  if (is_over(incident, tick))
+    return lapse(incident, "it was over before the candidate was released", {}, tick);
+  const watch::Trial* trial = tick.watch.trial(incident.id + "/candidate");
+  const std::int64_t rows = trial == nullptr ? 0 : trial->rows;
+  const std::int64_t enough = tick.watch.rows_of_chunk();
+  if (rows >= enough && trial->pays()) {
+    incident.timeline.push_back(
+        {tick.now,
+         fmt::format(
+             "on {} labelled rows newer than those it learned from, the candidate's log loss is "
+             "{:.4f} below that of what serves",
+             rows, -trial->mean()),
+         0});
+    return Step::kPromote;
+  }
+  if (rows < 3 * enough && tick.now < incident.step_since + kProveAtMost) return incident.step;
+  incident.timeline.push_back(
+      {tick.now,
+       fmt::format(
+           "on {} newer labelled rows the candidate is no better than what serves: it is not "
+           "proposed",
+           rows),
+       0});
+  return Step::kAwaitQuiet;
+}
+
+void Ladder::see_windows(Incident& incident, const Tick& tick) const {
+  for (auto& [key, quiet] : incident.quiet) {
+    const auto at = tick.watch.latest().find(key);
+    if (at == tick.watch.latest().end() || at->second.to <= quiet.seen) continue;
+    quiet.seen = at->second.to;
+    quiet.windows = at->second.alert ? 0 : quiet.windows + 1;
+  }
+}
+
+bool Ladder::is_quiet(const Incident& incident) const {
+  return std::all_of(incident.quiet.begin(), incident.quiet.end(),
+                     [](const auto& item) { return item.second.windows >= 2; });
+}
+
+bool Ladder::is_over(const Incident& incident, const Tick& tick) const {
+  const watch::Diagnosis& d = incident.diagnosis;
+  if (d.cause == Cause::kTimeShift && incident.clock) {
+    const auto now = tick.watch.clock(d.column);
+    return now && is_back(*now, *incident.clock, d.lag_hours);
+  }
+  // Behind a standby that took over, quiet says that the standby is good, not that the fault is
+  // over.
+  return !incident.swapped && is_quiet(incident);
+}
+
+Step Ladder::lapse(Incident& incident, std::string why, std::string_view proposal, Tick& tick) {
+  incident.why = why;
+  incident.timeline.push_back({tick.now, why, 0});
+  if (!proposal.empty()) {
+    (void)propose(incident, "incident.lapse", "incident/" + incident.id,
+                  doc::Value::object({{"op_id", fmt::format("{}/{}/1", incident.id, proposal)}}),
+                  std::move(why), tick, proposal);
+  }
+  return incident.swapped ? Step::kSwapBack : Step::kAwaitQuiet;
+}
+
+bool Ladder::escalate(Incident& incident, std::string next, Micros deadline, Tick& tick) {
+  const Micros waited = tick.now - incident.step_since;
+  const Micros every = std::max(kTellEvery, deadline / 2);
+  const bool due = deadline == 0 || waited >= (incident.escalations + 1) * every;
+  if (due) {
+    ++incident.escalations;
+    (void)propose(incident, "incident.escalate", "incident/" + incident.id,
+                  doc::Value::object({{"step", step_name(incident.step)}, {"next", next}}),
+                  std::move(next), tick, fmt::format("{}/{}", step_name(incident.step), tick.now));
+  }
+  return waited >= deadline;
+}
+
+}  // namespace heddle::recover

@@ -1,0 +1,144 @@
+#include "serve/event_clock.hpp"
+
+#include <gtest/gtest.h>
+
+#include "plane/journal.hpp"
+
+namespace heddle::serve {
+namespace {
+
+constexpr Micros kNow = 20'000 * kDay;   // 2024-10-04
+constexpr Micros kThen = 11'382 * kDay;  // 2001-03-01
+constexpr std::int64_t kSecondNs = 1'000'000'000;
+
+/// Requests and ticks of a second each, as a data plane has them.
+struct Live {
+  EventClock clock{false, INT64_MIN};
+  Micros wall = kNow;
+  std::int64_t mono = 0;
+  std::optional<Micros> second(bool asked = true) {
+    if (asked) {
+      EXPECT_EQ(*clock.of_request({}, wall), wall);
+    }
+    const auto tick = clock.wall_tick(wall, mono);
+    wall += kSecond;
+    mono += kSecondNs;
+    return tick;
+  }
+  void until_live() {
+    for (int i = 0; i <= 60; ++i) (void)second();
+  }
+};
+
+std::string id_of(const Result<Micros>& time) { return time.ok() ? "" : time.error().id; }
+std::string id_of(const Result<void>& done) { return done.ok() ? "" : done.error().id; }
+
+TEST(EventClock, FollowsTheWallClockOnceRequestsCameForAMinute) {
+  Live live;
+  for (int i = 0; i < 60; ++i) EXPECT_FALSE(live.second().has_value()) << i;
+  EXPECT_EQ(live.second(), kNow + 60 * kSecond);
+  EXPECT_EQ(live.second(false),
+            kNow + 61 * kSecond);  // also when nobody asks: windows end by themselves
+}
+
+TEST(EventClock, AReplayIntoWhatWasOnlyTriedGoesItsWay) {
+  Live live;
+  for (int i = 0; i < 5; ++i) (void)live.second();
+  for (int i = 0; i < 600; ++i) EXPECT_FALSE(live.second(false).has_value());
+  ASSERT_TRUE(live.clock.tick(kThen, live.wall).ok());
+  EXPECT_EQ(*live.clock.of_request(kThen + kHour, live.wall), kThen + kHour);
+  // Who asks without a time now is of the replay's: no tick of the present comes between its rows.
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(*live.clock.of_request({}, live.wall), kThen + kHour);
+    EXPECT_FALSE(live.clock.wall_tick(live.wall, live.mono).has_value());
+    live.wall += kSecond;
+    live.mono += kSecondNs;
+  }
+  ASSERT_TRUE(live.clock.tick(kThen + kDay, live.wall).ok());
+  EXPECT_EQ(*live.clock.of_request({}, live.wall), kThen + kDay);
+  EXPECT_EQ(*live.clock.of_label({}, live.wall), kThen + kDay);
+}
+
+TEST(EventClock, AReplayIntoALiveServiceIsRefused) {
+  Live live;
+  live.until_live();
+  EXPECT_EQ(id_of(live.clock.tick(kThen, live.wall)), "replay-into-live");
+  EXPECT_EQ(id_of(live.clock.of_request(kThen, live.wall)), "event-time-outside");
+  EXPECT_TRUE(live.second().has_value());  // and changes nothing
+}
+
+TEST(EventClock, AReplayThatEndedDoesNotHoldTheServiceInThePast) {
+  Live live;
+  ASSERT_TRUE(live.clock.tick(kThen, live.wall).ok());
+  live.wall += 5 * kMinute;
+  EXPECT_EQ(*live.clock.of_request({}, live.wall), kThen);
+  live.wall += 6 * kMinute;
+  live.until_live();
+  EXPECT_TRUE(live.second().has_value());
+  // What the operator asked for stays: everything is of the replay.
+  EventClock always(true, kThen);
+  EXPECT_EQ(*always.of_request({}, kNow), kThen);
+  EXPECT_TRUE(always.replayed());
+}
+
+TEST(EventClock, ATickNeverGoesBack) {
+  EventClock clock(false, kThen + 30 * kDay);  // of the journal
+  EXPECT_EQ(id_of(clock.tick(kThen, kNow)), "replay-behind");
+  EXPECT_TRUE(clock.tick(kThen + 30 * kDay, kNow).ok());
+  EXPECT_TRUE(clock.tick(kThen + 30 * kDay, kNow).ok());  // the same again: its answer was lost
+  EXPECT_EQ(id_of(clock.tick(kThen + 29 * kDay, kNow)), "replay-behind");
+}
+
+TEST(EventClock, AReplayGoesOnInADataPlaneThatWasStartedAgain) {
+  EventClock clock(false, kThen);
+  EXPECT_EQ(*clock.of_request({}, kNow), kNow);  // somebody tries it meanwhile
+  EXPECT_EQ(*clock.of_request(kThen + kHour, kNow), kThen + kHour);
+  EXPECT_TRUE(clock.replayed());
+  EventClock other(false, kThen);
+  EXPECT_EQ(id_of(other.of_request(kThen + 30 * kDay, kNow)), "event-time-outside");
+}
+
+TEST(EventClock, NoTimeThatBlindsTheWatchIsTaken) {
+  for (const Micros time : {INT64_MAX, INT64_MIN, plane::kLatestEvent, plane::kEarliestEvent - 1}) {
+    for (const bool replayed : {false, true}) {
+      EventClock clock(replayed, INT64_MIN);
+      EXPECT_EQ(id_of(clock.tick(time, kNow)), "event-time-outside") << time;
+      EXPECT_EQ(id_of(clock.of_request(time, kNow)), "event-time-outside") << time;
+      EXPECT_EQ(id_of(clock.of_label(time, kNow)), "event-time-outside") << time;
+    }
+  }
+  EventClock replay(true, INT64_MIN);
+  ASSERT_TRUE(replay.tick(kThen, kNow).ok());
+  EXPECT_TRUE(replay.of_request(kThen + kDay, kNow).ok());
+  EXPECT_EQ(id_of(replay.of_request(kThen + 365 * kDay, kNow)), "event-time-outside");
+  Live live;
+  live.until_live();
+  EXPECT_EQ(id_of(live.clock.of_request(live.wall + kHour, live.wall)), "event-time-outside");
+  EXPECT_EQ(id_of(live.clock.of_request(live.wall - 8 * kDay, live.wall)), "event-time-outside");
+  EXPECT_EQ(id_of(live.clock.of_label(live.wall + kHour, live.wall)), "event-time-outside");
+  EXPECT_EQ(*live.clock.of_request(live.wall - kDay, live.wall), live.wall - kDay);
+  EXPECT_EQ(*live.clock.of_label(live.wall - 300 * kDay, live.wall), live.wall - 300 * kDay);
+}
+
+TEST(EventClock, AWallClockThatJumpedAheadIsBelievedAfterTenMinutes) {
+  Live live;
+  live.until_live();
+  const Micros before = live.clock.last_tick();
+  live.wall += 8 * kDay;  // wrong for two seconds
+  for (int i = 0; i < 2; ++i) EXPECT_FALSE(live.second().has_value());
+  EXPECT_TRUE(live.clock.held());
+  live.wall -= 8 * kDay;
+  EXPECT_TRUE(live.second().has_value());
+  EXPECT_FALSE(live.clock.held());
+  EXPECT_LT(live.clock.last_tick(), before + kMinute);
+  live.wall += 8 * kDay;  // and for good: the machine had slept
+  int seconds = 0;
+  while (!live.second().has_value()) ASSERT_LT(++seconds, 700);
+  EXPECT_GE(seconds, 600);
+  EXPECT_GT(live.clock.last_tick(), before + 8 * kDay);
+  live.wall -= 100 * kDay;  // back: no tick until time gets there, and none that goes back
+  EXPECT_FALSE(live.second().has_value());
+}
+
+}  // namespace
+}  // namespace heddle::serve

@@ -1,0 +1,92 @@
+#include <filesystem>
+#include <set>
+
+#include "base/file.hpp"
+#include "spec/load.hpp"
+#include "table/stream.hpp"
+
+namespace heddle::spec {
+namespace {
+
+/// Values in the order of the file, each once.
+class Values {
+ public:
+  void add(std::string_view value) {
+    if (seen_.emplace(value).second) values_.emplace_back(value);
+  }
+  Result<std::vector<std::string>> finish(const std::string& path) {
+    if (!values_.empty()) return std::move(values_);
+    return Error{ErrorKind::kInvalid, "enum-empty", fmt::format("`{}` holds no value", path),
+                 "a field with an empty enum would refuse every row"};
+  }
+
+ private:
+  std::set<std::string, std::less<>> seen_;
+  std::vector<std::string> values_;
+};
+
+/// A column of a table, read as text by the reader that reads rows: what a row says is compared
+/// with what stands here.
+Result<void> read_column(const std::string& file, const std::string& column, Values& out) {
+  table::ReadOptions options;
+  options.columns = {column};
+  options.types.emplace(column, expr::Type::kString);
+  auto opened = table::TableReader::open(file, options);
+  if (!opened.ok()) {
+    Error error = opened.error();
+    if (error.id == "table-no-column")
+      error.id = "column-missing", error.kind = ErrorKind::kInvalid;
+    return error;
+  }
+  for (;;) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto chunk, (*opened)->next());
+    if (!chunk) return {};
+    const table::Column& values = chunk->columns()[0];
+    const auto view = values.view();
+    for (std::int64_t row = 0; row < view.length; ++row) {
+      const auto value = values.cell(view, row);
+      if (value.is_error()) {
+        return Error{ErrorKind::kInvalid, "enum-encoding",
+                     fmt::format("column `{}` of `{}` holds text that is not UTF-8", column, file),
+                     "save the file as UTF-8"};
+      }
+      if (!value.is_null()) out.add(value.str());
+    }
+  }
+}
+
+void read_lines(std::string_view text, Values& out) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // a byte order mark
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty()) out.add(line);
+  }
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> load_enum(const Project& project, const std::string& file,
+                                           const std::string& column) {
+  const auto source = project.sources.find(file);
+  const std::string path = source == project.sources.end() ? file : source->second;
+  const std::string full =
+      std::filesystem::path(path).is_absolute() ? path : project.root + "/" + path;
+  if (!path_exists(full)) {
+    return Error{ErrorKind::kNotFound, "file-missing",
+                 fmt::format("there is no file `{}` to read the enum from", path),
+                 "put the file there, or change `enumFile`"};
+  }
+  Values values;
+  if (column.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(full));
+    read_lines(text, values);
+  } else {
+    HEDDLE_TRY(read_column(full, column, values));
+  }
+  return values.finish(path);
+}
+
+}  // namespace heddle::spec

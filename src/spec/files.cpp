@@ -1,0 +1,55 @@
+#include "spec/files.hpp"
+
+#include <algorithm>
+
+#include "base/file.hpp"
+
+namespace heddle::spec {
+namespace {
+
+class WorkTree final : public Files {
+ public:
+  explicit WorkTree(std::string root) : root_(std::move(root)) {}
+  Result<std::string> read(const std::string& path) const override {
+    return read_file(root_ + "/" + path);
+  }
+  Result<std::vector<std::string>> list(const std::string& folder) const override {
+    return list_dir(root_ + "/" + folder);
+  }
+  bool has_data() const override { return true; }
+
+ private:
+  std::string root_;
+};
+
+class CommitTree final : public Files {
+ public:
+  CommitTree(store::Git& git, std::string commit) : git_(git), commit_(std::move(commit)) {}
+  Result<std::string> read(const std::string& path) const override {
+    return git_.read(commit_, path);
+  }
+  Result<std::vector<std::string>> list(const std::string& folder) const override {
+    HEDDLE_ASSIGN_OR_RETURN(const auto entries, git_.list(commit_, folder));
+    std::vector<std::string> names;
+    for (const auto& entry : entries) names.push_back(entry.name);
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  bool has_data() const override { return false; }
+
+ private:
+  store::Git& git_;
+  std::string commit_;
+};
+
+}  // namespace
+
+std::unique_ptr<Files> work_tree(const std::string& root) {
+  return std::make_unique<WorkTree>(root);
+}
+
+std::unique_ptr<Files> commit_tree(store::Git& git, const std::string& commit) {
+  return std::make_unique<CommitTree>(git, commit);
+}
+
+}  // namespace heddle::spec

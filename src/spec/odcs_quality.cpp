@@ -1,0 +1,353 @@
+#include <algorithm>
+#include <cctype>
+
+#include "expr/program.hpp"
+#include "spec/environment.hpp"
+#include "spec/odcs.hpp"
+#include "spec/sql.hpp"
+
+namespace heddle::spec::odcs {
+namespace {
+
+const std::vector<std::string> kMetrics = {"nullValues", "missingValues", "invalidValues",
+                                           "duplicateValues", "rowCount"};
+
+/// What 3.0 called the metrics.
+std::string metric_of(const std::string& name) {
+  if (name == "duplicateCount") return "duplicateValues";
+  if (name == "validValues") return "invalidValues";
+  if (name == "nullCheck") return "nullValues";
+  return name;
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+const Field* field_of(const Contract& contract, const std::string& name) {
+  const auto found = std::find_if(contract.fields.begin(), contract.fields.end(),
+                                  [&](const Field& field) { return field.name == name; });
+  return found == contract.fields.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+RuleEffect QualityReader::effect_of(const Quality& quality) {
+  const std::string severity = lower(quality.severity);
+  if (severity == "warning" || severity == "info") return RuleEffect::kWarn;
+  if (!severity.empty() && severity != "error") {
+    reader_.warn_once("severity: " + severity, quality.position, "unknown-severity",
+                      fmt::format("severity `{}` counts as `error`", quality.severity),
+                      "write `error`, `warning` or `info`");
+  }
+  return RuleEffect::kRefuse;
+}
+
+bool QualityReader::is_taken(const std::string& id) const {
+  const auto same = [&](const auto& rule) { return rule.id == id; };
+  return std::any_of(contract_.row_rules.begin(), contract_.row_rules.end(), same) ||
+         std::any_of(contract_.set_rules.begin(), contract_.set_rules.end(), same);
+}
+
+/// The standard asks for no id, and an id needs to be unique under its property only: what is
+/// refused must name one rule.
+std::string QualityReader::id_of(const Quality& quality, const std::string& field,
+                                 const std::string& what) const {
+  const std::string about = field.empty() ? contract_.object : field;
+  std::string id = !quality.id.empty() ? quality.id : quality.name;
+  if (id.empty()) id = fmt::format("{}-{}", about, what);
+  if (is_taken(id)) id = fmt::format("{}-{}", about, id);
+  if (!is_taken(id)) return id;
+  int number = 2;
+  while (is_taken(fmt::format("{}-{}", id, number))) ++number;
+  return fmt::format("{}-{}", id, number);
+}
+
+void QualityReader::read(const std::vector<Quality>& rules, const std::string& field,
+                         bool is_read) {
+  std::vector<std::string> ids;
+  for (const Quality& quality : rules) {
+    if (!quality.id.empty() && std::find(ids.begin(), ids.end(), quality.id) != ids.end()) {
+      reader_.report(quality.position, "duplicate-name",
+                     fmt::format("rule `{}` appears twice", quality.id), "rename one of the two");
+    }
+    ids.push_back(quality.id);
+    const bool is_library =
+        quality.type == "library" || (quality.type.empty() && !quality.metric.empty());
+    if (quality.type == "text") {
+      reader_.warn_once("type: text", quality.position, "not-enforced",
+                        "rules of `type: text` are not enforced",
+                        "write them with `type: library` or with `type: custom`, `engine: heddle`");
+    } else if (!is_read) {
+      // The field itself was reported, with its rules.
+    } else if (is_library) {
+      read_library(quality, field);
+    } else if (quality.type == "sql") {
+      read_sql(quality, field);
+    } else if (quality.type == "custom") {
+      read_custom(quality, field);
+    } else {
+      reader_.report(quality.position, "missing-key", "a quality rule needs a `metric` or a `type`",
+                     "add `metric: nullValues` or another, or `type: text`");
+    }
+  }
+}
+
+/// Numbers for every operator, two where it is a range.
+bool QualityReader::has_operands(const Quality& quality, const std::string& id) {
+  if (quality.operators.empty()) {
+    reader_.report(quality.position, "bad-quality", fmt::format("rule `{}` has no operator", id),
+                   "say what its number must be, for example `mustBeLessThan: 5`");
+    return false;
+  }
+  for (const Operator& each : quality.operators) {
+    const bool is_pair = each.name.ends_with("Between");
+    const doc::Value& value = each.operand;
+    const bool is_right = is_pair ? value.is_array() && value.size() == 2 &&
+                                        value.as_array()[0].is_number() &&
+                                        value.as_array()[1].is_number()
+                                  : value.is_number();
+    if (is_right) continue;
+    reader_.report(value.position(), "wrong-type",
+                   fmt::format("`{}` of rule `{}` must be {}", each.name, id,
+                               is_pair ? "two numbers" : "a number"),
+                   is_pair ? "write it like `[0, 10]`"
+                           : "what is compared is a count, a share or an aggregate");
+    return false;
+  }
+  return true;
+}
+
+/// One set rule an operator: each must hold.
+void QualityReader::add(SetRule rule, const Quality& quality) {
+  const std::string id = rule.id;
+  for (const Operator& each : quality.operators) {
+    if (&each != &quality.operators.front()) rule.id = fmt::format("{}-{}", id, each.name);
+    rule.operation = each.name;
+    rule.operands.clear();
+    if (each.operand.is_number()) rule.operands.push_back(each.operand.as_double());
+    if (each.operand.is_array()) {
+      for (const auto& item : each.operand.as_array()) rule.operands.push_back(item.as_double());
+    }
+    contract_.set_rules.push_back(rule);
+  }
+}
+
+void QualityReader::read_library(const Quality& quality, const std::string& field) {
+  SetRule rule;
+  rule.metric = metric_of(quality.metric);
+  rule.id = id_of(quality, field, rule.metric);
+  const auto bad = [&](std::string message, std::string hint) {
+    reader_.report(quality.position, "bad-quality", fmt::format("rule `{}` {}", rule.id, message),
+                   std::move(hint));
+  };
+  if (std::find(kMetrics.begin(), kMetrics.end(), rule.metric) == kMetrics.end()) {
+    const std::string near = doc::nearest(rule.metric, kMetrics);
+    return bad(
+        rule.metric.empty()
+            ? "has no metric"
+            : fmt::format("has the metric `{}`, which is none of the standard's", rule.metric),
+        near.empty() ? fmt::format("use `{}`", fmt::join(kMetrics, "`, `"))
+                     : fmt::format("did you mean `{}`?", near));
+  }
+  if (!has_operands(quality, rule.id)) return;
+  if (!quality.unit.empty() && quality.unit != "rows" && quality.unit != "percent") {
+    return bad(fmt::format("has the unit `{}`", quality.unit), "use `rows` or `percent`");
+  }
+  for (const auto& [key, argument] :
+       quality.arguments.is_object() ? quality.arguments.as_object() : doc::Value::Object()) {
+    const bool is_list = key == "properties" || key == "missingValues" || key == "validValues";
+    if (!is_list && key != "pattern") {
+      return bad(fmt::format("has the argument `{}`, which Heddle does not know", key),
+                 "there are `missingValues`, `validValues`, `pattern` and `properties`");
+    }
+    if (is_list ? argument.is_array() : argument.is_string()) continue;
+    return bad(fmt::format("has an argument `{}` that is no {}", key, is_list ? "list" : "text"),
+               "write it like in the standard");
+  }
+  const auto list = [&](const char* key) {
+    const doc::Value* found = quality.arguments.find(key);
+    return found == nullptr ? doc::Value::Array() : found->as_array();
+  };
+  rule.field = field;
+  rule.percent = quality.unit == "percent";
+  rule.effect = effect_of(quality);
+  rule.position = quality.position;
+  for (const auto& item : list("properties")) {
+    if (item.is_string()) rule.properties.push_back(item.as_string());
+  }
+  rule.arguments = list(rule.metric == "missingValues" ? "missingValues" : "validValues");
+  if (const doc::Value* pattern = quality.arguments.find("pattern"); pattern != nullptr) {
+    rule.pattern = read_pattern(*pattern, fmt::format("rule `{}`", rule.id), reader_);
+  }
+  const bool is_of_field = rule.metric.ends_with("Values") && rule.metric != "duplicateValues";
+  if (is_of_field && field.empty())
+    return bad(fmt::format("counts `{}` of no field", rule.metric),
+               "write it under the property it is about");
+  if (rule.metric == "rowCount" && rule.percent) {
+    return bad("counts all rows in percent of themselves", "write `unit: rows`");
+  }
+  if (rule.metric == "invalidValues" && rule.arguments.empty() && rule.pattern.empty()) {
+    return bad("has neither `validValues` nor `pattern`",
+               "write one of them under `arguments`: else every value is valid");
+  }
+  add(std::move(rule), quality);
+}
+
+void QualityReader::read_sql(const Quality& quality, const std::string& field) {
+  const std::string id = id_of(quality, field, "sql");
+  std::vector<std::string> objects{contract_.object};
+  if (!object_.physical_name.empty()) objects.push_back(object_.physical_name);
+  std::vector<std::string> names;
+  for (const Field& each : contract_.fields) names.push_back(each.name);
+  const auto measure = spec::read_sql(quality.query, {objects, names, field});
+  std::string why = measure.ok() ? "" : measure.error().message;
+  if (measure.ok() && !measure->condition.empty()) {
+    const auto program = expr::Program::compile(
+        measure->condition, target_environment(contract_.fields), expr::Type::kBool);
+    if (!program.ok())
+      why = fmt::format("the query's condition cannot be read: {}", program.error().message);
+  }
+  if (measure.ok() && !measure->field.empty()) {
+    const Field* of = field_of(contract_, measure->field);
+    const bool is_number = of->type == expr::Type::kInt || of->type == expr::Type::kDouble;
+    // Databases differ in what the average of integers is.
+    if (!is_number || (measure->metric == "average" && of->type == expr::Type::kInt)) {
+      why = fmt::format("the query has an aggregate of `{}`, which is a {}", of->name,
+                        expr::type_name(of->type));
+    }
+  }
+  if (why.empty() && !quality.unit.empty() && quality.unit != "rows")
+    why = fmt::format("the rule has the unit `{}`", quality.unit);
+  if (why.empty()) {
+    if (!has_operands(quality, id)) return;
+    SetRule rule;
+    rule.id = id;
+    rule.metric = measure->metric;
+    rule.field = measure->field;
+    rule.condition = measure->condition;
+    rule.effect = effect_of(quality);
+    rule.position = quality.position;
+    return add(std::move(rule), quality);
+  }
+  const std::string hint =
+      "write the rule with `type: library` or with `type: custom`, `engine: heddle`";
+  if (lower(quality.severity) == "error") {
+    reader_.report(
+        quality.position, "sql-not-enforced",
+        fmt::format("rule `{}` is of severity error and cannot be enforced: {}", id, why),
+        hint + "; or give it `severity: warning`");
+    return;
+  }
+  reader_.warn_once("type: sql", quality.position, "not-enforced",
+                    fmt::format("rule `{}` of `type: sql` is not enforced: {}", id, why), hint);
+}
+
+bool QualityReader::read_dependency(const Quality& quality, const doc::Value& dependency,
+                                    RowRule& rule) {
+  rule.kind = RowRule::Kind::kDependency;
+  rule.dependent = dependency.string_or("dependent");
+  if (const doc::Value* list = dependency.find("determinant");
+      list != nullptr && list->is_array()) {
+    for (const auto& item : list->as_array()) {
+      if (item.is_string()) rule.determinant.push_back(item.as_string());
+    }
+  }
+  if (!rule.dependent.empty() && !rule.determinant.empty()) return true;
+  reader_.report(dependency.position().line == 0 ? quality.position : dependency.position(),
+                 "bad-quality", fmt::format("dependency of rule `{}` is incomplete", rule.id),
+                 "write `dependency: {determinant: [origin, destination], dependent: distance}`");
+  return false;
+}
+
+void QualityReader::read_custom(const Quality& quality, const std::string& field) {
+  if (lower(quality.engine) != "heddle") {
+    const std::string engine = quality.engine.empty() ? "custom" : quality.engine;
+    reader_.warn_once(
+        "engine: " + engine, quality.position, "not-enforced",
+        fmt::format("rules of `engine: {}` are not enforced", engine),
+        "their engine checks them; what Heddle must keep is written with `engine: heddle`");
+    return;
+  }
+  RowRule rule;
+  rule.id = id_of(quality, field, "rule");
+  rule.effect = effect_of(quality);
+  rule.description = quality.description;
+  rule.position = quality.position;
+  if (!quality.operators.empty()) {
+    reader_.report(quality.position, "bad-quality",
+                   fmt::format("rule `{}` of `engine: heddle` has the operator `{}`", rule.id,
+                               quality.operators[0].name),
+                   "a row keeps it or breaks it: put the comparison into its expression");
+    return;
+  }
+  const doc::Value& how = quality.implementation;
+  if (how.is_null()) {
+    reader_.report(quality.position, "missing-key",
+                   "a quality rule of type custom needs the key `implementation`",
+                   "add `implementation: {expression: ...}`");
+    return;
+  }
+  const doc::Value* expression = how.is_string() ? &how : how.find("expression");
+  const doc::Value* dependency = how.find("dependency");
+  if (expression != nullptr && expression->is_string()) {
+    rule.expression = {expression->as_string(), expression->position()};
+  } else if (dependency != nullptr && dependency->is_object()) {
+    if (!read_dependency(quality, *dependency, rule)) return;
+  } else {
+    reader_.report(how.position(), "bad-quality",
+                   fmt::format("rule `{}` has neither an expression nor a dependency", rule.id),
+                   "write `implementation: {expression: \"...\"}`");
+    return;
+  }
+  contract_.row_rules.push_back(std::move(rule));
+}
+
+void QualityReader::keys() {
+  const auto none = [&](const std::string& metric, const std::string& id, doc::Position at) {
+    SetRule rule;
+    Quality named;
+    named.id = id;
+    rule.id = id_of(named, "", "");
+    rule.metric = metric;
+    rule.operation = "mustBe";
+    rule.operands = {0};
+    rule.position = at;
+    return rule;
+  };
+  std::vector<std::string> primary;
+  doc::Position at;
+  bool is_whole = true;  // no part of the primary key is a property that rows do not have
+  for (const Property& property : object_.properties) {
+    const Field* field = field_of(contract_, property.name);
+    if (field == nullptr) {
+      is_whole = is_whole && !property.primary_key;
+      continue;
+    }
+    if (property.unique) {
+      SetRule rule = none("duplicateValues", property.name + "-unique", property.position);
+      rule.field = property.name;
+      contract_.set_rules.push_back(std::move(rule));
+    }
+    if (!property.primary_key) continue;
+    if (primary.empty()) at = property.position;
+    primary.push_back(property.name);
+    if (field->required) continue;  // its row rule says so already
+    SetRule rule = none("nullValues", property.name + "-primary-key", property.position);
+    rule.field = property.name;
+    contract_.set_rules.push_back(std::move(rule));
+  }
+  if (primary.empty()) return;
+  if (!is_whole) {
+    // The other parts alone may well repeat.
+    reader_.not_enforced("primaryKey", at, "a part of the key is not read: check it where the rows are made");
+    return;
+  }
+  SetRule rule = none("duplicateValues", "primary-key", at);
+  rule.properties = std::move(primary);
+  contract_.set_rules.push_back(std::move(rule));
+}
+
+}  // namespace heddle::spec::odcs

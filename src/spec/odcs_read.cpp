@@ -1,0 +1,172 @@
+#include <algorithm>
+#include <set>
+
+#include "spec/kinds.hpp"
+#include "spec/odcs.hpp"
+
+namespace heddle::spec {
+namespace {
+
+using odcs::CustomProperty;
+
+/// Whether Heddle is meant. A property that only Heddle knows and that lacks its vendor would be
+/// taken for another's.
+bool is_ours(const CustomProperty& custom, const std::vector<std::string>& known, Reader& reader) {
+  std::string vendor = custom.vendor;
+  std::transform(vendor.begin(), vendor.end(), vendor.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (vendor == "heddle") return true;
+  if (vendor.empty() && std::find(known.begin(), known.end(), custom.property) != known.end()) {
+    reader.not_enforced(custom.property, custom.position,
+                        "add `vendor: heddle` if Heddle is meant");
+  }
+  return false;
+}
+
+void report_unknown(const CustomProperty& custom, const std::vector<std::string>& known,
+                    std::string_view of, Reader& reader) {
+  const std::string near = doc::nearest(custom.property, known);
+  reader.report(custom.position, "unknown-key",
+                fmt::format("Heddle knows no property `{}` of {}", custom.property, of),
+                near.empty() ? fmt::format("there is `{}`", fmt::join(known, "`, `"))
+                             : fmt::format("did you mean `{}`?", near));
+}
+
+void read_field_property(const CustomProperty& custom, Field& field, Reader& reader) {
+  const std::vector<std::string> known = {"role", "enumFile"};
+  if (!is_ours(custom, known, reader)) return;
+  if (custom.property == "role") {
+    if (custom.value == doc::Value("label")) {
+      field.label_time = true;
+    } else {
+      reader.report(custom.value.position(), "unknown-value",
+                    "a field's `role` can only be `label`", "write `value: label`, or remove it");
+    }
+  } else if (custom.property == "enumFile") {
+    field.enum_file =
+        custom.value.is_string() ? custom.value.as_string() : custom.value.string_or("file");
+    field.enum_column = custom.value.string_or("column");
+    if (field.enum_file.empty()) {
+      reader.report(custom.value.position(), "wrong-type", "`enumFile` names no file",
+                    "write `value: {file: airports.csv, column: iata}`");
+    }
+  } else {
+    report_unknown(custom, known, "a field", reader);
+  }
+}
+
+void read_transforms(const std::vector<CustomProperty>& customs, std::string_view of,
+                     bool is_one_object, Contract& contract, Reader& reader) {
+  const std::vector<std::string> known = {"transforms"};
+  for (const auto& custom : customs) {
+    if (!is_ours(custom, known, reader)) continue;
+    if (custom.property != "transforms" || !custom.value.is_array()) {
+      report_unknown(custom, known, of, reader);
+      continue;
+    }
+    if (!is_one_object) {
+      reader.report(custom.position, "bad-schema",
+                    "`transforms` stands over several schema objects",
+                    "write it under `customProperties` of the object whose fields it repairs");
+      return;
+    }
+    for (const auto& item : custom.value.as_array()) {
+      Transform transform;
+      reader.read(odcs::transform_keys(), item, &transform);
+      contract.transforms.push_back(std::move(transform));
+    }
+  }
+}
+
+void read_enum(const odcs::Property& property, Field& field, Reader& reader) {
+  for (const auto& each : property.enum_values) {
+    if (each.value.is_null()) continue;  // whether a value may be missing is what `required` says
+    auto value = typed_value(field, each.value);
+    if (value.ok()) {
+      field.enum_values.push_back(std::move(*value));
+    } else {
+      reader.report(each.value.position(), value.error().id, value.error().message,
+                    value.error().hint);
+    }
+  }
+}
+
+void read_property(const odcs::Property& property, Contract& contract, Reader& reader) {
+  const auto type = odcs::type_of(property, reader);
+  if (!type) {
+    contract.unread.push_back(property.name);
+    return;
+  }
+  Field& field = contract.fields.emplace_back();
+  field.name = property.name;
+  field.type = type->type;
+  field.form = type->form;
+  field.required = property.required.value_or(false);
+  field.description = property.description;
+  field.position = property.position;
+  read_enum(property, field, reader);
+  for (const auto& custom : property.custom) read_field_property(custom, field, reader);
+  odcs::read_options(property, field, reader);
+}
+
+Contract read_object(const odcs::SchemaObject& object, Reader& reader) {
+  Contract contract;
+  contract.object = object.name;
+  for (const auto& property : object.properties) read_property(property, contract, reader);
+  odcs::QualityReader quality(object, contract, reader);
+  for (const auto& property : object.properties) {
+    const bool is_read = std::find(contract.unread.begin(), contract.unread.end(), property.name) ==
+                         contract.unread.end();
+    quality.read(property.quality, property.name, is_read);
+  }
+  quality.read(object.quality, "", true);
+  quality.keys();
+  read_transforms(object.custom, "a schema object", true, contract, reader);
+  const bool is_misread =
+      std::any_of(object.properties.begin(), object.properties.end(),
+                  [](const auto& property) { return property.has_unknown_type; });
+  if (contract.fields.empty() && !is_misread) {
+    reader.warn_once("no fields", object.position, "no-fields",
+                     fmt::format("object `{}` has no field that can be read", object.name),
+                     "add `properties` with a `logicalType` each: a feature set needs fields");
+  }
+  return contract;
+}
+
+}  // namespace
+
+std::vector<Contract> read_contracts(const doc::Value& value, Reader& reader) {
+  odcs::Document document;
+  reader.read(odcs::document_keys(), value, &document);
+  const std::string name = document.name.empty() ? document.id : document.name;
+  const bool is_one_object = document.schema.size() == 1;
+  const doc::Value* schema = value.find("schema");
+  if (value.is_object() && (schema == nullptr || (schema->is_array() && schema->size() == 0))) {
+    reader.warn_once("no fields", value.position(), "no-fields",
+                     "the contract has no `schema`: it says nothing of rows",
+                     "add `schema`: a feature set needs fields");
+  }
+  std::vector<Contract> contracts;
+  std::set<std::string> names;
+  for (const auto& object : document.schema) {
+    if (!names.insert(object.name).second) {
+      reader.report(object.position, "duplicate-name",
+                    fmt::format("schema object `{}` appears twice", object.name),
+                    "rename one of the two: other definitions name an object by it");
+      continue;
+    }
+    contracts.push_back(read_object(object, reader));
+    contracts.back().identity.name = is_one_object ? name : fmt::format("{}/{}", name, object.name);
+  }
+  // A document without objects is a contract all the same: it has a name that others may not take.
+  if (contracts.empty()) contracts.emplace_back().identity.name = name;
+  for (Contract& contract : contracts) {
+    contract.version = document.version;
+    contract.status = document.status;
+  }
+  read_transforms(document.custom, "a contract", is_one_object, contracts.front(), reader);
+  reader.finish();
+  return contracts;
+}
+
+}  // namespace heddle::spec

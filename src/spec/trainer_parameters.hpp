@@ -1,0 +1,28 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace heddle::spec {
+
+/// Why a parameter of a trainer cannot be handed on.
+struct ParameterFault {
+  std::string_view id;  ///< `unknown-parameter`, `fixed-parameter` or `bad-parameter`
+  std::string message;
+  std::string hint;
+};
+
+/// Nothing when `trainer` takes `name` = `value`. XGBoost itself passes over names that it does not
+/// know and takes others whose model no service could answer with; both are faults here.
+[[nodiscard]] std::optional<ParameterFault> check_parameter(std::string_view trainer,
+                                                            std::string_view name,
+                                                            std::string_view value);
+
+/// Whether `name` is a whole number, so that a search must draw whole numbers for it.
+[[nodiscard]] bool is_integer_parameter(std::string_view trainer, std::string_view name);
+
+/// One name for each parameter: `eta` of `learning_rate`.
+[[nodiscard]] std::string_view canonical_parameter(std::string_view trainer, std::string_view name);
+
+}  // namespace heddle::spec

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "doc/value.hpp"
+#include "spec/monitor.hpp"
+#include "watch/finding.hpp"
+#include "watch/state_bytes.hpp"
+
+namespace heddle::watch {
+
+/// Looks after the metrics themselves: which of them have said nothing although rows came, for
+/// longer than the monitor's own definition lets them. Windows that never fill, labels that never
+/// come and chunks that lose their rows before they are judged show only here. Counts go on across
+/// epochs: a service that changes often is watched too. Single-threaded.
+class Silence {
+ public:
+  explicit Silence(const spec::Monitor& monitor);
+
+  void row(Micros event_time);
+  void label() noexcept { ++labels_; }
+  /// A finding of `key` came: the metric that it is of has reported. Its name, which is `key` but
+  /// for the runs of sources, which are one metric, `contract`; empty when it is not looked after.
+  std::string report(const std::string& key);
+  /// A finding, which raises and confirms, for each metric that is past its deadline at `now`.
+  /// Comes again at the next call: the caller knows which alerts stand.
+  [[nodiscard]] std::vector<Finding> overdue(Micros now) const;
+  /// One metric each: `{"metric", "waits_for", "deadline", "since", "rows"}`: how many rows came
+  /// since its last report, and the event time of the first of them.
+  [[nodiscard]] doc::Value to_value() const;
+
+  void save(StateWriter& out) const;
+  void load(StateReader& in);
+
+ private:
+  struct Metric {
+    std::string waits_for{};  ///< what makes it report, for people
+    Micros deadline = 0;      ///< after `since`
+    bool labelled = false;
+    Micros unlabelled_deadline = 0;  ///< the same when no label at all has come
+    Micros since =
+        INT64_MAX;  ///< event time of the first row after its last report; INT64_MAX: no row came
+    std::int64_t rows = 0;           ///< since then
+    std::int64_t labels_before = 0;  ///< `labels_` at the last report
+  };
+  std::map<std::string, Metric> metrics_;  ///< by name
+  std::int64_t labels_ = 0;
+};
+
+/// The key of the alert that says that metric `key` is silent.
+[[nodiscard]] std::string silent_key(std::string_view key);
+/// The finding that says that it is not, any more: two of them clear the alert.
+[[nodiscard]] Finding heard_again(const std::string& key, Micros at);
+/// The finding that nothing of a service is watched, and why.
+[[nodiscard]] Finding unwatched(std::string_view why, Micros at);
+
+inline constexpr std::string_view kUnwatchedKey = "silent/service";
+
+}  // namespace heddle::watch

@@ -1,0 +1,125 @@
+#include "watch/trials.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace heddle::watch {
+namespace {
+
+constexpr std::size_t kLeastPairs = 300;
+
+double entropy(double share) {
+  return share <= 0 || share >= 1 ? 0
+                                  : -share * std::log(share) - (1 - share) * std::log(1 - share);
+}
+
+}  // namespace
+
+double loss_of(float margin, bool label) noexcept {
+  const double m = label ? -static_cast<double>(margin) : static_cast<double>(margin);
+  return m > 0 ? m + std::log1p(std::exp(-m)) : std::log1p(std::exp(m));
+}
+
+void Trial::add(double difference, bool label, std::int64_t row_chunk) noexcept {
+  if (row_chunk > chunk) {
+    chunk = row_chunk;
+    closed = sum;
+    closed_squares = squares;
+    if (closed < least) {
+      least = closed;
+      least_squares = closed_squares;
+    }
+  }
+  ++rows;
+  positive += label ? 1 : 0;
+  sum += difference;
+  squares += difference * difference;
+}
+
+double Trial::mean() const noexcept { return rows == 0 ? 0 : sum / static_cast<double>(rows); }
+
+bool Trial::loses(double share, std::int64_t rows_of_chunk) const noexcept {
+  if (rows == 0) return false;
+  const double all = entropy(static_cast<double>(positive) / static_cast<double>(rows)) *
+                     static_cast<double>(rows_of_chunk);
+  const auto beyond = [&](double loss, double variance, double allowed) {
+    return loss > allowed * all && loss > 4 * std::sqrt(variance);
+  };
+  return beyond(closed - least, closed_squares - least_squares, share) ||
+         beyond(lost(), squares - least_squares, 4 * share);
+}
+
+bool Trial::pays() const noexcept { return -sum > 2 * std::sqrt(squares) && rows > 0; }
+
+bool Trial::alternative_pays() const noexcept { return sum > 3 * std::sqrt(squares) && rows > 0; }
+
+std::uint32_t Trials::number(const std::string& name, bool candidate) {
+  const auto [at, fresh] = running_.try_emplace(name);
+  if (fresh) at->second = {next_++, candidate, {}};
+  return at->second.number;
+}
+
+void Trials::add(std::uint32_t number, double served, double other, bool label,
+                 std::int64_t chunk) {
+  for (auto& [name, running] : running_) {
+    if (running.number == number)
+      running.trial.add(running.candidate ? other - served : served - other, label, chunk);
+  }
+}
+
+const Trial* Trials::find(const std::string& name) const {
+  const auto at = running_.find(name);
+  return at == running_.end() ? nullptr : &at->second.trial;
+}
+
+void Trials::keep(const std::vector<std::string>& names) {
+  std::erase_if(running_, [&](const auto& item) {
+    return std::find(names.begin(), names.end(), item.first) == names.end();
+  });
+}
+
+void Trials::save(StateWriter& out) const {
+  out.put(std::uint64_t{next_});
+  out.put(std::uint64_t{running_.size()});
+  for (const auto& [name, running] : running_) {
+    const Trial& t = running.trial;
+    out.put(name);
+    out.put(std::uint64_t{running.number});
+    out.put(running.candidate);
+    out.put(t.rows);
+    out.put(t.positive);
+    out.put(t.chunk);
+    for (const double value :
+         {t.sum, t.squares, t.closed, t.closed_squares, t.least, t.least_squares})
+      out.put(value);
+  }
+}
+
+void Trials::load(StateReader& in) {
+  running_.clear();
+  next_ = static_cast<std::uint32_t>(in.u64());
+  for (std::uint64_t n = in.count(); n > 0; --n) {
+    Running& running = running_[in.text()];
+    running.number = static_cast<std::uint32_t>(in.u64());
+    running.candidate = in.flag();
+    Trial& t = running.trial;
+    t.rows = in.i64();
+    t.positive = in.i64();
+    t.chunk = in.i64();
+    for (double* value :
+         {&t.sum, &t.squares, &t.closed, &t.closed_squares, &t.least, &t.least_squares})
+      *value = in.real();
+  }
+}
+
+double paired_z(const std::vector<double>& differences) noexcept {
+  if (differences.size() < kLeastPairs) return 0;
+  const auto n = static_cast<double>(differences.size());
+  double mean = 0;
+  for (const double d : differences) mean += d / n;
+  double variance = 0;
+  for (const double d : differences) variance += (d - mean) * (d - mean) / (n - 1);
+  return variance > 0 ? mean / std::sqrt(variance / n) : 0;
+}
+
+}  // namespace heddle::watch

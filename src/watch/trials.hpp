@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "watch/state_bytes.hpp"
+
+namespace heddle::watch {
+
+/// Something on trial held against its alternative, on the same labelled rows: what is served with
+/// a repair against what would be served without it, or a candidate against what is served. Loss is
+/// log loss in nats; a difference above zero says that the alternative is better.
+struct Trial {
+  std::int64_t rows = 0;
+  std::int64_t positive = 0;  ///< rows with a true label
+  double sum = 0;             ///< of the differences
+  double squares = 0;
+  std::int64_t chunk = INT64_MIN;  ///< the newest quality chunk that a row was of
+  double closed = 0;               ///< `sum` when the chunk before it ended
+  double closed_squares = 0;
+  double least = 0;  ///< lowest that `sum` was at the end of a chunk: it was worth most then
+  double least_squares = 0;
+
+  /// `row_chunk`: of the row's event time. Hours of a day differ in what a model is good at, so
+  /// losses count by whole chunks.
+  void add(double difference, bool label, std::int64_t row_chunk) noexcept;
+  [[nodiscard]] double mean() const noexcept;
+  /// What this instead of the alternative has lost since it was worth most.
+  [[nodiscard]] double lost() const noexcept { return sum - least; }
+  /// At the end of a chunk it had lost more than `share` of what `rows_of_chunk` labels have of
+  /// entropy, or within one four times as much; and more than chance explains: four standard errors
+  /// of the differences since its best. Looking at every row is what four instead of two are for.
+  [[nodiscard]] bool loses(double share, std::int64_t rows_of_chunk) const noexcept;
+  /// Over all rows it is better than the alternative by more than two standard errors.
+  [[nodiscard]] bool pays() const noexcept;
+  /// Over all rows the alternative is better by more than three standard errors.
+  [[nodiscard]] bool alternative_pays() const noexcept;
+};
+
+/// The trials that run, by name. Bounded by their number: a trial is six numbers. Single-threaded.
+class Trials {
+ public:
+  /// The number by which rows refer to the trial `name`; begins it when there is none.
+  [[nodiscard]] std::uint32_t number(const std::string& name, bool candidate = false);
+  /// `served` and `other` are losses; a trial of a candidate takes them the other way round.
+  void add(std::uint32_t number, double served, double other, bool label, std::int64_t chunk);
+  [[nodiscard]] const Trial* find(const std::string& name) const;
+  /// Ends every trial but these.
+  void keep(const std::vector<std::string>& names);
+
+  void save(StateWriter& out) const;
+  void load(StateReader& in);
+
+ private:
+  struct Running {
+    std::uint32_t number = 0;
+    bool candidate = false;
+    Trial trial;
+  };
+  std::map<std::string, Running> running_;
+  std::uint32_t next_ = 1;
+};
+
+/// Mean of paired differences over its standard error. 0 below 300 of them, where losses are too
+/// skewed for a normal approximation, and without spread. Held against four: rows of one day hang
+/// together a little.
+[[nodiscard]] double paired_z(const std::vector<double>& differences) noexcept;
+inline constexpr double kPairedZ = 4;
+
+/// Log loss of one answer.
+[[nodiscard]] double loss_of(float margin, bool label) noexcept;
+
+}  // namespace heddle::watch

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "replay/fault.hpp"
+#include "replay/quality.hpp"
+
+namespace heddle::healing {
+
+/// A replay of recorded traffic against the control of one service, in one process: journal, watch,
+/// ladder, policy, approvals and retrains are the real ones; the data plane is played by a few
+/// lines that score rows by the route table in force. It takes seconds where the whole takes
+/// minutes, so that many faults can be tried.
+struct Options {
+  std::string project;  ///< a project after `heddle run`, with the example's definitions; copied,
+                        ///< never changed
+  std::string binary;   ///< `heddle`, for retrains
+  std::string scratch;  ///< an empty folder
+  int every = 3;
+  Micros from = 0;
+  Micros to = 0;
+  std::vector<replay::Fault> faults{};
+  Micros transform_after =
+      2 * kDay;  ///< a person says yes so long after being asked; negative: never
+  Micros others_after = 4 * kHour;
+  bool verbose = false;
+};
+
+struct Account {
+  std::vector<replay::PeriodQuality> months;  ///< over the labels as the world had them
+  std::vector<replay::PeriodQuality> days;
+  std::vector<std::string> decisions;  ///< `2001-05-04 slot.swap applied: reason`
+  std::vector<std::string> incidents;  ///< `incident-0001 time shift done: response`
+  int open_incidents = 0;
+  std::int64_t refused = 0;
+};
+
+[[nodiscard]] Result<Account> play(const Options& options);
+
+}  // namespace heddle::healing

@@ -1,0 +1,261 @@
+"""Who may do what: every command under the example's own policy as a person of people.yaml, what is signed, and who is refused.
+people.py HEDDLE EXAMPLE [CASE...]"""
+import os
+import pathlib
+import re
+import shutil
+import sys
+import time
+import traceback
+
+import small_project
+from harness import Planes, World
+
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def refused(done, code, id_):
+    assert (done.code, done.id) == (code, id_), f"exit {code} with `{id_}` was expected: {done}"
+    assert "hint:" in done.err, f"a hint was expected: {done}"
+    return done
+
+
+def works(done):
+    assert done.code == 0, done
+    return done
+
+
+def pending(project):
+    return [a["id"] for a in project.json("approval", "list")["approvals"]]
+
+
+def ask(project, *words):
+    """Asks for what needs a yes; the approval that waits then."""
+    done = works(project.run(*words))
+    assert "waits for approval" in done.err, done
+    return re.search(r"waits for approval `(approval-\d+)`", done.err)[1]
+
+
+def approve(world, project, id_, person="ann", key="ann"):
+    return project.run("approve", id_, "--person", person, "--key", world.keys / key)
+
+
+def slots(project):
+    return project.json("status")["services"][0]
+
+
+@case
+def every_command(world):
+    """As bob, who is the user of the system: nothing but a yes needs a key."""
+    project = world.copy(world.built)
+    bundle, standby = world.candidate
+    for words in (["check"], ["plan"], ["run"], ["schema", "Policy"], ["version"], ["bundle", "inspect", bundle], ["bundle", "verify", bundle]):
+        works(project.run(*words))
+    works(project.run("apply"))
+    with Planes(project) as planes:
+        works(project.run("status"))
+        works(project.run("release", "promote", "late", "--slot", "standby"))
+        first = ask(project, "release", "promote", "late")
+        assert first in works(project.run("approval", "list")).out
+        assert bundle in works(project.run("approval", "show", first)).out
+        done = works(approve(world, project, first))
+        for text in ("you sign", "release.promote", bundle, "as long as primary", "bob"):
+            assert text in done.err, f"`{text}` was to be shown before it was signed: {done}"
+        planes.until(lambda: slots(project)["primary"] == bundle, "the bundle is primary")
+        assert project.json("audit", "log")["decisions"][0]["attributes"]["proof"] == "os-user:" + small_project.os_user()
+        # The other way round: another primary, back by `rollback`, alone and at once.
+        works(approve(world, project, ask(project, "release", "promote", "late", "--bundle", standby)))
+        assert slots(project)["primary"] == standby
+        works(project.run("release", "rollback", "late"))
+        assert slots(project)["primary"] == bundle
+        works(project.run("release", "history", "late"))
+        works(project.run("release", "canary", "late"))
+        # A canary and a shadow want a bundle that is in no slot: the standby's place is taken first.
+        third = world.other
+        shutil.copytree(world.third / ".heddle/objects", project.root / ".heddle/objects", dirs_exist_ok=True)
+        works(project.run("release", "shadow", "late", "--bundle", third))
+        works(project.run("release", "shadow", "late", "--clear"))
+        canary = ask(project, "release", "promote", "late", "--slot", "canary", "--bundle", third)
+        assert '"weight"' in works(project.run("approval", "show", canary)).out
+        works(approve(world, project, canary))
+        works(project.run("release", "canary", "late"))
+        works(project.run("release", "abort", "late"))
+        no = ask(project, "release", "promote", "late", "--bundle", third)
+        done = works(project.run("reject", no, "--reason", "not on a Friday"))
+        assert "--again" in done.err, done
+        for words in (["incident", "list"], ["quarantine", "list"], ["quarantine", "show", "late"], ["audit", "log"], ["audit", "prove", "0"]):
+            works(project.run(*words))
+        rows = world.dir / "rows.csv"
+        rows.write_text("".join((project.root / "data/trips.csv").read_text().splitlines(True)[:200]))
+        works(project.run("score", rows, "-o", world.dir / "scored.csv", "--service", "late"))
+        works(project.run("replay", rows, "--service", "late"))
+        works(project.run("stop", "late"))
+        works(project.run("resume", "late"))
+        works(project.run("stop", "--all"))
+        works(project.run("resume"))
+        works(project.run("audit", "verify"))
+
+
+@case
+def nobody_known(world):
+    """The user of the system is no person: what to add is said, and a key does as well."""
+    project = world.copy(world.built)
+    user = small_project.os_user()
+    project.edit("people.yaml", f'    os_users: ["{user}"]\n', "")
+    project.commit()
+    works(project.run("apply"))  # the example lets the system apply
+    add = f"add `os_users: [{user}]`"
+    for words in (["release", "promote", "late"], ["release", "promote", "late", "--requester", "bob"]):
+        assert add in refused(project.run(*words), 5, "release-denied").err
+    assert "the entry of `bob`" in project.run("release", "promote", "late", "--requester", "bob").err
+    refused(project.run("release", "promote", "late", "--requester", "ghost"), 5, "requester-unknown")
+    refused(project.run("release", "promote", "late", "--requester", "agent:recover"), 5, "requester-unknown")
+    assert pending(project) == []
+    bob = ("--requester", "bob", "--key", world.keys / "bob")
+    refused(project.run("release", "promote", "late", "--requester", "bob", "--key", world.keys / "ann"), 5, "approval-signature-invalid")
+    first = ask(project, "release", "promote", "late", *bob)
+    refused(approve(world, project, first, "bob", "bob"), 5, "approval-by-requester")
+    assert add in refused(project.run("reject", first, "--reason", "no"), 5, "person-unproven").err
+    refused(project.run("reject", first, "--reason", "no", "--person", "ann"), 5, "person-unproven")
+    refused(project.run("reject", first, "--reason", "no", "--person", "ann", "--key", world.keys / "eve"), 5, "approval-signature-invalid")
+    works(project.run("reject", first, "--reason", "not on a Friday", "--person", "ann", "--key", world.keys / "ann"))
+    assert project.json("approval", "show", first)["next"][0]["command"].endswith("--again")
+    refused(project.run("release", "promote", "late", *bob), 7, "release-rejected")
+    works(approve(world, project, ask(project, "release", "promote", "late", "--again", *bob)))
+    works(approve(world, project, ask(project, "release", "promote", "late", "--bundle", world.candidate[1], *bob)))
+    assert add in refused(project.run("release", "rollback", "late"), 5, "release-denied").err
+    works(project.run("release", "rollback", "late", *bob))
+    assert slots(project)["primary"] == world.candidate[0]
+    works(project.run("stop", "late"))
+    refused(project.run("resume", "late"), 5, "person-unproven")
+    refused(project.run("resume", "late", "--person", "ann"), 5, "person-unproven")
+    refused(project.run("resume", "late", "--person", "ann", "--key", world.keys / "bob"), 5, "approval-signature-invalid")
+    assert slots(project)["state"] == "stopped"
+    works(project.run("resume", "late", "--person", "ann", "--key", world.keys / "ann"))
+    works(project.run("audit", "verify"))
+
+
+@case
+def another_name(world):
+    """Bob says that he is ann: it is on record, and neither of the two approves it."""
+    project = world.copy(world.built)
+    id_ = ask(project, "release", "promote", "late", "--requester", "ann")
+    shown = project.json("approval", "show", id_)
+    assert (shown["requester"], shown["claimed"]) == ("bob", "ann"), shown
+    for person in ("ann", "bob"):
+        refused(approve(world, project, id_, person, person), 5, "approval-by-requester")
+    refused(project.run("reject", id_, "--reason", "no", "--person", "ann"), 5, "person-unproven")
+    works(project.run("reject", id_, "--reason", "a mistake"))  # he asked, he takes it back
+
+
+@case
+def stale_yes(world):
+    """Of two promotions that wait, the one that is answered ends the other, also after a restart."""
+    project = world.copy(world.built)
+    bundle, standby = world.candidate
+    with Planes(project) as planes:
+        planes.release(world)
+        refused(project.run("release", "promote", "late", "--bundle", bundle), 7, "release-is-primary")
+        refused(project.run("release", "promote", "late", "--slot", "standby", "--bundle", standby), 7, "release-in-use")
+        shutil.copytree(world.third / ".heddle/objects", project.root / ".heddle/objects", dirs_exist_ok=True)
+        older = ask(project, "release", "promote", "late", "--bundle", standby)
+        newer = ask(project, "release", "promote", "late", "--bundle", world.other)
+        works(approve(world, project, newer))
+        refused(approve(world, project, older), 7, "approval-void")
+        shown = project.json("approval", "show", older)
+        assert shown["state"] == "void" and bundle in shown["void_because"], shown
+        assert slots(project)["primary"] == world.other
+    with Planes(project) as planes:
+        assert slots(project)["primary"] == world.other
+        assert pending(project) == []
+        works(project.run("audit", "verify"))
+
+
+@case
+def apply_needs_a_yes(world):
+    """A policy may ask for a yes to new definitions; a new policy ends what waited under the old one."""
+    project = world.copy(world.built)
+    works(project.run("apply"))
+    with Planes(project):
+        waiting = ask(project, "release", "promote", "late")
+        project.edit("policies/default.yaml", "rules:\n", "rules:\n  - id: apply-needs-a-yes\n    effect: require_approval\n    who: [\"person:*\"]\n"
+                     "    action: definition.apply\n    needs: {approvals: 1, role: approver, within: 7d}\n")
+        project.commit()
+        works(project.run("apply"))  # by the policy of before
+        assert project.json("approval", "show", waiting)["state"] == "void"
+        project.edit("models/late.yaml", "seed: 7", "seed: 9")
+        project.commit()
+        first = ask(project, "apply")
+        works(project.run("reject", first, "--reason", "another seed"))
+        refused(project.run("apply"), 5, "apply-denied")
+        assert "git commit" in project.json("approval", "show", first)["next"][0]["command"]
+        project.edit("models/late.yaml", "seed: 9", "seed: 10")
+        project.commit()
+        done = works(approve(world, project, ask(project, "apply")))
+        assert "next: heddle apply" in done.err, done
+        assert "applied" in works(project.run("apply")).err
+        works(project.run("audit", "verify"))
+
+
+@case
+def a_signed_request_serves_once(world):
+    """What was signed and seen on the way cannot be sent again, nor for another act."""
+    project = world.copy(world.built)
+    with Planes(project) as planes:
+        planes.release(world)
+        works(project.run("stop", "late"))
+        log = world.dir / "signer"
+        log.write_text("#!/bin/sh\nfor last; do :; done\ncp \"$last\" " + str(log) + ".statement\n" + shutil.which("ssh-keygen") +
+                       " \"$@\" && cp \"$last.sig\" " + str(log) + ".sig\n")
+        folder = world.dir / "bin"
+        folder.mkdir(exist_ok=True)
+        (folder / "ssh-keygen").write_text(log.read_text())
+        (folder / "ssh-keygen").chmod(0o755)
+        works(project.run("resume", "late", "--person", "ann", "--key", world.keys / "ann", env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}))
+        signed = {"statement": pathlib.Path(f"{log}.statement").read_text(), "signature": pathlib.Path(f"{log}.sig").read_text()}
+        works(project.run("stop", "late"))
+        for request in ({"service": "late", "person": "ann", "signed": signed}, {"service": "*", "person": "ann", "signed": signed},
+                        {"service": "late", "person": "bob", "signed": signed}):
+            reply = planes.operation("resume", request)
+            assert reply.status == 403 and reply.json["id"] == "request-signature-invalid", reply
+        assert slots(project)["state"] == "stopped"
+
+
+def main():
+    os.environ["NO_COLOR"] = "1"
+    chosen = [c for c in CASES if len(sys.argv) < 4 or c.__name__ in sys.argv[3:]]
+    small_project.FILES["policies/default.yaml"] = (pathlib.Path(sys.argv[2]) / "policies/default.yaml").read_text()
+    people = small_project.FILES["people.yaml"]
+    small_project.FILES["people.yaml"] = people.replace("service_accounts:\n", "service_accounts:\n  - name: replayer\n    permissions: [predict, label, replay]\n")
+    world = World(sys.argv[1])
+    failed = []
+    try:
+        candidate = world.built.json("run")["candidate"]
+        world.candidate = candidate["bundle"], candidate["standby"]
+        # A third bundle: the same with another seed.
+        other = world.copy(world.built)
+        other.edit("models/late.yaml", "seed: 7", "seed: 8")
+        other.commit()
+        world.third, world.other = other.root, other.json("run")["candidate"]["bundle"]
+        assert world.other not in world.candidate
+        for test in chosen:
+            start = time.monotonic()
+            try:
+                test(world)
+                print(f"ok   {test.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
+            except Exception:  # every other case is still of interest
+                failed.append(test.__name__)
+                print(f"FAIL {test.__name__}\n{traceback.format_exc()}", flush=True)
+    finally:
+        world.close()
+    print(f"{len(chosen) - len(failed)} of {len(chosen)} hold" + (f"; not: {', '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
