@@ -1,6 +1,7 @@
 #include "bundle/bundle.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "doc/json.hpp"
 
@@ -12,6 +13,9 @@ constexpr std::string_view kArtifactType = "application/vnd.cncf.model.manifest.
 constexpr std::string_view kConfigType = "application/vnd.cncf.model.config.v1+json";
 constexpr std::string_view kTitle = "org.opencontainers.image.title";
 constexpr std::string_view kFilepath = "org.cncf.model.filepath";
+
+constexpr std::string_view kSha256 = "sha256:";
+constexpr std::size_t kFewestDigits = 4;  ///< of a digest's beginning; as git has it
 
 doc::Value descriptor(std::string_view media_type, const Digest& digest, std::size_t size) {
   return doc::Value::object({{"mediaType", media_type}, {"digest", digest.str()}, {"size", static_cast<std::int64_t>(size)}});
@@ -120,6 +124,32 @@ Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, doc::Val
   HEDDLE_ASSIGN_OR_RETURN(const Digest digest, objects.put(manifest_bytes));
   HEDDLE_TRY(objects.tag(digest.hex(), digest, kManifestType, manifest_bytes.size()));
   return digest;
+}
+
+Result<Digest> find(store::Objects& objects, std::string_view text) {
+  if (auto whole = Digest::parse(text); whole.ok()) return whole;
+  std::string_view digits = text;
+  if (digits.starts_with(kSha256)) digits.remove_prefix(kSha256.size());
+  const bool is_hex = digits.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  if (!is_hex || digits.size() < kFewestDigits || digits.size() > 2 * sizeof(Digest::bytes)) {
+    return Error{ErrorKind::kInvalid, "digest-malformed", fmt::format("`{}` is not a digest", text.substr(0, 100)),
+                 fmt::format("a digest is `sha256:` and 64 lower-case hex digits, or its first {} and more", kFewestDigits)};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto tags, objects.tags());
+  std::set<Digest> found;
+  for (const auto& [name, digest] : tags) {
+    if (digest.hex().starts_with(digits)) found.insert(digest);
+  }
+  if (found.size() == 1) return *found.begin();
+  if (found.empty()) {
+    return Error{ErrorKind::kNotFound, "bundle-unknown", fmt::format("there is no bundle whose digest begins with `{}`", text),
+                 "`heddle run` and `heddle release history SERVICE` name the bundles there are"};
+  }
+  std::vector<std::string> names;
+  for (const auto& digest : found) names.push_back(digest.str());
+  return Error{ErrorKind::kConflict, "digest-ambiguous",
+               fmt::format("`{}` begins the digests of {} bundles: `{}`", text, found.size(), fmt::join(names, "`, `")),
+               "give more digits"};
 }
 
 Result<Bundle> open(store::Objects& objects, const Digest& digest) {

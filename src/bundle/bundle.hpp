@@ -72,6 +72,11 @@ class Bundle {
 /// the manifest is no bundle of ours.
 [[nodiscard]] Result<Bundle> open(store::Objects& objects, const Digest& digest);
 
+/// The bundle that a person names: a whole digest as it is, whether the bundle is there or not; or the beginning of the digest
+/// of one that was packed here, four hex digits at least, with `sha256:` or without, as commands print it. Errors:
+/// kInvalid `digest-malformed`, kNotFound `bundle-unknown`, kConflict `digest-ambiguous` with the digests it could be.
+[[nodiscard]] Result<Digest> find(store::Objects& objects, std::string_view text);
+
 /// Whether manifest, config and every layer are there; of the layers no byte is read.
 [[nodiscard]] bool complete(store::Objects& objects, const Digest& digest);
 

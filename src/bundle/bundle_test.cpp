@@ -57,6 +57,31 @@ TEST(Bundle, PackingTwiceGivesOneDigest) {
   EXPECT_NE(*pack(there, changed, config()), *first);
 }
 
+TEST(Bundle, IsFoundByTheBeginningOfItsDigest) {
+  MemoryObjects objects;
+  const auto digest = *pack(objects, layers(), config());
+  const auto hex = digest.hex();
+  for (const auto& text : {digest.str(), digest.str().substr(0, 19), hex, hex.substr(0, 12), hex.substr(0, 4)}) {
+    const auto found = find(objects, text);
+    ASSERT_TRUE(found.ok()) << text;
+    EXPECT_EQ(*found, digest);
+  }
+  // A whole digest is taken as it is: whether the bundle is there is for who opens it.
+  EXPECT_EQ(*find(objects, sha256("other").str()), sha256("other"));
+  for (const char* bad : {"", "sha256:", "abc", "primary", "sha512:abcdef", "ABCDEF"}) EXPECT_EQ(find(objects, bad).error().id, "digest-malformed") << bad;
+  EXPECT_EQ(find(objects, hex + "0").error().id, "digest-malformed");
+  const std::string unknown = hex.substr(0, 11) + (hex[11] == '0' ? '1' : '0');
+  EXPECT_EQ(find(objects, unknown).error().id, "bundle-unknown");
+  Digest near = digest;
+  near.bytes[31] ^= 1U;
+  ASSERT_TRUE(objects.tag(near.hex(), near, "", 1).ok());
+  const auto ambiguous = find(objects, hex.substr(0, 12));
+  ASSERT_FALSE(ambiguous.ok());
+  EXPECT_EQ(ambiguous.error().id, "digest-ambiguous");
+  for (const auto& each : {digest, near}) EXPECT_NE(ambiguous.error().message.find(each.str()), std::string::npos);
+  EXPECT_EQ(*find(objects, hex), digest);
+}
+
 TEST(Bundle, WhatWasPackedIsOpened) {
   MemoryObjects objects;
   const Digest digest = *pack(objects, layers(), config());

@@ -9,9 +9,9 @@ namespace heddle::cli {
 namespace {
 
 Result<bundle::Bundle> open_bundle(const Invocation& invocation, const std::string& text) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(text));
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, invocation.wiring->open_objects(control::Home(root).objects()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto digest, bundle::find(*objects, text));
   return bundle::open(*objects, digest);
 }
 
@@ -55,7 +55,7 @@ void add_bundle_commands(CLI::App& app, Invocation& invocation) {
   auto* bundle_command = app.add_subcommand("bundle", "the deployable artifact")->require_subcommand(1);
   auto digest = std::make_shared<std::string>();
   auto* inspect_command = bundle_command->add_subcommand("inspect", "what is in it, and what its gates said");
-  inspect_command->add_option("digest", *digest, "digest of the bundle")->required();
+  inspect_command->add_option("digest", *digest, "digest of the bundle, or its beginning")->required();
   inspect_command->callback([&invocation, digest] {
     invocation.run = [=, &invocation](const Console& console) {
       const auto bundle = open_bundle(invocation, *digest);
@@ -63,7 +63,7 @@ void add_bundle_commands(CLI::App& app, Invocation& invocation) {
     };
   });
   auto* verify_command = bundle_command->add_subcommand("verify", "every byte against its digest");
-  verify_command->add_option("digest", *digest, "digest of the bundle")->required();
+  verify_command->add_option("digest", *digest, "digest of the bundle, or its beginning")->required();
   verify_command->callback([&invocation, digest] {
     invocation.run = [=, &invocation](const Console& console) {
       const auto bundle = open_bundle(invocation, *digest);

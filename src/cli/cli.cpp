@@ -2,7 +2,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <string_view>
+
 #include "cli/commands.hpp"
+#include "cli/usage.hpp"
 
 namespace heddle::cli {
 
@@ -34,8 +38,10 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? 0 : error_kind_info(ErrorKind::kInvalid).exit_code;
+    if (error.get_exit_code() == 0) return app.exit(error);  // `--help`, `--version`
+    // The parser may have stopped before it set the flag.
+    const bool json = std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == "--json"; });
+    return Console(json).fail(usage_error(app, error, argc, argv));
   }
   return invocation.run(Console(invocation.json));
 }

@@ -2,6 +2,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "cli/show.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::cli {
@@ -21,6 +22,31 @@ int print_incidents(const Console& console, const doc::Value& reply) {
   return 0;
 }
 
+int print_incident(const Console& console, const doc::Value& reply) {
+  if (console.json()) {
+    console.document(reply);
+    return 0;
+  }
+  console.data(fmt::format("{} of `{}`: {} ({})", reply.string_or("id"), reply.string_or("service"), reply.string_or("cause"), reply.string_or("state")));
+  // What stands elsewhere on the screen is not said twice.
+  auto facts = reply;
+  for (const char* shown : {"id", "service", "state", "cause", "timeline", "page", "next", "ratio", "ratio_name", "lag_hours"}) facts.set(shown, doc::Value());
+  if (const auto ratio = reply.string_or("ratio_name"); !ratio.empty()) facts.set(ratio, reply.double_or("ratio"));
+  if (reply.int_or("lag_hours") != 0) facts.set("lag_hours", reply.int_or("lag_hours"));
+  console.data(format_members(facts, 1));
+  if (const auto* timeline = reply.find("timeline"); timeline != nullptr && timeline->size() > 0) {
+    std::vector<std::vector<std::string>> rows{{"EVENT TIME", "ENTRY", "WHAT"}};
+    for (const auto& item : timeline->as_array()) {
+      const auto entry = item.int_or("entry");
+      rows.push_back({item.string_or("at"), entry == 0 ? "" : fmt::to_string(entry), item.string_or("what")});
+    }
+    console.data("\ntimeline\n" + indented(format_rows(rows), 1));
+  }
+  if (const auto page = reply.string_or("page"); !page.empty()) console.data("\n" + page);
+  print_next(console, reply);
+  return 0;
+}
+
 }  // namespace
 
 void add_incident_commands(CLI::App& app, Invocation& invocation) {
@@ -37,13 +63,7 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
   show->callback([&invocation, id] {
     invocation.run = [=, &invocation](const Console& console) {
       auto reply = call_operation(invocation, "incident.show", doc::Value::object({{"id", *id}}));
-      if (!reply.ok()) return console.fail(reply.error());
-      if (console.json() || reply->string_or("page").empty()) {
-        console.document(*reply);
-      } else {
-        console.document(reply->string_or("page"));
-      }
-      return 0;
+      return reply.ok() ? print_incident(console, *reply) : console.fail(reply.error());
     };
   });
 
@@ -56,9 +76,10 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
         console.document(*reply);
         return 0;
       }
-      std::vector<std::vector<std::string>> rows{{"SERVICE", "SOURCE", "RULE", "LET IN AFTER"}};
+      std::vector<std::vector<std::string>> rows{{"SERVICE", "SOURCE", "ACCOUNT", "RULE", "LET IN AFTER"}};
       for (const auto& item : reply->find("sources")->as_array()) {
-        rows.push_back({item.string_or("service"), item.string_or("source"), item.string_or("rule"),
+        rows.push_back({item.string_or("service"), item.string_or("source"),
+                        item.string_or("account").empty() ? "all" : item.string_or("account"), item.string_or("rule"),
                         fmt::format("{} clean rows", item.int_or("readmit_after"))});
       }
       console.data(rows.size() == 1 ? "no source is quarantined" : format_rows(rows));
@@ -82,9 +103,9 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
         console.document(*reply);
         return 0;
       }
-      std::vector<std::vector<std::string>> table{{"EVENT TIME", "SOURCE", "OUTCOME", "RULES", "ROW"}};
+      std::vector<std::vector<std::string>> table{{"EVENT TIME", "SOURCE", "ACCOUNT", "OUTCOME", "RULES", "ROW"}};
       for (const auto& item : reply->find("rows")->as_array()) {
-        table.push_back({item.string_or("event_time"), item.string_or("source"), item.string_or("outcome"),
+        table.push_back({item.string_or("event_time"), item.string_or("source"), item.string_or("account"), item.string_or("outcome"),
                          doc::to_json(*item.find("rules")), doc::to_json(*item.find("fields"))});
       }
       console.data(table.size() == 1 ? "no row was refused" : format_rows(table));

@@ -61,6 +61,14 @@ Result<void> audit_access(const Invocation& invocation, doc::Value& reply) {
   return {};
 }
 
+/// Who did it; with the name that was only claimed, where one was.
+std::string who_of(const doc::Value& entry) {
+  const auto* attributes = entry.find("attributes");
+  const auto claimed = attributes == nullptr || !attributes->is_object() ? std::string() : attributes->string_or("claimed");
+  const auto actor = entry.string_or("actor");
+  return claimed.empty() || claimed == actor ? actor : fmt::format("{} as {}", actor, claimed);
+}
+
 }  // namespace
 
 void add_ledger_commands(CLI::App& app, Invocation& invocation) {
@@ -111,9 +119,9 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
         console.document(*reply);
         return 0;
       }
-      std::vector<std::vector<std::string>> rows{{"SEQ", "EVENT TIME", "ACTION", "TARGET", "DECISION", "RULE", "WHY"}};
+      std::vector<std::vector<std::string>> rows{{"SEQ", "EVENT TIME", "WHO", "ACTION", "TARGET", "DECISION", "RULE", "WHY"}};
       for (const auto& item : reply->find("decisions")->as_array()) {
-        rows.push_back({fmt::to_string(item.int_or("seq")), item.string_or("event_time"), item.string_or("action"),
+        rows.push_back({fmt::to_string(item.int_or("seq")), item.string_or("event_time"), who_of(item), item.string_or("action"),
                         item.string_or("target"), item.string_or("decision"), item.string_or("rule"),
                         item.string_or("reason")});
       }

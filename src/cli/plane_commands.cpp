@@ -142,8 +142,11 @@ int status(const Invocation& invocation, const Console& console) {
   console.data(fmt::format("project `{}`, applied {}", reply->string_or("project"), applied.empty() ? "nothing" : applied));
   for (const auto& service : reply->find("services")->as_array()) {
     console.data(fmt::format("\nservice `{}` ({})", service.string_or("name"), service.string_or("state")));
-    std::vector<std::vector<std::string>> slots{{"  primary", service.string_or("primary", "none").substr(0, 19)},
-                                                {"  standby", service.string_or("standby", "none").substr(0, 19)}};
+    const auto slot_of = [&](const char* name) {
+      const auto bundle = service.string_or(name);
+      return bundle.empty() ? std::string("none") : bundle.substr(0, 19);
+    };
+    std::vector<std::vector<std::string>> slots{{"  primary", slot_of("primary")}, {"  standby", slot_of("standby")}};
     if (const auto canary = service.string_or("canary"); !canary.empty()) {
       slots.push_back({"  canary", fmt::format("{} answers {:g}%", canary.substr(0, 19), static_cast<double>(service.int_or("weight")) / 100)});
     }

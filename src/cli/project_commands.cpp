@@ -17,6 +17,10 @@
 namespace heddle::cli {
 namespace {
 
+std::string counted(std::size_t count, std::string_view one) {
+  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
+}
+
 /// Prints what was found; an error when it holds one.
 Result<spec::Loaded> shown(spec::Loaded loaded, const Console& console) {
   if (console.json()) return loaded;
@@ -24,7 +28,7 @@ Result<spec::Loaded> shown(spec::Loaded loaded, const Console& console) {
     console.message(doc::render_full(diagnostic, loaded.project.root, console.color()));
   }
   if (!loaded.has_errors()) return loaded;
-  return Error{ErrorKind::kInvalid, "project-invalid", fmt::format("{} diagnostics above", loaded.diagnostics.size()),
+  return Error{ErrorKind::kInvalid, "project-invalid", counted(loaded.diagnostics.size(), "diagnostic") + " above",
                "correct them, then run `heddle check`"};
 }
 
@@ -35,16 +39,28 @@ Result<spec::Loaded> load(const Invocation& invocation, const Console& console) 
   return shown(std::move(loaded), console);
 }
 
-/// Contracts without a project: a file, or a folder that has no heddle.yaml.
-Result<spec::Loaded> load_contracts(const std::string& path, const Console& console) {
-  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_contracts(path));
-  return shown(std::move(loaded), console);
+/// A project with what `plan` and `run` need of it; or contracts without a project: a file, or a folder without heddle.yaml.
+Result<spec::Loaded> load_to_check(const Invocation& invocation, const std::string& path, bool is_alone) {
+  if (is_alone) return spec::load_contracts(path);
+  HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+  HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
+  if (loaded.has_errors()) return loaded;
+  for (auto& missing : flow::missing_definitions(loaded.project)) loaded.diagnostics.push_back(std::move(missing));
+  return loaded;
+}
+
+/// `9 definitions OK, 2 warnings`.
+std::string verdict(const spec::Loaded& loaded, std::size_t count, std::string_view what) {
+  const std::size_t warnings = loaded.diagnostics.size();
+  return fmt::format("{} OK{}", counted(count, what), warnings == 0 ? "" : ", " + counted(warnings, "warning"));
 }
 
 int check(Invocation& invocation, const Console& console, const std::string& path) {
   const bool is_alone = !path.empty() && !path_exists(path + "/heddle.yaml");
   if (!path.empty() && !is_alone) invocation.project = path;
-  auto loaded = is_alone ? load_contracts(path, console) : load(invocation, console);
+  auto found = load_to_check(invocation, path, is_alone);
+  if (!found.ok()) return console.fail(found.error());
+  auto loaded = shown(*std::move(found), console);
   if (!loaded.ok()) return console.fail(loaded.error());
   const auto& project = loaded->project;
   if (console.json()) {
@@ -56,14 +72,14 @@ int check(Invocation& invocation, const Console& console, const std::string& pat
   if (is_alone) {
     std::set<std::string> files;
     for (const auto& [name, contract] : project.contracts) files.insert(contract.identity.file);
-    console.data(fmt::format("`{}`: {} is well", path, files.size() == 1 ? "the contract" : fmt::format("each of {} contracts", files.size())));
+    console.data(fmt::format("`{}`: {}", path, verdict(*loaded, files.size(), "contract")));
     return 0;
   }
   const auto definitions = project.contracts.size() + project.feature_sets.size() + project.models.size() +
                            project.evaluations.size() + project.policies.size() + project.monitors.size() +
                            project.services.size();
-  console.data(fmt::format("project `{}`: {} definitions are well", project.name, definitions));
-  console.message("next: heddle run");
+  console.data(fmt::format("project `{}`: {}", project.name, verdict(*loaded, definitions, "definition")));
+  console.message(project.models.empty() ? "next: add a model under models/" : "next: heddle run");
   return 0;
 }
 
@@ -112,14 +128,14 @@ Result<OpenHost> open_host(const Invocation& invocation, const std::string& root
   return open;
 }
 
-int show_plan(const Invocation& invocation, const Console& console, const std::string& why) {
+int show_plan(const Invocation& invocation, const Console& console, const std::string& model, const std::string& why) {
   auto loaded = load(invocation, console);
   if (!loaded.ok()) return console.fail(loaded.error());
   const auto origin = name_origin(invocation, *loaded);
   if (!origin.ok()) return console.fail(origin.error());
   auto open = open_host(invocation, loaded->project.root);
   if (!open.ok()) return console.fail(open.error());
-  auto plan = flow::plan(loaded->project, open->host);
+  auto plan = flow::plan(loaded->project, open->host, model);
   if (!plan.ok()) return console.fail(plan.error());
   if (!why.empty()) {
     for (const auto& step : plan->steps) {
@@ -249,8 +265,10 @@ void add_project_commands(CLI::App& app, Invocation& invocation) {
   auto why = std::make_shared<std::string>();
   auto* plan = app.add_subcommand("plan", "what would run, what is cached, and why");
   plan->add_option("--why", *why, "one step only: why it runs or is cached");
-  plan->callback([&invocation, why] {
-    invocation.run = [=, &invocation](const Console& console) { return show_plan(invocation, console, *why); };
+  auto planned = std::make_shared<std::string>();
+  plan->add_option("--model", *planned, "which model, when there are several");
+  plan->callback([&invocation, planned, why] {
+    invocation.run = [=, &invocation](const Console& console) { return show_plan(invocation, console, *planned, *why); };
   });
 
   auto options = std::make_shared<flow::RunOptions>();

@@ -1,15 +1,43 @@
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "cli/show.hpp"
 #include "cli/signing.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::cli {
 namespace {
+
+/// The lines of a statement: name, value.
+std::vector<std::vector<std::string>> statement_rows(const doc::Value& statement, std::string title, const std::string& id) {
+  std::vector<std::vector<std::string>> rows{{std::move(title), id}};
+  const auto put = [&](std::string name, std::string value) {
+    if (!value.empty()) rows.push_back({"  " + std::move(name), std::move(value)});
+  };
+  put("action", statement.string_or("action"));
+  put("target", statement.string_or("target"));
+  put("slot", statement.string_or("slot"));
+  if (const auto* subjects = statement.find("subjects"); subjects != nullptr && subjects->is_array()) {
+    for (const auto& item : subjects->as_array()) put(item.string_or("name"), item.string_or("digest"));
+  }
+  if (const auto* binds = statement.find("binds"); binds != nullptr && binds->is_object()) {
+    for (const auto& [name, value] : binds->as_object()) {
+      put("as long as " + name, value.is_string() ? value.as_string().empty() ? "none" : value.as_string() : doc::to_json(value));
+    }
+  }
+  put("evidence root", statement.string_or("evidence_root", ""));
+  put("policy", statement.string_or("policy"));
+  put("asked by", statement.string_or("requester"));
+  put("in the name of", statement.string_or("claimed"));
+  put("event time", statement.string_or("asked_event_time"));
+  put("expires", statement.string_or("expires"));
+  return rows;
+}
 
 /// What a person is about to sign, on stderr. The statement is the server's: it is read here, and no statement is signed that is
 /// not about this approval.
@@ -21,29 +49,118 @@ Result<void> show_statement(const Console& console, const std::string& id, const
     return Error{ErrorKind::kCorrupt, "approval-statement-malformed", fmt::format("what came back is no statement about `{}`", id),
                  "nothing was signed; see `heddle approval show`"};
   }
-  std::vector<std::vector<std::string>> rows{{"you sign", id}};
-  const auto put = [&](std::string name, std::string value) {
-    if (!value.empty()) rows.push_back({"  " + std::move(name), std::move(value)});
-  };
-  put("action", statement->string_or("action"));
-  put("target", statement->string_or("target"));
-  put("slot", statement->string_or("slot"));
-  if (const auto* subjects = statement->find("subjects"); subjects != nullptr && subjects->is_array()) {
-    for (const auto& item : subjects->as_array()) put(item.string_or("name"), item.string_or("digest"));
-  }
-  if (const auto* binds = statement->find("binds"); binds != nullptr && binds->is_object()) {
-    for (const auto& [name, value] : binds->as_object()) {
-      put("as long as " + name, value.is_string() ? value.as_string().empty() ? "none" : value.as_string() : doc::to_json(value));
-    }
-  }
-  put("evidence root", statement->string_or("evidence_root", ""));
-  put("policy", statement->string_or("policy"));
-  put("asked by", statement->string_or("requester"));
-  put("in the name of", statement->string_or("claimed"));
-  put("event time", statement->string_or("asked_event_time"));
-  put("expires", statement->string_or("expires"));
-  console.message(format_rows(rows));
+  console.message(format_rows(statement_rows(*statement, "you sign", id)));
   return {};
+}
+
+std::string number_of(const doc::Value* value) {
+  return value == nullptr || !value->is_number() ? "-" : fmt::format("{:.4g}", value->as_double());
+}
+
+/// A comparison as a table, or why there is none.
+std::vector<std::string> comparison_lines(const doc::Value& comparison) {
+  if (!comparison.bool_or("compared")) return {"not compared with the primary: " + comparison.string_or("why")};
+  const auto& of = *comparison.find("rows");
+  std::vector<std::string> lines{fmt::format("on {} rows of {} from {} to {}, {} of them positive", of.int_or("count"),
+                                             of.string_or("of"), of.string_or("from"), of.string_or("to"), of.int_or("positive"))};
+  if (of.int_or("refused_by_base") + of.int_or("refused_by_candidate") > 0) {
+    lines.push_back(fmt::format("refused, and not compared: {} by the primary, {} by the candidate", of.int_or("refused_by_base"),
+                                of.int_or("refused_by_candidate")));
+  }
+  std::vector<std::vector<std::string>> rows{{"METRIC", "PRIMARY", "CANDIDATE", "DIFFERENCE", "STANDARD ERROR"}};
+  for (const auto& item : comparison.find("metrics")->as_array()) {
+    rows.push_back({item.string_or("name"), number_of(item.find("base")), number_of(item.find("candidate")),
+                    number_of(item.find("difference")), number_of(item.find("standard_error"))});
+  }
+  lines.push_back(format_rows(rows));
+  return lines;
+}
+
+/// What the evidence of a release says: repairs that it drops, gates, metrics, comparison.
+std::vector<std::string> evidence_lines(const doc::Value& shown) {
+  std::vector<std::string> lines;
+  if (const auto* drops = shown.find("drops_repairs"); drops != nullptr && drops->is_array()) {
+    for (const auto& repair : drops->as_array()) lines.push_back("drops a repair: " + repair.as_string());
+  }
+  if (const auto* evaluation = shown.find("evaluation"); evaluation != nullptr) {
+    if (const auto* metrics = evaluation->find("metrics"); metrics != nullptr && metrics->is_object()) {
+      std::vector<std::vector<std::string>> rows{{"METRIC", "CANDIDATE'S OWN HELD-OUT ROWS"}};
+      for (const auto& [name, value] : metrics->as_object()) rows.push_back({name, number_of(&value)});
+      lines.push_back(format_rows(rows));
+    }
+    std::vector<std::vector<std::string>> rows{{"GATE", "PASSED", "WHEN", "VALUES"}};
+    if (const auto* gates = evaluation->find("gates"); gates != nullptr && gates->is_array()) {
+      for (const auto& gate : gates->as_array()) {
+        std::string values;
+        if (const auto* read = gate.find("values"); read != nullptr && read->is_object()) {
+          for (const auto& [name, value] : read->as_object()) {
+            values += fmt::format("{}{} {}", values.empty() ? "" : ", ", name, number_of(&value));
+          }
+        }
+        rows.push_back({gate.string_or("id"), gate.bool_or("passed") ? "yes" : "no", gate.string_or("when"), values});
+      }
+    }
+    if (rows.size() > 1) lines.push_back(format_rows(rows));
+  }
+  if (const auto* comparison = shown.find("comparison"); comparison != nullptr) {
+    for (auto& line : comparison_lines(*comparison)) lines.push_back(std::move(line));
+  }
+  if (const auto unread = shown.string_or("unread"); !unread.empty()) lines.push_back(unread);
+  return lines;
+}
+
+/// Who asked for what, on which evidence, what it binds and what can be done. Members that have no place of their own here
+/// follow as they are.
+int print_approval(const Console& console, const doc::Value& reply) {
+  if (console.json()) {
+    console.document(reply);
+    return 0;
+  }
+  console.data(fmt::format("{} ({}): {}", reply.string_or("id"), reply.string_or("state"), reply.string_or("reason")));
+  const auto statement = doc::parse_json(reply.string_or("statement"));
+  const auto signed_text = [&](const char* name) { return statement.ok() ? statement->string_or(name) : std::string(); };
+  console.data(format_members(doc::Value::object({{"action", reply.string_or("action")},
+                                                  {"target", reply.string_or("target")},
+                                                  {"slot", signed_text("slot")},
+                                                  {"asked by", reply.string_or("requester")},
+                                                  {"in the name of", reply.string_or("claimed")},
+                                                  {"event time", reply.string_or("asked_event_time")},
+                                                  {"expires", reply.string_or("expires")},
+                                                  {"rejected by", reply.string_or("rejected_by")},
+                                                  {"rejected because", reply.string_or("rejected_because")},
+                                                  {"void because", reply.string_or("void_because")},
+                                                  {"policy", signed_text("policy")},
+                                                  {"evidence root", signed_text("evidence_root")},
+                                                  {"ledger entry", reply.int_or("entry")}}),
+                              1));
+  const auto section = [&](const char* title, const doc::Value* of) {
+    if (of == nullptr || of->size() == 0) return;
+    std::vector<std::vector<std::string>> rows;
+    if (of->is_object()) {
+      for (const auto& [name, value] : of->as_object()) rows.push_back({name, in_words(value)});
+    } else {
+      for (const auto& item : of->as_array()) rows.push_back({item.string_or("name"), item.string_or("digest")});
+    }
+    console.data(fmt::format("\n{}\n{}", title, indented(format_rows(rows), 1)));
+  };
+  section("what is asked for", statement.ok() ? statement->find("subjects") : nullptr);
+  section("it holds as long as", reply.find("binds"));
+  section("evidence", reply.find("evidence"));
+  for (const auto& line : evidence_lines(reply)) console.data("\n" + indented(line, 1));
+  auto others = doc::Value::object();
+  for (const auto& [name, value] : reply.as_object()) {
+    static constexpr std::string_view kShown[] = {
+        "id",       "state",     "op_id",     "action", "target",      "requester",        "claimed",      "asked_event_time", "expires",
+        "reason",   "statement", "evidence",  "binds",  "rejected_by", "rejected_because", "void_because", "signatures",       "entry",
+        "next",     "evaluation", "comparison", "drops_repairs", "unread"};
+    if (std::find(std::begin(kShown), std::end(kShown), name) == std::end(kShown)) others.set(name, value);
+  }
+  if (const auto text = format_members(others); !text.empty()) console.data("\n" + text);
+  std::vector<std::string> people;
+  for (const auto& signature : reply.find("signatures")->as_array()) people.push_back(signature.string_or("person"));
+  console.data(fmt::format("\nsigned by {}", people.empty() ? reply.string_or("state") == "pending" ? "nobody so far" : "nobody" : fmt::to_string(fmt::join(people, ", "))));
+  print_next(console, reply);
+  return 0;
 }
 
 int print_release(const Console& console, const doc::Value& reply) {
@@ -54,6 +171,10 @@ int print_release(const Console& console, const doc::Value& reply) {
   } else if (reply.bool_or("applied")) {
     console.message(fmt::format("released `{}` as {} (ledger entry {})", reply.string_or("bundle").substr(0, 19),
                                 reply.string_or("slot"), reply.int_or("entry")));
+    // Of one that waits the reason says it.
+    if (const auto* drops = reply.find("drops_repairs"); drops != nullptr && drops->is_array()) {
+      for (const auto& repair : drops->as_array()) console.message("it dropped a repair: " + repair.as_string());
+    }
   } else {
     return print_waiting(console, reply);
   }
@@ -102,9 +223,7 @@ int print_canary(const Console& console, const doc::Value& reply) {
   const bool judged = judgement != nullptr && judgement->is_object();
   console.data(judged ? fmt::format("judged {} (ledger entry {})", judgement->string_or("verdict"), judgement->int_or("entry")) : "not judged yet at this weight");
   for (const auto& reason : (judged ? judgement : cohorts)->find("reasons")->as_array()) console.data("  " + reason.as_string());
-  for (const auto& item : reply.find("next")->as_array()) {
-    console.message(fmt::format("next: {}  ({})", item.string_or("command"), item.string_or("why")));
-  }
+  print_next(console, reply);
   return 0;
 }
 
@@ -125,7 +244,7 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
   promote->add_option("--slot", *slot, "primary, standby, canary or shadow")->check(CLI::IsMember({"primary", "standby", "canary", "shadow"}));
   auto weight = std::make_shared<std::string>();
   promote->add_option("--weight", *weight, "of a canary, one of its steps, as `5%`; default: the first, of the one that runs the next");
-  promote->add_option("--bundle", *bundle, "digest of the bundle; default: the newest candidate for the slot");
+  promote->add_option("--bundle", *bundle, "digest of the bundle, or its beginning; default: the newest candidate for the slot");
   add_again(promote);
   promote->callback([&invocation, service, slot, bundle, weight, again, by = add_asked_by(*promote)] {
     invocation.run = [=, &invocation](const Console& console) {
@@ -145,6 +264,24 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
     invocation.run = [=, &invocation](const Console& console) {
       auto reply = call_as(invocation, "release.rollback", doc::Value::object({{"service", *service}, {"again", *again}}), *by);
       return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
+    };
+  });
+
+  auto* compare = release->add_subcommand("compare", "a candidate and the primary on the same newest labelled rows");
+  compare->add_option("service", *service, "name of the service")->required();
+  compare->add_option("--bundle", *bundle, "digest of the bundle, or its beginning; default: the newest candidate");
+  compare->callback([&invocation, service, bundle] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto reply = call_operation(invocation, "release.compare", doc::Value::object({{"service", *service}, {"bundle", *bundle}}));
+      if (!reply.ok()) return console.fail(reply.error());
+      if (console.json()) {
+        console.document(*reply);
+        return 0;
+      }
+      const auto base = reply->string_or("base");
+      console.data(fmt::format("candidate {}, primary {}", reply->string_or("candidate").substr(0, 19), base.empty() ? "none" : base.substr(0, 19)));
+      for (const auto& line : comparison_lines(*reply)) console.data(line);
+      return 0;
     };
   });
 
@@ -173,7 +310,7 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
   auto* shadow = release->add_subcommand("shadow", "score a bundle beside, without an answer of its own");
   auto clear = std::make_shared<bool>(false);
   shadow->add_option("service", *service, "name of the service")->required();
-  auto* shadow_bundle = shadow->add_option("--bundle", *bundle, "digest of the bundle");
+  auto* shadow_bundle = shadow->add_option("--bundle", *bundle, "digest of the bundle, or its beginning");
   shadow->add_flag("--clear", *clear, "take the shadow away")->excludes(shadow_bundle);
   add_again(shadow);
   shadow->callback([&invocation, service, bundle, clear, again, by = add_asked_by(*shadow)] {
@@ -234,9 +371,7 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
   show->callback([&invocation, id] {
     invocation.run = [=, &invocation](const Console& console) {
       auto reply = call_operation(invocation, "approval.show", doc::Value::object({{"id", *id}}));
-      if (!reply.ok()) return console.fail(reply.error());
-      console.document(*reply);
-      return 0;
+      return reply.ok() ? print_approval(console, *reply) : console.fail(reply.error());
     };
   });
 
@@ -251,24 +386,28 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
     invocation.run = [=, &invocation](const Console& console) {
       auto shown = call_operation(invocation, "approval.show", doc::Value::object({{"id", *id}}));
       if (!shown.ok()) return console.fail(shown.error());
+      // Asked for by the beginning of its id, it is signed by the whole: what comes back has to be one of those.
+      const auto whole = shown->string_or("id");
+      if (!whole.starts_with(*id)) {
+        return console.fail({ErrorKind::kCorrupt, "approval-statement-malformed", fmt::format("what came back is not about `{}`", *id), "nothing was signed"});
+      }
       // What waits no more is not signed: the answer says what became of it.
       Result<std::string> signature = std::string();
       if (shown->string_or("state") == "pending") {
-        if (const auto seen = show_statement(console, *id, shown->string_or("statement")); !seen.ok()) return console.fail(seen.error());
+        if (const auto seen = show_statement(console, whole, shown->string_or("statement")); !seen.ok()) return console.fail(seen.error());
+        for (const auto& line : evidence_lines(*shown)) console.message(line);
         signature = sign_statement(shown->string_or("statement"), *key, "heddle-approval");
         if (!signature.ok()) return console.fail(signature.error());
       }
       auto reply = call_operation(invocation, "approval.approve",
-                        doc::Value::object({{"id", *id}, {"person", *person}, {"signature", *signature}}));
+                        doc::Value::object({{"id", whole}, {"person", *person}, {"signature", *signature}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
         console.document(*reply);
       } else {
-        console.message(fmt::format("`{}` approved by `{}` (ledger entry {})", *id, *person, reply->int_or("entry")));
+        console.message(fmt::format("`{}` approved by `{}` (ledger entry {})", whole, *person, reply->int_or("entry")));
         if (reply->bool_or("applied")) console.message("and done: it was waiting for this");
-        for (const auto& item : reply->find("next")->as_array()) {
-          console.message(fmt::format("next: {}  ({})", item.string_or("command"), item.string_or("why")));
-        }
+        print_next(console, *reply);
       }
       return 0;
     };
@@ -283,7 +422,7 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
       if (console.json()) {
         console.document(*reply);
       } else {
-        console.message(fmt::format("`{}` rejected by `{}`", *id, reply->string_or("rejected_by")));
+        console.message(fmt::format("`{}` rejected by `{}`", reply->string_or("id"), reply->string_or("rejected_by")));
         for (const auto& item : reply->find("next")->as_array()) {
           console.message(fmt::format("to ask again: {}  ({})", item.string_or("command"), item.string_or("why")));
         }

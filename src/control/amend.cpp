@@ -1,8 +1,12 @@
 #include "control/amend.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
+#include "doc/json.hpp"
 #include "doc/yaml.hpp"
 
 namespace heddle::control {
@@ -108,7 +112,76 @@ Result<std::string> set_in_document(std::string_view text, std::string_view path
   return doc::to_yaml(document);
 }
 
+constexpr const char* kCustom = "customProperties";
+
+bool is_transforms(const doc::Value& custom) { return custom.string_or("property") == "transforms"; }
+
+doc::Value to_value(const spec::Transform& transform) {
+  return doc::Value::object({{"id", transform.id},
+                             {"field", transform.field},
+                             {"expression", transform.expression.text},
+                             {"reason", transform.reason}});
+}
+
+/// One item of `customProperties` as YAML; strings are quoted as in JSON, which YAML reads as it is.
+std::string transforms_item(const std::vector<spec::Transform>& transforms) {
+  std::string item = "- property: transforms\n  vendor: heddle\n  value:\n";
+  for (const auto& transform : transforms) {
+    const char* lead = "    - ";
+    const auto value = to_value(transform);
+    for (const auto& [key, text] : value.as_object()) {
+      item += fmt::format("{}{}: {}\n", std::exchange(lead, "      "), key, doc::to_json(text));
+    }
+  }
+  return item;
+}
+
+/// The list under `customProperties` that the transforms of a document or schema object stand in, made where it is missing.
+doc::Value& transform_list(doc::Value& holder) {
+  if (holder.find(kCustom) == nullptr) holder.set(kCustom, doc::Value::array());
+  auto& customs = holder.find(kCustom)->as_array();
+  const auto known = std::find_if(customs.begin(), customs.end(), is_transforms);
+  if (known != customs.end()) return *known->find("value");
+  customs.push_back(doc::Value::object({{"property", "transforms"}, {"vendor", "heddle"}, {"value", doc::Value::array()}}));
+  return *customs.back().find("value");
+}
+
 }  // namespace
+
+Result<std::string> amend_transforms(std::string_view text, std::string_view object,
+                                     const std::vector<spec::Transform>& transforms) {
+  HEDDLE_ASSIGN_OR_RETURN(auto document, doc::parse_yaml(text, "contract"));
+  auto* schema = document.find("schema");
+  const bool is_one_object = schema == nullptr || !schema->is_array() || schema->size() <= 1;
+  const auto has_transforms = [](const doc::Value& holder) {
+    const auto* customs = holder.find(kCustom);
+    return customs != nullptr && customs->is_array() &&
+           std::any_of(customs->as_array().begin(), customs->as_array().end(), is_transforms);
+  };
+  doc::Value* holder = is_one_object ? &document : nullptr;
+  if (schema != nullptr && schema->is_array()) {
+    for (auto& item : schema->as_array()) {
+      if (is_one_object ? has_transforms(item) : item.string_or("name") == object) holder = &item;
+    }
+  }
+  if (holder == nullptr) {
+    return Error{ErrorKind::kNotFound, "contract-object-unknown", fmt::format("the contract has no object `{}`", object)};
+  }
+  // The common case keeps the file as its authors wrote it.
+  if (holder == &document && !has_transforms(document)) {
+    if (auto amended = amend(text, "customProperties[]", transforms_item(transforms)); amended.ok()) return amended;
+  }
+  auto& list = transform_list(*holder).as_array();
+  for (const auto& transform : transforms) {
+    const auto same = std::find_if(list.begin(), list.end(), [&](const doc::Value& each) { return each.string_or("id") == transform.id; });
+    if (same == list.end()) {
+      list.push_back(to_value(transform));
+    } else {
+      *same = to_value(transform);
+    }
+  }
+  return doc::to_yaml(document);
+}
 
 Result<std::string> amend(std::string_view text, std::string_view path, std::string_view addition) {
   while (!addition.empty() && addition.back() == '\n') addition.remove_suffix(1);

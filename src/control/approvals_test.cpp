@@ -7,7 +7,9 @@
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "bundle/bundle.hpp"
+#include "control/compare.hpp"
 #include "control/outbox.hpp"
+#include "control/repairs.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
 #include "policy/ssh_key_fixture.hpp"
@@ -215,8 +217,15 @@ TEST_F(ApprovalsTest, ARollbackIsBoundToBothEnds) {
 
 TEST_F(ApprovalsTest, TheEvidenceOfABundleIsInTheStatement) {
   const auto approval = policy_->approval(ask(2)).value();
-  ASSERT_EQ(approval.evidence.size(), 2U);
+  ASSERT_EQ(approval.evidence.size(), 3U);
   EXPECT_EQ(approval.evidence[0].name, "evaluation.json");
+  // Nothing was recorded yet: that is what the comparison says, under the signature.
+  EXPECT_EQ(approval.evidence[2].name, kComparisonEvidence);
+  const auto comparison = doc::parse_json(objects_->get(approval.evidence[2].digest).value()).value();
+  EXPECT_EQ(comparison.string_or("base"), bundles_[0].str());
+  EXPECT_EQ(comparison.string_or("candidate"), bundles_[2].str());
+  EXPECT_FALSE(comparison.bool_or("compared", true));
+  EXPECT_NE(comparison.string_or("why"), "");
   EXPECT_EQ(approval.evidence[0].digest, sha256(R"({"passed": true})"));
   const auto statement = doc::parse_json(approval.statement).value();
   EXPECT_EQ(statement.string_or("evidence_root"), policy::evidence_root(approval.evidence).str());
@@ -282,6 +291,34 @@ TEST_F(ApprovalsTest, WhatWasRejectedIsAskedAgainByWhoSaysSo) {
   EXPECT_EQ(ask(2), again);
   EXPECT_EQ(yes(again), "");
   EXPECT_EQ(control_->releases().primary(), bundles_[2]);
+}
+
+TEST_F(ApprovalsTest, AReleaseThatDropsARepairSaysSoAndItIsSigned) {
+  repair();
+  ASSERT_EQ(yes(newest()), "");
+  ASSERT_EQ(repair().status, recover::Outcome::Status::kApplied);
+  const std::string dropped = "transform `shift` of `distance`: distance + 1";
+  const auto says_so = [&](const Result<doc::Value>& reply) {
+    ASSERT_TRUE(reply.ok()) << reply.error().str();
+    const auto& drops = reply->find("drops_repairs")->as_array();
+    ASSERT_EQ(drops.size(), 1U);
+    EXPECT_EQ(drops[0].as_string(), dropped);
+    const auto approval = policy_->approval(reply->string_or("approval")).value();
+    EXPECT_NE(approval.reason.find(dropped), std::string::npos) << approval.reason;
+    const auto& last = approval.evidence.back();
+    EXPECT_EQ(last.name, kRepairsEvidence);
+    EXPECT_NE(objects_->get(last.digest)->find(dropped.substr(0, 10)), std::string::npos);
+  };
+  says_so(control_->promote(bundles_[2], "primary", 0, kBen));
+  says_so(control_->promote(bundles_[2], "standby", 0, kBen));
+  says_so(control_->promote(bundles_[3], "canary", 0, kBen));
+  // Of the same question again, the same answer.
+  says_so(control_->promote(bundles_[2], "primary", 0, kBen));
+  ASSERT_TRUE(promote(2));
+  // What replaced it has no repair to be dropped.
+  const auto next = control_->promote(bundles_[3], "primary", 0, kBen);
+  ASSERT_TRUE(next.ok());
+  EXPECT_EQ(next->find("drops_repairs")->size(), 0U);
 }
 
 }  // namespace

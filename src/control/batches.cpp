@@ -1,6 +1,7 @@
 #include "control/batches.hpp"
 
 #include "base/ids.hpp"
+#include "bundle/bundle.hpp"
 #include "control/requester.hpp"
 #include "doc/json.hpp"
 
@@ -17,7 +18,7 @@ Result<doc::Value> open_batch(Control::Core& core, const doc::Value& request) {
   HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(request.string_or("service")));
   const auto& releases = service->releases();
   const std::string& name = service->service().identity.name;
-  const auto slot = request.string_or("slot", "primary");
+  auto slot = request.string_or("slot", "primary");
   if (releases.stopped()) {
     return Error{ErrorKind::kUnavailable, "service-stopped", fmt::format("`{}` is stopped", name), "a person clears that: `heddle resume`"};
   }
@@ -25,7 +26,8 @@ Result<doc::Value> open_batch(Control::Core& core, const doc::Value& request) {
   if (slot == "primary" || slot == "standby") {
     bundle = slot == "primary" ? releases.primary() : releases.standby();
   } else {
-    auto given = Digest::parse(slot);
+    auto given = bundle::find(*core.objects, slot);
+    if (!given.ok() && given.error().id != "digest-malformed") return given.error();
     if (!given.ok()) {
       return Error{ErrorKind::kInvalid, "slot-unknown", fmt::format("no slot `{}`", slot.substr(0, 100)), "name `primary`, `standby` or the digest of a released bundle"};
     }
@@ -34,6 +36,7 @@ Result<doc::Value> open_batch(Control::Core& core, const doc::Value& request) {
                    fmt::format("see `heddle release history {}`", name)};
     }
     bundle = *given;
+    slot = bundle.str();  // however much of it was given
   }
   if (bundle.empty()) {
     return Error{ErrorKind::kUnavailable, "service-no-release", fmt::format("nothing is released as {} of `{}`", slot, name),

@@ -9,7 +9,10 @@
 #include "bundle/bundle.hpp"
 #include "control/access.hpp"
 #include "control/batches.hpp"
+#include "control/compare.hpp"
 #include "control/definitions.hpp"
+#include "control/incidents.hpp"
+#include "control/repairs.hpp"
 #include "control/requester.hpp"
 #include "control/traffic.hpp"
 #include "doc/json.hpp"
@@ -31,9 +34,11 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
   auto value = doc::Value::object({{"id", incident.id},
                                    {"service", service},
                                    {"state", recover::step_name(incident.step)},
+                                   {"waits_for", waits_for(incident.step)},
                                    {"cause", watch::cause_name(incident.diagnosis.cause)},
                                    {"reason", incident.diagnosis.reason},
                                    {"source", incident.diagnosis.source},
+                                   {"account", incident.diagnosis.account},
                                    {"column", incident.diagnosis.column},
                                    {"rule", incident.diagnosis.rule},
                                    {"ratio", incident.diagnosis.ratio},
@@ -166,8 +171,11 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     for (const auto& source : releases.quarantined()) {
       quarantined.push(doc::Value::object({{"service", name},
                                            {"source", source.source},
+                                           {"account", source.account},
                                            {"rule", source.rule},
-                                           {"line", fmt::format("{} of {}: breaks `{}`", source.source, name, source.rule)}}));
+                                           {"line", fmt::format("{} of {}{}: breaks `{}`", source.source, name,
+                                                                source.account.empty() ? "" : ", sent by " + source.account,
+                                                                source.rule)}}));
     }
     for (const auto& incident : service->ladder().incidents()) {
       if (!incident.open()) continue;
@@ -217,13 +225,40 @@ Result<doc::Value> approval_list(Core& core, const doc::Value& request, const Ca
   return doc::Value::object({{"approvals", out}});
 }
 
+/// What the evidence says, for who is to sign: by name of the evidence, a member of the reply.
+void show_evidence(store::Objects& objects, const policy::Approval& approval, doc::Value& value) {
+  for (const auto& item : approval.evidence) {
+    const bool is_shown = item.name == bundle::kEvaluation || item.name == kRepairsEvidence || item.name == kComparisonEvidence;
+    if (!is_shown) continue;
+    const auto bytes = objects.get(item.digest);
+    const auto read = bytes.ok() ? doc::parse_json(*bytes) : Result<doc::Value>(bytes.error());
+    if (!read.ok()) {
+      // The digest stands in the statement; what it is of is gone, and who signs must know that.
+      value.set("unread", fmt::format("`{}` cannot be read: {}", item.name, read.error().message));
+    } else if (item.name == bundle::kEvaluation) {
+      auto shown = doc::Value::object({{"passed", read->bool_or("passed")}});
+      for (const char* part : {"metrics", "gates"}) {
+        if (const auto* found = read->find(part); found != nullptr) shown.set(part, *found);
+      }
+      value.set("evaluation", std::move(shown));
+    } else if (item.name == kRepairsEvidence) {
+      if (const auto* drops = read->find("drops"); drops != nullptr) value.set("drops_repairs", *drops);
+    } else {
+      value.set("comparison", *read);
+    }
+  }
+}
+
 Result<doc::Value> approval_show(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->approval(request.string_or("id")));
-  return approval_value(approval);
+  HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.string_or("id")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->approval(id));
+  auto value = approval_value(approval);
+  show_evidence(*core.objects, approval, value);
+  return value;
 }
 
 Result<doc::Value> approval_approve(Core& core, const doc::Value& request, const Caller&) {
-  const auto id = request.string_or("id");
+  HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.string_or("id")));
   HEDDLE_ASSIGN_OR_RETURN(const auto approval,
                           core.policy->approve(id, request.string_or("person"), request.string_or("signature")));
   failpoint("control-approved");
@@ -239,8 +274,23 @@ Result<doc::Value> approval_approve(Core& core, const doc::Value& request, const
 
 Result<doc::Value> approval_reject(Core& core, const doc::Value& request, const Caller& caller) {
   HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, "approval.reject", request, caller));
-  HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->reject(request.string_or("id"), person, request.string_or("reason")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.string_or("id")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->reject(id, person, request.string_or("reason")));
   return approval_value(approval);
+}
+
+/// The bundle that is named, or the newest candidate for the slot.
+Result<Digest> bundle_asked_for(Core& core, const ServiceControl& service, const doc::Value& request, const std::string& slot) {
+  if (const auto given = request.string_or("bundle"); !given.empty()) return bundle::find(*core.objects, given);
+  flow::Host host{core.objects.get(), core.runner.get(), core.wiring.executable, core.home.dir()};
+  HEDDLE_ASSIGN_OR_RETURN(const auto candidate, flow::last_candidate(host, service.service().model));
+  return slot == "standby" ? candidate.standby : candidate.bundle;
+}
+
+Result<doc::Value> release_compare(Core& core, const doc::Value& request, const Caller&) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(request.string_or("service")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle_asked_for(core, *service, request, "primary"));
+  return service->compare(bundle);
 }
 
 Result<doc::Value> release_promote(Core& core, const doc::Value& request, const Caller& caller) {
@@ -254,14 +304,7 @@ Result<doc::Value> release_promote(Core& core, const doc::Value& request, const 
     return Error{ErrorKind::kInvalid, "weight-impossible", fmt::format("a weight of {} ten-thousandths for slot `{}`", weight, slot),
                  "a canary has a weight, of 5000 at most: the other half is its baseline"};
   }
-  Digest bundle;
-  if (const auto given = request.string_or("bundle"); !given.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(bundle, Digest::parse(given));
-  } else {
-    flow::Host host{core.objects.get(), core.runner.get(), core.wiring.executable, core.home.dir()};
-    HEDDLE_ASSIGN_OR_RETURN(const auto candidate, flow::last_candidate(host, service->service().model));
-    bundle = slot == "standby" ? candidate.standby : candidate.bundle;
-  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle_asked_for(core, *service, request, slot));
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.promote", request, caller));
   return service->promote(bundle, slot, static_cast<std::uint32_t>(weight), actor, request.bool_or("again"));
 }
@@ -281,7 +324,7 @@ Result<doc::Value> release_shadow(Core& core, const doc::Value& request, const C
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
   Digest bundle;
   if (const auto given = request.string_or("bundle"); !given.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(bundle, Digest::parse(given));
+    HEDDLE_ASSIGN_OR_RETURN(bundle, bundle::find(*core.objects, given));
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.shadow", request, caller));
   return service->set_shadow(bundle, actor, request.bool_or("again"));
@@ -320,28 +363,23 @@ Result<doc::Value> incident_list(Core& core, const doc::Value&, const Caller&) {
 }
 
 Result<doc::Value> incident_show(Core& core, const doc::Value& request, const Caller&) {
-  const auto id = request.string_or("id");
-  for (const auto& [name, service] : core.services) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto all, service->incidents());
-    for (const auto& incident : all) {
-      if (incident.id != id) continue;
-      auto value = incident_value(incident, name);
-      std::optional<std::string> row;
-      HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
-        HEDDLE_ASSIGN_OR_RETURN(row, txn.get("postmortems", name + "/" + id));
-        return {};
-      }));
-      if (row) {
-        HEDDLE_ASSIGN_OR_RETURN(const auto postmortem, doc::parse_json(*row));
-        HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(postmortem.string_or("page")));
-        HEDDLE_ASSIGN_OR_RETURN(const auto page, core.objects->get(digest));
-        value.set("page", page);
-        if (const auto* proof = postmortem.find("proof")) value.set("proof", *proof);
-      }
-      return value;
-    }
+  HEDDLE_ASSIGN_OR_RETURN(const auto found, incident_named(core, request.string_or("id")));
+  auto value = incident_value(found.incident, found.service);
+  std::optional<std::string> row;
+  HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(row, txn.get("postmortems", found.service + "/" + found.incident.id));
+    return {};
+  }));
+  if (row) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto postmortem, doc::parse_json(*row));
+    HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(postmortem.string_or("page")));
+    HEDDLE_ASSIGN_OR_RETURN(const auto page, core.objects->get(digest));
+    value.set("page", page);
+    if (const auto* proof = postmortem.find("proof")) value.set("proof", *proof);
   }
-  return Error{ErrorKind::kNotFound, "incident-unknown", fmt::format("no incident `{}`", id), "see `heddle incident list`"};
+  HEDDLE_ASSIGN_OR_RETURN(auto next, incident_next(core, found, row.has_value()));
+  value.set("next", std::move(next));
+  return value;
 }
 
 Result<doc::Value> quarantine_list(Core& core, const doc::Value&, const Caller&) {
@@ -350,6 +388,7 @@ Result<doc::Value> quarantine_list(Core& core, const doc::Value&, const Caller&)
     for (const auto& source : service->releases().quarantined()) {
       sources.push(doc::Value::object({{"service", name},
                                        {"source", source.source},
+                                       {"account", source.account},
                                        {"rule", source.rule},
                                        {"readmit_after", source.readmit_after}}));
     }
@@ -519,6 +558,7 @@ const std::vector<OperationRow>& operation_table() {
       {{"approval.reject", "owner", "a person's no"}, approval_reject},
       {{"release.promote", "owner", "put a candidate into a slot"}, release_promote},
       {{"release.rollback", "owner", "go back to the release before"}, release_rollback},
+      {{"release.compare", "read", "a candidate and the primary on the same newest labelled rows"}, release_compare},
       {{"release.canary", "read", "the canary that runs: cohorts side by side, judgement, what next"}, release_canary},
       {{"release.abort", "owner", "end the canary"}, release_abort},
       {{"release.shadow", "owner", "set the shadow, or take it away"}, release_shadow},

@@ -38,6 +38,7 @@ Result<void> run_retrain(const std::string& root, const std::string& dir, const 
   input.commit = commit;
   input.rows = std::move(traffic.rows);
   input.labels = std::move(traffic.labels);
+  input.event_times = std::move(traffic.event_times);
   input.seed = model.seed;
   HEDDLE_ASSIGN_OR_RETURN(const auto outcome, flow::retrain(input));
   auto failed = doc::Value::array();

@@ -9,6 +9,10 @@ std::string text_of(const Digest& bundle) { return bundle.empty() ? "" : bundle.
 
 constexpr std::string_view kQuarantined = "quarantined:";
 
+std::string quarantine_fact(std::string_view account, std::string_view source) {
+  return account.empty() ? fmt::format("{}{}", kQuarantined, source) : fmt::format("{}{}/{}", kQuarantined, account, source);
+}
+
 /// The value of a fact by the releases `r`; none for a term, which is what it is.
 std::optional<std::string> fact(const release::Releases& r, std::string_view name) {
   const auto& run = r.canary();
@@ -27,7 +31,7 @@ std::optional<std::string> fact(const release::Releases& r, std::string_view nam
   }
   if (name.starts_with(kQuarantined)) {
     for (const auto& source : r.quarantined()) {
-      if (source.source == name.substr(kQuarantined.size())) return source.rule;
+      if (quarantine_fact(source.account, source.source) == name) return source.rule;
     }
     return "";
   }
@@ -51,7 +55,7 @@ std::vector<std::string> facts_of(const policy::Proposal& proposal) {
   if (action == "canary.abort") return {"canary_run"};
   if (action.starts_with("shadow.")) return {"shadow"};
   if (action == "source.quarantine" || action == "source.release") {
-    return {std::string(kQuarantined) + proposal.attributes.string_or("source")};
+    return {quarantine_fact(proposal.attributes.string_or("account"), proposal.attributes.string_or("source"))};
   }
   return {};
 }
@@ -62,7 +66,7 @@ doc::Value ServiceControl::binds_of(const policy::Proposal& proposal) const {
   auto binds = doc::Value::object({{"service", service_.identity.name}});
   for (const auto& name : facts_of(proposal)) binds.set(name, fact(releases_, name).value_or(""));
   // Terms: what the subjects do not say of the act itself.
-  for (const char* term : {"weight", "field", "expression", "source", "rule", "intercept_delta", "from", "rows", "started_at", "back", "id"}) {
+  for (const char* term : {"weight", "field", "expression", "source", "account", "rule", "intercept_delta", "from", "rows", "started_at", "back", "id"}) {
     const auto* value = proposal.attributes.find(term);
     if (value != nullptr) binds.set(term, value->is_string() ? *value : doc::Value(doc::to_json(*value)));
   }

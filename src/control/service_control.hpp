@@ -67,6 +67,8 @@ class ServiceControl final : public recover::Effects {
   /// `again`: also what a person rejected before; without it that is kConflict `release-rejected`.
   [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot, std::uint32_t weight, const policy::Actor& actor,
                                            bool again = false);
+  /// The bundle and the primary on the same newest labelled rows: `compare_on_traffic`.
+  [[nodiscard]] Result<doc::Value> compare(const Digest& bundle) const;
   /// Ends the canary; kNotFound when none runs.
   [[nodiscard]] Result<doc::Value> abort_canary(const policy::Actor& actor, bool again = false);
   /// Sets the shadow, or takes it away with an empty digest.
@@ -135,6 +137,8 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<std::optional<policy::Approval>> newest_approval(const std::string& op_id) const;
   /// Tells policy what a bundle was built from: attributes `commit` and `dirty`.
   [[nodiscard]] Result<void> name_origin(policy::Proposal& proposal, const Digest& bundle);
+  /// Says in reason, attributes (`drops_repairs`, `repairs_dropped`) and evidence which repairs of `replaced` are lost.
+  [[nodiscard]] Result<void> name_dropped_repairs(policy::Proposal& proposal, const Digest& replaced, const Digest& bundle) const;
   [[nodiscard]] doc::Value canary_state() const;
   void restore_canary(const doc::Value& state);
 
@@ -179,6 +183,8 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> write_postmortem(const recover::Action& action);
+  /// The contract's file with the transforms that the incident put into force and that are so still; none: there are none.
+  [[nodiscard]] Result<std::optional<store::Git::File>> repaired_contract(const std::string& incident) const;
   [[nodiscard]] Result<recover::Outcome> record_only(const recover::Action& action);
 
   ServiceParts parts_;

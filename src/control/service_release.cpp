@@ -1,6 +1,8 @@
 // Releases a person asks for.
 #include "bundle/bundle.hpp"
+#include "control/compare.hpp"
 #include "control/outbox.hpp"
+#include "control/repairs.hpp"
 #include "control/requester.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
@@ -184,12 +186,14 @@ Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, cons
                      : "see `heddle audit log`"};
   }
   if (!decision.applied) HEDDLE_TRY(wait_for(decision, proposal));
-  return doc::Value::object({{"applied", decision.applied},
-                             {"bundle", bundle.empty() ? "" : bundle.str()},
-                             {"slot", slot},
-                             {"entry", decision.entry},
-                             {"approval", decision.approval},
-                             {"reason", proposal.reason}});
+  auto reply = doc::Value::object({{"applied", decision.applied},
+                                   {"bundle", bundle.empty() ? "" : bundle.str()},
+                                   {"slot", slot},
+                                   {"entry", decision.entry},
+                                   {"approval", decision.approval},
+                                   {"reason", proposal.reason}});
+  if (const auto* drops = proposal.attributes.find("drops_repairs"); drops != nullptr) reply.set("drops_repairs", *drops);
+  return reply;
 }
 
 Result<void> ServiceControl::name_origin(policy::Proposal& proposal, const Digest& digest) {
@@ -201,6 +205,30 @@ Result<void> ServiceControl::name_origin(policy::Proposal& proposal, const Diges
   proposal.attributes.set("commit", known->second.first);
   proposal.attributes.set("dirty", known->second.second);
   return {};
+}
+
+Result<void> ServiceControl::name_dropped_repairs(policy::Proposal& proposal, const Digest& replaced, const Digest& bundle) const {
+  if (replaced.empty() || replaced == bundle) return {};
+  const auto dropped = dropped_repairs(*parts_.objects, replaced, bundle);
+  if (!dropped.ok()) {
+    // What serves cannot be read: it must be replaceable all the same, by somebody who knows.
+    proposal.reason += fmt::format("; the repairs of {} are not known: {}", replaced.short_str(), dropped.error().message);
+    return {};
+  }
+  auto list = doc::Value::array();
+  for (const auto& repair : *dropped) list.push(repair);
+  proposal.attributes.set("repairs_dropped", list.size());
+  proposal.attributes.set("drops_repairs", list);
+  if (dropped->empty()) return {};
+  proposal.reason += fmt::format("; it drops what repairs {}: {}", replaced.short_str(), fmt::join(*dropped, "; "));
+  const auto text = doc::to_json(doc::Value::object({{"of", replaced.str()}, {"drops", std::move(list)}}));
+  HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(text));
+  proposal.evidence.push_back({std::string(kRepairsEvidence), digest});
+  return {};
+}
+
+Result<doc::Value> ServiceControl::compare(const Digest& bundle) const {
+  return compare_on_traffic(*parts_.objects, parts_.home->spool(service_.identity.name), releases_.primary(), bundle);
 }
 
 Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot, std::uint32_t weight, const policy::Actor& actor,
@@ -240,6 +268,13 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     proposal.reason += fmt::format(" for {:g}% of the requests", weight / 100.0);
   }
   proposal.evidence = evidence_of(bundle);
+  // What answers now and what is to answer, on the same rows: the person who signs sees both.
+  if (slot != "standby" && !releases_.primary().empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto comparison, compare(bundle));
+    HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(comparison)));
+    proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
+  }
+  HEDDLE_TRY(name_dropped_repairs(proposal, slot == "standby" ? releases_.standby() : releases_.primary(), bundle));
   return asked_by_hand(std::move(proposal), bundle, slot, again);
 }
 
@@ -298,6 +333,7 @@ Result<doc::Value> ServiceControl::roll_back(const policy::Actor& actor, bool ag
   const Digest target = releases_.rollback_target();
   proposal.subjects.push_back({"rollback", releases_.primary()});
   proposal.evidence = evidence_of(target);
+  HEDDLE_TRY(name_dropped_repairs(proposal, releases_.primary(), target));
   return asked_by_hand(std::move(proposal), target, "primary", again);
 }
 

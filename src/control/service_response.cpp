@@ -8,6 +8,7 @@
 #include "bundle/bundle.hpp"
 #include "control/amend.hpp"
 #include "control/outbox.hpp"
+#include "control/repairs.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
@@ -91,12 +92,13 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
     outcome = write_postmortem(action);
   } else if (type == "source.quarantine" || type == "source.release" || type == "slot.swap") {
     const auto source = action.attributes.string_or("source");
+    const auto account = action.attributes.string_or("account");
     const auto decision = change_releases(proposal_of(action, type), [&](release::Releases& next) -> Result<void> {
       if (type == "source.quarantine") {
         return next.quarantine({source, action.attributes.string_or("rule"),
-                                static_cast<std::uint32_t>(action.attributes.int_or("readmit_after"))});
+                                static_cast<std::uint32_t>(action.attributes.int_or("readmit_after")), account});
       }
-      if (type == "source.release") return next.readmit(source);
+      if (type == "source.release") return next.readmit(account, source);
       return next.swap();
     });
     if (!decision.ok()) return decision.error();
@@ -326,6 +328,7 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
   for (auto& item : evidence_of(bundle)) proposal.evidence.push_back(std::move(item));
   proposal.attributes.set("slot", "primary");
   HEDDLE_TRY(name_origin(proposal, bundle));
+  HEDDLE_TRY(name_dropped_repairs(proposal, releases_.primary(), bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
     next.approve(bundle, proposal.op_id);
     next.mark_ready(bundle);
@@ -349,6 +352,25 @@ Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& acti
     return next.replace("primary", variant);
   }));
   return outcome_of(decision);
+}
+
+Result<std::optional<store::Git::File>> ServiceControl::repaired_contract(const std::string& incident) const {
+  const auto& acts = ladder_->acts();
+  std::vector<std::string> own;
+  for (const auto& act : acts) {
+    if (act.kind == recover::Act::Kind::kTransform && act.incident == incident) own.push_back(act.transform);
+  }
+  if (own.empty()) return std::optional<store::Git::File>();
+  HEDDLE_ASSIGN_OR_RETURN(auto repairs, repairs_of(*parts_.objects, releases_.primary()));
+  std::erase_if(repairs.transforms, [&](const spec::Transform& transform) {
+    return std::find(own.begin(), own.end(), transform.id) == own.end();
+  });
+  if (repairs.transforms.empty()) return std::optional<store::Git::File>();
+  const auto& model = parts_.project->models.at(service_.model);
+  const auto& contract = parts_.project->contracts.at(parts_.project->feature_sets.at(model.features).contract);
+  HEDDLE_ASSIGN_OR_RETURN(const auto now, parts_.git->read("HEAD", contract.identity.file));
+  HEDDLE_ASSIGN_OR_RETURN(auto amended, amend_transforms(now, contract.object, repairs.transforms));
+  return std::optional(store::Git::File{contract.identity.file, std::move(amended)});
 }
 
 Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action& action) {
@@ -381,8 +403,16 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
       log::warn("the addition of {} stays in its page: {}", action.incident, amended.error().message);
     }
   }
-  const auto commit = parts_.git->commit("refs/heads/heddle/" + action.incident, "HEAD", files,
-                                         fmt::format("{}: page, and an addition to review\n\n{}", action.incident, action.reason));
+  std::string message = fmt::format("{}: page, and an addition to review\n\n{}", action.incident, action.reason);
+  if (auto repair = repaired_contract(action.incident); !repair.ok()) {
+    log::warn("the repair of {} is not on its branch: {}", action.incident, repair.error().message);
+  } else if (repair->has_value()) {
+    files.push_back(**repair);
+    message += fmt::format("\n\nThe repair that is in force stands in {}: a release without it drops it. A transform of a contract is\n"
+                           "applied to the rows that a model is trained on as well: take it where those have the fault too.\n",
+                           files.back().path);
+  }
+  const auto commit = parts_.git->commit("refs/heads/heddle/" + action.incident, "HEAD", files, message);
   if (!commit.ok()) {
     log::warn("the page of {} is kept, its branch could not be written: {}", action.incident, commit.error().message);
   }

@@ -234,10 +234,11 @@ TEST_F(StateTest, AWaitingApprovalAndManyClosedIncidentsCostNothingAtATick) {
   for (int number = 105; number < 109; ++number) {
     const auto ticks = day(number, fault);
     ASSERT_GE(ticks.size(), 12U);
-    // The day's own snapshot, when it is over; the ticks in it change nothing and write nothing.
+    // The day's own snapshot, when it is over; the ticks in it change nothing and write nothing,
+    // but for the one that tells people again that a proposal waits: half a week after day 103.
     EXPECT_EQ(
         std::count_if(ticks.begin(), ticks.end(), [](std::size_t bytes) { return bytes > 0; }),
-              1)
+        number == 106 ? 2 : 1)
         << number;
     days.push_back(sum(ticks));
   }

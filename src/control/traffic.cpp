@@ -100,6 +100,7 @@ Result<doc::Value> read_refused_rows(const std::string& spool, const std::string
                                            {"row", i},
                                            {"event_time", format_time(request->event_time)},
                                            {"source", request->source},
+                                           {"account", request->account},
                                            {"outcome", row.outcome == plane::RowOutcome::kRefused ? "refused" : row.outcome == plane::RowOutcome::kFailed ? "failed" : "quarantined"},
                                            {"rules", std::move(rules)},
                                            {"fields", std::move(fields)}}));

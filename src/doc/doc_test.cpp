@@ -22,6 +22,34 @@ TEST(Json, RoundTripsAndSortsCanonically) {
   EXPECT_EQ(to_json(Value(1.0)), "1.0");
 }
 
+// Well-formed or not as Python 3.11 decodes it (bytes.decode("utf-8")).
+TEST(Json, BytesThatAreNoUtf8AreReplacedAndTheTextIsRead) {
+  const std::string replaced = "\xEF\xBF\xBD";
+  const std::pair<std::string, std::string> cases[] = {
+      {"\xff", replaced},
+      {"a\xe4z", "a" + replaced + "z"},
+      {"\xc3\xa4", "\xc3\xa4"},
+      {"\xc3", replaced},
+      {"\xc0\xaf", replaced + replaced},
+      {"\xed\xa0\x80", replaced + replaced + replaced},
+      {"\xed\x9f\xbf", "\xed\x9f\xbf"},
+      {"\xe0\x9f\xbf", replaced + replaced + replaced},
+      {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+      {"\xf4\x90\x80\x80", replaced + replaced + replaced + replaced},
+      {"\xe2\x82", replaced + replaced},
+      {"\x80\"\x01", replaced + "\"\x01"},
+  };
+  for (const auto& [bytes, expected] : cases) {
+    const auto value = Value::object({{bytes, bytes}});
+    for (const auto& text : {to_json(value), to_json_pretty(value), to_canonical_json(value)}) {
+      const auto read = parse_json(text);
+      ASSERT_TRUE(read.ok()) << text;
+      EXPECT_EQ(read->as_object().front().first, expected);
+      EXPECT_EQ(read->as_object().front().second.as_string(), expected);
+    }
+  }
+}
+
 TEST(Json, RefusesWhatIsAmbiguousOrTooDeep) {
   EXPECT_EQ(parse_json(R"({"a":1,"a":2})").error().id, "json-duplicate-key");
   EXPECT_EQ(parse_json(std::string(65, '[') + std::string(65, ']')).error().id, "json-too-deep");

@@ -100,10 +100,29 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   Error error_{ErrorKind::kInvalid, "json-malformed", "malformed JSON"};
 };
 
+/// Length of the well-formed UTF-8 sequence (RFC 3629) of several bytes that `text` begins with; 0: it begins with none.
+std::size_t sequence_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  const std::size_t length = lead < 0xC2 || lead > 0xF4 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  if (length == 0 || text.size() < length) return 0;
+  // The second byte's range keeps out overlong forms, surrogates and what lies past U+10FFFF.
+  const unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  const unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  if (byte(1) < low || byte(1) > high) return 0;
+  for (std::size_t i = 2; i < length; ++i) {
+    if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
+  }
+  return length;
+}
+
+/// JSON is UTF-8: a byte that is none, for example of a file that a message quotes, is written as U+FFFD.
 void write_string(std::string& out, std::string_view text) {
   static constexpr std::string_view kHex = "0123456789abcdef";
+  static constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
   out += '"';
-  for (const char c : text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     const auto byte = static_cast<unsigned char>(c);
     switch (c) {
       case '"': out += "\\\""; break;
@@ -116,8 +135,13 @@ void write_string(std::string& out, std::string_view text) {
           out += "\\u00";
           out += kHex[byte >> 4];
           out += kHex[byte & 15];
-        } else {
+        } else if (byte < 0x80) {
           out += c;
+        } else if (const std::size_t length = sequence_length(text.substr(i)); length > 0) {
+          out += text.substr(i, length);
+          i += length - 1;
+        } else {
+          out += kReplacement;
         }
     }
   }

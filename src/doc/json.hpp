@@ -18,7 +18,7 @@ struct JsonLimits {
 [[nodiscard]] Result<Value> parse_json(std::string_view text, JsonLimits limits = {});
 
 /// One line without spaces. Keys in their order; doubles in the shortest form that reads back the same; NaN and infinities
-/// become null. The same value gives the same bytes, always.
+/// become null, bytes that are no UTF-8 become U+FFFD. The same value gives the same bytes, always.
 [[nodiscard]] std::string to_json(const Value& value);
 /// Two spaces a level, for people.
 [[nodiscard]] std::string to_json_pretty(const Value& value);

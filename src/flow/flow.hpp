@@ -7,6 +7,7 @@
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
+#include "doc/diagnostic.hpp"
 #include "doc/value.hpp"
 #include "jobs/jobs.hpp"
 #include "spec/project.hpp"
@@ -73,6 +74,10 @@ struct RunResult {
   int cached = 0;
   double seconds = 0;
 };
+
+/// What `plan` and `run` need and do not find, of every model. Definitions that name one another wrongly are not looked at
+/// again: spec/load.hpp reports them.
+[[nodiscard]] std::vector<doc::Diagnostic> missing_definitions(const spec::Project& project);
 
 /// What `run` would do and why, without doing it. Reads definitions, file stamps and the cache's index only.
 /// kNotFound for an unknown model; kInvalid when there are several and none is named.

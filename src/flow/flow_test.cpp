@@ -163,6 +163,23 @@ class Scene {
 
 using Names = std::vector<std::string>;
 
+TEST(Flow, WhatAPlanNeedsIsMissingBeforeIt) {
+  Scene scene(100);
+  EXPECT_TRUE(missing_definitions(scene.project()).empty());
+  ASSERT_TRUE(plan(scene.project(), scene.host).ok());
+  std::filesystem::remove(scene.root + "/evaluations/e.yaml");
+  std::filesystem::remove(scene.root + "/services/s.yaml");
+  std::filesystem::remove(scene.root + "/monitors/w.yaml");
+  const auto project = scene.project();
+  Names found;
+  for (const auto& each : missing_definitions(project)) found.push_back(doc::render_concise(each));
+  EXPECT_EQ(found, (Names{"models/m.yaml:3:7: error[definition-missing]: model `m` has no evaluation: it cannot be planned or run",
+                          "models/m.yaml:3:7: error[definition-missing]: model `m` has no service with a monitor: it cannot be planned or run"}));
+  const auto refused = plan(project, scene.host);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message, "model `m` has no evaluation");
+}
+
 TEST(Flow, ARunLeavesACandidateAndThenThereIsNothingToDo) {
   Scene scene;
   const auto first = scene.run();
@@ -464,6 +481,17 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   EXPECT_EQ(retrain(input)->bundle, outcome->bundle);
   EXPECT_EQ(bundle::open(*scene.objects, outcome->bundle)->commit(), "c0ffee");
   EXPECT_LT(outcome->metrics.find("new")->double_or("log_loss"), outcome->metrics.find("base")->double_or("log_loss"));
+
+  // Up to when it learned is not known without times; with them, it and what is made of it say so.
+  const auto learned_until = [&](const Digest& bundle) { return *bundle::open(*scene.objects, bundle)->config().find("learned_until"); };
+  EXPECT_TRUE(learned_until(outcome->bundle).is_null());
+  input.event_times = input.rows.find("at")->ints;
+  const auto timed = retrain(input);
+  ASSERT_TRUE(timed.ok()) << timed.error().str();
+  ASSERT_EQ(timed->train_rows + timed->holdout_rows, 2000);  // none was refused
+  const Micros last = input.event_times[static_cast<std::size_t>(timed->train_rows - 1)];
+  EXPECT_EQ(learned_until(timed->bundle), doc::Value(last));
+  EXPECT_EQ(learned_until(*with_calibration(*scene.objects, timed->bundle, 0.5, "c0ffee")), doc::Value(last));
 
   // The same world as before: nothing is better than the base, and nothing is bundled.
   for (auto& label : input.labels) label = 1 - label;

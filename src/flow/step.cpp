@@ -11,6 +11,75 @@ namespace heddle::flow {
 
 static_assert(std::endian::native == std::endian::little, "matrix files are little-endian");
 
+namespace {
+
+/// A definition that a model's run needs.
+struct Missing {
+  std::string what;
+  std::string hint;
+};
+
+/// Fills `out` for `model`; what the project has none of, all at once.
+std::vector<Missing> resolve(Definitions& out, const spec::Model& model) {
+  const spec::Project& project = *out.project;
+  const std::string& name = model.identity.name;
+  std::vector<Missing> missing;
+  out.model = &model;
+  if (const auto features = project.feature_sets.find(model.features); features == project.feature_sets.end()) {
+    missing.push_back({"feature set", fmt::format("add a FeatureSet named `{}` under `features/`", model.features)});
+  } else {
+    out.features = &features->second;
+    const auto contract = project.contracts.find(out.features->contract);
+    if (contract == project.contracts.end()) {
+      missing.push_back({"contract", fmt::format("add a contract named `{}` under `contracts/`", out.features->contract)});
+    } else {
+      out.contract = &contract->second;
+    }
+  }
+  for (const auto& [each, evaluation] : project.evaluations) {
+    if (evaluation.model == name) out.evaluation = &evaluation;
+  }
+  if (out.evaluation == nullptr) {
+    missing.push_back({"evaluation", fmt::format("add an Evaluation with `model: {}` under `evaluations/`; `heddle schema Evaluation` "
+                                                 "has its keys",
+                                                 name)});
+  }
+  for (const auto& [each, service] : project.services) {
+    const auto monitor = project.monitors.find(service.monitor);
+    if (service.model == name && monitor != project.monitors.end()) out.monitor = &monitor->second;
+  }
+  if (out.monitor == nullptr) {
+    missing.push_back({"service with a monitor", fmt::format("add a Service with `model: {}` and `monitor` under `services/`", name)});
+  }
+  if (!project.sources.contains(model.source)) {
+    missing.push_back({"source", fmt::format("add `{}` to `sources` of heddle.yaml", model.source)});
+  }
+  return missing;
+}
+
+}  // namespace
+
+std::vector<doc::Diagnostic> missing_definitions(const spec::Project& project) {
+  std::vector<doc::Diagnostic> out;
+  for (const auto& [name, model] : project.models) {
+    Definitions definitions;
+    definitions.project = &project;
+    for (auto& missing : resolve(definitions, model)) {
+      doc::Diagnostic diagnostic;
+      diagnostic.id = "definition-missing";
+      diagnostic.message = fmt::format("model `{}` has no {}: it cannot be planned or run", name, missing.what);
+      diagnostic.file = model.identity.file;
+      const auto* named = model.identity.content.find("name");
+      if (named != nullptr) diagnostic.position = named->position();
+      if (diagnostic.position.line < 1) diagnostic.position = {1, 1};
+      diagnostic.length = static_cast<int>(name.size());
+      diagnostic.hint = std::move(missing.hint);
+      out.push_back(std::move(diagnostic));
+    }
+  }
+  return out;
+}
+
 Result<Definitions> Definitions::of(const spec::Project& project, const std::string& model) {
   Definitions out;
   out.project = &project;
@@ -28,27 +97,11 @@ Result<Definitions> Definitions::of(const spec::Project& project, const std::str
     return Error{ErrorKind::kNotFound, "model-unknown", fmt::format("there is no model `{}`", model),
                  fmt::format("there is `{}`", fmt::join(names, "`, `"))};
   }
-  out.model = &found->second;
-  const auto missing = [&](std::string_view what) {
-    return Error{ErrorKind::kNotFound, "definition-missing", fmt::format("model `{}` has no {}", found->first, what),
-                 "`heddle check` says what to add"};
-  };
-  const auto features = project.feature_sets.find(out.model->features);
-  if (features == project.feature_sets.end()) return missing("feature set");
-  out.features = &features->second;
-  const auto contract = project.contracts.find(out.features->contract);
-  if (contract == project.contracts.end()) return missing("contract");
-  out.contract = &contract->second;
-  for (const auto& [name, evaluation] : project.evaluations) {
-    if (evaluation.model == found->first) out.evaluation = &evaluation;
+  const auto missing = resolve(out, found->second);
+  if (!missing.empty()) {
+    return Error{ErrorKind::kNotFound, "definition-missing", fmt::format("model `{}` has no {}", found->first, missing.front().what),
+                 missing.front().hint};
   }
-  if (out.evaluation == nullptr) return missing("evaluation");
-  for (const auto& [name, service] : project.services) {
-    const auto monitor = project.monitors.find(service.monitor);
-    if (service.model == found->first && monitor != project.monitors.end()) out.monitor = &monitor->second;
-  }
-  if (out.monitor == nullptr) return missing("service with a monitor");
-  if (!project.sources.contains(out.model->source)) return missing("source");
   return out;
 }
 

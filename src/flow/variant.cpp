@@ -276,6 +276,9 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
                                     {"rows", rows.rows()},
                                     {"data", input.rows.content_digest().str()}});
   assembly.config = derived(base, input.base, input.commit, std::move(change));
+  // The base's own, if it has one, is of rows that this model may not have seen.
+  const auto last = static_cast<std::size_t>(kept[static_cast<std::size_t>(parts.stopping - 1)]);
+  assembly.config.set("learned_until", input.event_times.empty() ? doc::Value() : doc::Value(input.event_times[last]));
   assembly.config.set("role", "primary");
   assembly.config.set("rounds", trained.rounds);
   assembly.config.set("seed", training.seed);

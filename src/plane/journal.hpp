@@ -63,6 +63,7 @@ struct RequestRecord {
   std::vector<RowRecord> rows{};
   Cohort cohort = Cohort::kNone;
   std::uint32_t micros = 0;           ///< from the whole request to its answer
+  std::string account{};              ///< whose token it came by; empty in journals of before
 };
 
 /// The same request, borrowed: what the hot path hands to the journal without copying.
@@ -84,6 +85,7 @@ struct RequestView {
   std::span<const RowView> rows{};
   Cohort cohort = Cohort::kNone;
   std::uint32_t micros = 0;
+  std::string_view account{};
 };
 
 struct LabelRecord {
@@ -105,6 +107,7 @@ struct ActRecord {
   Micros event_time = 0;
   std::string reason;
   std::string id{};                   ///< what a route table names to acknowledge it
+  std::string account{};              ///< `source-readmit`: of the quarantine that ended; empty: it held for all
 };
 
 /// Everything with an event time below this one has been journaled: the control plane may decide up to here.

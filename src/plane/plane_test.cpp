@@ -64,6 +64,7 @@ RequestRecord request(int n, int rows = 2) {
     r.cohort = Cohort::kBaseline;
     r.micros = 300;
   }
+  if (n == 3) r.account = "app";
   return r;
 }
 
@@ -145,7 +146,7 @@ TEST(Journal, ABorrowedRequestHasTheSameBytes) {
   std::string a;
   std::string b;
   append_record(owned, a);
-  append_request({owned.request_id, owned.source, owned.event_time, owned.arrival, owned.slot, owned.route_version, rows, owned.cohort, owned.micros}, b);
+  append_request({owned.request_id, owned.source, owned.event_time, owned.arrival, owned.slot, owned.route_version, rows, owned.cohort, owned.micros, owned.account}, b);
   EXPECT_EQ(a, b);
 }
 
@@ -384,10 +385,23 @@ RouteTable table() {
   t.canary = {sha256("c"), 500, "source", "x-canary", "yes"};
   t.shadow = sha256("d");
   t.fail_over = {20, 0.25, 0.5, 3};
-  t.quarantined = {{"source-2", "distance-of-route", 20}};
+  t.quarantined = {{"source-2", "distance-of-route", 20, "app"}, {"source-3", "distance-of-route", 20}};
   t.acknowledged = {"act-1"};
   t.decision = "ledger/17";
   return t;
+}
+
+TEST(Journal, KeepsWhoSentARequestAndWhoseQuarantineEnded) {
+  const auto read = [](const Record& record) {
+    std::string framed;
+    append_record(record, framed);
+    return decode_record(std::string_view(framed).substr(kRecordHead));
+  };
+  EXPECT_EQ(std::get<RequestRecord>(*read(request(3))).account, "app");
+  EXPECT_EQ(std::get<RequestRecord>(*read(request(1))).account, "");  // as a journal of before has it
+  EXPECT_EQ(std::get<RequestRecord>(*read(request(1))).micros, 300u);
+  EXPECT_EQ(std::get<ActRecord>(*read(ActRecord{"source-readmit", "s1", 5, "why", "a", "app"})).account, "app");
+  EXPECT_EQ(std::get<ActRecord>(*read(ActRecord{"source-readmit", "s1", 5, "why", "a"})).account, "");
 }
 
 TEST(Journal, ARequestFromBeforeCohortsReads) {
@@ -412,6 +426,22 @@ TEST(Route, ReadsWhatItWrote) {
   const auto read = read_route(path, key->public_key);
   ASSERT_TRUE(read.ok()) << read.error().str();
   EXPECT_EQ(to_value(*read), to_value(table()));
+}
+
+TEST(Route, AQuarantineWithoutAnAccountHoldsForAll) {
+  auto value = to_value(table());
+  auto old = doc::Value::array();
+  old.push(doc::Value::object({{"source", "s"}, {"rule", "r"}, {"readmit_after", 3}}));  // of before
+  value.set("quarantined", std::move(old));
+  const auto read = route_from_value(value);
+  ASSERT_TRUE(read.ok()) << read.error().str();
+  EXPECT_TRUE(read->quarantined.at(0).holds("app", "s"));
+  EXPECT_TRUE(read->quarantined.at(0).holds("", "s"));
+  EXPECT_FALSE(read->quarantined.at(0).holds("app", "t"));
+  const QuarantinedSource of_app = table().quarantined.at(0);
+  EXPECT_TRUE(of_app.holds("app", "source-2"));
+  EXPECT_FALSE(of_app.holds("other", "source-2"));
+  EXPECT_FALSE(of_app.holds("", "source-2"));
 }
 
 TEST(Route, RefusesEveryFlippedByteAndForeignKeys) {

@@ -24,10 +24,17 @@ Result<Digest> digest_of(const doc::Value& value, std::string_view key) {
 
 }  // namespace
 
+std::string source_text(std::string_view account, std::string_view source) {
+  return account.empty() ? fmt::format("`{}`", source) : fmt::format("`{}` of account `{}`", source, account);
+}
+
 doc::Value to_value(const RouteTable& table) {
   doc::Value quarantined = doc::Value::array();
   for (const QuarantinedSource& source : table.quarantined) {
-    quarantined.push(doc::Value::object({{"source", source.source}, {"rule", source.rule}, {"readmit_after", source.readmit_after}}));
+    quarantined.push(doc::Value::object({{"source", source.source},
+                                         {"account", source.account},
+                                         {"rule", source.rule},
+                                         {"readmit_after", source.readmit_after}}));
   }
   doc::Value acknowledged = doc::Value::array();
   for (const std::string& id : table.acknowledged) acknowledged.push(id);
@@ -100,7 +107,7 @@ Result<RouteTable> route_from_value(const doc::Value& value) {
   for (const doc::Value& item : quarantined->as_array()) {
     const std::int64_t after = item.int_or("readmit_after", -1);
     if (item.string_or("source").empty() || after < 0 || after > UINT32_MAX) return corrupt("has a malformed quarantine");
-    table.quarantined.push_back({item.string_or("source"), item.string_or("rule"), static_cast<std::uint32_t>(after)});
+    table.quarantined.push_back({item.string_or("source"), item.string_or("rule"), static_cast<std::uint32_t>(after), item.string_or("account")});
   }
   for (const doc::Value& item : acknowledged->as_array()) {
     if (!item.is_string()) return corrupt("has a malformed acknowledgement");

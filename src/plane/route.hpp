@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/digest.hpp"
@@ -11,13 +12,25 @@
 
 namespace heddle::plane {
 
-/// A source whose rows are refused. Every row is still checked: after `readmit_after` rows in a row that were positively
+/// A source whose rows are refused, as far as one account sends them: what one caller sends takes
+/// a source that others use too from nobody else. Every row is still checked: after `readmit_after` rows in a row that were positively
 /// found clean under `rule`, the data plane lets the source in again (pre-authorised, journaled as `source-readmit`).
 struct QuarantinedSource {
   std::string source;
   std::string rule;                  ///< the contract rule whose breakage was confirmed
   std::uint32_t readmit_after = 5;   ///< 0: only a person or a decision lets it in
+  std::string account{};             ///< whose rows of the source; empty: everybody's
+
+  [[nodiscard]] bool is(std::string_view of_account, std::string_view of_source) const noexcept {
+    return source == of_source && account == of_account;
+  }
+  [[nodiscard]] bool holds(std::string_view of_account, std::string_view of_source) const noexcept {
+    return source == of_source && (account.empty() || account == of_account);
+  }
 };
+
+/// For people: "`SOURCE` of account `ACCOUNT`", or "`SOURCE`" where it is everybody's.
+[[nodiscard]] std::string source_text(std::string_view account, std::string_view source);
 
 /// Half of the traffic: the other half is its baseline.
 inline constexpr std::uint32_t kMostCanaryWeight = 5'000;

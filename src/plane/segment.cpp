@@ -153,6 +153,7 @@ void put_tail(const Request& r, std::string& out) {
   out.push_back(static_cast<char>(static_cast<std::uint8_t>(r.cohort) | (shadowed ? kShadowed : 0)));
   for (std::size_t i = 0; shadowed && i < r.rows.size(); ++i) put_raw(r.rows[i].shadow_probability, out);
   put_varint(std::uint64_t{r.micros} + 1, out);
+  if (!r.account.empty()) put_string(r.account, out);
 }
 
 struct Encoder {
@@ -197,6 +198,7 @@ struct Encoder {
     framed(PayloadType::kAct, out, [&] {
       for (const auto* text : {&r.act, &r.target, &r.reason, &r.id}) put_string(*text, out);
       put_signed(r.event_time, out);
+      if (!r.account.empty()) put_string(r.account, out);
     });
   }
   void operator()(const TickRecord& r) const {
@@ -238,6 +240,7 @@ RequestRecord get_request(Reader& in) {
   r.cohort = static_cast<Cohort>(std::min<std::uint8_t>(flags & ~kShadowed, static_cast<std::uint8_t>(Cohort::kBaseline)));
   for (std::size_t i = 0; (flags & kShadowed) != 0 && i < r.rows.size(); ++i) r.rows[i].shadow_probability = in.raw<float>();
   r.micros = static_cast<std::uint32_t>(in.varint() - 1);
+  if (!in.finished()) in.string(r.account);
   return r;
 }
 
@@ -337,6 +340,7 @@ std::optional<Record> decode_record(std::string_view payload) {
       ActRecord r;
       for (auto* text : {&r.act, &r.target, &r.reason, &r.id}) in.string(*text);
       r.event_time = in.number();
+      if (!in.finished()) in.string(r.account);
       record = std::move(r);
       break;
     }

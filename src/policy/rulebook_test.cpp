@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "spec/load.hpp"
+
 namespace heddle::policy {
 namespace {
 
@@ -148,6 +150,18 @@ TEST(Rulebook, AutonomyIsAPresetOfRules) {
   auto about = proposal("source.quarantine", {ActorType::kAgent, "agent:recover"}, "source/carrier-3");
   about.attributes = doc::Value::object({{"service", "delay"}});
   EXPECT_EQ(judge(project({allow}, "observe"), about).effect, Effect::kDeny);
+}
+
+TEST(Rulebook, TheExampleShutsNobodyOutOfTheDefaultSourceWithoutAPerson) {
+  const auto loaded = spec::load_project("examples/flights");
+  ASSERT_TRUE(loaded.ok()) << loaded.error().str();
+  const auto effect_of = [&](const char* source) {
+    auto about = proposal("source.quarantine", {ActorType::kAgent, "agent:recover"}, fmt::format("source/{}", source));
+    about.attributes = doc::Value::object({{"service", "delay"}, {"source", source}, {"account", "app"}, {"rule", "r"}});
+    return judge(loaded->project, about).effect;
+  };
+  EXPECT_EQ(effect_of("default"), Effect::kRequireApproval);
+  EXPECT_EQ(effect_of("carrier-3"), Effect::kAllow);
 }
 
 TEST(Rulebook, ItsDigestMovesWithAllThatCanChangeAVerdict) {

@@ -17,9 +17,9 @@ namespace heddle::recover {
 /// One typed proposal of the ladder. `op_id` is a function of the incident, the step and the attempt: proposing it again,
 /// also after a crash, asks for the same act.
 ///
-/// Types and their attributes: `incident.open` {cause, column, source, reason}; `incident.escalate` {step, next}; `incident.lapse`
-/// {op_id}: what was proposed is not to be done any more; `source.quarantine` {source, rule, readmit_after}; `source.release`
-/// {source}; `slot.swap` {primary_log_loss, standby_log_loss} or {back: true}; `transform.propose` {field, lag_hours, expression,
+/// Types and their attributes: `incident.open` {cause, column, source, account}; `incident.escalate` {step, next}; `incident.lapse`
+/// {op_id}: what was proposed is not to be done any more; `source.quarantine` {source, account, rule, readmit_after}; `source.release`
+/// {source, account}; `slot.swap` {primary_log_loss, standby_log_loss} or {back: true}; `transform.propose` {field, lag_hours, expression,
 /// id}; `transform.withdraw` {field, id}; `retrain.start` {from, rows, started_at}; `release.promote` {bundle, slot, metrics};
 /// `release.rollback` {bundle}; `release.recalibrate` {intercept_delta}; `recalibration.withdraw` {intercept_delta};
 /// `postmortem.write` {page, addition_file, addition_path, addition, proof}; `incident.close` {recovered_at}.

@@ -35,6 +35,7 @@ doc::Value Incident::to_value() const {
        {"diagnosis", doc::Value::object({{"cause", watch::cause_name(d.cause)},
                                          {"column", d.column},
                                          {"source", d.source},
+                                         {"account", d.account},
                                          {"rule", d.rule},
                                          {"ratio", d.ratio},
                                          {"ratio_name", d.ratio_name},
@@ -96,6 +97,7 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   out.diagnosis.cause = watch::cause_from_name(d->string_or("cause"));
   out.diagnosis.column = d->string_or("column");
   out.diagnosis.source = d->string_or("source");
+  out.diagnosis.account = d->string_or("account");
   out.diagnosis.rule = d->string_or("rule");
   out.diagnosis.ratio = d->double_or("ratio", 1);
   out.diagnosis.ratio_name = d->string_or("ratio_name");

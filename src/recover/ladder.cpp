@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "doc/json.hpp"
+#include "plane/route.hpp"
 #include "recover/postmortem.hpp"
 
 namespace heddle::recover {
@@ -35,8 +36,10 @@ bool explains(const Incident& incident, const watch::Alert& alert, const watch::
   const Cause cause = incident.diagnosis.cause;
   if (std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) != incident.keys.end()) return true;
   if (diagnosis.cause == cause) {
-    if (cause == Cause::kUnitChange) return diagnosis.source == incident.diagnosis.source;
-    if (cause == Cause::kContractFault) return related || diagnosis.source == incident.diagnosis.source;
+    const bool same_sender =
+        diagnosis.source == incident.diagnosis.source && diagnosis.account == incident.diagnosis.account;
+    if (cause == Cause::kUnitChange) return same_sender;
+    if (cause == Cause::kContractFault) return related || same_sender;
     if (cause == Cause::kTimeShift) return diagnosis.column == incident.diagnosis.column;
     return related || cause == Cause::kConceptShift || cause == Cause::kPriorShift;
   }
@@ -76,7 +79,7 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
     if (move.stage == watch::AlertStage::kConfirmed) take_in(move, tick);
   }
   for (const plane::ActRecord& act : acts) {
-    if (act.act == "source-readmit") readmitted_.push_back(act.target);
+    if (act.act == "source-readmit") readmitted_.push_back({act.account, act.target});
   }
   verify_acts(tick);
   for (std::size_t i = 0; i < incidents_.size(); ++i) {
@@ -241,7 +244,8 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
       const Outcome outcome = propose(incident, "incident.open", "incident/" + incident.id,
                                       doc::Value::object({{"cause", watch::cause_name(d.cause)},
                                                           {"column", d.column},
-                                                          {"source", d.source}}),
+                                                          {"source", d.source},
+                                                          {"account", d.account}}),
                                       d.reason, tick);
       if (!settled(outcome.status)) return incident.step;
       incident.step = first_response(incident);
@@ -250,20 +254,12 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
       const Step next = step_on(incident, tick);
       return next;
     }
-    case Step::kQuarantine: {
-      const Outcome outcome =
-          propose(incident, "source.quarantine", "source/" + d.source,
-                  doc::Value::object({{"source", d.source}, {"rule", d.rule}, {"readmit_after", options_.readmit_after}}),
-                  d.reason, tick);
-      if (!settled(outcome.status)) return incident.step;
-      if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
-      respond(incident, "quarantine of source " + d.source, tick);
-      return Step::kAwaitReadmit;
-    }
+    case Step::kQuarantine: return quarantine(incident, tick);
     case Step::kAwaitReadmit: {
-      const auto it = std::find(readmitted_.begin(), readmitted_.end(), d.source);
+      const auto it = std::find(readmitted_.begin(), readmitted_.end(), Readmitted{d.account, d.source});
       if (it == readmitted_.end()) {
-        escalate(incident, "correct source `" + d.source + "` upstream, or release it by hand", kAnswerWithin, tick);
+        escalate(incident, "correct source " + plane::source_text(d.account, d.source) + " upstream, or release it by hand",
+                 kAnswerWithin, tick);
         return incident.step;
       }
       readmitted_.erase(it);
@@ -272,7 +268,7 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     }
     case Step::kRelease: {
       const Outcome outcome = propose(incident, "source.release", "source/" + d.source,
-                                      doc::Value::object({{"source", d.source}}),
+                                      doc::Value::object({{"source", d.source}, {"account", d.account}}),
                                       "the data plane found its rows clean and let it in", tick);
       return settled(outcome.status) ? Step::kPostmortem : incident.step;
     }
@@ -305,6 +301,29 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     case Step::kDone: return incident.step;
   }
   return incident.step;
+}
+
+Step Ladder::quarantine(Incident& incident, Tick& tick) {
+  const watch::Diagnosis& d = incident.diagnosis;
+  constexpr std::string_view kProposal = "source.quarantine";
+  // Until somebody answers, and if nobody does, the contract refuses the rows that break it.
+  if (is_over(incident, tick)) return lapse(incident, "its rows kept the contract again before it was shut out", kProposal, tick);
+  const Outcome outcome = propose(incident, std::string(kProposal), "source/" + d.source,
+                                  doc::Value::object({{"source", d.source},
+                                                      {"account", d.account},
+                                                      {"rule", d.rule},
+                                                      {"readmit_after", options_.readmit_after}}),
+                                  d.reason, tick);
+  if (!settled(outcome.status)) {
+    if (!escalate(incident, "answer the proposal; else the rows that break the contract are refused and nothing more",
+                  kAnswerWithin, tick)) {
+      return incident.step;
+    }
+    return lapse(incident, "nobody answered in time", kProposal, tick);
+  }
+  if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
+  respond(incident, "quarantine of source " + plane::source_text(d.account, d.source), tick);
+  return Step::kAwaitReadmit;
 }
 
 Step Ladder::propose_repair(Incident& incident, Tick& tick) {
@@ -474,7 +493,9 @@ Step Ladder::withdraw(Incident& incident, Tick& tick) {
 
 Step Ladder::await_quiet(Incident& incident, Tick& tick) {
   if (incident.responded_at == 0) {
-    respond(incident, incident.diagnosis.cause == Cause::kContractFault ? "rows refused by the contract" : "none", tick);
+    const Cause cause = incident.diagnosis.cause;
+    const bool refused = cause == Cause::kContractFault || cause == Cause::kUnitChange;
+    respond(incident, refused ? "rows refused by the contract" : "none", tick);
   }
   if (is_quiet(incident)) {
     incident.recovered_at = tick.now;
@@ -558,7 +579,9 @@ doc::Value Ladder::to_value() const {
   doc::Value list = doc::Value::array();
   for (const Incident& incident : incidents_) list.push(incident.to_value());
   doc::Value sources = doc::Value::array();
-  for (const std::string& source : readmitted_) sources.push(source);
+  for (const Readmitted& item : readmitted_) {
+    sources.push(doc::Value::object({{"source", item.source}, {"account", item.account}}));
+  }
   doc::Value in_force = doc::Value::array();
   for (const Act& act : acts_) in_force.push(act.to_value());
   doc::Value waiting = doc::Value::array();
@@ -599,7 +622,9 @@ Result<void> Ladder::restore(const doc::Value& value) {
     incidents_.push_back(std::move(incident));
   }
   for (const doc::Value& source : sources->as_array()) {
-    if (source.is_string()) readmitted_.push_back(source.as_string());
+    // States of before accounts hold the name alone.
+    if (source.is_string()) readmitted_.push_back({"", source.as_string()});
+    if (source.is_object()) readmitted_.push_back({source.string_or("account"), source.string_or("source")});
   }
   for (const doc::Value& key : waiting->as_array()) {
     if (key.is_string()) deferred_.push_back(key.as_string());

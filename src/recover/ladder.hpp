@@ -23,7 +23,8 @@ struct Performed {
 
 /// The recovery ladder: confirmed alerts become incidents with a cause, and each cause has its response.
 ///
-///   unit change      quarantine the source → until the data plane finds it clean → let it in
+///   unit change      quarantine the source of that account → until the data plane finds it clean → let it in; refused: as
+///                    contract fault
 ///   contract fault   rows are refused already → until it is quiet (quarantine when most of one source breaks)
 ///   time shift       standby if better + propose a contract transform → approved: verify; refused: retrain
 ///   concept shift    standby if better + collect labels → retrain → gates → prove on newer rows → approval → promote → verify
@@ -121,6 +122,7 @@ class Ladder {
   [[nodiscard]] Step step_on(Incident& incident, Tick& tick);
   [[nodiscard]] Step first_response(const Incident& incident) const;
   void consider_swap(Incident& incident, Tick& tick);
+  [[nodiscard]] Step quarantine(Incident& incident, Tick& tick);
   [[nodiscard]] Step propose_repair(Incident& incident, Tick& tick);
   [[nodiscard]] Step verify_input(Incident& incident, Tick& tick);
   [[nodiscard]] Step ask_labels(Incident& incident, Tick& tick);
@@ -143,7 +145,12 @@ class Ladder {
   int recalibrations_taken_back_ = 0;
   Micros recalibrate_again_ = INT64_MIN;  ///< no recalibration before
   std::vector<std::string> deferred_;     ///< keys of confirmed alerts that wait out the cool-down of an incident before
-  std::vector<std::string> readmitted_;   ///< sources the data plane let in, not yet taken up
+  struct Readmitted {
+    std::string account;                  ///< of the quarantine; empty: it held for all
+    std::string source;
+    [[nodiscard]] bool operator==(const Readmitted&) const = default;
+  };
+  std::vector<Readmitted> readmitted_;    ///< what the data plane let in, not yet taken up
   Micros last_tick_ = INT64_MIN;
 };
 

@@ -32,6 +32,7 @@ class World : public Effects {
     if (const auto it = done.find(action.op_id); it != done.end()) return it->second;
     Outcome out;
     out.entry = done.size() + 1;
+    if (unanswered.contains(action.type)) return Outcome{Status::kWaiting, {}, {}, 0, ""};
     if (denied.contains(action.type)) {
       out.status = Status::kDenied;
     } else if (action.type == "transform.propose" || action.type == "release.promote") {
@@ -162,6 +163,7 @@ class World : public Effects {
   std::vector<std::string> applied;
   std::vector<std::string> asked;
   std::set<std::string> denied;
+  std::set<std::string> unanswered;
   Micros approval_after = 2 * kDay;
   double intercept = 0;
 };
@@ -208,7 +210,14 @@ TEST(Ladder, UnitChangeQuarantinesTheSourceAndLetsItInAgain) {
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kAwaitReadmit);
   EXPECT_EQ(s.world.last["source.quarantine"].attributes.string_or("source"), "s1");
   EXPECT_EQ(s.world.last["source.quarantine"].attributes.string_or("rule"), "place-fixes-distance");
-  s.world.day(104, {}, s.watch, s.ladder, {{"source-readmit", "s1", 104 * kDay, "clean"}});
+  EXPECT_EQ(s.world.last["source.quarantine"].attributes.string_or("account"), "app");
+  // The end of another account's quarantine, or of one for all, is not the end of this one.
+  s.world.day(104, {}, s.watch, s.ladder,
+              {{"source-readmit", "s1", 104 * kDay, "clean", "a1", "other"}, {"source-readmit", "s1", 104 * kDay, "clean", "a2"}});
+  EXPECT_EQ(s.ladder.incidents()[0].step, Step::kAwaitReadmit);
+  ASSERT_TRUE(s.ladder.restore(s.ladder.to_value()).ok());
+  s.world.day(105, {}, s.watch, s.ladder, {{"source-readmit", "s1", 105 * kDay, "clean", "a3", "app"}});
+  EXPECT_EQ(s.world.last["source.release"].attributes.string_or("account"), "app");
   const Incident& i = s.ladder.incidents()[0];
   EXPECT_EQ(i.step, Step::kDone);
   EXPECT_EQ(s.world.applied, (std::vector<std::string>{"incident-0001/incident.open/1", "incident-0001/source.quarantine/1",
@@ -217,7 +226,36 @@ TEST(Ladder, UnitChangeQuarantinesTheSourceAndLetsItInAgain) {
   const doc::Value& proof = *s.world.last["postmortem.write"].attributes.find("proof");
   EXPECT_LT(proof.find("with")->int_or("rows"), proof.find("without")->int_or("rows"));
   EXPECT_EQ(proof.find("with")->int_or("false_alerts"), 0);
-  EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_path"), "refused.rows");
+  EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_path"), "refused_rows");
+}
+
+TEST(Ladder, AQuarantineThatNobodyAllowedLeavesTheRowsRefused) {
+  for (const bool denied : {false, true}) {
+    SCOPED_TRACE(denied);
+    Scene s(22);
+    (denied ? s.world.denied : s.world.unanswered).insert("source.quarantine");
+    s.play(100, 103, {});
+    s.play(103, 104, {.distance_ratio = 1.609344});
+    ASSERT_EQ(s.ladder.incidents().size(), 1U);
+    EXPECT_EQ(s.ladder.incidents()[0].step, denied ? Step::kAwaitQuiet : Step::kQuarantine);
+    s.play(104, 106, {});
+    const Incident& i = s.ladder.incidents()[0];
+    EXPECT_EQ(i.step, Step::kDone) << step_name(i.step);
+    EXPECT_EQ(i.response, "rows refused by the contract");
+    EXPECT_NE(i.recovered_at, 0);
+    EXPECT_EQ(s.did("incident.lapse"), !denied);  // nobody can allow it any more once it is over
+    EXPECT_FALSE(s.did("source.release"));
+  }
+}
+
+TEST(Ladder, AQuarantineThatNobodyAnswersIsAskedForAWeek) {
+  Scene s(22);
+  s.world.unanswered.insert("source.quarantine");
+  s.play(100, 103, {});
+  s.play(103, 112, {.distance_ratio = 1.609344});
+  EXPECT_EQ(s.ladder.incidents()[0].step, Step::kAwaitQuiet);
+  EXPECT_TRUE(s.did("incident.escalate"));
+  EXPECT_TRUE(s.did("incident.lapse"));
 }
 
 TEST(Ladder, ContractFaultIsRefusedAndNothingMore) {

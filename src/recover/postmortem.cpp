@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "expr/names.hpp"
+#include "plane/route.hpp"
 
 namespace heddle::recover {
 
@@ -29,7 +30,8 @@ std::string in_words(const Detection& d) {
 std::string what_next(const Incident& incident) {
   switch (incident.diagnosis.cause) {
     case Cause::kUnitChange:
-      return "ask the owner of source `" + incident.diagnosis.source + "` which release changed the unit; "
+      return "ask the owner of source " + plane::source_text(incident.diagnosis.account, incident.diagnosis.source) +
+             " which release changed the unit; "
              "`heddle quarantine show` shows the rows that were kept out";
     case Cause::kContractFault: return "`heddle quarantine show` shows the refused rows; correct them upstream";
     case Cause::kTimeShift:
@@ -98,7 +100,7 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
     case Cause::kContractFault:
       out.monitor.refused_rows = std::max<std::int64_t>(10, monitor.refused_rows * 2 / 5);
       if (out.monitor.refused_rows >= monitor.refused_rows) return {};
-      out.path = "refused.rows";
+      out.path = "refused_rows";
       out.yaml = std::to_string(out.monitor.refused_rows);
       out.why = "clean sources have next to no refusals, so fewer rows tell as surely";
       return {out};

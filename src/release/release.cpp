@@ -237,8 +237,9 @@ Result<void> Releases::set_shadow(Digest bundle) {
 
 Result<void> Releases::quarantine(plane::QuarantinedSource source) {
   for (const auto& known : quarantined_) {
-    if (known.source == source.source) {
-      return failure(ErrorKind::kConflict, "release-quarantined", "source `" + source.source + "` is quarantined already", "");
+    if (known.is(source.account, source.source)) {
+      return failure(ErrorKind::kConflict, "release-quarantined",
+                     "source " + plane::source_text(source.account, source.source) + " is quarantined already", "");
     }
   }
   quarantined_.push_back(std::move(source));
@@ -246,9 +247,10 @@ Result<void> Releases::quarantine(plane::QuarantinedSource source) {
   return {};
 }
 
-Result<void> Releases::readmit(const std::string& source) {
-  if (std::erase_if(quarantined_, [&](const auto& known) { return known.source == source; }) == 0) {
-    return failure(ErrorKind::kNotFound, "release-not-quarantined", "source `" + source + "` is not quarantined", "");
+Result<void> Releases::readmit(std::string_view account, std::string_view source) {
+  if (std::erase_if(quarantined_, [&](const auto& known) { return known.is(account, source); }) == 0) {
+    return failure(ErrorKind::kNotFound, "release-not-quarantined",
+                   "source " + plane::source_text(account, source) + " is not quarantined", "");
   }
   changed();
   return {};
@@ -320,7 +322,7 @@ plane::RouteTable Releases::route(std::string decision) const {
 
 bool Releases::operator==(const Releases& other) const {
   const auto same_source = [](const plane::QuarantinedSource& a, const plane::QuarantinedSource& b) {
-    return a.source == b.source && a.rule == b.rule && a.readmit_after == b.readmit_after;
+    return a.is(b.account, b.source) && a.rule == b.rule && a.readmit_after == b.readmit_after;
   };
   return service_ == other.service_ && version_ == other.version_ && primary_ == other.primary_ && standby_ == other.standby_ &&
          rollback_ == other.rollback_ && same_run(canary_, other.canary_) && shadow_ == other.shadow_ &&
@@ -333,7 +335,7 @@ doc::Value Releases::to_value() const {
   const auto text = [](const Digest& digest) { return digest.empty() ? std::string() : digest.str(); };
   doc::Value sources = doc::Value::array();
   for (const auto& q : quarantined_) {
-    sources.push(doc::Value::object({{"source", q.source}, {"rule", q.rule}, {"readmit_after", q.readmit_after}}));
+    sources.push(doc::Value::object({{"source", q.source}, {"account", q.account}, {"rule", q.rule}, {"readmit_after", q.readmit_after}}));
   }
   doc::Value acts = doc::Value::array();
   for (const std::string& act : acknowledged_) acts.push(act);
@@ -425,7 +427,7 @@ Result<Releases> Releases::from_value(const doc::Value& value) {
   }
   for (const doc::Value& item : sources->as_array()) {
     out.quarantined_.push_back({item.string_or("source"), item.string_or("rule"),
-                                static_cast<std::uint32_t>(item.int_or("readmit_after"))});
+                                static_cast<std::uint32_t>(item.int_or("readmit_after")), item.string_or("account")});
   }
   for (const doc::Value& item : acts->as_array()) {
     if (!item.is_string()) return corrupt();

@@ -59,8 +59,12 @@ TEST(Releases, SourcesGoInAndOut) {
   EXPECT_EQ(r.quarantine({"carrier-3", "other", 5}).error().kind, ErrorKind::kConflict);
   EXPECT_EQ(r.version(), version + 1);
   EXPECT_EQ(r.route("ledger/7").quarantined.at(0).rule, "route-fixes-distance");
-  ASSERT_TRUE(r.readmit("carrier-3").ok());
-  EXPECT_EQ(r.readmit("carrier-3").error().kind, ErrorKind::kNotFound);
+  ASSERT_TRUE(r.quarantine({"carrier-3", "other", 5, "app"}).ok());
+  EXPECT_EQ(r.readmit("other-app", "carrier-3").error().kind, ErrorKind::kNotFound);
+  ASSERT_TRUE(r.readmit("", "carrier-3").ok());
+  EXPECT_EQ(r.readmit("", "carrier-3").error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(r.quarantined().at(0).account, "app");
+  ASSERT_TRUE(r.readmit("app", "carrier-3").ok());
 }
 
 TEST(Releases, AFailOverIsTakenOverOnce) {
@@ -77,7 +81,7 @@ TEST(Releases, SurviveTheirJson) {
   ASSERT_TRUE(r.promote(kA).ok());
   ASSERT_TRUE(r.set_standby(kB).ok());
   ASSERT_TRUE(r.replace("primary", kC).ok());
-  ASSERT_TRUE(r.quarantine({"s", "rule", 5}).ok());
+  ASSERT_TRUE(r.quarantine({"s", "rule", 5, "app"}).ok());
   ASSERT_TRUE(r.start_canary(kA, {{100, 500}, "field:place", "x-canary", "yes"}, 500, 9).ok());
   r.mark_ready(sha256("d"));
   ASSERT_TRUE(r.set_shadow(sha256("d")).ok());

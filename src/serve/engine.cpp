@@ -82,9 +82,10 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   std::vector<std::uint32_t> counts(next->quarantined.size(), 0);
   for (std::size_t i = 0; i < counts.size() && serving_ != nullptr; ++i) {
     // A table that keeps the quarantine keeps the count.
-    const int before = quarantine_of(next->quarantined[i].source.source);
-    if (before >= 0 && serving_->quarantined[static_cast<std::size_t>(before)].source.rule == next->quarantined[i].source.rule) {
-      counts[i] = clean_rows_[static_cast<std::size_t>(before)];
+    const plane::QuarantinedSource& kept = next->quarantined[i].source;
+    for (std::size_t before = 0; before < clean_rows_.size(); ++before) {
+      const plane::QuarantinedSource& old = serving_->quarantined[before].source;
+      if (old.is(kept.account, kept.source) && old.rule == kept.rule) counts[i] = clean_rows_[before];
     }
   }
   clean_rows_ = std::move(counts);
@@ -144,16 +145,11 @@ Result<Engine::Slot> Engine::slot_of(std::string_view version) const {
   return slot;
 }
 
-int Engine::quarantine_of(std::string_view source) const {
-  for (std::size_t i = 0; i < serving_->quarantined.size(); ++i) {
-    if (serving_->quarantined[i].source.source == source) return static_cast<int>(i);
-  }
-  return -1;
-}
-
 /// An act of the data plane's own: in the journal before it takes effect.
-void Engine::act(std::string_view what, std::string_view target, std::string_view reason, Micros event_time) {
-  const plane::ActRecord record{std::string(what), std::string(target), event_time, std::string(reason), uuid7(*options_.clock)};
+void Engine::act(std::string_view what, std::string_view target, std::string_view reason, Micros event_time,
+                 std::string_view account) {
+  const plane::ActRecord record{std::string(what),   std::string(target),    event_time,
+                                std::string(reason), uuid7(*options_.clock), std::string(account)};
   options_.journal->append(record);
   commit();
   acts_.add(record);
@@ -179,7 +175,8 @@ void Engine::abort_canary(std::string_view reason, Micros event_time) {
 
 void Engine::readmit(std::size_t quarantine, Micros event_time) {
   const plane::QuarantinedSource& source = serving_->quarantined[quarantine].source;
-  act("source-readmit", source.source, fmt::format("{} rows in a row were clean under rule `{}`", clean_rows_[quarantine], source.rule), event_time);
+  act("source-readmit", source.source, fmt::format("{} rows in a row were clean under rule `{}`", clean_rows_[quarantine], source.rule), event_time,
+      source.account);
   clean_rows_[quarantine] = 0;
 }
 
@@ -199,6 +196,7 @@ Result<Engine::Admitted> Engine::admit(const Asked& asked) {
     return Error{ErrorKind::kInvalid, "source-unknown", fmt::format("service `{}` declares no source `{}`", name_, rows.source), "declare it in the Service, or leave it out"};
   }
   admitted.source = rows.source.empty() ? kDefaultSource : rows.source;
+  admitted.account = asked.who.account;
   admitted.arrival = options_.clock->wall();
   HEDDLE_ASSIGN_OR_RETURN(admitted.event_time,
                           event_clock_.of_request(rows.event_time, admitted.arrival));
@@ -240,7 +238,7 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
   rows_.clear();
   rules_.clear();
   rule_ends_.clear();
-  Held held = this->held(admitted.source);
+  Held held = this->held(admitted);
   std::uint32_t served = 0;
   std::uint32_t refused = 0;
   std::uint32_t failed = 0;
@@ -291,10 +289,13 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
   after(admitted, failed, refused - strayed);  // no bundle would take a field that the contract does not have
 }
 
-Engine::Held Engine::held(std::string_view source) const {
-  const int quarantine = quarantine_of(source);
-  if (quarantine < 0 || acts_.readmitted(source)) return {};
-  return {quarantine, clean_rows_[static_cast<std::size_t>(quarantine)], false};
+Engine::Held Engine::held(const Admitted& admitted) const {
+  for (std::size_t i = 0; i < serving_->quarantined.size(); ++i) {
+    const plane::QuarantinedSource& item = serving_->quarantined[i].source;
+    if (!item.holds(admitted.account, admitted.source) || acts_.readmitted(item)) continue;
+    return {static_cast<int>(i), clean_rows_[i], false};
+  }
+  return {};
 }
 
 /// Whether a row is not answered because its source is under quarantine; counts it there.
@@ -356,7 +357,7 @@ Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
   const std::int64_t end = options_.clock->mono_ns();
   const auto micros = static_cast<std::uint32_t>(std::clamp<std::int64_t>((end - asked.begun_ns) / 1000, 0, UINT32_MAX));
   options_.journal->append(plane::RequestView{admitted.id, admitted.source, admitted.event_time, admitted.arrival, name_of(admitted.slot.id),
-                                              serving_->route.version, rows_, admitted.cohort, micros});
+                                              serving_->route.version, rows_, admitted.cohort, micros, admitted.account});
   metrics_.scored(admitted.slot.id, rows_.size(), begin - asked.begun_ns, end - begin, admitted.arrival);
   // What was not served is not explained.
   const std::size_t width = contributions_.size() / rows_.size();

@@ -118,7 +118,7 @@ class Engine {
   struct Admitted {
     Slot slot;
     plane::Cohort cohort = plane::Cohort::kNone;
-    std::string_view id, source;
+    std::string_view id, source, account;
     Micros event_time = 0, arrival = 0;
   };
   [[nodiscard]] Result<Admitted> admit(const Asked& asked);
@@ -127,13 +127,13 @@ class Engine {
   void choose_canary(const Asked& asked, Admitted& admitted) const;
   [[nodiscard]] std::string_view sticky_key(const Asked& asked, const Admitted& admitted) const;
   void score(const Rows& rows, Admitted& admitted);
-  /// What the quarantine of a request's source comes to by its rows: nothing is counted before `settle`.
+  /// What the quarantine that holds a request's rows comes to by its rows: nothing is counted before `settle`.
   struct Held {
     int quarantine = -1;      ///< its place in `serving_`; -1: there is none
     std::uint32_t clean = 0;  ///< rows in a row, those of earlier requests too
     bool over = false;        ///< it ends within this request: the rows that follow are answered
   };
-  [[nodiscard]] Held held(std::string_view source) const;
+  [[nodiscard]] Held held(const Admitted& admitted) const;
   /// `stray`: the row breaks a rule of `Rows::stray`, whatever the contract says of the rest.
   [[nodiscard]] bool holds_back(Held& held, SlotId slot, const contract::RowCheck& check, bool stray) const;
   void settle(const Held& held, Micros event_time);
@@ -151,9 +151,9 @@ class Engine {
   void after(const Admitted& admitted, std::uint32_t failed, std::uint32_t refused);
   [[nodiscard]] bool try_fail_over(std::string_view reason, Micros event_time);
   void abort_canary(std::string_view reason, Micros event_time);
-  void act(std::string_view what, std::string_view target, std::string_view reason, Micros event_time);
+  void act(std::string_view what, std::string_view target, std::string_view reason, Micros event_time,
+           std::string_view account = {});
   void readmit(std::size_t quarantine, Micros event_time);
-  [[nodiscard]] int quarantine_of(std::string_view source) const;
 
   Options options_;
   std::string name_;

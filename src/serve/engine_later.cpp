@@ -28,16 +28,18 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
   p.serving = serving_;
   p.id = admitted.id;
   p.source = admitted.source;
+  p.account = admitted.account;
   p.begun_ns = asked.begun_ns;
   p.admitted = admitted;
   p.admitted.id = p.id;
   p.admitted.source = p.source;
+  p.admitted.account = p.account;
   const std::size_t width = serving_->fields.size();
   p.values.reserve(asked.rows.count * width);
   for (const expr::Datum& value : std::span(asked.rows.values).first(asked.rows.count * width)) {
     p.values.push_back(value.kind == expr::Datum::Kind::kString ? expr::Datum::string(p.texts.emplace_back(value.str())) : value);
   }
-  Held held = this->held(admitted.source);
+  Held held = this->held(admitted);
   runtime::Rows sent;
   for (std::size_t i = 0; i < asked.rows.count; ++i) {
     Pending::Row row;
@@ -252,7 +254,7 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   const auto micros = static_cast<std::uint32_t>(std::clamp<std::int64_t>((end - p.begun_ns) / 1000, 0, UINT32_MAX));
   if (p.serving->fields.names() == serving_->fields.names()) {
     options_.journal->append(plane::RequestView{p.id, p.source, p.admitted.event_time, p.admitted.arrival, name_of(slot.id), p.serving->route.version, rows_,
-                                                p.admitted.cohort, micros});
+                                                p.admitted.cohort, micros, p.account});
   } else {
     // The journal has the names of the fields once a segment: under other ones the row would be another.
     options_.journal->append(plane::GapRecord{1, "a swap to a contract with other fields while a runtime had the request"});

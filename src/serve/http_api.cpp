@@ -187,8 +187,12 @@ void HttpApi::describe_service(net::Response& response) const {
   doc::Value quarantined = doc::Value::array();
   for (std::size_t i = 0; serving != nullptr && i < serving->quarantined.size(); ++i) {
     const auto& source = serving->quarantined[i].source;
-    quarantined.push(doc::Value::object({{"source", source.source}, {"rule", source.rule}, {"clean_rows", engine_.clean_rows(i)},
-                                         {"readmit_after", source.readmit_after}, {"readmitted", engine_.acts().readmitted(source.source)}}));
+    quarantined.push(doc::Value::object({{"source", source.source},
+                                         {"account", source.account},
+                                         {"rule", source.rule},
+                                         {"clean_rows", engine_.clean_rows(i)},
+                                         {"readmit_after", source.readmit_after},
+                                         {"readmitted", engine_.acts().readmitted(source)}}));
   }
   response.body = doc::to_json(
       doc::Value::object({{"service", engine_.name()},

@@ -25,8 +25,8 @@ struct Engine::Pending {
   };
 
   std::shared_ptr<const Serving> serving;  ///< keeps what answers, whatever is swapped meanwhile
-  Admitted admitted;                       ///< its texts are in `id` and `source`
-  std::string id, source;
+  Admitted admitted;                       ///< its texts are in `id`, `source` and `account`
+  std::string id, source, account;
   std::deque<std::string> texts;
   std::vector<expr::Datum> values;
   std::vector<Row> rows;

@@ -105,6 +105,7 @@ TEST(DataPlane, AnswersJournalsAndShadowScores) {
   ASSERT_EQ(requests.size(), 1u);
   EXPECT_EQ(requests[0].request_id, "q-1");
   EXPECT_EQ(requests[0].source, "s1");
+  EXPECT_EQ(requests[0].account, "replayer");
   EXPECT_EQ(requests[0].event_time, *parse_time("2001-04-10T06:00:00Z"));
   ASSERT_EQ(requests[0].rows.size(), 2u);
   EXPECT_FLOAT_EQ(requests[0].rows[0].probability, static_cast<float>(predictions[0].double_or("probability")));
@@ -488,6 +489,36 @@ TEST(DataPlane, QuarantinesASourceAndLetsItInAgainWhenItIsClean) {
   world.route.quarantined.clear();
   world.publish_and_wait();
   (void)world.predict(http, kGoodRow, "s2");
+}
+
+TEST(DataPlane, AQuarantineOfOneAccountTakesTheSourceFromNobodyElse) {
+  World world;
+  world.route.quarantined = {{"s2", "distance-of-origin", 2, "app"}};
+  world.up();
+  world.publish_and_wait();
+  auto app = world.client("app-secret-0000000002");
+  const auto send = [&](const std::string& rows, const std::string& source = "s2") {
+    return app.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}],"source":"{}"}})", rows, source))->status;
+  };
+  EXPECT_EQ(send(kGoodRow), 422);
+  EXPECT_EQ(send(kGoodRow, "s1"), 200);
+  auto other = world.replayer();
+  // Rows of others are answered, and count neither for it nor against it.
+  (void)world.predict(other, fmt::format("{0},{0},{0}", kGoodRow), "s2");
+  const auto refused = world.predict(other, kFarRow, "s2", 422);
+  EXPECT_EQ(refused.find("predictions")->as_array()[0].find("validation")->as_array()[0].as_string(), "distance-of-origin");
+  EXPECT_TRUE(world.of<plane::ActRecord>().empty());
+  EXPECT_EQ(send(kGoodRow), 422);
+  const auto acts = world.of<plane::ActRecord>();
+  ASSERT_EQ(acts.size(), 1u);
+  EXPECT_EQ(acts[0].target, "s2");
+  EXPECT_EQ(acts[0].account, "app");
+  EXPECT_EQ(send(kGoodRow), 200);
+  // What ended for one account did not end for another.
+  world.route.quarantined = {{"s2", "distance-of-origin", 2, "app"}, {"s2", "distance-of-origin", 2, "replayer"}};
+  world.publish_and_wait();
+  EXPECT_EQ(send(kGoodRow), 200);
+  (void)world.predict(other, kGoodRow, "s2", 422);
 }
 
 TEST(DataPlane, StopsAtOnceAndOnlyAnAcknowledgingTableStartsItAgain) {

@@ -23,7 +23,7 @@ StandingActs StandingActs::from(std::span<const plane::Record> records) {
 void StandingActs::add(const plane::ActRecord& act) {
   if (act.act == "fail-over") fail_overs_.push_back({act.target, act.id});
   if (act.act == "canary-abort") canary_abort_ = act.id;
-  if (act.act == "source-readmit") readmissions_.push_back({act.target, act.id});
+  if (act.act == "source-readmit") readmissions_.push_back({act.account, act.target, act.id});
 }
 
 bool StandingActs::allows(const plane::RouteTable& table) const {
@@ -37,13 +37,14 @@ void StandingActs::settle(const plane::RouteTable& table) {
   if (table.canary.bundle.empty() || names(table, canary_abort_)) canary_abort_.clear();
   std::erase_if(readmissions_, [&](const Readmission& item) {
     const bool quarantined = std::any_of(table.quarantined.begin(), table.quarantined.end(),
-                                         [&](const plane::QuarantinedSource& source) { return source.source == item.source; });
+                                         [&](const plane::QuarantinedSource& source) { return source.is(item.account, item.source); });
     return !quarantined || names(table, item.id);
   });
 }
 
-bool StandingActs::readmitted(std::string_view source) const noexcept {
-  return std::any_of(readmissions_.begin(), readmissions_.end(), [&](const Readmission& item) { return item.source == source; });
+bool StandingActs::readmitted(const plane::QuarantinedSource& quarantine) const noexcept {
+  return std::any_of(readmissions_.begin(), readmissions_.end(),
+                     [&](const Readmission& item) { return quarantine.is(item.account, item.source); });
 }
 
 std::vector<std::string> StandingActs::ids() const {

@@ -31,11 +31,12 @@ class StandingActs {
   [[nodiscard]] std::string_view left() const noexcept { return fail_overs_.empty() ? std::string_view{} : fail_overs_.back().left; }
   [[nodiscard]] std::size_t fail_overs() const noexcept { return fail_overs_.size(); }
   [[nodiscard]] bool canary_aborted() const noexcept { return !canary_abort_.empty(); }
-  [[nodiscard]] bool readmitted(std::string_view source) const noexcept;
+  [[nodiscard]] bool readmitted(const plane::QuarantinedSource& quarantine) const noexcept;
   [[nodiscard]] std::vector<std::string> ids() const;
 
  private:
   struct Readmission {
+    std::string account;  ///< of the quarantine that ended; empty: it held for all
     std::string source;
     std::string id;
   };

@@ -254,6 +254,10 @@ class Loader {
 
   void sort() {
     auto& all = loaded_.diagnostics;
+    // What a file lacks has no place in it: its beginning is shown.
+    for (auto& diagnostic : all) {
+      if (diagnostic.position.line < 1 || diagnostic.position.column < 1) diagnostic.position = {1, 1};
+    }
     const auto key = [](const doc::Diagnostic& d) {
       return std::tuple(d.file, d.position.line, d.position.column, d.id, d.message);
     };

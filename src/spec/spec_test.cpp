@@ -130,6 +130,21 @@ TEST_F(SpecTest, AllErrorsComeAtOnce) {
             }));
 }
 
+TEST_F(SpecTest, WhatAFileLacksIsShownAtItsBeginning) {
+  for (const char* file : {"heddle.yaml", "contracts/c.odcs.yaml", "features/f.yaml", "models/m.yaml", "evaluations/e.yaml", "policies/p.yaml",
+                           "monitors/w.yaml", "services/s.yaml"}) {
+    for (const char* text : {"", "# nothing\n", "- a list\n", "name\n", "name: x\n", "kind:\n", "{}\n"}) {
+      SpecTest::put(file, text);
+      const auto loaded = load_project(root_);
+      if (!loaded.ok()) continue;
+      for (const auto& each : loaded->diagnostics) {
+        EXPECT_GE(each.position.line, 1) << doc::render_concise(each);
+        EXPECT_GE(each.position.column, 1) << doc::render_concise(each);
+      }
+    }
+  }
+}
+
 TEST_F(SpecTest, ADiagnosticShowsTheLineAndANearName) {
   change("features/f.yaml", "contract: c", "contrct: c");
   const auto loaded = load_project(root_);

@@ -74,6 +74,7 @@ void save_finding(StateWriter& out, const Finding& f) {
   out.put(static_cast<int>(f.subject));
   out.put(f.column);
   out.put(f.source);
+  out.put(f.account);
   out.put(f.value);
   out.put(f.threshold);
   out.put(f.alert);
@@ -92,6 +93,7 @@ Finding load_finding(StateReader& in) {
   f.subject = static_cast<Subject>(in.small());
   f.column = in.text();
   f.source = in.text();
+  f.account = in.text();
   f.value = in.real();
   f.threshold = in.real();
   f.alert = in.flag();

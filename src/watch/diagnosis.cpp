@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "plane/route.hpp"
 #include "stats/metrics.hpp"
 #include "stats/unit_ratio.hpp"
 #include "watch/watch.hpp"
@@ -18,6 +19,8 @@ Diagnosis contract_cause(const Alert& alert) {
   Diagnosis out;
   out.cause = Cause::kContractFault;
   out.source = alert.last.source;
+  out.account = alert.last.account;
+  const std::string from = plane::source_text(out.account, out.source);
   out.change_from = alert.first.from;
   if (const doc::Value* rules = alert.last.detail.find("rules"); rules != nullptr && rules->is_object()) {
     std::int64_t most = 0;
@@ -36,13 +39,13 @@ Diagnosis contract_cause(const Alert& alert) {
       out.column = ratio->string_or("column");
       out.ratio = unit->ratio;
       out.ratio_name = unit->name;
-      out.reason = fmt::format("`{}` of source `{}` is {:.6g} times what its dependency says: {}", out.column, out.source,
+      out.reason = fmt::format("`{}` of source {} is {:.6g} times what its dependency says: {}", out.column, from,
                                unit->ratio, unit->name);
       return out;
     }
   }
-  out.reason = fmt::format("{:.1f} % of the rows of source `{}` break the contract, most of them rule `{}`",
-                           100 * alert.last.value, out.source, out.rule);
+  out.reason = fmt::format("{:.1f} % of the rows of source {} break the contract, most of them rule `{}`",
+                           100 * alert.last.value, from, out.rule);
   return out;
 }
 

@@ -42,6 +42,7 @@ doc::Value Finding::to_value() const {
                                        {"epoch", static_cast<std::int64_t>(epoch)}});
   if (!column.empty()) out.set("column", column);
   if (!source.empty()) out.set("source", source);
+  if (!account.empty()) out.set("account", account);
   if (!detail.is_null()) out.set("detail", detail);
   return out;
 }

@@ -18,10 +18,11 @@ enum class Subject : std::uint8_t { kContract, kColumn, kPrediction, kQuality, k
 
 /// One metric of one window, with the threshold it was held against. A value type; its digest names it as evidence.
 struct Finding {
-  std::string key;        ///< one alert a key: `column/hour_of_day`, `contract/carrier-3`, `quality/ratio`
+  std::string key;        ///< one alert a key: `column/hour_of_day`, `contract/app/carrier-3`, `quality/ratio`
   Subject subject = Subject::kColumn;
   std::string column{};   ///< kColumn
   std::string source{};   ///< kContract
+  std::string account{};  ///< kContract: who sent the rows; empty: nobody knows
   double value = 0;
   double threshold = 0;
   bool alert = false;     ///< past the threshold: confirms an alert that was raised
@@ -64,6 +65,7 @@ struct Diagnosis {
   Cause cause = Cause::kUnknown;
   std::string column{};     ///< unit change, time shift
   std::string source{};     ///< unit change, contract fault of one source; empty: all
+  std::string account{};    ///< who sends the rows of `source`; empty: nobody knows
   std::string rule{};       ///< contract rule that broke
   double ratio = 1;         ///< unit change: value / expected
   std::string ratio_name{};

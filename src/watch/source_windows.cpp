@@ -33,11 +33,12 @@ void SourceWindows::compare(Run& run, const DependencyReference& dependency, std
   run.expected.push_back(it->second);
 }
 
-Finding SourceWindows::finish(const std::string& source, Run& run) const {
+Finding SourceWindows::finish(const std::string& account, const std::string& source, Run& run) const {
   Finding f;
-  f.key = "contract/" + source;
+  f.key = "contract/" + (account.empty() ? source : account + "/" + source);
   f.subject = Subject::kContract;
   f.source = source;
+  f.account = account;
   f.value = static_cast<double>(run.refused) / static_cast<double>(run.rows);
   f.threshold = share_;
   f.alert = f.raises = run.refused >= std::min<std::int64_t>(3, size_) && f.value > share_;
@@ -61,8 +62,9 @@ Finding SourceWindows::finish(const std::string& source, Run& run) const {
 
 void SourceWindows::save(StateWriter& out) const {
   out.put(std::uint64_t{runs_.size()});
-  for (const auto& [source, run] : runs_) {
-    out.put(source);
+  for (const auto& [key, run] : runs_) {
+    out.put(key.first);
+    out.put(key.second);
     out.put(run.rows);
     out.put(run.refused);
     out.put(run.from);
@@ -85,7 +87,9 @@ void SourceWindows::save(StateWriter& out) const {
 void SourceWindows::load(StateReader& in) {
   runs_.clear();
   for (std::uint64_t n = in.count(); n > 0; --n) {
-    Run& run = runs_[in.text()];
+    std::string account = in.text();
+    std::string source = in.text();
+    Run& run = runs_[{std::move(account), std::move(source)}];
     run.rows = in.i64();
     run.refused = in.i64();
     run.from = in.i64();

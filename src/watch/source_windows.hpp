@@ -5,6 +5,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plane/journal.hpp"
@@ -15,7 +16,7 @@
 
 namespace heddle::watch {
 
-/// Looks at the rows of each source in disjoint runs of `refused_rows` rows: which share the contract refused, by which
+/// Looks at the rows of each source, by the account that sent them, in disjoint runs of `refused_rows` rows: which share the contract refused, by which
 /// rules, and, where a learned dependency broke, by which factor the value was off. An alert needs the share and at least
 /// three rows. Rows of a quarantined source do not count: that decision stands already. Single-threaded.
 class SourceWindows {
@@ -24,10 +25,10 @@ class SourceWindows {
 
   /// `field_of(name)` gives the row's value of a field, null when absent.
   template <class FieldOf>
-  void add(const std::string& source, const plane::RowRecord& row, Micros event_time, const Baseline* baseline,
+  void add(const std::string& account, const std::string& source, const plane::RowRecord& row, Micros event_time, const Baseline* baseline,
            FieldOf field_of, std::vector<Finding>& out) {
     if (row.outcome == plane::RowOutcome::kQuarantined) return;
-    Run& run = runs_[source];
+    Run& run = runs_[{account, source}];
     begin_row(run, row, event_time);
     if (row.outcome == plane::RowOutcome::kRefused && baseline != nullptr) {
       for (const DependencyReference& dependency : baseline->dependencies) {
@@ -37,7 +38,7 @@ class SourceWindows {
         compare(run, dependency, parts, field_of(dependency.dependent));
       }
     }
-    if (run.rows >= size_) out.push_back(finish(source, run));
+    if (run.rows >= size_) out.push_back(finish(account, source, run));
   }
 
   void save(StateWriter& out) const;
@@ -58,11 +59,11 @@ class SourceWindows {
   static void begin_row(Run& run, const plane::RowRecord& row, Micros event_time);
   static void compare(Run& run, const DependencyReference& dependency, std::span<const expr::Datum> determinant,
                       const expr::Datum& value);
-  [[nodiscard]] Finding finish(const std::string& source, Run& run) const;
+  [[nodiscard]] Finding finish(const std::string& account, const std::string& source, Run& run) const;
 
   double share_;
   std::int64_t size_;
-  std::map<std::string, Run> runs_;
+  std::map<std::pair<std::string, std::string>, Run> runs_;  ///< by account and source
 };
 
 }  // namespace heddle::watch

@@ -102,6 +102,7 @@ class Stream {
       plane::RequestRecord request;
       request.request_id = "r" + std::to_string(day) + "-" + std::to_string(i);
       request.source = "s" + std::to_string(t.place % 5);
+      request.account = "app";
       request.event_time = t.time;
       request.slot = "primary";
       request.route_version = route_version;

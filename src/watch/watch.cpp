@@ -11,7 +11,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/2";
+constexpr std::string_view kFormat = "heddle.watch-state/3";
 
 float margin_of(float probability) {
   return std::isnan(probability) ? probability : static_cast<float>(stats::logit(static_cast<double>(probability)));
@@ -155,7 +155,7 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
     } else {
       ++(of_epoch ? rows_.unwatched : rows_.other_epoch);
     }
-    sources_.add(request.source, row, request.event_time, baseline, field_of, out.findings);
+    sources_.add(request.account, request.source, row, request.event_time, baseline, field_of, out.findings);
     if (!rules_.empty()) {
       values.clear();
       for (std::size_t i = 0; i < options_.fields.size(); ++i) {

@@ -158,10 +158,39 @@ TEST(Watch, UnitChangeOfOneSourceIsNamed) {
   ASSERT_FALSE(run.confirmed.empty());
   EXPECT_EQ(run.confirmed[0].cause, Cause::kUnitChange);
   EXPECT_EQ(run.confirmed[0].source, "s1");
+  EXPECT_EQ(run.confirmed[0].account, "app");
+  EXPECT_NE(run.confirmed[0].reason.find("`s1` of account `app`"), std::string::npos) << run.confirmed[0].reason;
   EXPECT_EQ(run.confirmed[0].column, "distance");
   EXPECT_EQ(run.confirmed[0].ratio_name, "miles to kilometres");
   EXPECT_LE(run.confirmed_alerts[0].rows_seen - 3 * Stream::kRows, 1000);  // 150 rows of the source at most
   for (const Diagnosis& d : run.confirmed) EXPECT_EQ(d.cause, Cause::kUnitChange) << d.reason;
+}
+
+TEST(Watch, OneAccountsBadRowsAreItsOwnInASourceThatOthersUseToo) {
+  SourceWindows windows(0.02, 50);
+  std::vector<Finding> out;
+  const auto nothing = [](const std::string&) { return expr::Datum::null(); };
+  plane::RowRecord good;
+  plane::RowRecord bad{.outcome = plane::RowOutcome::kRefused, .rules = {"size.range"}};
+  for (int i = 0; i < 150; ++i) {
+    windows.add("bad", "default", bad, i, nullptr, nothing, out);
+    windows.add("good", "default", good, i, nullptr, nothing, out);
+    if (i != 75) continue;
+    StateWriter state;
+    windows.save(state);
+    const std::string bytes = state.take();
+    windows = SourceWindows(0.02, 50);
+    StateReader in(bytes);
+    windows.load(in);
+    EXPECT_TRUE(in.done());
+  }
+  ASSERT_EQ(out.size(), 6U);
+  for (const Finding& f : out) {
+    EXPECT_EQ(f.source, "default");
+    EXPECT_EQ(f.alert, f.account == "bad") << f.key;
+    EXPECT_EQ(f.value, f.account == "bad" ? 1 : 0);
+    EXPECT_EQ(f.key, "contract/" + f.account + "/default");
+  }
 }
 
 TEST(Watch, QuarantinedRowsRaiseNoFurtherAlert) {

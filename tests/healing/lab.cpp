@@ -80,7 +80,7 @@ class Lab {
     HEDDLE_TRY(make_dirs(home_.dir() + "/keys"));
     HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(home_.root()));
     project_ = std::move(loaded.project);
-    project_.people.push_back({"you", {"approver", "ml-engineer"}, {key_.public_key()}});
+    project_.people.push_back({"lab-approver", {"approver", "ml-engineer"}, {key_.public_key()}});
     service_ = project_.services.begin()->second;
     HEDDLE_ASSIGN_OR_RETURN(state_, adapters::open_sqlite_state(home_.state()));
     HEDDLE_ASSIGN_OR_RETURN(objects_, adapters::open_layout(home_.objects()));
@@ -144,7 +144,7 @@ class Lab {
   }
 
   Result<void> approve(const policy::Approval& approval) {
-    HEDDLE_TRY(policy_->approve(approval.id, "you", key_.sign(approval.statement)));
+    HEDDLE_TRY(policy_->approve(approval.id, "lab-approver", key_.sign(approval.statement)));
     return {};
   }
 

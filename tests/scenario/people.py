@@ -64,7 +64,7 @@ def every_command(world):
         assert first in works(project.run("approval", "list")).out
         assert bundle in works(project.run("approval", "show", first)).out
         done = works(approve(world, project, first))
-        for text in ("you sign", "release.promote", bundle, "as long as primary", "bob"):
+        for text in ("you sign", "release.promote", bundle, "as long as primary", "bob", "better-than-a-coin", "metrics.auc > 0.55"):
             assert text in done.err, f"`{text}` was to be shown before it was signed: {done}"
         planes.until(lambda: slots(project)["primary"] == bundle, "the bundle is primary")
         assert project.json("audit", "log")["decisions"][0]["attributes"]["proof"] == "os-user:" + small_project.os_user()
@@ -75,13 +75,14 @@ def every_command(world):
         assert slots(project)["primary"] == bundle
         works(project.run("release", "history", "late"))
         works(project.run("release", "canary", "late"))
+        assert "not compared" in works(project.run("release", "compare", "late", "--bundle", standby)).out  # no traffic yet
         # A canary and a shadow want a bundle that is in no slot: the standby's place is taken first.
         third = world.other
         shutil.copytree(world.third / ".heddle/objects", project.root / ".heddle/objects", dirs_exist_ok=True)
         works(project.run("release", "shadow", "late", "--bundle", third))
         works(project.run("release", "shadow", "late", "--clear"))
         canary = ask(project, "release", "promote", "late", "--slot", "canary", "--bundle", third)
-        assert '"weight"' in works(project.run("approval", "show", canary)).out
+        assert '"weight"' in works(project.run("--json", "approval", "show", canary)).out
         works(approve(world, project, canary))
         works(project.run("release", "canary", "late"))
         works(project.run("release", "abort", "late"))

@@ -1,0 +1,165 @@
+// Two bundles on the same recorded rows.
+#include "control/compare.hpp"
+
+#include <cmath>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "base/file.hpp"
+#include "base/ids.hpp"
+#include "plane/journal.hpp"
+#include "score/bundle_fixture.hpp"
+
+namespace heddle::control {
+namespace {
+
+class CompareTest : public testing::Test {
+ protected:
+  static constexpr int kRows = 400;
+
+  void SetUp() override {
+    spool_ = testing::TempDir() + uuid7();
+    ASSERT_TRUE(make_dirs(spool_).ok());
+    plane::JournalWriter::Options options;
+    options.dir = spool_;
+    options.fields = {"date", "origin", "distance"};
+    writer_ = *plane::JournalWriter::open(options);
+    base_ = score::fixture::pack(objects_, -1).value();
+    candidate_ = score::fixture::pack(objects_, 0.25).value();
+  }
+  static Micros time_of(int row) { return row * kHour * 5 + 986'083'200 * kSecond; }
+  static bool label_of(int row) { return row % 5 == 1 || row % 3 == 0; }
+
+  /// Rows of the fixture's kind, each labelled a day later. One in `broken` has a distance that its origin forbids.
+  void record(int rows, int broken = 0) {
+    static const std::vector<std::string> kOrigins = {"ABQ", "LAX", "JFK", "ORD", "SEA"};
+    for (int i = 0; i < rows; ++i) {
+      plane::FieldValue date, origin, distance;
+      date.kind = origin.kind = expr::Datum::Kind::kString;
+      date.s = format_time(time_of(i));
+      origin.s = kOrigins[static_cast<std::size_t>(i % 5)];
+      distance.kind = expr::Datum::Kind::kInt;
+      distance.i = 100 + 300 * (i % 5) + (broken != 0 && i % broken == 0 ? 1 : 0);
+      plane::RequestRecord request;
+      request.request_id = fmt::format("r-{}", i);
+      request.event_time = time_of(i);
+      plane::RowRecord row;
+      row.outcome = plane::RowOutcome::kServed;
+      row.fields = {date, origin, distance};
+      request.rows = {row};
+      writer_->append(request);
+      writer_->append(plane::LabelRecord{fmt::format("r-{}#0", i), label_of(i) ? 1.0 : 0.0, time_of(i) + kDay});
+    }
+    ASSERT_TRUE(writer_->commit().ok());
+  }
+  doc::Value compare(const Digest& base, const Digest& candidate) {
+    const auto compared = compare_on_traffic(objects_, spool_, base, candidate);
+    EXPECT_TRUE(compared.ok()) << compared.error().str();
+    return compared.ok() ? *compared : doc::Value();
+  }
+  std::string why_not(const Digest& base, const Digest& candidate) {
+    const auto compared = compare(base, candidate);
+    EXPECT_FALSE(compared.bool_or("compared", true));
+    return compared.string_or("why");
+  }
+  Digest with_config(const Digest& digest, std::string key, doc::Value value) {
+    const auto made = bundle::open(objects_, digest).value();
+    auto config = made.config();
+    config.set(std::move(key), std::move(value));
+    return bundle::pack(objects_, made.layers(), config).value();
+  }
+  static const doc::Value& metric(const doc::Value& compared, const std::string& name) {
+    for (const auto& item : compared.find("metrics")->as_array()) {
+      if (item.string_or("name") == name) return item;
+    }
+    static const doc::Value none = doc::Value::object();
+    ADD_FAILURE() << "no metric " << name;
+    return none;
+  }
+  /// The loss of each row from its probability, as the definition of the metric has it.
+  std::vector<double> losses(const Digest& digest, int rows) {
+    const auto plan = score::Plan::load(bundle::open(objects_, digest).value()).value();
+    const auto scored = plan->score_table(score::fixture::rows(rows)).value();
+    std::vector<double> out;
+    for (int i = 0; i < rows; ++i) {
+      const double p = 1 / (1 + std::exp(-static_cast<double>(scored.margins[static_cast<std::size_t>(i)])));
+      out.push_back(-std::log(label_of(i) ? p : 1 - p));
+    }
+    return out;
+  }
+
+  std::string spool_;
+  score::fixture::MemoryObjects objects_;
+  std::unique_ptr<plane::JournalWriter> writer_;
+  Digest base_, candidate_;
+};
+
+TEST_F(CompareTest, BothAnswerTheSameRowsAndTheErrorIsPaired) {
+  record(kRows);
+  const auto compared = compare(base_, candidate_);
+  ASSERT_TRUE(compared.bool_or("compared")) << compared.string_or("why");
+  const auto& rows = *compared.find("rows");
+  EXPECT_EQ(rows.int_or("count"), kRows);
+  EXPECT_EQ(rows.string_or("from"), format_time(time_of(0)));
+  EXPECT_EQ(rows.string_or("to"), format_time(time_of(kRows - 1)));
+  const auto one = losses(base_, kRows), other = losses(candidate_, kRows);
+  double sum = 0, squares = 0, base_sum = 0;
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    base_sum += one[i];
+    sum += other[i] - one[i];
+    squares += (other[i] - one[i]) * (other[i] - one[i]);
+  }
+  const double mean = sum / kRows;
+  const auto& loss = metric(compared, "log_loss");
+  EXPECT_NEAR(loss.double_or("base"), base_sum / kRows, 1e-6);
+  EXPECT_NEAR(loss.double_or("difference"), mean, 1e-6);
+  EXPECT_NEAR(loss.double_or("standard_error"), std::sqrt((squares - kRows * mean * mean) / (kRows - 1) / kRows), 1e-6);
+  // An intercept moves no row before another.
+  EXPECT_EQ(metric(compared, "auc").double_or("difference"), 0);
+  EXPECT_TRUE(metric(compared, "auc").find("standard_error")->is_null());
+  const auto back = compare(candidate_, base_);
+  EXPECT_DOUBLE_EQ(metric(back, "log_loss").double_or("difference"), -loss.double_or("difference"));
+}
+
+TEST_F(CompareTest, RowsThatAContractRefusesAreCountedAndNotCompared) {
+  record(kRows, 10);
+  const auto compared = compare(base_, candidate_);
+  ASSERT_TRUE(compared.bool_or("compared")) << compared.string_or("why");
+  EXPECT_EQ(compared.find("rows")->int_or("refused_by_base"), kRows / 10);
+  EXPECT_EQ(compared.find("rows")->int_or("refused_by_candidate"), kRows / 10);
+  EXPECT_EQ(compared.find("rows")->int_or("count"), kRows - kRows / 10);
+}
+
+TEST_F(CompareTest, WhatWasLearnedFromIsNotComparedOn) {
+  record(kRows);
+  const auto retrained = with_config(candidate_, "learned_until", time_of(99));
+  const auto compared = compare(base_, retrained);
+  EXPECT_EQ(compared.find("rows")->int_or("count"), kRows - 100);
+  EXPECT_EQ(compared.find("rows")->string_or("from"), format_time(time_of(100)));
+  // Whichever of the two learned from them.
+  EXPECT_EQ(compare(retrained, base_).find("rows")->int_or("count"), kRows - 100);
+  EXPECT_NE(why_not(base_, with_config(candidate_, "learned_until", time_of(300))).find("99 labelled rows"), std::string::npos);
+  EXPECT_NE(why_not(base_, with_config(candidate_, "learned_until", nullptr)).find("up to when"), std::string::npos);
+  const auto change = doc::Value::object({{"kind", "retrain"}});
+  EXPECT_NE(why_not(base_, with_config(candidate_, "change", change)).find("up to when"), std::string::npos);
+}
+
+TEST_F(CompareTest, SaysWhyItCannot) {
+  EXPECT_NE(why_not(base_, candidate_), "");  // no traffic at all
+  record(50);
+  EXPECT_NE(why_not(base_, candidate_).find("50 labelled rows"), std::string::npos);
+  EXPECT_NE(why_not({}, candidate_).find("nothing is released"), std::string::npos);
+  EXPECT_NE(why_not(base_, base_).find("what serves"), std::string::npos);
+  EXPECT_NE(why_not(sha256("gone"), candidate_).find("cannot be read"), std::string::npos);
+  const auto unknown = compare_on_traffic(objects_, spool_, base_, sha256("unknown"));
+  ASSERT_FALSE(unknown.ok());
+  EXPECT_EQ(unknown.error().kind, ErrorKind::kNotFound);
+  const auto worker = with_config(candidate_, "model", "other");
+  auto layers = bundle::open(objects_, worker).value().layers();
+  layers.push_back({std::string(bundle::kRuntime), "", "{}"});
+  EXPECT_NE(why_not(base_, bundle::pack(objects_, layers, doc::Value::object({})).value()).find("runtime"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace heddle::control

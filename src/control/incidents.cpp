@@ -1,0 +1,106 @@
+#include "control/incidents.hpp"
+
+#include <algorithm>
+
+namespace heddle::control {
+
+Result<std::string> find_named(std::string_view given, const std::vector<std::string>& known, std::string_view what) {
+  std::vector<std::string> found;
+  for (const auto& name : known) {
+    if (name == given) return name;
+    if (!given.empty() && name.starts_with(given)) found.push_back(name);
+  }
+  if (found.size() == 1) return found.front();
+  if (found.empty()) {
+    return Error{ErrorKind::kNotFound, fmt::format("{}-unknown", what), fmt::format("there is no {} `{}`", what, given.substr(0, 100)),
+                 fmt::format("see `heddle {} list`", what)};
+  }
+  constexpr std::size_t kShown = 5;
+  const std::size_t more = found.size() > kShown ? found.size() - kShown : 0;
+  found.resize(found.size() - more);
+  return Error{ErrorKind::kConflict, fmt::format("{}-ambiguous", what),
+               fmt::format("`{}` can be `{}`{}", given, fmt::join(found, "`, `"), more == 0 ? "" : fmt::format(" or {} more", more)),
+               "give more of the name"};
+}
+
+Result<std::string> approval_named(Control::Core& core, std::string_view given) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->approvals());
+  std::vector<std::string> known;
+  for (const auto& approval : approvals) known.push_back(approval.id);
+  return find_named(given, known, "approval");
+}
+
+Result<FoundIncident> incident_named(Control::Core& core, std::string_view given) {
+  std::vector<FoundIncident> all;
+  std::vector<std::string> known;
+  // Services number their incidents each for itself: of two equal ids the service tells which.
+  const bool with_service = given.find('/') != std::string_view::npos;
+  for (const auto& [name, service] : core.services) {
+    HEDDLE_ASSIGN_OR_RETURN(auto incidents, service->incidents());
+    for (auto& incident : incidents) {
+      known.push_back(with_service ? name + "/" + incident.id : incident.id);
+      all.push_back({name, std::move(incident)});
+    }
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto named, find_named(given, known, "incident"));
+  const auto at = std::find(known.begin(), known.end(), named);
+  const auto first = static_cast<std::size_t>(at - known.begin());
+  std::vector<std::string> same;
+  for (std::size_t i = first; i < known.size(); ++i) {
+    if (known[i] == named) same.push_back(all[i].service + "/" + all[i].incident.id);
+  }
+  if (same.size() > 1) {
+    return Error{ErrorKind::kConflict, "incident-ambiguous", fmt::format("`{}` can be `{}`", given, fmt::join(same, "`, `")),
+                 "name the service with it"};
+  }
+  return std::move(all[first]);
+}
+
+std::string_view waits_for(recover::Step step) noexcept {
+  using recover::Step;
+  switch (step) {
+    case Step::kOpen: return "to be recorded";
+    case Step::kQuarantine: return "its source to be shut out";
+    case Step::kAwaitReadmit: return "clean rows of its source";
+    case Step::kRelease: return "its source to be let in again";
+    case Step::kProposeRepair: return "a person's yes to the repair of its input";
+    case Step::kSwapBack: return "primary and standby to change back";
+    case Step::kVerifyInput: return "a whole window after the repair";
+    case Step::kAskLabels: return "a person: the labels look wrong";
+    case Step::kCollect: return "labelled rows after the change";
+    case Step::kRetrain: return "the retrained model";
+    case Step::kProve: return "rows newer than those the candidate learned from";
+    case Step::kPromote: return "a person's yes to the candidate";
+    case Step::kVerifyAct: return "labelled rows after the act";
+    case Step::kWithdraw: return "an act to be taken back";
+    case Step::kRecalibrate: return "the recalibration";
+    case Step::kAwaitQuiet: return "its metrics to be quiet";
+    case Step::kPostmortem: return "its page";
+    case Step::kClose: return "to be closed";
+    case Step::kDone: return "";
+  }
+  return "";
+}
+
+Result<doc::Value> incident_next(Control::Core& core, const FoundIncident& found, bool paged) {
+  auto next = doc::Value::array();
+  const auto add = [&](std::string command, std::string why) {
+    next.push(doc::Value::object({{"command", std::move(command)}, {"why", std::move(why)}}));
+  };
+  const auto& [service, incident] = found;
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->approvals());
+  for (const auto& approval : approvals) {
+    const bool is_its_own = approval.op_id.starts_with(fmt::format("{}/{}/", service, incident.id));
+    if (!is_its_own || approval.status != policy::Approval::Status::kPending) continue;
+    add("heddle approval show " + approval.id, "it waits for a person: " + approval.reason);
+  }
+  const auto& source = incident.diagnosis.source;
+  const bool has_refused = incident.diagnosis.cause == watch::Cause::kUnitChange || incident.diagnosis.cause == watch::Cause::kContractFault;
+  if (has_refused) {
+    add(fmt::format("heddle quarantine show {}{}", service, source.empty() ? "" : " --source " + source), "the rows that were refused, with their rules");
+  }
+  if (paged && core.git) add("git diff HEAD...heddle/" + incident.id, "its page, and an addition to review, on a branch");
+  return next;
+}
+
+}  // namespace heddle::control

@@ -1,0 +1,116 @@
+#include "control/repairs.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "bundle/bundle.hpp"
+
+namespace heddle::control {
+namespace {
+
+constexpr double kSameIntercept = 1e-9;  ///< logits; two sums of the same terms may differ by rounding
+
+/// A bundle and those it was derived from, newest first.
+Result<std::vector<bundle::Bundle>> ancestry(store::Objects& objects, const Digest& digest) {
+  std::vector<bundle::Bundle> chain;
+  HEDDLE_ASSIGN_OR_RETURN(auto opened, bundle::open(objects, digest));
+  for (;;) {
+    chain.push_back(std::move(opened));
+    const auto from = Digest::parse(chain.back().config().string_or("derived_from"));
+    if (!from.ok()) return chain;
+    auto older = bundle::open(objects, *from);
+    // It may have been deleted since; its descendants are whole without it.
+    if (!older.ok() && older.error().kind == ErrorKind::kNotFound) return chain;
+    if (!older.ok()) return older.error();
+    opened = *std::move(older);
+  }
+}
+
+Result<std::vector<spec::Transform>> transforms_of(const bundle::Bundle& bundle) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, bundle.json(bundle::kContract));
+  std::vector<spec::Transform> transforms;
+  const auto* list = contract.find("transforms");
+  if (list == nullptr || !list->is_array()) return transforms;
+  for (const auto& item : list->as_array()) {
+    transforms.push_back(
+        {item.string_or("id"), item.string_or("field"), {item.string_or("expression"), {}}, item.string_or("reason")});
+  }
+  return transforms;
+}
+
+/// Whether it is in the list, under whatever id: an id says who wrote it, not what it does.
+bool has(const std::vector<spec::Transform>& list, const spec::Transform& wanted) {
+  return std::any_of(list.begin(), list.end(), [&](const spec::Transform& each) {
+    return each.field == wanted.field && each.expression.text == wanted.expression.text;
+  });
+}
+
+Result<double> intercept_of(const bundle::Bundle& bundle) {
+  if (!bundle.has(bundle::kCalibration)) return 0.0;
+  HEDDLE_ASSIGN_OR_RETURN(const auto calibration, bundle.json(bundle::kCalibration));
+  return calibration.double_or("intercept");
+}
+
+bool is_retrained(const bundle::Bundle& bundle) {
+  const auto* change = bundle.config().find("change");
+  return change != nullptr && change->string_or("kind") == "retrain";
+}
+
+Result<Repairs> repairs_along(const std::vector<bundle::Bundle>& chain) {
+  Repairs repairs;
+  const bool root_is_known = chain.back().config().string_or("derived_from").empty();
+  std::vector<spec::Transform> built;
+  if (root_is_known) {
+    HEDDLE_ASSIGN_OR_RETURN(built, transforms_of(chain.back()));
+  }
+  HEDDLE_ASSIGN_OR_RETURN(repairs.transforms, transforms_of(chain.front()));
+  std::erase_if(repairs.transforms, [&](const spec::Transform& each) { return has(built, each); });
+  // The intercept counts from where the model was trained: built, or retrained since.
+  const auto retrained = std::find_if(chain.begin(), chain.end(), is_retrained);
+  const bool start_is_known = retrained != chain.end() || root_is_known;
+  HEDDLE_ASSIGN_OR_RETURN(repairs.calibration, intercept_of(chain.front()));
+  if (start_is_known) {
+    HEDDLE_ASSIGN_OR_RETURN(const double start, intercept_of(retrained != chain.end() ? *retrained : chain.back()));
+    repairs.calibration -= start;
+  }
+  return repairs;
+}
+
+/// Whether the model of the newest in `chain` was retrained from `before` or from what came of it.
+bool is_refitted(const std::vector<bundle::Bundle>& chain, const Digest& before) {
+  bool retrained = false;
+  for (const auto& each : chain) {
+    if (each.digest() == before) return retrained;
+    retrained = retrained || is_retrained(each);
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
+  return repairs_along(chain);
+}
+
+Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const Digest& before, const Digest& after) {
+  std::vector<std::string> dropped;
+  HEDDLE_ASSIGN_OR_RETURN(const auto repairs, repairs_of(objects, before));
+  HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, after));
+  HEDDLE_ASSIGN_OR_RETURN(const auto there, transforms_of(chain.front()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto own, repairs_along(chain));
+  for (const auto& transform : repairs.transforms) {
+    if (has(there, transform)) continue;
+    dropped.push_back(fmt::format("transform `{}` of `{}`: {}", transform.id, transform.field, transform.expression.text));
+  }
+  const bool is_recalibrated = std::abs(repairs.calibration) > kSameIntercept;
+  const bool is_same = std::abs(repairs.calibration - own.calibration) <= kSameIntercept;
+  if (is_recalibrated && !is_same && !is_refitted(chain, before)) {
+    dropped.push_back(fmt::format("recalibration by {:+.4g} logits", repairs.calibration));
+  }
+  return dropped;
+}
+
+}  // namespace heddle::control

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/digest.hpp"
+#include "base/result.hpp"
+#include "spec/contract.hpp"
+#include "store/store.hpp"
+
+namespace heddle::control {
+
+/// Name of the evidence that says what a release drops: {"of", "drops": [..]}.
+inline constexpr std::string_view kRepairsEvidence = "repairs.json";
+
+/// What recovery did to a bundle since `heddle run` built it (docs/adr/0026).
+struct Repairs {
+  std::vector<spec::Transform> transforms;  ///< in its contract and not in the one it was built with
+  double calibration = 0;  ///< logits added to the intercept since its model was trained
+};
+
+/// Follows `derived_from` to the bundle that was built. Where an ancestor is not there any more, all that the oldest known one
+/// has counts as a repair.
+[[nodiscard]] Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle);
+
+/// The repairs of `before` that `after` has not, a sentence each; empty: it has them all. A model that was retrained from
+/// `before` was fitted to the newer labels itself: a recalibration is not missing there.
+[[nodiscard]] Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const Digest& before,
+                                                               const Digest& after);
+
+}  // namespace heddle::control
