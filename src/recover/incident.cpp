@@ -58,6 +58,7 @@ doc::Value Incident::to_value() const {
        {"refused_share", refused_share},
        {"swapped", swapped},
        {"swap_refused", swap_refused},
+       {"release_refused", release_refused},
        {"repair_refused", repair_refused},
        {"compared_until", compared_until},
        {"candidate", candidate},
@@ -129,6 +130,7 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   out.refused_share = value.double_or("refused_share");
   out.swapped = value.bool_or("swapped");
   out.swap_refused = value.bool_or("swap_refused");
+  out.release_refused = value.bool_or("release_refused");
   out.repair_refused = value.bool_or("repair_refused");
   out.compared_until = value.int_or("compared_until");
   out.candidate = value.string_or("candidate");

@@ -73,6 +73,7 @@ struct Incident {
   std::int64_t rows_responded = 0;
   double refused_share = 0;              ///< contract alerts: of the confirming rows
   bool swapped = false;
+  bool release_refused = false;           ///< of a quarantine that cost more than its budget
   bool swap_refused = false;
   bool repair_refused = false;           ///< a retrain for a time shift needs this first
   bool stands = false;                   ///< closed without having gone away

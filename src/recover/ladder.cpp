@@ -35,15 +35,22 @@ bool about_quality(Cause cause) {
 bool explains(const Incident& incident, const watch::Alert& alert, const watch::Diagnosis& diagnosis, bool related) {
   const Cause cause = incident.diagnosis.cause;
   if (std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) != incident.keys.end()) return true;
+  const bool same_sender =
+      diagnosis.source == incident.diagnosis.source && diagnosis.account == incident.diagnosis.account;
+  if (diagnosis.cause == Cause::kCostlyQuarantine && incident.step == Step::kAwaitReadmit) {
+    // A quarantine for everybody costs rows of each account.
+    return same_sender || (incident.diagnosis.account.empty() && diagnosis.source == incident.diagnosis.source);
+  }
+  // What was let in because shutting it out cost too much is not shut out again at once.
+  if (cause == Cause::kCostlyQuarantine && alert.first.subject == Subject::kContract) return same_sender;
   if (diagnosis.cause == cause) {
-    const bool same_sender =
-        diagnosis.source == incident.diagnosis.source && diagnosis.account == incident.diagnosis.account;
+    if (cause == Cause::kCostlyQuarantine) return same_sender;
     if (cause == Cause::kUnitChange) return same_sender;
     if (cause == Cause::kContractFault) return related || same_sender;
     if (cause == Cause::kTimeShift) return diagnosis.column == incident.diagnosis.column;
     return related || cause == Cause::kConceptShift || cause == Cause::kPriorShift;
   }
-  if (!related || alert.first.subject == Subject::kContract) return false;
+  if (!related || alert.first.subject == Subject::kContract || alert.first.subject == Subject::kAnswers) return false;
   if (alert.first.subject == Subject::kRule) return about_quality(cause);
   if (cause == Cause::kUnknown) return alert.first.subject == Subject::kColumn || alert.first.subject == Subject::kQuality;
   // While the input is wrong, quality is expected to be; once it is repaired, a fall of quality is a thing of its own.
@@ -201,6 +208,8 @@ Step Ladder::first_response(const Incident& incident) const {
     case Cause::kPriorShift: return Step::kRecalibrate;
     case Cause::kLabelFault: return Step::kAskLabels;
     case Cause::kRepairOutlived: return Step::kWithdraw;
+    case Cause::kCostlyQuarantine: return Step::kAwaitReadmit;
+    case Cause::kNoAnswers:
     case Cause::kCovariateShift:
     case Cause::kMonitorSilent:
     case Cause::kUnknown: return Step::kAwaitQuiet;
@@ -255,17 +264,7 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
       return next;
     }
     case Step::kQuarantine: return quarantine(incident, tick);
-    case Step::kAwaitReadmit: {
-      const auto it = std::find(readmitted_.begin(), readmitted_.end(), Readmitted{d.account, d.source});
-      if (it == readmitted_.end()) {
-        escalate(incident, "correct source " + plane::source_text(d.account, d.source) + " upstream, or release it by hand",
-                 kAnswerWithin, tick);
-        return incident.step;
-      }
-      readmitted_.erase(it);
-      incident.recovered_at = tick.now;
-      return Step::kRelease;
-    }
+    case Step::kAwaitReadmit: return await_readmit(incident, tick);
     case Step::kRelease: {
       const Outcome outcome = propose(incident, "source.release", "source/" + d.source,
                                       doc::Value::object({{"source", d.source}, {"account", d.account}}),
@@ -324,6 +323,44 @@ Step Ladder::quarantine(Incident& incident, Tick& tick) {
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
   respond(incident, "quarantine of source " + plane::source_text(d.account, d.source), tick);
   return Step::kAwaitReadmit;
+}
+
+Step Ladder::await_readmit(Incident& incident, Tick& tick) {
+  const watch::Diagnosis& d = incident.diagnosis;
+  const std::string source = plane::source_text(d.account, d.source);
+  const auto it = std::find(readmitted_.begin(), readmitted_.end(), Readmitted{d.account, d.source});
+  if (it != readmitted_.end()) {
+    readmitted_.erase(it);
+    incident.recovered_at = tick.now;
+    return Step::kRelease;
+  }
+  const watch::Finding* cost = nullptr;
+  for (const std::string& key : incident.keys) {
+    const auto latest = tick.watch.latest().find(key);
+    if (latest != tick.watch.latest().end() && latest->second.subject == Subject::kAnswers && latest->second.alert) {
+      cost = &latest->second;
+    }
+  }
+  if (cost == nullptr || incident.release_refused) {
+    escalate(incident, "correct source " + source + " upstream, or release it by hand", kAnswerWithin, tick);
+    return incident.step;
+  }
+  const std::string why = cost->detail.string_or("why");
+  if (incident.escalations == 0) escalate(incident, why + ": its release is proposed", 0, tick);
+  const Outcome outcome =
+      propose(incident, "source.release", "source/" + d.source,
+              doc::Value::object({{"source", d.source}, {"account", d.account}}), why, tick, "budget");
+  if (!settled(outcome.status)) {
+    escalate(incident, "answer the proposal: the quarantine holds back rows that break no rule", kAnswerWithin, tick);
+    return incident.step;
+  }
+  if (outcome.status != Status::kApplied) {
+    incident.release_refused = true;
+    escalate(incident, why + "; policy keeps it: correct source " + source + " upstream", 0, tick);
+    return incident.step;
+  }
+  respond(incident, "source " + source + " let in: its quarantine cost more than its budget", tick);
+  return Step::kAwaitQuiet;
 }
 
 Step Ladder::propose_repair(Incident& incident, Tick& tick) {
@@ -496,6 +533,7 @@ Step Ladder::await_quiet(Incident& incident, Tick& tick) {
     const Cause cause = incident.diagnosis.cause;
     const bool refused = cause == Cause::kContractFault || cause == Cause::kUnitChange;
     respond(incident, refused ? "rows refused by the contract" : "none", tick);
+    if (cause == Cause::kNoAnswers) escalate(incident, "the service answers nobody: " + incident.diagnosis.reason, 0, tick);
   }
   if (is_quiet(incident)) {
     incident.recovered_at = tick.now;

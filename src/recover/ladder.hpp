@@ -30,6 +30,8 @@ struct Performed {
 ///   concept shift    standby if better + collect labels → retrain → gates → prove on newer rows → approval → promote → verify
 ///   prior shift      recalibrate by half of the moved intercept → verify
 ///   monitor silent   nothing but to say so: a person makes the metric reachable, or takes it out
+///   no answers       say so at once: a person decides
+///   costly quarantine  propose to let the source in; its rows are refused one by one
 ///   label fault      ask a person; learn nothing from these labels
 ///   covariate shift  nothing, unless labelled quality falls: then as concept shift
 ///   outlived repair  take it back
@@ -123,6 +125,7 @@ class Ladder {
   [[nodiscard]] Step first_response(const Incident& incident) const;
   void consider_swap(Incident& incident, Tick& tick);
   [[nodiscard]] Step quarantine(Incident& incident, Tick& tick);
+  [[nodiscard]] Step await_readmit(Incident& incident, Tick& tick);
   [[nodiscard]] Step propose_repair(Incident& incident, Tick& tick);
   [[nodiscard]] Step verify_input(Incident& incident, Tick& tick);
   [[nodiscard]] Step ask_labels(Incident& incident, Tick& tick);

@@ -258,6 +258,53 @@ TEST(Ladder, AQuarantineThatNobodyAnswersIsAskedForAWeek) {
   EXPECT_TRUE(s.did("incident.lapse"));
 }
 
+TEST(Ladder, AQuarantineThatCostsTooManyGoodRowsIsToBeReleased) {
+  for (const bool denied : {false, true}) {
+    SCOPED_TRACE(denied);
+    Scene s(22);
+    if (denied) s.world.denied.insert("source.release");
+    s.play(100, 103, {});
+    s.play(103, 104, {.distance_ratio = 1.609344});
+    ASSERT_EQ(s.ladder.incidents()[0].step, Step::kAwaitReadmit);
+    for (int day = 104; day < 110 && !s.world.last.contains("source.release"); ++day) s.play(day, day + 1, {.held_back = true});
+    ASSERT_EQ(s.ladder.incidents().size(), 1U);
+    EXPECT_TRUE(s.did("incident.escalate"));
+    EXPECT_EQ(s.world.last["source.release"].attributes.string_or("account"), "app");
+    EXPECT_NE(s.world.last["source.release"].reason.find("the budget is 1000"), std::string::npos);
+    EXPECT_EQ(s.ladder.incidents()[0].step, denied ? Step::kAwaitReadmit : Step::kAwaitQuiet);
+    s.play(110, 112, {});
+    EXPECT_EQ(s.ladder.incidents()[0].step, denied ? Step::kAwaitReadmit : Step::kDone);
+    const auto times = std::count_if(s.world.applied.begin(), s.world.applied.end(),
+                                     [](const std::string& a) { return a.find("source.release") != a.npos; });
+    EXPECT_EQ(times, 1);
+  }
+}
+
+TEST(Ladder, AQuarantineOfNobodysIncidentHasABudgetToo) {
+  Scene s(22);
+  s.play(100, 101, {});
+  s.play(101, 105, {.held_back = true});
+  ASSERT_EQ(s.ladder.incidents().size(), 1U);
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.cause, Cause::kCostlyQuarantine);
+  EXPECT_TRUE(s.did("source.release"));
+  s.play(105, 107, {});
+  EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
+}
+
+TEST(Ladder, AServiceThatAnswersNobodyTellsAPersonAtOnce) {
+  Scene s(22);
+  s.play(100, 101, {});
+  s.play(101, 102, {.nobody = true});
+  const auto of = std::find_if(s.ladder.incidents().begin(), s.ladder.incidents().end(),
+                               [](const Incident& i) { return i.diagnosis.cause == Cause::kNoAnswers; });
+  ASSERT_NE(of, s.ladder.incidents().end());
+  EXPECT_TRUE(s.did(of->id + "/incident.escalate"));
+  s.play(102, 104, {});
+  const auto now = std::find_if(s.ladder.incidents().begin(), s.ladder.incidents().end(),
+                                [](const Incident& i) { return i.diagnosis.cause == Cause::kNoAnswers; });
+  EXPECT_EQ(now->step, Step::kDone);
+}
+
 TEST(Ladder, ContractFaultIsRefusedAndNothingMore) {
   Scene s(23);
   s.play(100, 102, {});

@@ -42,6 +42,10 @@ std::string what_next(const Incident& incident) {
     case Cause::kLabelFault: return "find out who sent the labels and what happened to them; send the right ones again";
     case Cause::kRepairOutlived: return "nothing: what a person released before answers again";
     case Cause::kCovariateShift: return "watch labelled quality; the model still holds on the new traffic";
+    case Cause::kNoAnswers:
+      return "see what refuses the rows: `heddle quarantine list` has the sources that are shut out, `heddle quarantine show` the rows";
+    case Cause::kCostlyQuarantine:
+      return "correct the rows that break the contract upstream; what is well beside them is answered";
     case Cause::kMonitorSilent:
       return "see that its rows or labels come in time, change the monitor's window or chunk, or take the metric out";
     case Cause::kUnknown: return "a person looks: no cause of the catalogue fits";
@@ -134,6 +138,8 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
     case Cause::kRepairOutlived:
     case Cause::kCovariateShift:
     case Cause::kMonitorSilent:
+    case Cause::kNoAnswers:
+    case Cause::kCostlyQuarantine:
     case Cause::kUnknown: return {};
   }
   return {};
@@ -156,8 +162,9 @@ Result<Detection> measure(const spec::Monitor& monitor, const PostmortemInput& i
     watch.observe(record, sink);
     for (const watch::Alert& move : sink.moves) {
       if (move.stage != watch::AlertStage::kConfirmed || move.first.subject == watch::Subject::kPrediction) continue;
-      // A metric that is silent in a part of the traffic says nothing of the change.
-      if (move.first.subject == watch::Subject::kMonitor) continue;
+      // A metric that is silent in a part of the traffic, or what recovery cost, says nothing of the change.
+      const bool of_service = move.first.subject == watch::Subject::kMonitor || move.first.subject == watch::Subject::kAnswers;
+      if (of_service) continue;
       if (move.last.to <= change_from) {
         ++out.false_alerts;
       } else {

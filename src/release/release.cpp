@@ -248,7 +248,9 @@ Result<void> Releases::quarantine(plane::QuarantinedSource source) {
 }
 
 Result<void> Releases::readmit(std::string_view account, std::string_view source) {
-  if (std::erase_if(quarantined_, [&](const auto& known) { return known.is(account, source); }) == 0) {
+  const auto of_account = [&](const auto& known) { return known.is(account, source); };
+  const auto of_all = [&](const auto& known) { return known.is("", source); };
+  if (std::erase_if(quarantined_, of_account) == 0 && std::erase_if(quarantined_, of_all) == 0) {
     return failure(ErrorKind::kNotFound, "release-not-quarantined",
                    "source " + plane::source_text(account, source) + " is not quarantined", "");
   }

@@ -469,6 +469,8 @@ const Object& monitor_kind() {
     t.object("quality", &Monitor::quality, quality, "labelled quality; without it labelled quality is not watched");
     t.number("refused_share", &Monitor::refused_share, "contract alert: share of a source's rows that were refused");
     t.integer("refused_rows", &Monitor::refused_rows, "a source's rows looked at together", 1);
+    t.integer("quarantined_good_rows", &Monitor::quarantined_good_rows,
+              "rows that break no rule which one quarantine may hold back; past it recovery proposes its release");
     t.objects("rules", &Monitor::rules, rule, "rules of the project's own");
     t.objects("notifications", &Monitor::notifications, notification, "who is told");
     t.duration("cool_down", &Monitor::cool_down, "after a recovery, before the same metric may open an incident");

@@ -67,6 +67,7 @@ struct Monitor {
   bool labelled_quality = true;         ///< false: no `quality` section, so labelled quality is not watched
   double refused_share = 0.02;          ///< of a source's rows: contract alert
   std::int64_t refused_rows = 50;       ///< a source's rows looked at together
+  std::int64_t quarantined_good_rows = 1000;  ///< rows without fault that a quarantine may hold back
   std::vector<MonitorRule> rules;
   std::vector<Notification> notifications;
   Micros cool_down = kDay;              ///< after a recovery, before the same metric may open an incident again

@@ -65,7 +65,8 @@ bool AlertBook::standing(Subject subject, Micros since) const {
 void AlertBook::new_epoch() {
   std::erase_if(alerts_, [](const auto& item) {
     const Subject subject = item.second.alert.first.subject;
-    return subject != Subject::kContract && subject != Subject::kRule && subject != Subject::kMonitor;
+    return subject != Subject::kContract && subject != Subject::kRule && subject != Subject::kMonitor &&
+           subject != Subject::kAnswers;
   });
 }
 

@@ -94,6 +94,13 @@ Diagnosis Watch::diagnose(const Alert& alert) const {
       out.cause = Cause::kMonitorSilent;
       out.reason = alert.last.detail.string_or("why");
       return out;
+    case Subject::kAnswers:
+      // What holds rows back is of a source, what answers nobody is of the service.
+      out.cause = alert.first.source.empty() ? Cause::kNoAnswers : Cause::kCostlyQuarantine;
+      out.source = alert.first.source;
+      out.account = alert.first.account;
+      out.reason = alert.last.detail.string_or("why");
+      return out;
     case Subject::kRule:
     case Subject::kPrediction:
       out.reason = fmt::format("`{}` is {:.3f}, above {:.3f}", alert.first.key, alert.last.value, alert.last.threshold);

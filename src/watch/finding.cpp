@@ -7,7 +7,8 @@
 namespace heddle::watch {
 
 std::string_view subject_name(Subject subject) noexcept {
-  constexpr std::array<std::string_view, 7> kNames{"contract", "column", "prediction", "quality", "prior", "rule", "monitor"};
+  constexpr std::array<std::string_view, 8> kNames{"contract", "column", "prediction", "quality",
+                                                  "prior",    "rule",   "monitor",    "answers"};
   return kNames[static_cast<std::size_t>(subject)];
 }
 
@@ -17,8 +18,9 @@ std::string_view stage_name(AlertStage stage) noexcept {
 }
 
 namespace {
-constexpr std::array<std::string_view, 10> kCauses{"unknown",         "contract fault", "unit change",    "time shift",      "covariate shift",
-                                                   "prior shift",     "concept shift",  "monitor silent", "label fault",     "outlived repair"};
+constexpr std::array<std::string_view, 12> kCauses{"unknown",         "contract fault", "unit change",    "time shift",      "covariate shift",
+                                                   "prior shift",     "concept shift",  "monitor silent", "label fault",     "outlived repair",
+                                                   "no answers",      "costly quarantine"};
 }  // namespace
 
 std::string_view cause_name(Cause cause) noexcept { return kCauses[static_cast<std::size_t>(cause)]; }

@@ -12,7 +12,7 @@
 namespace heddle::watch {
 
 /// What a number is about: it decides who may explain it.
-enum class Subject : std::uint8_t { kContract, kColumn, kPrediction, kQuality, kPrior, kRule, kMonitor };
+enum class Subject : std::uint8_t { kContract, kColumn, kPrediction, kQuality, kPrior, kRule, kMonitor, kAnswers };
 
 [[nodiscard]] std::string_view subject_name(Subject subject) noexcept;
 
@@ -21,8 +21,8 @@ struct Finding {
   std::string key;        ///< one alert a key: `column/hour_of_day`, `contract/app/carrier-3`, `quality/ratio`
   Subject subject = Subject::kColumn;
   std::string column{};   ///< kColumn
-  std::string source{};   ///< kContract
-  std::string account{};  ///< kContract: who sent the rows; empty: nobody knows
+  std::string source{};   ///< kContract, kAnswers of a quarantine
+  std::string account{};  ///< of `source`: who sent the rows; empty: nobody knows
   double value = 0;
   double threshold = 0;
   bool alert = false;     ///< past the threshold: confirms an alert that was raised
@@ -54,7 +54,8 @@ struct Alert {
 };
 
 enum class Cause : std::uint8_t {
-  kUnknown, kContractFault, kUnitChange, kTimeShift, kCovariateShift, kPriorShift, kConceptShift, kMonitorSilent, kLabelFault, kRepairOutlived
+  kUnknown, kContractFault, kUnitChange, kTimeShift, kCovariateShift, kPriorShift, kConceptShift, kMonitorSilent, kLabelFault, kRepairOutlived,
+  kNoAnswers, kCostlyQuarantine
 };
 
 [[nodiscard]] std::string_view cause_name(Cause cause) noexcept;  ///< `unit change`, `time shift`, ...

@@ -23,6 +23,8 @@ class Stream {
     double prior = 0;            ///< logits
     bool wrong_labels = false;   ///< what is sent as label is the opposite of it
     bool quarantined = false;    ///< rows of `s1` come back as quarantined
+    bool held_back = false;      ///< good rows of `s1` do
+    bool nobody = false;         ///< the rows of all sources do
   };
 
   explicit Stream(unsigned seed) : random_(seed) {}
@@ -112,6 +114,10 @@ class Stream {
         value = std::llround(static_cast<double>(value) * fault.distance_ratio);
         row.outcome = fault.quarantined ? plane::RowOutcome::kQuarantined : plane::RowOutcome::kRefused;
         row.rules = {"place-fixes-distance"};
+      }
+      if (fault.nobody || (fault.held_back && request.source == "s1")) {
+        row.outcome = plane::RowOutcome::kQuarantined;
+        row.rules.push_back("source-quarantined");
       }
       row.fields.resize(3);
       row.fields[0].kind = expr::Datum::Kind::kTimestamp;

@@ -31,6 +31,7 @@ std::string key_of(const Route& route) { return route.primary.hex() + "/" + rout
 Watch::Watch(Options options, RuleWindows rules)
     : options_(std::move(options)),
       sources_(options_.monitor.refused_share, options_.monitor.refused_rows),
+      answers_(options_.monitor, options_.contract),
       quality_(options_.monitor),
       rules_(std::move(rules)),
       silence_(options_.monitor) {
@@ -86,7 +87,8 @@ void Watch::enter(const Route& route, Micros event_time) {
   quality_.start(epoch_, from);
   alerts_.new_epoch();
   std::erase_if(latest_, [](const auto& item) {
-    return item.second.subject != Subject::kContract && item.second.subject != Subject::kMonitor;
+    const Subject subject = item.second.subject;
+    return subject != Subject::kContract && subject != Subject::kMonitor && subject != Subject::kAnswers;
   });
 }
 
@@ -155,6 +157,7 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
     } else {
       ++(of_epoch ? rows_.unwatched : rows_.other_epoch);
     }
+    answers_.add(request, row, out.findings);
     sources_.add(request.account, request.source, row, request.event_time, baseline, field_of, out.findings);
     if (!rules_.empty()) {
       values.clear();
@@ -286,6 +289,7 @@ Watch::Change Watch::change() const {
   });
   part("columns", [&](StateWriter& out) { columns_.save(out); });
   part("sources", [&](StateWriter& out) { sources_.save(out); });
+  part("answers", [&](StateWriter& out) { answers_.save(out); });
   part("quality", [&](StateWriter& out) { quality_.save(out); });
   part("rules", [&](StateWriter& out) { rules_.save(out); });
   part("silence", [&](StateWriter& out) { silence_.save(out); });
@@ -344,6 +348,7 @@ bool Watch::load(const std::map<std::string, std::string>& parts,
   });
   part("columns", [&](StateReader& in) { columns_.load(in); });
   part("sources", [&](StateReader& in) { sources_.load(in); });
+  part("answers", [&](StateReader& in) { answers_.load(in); });
   part("quality", [&](StateReader& in) { quality_.load(in); });
   part("rules", [&](StateReader& in) { rules_.load(in); });
   part("silence", [&](StateReader& in) { silence_.load(in); });

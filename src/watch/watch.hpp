@@ -16,6 +16,7 @@
 #include "spec/contract.hpp"
 #include "spec/monitor.hpp"
 #include "watch/alert_book.hpp"
+#include "watch/answers.hpp"
 #include "watch/baseline.hpp"
 #include "watch/clock_runs.hpp"
 #include "watch/column_windows.hpp"
@@ -159,6 +160,7 @@ class Watch {
   LabelJoin join_;
   ColumnWindows columns_;
   SourceWindows sources_;
+  Answers answers_;
   QualityWindows quality_;
   RuleWindows rules_;
   Silence silence_;

@@ -193,6 +193,66 @@ TEST(Watch, OneAccountsBadRowsAreItsOwnInASourceThatOthersUseToo) {
   }
 }
 
+TEST(Watch, AServiceThatAnswersNobodyIsAnAlertAtOnce) {
+  Stream stream(6);
+  Session run = start(stream);
+  play(run, stream, 100, 101, {});
+  EXPECT_TRUE(run.confirmed.empty());
+  play(run, stream, 101, 102, {.nobody = true});
+  const auto alert = std::find_if(run.confirmed.begin(), run.confirmed.end(),
+                                  [](const Diagnosis& d) { return d.cause == Cause::kNoAnswers; });
+  ASSERT_NE(alert, run.confirmed.end());
+  EXPECT_NE(alert->reason.find("got an answer"), std::string::npos) << alert->reason;
+  EXPECT_NE(run.watch.alerts().find("answers/service"), nullptr);
+  play(run, stream, 102, 103, {});
+  EXPECT_EQ(run.watch.alerts().find("answers/service"), nullptr);
+}
+
+TEST(Watch, GoodRowsThatAQuarantineHoldsBackHaveABudget) {
+  spec::Monitor monitor;
+  monitor.refused_rows = 50;
+  monitor.quarantined_good_rows = 100;
+  spec::Contract contract;
+  contract.row_rules = {{.id = "round"}, {.id = "odd", .effect = spec::RuleEffect::kWarn}};
+  Answers answers(monitor, contract);
+  std::vector<Finding> out;
+  plane::RequestRecord request;
+  request.source = "default";
+  request.account = "app";
+  const auto send = [&](plane::RowOutcome outcome, std::vector<std::string> rules, int times) {
+    for (int i = 0; i < times; ++i) answers.add(request, {.outcome = outcome, .rules = rules}, out);
+  };
+  using plane::RowOutcome;
+  send(RowOutcome::kQuarantined, {"source-quarantined", "round"}, 300);
+  send(RowOutcome::kQuarantined, {"source-quarantined"}, 60);
+  send(RowOutcome::kQuarantined, {"source-quarantined", "odd"}, 40);  // a warning refuses nothing
+  EXPECT_TRUE(out.empty());
+  StateWriter state;
+  answers.save(state);
+  const std::string bytes = state.take();
+  answers = Answers(monitor, contract);
+  StateReader in(bytes);
+  answers.load(in);
+  EXPECT_TRUE(in.done());
+  send(RowOutcome::kQuarantined, {"source-quarantined"}, 50);
+  ASSERT_EQ(out.size(), 1U);
+  EXPECT_EQ(out[0].key, "quarantine/app/default");
+  EXPECT_TRUE(out[0].alert && out[0].raises && out[0].confirms);
+  EXPECT_EQ(out[0].value, 101);
+  EXPECT_EQ(out[0].rows, 401);
+  const auto quiet = [&] {  // besides those of the service as a whole
+    return std::count_if(out.begin(), out.end(), [](const Finding& f) { return f.key == "quarantine/app/default" && !f.alert; });
+  };
+  send(RowOutcome::kServed, {}, 100);  // it was let in: two quiet findings end it, a day apart
+  EXPECT_EQ(quiet(), 1);
+  request.event_time += kDay;
+  send(RowOutcome::kServed, {}, 100);
+  EXPECT_EQ(quiet(), 2);
+  request.event_time += kDay;
+  send(RowOutcome::kServed, {}, 100);
+  EXPECT_EQ(quiet(), 2);
+}
+
 TEST(Watch, QuarantinedRowsRaiseNoFurtherAlert) {
   Stream stream(6);
   Session run = start(stream);
