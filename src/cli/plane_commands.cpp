@@ -63,8 +63,9 @@ std::string state_now(const doc::Value& service) {
 /// the `state` that follows.
 Result<doc::Value> status_now(const Invocation& invocation) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-  HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring));
-  HEDDLE_ASSIGN_OR_RETURN(auto reply, session->call("status", doc::Value::object()));
+  HEDDLE_ASSIGN_OR_RETURN(auto answered, ask(root, *invocation.wiring, "status", doc::Value::object()));
+  const auto& session = answered.session;
+  doc::Value& reply = answered.reply;
   reply.set("control_plane", session->remote() ? "running" : "not running");
   // The definitions that run; before the first apply nothing does.
   const auto project = control::applied_project(control::Home(root), *invocation.wiring);

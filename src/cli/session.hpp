@@ -28,6 +28,16 @@ struct Invocation;
 /// Whether a control plane of the project at `root` answers on its socket.
 [[nodiscard]] bool control_answers(const std::string& root);
 
+struct Answered {
+  std::unique_ptr<Session> session;
+  doc::Value reply;
+};
+
+/// Calls an operation that only reads. A control plane that ends while it is asked gives no answer: then whoever has the project
+/// next is asked again.
+[[nodiscard]] Result<Answered> ask(const std::string& root, const control::Wiring& wiring, std::string_view operation,
+                                   const doc::Value& request);
+
 /// Opens a session for the project of `invocation` and calls one operation.
 [[nodiscard]] Result<doc::Value> call_operation(const Invocation& invocation, std::string_view operation,
                                                 const doc::Value& request);
