@@ -46,9 +46,11 @@ bench-%: build
 	@scripts/bench.sh $(BUILD) $*
 
 fmt:
-	@git ls-files '*.cpp' '*.hpp' | xargs clang-format -i
+	@scripts/install_deps.sh --tests $(BUILD)
+	@git ls-files '*.cpp' '*.hpp' | xargs $(BUILD)/test-venv/bin/clang-format -i
 
 lint:
+	@scripts/install_deps.sh --tests $(BUILD)
 	@scripts/lint.sh $(BUILD)
 
 clean:

@@ -1,10 +1,12 @@
-// Load whose every answer is checked: what the benches of swaps, isolation and overload send (bench/harness/plane.py).
+// Load whose every answer is checked: what the benches of swaps, isolation and overload send
+// (bench/harness/plane.py).
 //   checked_load CONFIG.json      prints the outcome as one JSON line
-// CONFIG: port, path, token; bodies: a file with member `bodies`; closed | rate; connections, pipeline; warmup_ms, duration_ms,
-// timeout_ms, slice_ms, start_at_ns; golden: files of `http_plane pack`, whose probabilities an answer's bundle must have given.
-// Beside the outcome of heddle::loadgen: `mixed` (the answer's score is not its bundle's for that row), `backwards` (the route
-// version fell on a connection), `unread` (an answer of status 200 without these members), `versions` (different route versions
-// seen).
+// CONFIG: port, path, token; bodies: a file with member `bodies`; closed | rate; connections,
+// pipeline; warmup_ms, duration_ms, timeout_ms, slice_ms, start_at_ns; golden: files of `http_plane
+// pack`, whose probabilities an answer's bundle must have given. Beside the outcome of
+// heddle::loadgen: `mixed` (the answer's score is not its bundle's for that row), `backwards` (the
+// route version fell on a connection), `unread` (an answer of status 200 without these members),
+// `versions` (different route versions seen).
 #include <charconv>
 #include <cstdio>
 #include <map>
@@ -28,7 +30,8 @@ std::string_view after(std::string_view text, std::string_view member) {
   return at == std::string_view::npos ? std::string_view{} : text.substr(at + member.size());
 }
 
-/// Holds each answer against what its bundle gives for its row, and a connection's route versions against each other.
+/// Holds each answer against what its bundle gives for its row, and a connection's route versions
+/// against each other.
 class Judge {
  public:
   Result<void> learn(const std::string& path) {
@@ -36,7 +39,8 @@ class Judge {
     HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(text));
     for (const doc::Value& bundle : value.as_array()) {
       auto& scores = golden_[bundle.string_or("digest")];
-      for (const doc::Value& p : bundle.find("probabilities")->as_array()) scores.push_back(static_cast<float>(p.as_double()));
+      for (const doc::Value& p : bundle.find("probabilities")->as_array())
+        scores.push_back(static_cast<float>(p.as_double()));
     }
     return {};
   }
@@ -49,16 +53,19 @@ class Judge {
     const std::string_view probability_text = after(answer.text, R"("probability":)");
     std::uint64_t version = 0;
     float probability = 0;
-    if (std::from_chars(version_text.data(), version_text.data() + version_text.size(), version).ec != std::errc{} ||
-        std::from_chars(probability_text.data(), probability_text.data() + probability_text.size(), probability).ec !=
-            std::errc{}) {
+    if (std::from_chars(version_text.data(), version_text.data() + version_text.size(), version)
+                .ec != std::errc{} ||
+        std::from_chars(probability_text.data(), probability_text.data() + probability_text.size(),
+                        probability)
+                .ec != std::errc{}) {
       ++unread;
       return false;
     }
     bool right = true;
     if (!golden_.empty()) {
       const auto known = golden_.find(digest);
-      if (known == golden_.end() || answer.body >= known->second.size() || known->second[answer.body] != probability) {
+      if (known == golden_.end() || answer.body >= known->second.size() ||
+          known->second[answer.body] != probability) {
         ++mixed;
         right = false;
       }
@@ -98,10 +105,12 @@ Result<void> run(const std::string& path) {
   loadgen::Options options;
   options.target.port = static_cast<int>(config.int_or("port"));
   options.target.path = config.string_or("path");
-  options.target.headers = {{"Content-Type", "application/json"}, {"Authorization", "Bearer " + config.string_or("token")}};
+  options.target.headers = {{"Content-Type", "application/json"},
+                            {"Authorization", "Bearer " + config.string_or("token")}};
   HEDDLE_ASSIGN_OR_RETURN(const std::string bodies_text, read_file(config.string_or("bodies")));
   HEDDLE_ASSIGN_OR_RETURN(const auto bodies, doc::parse_json(bodies_text));
-  for (const doc::Value& body : bodies.find("bodies")->as_array()) options.target.bodies.push_back(body.as_string());
+  for (const doc::Value& body : bodies.find("bodies")->as_array())
+    options.target.bodies.push_back(body.as_string());
   options.closed = config.bool_or("closed");
   options.rate = config.double_or("rate", 1000);
   options.connections = static_cast<std::size_t>(config.int_or("connections", 8));
@@ -131,9 +140,11 @@ Result<void> run(const std::string& path) {
 }  // namespace heddle
 
 int main(int argc, char** argv) {
-  const auto done = argc == 2 ? heddle::run(argv[1])
-                              : heddle::Result<void>(heddle::Error{heddle::ErrorKind::kInvalid, "usage", "checked_load CONFIG.json",
-                                                                   "see the head of checked_load.cpp"});
+  const auto done = argc == 2
+                        ? heddle::run(argv[1])
+                        : heddle::Result<void>(heddle::Error{heddle::ErrorKind::kInvalid, "usage",
+                                                             "checked_load CONFIG.json",
+                                                             "see the head of checked_load.cpp"});
   if (!done.ok()) fmt::print(stderr, "{}\n", done.error().str());
   return done.ok() ? 0 : 1;
 }

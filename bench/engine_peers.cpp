@@ -42,7 +42,8 @@ std::vector<float> random_rows(std::mt19937_64& random, std::int64_t count, int 
   return rows;
 }
 void write(const std::string& path, const void* data, std::size_t size) {
-  std::ofstream(path, std::ios::binary).write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
+  std::ofstream(path, std::ios::binary)
+      .write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
 }
 std::string read(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -83,32 +84,40 @@ class Xgboost final : public EnginePeer {
 
  private:
   const float* margins(const float* rows, std::int64_t count) {
-    const std::string array = fmt::format(R"({{"data": [{}, true], "shape": [{}, {}], "typestr": "<f4", "version": 3}})",
-                                          reinterpret_cast<std::uintptr_t>(rows), count, rows_.columns);
+    const std::string array =
+        fmt::format(R"({{"data": [{}, true], "shape": [{}, {}], "typestr": "<f4", "version": 3}})",
+                    reinterpret_cast<std::uintptr_t>(rows), count, rows_.columns);
     const bst_ulong* shape = nullptr;
     bst_ulong dimensions = 0;
     const float* result = nullptr;
     check(XGBoosterPredictFromDense(
         booster_, array.c_str(),
-        R"({"type": 1, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false, "missing": NaN, "cache_id": 0})", nullptr,
-        &shape, &dimensions, &result));
+        R"({"type": 1, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false, "missing": NaN, "cache_id": 0})",
+        nullptr, &shape, &dimensions, &result));
     return result;
   }
   BoosterHandle booster_ = nullptr;
   const EngineRows& rows_;
 };
 
-/// LightGBM's C API (LightGBM/c_api.h of 4.x; the wheel has no header): the prepared single-row call, and the matrix call.
+/// LightGBM's C API (LightGBM/c_api.h of 4.x; the wheel has no header): the prepared single-row
+/// call, and the matrix call.
 class Lightgbm final : public EnginePeer {
  public:
-  Lightgbm(const std::string& library, const std::string& model, const EngineRows& rows) : library_(library), rows_(rows) {
+  Lightgbm(const std::string& library, const std::string& model, const EngineRows& rows)
+      : library_(library), rows_(rows) {
     int iterations = 0;
-    expect(library_.get<int(const char*, int*, void**)>("LGBM_BoosterLoadModelFromString")(model.c_str(), &iterations, &booster_));
-    expect(library_.get<int(void*, int, int, int, int, std::int32_t, const char*, void**)>("LGBM_BoosterPredictForMatSingleRowFastInit")(
-        booster_, kRaw, 0, -1, kFloat32, static_cast<std::int32_t>(rows.columns), "num_threads=1", &fast_));
-    single_ = library_.get<int(void*, const void*, std::int64_t*, double*)>("LGBM_BoosterPredictForMatSingleRowFast");
-    matrix_ = library_.get<int(void*, const void*, int, std::int32_t, std::int32_t, int, int, int, int, const char*, std::int64_t*, double*)>(
-        "LGBM_BoosterPredictForMat");
+    expect(library_.get<int(const char*, int*, void**)>("LGBM_BoosterLoadModelFromString")(
+        model.c_str(), &iterations, &booster_));
+    expect(library_.get<int(void*, int, int, int, int, std::int32_t, const char*, void**)>(
+        "LGBM_BoosterPredictForMatSingleRowFastInit")(booster_, kRaw, 0, -1, kFloat32,
+                                                      static_cast<std::int32_t>(rows.columns),
+                                                      "num_threads=1", &fast_));
+    single_ = library_.get<int(void*, const void*, std::int64_t*, double*)>(
+        "LGBM_BoosterPredictForMatSingleRowFast");
+    matrix_ =
+        library_.get<int(void*, const void*, int, std::int32_t, std::int32_t, int, int, int, int,
+                         const char*, std::int64_t*, double*)>("LGBM_BoosterPredictForMat");
     out_.resize(static_cast<std::size_t>(rows.count()));
   }
   double seconds(std::int64_t count, int repeats) override {
@@ -130,8 +139,9 @@ class Lightgbm final : public EnginePeer {
     if (count == 1) {
       expect(single_(fast_, rows, &length, out_.data()));
     } else {
-      expect(matrix_(booster_, rows, kFloat32, static_cast<std::int32_t>(count), static_cast<std::int32_t>(rows_.columns), 1, kRaw, 0, -1,
-                     "num_threads=1", &length, out_.data()));
+      expect(matrix_(booster_, rows, kFloat32, static_cast<std::int32_t>(count),
+                     static_cast<std::int32_t>(rows_.columns), 1, kRaw, 0, -1, "num_threads=1",
+                     &length, out_.data()));
     }
   }
   Library library_;
@@ -139,20 +149,23 @@ class Lightgbm final : public EnginePeer {
   void* booster_ = nullptr;
   void* fast_ = nullptr;
   int (*single_)(void*, const void*, std::int64_t*, double*) = nullptr;
-  int (*matrix_)(void*, const void*, int, std::int32_t, std::int32_t, int, int, int, int, const char*, std::int64_t*, double*) = nullptr;
+  int (*matrix_)(void*, const void*, int, std::int32_t, std::int32_t, int, int, int, int,
+                 const char*, std::int64_t*, double*) = nullptr;
   std::vector<double> out_{};
 };
 
 /// The function that lleaves compiles, on rows that are doubles already.
 class Lleaves final : public EnginePeer {
  public:
-  Lleaves(const std::string& library, const EngineRows& rows) : library_(library), rows_(rows), doubles_(rows.values.begin(), rows.values.end()) {
+  Lleaves(const std::string& library, const EngineRows& rows)
+      : library_(library), rows_(rows), doubles_(rows.values.begin(), rows.values.end()) {
     root_ = library_.get<void(double*, double*, std::int32_t, std::int32_t)>("forest_root");
     out_.resize(static_cast<std::size_t>(rows.count()));
   }
   double seconds(std::int64_t count, int repeats) override {
     return seconds_of(repeats, [&](int i) {
-      root_(doubles_.data() + rows_.offset(i, count), out_.data(), 0, static_cast<std::int32_t>(count));
+      root_(doubles_.data() + rows_.offset(i, count), out_.data(), 0,
+            static_cast<std::int32_t>(count));
     });
   }
   double first_margin() override {
@@ -168,10 +181,12 @@ class Lleaves final : public EnginePeer {
   std::vector<double> out_{};
 };
 
-/// The function that tl2cgen compiles from treelite's model, called row by row as its own runtime does.
+/// The function that tl2cgen compiles from treelite's model, called row by row as its own runtime
+/// does.
 class Treelite final : public EnginePeer {
  public:
-  Treelite(const std::string& library, const EngineRows& rows) : library_(library), rows_(rows), entries_(static_cast<std::size_t>(rows.columns)) {
+  Treelite(const std::string& library, const EngineRows& rows)
+      : library_(library), rows_(rows), entries_(static_cast<std::size_t>(rows.columns)) {
     predict_ = library_.get<void(Entry*, int, float*)>("predict");
     out_.resize(static_cast<std::size_t>(rows.count()));
   }
@@ -192,8 +207,10 @@ class Treelite final : public EnginePeer {
     for (std::int64_t r = 0; r < count; ++r) {
       for (std::size_t c = 0; c < entries_.size(); ++c) {
         const float value = *rows++;
-        if (value != value) entries_[c].missing = -1;
-        else entries_[c].value = value;
+        if (value != value)
+          entries_[c].missing = -1;
+        else
+          entries_[c].value = value;
       }
       float& out = out_[static_cast<std::size_t>(r)];
       out = 0;
@@ -209,7 +226,8 @@ class Treelite final : public EnginePeer {
 
 class Onnx final : public EnginePeer {
  public:
-  Onnx(const std::string& python, const std::string& script, const std::string& model, const std::string& rows_file, std::int64_t columns) {
+  Onnx(const std::string& python, const std::string& script, const std::string& model,
+       const std::string& rows_file, std::int64_t columns) {
     int commands[2];
     int answers[2];
     if (pipe(commands) != 0 || pipe(answers) != 0) die("no pipe");
@@ -220,7 +238,8 @@ class Onnx final : public EnginePeer {
       dup2(answers[1], STDOUT_FILENO);
       for (const int end : {commands[0], commands[1], answers[0], answers[1]}) close(end);
       const std::string width = std::to_string(columns);
-      execl(python.c_str(), python.c_str(), script.c_str(), model.c_str(), rows_file.c_str(), width.c_str(), nullptr);
+      execl(python.c_str(), python.c_str(), script.c_str(), model.c_str(), rows_file.c_str(),
+            width.c_str(), nullptr);
       _exit(127);
     }
     close(commands[0]);
@@ -234,7 +253,9 @@ class Onnx final : public EnginePeer {
     std::fclose(commands_);  // it ends at the end of its input
     std::fclose(answers_);
   }
-  double seconds(std::int64_t count, int repeats) override { return ask(fmt::format("{} {}\n", count, repeats)); }
+  double seconds(std::int64_t count, int repeats) override {
+    return ask(fmt::format("{} {}\n", count, repeats));
+  }
   double first_margin() override { return ask("0 0\n"); }
 
  private:
@@ -274,8 +295,13 @@ void train_models(const std::string& folder, int columns, const std::vector<int>
   check(XGDMatrixSetFloatInfo(matrix, "label", labels.data(), kRows));
   BoosterHandle booster = nullptr;
   check(XGBoosterCreate(&matrix, 1, &booster));
-  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"objective", "binary:logistic"}, {"max_depth", "6"}, {"eta", "0.1"}, {"tree_method", "hist"}, {"nthread", "1"}, {"verbosity", "0"}}) {
+  for (const auto& [name, value] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"objective", "binary:logistic"},
+                                                                  {"max_depth", "6"},
+                                                                  {"eta", "0.1"},
+                                                                  {"tree_method", "hist"},
+                                                                  {"nthread", "1"},
+                                                                  {"verbosity", "0"}}) {
     check(XGBoosterSetParam(booster, name, value));
   }
   int done = 0;
@@ -302,7 +328,8 @@ std::unique_ptr<EnginePeer> xgboost_peer(const std::string& model, const EngineR
   if (!std::filesystem::exists(model)) return nullptr;
   return std::make_unique<Xgboost>(read(model), rows);
 }
-std::unique_ptr<EnginePeer> lightgbm_peer(const std::string& library, const std::string& model, const EngineRows& rows) {
+std::unique_ptr<EnginePeer> lightgbm_peer(const std::string& library, const std::string& model,
+                                          const EngineRows& rows) {
   if (!std::filesystem::exists(library) || !std::filesystem::exists(model)) return nullptr;
   return std::make_unique<Lightgbm>(library, read(model), rows);
 }
@@ -314,7 +341,8 @@ std::unique_ptr<EnginePeer> treelite_peer(const std::string& library, const Engi
   if (!std::filesystem::exists(library)) return nullptr;
   return std::make_unique<Treelite>(std::filesystem::absolute(library), rows);
 }
-std::unique_ptr<EnginePeer> onnx_peer(const std::string& python, const std::string& script, const std::string& model, const std::string& rows_file,
+std::unique_ptr<EnginePeer> onnx_peer(const std::string& python, const std::string& script,
+                                      const std::string& model, const std::string& rows_file,
                                       const EngineRows& rows) {
   if (!std::filesystem::exists(model)) return nullptr;
   return std::make_unique<Onnx>(python, script, model, rows_file, rows.columns);

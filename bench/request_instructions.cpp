@@ -1,12 +1,14 @@
 // Instructions of one request through the data plane, for callgrind (bench/instructions.py).
-//   request_instructions prepare DIR        trains 100 trees on flights with XGBoost's C API and packs them into two bundles
-//   request_instructions drive DIR N WHAT   serves them in this process: the main thread is the data plane's loop, a second one is
-//   the
-//                                           client, one connection, one request at a time. After a warm-up it switches callgrind's
-//                                           instrumentation on for exactly N requests of the protocol WHAT; all N must be answered
-//                                           200
-// The whole of the loop's thread is counted: reading, HTTP, token, JSON, contract, features, trees, shadow score, journal, writing.
-// Start-up is not: nothing is instrumented then. One turn of the loop a request, so the count does not depend on time.
+//   request_instructions prepare DIR        trains 100 trees on flights with XGBoost's C API and
+//   packs them into two bundles request_instructions drive DIR N WHAT   serves them in this
+//   process: the main thread is the data plane's loop, a second one is the
+//                                           client, one connection, one request at a time. After a
+//                                           warm-up it switches callgrind's instrumentation on for
+//                                           exactly N requests of the protocol WHAT; all N must be
+//                                           answered 200
+// The whole of the loop's thread is counted: reading, HTTP, token, JSON, contract, features, trees,
+// shadow score, journal, writing. Start-up is not: nothing is instrumented then. One turn of the
+// loop a request, so the count does not depend on time.
 #include <valgrind/callgrind.h>
 
 #include <atomic>
@@ -44,7 +46,8 @@ Result<void> prepare(const std::string& dir) {
   for (const std::string& body : bodies) texts.push(body);
   return write_file_atomic(
       dir + "/prepared.json",
-      doc::to_json(doc::Value::object({{"primary", primary.str()}, {"standby", standby.str()}, {"bodies", std::move(texts)}})));
+      doc::to_json(doc::Value::object(
+          {{"primary", primary.str()}, {"standby", standby.str()}, {"bodies", std::move(texts)}})));
 }
 
 /// `POST` path and bodies of a protocol, made of the plain bodies.
@@ -62,7 +65,8 @@ Result<Protocol> protocol(const std::string& name, const doc::Value& prepared) {
       continue;
     }
     if (name != "oip-json")
-      return Error{ErrorKind::kInvalid, "usage", fmt::format("no protocol `{}`", name), "known: rows-json, oip-json"};
+      return Error{ErrorKind::kInvalid, "usage", fmt::format("no protocol `{}`", name),
+                   "known: rows-json, oip-json"};
     HEDDLE_ASSIGN_OR_RETURN(const auto parsed, doc::parse_json(text.as_string()));
     const doc::Value& row = parsed.find("rows")->as_array()[0];
     doc::Value inputs = doc::Value::array();
@@ -81,10 +85,13 @@ Result<Protocol> protocol(const std::string& name, const doc::Value& prepared) {
 Result<void> ask(int port, const Protocol& protocol, int count) {
   net::HttpClient http({.port = port, .token = kToken});
   const auto send = [&](int i) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(const auto reply,
-                            http.post(protocol.path, protocol.bodies[static_cast<std::size_t>(i) % protocol.bodies.size()]));
+    HEDDLE_ASSIGN_OR_RETURN(
+        const auto reply,
+        http.post(protocol.path,
+                  protocol.bodies[static_cast<std::size_t>(i) % protocol.bodies.size()]));
     if (reply.status != 200)
-      return Error{ErrorKind::kInternal, "bench-answer", fmt::format("status {}: {}", reply.status, reply.body.substr(0, 200)),
+      return Error{ErrorKind::kInternal, "bench-answer",
+                   fmt::format("status {}: {}", reply.status, reply.body.substr(0, 200)),
                    "every request here must be served"};
     return {};
   };
@@ -136,9 +143,10 @@ int main(int argc, char** argv) {
   const auto done = what == "prepare" && argc == 3 ? heddle::prepare(argv[2])
                     : what == "drive" && argc == 5
                         ? heddle::drive(argv[2], std::atoi(argv[3]), argv[4])
-                        : heddle::Result<void>(heddle::Error{heddle::ErrorKind::kInvalid, "usage",
-                                                             "request_instructions prepare DIR | drive DIR N PROTOCOL",
-                                                             "see the head of its source"});
+                        : heddle::Result<void>(heddle::Error{
+                              heddle::ErrorKind::kInvalid, "usage",
+                              "request_instructions prepare DIR | drive DIR N PROTOCOL",
+                              "see the head of its source"});
   if (!done.ok()) fmt::print(stderr, "{}\n", done.error().str());
   return done.ok() ? 0 : 1;
 }

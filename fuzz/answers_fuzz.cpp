@@ -1,5 +1,5 @@
-// What a worker or an upstream answers. The first byte says how many rows were asked, two more how many bytes follow the JSON. Whatever
-// is understood is one probability a row.
+// What a worker or an upstream answers. The first byte says how many rows were asked, two more how
+// many bytes follow the JSON. Whatever is understood is one probability a row.
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -27,14 +27,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (answer.ok() != again.ok()) std::abort();
   if (!answer.ok()) {
     const Error& error = answer.error();
-    if (error.kind != ErrorKind::kCorrupt || error.id != "runtime-answer" || error.message.empty() || error.hint.empty()) std::abort();
+    if (error.kind != ErrorKind::kCorrupt || error.id != "runtime-answer" ||
+        error.message.empty() || error.hint.empty())
+      std::abort();
     return 0;
   }
   if (answer->size() != rows || again->size() != rows) std::abort();
   for (std::size_t i = 0; i < rows; ++i) {
     const float value = (*answer)[i];
     if (!std::isnan(value) && !(value >= 0 && value <= 1)) std::abort();
-    if (std::bit_cast<std::uint32_t>(value) != std::bit_cast<std::uint32_t>((*again)[i])) std::abort();
+    if (std::bit_cast<std::uint32_t>(value) != std::bit_cast<std::uint32_t>((*again)[i]))
+      std::abort();
   }
   return 0;
 }

@@ -1,8 +1,9 @@
-// A bundle in a store that anybody may write to: the bytes are parts, cut at 0x1E, of which the first is the manifest. In it `$1` is the
-// digest of the next part and `#1` its size, so that a change leaves the digests right. The first byte says how many parts there are, and
-// its highest bit that one of them lies damaged in the store: the second byte says which and where. What opens packs to the same again;
-// its contract, features and model score rows or are refused, its runtime is understood or refused, and its files are unpacked into their
-// folder and nowhere else.
+// A bundle in a store that anybody may write to: the bytes are parts, cut at 0x1E, of which the
+// first is the manifest. In it `$1` is the digest of the next part and `#1` its size, so that a
+// change leaves the digests right. The first byte says how many parts there are, and its highest
+// bit that one of them lies damaged in the store: the second byte says which and where. What opens
+// packs to the same again; its contract, features and model score rows or are refused, its runtime
+// is understood or refused, and its files are unpacked into their folder and nowhere else.
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -41,20 +42,26 @@ class Memory final : public store::Objects {
   }
   Result<std::string> get(const Digest& digest) override {
     const auto found = blobs.find(digest);
-    if (found == blobs.end()) return Error{ErrorKind::kNotFound, "object-not-found", "no such object", "put it there"};
+    if (found == blobs.end())
+      return Error{ErrorKind::kNotFound, "object-not-found", "no such object", "put it there"};
     given.insert(digest);
     return found->second;
   }
   bool has(const Digest& digest) override { return blobs.contains(digest); }
-  Result<void> tag(std::string_view, const Digest&, std::string_view, std::uint64_t) override { return {}; }
-  Result<std::vector<std::pair<std::string, Digest>>> tags() override { return std::vector<std::pair<std::string, Digest>>{}; }
+  Result<void> tag(std::string_view, const Digest&, std::string_view, std::uint64_t) override {
+    return {};
+  }
+  Result<std::vector<std::pair<std::string, Digest>>> tags() override {
+    return std::vector<std::pair<std::string, Digest>>{};
+  }
 
   std::map<Digest, std::string> blobs;
   std::set<Digest> given;
 };
 
 void expect_explained(const Error& error) {
-  expect(error.kind == ErrorKind::kCorrupt || error.kind == ErrorKind::kNotFound || error.kind == ErrorKind::kInvalid || error.kind == ErrorKind::kTooLarge);
+  expect(error.kind == ErrorKind::kCorrupt || error.kind == ErrorKind::kNotFound ||
+         error.kind == ErrorKind::kInvalid || error.kind == ErrorKind::kTooLarge);
   expect(!error.id.empty() && !error.message.empty());
 }
 
@@ -72,7 +79,11 @@ std::string with_digests(std::string_view manifest, const std::vector<std::strin
   std::string out;
   for (std::size_t i = 0; i < manifest.size(); ++i) {
     const char sign = manifest[i];
-    const std::size_t part = i + 1 == manifest.size() ? 0 : static_cast<std::size_t>(manifest[i + 1] >= 'a' ? manifest[i + 1] - 'a' + 10 : manifest[i + 1] - '0');
+    const std::size_t part =
+        i + 1 == manifest.size()
+            ? 0
+            : static_cast<std::size_t>(manifest[i + 1] >= 'a' ? manifest[i + 1] - 'a' + 10
+                                                              : manifest[i + 1] - '0');
     if ((sign != '$' && sign != '#') || part < 1 || part >= parts.size()) {
       out += sign;
       continue;
@@ -95,7 +106,8 @@ void read_runtime(const bundle::Bundle& opened) {
     const auto runtime = runtime::parse(*value);
     if (runtime.ok()) {
       const auto again = runtime::parse(runtime::to_value(*runtime));
-      expect(again.ok() && doc::to_json(runtime::to_value(*again)) == doc::to_json(runtime::to_value(*runtime)));
+      expect(again.ok() &&
+             doc::to_json(runtime::to_value(*again)) == doc::to_json(runtime::to_value(*runtime)));
     } else {
       expect_explained(runtime.error());
     }
@@ -117,17 +129,27 @@ void read_runtime(const bundle::Bundle& opened) {
 
 void score_some(const score::Plan& plan) {
   using expr::Datum;
-  static const Datum values[] = {Datum::integer(100),  Datum::string("2001-04-10T05:00:00Z"), Datum::string("ABQ"), Datum::null(),
-                                 Datum::real(-0.5),    Datum::boolean(true),                  Datum::real(1e300),   Datum::integer(INT64_MIN),
-                                 Datum::timestamp(986'083'200'000'000), Datum::string("")};
+  static const Datum values[] = {Datum::integer(100),
+                                 Datum::string("2001-04-10T05:00:00Z"),
+                                 Datum::string("ABQ"),
+                                 Datum::null(),
+                                 Datum::real(-0.5),
+                                 Datum::boolean(true),
+                                 Datum::real(1e300),
+                                 Datum::integer(INT64_MIN),
+                                 Datum::timestamp(986'083'200'000'000),
+                                 Datum::string("")};
   score::Scratch scratch;
   score::RowResult result;
   std::vector<Datum> row(plan.contract().request_fields().size());
   std::vector<float> contributions(plan.contribution_names().size());
   for (std::size_t turn = 0; turn < std::size(values); ++turn) {
-    for (std::size_t i = 0; i < row.size(); ++i) row[i] = values[(turn + i * 3) % std::size(values)];
+    for (std::size_t i = 0; i < row.size(); ++i)
+      row[i] = values[(turn + i * 3) % std::size(values)];
     plan.score_row(std::span(row).first(turn == 9 ? row.size() / 2 : row.size()), result, scratch);
-    expect(result.check.refused ? std::isnan(result.probability) : std::isnan(result.probability) || (result.probability >= 0 && result.probability <= 1));
+    expect(result.check.refused ? std::isnan(result.probability)
+                                : std::isnan(result.probability) ||
+                                      (result.probability >= 0 && result.probability <= 1));
     (void)plan.explain_row(row, contributions, scratch);
   }
 }
@@ -154,21 +176,26 @@ void score_with(const bundle::Bundle& opened) {
   // Never with a runtime: its command would be run.
   if (opened.has(bundle::kRuntime)) return;
   const auto plan = score::Plan::load(opened);
-  if (plan.ok()) score_some(**plan);
-  else expect_explained(plan.error());
+  if (plan.ok())
+    score_some(**plan);
+  else
+    expect_explained(plan.error());
   const auto model = opened.layer(bundle::kModel);
   if (plan.ok() || !contract.ok() || !features.ok() || !model.ok()) return;
   // Without the reference's proof, which stops nearly every change above.
   const auto parts = score::Plan::from_parts(*contract, *features, *model, 0.125);
-  if (parts.ok()) score_some(**parts);
-  else expect_explained(parts.error());
+  if (parts.ok())
+    score_some(**parts);
+  else
+    expect_explained(parts.error());
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 3) return 0;
-  const auto parts = split({reinterpret_cast<const char*>(data) + 2, size - 2}, 1 + data[0] % kMostParts);
+  const auto parts =
+      split({reinterpret_cast<const char*>(data) + 2, size - 2}, 1 + data[0] % kMostParts);
   Memory objects;
   std::vector<Digest> digests;
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -179,8 +206,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool damages = (data[0] & 0x80) != 0;
   if (damages) {
     std::string& bytes = objects.blobs[damaged];
-    if (bytes.empty()) bytes.assign(1, '\n');
-    else bytes[data[1] / digests.size() % bytes.size()] ^= 1;
+    if (bytes.empty())
+      bytes.assign(1, '\n');
+    else
+      bytes[data[1] / digests.size() % bytes.size()] ^= 1;
   }
   const auto opened = bundle::open(objects, digest);
   if (!opened.ok()) {
@@ -198,7 +227,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto packed = bundle::pack(copy, opened->layers(), opened->config());
   expect(packed.ok());
   const auto again = bundle::open(copy, *packed);
-  expect(again.ok() && again->layers().size() == opened->layers().size() && doc::to_json(again->config()) == doc::to_json(opened->config()));
+  expect(again.ok() && again->layers().size() == opened->layers().size() &&
+         doc::to_json(again->config()) == doc::to_json(opened->config()));
   for (const auto& layer : opened->layers()) expect(*again->layer(layer.title) == layer.bytes);
   read_runtime(*opened);
   score_with(*opened);

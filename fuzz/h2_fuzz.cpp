@@ -1,5 +1,5 @@
-// Frames of any kind after a good preface, in cuts of any size; the first byte says how the server behaves. The session stays within its
-// bounds, its accounts agree, and it comes to an end.
+// Frames of any kind after a good preface, in cuts of any size; the first byte says how the server
+// behaves. The session stays within its bounds, its accounts agree, and it comes to an end.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -19,7 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   options.streams = 5;
   options.bytes_per_second = 100;
   options.streaming = &streaming;
-  const bool defers = (data[0] & 1) != 0, magic = (data[0] & 2) == 0, drains = (data[0] & 4) != 0, slow = (data[0] & 8) != 0;
+  const bool defers = (data[0] & 1) != 0, magic = (data[0] & 2) == 0, drains = (data[0] & 4) != 0,
+             slow = (data[0] & 8) != 0;
   const std::size_t step = data[1] == 0 ? SIZE_MAX : data[1];
   std::vector<std::pair<std::int32_t, std::uint64_t>> waiting;
   std::int64_t now = 1;
@@ -27,7 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   H2Session session(
       options,
       [&](std::int32_t stream, std::uint64_t request, GrpcCall& call, GrpcReply& reply) {
-        if (call.message.size() > options.message_bytes || call.metadata.size() > options.headers) std::abort();
+        if (call.message.size() > options.message_bytes || call.metadata.size() > options.headers)
+          std::abort();
         ++messages;
         if (defers && messages % 2 == 0) {
           waiting.emplace_back(stream, request);

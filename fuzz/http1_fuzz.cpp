@@ -1,4 +1,5 @@
-// The first byte says how the rest is cut. Whatever the cuts, the same bytes are the same requests: heads, bodies, ends and refusals.
+// The first byte says how the rest is cut. Whatever the cuts, the same bytes are the same requests:
+// heads, bodies, ends and refusals.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -14,7 +15,8 @@ namespace {
 
 constexpr std::size_t kHead = 2048, kHeaders = 16, kBody = 4096;
 
-/// One message at the front of `bytes`, of which ever more becomes visible; what was read, as text, and how long it was.
+/// One message at the front of `bytes`, of which ever more becomes visible; what was read, as text,
+/// and how long it was.
 std::string read_one(std::string_view bytes, std::size_t step, std::size_t& used) {
   std::string log;
   RequestHead head;
@@ -34,16 +36,22 @@ std::string read_one(std::string_view bytes, std::size_t step, std::size_t& used
     have = next;
     const bool last = have == bytes.size();
     if (!known) {
-      const HeadResult result = read_head({buffer.get(), have}, kHead, kHeaders, head, headers, reason);
+      const HeadResult result =
+          read_head({buffer.get(), have}, kHead, kHeaders, head, headers, reason);
       if (result == HeadResult::kNeedMore) {
         if (last) return "more";
         continue;
       }
-      if (result != HeadResult::kComplete) return result == HeadResult::kTooLarge ? "large" : "refused";
+      if (result != HeadResult::kComplete)
+        return result == HeadResult::kTooLarge ? "large" : "refused";
       if (head.bytes > have || head.bytes > kHead || headers.size() > kHeaders) std::abort();
       known = true;
-      log.append(head.method).append(" ").append(head.target).append(head.keep_alive ? " keep" : " close");
-      for (const Header& header : headers) log.append("\n").append(header.name).append(": ").append(header.value);
+      log.append(head.method)
+          .append(" ")
+          .append(head.target)
+          .append(head.keep_alive ? " keep" : " close");
+      for (const Header& header : headers)
+        log.append("\n").append(header.name).append(": ").append(header.value);
       log.append("\n");
     }
     if (!head.chunked) {
@@ -58,7 +66,8 @@ std::string read_one(std::string_view bytes, std::size_t step, std::size_t& used
     }
     switch (chunks.read(buffer.get() + head.bytes, have - head.bytes, kBody)) {
       case ChunkedReader::State::kNeedMore:
-        if (chunks.body_bytes() < decoded_until || chunks.consumed() > have - head.bytes) std::abort();
+        if (chunks.body_bytes() < decoded_until || chunks.consumed() > have - head.bytes)
+          std::abort();
         decoded_until = chunks.body_bytes();
         if (last) return log + "more";
         continue;

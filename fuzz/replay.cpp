@@ -1,5 +1,6 @@
-// Gives every file that is kept under fuzz/corpus to its target, as the fuzzer would: `fuzz_corpus_test FOLDER`. Each target's source is
-// compiled with a name of its own for the fuzzer's entry (CMakeLists.txt), so that this is one program without clang.
+// Gives every file that is kept under fuzz/corpus to its target, as the fuzzer would:
+// `fuzz_corpus_test FOLDER`. Each target's source is compiled with a name of its own for the
+// fuzzer's entry (CMakeLists.txt), so that this is one program without clang.
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
@@ -33,8 +34,9 @@ struct Target {
   const char* name;
   int (*run)(const std::uint8_t*, std::size_t);
 };
-constexpr Target kTargets[] = {{"answers", fuzz_answers}, {"bundle", fuzz_bundle}, {"expr", fuzz_expr},        {"h2", fuzz_h2},
-                               {"http1", fuzz_http1},     {"model", fuzz_model},   {"requests", fuzz_requests}};
+constexpr Target kTargets[] = {
+    {"answers", fuzz_answers}, {"bundle", fuzz_bundle}, {"expr", fuzz_expr},        {"h2", fuzz_h2},
+    {"http1", fuzz_http1},     {"model", fuzz_model},   {"requests", fuzz_requests}};
 
 std::string current;  // NOLINT: what a signal handler says
 
@@ -59,7 +61,8 @@ int main(int argc, char** argv) {
   for (const Target& target : kTargets) {
     std::vector<std::string> files;
     std::error_code error;
-    for (const auto& entry : fs::directory_iterator(fs::path(argv[1]) / target.name, error)) files.push_back(entry.path().string());
+    for (const auto& entry : fs::directory_iterator(fs::path(argv[1]) / target.name, error))
+      files.push_back(entry.path().string());
     std::sort(files.begin(), files.end());
     current = fmt::format("failed: `{}` with no bytes\n", target.name);
     run(target, {});

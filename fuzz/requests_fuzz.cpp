@@ -1,6 +1,7 @@
-// Bodies of the data plane's requests. The first byte picks the reader; for JSON with binary tensors two more say how many bytes follow
-// the JSON. What is understood keeps to its bounds. A reader that read much before, a new one, and other bytes behind the body: the same
-// body is the same request.
+// Bodies of the data plane's requests. The first byte picks the reader; for JSON with binary
+// tensors two more say how many bytes follow the JSON. What is understood keeps to its bounds. A
+// reader that read much before, a new one, and other bytes behind the body: the same body is the
+// same request.
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -42,7 +43,8 @@ struct Body {
 };
 
 bool is_inside(std::string_view text, std::string_view body) {
-  return text.empty() || (text.data() >= body.data() && text.data() + text.size() <= body.data() + body.size());
+  return text.empty() ||
+         (text.data() >= body.data() && text.data() + text.size() <= body.data() + body.size());
 }
 
 std::string said(const Error& error) {
@@ -56,19 +58,27 @@ std::string said(const Datum& value, const Body& body) {
     case Datum::Kind::kNull: return "null";
     case Datum::Kind::kBool: return value.b ? "true" : "false";
     case Datum::Kind::kInt: return fmt::format("{}", value.i);
-    case Datum::Kind::kDouble: expect(!std::isnan(value.d)); return fmt::format("x{:x}", std::bit_cast<std::uint64_t>(value.d));
-    case Datum::Kind::kString: expect(body.kind != kGrpc || is_inside(value.str(), body.bytes)); return fmt::format("`{}`", value.str());
+    case Datum::Kind::kDouble:
+      expect(!std::isnan(value.d));
+      return fmt::format("x{:x}", std::bit_cast<std::uint64_t>(value.d));
+    case Datum::Kind::kString:
+      expect(body.kind != kGrpc || is_inside(value.str(), body.bytes));
+      return fmt::format("`{}`", value.str());
     default: std::abort();
   }
 }
 
 std::string said(const Rows& rows, const FieldNames& fields, const Body& body) {
-  expect(rows.count >= 1 && rows.count <= kMostRows && rows.values.size() == rows.count * fields.size());
+  expect(rows.count >= 1 && rows.count <= kMostRows &&
+         rows.values.size() == rows.count * fields.size());
   expect(rows.timeout_us >= 0 && rows.timeout_us <= kLongestTimeoutUs);
   for (const std::string_view id : {rows.request_id, rows.source}) expect(id.empty() || is_id(id));
-  if (body.kind == kGrpc) expect(is_inside(rows.request_id, body.bytes) && is_inside(rows.source, body.bytes));
-  std::string out = fmt::format("{} `{}` `{}` `{}` {} {}", rows.count, rows.request_id, rows.source, rows.model, rows.event_time.value_or(-1), rows.timeout_us);
-  for (const Wanted& output : {rows.probability, rows.validation, rows.contributions}) out += fmt::format(" {:d}{:d}", output.wanted, output.binary);
+  if (body.kind == kGrpc)
+    expect(is_inside(rows.request_id, body.bytes) && is_inside(rows.source, body.bytes));
+  std::string out = fmt::format("{} `{}` `{}` `{}` {} {}", rows.count, rows.request_id, rows.source,
+                                rows.model, rows.event_time.value_or(-1), rows.timeout_us);
+  for (const Wanted& output : {rows.probability, rows.validation, rows.contributions})
+    out += fmt::format(" {:d}{:d}", output.wanted, output.binary);
   for (std::size_t i = 0; i < rows.count; ++i) {
     for (const Datum& value : rows.row(i, fields.size())) out += " " + said(value, body);
   }
@@ -92,7 +102,8 @@ std::string read(Readers& readers, const FieldNames& fields, const Body& body) {
       if (!infer.ok()) return said(infer.error());
       expect(names.ok() && names->model == infer->model && names->version == infer->version);
       expect(is_inside(infer->model, body.bytes) && is_inside(infer->version, body.bytes));
-      return fmt::format("`{}` `{}` {:d} {}", infer->model, infer->version, infer->raw, said(*infer->rows, fields, body));
+      return fmt::format("`{}` `{}` {:d} {}", infer->model, infer->version, infer->raw,
+                         said(*infer->rows, fields, body));
     }
     case kLabels: {
       const auto labels = readers.json.read_labels(body.bytes, kMostRows);
@@ -101,7 +112,8 @@ std::string read(Readers& readers, const FieldNames& fields, const Body& body) {
       std::string out;
       for (const LabelIn& label : *labels) {
         expect(is_id(label.row_id, true) && std::isfinite(label.label));
-        out += fmt::format("`{}` {} {}\n", label.row_id, label.label, label.event_time.value_or(-1));
+        out +=
+            fmt::format("`{}` {} {}\n", label.row_id, label.label, label.event_time.value_or(-1));
       }
       return out;
     }
@@ -139,7 +151,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const FieldNames fields(contract);
   static Readers old;
   if (size < 3) return 0;
-  Body body{static_cast<Kind>(data[0] % kKinds), {reinterpret_cast<const char*>(data) + 1, size - 1}, size - 1};
+  Body body{static_cast<Kind>(data[0] % kKinds),
+            {reinterpret_cast<const char*>(data) + 1, size - 1},
+            size - 1};
   if (body.kind == kOipBinary) {
     const std::size_t raw = data[1] + std::size_t{256} * data[2];
     body.bytes.remove_prefix(2);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# clang-format and clang-tidy over the C++ files that differ from main (`--all`: every file), and the layer check.
+# The layer and format checks, and clang-tidy over the C++ files that differ from main (`--all`: every file).
 set -eu
 cd "$(dirname "$0")/.."
 build=${1:-build}
@@ -10,7 +10,7 @@ fi
 [ ! -x scripts/check_layers.py ] || python3 scripts/check_layers.py
 python3 scripts/check_files.py
 [ -n "$files" ] || exit 0
-command -v clang-format >/dev/null || { echo 'lint: `clang-format` is missing: apt-get install clang-format clang-tidy' >&2; exit 1; }
-clang-format --dry-run $files
+scripts/check_format.sh "$build/test-venv/bin/clang-format"
 sources=$(echo "$files" | grep '\.cpp$' || true)
+[ -z "$sources" ] || command -v clang-tidy >/dev/null || { echo 'lint: `clang-tidy` is missing: apt-get install clang-tidy' >&2; exit 1; }
 [ -z "$sources" ] || clang-tidy -p "$build" --quiet $sources

@@ -29,7 +29,8 @@ class PythonVerifier : public testing::Test {
     git_ = adapters::open_git(root_).value();
     ASSERT_TRUE(make_dirs(root_ + "/.heddle").ok());
     state_ = adapters::open_sqlite_state(root_ + "/.heddle/state.db").value();
-    Ledger::Options options{tiles(), "flights", Ed25519Key::from_seed(std::string(32, '\5')).value(), nullptr};
+    Ledger::Options options{tiles(), "flights",
+                            Ed25519Key::from_seed(std::string(32, '\5')).value(), nullptr};
     ledger_ = Ledger::open(*state_, options).value();
     add(300);
     early_ = read_file(tiles() + "/checkpoint").value();
@@ -39,28 +40,33 @@ class PythonVerifier : public testing::Test {
   }
   void TearDown() override { fs::remove_all(root_); }
   void add(int n) {
-    ASSERT_TRUE(state_->write([&](store::Txn& txn) -> Result<void> {
-                        for (int i = 0; i < n; ++i) {
-                          Entry entry;
-                          entry.actor = "system:test";
-                          entry.action = "run.start";
-                          entry.reason = "\xc3\xbc \"quoted\"";
-                          HEDDLE_TRY(ledger_->append(txn, entry));
-                        }
-                        return {};
-                      }).ok());
+    ASSERT_TRUE(state_
+                    ->write([&](store::Txn& txn) -> Result<void> {
+                      for (int i = 0; i < n; ++i) {
+                        Entry entry;
+                        entry.actor = "system:test";
+                        entry.action = "run.start";
+                        entry.reason = "\xc3\xbc \"quoted\"";
+                        HEDDLE_TRY(ledger_->append(txn, entry));
+                      }
+                      return {};
+                    })
+                    .ok());
     ASSERT_TRUE(ledger_->publish().ok());
   }
   [[nodiscard]] std::string tiles() const { return root_ + "/.heddle/tiles"; }
   [[nodiscard]] int python(const std::string& arguments) const {
-    return WEXITSTATUS(std::system(fmt::format("python3 {} {} > {}/out 2>&1", kScript, arguments, root_).c_str()));
+    return WEXITSTATUS(
+        std::system(fmt::format("python3 {} {} > {}/out 2>&1", kScript, arguments, root_).c_str()));
   }
   [[nodiscard]] std::string said() const { return read_file(root_ + "/out").value(); }
   void expect_both(bool good) {
     VerifyOptions options{tiles(), ledger_->verifier_key(), nullptr, git_.get()};
     const auto audit = verify(options).value();
     EXPECT_EQ(audit.ok(), good) << audit.str();
-    EXPECT_EQ(python(fmt::format("{} --vkey '{}'", root_, ledger_->verifier_key().str())), good ? 0 : 1) << said();
+    EXPECT_EQ(python(fmt::format("{} --vkey '{}'", root_, ledger_->verifier_key().str())),
+              good ? 0 : 1)
+        << said();
     EXPECT_EQ(said().starts_with("ok: 600 entries"), good) << said();
   }
   void edit(const std::function<void(std::vector<std::string>&)>& change) {
@@ -118,24 +124,34 @@ TEST_F(PythonVerifier, AgreesOnAnActWithoutTheApprovalItNeeded) {
   closed.action = "approval.void";
   closed.result = "void";
   const std::vector<std::pair<bool, std::vector<Entry>>> ledgers{
-      {true, {asked, yes, applied}}, {true, {asked, closed}},        {false, {asked, applied}},     {false, {asked, yes, other}},
-      {false, {alone}},              {false, {applied}},             {false, {asked, applied, yes}}, {false, {asked, yes, closed, applied}},
+      {true, {asked, yes, applied}},
+      {true, {asked, closed}},
+      {false, {asked, applied}},
+      {false, {asked, yes, other}},
+      {false, {alone}},
+      {false, {applied}},
+      {false, {asked, applied, yes}},
+      {false, {asked, yes, closed, applied}},
       {false, {asked, yes, applied, applied}}};
   for (const auto& [good, entries] : ledgers) {
     SCOPED_TRACE(fmt::format("ledger {}", &entries - &ledgers.front().second));
     TearDown();
     SetUp();
-    ASSERT_TRUE(state_->write([&](store::Txn& txn) -> Result<void> {
-                        for (auto entry : entries) HEDDLE_TRY(ledger_->append(txn, std::move(entry)));
-                        return {};
-                      }).ok());
+    ASSERT_TRUE(state_
+                    ->write([&](store::Txn& txn) -> Result<void> {
+                      for (auto entry : entries) HEDDLE_TRY(ledger_->append(txn, std::move(entry)));
+                      return {};
+                    })
+                    .ok());
     ASSERT_TRUE(ledger_->publish().ok());
     const auto audit = verify({tiles(), ledger_->verifier_key(), nullptr, git_.get()}).value();
     EXPECT_EQ(audit.ok(), good) << audit.str();
     if (!good) {
       EXPECT_EQ(audit.findings.front().id, "ledger-approval-missing");
     }
-    EXPECT_EQ(python(fmt::format("{} --vkey '{}'", root_, ledger_->verifier_key().str())), good ? 0 : 1) << said();
+    EXPECT_EQ(python(fmt::format("{} --vkey '{}'", root_, ledger_->verifier_key().str())),
+              good ? 0 : 1)
+        << said();
   }
 }
 
@@ -182,7 +198,8 @@ TEST_F(PythonVerifier, AgreesOnAnyFlippedByteOfAnyFile) {
 }
 
 TEST_F(PythonVerifier, BelievesNoOtherKey) {
-  const VerifierKey other{"heddle/flights", Ed25519Key::from_seed(std::string(32, '\6')).value().public_key};
+  const VerifierKey other{"heddle/flights",
+                          Ed25519Key::from_seed(std::string(32, '\6')).value().public_key};
   EXPECT_EQ(python(fmt::format("{} --vkey '{}'", root_, other.str())), 1) << said();
   EXPECT_EQ(python(fmt::format("{} --vkey nonsense", root_)), 2) << said();
 }

@@ -19,19 +19,25 @@ constexpr std::string_view kWatermark = "/v1/ops/watermark";
 
 void answer(net::Response& response, const Error& error) {
   response.status = error_kind_info(error.kind).http_status;
-  response.body = doc::to_json(doc::Value::object(
-      {{"error", error.message}, {"id", error.id}, {"kind", error_kind_info(error.kind).name}, {"hint", error.hint}}));
+  response.body = doc::to_json(doc::Value::object({{"error", error.message},
+                                                   {"id", error.id},
+                                                   {"kind", error_kind_info(error.kind).name},
+                                                   {"hint", error.hint}}));
 }
 
-/// The caller of a request: the owner over the socket, an account by its token over TCP, nobody otherwise.
+/// The caller of a request: the owner over the socket, an account by its token over TCP, nobody
+/// otherwise.
 std::optional<control::Caller> caller_of(const Options& options, const net::Request& request) {
   if (request.peer_uid >= 0) {
-    return control::Caller{"owner", true, {}, os_user_name(static_cast<std::uint32_t>(request.peer_uid))};
+    return control::Caller{
+        "owner", true, {}, os_user_name(static_cast<std::uint32_t>(request.peer_uid))};
   }
   const auto token = request.bearer();
   std::optional<control::Caller> caller;
-  for (const auto& account : options.accounts) {  // every token is compared: the time says nothing about which matched
-    if (equal_constant_time(account.token, token) && !token.empty()) caller = control::Caller{account.name, false, account.permissions};
+  for (const auto& account :
+       options.accounts) {  // every token is compared: the time says nothing about which matched
+    if (equal_constant_time(account.token, token) && !token.empty())
+      caller = control::Caller{account.name, false, account.permissions};
   }
   return caller;
 }
@@ -70,12 +76,15 @@ void handle(const Options& options, const net::Request& request, net::Response& 
     return;
   }
   if (request.method != "POST" || request.path.substr(0, kPrefix.size()) != kPrefix) {
-    answer(response, {ErrorKind::kNotFound, "route-unknown", "no such route", "operations are `POST /v1/ops/NAME`"});
+    answer(response, {ErrorKind::kNotFound, "route-unknown", "no such route",
+                      "operations are `POST /v1/ops/NAME`"});
     return;
   }
   auto body = doc::parse_json(request.body.empty() ? "{}" : request.body);
   if (!body.ok() || !body->is_object()) {
-    answer(response, body.ok() ? Error{ErrorKind::kInvalid, "request-not-an-object", "the body is no JSON object", ""} : body.error());
+    answer(response, body.ok() ? Error{ErrorKind::kInvalid, "request-not-an-object",
+                                       "the body is no JSON object", ""}
+                               : body.error());
     return;
   }
   auto reply = options.control->call(request.path.substr(kPrefix.size()), *body, *caller);
@@ -127,7 +136,8 @@ Result<void> serve(const Options& options, const std::atomic<bool>& stop) {
     if (const auto published = options.control->publish_ledger(); !published.ok()) {
       log::error("{}", published.error().str());
     }
-    if (const auto written = options.control->write_access_logs(); !written.ok()) log::error("{}", written.error().str());
+    if (const auto written = options.control->write_access_logs(); !written.ok())
+      log::error("{}", written.error().str());
   });
   server->run();
   HEDDLE_TRY(options.control->publish_ledger());

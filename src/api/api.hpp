@@ -16,15 +16,16 @@ struct Account {
 };
 
 struct Options {
-  control::Control* control = nullptr;   ///< borrowed; used from the serving thread only
-  std::string socket;                    ///< Unix socket, made 0600: its caller is the owner
-  int port = 8010;                       ///< TCP on loopback, bearer tokens; 0: none
+  control::Control* control = nullptr;  ///< borrowed; used from the serving thread only
+  std::string socket;                   ///< Unix socket, made 0600: its caller is the owner
+  int port = 8010;                      ///< TCP on loopback, bearer tokens; 0: none
   std::vector<Account> accounts;
 };
 
-/// Serves the control plane's operations as `POST /v1/ops/NAME` (JSON in, JSON out) and drives its pump, on the calling thread,
-/// until `stop` becomes true. Errors answer {"error", "id", "kind", "hint"} with the status of their kind; nothing but
-/// `GET /health` answers without a credential. kConflict when the port or the socket is in use.
+/// Serves the control plane's operations as `POST /v1/ops/NAME` (JSON in, JSON out) and drives its
+/// pump, on the calling thread, until `stop` becomes true. Errors answer {"error", "id", "kind",
+/// "hint"} with the status of their kind; nothing but `GET /health` answers without a credential.
+/// kConflict when the port or the socket is in use.
 [[nodiscard]] Result<void> serve(const Options& options, const std::atomic<bool>& stop);
 
 }  // namespace heddle::api

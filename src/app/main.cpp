@@ -16,7 +16,8 @@ int main(int argc, char** argv) {
   wiring.executable.assign(self, size > 0 ? static_cast<std::size_t>(size) : 0);
   // A binary that was replaced while it runs: what stands in its place now is meant.
   constexpr std::string_view kDeleted = " (deleted)";
-  if (wiring.executable.ends_with(kDeleted)) wiring.executable.resize(wiring.executable.size() - kDeleted.size());
+  if (wiring.executable.ends_with(kDeleted))
+    wiring.executable.resize(wiring.executable.size() - kDeleted.size());
   wiring.open_state = [](const std::string& path) { return adapters::open_sqlite_state(path); };
   wiring.open_objects = [](const std::string& dir) { return adapters::open_layout(dir); };
   wiring.open_git = [](const std::string& root) { return adapters::open_git(root); };

@@ -18,7 +18,8 @@ namespace heddle {
 namespace {
 
 TEST(Digest, MatchesTheStandardsVector) {  // FIPS 180-4, "abc"
-  EXPECT_EQ(sha256("abc").str(), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(sha256("abc").str(),
+            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(*Digest::parse(sha256("abc").str()), sha256("abc"));
   EXPECT_FALSE(Digest::parse("sha256:BA").ok());
 }
@@ -28,7 +29,8 @@ TEST(Encoding, Base64RoundTripsAndIsStrict) {
     EXPECT_EQ(*base64_decode(base64_encode(text)), text);
   }
   EXPECT_EQ(base64_encode("fooba"), "Zm9vYmE=");  // RFC 4648, section 10
-  for (const char* bad : {"Zg", "Zg=", "Zh==", "Z===", "Zg==Zg==", "Z g="}) EXPECT_FALSE(base64_decode(bad).ok()) << bad;
+  for (const char* bad : {"Zg", "Zg=", "Zh==", "Z===", "Zg==Zg==", "Z g="})
+    EXPECT_FALSE(base64_decode(bad).ok()) << bad;
 }
 
 TEST(Clock, ParsesOnlyDatesThatExist) {
@@ -43,7 +45,8 @@ TEST(Clock, ParsesOnlyDatesThatExist) {
   EXPECT_EQ(*parse_time("1970-01-01T00:00:00.123456789Z"), 123456);
   EXPECT_EQ(*parse_time("1969-12-31T23:59:59.999999999Z"), -1);
   EXPECT_EQ(*parse_time("1970-01-01T00:00:00.1234567"), 123456);
-  for (const char* bad : {"2001-02-29", "04/20/01", "2001-4-1", "2001-01-01T24:00", "2001-01-01T00:00x", "", "2001-01-01 "}) {
+  for (const char* bad : {"2001-02-29", "04/20/01", "2001-4-1", "2001-01-01T24:00",
+                          "2001-01-01T00:00x", "", "2001-01-01 "}) {
     EXPECT_FALSE(parse_time(bad).has_value()) << bad;
   }
   for (Micros day = -700'000; day < 800'000; day += 997) {
@@ -85,10 +88,13 @@ TEST(Log, AReaderThatStopsStopsNobody) {
   std::thread reader;
   {
     const log::Background lines;
-    for (int i = 0; i < 10'000; ++i) log::error("line {} with as much text as a usual one has, so that the pipe is full soon", i);  // 900 KB; a pipe has 64
+    for (int i = 0; i < 10'000; ++i)
+      log::error("line {} with as much text as a usual one has, so that the pipe is full soon",
+                 i);  // 900 KB; a pipe has 64
     reader = std::thread([&] {
       char buffer[65536];
-      for (ssize_t n = 0; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;) read.append(buffer, static_cast<std::size_t>(n));
+      for (ssize_t n = 0; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+        read.append(buffer, static_cast<std::size_t>(n));
     });
   }
   ::dup2(before, STDERR_FILENO);

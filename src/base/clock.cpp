@@ -11,18 +11,21 @@ namespace {
 class SystemClock final : public Clock {
  public:
   Micros wall() const override {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
         .count();
   }
   std::int64_t mono_ns() const override {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
         .count();
   }
 };
 
 Micros floor_days(Micros time) { return time / kDay - (time % kDay < 0 ? 1 : 0); }
 
-/// Reads exactly `digits` decimal digits at `text[at]` and moves `at` past them; -1 when they are not there.
+/// Reads exactly `digits` decimal digits at `text[at]` and moves `at` past them; -1 when they are
+/// not there.
 int read_digits(std::string_view text, std::size_t& at, int digits) {
   int value = 0;
   for (int i = 0; i < digits; ++i, ++at) {
@@ -54,7 +57,8 @@ CivilDate civil_date(Micros time) noexcept {
   const unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
   const unsigned mp = (5 * doy + 2) / 153;
   const int month = static_cast<int>(mp < 10 ? mp + 3 : mp - 9);
-  const auto year = static_cast<int>(static_cast<std::int64_t>(yoe) + era * 400) + (month <= 2 ? 1 : 0);
+  const auto year =
+      static_cast<int>(static_cast<std::int64_t>(yoe) + era * 400) + (month <= 2 ? 1 : 0);
   return {year, month, static_cast<int>(doy - (153 * mp + 2) / 5 + 1)};
 }
 
@@ -63,7 +67,8 @@ Micros from_civil(CivilDate date) noexcept {
   const int era = (y >= 0 ? y : y - 399) / 400;
   const auto yoe = static_cast<unsigned>(y - era * 400);
   const auto month = static_cast<unsigned>(date.month);
-  const unsigned doy = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + static_cast<unsigned>(date.day) - 1;
+  const unsigned doy =
+      (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + static_cast<unsigned>(date.day) - 1;
   const unsigned doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
   return (static_cast<std::int64_t>(era) * 146097 + static_cast<std::int64_t>(doe) - 719468) * kDay;
 }
@@ -76,8 +81,8 @@ std::string format_date(Micros time) {
 std::string format_time(Micros time) {
   const Micros rest = time % kDay + (time % kDay < 0 ? kDay : 0);
   const Micros seconds = rest / kSecond;
-  std::string text =
-      fmt::format("{}T{:02}:{:02}:{:02}", format_date(time), seconds / 3600, seconds / 60 % 60, seconds % 60);
+  std::string text = fmt::format("{}T{:02}:{:02}:{:02}", format_date(time), seconds / 3600,
+                                 seconds / 60 % 60, seconds % 60);
   if (rest % kSecond != 0) text += fmt::format(".{:06}", rest % kSecond);
   return text + "Z";
 }
@@ -157,7 +162,8 @@ std::optional<Micros> parse_duration(std::string_view text) noexcept {
       }
     }
     Micros part = 0;
-    if (__builtin_mul_overflow(value, unit, &part) || __builtin_add_overflow(total, part, &total)) return std::nullopt;
+    if (__builtin_mul_overflow(value, unit, &part) || __builtin_add_overflow(total, part, &total))
+      return std::nullopt;
   }
   return total;
 }
@@ -169,10 +175,12 @@ std::string format_duration(Micros duration) {
   if (duration < kHour) return fmt::format("{}m", duration / kMinute);
   if (duration < kDay) {
     const auto minutes = duration / kMinute % 60;
-    return minutes == 0 ? fmt::format("{}h", duration / kHour) : fmt::format("{}h {}m", duration / kHour, minutes);
+    return minutes == 0 ? fmt::format("{}h", duration / kHour)
+                        : fmt::format("{}h {}m", duration / kHour, minutes);
   }
   const auto hours = duration / kHour % 24;
-  return hours == 0 ? fmt::format("{}d", duration / kDay) : fmt::format("{}d {}h", duration / kDay, hours);
+  return hours == 0 ? fmt::format("{}d", duration / kDay)
+                    : fmt::format("{}d {}h", duration / kDay, hours);
 }
 
 }  // namespace heddle

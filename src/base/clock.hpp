@@ -7,7 +7,8 @@
 
 namespace heddle {
 
-/// Microseconds since 1970-01-01T00:00:00Z. Event time and wall time share the unit, never a variable (DESIGN 4, Time).
+/// Microseconds since 1970-01-01T00:00:00Z. Event time and wall time share the unit, never a
+/// variable (DESIGN 4, Time).
 using Micros = std::int64_t;
 
 inline constexpr Micros kSecond = 1'000'000;
@@ -19,8 +20,8 @@ inline constexpr Micros kDay = 24 * kHour;
 class Clock {
  public:
   virtual ~Clock() = default;
-  [[nodiscard]] virtual Micros wall() const = 0;             ///< for the ledger, approvals, money
-  [[nodiscard]] virtual std::int64_t mono_ns() const = 0;    ///< for timeouts and latency
+  [[nodiscard]] virtual Micros wall() const = 0;           ///< for the ledger, approvals, money
+  [[nodiscard]] virtual std::int64_t mono_ns() const = 0;  ///< for timeouts and latency
 };
 
 [[nodiscard]] const Clock& system_clock();
@@ -29,8 +30,9 @@ class Clock {
 [[nodiscard]] std::string format_time(Micros time);
 /// `2001-04-10`.
 [[nodiscard]] std::string format_date(Micros time);
-/// Accepts `YYYY-MM-DD`, and that with `T` or a space, `HH:MM[:SS[.f{1,9}]]` (cut to us) and an optional
-/// `Z`, `±HH:MM`, `±HHMM` or `±HH`; checks that the date exists. Strict: nothing before or after.
+/// Accepts `YYYY-MM-DD`, and that with `T` or a space, `HH:MM[:SS[.f{1,9}]]` (cut to us) and an
+/// optional `Z`, `±HH:MM`, `±HHMM` or `±HH`; checks that the date exists. Strict: nothing before or
+/// after.
 [[nodiscard]] std::optional<Micros> parse_time(std::string_view text) noexcept;
 /// `90s`, `15m`, `2h`, `1d`, `250ms`; sums like `1d12h`. Nothing else.
 [[nodiscard]] std::optional<Micros> parse_duration(std::string_view text) noexcept;

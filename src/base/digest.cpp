@@ -21,7 +21,9 @@ Hasher::~Hasher() = default;
 Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 
-void Hasher::update(std::string_view bytes) { EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()); }
+void Hasher::update(std::string_view bytes) {
+  EVP_DigestUpdate(state_->context, bytes.data(), bytes.size());
+}
 
 void Hasher::update_field(std::string_view bytes) {
   std::array<char, 8> length{};
@@ -52,10 +54,12 @@ Result<Digest> sha256_file(const std::string& path) {
   Hasher hasher;
   std::string buffer(1 << 20, '\0');
   std::size_t read = 0;
-  while ((read = std::fread(buffer.data(), 1, buffer.size(), file)) > 0) hasher.update({buffer.data(), read});
+  while ((read = std::fread(buffer.data(), 1, buffer.size(), file)) > 0)
+    hasher.update({buffer.data(), read});
   const bool failed = std::ferror(file) != 0;
   std::fclose(file);
-  if (failed) return Error{ErrorKind::kIo, "file-read-failed", fmt::format("cannot read `{}`", path)};
+  if (failed)
+    return Error{ErrorKind::kIo, "file-read-failed", fmt::format("cannot read `{}`", path)};
   return hasher.finish();
 }
 
@@ -66,7 +70,8 @@ std::string Digest::str() const { return "sha256:" + hex(); }
 std::string Digest::short_str() const { return hex().substr(0, 12); }
 
 Result<Digest> Digest::parse(std::string_view text) {
-  const Error bad{ErrorKind::kInvalid, "digest-malformed", fmt::format("`{}` is not a digest", text.substr(0, 100)),
+  const Error bad{ErrorKind::kInvalid, "digest-malformed",
+                  fmt::format("`{}` is not a digest", text.substr(0, 100)),
                   "a digest is `sha256:` and 64 lower-case hex digits"};
   if (text.size() != 71 || text.substr(0, 7) != "sha256:") return bad;
   for (const char c : text.substr(7)) {

@@ -15,11 +15,12 @@ namespace heddle {
 struct Digest {
   std::array<std::uint8_t, 32> bytes{};
 
-  [[nodiscard]] std::string str() const;  ///< `sha256:…`
-  [[nodiscard]] std::string hex() const;  ///< 64 digits
+  [[nodiscard]] std::string str() const;        ///< `sha256:…`
+  [[nodiscard]] std::string hex() const;        ///< 64 digits
   [[nodiscard]] std::string short_str() const;  ///< the first 12 hex digits, for people
   [[nodiscard]] bool empty() const noexcept { return *this == Digest{}; }
-  [[nodiscard]] static Result<Digest> parse(std::string_view text);  ///< accepts the text form only; kInvalid otherwise
+  [[nodiscard]] static Result<Digest> parse(
+      std::string_view text);  ///< accepts the text form only; kInvalid otherwise
   auto operator<=>(const Digest&) const = default;
 };
 

@@ -6,7 +6,8 @@ namespace heddle {
 namespace {
 
 constexpr std::string_view kHex = "0123456789abcdef";
-constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -29,13 +30,15 @@ std::string hex_encode(std::string_view bytes) {
 }
 
 Result<std::string> hex_decode(std::string_view text) {
-  if (text.size() % 2 != 0) return Error{ErrorKind::kInvalid, "hex-malformed", "hex text has an odd length"};
+  if (text.size() % 2 != 0)
+    return Error{ErrorKind::kInvalid, "hex-malformed", "hex text has an odd length"};
   std::string bytes;
   bytes.reserve(text.size() / 2);
   for (std::size_t i = 0; i < text.size(); i += 2) {
     const int high = hex_value(text[i]);
     const int low = hex_value(text[i + 1]);
-    if (high < 0 || low < 0) return Error{ErrorKind::kInvalid, "hex-malformed", "hex text has a foreign character"};
+    if (high < 0 || low < 0)
+      return Error{ErrorKind::kInvalid, "hex-malformed", "hex text has a foreign character"};
     bytes += static_cast<char>(high << 4 | low);
   }
   return bytes;

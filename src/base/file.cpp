@@ -15,11 +15,14 @@ namespace {
 
 Error io_error(std::string_view what, const std::string& path) {
   const int code = errno;
-  Error error{ErrorKind::kIo, "file-io-failed", fmt::format("cannot {} `{}`: {}", what, path, std::strerror(code))};
-  if (code == ENOENT) error = {ErrorKind::kNotFound, "file-not-found", fmt::format("no such file: `{}`", path)};
+  Error error{ErrorKind::kIo, "file-io-failed",
+              fmt::format("cannot {} `{}`: {}", what, path, std::strerror(code))};
+  if (code == ENOENT)
+    error = {ErrorKind::kNotFound, "file-not-found", fmt::format("no such file: `{}`", path)};
   if (code == ENOSPC || code == EDQUOT) {
     error.id = "disk-full";
-    error.hint = "free space on that disk, then run the same command again: nothing was half-written";
+    error.hint =
+        "free space on that disk, then run the same command again: nothing was half-written";
   }
   return error;
 }
@@ -36,8 +39,9 @@ Result<std::string> read_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return io_error("open", path);
   std::string bytes;
-  struct stat info {};
-  if (::fstat(fd, &info) == 0 && info.st_size > 0) bytes.reserve(static_cast<std::size_t>(info.st_size));
+  struct stat info{};
+  if (::fstat(fd, &info) == 0 && info.st_size > 0)
+    bytes.reserve(static_cast<std::size_t>(info.st_size));
   std::string buffer(1 << 16, '\0');
   for (;;) {
     const ssize_t n = ::read(fd, buffer.data(), buffer.size());
@@ -98,7 +102,7 @@ Result<void> make_dirs(const std::string& path) {
 }
 
 bool path_exists(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::stat(path.c_str(), &info) == 0;
 }
 
@@ -123,7 +127,8 @@ Result<FileLock> FileLock::acquire(const std::string& path) {
     ::close(fd);
     errno = code;
     if (code != EWOULDBLOCK) return io_error("lock", path);
-    return Error{ErrorKind::kConflict, "lock-held", fmt::format("another process holds `{}`", path)};
+    return Error{ErrorKind::kConflict, "lock-held",
+                 fmt::format("another process holds `{}`", path)};
   }
   return FileLock(fd);
 }

@@ -12,13 +12,14 @@ namespace {
 constexpr std::size_t kPool = 4096;
 std::atomic<unsigned> forks{0};
 
-/// 16 random bytes of a thread's own pool: asking the generator for so few at a time costs more than the rest of an id. A forked process
-/// does not go on in its parent's pool.
+/// 16 random bytes of a thread's own pool: asking the generator for so few at a time costs more
+/// than the rest of an id. A forked process does not go on in its parent's pool.
 const unsigned char* next_random() {
   thread_local std::string pool;
   thread_local std::size_t used = 0;
   thread_local unsigned of_forks = 0;
-  static const int watching = ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+  static const int watching =
+      ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
   (void)watching;
   const unsigned now = forks.load(std::memory_order_relaxed);
   if (pool.empty() || used == kPool || of_forks != now) {
@@ -37,7 +38,8 @@ std::string uuid7(const Clock& clock) {
   unsigned char bytes[16];
   std::copy_n(next_random(), sizeof bytes, bytes);
   const auto millis = static_cast<std::uint64_t>(clock.wall() / 1000);
-  for (std::size_t i = 0; i < 6; ++i) bytes[i] = static_cast<unsigned char>(millis >> (8 * (5 - i)));
+  for (std::size_t i = 0; i < 6; ++i)
+    bytes[i] = static_cast<unsigned char>(millis >> (8 * (5 - i)));
   bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0F) | 0x70);
   bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3F) | 0x80);
   std::string text(36, '-');

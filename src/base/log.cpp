@@ -29,7 +29,8 @@ constexpr std::size_t kMostWaiting = 1000;
 
 std::string line_of(Level level, std::string_view message) {
   static constexpr std::string_view kNames[] = {"debug", "info", "warn", "error"};
-  return fmt::format("{} {:<5} {}\n", format_time(system_clock().wall()).substr(11, 12), kNames[static_cast<std::size_t>(level)], message);
+  return fmt::format("{} {:<5} {}\n", format_time(system_clock().wall()).substr(11, 12),
+                     kNames[static_cast<std::size_t>(level)], message);
 }
 
 void put(std::string_view line) {
@@ -40,7 +41,8 @@ void put(std::string_view line) {
   }
 }
 
-/// Lines on their way to the background's thread. Never destroyed: a thread whose write does not end may outlive everything else.
+/// Lines on their way to the background's thread. Never destroyed: a thread whose write does not
+/// end may outlive everything else.
 struct Queue {
   std::mutex mutex;
   std::condition_variable changed;
@@ -58,7 +60,8 @@ struct Queue {
       const std::size_t lost = std::exchange(dropped, 0);
       lock.unlock();
       for (const std::string& line : some) put(line);
-      if (lost > 0) put(line_of(Level::kWarn, fmt::format("{} lines were dropped: stderr was not read", lost)));
+      if (lost > 0)
+        put(line_of(Level::kWarn, fmt::format("{} lines were dropped: stderr was not read", lost)));
       lock.lock();
     }
     open = false;
@@ -102,8 +105,10 @@ void write(Level level, std::string_view message) {
     Queue& q = queue();
     const std::lock_guard lock(q.mutex);
     if (q.open) {
-      if (q.lines.size() < kMostWaiting) q.lines.push_back(std::move(line));
-      else ++q.dropped;
+      if (q.lines.size() < kMostWaiting)
+        q.lines.push_back(std::move(line));
+      else
+        ++q.dropped;
       q.changed.notify_all();
       return;
     }

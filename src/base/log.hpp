@@ -8,12 +8,14 @@ namespace heddle::log {
 
 enum class Level { kDebug, kInfo, kWarn, kError };
 
-/// One line to stderr, `HH:MM:SS.mmm level message`; secrets never go in. Thread-safe. `HEDDLE_LOG=debug|info|warn|error`.
+/// One line to stderr, `HH:MM:SS.mmm level message`; secrets never go in. Thread-safe.
+/// `HEDDLE_LOG=debug|info|warn|error`.
 void write(Level level, std::string_view message);
 [[nodiscard]] bool enabled(Level level) noexcept;
 
-/// While it lives, a thread of its own writes the lines: whoever reads stderr may stop doing so (a paused terminal, a pipe that nobody empties) without stopping
-/// who says something. 1,000 lines wait at most; what comes then is dropped, and a line says how many. One at a time in a process.
+/// While it lives, a thread of its own writes the lines: whoever reads stderr may stop doing so (a
+/// paused terminal, a pipe that nobody empties) without stopping who says something. 1,000 lines
+/// wait at most; what comes then is dropped, and a line says how many. One at a time in a process.
 class Background {
  public:
   Background();
@@ -24,7 +26,8 @@ class Background {
 
 template <class... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {
-  if (enabled(Level::kDebug)) write(Level::kDebug, fmt::format(format, std::forward<Args>(args)...));
+  if (enabled(Level::kDebug))
+    write(Level::kDebug, fmt::format(format, std::forward<Args>(args)...));
 }
 template <class... Args>
 void info(fmt::format_string<Args...> format, Args&&... args) {
@@ -36,7 +39,8 @@ void warn(fmt::format_string<Args...> format, Args&&... args) {
 }
 template <class... Args>
 void error(fmt::format_string<Args...> format, Args&&... args) {
-  if (enabled(Level::kError)) write(Level::kError, fmt::format(format, std::forward<Args>(args)...));
+  if (enabled(Level::kError))
+    write(Level::kError, fmt::format(format, std::forward<Args>(args)...));
 }
 
 }  // namespace heddle::log

@@ -27,25 +27,28 @@ struct Share {
   score::Scratch scratch;
   score::RowResult result;
   std::vector<expr::Datum> raw;
-  std::vector<std::int64_t> served, refused;          ///< rows of the chunk, ascending
-  std::vector<float> probabilities;                   ///< of the served
-  std::vector<std::vector<std::uint16_t>> broken;     ///< distinct sets of rules; the first is empty
+  std::vector<std::int64_t> served, refused;       ///< rows of the chunk, ascending
+  std::vector<float> probabilities;                ///< of the served
+  std::vector<std::vector<std::uint16_t>> broken;  ///< distinct sets of rules; the first is empty
   std::vector<std::uint32_t> served_broken, refused_broken;  ///< indexes into it
-  Profile profile;                                    ///< of the whole file
+  Profile profile;                                           ///< of the whole file
 
   void clear() {
-    served.clear(), refused.clear(), probabilities.clear(), served_broken.clear(), refused_broken.clear();
+    served.clear(), refused.clear(), probabilities.clear(), served_broken.clear(),
+        refused_broken.clear();
   }
   std::uint32_t place_of(const std::vector<std::uint16_t>& rules) {
     if (broken.empty()) broken.emplace_back();
-    const auto at = std::find(broken.begin(), broken.end(), rules);  // few: a file breaks the same rules again and again
+    const auto at = std::find(broken.begin(), broken.end(),
+                              rules);  // few: a file breaks the same rules again and again
     if (at != broken.end()) return static_cast<std::uint32_t>(at - broken.begin());
     broken.push_back(rules);
     return static_cast<std::uint32_t>(broken.size() - 1);
   }
 };
 
-void score_rows(const score::Plan& plan, const Cells& cells, std::span<const Cells::Source> sources, std::int64_t begin, std::int64_t end, Share& share) {
+void score_rows(const score::Plan& plan, const Cells& cells, std::span<const Cells::Source> sources,
+                std::int64_t begin, std::int64_t end, Share& share) {
   share.clear();
   for (std::int64_t row = begin; row < end; ++row) {
     cells.row(sources, row, share.raw);
@@ -66,7 +69,9 @@ void score_rows(const score::Plan& plan, const Cells& cells, std::span<const Cel
 /// Collects the texts of one column of the output.
 class Texts {
  public:
-  explicit Texts(std::string name) { column_.name = std::move(name), column_.type = expr::Type::kString; }
+  explicit Texts(std::string name) {
+    column_.name = std::move(name), column_.type = expr::Type::kString;
+  }
   /// The code of a text that may stand in many rows.
   std::int32_t code_of(std::string_view text) { return index_.insert(text); }
   void add(std::int32_t code, bool valid = true) {
@@ -93,12 +98,13 @@ struct Stamp {
   off_t size = 0;
   timespec written{};
   static Stamp of(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) != 0) return {};
     return {info.st_size, info.st_mtim};
   }
   bool operator==(const Stamp& other) const {
-    return size == other.size && written.tv_sec == other.written.tv_sec && written.tv_nsec == other.written.tv_nsec;
+    return size == other.size && written.tv_sec == other.written.tv_sec &&
+           written.tv_nsec == other.written.tv_nsec;
   }
 };
 
@@ -112,7 +118,8 @@ bool is_csv(const std::string& path) { return path.ends_with(".csv"); }
 
 class Scoring {
  public:
-  Scoring(const score::Plan& plan, const Options& options) : plan_(plan), options_(options), bundle_(plan.bundle().str()) {}
+  Scoring(const score::Plan& plan, const Options& options)
+      : plan_(plan), options_(options), bundle_(plan.bundle().str()) {}
 
   Result<Report> run() {
     const Stamp before = Stamp::of(options_.input);
@@ -127,9 +134,12 @@ class Scoring {
     }
     HEDDLE_ASSIGN_OR_RETURN(report_.output, served_->finish());
     HEDDLE_ASSIGN_OR_RETURN(report_.refused_output, refused_->finish());
-    report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    report_.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     if (!(Stamp::of(options_.input) == before)) {
-      return Error{ErrorKind::kConflict, "score-input-changed", fmt::format("`{}` was written to while it was scored", options_.input), "score it again when it is complete"};
+      return Error{ErrorKind::kConflict, "score-input-changed",
+                   fmt::format("`{}` was written to while it was scored", options_.input),
+                   "score it again when it is complete"};
     }
     describe();
     // Refused first: where the served rows are, the others are too.
@@ -142,51 +152,69 @@ class Scoring {
 
  private:
   Result<void> open() {
-    const std::string refused = options_.refused.empty() ? refused_path(options_.output) : options_.refused;
-    if (same_file(options_.output, options_.input) || same_file(refused, options_.input) || same_file(refused, options_.output)) {
-      return Error{ErrorKind::kInvalid, "score-same-file", "two of the input, the output and the refused rows are one file", "name three different files"};
+    const std::string refused =
+        options_.refused.empty() ? refused_path(options_.output) : options_.refused;
+    if (same_file(options_.output, options_.input) || same_file(refused, options_.input) ||
+        same_file(refused, options_.output)) {
+      return Error{ErrorKind::kInvalid, "score-same-file",
+                   "two of the input, the output and the refused rows are one file",
+                   "name three different files"};
     }
     table::ReadOptions reading;
-    // Refused rows and carried columns are written as they came: cells are read by `Cells`, row by row.
+    // Refused rows and carried columns are written as they came: cells are read by `Cells`, row by
+    // row.
     reading.as_written = true;
-    for (const auto& field : plan_.contract().fields()) reading.types.emplace(field.name, field.type);
+    for (const auto& field : plan_.contract().fields())
+      reading.types.emplace(field.name, field.type);
     if (!options_.columns.empty()) {
       HEDDLE_ASSIGN_OR_RETURN(const auto all, table::read_schema(options_.input));
       auto& read = reading.columns;
       read = options_.columns;
       for (const auto& field : plan_.contract().request_fields()) {
-        const bool there = std::any_of(all.begin(), all.end(), [&](const auto& column) { return column.name == field.name; });
-        if (there && std::find(read.begin(), read.end(), field.name) == read.end()) read.push_back(field.name);
+        const bool there = std::any_of(
+            all.begin(), all.end(), [&](const auto& column) { return column.name == field.name; });
+        if (there && std::find(read.begin(), read.end(), field.name) == read.end())
+          read.push_back(field.name);
       }
     }
     HEDDLE_ASSIGN_OR_RETURN(file_, table::TableReader::open(options_.input, reading));
-    HEDDLE_ASSIGN_OR_RETURN(auto cells, Cells::match(plan_.contract().request_fields(), *file_, options_.input));
+    HEDDLE_ASSIGN_OR_RETURN(
+        auto cells, Cells::match(plan_.contract().request_fields(), *file_, options_.input));
     cells_.emplace(std::move(cells));
     report_.left_out = file_->left_out();
     std::vector<table::ColumnInfo> carried;
     for (std::size_t i = 0; i < file_->columns().size(); ++i) {
       const auto& column = file_->columns()[i];
-      if (!options_.columns.empty() && std::find(options_.columns.begin(), options_.columns.end(), column.name) == options_.columns.end()) continue;
+      if (!options_.columns.empty() && std::find(options_.columns.begin(), options_.columns.end(),
+                                                 column.name) == options_.columns.end())
+        continue;
       keys_.push_back(i);
       carried.push_back(column);
     }
     std::vector<table::ColumnInfo> all = file_->columns();
     for (const auto& column : all) {
       if (column.name == "probability" || column.name == "validation" || column.name == "bundle") {
-        return Error{ErrorKind::kInvalid, "score-column-taken", fmt::format("`{}` has a column `{}`, which the output adds", options_.input, column.name),
+        return Error{ErrorKind::kInvalid, "score-column-taken",
+                     fmt::format("`{}` has a column `{}`, which the output adds", options_.input,
+                                 column.name),
                      "rename it, or name the columns to carry with --columns"};
       }
     }
-    const table::ColumnInfo validation{"validation", expr::Type::kString}, bundle{"bundle", expr::Type::kString};
-    // In CSV the shortest text of the float32, as the endpoint writes it; in Parquet the double that holds it exactly.
-    carried.push_back({"probability", is_csv(options_.output) ? expr::Type::kString : expr::Type::kDouble});
+    const table::ColumnInfo validation{"validation", expr::Type::kString},
+        bundle{"bundle", expr::Type::kString};
+    // In CSV the shortest text of the float32, as the endpoint writes it; in Parquet the double
+    // that holds it exactly.
+    carried.push_back(
+        {"probability", is_csv(options_.output) ? expr::Type::kString : expr::Type::kDouble});
     carried.push_back(validation), carried.push_back(bundle);
     all.push_back(validation), all.push_back(bundle);
-    HEDDLE_ASSIGN_OR_RETURN(auto served_writer, table::TableWriter::open(options_.output, std::move(carried)));
+    HEDDLE_ASSIGN_OR_RETURN(auto served_writer,
+                            table::TableWriter::open(options_.output, std::move(carried)));
     served_ = std::move(served_writer);
     HEDDLE_ASSIGN_OR_RETURN(auto refused_writer, table::TableWriter::open(refused, std::move(all)));
     refused_ = std::move(refused_writer);
-    for (unsigned i = 0; i < std::max(1u, options_.threads); ++i) shares_.emplace_back(Profile(plan_.contract().request_fields(), options_.baseline));
+    for (unsigned i = 0; i < std::max(1u, options_.threads); ++i)
+      shares_.emplace_back(Profile(plan_.contract().request_fields(), options_.baseline));
     return {};
   }
 
@@ -195,7 +223,8 @@ class Scoring {
     const auto most = static_cast<std::int64_t>(shares_.size());
     const std::int64_t count = std::clamp<std::int64_t>(chunk.rows() / kFewestRowsAThread, 1, most);
     const auto share = [&](std::int64_t i) {
-      score_rows(plan_, *cells_, sources, chunk.rows() * i / count, chunk.rows() * (i + 1) / count, shares_[static_cast<std::size_t>(i)]);
+      score_rows(plan_, *cells_, sources, chunk.rows() * i / count, chunk.rows() * (i + 1) / count,
+                 shares_[static_cast<std::size_t>(i)]);
     };
     {
       std::vector<std::jthread> others;
@@ -221,7 +250,7 @@ class Scoring {
   }
 
   /// The `validation` column of one kind of row, over all shares.
-  table::Column validation(std::vector<std::uint32_t> Share::*which, std::int64_t* warned) {
+  table::Column validation(std::vector<std::uint32_t> Share::* which, std::int64_t* warned) {
     Texts texts("validation");
     for (auto& share : shares_) {
       std::vector<std::int64_t> rows(share.broken.size(), 0);
@@ -250,8 +279,10 @@ class Scoring {
     for (const auto& share : shares_) {
       rows.insert(rows.end(), share.served.begin(), share.served.end());
       for (const float value : share.probabilities) {
-        if (csv) probability_text.add(probability_text.code_of(fmt::format("{}", value)));
-        else probability.doubles.push_back(static_cast<double>(value));
+        if (csv)
+          probability_text.add(probability_text.code_of(fmt::format("{}", value)));
+        else
+          probability.doubles.push_back(static_cast<double>(value));
       }
     }
     if (rows.empty()) return {};
@@ -268,7 +299,8 @@ class Scoring {
 
   Result<void> write_refused(const table::Table& chunk) {
     std::vector<std::int64_t> rows;
-    for (const auto& share : shares_) rows.insert(rows.end(), share.refused.begin(), share.refused.end());
+    for (const auto& share : shares_)
+      rows.insert(rows.end(), share.refused.begin(), share.refused.end());
     if (rows.empty()) return {};
     report_.refused += static_cast<std::int64_t>(rows.size());
     const table::Table taken = chunk.take(rows);
@@ -303,7 +335,7 @@ class Scoring {
   std::string bundle_;
   std::unique_ptr<table::TableReader> file_;
   std::optional<Cells> cells_;
-  std::vector<std::size_t> keys_;   ///< the columns carried, as they stand in a chunk
+  std::vector<std::size_t> keys_;  ///< the columns carried, as they stand in a chunk
   std::shared_ptr<table::TableWriter> served_, refused_;
   std::vector<Share> shares_;
   Report report_;
@@ -316,6 +348,8 @@ std::string refused_path(const std::string& output) {
   return output.substr(0, dot) + ".refused" + (dot == std::string::npos ? "" : output.substr(dot));
 }
 
-Result<Report> score_file(const score::Plan& plan, const Options& options) { return Scoring(plan, options).run(); }
+Result<Report> score_file(const score::Plan& plan, const Options& options) {
+  return Scoring(plan, options).run();
+}
 
 }  // namespace heddle::batch

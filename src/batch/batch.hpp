@@ -15,13 +15,13 @@
 namespace heddle::batch {
 
 struct Options {
-  std::string input;                     ///< Parquet or CSV, by extension
-  std::string output;                    ///< Parquet or CSV: the served rows
-  std::string refused{};                 ///< where the refused rows go; empty: `refused_path(output)`
-  std::vector<std::string> columns{};    ///< of the input, carried into `output`; empty: all
-  std::string slot{};                    ///< for people and the profile
-  unsigned threads = 1;                  ///< that score; the bytes written do not depend on it
-  const watch::Baseline* baseline = nullptr;   ///< what to hold the inputs against; nullptr: nothing
+  std::string input;                   ///< Parquet or CSV, by extension
+  std::string output;                  ///< Parquet or CSV: the served rows
+  std::string refused{};               ///< where the refused rows go; empty: `refused_path(output)`
+  std::vector<std::string> columns{};  ///< of the input, carried into `output`; empty: all
+  std::string slot{};                  ///< for people and the profile
+  unsigned threads = 1;                ///< that score; the bytes written do not depend on it
+  const watch::Baseline* baseline = nullptr;  ///< what to hold the inputs against; nullptr: nothing
   std::function<void(std::int64_t rows)> progress{};  ///< after each chunk, on the calling thread
 };
 
@@ -30,26 +30,31 @@ struct Report {
   std::int64_t rows = 0;
   std::int64_t served = 0;
   std::int64_t refused = 0;
-  std::int64_t warned = 0;                     ///< served rows that broke a rule
-  std::map<std::string, std::int64_t> rules{}; ///< rows that broke each rule; those that none broke are not here
-  Digest input{};                              ///< of the file's bytes
+  std::int64_t warned = 0;  ///< served rows that broke a rule
+  std::map<std::string, std::int64_t>
+      rules{};     ///< rows that broke each rule; those that none broke are not here
+  Digest input{};  ///< of the file's bytes
   Digest output{};
   Digest refused_output{};
-  std::vector<std::string> left_out{};         ///< columns that OUT does not carry, as no column of it can hold their type
-  doc::Value profile{};                        ///< `heddle.batch/1` (docs/score.md): counts and histograms, no row values
-  double seconds = 0;                          ///< reading, scoring and writing; not the digest of the input
-  std::function<Result<void>()> publish{};     ///< both files appear, the refused one first; once. Dropped uncalled: neither does
+  std::vector<std::string>
+      left_out{};  ///< columns that OUT does not carry, as no column of it can hold their type
+  doc::Value profile{};  ///< `heddle.batch/1` (docs/score.md): counts and histograms, no row values
+  double seconds = 0;    ///< reading, scoring and writing; not the digest of the input
+  std::function<Result<void>()> publish{};  ///< both files appear, the refused one first; once.
+                                            ///< Dropped uncalled: neither does
 };
 
 /// `out.parquet` -> `out.refused.parquet`.
 [[nodiscard]] std::string refused_path(const std::string& output);
 
-/// Scores every row of a file by `plan`, a chunk after the other: memory is bounded by a chunk. The same bits as the endpoint
-/// gives for the same row, and the same bytes for the same file. Served rows: the columns carried, then `probability`,
-/// `validation` (rules it broke, comma-separated; null for none) and `bundle`. Refused rows: every column that was read, then
-/// `validation` and `bundle`. A cell of CSV is what the contract's type makes of its text, else the contract refuses
-/// it. kUnprocessable `score-contract-mismatch` when the file cannot be of this contract: a required field has no column, or
-/// a number's column holds text. kConflict `score-input-changed` when the file was written to meanwhile.
+/// Scores every row of a file by `plan`, a chunk after the other: memory is bounded by a chunk. The
+/// same bits as the endpoint gives for the same row, and the same bytes for the same file. Served
+/// rows: the columns carried, then `probability`, `validation` (rules it broke, comma-separated;
+/// null for none) and `bundle`. Refused rows: every column that was read, then `validation` and
+/// `bundle`. A cell of CSV is what the contract's type makes of its text, else the contract refuses
+/// it. kUnprocessable `score-contract-mismatch` when the file cannot be of this contract: a
+/// required field has no column, or a number's column holds text. kConflict `score-input-changed`
+/// when the file was written to meanwhile.
 [[nodiscard]] Result<Report> score_file(const score::Plan& plan, const Options& options);
 
 }  // namespace heddle::batch

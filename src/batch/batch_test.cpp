@@ -22,7 +22,8 @@ using score::fixture::MemoryObjects;
 class BatchTest : public testing::Test {
  protected:
   void SetUp() override {
-    dir_ = testing::TempDir() + "batch_test_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    dir_ = testing::TempDir() + "batch_test_" +
+           testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::remove_all(dir_);
     ASSERT_TRUE(make_dirs(dir_).ok());
     const auto digest = score::fixture::pack(objects_, 0.25);
@@ -35,9 +36,12 @@ class BatchTest : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }
   std::string path(const std::string& name) const { return dir_ + "/" + name; }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(path(name)) << text; }
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(path(name)) << text;
+  }
 
-  /// Rows of the fixture with a key; every 7th has a distance that its origin does not have, and is refused.
+  /// Rows of the fixture with a key; every 7th has a distance that its origin does not have, and is
+  /// refused.
   table::Table rows(int n) const {
     auto all = score::fixture::rows(n);
     table::Column distance = *all.find("distance");
@@ -47,7 +51,8 @@ class BatchTest : public testing::Test {
     return *(*all.with_column(distance)).with_column(key);
   }
 
-  Result<Report> score(const std::string& in, const std::string& out, unsigned threads = 1, std::vector<std::string> columns = {}) const {
+  Result<Report> score(const std::string& in, const std::string& out, unsigned threads = 1,
+                       std::vector<std::string> columns = {}) const {
     Options options;
     options.input = path(in);
     options.output = path(out);
@@ -81,7 +86,8 @@ TEST_F(BatchTest, AFileHasTheBitsThatEachRowGetsByItself) {
   ASSERT_TRUE(out.ok()) << out.error().str();
   ASSERT_EQ(out->rows(), report->served);
   std::vector<expr::ColumnView> fields;
-  for (const auto& field : plan_->contract().request_fields()) fields.push_back(all.find(field.name)->view());
+  for (const auto& field : plan_->contract().request_fields())
+    fields.push_back(all.find(field.name)->view());
   score::Scratch scratch;
   score::RowResult result;
   std::vector<expr::Datum> raw(fields.size());
@@ -91,7 +97,8 @@ TEST_F(BatchTest, AFileHasTheBitsThatEachRowGetsByItself) {
     plan_->score_row(raw, result, scratch);
     ASSERT_FALSE(result.check.refused);
     const auto wrote = static_cast<float>(out->find("probability")->view().at(i).d);
-    ASSERT_EQ(std::bit_cast<std::uint32_t>(wrote), std::bit_cast<std::uint32_t>(result.probability)) << key;
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(wrote), std::bit_cast<std::uint32_t>(result.probability))
+        << key;
     ASSERT_EQ(out->find("validation")->view().at(i).is_null(), result.check.broken.empty());
     ASSERT_EQ(out->find("bundle")->view().at(i).str(), plan_->bundle().str());
   }
@@ -100,7 +107,8 @@ TEST_F(BatchTest, AFileHasTheBitsThatEachRowGetsByItself) {
   ASSERT_EQ(refused->rows(), report->refused);
   for (std::int64_t i = 0; i < refused->rows(); ++i) {
     EXPECT_EQ(refused->find("key")->view().at(i).i % 7, 6);
-    EXPECT_THAT(std::string(refused->find("validation")->view().at(i).str()), testing::HasSubstr("distance-of-origin"));
+    EXPECT_THAT(std::string(refused->find("validation")->view().at(i).str()),
+                testing::HasSubstr("distance-of-origin"));
   }
 }
 
@@ -110,31 +118,38 @@ TEST_F(BatchTest, TheSameFileGivesTheSameBytesWhateverTheThreads) {
     const auto one = score("in.parquet", fmt::format("a.{}", format), 1);
     const auto four = score("in.parquet", fmt::format("b.{}", format), 4);
     ASSERT_TRUE(one.ok() && four.ok());
-    EXPECT_EQ(*read_file(path(fmt::format("a.{}", format))), *read_file(path(fmt::format("b.{}", format))));
-    EXPECT_EQ(*read_file(path(fmt::format("a.refused.{}", format))), *read_file(path(fmt::format("b.refused.{}", format))));
+    EXPECT_EQ(*read_file(path(fmt::format("a.{}", format))),
+              *read_file(path(fmt::format("b.{}", format))));
+    EXPECT_EQ(*read_file(path(fmt::format("a.refused.{}", format))),
+              *read_file(path(fmt::format("b.refused.{}", format))));
     EXPECT_EQ(one->output, sha256(*read_file(path(fmt::format("a.{}", format)))));
     EXPECT_EQ(doc::to_json(one->profile), doc::to_json(four->profile));
   }
 }
 
 TEST_F(BatchTest, CsvIsReadByTheContractAndWhatItCannotReadIsRefused) {
-  write("in.csv", "key,date,origin,distance,note\n"
-                  "a,2001-04-01T00:00:00Z,ABQ,100,\"one, two\"\n"
-                  "b,2001-04-01 10:00:00,LAX,400,\n"
-                  "c,2001-04-01,JFK,far,\"\"\n"
-                  "d,not a time,JFK,700,NULL\n"
-                  "e,2001-04-01,,700,x\n"
-                  "f,2001-04-01,JFK,700.0,x\n");
+  write("in.csv",
+        "key,date,origin,distance,note\n"
+        "a,2001-04-01T00:00:00Z,ABQ,100,\"one, two\"\n"
+        "b,2001-04-01 10:00:00,LAX,400,\n"
+        "c,2001-04-01,JFK,far,\"\"\n"
+        "d,not a time,JFK,700,NULL\n"
+        "e,2001-04-01,,700,x\n"
+        "f,2001-04-01,JFK,700.0,x\n");
   const auto report = score("in.csv", "out.csv", 1, {"note", "key"});
   ASSERT_TRUE(report.ok()) << report.error().str();
   EXPECT_EQ(report->served, 3);
   EXPECT_EQ(report->refused, 3);
-  EXPECT_THAT(report->rules, testing::UnorderedElementsAre(testing::Pair("distance-type", 1), testing::Pair("date-type", 1), testing::Pair("origin-required", 1)));
+  EXPECT_THAT(report->rules, testing::UnorderedElementsAre(testing::Pair("distance-type", 1),
+                                                           testing::Pair("date-type", 1),
+                                                           testing::Pair("origin-required", 1)));
   const std::string out = *read_file(path("out.csv"));
-  EXPECT_THAT(out, testing::StartsWith("note,key,probability,validation,bundle\n\"one, two\",a,0."));
+  EXPECT_THAT(out,
+              testing::StartsWith("note,key,probability,validation,bundle\n\"one, two\",a,0."));
   EXPECT_THAT(out, testing::HasSubstr("\n,b,0."));
   const std::string refused = *read_file(path("out.refused.csv"));
-  EXPECT_THAT(refused, testing::HasSubstr("\"\",c,2001-04-01,JFK,far,distance-type," + plan_->bundle().str() + "\n"));
+  EXPECT_THAT(refused, testing::HasSubstr("\"\",c,2001-04-01,JFK,far,distance-type," +
+                                          plan_->bundle().str() + "\n"));
 }
 
 TEST_F(BatchTest, AFileOfAnotherContractIsToldApartFromRefusedRows) {
@@ -156,7 +171,8 @@ TEST_F(BatchTest, AFileOfAnotherContractIsToldApartFromRefusedRows) {
   EXPECT_EQ(score("in.parquet", "folder.csv").error().id, "table-no-file");
   std::filesystem::remove(path("folder.csv"));
   EXPECT_EQ(score("in.parquet", "out.txt").error().id, "table-extension");
-  for (const auto& name : list_dir(dir_)) EXPECT_TRUE(name == "in.csv" || name == "in.parquet") << name << " was left behind";
+  for (const auto& name : list_dir(dir_))
+    EXPECT_TRUE(name == "in.csv" || name == "in.parquet") << name << " was left behind";
 }
 
 TEST_F(BatchTest, NoRowsAreAnEmptyFile) {
@@ -170,7 +186,8 @@ TEST_F(BatchTest, NoRowsAreAnEmptyFile) {
 TEST_F(BatchTest, TwoWritersOfOneFileDoNotMix) {
   auto first = table::TableWriter::open(path("out.csv"), {{"a", expr::Type::kInt}});
   ASSERT_TRUE(first.ok());
-  EXPECT_EQ(table::TableWriter::open(path("out.csv"), {{"a", expr::Type::kInt}}).error().id, "table-being-written");
+  EXPECT_EQ(table::TableWriter::open(path("out.csv"), {{"a", expr::Type::kInt}}).error().id,
+            "table-being-written");
   first->reset();
   EXPECT_FALSE(path_exists(path("out.csv.part")));
   EXPECT_TRUE(table::TableWriter::open(path("out.csv"), {{"a", expr::Type::kInt}}).ok());

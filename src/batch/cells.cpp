@@ -12,7 +12,8 @@ using expr::Type;
 
 }  // namespace
 
-Result<Cells> Cells::match(std::span<const spec::Field> fields, const table::TableReader& file, const std::string& path) {
+Result<Cells> Cells::match(std::span<const spec::Field> fields, const table::TableReader& file,
+                           const std::string& path) {
   Cells out;
   out.text_ = file.text();
   std::vector<std::string> missing;
@@ -25,16 +26,20 @@ Result<Cells> Cells::match(std::span<const spec::Field> fields, const table::Tab
     if (at >= 0 && !out.text_) {
       const Type type = file.columns()[static_cast<std::size_t>(at)].type;
       if (!table::can_hold(type, field.type)) {
-        return Error{ErrorKind::kUnprocessable, "score-contract-mismatch",
-                     fmt::format("column `{}` of `{}` holds {} values, the contract wants {}", field.name, path, expr::type_name(type), expr::type_name(field.type)),
-                     "write the column with its type; `heddle bundle inspect` shows the contract"};
+        return Error{
+            ErrorKind::kUnprocessable, "score-contract-mismatch",
+            fmt::format("column `{}` of `{}` holds {} values, the contract wants {}", field.name,
+                        path, expr::type_name(type), expr::type_name(field.type)),
+            "write the column with its type; `heddle bundle inspect` shows the contract"};
       }
     }
     out.column_.push_back(at);
     out.type_.push_back(field.type);
   }
   if (!missing.empty()) {
-    return Error{ErrorKind::kUnprocessable, "score-contract-mismatch", fmt::format("`{}` has no column `{}`, which the contract requires", path, fmt::join(missing, "`, `")),
+    return Error{ErrorKind::kUnprocessable, "score-contract-mismatch",
+                 fmt::format("`{}` has no column `{}`, which the contract requires", path,
+                             fmt::join(missing, "`, `")),
                  "give the file the columns of the contract, by their names"};
   }
   return out;
@@ -49,12 +54,14 @@ std::vector<Cells::Source> Cells::of(const table::Table& chunk) const {
   return out;
 }
 
-void Cells::row(std::span<const Source> sources, std::int64_t row, std::vector<Datum>& out) const noexcept {
+void Cells::row(std::span<const Source> sources, std::int64_t row,
+                std::vector<Datum>& out) const noexcept {
   out.resize(sources.size());
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const Source& source = sources[i];
     out[i] = source.column == nullptr ? Datum::null() : source.column->cell(source.view, row);
-    if (text_ && out[i].kind == Datum::Kind::kString) out[i] = table::cell_of_text(out[i].str(), type_[i]);
+    if (text_ && out[i].kind == Datum::Kind::kString)
+      out[i] = table::cell_of_text(out[i].str(), type_[i]);
   }
 }
 

@@ -12,11 +12,13 @@
 
 namespace heddle::batch {
 
-/// Where in a file the request fields of a contract are: turns its rows into what a request would bring. Immutable.
+/// Where in a file the request fields of a contract are: turns its rows into what a request would
+/// bring. Immutable.
 class Cells {
  public:
   /// kUnprocessable `score-contract-mismatch`: see batch.hpp.
-  [[nodiscard]] static Result<Cells> match(std::span<const spec::Field> fields, const table::TableReader& file, const std::string& path);
+  [[nodiscard]] static Result<Cells> match(std::span<const spec::Field> fields,
+                                           const table::TableReader& file, const std::string& path);
 
   /// A column of one chunk; none for a field that the file does not have.
   struct Source {
@@ -25,11 +27,12 @@ class Cells {
   };
   /// In the order of the request fields; borrowed from the chunk.
   [[nodiscard]] std::vector<Source> of(const table::Table& chunk) const;
-  void row(std::span<const Source> sources, std::int64_t row, std::vector<expr::Datum>& out) const noexcept;
+  void row(std::span<const Source> sources, std::int64_t row,
+           std::vector<expr::Datum>& out) const noexcept;
 
  private:
-  std::vector<int> column_;        ///< of each field; -1: none
-  std::vector<expr::Type> type_;   ///< of each field
+  std::vector<int> column_;       ///< of each field; -1: none
+  std::vector<expr::Type> type_;  ///< of each field
   bool text_ = false;
 };
 

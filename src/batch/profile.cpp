@@ -4,7 +4,8 @@
 
 namespace heddle::batch {
 
-Profile::Profile(std::span<const spec::Field> fields, const watch::Baseline* baseline) : fields_(fields), missing_(fields.size(), 0) {
+Profile::Profile(std::span<const spec::Field> fields, const watch::Baseline* baseline)
+    : fields_(fields), missing_(fields.size(), 0) {
   if (baseline == nullptr) return;
   for (const auto& metric : baseline->metrics) {
     int field = -1;
@@ -20,7 +21,8 @@ void Profile::add(std::span<const expr::Datum> row, float probability) {
   for (std::size_t i = 0; i < missing_.size(); ++i) missing_[i] += row[i].is_null() ? 1 : 0;
   ++scores_[std::min<std::size_t>(static_cast<std::size_t>(probability * kBins), kBins - 1)];
   for (auto& metric : metrics_) {
-    const auto value = metric.field < 0 ? expr::Datum::real(static_cast<double>(probability)) : row[static_cast<std::size_t>(metric.field)];
+    const auto value = metric.field < 0 ? expr::Datum::real(static_cast<double>(probability))
+                                        : row[static_cast<std::size_t>(metric.field)];
     if (const auto bin = metric.reference->bin_of(value)) metric.window.add(*bin);
   }
 }
@@ -28,29 +30,35 @@ void Profile::add(std::span<const expr::Datum> row, float probability) {
 void Profile::merge(const Profile& other) {
   for (std::size_t i = 0; i < missing_.size(); ++i) missing_[i] += other.missing_[i];
   for (std::size_t i = 0; i < kBins; ++i) scores_[i] += other.scores_[i];
-  for (std::size_t i = 0; i < metrics_.size(); ++i) metrics_[i].window.merge(other.metrics_[i].window);
+  for (std::size_t i = 0; i < metrics_.size(); ++i)
+    metrics_[i].window.merge(other.metrics_[i].window);
 }
 
 doc::Value Profile::to_value() const {
   auto fields = doc::Value::array();
-  for (std::size_t i = 0; i < missing_.size(); ++i) fields.push(doc::Value::object({{"name", fields_[i].name}, {"missing", missing_[i]}}));
+  for (std::size_t i = 0; i < missing_.size(); ++i)
+    fields.push(doc::Value::object({{"name", fields_[i].name}, {"missing", missing_[i]}}));
   auto counts = doc::Value::array();
   for (const auto count : scores_) counts.push(count);
   auto metrics = doc::Value::array();
   for (const auto& metric : metrics_) {
-    const double statistic = metric.window.total() == 0 ? 0 : metric.reference->statistic(metric.window);
+    const double statistic =
+        metric.window.total() == 0 ? 0 : metric.reference->statistic(metric.window);
     auto bins = doc::Value::array();
     for (const auto count : metric.window.counts()) bins.push(count);
-    metrics.push(doc::Value::object({{"id", metric.reference->metric.name},
-                                     {"column", metric.reference->metric.column},
-                                     {"statistic", statistic},
-                                     {"threshold", metric.reference->threshold()},
-                                     {"past", metric.window.total() >= kFewRows && statistic > metric.reference->threshold()},
-                                     {"counts", std::move(bins)}}));
+    metrics.push(doc::Value::object(
+        {{"id", metric.reference->metric.name},
+         {"column", metric.reference->metric.column},
+         {"statistic", statistic},
+         {"threshold", metric.reference->threshold()},
+         {"past", metric.window.total() >= kFewRows && statistic > metric.reference->threshold()},
+         {"counts", std::move(bins)}}));
   }
-  return doc::Value::object({{"fields", std::move(fields)},
-                             {"scores", doc::Value::object({{"bins", static_cast<std::int64_t>(kBins)}, {"counts", std::move(counts)}})},
-                             {"metrics", std::move(metrics)}});
+  return doc::Value::object(
+      {{"fields", std::move(fields)},
+       {"scores", doc::Value::object(
+                      {{"bins", static_cast<std::int64_t>(kBins)}, {"counts", std::move(counts)}})},
+       {"metrics", std::move(metrics)}});
 }
 
 }  // namespace heddle::batch

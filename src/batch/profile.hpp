@@ -14,18 +14,21 @@
 
 namespace heddle::batch {
 
-/// The sketch of a batch: how many values each field lacks, how the scores fall, and each metric of the bundle's baseline over the
-/// served rows. Merging commutes, so it does not depend on threads. Counts only: no value of a row is in it. One thread.
+/// The sketch of a batch: how many values each field lacks, how the scores fall, and each metric of
+/// the bundle's baseline over the served rows. Merging commutes, so it does not depend on threads.
+/// Counts only: no value of a row is in it. One thread.
 class Profile {
  public:
-  Profile(std::span<const spec::Field> fields, const watch::Baseline* baseline);  ///< both outlive it
+  Profile(std::span<const spec::Field> fields,
+          const watch::Baseline* baseline);  ///< both outlive it
 
   /// A row that was served: typed, after the contract's transforms.
   void add(std::span<const expr::Datum> row, float probability);
   void merge(const Profile& other);
 
-  /// {"fields": [{name, missing}], "scores": {"bins": 20, "counts": [..]}, "metrics": [{id, column, statistic, threshold, past,
-  /// counts}]}. A metric of under `kFewRows` rows is never past its threshold.
+  /// {"fields": [{name, missing}], "scores": {"bins": 20, "counts": [..]}, "metrics": [{id, column,
+  /// statistic, threshold, past, counts}]}. A metric of under `kFewRows` rows is never past its
+  /// threshold.
   [[nodiscard]] doc::Value to_value() const;
 
  private:
@@ -33,7 +36,7 @@ class Profile {
   static constexpr std::int64_t kFewRows = 200;
   struct Metric {
     const watch::MetricReference* reference;
-    int field;                  ///< -1: the prediction
+    int field;  ///< -1: the prediction
     stats::Histogram window;
   };
   std::span<const spec::Field> fields_;

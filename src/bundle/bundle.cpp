@@ -18,40 +18,51 @@ constexpr std::string_view kSha256 = "sha256:";
 constexpr std::size_t kFewestDigits = 4;  ///< of a digest's beginning; as git has it
 
 doc::Value descriptor(std::string_view media_type, const Digest& digest, std::size_t size) {
-  return doc::Value::object({{"mediaType", media_type}, {"digest", digest.str()}, {"size", static_cast<std::int64_t>(size)}});
+  return doc::Value::object({{"mediaType", media_type},
+                             {"digest", digest.str()},
+                             {"size", static_cast<std::int64_t>(size)}});
 }
 
 Error corrupt(const Digest& digest, std::string_view what) {
-  return Error{ErrorKind::kCorrupt, "bundle-corrupt", fmt::format("bundle `{}`: {}", digest.str(), what),
+  return Error{ErrorKind::kCorrupt, "bundle-corrupt",
+               fmt::format("bundle `{}`: {}", digest.str(), what),
                "build it again with `heddle run`, or copy it from another store"};
 }
 
 /// Reads one described blob; digest and size must agree.
-Result<std::string> read_part(store::Objects& objects, const Digest& bundle, const doc::Value& description) {
+Result<std::string> read_part(store::Objects& objects, const Digest& bundle,
+                              const doc::Value& description) {
   const auto digest = Digest::parse(description.string_or("digest"));
   if (!digest.ok()) return corrupt(bundle, "a descriptor has no digest");
   HEDDLE_ASSIGN_OR_RETURN(std::string bytes, objects.get(*digest));
   // The store checks what it reads; a bundle does not rely on which store it is.
-  if (sha256(bytes) != *digest) return corrupt(bundle, fmt::format("the bytes of `{}` do not match", digest->str()));
-  if (static_cast<std::int64_t>(bytes.size()) != description.int_or("size", -1)) return corrupt(bundle, "a size differs");
+  if (sha256(bytes) != *digest)
+    return corrupt(bundle, fmt::format("the bytes of `{}` do not match", digest->str()));
+  if (static_cast<std::int64_t>(bytes.size()) != description.int_or("size", -1))
+    return corrupt(bundle, "a size differs");
   return bytes;
 }
 
 /// Takes Heddle's own config out of the layers. Older bundles have it as the
 /// member `heddle` of ModelPack's config, and are still opened.
-Result<void> take_config(std::vector<Layer>& layers, const doc::Value& document, const Digest& bundle, doc::Value& out) {
+Result<void> take_config(std::vector<Layer>& layers, const doc::Value& document,
+                         const Digest& bundle, doc::Value& out) {
   const doc::Value* const member = document.find("heddle");
-  const auto layer = std::find_if(layers.begin(), layers.end(), [](const Layer& each) { return each.title == kConfig; });
+  const auto layer = std::find_if(layers.begin(), layers.end(),
+                                  [](const Layer& each) { return each.title == kConfig; });
   if ((member == nullptr) == (layer == layers.end())) {
-    return corrupt(bundle, member == nullptr ? "it is not Heddle's: it has no `heddle.json`" : "it has two configs of Heddle's");
+    return corrupt(bundle, member == nullptr ? "it is not Heddle's: it has no `heddle.json`"
+                                             : "it has two configs of Heddle's");
   }
   if (member != nullptr) {
-    if (!member->is_object()) return corrupt(bundle, "the member `heddle` of its config is no object");
+    if (!member->is_object())
+      return corrupt(bundle, "the member `heddle` of its config is no object");
     out = *member;
     return {};
   }
   auto config = doc::parse_json(layer->bytes);
-  if (!config.ok() || !config->is_object()) return corrupt(bundle, "`heddle.json` is no JSON object");
+  if (!config.ok() || !config->is_object())
+    return corrupt(bundle, "`heddle.json` is no JSON object");
   out = std::move(*config);
   layers.erase(layer);
   return {};
@@ -61,7 +72,8 @@ Result<void> take_config(std::vector<Layer>& layers, const doc::Value& document,
 
 std::string media_type_of(std::string_view title) {
   if (title == kModel) return "application/vnd.cncf.model.weight.v1.raw";
-  if (title == kFeatures || title == kCalibration || title == kConfig) return "application/vnd.cncf.model.weight.config.v1.raw";
+  if (title == kFeatures || title == kCalibration || title == kConfig)
+    return "application/vnd.cncf.model.weight.config.v1.raw";
   if (title == kReference || title == kBaseline) return "application/vnd.cncf.model.dataset.v1.raw";
   if (title == kContract) return "application/vnd.cncf.model.code.v1.raw";
   if (title == kRuntime) return "application/vnd.heddle.runtime.v1+json";
@@ -75,49 +87,59 @@ Result<std::string_view> Bundle::layer(std::string_view title) const {
   }
   std::vector<std::string> titles;
   for (const auto& each : layers_) titles.push_back(each.title);
-  return Error{ErrorKind::kNotFound, "bundle-layer", fmt::format("bundle `{}` has no layer `{}`", digest_.str(), title),
+  return Error{ErrorKind::kNotFound, "bundle-layer",
+               fmt::format("bundle `{}` has no layer `{}`", digest_.str(), title),
                fmt::format("it has `{}`", fmt::join(titles, "`, `"))};
 }
 
 Result<doc::Value> Bundle::json(std::string_view title) const {
   HEDDLE_ASSIGN_OR_RETURN(const std::string_view bytes, layer(title));
   auto value = doc::parse_json(bytes);
-  if (!value.ok()) return corrupt(digest_, fmt::format("layer `{}` is no JSON: {}", title, value.error().message));
+  if (!value.ok())
+    return corrupt(digest_, fmt::format("layer `{}` is no JSON: {}", title, value.error().message));
   return value;
 }
 
 bool Bundle::has(std::string_view title) const noexcept {
-  return std::any_of(layers_.begin(), layers_.end(), [&](const Layer& each) { return each.title == title; });
+  return std::any_of(layers_.begin(), layers_.end(),
+                     [&](const Layer& each) { return each.title == title; });
 }
 
 Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, doc::Value config) {
   const std::string name = config.string_or("model", "model");
   const std::string trainer = config.string_or("trainer", "heddle");
   layers.push_back({std::string(kConfig), {}, doc::to_canonical_json(config)});
-  std::sort(layers.begin(), layers.end(), [](const Layer& a, const Layer& b) { return a.title < b.title; });
+  std::sort(layers.begin(), layers.end(),
+            [](const Layer& a, const Layer& b) { return a.title < b.title; });
   doc::Value descriptors = doc::Value::array();
   doc::Value diff_ids = doc::Value::array();
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Layer& layer = layers[i];
     if (i > 0 && layer.title == layers[i - 1].title) {
-      return Error{ErrorKind::kInvalid, "bundle-title", fmt::format("two layers have the title `{}`", layer.title),
-                   "give each its own"};
+      return Error{ErrorKind::kInvalid, "bundle-title",
+                   fmt::format("two layers have the title `{}`", layer.title), "give each its own"};
     }
     HEDDLE_ASSIGN_OR_RETURN(const Digest digest, objects.put(layer.bytes));
     doc::Value entry =
-        descriptor(layer.media_type.empty() ? media_type_of(layer.title) : layer.media_type, digest, layer.bytes.size());
-    entry.set("annotations", doc::Value::object({{std::string(kTitle), layer.title}, {std::string(kFilepath), layer.title}}));
+        descriptor(layer.media_type.empty() ? media_type_of(layer.title) : layer.media_type, digest,
+                   layer.bytes.size());
+    entry.set("annotations", doc::Value::object({{std::string(kTitle), layer.title},
+                                                 {std::string(kFilepath), layer.title}}));
     descriptors.push(std::move(entry));
     diff_ids.push(digest.str());
   }
   doc::Value document = doc::Value::object();
-  // Members of ModelPack's schema only (schema/config-schema.json of modelpack/model-spec, v0.0.7): it is closed.
-  document.set("descriptor", doc::Value::object({{"name", name.empty() ? "model" : name}, {"vendor", "heddle"}}));
-  document.set("modelfs", doc::Value::object({{"type", "layers"}, {"diffIds", std::move(diff_ids)}}));
+  // Members of ModelPack's schema only (schema/config-schema.json of modelpack/model-spec, v0.0.7):
+  // it is closed.
+  document.set("descriptor",
+               doc::Value::object({{"name", name.empty() ? "model" : name}, {"vendor", "heddle"}}));
+  document.set("modelfs",
+               doc::Value::object({{"type", "layers"}, {"diffIds", std::move(diff_ids)}}));
   document.set("config", doc::Value::object({{"format", trainer}}));
   const std::string config_bytes = doc::to_canonical_json(document);
   HEDDLE_ASSIGN_OR_RETURN(const Digest config_digest, objects.put(config_bytes));
-  doc::Value manifest = doc::Value::object({{"schemaVersion", 2}, {"mediaType", kManifestType}, {"artifactType", kArtifactType}});
+  doc::Value manifest = doc::Value::object(
+      {{"schemaVersion", 2}, {"mediaType", kManifestType}, {"artifactType", kArtifactType}});
   manifest.set("config", descriptor(kConfigType, config_digest, config_bytes.size()));
   manifest.set("layers", std::move(descriptors));
   const std::string manifest_bytes = doc::to_canonical_json(manifest);
@@ -132,8 +154,11 @@ Result<Digest> find(store::Objects& objects, std::string_view text) {
   if (digits.starts_with(kSha256)) digits.remove_prefix(kSha256.size());
   const bool is_hex = digits.find_first_not_of("0123456789abcdef") == std::string_view::npos;
   if (!is_hex || digits.size() < kFewestDigits || digits.size() > 2 * sizeof(Digest::bytes)) {
-    return Error{ErrorKind::kInvalid, "digest-malformed", fmt::format("`{}` is not a digest", text.substr(0, 100)),
-                 fmt::format("a digest is `sha256:` and 64 lower-case hex digits, or its first {} and more", kFewestDigits)};
+    return Error{
+        ErrorKind::kInvalid, "digest-malformed",
+        fmt::format("`{}` is not a digest", text.substr(0, 100)),
+        fmt::format("a digest is `sha256:` and 64 lower-case hex digits, or its first {} and more",
+                    kFewestDigits)};
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto tags, objects.tags());
   std::set<Digest> found;
@@ -142,25 +167,29 @@ Result<Digest> find(store::Objects& objects, std::string_view text) {
   }
   if (found.size() == 1) return *found.begin();
   if (found.empty()) {
-    return Error{ErrorKind::kNotFound, "bundle-unknown", fmt::format("there is no bundle whose digest begins with `{}`", text),
+    return Error{ErrorKind::kNotFound, "bundle-unknown",
+                 fmt::format("there is no bundle whose digest begins with `{}`", text),
                  "`heddle run` and `heddle release history SERVICE` name the bundles there are"};
   }
   std::vector<std::string> names;
   for (const auto& digest : found) names.push_back(digest.str());
   return Error{ErrorKind::kConflict, "digest-ambiguous",
-               fmt::format("`{}` begins the digests of {} bundles: `{}`", text, found.size(), fmt::join(names, "`, `")),
+               fmt::format("`{}` begins the digests of {} bundles: `{}`", text, found.size(),
+                           fmt::join(names, "`, `")),
                "give more digits"};
 }
 
 Result<Bundle> open(store::Objects& objects, const Digest& digest) {
   HEDDLE_ASSIGN_OR_RETURN(const std::string manifest_bytes, objects.get(digest));
-  if (sha256(manifest_bytes) != digest) return corrupt(digest, "the bytes of the manifest do not match");
+  if (sha256(manifest_bytes) != digest)
+    return corrupt(digest, "the bytes of the manifest do not match");
   auto manifest = doc::parse_json(manifest_bytes);
   if (!manifest.ok() || manifest->string_or("artifactType") != kArtifactType)
     return corrupt(digest, "its manifest is no model manifest");
   const doc::Value* config = manifest->find("config");
   const doc::Value* layers = manifest->find("layers");
-  if (config == nullptr || layers == nullptr || !layers->is_array()) return corrupt(digest, "its manifest is incomplete");
+  if (config == nullptr || layers == nullptr || !layers->is_array())
+    return corrupt(digest, "its manifest is incomplete");
   HEDDLE_ASSIGN_OR_RETURN(const std::string config_bytes, read_part(objects, digest, *config));
   auto document = doc::parse_json(config_bytes);
   if (!document.ok()) return corrupt(digest, "its config is no JSON");
@@ -172,7 +201,8 @@ Result<Bundle> open(store::Objects& objects, const Digest& digest) {
     layer.title = annotations == nullptr ? "" : annotations->string_or(kTitle);
     layer.media_type = entry.string_or("mediaType");
     if (layer.title.empty()) return corrupt(digest, "a layer has no title");
-    if (bundle.has(layer.title)) return corrupt(digest, fmt::format("two layers have the title `{}`", layer.title));
+    if (bundle.has(layer.title))
+      return corrupt(digest, fmt::format("two layers have the title `{}`", layer.title));
     HEDDLE_ASSIGN_OR_RETURN(layer.bytes, read_part(objects, digest, entry));
     bundle.layers_.push_back(std::move(layer));
   }
@@ -191,7 +221,8 @@ bool complete(store::Objects& objects, const Digest& digest) {
   };
   const doc::Value* layers = manifest->find("layers");
   if (!there(manifest->find("config")) || layers == nullptr || !layers->is_array()) return false;
-  return std::all_of(layers->as_array().begin(), layers->as_array().end(), [&](const doc::Value& layer) { return there(&layer); });
+  return std::all_of(layers->as_array().begin(), layers->as_array().end(),
+                     [&](const doc::Value& layer) { return there(&layer); });
 }
 
 }  // namespace heddle::bundle

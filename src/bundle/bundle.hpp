@@ -11,7 +11,8 @@
 
 namespace heddle::bundle {
 
-/// One file of a bundle. `media_type` may stay empty: then it is the one `media_type_of(title)` names.
+/// One file of a bundle. `media_type` may stay empty: then it is the one `media_type_of(title)`
+/// names.
 struct Layer {
   std::string title;
   std::string media_type{};
@@ -28,7 +29,8 @@ inline constexpr std::string_view kBaseline = "baseline.json";
 inline constexpr std::string_view kEvaluation = "evaluation.json";
 inline constexpr std::string_view kStatements = "statements.json";
 
-/// What `pack` was given as `config`: a layer, since ModelPack's schema of a config admits no member of ours.
+/// What `pack` was given as `config`: a layer, since ModelPack's schema of a config admits no
+/// member of ours.
 inline constexpr std::string_view kConfig = "heddle.json";
 
 /// Of a bundle without `model.json`, whose rows something else scores (docs/formats/runtime.md).
@@ -37,7 +39,8 @@ inline constexpr std::string_view kRuntimeFiles = "runtime.files.tar";
 
 [[nodiscard]] std::string media_type_of(std::string_view title);
 
-/// An opened bundle: every byte of it was checked against its digest. A value type; reading is thread-safe.
+/// An opened bundle: every byte of it was checked against its digest. A value type; reading is
+/// thread-safe.
 class Bundle {
  public:
   [[nodiscard]] const Digest& digest() const noexcept { return digest_; }
@@ -62,19 +65,21 @@ class Bundle {
   std::vector<Layer> layers_{};
 };
 
-/// Packs an OCI image manifest with CNCF ModelPack media types and raw layers, sorted by title; the manifest is written
-/// last, so that a full disk or a kill leaves unreferenced blobs at worst. The same layers and config give the same digest,
-/// anywhere, always: no times, no paths, no names of machines. kInvalid on equal titles,
-/// `heddle.json` among them.
-[[nodiscard]] Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers, doc::Value config);
+/// Packs an OCI image manifest with CNCF ModelPack media types and raw layers, sorted by title; the
+/// manifest is written last, so that a full disk or a kill leaves unreferenced blobs at worst. The
+/// same layers and config give the same digest, anywhere, always: no times, no paths, no names of
+/// machines. kInvalid on equal titles, `heddle.json` among them.
+[[nodiscard]] Result<Digest> pack(store::Objects& objects, std::vector<Layer> layers,
+                                  doc::Value config);
 
-/// Reads and verifies manifest, config and every layer. kNotFound when a part is not there, kCorrupt when a byte differs or
-/// the manifest is no bundle of ours.
+/// Reads and verifies manifest, config and every layer. kNotFound when a part is not there,
+/// kCorrupt when a byte differs or the manifest is no bundle of ours.
 [[nodiscard]] Result<Bundle> open(store::Objects& objects, const Digest& digest);
 
-/// The bundle that a person names: a whole digest as it is, whether the bundle is there or not; or the beginning of the digest
-/// of one that was packed here, four hex digits at least, with `sha256:` or without, as commands print it. Errors:
-/// kInvalid `digest-malformed`, kNotFound `bundle-unknown`, kConflict `digest-ambiguous` with the digests it could be.
+/// The bundle that a person names: a whole digest as it is, whether the bundle is there or not; or
+/// the beginning of the digest of one that was packed here, four hex digits at least, with
+/// `sha256:` or without, as commands print it. Errors: kInvalid `digest-malformed`, kNotFound
+/// `bundle-unknown`, kConflict `digest-ambiguous` with the digests it could be.
 [[nodiscard]] Result<Digest> find(store::Objects& objects, std::string_view text);
 
 /// Whether manifest, config and every layer are there; of the layers no byte is read.

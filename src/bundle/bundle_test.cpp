@@ -14,7 +14,8 @@ namespace {
 class MemoryObjects : public store::Objects {
  public:
   Result<Digest> put(std::string_view bytes) override {
-    if (writes++ >= full_after) return Error{ErrorKind::kIo, "disk-full", "no space left on device", "free some"};
+    if (writes++ >= full_after)
+      return Error{ErrorKind::kIo, "disk-full", "no space left on device", "free some"};
     const Digest digest = sha256(bytes);
     blobs[digest] = bytes;
     return digest;
@@ -25,7 +26,8 @@ class MemoryObjects : public store::Objects {
     return found->second;
   }
   bool has(const Digest& digest) override { return blobs.contains(digest); }
-  Result<void> tag(std::string_view name, const Digest& manifest, std::string_view, std::uint64_t) override {
+  Result<void> tag(std::string_view name, const Digest& manifest, std::string_view,
+                   std::uint64_t) override {
     named.emplace_back(name, manifest);
     return {};
   }
@@ -38,7 +40,8 @@ class MemoryObjects : public store::Objects {
 };
 
 std::vector<Layer> layers() {
-  return {{.title = "model.json", .bytes = R"({"trees":[]})"}, {.title = "calibration.json", .bytes = R"({"intercept":0.5})"}};
+  return {{.title = "model.json", .bytes = R"({"trees":[]})"},
+          {.title = "calibration.json", .bytes = R"({"intercept":0.5})"}};
 }
 doc::Value config() { return doc::Value::object({{"model", "delay"}, {"trainer", "xgboost"}}); }
 
@@ -61,14 +64,16 @@ TEST(Bundle, IsFoundByTheBeginningOfItsDigest) {
   MemoryObjects objects;
   const auto digest = *pack(objects, layers(), config());
   const auto hex = digest.hex();
-  for (const auto& text : {digest.str(), digest.str().substr(0, 19), hex, hex.substr(0, 12), hex.substr(0, 4)}) {
+  for (const auto& text :
+       {digest.str(), digest.str().substr(0, 19), hex, hex.substr(0, 12), hex.substr(0, 4)}) {
     const auto found = find(objects, text);
     ASSERT_TRUE(found.ok()) << text;
     EXPECT_EQ(*found, digest);
   }
   // A whole digest is taken as it is: whether the bundle is there is for who opens it.
   EXPECT_EQ(*find(objects, sha256("other").str()), sha256("other"));
-  for (const char* bad : {"", "sha256:", "abc", "primary", "sha512:abcdef", "ABCDEF"}) EXPECT_EQ(find(objects, bad).error().id, "digest-malformed") << bad;
+  for (const char* bad : {"", "sha256:", "abc", "primary", "sha512:abcdef", "ABCDEF"})
+    EXPECT_EQ(find(objects, bad).error().id, "digest-malformed") << bad;
   EXPECT_EQ(find(objects, hex + "0").error().id, "digest-malformed");
   const std::string unknown = hex.substr(0, 11) + (hex[11] == '0' ? '1' : '0');
   EXPECT_EQ(find(objects, unknown).error().id, "bundle-unknown");
@@ -78,7 +83,8 @@ TEST(Bundle, IsFoundByTheBeginningOfItsDigest) {
   const auto ambiguous = find(objects, hex.substr(0, 12));
   ASSERT_FALSE(ambiguous.ok());
   EXPECT_EQ(ambiguous.error().id, "digest-ambiguous");
-  for (const auto& each : {digest, near}) EXPECT_NE(ambiguous.error().message.find(each.str()), std::string::npos);
+  for (const auto& each : {digest, near})
+    EXPECT_NE(ambiguous.error().message.find(each.str()), std::string::npos);
   EXPECT_EQ(*find(objects, hex), digest);
 }
 
@@ -102,25 +108,34 @@ std::set<std::string> keys_of(const doc::Value& object) {
 /// The manifest's config blob.
 doc::Value config_blob(MemoryObjects& objects, const Digest& digest) {
   const auto manifest = doc::parse_json(*objects.get(digest));
-  return *doc::parse_json(*objects.get(*Digest::parse(manifest->find("config")->string_or("digest"))));
+  return *doc::parse_json(
+      *objects.get(*Digest::parse(manifest->find("config")->string_or("digest"))));
 }
 
-/// Every object of ModelPack's schema is closed (schema/config-schema.json of modelpack/model-spec, v0.0.7): these are
-/// its members, and what it asks of them.
+/// Every object of ModelPack's schema is closed (schema/config-schema.json of modelpack/model-spec,
+/// v0.0.7): these are its members, and what it asks of them.
 TEST(Bundle, TheConfigKeepsModelPacksSchema) {
   const std::map<std::string, std::set<std::string>> members = {
-      {"descriptor", {"createdAt", "authors", "family", "name", "docURL", "sourceURL", "datasetsURL", "version", "revision", "vendor",
-                      "licenses", "title", "description"}},
-      {"config", {"architecture", "format", "paramSize", "precision", "quantization", "transformerConfig", "capabilities"}},
+      {"descriptor",
+       {"createdAt", "authors", "family", "name", "docURL", "sourceURL", "datasetsURL", "version",
+        "revision", "vendor", "licenses", "title", "description"}},
+      {"config",
+       {"architecture", "format", "paramSize", "precision", "quantization", "transformerConfig",
+        "capabilities"}},
       {"modelfs", {"type", "diffIds"}},
   };
-  for (const auto& given : {config(), doc::Value::object({{"model", ""}, {"trainer", "linear"}, {"more", doc::Value::object({{"a", 1}})}})}) {
+  for (const auto& given :
+       {config(),
+        doc::Value::object(
+            {{"model", ""}, {"trainer", "linear"}, {"more", doc::Value::object({{"a", 1}})}})}) {
     MemoryObjects objects;
     const Digest digest = *pack(objects, layers(), given);
     const doc::Value written = config_blob(objects, digest);
-    EXPECT_EQ(keys_of(written), (std::set<std::string>{"descriptor", "config", "modelfs"}));  // all three are required
+    EXPECT_EQ(keys_of(written), (std::set<std::string>{"descriptor", "config",
+                                                       "modelfs"}));  // all three are required
     for (const auto& [name, allowed] : members) {
-      for (const std::string& key : keys_of(*written.find(name))) EXPECT_TRUE(allowed.contains(key)) << name << "." << key;
+      for (const std::string& key : keys_of(*written.find(name)))
+        EXPECT_TRUE(allowed.contains(key)) << name << "." << key;
     }
     EXPECT_GE(written.find("descriptor")->string_or("name").size(), 1U);
     EXPECT_EQ(written.find("modelfs")->string_or("type"), "layers");
@@ -129,8 +144,10 @@ TEST(Bundle, TheConfigKeepsModelPacksSchema) {
     const auto& entries = manifest->find("layers")->as_array();
     const auto& ids = written.find("modelfs")->find("diffIds")->as_array();
     ASSERT_EQ(ids.size(), entries.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(ids[i].as_string(), entries[i].string_or("digest"));
-    EXPECT_EQ(doc::to_canonical_json(open(objects, digest)->config()), doc::to_canonical_json(given));
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      EXPECT_EQ(ids[i].as_string(), entries[i].string_or("digest"));
+    EXPECT_EQ(doc::to_canonical_json(open(objects, digest)->config()),
+              doc::to_canonical_json(given));
     EXPECT_EQ(open(objects, digest)->layers().size(), 2U);
   }
 }
@@ -148,10 +165,12 @@ TEST(Bundle, AnOlderBundleIsOpened) {
   entry.set("size", static_cast<std::int64_t>(bytes.size()));
   manifest.set("config", entry);
   // With both, which counts would be up to the reader.
-  EXPECT_EQ(open(objects, *objects.put(doc::to_canonical_json(manifest))).error().kind, ErrorKind::kCorrupt);
+  EXPECT_EQ(open(objects, *objects.put(doc::to_canonical_json(manifest))).error().kind,
+            ErrorKind::kCorrupt);
   doc::Value kept = doc::Value::array();
   for (const auto& layer : manifest.find("layers")->as_array()) {
-    if (layer.find("annotations")->string_or("org.opencontainers.image.title") != kConfig) kept.push(layer);
+    if (layer.find("annotations")->string_or("org.opencontainers.image.title") != kConfig)
+      kept.push(layer);
   }
   manifest.set("layers", kept);
   const auto old = open(objects, *objects.put(doc::to_canonical_json(manifest)));
@@ -159,7 +178,8 @@ TEST(Bundle, AnOlderBundleIsOpened) {
   EXPECT_EQ(old->config(), config());
   EXPECT_EQ(old->layers().size(), 2U);
   manifest.set("config", *doc::parse_json(*objects.get(digest))->find("config"));
-  EXPECT_EQ(open(objects, *objects.put(doc::to_canonical_json(manifest))).error().kind, ErrorKind::kCorrupt);  // neither
+  EXPECT_EQ(open(objects, *objects.put(doc::to_canonical_json(manifest))).error().kind,
+            ErrorKind::kCorrupt);  // neither
 }
 
 TEST(Bundle, EveryFlippedByteIsRefused) {
@@ -196,12 +216,16 @@ TEST(Bundle, AFullDiskLeavesNoManifest) {
 
 TEST(Bundle, EqualTitlesAreRefused) {
   MemoryObjects objects;
-  EXPECT_EQ(pack(objects, {{.title = "a", .bytes = "1"}, {.title = "a", .bytes = "2"}}, config()).error().kind,
+  EXPECT_EQ(pack(objects, {{.title = "a", .bytes = "1"}, {.title = "a", .bytes = "2"}}, config())
+                .error()
+                .kind,
             ErrorKind::kInvalid);
   // Nor are they opened: which of the two counts would be up to the reader.
-  const Digest digest = *pack(objects, {{.title = "a", .bytes = "1"}, {.title = "b", .bytes = "2"}}, config());
+  const Digest digest =
+      *pack(objects, {{.title = "a", .bytes = "1"}, {.title = "b", .bytes = "2"}}, config());
   std::string manifest = objects.blobs.at(digest);
-  for (std::size_t at = 0; (at = manifest.find(R"("b")", at)) != std::string::npos;) manifest.replace(at, 3, R"("a")");
+  for (std::size_t at = 0; (at = manifest.find(R"("b")", at)) != std::string::npos;)
+    manifest.replace(at, 3, R"("a")");
   EXPECT_EQ(open(objects, *objects.put(manifest)).error().kind, ErrorKind::kCorrupt);
 }
 

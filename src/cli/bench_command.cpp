@@ -45,7 +45,8 @@ struct BenchArguments {
 Result<std::int64_t> duration_option(std::string_view option, const std::string& text) {
   const auto micros = parse_duration(text);
   if (!micros)
-    return Error{ErrorKind::kInvalid, "duration-malformed", fmt::format("`--{} {}` is not a duration", option, text),
+    return Error{ErrorKind::kInvalid, "duration-malformed",
+                 fmt::format("`--{} {}` is not a duration", option, text),
                  "for example 10s or 250ms"};
   return *micros * 1'000;
 }
@@ -56,20 +57,24 @@ Result<std::string> first_line(const std::string& path) {
   return text;
 }
 
-/// Where a service of the project answers, the token of an account that may ask it, and one-row requests of the reference rows of
-/// the bundle its route table names as primary: rows as they arrive, those the contract refuses left out.
-Result<void> aim_at_service(const Invocation& invocation, const std::string& name, loadgen::Target& target, std::string& token) {
+/// Where a service of the project answers, the token of an account that may ask it, and one-row
+/// requests of the reference rows of the bundle its route table names as primary: rows as they
+/// arrive, those the contract refuses left out.
+Result<void> aim_at_service(const Invocation& invocation, const std::string& name,
+                            loadgen::Target& target, std::string& token) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   const control::Home home(root);
   HEDDLE_ASSIGN_OR_RETURN(const auto project, control::applied_project(home, *invocation.wiring));
   const auto service = project.services.find(name);
   if (service == project.services.end())
-    return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("no service `{}`", name), "see `heddle status`"};
+    return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("no service `{}`", name),
+                 "see `heddle status`"};
   target.host = service->second.host;
   target.port = service->second.port;
   target.path = fmt::format("/v1/services/{}/predict", name);
   for (const auto& account : project.service_accounts) {
-    if (!token.empty() || std::find(account.permissions.begin(), account.permissions.end(), "predict") == account.permissions.end())
+    if (!token.empty() || std::find(account.permissions.begin(), account.permissions.end(),
+                                    "predict") == account.permissions.end())
       continue;
     HEDDLE_ASSIGN_OR_RETURN(token, first_line(home.token(account.name)));
   }
@@ -90,17 +95,22 @@ Result<void> aim_at_service(const Invocation& invocation, const std::string& nam
   const auto* rows = reference.find("rows");
   const auto* margins = reference.find("margins");
   if (fields == nullptr || rows == nullptr || !fields->is_array() || !rows->is_array()) {
-    return Error{ErrorKind::kCorrupt, "bench-reference", "the bundle's reference.json has no rows", "name a body: `--body FILE`"};
+    return Error{ErrorKind::kCorrupt, "bench-reference", "the bundle's reference.json has no rows",
+                 "name a body: `--body FILE`"};
   }
   for (std::size_t r = 0; r < rows->size(); ++r) {
-    if (margins != nullptr && margins->is_array() && r < margins->size() && margins->as_array()[r].is_null()) continue;
+    if (margins != nullptr && margins->is_array() && r < margins->size() &&
+        margins->as_array()[r].is_null())
+      continue;
     const doc::Value& row = rows->as_array()[r];
     if (!row.is_array() || row.size() != fields->size()) continue;
     doc::Value object = doc::Value::object();
     for (std::size_t f = 0; f < fields->size(); ++f) {
-      if (!row.as_array()[f].is_null()) object.set(fields->as_array()[f].as_string(), row.as_array()[f]);
+      if (!row.as_array()[f].is_null())
+        object.set(fields->as_array()[f].as_string(), row.as_array()[f]);
     }
-    target.bodies.push_back(doc::to_json(doc::Value::object({{"rows", doc::Value::array({std::move(object)})}})));
+    target.bodies.push_back(
+        doc::to_json(doc::Value::object({{"rows", doc::Value::array({std::move(object)})}})));
   }
   return {};
 }
@@ -129,7 +139,9 @@ Result<loadgen::Options> options_of(const Invocation& invocation, const BenchArg
   if (!a.service.empty()) HEDDLE_TRY(aim_at_service(invocation, a.service, target, token));
   if (!a.url.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto url, net::parse_url(a.url));
-    if (url.tls) return Error{ErrorKind::kInvalid, "net-url", "the generator does not speak https", "offer the load behind TLS, to http://"};
+    if (url.tls)
+      return Error{ErrorKind::kInvalid, "net-url", "the generator does not speak https",
+                   "offer the load behind TLS, to http://"};
     target.host = url.host;
     target.port = url.port;
     if (url.target != "/" || a.service.empty()) target.path = url.target;
@@ -142,13 +154,15 @@ Result<loadgen::Options> options_of(const Invocation& invocation, const BenchArg
   for (const std::string& header : a.headers) {
     const std::size_t colon = header.find(':');
     if (colon == std::string::npos || colon == 0)
-      return Error{ErrorKind::kInvalid, "bench-header", fmt::format("`{}` is not a header", header), "write `Name: value`"};
+      return Error{ErrorKind::kInvalid, "bench-header", fmt::format("`{}` is not a header", header),
+                   "write `Name: value`"};
     std::size_t value = colon + 1;
     while (value < header.size() && header[value] == ' ') ++value;
     target.headers.emplace_back(header.substr(0, colon), header.substr(value));
     typed = typed || net::same_token(target.headers.back().first, "content-type");
   }
-  if (!target.bodies.empty() && !typed) target.headers.emplace_back("Content-Type", "application/json");
+  if (!target.bodies.empty() && !typed)
+    target.headers.emplace_back("Content-Type", "application/json");
   if (!token.empty()) target.headers.emplace_back("Authorization", "Bearer " + token);
   return o;
 }
@@ -161,8 +175,10 @@ Result<int> bench(const Invocation& invocation, const Console& console, const Be
     HEDDLE_ASSIGN_OR_RETURN(const auto limit, duration_option("p99", a.p99));
     HEDDLE_ASSIGN_OR_RETURN(
         const auto knee, loadgen::find_knee(options, limit, [&](const loadgen::Step& step) {
-          console.message(fmt::format("  {:.0f}/s  served {:.0f}/s  p99 {}  {}", step.rate, step.outcome.served_rate(),
-                                      loadgen::format_ns(static_cast<double>(step.outcome.served_ns.quantile(0.99))), step.why));
+          console.message(fmt::format(
+              "  {:.0f}/s  served {:.0f}/s  p99 {}  {}", step.rate, step.outcome.served_rate(),
+              loadgen::format_ns(static_cast<double>(step.outcome.served_ns.quantile(0.99))),
+              step.why));
         }));
     if (console.json())
       console.document(loadgen::to_value(options, knee));
@@ -189,32 +205,41 @@ Result<int> bench(const Invocation& invocation, const Console& console, const Be
 
 void add_bench_command(CLI::App& dev, Invocation& invocation) {
   auto a = std::make_shared<BenchArguments>();
-  auto* command =
-      dev.add_subcommand("bench", "offer load to an HTTP endpoint at a fixed schedule, and show what it does to latency");
+  auto* command = dev.add_subcommand(
+      "bench",
+      "offer load to an HTTP endpoint at a fixed schedule, and show what it does to latency");
   command->add_option("url", a->url, "http://HOST[:PORT]/PATH; with --service its own by default");
   command->add_option("--service", a->service,
-                      "a service of the project: sends the sample rows of its primary with a token that may predict");
+                      "a service of the project: sends the sample rows of its primary with a token "
+                      "that may predict");
   command->add_option("--body", a->body_file, "file sent as the body of every request");
   command->add_option("--method", a->method, "default: POST with a body, else GET");
-  command->add_option("--header", a->headers, "a further header, `Name: value`")->allow_extra_args(false);
-  command->add_option("--token", a->token, "bearer token; other users of this machine may see it: prefer --token-file");
+  command->add_option("--header", a->headers, "a further header, `Name: value`")
+      ->allow_extra_args(false);
+  command->add_option("--token", a->token,
+                      "bearer token; other users of this machine may see it: prefer --token-file");
   command->add_option("--token-file", a->token_file, "file whose first line is the bearer token");
   command->add_option("--rate", a->rate, "requests a second of the open loop");
   command->add_flag("--poisson", a->poisson, "Poisson arrivals instead of constant distances");
   command->add_option("--seed", a->seed, "of Poisson arrivals");
   command->add_option("--connections", a->connections, "keep-alive connections");
-  command->add_option("--pipeline", a->pipeline, "requests of a connection without an answer, at most");
+  command->add_option("--pipeline", a->pipeline,
+                      "requests of a connection without an answer, at most");
   command->add_option("--duration", a->duration, "of what is counted; of each step of a ramp");
   command->add_option("--warmup", a->warmup, "before it, sent and not counted");
-  command->add_option("--timeout", a->timeout, "from the intended time; then a request counts as timed out");
-  command->add_flag("--closed", a->closed,
-                    "closed loop: each connection sends when it was answered; measures capacity, hides waiting");
+  command->add_option("--timeout", a->timeout,
+                      "from the intended time; then a request counts as timed out");
+  command->add_flag(
+      "--closed", a->closed,
+      "closed loop: each connection sends when it was answered; measures capacity, hides waiting");
   command->add_flag("--ramp", a->ramp, "a closed loop, then rising rates: the highest that holds")
       ->excludes("--closed")
       ->excludes("--rate");
-  command->add_option("--p99", a->p99, "a step of a ramp holds when its 99th percentile is at most this");
+  command->add_option("--p99", a->p99,
+                      "a step of a ramp holds when its 99th percentile is at most this");
   command->add_option("--html", a->html, "write the result there as a page with plots");
-  command->add_flag("--allow-remote", a->allow_remote, "another host than this machine: only a server that is yours");
+  command->add_flag("--allow-remote", a->allow_remote,
+                    "another host than this machine: only a server that is yours");
   command->callback([&invocation, a] {
     invocation.run = [a, &invocation](const Console& console) {
       const auto done = bench(invocation, console, *a);

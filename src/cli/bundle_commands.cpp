@@ -10,7 +10,8 @@ namespace {
 
 Result<bundle::Bundle> open_bundle(const Invocation& invocation, const std::string& text) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-  HEDDLE_ASSIGN_OR_RETURN(const auto objects, invocation.wiring->open_objects(control::Home(root).objects()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto objects,
+                          invocation.wiring->open_objects(control::Home(root).objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto digest, bundle::find(*objects, text));
   return bundle::open(*objects, digest);
 }
@@ -20,13 +21,16 @@ int inspect(const Console& console, const bundle::Bundle& bundle) {
   if (console.json()) {
     auto layers = doc::Value::array();
     for (const auto& layer : bundle.layers()) {
-      layers.push(doc::Value::object(
-          {{"title", layer.title}, {"media_type", layer.media_type}, {"bytes", layer.bytes.size()}, {"digest", sha256(layer.bytes).str()}}));
+      layers.push(doc::Value::object({{"title", layer.title},
+                                      {"media_type", layer.media_type},
+                                      {"bytes", layer.bytes.size()},
+                                      {"digest", sha256(layer.bytes).str()}}));
     }
-    console.document(doc::Value::object({{"digest", bundle.digest().str()},
-                                         {"config", bundle.config()},
-                                         {"layers", layers},
-                                         {"evaluation", evaluation.ok() ? *evaluation : doc::Value()}}));
+    console.document(
+        doc::Value::object({{"digest", bundle.digest().str()},
+                            {"config", bundle.config()},
+                            {"layers", layers},
+                            {"evaluation", evaluation.ok() ? *evaluation : doc::Value()}}));
     return 0;
   }
   console.data(fmt::format("bundle {}", bundle.digest().str()));
@@ -36,14 +40,16 @@ int inspect(const Console& console, const bundle::Bundle& bundle) {
                                 : fmt::format("built from commit {}\n", commit));
   std::vector<std::vector<std::string>> rows{{"LAYER", "BYTES", "DIGEST"}};
   for (const auto& layer : bundle.layers()) {
-    rows.push_back({layer.title, fmt::to_string(layer.bytes.size()), sha256(layer.bytes).str().substr(0, 19)});
+    rows.push_back(
+        {layer.title, fmt::to_string(layer.bytes.size()), sha256(layer.bytes).str().substr(0, 19)});
   }
   console.data(format_rows(rows));
   if (!evaluation.ok()) return 0;
   console.data(fmt::format("\ngates {}", evaluation->bool_or("passed") ? "passed" : "not passed"));
   if (const auto* gates = evaluation->find("gates"); gates != nullptr && gates->is_array()) {
     for (const auto& gate : gates->as_array()) {
-      console.data(fmt::format("  {} {}: {}", gate.bool_or("passed") ? "yes" : "NO ", gate.string_or("id"), gate.string_or("when")));
+      console.data(fmt::format("  {} {}: {}", gate.bool_or("passed") ? "yes" : "NO ",
+                               gate.string_or("id"), gate.string_or("when")));
     }
   }
   return 0;
@@ -52,10 +58,13 @@ int inspect(const Console& console, const bundle::Bundle& bundle) {
 }  // namespace
 
 void add_bundle_commands(CLI::App& app, Invocation& invocation) {
-  auto* bundle_command = app.add_subcommand("bundle", "the deployable artifact")->require_subcommand(1);
+  auto* bundle_command =
+      app.add_subcommand("bundle", "the deployable artifact")->require_subcommand(1);
   auto digest = std::make_shared<std::string>();
-  auto* inspect_command = bundle_command->add_subcommand("inspect", "what is in it, and what its gates said");
-  inspect_command->add_option("digest", *digest, "digest of the bundle, or its beginning")->required();
+  auto* inspect_command =
+      bundle_command->add_subcommand("inspect", "what is in it, and what its gates said");
+  inspect_command->add_option("digest", *digest, "digest of the bundle, or its beginning")
+      ->required();
   inspect_command->callback([&invocation, digest] {
     invocation.run = [=, &invocation](const Console& console) {
       const auto bundle = open_bundle(invocation, *digest);
@@ -63,12 +72,14 @@ void add_bundle_commands(CLI::App& app, Invocation& invocation) {
     };
   });
   auto* verify_command = bundle_command->add_subcommand("verify", "every byte against its digest");
-  verify_command->add_option("digest", *digest, "digest of the bundle, or its beginning")->required();
+  verify_command->add_option("digest", *digest, "digest of the bundle, or its beginning")
+      ->required();
   verify_command->callback([&invocation, digest] {
     invocation.run = [=, &invocation](const Console& console) {
       const auto bundle = open_bundle(invocation, *digest);
       if (!bundle.ok()) return console.fail(bundle.error());
-      console.data(fmt::format("{}: {} layers, every byte as it was packed", bundle->digest().str(), bundle->layers().size()));
+      console.data(fmt::format("{}: {} layers, every byte as it was packed", bundle->digest().str(),
+                               bundle->layers().size()));
       return 0;
     };
   });

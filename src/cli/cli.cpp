@@ -11,12 +11,15 @@
 namespace heddle::cli {
 
 int run(int argc, char** argv, const control::Wiring& wiring) {
-  CLI::App app("Heddle takes machine learning from raw data to a served model, and keeps that model alive", "heddle");
+  CLI::App app(
+      "Heddle takes machine learning from raw data to a served model, and keeps that model alive",
+      "heddle");
   app.require_subcommand(1);
   app.set_version_flag("--version", HEDDLE_VERSION);
   Invocation invocation;
   invocation.wiring = &wiring;
-  app.add_option("--project", invocation.project, "folder of the project; default: found from the working directory");
+  app.add_option("--project", invocation.project,
+                 "folder of the project; default: found from the working directory");
   app.add_flag("--json", invocation.json, "data as JSON on stdout");
   app.fallthrough();
   app.add_subcommand("version", "the version of this program")->callback([&invocation] {
@@ -40,7 +43,8 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // `--help`, `--version`
     // The parser may have stopped before it set the flag.
-    const bool json = std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == "--json"; });
+    const bool json =
+        std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == "--json"; });
     return Console(json).fail(usage_error(app, error, argc, argv));
   }
   return invocation.run(Console(invocation.json));

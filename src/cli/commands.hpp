@@ -12,7 +12,8 @@ class App;
 
 namespace heddle::cli {
 
-/// What every command gets: where it speaks, which project, how parts are opened. Filled by the parser before a command runs.
+/// What every command gets: where it speaks, which project, how parts are opened. Filled by the
+/// parser before a command runs.
 struct Invocation {
   const control::Wiring* wiring = nullptr;
   std::string project{};  ///< `--project`; empty: found from the working directory
@@ -21,9 +22,10 @@ struct Invocation {
 };
 
 /// Each adds its subcommands to the parser; one file a family.
-void add_project_commands(CLI::App& app, Invocation& invocation);   // check plan run apply schema
-void add_plane_commands(CLI::App& app, Invocation& invocation);     // up status stop resume
-void add_release_commands(CLI::App& app, Invocation& invocation);   // release approval approve reject
+void add_project_commands(CLI::App& app, Invocation& invocation);  // check plan run apply schema
+void add_plane_commands(CLI::App& app, Invocation& invocation);    // up status stop resume
+void add_release_commands(CLI::App& app,
+                          Invocation& invocation);  // release approval approve reject
 void add_incident_commands(CLI::App& app, Invocation& invocation);  // incident quarantine
 void add_ledger_commands(CLI::App& app, Invocation& invocation);    // audit
 void add_bundle_commands(CLI::App& app, Invocation& invocation);    // bundle

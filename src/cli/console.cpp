@@ -10,20 +10,23 @@
 namespace heddle::cli {
 
 Console::Console(bool json)
-    : json_(json), color_(!json && ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr) {}
+    : json_(json),
+      color_(!json && ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr) {}
 
 void Console::data(std::string_view text) const { fmt::print("{}\n", text); }
-void Console::document(const doc::Value& value) const { fmt::print("{}", doc::to_json_pretty(value)); }
+void Console::document(const doc::Value& value) const {
+  fmt::print("{}", doc::to_json_pretty(value));
+}
 void Console::message(std::string_view text) const { fmt::print(stderr, "{}\n", text); }
 
 int Console::fail(const Error& error) const {
   if (json_) {
-    const auto value = doc::Value::object({{"error",
-                                            doc::Value::object({{"kind", error_kind_info(error.kind).name},
-                                                                {"id", error.id},
-                                                                {"message", error.message},
-                                                                {"where", error.where},
-                                                                {"hint", error.hint}})}});
+    const auto value = doc::Value::object(
+        {{"error", doc::Value::object({{"kind", error_kind_info(error.kind).name},
+                                       {"id", error.id},
+                                       {"message", error.message},
+                                       {"where", error.where},
+                                       {"hint", error.hint}})}});
     fmt::print(stderr, "{}", doc::to_json_pretty(value));
   } else {
     fmt::print(stderr, "{}\n", error.str());

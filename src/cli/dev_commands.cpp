@@ -10,12 +10,14 @@
 namespace heddle::cli {
 
 void add_dev_commands(CLI::App& app, Invocation& invocation) {
-  auto* dev = app.add_subcommand("dev", "for those who look at Heddle itself")->require_subcommand(1);
+  auto* dev =
+      app.add_subcommand("dev", "for those who look at Heddle itself")->require_subcommand(1);
   auto options = std::make_shared<demo::Options>();
   options->example = "examples/flights";
   options->data = "build/data";
   options->out = "build/demo";
-  auto* demo = dev->add_subcommand("demo", "the main job, end to end, on three million real flights");
+  auto* demo =
+      dev->add_subcommand("demo", "the main job, end to end, on three million real flights");
   demo->add_option("--example", options->example, "the project to copy");
   demo->add_option("--data", options->data, "folder of flights-3m.parquet and airports.csv");
   demo->add_option("--out", options->out, "where the copy, logs and reports go");

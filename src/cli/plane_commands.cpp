@@ -6,17 +6,18 @@
 #include "cli/data_plane_probe.hpp"
 #include "cli/planes.hpp"
 #include "cli/session.hpp"
-#include "control/applied.hpp"
 #include "cli/signing.hpp"
 #include "cli/supervisor.hpp"
 #include "cli/work_tree.hpp"
+#include "control/applied.hpp"
 #include "control/home.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::cli {
 namespace {
 
-int up(const Invocation& invocation, const Console& console, const std::string& only, bool lockstep) {
+int up(const Invocation& invocation, const Console& console, const std::string& only,
+       bool lockstep) {
   auto root = find_project(invocation.project);
   if (!root.ok()) return console.fail(root.error());
   if (only == "control" || only == "data") {
@@ -28,7 +29,8 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
   if (auto made = make_dirs(home.dir()); !made.ok()) return console.fail(made.error());
   auto lock = FileLock::acquire(home.supervisor_lock());
   if (!lock.ok()) {
-    return console.fail({ErrorKind::kConflict, "project-up", fmt::format("project `{}` is up already", *root),
+    return console.fail({ErrorKind::kConflict, "project-up",
+                         fmt::format("project `{}` is up already", *root),
                          "run `heddle status`, or end the other `heddle up` first"});
   }
   // Both planes need the keys, the tokens and what was applied: once, before either starts.
@@ -37,7 +39,8 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
   }
   const bool released = !list_dir(home.routes()).empty();
   const auto plane = [&](const std::string& name) {
-    Supervisor::Plane started{name, {invocation.wiring->executable, "--project", *root, "up", "--only", name}};
+    Supervisor::Plane started{
+        name, {invocation.wiring->executable, "--project", *root, "up", "--only", name}};
     // What was released is served, whatever keeps decisions from being made.
     started.may_fail_at_start = name == "control" && released;
     if (lockstep && name == "data") started.argv.push_back("--lockstep");
@@ -63,7 +66,8 @@ std::string state_now(const doc::Value& service) {
 /// the `state` that follows.
 Result<doc::Value> status_now(const Invocation& invocation) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-  HEDDLE_ASSIGN_OR_RETURN(auto answered, ask(root, *invocation.wiring, "status", doc::Value::object()));
+  HEDDLE_ASSIGN_OR_RETURN(auto answered,
+                          ask(root, *invocation.wiring, "status", doc::Value::object()));
   const auto& session = answered.session;
   doc::Value& reply = answered.reply;
   reply.set("control_plane", session->remote() ? "running" : "not running");
@@ -76,7 +80,8 @@ Result<doc::Value> status_now(const Invocation& invocation) {
     if (project.ok()) {
       const auto known = project->services.find(service.string_or("name"));
       data = known == project->services.end()
-                 ? doc::Value::object({{"running", false}, {"problem", "its definition is not there any more"}})
+                 ? doc::Value::object(
+                       {{"running", false}, {"problem", "its definition is not there any more"}})
                  : probe_data_plane(*project, known->second);
     }
     idle = idle || !data.bool_or("running");
@@ -140,19 +145,26 @@ int status(const Invocation& invocation, const Console& console) {
     return 0;
   }
   const auto applied = reply->string_or("applied");
-  console.data(fmt::format("project `{}`, applied {}", reply->string_or("project"), applied.empty() ? "nothing" : applied));
+  console.data(fmt::format("project `{}`, applied {}", reply->string_or("project"),
+                           applied.empty() ? "nothing" : applied));
   for (const auto& service : reply->find("services")->as_array()) {
-    console.data(fmt::format("\nservice `{}` ({})", service.string_or("name"), service.string_or("state")));
+    console.data(
+        fmt::format("\nservice `{}` ({})", service.string_or("name"), service.string_or("state")));
     const auto slot_of = [&](const char* name) {
       const auto bundle = service.string_or(name);
       return bundle.empty() ? std::string("none") : bundle.substr(0, 19);
     };
-    std::vector<std::vector<std::string>> slots{{"  primary", slot_of("primary")}, {"  standby", slot_of("standby")}};
+    std::vector<std::vector<std::string>> slots{{"  primary", slot_of("primary")},
+                                                {"  standby", slot_of("standby")}};
     if (const auto canary = service.string_or("canary"); !canary.empty()) {
-      slots.push_back({"  canary", fmt::format("{} answers {:g}%", canary.substr(0, 19), static_cast<double>(service.int_or("weight")) / 100)});
+      slots.push_back(
+          {"  canary", fmt::format("{} answers {:g}%", canary.substr(0, 19),
+                                   static_cast<double>(service.int_or("weight")) / 100)});
     }
-    if (const auto shadow = service.string_or("shadow"); !shadow.empty()) slots.push_back({"  shadow", shadow.substr(0, 19)});
-    slots.push_back({"  route", fmt::format("{} (applied {})", service.int_or("route"), service.int_or("applied"))});
+    if (const auto shadow = service.string_or("shadow"); !shadow.empty())
+      slots.push_back({"  shadow", shadow.substr(0, 19)});
+    slots.push_back({"  route", fmt::format("{} (applied {})", service.int_or("route"),
+                                            service.int_or("applied"))});
     slots.push_back({"  data plane", data_plane_line(*service.find("data_plane"))});
     slots.push_back({"  control plane", reply->string_or("control_plane")});
     slots.push_back({"  watermark", watermark_line(service.string_or("watermark"))});
@@ -173,7 +185,8 @@ int status(const Invocation& invocation, const Console& console) {
   if (const auto* next = reply->find("next"); next != nullptr && next->size() > 0) {
     console.message("");
     for (const auto& item : next->as_array()) {
-      console.message(fmt::format("next: {}  ({})", item.string_or("command"), item.string_or("why")));
+      console.message(
+          fmt::format("next: {}  ({})", item.string_or("command"), item.string_or("why")));
     }
   }
   return 0;
@@ -185,17 +198,23 @@ void add_plane_commands(CLI::App& app, Invocation& invocation) {
   auto only = std::make_shared<std::string>();
   auto lockstep = std::make_shared<bool>(false);
   auto* up_command = app.add_subcommand("up", "start the planes on this machine");
-  up_command->add_option("--only", *only, "one plane only")->check(CLI::IsMember({"data", "control"}));
+  up_command->add_option("--only", *only, "one plane only")
+      ->check(CLI::IsMember({"data", "control"}));
   up_command->add_flag("--lockstep", *lockstep,
                        "every service's time is a replay's from the start: requests of people who "
                        "try it take that time");
   up_command->callback([&invocation, only, lockstep] {
-    invocation.run = [=, &invocation](const Console& console) { return up(invocation, console, *only, *lockstep); };
+    invocation.run = [=, &invocation](const Console& console) {
+      return up(invocation, console, *only, *lockstep);
+    };
   });
 
-  app.add_subcommand("status", "services, slots, incidents, approvals, and what to do next")->callback([&invocation] {
-    invocation.run = [&invocation](const Console& console) { return status(invocation, console); };
-  });
+  app.add_subcommand("status", "services, slots, incidents, approvals, and what to do next")
+      ->callback([&invocation] {
+        invocation.run = [&invocation](const Console& console) {
+          return status(invocation, console);
+        };
+      });
 
   auto service = std::make_shared<std::string>();
   auto all = std::make_shared<bool>(false);
@@ -207,9 +226,11 @@ void add_plane_commands(CLI::App& app, Invocation& invocation) {
       if (service->empty() && !*all) {
         return console.fail({ErrorKind::kInvalid, "stop-what", "name a service, or say `--all`"});
       }
-      auto reply = call_as(invocation, "stop", doc::Value::object({{"service", *all ? "*" : *service}}), *by);
+      auto reply = call_as(invocation, "stop",
+                           doc::Value::object({{"service", *all ? "*" : *service}}), *by);
       if (!reply.ok()) return console.fail(reply.error());
-      console.message(fmt::format("stopped `{}` (ledger entry {})", *all ? "everything" : *service, reply->int_or("entry")));
+      console.message(fmt::format("stopped `{}` (ledger entry {})", *all ? "everything" : *service,
+                                  reply->int_or("entry")));
       console.message("next: heddle resume");
       return 0;
     };
@@ -218,7 +239,9 @@ void add_plane_commands(CLI::App& app, Invocation& invocation) {
   resume->add_option("service", *service, "name of the service; default: everything");
   resume->callback([&invocation, service, by = add_asked_by(*resume, "--person")] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_as(invocation, "resume", doc::Value::object({{"service", service->empty() ? "*" : *service}}), *by, "person");
+      auto reply = call_as(invocation, "resume",
+                           doc::Value::object({{"service", service->empty() ? "*" : *service}}),
+                           *by, "person");
       if (!reply.ok()) return console.fail(reply.error());
       if (!reply->bool_or("applied")) return print_waiting(console, *reply);
       console.message(fmt::format("resumed (ledger entry {})", reply->int_or("entry")));

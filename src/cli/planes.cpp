@@ -23,7 +23,7 @@ namespace heddle::cli {
 namespace {
 
 std::atomic<bool> stop_asked{false};
-std::atomic<bool> successor_asked{false};   ///< by a signal; looked at before anything ends
+std::atomic<bool> successor_asked{false};  ///< by a signal; looked at before anything ends
 std::atomic<bool> successor_follows{false};
 
 void ask_to_stop(int) {
@@ -33,7 +33,7 @@ void ask_to_stop(int) {
 void ask_for_successor(int) { successor_asked = true; }
 
 void stop_on_signals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = ask_to_stop;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
@@ -42,10 +42,12 @@ void stop_on_signals() {
 }
 
 /// Those of `service` in sockets named `<service>/<listener>`.
-std::vector<net::ListenerFd> listeners_of(const std::string& service, const std::vector<net::ListenerFd>& all) {
+std::vector<net::ListenerFd> listeners_of(const std::string& service,
+                                          const std::vector<net::ListenerFd>& all) {
   std::vector<net::ListenerFd> mine;
   for (const net::ListenerFd& listener : all) {
-    if (listener.name.starts_with(service + "/")) mine.push_back({listener.name.substr(service.size() + 1), listener.fd});
+    if (listener.name.starts_with(service + "/"))
+      mine.push_back({listener.name.substr(service.size() + 1), listener.fd});
   }
   return mine;
 }
@@ -87,7 +89,8 @@ Result<spec::Project> prepare_project(const std::string& root, const control::Wi
   HEDDLE_ASSIGN_OR_RETURN(auto project, control::applied_project(home, wiring));
   for (const auto& account : project.service_accounts) {
     if (path_exists(home.token(account.name))) continue;
-    HEDDLE_TRY(write_file_atomic(home.token(account.name), hex_encode(random_bytes(24)) + "\n", 0600));
+    HEDDLE_TRY(
+        write_file_atomic(home.token(account.name), hex_encode(random_bytes(24)) + "\n", 0600));
   }
   return project;
 }
@@ -105,8 +108,8 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
     HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(control->home().token(account.name)));
     options.accounts.push_back({account.name, std::move(token), account.permissions});
   }
-  log::info("control plane of `{}`, commit {}, on 127.0.0.1:{}", project.name, project.commit.substr(0, 12),
-            project.control_port);
+  log::info("control plane of `{}`, commit {}, on 127.0.0.1:{}", project.name,
+            project.commit.substr(0, 12), project.control_port);
   return api::serve(options, stop_asked);
 }
 
@@ -118,12 +121,13 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_token(home.control_public_key()));
   HEDDLE_ASSIGN_OR_RETURN(const auto key, hex_decode(text));
   const std::vector<net::ListenerFd> inherited = net::inherited_listeners();
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = ask_for_successor;
   sigaction(SIGUSR2, &action, nullptr);
   std::atomic<std::size_t> ended{0};
   std::vector<std::thread> threads;
-  std::vector<Result<std::vector<net::ListenerFd>>> outcomes(project.services.size(), std::vector<net::ListenerFd>{});
+  std::vector<Result<std::vector<net::ListenerFd>>> outcomes(project.services.size(),
+                                                             std::vector<net::ListenerFd>{});
   std::size_t index = 0;
   for (const auto& [name, service] : project.services) {
     serve::Options options;
@@ -134,7 +138,8 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
     options.lockstep = lockstep;
     options.clock = wiring.clock;
     options.listeners = listeners_of(name, inherited);
-    for (std::string* file : {&options.service.tls.certificate, &options.service.tls.key, &options.service.tls.client_ca}) {
+    for (std::string* file : {&options.service.tls.certificate, &options.service.tls.key,
+                              &options.service.tls.client_ca}) {
       if (!file->empty() && file->front() != '/') *file = root + "/" + *file;
     }
     for (const auto& account : project.service_accounts) {
@@ -142,18 +147,20 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
       options.tokens.push_back({account.name, std::move(token), account.permissions});
     }
     log::info("data plane of `{}` on {}:{}", name, service.host, service.port);
-    threads.emplace_back([options = std::move(options), &outcome = outcomes[index++], &ended]() mutable {
-      outcome = serve::run(std::move(options), stop_asked, successor_follows);
-      stop_asked = true;
-      ++ended;
-    });
+    threads.emplace_back(
+        [options = std::move(options), &outcome = outcomes[index++], &ended]() mutable {
+          outcome = serve::run(std::move(options), stop_asked, successor_follows);
+          stop_asked = true;
+          ++ended;
+        });
   }
   while (ended < threads.size()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     if (!successor_asked.exchange(false) || stop_asked) continue;
     // What the successor would stumble over is found before anything ends.
     if (const auto valid = control::applied_project(home, wiring); !valid.ok()) {
-      log::error("the data plane goes on as it is, its successor could not start: {}", valid.error().str());
+      log::error("the data plane goes on as it is, its successor could not start: {}",
+                 valid.error().str());
     } else if (!path_exists(wiring.executable)) {
       log::error("the data plane goes on as it is: there is no `{}`", wiring.executable);
     } else {
@@ -164,12 +171,13 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   for (auto& thread : threads) thread.join();
   for (const auto& outcome : outcomes) HEDDLE_TRY(outcome);
   if (!successor_follows) return {};
-  // The same process becomes the program that stands in its place now: the supervisor sees nothing, and clients wait in the
-  // queues of the sockets until it listens.
+  // The same process becomes the program that stands in its place now: the supervisor sees nothing,
+  // and clients wait in the queues of the sockets until it listens.
   std::vector<net::ListenerFd> handed;
   index = 0;
   for (const auto& [name, service] : project.services) {
-    for (const net::ListenerFd& listener : *outcomes[index]) handed.push_back({name + "/" + listener.name, listener.fd});
+    for (const net::ListenerFd& listener : *outcomes[index])
+      handed.push_back({name + "/" + listener.name, listener.fd});
     ++index;
   }
   std::vector<std::string> argv = {wiring.executable, "--project", root, "up", "--only", "data"};

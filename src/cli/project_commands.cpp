@@ -7,8 +7,8 @@
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
 #include "cli/signing.hpp"
-#include "control/home.hpp"
 #include "cli/work_tree.hpp"
+#include "control/home.hpp"
 #include "flow/flow.hpp"
 #include "flow/origin.hpp"
 #include "spec/difference.hpp"
@@ -28,7 +28,8 @@ Result<spec::Loaded> shown(spec::Loaded loaded, const Console& console) {
     console.message(doc::render_full(diagnostic, loaded.project.root, console.color()));
   }
   if (!loaded.has_errors()) return loaded;
-  return Error{ErrorKind::kInvalid, "project-invalid", counted(loaded.diagnostics.size(), "diagnostic") + " above",
+  return Error{ErrorKind::kInvalid, "project-invalid",
+               counted(loaded.diagnostics.size(), "diagnostic") + " above",
                "correct them, then run `heddle check`"};
 }
 
@@ -39,20 +40,24 @@ Result<spec::Loaded> load(const Invocation& invocation, const Console& console) 
   return shown(std::move(loaded), console);
 }
 
-/// A project with what `plan` and `run` need of it; or contracts without a project: a file, or a folder without heddle.yaml.
-Result<spec::Loaded> load_to_check(const Invocation& invocation, const std::string& path, bool is_alone) {
+/// A project with what `plan` and `run` need of it; or contracts without a project: a file, or a
+/// folder without heddle.yaml.
+Result<spec::Loaded> load_to_check(const Invocation& invocation, const std::string& path,
+                                   bool is_alone) {
   if (is_alone) return spec::load_contracts(path);
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
   if (loaded.has_errors()) return loaded;
-  for (auto& missing : flow::missing_definitions(loaded.project)) loaded.diagnostics.push_back(std::move(missing));
+  for (auto& missing : flow::missing_definitions(loaded.project))
+    loaded.diagnostics.push_back(std::move(missing));
   return loaded;
 }
 
 /// `9 definitions OK, 2 warnings`.
 std::string verdict(const spec::Loaded& loaded, std::size_t count, std::string_view what) {
   const std::size_t warnings = loaded.diagnostics.size();
-  return fmt::format("{} OK{}", counted(count, what), warnings == 0 ? "" : ", " + counted(warnings, "warning"));
+  return fmt::format("{} OK{}", counted(count, what),
+                     warnings == 0 ? "" : ", " + counted(warnings, "warning"));
 }
 
 int check(Invocation& invocation, const Console& console, const std::string& path) {
@@ -66,7 +71,8 @@ int check(Invocation& invocation, const Console& console, const std::string& pat
   if (console.json()) {
     auto diagnostics = doc::Value::array();
     for (const auto& diagnostic : loaded->diagnostics) diagnostics.push(doc::to_value(diagnostic));
-    console.document(doc::Value::object({{"project", project.name}, {"ok", !loaded->has_errors()}, {"diagnostics", diagnostics}}));
+    console.document(doc::Value::object(
+        {{"project", project.name}, {"ok", !loaded->has_errors()}, {"diagnostics", diagnostics}}));
     return loaded->has_errors() ? error_kind_info(ErrorKind::kInvalid).exit_code : 0;
   }
   if (is_alone) {
@@ -75,16 +81,18 @@ int check(Invocation& invocation, const Console& console, const std::string& pat
     console.data(fmt::format("`{}`: {}", path, verdict(*loaded, files.size(), "contract")));
     return 0;
   }
-  const auto definitions = project.contracts.size() + project.feature_sets.size() + project.models.size() +
-                           project.evaluations.size() + project.policies.size() + project.monitors.size() +
+  const auto definitions = project.contracts.size() + project.feature_sets.size() +
+                           project.models.size() + project.evaluations.size() +
+                           project.policies.size() + project.monitors.size() +
                            project.services.size();
-  console.data(fmt::format("project `{}`: {}", project.name, verdict(*loaded, definitions, "definition")));
+  console.data(
+      fmt::format("project `{}`: {}", project.name, verdict(*loaded, definitions, "definition")));
   console.message(project.models.empty() ? "next: add a model under models/" : "next: heddle run");
   return 0;
 }
 
-/// Says where the definitions come from: a bundle names its commit, and whether they are that commit's. Without a repository
-/// they are of no commit, and whatever is built of them is dirty.
+/// Says where the definitions come from: a bundle names its commit, and whether they are that
+/// commit's. Without a repository they are of no commit, and whatever is built of them is dirty.
 Result<flow::Origin> name_origin(const Invocation& invocation, spec::Loaded& loaded) {
   flow::Origin origin;
   auto git = invocation.wiring->open_git(loaded.project.root);
@@ -102,13 +110,16 @@ Result<flow::Origin> name_origin(const Invocation& invocation, spec::Loaded& loa
 void tell_origin(const Console& console, const flow::Origin& origin) {
   if (!origin.dirty()) return;
   if (origin.commit.empty()) {
-    console.message("note: the definitions are in no git commit: a bundle of them says `dirty`, and nothing can be applied");
+    console.message(
+        "note: the definitions are in no git commit: a bundle of them says `dirty`, and nothing "
+        "can be applied");
     console.message("      next: git init, git add -A && git commit");
     return;
   }
   const std::size_t more = origin.changes.size() - 1;
-  console.message(fmt::format("note: not as in commit {}: {}{}; a bundle of this says `dirty`", origin.commit.substr(0, 12),
-                              origin.changes.front(), more == 0 ? "" : fmt::format(", and {} more", more)));
+  console.message(fmt::format("note: not as in commit {}: {}{}; a bundle of this says `dirty`",
+                              origin.commit.substr(0, 12), origin.changes.front(),
+                              more == 0 ? "" : fmt::format(", and {} more", more)));
 }
 
 /// What flow stands on, with the parts it borrows kept alive.
@@ -128,7 +139,8 @@ Result<OpenHost> open_host(const Invocation& invocation, const std::string& root
   return open;
 }
 
-int show_plan(const Invocation& invocation, const Console& console, const std::string& model, const std::string& why) {
+int show_plan(const Invocation& invocation, const Console& console, const std::string& model,
+              const std::string& why) {
   auto loaded = load(invocation, console);
   if (!loaded.ok()) return console.fail(loaded.error());
   const auto origin = name_origin(invocation, *loaded);
@@ -140,12 +152,14 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
   if (!why.empty()) {
     for (const auto& step : plan->steps) {
       if (step.name != why) continue;
-      console.data(fmt::format("{} {}: {}", step.name, step.cached ? "is cached" : "runs", step.reason));
+      console.data(
+          fmt::format("{} {}: {}", step.name, step.cached ? "is cached" : "runs", step.reason));
       return 0;
     }
     std::vector<std::string> names;
     for (const auto& step : plan->steps) names.push_back(step.name);
-    return console.fail({ErrorKind::kNotFound, "plan-no-step", fmt::format("the plan has no step `{}`", why),
+    return console.fail({ErrorKind::kNotFound, "plan-no-step",
+                         fmt::format("the plan has no step `{}`", why),
                          fmt::format("its steps are {}", fmt::join(names, ", "))});
   }
   const WorkTreeNote note = compare_with_applied(invocation);
@@ -158,7 +172,8 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
     return 0;
   }
   std::vector<std::vector<std::string>> rows{{"STEP", "STATE", "WHY"}};
-  for (const auto& step : plan->steps) rows.push_back({step.name, step.cached ? "cached" : "runs", step.reason});
+  for (const auto& step : plan->steps)
+    rows.push_back({step.name, step.cached ? "cached" : "runs", step.reason});
   console.data(format_rows(rows));
   tell_origin(console, *origin);
   note.tell(console);
@@ -178,33 +193,41 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
     using Kind = flow::Progress::Kind;
     switch (step.kind) {
       case Kind::kStepStarted: console.message(fmt::format("  {:<14} …", step.step)); break;
-      case Kind::kStepCached: console.message(fmt::format("  {:<14} {}", step.step, console.paint("2", "cached"))); break;
-      case Kind::kStepFinished:
-        console.message(fmt::format("  {:<14} {} {:.1f}s  {}", step.step, console.paint("32", "done"), step.seconds, step.text));
+      case Kind::kStepCached:
+        console.message(fmt::format("  {:<14} {}", step.step, console.paint("2", "cached")));
         break;
-      case Kind::kStepFailed: console.message(fmt::format("  {:<14} {} {}", step.step, console.paint("31", "failed"), step.text)); break;
+      case Kind::kStepFinished:
+        console.message(fmt::format("  {:<14} {} {:.1f}s  {}", step.step,
+                                    console.paint("32", "done"), step.seconds, step.text));
+        break;
+      case Kind::kStepFailed:
+        console.message(
+            fmt::format("  {:<14} {} {}", step.step, console.paint("31", "failed"), step.text));
+        break;
       case Kind::kNote: console.message(fmt::format("  {:<14} {}", step.step, step.text)); break;
     }
   };
   // One run of a project at a time: a second would do the same work again.
   auto lock = FileLock::acquire(control::Home(loaded->project.root).dir() + "/run.lock");
   if (!lock.ok()) {
-    return console.fail({ErrorKind::kConflict, "run-in-progress", "another `heddle run` works on this project",
+    return console.fail({ErrorKind::kConflict, "run-in-progress",
+                         "another `heddle run` works on this project",
                          "wait for it to end; what it finishes is cached"});
   }
   auto result = flow::run(loaded->project, open->host, options, progress);
   if (!result.ok()) return console.fail(result.error());
   if (console.json()) {
     console.document(doc::Value::object({{"candidate", result->candidate.to_value()},
-                                     {"ran", result->ran},
-                                     {"cached", result->cached},
-                                     {"seconds", result->seconds},
-                                     {"commit", origin->commit},
-                                     {"dirty", origin->dirty()},
-                                     {"plan", result->plan.to_value()}}));
+                                         {"ran", result->ran},
+                                         {"cached", result->cached},
+                                         {"seconds", result->seconds},
+                                         {"commit", origin->commit},
+                                         {"dirty", origin->dirty()},
+                                         {"plan", result->plan.to_value()}}));
     return 0;
   }
-  console.message(fmt::format("{} steps ran, {} cached, {:.1f}s", result->ran, result->cached, result->seconds));
+  console.message(fmt::format("{} steps ran, {} cached, {:.1f}s", result->ran, result->cached,
+                              result->seconds));
   if (!result->candidate.bundle.empty()) {
     console.data(fmt::format("candidate {}", result->candidate.bundle.str()));
     console.data(fmt::format("standby   {}", result->candidate.standby.str()));
@@ -213,8 +236,8 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
   return 0;
 }
 
-/// Without a revision, what is applied is what one sees: a work tree that differs from HEAD is refused, with every difference
-/// named. The operation itself reads git alone.
+/// Without a revision, what is applied is what one sees: a work tree that differs from HEAD is
+/// refused, with every difference named. The operation itself reads git alone.
 Result<void> same_as_head(const Invocation& invocation) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   HEDDLE_ASSIGN_OR_RETURN(const auto git, invocation.wiring->open_git(root));
@@ -223,11 +246,13 @@ Result<void> same_as_head(const Invocation& invocation) {
   HEDDLE_ASSIGN_OR_RETURN(const auto changes, spec::differences(work, *git, head));
   if (changes.empty()) return {};
   return Error{ErrorKind::kConflict, "apply-not-committed",
-               fmt::format("the definitions differ from commit {}: {}", head.substr(0, 12), spec::summary(changes)),
+               fmt::format("the definitions differ from commit {}: {}", head.substr(0, 12),
+                           spec::summary(changes)),
                "commit the change, or apply the commit as it is with `heddle apply HEAD`"};
 }
 
-int apply(const Invocation& invocation, const Console& console, const std::string& revision, const AskedBy& by) {
+int apply(const Invocation& invocation, const Console& console, const std::string& revision,
+          const AskedBy& by) {
   if (revision.empty()) {
     if (const auto same = same_as_head(invocation); !same.ok()) return console.fail(same.error());
   }
@@ -245,9 +270,12 @@ int apply(const Invocation& invocation, const Console& console, const std::strin
     return code;
   } else if (reply->bool_or("changed")) {
     console.message(fmt::format("applied {} (ledger entry {})", commit, reply->int_or("entry")));
-    console.message("policies and people count from now on; services, monitors and accounts when the planes start again");
+    console.message(
+        "policies and people count from now on; services, monitors and accounts when the planes "
+        "start again");
   } else {
-    console.message(fmt::format("commit {} is what runs already (ledger entry {})", commit, reply->int_or("entry")));
+    console.message(fmt::format("commit {} is what runs already (ledger entry {})", commit,
+                                reply->int_or("entry")));
   }
   return 0;
 }
@@ -257,9 +285,13 @@ int apply(const Invocation& invocation, const Console& console, const std::strin
 void add_project_commands(CLI::App& app, Invocation& invocation) {
   auto checked = std::make_shared<std::string>();
   auto* check_command = app.add_subcommand("check", "every definition, all diagnostics at once");
-  check_command->add_option("path", *checked, "a project, or a contract or a folder of contracts without one; default: this project");
+  check_command->add_option(
+      "path", *checked,
+      "a project, or a contract or a folder of contracts without one; default: this project");
   check_command->callback([&invocation, checked] {
-    invocation.run = [=, &invocation](const Console& console) { return check(invocation, console, *checked); };
+    invocation.run = [=, &invocation](const Console& console) {
+      return check(invocation, console, *checked);
+    };
   });
 
   auto why = std::make_shared<std::string>();
@@ -268,22 +300,30 @@ void add_project_commands(CLI::App& app, Invocation& invocation) {
   auto planned = std::make_shared<std::string>();
   plan->add_option("--model", *planned, "which model, when there are several");
   plan->callback([&invocation, planned, why] {
-    invocation.run = [=, &invocation](const Console& console) { return show_plan(invocation, console, *planned, *why); };
+    invocation.run = [=, &invocation](const Console& console) {
+      return show_plan(invocation, console, *planned, *why);
+    };
   });
 
   auto options = std::make_shared<flow::RunOptions>();
-  auto* run_command = app.add_subcommand("run", "bring the project up to date; a candidate at the end");
+  auto* run_command =
+      app.add_subcommand("run", "bring the project up to date; a candidate at the end");
   run_command->add_option("--until", options->until, "run this step and what it needs");
   run_command->add_option("--model", options->model, "which model, when there are several");
   run_command->callback([&invocation, options] {
-    invocation.run = [=, &invocation](const Console& console) { return run(invocation, console, *options); };
+    invocation.run = [=, &invocation](const Console& console) {
+      return run(invocation, console, *options);
+    };
   });
 
   auto revision = std::make_shared<std::string>();
   auto* apply_command = app.add_subcommand("apply", "make what is committed what runs");
-  apply_command->add_option("revision", *revision, "a git revision, whatever the work tree holds; default: HEAD");
+  apply_command->add_option("revision", *revision,
+                            "a git revision, whatever the work tree holds; default: HEAD");
   apply_command->callback([&invocation, revision, by = add_asked_by(*apply_command)] {
-    invocation.run = [=, &invocation](const Console& console) { return apply(invocation, console, *revision, *by); };
+    invocation.run = [=, &invocation](const Console& console) {
+      return apply(invocation, console, *revision, *by);
+    };
   });
 
   auto kind = std::make_shared<std::string>();

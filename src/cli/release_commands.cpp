@@ -14,7 +14,8 @@ namespace heddle::cli {
 namespace {
 
 /// The lines of a statement: name, value.
-std::vector<std::vector<std::string>> statement_rows(const doc::Value& statement, std::string title, const std::string& id) {
+std::vector<std::vector<std::string>> statement_rows(const doc::Value& statement, std::string title,
+                                                     const std::string& id) {
   std::vector<std::vector<std::string>> rows{{std::move(title), id}};
   const auto put = [&](std::string name, std::string value) {
     if (!value.empty()) rows.push_back({"  " + std::move(name), std::move(value)});
@@ -22,12 +23,16 @@ std::vector<std::vector<std::string>> statement_rows(const doc::Value& statement
   put("action", statement.string_or("action"));
   put("target", statement.string_or("target"));
   put("slot", statement.string_or("slot"));
-  if (const auto* subjects = statement.find("subjects"); subjects != nullptr && subjects->is_array()) {
-    for (const auto& item : subjects->as_array()) put(item.string_or("name"), item.string_or("digest"));
+  if (const auto* subjects = statement.find("subjects");
+      subjects != nullptr && subjects->is_array()) {
+    for (const auto& item : subjects->as_array())
+      put(item.string_or("name"), item.string_or("digest"));
   }
   if (const auto* binds = statement.find("binds"); binds != nullptr && binds->is_object()) {
     for (const auto& [name, value] : binds->as_object()) {
-      put("as long as " + name, value.is_string() ? value.as_string().empty() ? "none" : value.as_string() : doc::to_json(value));
+      put("as long as " + name, value.is_string()
+                                    ? value.as_string().empty() ? "none" : value.as_string()
+                                    : doc::to_json(value));
     }
   }
   put("evidence root", statement.string_or("evidence_root", ""));
@@ -39,14 +44,17 @@ std::vector<std::vector<std::string>> statement_rows(const doc::Value& statement
   return rows;
 }
 
-/// What a person is about to sign, on stderr. The statement is the server's: it is read here, and no statement is signed that is
-/// not about this approval.
-Result<void> show_statement(const Console& console, const std::string& id, const std::string& text) {
+/// What a person is about to sign, on stderr. The statement is the server's: it is read here, and
+/// no statement is signed that is not about this approval.
+Result<void> show_statement(const Console& console, const std::string& id,
+                            const std::string& text) {
   const auto statement = doc::parse_json(text);
-  const bool known = statement.ok() && statement->string_or("format") == "heddle.approval/2" && statement->string_or("approval") == id &&
+  const bool known = statement.ok() && statement->string_or("format") == "heddle.approval/2" &&
+                     statement->string_or("approval") == id &&
                      doc::to_canonical_json(*statement) == text;
   if (!known) {
-    return Error{ErrorKind::kCorrupt, "approval-statement-malformed", fmt::format("what came back is no statement about `{}`", id),
+    return Error{ErrorKind::kCorrupt, "approval-statement-malformed",
+                 fmt::format("what came back is no statement about `{}`", id),
                  "nothing was signed; see `heddle approval show`"};
   }
   console.message(format_rows(statement_rows(*statement, "you sign", id)));
@@ -59,18 +67,22 @@ std::string number_of(const doc::Value* value) {
 
 /// A comparison as a table, or why there is none.
 std::vector<std::string> comparison_lines(const doc::Value& comparison) {
-  if (!comparison.bool_or("compared")) return {"not compared with the primary: " + comparison.string_or("why")};
+  if (!comparison.bool_or("compared"))
+    return {"not compared with the primary: " + comparison.string_or("why")};
   const auto& of = *comparison.find("rows");
-  std::vector<std::string> lines{fmt::format("on {} rows of {} from {} to {}, {} of them positive", of.int_or("count"),
-                                             of.string_or("of"), of.string_or("from"), of.string_or("to"), of.int_or("positive"))};
+  std::vector<std::string> lines{fmt::format(
+      "on {} rows of {} from {} to {}, {} of them positive", of.int_or("count"), of.string_or("of"),
+      of.string_or("from"), of.string_or("to"), of.int_or("positive"))};
   if (of.int_or("refused_by_base") + of.int_or("refused_by_candidate") > 0) {
-    lines.push_back(fmt::format("refused, and not compared: {} by the primary, {} by the candidate", of.int_or("refused_by_base"),
-                                of.int_or("refused_by_candidate")));
+    lines.push_back(fmt::format("refused, and not compared: {} by the primary, {} by the candidate",
+                                of.int_or("refused_by_base"), of.int_or("refused_by_candidate")));
   }
-  std::vector<std::vector<std::string>> rows{{"METRIC", "PRIMARY", "CANDIDATE", "DIFFERENCE", "STANDARD ERROR"}};
+  std::vector<std::vector<std::string>> rows{
+      {"METRIC", "PRIMARY", "CANDIDATE", "DIFFERENCE", "STANDARD ERROR"}};
   for (const auto& item : comparison.find("metrics")->as_array()) {
-    rows.push_back({item.string_or("name"), number_of(item.find("base")), number_of(item.find("candidate")),
-                    number_of(item.find("difference")), number_of(item.find("standard_error"))});
+    rows.push_back({item.string_or("name"), number_of(item.find("base")),
+                    number_of(item.find("candidate")), number_of(item.find("difference")),
+                    number_of(item.find("standard_error"))});
   }
   lines.push_back(format_rows(rows));
   return lines;
@@ -80,12 +92,15 @@ std::vector<std::string> comparison_lines(const doc::Value& comparison) {
 std::vector<std::string> evidence_lines(const doc::Value& shown) {
   std::vector<std::string> lines;
   if (const auto* drops = shown.find("drops_repairs"); drops != nullptr && drops->is_array()) {
-    for (const auto& repair : drops->as_array()) lines.push_back("drops a repair: " + repair.as_string());
+    for (const auto& repair : drops->as_array())
+      lines.push_back("drops a repair: " + repair.as_string());
   }
   if (const auto* evaluation = shown.find("evaluation"); evaluation != nullptr) {
-    if (const auto* metrics = evaluation->find("metrics"); metrics != nullptr && metrics->is_object()) {
+    if (const auto* metrics = evaluation->find("metrics");
+        metrics != nullptr && metrics->is_object()) {
       std::vector<std::vector<std::string>> rows{{"METRIC", "CANDIDATE'S OWN HELD-OUT ROWS"}};
-      for (const auto& [name, value] : metrics->as_object()) rows.push_back({name, number_of(&value)});
+      for (const auto& [name, value] : metrics->as_object())
+        rows.push_back({name, number_of(&value)});
       lines.push_back(format_rows(rows));
     }
     std::vector<std::vector<std::string>> rows{{"GATE", "PASSED", "WHEN", "VALUES"}};
@@ -97,7 +112,8 @@ std::vector<std::string> evidence_lines(const doc::Value& shown) {
             values += fmt::format("{}{} {}", values.empty() ? "" : ", ", name, number_of(&value));
           }
         }
-        rows.push_back({gate.string_or("id"), gate.bool_or("passed") ? "yes" : "no", gate.string_or("when"), values});
+        rows.push_back({gate.string_or("id"), gate.bool_or("passed") ? "yes" : "no",
+                        gate.string_or("when"), values});
       }
     }
     if (rows.size() > 1) lines.push_back(format_rows(rows));
@@ -109,37 +125,42 @@ std::vector<std::string> evidence_lines(const doc::Value& shown) {
   return lines;
 }
 
-/// Who asked for what, on which evidence, what it binds and what can be done. Members that have no place of their own here
-/// follow as they are.
+/// Who asked for what, on which evidence, what it binds and what can be done. Members that have no
+/// place of their own here follow as they are.
 int print_approval(const Console& console, const doc::Value& reply) {
   if (console.json()) {
     console.document(reply);
     return 0;
   }
-  console.data(fmt::format("{} ({}): {}", reply.string_or("id"), reply.string_or("state"), reply.string_or("reason")));
+  console.data(fmt::format("{} ({}): {}", reply.string_or("id"), reply.string_or("state"),
+                           reply.string_or("reason")));
   const auto statement = doc::parse_json(reply.string_or("statement"));
-  const auto signed_text = [&](const char* name) { return statement.ok() ? statement->string_or(name) : std::string(); };
-  console.data(format_members(doc::Value::object({{"action", reply.string_or("action")},
-                                                  {"target", reply.string_or("target")},
-                                                  {"slot", signed_text("slot")},
-                                                  {"asked by", reply.string_or("requester")},
-                                                  {"in the name of", reply.string_or("claimed")},
-                                                  {"event time", reply.string_or("asked_event_time")},
-                                                  {"expires", reply.string_or("expires")},
-                                                  {"rejected by", reply.string_or("rejected_by")},
-                                                  {"rejected because", reply.string_or("rejected_because")},
-                                                  {"void because", reply.string_or("void_because")},
-                                                  {"policy", signed_text("policy")},
-                                                  {"evidence root", signed_text("evidence_root")},
-                                                  {"ledger entry", reply.int_or("entry")}}),
-                              1));
+  const auto signed_text = [&](const char* name) {
+    return statement.ok() ? statement->string_or(name) : std::string();
+  };
+  console.data(
+      format_members(doc::Value::object({{"action", reply.string_or("action")},
+                                         {"target", reply.string_or("target")},
+                                         {"slot", signed_text("slot")},
+                                         {"asked by", reply.string_or("requester")},
+                                         {"in the name of", reply.string_or("claimed")},
+                                         {"event time", reply.string_or("asked_event_time")},
+                                         {"expires", reply.string_or("expires")},
+                                         {"rejected by", reply.string_or("rejected_by")},
+                                         {"rejected because", reply.string_or("rejected_because")},
+                                         {"void because", reply.string_or("void_because")},
+                                         {"policy", signed_text("policy")},
+                                         {"evidence root", signed_text("evidence_root")},
+                                         {"ledger entry", reply.int_or("entry")}}),
+                     1));
   const auto section = [&](const char* title, const doc::Value* of) {
     if (of == nullptr || of->size() == 0) return;
     std::vector<std::vector<std::string>> rows;
     if (of->is_object()) {
       for (const auto& [name, value] : of->as_object()) rows.push_back({name, in_words(value)});
     } else {
-      for (const auto& item : of->as_array()) rows.push_back({item.string_or("name"), item.string_or("digest")});
+      for (const auto& item : of->as_array())
+        rows.push_back({item.string_or("name"), item.string_or("digest")});
     }
     console.data(fmt::format("\n{}\n{}", title, indented(format_rows(rows), 1)));
   };
@@ -149,16 +170,40 @@ int print_approval(const Console& console, const doc::Value& reply) {
   for (const auto& line : evidence_lines(reply)) console.data("\n" + indented(line, 1));
   auto others = doc::Value::object();
   for (const auto& [name, value] : reply.as_object()) {
-    static constexpr std::string_view kShown[] = {
-        "id",       "state",     "op_id",     "action", "target",      "requester",        "claimed",      "asked_event_time", "expires",
-        "reason",   "statement", "evidence",  "binds",  "rejected_by", "rejected_because", "void_because", "signatures",       "entry",
-        "next",     "evaluation", "comparison", "drops_repairs", "unread"};
-    if (std::find(std::begin(kShown), std::end(kShown), name) == std::end(kShown)) others.set(name, value);
+    static constexpr std::string_view kShown[] = {"id",
+                                                  "state",
+                                                  "op_id",
+                                                  "action",
+                                                  "target",
+                                                  "requester",
+                                                  "claimed",
+                                                  "asked_event_time",
+                                                  "expires",
+                                                  "reason",
+                                                  "statement",
+                                                  "evidence",
+                                                  "binds",
+                                                  "rejected_by",
+                                                  "rejected_because",
+                                                  "void_because",
+                                                  "signatures",
+                                                  "entry",
+                                                  "next",
+                                                  "evaluation",
+                                                  "comparison",
+                                                  "drops_repairs",
+                                                  "unread"};
+    if (std::find(std::begin(kShown), std::end(kShown), name) == std::end(kShown))
+      others.set(name, value);
   }
   if (const auto text = format_members(others); !text.empty()) console.data("\n" + text);
   std::vector<std::string> people;
-  for (const auto& signature : reply.find("signatures")->as_array()) people.push_back(signature.string_or("person"));
-  console.data(fmt::format("\nsigned by {}", people.empty() ? reply.string_or("state") == "pending" ? "nobody so far" : "nobody" : fmt::to_string(fmt::join(people, ", "))));
+  for (const auto& signature : reply.find("signatures")->as_array())
+    people.push_back(signature.string_or("person"));
+  console.data(fmt::format("\nsigned by {}",
+                           people.empty()
+                               ? reply.string_or("state") == "pending" ? "nobody so far" : "nobody"
+                               : fmt::to_string(fmt::join(people, ", "))));
   print_next(console, reply);
   return 0;
 }
@@ -167,13 +212,16 @@ int print_release(const Console& console, const doc::Value& reply) {
   if (console.json()) {
     console.document(reply);
   } else if (reply.bool_or("applied") && reply.string_or("bundle").empty()) {
-    console.message(fmt::format("the {} is empty (ledger entry {})", reply.string_or("slot"), reply.int_or("entry")));
+    console.message(fmt::format("the {} is empty (ledger entry {})", reply.string_or("slot"),
+                                reply.int_or("entry")));
   } else if (reply.bool_or("applied")) {
-    console.message(fmt::format("released `{}` as {} (ledger entry {})", reply.string_or("bundle").substr(0, 19),
-                                reply.string_or("slot"), reply.int_or("entry")));
+    console.message(fmt::format("released `{}` as {} (ledger entry {})",
+                                reply.string_or("bundle").substr(0, 19), reply.string_or("slot"),
+                                reply.int_or("entry")));
     // Of one that waits the reason says it.
     if (const auto* drops = reply.find("drops_repairs"); drops != nullptr && drops->is_array()) {
-      for (const auto& repair : drops->as_array()) console.message("it dropped a repair: " + repair.as_string());
+      for (const auto& repair : drops->as_array())
+        console.message("it dropped a repair: " + repair.as_string());
     }
   } else {
     return print_waiting(console, reply);
@@ -188,7 +236,9 @@ Result<std::int64_t> weight_of(const std::string& text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
   const bool rest = end == text.data() + text.size() - 1 && *end == '%';
   if (error != std::errc() || !rest || percent <= 0 || percent > 50) {
-    return Error{ErrorKind::kInvalid, "weight-malformed", fmt::format("`{}` is no weight of a canary", text), "write a step of the service, as `5%`; 50% is the most"};
+    return Error{ErrorKind::kInvalid, "weight-malformed",
+                 fmt::format("`{}` is no weight of a canary", text),
+                 "write a step of the service, as `5%`; 50% is the most"};
   }
   return std::llround(percent * 100);
 }
@@ -200,29 +250,40 @@ int print_canary(const Console& console, const doc::Value& reply) {
   }
   const auto shadow = reply.string_or("shadow");
   if (!reply.bool_or("running")) {
-    console.data(fmt::format("no canary of `{}` runs{}", reply.string_or("service"), shadow.empty() ? "" : "; shadow " + shadow.substr(0, 19)));
+    console.data(fmt::format("no canary of `{}` runs{}", reply.string_or("service"),
+                             shadow.empty() ? "" : "; shadow " + shadow.substr(0, 19)));
     return 0;
   }
   std::string steps;
-  for (const auto& step : reply.find("steps")->as_array()) steps += fmt::format("{}{:g}%", steps.empty() ? "" : ", ", step.as_double() / 100);
-  console.data(fmt::format("canary {} answers {:g}% (steps {}), beside {}", reply.string_or("bundle").substr(0, 19),
-                           static_cast<double>(reply.int_or("weight")) / 100, steps, reply.string_or("baseline").substr(0, 19)));
+  for (const auto& step : reply.find("steps")->as_array())
+    steps += fmt::format("{}{:g}%", steps.empty() ? "" : ", ", step.as_double() / 100);
+  console.data(fmt::format("canary {} answers {:g}% (steps {}), beside {}",
+                           reply.string_or("bundle").substr(0, 19),
+                           static_cast<double>(reply.int_or("weight")) / 100, steps,
+                           reply.string_or("baseline").substr(0, 19)));
   const auto* cohorts = reply.find("cohorts");
-  std::vector<std::vector<std::string>> rows{{"", "CANARY", "BASELINE", ""},
-                                             {"rows", fmt::to_string(cohorts->int_or("canary_rows")), fmt::to_string(cohorts->int_or("baseline_rows")), ""}};
+  std::vector<std::vector<std::string>> rows{
+      {"", "CANARY", "BASELINE", ""},
+      {"rows", fmt::to_string(cohorts->int_or("canary_rows")),
+       fmt::to_string(cohorts->int_or("baseline_rows")), ""}};
   for (const auto& measure : cohorts->find("measures")->as_array()) {
     const auto number = [&](const char* side) {
       const auto* value = measure.find(side);
-      return value == nullptr || !value->is_number() ? std::string("-") : fmt::format("{:.4g}", value->as_double());
+      return value == nullptr || !value->is_number() ? std::string("-")
+                                                     : fmt::format("{:.4g}", value->as_double());
     };
     const bool known = measure.find("canary")->is_number() && measure.find("baseline")->is_number();
-    rows.push_back({measure.string_or("name"), number("canary"), number("baseline"), known ? measure.string_or("verdict") : "not measured"});
+    rows.push_back({measure.string_or("name"), number("canary"), number("baseline"),
+                    known ? measure.string_or("verdict") : "not measured"});
   }
   console.data(format_rows(rows));
   const auto* judgement = reply.find("judgement");
   const bool judged = judgement != nullptr && judgement->is_object();
-  console.data(judged ? fmt::format("judged {} (ledger entry {})", judgement->string_or("verdict"), judgement->int_or("entry")) : "not judged yet at this weight");
-  for (const auto& reason : (judged ? judgement : cohorts)->find("reasons")->as_array()) console.data("  " + reason.as_string());
+  console.data(judged ? fmt::format("judged {} (ledger entry {})", judgement->string_or("verdict"),
+                                    judgement->int_or("entry"))
+                      : "not judged yet at this weight");
+  for (const auto& reason : (judged ? judgement : cohorts)->find("reasons")->as_array())
+    console.data("  " + reason.as_string());
   print_next(console, reply);
   return 0;
 }
@@ -230,7 +291,8 @@ int print_canary(const Console& console, const doc::Value& reply) {
 }  // namespace
 
 void add_release_commands(CLI::App& app, Invocation& invocation) {
-  auto* release = app.add_subcommand("release", "promote, roll back and list releases")->require_subcommand(1);
+  auto* release =
+      app.add_subcommand("release", "promote, roll back and list releases")->require_subcommand(1);
 
   auto* promote = release->add_subcommand("promote", "put a candidate into a slot of a service");
   auto service = std::make_shared<std::string>();
@@ -238,58 +300,76 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
   auto bundle = std::make_shared<std::string>();
   auto again = std::make_shared<bool>(false);
   const auto add_again = [again](CLI::App* command) {
-    command->add_flag("--again", *again, "also what a person rejected before; somebody else than you has to say yes");
+    command->add_flag("--again", *again,
+                      "also what a person rejected before; somebody else than you has to say yes");
   };
   promote->add_option("service", *service, "name of the service")->required();
-  promote->add_option("--slot", *slot, "primary, standby, canary or shadow")->check(CLI::IsMember({"primary", "standby", "canary", "shadow"}));
+  promote->add_option("--slot", *slot, "primary, standby, canary or shadow")
+      ->check(CLI::IsMember({"primary", "standby", "canary", "shadow"}));
   auto weight = std::make_shared<std::string>();
-  promote->add_option("--weight", *weight, "of a canary, one of its steps, as `5%`; default: the first, of the one that runs the next");
-  promote->add_option("--bundle", *bundle, "digest of the bundle, or its beginning; default: the newest candidate for the slot");
+  promote->add_option(
+      "--weight", *weight,
+      "of a canary, one of its steps, as `5%`; default: the first, of the one that runs the next");
+  promote->add_option(
+      "--bundle", *bundle,
+      "digest of the bundle, or its beginning; default: the newest candidate for the slot");
   add_again(promote);
-  promote->callback([&invocation, service, slot, bundle, weight, again, by = add_asked_by(*promote)] {
-    invocation.run = [=, &invocation](const Console& console) {
-      const auto share = weight_of(*weight);
-      if (!share.ok()) return console.fail(share.error());
-      auto request = doc::Value::object(
-          {{"service", *service}, {"slot", *slot}, {"bundle", *bundle}, {"weight", *share}, {"again", *again}});
-      auto reply = call_as(invocation, "release.promote", std::move(request), *by);
-      return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
-    };
-  });
+  promote->callback(
+      [&invocation, service, slot, bundle, weight, again, by = add_asked_by(*promote)] {
+        invocation.run = [=, &invocation](const Console& console) {
+          const auto share = weight_of(*weight);
+          if (!share.ok()) return console.fail(share.error());
+          auto request = doc::Value::object({{"service", *service},
+                                             {"slot", *slot},
+                                             {"bundle", *bundle},
+                                             {"weight", *share},
+                                             {"again", *again}});
+          auto reply = call_as(invocation, "release.promote", std::move(request), *by);
+          return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
+        };
+      });
 
   auto* rollback = release->add_subcommand("rollback", "go back to the release before");
   rollback->add_option("service", *service, "name of the service")->required();
   add_again(rollback);
   rollback->callback([&invocation, service, again, by = add_asked_by(*rollback)] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_as(invocation, "release.rollback", doc::Value::object({{"service", *service}, {"again", *again}}), *by);
+      auto reply = call_as(invocation, "release.rollback",
+                           doc::Value::object({{"service", *service}, {"again", *again}}), *by);
       return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
     };
   });
 
-  auto* compare = release->add_subcommand("compare", "a candidate and the primary on the same newest labelled rows");
+  auto* compare = release->add_subcommand(
+      "compare", "a candidate and the primary on the same newest labelled rows");
   compare->add_option("service", *service, "name of the service")->required();
-  compare->add_option("--bundle", *bundle, "digest of the bundle, or its beginning; default: the newest candidate");
+  compare->add_option("--bundle", *bundle,
+                      "digest of the bundle, or its beginning; default: the newest candidate");
   compare->callback([&invocation, service, bundle] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "release.compare", doc::Value::object({{"service", *service}, {"bundle", *bundle}}));
+      auto reply = call_operation(invocation, "release.compare",
+                                  doc::Value::object({{"service", *service}, {"bundle", *bundle}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
         console.document(*reply);
         return 0;
       }
       const auto base = reply->string_or("base");
-      console.data(fmt::format("candidate {}, primary {}", reply->string_or("candidate").substr(0, 19), base.empty() ? "none" : base.substr(0, 19)));
+      console.data(fmt::format("candidate {}, primary {}",
+                               reply->string_or("candidate").substr(0, 19),
+                               base.empty() ? "none" : base.substr(0, 19)));
       for (const auto& line : comparison_lines(*reply)) console.data(line);
       return 0;
     };
   });
 
-  auto* canary = release->add_subcommand("canary", "the canary that runs: cohorts side by side, judgement, what next");
+  auto* canary = release->add_subcommand(
+      "canary", "the canary that runs: cohorts side by side, judgement, what next");
   canary->add_option("service", *service, "name of the service")->required();
   canary->callback([&invocation, service] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "release.canary", doc::Value::object({{"service", *service}}));
+      auto reply =
+          call_operation(invocation, "release.canary", doc::Value::object({{"service", *service}}));
       return reply.ok() ? print_canary(console, *reply) : console.fail(reply.error());
     };
   });
@@ -299,24 +379,32 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
   add_again(abort);
   abort->callback([&invocation, service, again, by = add_asked_by(*abort)] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_as(invocation, "release.abort", doc::Value::object({{"service", *service}, {"again", *again}}), *by);
+      auto reply = call_as(invocation, "release.abort",
+                           doc::Value::object({{"service", *service}, {"again", *again}}), *by);
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json() || !reply->bool_or("applied")) return print_release(console, *reply);
-      console.message(fmt::format("ended the canary `{}` (ledger entry {})", reply->string_or("bundle").substr(0, 19), reply->int_or("entry")));
+      console.message(fmt::format("ended the canary `{}` (ledger entry {})",
+                                  reply->string_or("bundle").substr(0, 19),
+                                  reply->int_or("entry")));
       return 0;
     };
   });
 
-  auto* shadow = release->add_subcommand("shadow", "score a bundle beside, without an answer of its own");
+  auto* shadow =
+      release->add_subcommand("shadow", "score a bundle beside, without an answer of its own");
   auto clear = std::make_shared<bool>(false);
   shadow->add_option("service", *service, "name of the service")->required();
-  auto* shadow_bundle = shadow->add_option("--bundle", *bundle, "digest of the bundle, or its beginning");
+  auto* shadow_bundle =
+      shadow->add_option("--bundle", *bundle, "digest of the bundle, or its beginning");
   shadow->add_flag("--clear", *clear, "take the shadow away")->excludes(shadow_bundle);
   add_again(shadow);
   shadow->callback([&invocation, service, bundle, clear, again, by = add_asked_by(*shadow)] {
     invocation.run = [=, &invocation](const Console& console) {
-      if (bundle->empty() && !*clear) return console.fail({ErrorKind::kInvalid, "shadow-what", "name a bundle, or say `--clear`"});
-      auto request = doc::Value::object({{"service", *service}, {"bundle", *bundle}, {"again", *again}});
+      if (bundle->empty() && !*clear)
+        return console.fail(
+            {ErrorKind::kInvalid, "shadow-what", "name a bundle, or say `--clear`"});
+      auto request =
+          doc::Value::object({{"service", *service}, {"bundle", *bundle}, {"again", *again}});
       auto reply = call_as(invocation, "release.shadow", std::move(request), *by);
       return reply.ok() ? print_release(console, *reply) : console.fail(reply.error());
     };
@@ -326,17 +414,23 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
   history->add_option("service", *service, "name of the service")->required();
   history->callback([&invocation, service] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(invocation, "release.history", doc::Value::object({{"service", *service}}));
+      auto reply = call_operation(invocation, "release.history",
+                                  doc::Value::object({{"service", *service}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
         console.document(*reply);
         return 0;
       }
-      std::vector<std::vector<std::string>> rows{{"ROUTE", "EVENT TIME", "ACTION", "PRIMARY", "STANDBY", "CANARY", "ENTRY"}};
+      std::vector<std::vector<std::string>> rows{
+          {"ROUTE", "EVENT TIME", "ACTION", "PRIMARY", "STANDBY", "CANARY", "ENTRY"}};
       for (const auto& item : reply->find("releases")->as_array()) {
-        rows.push_back({fmt::to_string(item.int_or("version")), item.string_or("event_time"), item.string_or("action"),
-                        item.string_or("primary").substr(0, 19), item.string_or("standby").substr(0, 19),
-                        item.string_or("canary").empty() ? "" : fmt::format("{} {:g}%", item.string_or("canary").substr(0, 19), static_cast<double>(item.int_or("weight")) / 100),
+        rows.push_back({fmt::to_string(item.int_or("version")), item.string_or("event_time"),
+                        item.string_or("action"), item.string_or("primary").substr(0, 19),
+                        item.string_or("standby").substr(0, 19),
+                        item.string_or("canary").empty()
+                            ? ""
+                            : fmt::format("{} {:g}%", item.string_or("canary").substr(0, 19),
+                                          static_cast<double>(item.int_or("weight")) / 100),
                         fmt::to_string(item.int_or("entry"))});
       }
       console.data(format_rows(rows));
@@ -344,7 +438,8 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
     };
   });
 
-  auto* approval = app.add_subcommand("approval", "what waits for a person's yes")->require_subcommand(1);
+  auto* approval =
+      app.add_subcommand("approval", "what waits for a person's yes")->require_subcommand(1);
   auto* list = approval->add_subcommand("list", "approvals that were asked for");
   auto all = std::make_shared<bool>(false);
   list->add_flag("--all", *all, "also those that were answered or expired");
@@ -356,10 +451,12 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
         console.document(*reply);
         return 0;
       }
-      std::vector<std::vector<std::string>> rows{{"ID", "STATE", "ACTION", "TARGET", "ASKED BY", "ASKED AT", "WHY"}};
+      std::vector<std::vector<std::string>> rows{
+          {"ID", "STATE", "ACTION", "TARGET", "ASKED BY", "ASKED AT", "WHY"}};
       for (const auto& item : reply->find("approvals")->as_array()) {
-        rows.push_back({item.string_or("id"), item.string_or("state"), item.string_or("action"), item.string_or("target"),
-                        item.string_or("requester"), item.string_or("asked_event_time"), item.string_or("reason")});
+        rows.push_back({item.string_or("id"), item.string_or("state"), item.string_or("action"),
+                        item.string_or("target"), item.string_or("requester"),
+                        item.string_or("asked_event_time"), item.string_or("reason")});
       }
       console.data(rows.size() == 1 ? "nothing waits for approval" : format_rows(rows));
       return 0;
@@ -386,26 +483,33 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
     invocation.run = [=, &invocation](const Console& console) {
       auto shown = call_operation(invocation, "approval.show", doc::Value::object({{"id", *id}}));
       if (!shown.ok()) return console.fail(shown.error());
-      // Asked for by the beginning of its id, it is signed by the whole: what comes back has to be one of those.
+      // Asked for by the beginning of its id, it is signed by the whole: what comes back has to be
+      // one of those.
       const auto whole = shown->string_or("id");
       if (!whole.starts_with(*id)) {
-        return console.fail({ErrorKind::kCorrupt, "approval-statement-malformed", fmt::format("what came back is not about `{}`", *id), "nothing was signed"});
+        return console.fail({ErrorKind::kCorrupt, "approval-statement-malformed",
+                             fmt::format("what came back is not about `{}`", *id),
+                             "nothing was signed"});
       }
       // What waits no more is not signed: the answer says what became of it.
       Result<std::string> signature = std::string();
       if (shown->string_or("state") == "pending") {
-        if (const auto seen = show_statement(console, whole, shown->string_or("statement")); !seen.ok()) return console.fail(seen.error());
+        if (const auto seen = show_statement(console, whole, shown->string_or("statement"));
+            !seen.ok())
+          return console.fail(seen.error());
         for (const auto& line : evidence_lines(*shown)) console.message(line);
         signature = sign_statement(shown->string_or("statement"), *key, "heddle-approval");
         if (!signature.ok()) return console.fail(signature.error());
       }
-      auto reply = call_operation(invocation, "approval.approve",
-                        doc::Value::object({{"id", whole}, {"person", *person}, {"signature", *signature}}));
+      auto reply = call_operation(
+          invocation, "approval.approve",
+          doc::Value::object({{"id", whole}, {"person", *person}, {"signature", *signature}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
         console.document(*reply);
       } else {
-        console.message(fmt::format("`{}` approved by `{}` (ledger entry {})", whole, *person, reply->int_or("entry")));
+        console.message(fmt::format("`{}` approved by `{}` (ledger entry {})", whole, *person,
+                                    reply->int_or("entry")));
         if (reply->bool_or("applied")) console.message("and done: it was waiting for this");
         print_next(console, *reply);
       }
@@ -417,14 +521,17 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
   reject->add_option("--reason", *reason, "why, one sentence")->required();
   reject->callback([&invocation, id, reason, by = add_asked_by(*reject, "--person")] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_as(invocation, "approval.reject", doc::Value::object({{"id", *id}, {"reason", *reason}}), *by, "person");
+      auto reply = call_as(invocation, "approval.reject",
+                           doc::Value::object({{"id", *id}, {"reason", *reason}}), *by, "person");
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
         console.document(*reply);
       } else {
-        console.message(fmt::format("`{}` rejected by `{}`", reply->string_or("id"), reply->string_or("rejected_by")));
+        console.message(fmt::format("`{}` rejected by `{}`", reply->string_or("id"),
+                                    reply->string_or("rejected_by")));
         for (const auto& item : reply->find("next")->as_array()) {
-          console.message(fmt::format("to ask again: {}  ({})", item.string_or("command"), item.string_or("why")));
+          console.message(fmt::format("to ask again: {}  ({})", item.string_or("command"),
+                                      item.string_or("why")));
         }
       }
       return 0;

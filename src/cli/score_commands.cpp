@@ -33,17 +33,22 @@ struct ScoreArguments {
 
 struct Scored {
   batch::Report report;
-  doc::Value by;       ///< what `score.open` said
-  doc::Value record;   ///< what `score.record` said
+  doc::Value by;      ///< what `score.open` said
+  doc::Value record;  ///< what `score.record` said
 };
 
-Result<Scored> score(const Invocation& invocation, const Console& console, const ScoreArguments& arguments) {
+Result<Scored> score(const Invocation& invocation, const Console& console,
+                     const ScoreArguments& arguments) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   Scored out;
-  // A session at a time, not one throughout: without a control plane it holds the project's lock, and one may want to start.
-  HEDDLE_ASSIGN_OR_RETURN(out.by, call_operation(invocation, "score.open", doc::Value::object({{"service", arguments.service}, {"slot", arguments.slot}})));
+  // A session at a time, not one throughout: without a control plane it holds the project's lock,
+  // and one may want to start.
+  HEDDLE_ASSIGN_OR_RETURN(out.by, call_operation(invocation, "score.open",
+                                                 doc::Value::object({{"service", arguments.service},
+                                                                     {"slot", arguments.slot}})));
   HEDDLE_ASSIGN_OR_RETURN(const auto digest, Digest::parse(out.by.string_or("bundle")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto objects, invocation.wiring->open_objects(control::Home(root).objects()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto objects,
+                          invocation.wiring->open_objects(control::Home(root).objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*objects, digest));
   HEDDLE_ASSIGN_OR_RETURN(const auto plan, score::Plan::load(bundle));
   std::optional<watch::Baseline> baseline;
@@ -57,7 +62,9 @@ Result<Scored> score(const Invocation& invocation, const Console& console, const
   options.refused = arguments.refused;
   options.columns = arguments.columns;
   options.slot = out.by.string_or("slot");
-  options.threads = arguments.threads > 0 ? arguments.threads : std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
+  options.threads = arguments.threads > 0
+                        ? arguments.threads
+                        : std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
   options.baseline = baseline ? &*baseline : nullptr;
   const auto begun = std::chrono::steady_clock::now();
   auto shown = begun;
@@ -65,21 +72,28 @@ Result<Scored> score(const Invocation& invocation, const Console& console, const
     const auto now = std::chrono::steady_clock::now();
     if (now - shown < std::chrono::seconds(1)) return;
     shown = now;
-    console.message(fmt::format("  {} rows, {:.0f} a second", rows, static_cast<double>(rows) / std::chrono::duration<double>(now - begun).count()));
+    console.message(fmt::format(
+        "  {} rows, {:.0f} a second", rows,
+        static_cast<double>(rows) / std::chrono::duration<double>(now - begun).count()));
   };
   HEDDLE_ASSIGN_OR_RETURN(out.report, batch::score_file(*plan, options));
-  // Recorded before it is visible: what nobody may score leaves no file, and no file is without its record.
-  auto record = doc::Value::object({{"service", arguments.service}, {"profile", out.report.profile}});
-  HEDDLE_ASSIGN_OR_RETURN(out.record, call_as(invocation, "score.record", std::move(record), *arguments.by));
+  // Recorded before it is visible: what nobody may score leaves no file, and no file is without its
+  // record.
+  auto record =
+      doc::Value::object({{"service", arguments.service}, {"profile", out.report.profile}});
+  HEDDLE_ASSIGN_OR_RETURN(out.record,
+                          call_as(invocation, "score.record", std::move(record), *arguments.by));
   HEDDLE_TRY(out.report.publish());
   return out;
 }
 
 int print_score(const Console& console, const ScoreArguments& arguments, const Scored& done) {
   const auto& report = done.report;
-  const double share = report.rows == 0 ? 0 : static_cast<double>(report.refused) / static_cast<double>(report.rows);
+  const double share =
+      report.rows == 0 ? 0 : static_cast<double>(report.refused) / static_cast<double>(report.rows);
   const bool partly = share > arguments.most_refused;
-  const std::string refused = arguments.refused.empty() ? batch::refused_path(arguments.output) : arguments.refused;
+  const std::string refused =
+      arguments.refused.empty() ? batch::refused_path(arguments.output) : arguments.refused;
   const double speed = report.seconds > 0 ? static_cast<double>(report.rows) / report.seconds : 0;
   if (console.json()) {
     auto value = doc::Value::object({{"service", arguments.service},
@@ -100,21 +114,29 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
     console.document(value);
     return partly ? kPartlyRefused : 0;
   }
-  console.message(fmt::format("scored {} rows by `{}` ({}): {} served, {} of them with a warning, {} refused; ledger entry {}", report.rows,
-                              done.by.string_or("bundle").substr(0, 19), done.by.string_or("slot"), report.served, report.warned, report.refused,
-                              done.record.int_or("entry")));
-  for (const auto& [rule, rows] : report.rules) console.message(fmt::format("  {} rows break `{}`", rows, rule));
+  console.message(
+      fmt::format("scored {} rows by `{}` ({}): {} served, {} of them with a warning, {} refused; "
+                  "ledger entry {}",
+                  report.rows, done.by.string_or("bundle").substr(0, 19), done.by.string_or("slot"),
+                  report.served, report.warned, report.refused, done.record.int_or("entry")));
+  for (const auto& [rule, rows] : report.rules)
+    console.message(fmt::format("  {} rows break `{}`", rows, rule));
   if (!report.left_out.empty()) {
-    console.message(fmt::format("  not carried, as no column of the output can hold its type: `{}`", fmt::join(report.left_out, "`, `")));
+    console.message(fmt::format("  not carried, as no column of the output can hold its type: `{}`",
+                                fmt::join(report.left_out, "`, `")));
   }
   for (const auto& metric : report.profile.find("metrics")->as_array()) {
     if (metric.bool_or("past")) {
-      console.message(fmt::format("  `{}` is not as in training: {:.3f}, the threshold is {:.3f}", metric.string_or("id"), metric.double_or("statistic"), metric.double_or("threshold")));
+      console.message(fmt::format("  `{}` is not as in training: {:.3f}, the threshold is {:.3f}",
+                                  metric.string_or("id"), metric.double_or("statistic"),
+                                  metric.double_or("threshold")));
     }
   }
   if (partly) {
-    console.message(fmt::format("{:.2f} % of the rows were refused, more than {:.2f} %", share * 100, arguments.most_refused * 100));
-    console.message(fmt::format("\nhint: see them in `{}`; --max-refused SHARE says how many are fine", refused));
+    console.message(fmt::format("{:.2f} % of the rows were refused, more than {:.2f} %",
+                                share * 100, arguments.most_refused * 100));
+    console.message(fmt::format(
+        "\nhint: see them in `{}`; --max-refused SHARE says how many are fine", refused));
   }
   return partly ? kPartlyRefused : 0;
 }
@@ -124,14 +146,28 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
 void add_score_commands(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<ScoreArguments>();
   auto* command = app.add_subcommand("score", "the same contract, features and model over a file");
-  command->add_option("file", arguments->file, "rows, Parquet or CSV, with the contract's columns")->required();
-  command->add_option("-o,--output", arguments->output, "served rows with `probability`, `validation` and `bundle`, Parquet or CSV")->required();
+  command->add_option("file", arguments->file, "rows, Parquet or CSV, with the contract's columns")
+      ->required();
+  command
+      ->add_option("-o,--output", arguments->output,
+                   "served rows with `probability`, `validation` and `bundle`, Parquet or CSV")
+      ->required();
   command->add_option("--service", arguments->service, "name of the service")->required();
-  command->add_option("--slot", arguments->slot, "`primary`, `standby` or the digest of a released bundle");
-  command->add_option("--refused", arguments->refused, "where the refused rows go; default: OUT with `.refused` before its extension");
-  command->add_option("--columns", arguments->columns, "columns of the input that OUT carries; default: all")->delimiter(',');
-  command->add_option("--max-refused", arguments->most_refused, "share of refused rows past which the exit code is 20")->check(CLI::Range(0.0, 1.0));
-  command->add_option("--threads", arguments->threads, "that score; default: one a processor")->check(CLI::Range(1, 256));
+  command->add_option("--slot", arguments->slot,
+                      "`primary`, `standby` or the digest of a released bundle");
+  command->add_option(
+      "--refused", arguments->refused,
+      "where the refused rows go; default: OUT with `.refused` before its extension");
+  command
+      ->add_option("--columns", arguments->columns,
+                   "columns of the input that OUT carries; default: all")
+      ->delimiter(',');
+  command
+      ->add_option("--max-refused", arguments->most_refused,
+                   "share of refused rows past which the exit code is 20")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_option("--threads", arguments->threads, "that score; default: one a processor")
+      ->check(CLI::Range(1, 256));
   arguments->by = add_asked_by(*command);
   command->callback([&invocation, arguments] {
     invocation.run = [=, &invocation](const Console& console) {

@@ -25,14 +25,17 @@ class RemoteSession final : public Session {
   explicit RemoteSession(const std::string& socket) : client_(options_of(socket)) {}
 
   Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
-    HEDDLE_ASSIGN_OR_RETURN(const auto reply, client_.post(fmt::format("/v1/ops/{}", operation), doc::to_json(request)));
+    HEDDLE_ASSIGN_OR_RETURN(const auto reply, client_.post(fmt::format("/v1/ops/{}", operation),
+                                                           doc::to_json(request)));
     HEDDLE_ASSIGN_OR_RETURN(auto value, doc::parse_json(reply.body));
     if (reply.status == 200) return value;
     ErrorKind kind = ErrorKind::kInternal;
     for (int i = 0; i <= static_cast<int>(ErrorKind::kInternal); ++i) {
-      if (error_kind_info(static_cast<ErrorKind>(i)).name == value.string_or("kind")) kind = static_cast<ErrorKind>(i);
+      if (error_kind_info(static_cast<ErrorKind>(i)).name == value.string_or("kind"))
+        kind = static_cast<ErrorKind>(i);
     }
-    return Error{kind, value.string_or("id", "control-error"), value.string_or("error"), value.string_or("hint")};
+    return Error{kind, value.string_or("id", "control-error"), value.string_or("error"),
+                 value.string_or("hint")};
   }
   bool remote() const noexcept override { return true; }
 
@@ -52,7 +55,8 @@ class LocalSession final : public Session {
 
   Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
     auto reply = control_->call(operation, request, {"owner", true, {}, os_user_name(::geteuid())});
-    if (operation == "audit.verify") return reply;  // publishes itself, and leaves what it found wrong as it is
+    if (operation == "audit.verify")
+      return reply;  // publishes itself, and leaves what it found wrong as it is
     HEDDLE_TRY(control_->publish_ledger());
     return reply;
   }
@@ -73,11 +77,13 @@ bool control_answers(const std::string& root) {
   return net::HttpClient(options).get("/health").ok();
 }
 
-Result<std::unique_ptr<Session>> Session::open(const std::string& root, const control::Wiring& wiring,
+Result<std::unique_ptr<Session>> Session::open(const std::string& root,
+                                               const control::Wiring& wiring,
                                                control::Control::Purpose purpose) {
   const auto until = std::chrono::steady_clock::now() + kLockPatience;
   for (;;) {
-    if (control_answers(root)) return std::unique_ptr<Session>(new RemoteSession(control::Home(root).socket()));
+    if (control_answers(root))
+      return std::unique_ptr<Session>(new RemoteSession(control::Home(root).socket()));
     auto control = control::Control::open(root, wiring, purpose);
     if (control.ok()) return std::unique_ptr<Session>(new LocalSession(std::move(*control)));
     // Another command has the project open, or a control plane that starts and does not listen yet:
@@ -88,8 +94,8 @@ Result<std::unique_ptr<Session>> Session::open(const std::string& root, const co
   }
 }
 
-Result<Answered> ask(const std::string& root, const control::Wiring& wiring, std::string_view operation,
-                     const doc::Value& request) {
+Result<Answered> ask(const std::string& root, const control::Wiring& wiring,
+                     std::string_view operation, const doc::Value& request) {
   const auto until = std::chrono::steady_clock::now() + kLockPatience;
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(auto session, Session::open(root, wiring));
@@ -101,10 +107,12 @@ Result<Answered> ask(const std::string& root, const control::Wiring& wiring, std
   }
 }
 
-Result<doc::Value> call_operation(const Invocation& invocation, std::string_view operation, const doc::Value& request) {
+Result<doc::Value> call_operation(const Invocation& invocation, std::string_view operation,
+                                  const doc::Value& request) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   const auto all = control::Control::operations();
-  const auto named = std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.name == operation; });
+  const auto named = std::find_if(all.begin(), all.end(),
+                                  [&](const auto& each) { return each.name == operation; });
   if (named != all.end() && named->permission == "read") {
     HEDDLE_ASSIGN_OR_RETURN(auto answered, ask(root, *invocation.wiring, operation, request));
     return std::move(answered.reply);
@@ -120,15 +128,18 @@ Result<std::string> find_project(const std::string& given) {
   std::string dir = given;
   if (dir.empty() && ::getcwd(buffer, sizeof buffer) != nullptr) dir = buffer;
   char* absolute = ::realpath(dir.c_str(), buffer);
-  if (absolute == nullptr) return Error{ErrorKind::kNotFound, "project-not-found", fmt::format("no folder `{}`", dir)};
+  if (absolute == nullptr)
+    return Error{ErrorKind::kNotFound, "project-not-found", fmt::format("no folder `{}`", dir)};
   dir = absolute;
   for (std::string at = dir; !at.empty(); at = at.substr(0, at.find_last_of('/'))) {
     // What was applied runs also where the file in the work tree is gone.
     if (path_exists(at + "/heddle.yaml") || path_exists(control::Home(at).applied())) return at;
     if (!given.empty()) break;
   }
-  return Error{ErrorKind::kNotFound, "project-not-found", fmt::format("no `heddle.yaml` in `{}`{}", dir, given.empty() ? " or above" : ""),
-               "go to a project's folder, or name it with --project; `examples/flights` is one to copy"};
+  return Error{
+      ErrorKind::kNotFound, "project-not-found",
+      fmt::format("no `heddle.yaml` in `{}`{}", dir, given.empty() ? " or above" : ""),
+      "go to a project's folder, or name it with --project; `examples/flights` is one to copy"};
 }
 
 }  // namespace heddle::cli

@@ -11,15 +11,16 @@
 
 namespace heddle::cli {
 
-/// Calls the control plane's operations: over `.heddle/control.sock` when a control plane runs, else in this process with the
-/// lock taken (DESIGN 4, State). Not thread-safe.
+/// Calls the control plane's operations: over `.heddle/control.sock` when a control plane runs,
+/// else in this process with the lock taken (DESIGN 4, State). Not thread-safe.
 class Session {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Session>> open(
       const std::string& root, const control::Wiring& wiring,
       control::Control::Purpose purpose = control::Control::Purpose::kOperate);
   virtual ~Session() = default;
-  [[nodiscard]] virtual Result<doc::Value> call(std::string_view operation, const doc::Value& request) = 0;
+  [[nodiscard]] virtual Result<doc::Value> call(std::string_view operation,
+                                                const doc::Value& request) = 0;
   [[nodiscard]] virtual bool remote() const noexcept = 0;
 };
 
@@ -33,16 +34,18 @@ struct Answered {
   doc::Value reply;
 };
 
-/// Calls an operation that only reads. A control plane that ends while it is asked gives no answer: then whoever has the project
-/// next is asked again.
-[[nodiscard]] Result<Answered> ask(const std::string& root, const control::Wiring& wiring, std::string_view operation,
-                                   const doc::Value& request);
+/// Calls an operation that only reads. A control plane that ends while it is asked gives no answer:
+/// then whoever has the project next is asked again.
+[[nodiscard]] Result<Answered> ask(const std::string& root, const control::Wiring& wiring,
+                                   std::string_view operation, const doc::Value& request);
 
 /// Opens a session for the project of `invocation` and calls one operation.
-[[nodiscard]] Result<doc::Value> call_operation(const Invocation& invocation, std::string_view operation,
+[[nodiscard]] Result<doc::Value> call_operation(const Invocation& invocation,
+                                                std::string_view operation,
                                                 const doc::Value& request);
 
-/// The nearest folder at or above the working directory that has a `heddle.yaml`; kNotFound says how to start one.
+/// The nearest folder at or above the working directory that has a `heddle.yaml`; kNotFound says
+/// how to start one.
 [[nodiscard]] Result<std::string> find_project(const std::string& given);
 
 }  // namespace heddle::cli

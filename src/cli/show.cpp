@@ -24,7 +24,8 @@ std::string label_of(std::string name) {
 bool is_list_of_objects(const doc::Value& value) {
   if (!value.is_array()) return false;
   const auto& items = value.as_array();
-  return std::all_of(items.begin(), items.end(), [](const doc::Value& item) { return item.is_object(); });
+  return std::all_of(items.begin(), items.end(),
+                     [](const doc::Value& item) { return item.is_object(); });
 }
 
 }  // namespace
@@ -33,7 +34,8 @@ std::string in_words(const doc::Value& value) {
   if (value.is_null()) return "none";
   if (value.is_string()) return value.as_string().empty() ? "none" : value.as_string();
   if (value.is_double()) return fmt::format("{:.6g}", value.as_double());
-  if (value.is_array() && std::all_of(value.as_array().begin(), value.as_array().end(), is_scalar)) {
+  if (value.is_array() &&
+      std::all_of(value.as_array().begin(), value.as_array().end(), is_scalar)) {
     std::vector<std::string> words;
     for (const auto& item : value.as_array()) words.push_back(in_words(item));
     return fmt::format("{}", fmt::join(words, ", "));
@@ -57,13 +59,16 @@ std::string format_table(const doc::Value& list) {
   std::vector<std::string> names;
   for (const auto& item : list.as_array()) {
     for (const auto& [name, value] : item.as_object()) {
-      if (!is_empty(value) && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+      if (!is_empty(value) && std::find(names.begin(), names.end(), name) == names.end())
+        names.push_back(name);
     }
   }
   std::vector<std::vector<std::string>> rows(1);
   for (const auto& name : names) {
     std::string head = label_of(name);
-    std::transform(head.begin(), head.end(), head.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+    std::transform(head.begin(), head.end(), head.begin(), [](char c) {
+      return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    });
     rows.front().push_back(std::move(head));
   }
   for (const auto& item : list.as_array()) {
@@ -86,7 +91,8 @@ std::string format_members(const doc::Value& object, int indent) {
       lines.push_back({label_of(name), in_words(value)});
       continue;
     }
-    const std::string inner = value.is_object() ? format_members(value, 1) : indented(format_table(value), 1);
+    const std::string inner =
+        value.is_object() ? format_members(value, 1) : indented(format_table(value), 1);
     below += fmt::format("{}{}\n{}", below.empty() ? "" : "\n", label_of(name), inner);
   }
   std::string out = format_rows(lines);
@@ -98,7 +104,8 @@ void print_next(const Console& console, const doc::Value& reply) {
   const auto* next = reply.find("next");
   if (next == nullptr || !next->is_array()) return;
   for (const auto& item : next->as_array()) {
-    console.message(fmt::format("next: {}  ({})", item.string_or("command"), item.string_or("why")));
+    console.message(
+        fmt::format("next: {}  ({})", item.string_or("command"), item.string_or("why")));
   }
 }
 

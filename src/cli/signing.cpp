@@ -19,7 +19,8 @@
 namespace heddle::cli {
 namespace {
 
-/// The project's name, which a signed request names: read from heddle.yaml, as the one that answers does.
+/// The project's name, which a signed request names: read from heddle.yaml, as the one that answers
+/// does.
 Result<std::string> project_name(const std::string& root) {
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(root + "/heddle.yaml"));
   HEDDLE_ASSIGN_OR_RETURN(const auto project, doc::parse_yaml(text, "heddle.yaml"));
@@ -28,13 +29,16 @@ Result<std::string> project_name(const std::string& root) {
 
 }  // namespace
 
-Result<std::string> sign_statement(const std::string& statement, const std::string& key, const char* name_space) {
+Result<std::string> sign_statement(const std::string& statement, const std::string& key,
+                                   const char* name_space) {
   const char* tmp = std::getenv("TMPDIR");
-  const std::string path = fmt::format("{}/heddle-approval-{}", tmp == nullptr ? "/tmp" : tmp, uuid7());
+  const std::string path =
+      fmt::format("{}/heddle-approval-{}", tmp == nullptr ? "/tmp" : tmp, uuid7());
   HEDDLE_TRY(write_file_atomic(path, statement, 0600));
   const pid_t pid = ::fork();
   if (pid == 0) {
-    ::execlp("ssh-keygen", "ssh-keygen", "-q", "-Y", "sign", "-f", key.c_str(), "-n", name_space, path.c_str(), nullptr);
+    ::execlp("ssh-keygen", "ssh-keygen", "-q", "-Y", "sign", "-f", key.c_str(), "-n", name_space,
+             path.c_str(), nullptr);
     _exit(127);
   }
   int status = 0;
@@ -43,7 +47,8 @@ Result<std::string> sign_statement(const std::string& statement, const std::stri
   auto signature = read_file(path + ".sig");
   ::unlink((path + ".sig").c_str());
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || !signature.ok()) {
-    return Error{ErrorKind::kInvalid, "approval-sign-failed", fmt::format("`ssh-keygen` could not sign with `{}`", key),
+    return Error{ErrorKind::kInvalid, "approval-sign-failed",
+                 fmt::format("`ssh-keygen` could not sign with `{}`", key),
                  "give the private key of a person named in people.yaml with --key"};
   }
   return signature;
@@ -51,22 +56,26 @@ Result<std::string> sign_statement(const std::string& statement, const std::stri
 
 std::shared_ptr<AskedBy> add_asked_by(CLI::App& command, const char* option) {
   auto by = std::make_shared<AskedBy>();
-  auto* name = command.add_option(option, by->name,
-                                  "your name in people.yaml; default: the person whose `os_users` has the user of the system");
-  command.add_option("--key", by->key, "your private SSH key: the request is signed with it")->needs(name);
+  auto* name = command.add_option(
+      option, by->name,
+      "your name in people.yaml; default: the person whose `os_users` has the user of the system");
+  command.add_option("--key", by->key, "your private SSH key: the request is signed with it")
+      ->needs(name);
   return by;
 }
 
-Result<doc::Value> call_as(const Invocation& invocation, std::string_view operation, doc::Value request, const AskedBy& by,
-                           const char* member) {
+Result<doc::Value> call_as(const Invocation& invocation, std::string_view operation,
+                           doc::Value request, const AskedBy& by, const char* member) {
   if (!by.name.empty()) request.set(member, by.name);
   if (!by.key.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
     HEDDLE_ASSIGN_OR_RETURN(const auto project, project_name(root));
-    const policy::SignedRequest about{project, std::string(operation), by.name, invocation.wiring->clock->wall(),
+    const policy::SignedRequest about{project, std::string(operation), by.name,
+                                      invocation.wiring->clock->wall(),
                                       hex_encode(random_bytes(16))};
     const auto statement = policy::request_statement(about, request);
-    HEDDLE_ASSIGN_OR_RETURN(const auto signature, sign_statement(statement, by.key, "heddle-request"));
+    HEDDLE_ASSIGN_OR_RETURN(const auto signature,
+                            sign_statement(statement, by.key, "heddle-request"));
     request.set("signed", doc::Value::object({{"statement", statement}, {"signature", signature}}));
   }
   return call_operation(invocation, operation, request);

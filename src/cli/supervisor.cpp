@@ -25,7 +25,8 @@ struct Child {
   pid_t pid = -1;
   std::int64_t started_ns = 0;
   std::int64_t start_at_ns = 0;  ///< not before
-  bool lived = false;            ///< longer than a quick death takes, or it was ended by a signal: what ends it now is not how it was started
+  bool lived = false;  ///< longer than a quick death takes, or it was ended by a signal: what ends
+                       ///< it now is not how it was started
   std::int64_t back_off_ns = kFirstBackOffNs;  ///< after it ended by itself
 };
 
@@ -91,7 +92,8 @@ Result<void> Supervisor::run() {
     const timespec wait{0, 50'000'000};
     const int number = sigtimedwait(&signals, nullptr, &wait);
     if ((number == SIGINT || number == SIGTERM) && !ending) end_all();
-    if (number == SIGUSR2 && !ending) {  // who can be replaced without a gap knows what to do; the others ignore it
+    if (number == SIGUSR2 &&
+        !ending) {  // who can be replaced without a gap knows what to do; the others ignore it
       for (const auto& child : children) {
         if (child.pid > 0) ::kill(child.pid, SIGUSR2);
       }
@@ -110,23 +112,29 @@ Result<void> Supervisor::run() {
         child.lived = child.lived || !quick || by_signal;
         if (!quick) child.back_off_ns = kFirstBackOffNs;
         if (!by_signal && (child.lived || planes_[i].may_fail_at_start)) {
-          // The other plane goes on: a locked ledger or a full disk ends, and serving must not end before it does.
-          log::error("the {} plane ended with exit code {}, its message above says why: starting it again in {:.1f} s", planes_[i].name,
-                     WEXITSTATUS(status), static_cast<double>(child.back_off_ns) * 1e-9);
+          // The other plane goes on: a locked ledger or a full disk ends, and serving must not end
+          // before it does.
+          log::error(
+              "the {} plane ended with exit code {}, its message above says why: starting it again "
+              "in {:.1f} s",
+              planes_[i].name, WEXITSTATUS(status), static_cast<double>(child.back_off_ns) * 1e-9);
           child.start_at_ns = clock.mono_ns() + child.back_off_ns;
           child.back_off_ns = std::min(2 * child.back_off_ns, kMostBackOffNs);
           continue;
         }
         if (!by_signal) {
-          // A plane that ends by itself has said why on stderr; starting it again would say the same.
+          // A plane that ends by itself has said why on stderr; starting it again would say the
+          // same.
           outcome = Error{ErrorKind::kUnavailable, "plane-ended",
-                          fmt::format("the {} plane ended with exit code {}", planes_[i].name, WEXITSTATUS(status)),
+                          fmt::format("the {} plane ended with exit code {}", planes_[i].name,
+                                      WEXITSTATUS(status)),
                           "its own message above says what to do"};
           end_all();
           continue;
         }
         child.start_at_ns = clock.mono_ns() + (quick ? kBackOffNs : 0);
-        log::warn("the {} plane was ended by signal {}: starting it again", planes_[i].name, WTERMSIG(status));
+        log::warn("the {} plane was ended by signal {}: starting it again", planes_[i].name,
+                  WTERMSIG(status));
       }
     }
     if (!ending) continue;

@@ -33,7 +33,9 @@ struct ReplayArguments {
 Result<Micros> time_option(const std::string& text, Micros fallback) {
   if (text.empty()) return fallback;
   const auto time = parse_time(text);
-  if (!time) return Error{ErrorKind::kInvalid, "time-malformed", fmt::format("`{}` is not a time", text), "write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ"};
+  if (!time)
+    return Error{ErrorKind::kInvalid, "time-malformed", fmt::format("`{}` is not a time", text),
+                 "write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ"};
   return *time;
 }
 
@@ -83,10 +85,12 @@ Result<Done> run_replay(const Invocation& invocation, const Console& console,
                         const ReplayArguments& arguments) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   // The service that answers is the applied one, whatever the work tree says by now.
-  HEDDLE_ASSIGN_OR_RETURN(const auto project, control::applied_project(control::Home(root), *invocation.wiring));
+  HEDDLE_ASSIGN_OR_RETURN(const auto project,
+                          control::applied_project(control::Home(root), *invocation.wiring));
   const auto service = project.services.find(arguments.service);
   if (service == project.services.end()) {
-    return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("no service `{}`", arguments.service), "see `heddle status`"};
+    return Error{ErrorKind::kNotFound, "service-unknown",
+                 fmt::format("no service `{}`", arguments.service), "see `heddle status`"};
   }
   const auto& model = project.models.at(service->second.model);
   const auto& contract = project.contracts.at(project.feature_sets.at(model.features).contract);
@@ -125,7 +129,9 @@ Result<Done> run_replay(const Invocation& invocation, const Console& console,
   options.truth_path = arguments.truth;
   const control::Home home(root);
   for (const auto& account : project.service_accounts) {
-    if (std::find(account.permissions.begin(), account.permissions.end(), "replay") == account.permissions.end()) continue;
+    if (std::find(account.permissions.begin(), account.permissions.end(), "replay") ==
+        account.permissions.end())
+      continue;
     HEDDLE_ASSIGN_OR_RETURN(options.token, read_file(home.token(account.name)));
     while (!options.token.empty() && options.token.back() == '\n') options.token.pop_back();
     break;
@@ -137,7 +143,8 @@ Result<Done> run_replay(const Invocation& invocation, const Console& console,
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring));
   if (!session->remote()) {
-    return Error{ErrorKind::kUnavailable, "control-not-up", "no control plane runs for this project", "start one: heddle up"};
+    return Error{ErrorKind::kUnavailable, "control-not-up",
+                 "no control plane runs for this project", "start one: heddle up"};
   }
   options.wait_watermark = [&](Micros at_least) -> Result<void> {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
@@ -147,7 +154,8 @@ Result<Done> run_replay(const Invocation& invocation, const Console& console,
       auto reply = session->call("watermark", request);
       if (reply.ok() && reply->int_or("event_time", INT64_MIN) >= at_least) return {};
       if (std::chrono::steady_clock::now() > deadline) {
-        return reply.ok() ? Error{ErrorKind::kTimeout, "watermark-timeout", "the control plane did not get there in 5 minutes"}
+        return reply.ok() ? Error{ErrorKind::kTimeout, "watermark-timeout",
+                                  "the control plane did not get there in 5 minutes"}
                           : reply.error();
       }
       std::this_thread::sleep_for(pause);
@@ -157,7 +165,9 @@ Result<Done> run_replay(const Invocation& invocation, const Console& console,
   auto shown = std::chrono::steady_clock::now();
   Micros paused = INT64_MIN;
   options.progress = [&](Micros event_time, std::int64_t rows) {
-    if (arguments.pause_hours > 0 && (paused == INT64_MIN || event_time - paused >= static_cast<Micros>(arguments.pause_hours * kHour))) {
+    if (arguments.pause_hours > 0 &&
+        (paused == INT64_MIN ||
+         event_time - paused >= static_cast<Micros>(arguments.pause_hours * kHour))) {
       paused = event_time;
       if (!wait_for_word(event_time)) return false;
     }
@@ -231,13 +241,18 @@ int print_replayed(const Console& console, const Done& done) {
 
 void add_traffic_commands(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<ReplayArguments>();
-  auto* replay = app.add_subcommand("replay", "send recorded traffic and, later, its labels through the real endpoint");
-  replay->add_option("file", arguments->file, "recorded rows, Parquet or CSV, with the target's columns")->required();
+  auto* replay = app.add_subcommand(
+      "replay", "send recorded traffic and, later, its labels through the real endpoint");
+  replay
+      ->add_option("file", arguments->file,
+                   "recorded rows, Parquet or CSV, with the target's columns")
+      ->required();
   replay->add_option("--service", arguments->service, "name of the service")->required();
   replay->add_option("--from", arguments->from, "first event time");
   replay->add_option("--to", arguments->to, "event time after the last");
   replay->add_option("--every", arguments->every, "every n-th row")->check(CLI::PositiveNumber);
-  replay->add_option("--source-field", arguments->source_field, "column whose hash names the source of a row");
+  replay->add_option("--source-field", arguments->source_field,
+                     "column whose hash names the source of a row");
   replay->add_option("--faults", arguments->faults, "`none`, `flights`, or names of its faults");
   replay->add_option("--truth", arguments->truth, "write each row's truth there, for a scorer");
   replay->add_option("--seed", arguments->seed, "of batch sizes and draws");
@@ -248,7 +263,8 @@ void add_traffic_commands(CLI::App& app, Invocation& invocation) {
                      "event time from a row to its label; default: the Monitor's `label_delay`");
   replay->add_option("--block-rows", arguments->block_rows, "rows between two ticks")
       ->check(CLI::Range(1, 1000));
-  replay->add_option("--pause-every", arguments->pause_hours, "event hours after which to say `at TIME` and wait for a line on stdin");
+  replay->add_option("--pause-every", arguments->pause_hours,
+                     "event hours after which to say `at TIME` and wait for a line on stdin");
   replay->add_option("--speed", arguments->speed,
                      "event seconds a second at most; 0: as fast as answers come");
   replay->callback([&invocation, arguments] {

@@ -11,21 +11,26 @@ namespace {
 
 std::vector<std::string> commands_of(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const auto* each : app.get_subcommands([](const CLI::App* one) { return !one->get_name().empty() && !one->get_group().empty(); })) {
+  for (const auto* each : app.get_subcommands([](const CLI::App* one) {
+         return !one->get_name().empty() && !one->get_group().empty();
+       })) {
     names.push_back(each->get_name());
   }
   return names;
 }
 
 const CLI::App* command_named(const CLI::App& app, std::string_view word) {
-  const auto found = app.get_subcommands([&](const CLI::App* one) { return one->get_name() == word; });
+  const auto found =
+      app.get_subcommands([&](const CLI::App* one) { return one->get_name() == word; });
   return found.empty() ? nullptr : found.front();
 }
 
-/// Whether the word after this option is its value: `--project DIR`, not `--project=DIR` and not `--json`.
+/// Whether the word after this option is its value: `--project DIR`, not `--project=DIR` and not
+/// `--json`.
 bool takes_next(const CLI::App& app, const std::string& word) {
   for (const CLI::App* at = &app; at != nullptr; at = at->get_parent()) {
-    if (const auto* option = at->get_option_no_throw(word); option != nullptr) return option->get_items_expected_max() > 0;
+    if (const auto* option = at->get_option_no_throw(word); option != nullptr)
+      return option->get_items_expected_max() > 0;
   }
   return false;
 }
@@ -59,17 +64,22 @@ Named named_command(const CLI::App& app, int argc, const char* const* argv) {
 
 }  // namespace
 
-Error usage_error(const CLI::App& app, const CLI::ParseError& refused, int argc, const char* const* argv) {
+Error usage_error(const CLI::App& app, const CLI::ParseError& refused, int argc,
+                  const char* const* argv) {
   const Named named = named_command(app, argc, argv);
   const auto names = commands_of(*named.app);
   const auto help = fmt::format("`{} --help` says what can be given", named.path);
-  const auto all = fmt::format("the commands of `{}` are `{}`", named.path, fmt::join(names, "`, `"));
+  const auto all =
+      fmt::format("the commands of `{}` are `{}`", named.path, fmt::join(names, "`, `"));
   if (!named.unknown.empty()) {
     const auto near = doc::nearest(named.unknown, names);
-    return {ErrorKind::kInvalid, "command-unknown", fmt::format("`{}` has no command `{}`", named.path, named.unknown.substr(0, 100)),
+    return {ErrorKind::kInvalid, "command-unknown",
+            fmt::format("`{}` has no command `{}`", named.path, named.unknown.substr(0, 100)),
             near.empty() ? all : fmt::format("did you mean `{} {}`?", named.path, near)};
   }
-  if (!names.empty()) return {ErrorKind::kInvalid, "command-missing", fmt::format("`{}` is given no command", named.path), all};
+  if (!names.empty())
+    return {ErrorKind::kInvalid, "command-missing",
+            fmt::format("`{}` is given no command", named.path), all};
   return {ErrorKind::kInvalid, "usage", fmt::format("`{}`: {}", named.path, refused.what()), help};
 }
 

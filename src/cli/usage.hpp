@@ -9,8 +9,10 @@ class ParseError;
 
 namespace heddle::cli {
 
-/// A command line that the parser refused, as an error like every other: kInvalid `command-unknown` with the nearest name,
-/// `command-missing` with the names there are, else `usage` with what the parser says of it.
-[[nodiscard]] Error usage_error(const CLI::App& app, const CLI::ParseError& refused, int argc, const char* const* argv);
+/// A command line that the parser refused, as an error like every other: kInvalid `command-unknown`
+/// with the nearest name, `command-missing` with the names there are, else `usage` with what the
+/// parser says of it.
+[[nodiscard]] Error usage_error(const CLI::App& app, const CLI::ParseError& refused, int argc,
+                                const char* const* argv);
 
 }  // namespace heddle::cli

@@ -8,7 +8,9 @@
 namespace heddle::cli {
 
 void add_worker_commands(CLI::App& app, Invocation& invocation) {
-  auto* worker = app.add_subcommand("worker", "a process that Heddle starts for itself")->require_subcommand(1)->group("");
+  auto* worker = app.add_subcommand("worker", "a process that Heddle starts for itself")
+                     ->require_subcommand(1)
+                     ->group("");
   auto dir = std::make_shared<std::string>();
 
   auto* trial = worker->add_subcommand("trial", "one training of a search");

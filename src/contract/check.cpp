@@ -38,23 +38,27 @@ void Contract::Code::broke(int rule, RowCheck& out) const noexcept {
 
 namespace {
 
-/// Whether a value lies between the bounds of its field; `text` times of day are turned into their microseconds.
+/// Whether a value lies between the bounds of its field; `text` times of day are turned into their
+/// microseconds.
 bool within(const spec::Field& field, const Datum& value) noexcept {
   const auto inside = [&](auto number, const auto& low, const auto& high) {
     const bool above = !low || number > *low || (number == *low && !field.minimum_excluded);
     return above && (!high || number < *high || (number == *high && !field.maximum_excluded));
   };
-  if (value.kind == Datum::Kind::kInt || value.kind == Datum::Kind::kDouble) return inside(value.number(), field.minimum, field.maximum);
+  if (value.kind == Datum::Kind::kInt || value.kind == Datum::Kind::kDouble)
+    return inside(value.number(), field.minimum, field.maximum);
   if (value.kind == Datum::Kind::kTimestamp) return inside(value.i, field.earliest, field.latest);
   return inside(*spec::parse_time_of_day(value.str()), field.earliest, field.latest);
 }
 
-/// Integers by their remainder. A decimal step has no exact double: .3 is a multiple of .1 although the quotient is not 3,
-/// so the quotient may be off by what two roundings make.
+/// Integers by their remainder. A decimal step has no exact double: .3 is a multiple of .1 although
+/// the quotient is not 3, so the quotient may be off by what two roundings make.
 bool is_multiple(const Datum& value, double step) noexcept {
-  if (value.kind == Datum::Kind::kInt && step < 0x1p63 && std::trunc(step) == step) return value.i % static_cast<std::int64_t>(step) == 0;
+  if (value.kind == Datum::Kind::kInt && step < 0x1p63 && std::trunc(step) == step)
+    return value.i % static_cast<std::int64_t>(step) == 0;
   const double quotient = value.number() / step;
-  return std::abs(quotient - std::nearbyint(quotient)) <= 4 * std::numeric_limits<double>::epsilon() * std::abs(quotient);
+  return std::abs(quotient - std::nearbyint(quotient)) <=
+         4 * std::numeric_limits<double>::epsilon() * std::abs(quotient);
 }
 
 }  // namespace
@@ -63,12 +67,15 @@ void Contract::Code::check_more(std::size_t i, const Datum& value, RowCheck& out
   const spec::Field& field = definition.fields[i];
   const FieldCode& code = fields[i];
   const auto judge = [&](int rule, bool is_clean) {
-    if (is_clean) out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
-    else broke(rule, out);
+    if (is_clean)
+      out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
+    else
+      broke(rule, out);
   };
   if (code.length >= 0) {
     const std::int64_t length = length_of(value.str());
-    judge(code.length, (!field.min_length || length >= *field.min_length) && (!field.max_length || length <= *field.max_length));
+    judge(code.length, (!field.min_length || length >= *field.min_length) &&
+                           (!field.max_length || length <= *field.max_length));
   }
   if (code.multiple >= 0) judge(code.multiple, is_multiple(value, *field.multiple_of));
   if (code.format >= 0) judge(code.format, has_form(field.form, value));
@@ -79,15 +86,18 @@ Datum Contract::Code::check_field(std::size_t i, const Datum& raw, RowCheck& out
   const FieldCode& code = fields[i];
   Datum value = table::as_type(field.type, raw);
   const auto judge = [&](int rule, bool is_clean) {
-    if (is_clean) out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
-    else broke(rule, out);
+    if (is_clean)
+      out.states[static_cast<std::size_t>(rule)] = RuleState::kClean;
+    else
+      broke(rule, out);
   };
   if (value.is_null()) {
     if (code.required >= 0) broke(code.required, out);
     return value;
   }
   // A date is a timestamp at midnight, a time of day is text: another value is of the wrong type.
-  const bool is_day = !code.is_plain && (field.form == spec::Form::kDate || field.form == spec::Form::kTime);
+  const bool is_day =
+      !code.is_plain && (field.form == spec::Form::kDate || field.form == spec::Form::kTime);
   if (is_day && !value.is_error() && !has_form(field.form, value)) value = Datum::error();
   judge(code.type, !value.is_error());
   if (code.required >= 0) judge(code.required, true);
@@ -104,8 +114,9 @@ Datum Contract::Code::check_field(std::size_t i, const Datum& raw, RowCheck& out
   }
   if (code.range >= 0) judge(code.range, within(field, value));
   if (code.pattern >= 0) {
-    const bool fits = known >= 0 ? code.value_fits[static_cast<std::size_t>(known)] != 0
-                                 : RE2::PartialMatch(re2::StringPiece(value.s, value.size), *code.expression);
+    const bool fits =
+        known >= 0 ? code.value_fits[static_cast<std::size_t>(known)] != 0
+                   : RE2::PartialMatch(re2::StringPiece(value.s, value.size), *code.expression);
     judge(code.pattern, fits);
   }
   if (!code.is_plain) check_more(i, value, out);
@@ -119,21 +130,25 @@ void Contract::check(std::span<const Datum> raw, RowCheck& out) const noexcept {
   out.broken.reserve(code.rules.size());
   out.states.assign(code.rules.size(), RuleState::kUnknown);
   out.row.resize(code.request_count);
-  for (std::size_t i = 0; i < code.request_count; ++i) out.row[i] = code.check_field(i, i < raw.size() ? raw[i] : Datum(), out);
+  for (std::size_t i = 0; i < code.request_count; ++i)
+    out.row[i] = code.check_field(i, i < raw.size() ? raw[i] : Datum(), out);
 
-  // The rows' own rules come after the fields' in `rules()`; expressions and dependencies alternate there.
+  // The rows' own rules come after the fields' in `rules()`; expressions and dependencies alternate
+  // there.
   std::size_t next_expression = 0;
   std::size_t next_dependency = 0;
   while (next_expression < code.expressions.size() || next_dependency < code.dependencies.size()) {
-    const bool expression = next_dependency == code.dependencies.size() ||
-                            (next_expression < code.expressions.size() &&
-                             code.expressions[next_expression].rule < code.dependencies[next_dependency].rule);
+    const bool expression =
+        next_dependency == code.dependencies.size() ||
+        (next_expression < code.expressions.size() &&
+         code.expressions[next_expression].rule < code.dependencies[next_dependency].rule);
     if (expression) {
       const ExpressionCode& rule = code.expressions[next_expression++];
       const auto variables = rule.program.variables();
       // A malformed field speaks through its own rule.
       const bool malformed = std::any_of(variables.begin(), variables.end(), [&](int field) {
-        return out.states[static_cast<std::size_t>(code.fields[static_cast<std::size_t>(field)].type)] == RuleState::kBroken;
+        return out.states[static_cast<std::size_t>(
+                   code.fields[static_cast<std::size_t>(field)].type)] == RuleState::kBroken;
       });
       if (malformed) continue;
       if (rule.program.evaluate(out.row, out.scratch->program).is_true()) {
@@ -157,11 +172,13 @@ void Contract::check(std::span<const Datum> raw, RowCheck& out) const noexcept {
   }
 
   if (out.refused || code.transforms.empty()) return;
-  if (out.scratch->strings.size() < code.transforms.size()) out.scratch->strings.resize(code.transforms.size());
+  if (out.scratch->strings.size() < code.transforms.size())
+    out.scratch->strings.resize(code.transforms.size());
   for (std::size_t i = 0; i < code.transforms.size(); ++i) {
     const TransformCode& transform = code.transforms[i];
     const auto field = static_cast<std::size_t>(transform.field);
-    Datum value = table::as_type(code.definition.fields[field].type, transform.program.evaluate(out.row, out.scratch->program));
+    Datum value = table::as_type(code.definition.fields[field].type,
+                                 transform.program.evaluate(out.row, out.scratch->program));
     if (value.is_error()) value = {};
     if (value.kind == Datum::Kind::kString) {
       out.scratch->strings[i].assign(value.str());
@@ -171,7 +188,8 @@ void Contract::check(std::span<const Datum> raw, RowCheck& out) const noexcept {
   }
 }
 
-std::optional<std::pair<double, double>> Contract::observed_expected(std::size_t rule, std::span<const Datum> raw) const {
+std::optional<std::pair<double, double>> Contract::observed_expected(
+    std::size_t rule, std::span<const Datum> raw) const {
   for (const DependencyCode& dependency : code_->dependencies) {
     if (static_cast<std::size_t>(dependency.rule) != rule) continue;
     const auto type = dependency.dependent_part.type();
@@ -184,7 +202,8 @@ std::optional<std::pair<double, double>> Contract::observed_expected(std::size_t
     const std::int32_t tuple = dependency.find(row);
     const Datum& observed = row[static_cast<std::size_t>(dependency.dependent)];
     if (tuple < 0 || observed.is_null()) return std::nullopt;
-    const doc::Value expected = dependency.dependent_part.to_value(dependency.values[static_cast<std::size_t>(tuple)]);
+    const doc::Value expected =
+        dependency.dependent_part.to_value(dependency.values[static_cast<std::size_t>(tuple)]);
     return std::pair(observed.number(), expected.as_double());
   }
   return std::nullopt;

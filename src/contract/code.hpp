@@ -26,11 +26,11 @@ struct FieldCode {
   int length = -1;
   int multiple = -1;
   int format = -1;
-  bool is_plain = true;                    ///< none of length, multiple and format, no form: nothing more to look at
-  table::StringIndex values;               ///< of the enum of strings
-  std::vector<std::int64_t> keys;          ///< of the enum of another type, sorted (table::KeyPart)
-  std::unique_ptr<re2::RE2> expression;    ///< of the pattern
-  std::vector<std::uint8_t> value_fits;    ///< whether each value of the enum fits the pattern
+  bool is_plain = true;  ///< none of length, multiple and format, no form: nothing more to look at
+  table::StringIndex values;             ///< of the enum of strings
+  std::vector<std::int64_t> keys;        ///< of the enum of another type, sorted (table::KeyPart)
+  std::unique_ptr<re2::RE2> expression;  ///< of the pattern
+  std::vector<std::uint8_t> value_fits;  ///< whether each value of the enum fits the pattern
 };
 
 struct ExpressionCode {
@@ -88,8 +88,11 @@ struct Contract::Code {
 /// Adds a rule and gives its index.
 using AddRule = std::function<int(RuleInfo)>;
 /// The rules of one field; loads its enum into it. kInvalid where a rule does not go with the type.
-[[nodiscard]] Result<FieldCode> compile_field(spec::Field& field, const Contract::LoadEnum& load_enum, const AddRule& add);
-[[nodiscard]] Result<std::unique_ptr<re2::RE2>> compile_pattern(const std::string& text, const std::string& what);
+[[nodiscard]] Result<FieldCode> compile_field(spec::Field& field,
+                                              const Contract::LoadEnum& load_enum,
+                                              const AddRule& add);
+[[nodiscard]] Result<std::unique_ptr<re2::RE2>> compile_pattern(const std::string& text,
+                                                                const std::string& what);
 
 /// At most this many components of a key.
 inline constexpr std::size_t kMaxKey = 8;

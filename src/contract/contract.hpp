@@ -19,18 +19,22 @@ namespace heddle::contract {
 
 using spec::RuleEffect;
 
-/// What a row says of a rule. kUnknown: the rule had nothing to go by (no value, a tuple never seen in training).
+/// What a row says of a rule. kUnknown: the rule had nothing to go by (no value, a tuple never seen
+/// in training).
 enum class RuleState : std::uint8_t { kUnknown, kClean, kBroken };
 
-/// A row rule: `<field>-type`, `<field>-required`, `<field>-enum` ... (docs/formats/contract.md has all), or the rule's own id.
+/// A row rule: `<field>-type`, `<field>-required`, `<field>-enum` ... (docs/formats/contract.md has
+/// all), or the rule's own id.
 struct RuleInfo {
   std::string id;
   RuleEffect effect = RuleEffect::kRefuse;
-  std::string field{};  ///< the field it is about (a dependency: the dependent one); empty for expressions
+  std::string
+      field{};  ///< the field it is about (a dependency: the dependent one); empty for expressions
   std::string description{};
 };
 
-/// The result of one row and the memory it takes, reused: nothing is allocated once it has met its largest row.
+/// The result of one row and the memory it takes, reused: nothing is allocated once it has met its
+/// largest row.
 struct RowCheck {
   RowCheck();
   ~RowCheck();
@@ -39,10 +43,10 @@ struct RowCheck {
 
   bool refused = false;
   std::vector<std::uint16_t> broken;  ///< indexes into `rules()`, ascending; refusals and warnings
-  /// One a request field, typed; null where missing or malformed. After the transforms when the row was not refused. Strings
-  /// are borrowed from the raw row, the contract and this object.
+  /// One a request field, typed; null where missing or malformed. After the transforms when the row
+  /// was not refused. Strings are borrowed from the raw row, the contract and this object.
   std::vector<expr::Datum> row;
-  std::vector<RuleState> states;      ///< one a rule
+  std::vector<RuleState> states;  ///< one a rule
 
   [[nodiscard]] RuleState state(std::size_t rule) const noexcept { return states[rule]; }
 
@@ -51,9 +55,9 @@ struct RowCheck {
 };
 
 struct TableCheck {
-  std::vector<std::uint8_t> refused;   ///< one a row
-  std::vector<std::int64_t> counts;    ///< rows that broke each rule
-  table::Table accepted;               ///< typed columns of the contract that the table has, transforms applied
+  std::vector<std::uint8_t> refused;  ///< one a row
+  std::vector<std::int64_t> counts;   ///< rows that broke each rule
+  table::Table accepted;  ///< typed columns of the contract that the table has, transforms applied
 };
 
 struct SetResult {
@@ -71,16 +75,20 @@ struct LearnedDependency {
   std::int64_t conflicting = 0;
 };
 
-/// A compiled contract: one object for batch, stream and request. Checks apply to the row as received; transforms follow, in
-/// their order, each seeing the ones before. Immutable but for `learn`; any number of threads may check, each with its own
-/// `RowCheck`.
+/// A compiled contract: one object for batch, stream and request. Checks apply to the row as
+/// received; transforms follow, in their order, each seeing the ones before. Immutable but for
+/// `learn`; any number of threads may check, each with its own `RowCheck`.
 class Contract {
  public:
-  using LoadEnum = std::function<Result<std::vector<std::string>>(const std::string& file, const std::string& column)>;
+  using LoadEnum = std::function<Result<std::vector<std::string>>(const std::string& file,
+                                                                  const std::string& column)>;
 
-  /// kInvalid with the rule's id where an expression, pattern or name does not hold; `load_enum` reads enum files.
-  [[nodiscard]] static Result<Contract> compile(const spec::Contract& contract, const LoadEnum& load_enum);
-  /// `heddle.contract/2`: self-contained (enums, learned dependencies, transforms); equal contracts give equal bytes.
+  /// kInvalid with the rule's id where an expression, pattern or name does not hold; `load_enum`
+  /// reads enum files.
+  [[nodiscard]] static Result<Contract> compile(const spec::Contract& contract,
+                                                const LoadEnum& load_enum);
+  /// `heddle.contract/2`: self-contained (enums, learned dependencies, transforms); equal contracts
+  /// give equal bytes.
   [[nodiscard]] static Result<Contract> from_value(const doc::Value& value);
   [[nodiscard]] doc::Value to_value() const;
 
@@ -88,28 +96,32 @@ class Contract {
   Contract& operator=(Contract&&) noexcept;
   ~Contract();
 
-  /// Learns the functional dependencies from rows; rows whose values break the fields' own rules teach nothing, and a tuple
-  /// with two values is not learned. Replaces what was learned before.
+  /// Learns the functional dependencies from rows; rows whose values break the fields' own rules
+  /// teach nothing, and a tuple with two values is not learned. Replaces what was learned before.
   [[nodiscard]] Result<void> learn(const table::Table& rows);
   [[nodiscard]] const std::vector<LearnedDependency>& learned() const noexcept;
 
   [[nodiscard]] std::span<const spec::Field> request_fields() const noexcept;  ///< the row's order
-  [[nodiscard]] std::span<const spec::Field> fields() const noexcept;          ///< label fields follow the request's
+  [[nodiscard]] std::span<const spec::Field> fields()
+      const noexcept;  ///< label fields follow the request's
   [[nodiscard]] const std::vector<RuleInfo>& rules() const noexcept;
   [[nodiscard]] std::vector<std::string> transform_ids() const;
   [[nodiscard]] const std::string& version() const noexcept;
 
-  /// `raw[i]` is what arrived for request field i. Timestamps come as such or as ISO strings; a number without a fraction is
-  /// an integer; fields past the end of `raw` are missing. Rules of label fields stay kUnknown.
+  /// `raw[i]` is what arrived for request field i. Timestamps come as such or as ISO strings; a
+  /// number without a fraction is an integer; fields past the end of `raw` are missing. Rules of
+  /// label fields stay kUnknown.
   void check(std::span<const expr::Datum> raw, RowCheck& out) const noexcept;
-  /// Columns by name; label fields are checked when the table has them. kUnprocessable when a request field has no column.
+  /// Columns by name; label fields are checked when the table has them. kUnprocessable when a
+  /// request field has no column.
   [[nodiscard]] Result<TableCheck> check_table(const table::Table& rows) const;
   /// The set rules (library metrics, `unique`, `primaryKey`, readable `sql`) over rows.
   [[nodiscard]] Result<std::vector<SetResult>> check_set(const table::Table& rows) const;
 
-  /// For a dependency over a numeric field: what the raw row says and what was learned. Empty for another rule, an unknown
-  /// tuple or no value. For diagnosis: allocates.
-  [[nodiscard]] std::optional<std::pair<double, double>> observed_expected(std::size_t rule, std::span<const expr::Datum> raw) const;
+  /// For a dependency over a numeric field: what the raw row says and what was learned. Empty for
+  /// another rule, an unknown tuple or no value. For diagnosis: allocates.
+  [[nodiscard]] std::optional<std::pair<double, double>> observed_expected(
+      std::size_t rule, std::span<const expr::Datum> raw) const;
 
  private:
   struct Code;

@@ -12,11 +12,16 @@ constexpr const char* kFormat = "heddle.contract/2";
 constexpr const char* kFormatBefore = "heddle.contract/1";
 
 Error malformed(const std::string& what) {
-  return Error{ErrorKind::kCorrupt, "contract-malformed", fmt::format("the contract is malformed: {}", what), "make the bundle anew"};
+  return Error{ErrorKind::kCorrupt, "contract-malformed",
+               fmt::format("the contract is malformed: {}", what), "make the bundle anew"};
 }
 
-std::string effect_name(RuleEffect effect) { return effect == RuleEffect::kRefuse ? "refuse" : "warn"; }
-RuleEffect effect_of(const Value& value) { return value.string_or("effect") == "warn" ? RuleEffect::kWarn : RuleEffect::kRefuse; }
+std::string effect_name(RuleEffect effect) {
+  return effect == RuleEffect::kRefuse ? "refuse" : "warn";
+}
+RuleEffect effect_of(const Value& value) {
+  return value.string_or("effect") == "warn" ? RuleEffect::kWarn : RuleEffect::kRefuse;
+}
 
 Value texts(const std::vector<std::string>& values) {
   Value out = Value::array();
@@ -41,11 +46,13 @@ std::span<const Value> items_of(const Value& value, std::string_view key) {
 }
 
 constexpr std::pair<spec::Form, const char*> kForms[] = {
-    {spec::Form::kDate, "date"},         {spec::Form::kTime, "time"}, {spec::Form::kEmail, "email"}, {spec::Form::kUuid, "uuid"}, {spec::Form::kUri, "uri"},
-    {spec::Form::kHostname, "hostname"}, {spec::Form::kIpv4, "ipv4"}, {spec::Form::kIpv6, "ipv6"},   {spec::Form::kByte, "byte"}};
+    {spec::Form::kDate, "date"}, {spec::Form::kTime, "time"}, {spec::Form::kEmail, "email"},
+    {spec::Form::kUuid, "uuid"}, {spec::Form::kUri, "uri"},   {spec::Form::kHostname, "hostname"},
+    {spec::Form::kIpv4, "ipv4"}, {spec::Form::kIpv6, "ipv6"}, {spec::Form::kByte, "byte"}};
 
 Value field_to_value(const spec::Field& field) {
-  Value out = Value::object({{"name", field.name}, {"type", expr::type_name(field.type)}, {"required", field.required}});
+  Value out = Value::object(
+      {{"name", field.name}, {"type", expr::type_name(field.type)}, {"required", field.required}});
   if (!field.enum_values.empty()) out.set("enum", Value::array(field.enum_values));
   for (const auto& [form, name] : kForms) {
     if (form == field.form) out.set("form", name);
@@ -70,10 +77,12 @@ Result<spec::Field> field_of(const Value& value) {
   out.name = value.string_or("name");
   const std::string type = value.string_or("type");
   bool known = false;
-  for (const Type each : {Type::kBool, Type::kInt, Type::kDouble, Type::kString, Type::kTimestamp}) {
+  for (const Type each :
+       {Type::kBool, Type::kInt, Type::kDouble, Type::kString, Type::kTimestamp}) {
     if (expr::type_name(each) == type) out.type = each, known = true;
   }
-  if (!known || out.name.empty()) return malformed(fmt::format("field `{}` has type `{}`", out.name, type));
+  if (!known || out.name.empty())
+    return malformed(fmt::format("field `{}` has type `{}`", out.name, type));
   out.required = value.bool_or("required");
   for (const Value& item : items_of(value, "enum")) out.enum_values.push_back(item);
   const std::string form = value.string_or("form");
@@ -116,7 +125,8 @@ void match_whole(spec::Contract& contract) {
   for (auto& rule : contract.set_rules) whole(rule.pattern);
 }
 
-/// Tuples as arrays of their components and then the dependent value, in the order of their text: how they were met does not count.
+/// Tuples as arrays of their components and then the dependent value, in the order of their text:
+/// how they were met does not count.
 Value tuples_to_value(const DependencyCode& rule) {
   struct Row {
     std::string order;
@@ -157,7 +167,10 @@ Value Contract::to_value() const {
   }
   Value set_rules = Value::array();
   for (const auto& rule : c.set_rules) {
-    Value out = Value::object({{"id", rule.id}, {"effect", effect_name(rule.effect)}, {"metric", rule.metric}, {"operation", rule.operation}});
+    Value out = Value::object({{"id", rule.id},
+                               {"effect", effect_name(rule.effect)},
+                               {"metric", rule.metric},
+                               {"operation", rule.operation}});
     Value operands = Value::array();
     for (const double operand : rule.operands) operands.push(operand);
     out.set("operands", std::move(operands));
@@ -171,7 +184,9 @@ Value Contract::to_value() const {
   }
   Value transforms = Value::array();
   for (const auto& transform : c.transforms) {
-    Value out = Value::object({{"id", transform.id}, {"field", transform.field}, {"expression", transform.expression.text}});
+    Value out = Value::object({{"id", transform.id},
+                               {"field", transform.field},
+                               {"expression", transform.expression.text}});
     if (!transform.reason.empty()) out.set("reason", transform.reason);
     transforms.push(std::move(out));
   }
@@ -193,7 +208,8 @@ Value Contract::to_value() const {
 
 Result<Contract> Contract::from_value(const Value& value) {
   const std::string format = value.string_or("format");
-  if (format != kFormat && format != kFormatBefore) return malformed(fmt::format("its format is `{}`, not `{}`", format, kFormat));
+  if (format != kFormat && format != kFormatBefore)
+    return malformed(fmt::format("its format is `{}`, not `{}`", format, kFormat));
   spec::Contract c;
   c.identity.kind = "DataContract";
   c.identity.name = value.string_or("name");
@@ -206,7 +222,8 @@ Result<Contract> Contract::from_value(const Value& value) {
     spec::RowRule rule;
     rule.id = item.string_or("id");
     rule.effect = effect_of(item);
-    rule.kind = item.find("expression") != nullptr ? spec::RowRule::Kind::kExpression : spec::RowRule::Kind::kDependency;
+    rule.kind = item.find("expression") != nullptr ? spec::RowRule::Kind::kExpression
+                                                   : spec::RowRule::Kind::kDependency;
     rule.expression.text = item.string_or("expression");
     rule.determinant = texts_of(item, "determinant");
     rule.dependent = item.string_or("dependent");
@@ -220,7 +237,8 @@ Result<Contract> Contract::from_value(const Value& value) {
     rule.metric = item.string_or("metric");
     rule.operation = item.string_or("operation");
     for (const auto& operand : items_of(item, "operands")) {
-      if (!operand.is_number()) return malformed(fmt::format("set rule `{}` has an operand that is no number", rule.id));
+      if (!operand.is_number())
+        return malformed(fmt::format("set rule `{}` has an operand that is no number", rule.id));
       rule.operands.push_back(operand.as_double());
     }
     rule.percent = item.bool_or("percent");
@@ -232,28 +250,39 @@ Result<Contract> Contract::from_value(const Value& value) {
     c.set_rules.push_back(std::move(rule));
   }
   for (const auto& item : items_of(value, "transforms")) {
-    c.transforms.push_back({item.string_or("id"), item.string_or("field"), {item.string_or("expression"), {}}, item.string_or("reason")});
+    c.transforms.push_back({item.string_or("id"),
+                            item.string_or("field"),
+                            {item.string_or("expression"), {}},
+                            item.string_or("reason")});
   }
   if (format == kFormatBefore) match_whole(c);
-  auto contract = compile(c, [](const std::string& file, const std::string&) -> Result<std::vector<std::string>> {
-    return malformed(fmt::format("it refers to `{}`", file));
-  });
+  auto contract = compile(
+      c, [](const std::string& file, const std::string&) -> Result<std::vector<std::string>> {
+        return malformed(fmt::format("it refers to `{}`", file));
+      });
   if (!contract.ok()) return malformed(contract.error().message);
   Code& code = *contract->code_;
   const auto learned = items_of(value, "learned");
-  if (!learned.empty() && learned.size() != code.dependencies.size()) return malformed("what was learned does not match its rules");
+  if (!learned.empty() && learned.size() != code.dependencies.size())
+    return malformed("what was learned does not match its rules");
   for (std::size_t i = 0; i < learned.size(); ++i) {
     DependencyCode& rule = code.dependencies[i];
-    LearnedDependency report{code.rules[static_cast<std::size_t>(rule.rule)].id, 0, learned[i].int_or("conflicting")};
-    if (learned[i].string_or("rule") != report.rule) return malformed(fmt::format("`{}` was learned where `{}` is due", learned[i].string_or("rule"), report.rule));
+    LearnedDependency report{code.rules[static_cast<std::size_t>(rule.rule)].id, 0,
+                             learned[i].int_or("conflicting")};
+    if (learned[i].string_or("rule") != report.rule)
+      return malformed(fmt::format("`{}` was learned where `{}` is due",
+                                   learned[i].string_or("rule"), report.rule));
     for (const auto& tuple : items_of(learned[i], "tuples")) {
-      if (!tuple.is_array() || tuple.size() != rule.parts.size() + 1) return malformed(fmt::format("a tuple of `{}` has {} values", report.rule, tuple.size()));
+      if (!tuple.is_array() || tuple.size() != rule.parts.size() + 1)
+        return malformed(fmt::format("a tuple of `{}` has {} values", report.rule, tuple.size()));
       std::int64_t key[kMaxKey];
       for (std::size_t k = 0; k < rule.parts.size(); ++k) {
         HEDDLE_ASSIGN_OR_RETURN(key[k], rule.parts[k].insert_value(tuple.as_array()[k]));
       }
-      HEDDLE_ASSIGN_OR_RETURN(const std::int64_t dependent, rule.dependent_part.insert_value(tuple.as_array().back()));
-      if (static_cast<std::size_t>(rule.tuples.insert({key, rule.parts.size()})) != rule.values.size()) {
+      HEDDLE_ASSIGN_OR_RETURN(const std::int64_t dependent,
+                              rule.dependent_part.insert_value(tuple.as_array().back()));
+      if (static_cast<std::size_t>(rule.tuples.insert({key, rule.parts.size()})) !=
+          rule.values.size()) {
         return malformed(fmt::format("a tuple of `{}` appears twice", report.rule));
       }
       rule.values.push_back(dependent);

@@ -24,12 +24,15 @@ Result<std::uint64_t> last_done(store::Txn& txn, const std::string& service) {
 }
 
 /// Which bundle a slot had in a route table.
-Result<std::map<std::pair<std::uint64_t, std::string>, std::string>> bundles_of(Core& core, const std::string& service) {
+Result<std::map<std::pair<std::uint64_t, std::string>, std::string>> bundles_of(
+    Core& core, const std::string& service) {
   std::map<std::pair<std::uint64_t, std::string>, std::string> out;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
     return txn.scan("routes", service + "/", [&](std::string_view, std::string_view bytes) {
       if (const auto value = doc::parse_json(bytes); value.ok()) {
-        for (const char* slot : {"primary", "standby", "canary"}) out[{static_cast<std::uint64_t>(value->int_or("version")), slot}] = value->string_or(slot);
+        for (const char* slot : {"primary", "standby", "canary"})
+          out[{static_cast<std::uint64_t>(value->int_or("version")), slot}] =
+              value->string_or(slot);
       }
       return true;
     });
@@ -44,15 +47,17 @@ ledger::Entry entry_of(const std::string& service, const telemetry::AccessSegmen
   entry.action = kAction;
   entry.target = "service/" + service;
   entry.evidence.emplace_back("root", made.root);
-  entry.attributes = doc::Value::object({{"segment", made.segment},
-                                         {"requests", made.requests},
-                                         {"rows", made.rows},
-                                         {"served", made.served},
-                                         {"refused", made.refused},
-                                         {"first_arrival", made.requests == 0 ? "" : format_time(made.first_arrival)},
-                                         {"last_arrival", made.requests == 0 ? "" : format_time(made.last_arrival)}});
+  entry.attributes = doc::Value::object(
+      {{"segment", made.segment},
+       {"requests", made.requests},
+       {"rows", made.rows},
+       {"served", made.served},
+       {"refused", made.refused},
+       {"first_arrival", made.requests == 0 ? "" : format_time(made.first_arrival)},
+       {"last_arrival", made.requests == 0 ? "" : format_time(made.last_arrival)}});
   entry.result = "recorded";
-  entry.reason = fmt::format("the access log of {} requests with {} rows", made.requests, made.rows);
+  entry.reason =
+      fmt::format("the access log of {} requests with {} rows", made.requests, made.rows);
   return entry;
 }
 
@@ -101,8 +106,11 @@ Result<void> write_access_logs(Core& core) {
       made = true;
     }
     if (!made) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto removed, telemetry::prune_access(core.home.access(name), service.access_log.bytes));
-    if (removed > 0) log::info("service `{}`: the oldest {} segments of the access log were removed", name, removed);
+    HEDDLE_ASSIGN_OR_RETURN(const auto removed, telemetry::prune_access(core.home.access(name),
+                                                                        service.access_log.bytes));
+    if (removed > 0)
+      log::info("service `{}`: the oldest {} segments of the access log were removed", name,
+                removed);
   }
   return {};
 }
@@ -111,7 +119,8 @@ Result<doc::Value> list_access_logs(Core& core, const doc::Value& request) {
   const auto wanted = request.string_or("service");
   auto segments = doc::Value::array();
   HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
-    if (entry.action != kAction || entry.evidence.empty() || !entry.target.starts_with("service/")) return true;
+    if (entry.action != kAction || entry.evidence.empty() || !entry.target.starts_with("service/"))
+      return true;
     const auto service = entry.target.substr(8);
     if (!wanted.empty() && service != wanted) return true;
     segments.push(doc::Value::object({{"service", service},

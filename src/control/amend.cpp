@@ -23,14 +23,17 @@ std::vector<std::string> lines_of(std::string_view text) {
   return lines;
 }
 
-std::size_t indent_of(const std::string& line) { return std::min(line.find_first_not_of(' '), line.size()); }
+std::size_t indent_of(const std::string& line) {
+  return std::min(line.find_first_not_of(' '), line.size());
+}
 bool is_blank(const std::string& line) {
   const auto at = line.find_first_not_of(' ');
   return at == std::string::npos || line[at] == '#';
 }
 
 /// The line of `key:` at indentation `indent` in [begin, end), or end.
-std::size_t find_key(const std::vector<std::string>& lines, std::string_view key, std::size_t indent, std::size_t begin, std::size_t end) {
+std::size_t find_key(const std::vector<std::string>& lines, std::string_view key,
+                     std::size_t indent, std::size_t begin, std::size_t end) {
   const std::string start = std::string(indent, ' ') + std::string(key) + ":";
   for (std::size_t i = begin; i < end; ++i) {
     if (lines[i].substr(0, start.size()) == start) return i;
@@ -38,7 +41,8 @@ std::size_t find_key(const std::vector<std::string>& lines, std::string_view key
   return end;
 }
 
-/// One past the last line that belongs to the block that `at` heads (its items may stand at the key's own indentation).
+/// One past the last line that belongs to the block that `at` heads (its items may stand at the
+/// key's own indentation).
 std::size_t block_end(const std::vector<std::string>& lines, std::size_t at, std::size_t indent) {
   std::size_t last = at + 1;
   for (std::size_t i = at + 1; i < lines.size(); ++i) {
@@ -84,7 +88,9 @@ bool set_value(std::vector<std::string>& lines, std::string_view path, std::stri
     const std::string key(path.substr(0, dot));
     std::size_t at = find_key(lines, key, indent, begin, end);
     const bool missing = at == end;
-    if (missing) lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(end), std::string(indent, ' ') + key + ":");
+    if (missing)
+      lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(end),
+                   std::string(indent, ' ') + key + ":");
     if (dot == path.npos) {
       lines[at] = std::string(indent, ' ') + key + ": " + std::string(addition);
       return true;
@@ -97,8 +103,10 @@ bool set_value(std::vector<std::string>& lines, std::string_view path, std::stri
   }
 }
 
-/// The same on the parsed document, for flow style: comments of the file are lost, and the review shows it.
-Result<std::string> set_in_document(std::string_view text, std::string_view path, std::string_view addition) {
+/// The same on the parsed document, for flow style: comments of the file are lost, and the review
+/// shows it.
+Result<std::string> set_in_document(std::string_view text, std::string_view path,
+                                    std::string_view addition) {
   HEDDLE_ASSIGN_OR_RETURN(auto document, doc::parse_yaml(text, "definition"));
   HEDDLE_ASSIGN_OR_RETURN(auto value, doc::parse_yaml(addition, "addition"));
   doc::Value* at = &document;
@@ -114,7 +122,9 @@ Result<std::string> set_in_document(std::string_view text, std::string_view path
 
 constexpr const char* kCustom = "customProperties";
 
-bool is_transforms(const doc::Value& custom) { return custom.string_or("property") == "transforms"; }
+bool is_transforms(const doc::Value& custom) {
+  return custom.string_or("property") == "transforms";
+}
 
 doc::Value to_value(const spec::Transform& transform) {
   return doc::Value::object({{"id", transform.id},
@@ -123,7 +133,8 @@ doc::Value to_value(const spec::Transform& transform) {
                              {"reason", transform.reason}});
 }
 
-/// One item of `customProperties` as YAML; strings are quoted as in JSON, which YAML reads as it is.
+/// One item of `customProperties` as YAML; strings are quoted as in JSON, which YAML reads as it
+/// is.
 std::string transforms_item(const std::vector<spec::Transform>& transforms) {
   std::string item = "- property: transforms\n  vendor: heddle\n  value:\n";
   for (const auto& transform : transforms) {
@@ -136,13 +147,15 @@ std::string transforms_item(const std::vector<spec::Transform>& transforms) {
   return item;
 }
 
-/// The list under `customProperties` that the transforms of a document or schema object stand in, made where it is missing.
+/// The list under `customProperties` that the transforms of a document or schema object stand in,
+/// made where it is missing.
 doc::Value& transform_list(doc::Value& holder) {
   if (holder.find(kCustom) == nullptr) holder.set(kCustom, doc::Value::array());
   auto& customs = holder.find(kCustom)->as_array();
   const auto known = std::find_if(customs.begin(), customs.end(), is_transforms);
   if (known != customs.end()) return *known->find("value");
-  customs.push_back(doc::Value::object({{"property", "transforms"}, {"vendor", "heddle"}, {"value", doc::Value::array()}}));
+  customs.push_back(doc::Value::object(
+      {{"property", "transforms"}, {"vendor", "heddle"}, {"value", doc::Value::array()}}));
   return *customs.back().find("value");
 }
 
@@ -165,15 +178,19 @@ Result<std::string> amend_transforms(std::string_view text, std::string_view obj
     }
   }
   if (holder == nullptr) {
-    return Error{ErrorKind::kNotFound, "contract-object-unknown", fmt::format("the contract has no object `{}`", object)};
+    return Error{ErrorKind::kNotFound, "contract-object-unknown",
+                 fmt::format("the contract has no object `{}`", object)};
   }
   // The common case keeps the file as its authors wrote it.
   if (holder == &document && !has_transforms(document)) {
-    if (auto amended = amend(text, "customProperties[]", transforms_item(transforms)); amended.ok()) return amended;
+    if (auto amended = amend(text, "customProperties[]", transforms_item(transforms)); amended.ok())
+      return amended;
   }
   auto& list = transform_list(*holder).as_array();
   for (const auto& transform : transforms) {
-    const auto same = std::find_if(list.begin(), list.end(), [&](const doc::Value& each) { return each.string_or("id") == transform.id; });
+    const auto same = std::find_if(list.begin(), list.end(), [&](const doc::Value& each) {
+      return each.string_or("id") == transform.id;
+    });
     if (same == list.end()) {
       list.push_back(to_value(transform));
     } else {

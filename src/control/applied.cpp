@@ -69,7 +69,8 @@ Result<std::optional<Applied>> applied_of(store::State& state) {
 Result<void> publish_control_key(const Home& home, const Ed25519Key& key) {
   const std::string public_key(key.public_key.begin(), key.public_key.end());
   const std::string line = hex_encode(public_key) + "\n";
-  if (const auto there = read_file(home.control_public_key()); there.ok() && *there == line) return {};
+  if (const auto there = read_file(home.control_public_key()); there.ok() && *there == line)
+    return {};
   return write_file_atomic(home.control_public_key(), line);
 }
 

@@ -1,4 +1,5 @@
-// What is signed is what happens: approvals of one service over real state, ledger, policy and objects.
+// What is signed is what happens: approvals of one service over real state, ledger, policy and
+// objects.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -55,7 +56,8 @@ class ApprovalsTest : public testing::Test {
     state_ = adapters::open_sqlite_state(home_->state()).value();
     objects_ = adapters::open_layout(home_->objects()).value();
     key_ = Ed25519Key::from_seed(std::string(32, '\5')).value();
-    const ledger::Ledger::Options options{home_->dir() + "/tiles", "tiny", Ed25519Key::from_seed(std::string(32, '\3')).value(),
+    const ledger::Ledger::Options options{home_->dir() + "/tiles", "tiny",
+                                          Ed25519Key::from_seed(std::string(32, '\3')).value(),
                                           &system_clock()};
     ledger_ = ledger::Ledger::open(*state_, options).value();
     policy_ = policy::LocalEngine::open(*state_, *ledger_, project_, system_clock()).value();
@@ -66,17 +68,19 @@ class ApprovalsTest : public testing::Test {
     ASSERT_TRUE(promote(1, "standby"));
   }
   Digest pack(double intercept) {
-    const auto made = bundle::open(*objects_, score::fixture::pack(*objects_, intercept).value()).value();
+    const auto made =
+        bundle::open(*objects_, score::fixture::pack(*objects_, intercept).value()).value();
     auto layers = made.layers();
-    layers.push_back({std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())});
+    layers.push_back(
+        {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())});
     layers.push_back({std::string(bundle::kEvaluation), "", R"({"passed": true})"});
     layers.push_back({std::string(bundle::kStatements), "", "[]"});
     return bundle::pack(*objects_, std::move(layers), made.config()).value();
   }
   void open() {
     control_.reset();
-    auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr, nullptr, policy_.get(),
-                                        outbox_.get(), &key_, ""},
+    auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr,
+                                        nullptr, policy_.get(), outbox_.get(), &key_, ""},
                                        project_.services.at("s"));
     ASSERT_TRUE(opened.ok()) << opened.error().str();
     control_ = std::move(*opened);
@@ -86,7 +90,8 @@ class ApprovalsTest : public testing::Test {
     return reply.ok() ? reply->string_or("approval") : reply.error().id;
   }
   std::string ask(int bundle, const std::string& slot = "primary", bool again = false) {
-    return asked(control_->promote(bundles_[static_cast<std::size_t>(bundle)], slot, 0, kBen, again));
+    return asked(
+        control_->promote(bundles_[static_cast<std::size_t>(bundle)], slot, 0, kBen, again));
   }
   /// Ada's yes and what it allows; the error's id, or empty.
   std::string yes(const std::string& approval) {
@@ -97,7 +102,9 @@ class ApprovalsTest : public testing::Test {
     const auto applied = control_->resume_promotion(approval);
     return applied.ok() ? "" : applied.error().id;
   }
-  bool promote(int bundle, const std::string& slot = "primary") { return yes(ask(bundle, slot)).empty(); }
+  bool promote(int bundle, const std::string& slot = "primary") {
+    return yes(ask(bundle, slot)).empty();
+  }
   Status status(const std::string& approval) { return policy_->approval(approval)->status; }
 
   recover::Outcome recover(const std::string& type, doc::Value attributes) {
@@ -115,10 +122,13 @@ class ApprovalsTest : public testing::Test {
   }
   recover::Outcome swap() { return recover("slot.swap", doc::Value::object()); }
   recover::Outcome repair() {
-    return recover("transform.propose", doc::Value::object({{"id", "shift"}, {"field", "distance"}, {"expression", "distance + 1"}}));
+    return recover("transform.propose",
+                   doc::Value::object(
+                       {{"id", "shift"}, {"field", "distance"}, {"expression", "distance + 1"}}));
   }
   recover::Outcome promote_retrained() {
-    return recover("release.promote", doc::Value::object({{"bundle", bundles_[3].str()}, {"slot", "primary"}}));
+    return recover("release.promote",
+                   doc::Value::object({{"bundle", bundles_[3].str()}, {"slot", "primary"}}));
   }
   std::string newest() { return policy_->approvals()->back().id; }
 
@@ -160,7 +170,8 @@ TEST_F(ApprovalsTest, NobodyIsAskedForWhatIsSoAlready) {
 }
 
 TEST_F(ApprovalsTest, OfTwoQuestionsTheOneThatIsAnsweredEndsTheOther) {
-  const auto older = ask(2), newer = ask(3), standby = ask(2, "standby"), canary = ask(2, "canary"), shadow = ask(2, "shadow");
+  const auto older = ask(2), newer = ask(3), standby = ask(2, "standby"), canary = ask(2, "canary"),
+             shadow = ask(2, "shadow");
   EXPECT_EQ(ask(2), older);  // what waits is not asked twice
   ASSERT_EQ(yes(newer), "");
   EXPECT_EQ(control_->releases().primary(), bundles_[3]);
@@ -170,19 +181,24 @@ TEST_F(ApprovalsTest, OfTwoQuestionsTheOneThatIsAnsweredEndsTheOther) {
   }
   EXPECT_EQ(status(shadow), Status::kPending);  // it says nothing about the primary
   const auto closed = policy_->approval(older)->void_because;
-  EXPECT_EQ(closed, fmt::format("`primary` was `{}` when it was asked and is `{}` now", bundles_[0].str(), bundles_[3].str()));
+  EXPECT_EQ(closed, fmt::format("`primary` was `{}` when it was asked and is `{}` now",
+                                bundles_[0].str(), bundles_[3].str()));
   std::vector<std::string> results;
-  ASSERT_TRUE(ledger_->read(0, [&](const ledger::Entry& entry) {
-                       if (entry.approval == older) results.push_back(entry.result);
-                       return true;
-                     }).ok());
+  ASSERT_TRUE(ledger_
+                  ->read(0,
+                         [&](const ledger::Entry& entry) {
+                           if (entry.approval == older) results.push_back(entry.result);
+                           return true;
+                         })
+                  .ok());
   EXPECT_EQ(results, (std::vector<std::string>{"requested", "void"}));
   EXPECT_EQ(control_->releases().primary(), bundles_[3]);
 }
 
 TEST_F(ApprovalsTest, ARestartAppliesNothingThatWasNotAboutToBe) {
   const auto stale = ask(2);
-  // A yes whose act could not follow, because the process ended there; then another release, then the restart.
+  // A yes whose act could not follow, because the process ended there; then another release, then
+  // the restart.
   ASSERT_TRUE(policy_->approve(stale, "ada", ada_->sign(policy_->approval(stale)->statement)).ok());
   ASSERT_TRUE(promote(3));
   EXPECT_EQ(status(stale), Status::kVoid);
@@ -198,7 +214,9 @@ TEST_F(ApprovalsTest, ARestartAppliesNothingThatWasNotAboutToBe) {
   EXPECT_EQ(control_->releases().primary(), bundles_[2]);
   // And a stop ends what was said yes to and not done.
   const auto before_stop = ask(3);
-  ASSERT_TRUE(policy_->approve(before_stop, "ada", ada_->sign(policy_->approval(before_stop)->statement)).ok());
+  ASSERT_TRUE(
+      policy_->approve(before_stop, "ada", ada_->sign(policy_->approval(before_stop)->statement))
+          .ok());
   ASSERT_TRUE(control_->set_stopped(true, kBen).ok());
   EXPECT_EQ(status(before_stop), Status::kVoid);
 }
@@ -221,7 +239,8 @@ TEST_F(ApprovalsTest, TheEvidenceOfABundleIsInTheStatement) {
   EXPECT_EQ(approval.evidence[0].name, "evaluation.json");
   // Nothing was recorded yet: that is what the comparison says, under the signature.
   EXPECT_EQ(approval.evidence[2].name, kComparisonEvidence);
-  const auto comparison = doc::parse_json(objects_->get(approval.evidence[2].digest).value()).value();
+  const auto comparison =
+      doc::parse_json(objects_->get(approval.evidence[2].digest).value()).value();
   EXPECT_EQ(comparison.string_or("base"), bundles_[0].str());
   EXPECT_EQ(comparison.string_or("candidate"), bundles_[2].str());
   EXPECT_FALSE(comparison.bool_or("compared", true));
@@ -254,7 +273,8 @@ TEST_F(ApprovalsTest, ARepairOfWhatIsReplacedIsMadeAndAskedAnew) {
   EXPECT_EQ(repair().status, recover::Outcome::Status::kWaiting);
   const auto anew = newest();
   ASSERT_NE(anew, before);
-  EXPECT_NE(policy_->approval(anew)->subjects.at(0).digest, policy_->approval(before)->subjects.at(0).digest);
+  EXPECT_NE(policy_->approval(anew)->subjects.at(0).digest,
+            policy_->approval(before)->subjects.at(0).digest);
   EXPECT_EQ(yes(before), "approval-void");
   ASSERT_EQ(yes(anew), "");
   EXPECT_EQ(repair().status, recover::Outcome::Status::kApplied);
@@ -278,7 +298,9 @@ TEST_F(ApprovalsTest, ARetrainedCandidateIsAskedAnewWhenThePrimaryIsAnother) {
 
 TEST_F(ApprovalsTest, WhatWasRejectedIsAskedAgainByWhoSaysSo) {
   const auto no = ask(2);
-  ASSERT_TRUE(policy_->reject(no, {policy::ActorType::kPerson, "ada", {"signature"}}, "not on a Friday").ok());
+  ASSERT_TRUE(
+      policy_->reject(no, {policy::ActorType::kPerson, "ada", {"signature"}}, "not on a Friday")
+          .ok());
   const auto refused = control_->promote(bundles_[2], "primary", 0, kBen);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().id, "release-rejected");

@@ -9,7 +9,8 @@ namespace heddle::control {
 namespace {
 
 Error malformed(std::string_view what) {
-  return {ErrorKind::kInvalid, "batch-malformed", fmt::format("the batch's profile has no {}", what), "see docs/score.md"};
+  return {ErrorKind::kInvalid, "batch-malformed",
+          fmt::format("the batch's profile has no {}", what), "see docs/score.md"};
 }
 
 }  // namespace
@@ -20,7 +21,8 @@ Result<doc::Value> open_batch(Control::Core& core, const doc::Value& request) {
   const std::string& name = service->service().identity.name;
   auto slot = request.string_or("slot", "primary");
   if (releases.stopped()) {
-    return Error{ErrorKind::kUnavailable, "service-stopped", fmt::format("`{}` is stopped", name), "a person clears that: `heddle resume`"};
+    return Error{ErrorKind::kUnavailable, "service-stopped", fmt::format("`{}` is stopped", name),
+                 "a person clears that: `heddle resume`"};
   }
   Digest bundle;
   if (slot == "primary" || slot == "standby") {
@@ -29,27 +31,34 @@ Result<doc::Value> open_batch(Control::Core& core, const doc::Value& request) {
     auto given = bundle::find(*core.objects, slot);
     if (!given.ok() && given.error().id != "digest-malformed") return given.error();
     if (!given.ok()) {
-      return Error{ErrorKind::kInvalid, "slot-unknown", fmt::format("no slot `{}`", slot.substr(0, 100)), "name `primary`, `standby` or the digest of a released bundle"};
+      return Error{ErrorKind::kInvalid, "slot-unknown",
+                   fmt::format("no slot `{}`", slot.substr(0, 100)),
+                   "name `primary`, `standby` or the digest of a released bundle"};
     }
     if (const auto standing = releases.standing(*given); !standing.approved || !standing.ready) {
-      return Error{ErrorKind::kNotFound, "bundle-not-released", fmt::format("`{}` was never released in `{}`", given->str(), name),
+      return Error{ErrorKind::kNotFound, "bundle-not-released",
+                   fmt::format("`{}` was never released in `{}`", given->str(), name),
                    fmt::format("see `heddle release history {}`", name)};
     }
     bundle = *given;
     slot = bundle.str();  // however much of it was given
   }
   if (bundle.empty()) {
-    return Error{ErrorKind::kUnavailable, "service-no-release", fmt::format("nothing is released as {} of `{}`", slot, name),
+    return Error{ErrorKind::kUnavailable, "service-no-release",
+                 fmt::format("nothing is released as {} of `{}`", slot, name),
                  fmt::format("run `heddle release promote {} --slot {}`", name, slot)};
   }
-  return doc::Value::object({{"service", name}, {"slot", slot}, {"bundle", bundle.str()}, {"route", releases.version()}});
+  return doc::Value::object(
+      {{"service", name}, {"slot", slot}, {"bundle", bundle.str()}, {"route", releases.version()}});
 }
 
-Result<doc::Value> record_batch(Control::Core& core, const doc::Value& request, const policy::Actor& actor) {
+Result<doc::Value> record_batch(Control::Core& core, const doc::Value& request,
+                                const policy::Actor& actor) {
   HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(request.string_or("service")));
   const std::string& name = service->service().identity.name;
   const doc::Value* profile = request.find("profile");
-  if (profile == nullptr || profile->string_or("format") != "heddle.batch/1") return malformed("format `heddle.batch/1`");
+  if (profile == nullptr || profile->string_or("format") != "heddle.batch/1")
+    return malformed("format `heddle.batch/1`");
   policy::Proposal proposal;
   const std::string id = uuid7();
   proposal.op_id = fmt::format("{}/score.batch/{}", name, id);
@@ -65,7 +74,8 @@ Result<doc::Value> record_batch(Control::Core& core, const doc::Value& request, 
   HEDDLE_ASSIGN_OR_RETURN(const auto kept, core.objects->put(doc::to_json(*profile)));
   proposal.evidence.push_back({"profile", kept});
   proposal.attributes = doc::Value::object({{"slot", profile->string_or("slot")}});
-  for (const char* count : {"rows", "served", "refused", "warned"}) proposal.attributes.set(count, profile->int_or(count));
+  for (const char* count : {"rows", "served", "refused", "warned"})
+    proposal.attributes.set(count, profile->int_or(count));
   // A rule that was broken is named with its rows: ids of definitions, no values.
   if (const auto* rules = profile->find("rules"); rules != nullptr && rules->is_object()) {
     for (const auto& [rule, rows] : rules->as_object()) {
@@ -77,18 +87,29 @@ Result<doc::Value> record_batch(Control::Core& core, const doc::Value& request, 
     for (const auto& metric : metrics->as_array()) past += metric.bool_or("past") ? 1 : 0;
   }
   proposal.attributes.set("metrics_past", past);
-  proposal.reason = fmt::format("scored a file of {} rows: {} served, {} refused", profile->int_or("rows"), profile->int_or("served"), profile->int_or("refused"));
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, core.policy->act(proposal, [&](store::Txn& txn) {
-    return txn.put("batches", fmt::format("{}/{}", name, id), kept.str());
-  }, []() -> Result<void> {
-    return Error{ErrorKind::kDenied, "score-denied", "a rule asks for an approval of `score.batch`",
-                 "a scored file is a record of what was done and waits for nobody: allow it or deny it"};
-  }));
+  proposal.reason =
+      fmt::format("scored a file of {} rows: {} served, {} refused", profile->int_or("rows"),
+                  profile->int_or("served"), profile->int_or("refused"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision,
+                          core.policy->act(
+                              proposal,
+                              [&](store::Txn& txn) {
+                                return txn.put("batches", fmt::format("{}/{}", name, id),
+                                               kept.str());
+                              },
+                              []() -> Result<void> {
+                                return Error{ErrorKind::kDenied, "score-denied",
+                                             "a rule asks for an approval of `score.batch`",
+                                             "a scored file is a record of what was done and waits "
+                                             "for nobody: allow it or deny it"};
+                              }));
   if (!decision.applied) {
     const auto how = how_to_be_a_person(actor);
-    return Error{ErrorKind::kDenied, "score-denied", fmt::format("policy does not let `{}` score files with `{}` (rule `{}`)", actor.id, name,
-                                                                 decision.rules.empty() ? "default-deny" : decision.rules.front()),
-                 how.empty() ? "add a rule for `score.batch` to the policy, or ask somebody who may" : how};
+    return Error{
+        ErrorKind::kDenied, "score-denied",
+        fmt::format("policy does not let `{}` score files with `{}` (rule `{}`)", actor.id, name,
+                    decision.rules.empty() ? "default-deny" : decision.rules.front()),
+        how.empty() ? "add a rule for `score.batch` to the policy, or ask somebody who may" : how};
   }
   return doc::Value::object({{"entry", decision.entry}, {"profile", kept.str()}});
 }

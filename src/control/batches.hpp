@@ -4,13 +4,16 @@
 
 namespace heddle::control {
 
-/// Which bundle a file would be scored by: {"service", "slot": `primary`, `standby` or a digest that was released} -> {"service",
-/// "slot", "bundle", "route"}. kUnavailable while nothing is released there or the service is stopped.
+/// Which bundle a file would be scored by: {"service", "slot": `primary`, `standby` or a digest
+/// that was released} -> {"service", "slot", "bundle", "route"}. kUnavailable while nothing is
+/// released there or the service is stopped.
 [[nodiscard]] Result<doc::Value> open_batch(Control::Core& core, const doc::Value& request);
 
-/// The decision that a scored file may be used, and its record: {"service", "profile": `heddle.batch/1`} -> {"entry", "profile"}.
-/// Counts and digests go into the ledger, the profile into the objects and beside the service. kDenied when policy says no.
-[[nodiscard]] Result<doc::Value> record_batch(Control::Core& core, const doc::Value& request, const policy::Actor& actor);
+/// The decision that a scored file may be used, and its record: {"service", "profile":
+/// `heddle.batch/1`} -> {"entry", "profile"}. Counts and digests go into the ledger, the profile
+/// into the objects and beside the service. kDenied when policy says no.
+[[nodiscard]] Result<doc::Value> record_batch(Control::Core& core, const doc::Value& request,
+                                              const policy::Actor& actor);
 
 /// The profiles of the batches of a service that were recorded, oldest first.
 [[nodiscard]] Result<doc::Value> recorded_batches(Control::Core& core, const std::string& service);

@@ -1,4 +1,5 @@
-// The control loop of a canary over a synthetic journal: real state, ledger, policy, objects and route table.
+// The control loop of a canary over a synthetic journal: real state, ledger, policy, objects and
+// route table.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -52,7 +53,8 @@ class CanaryTest : public testing::Test {
     first.id = "people-promote";
     first.who = {"person:*"};
     first.actions = {"release.*"};
-    // As the example does: it reads what every proposal about a bundle has to say, the canary's own too.
+    // As the example does: it reads what every proposal about a bundle has to say, the canary's own
+    // too.
     spec::PolicyRule dirty;
     dirty.id = "what-answers-is-committed";
     dirty.effect = spec::PolicyRule::Effect::kDeny;
@@ -62,12 +64,15 @@ class CanaryTest : public testing::Test {
     project_.policies["p"].rules = {ask, allow, first, dirty};
     project_.people = {{"ada", {"approver"}, {ada_.public_key()}}};
     open_parts();
-    const auto contract_json = doc::to_json((*contract::Contract::compile(contract, {})).to_value());
+    const auto contract_json =
+        doc::to_json((*contract::Contract::compile(contract, {})).to_value());
     for (const char* name : {"a", "b"}) {
-      bundles_.push_back(*bundle::pack(*objects_, {{std::string(bundle::kContract), "", contract_json},
-                                                   {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
-                                                   {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())}},
-                                       doc::Value::object({{"name", name}, {"commit", "c0ffee"}, {"dirty", false}})));
+      bundles_.push_back(*bundle::pack(
+          *objects_,
+          {{std::string(bundle::kContract), "", contract_json},
+           {std::string(bundle::kEvaluation), "", "{\"passed\": true}"},
+           {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())}},
+          doc::Value::object({{"name", name}, {"commit", "c0ffee"}, {"dirty", false}})));
     }
     plane::JournalWriter::Options journal;
     journal.dir = home_->spool("s");
@@ -84,19 +89,24 @@ class CanaryTest : public testing::Test {
     state_ = adapters::open_sqlite_state(home_->state()).value();
     objects_ = adapters::open_layout(home_->objects()).value();
     key_ = Ed25519Key::from_seed(std::string(32, '\5')).value();
-    ledger_ = ledger::Ledger::open(*state_, {home_->dir() + "/tiles", "tiny", Ed25519Key::from_seed(std::string(32, '\3')).value(), &system_clock()}).value();
+    ledger_ = ledger::Ledger::open(
+                  *state_, {home_->dir() + "/tiles", "tiny",
+                            Ed25519Key::from_seed(std::string(32, '\3')).value(), &system_clock()})
+                  .value();
     policy_ = policy::LocalEngine::open(*state_, *ledger_, project_, system_clock()).value();
     outbox_ = Outbox::open(*state_, {}).value();
   }
   void open() {
     control_.reset();
-    auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr, nullptr, policy_.get(), outbox_.get(), &key_, ""},
+    auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr,
+                                        nullptr, policy_.get(), outbox_.get(), &key_, ""},
                                        project_.services.at("s"));
     ASSERT_TRUE(opened.ok()) << opened.error().str();
     control_ = std::move(*opened);
   }
 
-  /// An hour of one-row requests of both cohorts by the table in force, of which `failed` of a hundred of the canary's fail.
+  /// An hour of one-row requests of both cohorts by the table in force, of which `failed` of a
+  /// hundred of the canary's fail.
   void hour(int requests, int failed = 0) {
     writer_->append(plane::AppliedRecord{control_->releases().version(), {}});
     for (int i = 0; i < requests; ++i) {
@@ -126,7 +136,7 @@ class CanaryTest : public testing::Test {
   void tick() {
     writer_->append(plane::TickRecord{now_});
     ASSERT_TRUE(writer_->commit().ok());
-    for (auto more = control_->pump(); ; more = control_->pump()) {
+    for (auto more = control_->pump();; more = control_->pump()) {
       ASSERT_TRUE(more.ok()) << more.error().str();
       if (!*more) break;
     }
@@ -134,11 +144,16 @@ class CanaryTest : public testing::Test {
   /// `action result` of every entry about the canary, in order.
   std::vector<std::string> entries() {
     std::vector<std::string> out;
-    EXPECT_TRUE(ledger_->read(0, [&](const ledger::Entry& entry) {
-                           const auto verdict = entry.attributes.string_or("verdict");
-                           if (entry.actor != "ada") out.push_back(entry.action + (verdict.empty() ? "" : " " + verdict) + " " + entry.result);
-                           return true;
-                         }).ok());
+    EXPECT_TRUE(ledger_
+                    ->read(0,
+                           [&](const ledger::Entry& entry) {
+                             const auto verdict = entry.attributes.string_or("verdict");
+                             if (entry.actor != "ada")
+                               out.push_back(entry.action + (verdict.empty() ? "" : " " + verdict) +
+                                             " " + entry.result);
+                             return true;
+                           })
+                    .ok());
     return out;
   }
   using Lines = std::vector<std::string>;
@@ -165,17 +180,22 @@ TEST_F(CanaryTest, AGoodOneRisesByItsStepsAndAsksForItsPromotion) {
   hour(500);
   EXPECT_EQ(control_->releases().canary().canary.weight, 2'500U);
   hour(500);
-  EXPECT_EQ(entries(), (Lines{"canary.judgement good applied", "canary.raise applied", "canary.judgement good applied", "release.promote requested"}));
+  EXPECT_EQ(entries(), (Lines{"canary.judgement good applied", "canary.raise applied",
+                              "canary.judgement good applied", "release.promote requested"}));
   EXPECT_EQ(control_->releases().primary(), bundles_[0]);  // only a person promotes
   EXPECT_EQ(control_->releases().canary().canary.weight, 2'500U);
   const auto value = control_->canary_value();
   EXPECT_EQ(value.find("judgement")->string_or("verdict"), "good");
-  EXPECT_TRUE(value.find("next")->as_array().at(0).string_or("command").starts_with("heddle approve ")) << doc::to_json(value);
-  // While it waits it is judged on, and ended when it becomes bad: the yes that may still come promotes nothing.
+  EXPECT_TRUE(
+      value.find("next")->as_array().at(0).string_or("command").starts_with("heddle approve "))
+      << doc::to_json(value);
+  // While it waits it is judged on, and ended when it becomes bad: the yes that may still come
+  // promotes nothing.
   const auto approval = policy_->approvals()->at(0).id;
   hour(500, 60);
   EXPECT_FALSE(control_->releases().canary().running());
-  const auto given = policy_->approve(approval, "ada", ada_.sign(policy_->approval(approval)->statement));
+  const auto given =
+      policy_->approve(approval, "ada", ada_.sign(policy_->approval(approval)->statement));
   ASSERT_FALSE(given.ok());
   EXPECT_EQ(given.error().id, "approval-void");
   EXPECT_EQ(control_->releases().primary(), bundles_[0]);
@@ -199,7 +219,9 @@ TEST_F(CanaryTest, AnInconclusiveOneIsHeldAndAPersonIsAsked) {
   EXPECT_EQ(control_->releases().canary().canary.weight, 500U);
   const auto value = control_->canary_value();
   EXPECT_TRUE(value.find("judgement")->bool_or("held")) << doc::to_json(value);
-  EXPECT_NE(value.find("next")->as_array().at(0).string_or("command").find("--slot canary --weight 25%"), std::string::npos);
+  EXPECT_NE(
+      value.find("next")->as_array().at(0).string_or("command").find("--slot canary --weight 25%"),
+      std::string::npos);
   // The person goes on.
   ASSERT_TRUE(control_->promote(bundles_[1], "canary", 2'500, kAda).ok());
   EXPECT_EQ(control_->releases().canary().canary.weight, 2'500U);
@@ -211,20 +233,27 @@ TEST_F(CanaryTest, ARestartBetweenJudgementsChangesNothing) {
   EXPECT_EQ(entries(), Lines{"canary.judgement inconclusive applied"});
   open();
   hour(250);
-  EXPECT_EQ(entries(), (Lines{"canary.judgement inconclusive applied", "canary.judgement good applied", "canary.raise applied"}));
+  EXPECT_EQ(entries(), (Lines{"canary.judgement inconclusive applied",
+                              "canary.judgement good applied", "canary.raise applied"}));
 }
 
 TEST_F(CanaryTest, ABundleThatCouldNotBeWatchedIsNotReleased) {
   const auto contract = bundle::open(*objects_, bundles_[0])->layer(bundle::kContract);
-  for (const char* baseline : {R"({"format":"heddle.baseline/2","metrics":[],"dependencies":[],"quality":{"mean":null,"sd":0,"chunks":0}})", ""}) {
-    std::vector<bundle::Layer> layers = {{std::string(bundle::kContract), "", std::string(*contract)},
-                                         {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}};
+  for (
+      const char* baseline :
+      {R"({"format":"heddle.baseline/2","metrics":[],"dependencies":[],"quality":{"mean":null,"sd":0,"chunks":0}})",
+       ""}) {
+    std::vector<bundle::Layer> layers = {
+        {std::string(bundle::kContract), "", std::string(*contract)},
+        {std::string(bundle::kEvaluation), "", "{\"passed\": true}"}};
     if (*baseline != '\0') layers.push_back({std::string(bundle::kBaseline), "", baseline});
-    const Digest blind = *bundle::pack(*objects_, std::move(layers), doc::Value::object({{"name", "blind"}}));
+    const Digest blind =
+        *bundle::pack(*objects_, std::move(layers), doc::Value::object({{"name", "blind"}}));
     for (const char* slot : {"primary", "standby"}) {
       const auto promoted = control_->promote(blind, slot, 0, kAda);
       ASSERT_FALSE(promoted.ok());
-      EXPECT_NE(promoted.error().message.find("could not be watched"), std::string::npos) << promoted.error().message;
+      EXPECT_NE(promoted.error().message.find("could not be watched"), std::string::npos)
+          << promoted.error().message;
     }
   }
   EXPECT_EQ(control_->releases().primary(), bundles_[0]);

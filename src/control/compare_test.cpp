@@ -31,7 +31,8 @@ class CompareTest : public testing::Test {
   static Micros time_of(int row) { return row * kHour * 5 + 986'083'200 * kSecond; }
   static bool label_of(int row) { return row % 5 == 1 || row % 3 == 0; }
 
-  /// Rows of the fixture's kind, each labelled a day later. One in `broken` has a distance that its origin forbids.
+  /// Rows of the fixture's kind, each labelled a day later. One in `broken` has a distance that its
+  /// origin forbids.
   void record(int rows, int broken = 0) {
     static const std::vector<std::string> kOrigins = {"ABQ", "LAX", "JFK", "ORD", "SEA"};
     for (int i = 0; i < rows; ++i) {
@@ -49,7 +50,8 @@ class CompareTest : public testing::Test {
       row.fields = {date, origin, distance};
       request.rows = {row};
       writer_->append(request);
-      writer_->append(plane::LabelRecord{fmt::format("r-{}#0", i), label_of(i) ? 1.0 : 0.0, time_of(i) + kDay});
+      writer_->append(
+          plane::LabelRecord{fmt::format("r-{}#0", i), label_of(i) ? 1.0 : 0.0, time_of(i) + kDay});
     }
     ASSERT_TRUE(writer_->commit().ok());
   }
@@ -83,7 +85,8 @@ class CompareTest : public testing::Test {
     const auto scored = plan->score_table(score::fixture::rows(rows)).value();
     std::vector<double> out;
     for (int i = 0; i < rows; ++i) {
-      const double p = 1 / (1 + std::exp(-static_cast<double>(scored.margins[static_cast<std::size_t>(i)])));
+      const double p =
+          1 / (1 + std::exp(-static_cast<double>(scored.margins[static_cast<std::size_t>(i)])));
       out.push_back(-std::log(label_of(i) ? p : 1 - p));
     }
     return out;
@@ -114,7 +117,8 @@ TEST_F(CompareTest, BothAnswerTheSameRowsAndTheErrorIsPaired) {
   const auto& loss = metric(compared, "log_loss");
   EXPECT_NEAR(loss.double_or("base"), base_sum / kRows, 1e-6);
   EXPECT_NEAR(loss.double_or("difference"), mean, 1e-6);
-  EXPECT_NEAR(loss.double_or("standard_error"), std::sqrt((squares - kRows * mean * mean) / (kRows - 1) / kRows), 1e-6);
+  EXPECT_NEAR(loss.double_or("standard_error"),
+              std::sqrt((squares - kRows * mean * mean) / (kRows - 1) / kRows), 1e-6);
   // An intercept moves no row before another.
   EXPECT_EQ(metric(compared, "auc").double_or("difference"), 0);
   EXPECT_TRUE(metric(compared, "auc").find("standard_error")->is_null());
@@ -139,10 +143,14 @@ TEST_F(CompareTest, WhatWasLearnedFromIsNotComparedOn) {
   EXPECT_EQ(compared.find("rows")->string_or("from"), format_time(time_of(100)));
   // Whichever of the two learned from them.
   EXPECT_EQ(compare(retrained, base_).find("rows")->int_or("count"), kRows - 100);
-  EXPECT_NE(why_not(base_, with_config(candidate_, "learned_until", time_of(300))).find("99 labelled rows"), std::string::npos);
-  EXPECT_NE(why_not(base_, with_config(candidate_, "learned_until", nullptr)).find("up to when"), std::string::npos);
+  EXPECT_NE(why_not(base_, with_config(candidate_, "learned_until", time_of(300)))
+                .find("99 labelled rows"),
+            std::string::npos);
+  EXPECT_NE(why_not(base_, with_config(candidate_, "learned_until", nullptr)).find("up to when"),
+            std::string::npos);
   const auto change = doc::Value::object({{"kind", "retrain"}});
-  EXPECT_NE(why_not(base_, with_config(candidate_, "change", change)).find("up to when"), std::string::npos);
+  EXPECT_NE(why_not(base_, with_config(candidate_, "change", change)).find("up to when"),
+            std::string::npos);
 }
 
 TEST_F(CompareTest, SaysWhyItCannot) {
@@ -158,7 +166,9 @@ TEST_F(CompareTest, SaysWhyItCannot) {
   const auto worker = with_config(candidate_, "model", "other");
   auto layers = bundle::open(objects_, worker).value().layers();
   layers.push_back({std::string(bundle::kRuntime), "", "{}"});
-  EXPECT_NE(why_not(base_, bundle::pack(objects_, layers, doc::Value::object({})).value()).find("runtime"), std::string::npos);
+  EXPECT_NE(why_not(base_, bundle::pack(objects_, layers, doc::Value::object({})).value())
+                .find("runtime"),
+            std::string::npos);
 }
 
 }  // namespace

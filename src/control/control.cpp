@@ -10,7 +10,8 @@
 
 namespace heddle::control {
 
-static constexpr auto kAccessPause = std::chrono::seconds(30);  ///< after a full disk: a try costs a segment's work
+static constexpr auto kAccessPause =
+    std::chrono::seconds(30);  ///< after a full disk: a try costs a segment's work
 
 Control::Control(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Control::~Control() = default;
@@ -38,14 +39,16 @@ Result<spec::Loaded> definitions_of(const Control::Core& core, Control::Purpose 
   HEDDLE_ASSIGN_OR_RETURN(auto partly, spec::load_commit(*core.git, core.home.root(), commit));
   for (const auto& diagnostic : partly.diagnostics) {
     // A rule that cannot be read must not be missing when the next definitions are judged.
-    if (core.applied && diagnostic.severity == doc::Severity::kError && decides(diagnostic.file)) return loaded;
+    if (core.applied && diagnostic.severity == doc::Severity::kError && decides(diagnostic.file))
+      return loaded;
   }
   return partly;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wiring& wiring, Purpose purpose) {
+Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wiring& wiring,
+                                               Purpose purpose) {
   auto core = std::make_unique<Core>(root, wiring);
   HEDDLE_TRY(make_dirs(core->home.dir()));
   HEDDLE_TRY(make_dirs(core->home.dir() + "/keys"));
@@ -72,31 +75,39 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   HEDDLE_ASSIGN_OR_RETURN(options.key, Ed25519Key::load_or_create(core->home.ledger_key()));
   options.clock = wiring.clock;
   HEDDLE_ASSIGN_OR_RETURN(core->ledger, ledger::Ledger::open(*core->state, options));
-  HEDDLE_ASSIGN_OR_RETURN(core->policy, policy::LocalEngine::open(*core->state, *core->ledger, core->project, *wiring.clock));
+  HEDDLE_ASSIGN_OR_RETURN(core->policy, policy::LocalEngine::open(*core->state, *core->ledger,
+                                                                  core->project, *wiring.clock));
   if (core->applied) {
-    // After a crash between the decision and this, or with a copied `.heddle`: the other processes learn of it now.
+    // After a crash between the decision and this, or with a copied `.heddle`: the other processes
+    // learn of it now.
     HEDDLE_TRY(publish_applied(core->home, *core->git, core->control_key, *core->applied));
   }
   if (!whole) return std::unique_ptr<Control>(new Control(std::move(core)));
   std::vector<spec::Notification> notifications;
   for (const auto& [name, monitor] : core->project.monitors) {
-    notifications.insert(notifications.end(), monitor.notifications.begin(), monitor.notifications.end());
+    notifications.insert(notifications.end(), monitor.notifications.begin(),
+                         monitor.notifications.end());
   }
   HEDDLE_ASSIGN_OR_RETURN(core->outbox, Outbox::open(*core->state, notifications));
-  ServiceParts parts{&core->home,        &core->project,         core->state.get(),  core->objects.get(), core->git.get(),
-                     core->runner.get(), core->policy.get(),     core->outbox.get(), &core->control_key,  wiring.executable};
+  ServiceParts parts{&core->home,         &core->project,     core->state.get(),
+                     core->objects.get(), core->git.get(),    core->runner.get(),
+                     core->policy.get(),  core->outbox.get(), &core->control_key,
+                     wiring.executable};
   for (const auto& [name, service] : core->project.services) {
     HEDDLE_ASSIGN_OR_RETURN(auto control, ServiceControl::open(parts, service));
     core->services.emplace(name, std::move(control));
   }
-  // A crash between a person's yes and the act it allows: the yes stands, so the act is carried out now.
+  // A crash between a person's yes and the act it allows: the yes stands, so the act is carried out
+  // now.
   HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core->policy->approvals());
   for (const auto& approval : approvals) {
     if (!core->applied) break;
     if (approval.status != policy::Approval::Status::kApproved) continue;
     for (const auto& [name, service] : core->services) {
       const auto resumed = service->resume_promotion(approval.id);
-      if (!resumed.ok()) log::error("`{}` is approved and cannot be carried out: {}", approval.id, resumed.error().message);
+      if (!resumed.ok())
+        log::error("`{}` is approved and cannot be carried out: {}", approval.id,
+                   resumed.error().message);
     }
   }
   return std::unique_ptr<Control>(new Control(std::move(core)));
@@ -138,20 +149,24 @@ std::span<const Operation> Control::operations() noexcept {
   return table;
 }
 
-Result<doc::Value> Control::call(std::string_view operation, const doc::Value& request, const Caller& caller) {
+Result<doc::Value> Control::call(std::string_view operation, const doc::Value& request,
+                                 const Caller& caller) {
   for (const auto& row : operation_table()) {
     if (row.operation.name != operation) continue;
     const auto& permission = row.operation.permission;
-    const bool held = caller.owner || std::find(caller.permissions.begin(), caller.permissions.end(), permission) !=
-                                          caller.permissions.end();
+    const bool held = caller.owner ||
+                      std::find(caller.permissions.begin(), caller.permissions.end(), permission) !=
+                          caller.permissions.end();
     if (!held) {
       return Error{ErrorKind::kDenied, "operation-denied",
-                   fmt::format("`{}` needs the permission `{}`, which `{}` has not", operation, permission, caller.account)};
+                   fmt::format("`{}` needs the permission `{}`, which `{}` has not", operation,
+                               permission, caller.account)};
     }
     if (permission != "read" && operation != "definition.apply") HEDDLE_TRY(apply_first());
     return row.handler(*core_, request, caller);
   }
-  return Error{ErrorKind::kNotFound, "operation-unknown", fmt::format("no operation `{}`", operation.substr(0, 100)),
+  return Error{ErrorKind::kNotFound, "operation-unknown",
+               fmt::format("no operation `{}`", operation.substr(0, 100)),
                "the operations are listed in docs/operations.md"};
 }
 

@@ -15,17 +15,22 @@ namespace heddle::control {
 namespace {
 
 TEST(Amend, AppendsToAListAndKeepsComments) {
-  const std::string text = "# why\nkind: Monitor\nrules:\n  - id: a  # first\n    threshold: 1\nwindow: 1d\n";
+  const std::string text =
+      "# why\nkind: Monitor\nrules:\n  - id: a  # first\n    threshold: 1\nwindow: 1d\n";
   EXPECT_EQ(*amend(text, "rules[]", "- id: b\n  threshold: 2\n"),
-            "# why\nkind: Monitor\nrules:\n  - id: a  # first\n    threshold: 1\n  - id: b\n    threshold: 2\nwindow: 1d\n");
-  EXPECT_EQ(*amend("kind: Monitor\n", "rules[]", "- id: b\n  threshold: 2\n"), "kind: Monitor\nrules:\n  - id: b\n    threshold: 2\n");
+            "# why\nkind: Monitor\nrules:\n  - id: a  # first\n    threshold: 1\n  - id: b\n    "
+            "threshold: 2\nwindow: 1d\n");
+  EXPECT_EQ(*amend("kind: Monitor\n", "rules[]", "- id: b\n  threshold: 2\n"),
+            "kind: Monitor\nrules:\n  - id: b\n    threshold: 2\n");
   EXPECT_EQ(*amend("gates:\n- id: a\n", "gates[]", "- id: b\n"), "gates:\n- id: a\n- id: b\n");
 }
 
 TEST(Amend, SetsAValueInBlockAndFlowStyle) {
-  EXPECT_EQ(*amend("quality:\n  sds: 3\n  chunk_rows: 2000\nkind: Monitor\n", "quality.chunk_rows", "1000"),
+  EXPECT_EQ(*amend("quality:\n  sds: 3\n  chunk_rows: 2000\nkind: Monitor\n", "quality.chunk_rows",
+                   "1000"),
             "quality:\n  sds: 3\n  chunk_rows: 1000\nkind: Monitor\n");
-  EXPECT_EQ(*amend("kind: Monitor\n", "refused.rows", "25"), "kind: Monitor\nrefused:\n  rows: 25\n");
+  EXPECT_EQ(*amend("kind: Monitor\n", "refused.rows", "25"),
+            "kind: Monitor\nrefused:\n  rows: 25\n");
   const auto flow = amend("refused: {share: 0.02, rows: 50}\n", "refused.rows", "25");
   ASSERT_TRUE(flow.ok());
   EXPECT_EQ(doc::parse_yaml(*flow, "f")->find("refused")->int_or("rows"), 25);
@@ -61,9 +66,11 @@ TEST(Traffic, JoinsTheLatestLabelAndKeepsTheNewestRows) {
     request.rows = {row};
     writer->append(request);
   }
-  for (int i = 0; i < 8; ++i) writer->append(plane::LabelRecord{fmt::format("r-{}#0", i), 0, kDay + i});
+  for (int i = 0; i < 8; ++i)
+    writer->append(plane::LabelRecord{fmt::format("r-{}#0", i), 0, kDay + i});
   writer->append(plane::LabelRecord{"r-5#0", 1, kDay + 100});
-  writer->append(plane::LabelRecord{"r-6#0", 1, kDay - 100});  // older than what is known: does not count
+  writer->append(
+      plane::LabelRecord{"r-6#0", 1, kDay - 100});  // older than what is known: does not count
   writer->append(plane::LabelRecord{"nobody#0", 1, kDay});
   ASSERT_TRUE(writer->commit().ok());
 

@@ -59,11 +59,12 @@ Result<doc::Value> apply_definitions(Control::Core& core, const std::string& rev
   }
   if (!decision.applied) {
     const auto how = how_to_be_a_person(actor);
-    return Error{
-        ErrorKind::kDenied, "apply-denied",
-        fmt::format("policy does not let `{}` apply definitions (rule `{}`)", actor.id,
-                    decision.rules.empty() ? "default-deny" : decision.rules.front()),
-        how.empty() ? "add a rule for `definition.apply` to the policy, or ask somebody who may" : how};
+    return Error{ErrorKind::kDenied, "apply-denied",
+                 fmt::format("policy does not let `{}` apply definitions (rule `{}`)", actor.id,
+                             decision.rules.empty() ? "default-deny" : decision.rules.front()),
+                 how.empty()
+                     ? "add a rule for `definition.apply` to the policy, or ask somebody who may"
+                     : how};
   }
   HEDDLE_TRY(core.policy->load(loaded.project));
   const Digest rules = core.policy->policy_digest();

@@ -4,7 +4,8 @@
 
 namespace heddle::control {
 
-/// Where a project keeps what is not in git: the paths under `<project>/.heddle`, in one place. A value type.
+/// Where a project keeps what is not in git: the paths under `<project>/.heddle`, in one place. A
+/// value type.
 class Home {
  public:
   explicit Home(std::string root) : root_(std::move(root)), dir_(root_ + "/.heddle") {}
@@ -20,13 +21,21 @@ class Home {
   [[nodiscard]] std::string ledger_key() const { return dir_ + "/keys/ledger.key"; }
   [[nodiscard]] std::string control_key() const { return dir_ + "/keys/control.key"; }
   [[nodiscard]] std::string control_public_key() const { return dir_ + "/keys/control.pub"; }
-  [[nodiscard]] std::string spool(const std::string& replica) const { return dir_ + "/spool/" + replica; }
-  [[nodiscard]] std::string access(const std::string& service) const { return dir_ + "/access/" + service; }
+  [[nodiscard]] std::string spool(const std::string& replica) const {
+    return dir_ + "/spool/" + replica;
+  }
+  [[nodiscard]] std::string access(const std::string& service) const {
+    return dir_ + "/access/" + service;
+  }
   [[nodiscard]] std::string routes() const { return dir_ + "/routes"; }
-  [[nodiscard]] std::string route(const std::string& service) const { return routes() + "/" + service + ".json"; }
+  [[nodiscard]] std::string route(const std::string& service) const {
+    return routes() + "/" + service + ".json";
+  }
   [[nodiscard]] std::string runs() const { return dir_ + "/runs"; }
   [[nodiscard]] std::string tokens() const { return dir_ + "/tokens"; }
-  [[nodiscard]] std::string token(const std::string& account) const { return tokens() + "/" + account; }
+  [[nodiscard]] std::string token(const std::string& account) const {
+    return tokens() + "/" + account;
+  }
 
  private:
   std::string root_;

@@ -4,7 +4,8 @@
 
 namespace heddle::control {
 
-Result<std::string> find_named(std::string_view given, const std::vector<std::string>& known, std::string_view what) {
+Result<std::string> find_named(std::string_view given, const std::vector<std::string>& known,
+                               std::string_view what) {
   std::vector<std::string> found;
   for (const auto& name : known) {
     if (name == given) return name;
@@ -12,14 +13,16 @@ Result<std::string> find_named(std::string_view given, const std::vector<std::st
   }
   if (found.size() == 1) return found.front();
   if (found.empty()) {
-    return Error{ErrorKind::kNotFound, fmt::format("{}-unknown", what), fmt::format("there is no {} `{}`", what, given.substr(0, 100)),
+    return Error{ErrorKind::kNotFound, fmt::format("{}-unknown", what),
+                 fmt::format("there is no {} `{}`", what, given.substr(0, 100)),
                  fmt::format("see `heddle {} list`", what)};
   }
   constexpr std::size_t kShown = 5;
   const std::size_t more = found.size() > kShown ? found.size() - kShown : 0;
   found.resize(found.size() - more);
   return Error{ErrorKind::kConflict, fmt::format("{}-ambiguous", what),
-               fmt::format("`{}` can be `{}`{}", given, fmt::join(found, "`, `"), more == 0 ? "" : fmt::format(" or {} more", more)),
+               fmt::format("`{}` can be `{}`{}", given, fmt::join(found, "`, `"),
+                           more == 0 ? "" : fmt::format(" or {} more", more)),
                "give more of the name"};
 }
 
@@ -50,7 +53,8 @@ Result<FoundIncident> incident_named(Control::Core& core, std::string_view given
     if (known[i] == named) same.push_back(all[i].service + "/" + all[i].incident.id);
   }
   if (same.size() > 1) {
-    return Error{ErrorKind::kConflict, "incident-ambiguous", fmt::format("`{}` can be `{}`", given, fmt::join(same, "`, `")),
+    return Error{ErrorKind::kConflict, "incident-ambiguous",
+                 fmt::format("`{}` can be `{}`", given, fmt::join(same, "`, `")),
                  "name the service with it"};
   }
   return std::move(all[first]);
@@ -95,11 +99,16 @@ Result<doc::Value> incident_next(Control::Core& core, const FoundIncident& found
     add("heddle approval show " + approval.id, "it waits for a person: " + approval.reason);
   }
   const auto& source = incident.diagnosis.source;
-  const bool has_refused = incident.diagnosis.cause == watch::Cause::kUnitChange || incident.diagnosis.cause == watch::Cause::kContractFault;
+  const bool has_refused = incident.diagnosis.cause == watch::Cause::kUnitChange ||
+                           incident.diagnosis.cause == watch::Cause::kContractFault;
   if (has_refused) {
-    add(fmt::format("heddle quarantine show {}{}", service, source.empty() ? "" : " --source " + source), "the rows that were refused, with their rules");
+    add(fmt::format("heddle quarantine show {}{}", service,
+                    source.empty() ? "" : " --source " + source),
+        "the rows that were refused, with their rules");
   }
-  if (paged && core.git) add("git diff HEAD...heddle/" + incident.id, "its page, and an addition to review, on a branch");
+  if (paged && core.git)
+    add("git diff HEAD...heddle/" + incident.id,
+        "its page, and an addition to review, on a branch");
   return next;
 }
 

@@ -9,9 +9,12 @@
 
 namespace heddle::control {
 
-/// The one of `known` that a person names: by the whole of it, or by a beginning that no other has. `what`: `approval`,
-/// `incident`. kNotFound `WHAT-unknown`, kConflict `WHAT-ambiguous` with the names it could be.
-[[nodiscard]] Result<std::string> find_named(std::string_view given, const std::vector<std::string>& known, std::string_view what);
+/// The one of `known` that a person names: by the whole of it, or by a beginning that no other has.
+/// `what`: `approval`, `incident`. kNotFound `WHAT-unknown`, kConflict `WHAT-ambiguous` with the
+/// names it could be.
+[[nodiscard]] Result<std::string> find_named(std::string_view given,
+                                             const std::vector<std::string>& known,
+                                             std::string_view what);
 
 /// The id of the approval that `given` names.
 [[nodiscard]] Result<std::string> approval_named(Control::Core& core, std::string_view given);
@@ -21,13 +24,16 @@ struct FoundIncident {
   recover::Incident incident;
 };
 
-/// The incident that `given` names, as `incident-0001` or, where several services have one of that name, `SERVICE/incident-0001`.
+/// The incident that `given` names, as `incident-0001` or, where several services have one of that
+/// name, `SERVICE/incident-0001`.
 [[nodiscard]] Result<FoundIncident> incident_named(Control::Core& core, std::string_view given);
 
 /// What an incident waits for, in words; empty when it is closed.
 [[nodiscard]] std::string_view waits_for(recover::Step step) noexcept;
 
-/// What can be done about an incident now: commands with their reasons. `paged`: its page was written.
-[[nodiscard]] Result<doc::Value> incident_next(Control::Core& core, const FoundIncident& found, bool paged);
+/// What can be done about an incident now: commands with their reasons. `paged`: its page was
+/// written.
+[[nodiscard]] Result<doc::Value> incident_next(Control::Core& core, const FoundIncident& found,
+                                               bool paged);
 
 }  // namespace heddle::control

@@ -7,7 +7,8 @@ namespace heddle::control {
 namespace {
 
 TEST(Names, AreFoundByTheirBeginningWhereItIsOnlyTheirs) {
-  const std::vector<std::string> known{"approval-0001", "approval-0002", "approval-0010", "approval-00100"};
+  const std::vector<std::string> known{"approval-0001", "approval-0002", "approval-0010",
+                                       "approval-00100"};
   for (const auto& name : known) EXPECT_EQ(*find_named(name, known, "approval"), name);
   EXPECT_EQ(*find_named("approval-0002", known, "approval"), "approval-0002");
   EXPECT_EQ(*find_named("approval-00100", known, "approval"), "approval-00100");

@@ -24,10 +24,13 @@ namespace {
 
 using Core = Control::Core;
 
-std::string time_or_empty(Micros time) { return time == INT64_MIN || time == 0 ? "" : format_time(time); }
+std::string time_or_empty(Micros time) {
+  return time == INT64_MIN || time == 0 ? "" : format_time(time);
+}
 
 Error required(std::string_view member) {
-  return {ErrorKind::kInvalid, "request-member", fmt::format("the request has no `{}`", member), "see docs/operations.md"};
+  return {ErrorKind::kInvalid, "request-member", fmt::format("the request has no `{}`", member),
+          "see docs/operations.md"};
 }
 
 doc::Value incident_value(const recover::Incident& incident, const std::string& service) {
@@ -55,7 +58,8 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
                                    {"rows_responded", incident.rows_responded}});
   auto timeline = doc::Value::array();
   for (const auto& entry : incident.timeline) {
-    timeline.push(doc::Value::object({{"at", time_or_empty(entry.at)}, {"what", entry.what}, {"entry", entry.entry}}));
+    timeline.push(doc::Value::object(
+        {{"at", time_or_empty(entry.at)}, {"what", entry.what}, {"entry", entry.entry}}));
   }
   value.set("timeline", std::move(timeline));
   return value;
@@ -64,14 +68,17 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
 /// The command that asks for what this approval was about; empty: nobody asks for it by hand.
 std::string command_to_ask(const policy::Approval& approval) {
   const auto service = approval.binds.string_or("service");
-  const auto bundle = approval.subjects.empty() ? std::string() : approval.subjects.front().digest.str();
+  const auto bundle =
+      approval.subjects.empty() ? std::string() : approval.subjects.front().digest.str();
   const auto& action = approval.action;
   if (action == "release.rollback") return "heddle release rollback " + service;
   if (action == "canary.abort") return "heddle release abort " + service;
   if (action == "shadow.clear") return fmt::format("heddle release shadow {} --clear", service);
-  if (action == "shadow.set") return fmt::format("heddle release shadow {} --bundle {}", service, bundle);
+  if (action == "shadow.set")
+    return fmt::format("heddle release shadow {} --bundle {}", service, bundle);
   if (action == "release.promote" || action == "transform.propose") {
-    return fmt::format("heddle release promote {} --slot {} --bundle {}", service, approval.slot.empty() ? "primary" : approval.slot, bundle);
+    return fmt::format("heddle release promote {} --slot {} --bundle {}", service,
+                       approval.slot.empty() ? "primary" : approval.slot, bundle);
   }
   if (action == "canary.start" || action == "canary.raise") {
     return fmt::format("heddle release promote {} --slot canary --bundle {}", service, bundle);
@@ -88,15 +95,18 @@ doc::Value approval_next(const policy::Approval& approval) {
   };
   const auto ask = command_to_ask(approval);
   if (approval.status == Status::kPending) {
-    add(fmt::format("heddle approve {} --person NAME --key FILE", approval.id), "it waits for a person's yes");
+    add(fmt::format("heddle approve {} --person NAME --key FILE", approval.id),
+        "it waits for a person's yes");
     add(fmt::format("heddle reject {} --reason TEXT", approval.id), "or for a person's no");
   } else if (approval.status == Status::kApproved && approval.action == "definition.apply") {
     add(ask, "the yes is there: now it is done");
   } else if (approval.status == Status::kRejected && approval.action == "definition.apply") {
-    add("git commit --allow-empty && heddle apply", "a rejection is of one commit: another one is asked for");
+    add("git commit --allow-empty && heddle apply",
+        "a rejection is of one commit: another one is asked for");
   } else if (approval.status == Status::kRejected && !ask.empty()) {
     add(ask + " --again", "ask again for what was rejected");
-  } else if ((approval.status == Status::kVoid || approval.status == Status::kExpired) && !ask.empty()) {
+  } else if ((approval.status == Status::kVoid || approval.status == Status::kExpired) &&
+             !ask.empty()) {
     add(ask, "ask again, as it is now");
   }
   return next;
@@ -110,7 +120,8 @@ doc::Value approval_value(const policy::Approval& approval) {
   }
   auto signatures = doc::Value::array();
   for (const auto& signature : approval.signatures) {
-    signatures.push(doc::Value::object({{"person", signature.person}, {"signature", signature.armored}}));
+    signatures.push(
+        doc::Value::object({{"person", signature.person}, {"signature", signature.armored}}));
   }
   return doc::Value::object({{"id", approval.id},
                              {"state", policy::status_name(approval.status)},
@@ -159,31 +170,39 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
          {"watch", watched},
          {"autonomy", service->service().autonomy}}));
     if (unwatched) {
-      next.push(doc::Value::object({{"command", "heddle run"}, {"why", "`" + name + "` is not watched: " + watched.string_or("why")}}));
+      next.push(doc::Value::object(
+          {{"command", "heddle run"},
+           {"why", "`" + name + "` is not watched: " + watched.string_or("why")}}));
     }
     if (!released) {
-      next.push(doc::Value::object({{"command", "heddle release promote " + name}, {"why", "nothing is released"}}));
+      next.push(doc::Value::object(
+          {{"command", "heddle release promote " + name}, {"why", "nothing is released"}}));
     }
     if (releases.canary().running()) {
-      next.push(doc::Value::object({{"command", "heddle release canary " + name},
-                                    {"why", fmt::format("a canary answers {:g}% of the requests", releases.canary().canary.weight / 100.0)}}));
+      next.push(
+          doc::Value::object({{"command", "heddle release canary " + name},
+                              {"why", fmt::format("a canary answers {:g}% of the requests",
+                                                  releases.canary().canary.weight / 100.0)}}));
     }
     for (const auto& source : releases.quarantined()) {
-      quarantined.push(doc::Value::object({{"service", name},
-                                           {"source", source.source},
-                                           {"account", source.account},
-                                           {"rule", source.rule},
-                                           {"line", fmt::format("{} of {}{}: breaks `{}`", source.source, name,
-                                                                source.account.empty() ? "" : ", sent by " + source.account,
-                                                                source.rule)}}));
+      quarantined.push(doc::Value::object(
+          {{"service", name},
+           {"source", source.source},
+           {"account", source.account},
+           {"rule", source.rule},
+           {"line", fmt::format("{} of {}{}: breaks `{}`", source.source, name,
+                                source.account.empty() ? "" : ", sent by " + source.account,
+                                source.rule)}}));
     }
     for (const auto& incident : service->ladder().incidents()) {
       if (!incident.open()) continue;
       auto value = incident_value(incident, name);
-      value.set("line", fmt::format("{} {}: {} ({})", incident.id, watch::cause_name(incident.diagnosis.cause),
+      value.set("line", fmt::format("{} {}: {} ({})", incident.id,
+                                    watch::cause_name(incident.diagnosis.cause),
                                     incident.diagnosis.reason, recover::step_name(incident.step)));
       incidents.push(std::move(value));
-      next.push(doc::Value::object({{"command", "heddle incident show " + incident.id}, {"why", "it is open"}}));
+      next.push(doc::Value::object(
+          {{"command", "heddle incident show " + incident.id}, {"why", "it is open"}}));
     }
   }
   auto approvals = doc::Value::array();
@@ -193,8 +212,9 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     auto value = approval_value(approval);
     value.set("line", fmt::format("{}: {}", approval.id, approval.reason));
     approvals.push(std::move(value));
-    next.push(doc::Value::object({{"command", fmt::format("heddle approve {} --person NAME --key FILE", approval.id)},
-                                  {"why", approval.reason}}));
+    next.push(doc::Value::object(
+        {{"command", fmt::format("heddle approve {} --person NAME --key FILE", approval.id)},
+         {"why", approval.reason}}));
   }
   std::string applied;
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
@@ -213,14 +233,16 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
 
 Result<doc::Value> watermark(Core& core, const doc::Value& request, const Caller&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  return doc::Value::object({{"service", request.string_or("service")}, {"event_time", service->watermark()}});
+  return doc::Value::object(
+      {{"service", request.string_or("service")}, {"event_time", service->watermark()}});
 }
 
 Result<doc::Value> approval_list(Core& core, const doc::Value& request, const Caller&) {
   HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->approvals());
   auto out = doc::Value::array();
   for (const auto& approval : approvals) {
-    if (request.bool_or("all") || approval.status == policy::Approval::Status::kPending) out.push(approval_value(approval));
+    if (request.bool_or("all") || approval.status == policy::Approval::Status::kPending)
+      out.push(approval_value(approval));
   }
   return doc::Value::object({{"approvals", out}});
 }
@@ -228,7 +250,8 @@ Result<doc::Value> approval_list(Core& core, const doc::Value& request, const Ca
 /// What the evidence says, for who is to sign: by name of the evidence, a member of the reply.
 void show_evidence(store::Objects& objects, const policy::Approval& approval, doc::Value& value) {
   for (const auto& item : approval.evidence) {
-    const bool is_shown = item.name == bundle::kEvaluation || item.name == kRepairsEvidence || item.name == kComparisonEvidence;
+    const bool is_shown = item.name == bundle::kEvaluation || item.name == kRepairsEvidence ||
+                          item.name == kComparisonEvidence;
     if (!is_shown) continue;
     const auto bytes = objects.get(item.digest);
     const auto read = bytes.ok() ? doc::parse_json(*bytes) : Result<doc::Value>(bytes.error());
@@ -242,7 +265,8 @@ void show_evidence(store::Objects& objects, const policy::Approval& approval, do
       }
       value.set("evaluation", std::move(shown));
     } else if (item.name == kRepairsEvidence) {
-      if (const auto* drops = read->find("drops"); drops != nullptr) value.set("drops_repairs", *drops);
+      if (const auto* drops = read->find("drops"); drops != nullptr)
+        value.set("drops_repairs", *drops);
     } else {
       value.set("comparison", *read);
     }
@@ -259,8 +283,9 @@ Result<doc::Value> approval_show(Core& core, const doc::Value& request, const Ca
 
 Result<doc::Value> approval_approve(Core& core, const doc::Value& request, const Caller&) {
   HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.string_or("id")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto approval,
-                          core.policy->approve(id, request.string_or("person"), request.string_or("signature")));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto approval,
+      core.policy->approve(id, request.string_or("person"), request.string_or("signature")));
   failpoint("control-approved");
   bool applied = false;
   for (const auto& [name, service] : core.services) {
@@ -269,21 +294,27 @@ Result<doc::Value> approval_approve(Core& core, const doc::Value& request, const
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto entries, core.ledger->size());
   HEDDLE_ASSIGN_OR_RETURN(const auto now, core.policy->approval(id));
-  return doc::Value::object({{"id", id}, {"applied", applied}, {"entry", entries - 1}, {"next", approval_next(now)}});
+  return doc::Value::object(
+      {{"id", id}, {"applied", applied}, {"entry", entries - 1}, {"next", approval_next(now)}});
 }
 
 Result<doc::Value> approval_reject(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, "approval.reject", request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto person,
+                          proven_person(core, "approval.reject", request, caller));
   HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.string_or("id")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->reject(id, person, request.string_or("reason")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto approval,
+                          core.policy->reject(id, person, request.string_or("reason")));
   return approval_value(approval);
 }
 
 /// The bundle that is named, or the newest candidate for the slot.
-Result<Digest> bundle_asked_for(Core& core, const ServiceControl& service, const doc::Value& request, const std::string& slot) {
-  if (const auto given = request.string_or("bundle"); !given.empty()) return bundle::find(*core.objects, given);
+Result<Digest> bundle_asked_for(Core& core, const ServiceControl& service,
+                                const doc::Value& request, const std::string& slot) {
+  if (const auto given = request.string_or("bundle"); !given.empty())
+    return bundle::find(*core.objects, given);
   flow::Host host{core.objects.get(), core.runner.get(), core.wiring.executable, core.home.dir()};
-  HEDDLE_ASSIGN_OR_RETURN(const auto candidate, flow::last_candidate(host, service.service().model));
+  HEDDLE_ASSIGN_OR_RETURN(const auto candidate,
+                          flow::last_candidate(host, service.service().model));
   return slot == "standby" ? candidate.standby : candidate.bundle;
 }
 
@@ -297,16 +328,19 @@ Result<doc::Value> release_promote(Core& core, const doc::Value& request, const 
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
   const auto slot = request.string_or("slot", "primary");
   if (slot != "primary" && slot != "standby" && slot != "canary" && slot != "shadow") {
-    return Error{ErrorKind::kInvalid, "slot-unknown", fmt::format("no slot `{}`", slot), "the slots are `primary`, `standby`, `canary` and `shadow`"};
+    return Error{ErrorKind::kInvalid, "slot-unknown", fmt::format("no slot `{}`", slot),
+                 "the slots are `primary`, `standby`, `canary` and `shadow`"};
   }
   const auto weight = request.int_or("weight", 0);
   if (weight < 0 || weight > plane::kMostCanaryWeight || (weight != 0 && slot != "canary")) {
-    return Error{ErrorKind::kInvalid, "weight-impossible", fmt::format("a weight of {} ten-thousandths for slot `{}`", weight, slot),
+    return Error{ErrorKind::kInvalid, "weight-impossible",
+                 fmt::format("a weight of {} ten-thousandths for slot `{}`", weight, slot),
                  "a canary has a weight, of 5000 at most: the other half is its baseline"};
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle_asked_for(core, *service, request, slot));
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.promote", request, caller));
-  return service->promote(bundle, slot, static_cast<std::uint32_t>(weight), actor, request.bool_or("again"));
+  return service->promote(bundle, slot, static_cast<std::uint32_t>(weight), actor,
+                          request.bool_or("again"));
 }
 
 Result<doc::Value> release_canary(Core& core, const doc::Value& request, const Caller&) {
@@ -340,17 +374,20 @@ Result<doc::Value> release_history(Core& core, const doc::Value& request, const 
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
   auto releases = doc::Value::array();
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) {
-    return txn.scan("routes", service->service().identity.name + "/", [&](std::string_view, std::string_view bytes) {
-      if (auto value = doc::parse_json(bytes); value.ok()) {
-        const auto decision = value->string_or("decision");
-        value->set("event_time", time_or_empty(value->int_or("event_time")));
-        value->set("entry", decision.size() > 7 ? std::stoll(decision.substr(7)) : 0LL);
-        releases.push(*std::move(value));
-      }
-      return true;
-    });
+    return txn.scan("routes", service->service().identity.name + "/",
+                    [&](std::string_view, std::string_view bytes) {
+                      if (auto value = doc::parse_json(bytes); value.ok()) {
+                        const auto decision = value->string_or("decision");
+                        value->set("event_time", time_or_empty(value->int_or("event_time")));
+                        value->set("entry",
+                                   decision.size() > 7 ? std::stoll(decision.substr(7)) : 0LL);
+                        releases.push(*std::move(value));
+                      }
+                      return true;
+                    });
   }));
-  return doc::Value::object({{"service", service->service().identity.name}, {"releases", releases}});
+  return doc::Value::object(
+      {{"service", service->service().identity.name}, {"releases", releases}});
 }
 
 Result<doc::Value> incident_list(Core& core, const doc::Value&, const Caller&) {
@@ -399,61 +436,71 @@ Result<doc::Value> quarantine_list(Core& core, const doc::Value&, const Caller&)
 Result<doc::Value> quarantine_show(Core& core, const doc::Value& request, const Caller&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
   const auto limit = std::clamp<std::int64_t>(request.int_or("limit", 20), 1, 10'000);
-  HEDDLE_ASSIGN_OR_RETURN(auto rows, read_refused_rows(core.home.spool(service->service().identity.name), request.string_or("source"),
-                                                       static_cast<std::size_t>(limit)));
-  return doc::Value::object({{"service", service->service().identity.name}, {"rows", std::move(rows)}});
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto rows, read_refused_rows(core.home.spool(service->service().identity.name),
+                                   request.string_or("source"), static_cast<std::size_t>(limit)));
+  return doc::Value::object(
+      {{"service", service->service().identity.name}, {"rows", std::move(rows)}});
 }
 
 Result<doc::Value> decision_list(Core& core, const doc::Value& request, const Caller&) {
   auto decisions = doc::Value::array();
-  HEDDLE_TRY(core.ledger->read(static_cast<std::uint64_t>(std::max<std::int64_t>(0, request.int_or("from"))),
-                               [&](const ledger::Entry& entry) {
-                                 auto rules = doc::Value::array();
-                                 for (const auto& rule : entry.rules) rules.push(rule);
-                                 decisions.push(doc::Value::object(
-                                     {{"seq", entry.seq},
-                                      {"t", format_time(entry.t)},
-                                      {"event_time", time_or_empty(entry.event_time)},
-                                      {"op_id", entry.op_id},
-                                      {"actor", entry.actor},
-                                      {"action", entry.action},
-                                      {"target", entry.target},
-                                      {"decision", entry.decision},
-                                      {"result", entry.result},
-                                      {"rule", entry.rules.empty() ? "" : entry.rules.front()},
-                                      {"rules", rules},
-                                      {"attributes", entry.attributes},
-                                      {"approval", entry.approval},
-                                      {"incident", entry.incident},
-                                      {"reason", entry.reason}}));
-                                 return true;
-                               }));
+  HEDDLE_TRY(core.ledger->read(
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, request.int_or("from"))),
+      [&](const ledger::Entry& entry) {
+        auto rules = doc::Value::array();
+        for (const auto& rule : entry.rules) rules.push(rule);
+        decisions.push(doc::Value::object({{"seq", entry.seq},
+                                           {"t", format_time(entry.t)},
+                                           {"event_time", time_or_empty(entry.event_time)},
+                                           {"op_id", entry.op_id},
+                                           {"actor", entry.actor},
+                                           {"action", entry.action},
+                                           {"target", entry.target},
+                                           {"decision", entry.decision},
+                                           {"result", entry.result},
+                                           {"rule", entry.rules.empty() ? "" : entry.rules.front()},
+                                           {"rules", rules},
+                                           {"attributes", entry.attributes},
+                                           {"approval", entry.approval},
+                                           {"incident", entry.incident},
+                                           {"reason", entry.reason}}));
+        return true;
+      }));
   return doc::Value::object({{"decisions", decisions}});
 }
 
-/// The signatures of every yes on record, verified again; those of before statements were recorded are left out.
+/// The signatures of every yes on record, verified again; those of before statements were recorded
+/// are left out.
 Result<void> audit_signatures(Core& core, std::vector<ledger::Finding>& findings) {
   Result<void> asked;
   HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
     const auto statement = entry.attributes.string_or("statement");
     if (entry.action != "approval.approve" || statement.empty()) return true;
     const bool same = std::find(entry.evidence.begin(), entry.evidence.end(),
-                                std::pair<std::string, Digest>("statement", sha256(statement))) != entry.evidence.end();
-    const auto good = same ? policy::check_signature(statement, entry.attributes.string_or("signature")) : Result<void>();
+                                std::pair<std::string, Digest>("statement", sha256(statement))) !=
+                      entry.evidence.end();
+    const auto good =
+        same ? policy::check_signature(statement, entry.attributes.string_or("signature"))
+             : Result<void>();
     if (same && good.ok()) return true;
     if (!good.ok() && good.error().kind != ErrorKind::kDenied) {
       asked = good.error();
       return false;
     }
-    findings.push_back({"approval-signature-invalid", fmt::format("entry {}: the yes of `{}` to `{}` is not signed", entry.seq, entry.actor, entry.approval)});
+    findings.push_back({"approval-signature-invalid",
+                        fmt::format("entry {}: the yes of `{}` to `{}` is not signed", entry.seq,
+                                    entry.actor, entry.approval)});
     return true;
   }));
   return asked;
 }
 
 Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
-  const ledger::VerifyOptions options{core.home.dir() + "/tiles", core.ledger->verifier_key(), core.state.get(), core.git.get()};
-  // As it lies there first: to publish writes damaged tiles again, and what was done to them would go unseen.
+  const ledger::VerifyOptions options{core.home.dir() + "/tiles", core.ledger->verifier_key(),
+                                      core.state.get(), core.git.get()};
+  // As it lies there first: to publish writes damaged tiles again, and what was done to them would
+  // go unseen.
   ledger::Audit audit;
   if (core.ledger->last_checkpoint()) {
     HEDDLE_ASSIGN_OR_RETURN(audit, ledger::verify(options));
@@ -469,7 +516,8 @@ Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
   }
   if (audit.ok()) HEDDLE_TRY(audit_signatures(core, audit.findings));
   auto findings = doc::Value::array();
-  for (const auto& finding : audit.findings) findings.push(fmt::format("{}: {}", finding.id, finding.message));
+  for (const auto& finding : audit.findings)
+    findings.push(fmt::format("{}: {}", finding.id, finding.message));
   return doc::Value::object({{"audit", audit.ok() ? "ok" : "failed"},
                              {"entries", audit.entries},
                              {"root", audit.root.str()},
@@ -481,8 +529,10 @@ Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
 
 Result<doc::Value> audit_prove(Core& core, const doc::Value& request, const Caller&) {
   HEDDLE_TRY(core.ledger->publish());
-  HEDDLE_ASSIGN_OR_RETURN(const auto proof, core.ledger->prove(static_cast<std::uint64_t>(request.int_or("seq"))));
-  return doc::Value::object({{"seq", request.int_or("seq")}, {"entry", proof.entry}, {"proof", proof.str()}});
+  HEDDLE_ASSIGN_OR_RETURN(const auto proof,
+                          core.ledger->prove(static_cast<std::uint64_t>(request.int_or("seq"))));
+  return doc::Value::object(
+      {{"seq", request.int_or("seq")}, {"entry", proof.entry}, {"proof", proof.str()}});
 }
 
 Result<doc::Value> metric_series(Core& core, const doc::Value& request, const Caller&) {
@@ -493,9 +543,13 @@ Result<doc::Value> metric_series(Core& core, const doc::Value& request, const Ca
   return series;
 }
 
-Result<doc::Value> score_open(Core& core, const doc::Value& request, const Caller&) { return open_batch(core, request); }
+Result<doc::Value> score_open(Core& core, const doc::Value& request, const Caller&) {
+  return open_batch(core, request);
+}
 
-Result<doc::Value> access_list(Core& core, const doc::Value& request, const Caller&) { return list_access_logs(core, request); }
+Result<doc::Value> access_list(Core& core, const doc::Value& request, const Caller&) {
+  return list_access_logs(core, request);
+}
 
 Result<doc::Value> score_record(Core& core, const doc::Value& request, const Caller& caller) {
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "score.record", request, caller));
@@ -535,7 +589,8 @@ Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller& c
 
 policy::Actor system_user() {
   const passwd* user = ::getpwuid(::getuid());
-  return {policy::ActorType::kSystem, fmt::format("system:{}", user == nullptr ? "owner" : user->pw_name)};
+  return {policy::ActorType::kSystem,
+          fmt::format("system:{}", user == nullptr ? "owner" : user->pw_name)};
 }
 
 Result<ServiceControl*> Control::Core::service(const std::string& name) {
@@ -544,7 +599,8 @@ Result<ServiceControl*> Control::Core::service(const std::string& name) {
   if (at != services.end()) return at->second.get();
   std::vector<std::string> names;
   for (const auto& [known, unused] : services) names.push_back(known);
-  return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("no service `{}`", name.substr(0, 100)),
+  return Error{ErrorKind::kNotFound, "service-unknown",
+               fmt::format("no service `{}`", name.substr(0, 100)),
                fmt::format("the services are: {}", fmt::join(names, ", "))};
 }
 
@@ -558,8 +614,11 @@ const std::vector<OperationRow>& operation_table() {
       {{"approval.reject", "owner", "a person's no"}, approval_reject},
       {{"release.promote", "owner", "put a candidate into a slot"}, release_promote},
       {{"release.rollback", "owner", "go back to the release before"}, release_rollback},
-      {{"release.compare", "read", "a candidate and the primary on the same newest labelled rows"}, release_compare},
-      {{"release.canary", "read", "the canary that runs: cohorts side by side, judgement, what next"}, release_canary},
+      {{"release.compare", "read", "a candidate and the primary on the same newest labelled rows"},
+       release_compare},
+      {{"release.canary", "read",
+        "the canary that runs: cohorts side by side, judgement, what next"},
+       release_canary},
       {{"release.abort", "owner", "end the canary"}, release_abort},
       {{"release.shadow", "owner", "set the shadow, or take it away"}, release_shadow},
       {{"release.history", "read", "every route a service had"}, release_history},
@@ -570,7 +629,8 @@ const std::vector<OperationRow>& operation_table() {
       {{"decision.list", "read", "entries of the ledger"}, decision_list},
       {{"audit.verify", "read", "recompute the ledger and compare"}, audit_verify},
       {{"audit.prove", "read", "inclusion proof of an entry"}, audit_prove},
-      {{"metric.series", "read", "every metric of every window, with its threshold"}, metric_series},
+      {{"metric.series", "read", "every metric of every window, with its threshold"},
+       metric_series},
       {{"access.list", "read", "segments of the access logs with their roots"}, access_list},
       {{"score.open", "read", "which bundle a file would be scored by"}, score_open},
       {{"score.record", "operate", "the record of a scored file"}, score_record},

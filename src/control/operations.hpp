@@ -18,15 +18,16 @@
 
 namespace heddle::control {
 
-/// Everything the control plane has open, in the order in which it is closed again. Private to this module.
+/// Everything the control plane has open, in the order in which it is closed again. Private to this
+/// module.
 struct Control::Core {
   Core(std::string root, Wiring given) : home(std::move(root)), wiring(std::move(given)) {}
 
   Home home;
   Wiring wiring;
   std::optional<FileLock> lock;
-  spec::Project project;            ///< what was applied; before the first apply what HEAD holds
-  std::optional<Applied> applied;   ///< nullopt before the first apply
+  spec::Project project;           ///< what was applied; before the first apply what HEAD holds
+  std::optional<Applied> applied;  ///< nullopt before the first apply
   std::unique_ptr<store::State> state;
   std::unique_ptr<store::Objects> objects;
   std::unique_ptr<store::Git> git;
@@ -37,7 +38,8 @@ struct Control::Core {
   std::unique_ptr<Outbox> outbox;
   std::map<std::string, std::unique_ptr<ServiceControl>> services;
   std::uint64_t published = 0;  ///< entries of the last published checkpoint
-  std::chrono::steady_clock::time_point access_after{};  ///< no access log is written before, as the last try failed
+  std::chrono::steady_clock::time_point
+      access_after{};  ///< no access log is written before, as the last try failed
 
   /// kNotFound names the services there are.
   [[nodiscard]] Result<ServiceControl*> service(const std::string& name);

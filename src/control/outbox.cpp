@@ -14,7 +14,7 @@
 namespace heddle::control {
 namespace {
 
-constexpr const char* kPending = "outbox";   ///< collection: id -> payload, until it was delivered
+constexpr const char* kPending = "outbox";  ///< collection: id -> payload, until it was delivered
 constexpr const char* kKnown = "outbox-known";  ///< collection: every id that was ever enqueued
 constexpr std::int64_t kFirstPauseMs = 100;
 constexpr std::int64_t kLongestPauseMs = 10'000;
@@ -73,10 +73,14 @@ class ThreadedOutbox final : public Outbox {
       for (const auto& [id, payload] : pending) {
         const bool sent = send(id, payload);
         const bool given_up = !sent && ++attempts[id] >= longest_attempts();
-        if (given_up) log::error("notification `{}` was not taken after {} attempts: given up", id, attempts[id]);
+        if (given_up)
+          log::error("notification `{}` was not taken after {} attempts: given up", id,
+                     attempts[id]);
         if (sent || given_up) {
-          const auto erased = state_.write([&](store::Txn& txn) { return txn.erase(kPending, id); });
-          if (!erased.ok()) log::warn("notification `{}` stays queued: {}", id, erased.error().message);
+          const auto erased =
+              state_.write([&](store::Txn& txn) { return txn.erase(kPending, id); });
+          if (!erased.ok())
+            log::warn("notification `{}` stays queued: {}", id, erased.error().message);
           attempts.erase(id);
         } else {
           all_sent = false;
@@ -99,7 +103,8 @@ class ThreadedOutbox final : public Outbox {
 
   int longest_attempts() const {
     int longest = 1;
-    for (const auto& notification : notifications_) longest = std::max(longest, notification.attempts);
+    for (const auto& notification : notifications_)
+      longest = std::max(longest, notification.attempts);
     return longest;
   }
 
@@ -109,7 +114,8 @@ class ThreadedOutbox final : public Outbox {
       const auto url_text = resolve_secret(notification.url);
       const auto secret = resolve_secret(notification.secret);
       if (!url_text.ok() || !secret.ok()) {
-        log::warn("notification `{}`: {}", id, (url_text.ok() ? secret.error() : url_text.error()).message);
+        log::warn("notification `{}`: {}", id,
+                  (url_text.ok() ? secret.error() : url_text.error()).message);
         every = false;
         continue;
       }
@@ -130,7 +136,8 @@ class ThreadedOutbox final : public Outbox {
            {"Heddle-Notification", id},
            {"Heddle-Signature", "sha256=" + hex_encode(hmac_sha256(*secret, payload))}});
       if (!reply.ok() || reply->status / 100 != 2) {
-        log::debug("notification `{}`: {}", id, reply.ok() ? fmt::format("status {}", reply->status) : reply.error().message);
+        log::debug("notification `{}`: {}", id,
+                   reply.ok() ? fmt::format("status {}", reply->status) : reply.error().message);
         every = false;
       }
     }
@@ -148,7 +155,8 @@ class ThreadedOutbox final : public Outbox {
 
 }  // namespace
 
-Result<std::unique_ptr<Outbox>> Outbox::open(store::State& state, std::vector<spec::Notification> notifications) {
+Result<std::unique_ptr<Outbox>> Outbox::open(store::State& state,
+                                             std::vector<spec::Notification> notifications) {
   return std::unique_ptr<Outbox>(new ThreadedOutbox(state, std::move(notifications)));
 }
 

@@ -11,14 +11,16 @@
 
 namespace heddle::control {
 
-/// Notifications on their way to webhooks. `enqueue` writes a row; a thread of its own posts it, signed, with growing pauses,
-/// and removes it when the receiver answered 2xx or the attempts are used up (that is logged). At least once: a receiver
-/// tells repeats apart by `Heddle-Notification`, the id. The signature is `Heddle-Signature: sha256=HEX`, HMAC-SHA256 of the
-/// body. Thread-safe.
+/// Notifications on their way to webhooks. `enqueue` writes a row; a thread of its own posts it,
+/// signed, with growing pauses, and removes it when the receiver answered 2xx or the attempts are
+/// used up (that is logged). At least once: a receiver tells repeats apart by
+/// `Heddle-Notification`, the id. The signature is `Heddle-Signature: sha256=HEX`, HMAC-SHA256 of
+/// the body. Thread-safe.
 class Outbox {
  public:
   /// `notifications` of every monitor; secrets are resolved at each use. Starts the thread.
-  [[nodiscard]] static Result<std::unique_ptr<Outbox>> open(store::State& state, std::vector<spec::Notification> notifications);
+  [[nodiscard]] static Result<std::unique_ptr<Outbox>> open(
+      store::State& state, std::vector<spec::Notification> notifications);
   virtual ~Outbox() = default;
   /// `id` names this very notification: one that was enqueued before is not sent again.
   [[nodiscard]] virtual Result<void> enqueue(const std::string& id, const doc::Value& payload) = 0;

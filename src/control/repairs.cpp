@@ -10,7 +10,8 @@
 namespace heddle::control {
 namespace {
 
-constexpr double kSameIntercept = 1e-9;  ///< logits; two sums of the same terms may differ by rounding
+constexpr double kSameIntercept =
+    1e-9;  ///< logits; two sums of the same terms may differ by rounding
 
 /// A bundle and those it was derived from, newest first.
 Result<std::vector<bundle::Bundle>> ancestry(store::Objects& objects, const Digest& digest) {
@@ -34,8 +35,10 @@ Result<std::vector<spec::Transform>> transforms_of(const bundle::Bundle& bundle)
   const auto* list = contract.find("transforms");
   if (list == nullptr || !list->is_array()) return transforms;
   for (const auto& item : list->as_array()) {
-    transforms.push_back(
-        {item.string_or("id"), item.string_or("field"), {item.string_or("expression"), {}}, item.string_or("reason")});
+    transforms.push_back({item.string_or("id"),
+                          item.string_or("field"),
+                          {item.string_or("expression"), {}},
+                          item.string_or("reason")});
   }
   return transforms;
 }
@@ -72,7 +75,8 @@ Result<Repairs> repairs_along(const std::vector<bundle::Bundle>& chain) {
   const bool start_is_known = retrained != chain.end() || root_is_known;
   HEDDLE_ASSIGN_OR_RETURN(repairs.calibration, intercept_of(chain.front()));
   if (start_is_known) {
-    HEDDLE_ASSIGN_OR_RETURN(const double start, intercept_of(retrained != chain.end() ? *retrained : chain.back()));
+    HEDDLE_ASSIGN_OR_RETURN(const double start,
+                            intercept_of(retrained != chain.end() ? *retrained : chain.back()));
     repairs.calibration -= start;
   }
   return repairs;
@@ -95,7 +99,8 @@ Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle) {
   return repairs_along(chain);
 }
 
-Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const Digest& before, const Digest& after) {
+Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const Digest& before,
+                                                 const Digest& after) {
   std::vector<std::string> dropped;
   HEDDLE_ASSIGN_OR_RETURN(const auto repairs, repairs_of(objects, before));
   HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, after));
@@ -103,7 +108,8 @@ Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const 
   HEDDLE_ASSIGN_OR_RETURN(const auto own, repairs_along(chain));
   for (const auto& transform : repairs.transforms) {
     if (has(there, transform)) continue;
-    dropped.push_back(fmt::format("transform `{}` of `{}`: {}", transform.id, transform.field, transform.expression.text));
+    dropped.push_back(fmt::format("transform `{}` of `{}`: {}", transform.id, transform.field,
+                                  transform.expression.text));
   }
   const bool is_recalibrated = std::abs(repairs.calibration) > kSameIntercept;
   const bool is_same = std::abs(repairs.calibration - own.calibration) <= kSameIntercept;

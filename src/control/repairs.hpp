@@ -16,17 +16,20 @@ inline constexpr std::string_view kRepairsEvidence = "repairs.json";
 
 /// What recovery did to a bundle since `heddle run` built it (docs/adr/0026).
 struct Repairs {
-  std::vector<spec::Transform> transforms;  ///< in its contract and not in the one it was built with
+  std::vector<spec::Transform>
+      transforms;          ///< in its contract and not in the one it was built with
   double calibration = 0;  ///< logits added to the intercept since its model was trained
 };
 
-/// Follows `derived_from` to the bundle that was built. Where an ancestor is not there any more, all that the oldest known one
-/// has counts as a repair.
+/// Follows `derived_from` to the bundle that was built. Where an ancestor is not there any more,
+/// all that the oldest known one has counts as a repair.
 [[nodiscard]] Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle);
 
-/// The repairs of `before` that `after` has not, a sentence each; empty: it has them all. A model that was retrained from
-/// `before` was fitted to the newer labels itself: a recalibration is not missing there.
-[[nodiscard]] Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const Digest& before,
+/// The repairs of `before` that `after` has not, a sentence each; empty: it has them all. A model
+/// that was retrained from `before` was fitted to the newer labels itself: a recalibration is not
+/// missing there.
+[[nodiscard]] Result<std::vector<std::string>> dropped_repairs(store::Objects& objects,
+                                                               const Digest& before,
                                                                const Digest& after);
 
 }  // namespace heddle::control

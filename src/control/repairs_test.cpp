@@ -16,19 +16,25 @@
 namespace heddle::control {
 namespace {
 
-const spec::Transform kShift{"date-shift", "date", {"date - duration(\"5h\")", {}}, "the clock of `s1` is 5 h ahead"};
+const spec::Transform kShift{
+    "date-shift", "date", {"date - duration(\"5h\")", {}}, "the clock of `s1` is 5 h ahead"};
 
 class RepairsTest : public testing::Test {
  protected:
-  Digest pack(double intercept, const doc::Value& config = doc::Value::object({{"model", "trips"}})) {
-    const auto made = bundle::open(objects_, score::fixture::pack(objects_, intercept).value()).value();
+  Digest pack(double intercept,
+              const doc::Value& config = doc::Value::object({{"model", "trips"}})) {
+    const auto made =
+        bundle::open(objects_, score::fixture::pack(objects_, intercept).value()).value();
     auto layers = made.layers();
-    layers.push_back({std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())});
+    layers.push_back(
+        {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())});
     layers.push_back({std::string(bundle::kEvaluation), "", R"({"passed": true})"});
     layers.push_back({std::string(bundle::kStatements), "", "[]"});
     return bundle::pack(objects_, std::move(layers), config).value();
   }
-  Digest shifted(const Digest& base) { return flow::with_transform(objects_, base, kShift, "commit").value(); }
+  Digest shifted(const Digest& base) {
+    return flow::with_transform(objects_, base, kShift, "commit").value();
+  }
   /// The fixture's own intercept is 0.125.
   Digest calibrated(const Digest& base, double intercept) {
     return flow::with_calibration(objects_, base, intercept, "commit").value();
@@ -52,17 +58,21 @@ TEST_F(RepairsTest, ABundleFromDefinitionsDropsWhatRecoveryDid) {
   EXPECT_EQ(dropped(repaired, calibrated(other, 0.625)), std::vector<std::string>{transform});
   EXPECT_EQ(dropped(repaired, calibrated(shifted(other), 0.625)), std::vector<std::string>{});
   // A part of a recalibration is not it.
-  EXPECT_EQ(dropped(calibrated(built, 0.625), calibrated(other, 0.25)), std::vector<std::string>{calibration});
+  EXPECT_EQ(dropped(calibrated(built, 0.625), calibrated(other, 0.25)),
+            std::vector<std::string>{calibration});
   // Taken back and released anew: nothing is there to be dropped.
   EXPECT_EQ(dropped(calibrated(repaired, 0.125), shifted(other)), std::vector<std::string>{});
 }
 
 TEST_F(RepairsTest, ATransformOfTheDefinitionsIsNoRepair) {
-  // Built with the transform in its contract: whoever takes it out of the definitions does so in a review.
+  // Built with the transform in its contract: whoever takes it out of the definitions does so in a
+  // review.
   const auto with = bundle::open(objects_, shifted(pack(0.1))).value();
-  const auto built = bundle::pack(objects_, with.layers(), doc::Value::object({{"model", "trips"}})).value();
+  const auto built =
+      bundle::pack(objects_, with.layers(), doc::Value::object({{"model", "trips"}})).value();
   EXPECT_EQ(dropped(built, pack(0.2)), std::vector<std::string>{});
-  EXPECT_EQ(dropped(shifted(pack(0.3)), built), std::vector<std::string>{});  // and it is there for a repair that is the same
+  EXPECT_EQ(dropped(shifted(pack(0.3)), built),
+            std::vector<std::string>{});  // and it is there for a repair that is the same
 }
 
 TEST_F(RepairsTest, WhatWasRetrainedFromIsNotMissing) {
@@ -72,7 +82,8 @@ TEST_F(RepairsTest, WhatWasRetrainedFromIsNotMissing) {
     return pack(0.3, doc::Value::object({{"derived_from", from.str()}, {"change", change}}));
   };
   EXPECT_EQ(dropped(serving, retrained(serving)), std::vector<std::string>{});
-  EXPECT_EQ(dropped(serving, retrained(pack(0.2))).size(), 1U);  // from something else: it was fitted to other rows
+  EXPECT_EQ(dropped(serving, retrained(pack(0.2))).size(),
+            1U);  // from something else: it was fitted to other rows
   // The intercept counts from the newest training.
   EXPECT_EQ(dropped(calibrated(retrained(serving), 0.375), pack(0.2)),
             std::vector<std::string>{"recalibration by +0.25 logits"});
@@ -82,24 +93,29 @@ TEST_F(RepairsTest, AnAncestorThatIsGoneLeavesTheRestToBeNamed) {
   const auto built = pack(0.1);
   const auto repaired = shifted(built);
   objects_.blobs.erase(built);
-  EXPECT_EQ(dropped(repaired, pack(0.2)).size(), 2U);  // its intercept may have been its own: a person is told
+  EXPECT_EQ(dropped(repaired, pack(0.2)).size(),
+            2U);  // its intercept may have been its own: a person is told
 }
 
 /// The transforms that `check` reads from a contract's text; what it had to say fails the test.
 std::vector<spec::Transform> read_back(const std::string& text) {
   std::vector<doc::Diagnostic> said;
   const auto contract = spec::parse_contract(text, "c.odcs.yaml", said);
-  for (const auto& each : said) EXPECT_NE(each.severity, doc::Severity::kError) << each.message << "\n" << text;
+  for (const auto& each : said)
+    EXPECT_NE(each.severity, doc::Severity::kError) << each.message << "\n" << text;
   return contract.transforms;
 }
 
 constexpr const char* kContract =
-    "apiVersion: v3.1.0\nkind: DataContract\nid: trips\nname: trips\nversion: 1.0.0\nstatus: active\n"
+    "apiVersion: v3.1.0\nkind: DataContract\nid: trips\nname: trips\nversion: 1.0.0\nstatus: "
+    "active\n"
     "schema:\n  - name: trips  # one row a trip\n    logicalType: object\n    properties:\n"
-    "      - {name: date, logicalType: timestamp, required: true}\n      - {name: place, logicalType: string}\n";
+    "      - {name: date, logicalType: timestamp, required: true}\n      - {name: place, "
+    "logicalType: string}\n";
 
 TEST(AmendTransforms, IsWhatTheDefinitionsRead) {
-  const std::string with_custom = std::string(kContract) + "customProperties:\n  - {property: owner, value: ben}\n";
+  const std::string with_custom =
+      std::string(kContract) + "customProperties:\n  - {property: owner, value: ben}\n";
   const std::string flow_custom = std::string(kContract) + "customProperties: []\n";
   for (const std::string& text : {std::string(kContract), with_custom, flow_custom}) {
     const auto amended = amend_transforms(text, "trips", {kShift});
@@ -113,16 +129,19 @@ TEST(AmendTransforms, IsWhatTheDefinitionsRead) {
     // Again, of the same id: replaced. Of another: beside it.
     spec::Transform later = kShift;
     later.expression.text = "date - duration(\"3h\")";
-    EXPECT_EQ(read_back(*amend_transforms(*amended, "trips", {later})).at(0).expression.text, later.expression.text);
+    EXPECT_EQ(read_back(*amend_transforms(*amended, "trips", {later})).at(0).expression.text,
+              later.expression.text);
     later.id = "again";
     EXPECT_EQ(read_back(*amend_transforms(*amended, "trips", {later})).size(), 2U);
   }
-  EXPECT_NE(amend_transforms(kContract, "trips", {kShift})->find("# one row a trip"), std::string::npos);
+  EXPECT_NE(amend_transforms(kContract, "trips", {kShift})->find("# one row a trip"),
+            std::string::npos);
 }
 
 TEST(AmendTransforms, OfSeveralObjectsItsOwn) {
   const std::string two = std::string(kContract) +
-                          "  - name: places\n    logicalType: object\n    properties:\n      - {name: date, logicalType: timestamp}\n";
+                          "  - name: places\n    logicalType: object\n    properties:\n      - "
+                          "{name: date, logicalType: timestamp}\n";
   const auto amended = amend_transforms(two, "places", {kShift});
   ASSERT_TRUE(amended.ok()) << amended.error().str();
   const auto schema = doc::parse_yaml(*amended, "c")->find("schema")->as_array();
@@ -134,7 +153,8 @@ TEST(AmendTransforms, OfSeveralObjectsItsOwn) {
   EXPECT_EQ(amend_transforms(two, "nowhere", {kShift}).error().id, "contract-object-unknown");
 }
 
-/// Every addition that a postmortem may propose to a monitor has a key that the monitor's schema has.
+/// Every addition that a postmortem may propose to a monitor has a key that the monitor's schema
+/// has.
 TEST(Postmortem, AddsOnlyWhatTheDefinitionsRead) {
   const auto schema = spec::schema("Monitor").value();
   spec::Monitor monitor;
@@ -142,15 +162,17 @@ TEST(Postmortem, AddsOnlyWhatTheDefinitionsRead) {
   monitor.quality.prior_shift_chunks = 9;
   const auto contract = score::fixture::contract();
   int proposed = 0;
-  for (const auto cause : {watch::Cause::kTimeShift, watch::Cause::kUnitChange, watch::Cause::kContractFault,
-                           watch::Cause::kConceptShift, watch::Cause::kPriorShift}) {
+  for (const auto cause :
+       {watch::Cause::kTimeShift, watch::Cause::kUnitChange, watch::Cause::kContractFault,
+        watch::Cause::kConceptShift, watch::Cause::kPriorShift}) {
     recover::Incident incident;
     incident.diagnosis.cause = cause;
     incident.diagnosis.column = "date";
     for (const auto& amendment : recover::amendments(incident, monitor, contract)) {
       if (amendment.evaluation) continue;
       ++proposed;
-      const auto text = amend("apiVersion: heddle/v1\nkind: Monitor\n", amendment.path, amendment.yaml).value();
+      const auto text =
+          amend("apiVersion: heddle/v1\nkind: Monitor\n", amendment.path, amendment.yaml).value();
       const auto value = doc::parse_yaml(text, "m").value();
       const doc::Value* at = schema.find("properties");
       std::string path = amendment.path.substr(0, amendment.path.find("[]"));

@@ -8,7 +8,8 @@
 namespace heddle::control {
 namespace {
 
-constexpr const char* kNonces = "requests.used";  ///< collection: time and nonce of each signed request that was taken
+constexpr const char* kNonces =
+    "requests.used";  ///< collection: time and nonce of each signed request that was taken
 
 const spec::Person* person_named(const spec::Project& project, std::string_view name) {
   for (const auto& person : project.people) {
@@ -19,7 +20,8 @@ const spec::Person* person_named(const spec::Project& project, std::string_view 
 
 const spec::Person* person_of(const spec::Project& project, std::string_view os_user) {
   for (const auto& person : project.people) {
-    if (std::find(person.os_users.begin(), person.os_users.end(), os_user) != person.os_users.end()) return &person;
+    if (std::find(person.os_users.begin(), person.os_users.end(), os_user) != person.os_users.end())
+      return &person;
   }
   return nullptr;
 }
@@ -34,13 +36,17 @@ Error invalid_request(std::string message, std::string hint) {
   return {ErrorKind::kDenied, "request-signature-invalid", std::move(message), std::move(hint)};
 }
 
-/// Takes the nonce: a signed request serves once. Those past the window are forgotten, their time refuses them.
+/// Takes the nonce: a signed request serves once. Those past the window are forgotten, their time
+/// refuses them.
 Result<void> take_nonce(Control::Core& core, Micros at, const std::string& nonce, Micros now) {
   return core.state->write([&](store::Txn& txn) -> Result<void> {
-    const auto key_of = [](Micros time) { return fmt::format("{:020}/", std::max<Micros>(time, 0)); };
+    const auto key_of = [](Micros time) {
+      return fmt::format("{:020}/", std::max<Micros>(time, 0));
+    };
     const auto key = key_of(at) + nonce;
     HEDDLE_ASSIGN_OR_RETURN(const auto used, txn.get(kNonces, key));
-    if (used) return invalid_request("this signed request was used", "sign it again: each serves once");
+    if (used)
+      return invalid_request("this signed request was used", "sign it again: each serves once");
     std::vector<std::string> old;
     const auto oldest = key_of(now - policy::kRequestWindow);
     HEDDLE_TRY(txn.scan(kNonces, "", [&](std::string_view each, std::string_view) {
@@ -53,22 +59,28 @@ Result<void> take_nonce(Control::Core& core, Micros at, const std::string& nonce
   });
 }
 
-Result<policy::Actor> signed_by(Control::Core& core, std::string_view operation, const doc::Value& request,
-                                const doc::Value& proof, const spec::Person& person) {
+Result<policy::Actor> signed_by(Control::Core& core, std::string_view operation,
+                                const doc::Value& request, const doc::Value& proof,
+                                const spec::Person& person) {
   const auto text = proof.string_or("statement");
   const auto armored = proof.string_or("signature");
   const auto statement = doc::parse_json(text);
   const Micros at = statement.ok() ? parse_time(statement->string_or("at")).value_or(0) : 0;
   const auto nonce = statement.ok() ? statement->string_or("nonce") : "";
   const char* again = "let `heddle` sign it: `--key FILE`, the private key of that person";
-  if (at == 0 || nonce.size() < 16) return invalid_request("the signed statement is no `heddle.request/1`", again);
-  const policy::SignedRequest about{core.project.name, std::string(operation), person.name, at, nonce};
+  if (at == 0 || nonce.size() < 16)
+    return invalid_request("the signed statement is no `heddle.request/1`", again);
+  const policy::SignedRequest about{core.project.name, std::string(operation), person.name, at,
+                                    nonce};
   if (policy::request_statement(about, request) != text) {
-    return invalid_request(fmt::format("the signed statement is not about this `{}` of `{}`", operation, person.name), again);
+    return invalid_request(
+        fmt::format("the signed statement is not about this `{}` of `{}`", operation, person.name),
+        again);
   }
   const Micros now = core.wiring.clock->wall();
   if (at < now - policy::kRequestWindow || at > now + policy::kRequestWindow) {
-    return invalid_request(fmt::format("the request was signed at {}, it is {} now", format_time(at), format_time(now)),
+    return invalid_request(fmt::format("the request was signed at {}, it is {} now",
+                                       format_time(at), format_time(now)),
                            "sign it again; a signed request is taken for ten minutes");
   }
   HEDDLE_TRY(policy::verify_signature(person, text, armored, policy::kRequestNamespace));
@@ -77,44 +89,58 @@ Result<policy::Actor> signed_by(Control::Core& core, std::string_view operation,
 }
 
 /// `name` is the member of the request that says who asks.
-Result<policy::Actor> identify(Control::Core& core, std::string_view operation, const doc::Value& request, const Caller& caller,
+Result<policy::Actor> identify(Control::Core& core, std::string_view operation,
+                               const doc::Value& request, const Caller& caller,
                                const std::string& name, const char* unknown_id) {
   const auto* named = name.empty() ? nullptr : person_named(core.project, name);
   if (!name.empty() && named == nullptr) {
-    return Error{ErrorKind::kDenied, unknown_id, fmt::format("`{}` is no person of people.yaml", name.substr(0, 100)),
+    return Error{ErrorKind::kDenied, unknown_id,
+                 fmt::format("`{}` is no person of people.yaml", name.substr(0, 100)),
                  fmt::format("its people are: {}", names_of(core.project))};
   }
   if (const auto* proof = request.find("signed"); proof != nullptr && !proof->is_null()) {
-    if (named == nullptr) return invalid_request("a signed request names its person", "say who signs with `--requester NAME` or `--person NAME`");
+    if (named == nullptr)
+      return invalid_request("a signed request names its person",
+                             "say who signs with `--requester NAME` or `--person NAME`");
     return signed_by(core, operation, request, *proof, *named);
   }
-  if (!caller.owner) return policy::Actor{policy::ActorType::kSystem, "system:" + caller.account, {"token:" + caller.account, name}};
+  if (!caller.owner)
+    return policy::Actor{
+        policy::ActorType::kSystem, "system:" + caller.account, {"token:" + caller.account, name}};
   const auto* person = person_of(core.project, caller.os_user);
   policy::Proof proof{"os-user:" + caller.os_user, name};
-  if (person == nullptr) return policy::Actor{policy::ActorType::kSystem, "system:" + caller.os_user, std::move(proof)};
+  if (person == nullptr)
+    return policy::Actor{policy::ActorType::kSystem, "system:" + caller.os_user, std::move(proof)};
   if (proof.claimed == person->name) proof.claimed.clear();
   return policy::Actor{policy::ActorType::kPerson, person->name, std::move(proof)};
 }
 
 }  // namespace
 
-Result<policy::Actor> requester(Control::Core& core, std::string_view operation, const doc::Value& request, const Caller& caller) {
-  return identify(core, operation, request, caller, request.string_or("requester"), "requester-unknown");
+Result<policy::Actor> requester(Control::Core& core, std::string_view operation,
+                                const doc::Value& request, const Caller& caller) {
+  return identify(core, operation, request, caller, request.string_or("requester"),
+                  "requester-unknown");
 }
 
-Result<policy::Actor> proven_person(Control::Core& core, std::string_view operation, const doc::Value& request,
-                                    const Caller& caller) {
+Result<policy::Actor> proven_person(Control::Core& core, std::string_view operation,
+                                    const doc::Value& request, const Caller& caller) {
   const char* unknown = operation == "resume" ? "resume-not-a-person" : "approval-unknown-person";
-  HEDDLE_ASSIGN_OR_RETURN(auto actor, identify(core, operation, request, caller, request.string_or("person"), unknown));
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto actor, identify(core, operation, request, caller, request.string_or("person"), unknown));
   if (actor.type != policy::ActorType::kPerson) {
     const auto how = how_to_be_a_person(actor);
-    return Error{ErrorKind::kDenied, "person-unproven", fmt::format("`{}` needs a person, and `{}` is none", operation, actor.id),
+    return Error{ErrorKind::kDenied, "person-unproven",
+                 fmt::format("`{}` needs a person, and `{}` is none", operation, actor.id),
                  how.empty() ? "sign the request: `--person NAME --key FILE`" : how};
   }
   if (!actor.proof.claimed.empty()) {
-    return Error{ErrorKind::kDenied, "person-unproven",
-                 fmt::format("the user of the system that asks is `{}`, not `{}`", actor.id, actor.proof.claimed),
-                 fmt::format("leave `--person` away to act as `{}`, or sign as `{}` with `--key FILE`", actor.id, actor.proof.claimed)};
+    return Error{
+        ErrorKind::kDenied, "person-unproven",
+        fmt::format("the user of the system that asks is `{}`, not `{}`", actor.id,
+                    actor.proof.claimed),
+        fmt::format("leave `--person` away to act as `{}`, or sign as `{}` with `--key FILE`",
+                    actor.id, actor.proof.claimed)};
   }
   return actor;
 }
@@ -124,11 +150,16 @@ std::string how_to_be_a_person(const policy::Actor& actor) {
   if (actor.type != policy::ActorType::kSystem || !actor.proof.how.starts_with(kOsUser)) return {};
   std::string user = actor.proof.how.substr(kOsUser.size());
   // YAML reads a bare number as one.
-  if (std::all_of(user.begin(), user.end(), [](char c) { return c >= '0' && c <= '9'; })) user = "\"" + user + "\"";
-  const auto whose = actor.proof.claimed.empty() ? std::string("your entry") : fmt::format("the entry of `{}`", actor.proof.claimed);
-  return fmt::format("add `os_users: [{}]` to {} in people.yaml, commit and run `heddle apply`; or sign: name yourself and your SSH key "
-                     "with `--key FILE`",
-                     user, whose);
+  if (std::all_of(user.begin(), user.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    user = "\"" + user + "\"";
+  const auto whose = actor.proof.claimed.empty()
+                         ? std::string("your entry")
+                         : fmt::format("the entry of `{}`", actor.proof.claimed);
+  return fmt::format(
+      "add `os_users: [{}]` to {} in people.yaml, commit and run `heddle apply`; or sign: name "
+      "yourself and your SSH key "
+      "with `--key FILE`",
+      user, whose);
 }
 
 }  // namespace heddle::control

@@ -13,7 +13,8 @@ Result<std::string> resolve_secret(std::string_view text) {
     const std::string name(inner.substr(4));
     const char* value = std::getenv(name.c_str());
     if (value == nullptr) {
-      return Error{ErrorKind::kNotFound, "secret-not-set", fmt::format("the environment has no `{}`", name),
+      return Error{ErrorKind::kNotFound, "secret-not-set",
+                   fmt::format("the environment has no `{}`", name),
                    "set it for the process that runs `heddle up`"};
     }
     return std::string(value);
@@ -23,7 +24,8 @@ Result<std::string> resolve_secret(std::string_view text) {
     while (!value.empty() && (value.back() == '\n' || value.back() == '\r')) value.pop_back();
     return value;
   }
-  return Error{ErrorKind::kInvalid, "secret-form", fmt::format("`{}` is no reference Heddle knows", text),
+  return Error{ErrorKind::kInvalid, "secret-form",
+               fmt::format("`{}` is no reference Heddle knows", text),
                "write `${env:NAME}` or `${file:PATH}`"};
 }
 

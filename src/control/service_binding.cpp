@@ -1,4 +1,5 @@
-// What an approval is asked against: the facts and terms that its statement binds, and what is so now.
+// What an approval is asked against: the facts and terms that its statement binds, and what is so
+// now.
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
 
@@ -10,7 +11,8 @@ std::string text_of(const Digest& bundle) { return bundle.empty() ? "" : bundle.
 constexpr std::string_view kQuarantined = "quarantined:";
 
 std::string quarantine_fact(std::string_view account, std::string_view source) {
-  return account.empty() ? fmt::format("{}{}", kQuarantined, source) : fmt::format("{}{}/{}", kQuarantined, account, source);
+  return account.empty() ? fmt::format("{}{}", kQuarantined, source)
+                         : fmt::format("{}{}/{}", kQuarantined, account, source);
 }
 
 /// The value of a fact by the releases `r`; none for a term, which is what it is.
@@ -38,7 +40,8 @@ std::optional<std::string> fact(const release::Releases& r, std::string_view nam
   return std::nullopt;
 }
 
-/// The facts by which an act of this type means what it says. A route that changed elsewhere (a quarantined source) leaves them.
+/// The facts by which an act of this type means what it says. A route that changed elsewhere (a
+/// quarantined source) leaves them.
 std::vector<std::string> facts_of(const policy::Proposal& proposal) {
   const auto& action = proposal.action;
   if (action == "release.promote") {
@@ -49,13 +52,16 @@ std::vector<std::string> facts_of(const policy::Proposal& proposal) {
   if (action == "release.rollback") return {"primary", "rollback"};
   if (action == "release.recalibrate") return {"primary"};
   if (action == "slot.swap") return {"primary", "standby"};
-  if (action == "transform.propose" || action == "transform.withdraw" || action == "recalibration.withdraw") return {"slots"};
+  if (action == "transform.propose" || action == "transform.withdraw" ||
+      action == "recalibration.withdraw")
+    return {"slots"};
   if (action == "canary.start") return {"primary", "canary"};
   if (action == "canary.raise") return {"canary_run", "canary_weight"};
   if (action == "canary.abort") return {"canary_run"};
   if (action.starts_with("shadow.")) return {"shadow"};
   if (action == "source.quarantine" || action == "source.release") {
-    return {quarantine_fact(proposal.attributes.string_or("account"), proposal.attributes.string_or("source"))};
+    return {quarantine_fact(proposal.attributes.string_or("account"),
+                            proposal.attributes.string_or("source"))};
   }
   return {};
 }
@@ -66,20 +72,25 @@ doc::Value ServiceControl::binds_of(const policy::Proposal& proposal) const {
   auto binds = doc::Value::object({{"service", service_.identity.name}});
   for (const auto& name : facts_of(proposal)) binds.set(name, fact(releases_, name).value_or(""));
   // Terms: what the subjects do not say of the act itself.
-  for (const char* term : {"weight", "field", "expression", "source", "account", "rule", "intercept_delta", "from", "rows", "started_at", "back", "id"}) {
+  for (const char* term : {"weight", "field", "expression", "source", "account", "rule",
+                           "intercept_delta", "from", "rows", "started_at", "back", "id"}) {
     const auto* value = proposal.attributes.find(term);
-    if (value != nullptr) binds.set(term, value->is_string() ? *value : doc::Value(doc::to_json(*value)));
+    if (value != nullptr)
+      binds.set(term, value->is_string() ? *value : doc::Value(doc::to_json(*value)));
   }
   return binds;
 }
 
-std::string ServiceControl::made_untrue(const policy::Approval& approval, const release::Releases& next) const {
+std::string ServiceControl::made_untrue(const policy::Approval& approval,
+                                        const release::Releases& next) const {
   if (approval.binds.string_or("service") != service_.identity.name) return {};
-  if (next.stopped() && approval.status == policy::Approval::Status::kApproved) return "the service was stopped after the yes";
+  if (next.stopped() && approval.status == policy::Approval::Status::kApproved)
+    return "the service was stopped after the yes";
   for (const auto& [name, value] : approval.binds.as_object()) {
     const auto now = fact(next, name);
     if (!now || !value.is_string() || *now == value.as_string()) continue;
-    return fmt::format("`{}` was `{}` when it was asked and is `{}` now", name, value.as_string(), *now);
+    return fmt::format("`{}` was `{}` when it was asked and is `{}` now", name, value.as_string(),
+                       *now);
   }
   return {};
 }

@@ -1,4 +1,5 @@
-// A canary that runs: its cohorts are collected from the journal, judged at ticks, and what follows is proposed.
+// A canary that runs: its cohorts are collected from the journal, judged at ticks, and what follows
+// is proposed.
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
@@ -9,12 +10,14 @@ namespace {
 std::string share(std::uint32_t weight) { return fmt::format("{:g}%", weight / 100.0); }
 
 std::string first_reason(const watch::Judgement& judgement) {
-  return judgement.reasons.empty() ? std::string("nothing tells them apart") : judgement.reasons.front();
+  return judgement.reasons.empty() ? std::string("nothing tells them apart")
+                                   : judgement.reasons.front();
 }
 
 }  // namespace
 
-policy::Proposal ServiceControl::canary_proposal(std::string action, const std::string& what, Micros event_time) const {
+policy::Proposal ServiceControl::canary_proposal(std::string action, const std::string& what,
+                                                 Micros event_time) const {
   const auto& run = releases_.canary();
   policy::Proposal proposal;
   proposal.op_id = fmt::format("{}/canary/{}/{}", service_.identity.name, run.started, what);
@@ -22,7 +25,8 @@ policy::Proposal ServiceControl::canary_proposal(std::string action, const std::
   proposal.target = "service/" + service_.identity.name;
   proposal.actor = {policy::ActorType::kAgent, "agent:canary"};
   proposal.subjects = {{"bundle", run.canary.bundle}, {"baseline", releases_.primary()}};
-  proposal.attributes = doc::Value::object({{"service", service_.identity.name}, {"slot", "canary"}, {"canary", run.started}});
+  proposal.attributes = doc::Value::object(
+      {{"service", service_.identity.name}, {"slot", "canary"}, {"canary", run.started}});
   proposal.event_time = event_time;
   return proposal;
 }
@@ -35,7 +39,8 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   }
   const auto& rules = service_.canary;
   // The first tick of a canary or step sets the time of its first judgement.
-  if (cohorts_.started() != run.started || cohorts_.stepped() != run.stepped || judgement_.int_or("stepped") != static_cast<std::int64_t>(run.stepped)) {
+  if (cohorts_.started() != run.started || cohorts_.stepped() != run.stepped ||
+      judgement_.int_or("stepped") != static_cast<std::int64_t>(run.stepped)) {
     cohorts_.follow(run.started, run.stepped);
     judgement_ = doc::Value::object({{"stepped", run.stepped}});
     const Micros since = run.stepped_at == 0 ? event_time : run.stepped_at;
@@ -48,17 +53,21 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
 
   const auto judgement = cohorts_.judge(rules.judgement, run.steps.size());
   const std::string& name = service_.identity.name;
-  HEDDLE_ASSIGN_OR_RETURN(const auto evidence, parts_.objects->put(doc::to_canonical_json(judgement.to_value())));
-  auto proposal = canary_proposal("canary.judgement", fmt::format("judgement/{}/{}", run.stepped, event_time), event_time);
+  HEDDLE_ASSIGN_OR_RETURN(const auto evidence,
+                          parts_.objects->put(doc::to_canonical_json(judgement.to_value())));
+  auto proposal = canary_proposal(
+      "canary.judgement", fmt::format("judgement/{}/{}", run.stepped, event_time), event_time);
   proposal.evidence.push_back({"judgement", evidence});
   proposal.attributes.set("verdict", watch::verdict_name(judgement.verdict));
   proposal.attributes.set("weight", run.canary.weight);
   proposal.attributes.set("look", judgement.look);
   proposal.attributes.set("canary_rows", judgement.canary_rows);
   proposal.attributes.set("baseline_rows", judgement.baseline_rows);
-  proposal.reason = fmt::format("canary {} at {} is {}: {}", run.canary.bundle.short_str(), share(run.canary.weight),
-                                watch::verdict_name(judgement.verdict), first_reason(judgement));
-  HEDDLE_ASSIGN_OR_RETURN(const auto recorded, parts_.policy->act(proposal, [](store::Txn&) { return Result<void>(); }));
+  proposal.reason = fmt::format("canary {} at {} is {}: {}", run.canary.bundle.short_str(),
+                                share(run.canary.weight), watch::verdict_name(judgement.verdict),
+                                first_reason(judgement));
+  HEDDLE_ASSIGN_OR_RETURN(const auto recorded,
+                          parts_.policy->act(proposal, [](store::Txn&) { return Result<void>(); }));
   decided_ = true;
   judgement_ = judgement.to_value();
   judgement_.set("stepped", run.stepped);
@@ -67,36 +76,43 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
 
   if (judgement.verdict == watch::Verdict::kInconclusive) {
     if (event_time - told_at_ < rules.patience) return {};
-    // The weight is held: nothing rises, and nothing is promoted, on what nobody knows. A person decides.
+    // The weight is held: nothing rises, and nothing is promoted, on what nobody knows. A person
+    // decides.
     judgement_.set("held", true);
     return parts_.outbox->enqueue(
         fmt::format("canary/{}/{}/{}", name, run.started, run.stepped),
-        doc::Value::object({{"kind", "canary"},
-                            {"service", name},
-                            {"event_time", format_time(event_time)},
-                            {"text", proposal.reason + "; it is held at this weight until a person decides"},
-                            {"next", fmt::format("heddle release canary {}", name)}}));
+        doc::Value::object(
+            {{"kind", "canary"},
+             {"service", name},
+             {"event_time", format_time(event_time)},
+             {"text", proposal.reason + "; it is held at this weight until a person decides"},
+             {"next", fmt::format("heddle release canary {}", name)}}));
   }
   told_at_ = event_time;
   policy::Proposal next;
   if (judgement.verdict == watch::Verdict::kBad) {
     next = canary_proposal("canary.abort", "abort", event_time);
-    next.reason = fmt::format("end the canary {}: {}", run.canary.bundle.short_str(), first_reason(judgement));
+    next.reason = fmt::format("end the canary {}: {}", run.canary.bundle.short_str(),
+                              first_reason(judgement));
   } else if (const auto weight = run.next_weight(); weight != 0) {
     next = canary_proposal("canary.raise", fmt::format("raise/{}", weight), event_time);
     next.attributes.set("weight", weight);
-    next.reason = fmt::format("raise the canary {} to {}: {}", run.canary.bundle.short_str(), share(weight), first_reason(judgement));
+    next.reason = fmt::format("raise the canary {} to {}: {}", run.canary.bundle.short_str(),
+                              share(weight), first_reason(judgement));
   } else {
     next = canary_proposal("release.promote", "promote", event_time);
     next.attributes.set("slot", "primary");
     next.subjects = {{"bundle", run.canary.bundle}, {"rollback", releases_.primary()}};
-    next.reason = fmt::format("promote the canary {} to primary: {} at every step", run.canary.bundle.short_str(), first_reason(judgement));
+    next.reason = fmt::format("promote the canary {} to primary: {} at every step",
+                              run.canary.bundle.short_str(), first_reason(judgement));
   }
   next.attributes.set("judgement", fmt::format("ledger/{}", recorded.entry));
   next.evidence = evidence_of(run.canary.bundle);
   next.evidence.push_back({"judgement", evidence});
-  if (next.action == "release.promote") HEDDLE_TRY(name_dropped_repairs(next, releases_.primary(), run.canary.bundle));
-  // While it waits it is judged on: the question stays the one that was put, with the evidence of then.
+  if (next.action == "release.promote")
+    HEDDLE_TRY(name_dropped_repairs(next, releases_.primary(), run.canary.bundle));
+  // While it waits it is judged on: the question stays the one that was put, with the evidence of
+  // then.
   HEDDLE_ASSIGN_OR_RETURN(const auto asked, newest_approval(next.op_id));
   if (asked && asked->status == policy::Approval::Status::kPending) next.evidence = asked->evidence;
   HEDDLE_TRY(name_origin(next, run.canary.bundle));
@@ -112,22 +128,26 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
 
 Result<doc::Value> ServiceControl::abort_canary(const policy::Actor& actor, bool again) {
   if (!releases_.canary().running()) {
-    return Error{ErrorKind::kNotFound, "release-no-canary", fmt::format("no canary of `{}` runs", service_.identity.name),
+    return Error{ErrorKind::kNotFound, "release-no-canary",
+                 fmt::format("no canary of `{}` runs", service_.identity.name),
                  fmt::format("see `heddle release history {}`", service_.identity.name)};
   }
   const Digest bundle = releases_.canary().canary.bundle;
-  auto proposal = canary_proposal("canary.abort", "abort-by-hand", last_tick_ == INT64_MIN ? 0 : last_tick_);
+  auto proposal =
+      canary_proposal("canary.abort", "abort-by-hand", last_tick_ == INT64_MIN ? 0 : last_tick_);
   proposal.actor = actor;
-  proposal.reason = fmt::format("end the canary {} of `{}`", bundle.short_str(), service_.identity.name);
+  proposal.reason =
+      fmt::format("end the canary {} of `{}`", bundle.short_str(), service_.identity.name);
   return asked_by_hand(std::move(proposal), bundle, "canary", again);
 }
 
 doc::Value ServiceControl::canary_value() const {
   const auto& run = releases_.canary();
   const std::string& name = service_.identity.name;
-  auto out = doc::Value::object({{"service", name},
-                                 {"running", run.running()},
-                                 {"shadow", releases_.shadow().empty() ? "" : releases_.shadow().str()}});
+  auto out =
+      doc::Value::object({{"service", name},
+                          {"running", run.running()},
+                          {"shadow", releases_.shadow().empty() ? "" : releases_.shadow().str()}});
   if (!run.running()) return out;
   auto steps = doc::Value::array();
   for (const std::uint32_t step : run.steps) steps.push(step);
@@ -137,22 +157,27 @@ doc::Value ServiceControl::canary_value() const {
   out.set("steps", std::move(steps));
   out.set("started", run.started);
   out.set("since", run.stepped_at == 0 ? "" : format_time(run.stepped_at));
-  // Another step was followed by the book until the next record or tick: then there is nothing to show of this one.
+  // Another step was followed by the book until the next record or tick: then there is nothing to
+  // show of this one.
   watch::CohortBook book = cohorts_;
   book.follow(run.started, run.stepped);
   out.set("cohorts", book.show(service_.canary.judgement, run.steps.size()).to_value());
-  const bool judged = judgement_.find("verdict") != nullptr && judgement_.int_or("stepped") == static_cast<std::int64_t>(run.stepped);
+  const bool judged = judgement_.find("verdict") != nullptr &&
+                      judgement_.int_or("stepped") == static_cast<std::int64_t>(run.stepped);
   out.set("judgement", judged ? judgement_ : doc::Value());
   auto next = doc::Value::array();
   const auto propose = [&](std::string command, std::string why) {
     next.push(doc::Value::object({{"command", std::move(command)}, {"why", std::move(why)}}));
   };
-  const auto promote = fmt::format("heddle release promote {} --bundle {}", name, run.canary.bundle.str());
+  const auto promote =
+      fmt::format("heddle release promote {} --bundle {}", name, run.canary.bundle.str());
   if (const auto approval = judgement_.string_or("approval"); judged && !approval.empty()) {
-    propose(fmt::format("heddle approve {} --person NAME --key FILE", approval), "it is good and waits for a person");
+    propose(fmt::format("heddle approve {} --person NAME --key FILE", approval),
+            "it is good and waits for a person");
   } else if (judged && judgement_.bool_or("held")) {
     if (const auto weight = run.next_weight(); weight != 0) {
-      propose(fmt::format("{} --slot canary --weight {}", promote, share(weight)), "inconclusive for long: raise it all the same");
+      propose(fmt::format("{} --slot canary --weight {}", promote, share(weight)),
+              "inconclusive for long: raise it all the same");
     } else {
       propose(promote, "inconclusive for long: promote it all the same");
     }
@@ -165,7 +190,8 @@ doc::Value ServiceControl::canary_value() const {
 }
 
 doc::Value ServiceControl::canary_state() const {
-  return doc::Value::object({{"judgement", judgement_}, {"next_look", next_look_}, {"told_at", told_at_}});
+  return doc::Value::object(
+      {{"judgement", judgement_}, {"next_look", next_look_}, {"told_at", told_at_}});
 }
 
 void ServiceControl::restore_canary(const doc::Value& state) {

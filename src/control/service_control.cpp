@@ -20,8 +20,9 @@ namespace heddle::control {
 namespace {
 
 constexpr auto kPumpSlice = std::chrono::milliseconds(20);
-constexpr std::size_t kMostUnsaved = 20'000;            ///< rows and labels: 2 MB
-constexpr std::uintmax_t kTrafficBytes = 768ull << 20;  ///< of recorded traffic kept; the data plane thins past 1 GiB
+constexpr std::size_t kMostUnsaved = 20'000;  ///< rows and labels: 2 MB
+constexpr std::uintmax_t kTrafficBytes =
+    768ull << 20;  ///< of recorded traffic kept; the data plane thins past 1 GiB
 
 // Collections of the state, each with keys `<service>/...`.
 constexpr std::string_view kControl = "control";
@@ -63,7 +64,8 @@ plane::FieldValue to_field_value(const expr::Datum& datum) {
 ServiceControl::ServiceControl(const ServiceParts& parts, const spec::Service& service)
     : parts_(parts), service_(service), releases_(service.identity.name) {}
 
-Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts& parts, const spec::Service& service) {
+Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts& parts,
+                                                             const spec::Service& service) {
   std::unique_ptr<ServiceControl> control(new ServiceControl(parts, service));
   const auto& project = *parts.project;
   const auto& model = project.models.at(service.model);
@@ -88,8 +90,9 @@ Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts&
     if (policy.retrain_max_rows > 0) options.retrain_rows = policy.retrain_max_rows;
     if (policy.fail_over_allowed && !control->fail_over_allowed_) {
       control->fail_over_allowed_ = true;
-      control->fail_over_ = {static_cast<std::uint32_t>(policy.fail_over.requests), policy.fail_over.failed_share,
-                             policy.fail_over.refused_share, static_cast<std::uint32_t>(policy.fail_over.most)};
+      control->fail_over_ = {static_cast<std::uint32_t>(policy.fail_over.requests),
+                             policy.fail_over.failed_share, policy.fail_over.refused_share,
+                             static_cast<std::uint32_t>(policy.fail_over.most)};
     }
   }
   control->ladder_ = std::make_unique<recover::Ladder>(std::move(options));
@@ -110,7 +113,8 @@ Result<void> ServiceControl::restore() {
     HEDDLE_TRY(txn.scan("routes", name + "/", [&](std::string_view, std::string_view bytes) {
       const auto value = doc::parse_json(bytes);
       if (value.ok()) {
-        if (const auto primary = Digest::parse(value->string_or("primary")); primary.ok() && !primary->empty()) {
+        if (const auto primary = Digest::parse(value->string_or("primary"));
+            primary.ok() && !primary->empty()) {
           versions.emplace_back(static_cast<std::uint64_t>(value->int_or("version")), *primary);
         }
       }
@@ -125,13 +129,15 @@ Result<void> ServiceControl::restore() {
         const auto parsed = Digest::parse(value->string_or(member));
         return parsed.ok() ? *parsed : Digest();
       };
-      variants_[std::string(key.substr(name.size() + 1))] = {digest("of_primary"), digest("of_standby"), digest("primary"),
-                                                             digest("standby")};
+      variants_[std::string(key.substr(name.size() + 1))] = {
+          digest("of_primary"), digest("of_standby"), digest("primary"), digest("standby")};
       return true;
     }));
     HEDDLE_TRY(txn.scan("retrains", name + "/", [&](std::string_view, std::string_view bytes) {
       const auto value = doc::parse_json(bytes);
-      if (value.ok()) retrains_.push_back({value->string_or("dir"), value->string_or("name"), value->int_or("due"), value->string_or("request")});
+      if (value.ok())
+        retrains_.push_back({value->string_or("dir"), value->string_or("name"),
+                             value->int_or("due"), value->string_or("request")});
       return true;
     }));
     return {};
@@ -213,11 +219,12 @@ Result<void> ServiceControl::restore_watch(store::Txn& txn) {
 
 Result<void> ServiceControl::know_route(const Digest& primary, std::uint64_t version) {
   auto route = route_of(primary, version);
-  if (!route.ok() && (route.error().kind == ErrorKind::kCorrupt || route.error().kind == ErrorKind::kNotFound)) {
-    // The data plane refuses such a bundle and answers from the standby; to end here would end that too. The watch raises an
-    // alert instead: nothing is watched.
-    log::error("service `{}`: route {} is not watched, its bundle cannot be read: {}", service_.identity.name, version,
-               route.error().str());
+  if (!route.ok() &&
+      (route.error().kind == ErrorKind::kCorrupt || route.error().kind == ErrorKind::kNotFound)) {
+    // The data plane refuses such a bundle and answers from the standby; to end here would end that
+    // too. The watch raises an alert instead: nothing is watched.
+    log::error("service `{}`: route {} is not watched, its bundle cannot be read: {}",
+               service_.identity.name, version, route.error().str());
     watch::Route bare;
     bare.primary = primary;
     bare.version = version;
@@ -244,7 +251,8 @@ Result<watch::Route> ServiceControl::route_of(const Digest& primary, std::uint64
   route.baseline = std::make_shared<const watch::Baseline>(std::move(baseline));
   HEDDLE_ASSIGN_OR_RETURN(const auto contract_value, bundle.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(auto contract, contract::Contract::from_value(contract_value));
-  for (const auto& id : contract.transform_ids()) route.repair += (route.repair.empty() ? "" : ",") + id;
+  for (const auto& id : contract.transform_ids())
+    route.repair += (route.repair.empty() ? "" : ",") + id;
   if (!route.repair.empty()) {
     auto shared = std::make_shared<const contract::Contract>(std::move(contract));
     auto check = std::make_shared<contract::RowCheck>();
@@ -290,12 +298,14 @@ Result<bool> ServiceControl::pump() {
     watch_->observe(*record, output);
     if (const auto& run = releases_.canary(); run.running()) {
       cohorts_.follow(run.started, run.stepped);
-      if (const auto* request = std::get_if<plane::RequestRecord>(&*record)) cohorts_.observe(*request);
+      if (const auto* request = std::get_if<plane::RequestRecord>(&*record))
+        cohorts_.observe(*request);
       if (const auto* label = std::get_if<plane::LabelRecord>(&*record)) cohorts_.observe(*label);
     }
     for (auto& finding : output.findings) new_findings_.push_back(std::move(finding));
     for (auto& move : output.moves) moves_.push_back(std::move(move));
-    if (const auto* applied = std::get_if<plane::AppliedRecord>(&*record)) applied_ = std::max(applied_, applied->route_version);
+    if (const auto* applied = std::get_if<plane::AppliedRecord>(&*record))
+      applied_ = std::max(applied_, applied->route_version);
     if (const auto* act = std::get_if<plane::ActRecord>(&*record)) acts_.push_back(*act);
     HEDDLE_TRY(take_up(*record));
     if (tick != nullptr) HEDDLE_TRY(decide(tick->event_time));
@@ -306,7 +316,8 @@ Result<bool> ServiceControl::pump() {
 }
 
 Result<void> ServiceControl::decide(Micros event_time) {
-  // A tick sent twice (its answer was lost) decides nothing; what came since the last one waits for the next.
+  // A tick sent twice (its answer was lost) decides nothing; what came since the last one waits for
+  // the next.
   if (event_time <= ladder_->last_tick()) return {};
   const auto performed = ladder_->on_tick(event_time, moves_, acts_, *watch_, *this);
   last_tick_ = std::max(last_tick_, event_time);
@@ -315,8 +326,11 @@ Result<void> ServiceControl::decide(Micros event_time) {
   bool settled = !moves_.empty() || !acts_.empty();
   for (const auto& [action, outcome] : performed) {
     using Status = recover::Outcome::Status;
-    if (outcome.status == Status::kApplied || outcome.status == Status::kDenied || outcome.status == Status::kFailed) settled = true;
-    if (!outcome.note.empty() && outcome.status == Status::kFailed) log::warn("{}: {}", action.type, outcome.note);
+    if (outcome.status == Status::kApplied || outcome.status == Status::kDenied ||
+        outcome.status == Status::kFailed)
+      settled = true;
+    if (!outcome.note.empty() && outcome.status == Status::kFailed)
+      log::warn("{}: {}", action.type, outcome.note);
   }
   moves_.clear();
   acts_.clear();
@@ -330,7 +344,8 @@ Result<void> ServiceControl::decide(Micros event_time) {
     decided_ = false;
     failpoint("control-decided");
     HEDDLE_TRY(save_snapshot());
-    if (new_day) trim_traffic();  // only now is nothing before the reader's place needed after a crash
+    if (new_day)
+      trim_traffic();  // only now is nothing before the reader's place needed after a crash
   }
   return {};
 }
@@ -344,7 +359,8 @@ Result<void> ServiceControl::save_snapshot() {
   const auto saved = parts_.state->write([&](store::Txn& txn) -> Result<void> {
     count = finding_count_;
     for (const auto& finding : new_findings_) {
-      HEDDLE_TRY(txn.put("findings", fmt::format("{}/{:010}", name, count++), doc::to_json(finding.to_value())));
+      HEDDLE_TRY(txn.put("findings", fmt::format("{}/{:010}", name, count++),
+                         doc::to_json(finding.to_value())));
     }
     auto value = doc::Value::object({{"format", kSnapshotFormat},
                                      {"segment", position.segment},
@@ -447,10 +463,12 @@ Result<bool> ServiceControl::retrain_ended(Retrain& retrain) {
   if (path_exists(retrain.dir + "/result.json")) return true;
   if (!retrain.handle) {
     HEDDLE_TRY(make_dirs(retrain.dir));
-    if (!path_exists(retrain.dir + "/request.json")) HEDDLE_TRY(write_file_atomic(retrain.dir + "/request.json", retrain.request));
+    if (!path_exists(retrain.dir + "/request.json"))
+      HEDDLE_TRY(write_file_atomic(retrain.dir + "/request.json", retrain.request));
     jobs::Job job;
     job.name = retrain.name;
-    job.argv = {parts_.executable, "--project", parts_.home->root(), "worker", "retrain", retrain.dir};
+    job.argv = {parts_.executable, "--project", parts_.home->root(),
+                "worker",          "retrain",   retrain.dir};
     job.output_path = retrain.dir + "/log";
     HEDDLE_ASSIGN_OR_RETURN(retrain.handle, parts_.runner->start(job));
     failpoint("control-retrain-started");
@@ -461,8 +479,9 @@ Result<bool> ServiceControl::retrain_ended(Retrain& retrain) {
   HEDDLE_ASSIGN_OR_RETURN(const auto outcome, parts_.runner->wait(*retrain.handle));
   if (path_exists(retrain.dir + "/result.json")) return true;
   // It ended without a result: that is its result, with the reason for people.
-  const auto failed = doc::Value::object({{"failed", fmt::format("the retrain ended with exit code {}; its log is `{}/log`",
-                                                                 outcome.exit_code, retrain.dir)}});
+  const auto failed = doc::Value::object(
+      {{"failed", fmt::format("the retrain ended with exit code {}; its log is `{}/log`",
+                              outcome.exit_code, retrain.dir)}});
   HEDDLE_TRY(write_file_atomic(retrain.dir + "/result.json", doc::to_json(failed)));
   return true;
 }
@@ -471,34 +490,39 @@ Result<void> ServiceControl::publish() {
   HEDDLE_TRY(make_dirs(parts_.home->routes()));
   std::string decision;
   HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
-    HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("routes", fmt::format("{}/{:010}", service_.identity.name, releases_.version())));
+    HEDDLE_ASSIGN_OR_RETURN(
+        const auto row,
+        txn.get("routes", fmt::format("{}/{:010}", service_.identity.name, releases_.version())));
     if (row) {
       HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*row));
       decision = value.string_or("decision");
     }
     return {};
   }));
-  return plane::write_route(parts_.home->route(service_.identity.name), releases_.route(decision), *parts_.control_key);
+  return plane::write_route(parts_.home->route(service_.identity.name), releases_.route(decision),
+                            *parts_.control_key);
 }
 
-Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Releases& next, std::string_view action,
-                                            Micros event_time, const std::string& decision) {
+Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Releases& next,
+                                            std::string_view action, Micros event_time,
+                                            const std::string& decision) {
   const std::string& name = service_.identity.name;
   HEDDLE_TRY(txn.put("releases", name, doc::to_json(next.to_value())));
-  const auto row = doc::Value::object({{"version", next.version()},
-                                       {"action", action},
-                                       {"primary", next.primary().empty() ? "" : next.primary().str()},
-                                       {"standby", next.standby().empty() ? "" : next.standby().str()},
-                                       {"canary", next.canary().running() ? next.canary().canary.bundle.str() : ""},
-                                       {"weight", next.canary().canary.weight},
-                                       {"shadow", next.shadow().empty() ? "" : next.shadow().str()},
-                                       {"event_time", event_time},
-                                       {"decision", decision}});
+  const auto row = doc::Value::object(
+      {{"version", next.version()},
+       {"action", action},
+       {"primary", next.primary().empty() ? "" : next.primary().str()},
+       {"standby", next.standby().empty() ? "" : next.standby().str()},
+       {"canary", next.canary().running() ? next.canary().canary.bundle.str() : ""},
+       {"weight", next.canary().canary.weight},
+       {"shadow", next.shadow().empty() ? "" : next.shadow().str()},
+       {"event_time", event_time},
+       {"decision", decision}});
   return txn.put("routes", fmt::format("{}/{:010}", name, next.version()), doc::to_json(row));
 }
 
-Result<policy::Decision> ServiceControl::change_releases(const policy::Proposal& given,
-                                                         const std::function<Result<void>(release::Releases&)>& change) {
+Result<policy::Decision> ServiceControl::change_releases(
+    const policy::Proposal& given, const std::function<Result<void>(release::Releases&)>& change) {
   policy::Proposal proposal = given;
   proposal.binds = binds_of(proposal);
   const auto changed = [&](release::Releases& into) {
@@ -510,9 +534,11 @@ Result<policy::Decision> ServiceControl::change_releases(const policy::Proposal&
   const auto apply = [&](store::Txn& txn) -> Result<void> {
     HEDDLE_TRY(changed(next));
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
-    HEDDLE_TRY(store_releases(txn, next, proposal.action, proposal.event_time, fmt::format("ledger/{}", entries - 1)));
+    HEDDLE_TRY(store_releases(txn, next, proposal.action, proposal.event_time,
+                              fmt::format("ledger/{}", entries - 1)));
     // Whatever else waits and is not true any more ends with this decision, in its transaction.
-    return parts_.policy->void_stale(txn, [&](const policy::Approval& approval) { return made_untrue(approval, next); });
+    return parts_.policy->void_stale(
+        txn, [&](const policy::Approval& approval) { return made_untrue(approval, next); });
   };
   const auto possible = [&]() -> Result<void> {
     release::Releases tried = releases_;
@@ -530,8 +556,10 @@ Result<policy::Decision> ServiceControl::change_releases(const policy::Proposal&
   return decision;
 }
 
-Result<void> ServiceControl::recorded(Micros from, Micros to, const std::function<void(const plane::Record&)>& sink) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto reader, plane::JournalReader::open(parts_.home->spool(service_.identity.name)));
+Result<void> ServiceControl::recorded(Micros from, Micros to,
+                                      const std::function<void(const plane::Record&)>& sink) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto reader,
+                          plane::JournalReader::open(parts_.home->spool(service_.identity.name)));
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(const auto record, reader->next());
     if (!record || reader->position() > reader_->position()) return {};
@@ -560,7 +588,8 @@ doc::Value ServiceControl::watch_value() const {
   }
   const bool labelled = parts_.project->monitors.at(service_.monitor).labelled_quality;
   if (!watched) line = "none: " + routes_.back().unwatched;
-  if (watched && line.empty()) line = labelled ? "columns and labelled quality" : "columns; no quality section";
+  if (watched && line.empty())
+    line = labelled ? "columns and labelled quality" : "columns; no quality section";
   const auto& rows = watch_->row_counts();
   const auto& labels = watch_->labels();
   return doc::Value::object({{"rows", watch_->rows_seen()},
@@ -585,19 +614,21 @@ Result<doc::Value> ServiceControl::series() const {
   auto findings = doc::Value::array();
   HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
     Result<void> parsed;
-    HEDDLE_TRY(txn.scan("findings", service_.identity.name + "/", [&](std::string_view, std::string_view bytes) {
-      auto value = doc::parse_json(bytes);
-      if (!value.ok()) {
-        parsed = value.error();
-        return false;
-      }
-      findings.push(*std::move(value));
-      return true;
-    }));
+    HEDDLE_TRY(txn.scan("findings", service_.identity.name + "/",
+                        [&](std::string_view, std::string_view bytes) {
+                          auto value = doc::parse_json(bytes);
+                          if (!value.ok()) {
+                            parsed = value.error();
+                            return false;
+                          }
+                          findings.push(*std::move(value));
+                          return true;
+                        }));
     return parsed;
   }));
   for (const auto& finding : new_findings_) findings.push(finding.to_value());
-  return doc::Value::object({{"service", service_.identity.name}, {"findings", std::move(findings)}});
+  return doc::Value::object(
+      {{"service", service_.identity.name}, {"findings", std::move(findings)}});
 }
 
 Result<void> ServiceControl::take_up(const plane::Record& record) {
@@ -665,7 +696,8 @@ void ServiceControl::trim_traffic() const {
   }
   for (const auto& [name, size] : segments) {
     const auto number = std::strtoull(name.c_str(), nullptr, 10);
-    if (total <= kTrafficBytes || number >= reader_->position().segment || number > archived_) return;
+    if (total <= kTrafficBytes || number >= reader_->position().segment || number > archived_)
+      return;
     std::error_code failed;
     std::filesystem::remove(spool + "/" + name, failed);
     if (failed) {
@@ -679,10 +711,12 @@ void ServiceControl::trim_traffic() const {
 Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor& actor) {
   policy::Proposal proposal;
   proposal.action = stopped ? "service.stop" : "service.resume";
-  proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, uuid7());  // asked by hand: never again
+  proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action,
+                               uuid7());  // asked by hand: never again
   proposal.target = "service/" + service_.identity.name;
   proposal.actor = actor;
-  proposal.reason = stopped ? "stopped: requests are answered 503 until a person resumes" : "resumed by a person";
+  proposal.reason =
+      stopped ? "stopped: requests are answered 503 until a person resumes" : "resumed by a person";
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   if (!stopped) return asked_by_hand(std::move(proposal), {}, "", false);
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(proposal));

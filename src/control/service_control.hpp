@@ -33,7 +33,7 @@ struct ServiceParts {
   const spec::Project* project = nullptr;
   store::State* state = nullptr;
   store::Objects* objects = nullptr;
-  store::Git* git = nullptr;            ///< nullptr: the project is no git repository
+  store::Git* git = nullptr;  ///< nullptr: the project is no git repository
   jobs::Runner* runner = nullptr;
   policy::LocalEngine* policy = nullptr;
   Outbox* outbox = nullptr;
@@ -41,16 +41,20 @@ struct ServiceParts {
   std::string executable;
 };
 
-/// The control of one service: reads its journal, feeds the watch, lets the ladder decide at ticks, carries out what policy
-/// allows, and publishes routes. Deterministic in the journal (docs/adr/0010). Confined to the control thread.
+/// The control of one service: reads its journal, feeds the watch, lets the ladder decide at ticks,
+/// carries out what policy allows, and publishes routes. Deterministic in the journal
+/// (docs/adr/0010). Confined to the control thread.
 class ServiceControl final : public recover::Effects {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<ServiceControl>> open(const ServiceParts& parts, const spec::Service& service);
+  [[nodiscard]] static Result<std::unique_ptr<ServiceControl>> open(const ServiceParts& parts,
+                                                                    const spec::Service& service);
 
-  /// Reads until there is no more, a job must end first, or about 20 ms have passed. True: call again at once.
+  /// Reads until there is no more, a job must end first, or about 20 ms have passed. True: call
+  /// again at once.
   [[nodiscard]] Result<bool> pump();
 
-  /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept until then.
+  /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept
+  /// until then.
   void archived(std::uint64_t segment) noexcept { archived_ = segment; }
 
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
@@ -62,34 +66,41 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<std::vector<recover::Incident>> incidents() const;
 
   /// Proposes a release by hand. `{applied, entry}` or `{applied: false, approval}`.
-  /// `slot`: primary, standby, canary or shadow. `weight` of a canary in ten-thousandths (0: its first step); for the one that
-  /// runs it is the next step.
-  /// `again`: also what a person rejected before; without it that is kConflict `release-rejected`.
-  [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot, std::uint32_t weight, const policy::Actor& actor,
+  /// `slot`: primary, standby, canary or shadow. `weight` of a canary in ten-thousandths (0: its
+  /// first step); for the one that runs it is the next step. `again`: also what a person rejected
+  /// before; without it that is kConflict `release-rejected`.
+  [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot,
+                                           std::uint32_t weight, const policy::Actor& actor,
                                            bool again = false);
   /// The bundle and the primary on the same newest labelled rows: `compare_on_traffic`.
   [[nodiscard]] Result<doc::Value> compare(const Digest& bundle) const;
   /// Ends the canary; kNotFound when none runs.
   [[nodiscard]] Result<doc::Value> abort_canary(const policy::Actor& actor, bool again = false);
   /// Sets the shadow, or takes it away with an empty digest.
-  [[nodiscard]] Result<doc::Value> set_shadow(const Digest& bundle, const policy::Actor& actor, bool again = false);
-  /// The canary that runs: weight, cohorts side by side, the last judgement, what next. `{"running": false}` without one.
+  [[nodiscard]] Result<doc::Value> set_shadow(const Digest& bundle, const policy::Actor& actor,
+                                              bool again = false);
+  /// The canary that runs: weight, cohorts side by side, the last judgement, what next.
+  /// `{"running": false}` without one.
   [[nodiscard]] doc::Value canary_value() const;
   [[nodiscard]] Result<doc::Value> roll_back(const policy::Actor& actor, bool again = false);
-  /// Applies what waited for `approval`, if it was asked for by hand; true when it did. What cannot be done any more is not kept
-  /// for later: the approval is void then, and the error (kConflict `approval-void`) says why.
+  /// Applies what waited for `approval`, if it was asked for by hand; true when it did. What cannot
+  /// be done any more is not kept for later: the approval is void then, and the error (kConflict
+  /// `approval-void`) says why.
   [[nodiscard]] Result<bool> resume_promotion(const std::string& approval);
   [[nodiscard]] Result<doc::Value> set_stopped(bool stopped, const policy::Actor& actor);
 
-  /// What watches the service, and what became of the rows and labels it was given, counts by name (docs/operations.md):
-  /// `{"rows", ..., "line", "watched", "why", "labelled_quality", "silent": [..], "metrics": [..]}`.
+  /// What watches the service, and what became of the rows and labels it was given, counts by name
+  /// (docs/operations.md):
+  /// `{"rows", ..., "line", "watched", "why", "labelled_quality", "silent": [..], "metrics":
+  /// [..]}`.
   [[nodiscard]] doc::Value watch_value() const;
 
   /// Findings of the watch so far, for plots: `{"findings": [...]}`.
   [[nodiscard]] Result<doc::Value> series() const;
 
   Result<recover::Outcome> perform(const recover::Action& action) override;
-  Result<void> recorded(Micros from, Micros to, const std::function<void(const plane::Record&)>& sink) override;
+  Result<void> recorded(Micros from, Micros to,
+                        const std::function<void(const plane::Record&)>& sink) override;
   std::vector<watch::Route> routes() override { return routes_; }
 
  private:
@@ -116,29 +127,40 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<bool> retrains_ended(Micros event_time);
   [[nodiscard]] Result<bool> retrain_ended(Retrain& retrain);
 
-  /// What the data plane did by itself, pre-authorised: a stop or a fail-over becomes a decision and is acknowledged.
+  /// What the data plane did by itself, pre-authorised: a stop or a fail-over becomes a decision
+  /// and is acknowledged.
   [[nodiscard]] Result<void> take_up(const plane::Record& record);
-  /// Judges the canary when it is due or failing, and proposes what follows: rise, promotion, end; or asks a person.
+  /// Judges the canary when it is due or failing, and proposes what follows: rise, promotion, end;
+  /// or asks a person.
   [[nodiscard]] Result<void> decide_canary(Micros event_time);
-  [[nodiscard]] policy::Proposal canary_proposal(std::string action, const std::string& what, Micros event_time) const;
+  [[nodiscard]] policy::Proposal canary_proposal(std::string action, const std::string& what,
+                                                 Micros event_time) const;
   /// Keeps what waits for an approval, so that the approval carries it out, and tells people.
-  [[nodiscard]] Result<void> wait_for(const policy::Decision& decision, const policy::Proposal& proposal);
-  /// `change_releases` for what a person or the canary's agent asked for; also when its approval has come.
+  [[nodiscard]] Result<void> wait_for(const policy::Decision& decision,
+                                      const policy::Proposal& proposal);
+  /// `change_releases` for what a person or the canary's agent asked for; also when its approval
+  /// has come.
   [[nodiscard]] Result<policy::Decision> carry_out(const policy::Proposal& proposal);
-  [[nodiscard]] Result<doc::Value> asked_by_hand(policy::Proposal proposal, const Digest& bundle, const std::string& slot, bool again);
+  [[nodiscard]] Result<doc::Value> asked_by_hand(policy::Proposal proposal, const Digest& bundle,
+                                                 const std::string& slot, bool again);
   [[nodiscard]] Result<void> follow_question(policy::Proposal& proposal, bool again) const;
   /// What the bundle brings of evidence: its evaluation and the statements about how it was made.
   [[nodiscard]] std::vector<policy::Named> evidence_of(const Digest& bundle) const;
   /// The facts and terms that an approval of this proposal binds, as they are now.
   [[nodiscard]] doc::Value binds_of(const policy::Proposal& proposal) const;
   /// What of the approval's statement the releases `next` make untrue; empty: nothing.
-  [[nodiscard]] std::string made_untrue(const policy::Approval& approval, const release::Releases& next) const;
+  [[nodiscard]] std::string made_untrue(const policy::Approval& approval,
+                                        const release::Releases& next) const;
   /// The newest approval that was asked for under this op_id.
-  [[nodiscard]] Result<std::optional<policy::Approval>> newest_approval(const std::string& op_id) const;
+  [[nodiscard]] Result<std::optional<policy::Approval>> newest_approval(
+      const std::string& op_id) const;
   /// Tells policy what a bundle was built from: attributes `commit` and `dirty`.
   [[nodiscard]] Result<void> name_origin(policy::Proposal& proposal, const Digest& bundle);
-  /// Says in reason, attributes (`drops_repairs`, `repairs_dropped`) and evidence which repairs of `replaced` are lost.
-  [[nodiscard]] Result<void> name_dropped_repairs(policy::Proposal& proposal, const Digest& replaced, const Digest& bundle) const;
+  /// Says in reason, attributes (`drops_repairs`, `repairs_dropped`) and evidence which repairs of
+  /// `replaced` are lost.
+  [[nodiscard]] Result<void> name_dropped_repairs(policy::Proposal& proposal,
+                                                  const Digest& replaced,
+                                                  const Digest& bundle) const;
   [[nodiscard]] doc::Value canary_state() const;
   void restore_canary(const doc::Value& state);
 
@@ -147,22 +169,28 @@ class ServiceControl final : public recover::Effects {
   /// Deletes the oldest consumed segments of recorded traffic past the retention bound.
   void trim_traffic() const;
 
-  /// Registers what a route version means; a bundle that cannot be read leaves it unwatched, which the watch alerts on.
+  /// Registers what a route version means; a bundle that cannot be read leaves it unwatched, which
+  /// the watch alerts on.
   [[nodiscard]] Result<void> know_route(const Digest& primary, std::uint64_t version);
-  /// The same with what else is to be scored beside it: without each act in force, and the candidates.
+  /// The same with what else is to be scored beside it: without each act in force, and the
+  /// candidates.
   [[nodiscard]] Result<void> try_alternatives();
   [[nodiscard]] Result<Digest> without(const recover::Act& act);
-  [[nodiscard]] Result<watch::Alternative> alternative_of(std::string trial, bool candidate, const Digest& bundle);
-  /// Builds the watch's view of a bundle; cached by digest. kCorrupt or kNotFound when it has no baseline that can be read.
+  [[nodiscard]] Result<watch::Alternative> alternative_of(std::string trial, bool candidate,
+                                                          const Digest& bundle);
+  /// Builds the watch's view of a bundle; cached by digest. kCorrupt or kNotFound when it has no
+  /// baseline that can be read.
   [[nodiscard]] Result<watch::Route> route_of(const Digest& primary, std::uint64_t version);
   [[nodiscard]] Result<void> publish();
-  [[nodiscard]] Result<void> store_releases(store::Txn& txn, const release::Releases& next, std::string_view action,
-                                            Micros event_time, const std::string& decision);
+  [[nodiscard]] Result<void> store_releases(store::Txn& txn, const release::Releases& next,
+                                            std::string_view action, Micros event_time,
+                                            const std::string& decision);
 
-  /// Proposes `action`; on yes changes a copy of the releases with `change`, commits both, publishes. The one way a route is
-  /// made.
-  [[nodiscard]] Result<policy::Decision> change_releases(const policy::Proposal& proposal,
-                                                         const std::function<Result<void>(release::Releases&)>& change);
+  /// Proposes `action`; on yes changes a copy of the releases with `change`, commits both,
+  /// publishes. The one way a route is made.
+  [[nodiscard]] Result<policy::Decision> change_releases(
+      const policy::Proposal& proposal,
+      const std::function<Result<void>(release::Releases&)>& change);
   [[nodiscard]] policy::Proposal proposal_of(const recover::Action& action, std::string type) const;
   [[nodiscard]] recover::Outcome outcome_of(const policy::Decision& decision) const;
 
@@ -172,7 +200,8 @@ class ServiceControl final : public recover::Effects {
     Digest of_primary, of_standby;
     Digest primary, standby;
   };
-  /// A swap changes which of the two serves and not what is repaired; another release, or a recalibration, would be undone.
+  /// A swap changes which of the two serves and not what is repaired; another release, or a
+  /// recalibration, would be undone.
   [[nodiscard]] bool made_of_what_serves(const Repaired& made) const;
   [[nodiscard]] static std::string to_json(const Repaired& made);
   [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action);
@@ -183,8 +212,10 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> write_postmortem(const recover::Action& action);
-  /// The contract's file with the transforms that the incident put into force and that are so still; none: there are none.
-  [[nodiscard]] Result<std::optional<store::Git::File>> repaired_contract(const std::string& incident) const;
+  /// The contract's file with the transforms that the incident put into force and that are so
+  /// still; none: there are none.
+  [[nodiscard]] Result<std::optional<store::Git::File>> repaired_contract(
+      const std::string& incident) const;
   [[nodiscard]] Result<recover::Outcome> record_only(const recover::Action& action);
 
   ServiceParts parts_;
@@ -193,17 +224,18 @@ class ServiceControl final : public recover::Effects {
   std::unique_ptr<watch::Watch> watch_;
   std::unique_ptr<recover::Ladder> ladder_;
   std::unique_ptr<plane::JournalReader> reader_;
-  std::optional<plane::Record> held_;        ///< a tick that waits for a retrain
+  std::optional<plane::Record> held_;  ///< a tick that waits for a retrain
   std::vector<watch::Route> routes_;
   std::map<Digest, watch::Route> route_cache_;
-  std::map<Digest, std::shared_ptr<const score::Plan>> plans_;   ///< of the alternatives on trial
-  std::vector<std::string> on_trial_;                            ///< what the trials of the last route follow from
-  std::map<Digest, std::pair<std::string, bool>> origins_;   ///< of bundles that were proposed: commit, dirty
+  std::map<Digest, std::shared_ptr<const score::Plan>> plans_;  ///< of the alternatives on trial
+  std::vector<std::string> on_trial_;  ///< what the trials of the last route follow from
+  std::map<Digest, std::pair<std::string, bool>>
+      origins_;                               ///< of bundles that were proposed: commit, dirty
   std::map<std::string, Repaired> variants_;  ///< by op_id; made once and kept
   std::vector<Retrain> retrains_;
-  std::vector<watch::Alert> moves_;          ///< since the last tick
-  std::vector<plane::ActRecord> acts_;       ///< since the last tick
-  std::vector<watch::Finding> new_findings_; ///< since the last snapshot
+  std::vector<watch::Alert> moves_;           ///< since the last tick
+  std::vector<plane::ActRecord> acts_;        ///< since the last tick
+  std::vector<watch::Finding> new_findings_;  ///< since the last snapshot
   std::uint64_t finding_count_ = 0;
   std::uint64_t applied_ = 0;
   std::uint64_t archived_ = 0;
@@ -213,11 +245,12 @@ class ServiceControl final : public recover::Effects {
   bool fail_over_allowed_ = false;
   plane::FailOver fail_over_{};
   watch::CohortBook cohorts_;
-  doc::Value judgement_{};                   ///< the last one of the running canary, with its time and what came of it
-  Micros next_look_ = INT64_MIN;             ///< event time of the canary's next judgement
-  Micros told_at_ = INT64_MIN;               ///< event time from which it has been inconclusive
-  bool decided_ = false;                     ///< something was decided anew since the last snapshot
-  ChangedRows rows_;                         ///< of the snapshot
+  doc::Value
+      judgement_{};  ///< the last one of the running canary, with its time and what came of it
+  Micros next_look_ = INT64_MIN;  ///< event time of the canary's next judgement
+  Micros told_at_ = INT64_MIN;    ///< event time from which it has been inconclusive
+  bool decided_ = false;          ///< something was decided anew since the last snapshot
+  ChangedRows rows_;              ///< of the snapshot
 };
 
 }  // namespace heddle::control

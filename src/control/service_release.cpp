@@ -10,20 +10,23 @@
 namespace heddle::control {
 namespace {
 
-constexpr const char* kWaiting = "waiting";  ///< collection: approval id -> what to do when it is given
+constexpr const char* kWaiting =
+    "waiting";  ///< collection: approval id -> what to do when it is given
 
 std::vector<policy::Named> read_named(const doc::Value* list) {
   std::vector<policy::Named> items;
   if (list == nullptr || !list->is_array()) return items;
   for (const auto& item : list->as_array()) {
-    if (const auto digest = Digest::parse(item.string_or("digest")); digest.ok()) items.push_back({item.string_or("name"), *digest});
+    if (const auto digest = Digest::parse(item.string_or("digest")); digest.ok())
+      items.push_back({item.string_or("name"), *digest});
   }
   return items;
 }
 
 doc::Value write_named(const std::vector<policy::Named>& items) {
   auto list = doc::Value::array();
-  for (const auto& item : items) list.push(doc::Value::object({{"name", item.name}, {"digest", item.digest.str()}}));
+  for (const auto& item : items)
+    list.push(doc::Value::object({{"name", item.name}, {"digest", item.digest.str()}}));
   return list;
 }
 
@@ -33,8 +36,10 @@ policy::Proposal read_proposal(const doc::Value& value) {
   proposal.action = value.string_or("action");
   proposal.target = value.string_or("target");
   const auto actor = value.string_or("actor");
-  proposal.actor = {actor.starts_with("system:") ? policy::ActorType::kSystem
-                    : actor.starts_with("agent:") ? policy::ActorType::kAgent : policy::ActorType::kPerson, actor};
+  proposal.actor = {actor.starts_with("system:")  ? policy::ActorType::kSystem
+                    : actor.starts_with("agent:") ? policy::ActorType::kAgent
+                                                  : policy::ActorType::kPerson,
+                    actor};
   proposal.actor.proof.how = value.string_or("proof");
   proposal.actor.proof.claimed = value.string_or("claimed");
   proposal.event_time = value.int_or("event_time");
@@ -71,10 +76,13 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
   const auto weight = static_cast<std::uint32_t>(attributes.int_or("weight"));
   const auto run = static_cast<std::uint64_t>(attributes.int_or("canary"));
   return change_releases(proposal, [&](release::Releases& next) -> Result<void> {
-    // What was proposed about a canary is about that one: a yes that comes after it ended promotes nothing.
+    // What was proposed about a canary is about that one: a yes that comes after it ended promotes
+    // nothing.
     if (run != 0 && next.canary().started != run) {
-      return Error{ErrorKind::kConflict, "canary-ended", fmt::format("the canary that `{}` is about does not run any more", proposal.op_id),
-                   "see `heddle release history`"};
+      return Error{
+          ErrorKind::kConflict, "canary-ended",
+          fmt::format("the canary that `{}` is about does not run any more", proposal.op_id),
+          "see `heddle release history`"};
     }
     const auto& action = proposal.action;
     if (action == "service.stop" || action == "service.resume") {
@@ -89,11 +97,14 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
     next.approve(bundle, proposal.op_id);
     if (action == "canary.start") {
       const auto& rules = service_.canary;
-      return next.start_canary(bundle, {rules.steps, rules.sticky, rules.header, rules.header_value}, weight, proposal.event_time);
+      return next.start_canary(bundle,
+                               {rules.steps, rules.sticky, rules.header, rules.header_value},
+                               weight, proposal.event_time);
     }
     if (action == "canary.raise") {
       if (next.canary().next_weight() != weight) {
-        return Error{ErrorKind::kConflict, "canary-other-step", fmt::format("{:g}% is not the canary's next step", weight / 100.0),
+        return Error{ErrorKind::kConflict, "canary-other-step",
+                     fmt::format("{:g}% is not the canary's next step", weight / 100.0),
                      fmt::format("see `heddle release canary {}`", service_.identity.name)};
       }
       return next.raise_canary(proposal.event_time);
@@ -102,9 +113,11 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
   });
 }
 
-Result<void> ServiceControl::wait_for(const policy::Decision& decision, const policy::Proposal& proposal) {
+Result<void> ServiceControl::wait_for(const policy::Decision& decision,
+                                      const policy::Proposal& proposal) {
   HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
-    return txn.put(kWaiting, decision.approval, doc::to_json(write_proposal(proposal, service_.identity.name)));
+    return txn.put(kWaiting, decision.approval,
+                   doc::to_json(write_proposal(proposal, service_.identity.name)));
   }));
   return parts_.outbox->enqueue(
       "approval/" + decision.approval,
@@ -114,7 +127,8 @@ Result<void> ServiceControl::wait_for(const policy::Decision& decision, const po
                           {"action", proposal.action},
                           {"event_time", format_time(proposal.event_time)},
                           {"text", proposal.reason},
-                          {"next", fmt::format("heddle approve {} --person NAME --key FILE", decision.approval)}}));
+                          {"next", fmt::format("heddle approve {} --person NAME --key FILE",
+                                               decision.approval)}}));
 }
 
 std::vector<policy::Named> ServiceControl::evidence_of(const Digest& bundle) const {
@@ -122,12 +136,14 @@ std::vector<policy::Named> ServiceControl::evidence_of(const Digest& bundle) con
   const auto opened = bundle::open(*parts_.objects, bundle);
   if (!opened.ok()) return evidence;  // what cannot be read gets into no slot, and says so there
   for (const auto title : {bundle::kEvaluation, bundle::kStatements}) {
-    if (const auto bytes = opened->layer(title); bytes.ok()) evidence.push_back({std::string(title), sha256(*bytes)});
+    if (const auto bytes = opened->layer(title); bytes.ok())
+      evidence.push_back({std::string(title), sha256(*bytes)});
   }
   return evidence;
 }
 
-Result<std::optional<policy::Approval>> ServiceControl::newest_approval(const std::string& op_id) const {
+Result<std::optional<policy::Approval>> ServiceControl::newest_approval(
+    const std::string& op_id) const {
   HEDDLE_ASSIGN_OR_RETURN(auto approvals, parts_.policy->approvals());
   std::optional<policy::Approval> newest;
   for (auto& approval : approvals) {
@@ -136,8 +152,8 @@ Result<std::optional<policy::Approval>> ServiceControl::newest_approval(const st
   return newest;
 }
 
-/// What was asked about this bundle and slot before decides how it is asked now: what waits is not asked twice, and what a
-/// person rejected is asked again only by who says so.
+/// What was asked about this bundle and slot before decides how it is asked now: what waits is not
+/// asked twice, and what a person rejected is asked again only by who says so.
 Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool again) const {
   proposal.binds = binds_of(proposal);
   const auto digest_of = [](const std::vector<policy::Named>& subjects) {
@@ -146,9 +162,11 @@ Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool ag
   HEDDLE_ASSIGN_OR_RETURN(const auto approvals, parts_.policy->approvals());
   const policy::Approval* last = nullptr;
   for (const auto& approval : approvals) {
-    const bool same_act = approval.action == proposal.action && approval.slot == proposal.attributes.string_or("slot");
+    const bool same_act = approval.action == proposal.action &&
+                          approval.slot == proposal.attributes.string_or("slot");
     // A repair that a person rejected is a bundle that may be promoted, by who says that it is one.
-    const bool repair = approval.action == "transform.propose" && proposal.action == "release.promote";
+    const bool repair =
+        approval.action == "transform.propose" && proposal.action == "release.promote";
     if ((same_act || repair) && digest_of(approval.subjects) == digest_of(proposal.subjects) &&
         approval.binds.string_or("service") == service_.identity.name) {
       last = &approval;
@@ -156,33 +174,40 @@ Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool ag
   }
   using Status = policy::Approval::Status;
   if (last == nullptr) return {};
-  if (last->status == Status::kPending && last->action == proposal.action && last->binds == proposal.binds) {
+  if (last->status == Status::kPending && last->action == proposal.action &&
+      last->binds == proposal.binds) {
     proposal.op_id = last->op_id;
     proposal.evidence = last->evidence;
     return {};
   }
   if (last->status != Status::kRejected) return {};
   if (!again) {
-    return Error{ErrorKind::kConflict, "release-rejected",
-                 fmt::format("`{}` rejected it as `{}`: {}", last->rejected_by, last->id, last->rejected_because),
-                 "say `--again` with the same command to ask again; somebody else than you has to say yes"};
+    return Error{
+        ErrorKind::kConflict, "release-rejected",
+        fmt::format("`{}` rejected it as `{}`: {}", last->rejected_by, last->id,
+                    last->rejected_because),
+        "say `--again` with the same command to ask again; somebody else than you has to say yes"};
   }
   proposal.op_id += "/again/" + last->id;
-  proposal.reason += fmt::format("; asked again after `{}` rejected it as `{}`: {}", last->rejected_by, last->id, last->rejected_because);
+  proposal.reason += fmt::format("; asked again after `{}` rejected it as `{}`: {}",
+                                 last->rejected_by, last->id, last->rejected_because);
   return {};
 }
 
-Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, const Digest& bundle, const std::string& slot, bool again) {
+Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, const Digest& bundle,
+                                                 const std::string& slot, bool again) {
   HEDDLE_TRY(follow_question(proposal, again));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(proposal));
   if (!decision.applied && decision.effect == policy::Effect::kDeny) {
     const auto how = how_to_be_a_person(proposal.actor);
     return Error{ErrorKind::kDenied, "release-denied",
                  fmt::format("policy denied `{}` (rule `{}`): {}", proposal.action,
-                             decision.rules.empty() ? "default-deny" : decision.rules.front(), decision.reason),
+                             decision.rules.empty() ? "default-deny" : decision.rules.front(),
+                             decision.reason),
                  !how.empty() ? how
                  : proposal.attributes.bool_or("dirty")
-                     ? "the bundle is of definitions that are in no commit: if that is why, commit them and run `heddle run`"
+                     ? "the bundle is of definitions that are in no commit: if that is why, commit "
+                       "them and run `heddle run`"
                      : "see `heddle audit log`"};
   }
   if (!decision.applied) HEDDLE_TRY(wait_for(decision, proposal));
@@ -192,7 +217,8 @@ Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, cons
                                    {"entry", decision.entry},
                                    {"approval", decision.approval},
                                    {"reason", proposal.reason}});
-  if (const auto* drops = proposal.attributes.find("drops_repairs"); drops != nullptr) reply.set("drops_repairs", *drops);
+  if (const auto* drops = proposal.attributes.find("drops_repairs"); drops != nullptr)
+    reply.set("drops_repairs", *drops);
   return reply;
 }
 
@@ -207,12 +233,15 @@ Result<void> ServiceControl::name_origin(policy::Proposal& proposal, const Diges
   return {};
 }
 
-Result<void> ServiceControl::name_dropped_repairs(policy::Proposal& proposal, const Digest& replaced, const Digest& bundle) const {
+Result<void> ServiceControl::name_dropped_repairs(policy::Proposal& proposal,
+                                                  const Digest& replaced,
+                                                  const Digest& bundle) const {
   if (replaced.empty() || replaced == bundle) return {};
   const auto dropped = dropped_repairs(*parts_.objects, replaced, bundle);
   if (!dropped.ok()) {
     // What serves cannot be read: it must be replaceable all the same, by somebody who knows.
-    proposal.reason += fmt::format("; the repairs of {} are not known: {}", replaced.short_str(), dropped.error().message);
+    proposal.reason += fmt::format("; the repairs of {} are not known: {}", replaced.short_str(),
+                                   dropped.error().message);
     return {};
   }
   auto list = doc::Value::array();
@@ -220,46 +249,58 @@ Result<void> ServiceControl::name_dropped_repairs(policy::Proposal& proposal, co
   proposal.attributes.set("repairs_dropped", list.size());
   proposal.attributes.set("drops_repairs", list);
   if (dropped->empty()) return {};
-  proposal.reason += fmt::format("; it drops what repairs {}: {}", replaced.short_str(), fmt::join(*dropped, "; "));
-  const auto text = doc::to_json(doc::Value::object({{"of", replaced.str()}, {"drops", std::move(list)}}));
+  proposal.reason += fmt::format("; it drops what repairs {}: {}", replaced.short_str(),
+                                 fmt::join(*dropped, "; "));
+  const auto text =
+      doc::to_json(doc::Value::object({{"of", replaced.str()}, {"drops", std::move(list)}}));
   HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(text));
   proposal.evidence.push_back({std::string(kRepairsEvidence), digest});
   return {};
 }
 
 Result<doc::Value> ServiceControl::compare(const Digest& bundle) const {
-  return compare_on_traffic(*parts_.objects, parts_.home->spool(service_.identity.name), releases_.primary(), bundle);
+  return compare_on_traffic(*parts_.objects, parts_.home->spool(service_.identity.name),
+                            releases_.primary(), bundle);
 }
 
-Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot, std::uint32_t weight, const policy::Actor& actor,
+Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot,
+                                           std::uint32_t weight, const policy::Actor& actor,
                                            bool again) {
   if (slot == "shadow") return set_shadow(bundle, actor, again);
-  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, bundle));  // every byte against its digest
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened,
+                          bundle::open(*parts_.objects, bundle));  // every byte against its digest
   HEDDLE_ASSIGN_OR_RETURN(const auto evaluation, opened.json(bundle::kEvaluation));
   if (!evaluation.bool_or("passed", false)) {
-    return Error{ErrorKind::kUnprocessable, "gates-not-passed", fmt::format("bundle {} has not passed its gates", bundle.str()),
+    return Error{ErrorKind::kUnprocessable, "gates-not-passed",
+                 fmt::format("bundle {} has not passed its gates", bundle.str()),
                  "see its evidence: heddle bundle inspect " + bundle.str()};
   }
-  // A release that nobody could watch is refused here; what is released already and cannot be read any more is an alert.
+  // A release that nobody could watch is refused here; what is released already and cannot be read
+  // any more is an alert.
   if (auto route = route_of(bundle, 0); !route.ok()) {
     Error error = route.error();
-    error.message = fmt::format("bundle {} could not be watched: {}", bundle.short_str(), error.message);
+    error.message =
+        fmt::format("bundle {} could not be watched: {}", bundle.short_str(), error.message);
     return error;
   }
   const auto& run = releases_.canary();
   const bool raises = slot == "canary" && run.running() && run.canary.bundle == bundle;
   policy::Proposal proposal;
-  proposal.op_id = fmt::format("{}/release/{}/{}/{}", service_.identity.name, releases_.version(), slot, bundle.short_str());
+  proposal.op_id = fmt::format("{}/release/{}/{}/{}", service_.identity.name, releases_.version(),
+                               slot, bundle.short_str());
   proposal.action = raises ? "canary.raise" : slot == "canary" ? "canary.start" : "release.promote";
   proposal.target = "service/" + service_.identity.name;
   proposal.actor = actor;
   proposal.subjects.push_back({"bundle", bundle});
-  if (slot == "primary" && !releases_.primary().empty()) proposal.subjects.push_back({"rollback", releases_.primary()});
-  if (slot == "canary" && !releases_.primary().empty()) proposal.subjects.push_back({"baseline", releases_.primary()});
+  if (slot == "primary" && !releases_.primary().empty())
+    proposal.subjects.push_back({"rollback", releases_.primary()});
+  if (slot == "canary" && !releases_.primary().empty())
+    proposal.subjects.push_back({"baseline", releases_.primary()});
   proposal.attributes = doc::Value::object({{"service", service_.identity.name}, {"slot", slot}});
   HEDDLE_TRY(name_origin(proposal, bundle));
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
-  proposal.reason = fmt::format("release {} as {} of `{}`", bundle.short_str(), slot, service_.identity.name);
+  proposal.reason =
+      fmt::format("release {} as {} of `{}`", bundle.short_str(), slot, service_.identity.name);
   if (slot == "canary") {
     if (weight == 0) weight = raises ? run.next_weight() : service_.canary.steps.front();
     proposal.op_id += fmt::format("/{}", weight);
@@ -274,23 +315,30 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(comparison)));
     proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
   }
-  HEDDLE_TRY(name_dropped_repairs(proposal, slot == "standby" ? releases_.standby() : releases_.primary(), bundle));
+  HEDDLE_TRY(name_dropped_repairs(
+      proposal, slot == "standby" ? releases_.standby() : releases_.primary(), bundle));
   return asked_by_hand(std::move(proposal), bundle, slot, again);
 }
 
-Result<doc::Value> ServiceControl::set_shadow(const Digest& bundle, const policy::Actor& actor, bool again) {
-  if (!bundle.empty()) HEDDLE_TRY(bundle::open(*parts_.objects, bundle));  // every byte against its digest
+Result<doc::Value> ServiceControl::set_shadow(const Digest& bundle, const policy::Actor& actor,
+                                              bool again) {
+  if (!bundle.empty())
+    HEDDLE_TRY(bundle::open(*parts_.objects, bundle));  // every byte against its digest
   policy::Proposal proposal;
-  proposal.op_id = fmt::format("{}/release/{}/shadow/{}", service_.identity.name, releases_.version(), bundle.empty() ? "none" : bundle.short_str());
+  proposal.op_id = fmt::format("{}/release/{}/shadow/{}", service_.identity.name,
+                               releases_.version(), bundle.empty() ? "none" : bundle.short_str());
   proposal.action = bundle.empty() ? "shadow.clear" : "shadow.set";
   proposal.target = "service/" + service_.identity.name;
   proposal.actor = actor;
   if (!bundle.empty()) proposal.subjects.push_back({"bundle", bundle});
-  proposal.attributes = doc::Value::object({{"service", service_.identity.name}, {"slot", "shadow"}});
+  proposal.attributes =
+      doc::Value::object({{"service", service_.identity.name}, {"slot", "shadow"}});
   if (!bundle.empty()) HEDDLE_TRY(name_origin(proposal, bundle));
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
-  proposal.reason = bundle.empty() ? fmt::format("take the shadow of `{}` away", service_.identity.name)
-                                   : fmt::format("score {} beside `{}`", bundle.short_str(), service_.identity.name);
+  proposal.reason =
+      bundle.empty()
+          ? fmt::format("take the shadow of `{}` away", service_.identity.name)
+          : fmt::format("score {} beside `{}`", bundle.short_str(), service_.identity.name);
   if (!bundle.empty()) proposal.evidence = evidence_of(bundle);
   return asked_by_hand(std::move(proposal), bundle, "shadow", again);
 }
@@ -308,17 +356,22 @@ Result<bool> ServiceControl::resume_promotion(const std::string& approval) {
   proposal.approval = approval;
   const auto decision = carry_out(proposal);
   if (decision.ok() && decision->applied) return true;
-  if (decision.ok() && decision->effect == policy::Effect::kRequireApproval) return false;  // it needs another signature
-  // It cannot be done now. The yes is not kept for a day on which it could: nobody would think of it then.
+  if (decision.ok() && decision->effect == policy::Effect::kRequireApproval)
+    return false;  // it needs another signature
+  // It cannot be done now. The yes is not kept for a day on which it could: nobody would think of
+  // it then.
   const auto why = decision.ok() ? decision->reason : decision.error().message;
-  HEDDLE_TRY(parts_.policy->void_stale([&](const policy::Approval& open) { return open.id == approval ? why : std::string(); }));
-  return Error{ErrorKind::kConflict, "approval-void", fmt::format("`{}` is void, nothing was done: {}", approval, why),
+  HEDDLE_TRY(parts_.policy->void_stale(
+      [&](const policy::Approval& open) { return open.id == approval ? why : std::string(); }));
+  return Error{ErrorKind::kConflict, "approval-void",
+               fmt::format("`{}` is void, nothing was done: {}", approval, why),
                "ask again if it is still wanted"};
 }
 
 Result<doc::Value> ServiceControl::roll_back(const policy::Actor& actor, bool again) {
   if (releases_.rollback_target().empty()) {
-    return Error{ErrorKind::kConflict, "rollback-no-target", fmt::format("`{}` has no release before this one", service_.identity.name),
+    return Error{ErrorKind::kConflict, "rollback-no-target",
+                 fmt::format("`{}` has no release before this one", service_.identity.name),
                  "see `heddle release history`"};
   }
   policy::Proposal proposal;
@@ -327,9 +380,11 @@ Result<doc::Value> ServiceControl::roll_back(const policy::Actor& actor, bool ag
   proposal.target = "service/" + service_.identity.name;
   proposal.actor = actor;
   proposal.subjects.push_back({"bundle", releases_.rollback_target()});
-  proposal.attributes = doc::Value::object({{"service", service_.identity.name}, {"slot", "primary"}});
+  proposal.attributes =
+      doc::Value::object({{"service", service_.identity.name}, {"slot", "primary"}});
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
-  proposal.reason = fmt::format("roll `{}` back to {}", service_.identity.name, releases_.rollback_target().short_str());
+  proposal.reason = fmt::format("roll `{}` back to {}", service_.identity.name,
+                                releases_.rollback_target().short_str());
   const Digest target = releases_.rollback_target();
   proposal.subjects.push_back({"rollback", releases_.primary()});
   proposal.evidence = evidence_of(target);

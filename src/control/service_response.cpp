@@ -1,4 +1,5 @@
-// What the recovery ladder asks for, carried out: every change through policy::act, everything twice-callable.
+// What the recovery ladder asks for, carried out: every change through policy::act, everything
+// twice-callable.
 #include <algorithm>
 #include <filesystem>
 
@@ -37,7 +38,8 @@ double calibration_of(const bundle::Bundle& bundle) {
 
 }  // namespace
 
-policy::Proposal ServiceControl::proposal_of(const recover::Action& action, std::string type) const {
+policy::Proposal ServiceControl::proposal_of(const recover::Action& action,
+                                             std::string type) const {
   policy::Proposal proposal;
   proposal.op_id = service_.identity.name + "/" + action.op_id;
   proposal.action = std::move(type);
@@ -64,7 +66,9 @@ recover::Outcome ServiceControl::outcome_of(const policy::Decision& decision) co
     outcome.status = Status::kWaiting;
   } else {
     outcome.status = Status::kDenied;
-    outcome.note = decision.rules.empty() ? "policy denied it" : "denied by policy rule `" + decision.rules.front() + "`";
+    outcome.note = decision.rules.empty()
+                       ? "policy denied it"
+                       : "denied by policy rule `" + decision.rules.front() + "`";
   }
   return outcome;
 }
@@ -82,7 +86,8 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
     outcome = promote_candidate(action);
   } else if (type == "release.recalibrate") {
     outcome = recalibrate(action);
-  } else if (type == "transform.withdraw" || type == "recalibration.withdraw" || type == "release.rollback") {
+  } else if (type == "transform.withdraw" || type == "recalibration.withdraw" ||
+             type == "release.rollback") {
     outcome = withdraw(action);
   } else if (type == "incident.lapse") {
     outcome = lapse(action);
@@ -93,40 +98,45 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
   } else if (type == "source.quarantine" || type == "source.release" || type == "slot.swap") {
     const auto source = action.attributes.string_or("source");
     const auto account = action.attributes.string_or("account");
-    const auto decision = change_releases(proposal_of(action, type), [&](release::Releases& next) -> Result<void> {
-      if (type == "source.quarantine") {
-        return next.quarantine({source, action.attributes.string_or("rule"),
-                                static_cast<std::uint32_t>(action.attributes.int_or("readmit_after")), account});
-      }
-      if (type == "source.release") return next.readmit(account, source);
-      return next.swap();
-    });
+    const auto decision =
+        change_releases(proposal_of(action, type), [&](release::Releases& next) -> Result<void> {
+          if (type == "source.quarantine") {
+            return next.quarantine(
+                {source, action.attributes.string_or("rule"),
+                 static_cast<std::uint32_t>(action.attributes.int_or("readmit_after")), account});
+          }
+          if (type == "source.release") return next.readmit(account, source);
+          return next.swap();
+        });
     if (!decision.ok()) return decision.error();
     outcome = outcome_of(*decision);
   } else {
     outcome = record_only(action);
   }
   if (outcome.ok() && outcome->status == Status::kWaiting) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto asked, newest_approval(service_.identity.name + "/" + action.op_id));
+    HEDDLE_ASSIGN_OR_RETURN(const auto asked,
+                            newest_approval(service_.identity.name + "/" + action.op_id));
     if (asked) {
       HEDDLE_TRY(parts_.outbox->enqueue(
           "approval/" + asked->id,
-          doc::Value::object({{"kind", "approval"},
-                              {"approval", asked->id},
-                              {"service", service_.identity.name},
-                              {"incident", action.incident},
-                              {"action", type},
-                              {"event_time", format_time(action.event_time)},
-                              {"text", action.reason},
-                              {"next", fmt::format("heddle approve {} --person NAME --key FILE", asked->id)}})));
+          doc::Value::object(
+              {{"kind", "approval"},
+               {"approval", asked->id},
+               {"service", service_.identity.name},
+               {"incident", action.incident},
+               {"action", type},
+               {"event_time", format_time(action.event_time)},
+               {"text", action.reason},
+               {"next", fmt::format("heddle approve {} --person NAME --key FILE", asked->id)}})));
     }
   }
   return outcome;
 }
 
 Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal_of(action, action.type),
-                                                                  [](store::Txn&) { return Result<void>(); }));
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision,
+                          parts_.policy->act(proposal_of(action, action.type),
+                                             [](store::Txn&) { return Result<void>(); }));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   return outcome_of(decision);
 }
@@ -148,7 +158,8 @@ Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& ac
 bool ServiceControl::made_of_what_serves(const Repaired& made) const {
   const auto& primary = releases_.primary();
   const auto& standby = releases_.standby();
-  return (made.of_primary == primary && made.of_standby == standby) || (made.of_primary == standby && made.of_standby == primary);
+  return (made.of_primary == primary && made.of_standby == standby) ||
+         (made.of_primary == standby && made.of_standby == primary);
 }
 
 std::string ServiceControl::to_json(const Repaired& made) {
@@ -161,7 +172,8 @@ std::string ServiceControl::to_json(const Repaired& made) {
 
 Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action& action) {
   auto proposal = proposal_of(action, action.type);
-  // A pure function of what serves: where that is other by now, the bundles are made, and asked for, anew.
+  // A pure function of what serves: where that is other by now, the bundles are made, and asked
+  // for, anew.
   auto variant = variants_.find(action.op_id);
   HEDDLE_ASSIGN_OR_RETURN(const bool applied, parts_.policy->applied(proposal.op_id));
   if (variant == variants_.end() || (!applied && !made_of_what_serves(variant->second))) {
@@ -171,11 +183,15 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
     transform.expression.text = action.attributes.string_or("expression");
     transform.reason = action.reason;
     Repaired made{releases_.primary(), releases_.standby(), {}, {}};
-    HEDDLE_ASSIGN_OR_RETURN(made.primary, flow::with_transform(*parts_.objects, made.of_primary, transform, parts_.project->commit));
+    HEDDLE_ASSIGN_OR_RETURN(made.primary, flow::with_transform(*parts_.objects, made.of_primary,
+                                                               transform, parts_.project->commit));
     if (!made.of_standby.empty()) {
-      HEDDLE_ASSIGN_OR_RETURN(made.standby, flow::with_transform(*parts_.objects, made.of_standby, transform, parts_.project->commit));
+      HEDDLE_ASSIGN_OR_RETURN(made.standby,
+                              flow::with_transform(*parts_.objects, made.of_standby, transform,
+                                                   parts_.project->commit));
     }
-    // Kept before it is proposed: an approval is for these digests, whatever slot serves when the question is put again.
+    // Kept before it is proposed: an approval is for these digests, whatever slot serves when the
+    // question is put again.
     HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
       return txn.put("variants", service_.identity.name + "/" + action.op_id, to_json(made));
     }));
@@ -185,17 +201,20 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
   proposal.subjects.push_back({"bundle", repaired.primary});
   if (!repaired.standby.empty()) proposal.subjects.push_back({"standby", repaired.standby});
   HEDDLE_TRY(name_origin(proposal, repaired.primary));
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
-    for (const auto& bundle : {repaired.primary, repaired.standby}) {
-      if (bundle.empty()) continue;
-      next.approve(bundle, proposal.op_id);
-      next.mark_ready(bundle);
-    }
-    // Each gives way to its own repaired self.
-    const bool swapped = next.primary() == repaired.of_standby;
-    HEDDLE_TRY(next.replace("primary", swapped ? repaired.standby : repaired.primary));
-    return repaired.standby.empty() ? Result<void>() : next.replace("standby", swapped ? repaired.primary : repaired.standby);
-  }));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+        for (const auto& bundle : {repaired.primary, repaired.standby}) {
+          if (bundle.empty()) continue;
+          next.approve(bundle, proposal.op_id);
+          next.mark_ready(bundle);
+        }
+        // Each gives way to its own repaired self.
+        const bool swapped = next.primary() == repaired.of_standby;
+        HEDDLE_TRY(next.replace("primary", swapped ? repaired.standby : repaired.primary));
+        return repaired.standby.empty()
+                   ? Result<void>()
+                   : next.replace("standby", swapped ? repaired.primary : repaired.standby);
+      }));
   return outcome_of(decision);
 }
 
@@ -208,15 +227,19 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action)
       const std::string id = action.attributes.string_or("id");
       for (Digest* slot : {&back.first, &back.second}) {
         if (slot->empty()) continue;
-        const auto bare = flow::without_transform(*parts_.objects, *slot, id, parts_.project->commit);
+        const auto bare =
+            flow::without_transform(*parts_.objects, *slot, id, parts_.project->commit);
         // A release by hand may have come without it.
         if (!bare.ok() && bare.error().kind != ErrorKind::kNotFound) return bare.error();
         if (bare.ok()) *slot = *bare;
       }
     } else if (action.type == "recalibration.withdraw") {
       HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(*parts_.objects, back.first));
-      const double intercept = calibration_of(base) + action.attributes.double_or("intercept_delta");
-      HEDDLE_ASSIGN_OR_RETURN(back.first, flow::with_calibration(*parts_.objects, back.first, intercept, parts_.project->commit));
+      const double intercept =
+          calibration_of(base) + action.attributes.double_or("intercept_delta");
+      HEDDLE_ASSIGN_OR_RETURN(
+          back.first,
+          flow::with_calibration(*parts_.objects, back.first, intercept, parts_.project->commit));
     } else {
       const auto before = Digest::parse(action.attributes.string_or("bundle"));
       back.first = before.ok() ? *before : releases_.rollback_target();
@@ -235,16 +258,18 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action)
   proposal.subjects.push_back({"bundle", primary});
   if (!standby.empty()) proposal.subjects.push_back({"standby", standby});
   HEDDLE_TRY(name_origin(proposal, primary));
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
-    for (const auto& bundle : {primary, standby}) {
-      if (bundle.empty()) continue;
-      next.approve(bundle, proposal.op_id);
-      next.mark_ready(bundle);
-    }
-    if (primary == next.standby()) return next.swap();
-    if (primary != next.primary()) HEDDLE_TRY(next.replace("primary", primary));
-    return standby.empty() || standby == next.standby() ? Result<void>() : next.replace("standby", standby);
-  }));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+        for (const auto& bundle : {primary, standby}) {
+          if (bundle.empty()) continue;
+          next.approve(bundle, proposal.op_id);
+          next.mark_ready(bundle);
+        }
+        if (primary == next.standby()) return next.swap();
+        if (primary != next.primary()) HEDDLE_TRY(next.replace("primary", primary));
+        return standby.empty() || standby == next.standby() ? Result<void>()
+                                                            : next.replace("standby", standby);
+      }));
   return outcome_of(decision);
 }
 
@@ -252,8 +277,9 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action)
 Result<recover::Outcome> ServiceControl::lapse(const recover::Action& action) {
   HEDDLE_ASSIGN_OR_RETURN(const auto outcome, record_only(action));
   const std::string asked = service_.identity.name + "/" + action.attributes.string_or("op_id");
-  HEDDLE_TRY(parts_.policy->void_stale(
-      [&](const policy::Approval& approval) { return approval.op_id == asked ? action.reason : std::string(); }));
+  HEDDLE_TRY(parts_.policy->void_stale([&](const policy::Approval& approval) {
+    return approval.op_id == asked ? action.reason : std::string();
+  }));
   return outcome;
 }
 
@@ -278,25 +304,32 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   const std::string dir = parts_.home->runs() + "/" + name;
   const Micros started = action.attributes.int_or("started_at");
   Micros cost = 0;
-  for (const auto& [id, policy] : parts_.project->policies) cost = std::max(cost, policy.retrain_event_time_cost);
+  for (const auto& [id, policy] : parts_.project->policies)
+    cost = std::max(cost, policy.retrain_event_time_cost);
   const auto request = doc::Value::object({{"service", service_.identity.name},
                                            {"commit", parts_.project->commit},
                                            {"base", releases_.primary().str()},
                                            {"from", action.attributes.int_or("from")},
                                            {"until", started},
                                            {"rows", action.attributes.int_or("rows")}});
-  const auto job = doc::Value::object({{"dir", dir}, {"name", name}, {"due", started + cost}, {"request", doc::to_json(request)}});
-  const auto known = std::find_if(retrains_.begin(), retrains_.end(), [&](const Retrain& item) { return item.name == name; });
-  // A folder of that name without a committed start is of other traffic: its result must not be taken for this one's.
+  const auto job = doc::Value::object(
+      {{"dir", dir}, {"name", name}, {"due", started + cost}, {"request", doc::to_json(request)}});
+  const auto known = std::find_if(retrains_.begin(), retrains_.end(),
+                                  [&](const Retrain& item) { return item.name == name; });
+  // A folder of that name without a committed start is of other traffic: its result must not be
+  // taken for this one's.
   if (known == retrains_.end() && path_exists(dir)) {
     std::error_code failed;
     std::filesystem::remove_all(dir, failed);
-    if (failed) return Error{ErrorKind::kIo, "retrain-folder", fmt::format("cannot remove `{}`: {}", dir, failed.message()), "remove it"};
+    if (failed)
+      return Error{ErrorKind::kIo, "retrain-folder",
+                   fmt::format("cannot remove `{}`: {}", dir, failed.message()), "remove it"};
   }
   proposal.binds = binds_of(proposal);
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
-    return txn.put("retrains", service_.identity.name + "/" + name, doc::to_json(job));
-  }));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
+        return txn.put("retrains", service_.identity.name + "/" + name, doc::to_json(job));
+      }));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   if (!decision.applied) return outcome_of(decision);
   if (known == retrains_.end()) {
@@ -305,7 +338,8 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
     HEDDLE_TRY(retrain_ended(retrains_.back()));
   }
   auto outcome = outcome_of(decision);
-  // Usable at exactly its due time (DESIGN 4, Time): the tick before it says "running", the tick after it waited for the job.
+  // Usable at exactly its due time (DESIGN 4, Time): the tick before it says "running", the tick
+  // after it waited for the job.
   if (action.event_time < started + cost || !path_exists(dir + "/result.json")) {
     outcome.status = Status::kRunning;
     return outcome;
@@ -329,36 +363,44 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
   proposal.attributes.set("slot", "primary");
   HEDDLE_TRY(name_origin(proposal, bundle));
   HEDDLE_TRY(name_dropped_repairs(proposal, releases_.primary(), bundle));
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
-    next.approve(bundle, proposal.op_id);
-    next.mark_ready(bundle);
-    return next.promote(bundle);
-  }));
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision,
+                          change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+                            next.approve(bundle, proposal.op_id);
+                            next.mark_ready(bundle);
+                            return next.promote(bundle);
+                          }));
   auto outcome = outcome_of(decision);
-  if (decision.applied) outcome.result = doc::Value::object({{"before", (decision.repeated ? releases_.rollback_target() : before).str()}});
+  if (decision.applied)
+    outcome.result = doc::Value::object(
+        {{"before", (decision.repeated ? releases_.rollback_target() : before).str()}});
   return outcome;
 }
 
 Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& action) {
   HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(*parts_.objects, releases_.primary()));
   const double intercept = calibration_of(base) + action.attributes.double_or("intercept_delta");
-  HEDDLE_ASSIGN_OR_RETURN(const auto variant, flow::with_calibration(*parts_.objects, releases_.primary(), intercept, parts_.project->commit));
+  HEDDLE_ASSIGN_OR_RETURN(const auto variant,
+                          flow::with_calibration(*parts_.objects, releases_.primary(), intercept,
+                                                 parts_.project->commit));
   auto proposal = proposal_of(action, action.type);
   proposal.subjects.push_back({"bundle", variant});
   HEDDLE_TRY(name_origin(proposal, variant));
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
-    next.approve(variant, proposal.op_id);
-    next.mark_ready(variant);
-    return next.replace("primary", variant);
-  }));
+  HEDDLE_ASSIGN_OR_RETURN(const auto decision,
+                          change_releases(proposal, [&](release::Releases& next) -> Result<void> {
+                            next.approve(variant, proposal.op_id);
+                            next.mark_ready(variant);
+                            return next.replace("primary", variant);
+                          }));
   return outcome_of(decision);
 }
 
-Result<std::optional<store::Git::File>> ServiceControl::repaired_contract(const std::string& incident) const {
+Result<std::optional<store::Git::File>> ServiceControl::repaired_contract(
+    const std::string& incident) const {
   const auto& acts = ladder_->acts();
   std::vector<std::string> own;
   for (const auto& act : acts) {
-    if (act.kind == recover::Act::Kind::kTransform && act.incident == incident) own.push_back(act.transform);
+    if (act.kind == recover::Act::Kind::kTransform && act.incident == incident)
+      own.push_back(act.transform);
   }
   if (own.empty()) return std::optional<store::Git::File>();
   HEDDLE_ASSIGN_OR_RETURN(auto repairs, repairs_of(*parts_.objects, releases_.primary()));
@@ -367,7 +409,8 @@ Result<std::optional<store::Git::File>> ServiceControl::repaired_contract(const 
   });
   if (repairs.transforms.empty()) return std::optional<store::Git::File>();
   const auto& model = parts_.project->models.at(service_.model);
-  const auto& contract = parts_.project->contracts.at(parts_.project->feature_sets.at(model.features).contract);
+  const auto& contract =
+      parts_.project->contracts.at(parts_.project->feature_sets.at(model.features).contract);
   HEDDLE_ASSIGN_OR_RETURN(const auto now, parts_.git->read("HEAD", contract.identity.file));
   HEDDLE_ASSIGN_OR_RETURN(auto amended, amend_transforms(now, contract.object, repairs.transforms));
   return std::optional(store::Git::File{contract.identity.file, std::move(amended)});
@@ -380,41 +423,53 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
   auto proposal = proposal_of(action, action.type);
   HEDDLE_ASSIGN_OR_RETURN(const auto page_digest, parts_.objects->put(page));
   proposal.evidence.push_back({"page", page_digest});
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
-    return txn.put("postmortems", fmt::format("{}/{}", service_.identity.name, action.incident),
-                   doc::to_json(doc::Value::object({{"incident", action.incident},
-                                                    {"page", page_digest.str()},
-                                                    {"proof", action.attributes.find("proof") == nullptr
-                                                                  ? doc::Value()
-                                                                  : *action.attributes.find("proof")}})));
-  }));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
+        return txn.put(
+            "postmortems", fmt::format("{}/{}", service_.identity.name, action.incident),
+            doc::to_json(doc::Value::object({{"incident", action.incident},
+                                             {"page", page_digest.str()},
+                                             {"proof", action.attributes.find("proof") == nullptr
+                                                           ? doc::Value()
+                                                           : *action.attributes.find("proof")}})));
+      }));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   failpoint("control-postmortem-acted");
   auto outcome = outcome_of(decision);
   if (outcome.status != Status::kApplied || parts_.git == nullptr) return outcome;
-  // The commit is outside the transaction and idempotent: after a crash the same files give no second one.
+  // The commit is outside the transaction and idempotent: after a crash the same files give no
+  // second one.
   std::vector<store::Git::File> files{{fmt::format("incidents/{}.md", action.incident), page}};
-  if (const auto file = action.attributes.string_or("addition_file"); !addition.empty() && !file.empty()) {
+  if (const auto file = action.attributes.string_or("addition_file");
+      !addition.empty() && !file.empty()) {
     const auto now = parts_.git->read("HEAD", file);
-    const auto amended = now.ok() ? amend(*now, action.attributes.string_or("addition_path"), addition) : now;
+    const auto amended =
+        now.ok() ? amend(*now, action.attributes.string_or("addition_path"), addition) : now;
     if (amended.ok()) {
       files.push_back({file, *amended});
     } else {
-      log::warn("the addition of {} stays in its page: {}", action.incident, amended.error().message);
+      log::warn("the addition of {} stays in its page: {}", action.incident,
+                amended.error().message);
     }
   }
-  std::string message = fmt::format("{}: page, and an addition to review\n\n{}", action.incident, action.reason);
+  std::string message =
+      fmt::format("{}: page, and an addition to review\n\n{}", action.incident, action.reason);
   if (auto repair = repaired_contract(action.incident); !repair.ok()) {
     log::warn("the repair of {} is not on its branch: {}", action.incident, repair.error().message);
   } else if (repair->has_value()) {
     files.push_back(**repair);
-    message += fmt::format("\n\nThe repair that is in force stands in {}: a release without it drops it. A transform of a contract is\n"
-                           "applied to the rows that a model is trained on as well: take it where those have the fault too.\n",
-                           files.back().path);
+    message += fmt::format(
+        "\n\nThe repair that is in force stands in {}: a release without it drops it. A transform "
+        "of a contract is\n"
+        "applied to the rows that a model is trained on as well: take it where those have the "
+        "fault too.\n",
+        files.back().path);
   }
-  const auto commit = parts_.git->commit("refs/heads/heddle/" + action.incident, "HEAD", files, message);
+  const auto commit =
+      parts_.git->commit("refs/heads/heddle/" + action.incident, "HEAD", files, message);
   if (!commit.ok()) {
-    log::warn("the page of {} is kept, its branch could not be written: {}", action.incident, commit.error().message);
+    log::warn("the page of {} is kept, its branch could not be written: {}", action.incident,
+              commit.error().message);
   }
   failpoint("control-postmortem-committed");
   return outcome;

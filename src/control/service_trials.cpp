@@ -13,7 +13,8 @@ namespace heddle::control {
 Result<Digest> ServiceControl::without(const recover::Act& act) {
   switch (act.kind) {
     case recover::Act::Kind::kTransform:
-      return flow::without_transform(*parts_.objects, releases_.primary(), act.transform, parts_.project->commit);
+      return flow::without_transform(*parts_.objects, releases_.primary(), act.transform,
+                                     parts_.project->commit);
     case recover::Act::Kind::kRecalibration: {
       HEDDLE_ASSIGN_OR_RETURN(const auto served,
                               bundle::open(*parts_.objects, releases_.primary()));
@@ -66,9 +67,9 @@ Result<void> ServiceControl::try_alternatives() {
   on_trial_ = wanted;
   std::vector<std::string> names;
   std::vector<std::tuple<std::string, bool, Digest>> alternatives;
-  const bool on_standby = std::any_of(ladder_->acts().begin(), ladder_->acts().end(), [](const auto& act) {
-    return act.kind == recover::Act::Kind::kSwap;
-  });
+  const bool on_standby =
+      std::any_of(ladder_->acts().begin(), ladder_->acts().end(),
+                  [](const auto& act) { return act.kind == recover::Act::Kind::kSwap; });
   for (const auto& act : ladder_->acts()) {
     // The calibration is of the primary that waits, not of the standby that took over.
     if (on_standby && act.kind == recover::Act::Kind::kRecalibration) continue;

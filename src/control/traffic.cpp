@@ -33,11 +33,14 @@ class ColumnBuilder {
         break;
       case expr::Type::kDouble:
         valid = value.kind == Kind::kDouble || value.kind == Kind::kInt;
-        column_.doubles.push_back(value.kind == Kind::kInt ? static_cast<double>(value.i) : value.d);
+        column_.doubles.push_back(value.kind == Kind::kInt ? static_cast<double>(value.i)
+                                                           : value.d);
         break;
       case expr::Type::kTimestamp: {
-        const auto parsed = value.kind == Kind::kString ? parse_time(value.s) : std::optional<Micros>(value.i);
-        valid = parsed.has_value() && (value.kind == Kind::kString || value.kind == Kind::kTimestamp);
+        const auto parsed =
+            value.kind == Kind::kString ? parse_time(value.s) : std::optional<Micros>(value.i);
+        valid =
+            parsed.has_value() && (value.kind == Kind::kString || value.kind == Kind::kTimestamp);
         column_.ints.push_back(valid ? *parsed : 0);
         break;
       }
@@ -49,8 +52,11 @@ class ColumnBuilder {
   }
 
   table::Column finish() {
-    if (std::find(column_.valid.begin(), column_.valid.end(), std::uint8_t{0}) == column_.valid.end()) column_.valid.clear();
-    if (column_.type == expr::Type::kString) column_.dictionary = std::make_shared<const table::Dictionary>(std::move(words_));
+    if (std::find(column_.valid.begin(), column_.valid.end(), std::uint8_t{0}) ==
+        column_.valid.end())
+      column_.valid.clear();
+    if (column_.type == expr::Type::kString)
+      column_.dictionary = std::make_shared<const table::Dictionary>(std::move(words_));
     return std::move(column_);
   }
 
@@ -79,7 +85,8 @@ doc::Value value_of(const plane::FieldValue& field) {
 
 }  // namespace
 
-Result<doc::Value> read_refused_rows(const std::string& spool, const std::string& source, std::size_t limit) {
+Result<doc::Value> read_refused_rows(const std::string& spool, const std::string& source,
+                                     std::size_t limit) {
   HEDDLE_ASSIGN_OR_RETURN(const auto reader, plane::JournalReader::open(spool));
   std::deque<doc::Value> newest;
   for (;;) {
@@ -96,14 +103,17 @@ Result<doc::Value> read_refused_rows(const std::string& spool, const std::string
       for (std::size_t f = 0; f < row.fields.size() && f < reader->fields().size(); ++f) {
         fields.set(reader->fields()[f], value_of(row.fields[f]));
       }
-      newest.push_back(doc::Value::object({{"request_id", request->request_id},
-                                           {"row", i},
-                                           {"event_time", format_time(request->event_time)},
-                                           {"source", request->source},
-                                           {"account", request->account},
-                                           {"outcome", row.outcome == plane::RowOutcome::kRefused ? "refused" : row.outcome == plane::RowOutcome::kFailed ? "failed" : "quarantined"},
-                                           {"rules", std::move(rules)},
-                                           {"fields", std::move(fields)}}));
+      newest.push_back(doc::Value::object(
+          {{"request_id", request->request_id},
+           {"row", i},
+           {"event_time", format_time(request->event_time)},
+           {"source", request->source},
+           {"account", request->account},
+           {"outcome", row.outcome == plane::RowOutcome::kRefused  ? "refused"
+                       : row.outcome == plane::RowOutcome::kFailed ? "failed"
+                                                                   : "quarantined"},
+           {"rules", std::move(rules)},
+           {"fields", std::move(fields)}}));
       if (newest.size() > limit) newest.pop_front();
     }
   }
@@ -112,7 +122,8 @@ Result<doc::Value> read_refused_rows(const std::string& spool, const std::string
   return rows;
 }
 
-Result<LabelledRows> read_labelled_rows(const std::string& spool, const std::vector<spec::Field>& fields,
+Result<LabelledRows> read_labelled_rows(const std::string& spool,
+                                        const std::vector<spec::Field>& fields,
                                         const TrafficSelection& selection) {
   HEDDLE_ASSIGN_OR_RETURN(const auto reader, plane::JournalReader::open(spool));
   std::vector<Row> rows;
@@ -136,9 +147,11 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool, const std::vec
     }
   }
   std::erase_if(rows, [](const Row& row) { return row.labelled_at == INT64_MIN; });
-  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.event_time < b.event_time; });
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const Row& a, const Row& b) { return a.event_time < b.event_time; });
   // The newest are how the world is now; the first after a change may still be of its onset.
-  if (static_cast<std::int64_t>(rows.size()) > selection.limit) rows.erase(rows.begin(), rows.end() - selection.limit);
+  if (static_cast<std::int64_t>(rows.size()) > selection.limit)
+    rows.erase(rows.begin(), rows.end() - selection.limit);
 
   LabelledRows out;
   std::vector<table::Column> columns;
@@ -148,7 +161,8 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool, const std::vec
     if (at == names.end()) continue;
     const auto index = static_cast<std::size_t>(at - names.begin());
     ColumnBuilder builder(field);
-    for (const auto& row : rows) builder.add(index < row.fields.size() ? row.fields[index] : plane::FieldValue{});
+    for (const auto& row : rows)
+      builder.add(index < row.fields.size() ? row.fields[index] : plane::FieldValue{});
     columns.push_back(builder.finish());
   }
   HEDDLE_ASSIGN_OR_RETURN(out.rows, table::Table::make(std::move(columns)));

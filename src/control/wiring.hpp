@@ -11,7 +11,8 @@
 
 namespace heddle::control {
 
-/// How the parts behind ports are opened. `app` fills it in: the only place that names concrete adapters (DESIGN 5).
+/// How the parts behind ports are opened. `app` fills it in: the only place that names concrete
+/// adapters (DESIGN 5).
 struct Wiring {
   std::function<Result<std::unique_ptr<store::State>>(const std::string& path)> open_state;
   std::function<Result<std::unique_ptr<store::Objects>>(const std::string& dir)> open_objects;

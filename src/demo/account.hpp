@@ -15,13 +15,14 @@ namespace heddle::demo {
 /// One incident as the control plane tells it, beside what was true.
 struct IncidentAccount {
   std::string id;
-  std::string true_cause;        ///< `unit change`, `contract fault`, `time shift`, `concept shift`, `prior shift`, `outlived repair`, `none`
+  std::string true_cause;  ///< `unit change`, `contract fault`, `time shift`, `concept shift`,
+                           ///< `prior shift`, `outlived repair`, `none`
   std::string diagnosed_cause;
   std::string response;
-  std::string reason;            ///< the diagnosis in one sentence
-  std::string fault;             ///< name in the catalogue, or empty
+  std::string reason;  ///< the diagnosis in one sentence
+  std::string fault;   ///< name in the catalogue, or empty
   bool is_false = false;
-  std::int64_t rows_to_alert = 0;     ///< rows of all traffic since the true change
+  std::int64_t rows_to_alert = 0;  ///< rows of all traffic since the true change
   std::int64_t rows_to_confirm = 0;
   std::int64_t rows_to_response = 0;  ///< -1: no response yet
   Micros changed_at = 0;              ///< event times; 0: not (yet)
@@ -48,9 +49,9 @@ struct ApprovalAccount {
   std::string requester;
   std::string person;
   std::string state;
-  Micros asked_at = 0;     ///< event time; 0: before traffic
+  Micros asked_at = 0;  ///< event time; 0: before traffic
   Micros answered_at = 0;
-  bool verified = false;   ///< `ssh-keygen -Y verify` said so
+  bool verified = false;  ///< `ssh-keygen -Y verify` said so
 };
 
 struct Series {
@@ -68,7 +69,7 @@ struct FaultWindow {
 
 struct QuarantineAccount {
   replay::RefusalScore score;
-  std::string named;       ///< what the diagnosis called it, the ratio included; empty: not named
+  std::string named;  ///< what the diagnosis called it, the ratio included; empty: not named
 };
 
 /// All that the demo saw and measured; report.json and report.html are made from it alone.
@@ -88,17 +89,18 @@ struct Account {
   std::vector<Series> metrics;
   std::vector<FaultWindow> faults;
   std::int64_t decisions = 0;
-  std::string decisions_digest;      ///< over action, target, verdict and event time, in order: two lockstep runs agree
+  std::string decisions_digest;  ///< over action, target, verdict and event time, in order: two
+                                 ///< lockstep runs agree
   std::int64_t ledger_entries = 0;
-  std::string audit;                 ///< `ok`, or what is wrong
-  std::string independent_audit;     ///< the Python verifier's word; empty: it was not there
+  std::string audit;              ///< `ok`, or what is wrong
+  std::string independent_audit;  ///< the Python verifier's word; empty: it was not there
   std::int64_t control_peak_bytes = 0;
   std::int64_t data_peak_bytes = 0;
   double latency_p50_us = 0;
   double latency_p99_us = 0;
   std::int64_t notifications = 0;
   std::int64_t notifications_forged = 0;
-  Micros from = 0;                   ///< of the replay
+  Micros from = 0;  ///< of the replay
   Micros to = 0;
 };
 

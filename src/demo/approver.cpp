@@ -11,15 +11,19 @@ constexpr Micros kForTransform = 2 * kDay;
 constexpr Micros kForOthers = 4 * kHour;
 constexpr const char* kNamespace = "heddle-approval";
 
-Micros patience(const std::string& action) { return action.starts_with("transform.") ? kForTransform : kForOthers; }
+Micros patience(const std::string& action) {
+  return action.starts_with("transform.") ? kForTransform : kForOthers;
+}
 
 }  // namespace
 
-Approver::Approver(const DemoProject& project, std::string binary, Session& session, Storyteller& story)
+Approver::Approver(const DemoProject& project, std::string binary, Session& session,
+                   Storyteller& story)
     : project_(project), binary_(std::move(binary)), session_(session), story_(story) {}
 
 Result<int> Approver::look(Micros now) {
-  HEDDLE_ASSIGN_OR_RETURN(const doc::Value reply, session_.call("approval.list", doc::Value::object()));
+  HEDDLE_ASSIGN_OR_RETURN(const doc::Value reply,
+                          session_.call("approval.list", doc::Value::object()));
   int answered = 0;
   for (const doc::Value& value : list_of(reply, "approvals")) {
     const std::string id = value.string_or("id");
@@ -34,9 +38,11 @@ Result<int> Approver::look(Micros now) {
       approval.requester = value.string_or("requester");
       approval.state = "pending";
       approval.asked_at = time_of(value, "asked_event_time");
-      story_.event(now, "waits", fmt::format("{} asks for a person: {}", id, approval.action), approval.reason);
+      story_.event(now, "waits", fmt::format("{} asks for a person: {}", id, approval.action),
+                   approval.reason);
     }
-    if (now != 0 && approval.asked_at != 0 && now < approval.asked_at + patience(approval.action)) continue;
+    if (now != 0 && approval.asked_at != 0 && now < approval.asked_at + patience(approval.action))
+      continue;
     HEDDLE_TRY(approve(approval, now));
     answered_.insert(id);
     ++answered;
@@ -45,14 +51,20 @@ Result<int> Approver::look(Micros now) {
 }
 
 Result<void> Approver::approve(ApprovalAccount& approval, Micros now) {
-  story_.event(now, "person", fmt::format("`{}` says yes: heddle approve {} --person {} --key {}", project_.person, approval.id, project_.person,
-                                          project_.key.substr(project_.key.rfind('/') + 1)));
-  HEDDLE_TRY(must_run({{binary_, "approve", approval.id, "--person", project_.person, "--key", project_.key}, project_.root}));
+  story_.event(
+      now, "person",
+      fmt::format("`{}` says yes: heddle approve {} --person {} --key {}", project_.person,
+                  approval.id, project_.person, project_.key.substr(project_.key.rfind('/') + 1)));
+  HEDDLE_TRY(must_run(
+      {{binary_, "approve", approval.id, "--person", project_.person, "--key", project_.key},
+       project_.root}));
   approval.person = project_.person;
   approval.state = "approved";
   approval.answered_at = now;
   approval.verified = verify(approval.id);
-  story_.event(now, "person", approval.verified ? "ssh-keygen -Y verify: good signature" : "the signature could not be checked from outside");
+  story_.event(now, "person",
+               approval.verified ? "ssh-keygen -Y verify: good signature"
+                                 : "the signature could not be checked from outside");
   return {};
 }
 
@@ -62,9 +74,11 @@ bool Approver::verify(const std::string& id) {
   const std::string file = project_.state_dir() + "/approval.sig";
   bool any = false;
   for (const doc::Value& signature : list_of(*shown, "signatures")) {
-    const std::string armored = signature.is_string() ? signature.as_string() : signature.string_or("signature");
+    const std::string armored =
+        signature.is_string() ? signature.as_string() : signature.string_or("signature");
     if (!write_file_atomic(file, armored, 0600).ok()) return false;
-    Command verify{{"ssh-keygen", "-Y", "verify", "-f", project_.signers, "-I", project_.person, "-n", kNamespace, "-s", file}};
+    Command verify{{"ssh-keygen", "-Y", "verify", "-f", project_.signers, "-I", project_.person,
+                    "-n", kNamespace, "-s", file}};
     verify.input = shown->string_or("statement");
     const auto finished = run_command(verify);
     if (!finished.ok() || finished->exit_code != 0) return false;
@@ -74,9 +88,11 @@ bool Approver::verify(const std::string& id) {
 }
 
 Result<void> Approver::finish() {
-  HEDDLE_ASSIGN_OR_RETURN(const doc::Value reply, session_.call("approval.list", doc::Value::object({{"all", true}})));
+  HEDDLE_ASSIGN_OR_RETURN(const doc::Value reply,
+                          session_.call("approval.list", doc::Value::object({{"all", true}})));
   for (const doc::Value& value : list_of(reply, "approvals")) {
-    if (const auto at = seen_.find(value.string_or("id")); at != seen_.end()) at->second.state = value.string_or("state");
+    if (const auto at = seen_.find(value.string_or("id")); at != seen_.end())
+      at->second.state = value.string_or("state");
   }
   return {};
 }

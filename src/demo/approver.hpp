@@ -14,15 +14,19 @@
 
 namespace heddle::demo {
 
-/// The demo's person: looks at what waits for approval and says yes with an SSH key, by the command line, after the time a
-/// person takes: two event days for a contract transform, a few event hours for anything else. Confined to one thread.
+/// The demo's person: looks at what waits for approval and says yes with an SSH key, by the command
+/// line, after the time a person takes: two event days for a contract transform, a few event hours
+/// for anything else. Confined to one thread.
 class Approver {
  public:
   Approver(const DemoProject& project, std::string binary, Session& session, Storyteller& story);
 
-  /// Looks at event time `now` (0: before traffic, then it answers at once) and answers what is due. Returns how many.
+  /// Looks at event time `now` (0: before traffic, then it answers at once) and answers what is
+  /// due. Returns how many.
   [[nodiscard]] Result<int> look(Micros now);
-  [[nodiscard]] const std::map<std::string, ApprovalAccount>& seen() const noexcept { return seen_; }
+  [[nodiscard]] const std::map<std::string, ApprovalAccount>& seen() const noexcept {
+    return seen_;
+  }
   /// Reads the final states.
   [[nodiscard]] Result<void> finish();
 

@@ -31,7 +31,7 @@ namespace {
 constexpr int kEvery = 3;
 constexpr int kBlockRows = 128;
 constexpr std::uint64_t kReplaySeed = 20010301;
-constexpr Micros kLookEvery = 2 * kHour;         ///< event time between looks at decisions and approvals
+constexpr Micros kLookEvery = 2 * kHour;  ///< event time between looks at decisions and approvals
 constexpr std::size_t kPlotPoints = 400;
 constexpr int kStartPatienceMs = 30'000;
 
@@ -46,7 +46,8 @@ double quantile(std::vector<float> values, double q) {
 }
 
 /// A metric of many small windows, for a plot: the highest of each day.
-std::vector<std::pair<Micros, double>> highest_of_days(const std::vector<std::pair<Micros, double>>& points) {
+std::vector<std::pair<Micros, double>> highest_of_days(
+    const std::vector<std::pair<Micros, double>>& points) {
   std::map<Micros, double> days;
   for (const auto& [at, value] : points) {
     double& highest = days.try_emplace(at - at % kDay, value).first->second;
@@ -103,8 +104,10 @@ Result<Finished> Demo::heddle(std::vector<std::string> words, bool tell) {
   for (const std::string& word : words) shown += " " + word;
   if (tell) story_.line("$ " + shown);
   words.insert(words.begin(), options_.binary);
-  return must_run({std::move(words), project_.root}, tell ? std::function<void(std::string_view)>([this](std::string_view line) { story_.line(line); })
-                                                          : std::function<void(std::string_view)>());
+  return must_run({std::move(words), project_.root},
+                  tell ? std::function<void(std::string_view)>(
+                             [this](std::string_view line) { story_.line(line); })
+                       : std::function<void(std::string_view)>());
 }
 
 Result<doc::Value> Demo::heddle_json(std::vector<std::string> words) {
@@ -114,7 +117,9 @@ Result<doc::Value> Demo::heddle_json(std::vector<std::string> words) {
 }
 
 Result<void> Demo::timed(const char* name, Result<void> (Demo::*phase)()) {
-  if (interrupted != 0) return Error{ErrorKind::kCancelled, "demo-interrupted", "the demo was interrupted", "run it again"};
+  if (interrupted != 0)
+    return Error{ErrorKind::kCancelled, "demo-interrupted", "the demo was interrupted",
+                 "run it again"};
   const std::int64_t begin = system_clock().mono_ns();
   HEDDLE_TRY((this->*phase)());
   account_.phases.emplace_back(name, static_cast<double>(system_clock().mono_ns() - begin) * 1e-9);
@@ -148,8 +153,9 @@ Result<void> Demo::prepare() {
   data_file_ = options_.data + "/flights-3m.parquet";
   HEDDLE_ASSIGN_OR_RETURN(spec::Loaded loaded, spec::load_project(project_.root));
   definitions_ = std::move(loaded.project);
-  story_.line(fmt::format("{}; `{}` is the person who may approve, with an SSH key made just now; you ask as `{}`", project_.root,
-                          project_.person, kRequester));
+  story_.line(fmt::format(
+      "{}; `{}` is the person who may approve, with an SSH key made just now; you ask as `{}`",
+      project_.root, project_.person, kRequester));
   HEDDLE_TRY(heddle({"check"}, true));
   return {};
 }
@@ -159,26 +165,34 @@ Result<void> Demo::train() {
   HEDDLE_TRY(heddle({"run"}, true));
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value again, heddle_json({"run"}));
   const doc::Value* candidate = again.find("candidate");
-  if (candidate == nullptr) return Error{ErrorKind::kInternal, "demo-no-candidate", "`heddle run` left no candidate", "see its output"};
+  if (candidate == nullptr)
+    return Error{ErrorKind::kInternal, "demo-no-candidate", "`heddle run` left no candidate",
+                 "see its output"};
   HEDDLE_ASSIGN_OR_RETURN(first_release_, Digest::parse(candidate->string_or("bundle")));
   account_.training_rows = candidate->int_or("rows");
   account_.trials = candidate->int_or("trials");
   HEDDLE_ASSIGN_OR_RETURN(const Finished plan, heddle({"plan"}));
-  story_.line(fmt::format("candidate {} from {} rows and {} trials; run again: {} in {:.0f} ms", first_release_.short_str(),
-                          account_.training_rows, account_.trials, plan.err.find("nothing to do") != std::string::npos ? "nothing to do" : "something to do",
-                          plan.seconds * 1000));
+  story_.line(fmt::format(
+      "candidate {} from {} rows and {} trials; run again: {} in {:.0f} ms",
+      first_release_.short_str(), account_.training_rows, account_.trials,
+      plan.err.find("nothing to do") != std::string::npos ? "nothing to do" : "something to do",
+      plan.seconds * 1000));
   return {};
 }
 
 Result<void> Demo::bring_up() {
   story_.phase("Two planes");
   webhook_secret_ = hex_encode(random_bytes(32));
-  HEDDLE_ASSIGN_OR_RETURN(webhook_, WebhookReceiver::open(webhook_secret_, [this](const doc::Value& note) {
-    story_.event(time_of(note, "event_time"), "webhook", fmt::format("{}: {}", note.string_or("id"), note.string_or("text")), "signature checked");
-  }));
+  HEDDLE_ASSIGN_OR_RETURN(
+      webhook_, WebhookReceiver::open(webhook_secret_, [this](const doc::Value& note) {
+        story_.event(time_of(note, "event_time"), "webhook",
+                     fmt::format("{}: {}", note.string_or("id"), note.string_or("text")),
+                     "signature checked");
+      }));
   HEDDLE_TRY(heddle({"apply"}, true));
   Command up{{options_.binary, "up", "--lockstep"}, project_.root};
-  up.environment = {{"HEDDLE_WEBHOOK_URL", webhook_->url()}, {"HEDDLE_WEBHOOK_SECRET", webhook_secret_}};
+  up.environment = {{"HEDDLE_WEBHOOK_URL", webhook_->url()},
+                    {"HEDDLE_WEBHOOK_SECRET", webhook_secret_}};
   const std::string log = options_.out + "/up.log";
   std::error_code ignored;
   std::filesystem::remove(log, ignored);
@@ -188,10 +202,13 @@ Result<void> Demo::bring_up() {
   for (int waited = 0;; waited += 20) {
     if (!planes_->alive() || waited > kStartPatienceMs) {
       const auto said = read_file(log);
-      return Error{ErrorKind::kUnavailable, "demo-up-failed", fmt::format("`heddle up` did not come up: {}", said.ok() ? *said : "no log"),
+      return Error{ErrorKind::kUnavailable, "demo-up-failed",
+                   fmt::format("`heddle up` did not come up: {}", said.ok() ? *said : "no log"),
                    "the lines above say why; a port in use is the usual reason"};
     }
-    if (path_exists(project_.state_dir() + "/control.sock") && session_->call("status", doc::Value::object(), 200).ok()) break;
+    if (path_exists(project_.state_dir() + "/control.sock") &&
+        session_->call("status", doc::Value::object(), 200).ok())
+      break;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   approver_.emplace(project_, options_.binary, *session_, story_);
@@ -204,18 +221,23 @@ Result<void> Demo::release() {
   HEDDLE_TRY(heddle({"release", "promote", project_.service}, true));
   HEDDLE_TRY(heddle({"release", "promote", project_.service, "--slot", "standby"}, true));
   HEDDLE_ASSIGN_OR_RETURN(const int answered, approver_->look(0));
-  if (answered == 0) return Error{ErrorKind::kInternal, "demo-no-approval", "the promotion to primary asked for no approval", "see policies/default.yaml"};
+  if (answered == 0)
+    return Error{ErrorKind::kInternal, "demo-no-approval",
+                 "the promotion to primary asked for no approval", "see policies/default.yaml"};
   HEDDLE_TRY(follow());
   // Traffic begins once the data plane answers by the route: `applied` is its own word.
   for (int waited = 0;; waited += 20) {
-    HEDDLE_ASSIGN_OR_RETURN(const doc::Value status, session_->call("status", doc::Value::object()));
+    HEDDLE_ASSIGN_OR_RETURN(const doc::Value status,
+                            session_->call("status", doc::Value::object()));
     const doc::Value::Array& services = list_of(status, "services");
-    if (!services.empty() && services[0].int_or("route") > 0 && services[0].int_or("applied") >= services[0].int_or("route") &&
+    if (!services.empty() && services[0].int_or("route") > 0 &&
+        services[0].int_or("applied") >= services[0].int_or("route") &&
         !services[0].string_or("primary").empty() && !services[0].string_or("standby").empty()) {
       break;
     }
     if (waited > kStartPatienceMs) {
-      return Error{ErrorKind::kTimeout, "demo-not-applied", "the data plane did not take up the release", "see up.log beside the report"};
+      return Error{ErrorKind::kTimeout, "demo-not-applied",
+                   "the data plane did not take up the release", "see up.log beside the report"};
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
@@ -225,7 +247,9 @@ Result<void> Demo::release() {
 
 /// Tells what was decided since the last look, and how incidents went on.
 Result<void> Demo::follow() {
-  HEDDLE_ASSIGN_OR_RETURN(const doc::Value reply, session_->call("decision.list", doc::Value::object({{"from", next_entry_}})));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const doc::Value reply,
+      session_->call("decision.list", doc::Value::object({{"from", next_entry_}})));
   const doc::Value::Array& fresh = list_of(reply, "decisions");
   for (const doc::Value& decision : fresh) {
     story_.decision(decision);
@@ -264,7 +288,9 @@ Result<void> Demo::replay_traffic() {
   HEDDLE_ASSIGN_OR_RETURN(replay.token, read_file(project_.state_dir() + "/tokens/replayer"));
   while (!replay.token.empty() && replay.token.back() == '\n') replay.token.pop_back();
   Result<void> trouble;
-  replay.wait_watermark = [this](Micros event_time) { return session_->wait_watermark(project_.service, event_time); };
+  replay.wait_watermark = [this](Micros event_time) {
+    return session_->wait_watermark(project_.service, event_time);
+  };
   replay.progress = [&](Micros event_time, std::int64_t rows) {
     if (interrupted != 0) return false;
     story_.month(event_time, rows);
@@ -278,21 +304,31 @@ Result<void> Demo::replay_traffic() {
   };
   HEDDLE_ASSIGN_OR_RETURN(replayed_, replay::replay(replay));
   HEDDLE_TRY(trouble);
-  if (interrupted != 0) return Error{ErrorKind::kCancelled, "demo-interrupted", "the demo was interrupted", "run it again"};
+  if (interrupted != 0)
+    return Error{ErrorKind::kCancelled, "demo-interrupted", "the demo was interrupted",
+                 "run it again"};
   HEDDLE_TRY(follow());
-  story_.line(fmt::format("{} requests with {} rows in {:.1f} s ({:.1f} s of it waiting for the control plane): {} failed, {} sent again",
-                          replayed_.requests, replayed_.rows.size(), replayed_.seconds, replayed_.waiting_seconds, replayed_.failed, replayed_.retried));
+  story_.line(
+      fmt::format("{} requests with {} rows in {:.1f} s ({:.1f} s of it waiting for the control "
+                  "plane): {} failed, {} sent again",
+                  replayed_.requests, replayed_.rows.size(), replayed_.seconds,
+                  replayed_.waiting_seconds, replayed_.failed, replayed_.retried));
   for (const std::string& error : replayed_.errors) story_.line("  " + error);
   return {};
 }
 
 Result<void> Demo::collect() {
   HEDDLE_TRY(approver_->finish());
-  HEDDLE_ASSIGN_OR_RETURN(const doc::Value list, session_->call("incident.list", doc::Value::object()));
+  HEDDLE_ASSIGN_OR_RETURN(const doc::Value list,
+                          session_->call("incident.list", doc::Value::object()));
   incidents_ = list_of(list, "incidents");
-  HEDDLE_ASSIGN_OR_RETURN(const doc::Value history, session_->call("release.history", doc::Value::object({{"service", project_.service}})));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const doc::Value history,
+      session_->call("release.history", doc::Value::object({{"service", project_.service}})));
   routes_ = list_of(history, "releases");
-  HEDDLE_ASSIGN_OR_RETURN(const doc::Value series, session_->call("metric.series", doc::Value::object({{"service", project_.service}})));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const doc::Value series,
+      session_->call("metric.series", doc::Value::object({{"service", project_.service}})));
   std::map<std::string, Series> metrics;
   for (const doc::Value& finding : list_of(series, "findings")) {
     Series& one = metrics[finding.string_or("metric")];
@@ -302,14 +338,17 @@ Result<void> Demo::collect() {
   }
   for (auto& [name, one] : metrics) {
     if (one.points.size() < 3) continue;
-    std::stable_sort(one.points.begin(), one.points.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::stable_sort(one.points.begin(), one.points.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
     if (one.points.size() > kPlotPoints) one.points = highest_of_days(one.points);
     account_.metrics.push_back(std::move(one));
   }
   for (const pid_t pid : children_of(planes_->pid())) {
     const std::string line = command_line(pid);
-    if (line.find("control") != std::string::npos) account_.control_peak_bytes = std::max(account_.control_peak_bytes, peak_bytes(pid));
-    if (line.find("only data") != std::string::npos) account_.data_peak_bytes = std::max(account_.data_peak_bytes, peak_bytes(pid));
+    if (line.find("control") != std::string::npos)
+      account_.control_peak_bytes = std::max(account_.control_peak_bytes, peak_bytes(pid));
+    if (line.find("only data") != std::string::npos)
+      account_.data_peak_bytes = std::max(account_.data_peak_bytes, peak_bytes(pid));
   }
   return {};
 }
@@ -323,10 +362,12 @@ Result<void> Demo::shut_down() {
   account_.ledger_entries = verdict.int_or("entries");
   if (!audit.ok()) return audit.error();
   story_.line(fmt::format("audit {}: {} entries", account_.audit, account_.ledger_entries));
-  // The same ledger by a verifier that shares no code with this program; it lies beside the examples.
+  // The same ledger by a verifier that shares no code with this program; it lies beside the
+  // examples.
   const std::string verifier = options_.example + "/../../python/heddle/verify.py";
   if (path_exists(verifier)) {
-    HEDDLE_ASSIGN_OR_RETURN(const Finished second, run_command({{"python3", verifier, project_.root}}));
+    HEDDLE_ASSIGN_OR_RETURN(const Finished second,
+                            run_command({{"python3", verifier, project_.root}}));
     account_.independent_audit = second.exit_code == 0 ? "ok" : "failed";
     std::string said = second.exit_code == 0 ? second.out : second.err;
     while (!said.empty() && said.back() == '\n') said.pop_back();
@@ -339,7 +380,8 @@ Result<void> Demo::shut_down() {
 
 Result<void> Demo::score() {
   story_.phase("What was true");
-  HEDDLE_ASSIGN_OR_RETURN(const replay::Truth truth, replay::read_truth(replay_options_.truth_path));
+  HEDDLE_ASSIGN_OR_RETURN(const replay::Truth truth,
+                          replay::read_truth(replay_options_.truth_path));
   const replay::Options& r = replay_options_;
   HEDDLE_ASSIGN_OR_RETURN(const replay::Recording recording,
                           replay::Recording::open({.file = r.file,
@@ -354,14 +396,16 @@ Result<void> Demo::score() {
                                                    .every = r.every,
                                                    .seed = r.seed,
                                                    .faults = r.faults}));
-  HEDDLE_ASSIGN_OR_RETURN(const auto objects, options_.open_objects(project_.state_dir() + "/objects"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto objects,
+                          options_.open_objects(project_.state_dir() + "/objects"));
   account_.faults = fault_windows(r.faults, r.to);
   account_.from = r.from;
   account_.to = r.to;
   JudgeInput input;
   input.objects = objects.get();
   input.first_release = first_release_;
-  for (const auto& [name, policy] : definitions_.policies) input.retrain_rows = std::max(input.retrain_rows, policy.retrain_max_rows);
+  for (const auto& [name, policy] : definitions_.policies)
+    input.retrain_rows = std::max(input.retrain_rows, policy.retrain_max_rows);
   for (const FaultWindow& fault : account_.faults) {
     if (fault.name != "c" && fault.name != "d") continue;
     input.true_changes.push_back(fault.from);
@@ -377,10 +421,12 @@ Result<void> Demo::score() {
   account_.incidents = account_incidents(incidents_, truth, account_.faults, account_.days);
 
   const std::vector<replay::FaultGroup> groups{{"a", {"a"}}, {"b", {"b-date", "b-code"}}};
-  for (const replay::RefusalScore& refusal : replay::score_refusals(truth, replayed_.rows, groups)) {
+  for (const replay::RefusalScore& refusal :
+       replay::score_refusals(truth, replayed_.rows, groups)) {
     QuarantineAccount quarantine{refusal, {}};
     for (const IncidentAccount& incident : account_.incidents) {
-      if (incident.fault == refusal.fault && quarantine.named.empty()) quarantine.named = incident.reason;
+      if (incident.fault == refusal.fault && quarantine.named.empty())
+        quarantine.named = incident.reason;
     }
     account_.quarantine.push_back(std::move(quarantine));
   }
@@ -398,7 +444,9 @@ Result<void> Demo::score() {
     for (std::size_t i = 0; i < replayed_.rows.size(); ++i) {
       const replay::RowAnswer& row = replayed_.rows[i];
       const Micros since = truth.rows[i].event_time - swap.event_time;
-      if (row.index == 0 && row.outcome == replay::Outcome::kFailed && since >= -kHour && since < kHour) ++swap.failed_requests;
+      if (row.index == 0 && row.outcome == replay::Outcome::kFailed && since >= -kHour &&
+          since < kHour)
+        ++swap.failed_requests;
     }
     account_.swaps.push_back(std::move(swap));
   }
@@ -420,8 +468,10 @@ Result<void> Demo::write_report() {
   account_.decisions = static_cast<std::int64_t>(decisions_.size());
   Hasher hasher;
   for (const doc::Value& decision : decisions_) {
-    if (decision.string_or("action") == "access.segment") continue;  // a record of wall time's, no decision
-    for (const char* key : {"action", "target", "decision", "result", "event_time"}) hasher.update_field(decision.string_or(key));
+    if (decision.string_or("action") == "access.segment")
+      continue;  // a record of wall time's, no decision
+    for (const char* key : {"action", "target", "decision", "result", "event_time"})
+      hasher.update_field(decision.string_or(key));
   }
   account_.decisions_digest = hasher.finish().str();
   HEDDLE_ASSIGN_OR_RETURN(const Finished version, heddle({"version"}));
@@ -429,7 +479,8 @@ Result<void> Demo::write_report() {
   while (!said.empty() && said.back() == '\n') said.pop_back();
   account_.versions["heddle"] = said.starts_with("heddle ") ? said.substr(7) : said;
   account_.versions["vega-datasets"] = "3.2.1";
-  HEDDLE_TRY(write_file_atomic(options_.out + "/report.json", doc::to_json_pretty(to_report(account_)) + "\n"));
+  HEDDLE_TRY(write_file_atomic(options_.out + "/report.json",
+                               doc::to_json_pretty(to_report(account_)) + "\n"));
   return write_file_atomic(options_.out + "/report.html", to_page(account_));
 }
 
@@ -440,22 +491,30 @@ void tell_result(Storyteller& story, const doc::Value& report, const std::string
       const doc::Value* quality = period.find(model);
       return quality == nullptr ? 0.0 : quality->double_or("log_loss");
     };
-    return fmt::format("log loss {:.4f}   never updated {:.4f}   oracle {:.4f}", of("heddle"), of("never"), of("oracle"));
+    return fmt::format("log loss {:.4f}   never updated {:.4f}   oracle {:.4f}", of("heddle"),
+                       of("never"), of("oracle"));
   };
-  for (const doc::Value& month : list_of(report, "quality")) story.line(fmt::format("{:<16} {}", month.string_or("month"), losses(month)));
-  if (const doc::Value* end = report.find("end")) story.line(fmt::format("{:<16} {}", "from " + end->string_or("from"), losses(*end)));
+  for (const doc::Value& month : list_of(report, "quality"))
+    story.line(fmt::format("{:<16} {}", month.string_or("month"), losses(month)));
+  if (const doc::Value* end = report.find("end"))
+    story.line(fmt::format("{:<16} {}", "from " + end->string_or("from"), losses(*end)));
   for (const doc::Value& q : list_of(report, "quarantine")) {
-    story.line(fmt::format("fault ({})        recall {:.4f}  precision {:.4f}  {}", q.string_or("fault"), q.double_or("recall"), q.double_or("precision"),
+    story.line(fmt::format("fault ({})        recall {:.4f}  precision {:.4f}  {}",
+                           q.string_or("fault"), q.double_or("recall"), q.double_or("precision"),
                            q.string_or("named")));
   }
   for (const doc::Value& i : list_of(report, "incidents")) {
-    story.line(fmt::format("{}    true {}, diagnosed {}: {}", i.string_or("id"), i.string_or("true_cause"), i.string_or("diagnosed_cause"), i.string_or("response")));
+    story.line(fmt::format("{}    true {}, diagnosed {}: {}", i.string_or("id"),
+                           i.string_or("true_cause"), i.string_or("diagnosed_cause"),
+                           i.string_or("response")));
   }
   const doc::Value* traffic = report.find("traffic");
   const doc::Value* ledger = report.find("ledger");
   if (traffic != nullptr && ledger != nullptr) {
-    story.line(fmt::format("{} of {} requests failed; {} false incidents; ledger of {} entries: audit {}", traffic->int_or("failed"),
-                           traffic->int_or("requests"), report.int_or("false_incidents"), ledger->int_or("entries"), ledger->string_or("audit")));
+    story.line(fmt::format(
+        "{} of {} requests failed; {} false incidents; ledger of {} entries: audit {}",
+        traffic->int_or("failed"), traffic->int_or("requests"), report.int_or("false_incidents"),
+        ledger->int_or("entries"), ledger->string_or("audit")));
   }
   story.line(fmt::format("{}/report.html, {}/report.json", out, out));
 }
@@ -468,7 +527,9 @@ Result<void> Demo::run() {
     const auto before = read_file(done);
     const auto report = read_file(report_path);
     if (before.ok() && *before == key && report.ok()) {
-      story_.line("program, example and data are those of the last finished run: this is its result (`--fresh` runs it again)");
+      story_.line(
+          "program, example and data are those of the last finished run: this is its result "
+          "(`--fresh` runs it again)");
       HEDDLE_ASSIGN_OR_RETURN(const doc::Value value, doc::parse_json(*report));
       tell_result(story_, value, options_.out);
       return {};
@@ -486,7 +547,8 @@ Result<void> Demo::run() {
   HEDDLE_TRY(timed("collect", &Demo::collect));
   HEDDLE_TRY(timed("audit", &Demo::shut_down));
   HEDDLE_TRY(timed("score", &Demo::score));
-  account_.phases.emplace_back("total", static_cast<double>(system_clock().mono_ns() - begin) * 1e-9);
+  account_.phases.emplace_back("total",
+                               static_cast<double>(system_clock().mono_ns() - begin) * 1e-9);
   HEDDLE_TRY(write_report());
   tell_result(story_, to_report(account_), options_.out);
   return write_file_atomic(done, key);
@@ -497,9 +559,9 @@ Result<void> Demo::run() {
 Result<void> run(const Options& options) {
   HEDDLE_CHECK(options.open_objects != nullptr, "the demo needs `open_objects`");
   interrupted = 0;
-  struct sigaction handler {};
+  struct sigaction handler{};
   handler.sa_handler = on_interrupt;
-  struct sigaction before {};
+  struct sigaction before{};
   ::sigaction(SIGINT, &handler, &before);
   Result<void> result = Demo(options).run();
   ::sigaction(SIGINT, &before, nullptr);

@@ -39,13 +39,15 @@ TEST(Incidents, AreHeldAgainstTheTruth) {
   ASSERT_EQ(faults.size(), 4u) << "(b) is two kinds of row and one fault";
   replay::Truth truth;
   for (int h = 0; h < 24 * 122; ++h) truth.rows.push_back({.event_time = day(3, 1) + h * kHour});
-  const auto accounts = account_incidents({incident("i1", "unit change", day(4, 10) + 2 * kHour, day(4, 10) + 3 * kHour),
-                                           incident("i2", "covariate shift", day(3, 20), 0), incident("i3", "prior shift", day(3, 25), day(3, 26)),
-                                           incident("i4", "time shift", day(5, 12), day(5, 13)),
-                                           incident("i5", "outlived repair", day(5, 30) + kHour, day(5, 30) + kHour),
-                                           incident("i6", "outlived repair", day(5, 20), day(5, 20)),
-                                           incident("i7", "concept shift", day(6, 10), day(6, 14))},
-                                          truth, faults, {});
+  const auto accounts = account_incidents(
+      {incident("i1", "unit change", day(4, 10) + 2 * kHour, day(4, 10) + 3 * kHour),
+       incident("i2", "covariate shift", day(3, 20), 0),
+       incident("i3", "prior shift", day(3, 25), day(3, 26)),
+       incident("i4", "time shift", day(5, 12), day(5, 13)),
+       incident("i5", "outlived repair", day(5, 30) + kHour, day(5, 30) + kHour),
+       incident("i6", "outlived repair", day(5, 20), day(5, 20)),
+       incident("i7", "concept shift", day(6, 10), day(6, 14))},
+      truth, faults, {});
   ASSERT_EQ(accounts.size(), 7u);
   EXPECT_EQ(accounts[0].true_cause, "unit change");
   EXPECT_EQ(accounts[0].rows_to_alert, 2);
@@ -61,7 +63,8 @@ TEST(Incidents, AreHeldAgainstTheTruth) {
   EXPECT_EQ(accounts[4].true_cause, "outlived repair");
   EXPECT_EQ(accounts[4].rows_to_alert, 1) << "counted from the end of the fault";
   EXPECT_FALSE(accounts[4].is_false);
-  EXPECT_TRUE(accounts[5].is_false) << "the fault is still there: its repair must not be taken back";
+  EXPECT_TRUE(accounts[5].is_false)
+      << "the fault is still there: its repair must not be taken back";
   EXPECT_EQ(accounts[6].true_cause, "concept shift");
   Account account;
   account.incidents = accounts;
@@ -94,16 +97,18 @@ TEST(Incidents, AnActThatDoesNotPayIsFalse) {
 
 TEST(Report, HasEveryMemberOfTheSchema) {
   Account account;
-  account.incidents = account_incidents({incident("i1", "unit change", day(4, 10) + kHour, 0)}, {}, fault_windows(replay::flights_faults(), day(7, 1)), {});
+  account.incidents = account_incidents({incident("i1", "unit change", day(4, 10) + kHour, 0)}, {},
+                                        fault_windows(replay::flights_faults(), day(7, 1)), {});
   const doc::Value report = to_report(account);
   EXPECT_EQ(report.string_or("schema"), "heddle.demo/1");
-  for (const char* member : {"versions", "phases", "training", "traffic", "quarantine", "quality", "end", "incidents", "false_incidents", "swaps",
-                             "approvals", "ledger", "memory_peak_bytes", "latency_us"}) {
+  for (const char* member :
+       {"versions", "phases", "training", "traffic", "quarantine", "quality", "end", "incidents",
+        "false_incidents", "swaps", "approvals", "ledger", "memory_peak_bytes", "latency_us"}) {
     EXPECT_NE(report.find(member), nullptr) << member;
   }
   const doc::Value& one = report.find("incidents")->as_array()[0];
-  for (const char* member : {"id", "true_cause", "diagnosed_cause", "response", "rows_to_alert", "rows_to_confirm", "rows_to_response",
-                             "event_time_to_response"}) {
+  for (const char* member : {"id", "true_cause", "diagnosed_cause", "response", "rows_to_alert",
+                             "rows_to_confirm", "rows_to_response", "event_time_to_response"}) {
     EXPECT_NE(one.find(member), nullptr) << member;
   }
   EXPECT_TRUE(one.find("rows_to_response")->is_null()) << "no response yet";
@@ -114,7 +119,8 @@ TEST(Page, NeedsNothingElseAndEscapesWhatItShows) {
   Account account;
   account.from = day(3, 1);
   account.to = day(7, 1);
-  account.incidents = account_incidents({incident("<script>", "unit change", day(4, 10), 0)}, {}, {}, {});
+  account.incidents =
+      account_incidents({incident("<script>", "unit change", day(4, 10), 0)}, {}, {}, {});
   const std::string page = to_page(account);
   EXPECT_EQ(page.find("<script"), std::string::npos);
   EXPECT_EQ(page.find("http"), std::string::npos);
@@ -125,17 +131,25 @@ TEST(Plot, BreaksTheLineWhereThereIsNoNumber) {
   Plot plot;
   plot.from = day(3, 1);
   plot.to = day(4, 1);
-  plot.lines.push_back({"x", "line-metric", {{day(3, 2), 1.0}, {day(3, 3), std::nan("")}, {day(3, 4), 2.0}, {day(3, 5), 3.0}}});
+  plot.lines.push_back(
+      {"x",
+       "line-metric",
+       {{day(3, 2), 1.0}, {day(3, 3), std::nan("")}, {day(3, 4), 2.0}, {day(3, 5), 3.0}}});
   const std::string svg = draw(plot);
-  const std::string path = svg.substr(svg.find("d=\"") + 3, svg.find('"', svg.find("d=\"") + 3) - svg.find("d=\"") - 3);
+  const std::string path =
+      svg.substr(svg.find("d=\"") + 3, svg.find('"', svg.find("d=\"") + 3) - svg.find("d=\"") - 3);
   EXPECT_EQ(std::count(path.begin(), path.end(), 'M'), 2) << path;
   EXPECT_EQ(std::count(path.begin(), path.end(), 'L'), 1) << path;
 }
 
 TEST(Process, GivesOutputLinesAndExitCode) {
   std::vector<std::string> lines;
-  const auto finished = run_command({{"sh", "-c", "cat; echo one >&2; echo two >&2; echo $COLOUR; exit 3"}, "", {{"COLOUR", "red"}}, "given\n"},
-                                    [&](std::string_view line) { lines.emplace_back(line); });
+  const auto finished =
+      run_command({{"sh", "-c", "cat; echo one >&2; echo two >&2; echo $COLOUR; exit 3"},
+                   "",
+                   {{"COLOUR", "red"}},
+                   "given\n"},
+                  [&](std::string_view line) { lines.emplace_back(line); });
   ASSERT_TRUE(finished.ok());
   EXPECT_EQ(finished->exit_code, 3);
   EXPECT_EQ(finished->out, "given\nred\n");
@@ -145,8 +159,10 @@ TEST(Process, GivesOutputLinesAndExitCode) {
 }
 
 TEST(Process, BackgroundEndsWhenAsked) {
-  const std::string log = std::filesystem::temp_directory_path() / fmt::format("heddle-demo-{}.log", ::getpid());
-  auto background = Background::start({{"sh", "-c", "trap 'exit 7' INT; echo up; while :; do sleep 0.01; done"}}, log);
+  const std::string log =
+      std::filesystem::temp_directory_path() / fmt::format("heddle-demo-{}.log", ::getpid());
+  auto background = Background::start(
+      {{"sh", "-c", "trap 'exit 7' INT; echo up; while :; do sleep 0.01; done"}}, log);
   ASSERT_TRUE(background.ok());
   EXPECT_TRUE(background->alive());
   while (read_file(log).value().find("up") == std::string::npos) ::usleep(1000);
@@ -158,14 +174,17 @@ TEST(Process, BackgroundEndsWhenAsked) {
 
 TEST(Webhook, TakesSignedNotificationsOnceAndRefusesForgedOnes) {
   std::vector<std::string> texts;
-  auto receiver = WebhookReceiver::open("secret", [&](const doc::Value& note) { texts.push_back(note.string_or("text")); });
+  auto receiver = WebhookReceiver::open(
+      "secret", [&](const doc::Value& note) { texts.push_back(note.string_or("text")); });
   ASSERT_TRUE(receiver.ok()) << receiver.error().str();
   const auto url = net::parse_url((*receiver)->url());
   ASSERT_TRUE(url.ok());
   net::HttpClient client({.host = url->host, .port = url->port});
   const std::string body = R"({"id":"incident/1","text":"hello"})";
   const auto post = [&](const std::string& key) {
-    return client.send("POST", url->target, body, {{"Heddle-Notification", "incident/1"}, {"Heddle-Signature", "sha256=" + hex_encode(hmac_sha256(key, body))}});
+    return client.send("POST", url->target, body,
+                       {{"Heddle-Notification", "incident/1"},
+                        {"Heddle-Signature", "sha256=" + hex_encode(hmac_sha256(key, body))}});
   };
   EXPECT_EQ(post("secret")->status, 204);
   EXPECT_EQ(post("secret")->status, 204);
@@ -176,9 +195,11 @@ TEST(Webhook, TakesSignedNotificationsOnceAndRefusesForgedOnes) {
 }
 
 TEST(Project, IsACopyWithAPersonAndAHistory) {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / fmt::format("heddle-demo-project-{}", ::getpid());
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / fmt::format("heddle-demo-project-{}", ::getpid());
   std::filesystem::create_directories(folder / "data");
-  for (const char* file : {"flights-3m.parquet", "airports.csv"}) ASSERT_TRUE(write_file_atomic(folder / "data" / file, "x").ok());
+  for (const char* file : {"flights-3m.parquet", "airports.csv"})
+    ASSERT_TRUE(write_file_atomic(folder / "data" / file, "x").ok());
   for (int run = 0; run < 2; ++run) {
     const auto project = prepare_project("examples/flights", folder / "data", folder / "out");
     ASSERT_TRUE(project.ok()) << project.error().str();

@@ -15,7 +15,8 @@ namespace heddle::demo {
 namespace {
 
 constexpr std::size_t kRowsAtOnce = 50'000;
-/// Labels come a day later and chunks are a day: an incident of the third day can still be about the first.
+/// Labels come a day later and chunks are a day: an incident of the third day can still be about
+/// the first.
 constexpr Micros kAftermath = 3 * kDay;
 /// An act is judged by so much of what came after it, if no other came.
 constexpr Micros kJudgedFor = 14 * kDay;
@@ -23,12 +24,13 @@ constexpr std::string_view kAnswering[] = {"recalibration", "transform", "swap",
 
 /// A model over a stretch of the served rows.
 struct Reign {
-  std::size_t from;   ///< place among the served rows, inclusive
+  std::size_t from;  ///< place among the served rows, inclusive
   std::size_t to;
   const score::Plan* plan;
 };
 
-Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>& served, const Reign& reign, std::vector<float>& out) {
+Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>& served,
+                        const Reign& reign, std::vector<float>& out) {
   std::vector<std::int64_t> rows;
   for (std::size_t begin = reign.from; begin < reign.to; begin += kRowsAtOnce) {
     const std::size_t end = std::min(begin + kRowsAtOnce, reign.to);
@@ -36,13 +38,17 @@ Result<void> score_rows(const JudgeInput& input, const std::vector<std::size_t>&
     for (std::size_t i = begin; i < end; ++i) rows.push_back(input.truth->rows[served[i]].recorded);
     HEDDLE_ASSIGN_OR_RETURN(const table::Table received, input.recording->received(rows));
     HEDDLE_ASSIGN_OR_RETURN(const score::TableResult scored, reign.plan->score_table(received));
-    std::copy(scored.probabilities.begin(), scored.probabilities.end(), out.begin() + static_cast<std::ptrdiff_t>(begin));
+    std::copy(scored.probabilities.begin(), scored.probabilities.end(),
+              out.begin() + static_cast<std::ptrdiff_t>(begin));
   }
   return {};
 }
 
-/// The release's own trainer, parameters, rounds and feature definitions, fitted on these rows, all of them.
-Result<std::unique_ptr<const score::Plan>> refit(const bundle::Bundle& release, const table::Table& rows, std::span<const std::uint8_t> labels) {
+/// The release's own trainer, parameters, rounds and feature definitions, fitted on these rows, all
+/// of them.
+Result<std::unique_ptr<const score::Plan>> refit(const bundle::Bundle& release,
+                                                 const table::Table& rows,
+                                                 std::span<const std::uint8_t> labels) {
   const doc::Value& config = release.config();
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value contract, release.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value definitions, release.json(bundle::kFeatures));
@@ -50,13 +56,15 @@ Result<std::unique_ptr<const score::Plan>> refit(const bundle::Bundle& release, 
   HEDDLE_ASSIGN_OR_RETURN(const feature::FitResult fitted, features.fit(rows, labels));
   train::TrainInput input;
   input.trainer = config.string_or("trainer", "xgboost");
-  if (const doc::Value* parameters = config.find("parameters"); parameters != nullptr && parameters->is_object()) {
+  if (const doc::Value* parameters = config.find("parameters");
+      parameters != nullptr && parameters->is_object()) {
     for (const auto& [name, value] : parameters->as_object()) {
       if (value.is_string()) input.parameters.values.emplace_back(name, value.as_string());
     }
   }
   input.feature_names = features.feature_names();
-  input.train = {fitted.train.values.data(), labels.data(), fitted.train.rows, fitted.train.columns};
+  input.train = {fitted.train.values.data(), labels.data(), fitted.train.rows,
+                 fitted.train.columns};
   input.max_rounds = static_cast<int>(std::max<std::int64_t>(1, config.int_or("rounds", 100)));
   input.early_stopping_rounds = 0;
   input.seed = config.int_or("seed");
@@ -64,8 +72,8 @@ Result<std::unique_ptr<const score::Plan>> refit(const bundle::Bundle& release, 
   return score::Plan::from_parts(contract, features.to_value(), trained.model, 0);
 }
 
-/// What the truth says of an incident that was raised at `raised`: the fault that changed last before it, if it was active
-/// in or shortly before the incident's window.
+/// What the truth says of an incident that was raised at `raised`: the fault that changed last
+/// before it, if it was active in or shortly before the incident's window.
 const FaultWindow* fault_at(const std::vector<FaultWindow>& faults, Micros raised) {
   const FaultWindow* found = nullptr;
   for (const FaultWindow& fault : faults) {
@@ -78,7 +86,9 @@ const FaultWindow* fault_at(const std::vector<FaultWindow>& faults, Micros raise
 
 /// Responses that change what is answered; a row that is refused has no answer to compare.
 bool changes_answers(const std::string& response) {
-  return std::any_of(std::begin(kAnswering), std::end(kAnswering), [&](std::string_view word) { return response.find(word) != std::string::npos; });
+  return std::any_of(std::begin(kAnswering), std::end(kAnswering), [&](std::string_view word) {
+    return response.find(word) != std::string::npos;
+  });
 }
 
 /// Log loss above the never updated release's, summed over the rows of whole days in [from, to).
@@ -93,7 +103,8 @@ double lost_between(std::span<const replay::PeriodQuality> days, Micros from, Mi
 }
 
 /// Whether the incident is about the end of this fault.
-const FaultWindow* ended_before(const std::vector<FaultWindow>& faults, const std::string& name, Micros raised) {
+const FaultWindow* ended_before(const std::vector<FaultWindow>& faults, const std::string& name,
+                                Micros raised) {
   const auto at = std::find_if(faults.begin(), faults.end(), [&](const FaultWindow& fault) {
     return fault.name == name && raised >= fault.to && raised < fault.to + kAftermath;
   });
@@ -109,11 +120,14 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (answers[i].outcome == replay::Outcome::kServed) served.push_back(i);
   }
-  // Requests of one block are not wholly in order of event time; models change at a row, so the rows must be.
-  std::stable_sort(served.begin(), served.end(),
-                   [&](std::size_t a, std::size_t b) { return truth.rows[a].event_time < truth.rows[b].event_time; });
+  // Requests of one block are not wholly in order of event time; models change at a row, so the
+  // rows must be.
+  std::stable_sort(served.begin(), served.end(), [&](std::size_t a, std::size_t b) {
+    return truth.rows[a].event_time < truth.rows[b].event_time;
+  });
 
-  HEDDLE_ASSIGN_OR_RETURN(const bundle::Bundle release, bundle::open(*input.objects, input.first_release));
+  HEDDLE_ASSIGN_OR_RETURN(const bundle::Bundle release,
+                          bundle::open(*input.objects, input.first_release));
   HEDDLE_ASSIGN_OR_RETURN(const auto first, score::Plan::load(release));
   std::vector<float> never(served.size(), std::nanf(""));
   HEDDLE_TRY(score_rows(input, served, {0, served.size(), first.get()}, never));
@@ -122,9 +136,12 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
   std::vector<std::unique_ptr<const score::Plan>> plans;
   std::vector<Reign> reigns;
   for (const Micros change : input.true_changes) {
-    const auto begin = static_cast<std::size_t>(
-        std::lower_bound(served.begin(), served.end(), change,
-                         [&](std::size_t at, Micros time) { return truth.rows[at].event_time < time; }) - served.begin());
+    const auto begin =
+        static_cast<std::size_t>(std::lower_bound(served.begin(), served.end(), change,
+                                                  [&](std::size_t at, Micros time) {
+                                                    return truth.rows[at].event_time < time;
+                                                  }) -
+                                 served.begin());
     const std::size_t end = begin + static_cast<std::size_t>(input.retrain_rows);
     if (end >= served.size()) continue;
     std::vector<std::int64_t> rows;
@@ -145,7 +162,8 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
   out.reserve(served.size());
   for (std::size_t i = 0; i < served.size(); ++i) {
     const replay::TruthRow& row = truth.rows[served[i]];
-    // A row that the first release's contract would have refused has no answer of the others to compare with.
+    // A row that the first release's contract would have refused has no answer of the others to
+    // compare with.
     if (std::isnan(never[i]) || std::isnan(oracle[i])) continue;
     out.push_back({row.event_time, row.label, answers[served[i]].probability, never[i], oracle[i]});
   }
@@ -174,8 +192,10 @@ std::vector<FaultWindow> fault_windows(std::span<const replay::Fault> faults, Mi
   return out;
 }
 
-std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& incidents, const replay::Truth& truth,
-                                               const std::vector<FaultWindow>& faults, std::span<const replay::PeriodQuality> days) {
+std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& incidents,
+                                               const replay::Truth& truth,
+                                               const std::vector<FaultWindow>& faults,
+                                               std::span<const replay::PeriodQuality> days) {
   static const std::map<std::string, std::string> kCauses{
       {"a", "unit change"}, {"b", "contract fault"}, {"c", "time shift"}, {"d", "concept shift"}};
   std::vector<IncidentAccount> out;
@@ -195,7 +215,8 @@ std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& in
     const FaultWindow* fault = fault_at(faults, incident.raised_at);
     incident.changed_at = time_of(value, "change_from");
     if (incident.diagnosed_cause == "outlived repair") {
-      // What is taken back is the repair of a fault that ended, or a recalibration: the base rate ends nothing at a day we know.
+      // What is taken back is the repair of a fault that ended, or a recalibration: the base rate
+      // ends nothing at a day we know.
       fault = ended_before(faults, "c", incident.raised_at);
       const bool of_a_fault = incident.reason.find("recalibration") == std::string::npos;
       incident.true_cause = of_a_fault && fault == nullptr ? "none" : "outlived repair";
@@ -217,11 +238,14 @@ std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& in
     if (incident.responded_at != 0 && changes_answers(incident.response)) {
       Micros until = incident.responded_at + kJudgedFor;
       for (const doc::Value& other : incidents) {
-        if (const Micros at = time_of(other, "responded"); at > incident.responded_at) until = std::min(until, at);
+        if (const Micros at = time_of(other, "responded"); at > incident.responded_at)
+          until = std::min(until, at);
       }
       incident.is_false = incident.is_false || lost_between(days, incident.responded_at, until) > 0;
     }
-    const auto rows_until = [&](Micros at) { return at == 0 ? -1 : replay::rows_between(truth, incident.changed_at, at); };
+    const auto rows_until = [&](Micros at) {
+      return at == 0 ? -1 : replay::rows_between(truth, incident.changed_at, at);
+    };
     incident.rows_to_alert = rows_until(incident.raised_at);
     incident.rows_to_confirm = rows_until(incident.confirmed_at);
     incident.rows_to_response = rows_until(incident.responded_at);

@@ -17,29 +17,33 @@
 
 namespace heddle::demo {
 
-/// What two other models would have said of the rows that Heddle served, offline: the one that was first released, never
-/// updated, and the oracle: the same trainer and parameters refitted once with the first `retrain_rows` served rows after each
-/// true change, in force from the row after them. Both get the rows as they were received, faults and all.
+/// What two other models would have said of the rows that Heddle served, offline: the one that was
+/// first released, never updated, and the oracle: the same trainer and parameters refitted once
+/// with the first `retrain_rows` served rows after each true change, in force from the row after
+/// them. Both get the rows as they were received, faults and all.
 struct JudgeInput {
   store::Objects* objects = nullptr;
   Digest first_release{};
   std::int64_t retrain_rows = 0;
-  std::vector<Micros> true_changes{};        ///< ascending
+  std::vector<Micros> true_changes{};  ///< ascending
   const replay::Recording* recording = nullptr;
   const replay::Truth* truth = nullptr;
   const replay::Replayed* replayed = nullptr;
 };
 [[nodiscard]] Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input);
 
-/// Incidents as `incident.show` tells them, beside the truth: cause, rows and event time to alert, confirmation and response.
-/// False is one without a fault in or shortly before it, one that takes a repair back while its fault is still there, and one whose
-/// response did not pay: over the days (`days`, Heddle beside the release that was never updated) from the response to the next
-/// incident's, two weeks at most, log loss was higher than without. The base rate moves by itself, so a prior shift is false by that alone.
-[[nodiscard]] std::vector<IncidentAccount> account_incidents(const std::vector<doc::Value>& incidents, const replay::Truth& truth,
-                                                             const std::vector<FaultWindow>& faults,
-                                                             std::span<const replay::PeriodQuality> days);
+/// Incidents as `incident.show` tells them, beside the truth: cause, rows and event time to alert,
+/// confirmation and response. False is one without a fault in or shortly before it, one that takes
+/// a repair back while its fault is still there, and one whose response did not pay: over the days
+/// (`days`, Heddle beside the release that was never updated) from the response to the next
+/// incident's, two weeks at most, log loss was higher than without. The base rate moves by itself,
+/// so a prior shift is false by that alone.
+[[nodiscard]] std::vector<IncidentAccount> account_incidents(
+    const std::vector<doc::Value>& incidents, const replay::Truth& truth,
+    const std::vector<FaultWindow>& faults, std::span<const replay::PeriodQuality> days);
 
 /// The faults of the catalogue as reports show them: name, title, event times.
-[[nodiscard]] std::vector<FaultWindow> fault_windows(std::span<const replay::Fault> faults, Micros end);
+[[nodiscard]] std::vector<FaultWindow> fault_windows(std::span<const replay::Fault> faults,
+                                                     Micros end);
 
 }  // namespace heddle::demo

@@ -9,10 +9,11 @@
 
 namespace heddle::demo {
 
-/// What a plot over event time shows. Colours are CSS classes of the page: `line-NAME`, `fill-NAME`.
+/// What a plot over event time shows. Colours are CSS classes of the page: `line-NAME`,
+/// `fill-NAME`.
 struct Plot {
   struct Line {
-    std::string name;        ///< for the legend; empty: none
+    std::string name;  ///< for the legend; empty: none
     std::string css;
     std::vector<std::pair<Micros, double>> points;
   };
@@ -38,7 +39,8 @@ struct Plot {
   std::vector<Level> levels{};
 };
 
-/// An `<svg>` element with axes, month grid, bands behind the lines, and a title for screen readers.
+/// An `<svg>` element with axes, month grid, bands behind the lines, and a title for screen
+/// readers.
 [[nodiscard]] std::string draw(const Plot& plot);
 
 /// Lanes with coloured spans: what happened when. Spans of no length are drawn as a mark.

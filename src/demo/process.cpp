@@ -22,7 +22,8 @@ namespace heddle::demo {
 namespace {
 
 Error cannot(std::string_view what, const Command& command) {
-  return Error{ErrorKind::kUnavailable, "demo-process", fmt::format("cannot {} `{}`: {}", what, command.argv.front(), std::strerror(errno)),
+  return Error{ErrorKind::kUnavailable, "demo-process",
+               fmt::format("cannot {} `{}`: {}", what, command.argv.front(), std::strerror(errno)),
                "check that it is installed (scripts/install_deps.sh)"};
 }
 
@@ -46,7 +47,9 @@ Error cannot(std::string_view what, const Command& command) {
   ::_exit(127);
 }
 
-int exit_code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+int exit_code_of(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
 
 struct Pipe {
   int read = -1;
@@ -72,7 +75,8 @@ struct Pipe {
 
 }  // namespace
 
-Result<Finished> run_command(const Command& command, const std::function<void(std::string_view)>& on_message) {
+Result<Finished> run_command(const Command& command,
+                             const std::function<void(std::string_view)>& on_message) {
   const std::int64_t begin = system_clock().mono_ns();
   Pipe in, out, err;
   if (!in.open() || !out.open() || !err.open()) return cannot("make pipes for", command);
@@ -105,7 +109,9 @@ Result<Finished> run_command(const Command& command, const std::function<void(st
       const ssize_t n = ::read(err.read, buffer, sizeof buffer);
       if (n > 0) finished.err.append(buffer, static_cast<std::size_t>(n));
       if (n == 0) err.close_read();
-      for (std::size_t end; on_message && (end = finished.err.find('\n', told)) != std::string::npos; told = end + 1) {
+      for (std::size_t end;
+           on_message && (end = finished.err.find('\n', told)) != std::string::npos;
+           told = end + 1) {
         on_message(std::string_view(finished.err).substr(told, end - told));
       }
     }
@@ -118,14 +124,16 @@ Result<Finished> run_command(const Command& command, const std::function<void(st
   return finished;
 }
 
-Result<Finished> must_run(const Command& command, const std::function<void(std::string_view)>& on_message) {
+Result<Finished> must_run(const Command& command,
+                          const std::function<void(std::string_view)>& on_message) {
   HEDDLE_ASSIGN_OR_RETURN(Finished finished, run_command(command, on_message));
   if (finished.exit_code == 0) return finished;
   const std::string& said = finished.err.empty() ? finished.out : finished.err;
-  return Error{ErrorKind::kInternal, "demo-step-failed",
-               fmt::format("`{}` ended with {}: {}", fmt::join(command.argv, " "), finished.exit_code,
-                           said.substr(said.size() > 2000 ? said.size() - 2000 : 0)),
-               "the line above says why; `--fresh` forgets what earlier runs left"};
+  return Error{
+      ErrorKind::kInternal, "demo-step-failed",
+      fmt::format("`{}` ended with {}: {}", fmt::join(command.argv, " "), finished.exit_code,
+                  said.substr(said.size() > 2000 ? said.size() - 2000 : 0)),
+      "the line above says why; `--fresh` forgets what earlier runs left"};
 }
 
 Result<Background> Background::start(const Command& command, const std::string& log) {
@@ -141,7 +149,8 @@ Result<Background> Background::start(const Command& command, const std::string& 
   return Background(pid);
 }
 
-Background::Background(Background&& other) noexcept : pid_(std::exchange(other.pid_, -1)), exit_code_(other.exit_code_) {}
+Background::Background(Background&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)), exit_code_(other.exit_code_) {}
 Background& Background::operator=(Background&& other) noexcept {
   if (this != &other) {
     stop();

@@ -14,26 +14,30 @@ namespace heddle::demo {
 
 /// A program to start, as a person would from a shell, but without one.
 struct Command {
-  std::vector<std::string> argv;                             ///< argv[0] is looked up in PATH
-  std::string directory{};                                   ///< working directory; empty: the caller's
+  std::vector<std::string> argv;  ///< argv[0] is looked up in PATH
+  std::string directory{};        ///< working directory; empty: the caller's
   std::vector<std::pair<std::string, std::string>> environment{};  ///< added to the caller's
-  std::string input{};                                       ///< its stdin
+  std::string input{};                                             ///< its stdin
 };
 
 struct Finished {
-  int exit_code = 0;   ///< 128 + signal when a signal ended it
+  int exit_code = 0;  ///< 128 + signal when a signal ended it
   std::string out;
   std::string err;
   double seconds = 0;
 };
 
-/// Runs it to its end. `on_message` gets each line of stderr as it comes. kUnavailable when it cannot be started.
-[[nodiscard]] Result<Finished> run_command(const Command& command, const std::function<void(std::string_view)>& on_message = {});
+/// Runs it to its end. `on_message` gets each line of stderr as it comes. kUnavailable when it
+/// cannot be started.
+[[nodiscard]] Result<Finished> run_command(
+    const Command& command, const std::function<void(std::string_view)>& on_message = {});
 
 /// Like `run_command`; an exit code other than 0 is an error that holds the last lines it said.
-[[nodiscard]] Result<Finished> must_run(const Command& command, const std::function<void(std::string_view)>& on_message = {});
+[[nodiscard]] Result<Finished> must_run(
+    const Command& command, const std::function<void(std::string_view)>& on_message = {});
 
-/// A program in the background; it is asked to end, and then made to, on destruction, and dies with this process.
+/// A program in the background; it is asked to end, and then made to, on destruction, and dies with
+/// this process.
 class Background {
  public:
   /// stdout and stderr are appended to `log`.

@@ -19,7 +19,8 @@ Value quality(const replay::Quality& q) {
 }  // namespace
 
 std::int64_t false_incidents(const Account& account) {
-  return std::count_if(account.incidents.begin(), account.incidents.end(), [](const IncidentAccount& i) { return i.is_false; });
+  return std::count_if(account.incidents.begin(), account.incidents.end(),
+                       [](const IncidentAccount& i) { return i.is_false; });
 }
 
 Value to_report(const Account& account) {
@@ -52,22 +53,23 @@ Value to_report(const Account& account) {
   Value incidents = Value::array();
   for (const IncidentAccount& i : account.incidents) {
     const bool responded = i.responded_at != 0 && i.changed_at != 0;
-    incidents.push(Value::object(
-        {{"id", i.id},
-         {"true_cause", i.true_cause},
-         {"diagnosed_cause", i.diagnosed_cause},
-         {"response", i.response},
-         {"rows_to_alert", i.rows_to_alert},
-         {"rows_to_confirm", i.rows_to_confirm},
-         {"rows_to_response", responded ? Value(i.rows_to_response) : Value()},
-         {"event_time_to_response", responded ? Value((i.responded_at - i.changed_at) / kSecond) : Value()},
-         {"fault", i.fault},
-         {"false", i.is_false},
-         {"reason", i.reason},
-         {"raised_at", time_or_null(i.raised_at)},
-         {"confirmed_at", time_or_null(i.confirmed_at)},
-         {"responded_at", time_or_null(i.responded_at)},
-         {"recovered_at", time_or_null(i.recovered_at)}}));
+    incidents.push(
+        Value::object({{"id", i.id},
+                       {"true_cause", i.true_cause},
+                       {"diagnosed_cause", i.diagnosed_cause},
+                       {"response", i.response},
+                       {"rows_to_alert", i.rows_to_alert},
+                       {"rows_to_confirm", i.rows_to_confirm},
+                       {"rows_to_response", responded ? Value(i.rows_to_response) : Value()},
+                       {"event_time_to_response",
+                        responded ? Value((i.responded_at - i.changed_at) / kSecond) : Value()},
+                       {"fault", i.fault},
+                       {"false", i.is_false},
+                       {"reason", i.reason},
+                       {"raised_at", time_or_null(i.raised_at)},
+                       {"confirmed_at", time_or_null(i.confirmed_at)},
+                       {"responded_at", time_or_null(i.responded_at)},
+                       {"recovered_at", time_or_null(i.recovered_at)}}));
   }
   Value swaps = Value::array();
   for (const SwapAccount& s : account.swaps) {
@@ -112,13 +114,17 @@ Value to_report(const Account& account) {
        {"false_incidents", false_incidents(account)},
        {"swaps", std::move(swaps)},
        {"approvals", std::move(approvals)},
-       {"notifications", Value::object({{"received", account.notifications}, {"bad_signature", account.notifications_forged}})},
-       {"decisions", Value::object({{"count", account.decisions}, {"digest", account.decisions_digest}})},
+       {"notifications", Value::object({{"received", account.notifications},
+                                        {"bad_signature", account.notifications_forged}})},
+       {"decisions",
+        Value::object({{"count", account.decisions}, {"digest", account.decisions_digest}})},
        {"ledger", Value::object({{"entries", account.ledger_entries},
                                  {"audit", account.audit},
                                  {"independent_audit", account.independent_audit}})},
-       {"memory_peak_bytes", Value::object({{"control", account.control_peak_bytes}, {"data", account.data_peak_bytes}})},
-       {"latency_us", Value::object({{"p50", rounded(account.latency_p50_us, 10)}, {"p99", rounded(account.latency_p99_us, 10)}})}});
+       {"memory_peak_bytes", Value::object({{"control", account.control_peak_bytes},
+                                            {"data", account.data_peak_bytes}})},
+       {"latency_us", Value::object({{"p50", rounded(account.latency_p50_us, 10)},
+                                     {"p99", rounded(account.latency_p99_us, 10)}})}});
 }
 
 }  // namespace heddle::demo

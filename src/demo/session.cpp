@@ -10,24 +10,33 @@
 namespace heddle::demo {
 
 Session::Session(const std::string& socket)
-    : client_({.host = "localhost", .port = 0, .unix_path = socket, .token = {}, .timeout_ms = 60'000}) {}
+    : client_({.host = "localhost",
+               .port = 0,
+               .unix_path = socket,
+               .token = {},
+               .timeout_ms = 60'000}) {}
 
-Result<doc::Value> Session::call(std::string_view operation, const doc::Value& request, int timeout_ms) {
+Result<doc::Value> Session::call(std::string_view operation, const doc::Value& request,
+                                 int timeout_ms) {
   const std::string path = fmt::format("/v1/ops/{}", operation);
   const std::string body = doc::to_json(request);
   const std::int64_t deadline = system_clock().mono_ns() + std::int64_t{timeout_ms} * 1'000'000;
   while (true) {
-    auto answer = client_.send("POST", path, body, {{"Content-Type", "application/json"}},
-                               std::max<std::int64_t>((deadline - system_clock().mono_ns()) / 1'000'000, 1));
+    auto answer =
+        client_.send("POST", path, body, {{"Content-Type", "application/json"}},
+                     std::max<std::int64_t>((deadline - system_clock().mono_ns()) / 1'000'000, 1));
     if (answer.ok()) {
       auto value = doc::parse_json(answer->body);
       if (answer->status < 400) return value;
       const doc::Value about = value.ok() ? *value : doc::Value();
-      return Error{answer->status == 404 ? ErrorKind::kNotFound : ErrorKind::kInternal, about.string_or("id", "demo-operation"),
-                   fmt::format("`{}` said {}: {}", operation, answer->status, about.string_or("error", answer->body)),
+      return Error{answer->status == 404 ? ErrorKind::kNotFound : ErrorKind::kInternal,
+                   about.string_or("id", "demo-operation"),
+                   fmt::format("`{}` said {}: {}", operation, answer->status,
+                               about.string_or("error", answer->body)),
                    about.string_or("hint")};
     }
-    if (answer.error().kind != ErrorKind::kUnavailable || system_clock().mono_ns() >= deadline) return answer.error();
+    if (answer.error().kind != ErrorKind::kUnavailable || system_clock().mono_ns() >= deadline)
+      return answer.error();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }
@@ -35,14 +44,17 @@ Result<doc::Value> Session::call(std::string_view operation, const doc::Value& r
 Result<void> Session::wait_watermark(const std::string& service, Micros event_time) {
   constexpr std::int64_t kPatience = 300'000'000'000;
   const std::int64_t deadline = system_clock().mono_ns() + kPatience;
-  const doc::Value request = doc::Value::object({{"service", service}, {"at_least", event_time}, {"wait_ms", 10'000}});
+  const doc::Value request =
+      doc::Value::object({{"service", service}, {"at_least", event_time}, {"wait_ms", 10'000}});
   auto pause = std::chrono::microseconds(100);
   while (true) {
     HEDDLE_ASSIGN_OR_RETURN(const doc::Value reply, call("watermark", request));
     if (time_of(reply, "event_time") >= event_time) return {};
     if (system_clock().mono_ns() > deadline) {
       return Error{ErrorKind::kTimeout, "demo-watermark",
-                   fmt::format("the control plane did not get to {} in five minutes", format_time(event_time)), "see its log"};
+                   fmt::format("the control plane did not get to {} in five minutes",
+                               format_time(event_time)),
+                   "see its log"};
     }
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::microseconds(20'000));

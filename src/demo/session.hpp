@@ -10,14 +10,16 @@
 
 namespace heddle::demo {
 
-/// Calls operations of a running control plane over its socket, as the command line does. Confined to one thread.
+/// Calls operations of a running control plane over its socket, as the command line does. Confined
+/// to one thread.
 class Session {
  public:
   explicit Session(const std::string& socket);
 
-  /// An answer of 400 or more comes back as an error with the id and message it holds. A lost connection is tried again for
-  /// some seconds: the control plane may be starting.
-  [[nodiscard]] Result<doc::Value> call(std::string_view operation, const doc::Value& request, int timeout_ms = 60'000);
+  /// An answer of 400 or more comes back as an error with the id and message it holds. A lost
+  /// connection is tried again for some seconds: the control plane may be starting.
+  [[nodiscard]] Result<doc::Value> call(std::string_view operation, const doc::Value& request,
+                                        int timeout_ms = 60'000);
 
   /// Returns once the service's watermark is at least `event_time`.
   [[nodiscard]] Result<void> wait_watermark(const std::string& service, Micros event_time);

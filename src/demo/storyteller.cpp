@@ -10,7 +10,8 @@
 namespace heddle::demo {
 namespace {
 
-constexpr std::string_view kBold = "1", kDim = "2", kRed = "31", kGreen = "32", kYellow = "33", kBlue = "34";
+constexpr std::string_view kBold = "1", kDim = "2", kRed = "31", kGreen = "32", kYellow = "33",
+                           kBlue = "34";
 
 std::string_view color_of(std::string_view kind) {
   if (kind == "alert" || kind == "incident" || kind == "denied") return kRed;
@@ -39,12 +40,16 @@ void Storyteller::print(std::string_view text) {
   std::fflush(stdout);
 }
 
-void Storyteller::phase(std::string_view title) { print(fmt::format("\n{}", paint(kBold, fmt::format("== {}", title)))); }
+void Storyteller::phase(std::string_view title) {
+  print(fmt::format("\n{}", paint(kBold, fmt::format("== {}", title))));
+}
 
 void Storyteller::line(std::string_view text) { print(fmt::format("   {}", text)); }
 
-void Storyteller::event(Micros event_time, std::string_view kind, std::string_view text, std::string_view why) {
-  std::string out = fmt::format("   {}  {} {}", paint(kDim, short_time(event_time)), paint(color_of(kind), fmt::format("{:<9}", kind)), text);
+void Storyteller::event(Micros event_time, std::string_view kind, std::string_view text,
+                        std::string_view why) {
+  std::string out = fmt::format("   {}  {} {}", paint(kDim, short_time(event_time)),
+                                paint(color_of(kind), fmt::format("{:<9}", kind)), text);
   if (!why.empty()) out += fmt::format("\n   {:16}  {:9} {}", "", "", paint(kDim, why));
   print(out);
 }
@@ -57,15 +62,21 @@ void Storyteller::decision(const doc::Value& decision) {
   const std::string action = decision.string_or("action");
   const bool by_person = action.starts_with("approval.");
   const bool waits = effect == "require_approval" && result == "requested";
-  const std::string_view kind = effect == "deny" || result == "denied" ? "denied" : waits ? "waits" : by_person ? "person" : "decided";
+  const std::string_view kind = effect == "deny" || result == "denied" ? "denied"
+                                : waits                                ? "waits"
+                                : by_person                            ? "person"
+                                                                       : "decided";
   std::vector<std::string> rules;
   for (const doc::Value& rule : list_of(decision, "rules")) {
     if (rule.is_string()) rules.push_back(rule.as_string());
   }
   std::string why = decision.string_or("reason");
-  if (!rules.empty()) why += fmt::format("{}[{} by rule `{}`]", why.empty() ? "" : "  ", effect, fmt::join(rules, "`, `"));
+  if (!rules.empty())
+    why += fmt::format("{}[{} by rule `{}`]", why.empty() ? "" : "  ", effect,
+                       fmt::join(rules, "`, `"));
   if (entry >= 0) why += fmt::format("  ledger/{}", entry);
-  event(time_of(decision, "event_time"), kind, fmt::format("{} {}", action, decision.string_or("target")), why);
+  event(time_of(decision, "event_time"), kind,
+        fmt::format("{} {}", action, decision.string_or("target")), why);
 }
 
 void Storyteller::incident(const doc::Value& incident) {
@@ -73,17 +84,20 @@ void Storyteller::incident(const doc::Value& incident) {
   const doc::Value::Array& timeline = list_of(incident, "timeline");
   std::size_t& told = told_of_incident_[id];
   for (; told < timeline.size(); ++told) {
-    event(time_of(timeline[told], "at"), "incident", fmt::format("{}: {}", id, timeline[told].string_or("what")));
+    event(time_of(timeline[told], "at"), "incident",
+          fmt::format("{}: {}", id, timeline[told].string_or("what")));
   }
 }
 
 void Storyteller::month(Micros event_time, std::int64_t rows) {
-  constexpr const char* kNames[] = {"January", "February", "March",     "April",   "May",      "June",
-                                    "July",    "August",   "September", "October", "November", "December"};
+  constexpr const char* kNames[] = {"January",   "February", "March",    "April",
+                                    "May",       "June",     "July",     "August",
+                                    "September", "October",  "November", "December"};
   const CivilDate date = civil_date(event_time);
   if (date.month == month_) return;
   month_ = date.month;
-  print(fmt::format("   {}", paint(kBold, fmt::format("-- {} {}, {} rows so far", kNames[date.month - 1], date.year, rows))));
+  print(fmt::format("   {}", paint(kBold, fmt::format("-- {} {}, {} rows so far",
+                                                      kNames[date.month - 1], date.year, rows))));
 }
 
 }  // namespace heddle::demo

@@ -11,20 +11,21 @@
 
 namespace heddle::demo {
 
-/// Tells on stdout what happens, as it happens: event time, what was seen, what was decided, why, by which rule. Colours only
-/// when asked for. Thread-safe.
+/// Tells on stdout what happens, as it happens: event time, what was seen, what was decided, why,
+/// by which rule. Colours only when asked for. Thread-safe.
 class Storyteller {
  public:
   explicit Storyteller(bool color) : color_(color) {}
 
   void phase(std::string_view title);
-  void line(std::string_view text);                       ///< indented, of the current phase
-  void event(Micros event_time, std::string_view kind, std::string_view text, std::string_view why = {});
+  void line(std::string_view text);  ///< indented, of the current phase
+  void event(Micros event_time, std::string_view kind, std::string_view text,
+             std::string_view why = {});
   /// A decision of the ledger, each once (by its entry).
   void decision(const doc::Value& decision);
   /// An incident's timeline as far as it was not told.
   void incident(const doc::Value& incident);
-  void month(Micros event_time, std::int64_t rows);        ///< a heading when the month changes
+  void month(Micros event_time, std::int64_t rows);  ///< a heading when the month changes
 
  private:
   [[nodiscard]] std::string paint(std::string_view code, std::string_view text) const;

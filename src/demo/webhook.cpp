@@ -8,15 +8,19 @@
 
 namespace heddle::demo {
 
-WebhookReceiver::WebhookReceiver(std::string secret, std::function<void(const doc::Value&)> on_notification)
+WebhookReceiver::WebhookReceiver(std::string secret,
+                                 std::function<void(const doc::Value&)> on_notification)
     : secret_(std::move(secret)), on_notification_(std::move(on_notification)) {}
 
-Result<std::unique_ptr<WebhookReceiver>> WebhookReceiver::open(std::string secret,
-                                                               std::function<void(const doc::Value&)> on_notification) {
-  std::unique_ptr<WebhookReceiver> receiver(new WebhookReceiver(std::move(secret), std::move(on_notification)));
+Result<std::unique_ptr<WebhookReceiver>> WebhookReceiver::open(
+    std::string secret, std::function<void(const doc::Value&)> on_notification) {
+  std::unique_ptr<WebhookReceiver> receiver(
+      new WebhookReceiver(std::move(secret), std::move(on_notification)));
   net::HttpServer::Options options;
   options.host = "127.0.0.1";
-  options.handler = [self = receiver.get()](const net::Request& request, net::Response& response) { self->handle(request, response); };
+  options.handler = [self = receiver.get()](const net::Request& request, net::Response& response) {
+    self->handle(request, response);
+  };
   HEDDLE_ASSIGN_OR_RETURN(receiver->server_, net::HttpServer::open(std::move(options)));
   receiver->thread_ = std::thread([server = receiver->server_.get()] { server->run(); });
   return receiver;
@@ -28,7 +32,9 @@ WebhookReceiver::~WebhookReceiver() {
   thread_.join();
 }
 
-std::string WebhookReceiver::url() const { return fmt::format("http://127.0.0.1:{}/notifications", server_->port()); }
+std::string WebhookReceiver::url() const {
+  return fmt::format("http://127.0.0.1:{}/notifications", server_->port());
+}
 
 void WebhookReceiver::handle(const net::Request& request, net::Response& response) {
   const std::string expected = "sha256=" + hex_encode(hmac_sha256(secret_, request.body));

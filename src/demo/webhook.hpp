@@ -13,14 +13,14 @@
 
 namespace heddle::demo {
 
-/// Receives notifications on a free port of 127.0.0.1, in a thread of its own. Checks `Heddle-Signature: sha256=HEX`, the
-/// HMAC-SHA256 of the body; a notification with a wrong one is refused and counted. Repeats (`Heddle-Notification`) are
-/// answered and told once.
+/// Receives notifications on a free port of 127.0.0.1, in a thread of its own. Checks
+/// `Heddle-Signature: sha256=HEX`, the HMAC-SHA256 of the body; a notification with a wrong one is
+/// refused and counted. Repeats (`Heddle-Notification`) are answered and told once.
 class WebhookReceiver {
  public:
   /// `on_notification` is called from the receiver's thread.
-  [[nodiscard]] static Result<std::unique_ptr<WebhookReceiver>> open(std::string secret,
-                                                                     std::function<void(const doc::Value&)> on_notification);
+  [[nodiscard]] static Result<std::unique_ptr<WebhookReceiver>> open(
+      std::string secret, std::function<void(const doc::Value&)> on_notification);
   ~WebhookReceiver();
 
   [[nodiscard]] std::string url() const;

@@ -31,8 +31,9 @@ std::string line_of(const std::string& path, int line) {
 }  // namespace
 
 std::string render_concise(const Diagnostic& diagnostic) {
-  return fmt::format("{}:{}:{}: {}[{}]: {}", diagnostic.file, diagnostic.position.line, diagnostic.position.column,
-                     name_of(diagnostic.severity), diagnostic.id, diagnostic.message);
+  return fmt::format("{}:{}:{}: {}[{}]: {}", diagnostic.file, diagnostic.position.line,
+                     diagnostic.position.column, name_of(diagnostic.severity), diagnostic.id,
+                     diagnostic.message);
 }
 
 std::string render_full(const Diagnostic& diagnostic, const std::string& root, bool color) {
@@ -40,18 +41,22 @@ std::string render_full(const Diagnostic& diagnostic, const std::string& root, b
     return color ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : std::string(text);
   };
   const std::string_view tint = diagnostic.severity == Severity::kError ? "1;31" : "1;33";
-  std::string out = fmt::format("{}: {}\n", paint(tint, fmt::format("{}[{}]", name_of(diagnostic.severity), diagnostic.id)),
-                                paint("1", diagnostic.message));
+  std::string out = fmt::format(
+      "{}: {}\n", paint(tint, fmt::format("{}[{}]", name_of(diagnostic.severity), diagnostic.id)),
+      paint("1", diagnostic.message));
   if (!diagnostic.file.empty()) {
-    out += fmt::format("  --> {}:{}:{}\n", diagnostic.file, diagnostic.position.line, diagnostic.position.column);
-    std::string excerpt = line_of(root.empty() ? diagnostic.file : root + "/" + diagnostic.file, diagnostic.position.line);
+    out += fmt::format("  --> {}:{}:{}\n", diagnostic.file, diagnostic.position.line,
+                       diagnostic.position.column);
+    std::string excerpt = line_of(root.empty() ? diagnostic.file : root + "/" + diagnostic.file,
+                                  diagnostic.position.line);
     if (!excerpt.empty() && diagnostic.position.column > 0) {
       excerpt = excerpt.substr(0, 120);
       const std::string number = fmt::to_string(diagnostic.position.line);
       const auto column = static_cast<std::size_t>(diagnostic.position.column - 1);
       const auto length = static_cast<std::size_t>(std::max(1, diagnostic.length));
       out += fmt::format("{} | {}\n{} | {}{}{}\n", number, excerpt, std::string(number.size(), ' '),
-                         std::string(std::min(column, excerpt.size()), ' '), paint(tint, std::string(length, '^')),
+                         std::string(std::min(column, excerpt.size()), ' '),
+                         paint(tint, std::string(length, '^')),
                          diagnostic.label.empty() ? "" : " " + diagnostic.label);
     }
   }
@@ -72,9 +77,12 @@ Value to_value(const Diagnostic& diagnostic) {
 }
 
 std::string nearest(std::string_view name, const std::vector<std::string>& known) {
-  // `TIMESTAMP` is nearer to `timestamp` than to any other word: case does not count as a difference.
+  // `TIMESTAMP` is nearer to `timestamp` than to any other word: case does not count as a
+  // difference.
   const auto same = [](char a, char b) {
-    const auto folded = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    const auto folded = [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    };
     return folded(a) == folded(b);
   };
   std::string best;

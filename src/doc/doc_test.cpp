@@ -13,7 +13,8 @@ namespace heddle::doc {
 namespace {
 
 TEST(Json, RoundTripsAndSortsCanonically) {
-  const std::string text = R"({"b":[1,2.5,"x\n\u00e9",null,true],"a":{"z":-0.1,"y":9007199254740993}})";
+  const std::string text =
+      R"({"b":[1,2.5,"x\n\u00e9",null,true],"a":{"z":-0.1,"y":9007199254740993}})";
   const auto value = *parse_json(text);
   EXPECT_EQ(*parse_json(to_json(value)), value);
   EXPECT_EQ(*parse_json(to_json_pretty(value)), value);
@@ -53,7 +54,8 @@ TEST(Json, BytesThatAreNoUtf8AreReplacedAndTheTextIsRead) {
 TEST(Json, RefusesWhatIsAmbiguousOrTooDeep) {
   EXPECT_EQ(parse_json(R"({"a":1,"a":2})").error().id, "json-duplicate-key");
   EXPECT_EQ(parse_json(std::string(65, '[') + std::string(65, ']')).error().id, "json-too-deep");
-  for (const char* bad : {"", "{", "[1,]", "nul", "{\"a\" 1}", "1 2", "\"\xff\""}) EXPECT_FALSE(parse_json(bad).ok()) << bad;
+  for (const char* bad : {"", "{", "[1,]", "nul", "{\"a\" 1}", "1 2", "\"\xff\""})
+    EXPECT_FALSE(parse_json(bad).ok()) << bad;
 }
 
 TEST(Json, NumbersThatItLacksAreWordsWhereTheyAreReadBack) {
@@ -63,12 +65,15 @@ TEST(Json, NumbersThatItLacksAreWordsWhereTheyAreReadBack) {
     EXPECT_EQ(exact_number(*parse_json(to_json(exact_number(number)))), number);
   }
   EXPECT_TRUE(std::isnan(*exact_number(*parse_json(to_json(exact_number(std::nan("")))))));
-  for (const char* none : {"null", "\"inf\"", "true", "[1]"}) EXPECT_EQ(exact_number(*parse_json(none)), std::nullopt) << none;
+  for (const char* none : {"null", "\"inf\"", "true", "[1]"})
+    EXPECT_EQ(exact_number(*parse_json(none)), std::nullopt) << none;
 }
 
 TEST(Json, SaysWhichNumberItWouldLose) {
   EXPECT_EQ(non_finite_at(*parse_json(R"({"a":[1,null,{"b":2.5}],"c":"Infinity"})")), "");
-  EXPECT_EQ(non_finite_at(Value::object({{"a", 1}, {"b", Value::array({Value(1.5), Value::object({{"c", HUGE_VAL}})})}})), ".b[1].c is inf");
+  EXPECT_EQ(non_finite_at(Value::object(
+                {{"a", 1}, {"b", Value::array({Value(1.5), Value::object({{"c", HUGE_VAL}})})}})),
+            ".b[1].c is inf");
   EXPECT_EQ(non_finite_at(Value(-HUGE_VAL)), "-inf");
 }
 
@@ -88,7 +93,8 @@ TEST(Json, FindsARepeatedKeyHoweverWideTheObject) {
 }
 
 TEST(Yaml, KeepsPositionsAndTypes) {
-  const auto value = *parse_yaml("name: x\nlist:\n  - 1\n  - \"1\"\n  - 1.5\n  - 2001-01-01\n  - yes\nflag: true\n", "f.yaml");
+  const auto value = *parse_yaml(
+      "name: x\nlist:\n  - 1\n  - \"1\"\n  - 1.5\n  - 2001-01-01\n  - yes\nflag: true\n", "f.yaml");
   EXPECT_EQ(value.find("list")->as_array()[1].position().line, 4);
   EXPECT_TRUE(value.find("list")->as_array()[0].is_int());
   EXPECT_TRUE(value.find("list")->as_array()[1].is_string());

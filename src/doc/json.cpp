@@ -10,16 +10,20 @@
 namespace heddle::doc {
 namespace {
 
-/// Builds a `Value` from nlohmann's SAX events, so that depth and equal keys are bounded while reading.
+/// Builds a `Value` from nlohmann's SAX events, so that depth and equal keys are bounded while
+/// reading.
 class Builder : public nlohmann::json_sax<nlohmann::json> {
  public:
   explicit Builder(JsonLimits limits) : limits_(limits) {}
 
   bool null() override { return add(Value()); }
   bool boolean(bool value) override { return add(Value(value)); }
-  bool number_integer(number_integer_t value) override { return add(Value(static_cast<std::int64_t>(value))); }
+  bool number_integer(number_integer_t value) override {
+    return add(Value(static_cast<std::int64_t>(value)));
+  }
   bool number_unsigned(number_unsigned_t value) override {
-    if (value > static_cast<number_unsigned_t>(INT64_MAX)) return add(Value(static_cast<double>(value)));
+    if (value > static_cast<number_unsigned_t>(INT64_MAX))
+      return add(Value(static_cast<double>(value)));
     return add(Value(static_cast<std::int64_t>(value)));
   }
   bool number_float(number_float_t value, const string_t&) override { return add(Value(value)); }
@@ -31,17 +35,20 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
     if (repeated(name)) {
-      error_ = Error{ErrorKind::kInvalid, "json-duplicate-key", fmt::format("key `{}` appears twice", name.substr(0, 100)),
-                     "keep one of the two"};
+      error_ =
+          Error{ErrorKind::kInvalid, "json-duplicate-key",
+                fmt::format("key `{}` appears twice", name.substr(0, 100)), "keep one of the two"};
       return false;
     }
     keys_.back() = std::move(name);
     return true;
   }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& exception) override {
+  bool parse_error(std::size_t, const std::string&,
+                   const nlohmann::json::exception& exception) override {
     std::string text = exception.what();
     const auto at = text.find("at line");
-    error_ = Error{ErrorKind::kInvalid, "json-malformed", "malformed JSON " + (at == text.npos ? text : text.substr(at)),
+    error_ = Error{ErrorKind::kInvalid, "json-malformed",
+                   "malformed JSON " + (at == text.npos ? text : text.substr(at)),
                    "check the text with a JSON formatter"};
     return false;
   }
@@ -74,7 +81,8 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   }
   bool open(Value value) {
     if (stack_.size() >= limits_.max_depth) {
-      error_ = Error{ErrorKind::kTooLarge, "json-too-deep", fmt::format("JSON nests deeper than {}", limits_.max_depth),
+      error_ = Error{ErrorKind::kTooLarge, "json-too-deep",
+                     fmt::format("JSON nests deeper than {}", limits_.max_depth),
                      "flatten the document"};
       return false;
     }
@@ -100,7 +108,8 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   Error error_{ErrorKind::kInvalid, "json-malformed", "malformed JSON"};
 };
 
-/// Length of the well-formed UTF-8 sequence (RFC 3629) of several bytes that `text` begins with; 0: it begins with none.
+/// Length of the well-formed UTF-8 sequence (RFC 3629) of several bytes that `text` begins with; 0:
+/// it begins with none.
 std::size_t sequence_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
@@ -116,7 +125,8 @@ std::size_t sequence_length(std::string_view text) {
   return length;
 }
 
-/// JSON is UTF-8: a byte that is none, for example of a file that a message quotes, is written as U+FFFD.
+/// JSON is UTF-8: a byte that is none, for example of a file that a message quotes, is written as
+/// U+FFFD.
 void write_string(std::string& out, std::string_view text) {
   static constexpr std::string_view kHex = "0123456789abcdef";
   static constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
@@ -157,14 +167,16 @@ void write_double(std::string& out, double value) {
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
   const std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
   out += text;
-  if (text.find_first_of(".en") == text.npos) out += ".0";  // stays a number with a fraction when read back
+  if (text.find_first_of(".en") == text.npos)
+    out += ".0";  // stays a number with a fraction when read back
 }
 
 enum class Style { kLine, kPretty, kCanonical };
 
 void write(std::string& out, const Value& value, Style style, int level) {
   const auto line = [&](int depth) {
-    if (style == Style::kPretty) out += "\n" + std::string(static_cast<std::size_t>(depth) * 2, ' ');
+    if (style == Style::kPretty)
+      out += "\n" + std::string(static_cast<std::size_t>(depth) * 2, ' ');
   };
   if (value.is_null()) {
     out += "null";
@@ -191,7 +203,8 @@ void write(std::string& out, const Value& value, Style style, int level) {
     std::vector<const Value::Member*> members;
     for (const auto& member : value.as_object()) members.push_back(&member);
     if (style == Style::kCanonical) {
-      std::sort(members.begin(), members.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
+      std::sort(members.begin(), members.end(),
+                [](const auto* a, const auto* b) { return a->first < b->first; });
     }
     out += '{';
     bool first = true;
@@ -212,7 +225,8 @@ void write(std::string& out, const Value& value, Style style, int level) {
 
 Result<Value> parse_json(std::string_view text, JsonLimits limits) {
   if (text.size() > limits.max_bytes) {
-    return Error{ErrorKind::kTooLarge, "json-too-large", fmt::format("JSON of {} bytes, the limit is {}", text.size(), limits.max_bytes)};
+    return Error{ErrorKind::kTooLarge, "json-too-large",
+                 fmt::format("JSON of {} bytes, the limit is {}", text.size(), limits.max_bytes)};
   }
   Builder builder(limits);
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) return builder.error();

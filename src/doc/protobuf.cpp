@@ -2,7 +2,8 @@
 
 namespace heddle::doc {
 
-static_assert(std::endian::native == std::endian::little, "protobuf's fixed numbers are little-endian");
+static_assert(std::endian::native == std::endian::little,
+              "protobuf's fixed numbers are little-endian");
 
 std::uint64_t ProtoReader::varint() {
   std::uint64_t out = 0;

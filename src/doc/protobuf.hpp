@@ -9,9 +9,10 @@
 
 namespace heddle::doc {
 
-/// Reads the fields of one protobuf message in their order (https://protobuf.dev/programming-guides/encoding). Views point into the
-/// bytes given; nothing is allocated but what a caller's vector takes, which the bytes at hand bound. After anything malformed
-/// `failed()` is true and there is no next field.
+/// Reads the fields of one protobuf message in their order
+/// (https://protobuf.dev/programming-guides/encoding). Views point into the bytes given; nothing is
+/// allocated but what a caller's vector takes, which the bytes at hand bound. After anything
+/// malformed `failed()` is true and there is no next field.
 class ProtoReader {
  public:
   explicit ProtoReader(std::string_view bytes) : bytes_(bytes) {}
@@ -48,8 +49,8 @@ class ProtoReader {
   bool failed_ = false;
 };
 
-/// Appends fields of one protobuf message to a string. Zeros, false and empty strings are written as given: a caller leaves out
-/// what proto3 leaves out where it matters.
+/// Appends fields of one protobuf message to a string. Zeros, false and empty strings are written
+/// as given: a caller leaves out what proto3 leaves out where it matters.
 class ProtoWriter {
  public:
   explicit ProtoWriter(std::string& out) : out_(out) {}

@@ -3,7 +3,8 @@
 namespace heddle::doc {
 
 std::string_view Value::type_name() const noexcept {
-  static constexpr std::string_view kNames[] = {"null", "boolean", "integer", "number", "string", "array", "object"};
+  static constexpr std::string_view kNames[] = {"null",   "boolean", "integer", "number",
+                                                "string", "array",   "object"};
   return kNames[data_.index()];
 }
 

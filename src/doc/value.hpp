@@ -16,41 +16,49 @@ struct Position {
   int column = 0;
 };
 
-/// One value of a YAML or JSON document, with the place it was read from. A value type; objects keep the order of their
-/// keys. Integers and floating-point numbers are told apart, as the text wrote them.
+/// One value of a YAML or JSON document, with the place it was read from. A value type; objects
+/// keep the order of their keys. Integers and floating-point numbers are told apart, as the text
+/// wrote them.
 class Value {
  public:
   using Array = std::vector<Value>;
   using Member = std::pair<std::string, Value>;
   using Object = std::vector<Member>;
 
-  Value() = default;                                            // null
-  Value(std::nullptr_t) {}                                      // NOLINT(google-explicit-constructor)
-  Value(bool value) : data_(value) {}                           // NOLINT(google-explicit-constructor)
-  Value(int value) : data_(std::int64_t{value}) {}              // NOLINT(google-explicit-constructor)
-  Value(long value) : data_(std::int64_t{value}) {}             // NOLINT(google-explicit-constructor)
-  Value(long long value) : data_(std::int64_t{value}) {}        // NOLINT(google-explicit-constructor)
-  Value(unsigned value) : data_(std::int64_t{value}) {}         // NOLINT(google-explicit-constructor)
-  Value(unsigned long value) : data_(static_cast<std::int64_t>(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(double value) : data_(value) {}                         // NOLINT(google-explicit-constructor)
-  Value(std::string value) : data_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
-  Value(std::string_view value) : data_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(const char* value) : data_(std::string(value)) {}       // NOLINT(google-explicit-constructor)
-  Value(Array value) : data_(std::move(value)) {}               // NOLINT(google-explicit-constructor)
-  Value(Object value) : data_(std::move(value)) {}              // NOLINT(google-explicit-constructor)
+  Value() = default;                                      // null
+  Value(std::nullptr_t) {}                                // NOLINT(google-explicit-constructor)
+  Value(bool value) : data_(value) {}                     // NOLINT(google-explicit-constructor)
+  Value(int value) : data_(std::int64_t{value}) {}        // NOLINT(google-explicit-constructor)
+  Value(long value) : data_(std::int64_t{value}) {}       // NOLINT(google-explicit-constructor)
+  Value(long long value) : data_(std::int64_t{value}) {}  // NOLINT(google-explicit-constructor)
+  Value(unsigned value) : data_(std::int64_t{value}) {}   // NOLINT(google-explicit-constructor)
+  Value(unsigned long value)
+      : data_(static_cast<std::int64_t>(value)) {}       // NOLINT(google-explicit-constructor)
+  Value(double value) : data_(value) {}                  // NOLINT(google-explicit-constructor)
+  Value(std::string value) : data_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Value(std::string_view value)
+      : data_(std::string(value)) {}                       // NOLINT(google-explicit-constructor)
+  Value(const char* value) : data_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
+  Value(Array value) : data_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
+  Value(Object value) : data_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
   /// `Value::object({{"a", 1}, {"b", "x"}})`.
   [[nodiscard]] static Value object(Object members = {}) { return Value(std::move(members)); }
   [[nodiscard]] static Value array(Array items = {}) { return Value(std::move(items)); }
 
-  [[nodiscard]] bool is_null() const noexcept { return std::holds_alternative<std::monostate>(data_); }
+  [[nodiscard]] bool is_null() const noexcept {
+    return std::holds_alternative<std::monostate>(data_);
+  }
   [[nodiscard]] bool is_bool() const noexcept { return std::holds_alternative<bool>(data_); }
   [[nodiscard]] bool is_int() const noexcept { return std::holds_alternative<std::int64_t>(data_); }
   [[nodiscard]] bool is_double() const noexcept { return std::holds_alternative<double>(data_); }
   [[nodiscard]] bool is_number() const noexcept { return is_int() || is_double(); }
-  [[nodiscard]] bool is_string() const noexcept { return std::holds_alternative<std::string>(data_); }
+  [[nodiscard]] bool is_string() const noexcept {
+    return std::holds_alternative<std::string>(data_);
+  }
   [[nodiscard]] bool is_array() const noexcept { return std::holds_alternative<Array>(data_); }
   [[nodiscard]] bool is_object() const noexcept { return std::holds_alternative<Object>(data_); }
-  [[nodiscard]] std::string_view type_name() const noexcept;  ///< null, boolean, integer, number, string, array, object
+  [[nodiscard]] std::string_view type_name()
+      const noexcept;  ///< null, boolean, integer, number, string, array, object
 
   /// These abort on another type: ask first, or use the `_or` forms.
   [[nodiscard]] bool as_bool() const { return std::get<bool>(data_); }
@@ -62,8 +70,8 @@ class Value {
   [[nodiscard]] const Object& as_object() const { return std::get<Object>(data_); }
   [[nodiscard]] Object& as_object() { return std::get<Object>(data_); }
 
-  /// The member `key`, or nullptr when there is none or this is no object. The last of equal keys never arises: parsers
-  /// refuse them.
+  /// The member `key`, or nullptr when there is none or this is no object. The last of equal keys
+  /// never arises: parsers refuse them.
   [[nodiscard]] const Value* find(std::string_view key) const noexcept;
   [[nodiscard]] Value* find(std::string_view key) noexcept;
   [[nodiscard]] std::string string_or(std::string_view key, std::string_view fallback = {}) const;

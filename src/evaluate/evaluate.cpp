@@ -10,7 +10,8 @@ namespace {
 /// A metric that is not defined on its rows is null.
 doc::Value to_value(const Numbers& numbers) {
   doc::Value value = doc::Value::object();
-  for (const auto& [name, number] : numbers) value.set(name, std::isfinite(number) ? doc::Value(number) : doc::Value());
+  for (const auto& [name, number] : numbers)
+    value.set(name, std::isfinite(number) ? doc::Value(number) : doc::Value());
   return value;
 }
 
@@ -44,11 +45,17 @@ Result<Evidence> evaluate(const EvaluateInput& input) {
   if (input.split.train_rows != nullptr) {
     HEDDLE_ASSIGN_OR_RETURN(evidence.leakage, leakage(input.split));
     const bool timed = evidence.leakage.numbers.contains("time_order_violations");
-    if (timed) gates.push_back({"leakage-time-order", {"leakage.time_order_violations == 0.0", {}}, "no training row is later than the first held-out row"});
-    gates.push_back({"leakage-duplicate-rows", {"leakage.duplicate_share <= 0.001", {}}, "held-out rows are no copies of training rows"});
-    gates.push_back({"leakage-single-feature",
-                     {fmt::format("leakage.single_feature_auc <= {:#}", definition.single_feature_auc_max), {}},
-                     "no feature alone predicts the target"});
+    if (timed)
+      gates.push_back({"leakage-time-order",
+                       {"leakage.time_order_violations == 0.0", {}},
+                       "no training row is later than the first held-out row"});
+    gates.push_back({"leakage-duplicate-rows",
+                     {"leakage.duplicate_share <= 0.001", {}},
+                     "held-out rows are no copies of training rows"});
+    gates.push_back(
+        {"leakage-single-feature",
+         {fmt::format("leakage.single_feature_auc <= {:#}", definition.single_feature_auc_max), {}},
+         "no feature alone predicts the target"});
   }
   gates.insert(gates.end(), definition.gates.begin(), definition.gates.end());
   Numbers numbers;
@@ -63,13 +70,18 @@ Result<Evidence> evaluate(const EvaluateInput& input) {
 }
 
 doc::Value Evidence::to_value() const {
-  doc::Value value = doc::Value::object({{"format", "heddle.evaluation/1"}, {"passed", passed}, {"metrics", evaluate::to_value(metrics)}});
+  doc::Value value = doc::Value::object({{"format", "heddle.evaluation/1"},
+                                         {"passed", passed},
+                                         {"metrics", evaluate::to_value(metrics)}});
   if (!standby.empty()) value.set("standby", evaluate::to_value(standby));
   doc::Value::Array slice_values;
   for (const auto& slice : slices) {
     doc::Value values = doc::Value::object();
     for (const auto& [name, numbers] : slice.values) values.set(name, evaluate::to_value(numbers));
-    slice_values.push_back(doc::Value::object({{"name", slice.name}, {"field", slice.field}, {"left_out_rows", slice.left_out_rows}, {"values", std::move(values)}}));
+    slice_values.push_back(doc::Value::object({{"name", slice.name},
+                                               {"field", slice.field},
+                                               {"left_out_rows", slice.left_out_rows},
+                                               {"values", std::move(values)}}));
   }
   value.set("slices", std::move(slice_values));
   if (!leakage.numbers.empty()) {
@@ -79,7 +91,10 @@ doc::Value Evidence::to_value() const {
   }
   doc::Value::Array gate_values;
   for (const auto& gate : gates) {
-    doc::Value item = doc::Value::object({{"id", gate.id}, {"passed", gate.passed}, {"when", gate.when}, {"values", evaluate::to_value(gate.values)}});
+    doc::Value item = doc::Value::object({{"id", gate.id},
+                                          {"passed", gate.passed},
+                                          {"when", gate.when},
+                                          {"values", evaluate::to_value(gate.values)}});
     if (!gate.description.empty()) item.set("description", gate.description);
     if (!gate.error.empty()) item.set("error", gate.error);
     gate_values.push_back(std::move(item));
@@ -88,27 +103,30 @@ doc::Value Evidence::to_value() const {
   return value;
 }
 
-// https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md and spec/predicates/test-result.md (v0.1)
-std::string to_statement(const Evidence& evidence, std::span<const Resource> subjects, std::span<const Resource> configuration) {
+// https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md and
+// spec/predicates/test-result.md (v0.1)
+std::string to_statement(const Evidence& evidence, std::span<const Resource> subjects,
+                         std::span<const Resource> configuration) {
   const auto resources = [](std::span<const Resource> items) {
     doc::Value::Array out;
     for (const auto& item : items) {
-      out.push_back(doc::Value::object({{"name", item.name}, {"digest", doc::Value::object({{"sha256", item.digest.hex()}})}}));
+      out.push_back(doc::Value::object(
+          {{"name", item.name}, {"digest", doc::Value::object({{"sha256", item.digest.hex()}})}}));
     }
     return doc::Value(std::move(out));
   };
   doc::Value::Array passed;
   doc::Value::Array failed;
   for (const auto& gate : evidence.gates) (gate.passed ? passed : failed).emplace_back(gate.id);
-  return doc::to_canonical_json(
-      doc::Value::object({{"_type", "https://in-toto.io/Statement/v1"},
-                          {"subject", resources(subjects)},
-                          {"predicateType", "https://in-toto.io/attestation/test-result/v0.1"},
-                          {"predicate", doc::Value::object({{"result", evidence.passed ? "PASSED" : "FAILED"},
-                                                            {"configuration", resources(configuration)},
-                                                            {"passedTests", std::move(passed)},
-                                                            {"warnedTests", doc::Value::array()},
-                                                            {"failedTests", std::move(failed)}})}}));
+  return doc::to_canonical_json(doc::Value::object(
+      {{"_type", "https://in-toto.io/Statement/v1"},
+       {"subject", resources(subjects)},
+       {"predicateType", "https://in-toto.io/attestation/test-result/v0.1"},
+       {"predicate", doc::Value::object({{"result", evidence.passed ? "PASSED" : "FAILED"},
+                                         {"configuration", resources(configuration)},
+                                         {"passedTests", std::move(passed)},
+                                         {"warnedTests", doc::Value::array()},
+                                         {"failedTests", std::move(failed)}})}}));
 }
 
 }  // namespace heddle::evaluate

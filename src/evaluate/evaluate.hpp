@@ -21,37 +21,43 @@ using Numbers = std::map<std::string, double>;
 
 /// What a model did on held-out rows: all spans and the table have the same length. Borrowed.
 struct Predictions {
-  const table::Table* rows = nullptr;          ///< the contract's fields (label fields may be among them)
-  std::span<const float> margins{};            ///< log odds, calibration intercept included
+  const table::Table* rows = nullptr;  ///< the contract's fields (label fields may be among them)
+  std::span<const float> margins{};    ///< log odds, calibration intercept included
   std::span<const std::uint8_t> labels{};
 };
 
-/// `auc`, `log_loss`, `calibration_error`, `accuracy` (at probability .5), `rows`, and the definition's own metrics: an
-/// expression over `probability`, `label` and the fields, a row where it is null or an error is left out of the mean or sum
-/// (no row left: NaN, so that a gate on it fails). kInvalid when one does not compile.
-[[nodiscard]] Result<Numbers> metrics(const spec::Evaluation& definition, const Predictions& predictions);
+/// `auc`, `log_loss`, `calibration_error`, `accuracy` (at probability .5), `rows`, and the
+/// definition's own metrics: an expression over `probability`, `label` and the fields, a row where
+/// it is null or an error is left out of the mean or sum (no row left: NaN, so that a gate on it
+/// fails). kInvalid when one does not compile.
+[[nodiscard]] Result<Numbers> metrics(const spec::Evaluation& definition,
+                                      const Predictions& predictions);
 
 /// One slice: metrics per value of its field (at least `minimum_rows` rows), values in byte order.
 struct SliceResult {
   std::string name;
   std::string field;
   std::map<std::string, Numbers> values{};
-  std::int64_t left_out_rows = 0;              ///< of values with too few rows, or without a value
+  std::int64_t left_out_rows = 0;  ///< of values with too few rows, or without a value
 };
-[[nodiscard]] Result<std::vector<SliceResult>> slices(const spec::Evaluation& definition, const Predictions& predictions);
+[[nodiscard]] Result<std::vector<SliceResult>> slices(const spec::Evaluation& definition,
+                                                      const Predictions& predictions);
 
-/// Both sides of a time-ordered split. Times in event time, one a row; features of the held-out side.
+/// Both sides of a time-ordered split. Times in event time, one a row; features of the held-out
+/// side.
 struct Split {
   const table::Table* train_rows = nullptr;
   const table::Table* test_rows = nullptr;
-  std::string time_field;                      ///< a timestamp column of both; empty: rows have no order, none is checked
+  std::string
+      time_field;  ///< a timestamp column of both; empty: rows have no order, none is checked
   const table::Matrix* test_features = nullptr;
   std::span<const std::string> feature_names{};
   std::span<const std::uint8_t> test_labels{};
 };
-/// `time_order_violations` (training rows later than the first held-out row), `duplicate_rows` (held-out rows that equal a
-/// training row in every column both have), `duplicate_share`, `single_feature_auc` (the largest max(auc, 1 - auc) of one
-/// feature alone, rows without it left out); `single_feature` names it.
+/// `time_order_violations` (training rows later than the first held-out row), `duplicate_rows`
+/// (held-out rows that equal a training row in every column both have), `duplicate_share`,
+/// `single_feature_auc` (the largest max(auc, 1 - auc) of one feature alone, rows without it left
+/// out); `single_feature` names it.
 struct Leakage {
   Numbers numbers{};
   std::string single_feature{};
@@ -62,36 +68,41 @@ struct Leakage {
 struct GateResult {
   std::string id;
   bool passed = false;
-  std::string when{};                          ///< its source
+  std::string when{};  ///< its source
   std::string description{};
-  Numbers values{};                            ///< the names it reads, with what they were
+  Numbers values{};  ///< the names it reads, with what they were
   std::string error{};
 };
 
 struct Evidence {
   Numbers metrics{};
   std::vector<SliceResult> slices{};
-  Numbers standby{};                           ///< metrics of the standby; empty when there is none
+  Numbers standby{};  ///< metrics of the standby; empty when there is none
   Leakage leakage{};
   std::vector<GateResult> gates{};
-  bool passed = false;                         ///< every gate did
-  [[nodiscard]] doc::Value to_value() const;   ///< no times, no paths: the same evidence gives the same bytes
+  bool passed = false;  ///< every gate did
+  [[nodiscard]] doc::Value to_value()
+      const;  ///< no times, no paths: the same evidence gives the same bytes
 };
 
-/// Names a gate may use: `metrics.NAME`, `slices.NAME.METRIC_min|METRIC_max`, `standby.NAME`, `leakage.NAME`; all double.
+/// Names a gate may use: `metrics.NAME`, `slices.NAME.METRIC_min|METRIC_max`, `standby.NAME`,
+/// `leakage.NAME`; all double.
 [[nodiscard]] expr::Environment gate_environment(const spec::Evaluation& definition);
 
-/// Runs the gates over numbers that are named as `gate_environment` does, or by any dotted names (`base.auc`); a name that has
-/// no number here, null, NaN-compared or an error: failed. kInvalid only when a gate's text does not compile.
-[[nodiscard]] Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates, const Numbers& numbers);
+/// Runs the gates over numbers that are named as `gate_environment` does, or by any dotted names
+/// (`base.auc`); a name that has no number here, null, NaN-compared or an error: failed. kInvalid
+/// only when a gate's text does not compile.
+[[nodiscard]] Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates,
+                                                        const Numbers& numbers);
 
-/// All of it: metrics, slices, leakage, then the three leakage gates that always stand (`leakage-time-order`,
-/// `leakage-duplicate-rows`: share at most 1 in 1000, `leakage-single-feature`: at most the definition's bound), then the definition's own.
+/// All of it: metrics, slices, leakage, then the three leakage gates that always stand
+/// (`leakage-time-order`, `leakage-duplicate-rows`: share at most 1 in 1000,
+/// `leakage-single-feature`: at most the definition's bound), then the definition's own.
 struct EvaluateInput {
   const spec::Evaluation* definition = nullptr;
   Predictions predictions{};
-  Split split{};                               ///< left empty (no train_rows): leakage is not looked at
-  Numbers standby{};                           ///< from `metrics` of the standby on the same rows
+  Split split{};      ///< left empty (no train_rows): leakage is not looked at
+  Numbers standby{};  ///< from `metrics` of the standby on the same rows
 };
 [[nodiscard]] Result<Evidence> evaluate(const EvaluateInput& input);
 
@@ -100,8 +111,9 @@ struct Resource {
   std::string name;
   Digest digest{};
 };
-/// An in-toto Statement v1 with a test-result/v0.1 predicate, canonical JSON, no timestamps: subjects (model, features), the
-/// definitions it was configured by, and the ids of passed and failed gates.
+/// An in-toto Statement v1 with a test-result/v0.1 predicate, canonical JSON, no timestamps:
+/// subjects (model, features), the definitions it was configured by, and the ids of passed and
+/// failed gates.
 [[nodiscard]] std::string to_statement(const Evidence& evidence, std::span<const Resource> subjects,
                                        std::span<const Resource> configuration);
 

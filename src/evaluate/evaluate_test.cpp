@@ -29,7 +29,8 @@ World make_world(std::uint64_t seed, int count, std::int64_t first_time) {
   std::mt19937_64 random(seed);
   std::normal_distribution<double> normal;
   std::uniform_real_distribution<double> uniform;
-  const auto dictionary = std::make_shared<const table::Dictionary>(std::vector<std::string>{"AAA", "BBB", "CCC"});
+  const auto dictionary =
+      std::make_shared<const table::Dictionary>(std::vector<std::string>{"AAA", "BBB", "CCC"});
   table::Column time{.name = "date", .type = Type::kTimestamp};
   table::Column origin{.name = "origin", .type = Type::kString};
   origin.dictionary = dictionary;
@@ -57,11 +58,16 @@ spec::Evaluation definition() {
   out.identity.kind = "Evaluation";
   out.identity.name = "delay";
   out.metrics.push_back({.name = "auc"});
-  out.metrics.push_back({.name = "cost", .expression = {"label == 1 && probability < 0.5 ? fare : 0.0", {}}, .aggregation = "mean", .unit = "USD"});
+  out.metrics.push_back({.name = "cost",
+                         .expression = {"label == 1 && probability < 0.5 ? fare : 0.0", {}},
+                         .aggregation = "mean",
+                         .unit = "USD"});
   out.metrics.push_back({.name = "late", .expression = {"label", {}}, .aggregation = "sum"});
   out.slices.push_back({.name = "origin", .field = "origin", .minimum_rows = 200});
   out.gates.push_back({.id = "better-than-chance", .when = {"metrics.auc > 0.7", {}}});
-  out.gates.push_back({.id = "everywhere", .when = {"slices.origin.auc_min > 0.6 && slices.origin.rows_min >= 200.0", {}}});
+  out.gates.push_back(
+      {.id = "everywhere",
+       .when = {"slices.origin.auc_min > 0.6 && slices.origin.rows_min >= 200.0", {}}});
   return out;
 }
 
@@ -75,7 +81,9 @@ class Evaluating : public testing::Test {
     (*scorer)->margins(test_.features.values.data(), test_.features.rows, margins_.data());
   }
   Predictions predictions() const { return {&test_.rows, margins_, test_.labels}; }
-  Split split() const { return {&train_.rows, &test_.rows, "date", &test_.features, names_, test_.labels}; }
+  Split split() const {
+    return {&train_.rows, &test_.rows, "date", &test_.features, names_, test_.labels};
+  }
 
   World train_ = make_world(1, 4000, 0);
   World test_ = make_world(2, 2000, kDay * 10);
@@ -137,9 +145,13 @@ TEST_F(Evaluating, WhatIsWrongWithAMetricIsNamed) {
     return metrics(wrong, predictions()).error();
   };
   EXPECT_EQ(id_of({.name = "acu"}).id, "evaluate-unknown-metric");
-  EXPECT_EQ(id_of({.name = "m", .expression = {"fare", {}}, .aggregation = "median"}).id, "evaluate-aggregation");
-  EXPECT_EQ(id_of({.name = "m", .expression = {"origin", {}}, .aggregation = "mean"}).id, "evaluate-metric-type");
-  EXPECT_NE(id_of({.name = "m", .expression = {"fair * 2.0", {}}, .aggregation = "mean"}).message.find("`m`"), std::string::npos);
+  EXPECT_EQ(id_of({.name = "m", .expression = {"fare", {}}, .aggregation = "median"}).id,
+            "evaluate-aggregation");
+  EXPECT_EQ(id_of({.name = "m", .expression = {"origin", {}}, .aggregation = "mean"}).id,
+            "evaluate-metric-type");
+  EXPECT_NE(id_of({.name = "m", .expression = {"fair * 2.0", {}}, .aggregation = "mean"})
+                .message.find("`m`"),
+            std::string::npos);
   Predictions fewer = predictions();
   fewer.labels = fewer.labels.subspan(1);
   EXPECT_EQ(metrics(definition(), fewer).error().id, "evaluate-shape");
@@ -156,18 +168,23 @@ TEST_F(Evaluating, ACleanSplitLeaksNothing) {
 }
 
 TEST_F(Evaluating, LeaksAreFound) {
-  // A hundred training rows copied into the held-out side, strings by another dictionary, and one feature that is the label.
+  // A hundred training rows copied into the held-out side, strings by another dictionary, and one
+  // feature that is the label.
   const table::Table copies = train_.rows.slice(0, 100);
   std::vector<table::Column> columns(copies.columns().begin(), copies.columns().end());
-  columns[1].dictionary = std::make_shared<const table::Dictionary>(std::vector<std::string>{"CCC", "BBB", "AAA"});
+  columns[1].dictionary =
+      std::make_shared<const table::Dictionary>(std::vector<std::string>{"CCC", "BBB", "AAA"});
   for (auto& code : columns[1].codes) code = 2 - code;
-  const std::vector<table::Table> parts = {*table::Table::make(columns), test_.rows.slice(100, 2000)};
+  const std::vector<table::Table> parts = {*table::Table::make(columns),
+                                           test_.rows.slice(100, 2000)};
   test_.rows = *table::Table::concat(parts);
-  for (std::size_t i = 0; i < test_.labels.size(); ++i) test_.features.values[i * 2 + 1] = test_.labels[i] == 1 ? -5.0F : 5.0F;
+  for (std::size_t i = 0; i < test_.labels.size(); ++i)
+    test_.features.values[i * 2 + 1] = test_.labels[i] == 1 ? -5.0F : 5.0F;
   const auto found = leakage(split());
   ASSERT_TRUE(found.ok()) << found.error().str();
   EXPECT_EQ(found->numbers.at("duplicate_rows"), 100);
-  EXPECT_EQ(found->numbers.at("time_order_violations"), 3999);  // all but the row at the first held-out time
+  EXPECT_EQ(found->numbers.at("time_order_violations"),
+            3999);  // all but the row at the first held-out time
   EXPECT_EQ(found->single_feature, "noise");
   EXPECT_EQ(found->numbers.at("single_feature_auc"), 1);
 
@@ -179,7 +196,8 @@ TEST_F(Evaluating, LeaksAreFound) {
   for (const auto& gate : evidence->gates) {
     if (!gate.passed) failed.push_back(gate.id);
   }
-  EXPECT_EQ(failed, (std::vector<std::string>{"leakage-time-order", "leakage-duplicate-rows", "leakage-single-feature"}));
+  EXPECT_EQ(failed, (std::vector<std::string>{"leakage-time-order", "leakage-duplicate-rows",
+                                              "leakage-single-feature"}));
 }
 
 TEST_F(Evaluating, TheSameEvidenceGivesTheSameBytes) {
@@ -193,16 +211,20 @@ TEST_F(Evaluating, TheSameEvidenceGivesTheSameBytes) {
   const std::vector<Resource> subjects = {{"model.json", sha256("model")}};
   const std::vector<Resource> configuration = {{"evaluations/delay.yaml", sha256("definition")}};
   const std::string statement = to_statement(*first, subjects, configuration);
-  EXPECT_EQ(statement,
-            R"({"_type":"https://in-toto.io/Statement/v1","predicate":{"configuration":[{"digest":{"sha256":")" + sha256("definition").hex() +
-                R"("},"name":"evaluations/delay.yaml"}],"failedTests":[],"passedTests":["leakage-time-order","leakage-duplicate-rows",)"
-                R"("leakage-single-feature","better-than-chance","everywhere"],"result":"PASSED","warnedTests":[]},)"
-                R"("predicateType":"https://in-toto.io/attestation/test-result/v0.1","subject":[{"digest":{"sha256":")" +
-                sha256("model").hex() + R"("},"name":"model.json"}]})");
+  EXPECT_EQ(
+      statement,
+      R"({"_type":"https://in-toto.io/Statement/v1","predicate":{"configuration":[{"digest":{"sha256":")" +
+          sha256("definition").hex() +
+          R"("},"name":"evaluations/delay.yaml"}],"failedTests":[],"passedTests":["leakage-time-order","leakage-duplicate-rows",)"
+          R"("leakage-single-feature","better-than-chance","everywhere"],"result":"PASSED","warnedTests":[]},)"
+          R"("predicateType":"https://in-toto.io/attestation/test-result/v0.1","subject":[{"digest":{"sha256":")" +
+          sha256("model").hex() + R"("},"name":"model.json"}]})");
 }
 
 TEST(Gates, PassOnlyWhenTrue) {
-  const Numbers numbers{{"metrics.auc", 0.8}, {"metrics.log_loss", std::numeric_limits<double>::quiet_NaN()}, {"base.auc", 0.7}};
+  const Numbers numbers{{"metrics.auc", 0.8},
+                        {"metrics.log_loss", std::numeric_limits<double>::quiet_NaN()},
+                        {"base.auc", 0.7}};
   const std::vector<std::pair<std::string, bool>> table = {
       {"metrics.auc > 0.75", true},
       {"metrics.auc > 0.85", false},
@@ -218,14 +240,16 @@ TEST(Gates, PassOnlyWhenTrue) {
   for (const auto& [when, passes] : table) gates.push_back({.id = when, .when = {when, {}}});
   const auto results = run_gates(gates, numbers);
   ASSERT_TRUE(results.ok()) << results.error().str();
-  for (std::size_t i = 0; i < table.size(); ++i) EXPECT_EQ((*results)[i].passed, table[i].second) << table[i].first;
+  for (std::size_t i = 0; i < table.size(); ++i)
+    EXPECT_EQ((*results)[i].passed, table[i].second) << table[i].first;
   EXPECT_EQ((*results)[5].error, "there is no `standby.auc`");
   EXPECT_EQ((*results)[2].values, (Numbers{{"base.auc", 0.7}, {"metrics.auc", 0.8}}));
   EXPECT_TRUE((*results)[1].error.empty());
 }
 
 TEST(Gates, ATextThatDoesNotCompileNamesItsGate) {
-  for (const char* when : {"metrics.auc >", "metric.auc > 0.5", "metrics.auc", "metrics.auc > 'x'"}) {
+  for (const char* when :
+       {"metrics.auc >", "metric.auc > 0.5", "metrics.auc", "metrics.auc > 'x'"}) {
     const std::vector<spec::Gate> gates = {{.id = "bad-gate", .when = {when, {}}}};
     const auto results = run_gates(gates, {{"metrics.auc", 0.8}});
     ASSERT_FALSE(results.ok()) << when;
@@ -236,8 +260,10 @@ TEST(Gates, ATextThatDoesNotCompileNamesItsGate) {
 
 TEST(Gates, EnvironmentNamesWhatEvidenceHas) {
   std::vector<std::string> names;
-  for (const auto& variable : gate_environment(definition()).variables) names.push_back(variable.name);
-  for (const char* name : {"metrics.auc", "metrics.cost", "standby.log_loss", "slices.origin.cost_max", "leakage.duplicate_share"}) {
+  for (const auto& variable : gate_environment(definition()).variables)
+    names.push_back(variable.name);
+  for (const char* name : {"metrics.auc", "metrics.cost", "standby.log_loss",
+                           "slices.origin.cost_max", "leakage.duplicate_share"}) {
     EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
   }
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));

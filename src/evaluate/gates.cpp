@@ -13,7 +13,8 @@ std::string first_part(const std::string& name) { return name.substr(0, name.fin
 expr::Environment gate_environment(const spec::Evaluation& definition) {
   std::set<std::string> metrics{"accuracy", "auc", "calibration_error", "log_loss", "rows"};
   for (const auto& metric : definition.metrics) metrics.insert(metric.name);
-  std::set<std::string> names{"leakage.duplicate_rows", "leakage.duplicate_share", "leakage.single_feature_auc", "leakage.time_order_violations"};
+  std::set<std::string> names{"leakage.duplicate_rows", "leakage.duplicate_share",
+                              "leakage.single_feature_auc", "leakage.time_order_violations"};
   for (const auto& metric : metrics) {
     names.insert("metrics." + metric);
     names.insert("standby." + metric);
@@ -27,19 +28,22 @@ expr::Environment gate_environment(const spec::Evaluation& definition) {
   return environment;
 }
 
-Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates, const Numbers& numbers) {
+Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates,
+                                          const Numbers& numbers) {
   std::set<std::string> groups{"leakage", "metrics", "slices", "standby"};
   std::set<std::string> names;
   for (const auto& [name, value] : numbers) {
     names.insert(name);
     groups.insert(first_part(name));
   }
-  // A name of a group that has no number here (a metric of a standby that does not exist) is missing, not misspelled.
+  // A name of a group that has no number here (a metric of a standby that does not exist) is
+  // missing, not misspelled.
   for (const auto& gate : gates) {
     auto used = expr::names_in(gate.when.text);
     if (!used.ok()) continue;  // `compile` says it better
     for (const auto& name : *used) {
-      if (name.find('.') != std::string::npos && groups.contains(first_part(name))) names.insert(name);
+      if (name.find('.') != std::string::npos && groups.contains(first_part(name)))
+        names.insert(name);
     }
   }
   expr::Environment environment;
@@ -73,7 +77,8 @@ Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates, con
     const expr::Datum answer = program->evaluate(row, scratch);
     result.passed = answer.is_true();
     if (answer.is_null() || answer.is_error()) {
-      result.error = missing.empty() ? "it could not be evaluated" : fmt::format("there is no {}", missing);
+      result.error =
+          missing.empty() ? "it could not be evaluated" : fmt::format("there is no {}", missing);
     }
     results.push_back(std::move(result));
   }

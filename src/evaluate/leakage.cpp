@@ -30,9 +30,11 @@ void add_column(const table::Column& column, std::vector<std::uint64_t>& hashes)
   for (std::size_t row = 0; row < hashes.size(); ++row) {
     std::uint64_t value = 0x6e756c6c;
     if (column.valid.empty() || column.valid[row] != 0) {
-      value = column.type == expr::Type::kString   ? words[static_cast<std::size_t>(column.codes[row])]
-              : column.type == expr::Type::kDouble ? mix(std::bit_cast<std::uint64_t>(column.doubles[row] + 0.0))
-                                                   : mix(static_cast<std::uint64_t>(column.ints[row]));
+      value = column.type == expr::Type::kString
+                  ? words[static_cast<std::size_t>(column.codes[row])]
+              : column.type == expr::Type::kDouble
+                  ? mix(std::bit_cast<std::uint64_t>(column.doubles[row] + 0.0))
+                  : mix(static_cast<std::uint64_t>(column.ints[row]));
     }
     hashes[row] = mix(hashes[row] ^ value);
   }
@@ -41,8 +43,10 @@ void add_column(const table::Column& column, std::vector<std::uint64_t>& hashes)
 Result<const table::Column*> times_of(const table::Table& rows, const std::string& field) {
   HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, rows.column(field));
   if (column->type != expr::Type::kTimestamp && column->type != expr::Type::kInt) {
-    return Error{ErrorKind::kInvalid, "evaluate-time-field", fmt::format("`{}` orders the rows, but is a {}", field, expr::type_name(column->type)),
-                 "name a timestamp field as `time_field`"};
+    return Error{
+        ErrorKind::kInvalid, "evaluate-time-field",
+        fmt::format("`{}` orders the rows, but is a {}", field, expr::type_name(column->type)),
+        "name a timestamp field as `time_field`"};
   }
   return column;
 }
@@ -51,15 +55,20 @@ Result<const table::Column*> times_of(const table::Table& rows, const std::strin
 
 Result<Leakage> leakage(const Split& split) {
   if (split.train_rows == nullptr || split.test_rows == nullptr || split.test_features == nullptr ||
-      split.test_features->rows != split.test_rows->rows() || static_cast<std::int64_t>(split.test_labels.size()) != split.test_rows->rows() ||
-      (!split.feature_names.empty() && static_cast<int>(split.feature_names.size()) != split.test_features->columns)) {
-    return Error{ErrorKind::kInvalid, "evaluate-shape", "the two sides of the split, features and labels do not fit together",
+      split.test_features->rows != split.test_rows->rows() ||
+      static_cast<std::int64_t>(split.test_labels.size()) != split.test_rows->rows() ||
+      (!split.feature_names.empty() &&
+       static_cast<int>(split.feature_names.size()) != split.test_features->columns)) {
+    return Error{ErrorKind::kInvalid, "evaluate-shape",
+                 "the two sides of the split, features and labels do not fit together",
                  "give rows, features and labels of the same held-out rows"};
   }
   Leakage out;
   if (!split.time_field.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(const table::Column* train_times, times_of(*split.train_rows, split.time_field));
-    HEDDLE_ASSIGN_OR_RETURN(const table::Column* test_times, times_of(*split.test_rows, split.time_field));
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* train_times,
+                            times_of(*split.train_rows, split.time_field));
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* test_times,
+                            times_of(*split.test_rows, split.time_field));
     std::int64_t first = INT64_MAX;
     for (const std::int64_t time : test_times->ints) first = std::min(first, time);
     std::int64_t late = 0;
@@ -77,9 +86,12 @@ Result<Leakage> leakage(const Split& split) {
   }
   std::sort(train_hashes.begin(), train_hashes.end());
   std::int64_t duplicates = 0;
-  for (const std::uint64_t hash : test_hashes) duplicates += std::binary_search(train_hashes.begin(), train_hashes.end(), hash);
+  for (const std::uint64_t hash : test_hashes)
+    duplicates += std::binary_search(train_hashes.begin(), train_hashes.end(), hash);
   out.numbers["duplicate_rows"] = static_cast<double>(duplicates);
-  out.numbers["duplicate_share"] = static_cast<double>(duplicates) / static_cast<double>(std::max<std::size_t>(test_hashes.size(), 1));
+  out.numbers["duplicate_share"] =
+      static_cast<double>(duplicates) /
+      static_cast<double>(std::max<std::size_t>(test_hashes.size(), 1));
 
   double largest = std::numeric_limits<double>::quiet_NaN();
   std::vector<float> values;
@@ -98,7 +110,9 @@ Result<Leakage> leakage(const Split& split) {
     auc = std::max(auc, 1 - auc);
     if (std::isnan(largest) || auc > largest) {
       largest = auc;
-      out.single_feature = split.feature_names.empty() ? fmt::format("feature {}", column) : split.feature_names[static_cast<std::size_t>(column)];
+      out.single_feature = split.feature_names.empty()
+                               ? fmt::format("feature {}", column)
+                               : split.feature_names[static_cast<std::size_t>(column)];
     }
   }
   out.numbers["single_feature_auc"] = largest;

@@ -8,21 +8,22 @@
 
 namespace heddle::evaluate {
 
-/// Rows ready to be measured, whole or in part: probabilities and, for each metric of the definition's own, its value a row (NaN:
-/// left out). Built once, sliced many times.
+/// Rows ready to be measured, whole or in part: probabilities and, for each metric of the
+/// definition's own, its value a row (NaN: left out). Built once, sliced many times.
 struct Measured {
   std::vector<float> margins{};
   std::vector<float> probabilities{};
   std::vector<std::uint8_t> labels{};
   struct Own {
     std::string name;
-    bool mean = true;               ///< else sum
+    bool mean = true;  ///< else sum
     std::vector<double> values{};
   };
   std::vector<Own> own{};
 };
 
-[[nodiscard]] Result<Measured> measure(const spec::Evaluation& definition, const Predictions& predictions);
+[[nodiscard]] Result<Measured> measure(const spec::Evaluation& definition,
+                                       const Predictions& predictions);
 /// The numbers of the rows named, or of all when `rows` is nullptr.
 [[nodiscard]] Numbers numbers_of(const Measured& measured, const std::vector<std::int64_t>* rows);
 

@@ -11,7 +11,8 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 bool is_built_in(std::string_view name) {
-  return name == "auc" || name == "log_loss" || name == "calibration_error" || name == "accuracy" || name == "rows";
+  return name == "auc" || name == "log_loss" || name == "calibration_error" || name == "accuracy" ||
+         name == "rows";
 }
 
 double number_of(const expr::Datum& datum) {
@@ -25,14 +26,17 @@ double number_of(const expr::Datum& datum) {
 
 Result<void> check(const Predictions& predictions) {
   const std::size_t rows = predictions.margins.size();
-  if (predictions.rows == nullptr || predictions.labels.size() != rows || static_cast<std::size_t>(predictions.rows->rows()) != rows) {
-    return Error{ErrorKind::kInvalid, "evaluate-shape",
-                 fmt::format("{} margins, {} labels, {} rows to evaluate", rows, predictions.labels.size(),
-                             predictions.rows == nullptr ? 0 : predictions.rows->rows()),
-                 "score and label the same rows"};
+  if (predictions.rows == nullptr || predictions.labels.size() != rows ||
+      static_cast<std::size_t>(predictions.rows->rows()) != rows) {
+    return Error{
+        ErrorKind::kInvalid, "evaluate-shape",
+        fmt::format("{} margins, {} labels, {} rows to evaluate", rows, predictions.labels.size(),
+                    predictions.rows == nullptr ? 0 : predictions.rows->rows()),
+        "score and label the same rows"};
   }
   if (rows == 0) {
-    return Error{ErrorKind::kInvalid, "evaluate-no-rows", "there are no held-out rows to evaluate", "set `test_fraction` above 0, or a longer time range"};
+    return Error{ErrorKind::kInvalid, "evaluate-no-rows", "there are no held-out rows to evaluate",
+                 "set `test_fraction` above 0, or a longer time range"};
   }
   return {};
 }
@@ -59,7 +63,8 @@ Result<Measured> measure(const spec::Evaluation& definition, const Predictions& 
   columns.push_back({expr::Type::kDouble, count, nullptr, probabilities.data()});
   columns.push_back({expr::Type::kInt, count, labels.data()});
   for (const auto& column : predictions.rows->columns()) {
-    if (column.name == "probability" || column.name == "label") continue;  // the model's, not a field's
+    if (column.name == "probability" || column.name == "label")
+      continue;  // the model's, not a field's
     environment.variables.push_back({column.name, column.type});
     columns.push_back(column.view());
   }
@@ -67,17 +72,23 @@ Result<Measured> measure(const spec::Evaluation& definition, const Predictions& 
   for (const auto& metric : definition.metrics) {
     if (metric.expression.text.empty()) {
       if (is_built_in(metric.name)) continue;
-      return Error{ErrorKind::kInvalid, "evaluate-unknown-metric", fmt::format("there is no built-in metric `{}`", metric.name),
-                   "use `auc`, `log_loss`, `calibration_error` or `accuracy`, or give it an `expression`"};
+      return Error{
+          ErrorKind::kInvalid, "evaluate-unknown-metric",
+          fmt::format("there is no built-in metric `{}`", metric.name),
+          "use `auc`, `log_loss`, `calibration_error` or `accuracy`, or give it an `expression`"};
     }
     if (metric.aggregation != "mean" && metric.aggregation != "sum") {
-      return Error{ErrorKind::kInvalid, "evaluate-aggregation", fmt::format("metric `{}` has aggregation `{}`", metric.name, metric.aggregation),
+      return Error{ErrorKind::kInvalid, "evaluate-aggregation",
+                   fmt::format("metric `{}` has aggregation `{}`", metric.name, metric.aggregation),
                    "use `mean` or `sum`"};
     }
     auto program = expr::Program::compile(metric.expression.text, environment);
-    if (program.ok() && program->type() != expr::Type::kBool && program->type() != expr::Type::kInt && program->type() != expr::Type::kDouble) {
+    if (program.ok() && program->type() != expr::Type::kBool &&
+        program->type() != expr::Type::kInt && program->type() != expr::Type::kDouble) {
       return Error{ErrorKind::kInvalid, "evaluate-metric-type",
-                   fmt::format("metric `{}` gives a {}, not a number", metric.name, expr::type_name(program->type())), "give a number a row"};
+                   fmt::format("metric `{}` gives a {}, not a number", metric.name,
+                               expr::type_name(program->type())),
+                   "give a number a row"};
     }
     if (!program.ok()) {
       Error error = program.error();
@@ -85,8 +96,9 @@ Result<Measured> measure(const spec::Evaluation& definition, const Predictions& 
       return error;
     }
     Measured::Own own{metric.name, metric.aggregation == "mean", std::vector<double>(rows, kNan)};
-    program->evaluate_columns(columns, 0, count, scratch,
-                              [&](std::int64_t row, expr::Datum datum) { own.values[static_cast<std::size_t>(row)] = number_of(datum); });
+    program->evaluate_columns(columns, 0, count, scratch, [&](std::int64_t row, expr::Datum datum) {
+      own.values[static_cast<std::size_t>(row)] = number_of(datum);
+    });
     out.own.push_back(std::move(own));
   }
   return out;
@@ -105,7 +117,8 @@ Numbers numbers_of(const Measured& measured, const std::vector<std::int64_t>* ro
     use = &picked;
   }
   std::int64_t right = 0;
-  for (std::size_t i = 0; i < use->labels.size(); ++i) right += (use->margins[i] >= 0) == (use->labels[i] != 0);
+  for (std::size_t i = 0; i < use->labels.size(); ++i)
+    right += (use->margins[i] >= 0) == (use->labels[i] != 0);
   const auto count = static_cast<double>(use->labels.size());
   Numbers numbers{{"auc", stats::auc(use->probabilities, use->labels)},
                   {"log_loss", stats::log_loss_of_margins(use->margins, use->labels)},
@@ -135,31 +148,37 @@ Result<Numbers> metrics(const spec::Evaluation& definition, const Predictions& p
   return numbers_of(measured, nullptr);
 }
 
-Result<std::vector<SliceResult>> slices(const spec::Evaluation& definition, const Predictions& predictions) {
+Result<std::vector<SliceResult>> slices(const spec::Evaluation& definition,
+                                        const Predictions& predictions) {
   HEDDLE_ASSIGN_OR_RETURN(const Measured measured, measure(definition, predictions));
   std::vector<SliceResult> results;
   for (const auto& slice : definition.slices) {
     HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, predictions.rows->column(slice.field));
     if (column->type == expr::Type::kDouble || column->type == expr::Type::kTimestamp) {
       return Error{ErrorKind::kInvalid, "evaluate-slice-field",
-                   fmt::format("slice `{}` is by `{}`, a {}: too many values", slice.name, slice.field, expr::type_name(column->type)),
+                   fmt::format("slice `{}` is by `{}`, a {}: too many values", slice.name,
+                               slice.field, expr::type_name(column->type)),
                    "slice by a string, integer or boolean field"};
     }
     SliceResult result{slice.name, slice.field, {}, 0};
     std::map<std::string, std::vector<std::int64_t>> groups;
-    std::map<std::int64_t, std::vector<std::int64_t>> by_number;  // codes of a dictionary, or the integers themselves
+    std::map<std::int64_t, std::vector<std::int64_t>>
+        by_number;  // codes of a dictionary, or the integers themselves
     for (std::int64_t row = 0; row < column->length(); ++row) {
       const auto i = static_cast<std::size_t>(row);
       if (!column->valid.empty() && column->valid[i] == 0) {
         ++result.left_out_rows;
       } else {
-        by_number[column->type == expr::Type::kString ? column->codes[i] : column->ints[i]].push_back(row);
+        by_number[column->type == expr::Type::kString ? column->codes[i] : column->ints[i]]
+            .push_back(row);
       }
     }
     for (auto& [number, rows] : by_number) {
-      std::string name = column->type == expr::Type::kString ? std::string(column->dictionary->views()[static_cast<std::size_t>(number)])
-                         : column->type == expr::Type::kBool ? (number != 0 ? "true" : "false")
-                                                             : fmt::format("{}", number);
+      std::string name =
+          column->type == expr::Type::kString
+              ? std::string(column->dictionary->views()[static_cast<std::size_t>(number)])
+          : column->type == expr::Type::kBool ? (number != 0 ? "true" : "false")
+                                              : fmt::format("{}", number);
       if (static_cast<std::int64_t>(rows.size()) < slice.minimum_rows) {
         result.left_out_rows += static_cast<std::int64_t>(rows.size());
       } else {

@@ -25,14 +25,16 @@ Datum string_of(std::string_view text, StringPool& pool) {
   return Datum::string(out);
 }
 
-/// The years 1 to 9999, as CEL bounds them. Times that arrive as data are not bounded; times that are computed are.
+/// The years 1 to 9999, as CEL bounds them. Times that arrive as data are not bounded; times that
+/// are computed are.
 Datum in_range(Micros time) {
   constexpr Micros kFirst = -62135596800 * kSecond;
   constexpr Micros kEnd = 253402300800 * kSecond;
   return time >= kFirst && time < kEnd ? Datum::timestamp(time) : Datum::error();
 }
 
-/// A double as an integer, or an error when it does not fit (NaN included). CEL leaves -2^63 out as well.
+/// A double as an integer, or an error when it does not fit (NaN included). CEL leaves -2^63 out as
+/// well.
 Datum to_integer(double value) {
   if (!(value > -9223372036854775808.0 && value < 9223372036854775808.0)) return Datum::error();
   return Datum::integer(static_cast<std::int64_t>(value));
@@ -71,14 +73,18 @@ Datum parse_integer(Arguments a, StringPool&) {
   const auto text = a[0].str();
   std::int64_t value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return code == std::errc() && end == text.data() + text.size() && !text.empty() ? Datum::integer(value) : Datum::error();
+  return code == std::errc() && end == text.data() + text.size() && !text.empty()
+             ? Datum::integer(value)
+             : Datum::error();
 }
 
 Datum parse_real(Arguments a, StringPool&) {
   const auto text = a[0].str();
   double value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return code == std::errc() && end == text.data() + text.size() && !text.empty() ? Datum::real(value) : Datum::error();
+  return code == std::errc() && end == text.data() + text.size() && !text.empty()
+             ? Datum::real(value)
+             : Datum::error();
 }
 
 Datum number_text(Arguments a, StringPool& pool) {
@@ -101,8 +107,8 @@ Datum time_text(Arguments a, StringPool& pool) {
   const auto seconds = rest / kSecond;
   auto& out = pool.next();
   out.clear();
-  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", date.year, date.month, date.day, seconds / 3600,
-                 seconds / 60 % 60, seconds % 60);
+  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", date.year,
+                 date.month, date.day, seconds / 3600, seconds / 60 % 60, seconds % 60);
   if (rest % kSecond != 0) fmt::format_to(std::back_inserter(out), ".{:06}", rest % kSecond);
   out += 'Z';
   return Datum::string(out);
@@ -263,7 +269,8 @@ Datum add(Datum a, Datum b, StringPool& pool) noexcept {
   }
   std::int64_t out = 0;
   if (__builtin_add_overflow(a.i, b.i, &out)) return Datum::error();
-  return a.kind == Kind::kTimestamp || b.kind == Kind::kTimestamp ? in_range(out) : Datum::duration(out);
+  return a.kind == Kind::kTimestamp || b.kind == Kind::kTimestamp ? in_range(out)
+                                                                  : Datum::duration(out);
 }
 
 Datum subtract(Datum a, Datum b) noexcept {
@@ -275,13 +282,15 @@ Datum subtract(Datum a, Datum b) noexcept {
   }
   std::int64_t out = 0;
   if (__builtin_sub_overflow(a.i, b.i, &out)) return Datum::error();
-  return a.kind == Kind::kTimestamp && b.kind == Kind::kDuration ? in_range(out) : Datum::duration(out);
+  return a.kind == Kind::kTimestamp && b.kind == Kind::kDuration ? in_range(out)
+                                                                 : Datum::duration(out);
 }
 
 Datum multiply(Datum a, Datum b) noexcept {
   if (const auto state = propagate(a, b); !state.is_true()) return state;
   return arithmetic(
-      a, b, [](auto x, auto y, auto* out) { return __builtin_mul_overflow(x, y, out); }, [](double x, double y) { return x * y; });
+      a, b, [](auto x, auto y, auto* out) { return __builtin_mul_overflow(x, y, out); },
+      [](double x, double y) { return x * y; });
 }
 
 Datum divide(Datum a, Datum b) noexcept {

@@ -10,7 +10,8 @@
 
 namespace heddle::expr {
 
-/// Strings made while evaluating live here until the next evaluation with the same scratch; memory is kept and reused.
+/// Strings made while evaluating live here until the next evaluation with the same scratch; memory
+/// is kept and reused.
 class StringPool {
  public:
   void reset() noexcept { used_ = 0; }
@@ -21,9 +22,9 @@ class StringPool {
   std::size_t used_ = 0;
 };
 
-/// One overload of a function of the language. `signature` is a letter an argument: b i d s t(imestamp) u (duration) l(ist)
-/// n (int or double) a (any). Called with nulls only when `nullable`; never with errors. Methods are functions whose receiver
-/// is the first argument.
+/// One overload of a function of the language. `signature` is a letter an argument: b i d s
+/// t(imestamp) u (duration) l(ist) n (int or double) a (any). Called with nulls only when
+/// `nullable`; never with errors. Methods are functions whose receiver is the first argument.
 struct Builtin {
   std::string_view name;
   std::string_view signature;
@@ -32,11 +33,12 @@ struct Builtin {
   Datum (*call)(std::span<const Datum> arguments, StringPool& pool);
 };
 
-/// Every overload; `matches` is not among them: the compiler treats it apart, so that a pattern is compiled once.
+/// Every overload; `matches` is not among them: the compiler treats it apart, so that a pattern is
+/// compiled once.
 [[nodiscard]] std::span<const Builtin> builtins() noexcept;
 
-/// Arithmetic and comparison on values of known kinds; null in, null out. Integers are checked: overflow and division by zero
-/// are errors. An int meets a double as a double.
+/// Arithmetic and comparison on values of known kinds; null in, null out. Integers are checked:
+/// overflow and division by zero are errors. An int meets a double as a double.
 [[nodiscard]] Datum add(Datum a, Datum b, StringPool& pool) noexcept;
 [[nodiscard]] Datum subtract(Datum a, Datum b) noexcept;
 [[nodiscard]] Datum multiply(Datum a, Datum b) noexcept;

@@ -20,7 +20,8 @@ namespace {
 using Code = Program::Code;
 
 Error error_at(std::size_t offset, std::string id, std::string message, std::string hint = {}) {
-  return {ErrorKind::kInvalid, std::move(id), std::move(message), std::move(hint), fmt::format("offset {}", offset)};
+  return {ErrorKind::kInvalid, std::move(id), std::move(message), std::move(hint),
+          fmt::format("offset {}", offset)};
 }
 
 bool is_number(Type type) { return type == Type::kInt || type == Type::kDouble; }
@@ -87,7 +88,8 @@ class Compiler {
   }
 
   void emit(Op op, std::size_t index = 0, std::size_t count = 0) {
-    code_.instructions.push_back({op, static_cast<std::uint8_t>(count), static_cast<std::uint32_t>(index), 0});
+    code_.instructions.push_back(
+        {op, static_cast<std::uint8_t>(count), static_cast<std::uint32_t>(index), 0});
   }
   void push() { code_.max_stack = std::max(code_.max_stack, ++depth_); }
   void pop(std::size_t count = 1) { depth_ -= count; }
@@ -111,7 +113,8 @@ class Compiler {
       (void)type;
       pop();
       if (!fold(before, child).is_true()) {
-        return error_at(child.offset, "expression-type", "a list may hold constants only", "write the comparison out with `||`");
+        return error_at(child.offset, "expression-type", "a list may hold constants only",
+                        "write the comparison out with `||`");
       }
       items.push_back(code_.constants.back());
       code_.instructions.resize(before);
@@ -120,16 +123,18 @@ class Compiler {
     return constant(Datum::list_of(&code_.lists.back()), Type::kList);
   }
 
-  /// Makes the instructions from `before` on one constant when they read nothing; true when that is what they are now.
+  /// Makes the instructions from `before` on one constant when they read nothing; true when that is
+  /// what they are now.
   Datum fold(std::size_t before, const Node&) {
     for (std::size_t i = before; i < code_.instructions.size(); ++i) {
       const Op op = code_.instructions[i].op;
-      if (op == Op::kVariable || op == Op::kHost || op == Op::kSkipIfFalse || op == Op::kSkipIfTrue || op == Op::kBranch ||
-          op == Op::kJump) {
+      if (op == Op::kVariable || op == Op::kHost || op == Op::kSkipIfFalse ||
+          op == Op::kSkipIfTrue || op == Op::kBranch || op == Op::kJump) {
         return Datum::boolean(false);
       }
     }
-    if (code_.instructions.size() == before + 1) return Datum::boolean(code_.instructions[before].op == Op::kConstant);
+    if (code_.instructions.size() == before + 1)
+      return Datum::boolean(code_.instructions[before].op == Op::kConstant);
     std::vector<Datum> stack;
     StringPool pool;
     for (std::size_t i = before; i < code_.instructions.size(); ++i) {
@@ -139,9 +144,10 @@ class Compiler {
       } else if (instruction.op == Op::kNegate) {
         stack.back() = negate(stack.back());
       } else if (instruction.op == Op::kCall) {
-        const std::span<const Datum> arguments(stack.data() + stack.size() - instruction.count, instruction.count);
-        const bool plain =
-            std::none_of(arguments.begin(), arguments.end(), [](const Datum& x) { return x.is_null() || x.is_error(); });
+        const std::span<const Datum> arguments(stack.data() + stack.size() - instruction.count,
+                                               instruction.count);
+        const bool plain = std::none_of(arguments.begin(), arguments.end(),
+                                        [](const Datum& x) { return x.is_null() || x.is_error(); });
         if (!plain) return Datum::boolean(false);
         const Datum out = builtins()[instruction.index].call(arguments, pool);
         stack.resize(stack.size() - instruction.count);
@@ -173,8 +179,10 @@ class Compiler {
     std::vector<std::string> known;
     for (const auto& variable : environment_.variables) known.push_back(variable.name);
     const auto near = doc::nearest(node.text, known);
-    return error_at(node.offset, "expression-unknown-name", fmt::format("nothing is named `{}`", node.text),
-                    near.empty() ? fmt::format("names here: {}", list_of(known)) : fmt::format("did you mean `{}`?", near));
+    return error_at(node.offset, "expression-unknown-name",
+                    fmt::format("nothing is named `{}`", node.text),
+                    near.empty() ? fmt::format("names here: {}", list_of(known))
+                                 : fmt::format("did you mean `{}`?", near));
   }
 
   static std::string list_of(std::vector<std::string> names) {
@@ -190,17 +198,20 @@ class Compiler {
       emit(Op::kNot);
       return Type::kBool;
     }
-    if (!is_number(type) && type != Type::kDuration && type != Type::kDyn) return wrong_type(node, "-", type, type);
+    if (!is_number(type) && type != Type::kDuration && type != Type::kDyn)
+      return wrong_type(node, "-", type, type);
     emit(Op::kNegate);
-    if (fold(before, node).is_error()) return error_at(node.offset, "expression-type", "this always fails: an integer overflows");
+    if (fold(before, node).is_error())
+      return error_at(node.offset, "expression-type", "this always fails: an integer overflows");
     return type;
   }
 
   Error wrong_type(const Node& node, std::string_view what, Type a, Type b) {
-    return error_at(node.offset, "expression-type",
-                    a == b ? fmt::format("`{}` is not defined for {}", what, type_name(a))
-                           : fmt::format("`{}` is not defined for {} and {}", what, type_name(a), type_name(b)),
-                    "convert one side: int(), double(), string(), timestamp(), duration()");
+    return error_at(
+        node.offset, "expression-type",
+        a == b ? fmt::format("`{}` is not defined for {}", what, type_name(a))
+               : fmt::format("`{}` is not defined for {} and {}", what, type_name(a), type_name(b)),
+        "convert one side: int(), double(), string(), timestamp(), duration()");
   }
 
   Result<Type> binary(const Node& node) {
@@ -218,7 +229,8 @@ class Compiler {
     if (op == "in") {
       if (b != Type::kList && b != Type::kDyn) return wrong_type(node, "in", a, b);
       if (b == Type::kList && node.children[1].kind == Node::Kind::kList && never_in(a)) {
-        return error_at(node.offset, "expression-type", fmt::format("no item of the list is a {}", type_name(a)),
+        return error_at(node.offset, "expression-type",
+                        fmt::format("no item of the list is a {}", type_name(a)),
                         "write the items in the type of what is looked for");
       }
       emit(Op::kIn);
@@ -232,7 +244,10 @@ class Compiler {
     if (op[0] == '<' || op[0] == '>') {
       const Type shared = common(a, b);
       if (shared == Type::kNull || shared == Type::kList) return wrong_type(node, op, a, b);
-      emit(op == "<" ? Op::kLess : op == "<=" ? Op::kLessEqual : op == ">" ? Op::kGreater : Op::kGreaterEqual);
+      emit(op == "<"    ? Op::kLess
+           : op == "<=" ? Op::kLessEqual
+           : op == ">"  ? Op::kGreater
+                        : Op::kGreaterEqual);
       return Type::kBool;
     }
     const Type type = arithmetic(op[0], a, b);
@@ -251,8 +266,9 @@ class Compiler {
   bool never_in(Type type) const {
     const auto* list = code_.constants.back().list;
     if (list->size == 0 || type == Type::kDyn) return false;
-    return std::none_of(list->items, list->items + list->size,
-                        [&](const Datum& item) { return item.is_null() || common(type, type_of(item)) != Type::kNull; });
+    return std::none_of(list->items, list->items + list->size, [&](const Datum& item) {
+      return item.is_null() || common(type, type_of(item)) != Type::kNull;
+    });
   }
 
   static Type arithmetic(char op, Type a, Type b) {
@@ -279,7 +295,8 @@ class Compiler {
     const bool conjunction = node.kind == Node::Kind::kAnd;
     for (std::size_t i = 0; i < 2; ++i) {
       HEDDLE_ASSIGN_OR_RETURN(const Type type, compile(node.children[i]));
-      if (type != Type::kBool && type != Type::kDyn) return wrong_type(node.children[i], node.text, type, type);
+      if (type != Type::kBool && type != Type::kDyn)
+        return wrong_type(node.children[i], node.text, type, type);
       if (i == 0) {
         skips_.push_back(code_.instructions.size());
         emit(conjunction ? Op::kSkipIfFalse : Op::kSkipIfTrue);
@@ -294,13 +311,15 @@ class Compiler {
 
   Result<Type> ternary(const Node& node) {
     HEDDLE_ASSIGN_OR_RETURN(const Type condition, compile(node.children[0]));
-    if (condition != Type::kBool && condition != Type::kDyn) return wrong_type(node.children[0], "?:", condition, condition);
+    if (condition != Type::kBool && condition != Type::kDyn)
+      return wrong_type(node.children[0], "?:", condition, condition);
     const std::size_t branch = code_.instructions.size();
     emit(Op::kBranch);
     pop();
     HEDDLE_ASSIGN_OR_RETURN(const Type yes, compile(node.children[1]));
     const std::size_t to_double = code_.instructions.size();
-    emit(Op::kToDouble);  // does nothing but to an int, and is kept only where the other side is a double
+    emit(Op::kToDouble);  // does nothing but to an int, and is kept only where the other side is a
+                          // double
     const std::size_t jump = code_.instructions.size();
     emit(Op::kJump);
     pop();
@@ -320,26 +339,31 @@ class Compiler {
 
   /// What a function takes, and what turns a text into it.
   static std::string overloads(std::string_view name, const std::vector<Type>& given) {
-    static constexpr std::pair<char, std::string_view> kLetters[] = {{'b', "bool"},      {'i', "int"},      {'d', "double"}, {'s', "string"},
-                                                                     {'t', "timestamp"}, {'u', "duration"}, {'l', "list"},   {'n', "number"}};
+    static constexpr std::pair<char, std::string_view> kLetters[] = {
+        {'b', "bool"},      {'i', "int"},      {'d', "double"}, {'s', "string"},
+        {'t', "timestamp"}, {'u', "duration"}, {'l', "list"},   {'n', "number"}};
     std::vector<std::string> forms;
     bool time = false;
     for (const auto& builtin : builtins()) {
       if (builtin.name != name) continue;
       std::vector<std::string_view> types;
       for (const char letter : builtin.signature) {
-        const auto* const found = std::find_if(std::begin(kLetters), std::end(kLetters), [&](const auto& each) { return each.first == letter; });
+        const auto* const found =
+            std::find_if(std::begin(kLetters), std::end(kLetters),
+                         [&](const auto& each) { return each.first == letter; });
         types.push_back(found == std::end(kLetters) ? "any" : found->second);
       }
       time = time || builtin.signature.starts_with('t');
       forms.push_back(fmt::format("({})", fmt::join(types, ", ")));
     }
     const bool text = time && !given.empty() && given[0] == Type::kString;
-    return fmt::format("it takes {}{}", fmt::join(forms, " or "), text ? "; `timestamp(x)` makes a timestamp of a text" : "");
+    return fmt::format("it takes {}{}", fmt::join(forms, " or "),
+                       text ? "; `timestamp(x)` makes a timestamp of a text" : "");
   }
 
   Result<Type> call(const Node& node) {
-    // A dotted function of the host: `ledger.count(...)` is a method call on a name that is no variable.
+    // A dotted function of the host: `ledger.count(...)` is a method call on a name that is no
+    // variable.
     if (node.method && node.children[0].kind == Node::Kind::kName) {
       const std::string dotted = node.children[0].text + "." + node.text;
       if (has_host(dotted)) return host(node, dotted, 1);
@@ -359,13 +383,15 @@ class Compiler {
       named = true;
       if (all[i].signature.size() != types.size()) continue;
       bool fitting = true;
-      for (std::size_t j = 0; j < types.size(); ++j) fitting = fitting && fits(all[i].signature[j], types[j]);
+      for (std::size_t j = 0; j < types.size(); ++j)
+        fitting = fitting && fits(all[i].signature[j], types[j]);
       if (!fitting) continue;
       emit(Op::kCall, i, types.size());
       pop(types.size());
       push();
       if (fold(before, node).is_error()) {
-        return error_at(node.offset, "expression-type", fmt::format("`{}` always fails on this constant", node.text),
+        return error_at(node.offset, "expression-type",
+                        fmt::format("`{}` always fails on this constant", node.text),
                         "correct the constant; docs/expressions.md has the form");
       }
       return all[i].result;
@@ -373,15 +399,19 @@ class Compiler {
     if (named) {
       std::vector<std::string_view> names;
       for (const Type type : types) names.push_back(type_name(type));
-      return error_at(node.offset, "expression-type",
-                      fmt::format("`{}` is not defined for ({})", node.text, fmt::join(names, ", ")), overloads(node.text, types));
+      return error_at(
+          node.offset, "expression-type",
+          fmt::format("`{}` is not defined for ({})", node.text, fmt::join(names, ", ")),
+          overloads(node.text, types));
     }
     std::vector<std::string> known{"matches"};
     for (const auto& builtin : all) known.emplace_back(builtin.name);
     for (const auto& function : environment_.functions) known.push_back(function.name);
     const auto near = doc::nearest(node.text, known);
-    return error_at(node.offset, "expression-unknown-function", fmt::format("no function is named `{}`", node.text),
-                    near.empty() ? "docs/expressions.md lists them all" : fmt::format("did you mean `{}`?", near));
+    return error_at(node.offset, "expression-unknown-function",
+                    fmt::format("no function is named `{}`", node.text),
+                    near.empty() ? "docs/expressions.md lists them all"
+                                 : fmt::format("did you mean `{}`?", near));
   }
 
   bool has_host(const std::string& wanted) const {
@@ -394,8 +424,9 @@ class Compiler {
                                  [&](const Function& function) { return function.name == wanted; });
     const std::size_t count = node.children.size() - first;
     if (at->arguments.size() != count) {
-      return error_at(node.offset, "expression-type",
-                      fmt::format("`{}` takes {} arguments, {} given", wanted, at->arguments.size(), count));
+      return error_at(
+          node.offset, "expression-type",
+          fmt::format("`{}` takes {} arguments, {} given", wanted, at->arguments.size(), count));
     }
     for (std::size_t i = 0; i < count; ++i) {
       HEDDLE_ASSIGN_OR_RETURN(const Type given, compile(node.children[first + i]));
@@ -403,8 +434,9 @@ class Compiler {
       if (asked == Type::kDouble && given == Type::kInt) {
         emit(Op::kToDouble);
       } else if (asked != given && asked != Type::kDyn && given != Type::kDyn) {
-        return error_at(node.children[first + i].offset, "expression-type",
-                        fmt::format("`{}` takes {} here, not {}", wanted, type_name(asked), type_name(given)));
+        return error_at(
+            node.children[first + i].offset, "expression-type",
+            fmt::format("`{}` takes {} here, not {}", wanted, type_name(asked), type_name(given)));
       }
     }
     code_.functions.push_back(*at);
@@ -417,7 +449,8 @@ class Compiler {
 
   Result<Type> match(const Node& node) {
     if (node.children.size() != 2 || node.children[1].kind != Node::Kind::kString) {
-      return error_at(node.offset, "expression-type", "`matches` takes a string and a pattern that is written out",
+      return error_at(node.offset, "expression-type",
+                      "`matches` takes a string and a pattern that is written out",
                       "write the pattern as a literal: it is compiled once");
     }
     HEDDLE_ASSIGN_OR_RETURN(const Type type, compile(node.children[0]));
@@ -425,7 +458,8 @@ class Compiler {
     re2::RE2::Options options(re2::RE2::Quiet);
     auto pattern = std::make_unique<re2::RE2>(node.children[1].text, options);
     if (!pattern->ok()) {
-      return error_at(node.children[1].offset, "expression-pattern", fmt::format("not a regular expression: {}", pattern->error()),
+      return error_at(node.children[1].offset, "expression-pattern",
+                      fmt::format("not a regular expression: {}", pattern->error()),
                       "the syntax is RE2's");
     }
     code_.patterns.push_back(std::move(pattern));
@@ -441,7 +475,8 @@ class Compiler {
 
 }  // namespace
 
-Result<std::unique_ptr<const Program::Code>> Program::compile_code(std::string_view source, const Environment& environment,
+Result<std::unique_ptr<const Program::Code>> Program::compile_code(std::string_view source,
+                                                                   const Environment& environment,
                                                                    Type expected) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, parse(source));
   auto code = std::make_unique<Code>();
@@ -453,7 +488,9 @@ Result<std::unique_ptr<const Program::Code>> Program::compile_code(std::string_v
       compiler.emit(Op::kToDouble);
       code->type = Type::kDouble;
     } else {
-      return error_at(0, "expression-type", fmt::format("this gives {}, {} is needed", type_name(code->type), type_name(expected)));
+      return error_at(
+          0, "expression-type",
+          fmt::format("this gives {}, {} is needed", type_name(code->type), type_name(expected)));
     }
   }
   code->variables.assign(compiler.variables.begin(), compiler.variables.end());

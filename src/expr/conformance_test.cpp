@@ -1,6 +1,7 @@
-// The conformance suite of CEL (cel-spec tests/simple, as published with cel-go 0.14 and later), as far as it lies in the profile.
-// The files are not in this repository: they are read from `data/cel` under $HEDDLE_SHARED, or under `shared` next to the source
-// folder, and the test is skipped when neither is there. docs/expressions.md has the counts.
+// The conformance suite of CEL (cel-spec tests/simple, as published with cel-go 0.14 and later), as
+// far as it lies in the profile. The files are not in this repository: they are read from
+// `data/cel` under $HEDDLE_SHARED, or under `shared` next to the source folder, and the test is
+// skipped when neither is there. docs/expressions.md has the counts.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -18,8 +19,8 @@
 namespace heddle::expr {
 namespace {
 
-/// Protocol buffers' text format, as much of it as the suite uses: `name: scalar`, `name { .. }`, repeated names, comments,
-/// adjacent strings.
+/// Protocol buffers' text format, as much of it as the suite uses: `name: scalar`, `name { .. }`,
+/// repeated names, comments, adjacent strings.
 struct Field;
 struct Message {
   std::vector<Field> fields;
@@ -71,7 +72,8 @@ class TextProto {
         return out;
       }
       Field field;
-      while (at_ < text_.size() && std::string_view(" :{\n\t").find(text_[at_]) == std::string_view::npos) {
+      while (at_ < text_.size() &&
+             std::string_view(" :{\n\t").find(text_[at_]) == std::string_view::npos) {
         char c = text_[at_++];
         field.name += c;
         if (c == '[') {  // the type name of an Any
@@ -98,7 +100,9 @@ class TextProto {
   std::string scalar() {
     std::string out;
     if (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\'') {
-      while (at_ < text_.size() && std::string_view(" \t\r\n,;}").find(text_[at_]) == std::string_view::npos) out += text_[at_++];
+      while (at_ < text_.size() &&
+             std::string_view(" \t\r\n,;}").find(text_[at_]) == std::string_view::npos)
+        out += text_[at_++];
       return out;
     }
     for (skip(); at_ < text_.size() && (text_[at_] == '"' || text_[at_] == '\''); skip()) {
@@ -128,7 +132,8 @@ class TextProto {
       const std::size_t digits = c == 'u' ? 4 : 8;
       std::uint32_t code = 0;
       if (at_ + digits > text_.size() ||
-          std::from_chars(text_.data() + at_, text_.data() + at_ + digits, code, 16).ec != std::errc()) {
+          std::from_chars(text_.data() + at_, text_.data() + at_ + digits, code, 16).ec !=
+              std::errc()) {
         failed_ = true;
         return;
       }
@@ -145,11 +150,13 @@ class TextProto {
     int value = 0;
     const char* end = text_.data() + text_.size();
     if (c == 'x' || c == 'X') {
-      const auto [p, code] = std::from_chars(text_.data() + at_, std::min<const char*>(text_.data() + at_ + 2, end), value, 16);
+      const auto [p, code] = std::from_chars(
+          text_.data() + at_, std::min<const char*>(text_.data() + at_ + 2, end), value, 16);
       at_ = static_cast<std::size_t>(p - text_.data());
       failed_ = failed_ || code != std::errc();
     } else {
-      const auto [p, code] = std::from_chars(text_.data() + at_ - 1, std::min<const char*>(text_.data() + at_ + 2, end), value, 8);
+      const auto [p, code] = std::from_chars(
+          text_.data() + at_ - 1, std::min<const char*>(text_.data() + at_ + 2, end), value, 8);
       at_ = static_cast<std::size_t>(p - text_.data());
       failed_ = failed_ || code != std::errc();
     }
@@ -161,8 +168,8 @@ class TextProto {
   bool failed_ = false;
 };
 
-/// The expression without what is inside its strings; a string is left as `"`, with its prefix, so that the text tells by
-/// itself what of the language it uses.
+/// The expression without what is inside its strings; a string is left as `"`, with its prefix, so
+/// that the text tells by itself what of the language it uses.
 std::string outline(const std::string& source) {
   std::string out;
   for (std::size_t i = 0; i < source.size(); ++i) {
@@ -195,7 +202,9 @@ bool names(const std::string& text, std::string_view word) {
 
 bool holds_unsigned(const std::string& text) {
   for (std::size_t i = 1; i < text.size(); ++i) {
-    if ((text[i] != 'u' && text[i] != 'U') || std::isxdigit(static_cast<unsigned char>(text[i - 1])) == 0) continue;
+    if ((text[i] != 'u' && text[i] != 'U') ||
+        std::isxdigit(static_cast<unsigned char>(text[i - 1])) == 0)
+      continue;
     std::size_t begin = i;
     while (begin > 0 && is_word(text[begin - 1])) --begin;
     if (std::isdigit(static_cast<unsigned char>(text[begin])) != 0) return true;
@@ -208,7 +217,8 @@ bool holds_index(const std::string& text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '[' && last != std::string::npos &&
         (is_word(text[last]) || text[last] == ')' || text[last] == ']' || text[last] == '"') &&
-        !(last >= 1 && text.compare(last - 1, 2, "in") == 0 && (last < 2 || !is_word(text[last - 2])))) {
+        !(last >= 1 && text.compare(last - 1, 2, "in") == 0 &&
+          (last < 2 || !is_word(text[last - 2])))) {
       return true;
     }
     if (text[i] != ' ') last = i;
@@ -216,41 +226,51 @@ bool holds_index(const std::string& text) {
   return false;
 }
 
-/// Why a case lies outside the profile, judged by its text alone and never by what our evaluator says; empty when it is inside.
+/// Why a case lies outside the profile, judged by its text alone and never by what our evaluator
+/// says; empty when it is inside.
 std::string outside(const Message& test, const std::string& section) {
   const std::string source = test.find("expr")->scalar;
   const std::string text = outline(source);
   const Field* value = test.find("value");
-  const std::string kind = value != nullptr && !value->message.fields.empty() ? value->message.fields[0].name : "";
+  const std::string kind =
+      value != nullptr && !value->message.fields.empty() ? value->message.fields[0].name : "";
   if (test.find("disable_check") != nullptr) return "type checker switched off";
-  if (text.find("b\"") != std::string::npos || text.find("B\"") != std::string::npos || text.find("br\"") != std::string::npos ||
-      names(text, "bytes") || kind == "bytes_value") {
+  if (text.find("b\"") != std::string::npos || text.find("B\"") != std::string::npos ||
+      text.find("br\"") != std::string::npos || names(text, "bytes") || kind == "bytes_value") {
     return "bytes";
   }
-  if (holds_unsigned(text) || names(text, "uint") || kind == "uint64_value") return "unsigned integers";
+  if (holds_unsigned(text) || names(text, "uint") || kind == "uint64_value")
+    return "unsigned integers";
   for (const auto* macro : {"all", "exists", "exists_one", "map", "filter", "has"}) {
-    if (text.find(fmt::format("{}(", macro)) != std::string::npos && names(text, macro)) return "macros";
+    if (text.find(fmt::format("{}(", macro)) != std::string::npos && names(text, macro))
+      return "macros";
   }
-  if (names(text, "dyn") || names(text, "type") || kind == "type_value") return "dynamic types, type values";
-  if (text.find('{') != std::string::npos || kind == "map_value" || kind == "object_value") return "maps, messages";
+  if (names(text, "dyn") || names(text, "type") || kind == "type_value")
+    return "dynamic types, type values";
+  if (text.find('{') != std::string::npos || kind == "map_value" || kind == "object_value")
+    return "maps, messages";
   if (names(text, "math") || names(text, "strings")) return "extension libraries";
-  for (const auto* function :
-       {"format", "indexOf", "lastIndexOf", "substring", "replace", "split", "join", "charAt", "trim", "reverse"}) {
+  for (const auto* function : {"format", "indexOf", "lastIndexOf", "substring", "replace", "split",
+                               "join", "charAt", "trim", "reverse"}) {
     if (names(text, function)) return "extension libraries";
   }
-  if (text.find("get") != std::string::npos && text.find("(\"") != std::string::npos && section == "timestamp_selectors_tz")
+  if (text.find("get") != std::string::npos && text.find("(\"") != std::string::npos &&
+      section == "timestamp_selectors_tz")
     return "time zones";
   if (source.find("ns')") != std::string::npos || source.find("999999999Z") != std::string::npos ||
       source.find("123456789Z") != std::string::npos) {
     return "nanoseconds";
   }
-  if (test.find("container") != nullptr || test.find("type_env") != nullptr) return "containers, protobuf declarations";
+  if (test.find("container") != nullptr || test.find("type_env") != nullptr)
+    return "containers, protobuf declarations";
   for (const auto& field : test.fields) {
     if (field.name != "bindings") continue;
     const auto* outer = field.message.find("value");
     const auto* inner = outer == nullptr ? nullptr : outer->message.find("value");
-    if (inner == nullptr || inner->message.fields.empty() || inner->message.fields[0].name.find("_value") == std::string::npos ||
-        inner->message.fields[0].name == "object_value" || inner->message.fields[0].name == "map_value") {
+    if (inner == nullptr || inner->message.fields.empty() ||
+        inner->message.fields[0].name.find("_value") == std::string::npos ||
+        inner->message.fields[0].name == "object_value" ||
+        inner->message.fields[0].name == "map_value") {
       return "maps, messages";
     }
   }
@@ -283,7 +303,8 @@ bool datum_of(const Field& field, Datum& out, Type& type) {
 
 bool same(const Datum& ours, const Field& theirs) {
   if (theirs.name == "list_value") {
-    if (ours.kind != Datum::Kind::kList || ours.list->size != theirs.message.fields.size()) return false;
+    if (ours.kind != Datum::Kind::kList || ours.list->size != theirs.message.fields.size())
+      return false;
     for (std::uint32_t i = 0; i < ours.list->size; ++i) {
       const auto& item = theirs.message.fields[i].message.fields;
       if (item.empty() || !same(ours.list->items[i], item[0])) return false;
@@ -331,7 +352,10 @@ std::string run(const Message& test) {
   }
   const bool fails = test.find("eval_error") != nullptr;
   const auto program = Program::compile(test.find("expr")->scalar, environment);
-  if (!program.ok()) return fails ? "" : fmt::format("does not compile: {} ({})", program.error().message, program.error().where);
+  if (!program.ok())
+    return fails ? ""
+                 : fmt::format("does not compile: {} ({})", program.error().message,
+                               program.error().where);
   Program::Scratch scratch;
   const Datum ours = program->evaluate(row, scratch);
   if (fails) return ours.is_error() ? "" : fmt::format("gives {}, not an error", show(ours));
@@ -340,8 +364,8 @@ std::string run(const Message& test) {
   return same(ours, value->message.fields[0]) ? "" : fmt::format("gives {}", show(ours));
 }
 
-/// Cases inside the profile's grammar whose answer differs on purpose: each must go on differing, and has its line in
-/// docs/expressions.md.
+/// Cases inside the profile's grammar whose answer differs on purpose: each must go on differing,
+/// and has its line in docs/expressions.md.
 const std::map<std::string, std::string>& deviations() {
   static const std::map<std::string, std::string> known = {
       {"lists/concatenation/list_append", "a list is a constant: it has no `+`"},
@@ -350,21 +374,30 @@ const std::map<std::string, std::string>& deviations() {
       {"lists/concatenation/empty_empty", "a list is a constant: it has no `+`"},
       {"lists/concatenation/left_unit", "a list is a constant: it has no `+`"},
       {"lists/concatenation/right_unit", "a list is a constant: it has no `+`"},
-      {"timestamps/timestamp_range/sub_time_duration_over", "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
-      {"timestamps/timestamp_range/sub_time_duration_under", "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
-      {"timestamps/duration_range/from_string_under", "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
-      {"timestamps/duration_range/from_string_over", "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
-      {"timestamps/duration_range/add_under", "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
-      {"timestamps/duration_range/add_over", "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
-      {"timestamps/duration_range/sub_under", "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
-      {"timestamps/duration_range/sub_over", "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
+      {"timestamps/timestamp_range/sub_time_duration_over",
+       "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
+      {"timestamps/timestamp_range/sub_time_duration_under",
+       "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
+      {"timestamps/duration_range/from_string_under",
+       "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
+      {"timestamps/duration_range/from_string_over",
+       "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
+      {"timestamps/duration_range/add_under",
+       "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
+      {"timestamps/duration_range/add_over",
+       "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
+      {"timestamps/duration_range/sub_under",
+       "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
+      {"timestamps/duration_range/sub_over",
+       "a duration is 64 bits of microseconds, CEL's of nanoseconds"},
   };
   return known;
 }
 
 TEST(Conformance, OfTheSuiteWhatLiesInTheProfile) {
   const char* shared = std::getenv("HEDDLE_SHARED");
-  const std::filesystem::path folder = std::filesystem::path(shared != nullptr ? shared : "../shared") / "data/cel";
+  const std::filesystem::path folder =
+      std::filesystem::path(shared != nullptr ? shared : "../shared") / "data/cel";
   if (!std::filesystem::is_directory(folder)) {
     GTEST_SKIP() << "the conformance suite is not at " << folder.string()
                  << "; set HEDDLE_SHARED to a folder that has data/cel/*.textproto";
@@ -389,7 +422,8 @@ TEST(Conformance, OfTheSuiteWhatLiesInTheProfile) {
         if (test.name != "test") continue;
         ++total;
         const std::string part = section.message.find("name")->scalar;
-        const std::string id = fmt::format("{}/{}/{}", file.stem().string(), part, test.message.find("name")->scalar);
+        const std::string id =
+            fmt::format("{}/{}/{}", file.stem().string(), part, test.message.find("name")->scalar);
         if (const auto why = outside(test.message, part); !why.empty()) {
           ++excluded[why];
           continue;
@@ -397,7 +431,8 @@ TEST(Conformance, OfTheSuiteWhatLiesInTheProfile) {
         const std::string problem = run(test.message);
         if (deviations().contains(id)) {
           deviated.insert(id);
-          EXPECT_NE(problem, "") << id << " deviates no more: take it off the list and out of docs/expressions.md";
+          EXPECT_NE(problem, "")
+              << id << " deviates no more: take it off the list and out of docs/expressions.md";
           continue;
         }
         EXPECT_EQ(problem, "") << id << ": " << test.message.find("expr")->scalar;
@@ -405,8 +440,10 @@ TEST(Conformance, OfTheSuiteWhatLiesInTheProfile) {
       }
     }
   }
-  for (const auto& [id, why] : deviations()) EXPECT_TRUE(deviated.contains(id)) << id << " is no case of the suite";
-  fmt::print("of {} cases: {} passed, {} deviate, outside the profile:\n", total, passed, deviated.size());
+  for (const auto& [id, why] : deviations())
+    EXPECT_TRUE(deviated.contains(id)) << id << " is no case of the suite";
+  fmt::print("of {} cases: {} passed, {} deviate, outside the profile:\n", total, passed,
+             deviated.size());
   for (const auto& [why, count] : excluded) fmt::print("  {:4} {}\n", count, why);
   EXPECT_GT(passed, 0);
 }

@@ -8,7 +8,17 @@
 namespace heddle::expr {
 
 /// The static types of the language (DESIGN 7). kDyn only ever types a null literal.
-enum class Type : std::uint8_t { kNull, kBool, kInt, kDouble, kString, kTimestamp, kDuration, kList, kDyn };
+enum class Type : std::uint8_t {
+  kNull,
+  kBool,
+  kInt,
+  kDouble,
+  kString,
+  kTimestamp,
+  kDuration,
+  kList,
+  kDyn
+};
 
 [[nodiscard]] std::string_view type_name(Type type) noexcept;
 
@@ -20,10 +30,21 @@ struct ListView {
   std::uint32_t size = 0;
 };
 
-/// One value at run time: 24 bytes, trivially copyable. Strings and lists are borrowed: from the row, the column, the context
-/// or the program's constants. kNull is "missing"; kError is "this expression could not be evaluated" and carries nothing.
+/// One value at run time: 24 bytes, trivially copyable. Strings and lists are borrowed: from the
+/// row, the column, the context or the program's constants. kNull is "missing"; kError is "this
+/// expression could not be evaluated" and carries nothing.
 struct Datum {
-  enum class Kind : std::uint8_t { kNull, kError, kBool, kInt, kDouble, kString, kTimestamp, kDuration, kList };
+  enum class Kind : std::uint8_t {
+    kNull,
+    kError,
+    kBool,
+    kInt,
+    kDouble,
+    kString,
+    kTimestamp,
+    kDuration,
+    kList
+  };
 
   Kind kind = Kind::kNull;
   std::uint32_t size = 0;  ///< bytes of a string
@@ -72,7 +93,9 @@ struct Datum {
   [[nodiscard]] bool is_true() const noexcept { return kind == Kind::kBool && b; }
   [[nodiscard]] std::string_view str() const noexcept { return {s, size}; }
   /// Integers and doubles as a double; the caller knows that it is one of them.
-  [[nodiscard]] double number() const noexcept { return kind == Kind::kInt ? static_cast<double>(i) : d; }
+  [[nodiscard]] double number() const noexcept {
+    return kind == Kind::kInt ? static_cast<double>(i) : d;
+  }
 
  private:
   static Datum of(Kind kind, std::int64_t v) {
@@ -83,9 +106,10 @@ struct Datum {
   }
 };
 
-/// A borrowed column in Arrow's layout, which every columnar source can give without copying. Exactly one of the value
-/// pointers is set, by `type`: kInt, kTimestamp (us) and kDuration (us) use `ints`; kBool uses `ints` (0 or 1); kDouble
-/// `doubles`; kString `codes` into `dictionary`. `valid` is one byte a row, nullptr when every row has a value.
+/// A borrowed column in Arrow's layout, which every columnar source can give without copying.
+/// Exactly one of the value pointers is set, by `type`: kInt, kTimestamp (us) and kDuration (us)
+/// use `ints`; kBool uses `ints` (0 or 1); kDouble `doubles`; kString `codes` into `dictionary`.
+/// `valid` is one byte a row, nullptr when every row has a value.
 struct ColumnView {
   Type type = Type::kNull;
   std::int64_t length = 0;

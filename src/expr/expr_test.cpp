@@ -10,10 +10,20 @@ namespace {
 const Environment& environment() {
   static const Environment env = [] {
     Environment out;
-    out.variables = {{"i", Type::kInt},  {"d", Type::kDouble}, {"s", Type::kString},          {"t", Type::kTimestamp},
-                     {"b", Type::kBool}, {"n", Type::kInt},    {"metrics.auc", Type::kDouble},
-                     {"in", Type::kInt}, {"fl\xC3\xBCge a-b/c", Type::kInt}};
-    out.functions.push_back({"ledger.count", {Type::kString, Type::kDouble}, Type::kInt, false, [](std::span<const Datum> a) {
+    out.variables = {{"i", Type::kInt},
+                     {"d", Type::kDouble},
+                     {"s", Type::kString},
+                     {"t", Type::kTimestamp},
+                     {"b", Type::kBool},
+                     {"n", Type::kInt},
+                     {"metrics.auc", Type::kDouble},
+                     {"in", Type::kInt},
+                     {"fl\xC3\xBCge a-b/c", Type::kInt}};
+    out.functions.push_back({"ledger.count",
+                             {Type::kString, Type::kDouble},
+                             Type::kInt,
+                             false,
+                             [](std::span<const Datum> a) {
                                return Datum::integer(static_cast<std::int64_t>(a[1].d) + a[0].size);
                              }});
     return out;
@@ -36,7 +46,8 @@ std::string text_of(const Datum& datum) {
   return "";
 }
 
-/// i = 7, d = 2.5, s = "héllo", t = 2001-04-10T05:06:07Z, b = true, n = null, metrics.auc = 0.7, `in` = 3, `flüge a-b/c` = 4
+/// i = 7, d = 2.5, s = "héllo", t = 2001-04-10T05:06:07Z, b = true, n = null, metrics.auc = 0.7,
+/// `in` = 3, `flüge a-b/c` = 4
 std::vector<Datum> row() {
   return {Datum::integer(7),
           Datum::real(2.5),
@@ -58,7 +69,10 @@ std::string evaluate(const std::string& source) {
 }
 
 TEST(Expressions, NamesAreWrittenAsTheyAreRead) {
-  for (const char* name : {"a", "metrics.auc", "_x1", "in", "true", "null", "a b", "1a", "a.", "a-b", "a.b c", "gr\xC3\xB6\xC3\x9F" "e"}) {
+  for (const char* name :
+       {"a", "metrics.auc", "_x1", "in", "true", "null", "a b", "1a", "a.", "a-b", "a.b c",
+        "gr\xC3\xB6\xC3\x9F"
+        "e"}) {
     const auto names = names_in(written(name));
     ASSERT_TRUE(names.ok()) << name;
     EXPECT_EQ(*names, std::vector<std::string>{name});
@@ -79,60 +93,78 @@ struct Case {
 
 class Evaluates : public ::testing::TestWithParam<Case> {};
 
-TEST_P(Evaluates, AsWritten) { EXPECT_EQ(evaluate(GetParam().source), GetParam().expected) << GetParam().source; }
+TEST_P(Evaluates, AsWritten) {
+  EXPECT_EQ(evaluate(GetParam().source), GetParam().expected) << GetParam().source;
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Table, Evaluates,
     ::testing::Values(
         Case{"`i` + 1", "8"}, Case{"`in` in [3]", "true"}, Case{"`fl\xC3\xBCge a-b/c` * 2", "8"},
-        Case{"`metrics.auc` == metrics.`auc`", "true"}, Case{"`t`.getHours()", "5"}, Case{"size(`s`)", "5"},
-        Case{"1 + 2 * 3", "7"}, Case{"(1 + 2) * 3", "9"}, Case{"7 / 2", "3"}, Case{"-7 / 2", "-3"}, Case{"-7 % 3", "-1"},
-        Case{"7 / 2.0", "3.5d"}, Case{"1 / 0", "error"}, Case{"9223372036854775807 + 1", "error"},
-        Case{"-9223372036854775808", "-9223372036854775808"}, Case{"i + d", "9.5d"}, Case{"i > 6.5", "true"},
-        Case{"i == 7.0", "true"}, Case{"9007199254740993 == 9007199254740992.0", "false"}, Case{"'a' + \"b\" + r'\\n'", "'ab\\n'"},
-        Case{"'\\u00e9' == 'é'", "true"}, Case{"size(s)", "5"}, Case{"s.size()", "5"},
-        Case{"s.startsWith('h') && s.endsWith('lo') && s.contains('ll')", "true"}, Case{"s.matches('^h.l+o$')", "true"},
-        Case{"'AbC'.lowerAscii()", "'abc'"}, Case{"i in [1, 7, 9]", "true"}, Case{"s in ['a', 'b']", "false"},
-        Case{"i in []", "false"}, Case{"t.getHours()", "5"}, Case{"t.getHours() * 60 + t.getMinutes()", "306"},
+        Case{"`metrics.auc` == metrics.`auc`", "true"}, Case{"`t`.getHours()", "5"},
+        Case{"size(`s`)", "5"}, Case{"1 + 2 * 3", "7"}, Case{"(1 + 2) * 3", "9"},
+        Case{"7 / 2", "3"}, Case{"-7 / 2", "-3"}, Case{"-7 % 3", "-1"}, Case{"7 / 2.0", "3.5d"},
+        Case{"1 / 0", "error"}, Case{"9223372036854775807 + 1", "error"},
+        Case{"-9223372036854775808", "-9223372036854775808"}, Case{"i + d", "9.5d"},
+        Case{"i > 6.5", "true"}, Case{"i == 7.0", "true"},
+        Case{"9007199254740993 == 9007199254740992.0", "false"},
+        Case{"'a' + \"b\" + r'\\n'", "'ab\\n'"}, Case{"'\\u00e9' == 'é'", "true"},
+        Case{"size(s)", "5"}, Case{"s.size()", "5"},
+        Case{"s.startsWith('h') && s.endsWith('lo') && s.contains('ll')", "true"},
+        Case{"s.matches('^h.l+o$')", "true"}, Case{"'AbC'.lowerAscii()", "'abc'"},
+        Case{"i in [1, 7, 9]", "true"}, Case{"s in ['a', 'b']", "false"}, Case{"i in []", "false"},
+        Case{"t.getHours()", "5"}, Case{"t.getHours() * 60 + t.getMinutes()", "306"},
         Case{"t.getDayOfWeek()", "2"}, Case{"t.getMonth()", "3"}, Case{"t.getDayOfYear()", "99"},
-        Case{"t - duration('5h')", "2001-04-10T00:06:07Z"}, Case{"t - timestamp('2001-04-10')", "18367000000us"},
-        Case{"t - timestamp('2001-04-10') > duration('5h')", "true"}, Case{"duration('-90s').getSeconds()", "-90"},
-        Case{"i > 3 ? 'yes' : 'no'", "'yes'"}, Case{"b ? 1 : 2.5", "1d"}, Case{"!b ? 1 : 2", "2"},
-        Case{"b ? (i > 9 ? 1 : 2) : 3", "2"}, Case{"n + 1", "null"}, Case{"n == 1", "null"}, Case{"n == null", "true"},
-        Case{"i != null", "true"}, Case{"is_null(n)", "true"}, Case{"coalesce(n, 4)", "4"}, Case{"n > 1 ? 1 : 2", "null"},
-        Case{"false && n > 1", "false"}, Case{"n > 1 && false", "false"}, Case{"true || 1 / 0 > 1", "true"},
-        Case{"1 / 0 > 1 || true", "true"}, Case{"1 / 0 > 1 && true", "error"}, Case{"n > 1 || false", "null"},
-        Case{"!(n > 1)", "null"}, Case{"metrics.auc > 0.6", "true"}, Case{"ledger.count('ab', 3)", "5"}, Case{"min(i, 3)", "3"},
-        Case{"max(d, 3)", "3d"}, Case{"abs(-2.5)", "2.5d"}, Case{"round(2.5)", "3d"}, Case{"bucket(i, 2)", "3"},
-        Case{"int('12') + int(2.9)", "14"}, Case{"double('1e3')", "1000d"}, Case{"string(1.5) + string(true)", "'1.5true'"},
-        Case{"1 < 2 && 2 < 3 || false", "true"}, Case{"1 // a comment\n + 2", "3"}, Case{"0x1F", "31"},
-        Case{"hour_of_day(t) * 60", "300"}, Case{"day_of_week(t)", "2"}, Case{"minute_of_day(t)", "306"},
+        Case{"t - duration('5h')", "2001-04-10T00:06:07Z"},
+        Case{"t - timestamp('2001-04-10')", "18367000000us"},
+        Case{"t - timestamp('2001-04-10') > duration('5h')", "true"},
+        Case{"duration('-90s').getSeconds()", "-90"}, Case{"i > 3 ? 'yes' : 'no'", "'yes'"},
+        Case{"b ? 1 : 2.5", "1d"}, Case{"!b ? 1 : 2", "2"}, Case{"b ? (i > 9 ? 1 : 2) : 3", "2"},
+        Case{"n + 1", "null"}, Case{"n == 1", "null"}, Case{"n == null", "true"},
+        Case{"i != null", "true"}, Case{"is_null(n)", "true"}, Case{"coalesce(n, 4)", "4"},
+        Case{"n > 1 ? 1 : 2", "null"}, Case{"false && n > 1", "false"},
+        Case{"n > 1 && false", "false"}, Case{"true || 1 / 0 > 1", "true"},
+        Case{"1 / 0 > 1 || true", "true"}, Case{"1 / 0 > 1 && true", "error"},
+        Case{"n > 1 || false", "null"}, Case{"!(n > 1)", "null"}, Case{"metrics.auc > 0.6", "true"},
+        Case{"ledger.count('ab', 3)", "5"}, Case{"min(i, 3)", "3"}, Case{"max(d, 3)", "3d"},
+        Case{"abs(-2.5)", "2.5d"}, Case{"round(2.5)", "3d"}, Case{"bucket(i, 2)", "3"},
+        Case{"int('12') + int(2.9)", "14"}, Case{"double('1e3')", "1000d"},
+        Case{"string(1.5) + string(true)", "'1.5true'"}, Case{"1 < 2 && 2 < 3 || false", "true"},
+        Case{"1 // a comment\n + 2", "3"}, Case{"0x1F", "31"}, Case{"hour_of_day(t) * 60", "300"},
+        Case{"day_of_week(t)", "2"}, Case{"minute_of_day(t)", "306"},
         Case{"string(t)", "'2001-04-10T05:06:07Z'"}, Case{"string(duration('-1500ms'))", "'-1.5s'"},
         Case{"string(duration('-250ms'))", "'-0.25s'"}, Case{"string(duration('1h'))", "'3600s'"},
-        Case{"t + duration('4000000d')", "error"}, Case{"size([1, 2])", "2"}, Case{"[1, 2.0] == [1.0, 2]", "true"},
-        Case{"1e-400", "0d"}, Case{"i in ['x', 7]", "true"}, Case{"i in [7.0]", "true"}, Case{"n in [1]", "null"},
-        Case{"bool('t') ? 1 : 0", "1"}));
+        Case{"t + duration('4000000d')", "error"}, Case{"size([1, 2])", "2"},
+        Case{"[1, 2.0] == [1.0, 2]", "true"}, Case{"1e-400", "0d"}, Case{"i in ['x', 7]", "true"},
+        Case{"i in [7.0]", "true"}, Case{"n in [1]", "null"}, Case{"bool('t') ? 1 : 0", "1"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Refused, Evaluates,
-    ::testing::Values(Case{"``", "expression-syntax offset 0"}, Case{"i + `a", "expression-syntax offset 4"},
-                      Case{"`a\n`", "expression-syntax offset 0"}, Case{"`size`(s)", "expression-syntax offset 6"},
-                      Case{"`nothing`", "expression-unknown-name offset 0"}, Case{"fl\xC3\xBCge", "expression-syntax offset 2"},
-                      Case{"", "expression-syntax offset 0"}, Case{"1 +", "expression-syntax offset 3"},
-                      Case{"(1", "expression-syntax offset 2"}, Case{"1 2", "expression-syntax offset 2"},
-                      Case{"'abc", "expression-syntax offset 0"}, Case{"a # b", "expression-syntax offset 2"},
-                      Case{"1u", "expression-syntax offset 1"}, Case{"9223372036854775808", "expression-syntax offset 0"},
-                      Case{"nam + 1", "expression-unknown-name offset 0"}, Case{"i + s", "expression-type offset 0"},
-                      Case{"!i", "expression-type offset 0"}, Case{"i && b", "expression-type offset 0"},
-                      Case{"getHour(t)", "expression-unknown-function offset 0"},
-                      Case{"s.matches('(')", "expression-pattern offset 10"}, Case{"s.matches(s)", "expression-type offset 0"},
-                      Case{"duration('5')", "expression-type offset 0"}, Case{"i in ['7']", "expression-type offset 0"},
-                      Case{"1e400", "expression-syntax offset 0"}, Case{"[i]", "expression-type offset 1"},
-                      Case{"i[0]", "expression-syntax offset 1"}, Case{"b ? 1 : 'a'", "expression-type offset 0"},
-                      Case{"ledger.count('a')", "expression-type offset 0"}));
+    ::testing::Values(
+        Case{"``", "expression-syntax offset 0"}, Case{"i + `a", "expression-syntax offset 4"},
+        Case{"`a\n`", "expression-syntax offset 0"},
+        Case{"`size`(s)", "expression-syntax offset 6"},
+        Case{"`nothing`", "expression-unknown-name offset 0"},
+        Case{"fl\xC3\xBCge", "expression-syntax offset 2"}, Case{"", "expression-syntax offset 0"},
+        Case{"1 +", "expression-syntax offset 3"}, Case{"(1", "expression-syntax offset 2"},
+        Case{"1 2", "expression-syntax offset 2"}, Case{"'abc", "expression-syntax offset 0"},
+        Case{"a # b", "expression-syntax offset 2"}, Case{"1u", "expression-syntax offset 1"},
+        Case{"9223372036854775808", "expression-syntax offset 0"},
+        Case{"nam + 1", "expression-unknown-name offset 0"},
+        Case{"i + s", "expression-type offset 0"}, Case{"!i", "expression-type offset 0"},
+        Case{"i && b", "expression-type offset 0"},
+        Case{"getHour(t)", "expression-unknown-function offset 0"},
+        Case{"s.matches('(')", "expression-pattern offset 10"},
+        Case{"s.matches(s)", "expression-type offset 0"},
+        Case{"duration('5')", "expression-type offset 0"},
+        Case{"i in ['7']", "expression-type offset 0"}, Case{"1e400", "expression-syntax offset 0"},
+        Case{"[i]", "expression-type offset 1"}, Case{"i[0]", "expression-syntax offset 1"},
+        Case{"b ? 1 : 'a'", "expression-type offset 0"},
+        Case{"ledger.count('a')", "expression-type offset 0"}));
 
 TEST(Expression, NestingIsBounded) {
-  EXPECT_EQ(evaluate(std::string(70, '(') + "1" + std::string(70, ')')).substr(0, 17), "expression-syntax");
+  EXPECT_EQ(evaluate(std::string(70, '(') + "1" + std::string(70, ')')).substr(0, 17),
+            "expression-syntax");
   EXPECT_EQ(evaluate(std::string(5000, '-') + "1").substr(0, 17), "expression-syntax");
   // Chains are no nesting, but everything that walks the tree recurses over them.
   const auto chain = [](int count, const char* link) {
@@ -148,7 +180,8 @@ TEST(Expression, NestingIsBounded) {
 TEST(Expression, ExpectedTypeAndHints) {
   EXPECT_EQ(Program::compile("i + 1", environment(), Type::kDouble)->type(), Type::kDouble);
   EXPECT_EQ(Program::compile("i + 1", environment(), Type::kBool).error().id, "expression-type");
-  EXPECT_EQ(Program::compile("metrics.acu > 1", environment()).error().hint, "did you mean `metrics.auc`?");
+  EXPECT_EQ(Program::compile("metrics.acu > 1", environment()).error().hint,
+            "did you mean `metrics.auc`?");
   EXPECT_EQ(*names_in("a.b > 1 && f(c) < d"), (std::vector<std::string>{"a.b", "c", "d", "f"}));
 }
 
@@ -180,10 +213,12 @@ TEST(Expression, ColumnsAndRowsAgree) {
   columns[4] = {Type::kBool, kRows, bools.data(), nullptr, nullptr, nullptr, valid.data()};
   columns[5] = {Type::kInt, kRows, ints.data(), nullptr, nullptr, nullptr, nullptr};
   columns[6] = {Type::kDouble, kRows, nullptr, doubles.data(), nullptr, nullptr, nullptr};
-  for (const char* source : {"i + n * 2 - d / 3", "s + string(n)", "t.getHours() * 60 + t.getMinutes()", "b && i > n || d < 0.5",
-                             "log(abs(d)) + exp(d / 10000)", "i % (n + 1)", "coalesce(i, n)", "s.lowerAscii() == 'abc' ? i : d",
-                             "t - duration('90m') > timestamp('1980-01-01')", "i in [1, 2, 3] || is_null(s)",
-                             "min(i, n) + max(d, i) + bucket(d, 7)", "size(s) + t.getDayOfYear()"}) {
+  for (const char* source :
+       {"i + n * 2 - d / 3", "s + string(n)", "t.getHours() * 60 + t.getMinutes()",
+        "b && i > n || d < 0.5", "log(abs(d)) + exp(d / 10000)", "i % (n + 1)", "coalesce(i, n)",
+        "s.lowerAscii() == 'abc' ? i : d", "t - duration('90m') > timestamp('1980-01-01')",
+        "i in [1, 2, 3] || is_null(s)", "min(i, n) + max(d, i) + bucket(d, 7)",
+        "size(s) + t.getDayOfYear()"}) {
     const auto program = Program::compile(source, environment());
     ASSERT_TRUE(program.ok()) << source << " " << program.error().str();
     Program::Scratch scratch, other;
@@ -191,7 +226,8 @@ TEST(Expression, ColumnsAndRowsAgree) {
     program->evaluate_columns(columns, 0, kRows, scratch, [&](std::int64_t k, Datum datum) {
       std::vector<Datum> values;
       for (const auto& column : columns) values.push_back(column.at(k));
-      EXPECT_EQ(text_of(datum), text_of(program->evaluate(values, other))) << source << " row " << k;
+      EXPECT_EQ(text_of(datum), text_of(program->evaluate(values, other)))
+          << source << " row " << k;
       ++seen;
     });
     EXPECT_EQ(seen, kRows);

@@ -33,7 +33,8 @@ const std::string& Program::source() const noexcept { return code_->source; }
 std::span<const int> Program::variables() const noexcept { return code_->variables; }
 std::span<const std::string> Program::functions() const noexcept { return code_->function_names; }
 
-Result<Program> Program::compile(std::string_view source, const Environment& environment, Type expected) {
+Result<Program> Program::compile(std::string_view source, const Environment& environment,
+                                 Type expected) {
   HEDDLE_ASSIGN_OR_RETURN(auto code, compile_code(source, environment, expected));
   return Program(std::move(code));
 }
@@ -84,8 +85,8 @@ Datum member_of(const Datum& item, const Datum& list) {
   return Datum::boolean(false);
 }
 
-/// `decides` is the value that settles it alone: false for &&, true for ||. An error or null on one side is absorbed when the
-/// other side decides.
+/// `decides` is the value that settles it alone: false for &&, true for ||. An error or null on one
+/// side is absorbed when the other side decides.
 Datum merge(const Datum& a, const Datum& b, bool decides) {
   const auto settled = [&](const Datum& x) { return x.kind == Kind::kBool && x.b == decides; };
   if (settled(a) || settled(b)) return Datum::boolean(decides);
@@ -161,7 +162,8 @@ Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noex
         top -= at->count;
         const std::span<const Datum> arguments(top, at->count);
         Datum out;
-        if (!absorbed(arguments, builtin.nullable, out)) out = builtin.call(arguments, buffers.strings);
+        if (!absorbed(arguments, builtin.nullable, out))
+          out = builtin.call(arguments, buffers.strings);
         *top++ = out;
         break;
       }
@@ -177,7 +179,8 @@ Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noex
       case Op::kMatch:
         if (top[-1].kind == Kind::kString) {
           const auto text = top[-1].str();
-          top[-1] = Datum::boolean(re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), *code_->patterns[at->index]));
+          top[-1] = Datum::boolean(re2::RE2::PartialMatch(
+              re2::StringPiece(text.data(), text.size()), *code_->patterns[at->index]));
         }
         break;
       case Op::kSkipIfFalse:
@@ -207,7 +210,8 @@ Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noex
   return top[-1];
 }
 
-void Program::evaluate_columns(std::span<const ColumnView> columns, std::int64_t begin, std::int64_t end, Scratch& scratch,
+void Program::evaluate_columns(std::span<const ColumnView> columns, std::int64_t begin,
+                               std::int64_t end, Scratch& scratch,
                                const std::function<void(std::int64_t, Datum)>& sink) const {
   // The same evaluator row by row: the column path cannot differ from the row path.
   auto& row = scratch.buffers_->row;
@@ -228,9 +232,12 @@ Result<std::vector<std::string>> names_in(std::string_view source) {
   while (!open.empty()) {
     const Node* node = open.back();
     open.pop_back();
-    if (node->kind == Node::Kind::kName || node->kind == Node::Kind::kCall) names.insert(node->text);
-    // Without an environment `ledger.count(x)` may be a method or a dotted function: it is named both ways.
-    if (node->method && node->children[0].kind == Node::Kind::kName) names.insert(node->children[0].text + "." + node->text);
+    if (node->kind == Node::Kind::kName || node->kind == Node::Kind::kCall)
+      names.insert(node->text);
+    // Without an environment `ledger.count(x)` may be a method or a dotted function: it is named
+    // both ways.
+    if (node->method && node->children[0].kind == Node::Kind::kName)
+      names.insert(node->children[0].text + "." + node->text);
     for (const auto& child : node->children) open.push_back(&child);
   }
   return std::vector<std::string>(names.begin(), names.end());

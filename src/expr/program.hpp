@@ -12,9 +12,10 @@
 
 namespace heddle::expr {
 
-/// A function the host adds to the language beside the built-in ones (fitted encoders, `ledger.count`, dependencies learned
-/// from a snapshot). Pure, thread-safe, must not allocate when used on the request path. Arguments are already checked
-/// against `arguments` (an int is promoted where a double is asked); none of them is null or error unless `nullable`.
+/// A function the host adds to the language beside the built-in ones (fitted encoders,
+/// `ledger.count`, dependencies learned from a snapshot). Pure, thread-safe, must not allocate when
+/// used on the request path. Arguments are already checked against `arguments` (an int is promoted
+/// where a double is asked); none of them is null or error unless `nullable`.
 struct Function {
   std::string name;  ///< may be dotted: `ledger.count`
   std::vector<Type> arguments;
@@ -23,7 +24,8 @@ struct Function {
   std::function<Datum(std::span<const Datum>)> call;
 };
 
-/// What an expression may name: variables (their index is their place in the row) and host functions. Names may be dotted
+/// What an expression may name: variables (their index is their place in the row) and host
+/// functions. Names may be dotted
 /// (`metrics.auc`, `subject.slot`); the longest dotted name that is declared wins.
 struct Environment {
   struct Variable {
@@ -34,14 +36,18 @@ struct Environment {
   std::vector<Function> functions;
 };
 
-/// One compiled CEL expression in Heddle's typed profile: terminating, no I/O, no macros (docs/expressions.md has the grammar
-/// and every function). Immutable and thread-safe; evaluation needs a `Scratch` per thread and allocates nothing.
-/// The row path, the column path and the scalar-context path give the same bits.
+/// One compiled CEL expression in Heddle's typed profile: terminating, no I/O, no macros
+/// (docs/expressions.md has the grammar and every function). Immutable and thread-safe; evaluation
+/// needs a `Scratch` per thread and allocates nothing. The row path, the column path and the
+/// scalar-context path give the same bits.
 class Program {
  public:
-  /// kInvalid with `where` = `offset N` of the source when the text does not parse or type-check: unknown names get a
-  /// nearest-name hint. `expected` = kDyn accepts any type; kDouble also accepts an int expression.
-  [[nodiscard]] static Result<Program> compile(std::string_view source, const Environment& environment, Type expected = Type::kDyn);
+  /// kInvalid with `where` = `offset N` of the source when the text does not parse or type-check:
+  /// unknown names get a nearest-name hint. `expected` = kDyn accepts any type; kDouble also
+  /// accepts an int expression.
+  [[nodiscard]] static Result<Program> compile(std::string_view source,
+                                               const Environment& environment,
+                                               Type expected = Type::kDyn);
 
   /// Working memory of one thread; grows to the largest program it met, then never again.
   class Scratch {
@@ -57,13 +63,14 @@ class Program {
     std::unique_ptr<Buffers> buffers_;
   };
 
-  /// `row[i]` is the value of variable i of the environment. Strings in the result live as long as the row, the program
-  /// and the next use of `scratch`.
+  /// `row[i]` is the value of variable i of the environment. Strings in the result live as long as
+  /// the row, the program and the next use of `scratch`.
   [[nodiscard]] Datum evaluate(std::span<const Datum> row, Scratch& scratch) const noexcept;
 
-  /// Evaluates rows [begin, end) of `columns` (one a variable; a column the expression does not read may be empty) and
-  /// hands each result to `sink(row, datum)` in order.
-  void evaluate_columns(std::span<const ColumnView> columns, std::int64_t begin, std::int64_t end, Scratch& scratch,
+  /// Evaluates rows [begin, end) of `columns` (one a variable; a column the expression does not
+  /// read may be empty) and hands each result to `sink(row, datum)` in order.
+  void evaluate_columns(std::span<const ColumnView> columns, std::int64_t begin, std::int64_t end,
+                        Scratch& scratch,
                         const std::function<void(std::int64_t, Datum)>& sink) const;
 
   [[nodiscard]] Type type() const noexcept;
@@ -80,13 +87,13 @@ class Program {
 
  private:
   explicit Program(std::unique_ptr<const Code> code);
-  [[nodiscard]] static Result<std::unique_ptr<const Code>> compile_code(std::string_view source, const Environment& environment,
-                                                                        Type expected);
+  [[nodiscard]] static Result<std::unique_ptr<const Code>> compile_code(
+      std::string_view source, const Environment& environment, Type expected);
   std::unique_ptr<const Code> code_;
 };
 
-/// The variable and function names an expression uses, without an environment: for dependency graphs. kInvalid when it does
-/// not parse.
+/// The variable and function names an expression uses, without an environment: for dependency
+/// graphs. kInvalid when it does not parse.
 [[nodiscard]] Result<std::vector<std::string>> names_in(std::string_view source);
 
 }  // namespace heddle::expr

@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::size_t kMaxSource = 16 << 10;
 constexpr int kMaxDepth = 64;
-constexpr int kMaxHeight = 256;  ///< of the tree; chains like `a + b + c` lean left and are not nested
+constexpr int kMaxHeight =
+    256;  ///< of the tree; chains like `a + b + c` lean left and are not nested
 
 enum class TokenKind { kEnd, kName, kQuotedName, kInt, kDouble, kString, kSymbol };
 
@@ -25,7 +26,8 @@ struct Token {
 };
 
 Error error_at(std::size_t offset, std::string message, std::string hint = {}) {
-  return {ErrorKind::kInvalid, "expression-syntax", std::move(message), std::move(hint), fmt::format("offset {}", offset)};
+  return {ErrorKind::kInvalid, "expression-syntax", std::move(message), std::move(hint),
+          fmt::format("offset {}", offset)};
 }
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
@@ -64,15 +66,18 @@ class Lexer {
         return tokens;
       }
       const char c = source_[at_];
-      if (((c == 'r' || c == 'R') && at_ + 1 < source_.size() && (source_[at_ + 1] == '"' || source_[at_ + 1] == '\'')) ||
+      if (((c == 'r' || c == 'R') && at_ + 1 < source_.size() &&
+           (source_[at_ + 1] == '"' || source_[at_ + 1] == '\'')) ||
           c == '"' || c == '\'') {
         HEDDLE_TRY(read_string(token));
       } else if (c == '`') {
         HEDDLE_TRY(read_quoted_name(token));
       } else if (is_letter(c)) {
         token.kind = TokenKind::kName;
-        while (at_ < source_.size() && (is_letter(source_[at_]) || is_digit(source_[at_]))) token.text += source_[at_++];
-      } else if (is_digit(c) || (c == '.' && at_ + 1 < source_.size() && is_digit(source_[at_ + 1]))) {
+        while (at_ < source_.size() && (is_letter(source_[at_]) || is_digit(source_[at_])))
+          token.text += source_[at_++];
+      } else if (is_digit(c) ||
+                 (c == '.' && at_ + 1 < source_.size() && is_digit(source_[at_ + 1]))) {
         HEDDLE_TRY(read_number(token));
       } else {
         static constexpr std::string_view kTwo[] = {"&&", "||", "==", "!=", "<=", ">="};
@@ -83,9 +88,12 @@ class Lexer {
         if (token.text.empty()) {
           if (std::string_view("+-*/%!<>?:()[],.").find(c) == std::string_view::npos) {
             std::size_t size = 1;  // of the character in UTF-8
-            while (at_ + size < source_.size() && (static_cast<unsigned char>(source_[at_ + size]) & 0xC0) == 0x80) ++size;
+            while (at_ + size < source_.size() &&
+                   (static_cast<unsigned char>(source_[at_ + size]) & 0xC0) == 0x80)
+              ++size;
             return error_at(at_, fmt::format("`{}` has no meaning here", source_.substr(at_, size)),
-                            "a name that is more than letters, digits and `_` stands between backticks; docs/expressions.md has the grammar");
+                            "a name that is more than letters, digits and `_` stands between "
+                            "backticks; docs/expressions.md has the grammar");
           }
           token.text = c;
         }
@@ -108,13 +116,17 @@ class Lexer {
     }
   }
 
-  /// A name between backticks is what stands there: it may hold spaces, dashes, slashes, letters of any alphabet.
+  /// A name between backticks is what stands there: it may hold spaces, dashes, slashes, letters of
+  /// any alphabet.
   Result<void> read_quoted_name(Token& token) {
     token.kind = TokenKind::kQuotedName;
     const std::size_t end = source_.find_first_of("`\n", at_ + 1);
-    if (end == std::string_view::npos || source_[end] != '`') return error_at(at_, "a quoted name has no end", "close it with a backtick");
+    if (end == std::string_view::npos || source_[end] != '`')
+      return error_at(at_, "a quoted name has no end", "close it with a backtick");
     token.text = source_.substr(at_ + 1, end - at_ - 1);
-    if (token.text.empty()) return error_at(at_, "a quoted name is empty", "write the field's name between the backticks");
+    if (token.text.empty())
+      return error_at(at_, "a quoted name is empty",
+                      "write the field's name between the backticks");
     at_ = end + 1;
     return {};
   }
@@ -123,8 +135,10 @@ class Lexer {
     const std::size_t begin = at_;
     if (source_.substr(at_, 2) == "0x" || source_.substr(at_, 2) == "0X") {
       at_ += 2;
-      const auto [end, code] = std::from_chars(source_.data() + at_, source_.data() + source_.size(), token.i, 16);
-      if (code != std::errc()) return error_at(begin, "a hexadecimal integer is out of range or empty");
+      const auto [end, code] =
+          std::from_chars(source_.data() + at_, source_.data() + source_.size(), token.i, 16);
+      if (code != std::errc())
+        return error_at(begin, "a hexadecimal integer is out of range or empty");
       at_ = static_cast<std::size_t>(end - source_.data());
       token.kind = TokenKind::kInt;
     } else {
@@ -148,7 +162,8 @@ class Lexer {
         token.kind = TokenKind::kDouble;
         if (std::from_chars(first, last, token.d).ec != std::errc()) {
           // Too small for a double is 0; too large is a mistake.
-          if (std::string_view(first, static_cast<std::size_t>(last - first)).find('-') == std::string_view::npos) {
+          if (std::string_view(first, static_cast<std::size_t>(last - first)).find('-') ==
+              std::string_view::npos) {
             return error_at(begin, "a number is out of range");
           }
           token.d = 0;
@@ -157,7 +172,8 @@ class Lexer {
         token.kind = TokenKind::kInt;
         if (std::from_chars(first, last, token.i).ec != std::errc()) {
           // -9223372036854775808 is written with this literal: the parser negates it.
-          if (std::string_view(first, static_cast<std::size_t>(last - first)) != "9223372036854775808") {
+          if (std::string_view(first, static_cast<std::size_t>(last - first)) !=
+              "9223372036854775808") {
             return error_at(begin, "an integer is out of range", "integers have 64 bits");
           }
           token.i = INT64_MIN;
@@ -165,9 +181,11 @@ class Lexer {
       }
     }
     if (at_ < source_.size() && (source_[at_] == 'u' || source_[at_] == 'U')) {
-      return error_at(at_, "unsigned integers are not part of the profile", "write the number without `u`");
+      return error_at(at_, "unsigned integers are not part of the profile",
+                      "write the number without `u`");
     }
-    if (at_ < source_.size() && is_letter(source_[at_])) return error_at(at_, "a number runs into a name");
+    if (at_ < source_.size() && is_letter(source_[at_]))
+      return error_at(at_, "a number runs into a name");
     return {};
   }
 
@@ -181,12 +199,14 @@ class Lexer {
     const bool is_triple = source_.substr(at_, 3) == triple;
     at_ += is_triple ? 3 : 1;
     for (;;) {
-      if (at_ >= source_.size()) return error_at(begin, "a string has no end", fmt::format("close it with `{}`", quote));
+      if (at_ >= source_.size())
+        return error_at(begin, "a string has no end", fmt::format("close it with `{}`", quote));
       if (is_triple ? source_.substr(at_, 3) == triple : source_[at_] == quote) {
         at_ += is_triple ? 3 : 1;
         return {};
       }
-      if (source_[at_] == '\n' && !is_triple) return error_at(begin, "a string runs past the end of its line");
+      if (source_[at_] == '\n' && !is_triple)
+        return error_at(begin, "a string runs past the end of its line");
       if (source_[at_] == '\\' && !raw) {
         HEDDLE_TRY(read_escape(token.text));
       } else {
@@ -220,7 +240,8 @@ class Lexer {
     if (digits == 0 || at_ + digits > source_.size())
       return error_at(begin, "an unknown escape in a string", "write `\\\\` for a backslash");
     const auto [end, status] = std::from_chars(first, first + digits, code, base);
-    if (status != std::errc() || end != first + digits || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
+    if (status != std::errc() || end != first + digits || code > 0x10FFFF ||
+        (code >= 0xD800 && code < 0xE000)) {
       return error_at(begin, "an escape names no character");
     }
     at_ += digits;
@@ -238,13 +259,16 @@ class Parser {
 
   Result<Node> run() {
     HEDDLE_ASSIGN_OR_RETURN(auto node, ternary());
-    if (peek().kind != TokenKind::kEnd) return error_at(peek().offset, fmt::format("`{}` was not expected here", peek().text));
+    if (peek().kind != TokenKind::kEnd)
+      return error_at(peek().offset, fmt::format("`{}` was not expected here", peek().text));
     return node;
   }
 
  private:
   const Token& peek() const { return tokens_[at_]; }
-  bool is(std::string_view symbol) const { return peek().kind == TokenKind::kSymbol && peek().text == symbol; }
+  bool is(std::string_view symbol) const {
+    return peek().kind == TokenKind::kSymbol && peek().text == symbol;
+  }
   bool take(std::string_view symbol) {
     if (!is(symbol)) return false;
     ++at_;
@@ -256,7 +280,8 @@ class Parser {
   }
 
   Result<Node> ternary() {
-    if (++depth_ > kMaxDepth) return error_at(peek().offset, fmt::format("the expression nests deeper than {}", kMaxDepth));
+    if (++depth_ > kMaxDepth)
+      return error_at(peek().offset, fmt::format("the expression nests deeper than {}", kMaxDepth));
     HEDDLE_ASSIGN_OR_RETURN(auto condition, logical("||", Node::Kind::kOr));
     if (take("?")) {
       Node node;
@@ -276,11 +301,14 @@ class Parser {
   }
 
   Result<Node> logical(std::string_view symbol, Node::Kind kind) {
-    const auto operand = [&] { return kind == Node::Kind::kOr ? logical("&&", Node::Kind::kAnd) : relation(); };
+    const auto operand = [&] {
+      return kind == Node::Kind::kOr ? logical("&&", Node::Kind::kAnd) : relation();
+    };
     HEDDLE_ASSIGN_OR_RETURN(auto left, operand());
     while (take(symbol)) {
       HEDDLE_ASSIGN_OR_RETURN(auto right, operand());
-      HEDDLE_ASSIGN_OR_RETURN(left, binary(kind, std::string(symbol), std::move(left), std::move(right)));
+      HEDDLE_ASSIGN_OR_RETURN(left,
+                              binary(kind, std::string(symbol), std::move(left), std::move(right)));
     }
     return left;
   }
@@ -296,11 +324,13 @@ class Parser {
     return node;
   }
 
-  /// Sets the height of a node whose children are complete. Everything that walks the tree does so by recursion, hence the limit.
+  /// Sets the height of a node whose children are complete. Everything that walks the tree does so
+  /// by recursion, hence the limit.
   Result<void> measure(Node& node) const {
     for (const auto& child : node.children) node.height = std::max(node.height, child.height + 1);
     if (node.height <= kMaxHeight) return {};
-    return error_at(node.offset, fmt::format("the expression chains more than {} operations", kMaxHeight),
+    return error_at(node.offset,
+                    fmt::format("the expression chains more than {} operations", kMaxHeight),
                     "split it, or write alternatives as a list with `in`");
   }
 
@@ -315,7 +345,8 @@ class Parser {
       if (symbol.empty()) return left;
       ++at_;
       HEDDLE_ASSIGN_OR_RETURN(auto right, sum());
-      HEDDLE_ASSIGN_OR_RETURN(left, binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right)));
+      HEDDLE_ASSIGN_OR_RETURN(
+          left, binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right)));
     }
   }
 
@@ -324,7 +355,8 @@ class Parser {
     while (is("+") || is("-")) {
       const std::string symbol = tokens_[at_++].text;
       HEDDLE_ASSIGN_OR_RETURN(auto right, product());
-      HEDDLE_ASSIGN_OR_RETURN(left, binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right)));
+      HEDDLE_ASSIGN_OR_RETURN(
+          left, binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right)));
     }
     return left;
   }
@@ -334,19 +366,23 @@ class Parser {
     while (is("*") || is("/") || is("%")) {
       const std::string symbol = tokens_[at_++].text;
       HEDDLE_ASSIGN_OR_RETURN(auto right, unary());
-      HEDDLE_ASSIGN_OR_RETURN(left, binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right)));
+      HEDDLE_ASSIGN_OR_RETURN(
+          left, binary(Node::Kind::kBinary, symbol, std::move(left), std::move(right)));
     }
     return left;
   }
 
   Result<Node> unary() {
     if (is("!") || is("-")) {
-      if (++depth_ > kMaxDepth) return error_at(peek().offset, fmt::format("the expression nests deeper than {}", kMaxDepth));
+      if (++depth_ > kMaxDepth)
+        return error_at(peek().offset,
+                        fmt::format("the expression nests deeper than {}", kMaxDepth));
       Node node;
       node.kind = Node::Kind::kUnary;
       node.offset = peek().offset;
       node.text = tokens_[at_++].text;
-      if (node.text == "-" && peek().kind == TokenKind::kInt && peek().i == INT64_MIN) {  // the one literal that only fits negated
+      if (node.text == "-" && peek().kind == TokenKind::kInt &&
+          peek().i == INT64_MIN) {  // the one literal that only fits negated
         node.kind = Node::Kind::kInt;
         node.i = INT64_MIN;
         ++at_;
@@ -365,13 +401,17 @@ class Parser {
   Result<Node> member() {
     HEDDLE_ASSIGN_OR_RETURN(auto node, primary());
     while (is(".") || is("[")) {
-      if (is("[")) return error_at(peek().offset, "indexing is not part of the profile", "lists serve `in` and `size`");
+      if (is("["))
+        return error_at(peek().offset, "indexing is not part of the profile",
+                        "lists serve `in` and `size`");
       ++at_;
       const bool quoted = peek().kind == TokenKind::kQuotedName;
-      if (peek().kind != TokenKind::kName && !quoted) return error_at(peek().offset, "a name is missing after `.`");
+      if (peek().kind != TokenKind::kName && !quoted)
+        return error_at(peek().offset, "a name is missing after `.`");
       const Token name = tokens_[at_++];
       if (!quoted && take("(")) {
-        // `ledger.count(x)` calls a function whose name is dotted; `date.getHours()` a method. The checker tells them apart.
+        // `ledger.count(x)` calls a function whose name is dotted; `date.getHours()` a method. The
+        // checker tells them apart.
         Node call;
         call.kind = Node::Kind::kCall;
         call.method = true;
@@ -407,7 +447,8 @@ class Parser {
     switch (token.kind) {
       case TokenKind::kEnd: return error_at(token.offset, "the expression ends too early");
       case TokenKind::kInt:
-        if (token.i == INT64_MIN) return error_at(token.offset, "an integer is out of range", "integers have 64 bits");
+        if (token.i == INT64_MIN)
+          return error_at(token.offset, "an integer is out of range", "integers have 64 bits");
         node.kind = Node::Kind::kInt;
         node.i = token.i;
         break;
@@ -477,15 +518,18 @@ std::string written(std::string_view name) {
   bool plain = !name.empty();
   for (std::size_t begin = 0; plain && begin <= name.size();) {
     const std::string_view part = name.substr(begin, name.find('.', begin) - begin);
-    plain = !part.empty() && is_letter(part[0]) && std::find(std::begin(kWords), std::end(kWords), part) == std::end(kWords) &&
-            std::all_of(part.begin(), part.end(), [](char c) { return is_letter(c) || is_digit(c); });
+    plain =
+        !part.empty() && is_letter(part[0]) &&
+        std::find(std::begin(kWords), std::end(kWords), part) == std::end(kWords) &&
+        std::all_of(part.begin(), part.end(), [](char c) { return is_letter(c) || is_digit(c); });
     begin += part.size() + 1;
   }
   return plain ? std::string(name) : fmt::format("`{}`", name);
 }
 
 Result<Node> parse(std::string_view source) {
-  if (source.size() > kMaxSource) return error_at(kMaxSource, fmt::format("an expression may have {} bytes", kMaxSource));
+  if (source.size() > kMaxSource)
+    return error_at(kMaxSource, fmt::format("an expression may have {} bytes", kMaxSource));
   HEDDLE_ASSIGN_OR_RETURN(auto tokens, Lexer(source).run());
   return Parser(std::move(tokens)).run();
 }

@@ -11,7 +11,21 @@ namespace heddle::expr {
 
 /// A node of the syntax tree. Private to this module.
 struct Node {
-  enum class Kind { kNull, kBool, kInt, kDouble, kString, kList, kName, kUnary, kBinary, kAnd, kOr, kTernary, kCall };
+  enum class Kind {
+    kNull,
+    kBool,
+    kInt,
+    kDouble,
+    kString,
+    kList,
+    kName,
+    kUnary,
+    kBinary,
+    kAnd,
+    kOr,
+    kTernary,
+    kCall
+  };
   Kind kind = Kind::kNull;
   std::size_t offset = 0;  ///< of its first character
   bool b = false;
@@ -23,8 +37,8 @@ struct Node {
   bool method = false;           ///< kCall written as `receiver.name(...)`
 };
 
-/// Parses the profile's grammar (docs/expressions.md): at most 16 KiB of source, nested at most 64 deep. kInvalid with
-/// `where` = `offset N`.
+/// Parses the profile's grammar (docs/expressions.md): at most 16 KiB of source, nested at most 64
+/// deep. kInvalid with `where` = `offset N`.
 [[nodiscard]] Result<Node> parse(std::string_view source);
 
 }  // namespace heddle::expr

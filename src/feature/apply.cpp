@@ -14,7 +14,9 @@ double target_value(std::int64_t positives, std::int64_t count, double smoothing
   return weight > 0 ? (static_cast<double>(positives) + smoothing * prior) / weight : prior;
 }
 
-double share(std::int64_t count, std::int64_t rows) { return static_cast<double>(count) / static_cast<double>(rows); }
+double share(std::int64_t count, std::int64_t rows) {
+  return static_cast<double>(count) / static_cast<double>(rows);
+}
 
 }  // namespace
 
@@ -35,7 +37,8 @@ std::int32_t Program::Code::tuple_of(int combination, Scratch::Buffers& buffers)
     KeyState& state = buffers.input_states[i];
     if (state == KeyState::kNotAsked) {
       const expr::Datum& value = buffers.slots[static_cast<std::size_t>(inputs[i].slot)];
-      const bool none = value.is_null() || (value.kind == expr::Datum::Kind::kDouble && value.d != value.d);
+      const bool none =
+          value.is_null() || (value.kind == expr::Datum::Kind::kDouble && value.d != value.d);
       const auto found = none ? std::nullopt : inputs[i].part.find(value);
       state = none ? KeyState::kMissing : found ? KeyState::kKnown : KeyState::kUnseen;
       if (found) buffers.input_keys[i] = *found;
@@ -56,7 +59,8 @@ void Program::Code::finish() {
     const bool target = step.kind == Feature::Kind::kTargetEncoding;
     step.values.resize(c.counts.size());
     for (std::size_t i = 0; i < c.counts.size(); ++i) {
-      step.values[i] = target ? target_value(c.positives[i], c.counts[i], step.smoothing, prior) : share(c.counts[i], rows);
+      step.values[i] = target ? target_value(c.positives[i], c.counts[i], step.smoothing, prior)
+                              : share(c.counts[i], rows);
     }
     step.unseen = target ? prior : 0;
   }
@@ -73,16 +77,19 @@ Result<std::vector<expr::ColumnView>> Program::Code::views(const table::Table& t
       return error;
     }
     if ((*column)->type != field.type) {
-      return Error{ErrorKind::kInvalid, "feature-column-type",
-                   fmt::format("column `{}` is a {}, the features were written for a {}", field.name, expr::type_name((*column)->type), expr::type_name(field.type)),
-                   "check the rows by the contract first: it gives typed columns"};
+      return Error{
+          ErrorKind::kInvalid, "feature-column-type",
+          fmt::format("column `{}` is a {}, the features were written for a {}", field.name,
+                      expr::type_name((*column)->type), expr::type_name(field.type)),
+          "check the rows by the contract first: it gives typed columns"};
     }
     out.push_back((*column)->view());
   }
   return out;
 }
 
-void Program::apply_row(std::span<const expr::Datum> typed, std::span<float> out, Scratch& scratch) const noexcept {
+void Program::apply_row(std::span<const expr::Datum> typed, std::span<float> out,
+                        Scratch& scratch) const noexcept {
   const Code& code = *code_;
   code.run(typed, out, *scratch.buffers, [&](const Step& step, Scratch::Buffers& buffers) {
     if (code.rows == 0) return kMissing;
@@ -102,7 +109,10 @@ Result<Matrix> Program::apply(const table::Table& table) const {
   std::vector<expr::Datum> typed(views.size());
   for (std::int64_t row = 0; row < out.rows; ++row) {
     for (std::size_t i = 0; i < views.size(); ++i) typed[i] = views[i].at(row);
-    apply_row(typed, {out.values.data() + static_cast<std::size_t>(row) * code_->names.size(), code_->names.size()}, scratch);
+    apply_row(typed,
+              {out.values.data() + static_cast<std::size_t>(row) * code_->names.size(),
+               code_->names.size()},
+              scratch);
   }
   return out;
 }
@@ -113,24 +123,31 @@ Result<FitResult> Program::fit(const table::Table& table, std::span<const std::u
   const std::int64_t n = table.rows();
   const std::int64_t folds = code.definition.folds;
   if (static_cast<std::int64_t>(labels.size()) != n) {
-    return Error{ErrorKind::kInternal, "feature-labels", fmt::format("{} labels for {} rows", labels.size(), n), "give one label a row"};
+    return Error{ErrorKind::kInternal, "feature-labels",
+                 fmt::format("{} labels for {} rows", labels.size(), n), "give one label a row"};
   }
   if (folds < 2 || folds > 100) {
-    return Error{ErrorKind::kInvalid, "feature-folds", fmt::format("{} folds cannot be cross-fitted", folds), "set `folds` to 2 to 100"};
+    return Error{ErrorKind::kInvalid, "feature-folds",
+                 fmt::format("{} folds cannot be cross-fitted", folds), "set `folds` to 2 to 100"};
   }
   if (n < folds) {
-    return Error{ErrorKind::kUnprocessable, "feature-too-few-rows", fmt::format("{} rows are too few to fit encoders in {} folds", n, folds),
+    return Error{ErrorKind::kUnprocessable, "feature-too-few-rows",
+                 fmt::format("{} rows are too few to fit encoders in {} folds", n, folds),
                  "give more training rows"};
   }
   std::int64_t positives = 0;
   for (const std::uint8_t label : labels) positives += label;
-  const bool targets = std::any_of(code.steps.begin(), code.steps.end(), [](const Step& step) { return step.kind == Feature::Kind::kTargetEncoding; });
+  const bool targets = std::any_of(code.steps.begin(), code.steps.end(), [](const Step& step) {
+    return step.kind == Feature::Kind::kTargetEncoding;
+  });
   if (targets && (positives == 0 || positives == n)) {
-    return Error{ErrorKind::kUnprocessable, "feature-label-constant", fmt::format("the label is {} in every training row", positives == 0 ? 0 : 1),
+    return Error{ErrorKind::kUnprocessable, "feature-label-constant",
+                 fmt::format("the label is {} in every training row", positives == 0 ? 0 : 1),
                  "check the target's expression and the time that is trained on"};
   }
 
-  // What each row is to each combination of inputs; encoders are not inputs, so they may be missing here.
+  // What each row is to each combination of inputs; encoders are not inputs, so they may be missing
+  // here.
   for (Input& input : code.inputs) input.part = table::KeyPart(input.part.type());
   for (Combination& c : code.combinations) c.tuples = table::TupleIndex(c.inputs.size());
   const std::size_t width = code.combinations.size();
@@ -143,13 +160,17 @@ Result<FitResult> Program::fit(const table::Table& table, std::span<const std::u
   out.train.columns = static_cast<int>(code.names.size());
   out.train.values.resize(static_cast<std::size_t>(n) * code.names.size());
   const auto row_out = [&](std::int64_t row) {
-    return std::span<float>(out.train.values.data() + static_cast<std::size_t>(row) * code.names.size(), code.names.size());
+    return std::span<float>(
+        out.train.values.data() + static_cast<std::size_t>(row) * code.names.size(),
+        code.names.size());
   };
   std::vector<std::optional<std::int64_t>> keys(code.inputs.size());
   for (std::int64_t row = 0; row < n; ++row) {
     for (std::size_t i = 0; i < views.size(); ++i) typed[i] = views[i].at(row);
     code.run(typed, row_out(row), buffers, [](const Step&, Scratch::Buffers&) { return kMissing; });
-    for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = code.inputs[i].part.insert(buffers.slots[static_cast<std::size_t>(code.inputs[i].slot)]);
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      keys[i] =
+          code.inputs[i].part.insert(buffers.slots[static_cast<std::size_t>(code.inputs[i].slot)]);
     for (std::size_t c = 0; c < width; ++c) {
       Combination& combination = code.combinations[c];
       std::int64_t key[kMaxInputs];
@@ -159,7 +180,9 @@ Result<FitResult> Program::fit(const table::Table& table, std::span<const std::u
         whole = part.has_value();
         if (part) key[k] = *part;
       }
-      if (whole) codes[static_cast<std::size_t>(row) * width + c] = combination.tuples.insert({key, combination.inputs.size()});
+      if (whole)
+        codes[static_cast<std::size_t>(row) * width + c] =
+            combination.tuples.insert({key, combination.inputs.size()});
     }
   }
 
@@ -173,7 +196,9 @@ Result<FitResult> Program::fit(const table::Table& table, std::span<const std::u
   std::vector<std::int64_t> fold_positives(static_cast<std::size_t>(folds), 0);
   std::int64_t begin = 0;
   for (std::size_t fold = 0; fold < of_fold.size(); ++fold) {
-    for (const Combination& c : code.combinations) of_fold[fold].push_back({std::vector<std::int64_t>(c.tuples.size()), std::vector<std::int64_t>(c.tuples.size())});
+    for (const Combination& c : code.combinations)
+      of_fold[fold].push_back(
+          {std::vector<std::int64_t>(c.tuples.size()), std::vector<std::int64_t>(c.tuples.size())});
     for (std::int64_t row = begin; row < out.fold_ends[fold]; ++row) {
       const std::uint8_t label = labels[static_cast<std::size_t>(row)];
       fold_positives[fold] += label;
@@ -215,7 +240,8 @@ Result<FitResult> Program::fit(const table::Table& table, std::span<const std::u
         const auto i = static_cast<std::size_t>(tuple);
         const std::int64_t count = code.combinations[c].counts[i] - of_fold[fold][c].rows[i];
         if (step.kind == Feature::Kind::kFrequencyEncoding) return share(count, other_rows);
-        return target_value(code.combinations[c].positives[i] - of_fold[fold][c].positives[i], count, step.smoothing, prior);
+        return target_value(code.combinations[c].positives[i] - of_fold[fold][c].positives[i],
+                            count, step.smoothing, prior);
       });
     }
     begin = out.fold_ends[fold];

@@ -14,8 +14,8 @@ namespace heddle::feature {
 /// At most this many inputs of an encoder.
 inline constexpr std::size_t kMaxInputs = 8;
 
-/// A value that encoders read: a field or a feature. Slots are the fields in row order, then the features in theirs.
-/// Private to this module.
+/// A value that encoders read: a field or a feature. Slots are the fields in row order, then the
+/// features in theirs. Private to this module.
 struct Input {
   int slot = 0;
   table::KeyPart part;
@@ -31,11 +31,11 @@ struct Combination {
 
 struct Step {
   spec::Feature::Kind kind = spec::Feature::Kind::kExpression;
-  int output = -1;                        ///< column of the matrix, -1 when hidden
+  int output = -1;  ///< column of the matrix, -1 when hidden
   std::optional<expr::Program> program{};
   int combination = -1;
   double smoothing = 0;
-  std::vector<double> values{};           ///< of each tuple, after fitting
+  std::vector<double> values{};  ///< of each tuple, after fitting
   double unseen = 0;
 };
 
@@ -46,8 +46,8 @@ struct Scratch::Buffers {
   std::vector<expr::Datum> slots;
   std::vector<KeyState> input_states;
   std::vector<std::int64_t> input_keys;
-  std::vector<std::int32_t> codes;        ///< of each combination
-  std::vector<std::string> strings;       ///< of string features, one a step
+  std::vector<std::int32_t> codes;   ///< of each combination
+  std::vector<std::string> strings;  ///< of string features, one a step
   expr::Program::Scratch program;
 };
 
@@ -56,18 +56,20 @@ inline constexpr std::int32_t kMissingTuple = -2;
 inline constexpr std::int32_t kNotAskedTuple = -3;
 
 struct Program::Code {
-  spec::FeatureSet definition;            ///< features in the order they are computed
+  spec::FeatureSet definition;  ///< features in the order they are computed
   std::vector<spec::Field> fields;
   std::vector<Step> steps;
   std::vector<Input> inputs;
   std::vector<Combination> combinations;
   std::vector<std::string> names;
-  std::int64_t rows = 0;                  ///< it was fitted on; 0 before
+  std::int64_t rows = 0;  ///< it was fitted on; 0 before
   std::int64_t positives = 0;
 
-  /// Computes the steps of a row; `encode(step, buffers)` gives an encoder's value, NaN when missing.
+  /// Computes the steps of a row; `encode(step, buffers)` gives an encoder's value, NaN when
+  /// missing.
   template <class Encode>
-  void run(std::span<const expr::Datum> typed, std::span<float> out, Scratch::Buffers& buffers, const Encode& encode) const noexcept;
+  void run(std::span<const expr::Datum> typed, std::span<float> out, Scratch::Buffers& buffers,
+           const Encode& encode) const noexcept;
   /// The code of a combination in the present row.
   std::int32_t tuple_of(int combination, Scratch::Buffers& buffers) const noexcept;
   /// The encoders' values from the counts.
@@ -76,14 +78,15 @@ struct Program::Code {
 };
 
 template <class Encode>
-void Program::Code::run(std::span<const expr::Datum> typed, std::span<float> out, Scratch::Buffers& buffers,
-                        const Encode& encode) const noexcept {
+void Program::Code::run(std::span<const expr::Datum> typed, std::span<float> out,
+                        Scratch::Buffers& buffers, const Encode& encode) const noexcept {
   buffers.slots.resize(fields.size() + steps.size());
   buffers.input_states.assign(inputs.size(), KeyState::kNotAsked);
   buffers.input_keys.resize(inputs.size());
   buffers.codes.assign(combinations.size(), kNotAskedTuple);
   if (buffers.strings.size() < steps.size()) buffers.strings.resize(steps.size());
-  for (std::size_t i = 0; i < fields.size(); ++i) buffers.slots[i] = i < typed.size() ? typed[i] : expr::Datum();
+  for (std::size_t i = 0; i < fields.size(); ++i)
+    buffers.slots[i] = i < typed.size() ? typed[i] : expr::Datum();
   for (std::size_t i = fields.size(); i < buffers.slots.size(); ++i) buffers.slots[i] = {};
   for (std::size_t s = 0; s < steps.size(); ++s) {
     const Step& step = steps[s];

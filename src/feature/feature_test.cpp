@@ -49,7 +49,8 @@ Feature expression(std::string name, std::string text, bool hidden = false) {
   return out;
 }
 
-Feature encoding(std::string name, Feature::Kind kind, std::vector<std::string> inputs, double smoothing = 10) {
+Feature encoding(std::string name, Feature::Kind kind, std::vector<std::string> inputs,
+                 double smoothing = 10) {
   Feature out;
   out.name = std::move(name);
   out.kind = kind;
@@ -84,10 +85,15 @@ spec::FeatureSet flights() {
   out.identity.name = "flights";
   out.contract = "flights";
   out.folds = 4;
-  out.features = {expression("late_hour", "hour >= 18"), expression("hour", "date.getHours()"), expression("miles", "distance"),
-                  expression("region", "origin == \"A0\" ? \"west\" : \"east\"", true), encoding("origin_late", kTarget, {"origin"}),
-                  encoding("route_late", kTarget, {"origin", "destination"}, 20), encoding("origin_hour_late", kTarget, {"origin", "hour"}),
-                  encoding("region_share", kFrequency, {"region"}), encoding("route_share", kFrequency, {"origin", "destination"}),
+  out.features = {expression("late_hour", "hour >= 18"),
+                  expression("hour", "date.getHours()"),
+                  expression("miles", "distance"),
+                  expression("region", "origin == \"A0\" ? \"west\" : \"east\"", true),
+                  encoding("origin_late", kTarget, {"origin"}),
+                  encoding("route_late", kTarget, {"origin", "destination"}, 20),
+                  encoding("origin_hour_late", kTarget, {"origin", "hour"}),
+                  encoding("region_share", kFrequency, {"region"}),
+                  encoding("route_share", kFrequency, {"origin", "destination"}),
                   expression("ratio", "origin_late / route_late")};
   return out;
 }
@@ -130,13 +136,15 @@ int column(const Program& program, const std::string& name) {
 }
 
 bool same_bits(const Matrix& a, const Matrix& b) {
-  return a.rows == b.rows && a.columns == b.columns && std::memcmp(a.values.data(), b.values.data(), a.values.size() * sizeof(float)) == 0;
+  return a.rows == b.rows && a.columns == b.columns &&
+         std::memcmp(a.values.data(), b.values.data(), a.values.size() * sizeof(float)) == 0;
 }
 
 TEST(Compile, OrderFollowsWhatIsRead) {
   const Program program = compiled();
-  EXPECT_THAT(program.feature_names(), ElementsAre("hour", "miles", "origin_late", "route_late", "origin_hour_late", "region_share", "route_share",
-                                                   "ratio", "late_hour"));
+  EXPECT_THAT(program.feature_names(),
+              ElementsAre("hour", "miles", "origin_late", "route_late", "origin_hour_late",
+                          "region_share", "route_share", "ratio", "late_hour"));
 }
 
 TEST(Compile, CycleIsNamed) {
@@ -146,7 +154,8 @@ TEST(Compile, CycleIsNamed) {
   const auto program = Program::compile(set, fields());
   ASSERT_FALSE(program.ok());
   EXPECT_EQ(program.error().id, "feature-cycle");
-  EXPECT_THAT(program.error().message, HasSubstr("`late_hour` -> `hour` -> `ratio` -> `late_hour`"));
+  EXPECT_THAT(program.error().message,
+              HasSubstr("`late_hour` -> `hour` -> `ratio` -> `late_hour`"));
   set = flights();
   set.features[2].expression.text = "miles + 1";
   EXPECT_THAT(Program::compile(set, fields()).error().message, HasSubstr("`miles` -> `miles`"));
@@ -165,7 +174,8 @@ TEST(Compile, LeakIsRefused) {
 TEST(Compile, AFeatureMayHaveItsFieldsName) {
   // The name means the field wherever it is read, in whatever order the features stand.
   spec::FeatureSet set;
-  set.features = {expression("twice", "distance * 2.0"), expression("distance", "distance + 1"), expression("thrice", "distance * 3.0")};
+  set.features = {expression("twice", "distance * 2.0"), expression("distance", "distance + 1"),
+                  expression("thrice", "distance * 3.0")};
   const auto program = Program::compile(set, fields());
   ASSERT_TRUE(program.ok()) << program.error().str();
   EXPECT_EQ(program->feature_names(), (std::vector<std::string>{"twice", "distance", "thrice"}));
@@ -197,7 +207,8 @@ TEST(Compile, Misuse) {
   set.features = {expression("x", "distance"), expression("x", "distance")};
   EXPECT_EQ(id(set), "feature-name-twice");
   set.features = {expression("x", "distance"), expression("origin", "distance", true)};
-  EXPECT_EQ(id(set), "feature-name-twice");  // hidden, and the name means the field: nothing could read it
+  EXPECT_EQ(id(set),
+            "feature-name-twice");  // hidden, and the name means the field: nothing could read it
   set.features = {encoding("x", kTarget, {})};
   EXPECT_EQ(id(set), "feature-inputs");
   set.features = {encoding("x", kTarget, {"origin", "origin"})};
@@ -207,7 +218,8 @@ TEST(Compile, Misuse) {
   EXPECT_THAT(Program::compile(set, fields()).error().hint, HasSubstr("`origin`"));
   set.features = {encoding("x", kTarget, {"origin"}, -1)};
   EXPECT_EQ(id(set), "feature-smoothing");
-  set.features = {encoding("x", kTarget, {"origin"}), expression("y", "x * 2.0"), encoding("z", kTarget, {"y"})};
+  set.features = {encoding("x", kTarget, {"origin"}), expression("y", "x * 2.0"),
+                  encoding("z", kTarget, {"y"})};
   EXPECT_EQ(id(set), "feature-nested-encoder");
 }
 
@@ -220,12 +232,14 @@ TEST(Fit, Misuse) {
   Column distance;
   distance.name = "distance", distance.type = Type::kDouble;
   distance.doubles.resize(100);
-  EXPECT_EQ(program.fit(data.rows.with_column(distance).value(), data.labels).error().id, "feature-column-type");
+  EXPECT_EQ(program.fit(data.rows.with_column(distance).value(), data.labels).error().id,
+            "feature-column-type");
   const Table none = Table::make({*data.rows.find("date")}).value();
   EXPECT_EQ(program.apply(none).error().id, "feature-column-missing");
   auto set = flights();
   set.folds = 1;
-  EXPECT_EQ(Program::compile(set, fields()).value().fit(data.rows, data.labels).error().id, "feature-folds");
+  EXPECT_EQ(Program::compile(set, fields()).value().fit(data.rows, data.labels).error().id,
+            "feature-folds");
 }
 
 /// The formulas over maps, row by row and fold by fold, against the program.
@@ -237,9 +251,14 @@ TEST(Fit, AgreesWithTheFormulas) {
     const Matrix all = program.apply(data.rows).value();
     const auto views = data.rows.views();
     ASSERT_EQ(fit.fold_ends, (std::vector<std::int64_t>{249, 498, 747, 997}));
-    const auto fold_of = [&](std::int64_t row) { return std::upper_bound(fit.fold_ends.begin(), fit.fold_ends.end(), row) - fit.fold_ends.begin(); };
+    const auto fold_of = [&](std::int64_t row) {
+      return std::upper_bound(fit.fold_ends.begin(), fit.fold_ends.end(), row) -
+             fit.fold_ends.begin();
+    };
     using Key = std::pair<std::string, std::string>;
-    const auto key_of = [&](std::int64_t row) { return Key(views[2].at(row).str(), views[3].at(row).str()); };
+    const auto key_of = [&](std::int64_t row) {
+      return Key(views[2].at(row).str(), views[3].at(row).str());
+    };
     for (const std::int64_t left_out : {-1, 0, 1, 2, 3}) {
       std::map<Key, std::pair<double, double>> counts;
       double rows = 0;
@@ -280,7 +299,10 @@ TEST(Fit, ARowsOwnLabelNeverReachesItsFeatures) {
     labels[row] ^= 1;
     Program other = compiled();
     const Matrix after = other.fit(data.rows, labels).value().train;
-    EXPECT_EQ(std::memcmp(before.row(static_cast<std::int64_t>(row)), after.row(static_cast<std::int64_t>(row)), sizeof(float) * static_cast<std::size_t>(before.columns)), 0);
+    EXPECT_EQ(std::memcmp(before.row(static_cast<std::int64_t>(row)),
+                          after.row(static_cast<std::int64_t>(row)),
+                          sizeof(float) * static_cast<std::size_t>(before.columns)),
+              0);
     EXPECT_FALSE(same_bits(before, after));
   }
 }
@@ -290,7 +312,8 @@ TEST(Apply, UnseenMissingAndUnfitted) {
   const Sample data = sample(500, 2);
   std::vector<float> out(program.feature_names().size());
   Scratch scratch;
-  const std::vector<Datum> fresh = {Datum::timestamp(kHour * 20), Datum(), Datum::string("ZZZ"), Datum::string("A1")};
+  const std::vector<Datum> fresh = {Datum::timestamp(kHour * 20), Datum(), Datum::string("ZZZ"),
+                                    Datum::string("A1")};
   program.apply_row(fresh, out, scratch);
   EXPECT_FALSE(program.fitted());
   EXPECT_TRUE(std::isnan(out[static_cast<std::size_t>(column(program, "origin_late"))]));
@@ -298,7 +321,8 @@ TEST(Apply, UnseenMissingAndUnfitted) {
   program.apply_row(fresh, out, scratch);
   double prior = 0;
   for (const auto label : data.labels) prior += label;
-  EXPECT_EQ(out[static_cast<std::size_t>(column(program, "origin_late"))], static_cast<float>(prior / 500));
+  EXPECT_EQ(out[static_cast<std::size_t>(column(program, "origin_late"))],
+            static_cast<float>(prior / 500));
   EXPECT_EQ(out[static_cast<std::size_t>(column(program, "route_share"))], 0.0f);
   EXPECT_EQ(out[static_cast<std::size_t>(column(program, "late_hour"))], 1.0f);
   EXPECT_TRUE(std::isnan(out[static_cast<std::size_t>(column(program, "miles"))]));
@@ -323,11 +347,13 @@ TEST(Apply, BatchRowAndReloadedAgreeInEveryBit) {
     for (std::int64_t row = later.rows.rows() - 1; row >= 0; --row) {
       const std::string origin(views[2].at(row).is_null() ? "" : views[2].at(row).str());
       const std::string destination(views[3].at(row).str());
-      const std::vector<Datum> typed = {views[0].at(row), views[1].at(row), views[2].at(row).is_null() ? Datum() : Datum::string(origin),
-                                        Datum::string(destination)};
+      const std::vector<Datum> typed = {
+          views[0].at(row), views[1].at(row),
+          views[2].at(row).is_null() ? Datum() : Datum::string(origin), Datum::string(destination)};
       for (const Program* each : {&std::as_const(program), &back}) {
         each->apply_row(typed, out, scratch);
-        ASSERT_EQ(std::memcmp(out.data(), batch.row(row), out.size() * sizeof(float)), 0) << "row " << row << ", seed " << seed;
+        ASSERT_EQ(std::memcmp(out.data(), batch.row(row), out.size() * sizeof(float)), 0)
+            << "row " << row << ", seed " << seed;
       }
     }
   }
@@ -339,7 +365,8 @@ TEST(Apply, FittingTwiceGivesTheSameBytes) {
   Program two = compiled();
   const Matrix first = one.fit(data.rows, data.labels).value().train;
   ASSERT_TRUE(two.fit(sample(600, 5).rows, data.labels).ok());
-  EXPECT_TRUE(same_bits(first, two.fit(data.rows, data.labels).value().train)) << "a fit forgets the one before";
+  EXPECT_TRUE(same_bits(first, two.fit(data.rows, data.labels).value().train))
+      << "a fit forgets the one before";
   EXPECT_EQ(doc::to_json(one.to_value()), doc::to_json(two.to_value()));
 }
 
@@ -374,7 +401,8 @@ TEST(Value, MalformedIsCorrupt) {
   EXPECT_EQ(Program::from_value(doc::Value("x")).error().kind, ErrorKind::kCorrupt);
 }
 
-/// Over the file in HEDDLE_FLIGHTS, when it is set: the time of a fit and of a row with the features of examples/flights.
+/// Over the file in HEDDLE_FLIGHTS, when it is set: the time of a fit and of a row with the
+/// features of examples/flights.
 TEST(Measure, Flights) {
   const char* file = std::getenv("HEDDLE_FLIGHTS");
   if (file == nullptr) GTEST_SKIP() << "HEDDLE_FLIGHTS is not set";
@@ -385,19 +413,27 @@ TEST(Measure, Flights) {
   std::vector<std::uint8_t> labels;
   for (const auto delay : rows.find("delay")->ints) labels.push_back(delay > 15 ? 1 : 0);
   spec::FeatureSet set;
-  set.features = {expression("hour", "date.getHours()"), expression("minute_of_day", "date.getHours() * 60 + date.getMinutes()"),
-                  expression("weekday", "date.getDayOfWeek()"), expression("miles", "distance"), encoding("origin_late", kTarget, {"origin"}, 100),
-                  encoding("destination_late", kTarget, {"destination"}, 100), encoding("route_late", kTarget, {"origin", "destination"}, 100),
-                  encoding("origin_hour_late", kTarget, {"origin", "hour"}, 100), encoding("origin_share", kFrequency, {"origin"}),
-                  encoding("destination_share", kFrequency, {"destination"}), encoding("route_share", kFrequency, {"origin", "destination"}),
+  set.features = {expression("hour", "date.getHours()"),
+                  expression("minute_of_day", "date.getHours() * 60 + date.getMinutes()"),
+                  expression("weekday", "date.getDayOfWeek()"),
+                  expression("miles", "distance"),
+                  encoding("origin_late", kTarget, {"origin"}, 100),
+                  encoding("destination_late", kTarget, {"destination"}, 100),
+                  encoding("route_late", kTarget, {"origin", "destination"}, 100),
+                  encoding("origin_hour_late", kTarget, {"origin", "hour"}, 100),
+                  encoding("origin_share", kFrequency, {"origin"}),
+                  encoding("destination_share", kFrequency, {"destination"}),
+                  encoding("route_share", kFrequency, {"origin", "destination"}),
                   encoding("origin_hour_share", kFrequency, {"origin", "hour"})};
   Program program = Program::compile(set, fields()).value();
   auto begin = system_clock().mono_ns();
   ASSERT_TRUE(program.fit(rows, labels).ok());
-  fmt::print("fit: {} rows, {} ns/row\n", rows.rows(), (system_clock().mono_ns() - begin) / rows.rows());
+  fmt::print("fit: {} rows, {} ns/row\n", rows.rows(),
+             (system_clock().mono_ns() - begin) / rows.rows());
   begin = system_clock().mono_ns();
   const Matrix matrix = program.apply(rows).value();
-  fmt::print("apply: {} features, {} ns/row\n", matrix.columns, (system_clock().mono_ns() - begin) / rows.rows());
+  fmt::print("apply: {} features, {} ns/row\n", matrix.columns,
+             (system_clock().mono_ns() - begin) / rows.rows());
 }
 
 }  // namespace

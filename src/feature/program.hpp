@@ -34,20 +34,24 @@ struct FitResult {
   std::vector<std::int64_t> fold_ends;  ///< row after the last one of each fold
 };
 
-/// A feature program: expressions over the contract's fields and other features, and encoders fitted on training rows.
-/// Target encoding of a combination of inputs is (sum + smoothing * prior) / (rows + smoothing), the prior being the mean
-/// label of all training rows (Micci-Barreca 2001, eq. 4, with m-estimate weights); one never seen gets the prior. Frequency
-/// encoding is its share of the training rows, 0 when never seen. A missing input gives a missing feature (NaN). An expression
-/// that is null or an error is missing. Encoders are exact: no hash decides a value. Deterministic; batch and row give the same
-/// bits. Immutable after `fit`; any number of threads may apply, each with its own scratch.
+/// A feature program: expressions over the contract's fields and other features, and encoders
+/// fitted on training rows. Target encoding of a combination of inputs is (sum + smoothing * prior)
+/// / (rows + smoothing), the prior being the mean label of all training rows (Micci-Barreca 2001,
+/// eq. 4, with m-estimate weights); one never seen gets the prior. Frequency encoding is its share
+/// of the training rows, 0 when never seen. A missing input gives a missing feature (NaN). An
+/// expression that is null or an error is missing. Encoders are exact: no hash decides a value.
+/// Deterministic; batch and row give the same bits. Immutable after `fit`; any number of threads
+/// may apply, each with its own scratch.
 class Program {
  public:
   using Scratch = feature::Scratch;
 
-  /// `fields` in row order, label fields left out of the row (they may be given: then reading one is told apart). kInvalid:
-  /// `feature-cycle` names the circle, `feature-reads-label` a target leak, `feature-unknown-name` and `feature-expression` the
-  /// nearest name, `feature-type` a feature that is no number, `feature-nested-encoder` an encoder over an encoder.
-  [[nodiscard]] static Result<Program> compile(const spec::FeatureSet& features, std::span<const spec::Field> fields);
+  /// `fields` in row order, label fields left out of the row (they may be given: then reading one
+  /// is told apart). kInvalid: `feature-cycle` names the circle, `feature-reads-label` a target
+  /// leak, `feature-unknown-name` and `feature-expression` the nearest name, `feature-type` a
+  /// feature that is no number, `feature-nested-encoder` an encoder over an encoder.
+  [[nodiscard]] static Result<Program> compile(const spec::FeatureSet& features,
+                                               std::span<const spec::Field> fields);
   /// `heddle.features/1`: self-contained; equal programs give equal bytes.
   [[nodiscard]] static Result<Program> from_value(const doc::Value& value);
   [[nodiscard]] doc::Value to_value() const;
@@ -56,15 +60,18 @@ class Program {
   Program& operator=(Program&&) noexcept;
   ~Program();
 
-  /// Fits every encoder on all of `rows` (event-time order, columns by name, one label 0 or 1 a row). The result encodes
-  /// each of `folds` contiguous folds from the others. kUnprocessable with fewer rows than folds, and where the label of a
-  /// target encoder is constant.
-  [[nodiscard]] Result<FitResult> fit(const table::Table& rows, std::span<const std::uint8_t> labels);
+  /// Fits every encoder on all of `rows` (event-time order, columns by name, one label 0 or 1 a
+  /// row). The result encodes each of `folds` contiguous folds from the others. kUnprocessable with
+  /// fewer rows than folds, and where the label of a target encoder is constant.
+  [[nodiscard]] Result<FitResult> fit(const table::Table& rows,
+                                      std::span<const std::uint8_t> labels);
 
   /// Row by row the same bits as `apply_row`. kInvalid when a field has no column or another type.
   [[nodiscard]] Result<Matrix> apply(const table::Table& rows) const;
-  /// `typed[i]` is field i; `out` has `feature_names().size()` places. Before `fit` encoders are missing.
-  void apply_row(std::span<const expr::Datum> typed, std::span<float> out, Scratch& scratch) const noexcept;
+  /// `typed[i]` is field i; `out` has `feature_names().size()` places. Before `fit` encoders are
+  /// missing.
+  void apply_row(std::span<const expr::Datum> typed, std::span<float> out,
+                 Scratch& scratch) const noexcept;
 
   /// Those a model reads (hidden ones left out), in matrix order.
   [[nodiscard]] const std::vector<std::string>& feature_names() const noexcept;

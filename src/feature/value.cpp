@@ -11,7 +11,8 @@ using spec::Feature;
 constexpr const char* kFormat = "heddle.features/1";
 
 Error malformed(const std::string& what) {
-  return Error{ErrorKind::kCorrupt, "feature-malformed", fmt::format("the feature program is malformed: {}", what), "make the bundle anew"};
+  return Error{ErrorKind::kCorrupt, "feature-malformed",
+               fmt::format("the feature program is malformed: {}", what), "make the bundle anew"};
 }
 
 std::string kind_name(Feature::Kind kind) {
@@ -33,7 +34,8 @@ std::span<const Value> items_of(const Value& value, std::string_view key) {
 Value Program::to_value() const {
   const Code& code = *code_;
   Value fields = Value::array();
-  for (const auto& field : code.fields) fields.push(Value::object({{"name", field.name}, {"type", expr::type_name(field.type)}}));
+  for (const auto& field : code.fields)
+    fields.push(Value::object({{"name", field.name}, {"type", expr::type_name(field.type)}}));
   Value features = Value::array();
   for (const auto& feature : code.definition.features) {
     Value out = Value::object({{"name", feature.name}, {"kind", kind_name(feature.kind)}});
@@ -55,13 +57,15 @@ Value Program::to_value() const {
     for (std::size_t i = 0; i < c.counts.size(); ++i) {
       Value row = Value::array();
       const auto tuple = c.tuples.tuple(static_cast<std::int32_t>(i));
-      for (std::size_t k = 0; k < tuple.size(); ++k) row.push(code.inputs[static_cast<std::size_t>(c.inputs[k])].part.to_value(tuple[k]));
+      for (std::size_t k = 0; k < tuple.size(); ++k)
+        row.push(code.inputs[static_cast<std::size_t>(c.inputs[k])].part.to_value(tuple[k]));
       std::string order = doc::to_json(row);
       row.push(c.counts[i]);
       row.push(c.positives[i]);
       rows.emplace_back(std::move(order), std::move(row));
     }
-    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::sort(rows.begin(), rows.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
     Value tuples = Value::array();
     for (auto& [order, row] : rows) tuples.push(std::move(row));
     combinations.push(std::move(tuples));
@@ -78,7 +82,9 @@ Value Program::to_value() const {
 }
 
 Result<Program> Program::from_value(const Value& value) {
-  if (value.string_or("format") != kFormat) return malformed(fmt::format("its format is `{}`, not `{}`", value.string_or("format"), kFormat));
+  if (value.string_or("format") != kFormat)
+    return malformed(
+        fmt::format("its format is `{}`, not `{}`", value.string_or("format"), kFormat));
   spec::FeatureSet set;
   set.identity.kind = "FeatureSet";
   set.identity.name = value.string_or("name");
@@ -89,10 +95,12 @@ Result<Program> Program::from_value(const Value& value) {
     spec::Field field;
     field.name = item.string_or("name");
     bool known = false;
-    for (const Type each : {Type::kBool, Type::kInt, Type::kDouble, Type::kString, Type::kTimestamp}) {
+    for (const Type each :
+         {Type::kBool, Type::kInt, Type::kDouble, Type::kString, Type::kTimestamp}) {
       if (expr::type_name(each) == item.string_or("type")) field.type = each, known = true;
     }
-    if (!known) return malformed(fmt::format("field `{}` has type `{}`", field.name, item.string_or("type")));
+    if (!known)
+      return malformed(fmt::format("field `{}` has type `{}`", field.name, item.string_or("type")));
     fields.push_back(std::move(field));
   }
   for (const auto& item : items_of(value, "features")) {
@@ -100,13 +108,15 @@ Result<Program> Program::from_value(const Value& value) {
     feature.name = item.string_or("name");
     const std::string kind = item.string_or("kind");
     bool known = false;
-    for (const auto each : {Feature::Kind::kExpression, Feature::Kind::kTargetEncoding, Feature::Kind::kFrequencyEncoding}) {
+    for (const auto each : {Feature::Kind::kExpression, Feature::Kind::kTargetEncoding,
+                            Feature::Kind::kFrequencyEncoding}) {
       if (kind_name(each) == kind) feature.kind = each, known = true;
     }
     if (!known) return malformed(fmt::format("feature `{}` is of kind `{}`", feature.name, kind));
     feature.expression.text = item.string_or("expression");
     for (const auto& input : items_of(item, "inputs")) {
-      if (!input.is_string()) return malformed(fmt::format("an input of feature `{}` is no name", feature.name));
+      if (!input.is_string())
+        return malformed(fmt::format("an input of feature `{}` is no name", feature.name));
       feature.inputs.push_back(input.as_string());
     }
     feature.smoothing = item.double_or("smoothing", feature.smoothing);
@@ -118,22 +128,30 @@ Result<Program> Program::from_value(const Value& value) {
   Code& code = *program->code_;
   code.rows = value.int_or("rows");
   code.positives = value.int_or("positives");
-  if (code.rows < 0 || code.positives < 0 || code.positives > code.rows) return malformed("its counts make no sense");
+  if (code.rows < 0 || code.positives < 0 || code.positives > code.rows)
+    return malformed("its counts make no sense");
   const auto combinations = items_of(value, "combinations");
-  if (combinations.size() != code.combinations.size()) return malformed("its combinations do not match its features");
+  if (combinations.size() != code.combinations.size())
+    return malformed("its combinations do not match its features");
   for (std::size_t c = 0; c < combinations.size(); ++c) {
     Combination& combination = code.combinations[c];
     if (!combinations[c].is_array()) return malformed("a combination is no list");
     for (const auto& row : combinations[c].as_array()) {
       const std::size_t width = combination.inputs.size();
-      if (!row.is_array() || row.size() != width + 2) return malformed("a tuple has the wrong number of values");
+      if (!row.is_array() || row.size() != width + 2)
+        return malformed("a tuple has the wrong number of values");
       const auto& parts = row.as_array();
-      if (!parts[width].is_int() || !parts[width + 1].is_int()) return malformed("a count is no integer");
+      if (!parts[width].is_int() || !parts[width + 1].is_int())
+        return malformed("a count is no integer");
       std::int64_t key[kMaxInputs];
       for (std::size_t k = 0; k < width; ++k) {
-        HEDDLE_ASSIGN_OR_RETURN(key[k], code.inputs[static_cast<std::size_t>(combination.inputs[k])].part.insert_value(parts[k]));
+        HEDDLE_ASSIGN_OR_RETURN(
+            key[k], code.inputs[static_cast<std::size_t>(combination.inputs[k])].part.insert_value(
+                        parts[k]));
       }
-      if (static_cast<std::size_t>(combination.tuples.insert({key, width})) != combination.counts.size()) return malformed("a tuple appears twice");
+      if (static_cast<std::size_t>(combination.tuples.insert({key, width})) !=
+          combination.counts.size())
+        return malformed("a tuple appears twice");
       combination.counts.push_back(parts[width].as_int());
       combination.positives.push_back(parts[width + 1].as_int());
     }

@@ -20,8 +20,8 @@ struct Assembly {
   const feature::Program* features = nullptr;
   std::string model;  ///< bytes of model.json; empty with a runtime
   std::optional<spec::Runtime> runtime{};
-  std::string files{};         ///< tar of the runtime's worker
-  runtime::Host host{};        ///< where that is started
+  std::string files{};   ///< tar of the runtime's worker
+  runtime::Host host{};  ///< where that is started
   double intercept = 0;
   table::Table reference_rows;  ///< request fields as received
   std::string baseline;         ///< JSON
@@ -30,18 +30,23 @@ struct Assembly {
   doc::Value config;
 };
 
-/// Scores the reference rows in batch, packs, then opens the result as a server would: a bundle that does not reproduce its
-/// reference predictions row by row is refused (kCorrupt) and never named by anybody.
+/// Scores the reference rows in batch, packs, then opens the result as a server would: a bundle
+/// that does not reproduce its reference predictions row by row is refused (kCorrupt) and never
+/// named by anybody.
 [[nodiscard]] Result<Digest> assemble(store::Objects& objects, const Assembly& assembly);
 
 /// Rows of a `reference.json` as a table of the contract's request fields.
-[[nodiscard]] Result<table::Table> rows_of(const doc::Value& reference, std::span<const spec::Field> fields);
+[[nodiscard]] Result<table::Table> rows_of(const doc::Value& reference,
+                                           std::span<const spec::Field> fields);
 
-/// `target` over a table's columns: 0 or 1 a row. kUnprocessable where it is null, or the same for every row.
-[[nodiscard]] Result<std::vector<std::uint8_t>> labels_of(const spec::Model& model, const table::Table& rows);
+/// `target` over a table's columns: 0 or 1 a row. kUnprocessable where it is null, or the same for
+/// every row.
+[[nodiscard]] Result<std::vector<std::uint8_t>> labels_of(const spec::Model& model,
+                                                          const table::Table& rows);
 
 /// Evenly spaced rows of [begin, end).
-[[nodiscard]] std::vector<std::int64_t> spread(std::int64_t begin, std::int64_t end, std::int64_t wanted);
+[[nodiscard]] std::vector<std::int64_t> spread(std::int64_t begin, std::int64_t end,
+                                               std::int64_t wanted);
 
 [[nodiscard]] doc::Value parameters_to_value(const spec::TrainerParameters& parameters);
 [[nodiscard]] spec::TrainerParameters parameters_from_value(const doc::Value& value);

@@ -11,7 +11,8 @@
 
 namespace heddle::flow {
 
-/// What each step does, by the graph's names; private to this module. Each gets an empty folder for its files.
+/// What each step does, by the graph's names; private to this module. Each gets an empty folder for
+/// its files.
 [[nodiscard]] Result<StepRecord> run_source(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_validate_rows(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_snapshot(Work& work, const std::string& directory);
@@ -26,9 +27,10 @@ namespace heddle::flow {
 [[nodiscard]] Result<StepRecord> run_evaluate(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_gates(Work& work, const std::string& directory);
 /// `trained`: the step whose model it is, `train` or `standby`.
-[[nodiscard]] Result<StepRecord> run_baseline(Work& work, const std::string& directory, const std::string& trained);
-[[nodiscard]] Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std::string& profile,
-                                            const std::string& role);
+[[nodiscard]] Result<StepRecord> run_baseline(Work& work, const std::string& directory,
+                                              const std::string& trained);
+[[nodiscard]] Result<StepRecord> run_bundle(Work& work, const std::string& trained,
+                                            const std::string& profile, const std::string& role);
 
 /// The step that makes the primary's model: `train`, or `runtime` when Heddle does not train it.
 [[nodiscard]] std::string primary_step(const spec::Model& model);
@@ -37,8 +39,10 @@ namespace heddle::flow {
 [[nodiscard]] Digest digest_of(const doc::Value& value);
 /// Files of steps.
 [[nodiscard]] Result<doc::Value> read_json(const std::string& path);
-[[nodiscard]] Result<Digest> write_output(const std::string& directory, const std::string& name, std::string_view bytes);
-[[nodiscard]] Result<Digest> write_json(const std::string& directory, const std::string& name, const doc::Value& value);
+[[nodiscard]] Result<Digest> write_output(const std::string& directory, const std::string& name,
+                                          std::string_view bytes);
+[[nodiscard]] Result<Digest> write_json(const std::string& directory, const std::string& name,
+                                        const doc::Value& value);
 /// What finished steps left, as the others read it.
 [[nodiscard]] Result<Parts> parts_of(const Work& work);
 [[nodiscard]] Result<contract::Contract> contract_of(const Work& work);

@@ -140,8 +140,10 @@ Result<Digest> write_output(const std::string& directory, const std::string& nam
 Result<Digest> write_json(const std::string& directory, const std::string& name,
                           const doc::Value& value) {
   if (const std::string found = doc::non_finite_at(value); !found.empty()) {
-    return Error{ErrorKind::kUnprocessable, "not-finite", fmt::format("`{}` cannot hold what the step found: {}", name, found),
-                 "look for infinite numbers in the training rows, and bound the field in the contract"};
+    return Error{
+        ErrorKind::kUnprocessable, "not-finite",
+        fmt::format("`{}` cannot hold what the step found: {}", name, found),
+        "look for infinite numbers in the training rows, and bound the field in the contract"};
   }
   return write_output(directory, name, doc::to_json(value));
 }
@@ -251,7 +253,8 @@ Result<StepRecord> run_validate_set(Work& work, const std::string& directory) {
     report.push(doc::Value::object(
         {{"rule", result.rule}, {"passed", result.passed}, {"value", result.value}}));
     if (result.passed) continue;
-    const std::string text = fmt::format("rule `{}` is broken: {} ({})", result.rule, result.value, result.expected);
+    const std::string text =
+        fmt::format("rule `{}` is broken: {} ({})", result.rule, result.value, result.expected);
     if (result.effect == spec::RuleEffect::kRefuse)
       refused.push_back(text);
     else

@@ -24,13 +24,15 @@ struct Host {
   int parallel = 2;       ///< steps at once
 };
 
-/// One step of a plan. Steps are pure functions of their inputs' digests; equal inputs were computed once.
+/// One step of a plan. Steps are pure functions of their inputs' digests; equal inputs were
+/// computed once.
 struct PlannedStep {
-  std::string name;                ///< `source`, `validate.rows`, `features`, `train`, `bundle`, ...
+  std::string name;  ///< `source`, `validate.rows`, `features`, `train`, `bundle`, ...
   std::vector<std::string> needs;  ///< names of the steps it reads
   bool cached = false;
-  std::string reason;  ///< one clause: `nothing it reads changed`, `features.yaml: feature `route` changed`
-  Digest key{};        ///< empty while an input is not known yet
+  std::string
+      reason;  ///< one clause: `nothing it reads changed`, `features.yaml: feature `route` changed`
+  Digest key{};  ///< empty while an input is not known yet
 };
 
 struct Plan {
@@ -75,18 +77,20 @@ struct RunResult {
   double seconds = 0;
 };
 
-/// What `plan` and `run` need and do not find, of every model. Definitions that name one another wrongly are not looked at
-/// again: spec/load.hpp reports them.
+/// What `plan` and `run` need and do not find, of every model. Definitions that name one another
+/// wrongly are not looked at again: spec/load.hpp reports them.
 [[nodiscard]] std::vector<doc::Diagnostic> missing_definitions(const spec::Project& project);
 
-/// What `run` would do and why, without doing it. Reads definitions, file stamps and the cache's index only.
-/// kNotFound for an unknown model; kInvalid when there are several and none is named.
-[[nodiscard]] Result<Plan> plan(const spec::Project& project, const Host& host, const std::string& model = {});
+/// What `run` would do and why, without doing it. Reads definitions, file stamps and the cache's
+/// index only. kNotFound for an unknown model; kInvalid when there are several and none is named.
+[[nodiscard]] Result<Plan> plan(const spec::Project& project, const Host& host,
+                                const std::string& model = {});
 
-/// Brings the project up to date. A step's result becomes visible whole or not at all; a run that fails or is killed goes
-/// on where it was. kUnprocessable when a gate or a contract says no (the evidence is in the message and in the cache).
-[[nodiscard]] Result<RunResult> run(const spec::Project& project, const Host& host, const RunOptions& options,
-                                    const ProgressSink& progress);
+/// Brings the project up to date. A step's result becomes visible whole or not at all; a run that
+/// fails or is killed goes on where it was. kUnprocessable when a gate or a contract says no (the
+/// evidence is in the message and in the cache).
+[[nodiscard]] Result<RunResult> run(const spec::Project& project, const Host& host,
+                                    const RunOptions& options, const ProgressSink& progress);
 
 /// The candidate of the last finished run of a model; kNotFound with what to do.
 [[nodiscard]] Result<Candidate> last_candidate(const Host& host, const std::string& model);

@@ -37,7 +37,8 @@ table::Table make_rows(std::int64_t rows, std::uint64_t seed) {
   table::Column place{.name = "place", .type = table::Type::kString};
   table::Column size{.name = "size", .type = table::Type::kInt};
   table::Column late{.name = "late", .type = table::Type::kInt};
-  place.dictionary = std::make_shared<const table::Dictionary>(std::vector<std::string>{"A", "B", "C", "D"});
+  place.dictionary =
+      std::make_shared<const table::Dictionary>(std::vector<std::string>{"A", "B", "C", "D"});
   std::uint64_t state = seed;
   const auto draw = [&] {
     state += 0x9e3779b97f4a7c15ULL;
@@ -71,37 +72,51 @@ class Scene {
     write_rows(make_rows(rows, 7));
     put("data/places.csv", "code\nA\nB\nC\nD\n");
     put("heddle.yaml",
-        "apiVersion: heddle/v1\nkind: Project\nname: tiny\nsources:\n  rows: data/rows.parquet\n  places: data/places.csv\n");
+        "apiVersion: heddle/v1\nkind: Project\nname: tiny\nsources:\n  rows: data/rows.parquet\n  "
+        "places: data/places.csv\n");
     put("contracts/c.odcs.yaml",
-        "apiVersion: v3.2.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n  - name: rows\n    properties:\n"
+        "apiVersion: v3.2.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n  - name: rows\n  "
+        "  properties:\n"
         "      - {name: at, logicalType: timestamp, required: true}\n"
-        "      - name: place\n        logicalType: string\n        required: true\n        customProperties:\n"
+        "      - name: place\n        logicalType: string\n        required: true\n        "
+        "customProperties:\n"
         "          - {property: enumFile, vendor: heddle, value: {file: places, column: code}}\n"
-        "      - name: size\n        logicalType: integer\n        required: true\n        logicalTypeOptions: {minimum: 0, "
+        "      - name: size\n        logicalType: integer\n        required: true\n        "
+        "logicalTypeOptions: {minimum: 0, "
         "maximum: 99}\n"
-        "      - name: late\n        logicalType: integer\n        required: true\n        customProperties:\n"
+        "      - name: late\n        logicalType: integer\n        required: true\n        "
+        "customProperties:\n"
         "          - {property: role, vendor: heddle, value: label}\n"
-        "    quality:\n      - {id: enough, type: library, metric: rowCount, mustBeGreaterThan: 1}\n");
+        "    quality:\n      - {id: enough, type: library, metric: rowCount, mustBeGreaterThan: "
+        "1}\n");
     put("features/f.yaml",
-        "apiVersion: heddle/v1\nkind: FeatureSet\nname: f\ncontract: c\nfeatures:\n  - {name: hour, expression: at.getHours()}\n"
-        "  - {name: big, expression: size * 2}\n  - name: place_late\n    target_encoding: {inputs: [place]}\n");
+        "apiVersion: heddle/v1\nkind: FeatureSet\nname: f\ncontract: c\nfeatures:\n  - {name: "
+        "hour, expression: at.getHours()}\n"
+        "  - {name: big, expression: size * 2}\n  - name: place_late\n    target_encoding: "
+        "{inputs: [place]}\n");
     put("models/m.yaml",
         "apiVersion: heddle/v1\nkind: Model\nname: m\nfeatures: f\ntarget: late > 15\n"
         "train: {source: rows, time_field: at, from: \"2001-01-01\", to: \"2001-02-01\"}\n"
-        "search:\n  trials: 4\n  startup: 2\n  max_rounds: 20\n  early_stopping_rounds: 5\n  space:\n"
-        "    - {name: eta, kind: log_uniform, low: 0.1, high: 0.3}\n    - {name: max_depth, kind: integer, low: 2, high: 4}\n"
+        "search:\n  trials: 4\n  startup: 2\n  max_rounds: 20\n  early_stopping_rounds: 5\n  "
+        "space:\n"
+        "    - {name: eta, kind: log_uniform, low: 0.1, high: 0.3}\n    - {name: max_depth, kind: "
+        "integer, low: 2, high: 4}\n"
         "standby: {trainer: logistic}\nseed: 5\n");
     put("evaluations/e.yaml",
-        "apiVersion: heddle/v1\nkind: Evaluation\nname: e\nmodel: m\nmetrics:\n  - name: auc\n  - name: log_loss\ngates:\n"
+        "apiVersion: heddle/v1\nkind: Evaluation\nname: e\nmodel: m\nmetrics:\n  - name: auc\n  - "
+        "name: log_loss\ngates:\n"
         "  - {id: good, when: metrics.auc > 0.55}\n");
     put("monitors/w.yaml",
-        "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\nwindow_rows: 20\nquality: {chunk_rows: 50}\n"
+        "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\nwindow_rows: "
+        "20\nquality: {chunk_rows: 50}\n"
         "distributions:\n  - {name: size, column: size, kind: ks, floor: 0.1}\n");
     put("services/s.yaml", "apiVersion: heddle/v1\nkind: Service\nname: s\nmodel: m\nmonitor: w\n");
     open();
   }
   /// Somebody else's project, which the owner's scene removes.
-  explicit Scene(std::string owned_by_other) : root(std::move(owned_by_other)), owns_(false) { open(); }
+  explicit Scene(std::string owned_by_other) : root(std::move(owned_by_other)), owns_(false) {
+    open();
+  }
   ~Scene() {
     if (owns_) std::filesystem::remove_all(root);
   }
@@ -130,7 +145,8 @@ class Scene {
   [[nodiscard]] spec::Project project() const {
     auto loaded = spec::load_project(root);
     HEDDLE_CHECK(loaded.ok(), "no project");
-    for (const auto& each : loaded->diagnostics) ADD_FAILURE() << doc::render_full(each, root, false);
+    for (const auto& each : loaded->diagnostics)
+      ADD_FAILURE() << doc::render_full(each, root, false);
     return std::move(loaded->project);
   }
   Result<RunResult> run(const std::string& until = {}, const ProgressSink& progress = {}) {
@@ -173,8 +189,10 @@ TEST(Flow, WhatAPlanNeedsIsMissingBeforeIt) {
   const auto project = scene.project();
   Names found;
   for (const auto& each : missing_definitions(project)) found.push_back(doc::render_concise(each));
-  EXPECT_EQ(found, (Names{"models/m.yaml:3:7: error[definition-missing]: model `m` has no evaluation: it cannot be planned or run",
-                          "models/m.yaml:3:7: error[definition-missing]: model `m` has no service with a monitor: it cannot be planned or run"}));
+  EXPECT_EQ(found, (Names{"models/m.yaml:3:7: error[definition-missing]: model `m` has no "
+                          "evaluation: it cannot be planned or run",
+                          "models/m.yaml:3:7: error[definition-missing]: model `m` has no service "
+                          "with a monitor: it cannot be planned or run"}));
   const auto refused = plan(project, scene.host);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().message, "model `m` has no evaluation");
@@ -199,7 +217,10 @@ TEST(Flow, ARunLeavesACandidateAndThenThereIsNothingToDo) {
   for (int i = 0; i < 5; ++i) {
     const auto begin = std::chrono::steady_clock::now();
     const auto plan = flow::plan(project, scene.host);
-    quickest_ms = std::min(quickest_ms, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+    quickest_ms =
+        std::min(quickest_ms,
+                 std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
+                     .count());
     ASSERT_TRUE(plan.ok());
     EXPECT_TRUE(plan->nothing_to_do());
   }
@@ -216,22 +237,29 @@ TEST(Flow, InfiniteNumbersOfTheTrainingRowsAreNoValuesAndTheBaselineIsReadBack) 
   table::Table rows = make_rows(3000, 7);
   table::Column weight{.name = "weight", .type = table::Type::kDouble};
   for (std::int64_t i = 0; i < rows.rows(); ++i) {
-    weight.doubles.push_back(i % 7 == 0 ? HUGE_VAL : i % 7 == 1 ? -HUGE_VAL : static_cast<double>(i % 100));
+    weight.doubles.push_back(i % 7 == 0   ? HUGE_VAL
+                             : i % 7 == 1 ? -HUGE_VAL
+                                          : static_cast<double>(i % 100));
   }
   scene.write_rows(*rows.with_column(weight));
-  scene.change("contracts/c.odcs.yaml", "      - name: late\n", "      - {name: weight, logicalType: number}\n      - name: late\n");
-  scene.change("monitors/w.yaml", "distributions:\n", "distributions:\n  - {name: weight, column: weight, kind: ks}\n");
+  scene.change("contracts/c.odcs.yaml", "      - name: late\n",
+               "      - {name: weight, logicalType: number}\n      - name: late\n");
+  scene.change("monitors/w.yaml", "distributions:\n",
+               "distributions:\n  - {name: weight, column: weight, kind: ks}\n");
   const auto run = scene.run();
   ASSERT_TRUE(run.ok()) << run.error().str();
   for (const Digest& digest : {run->candidate.bundle, run->candidate.standby}) {
     const auto opened = bundle::open(*scene.objects, digest);
     const auto baseline = watch::Baseline::parse(*opened->layer(bundle::kBaseline));
     ASSERT_TRUE(baseline.ok()) << baseline.error().str();
-    EXPECT_EQ(baseline->metrics.at(0).binning.points().front(), 0) << "rows with an infinite number are refused";
+    EXPECT_EQ(baseline->metrics.at(0).binning.points().front(), 0)
+        << "rows with an infinite number are refused";
     EXPECT_TRUE(score::Plan::load(*opened).ok());
-    EXPECT_EQ(opened->layer(bundle::kReference)->find("null"), std::string_view::npos) << "nothing was lost in writing";
+    EXPECT_EQ(opened->layer(bundle::kReference)->find("null"), std::string_view::npos)
+        << "nothing was lost in writing";
   }
-  EXPECT_TRUE(with_calibration(*scene.objects, run->candidate.bundle, 0.1, "c0ffee").ok());  // its reference rows are read again
+  EXPECT_TRUE(with_calibration(*scene.objects, run->candidate.bundle, 0.1, "c0ffee")
+                  .ok());  // its reference rows are read again
 }
 
 TEST(Variant, ABundleThatCouldNotBeWatchedIsNotMade) {
@@ -240,13 +268,15 @@ TEST(Variant, ABundleThatCouldNotBeWatchedIsNotMade) {
   ASSERT_TRUE(run.ok()) << run.error().str();
   const auto opened = bundle::open(*scene.objects, run->candidate.bundle);
   std::vector<bundle::Layer> layers;
-  for (const char* title : {"model.json", "features.json", "contract.json", "calibration.json", "reference.json", "evaluation.json", "statements.json"}) {
+  for (const char* title : {"model.json", "features.json", "contract.json", "calibration.json",
+                            "reference.json", "evaluation.json", "statements.json"}) {
     if (opened->has(title)) layers.push_back({title, "", std::string(*opened->layer(title))});
   }
   std::string baseline(*opened->layer(bundle::kBaseline));
   const auto points = baseline.find("\"points\":[");
   ASSERT_NE(points, std::string::npos);
-  baseline.replace(points, baseline.find(',', points) - points, "\"points\":[null");  // as an infinite edge was once written
+  baseline.replace(points, baseline.find(',', points) - points,
+                   "\"points\":[null");  // as an infinite edge was once written
   layers.push_back({std::string(bundle::kBaseline), "", baseline});
   const auto blind = bundle::pack(*scene.objects, std::move(layers), opened->config());
   ASSERT_TRUE(blind.ok()) << blind.error().str();
@@ -269,12 +299,13 @@ TEST(Flow, TwoFoldersOneDigest) {
 TEST(Flow, OnlyWhatDependsOnAChangeRuns) {
   Scene scene;
   ASSERT_TRUE(scene.run().ok());
-  scene.put("features/f.yaml", "# a comment changes nothing\n" + *read_file(scene.root + "/features/f.yaml"));
+  scene.put("features/f.yaml",
+            "# a comment changes nothing\n" + *read_file(scene.root + "/features/f.yaml"));
   EXPECT_EQ(scene.to_run(), Names{});
 
   scene.change("features/f.yaml", "size * 2", "size * 3");
-  EXPECT_EQ(scene.to_run(), (Names{"baseline", "baseline.standby", "bundle", "bundle.standby", "evaluate", "features", "gates",
-                                   "search", "standby", "train"}));
+  EXPECT_EQ(scene.to_run(), (Names{"baseline", "baseline.standby", "bundle", "bundle.standby",
+                                   "evaluate", "features", "gates", "search", "standby", "train"}));
   EXPECT_EQ(scene.planned()["features"].reason, "`features/f.yaml`: feature `big` changed");
   EXPECT_EQ(scene.planned()["train"].reason, "it reads `features`, `search`, which runs");
   scene.change("features/f.yaml", "size * 3", "size * 2");
@@ -294,12 +325,15 @@ TEST(Flow, OnlyWhatDependsOnAChangeRuns) {
 
 TEST(Flow, CheckAndEvaluateNameTheSameThings) {
   spec::Evaluation definition;
-  definition.metrics = {{.name = "auc"}, {.name = "cost", .expression = {"1.0", {}}, .aggregation = "mean"}};
+  definition.metrics = {{.name = "auc"},
+                        {.name = "cost", .expression = {"1.0", {}}, .aggregation = "mean"}};
   definition.slices = {{.name = "place", .field = "place"}};
   std::set<std::string> checked;
-  for (const auto& variable : spec::gate_environment(definition).variables) checked.insert(variable.name);
+  for (const auto& variable : spec::gate_environment(definition).variables)
+    checked.insert(variable.name);
   std::set<std::string> evaluated;
-  for (const auto& variable : evaluate::gate_environment(definition).variables) evaluated.insert(variable.name);
+  for (const auto& variable : evaluate::gate_environment(definition).variables)
+    evaluated.insert(variable.name);
   EXPECT_EQ(checked, evaluated);
 }
 
@@ -318,7 +352,9 @@ TEST(Flow, AKilledRunGoesOn) {
     Scene other;
     return other.run()->candidate.bundle;
   }();
-  jobs::Job job{.name = "killed", .argv = {g_self, "run-and-die", scene.root, "search"}, .output_path = scene.root + "/killed.log"};
+  jobs::Job job{.name = "killed",
+                .argv = {g_self, "run-and-die", scene.root, "search"},
+                .output_path = scene.root + "/killed.log"};
   const auto outcome = scene.runner->wait(*scene.runner->start(job));
   ASSERT_TRUE(outcome.ok());
   ASSERT_EQ(outcome->exit_code, 128 + SIGKILL) << *read_file(job.output_path);
@@ -326,11 +362,13 @@ TEST(Flow, AKilledRunGoesOn) {
   EXPECT_TRUE(before.at("features").cached);
   EXPECT_FALSE(before.at("search").cached);
   std::vector<std::string> notes;
-  const auto result = scene.run("", [&](const Progress& progress) { notes.push_back(progress.text); });
+  const auto result =
+      scene.run("", [&](const Progress& progress) { notes.push_back(progress.text); });
   ASSERT_TRUE(result.ok()) << result.error().str();
   EXPECT_EQ(result->candidate.bundle, clean);
-  const bool resumed = std::any_of(notes.begin(), notes.end(),
-                                   [](const std::string& text) { return text.find("(from before)") != std::string::npos; });
+  const bool resumed = std::any_of(notes.begin(), notes.end(), [](const std::string& text) {
+    return text.find("(from before)") != std::string::npos;
+  });
   EXPECT_TRUE(resumed);
   EXPECT_TRUE(list_dir(scene.root + "/.heddle/runs/tmp").empty());
 }
@@ -363,10 +401,11 @@ TEST(FlowMisuse, EachSaysWhatToDo) {
     return *rows.with_column(std::move(changed));
   };
   const std::vector<Case> cases = {
-      {"target constant", [&](Scene& s) { s.write_rows(column(make_rows(500, 1), "late", 0)); }, "target-constant",
-       ErrorKind::kUnprocessable},
-      {"every row refused", [&](Scene& s) { s.write_rows(column(make_rows(500, 1), "size", 1000)); }, "every-row-refused",
-       ErrorKind::kUnprocessable},
+      {"target constant", [&](Scene& s) { s.write_rows(column(make_rows(500, 1), "late", 0)); },
+       "target-constant", ErrorKind::kUnprocessable},
+      {"every row refused",
+       [&](Scene& s) { s.write_rows(column(make_rows(500, 1), "size", 1000)); },
+       "every-row-refused", ErrorKind::kUnprocessable},
       {"target absent",
        [](Scene& s) {
          const table::Table rows = make_rows(500, 1);
@@ -384,14 +423,17 @@ TEST(FlowMisuse, EachSaysWhatToDo) {
        "column-missing", ErrorKind::kUnprocessable},
       {"empty range",
        [](Scene& s) {
-         s.change("models/m.yaml", "from: \"2001-01-01\", to: \"2001-02-01\"", "from: \"2011-01-01\", to: \"2011-02-01\"");
+         s.change("models/m.yaml", "from: \"2001-01-01\", to: \"2001-02-01\"",
+                  "from: \"2011-01-01\", to: \"2011-02-01\"");
        },
        "data-empty", ErrorKind::kUnprocessable},
-      {"a gate fails", [](Scene& s) { s.change("evaluations/e.yaml", "0.55", "0.999"); }, "gates-failed",
-       ErrorKind::kUnprocessable},
+      {"a gate fails", [](Scene& s) { s.change("evaluations/e.yaml", "0.55", "0.999"); },
+       "gates-failed", ErrorKind::kUnprocessable},
       {"a set rule fails",
-       [](Scene& s) { s.change("contracts/c.odcs.yaml", "mustBeGreaterThan: 1}", "mustBeGreaterThan: 100000}"); }, "set-refused",
-       ErrorKind::kUnprocessable},
+       [](Scene& s) {
+         s.change("contracts/c.odcs.yaml", "mustBeGreaterThan: 1}", "mustBeGreaterThan: 100000}");
+       },
+       "set-refused", ErrorKind::kUnprocessable},
   };
   for (const auto& each : cases) {
     Scene scene(1500);
@@ -429,9 +471,11 @@ TEST(FlowMisuse, ASecondRunAtOnceIsRefused) {
   EXPECT_EQ(scene.run().error().kind, ErrorKind::kConflict);
 }
 
-// --- bundles made from bundles -------------------------------------------------------------------------------------------
+// --- bundles made from bundles
+// -------------------------------------------------------------------------------------------
 
-std::vector<float> margins_of(store::Objects& objects, const Digest& digest, const table::Table& rows) {
+std::vector<float> margins_of(store::Objects& objects, const Digest& digest,
+                              const table::Table& rows) {
   const auto opened = bundle::open(objects, digest);
   const auto plan = score::Plan::load(*opened);
   HEDDLE_CHECK(plan.ok(), plan.ok() ? "" : plan.error().message);
@@ -456,11 +500,13 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   table::Column late_clock = *rows.find("at");
   for (auto& time : late_clock.ints) time += 5 * kHour;
   const table::Table shifted = *rows.with_column(late_clock);
-  const auto repaired =
-      with_transform(*scene.objects, base, {"fix-clock", "at", {"at - duration(\"5h\")", {}}, "upstream sends UTC"}, "c0ffee");
+  const auto repaired = with_transform(
+      *scene.objects, base,
+      {"fix-clock", "at", {"at - duration(\"5h\")", {}}, "upstream sends UTC"}, "c0ffee");
   ASSERT_TRUE(repaired.ok()) << repaired.error().str();
   EXPECT_EQ(margins_of(*scene.objects, *repaired, shifted), before);
-  EXPECT_EQ(bundle::open(*scene.objects, *repaired)->config().string_or("derived_from"), base.str());
+  EXPECT_EQ(bundle::open(*scene.objects, *repaired)->config().string_or("derived_from"),
+            base.str());
   // It names the commit that is applied now, and what was dirty stays so.
   EXPECT_EQ(bundle::open(*scene.objects, *repaired)->commit(), "c0ffee");
   EXPECT_TRUE(bundle::open(*scene.objects, *repaired)->dirty());
@@ -480,10 +526,13 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   EXPECT_TRUE(outcome->gates_passed);
   EXPECT_EQ(retrain(input)->bundle, outcome->bundle);
   EXPECT_EQ(bundle::open(*scene.objects, outcome->bundle)->commit(), "c0ffee");
-  EXPECT_LT(outcome->metrics.find("new")->double_or("log_loss"), outcome->metrics.find("base")->double_or("log_loss"));
+  EXPECT_LT(outcome->metrics.find("new")->double_or("log_loss"),
+            outcome->metrics.find("base")->double_or("log_loss"));
 
   // Up to when it learned is not known without times; with them, it and what is made of it say so.
-  const auto learned_until = [&](const Digest& bundle) { return *bundle::open(*scene.objects, bundle)->config().find("learned_until"); };
+  const auto learned_until = [&](const Digest& bundle) {
+    return *bundle::open(*scene.objects, bundle)->config().find("learned_until");
+  };
   EXPECT_TRUE(learned_until(outcome->bundle).is_null());
   input.event_times = input.rows.find("at")->ints;
   const auto timed = retrain(input);
@@ -491,7 +540,8 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   ASSERT_EQ(timed->train_rows + timed->holdout_rows, 2000);  // none was refused
   const Micros last = input.event_times[static_cast<std::size_t>(timed->train_rows - 1)];
   EXPECT_EQ(learned_until(timed->bundle), doc::Value(last));
-  EXPECT_EQ(learned_until(*with_calibration(*scene.objects, timed->bundle, 0.5, "c0ffee")), doc::Value(last));
+  EXPECT_EQ(learned_until(*with_calibration(*scene.objects, timed->bundle, 0.5, "c0ffee")),
+            doc::Value(last));
 
   // The same world as before: nothing is better than the base, and nothing is bundled.
   for (auto& label : input.labels) label = 1 - label;
@@ -529,7 +579,8 @@ TEST(Flow, ABundleNamesItsCommitAndNothingElseDependsOnIt) {
   EXPECT_EQ(again.candidate.bundle, first.candidate.bundle);
 
   const auto variant_of = [&](const RunResult& base, const std::string& commit) {
-    return *bundle::open(*scene.objects, *with_calibration(*scene.objects, base.candidate.bundle, 0.5, commit));
+    return *bundle::open(*scene.objects,
+                         *with_calibration(*scene.objects, base.candidate.bundle, 0.5, commit));
   };
   EXPECT_FALSE(variant_of(first, "cccc").dirty());
   EXPECT_EQ(variant_of(first, "cccc").commit(), "cccc");
@@ -539,7 +590,8 @@ TEST(Flow, ABundleNamesItsCommitAndNothingElseDependsOnIt) {
 
 }  // namespace
 
-/// The test's own worker: `worker trial DIR`, and `run-and-die ROOT STEP`: a run killed at the second note of a step.
+/// The test's own worker: `worker trial DIR`, and `run-and-die ROOT STEP`: a run killed at the
+/// second note of a step.
 int main_of(int argc, char** argv) {
   g_self = std::filesystem::read_symlink("/proc/self/exe");
   if (argc == 4 && std::string_view(argv[1]) == "worker") return train::run_trial(argv[3]);
@@ -547,9 +599,11 @@ int main_of(int argc, char** argv) {
     Scene scene{std::string(argv[2])};
     int notes = 0;
     const auto result = scene.run("", [&](const Progress& progress) {
-      if (progress.kind == Progress::Kind::kNote && progress.step == argv[3] && ++notes == 2) kill(getpid(), SIGKILL);
+      if (progress.kind == Progress::Kind::kNote && progress.step == argv[3] && ++notes == 2)
+        kill(getpid(), SIGKILL);
     });
-    fmt::print(stderr, "the run was not killed: {}\n", result.ok() ? "it ended" : result.error().str());
+    fmt::print(stderr, "the run was not killed: {}\n",
+               result.ok() ? "it ended" : result.error().str());
     return 1;
   }
   testing::InitGoogleTest(&argc, argv);

@@ -22,106 +22,140 @@ Digest part(const spec::Identity& identity, std::string_view key) {
 
 }  // namespace
 
-std::string primary_step(const spec::Model& model) { return model.runtime.has_value() ? "runtime" : "train"; }
+std::string primary_step(const spec::Model& model) {
+  return model.runtime.has_value() ? "runtime" : "train";
+}
 
 Result<std::vector<Step>> graph_of(const Definitions& d) {
   const std::string path = d.source_path();
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
-    return Error{ErrorKind::kNotFound, "source-missing", fmt::format("source `{}`: there is no file `{}`", d.model->source, path),
-                 "put the file there, or change `sources` in heddle.yaml; then run `heddle run`, which goes on where it was"};
+    return Error{ErrorKind::kNotFound, "source-missing",
+                 fmt::format("source `{}`: there is no file `{}`", d.model->source, path),
+                 "put the file there, or change `sources` in heddle.yaml; then run `heddle run`, "
+                 "which goes on where it was"};
   }
-  const Digest stamp = digest_of_text(
-      fmt::format("{}|{}|{}|{}.{:09}", path, status.st_size, status.st_ino, status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
+  const Digest stamp =
+      digest_of_text(fmt::format("{}|{}|{}|{}.{:09}", path, status.st_size, status.st_ino,
+                                 status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
 
   std::vector<Step> steps;
-  steps.push_back({.name = "source",
-                   .inputs = {{fmt::format("file `{}`", d.project->sources.at(d.model->source)), stamp}},
-                   .body = run_source});
+  steps.push_back(
+      {.name = "source",
+       .inputs = {{fmt::format("file `{}`", d.project->sources.at(d.model->source)), stamp}},
+       .body = run_source});
 
-  Step rows{.name = "validate.rows", .version = 3, .needs = {{"source", "file"}}, .body = run_validate_rows};
+  Step rows{.name = "validate.rows",
+            .version = 3,
+            .needs = {{"source", "file"}},
+            .body = run_validate_rows};
   const std::string& contract_file = d.contract->identity.file;
-  rows.inputs = {{fmt::format("`{}`: the schema", contract_file), part(d.contract->identity, "schema")},
-                 {fmt::format("`{}`: the object", d.features->identity.file), digest_of_text(d.contract->object)},
-                 {fmt::format("`{}`: the transforms", contract_file), part(d.contract->identity, "customProperties")},
-                 {fmt::format("`{}`: the time range", d.model->identity.file),
-                  digest_of_text(fmt::format("{} {} {}", d.model->time_field, d.model->train_from, d.model->train_to))}};
+  rows.inputs = {
+      {fmt::format("`{}`: the schema", contract_file), part(d.contract->identity, "schema")},
+      {fmt::format("`{}`: the object", d.features->identity.file),
+       digest_of_text(d.contract->object)},
+      {fmt::format("`{}`: the transforms", contract_file),
+       part(d.contract->identity, "customProperties")},
+      {fmt::format("`{}`: the time range", d.model->identity.file),
+       digest_of_text(
+           fmt::format("{} {} {}", d.model->time_field, d.model->train_from, d.model->train_to))}};
   if (d.model->time_field.empty()) {
-    rows.inputs.push_back({fmt::format("`{}`: the seed", d.model->identity.file), digest_of_text(fmt::to_string(d.model->seed))});
+    rows.inputs.push_back({fmt::format("`{}`: the seed", d.model->identity.file),
+                           digest_of_text(fmt::to_string(d.model->seed))});
   }
   std::set<std::string> enums;
   for (const auto& field : d.contract->fields) {
-    if (field.enum_file.empty() || !enums.insert(field.enum_file + "\n" + field.enum_column).second) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto values, spec::load_enum(*d.project, field.enum_file, field.enum_column));
+    if (field.enum_file.empty() || !enums.insert(field.enum_file + "\n" + field.enum_column).second)
+      continue;
+    HEDDLE_ASSIGN_OR_RETURN(const auto values,
+                            spec::load_enum(*d.project, field.enum_file, field.enum_column));
     rows.inputs.push_back({fmt::format("enum `{}` column `{}`", field.enum_file, field.enum_column),
                            digest_of_text(fmt::to_string(fmt::join(values, "\n")))});
   }
   steps.push_back(std::move(rows));
-  steps.push_back({.name = "snapshot",
-                   .needs = {{"source", "file"}, {"validate.rows", "accepted"}, {"validate.rows", "contract"}},
-                   .body = run_snapshot});
+  steps.push_back(
+      {.name = "snapshot",
+       .needs = {{"source", "file"}, {"validate.rows", "accepted"}, {"validate.rows", "contract"}},
+       .body = run_snapshot});
 
   const std::string& model_file = d.model->identity.file;
   Step split{.name = "split", .needs = {{"validate.rows", "accepted"}}, .body = run_split};
   split.inputs = {
       {fmt::format("`{}`: the target", model_file), digest_of_text(d.model->target.text)},
       {fmt::format("`{}`: the fractions", model_file),
-       digest_of_text(fmt::format("{} {} {}", d.model->time_field, d.model->validation_fraction, d.model->test_fraction))}};
+       digest_of_text(fmt::format("{} {} {}", d.model->time_field, d.model->validation_fraction,
+                                  d.model->test_fraction))}};
   steps.push_back(std::move(split));
-  steps.push_back(
-      {.name = "validate.set", .needs = {{"validate.rows", "accepted"}, {"validate.rows", "contract"}}, .body = run_validate_set});
+  steps.push_back({.name = "validate.set",
+                   .needs = {{"validate.rows", "accepted"}, {"validate.rows", "contract"}},
+                   .body = run_validate_set});
 
   Step features{.name = "features",
                 .version = 2,
                 .needs = {{"validate.rows", "accepted"}, {"split", "split"}, {"split", "labels"}},
                 .body = run_features};
-  features.inputs = {{fmt::format("`{}`: folds", d.features->identity.file), digest_of_text(fmt::to_string(d.features->folds))}};
+  features.inputs = {{fmt::format("`{}`: folds", d.features->identity.file),
+                      digest_of_text(fmt::to_string(d.features->folds))}};
   std::string order;
-  if (const doc::Value* list = d.features->identity.content.find("features"); list != nullptr && list->is_array()) {
+  if (const doc::Value* list = d.features->identity.content.find("features");
+      list != nullptr && list->is_array()) {
     for (const auto& feature : list->as_array()) {
       doc::Value used = feature;
       used.set("description", nullptr);
       order += feature.string_or("name") + "\n";
       features.inputs.push_back(
-          {fmt::format("`{}`: feature `{}`", d.features->identity.file, feature.string_or("name")), digest_of(used)});
+          {fmt::format("`{}`: feature `{}`", d.features->identity.file, feature.string_or("name")),
+           digest_of(used)});
     }
   }
-  features.inputs.push_back({fmt::format("`{}`: the order of features", d.features->identity.file), digest_of_text(order)});
+  features.inputs.push_back({fmt::format("`{}`: the order of features", d.features->identity.file),
+                             digest_of_text(order)});
   steps.push_back(std::move(features));
 
   const std::vector<StepNeed> rows_and_labels = {
       {"features", "matrices"}, {"features", "program"}, {"split", "split"}, {"split", "labels"}};
-  const StepInput seed{fmt::format("`{}`: the seed", model_file), digest_of_text(fmt::to_string(d.model->seed))};
-  const StepInput trainer{fmt::format("`{}`: the trainer and its parameters", model_file),
-                          digest_of_text(d.model->trainer + doc::to_canonical_json(parameters_to_value(d.model->parameters)))};
+  const StepInput seed{fmt::format("`{}`: the seed", model_file),
+                       digest_of_text(fmt::to_string(d.model->seed))};
+  const StepInput trainer{
+      fmt::format("`{}`: the trainer and its parameters", model_file),
+      digest_of_text(d.model->trainer +
+                     doc::to_canonical_json(parameters_to_value(d.model->parameters)))};
   Step standby{.name = "standby", .needs = rows_and_labels, .body = run_standby};
   standby.inputs = {
       seed,
       {fmt::format("`{}`: the standby", model_file),
-       digest_of_text(d.model->standby_trainer + doc::to_canonical_json(parameters_to_value(d.model->standby_parameters)))}};
+       digest_of_text(d.model->standby_trainer +
+                      doc::to_canonical_json(parameters_to_value(d.model->standby_parameters)))}};
   steps.push_back(std::move(standby));
   if (d.model->runtime.has_value()) {
     const spec::Runtime& runtime = *d.model->runtime;
     Step asks{.name = "runtime", .needs = rows_and_labels, .body = run_runtime};
     asks.needs.push_back({"validate.rows", "accepted"});
     asks.needs.push_back({"validate.rows", "contract"});
-    asks.inputs = {{fmt::format("`{}`: the runtime", model_file), part(d.model->identity, "runtime")}};
+    asks.inputs = {
+        {fmt::format("`{}`: the runtime", model_file), part(d.model->identity, "runtime")}};
     if (runtime.kind == spec::Runtime::Kind::kProcess) {
-      HEDDLE_ASSIGN_OR_RETURN(const std::string files, runtime::pack_folder(d.project->root + "/" + runtime.files));
-      asks.inputs.push_back({fmt::format("the files in `{}`", runtime.files), digest_of_text(files)});
+      HEDDLE_ASSIGN_OR_RETURN(const std::string files,
+                              runtime::pack_folder(d.project->root + "/" + runtime.files));
+      asks.inputs.push_back(
+          {fmt::format("the files in `{}`", runtime.files), digest_of_text(files)});
     }
     steps.push_back(std::move(asks));
   } else {
     steps.push_back({.name = "search",
                      .needs = rows_and_labels,
-                     .inputs = {seed, trainer, {fmt::format("`{}`: the search", model_file), part(d.model->identity, "search")}},
+                     .inputs = {seed,
+                                trainer,
+                                {fmt::format("`{}`: the search", model_file),
+                                 part(d.model->identity, "search")}},
                      .body = run_search});
     Step train{.name = "train", .needs = rows_and_labels, .body = run_train};
     train.needs.push_back({"search", "best"});
     train.inputs = {seed,
                     trainer,
                     {fmt::format("`{}`: rounds", model_file),
-                     digest_of_text(fmt::format("{} {}", d.model->search.max_rounds, d.model->search.early_stopping_rounds))}};
+                     digest_of_text(fmt::format("{} {}", d.model->search.max_rounds,
+                                                d.model->search.early_stopping_rounds))}};
     steps.push_back(std::move(train));
   }
 
@@ -133,13 +167,15 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
                              {"validate.rows", "accepted"},
                              {"split", "split"},
                              {"split", "labels"}},
-                   .inputs = {{fmt::format("`{}`", d.evaluation->identity.file), digest_of(d.evaluation->identity.content)}},
+                   .inputs = {{fmt::format("`{}`", d.evaluation->identity.file),
+                               digest_of(d.evaluation->identity.content)}},
                    .body = run_evaluate});
   steps.push_back({.name = "gates", .needs = {{"evaluate", "evidence"}}, .body = run_gates});
 
   const std::string& monitor_file = d.monitor->identity.file;
   const std::vector<StepInput> watched = {
-      {fmt::format("`{}`: the distributions", monitor_file), part(d.monitor->identity, "distributions")},
+      {fmt::format("`{}`: the distributions", monitor_file),
+       part(d.monitor->identity, "distributions")},
       {fmt::format("`{}`: quality", monitor_file), part(d.monitor->identity, "quality")},
       {fmt::format("`{}`: the window", monitor_file),
        digest_of_text(fmt::format("{} {}", d.monitor->window, d.monitor->window_rows))},
@@ -147,17 +183,18 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
   for (const bool primary : {true, false}) {
     const std::string trained = primary ? primary_step(*d.model) : "standby";
     const std::string profile = primary ? "baseline" : "baseline.standby";
-    steps.push_back(
-        {.name = profile,
-         .version = 2,
-         .needs = {{trained, "model"},
-                   {"features", "matrices"},
-                   {"validate.rows", "accepted"},
-                   {"validate.rows", "contract"},
-                   {"split", "split"},
-                   {"split", "labels"}},
-         .inputs = watched,
-         .body = [trained](Work& work, const std::string& directory) { return run_baseline(work, directory, trained); }});
+    steps.push_back({.name = profile,
+                     .version = 2,
+                     .needs = {{trained, "model"},
+                               {"features", "matrices"},
+                               {"validate.rows", "accepted"},
+                               {"validate.rows", "contract"},
+                               {"split", "split"},
+                               {"split", "labels"}},
+                     .inputs = watched,
+                     .body = [trained](Work& work, const std::string& directory) {
+                       return run_baseline(work, directory, trained);
+                     }});
   }
   for (const bool primary : {true, false}) {
     const std::string trained = primary ? primary_step(*d.model) : "standby";
@@ -176,15 +213,21 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
                     {"snapshot", "snapshot"},
                     {"source", "file"}};
     bundle.inputs = {
-        {fmt::format("`{}`: target and time field", model_file), digest_of_text(d.model->target.text + "\n" + d.model->time_field)},
+        {fmt::format("`{}`: target and time field", model_file),
+         digest_of_text(d.model->target.text + "\n" + d.model->time_field)},
         {fmt::format("`{}`", contract_file), digest_of(d.contract->identity.content)},
         {fmt::format("`{}`", d.features->identity.file), digest_of(d.features->identity.content)},
         {fmt::format("`{}`", model_file), digest_of(d.model->identity.content)},
-        {fmt::format("`{}`", d.evaluation->identity.file), digest_of(d.evaluation->identity.content)}};
-    // A bundle names what it was built from: the same definitions under another commit are another bundle.
-    bundle.inputs.push_back({"the commit", digest_of_text(fmt::format("{} {}", d.project->commit, d.project->dirty))});
+        {fmt::format("`{}`", d.evaluation->identity.file),
+         digest_of(d.evaluation->identity.content)}};
+    // A bundle names what it was built from: the same definitions under another commit are another
+    // bundle.
+    bundle.inputs.push_back(
+        {"the commit", digest_of_text(fmt::format("{} {}", d.project->commit, d.project->dirty))});
     const std::string role = primary ? "primary" : "standby";
-    bundle.body = [trained, profile, role](Work& work, const std::string&) { return run_bundle(work, trained, profile, role); };
+    bundle.body = [trained, profile, role](Work& work, const std::string&) {
+      return run_bundle(work, trained, profile, role);
+    };
     steps.push_back(std::move(bundle));
   }
   return steps;

@@ -29,11 +29,13 @@ std::vector<std::string> names_of(const feature::Program& program) {
 }
 
 /// Workers are started where those of the data plane are, and see as little.
-runtime::Host host_of(const Work& work) { return {.directory = work.host().state_dir + "/runtime", .hidden = work.host().state_dir}; }
+runtime::Host host_of(const Work& work) {
+  return {.directory = work.host().state_dir + "/runtime", .hidden = work.host().state_dir};
+}
 
 /// Writes model, its margins on validation and test rows, and how it was trained.
-Result<StepRecord> finish_training(Work& work, const std::string& directory, const std::string& step,
-                                   const train::TrainInput& input) {
+Result<StepRecord> finish_training(Work& work, const std::string& directory,
+                                   const std::string& step, const train::TrainInput& input) {
   HEDDLE_ASSIGN_OR_RETURN(const auto trained, train::train(input));
   HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(trained.model));
   HEDDLE_ASSIGN_OR_RETURN(const auto validation, work.matrix("validation"));
@@ -43,7 +45,8 @@ Result<StepRecord> finish_training(Work& work, const std::string& directory, con
   scorer->margins(test->values.data(), test->rows, margins.data() + validation->rows);
   HEDDLE_TRY(write_floats(directory + "/margins.f32", margins));
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["model"], write_output(directory, "model.json", trained.model));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["model"],
+                          write_output(directory, "model.json", trained.model));
   const auto how = doc::Value::object({{"trainer", input.trainer},
                                        {"parameters", parameters_to_value(input.parameters)},
                                        {"rounds", trained.rounds},
@@ -52,12 +55,14 @@ Result<StepRecord> finish_training(Work& work, const std::string& directory, con
   record.facts = how;
   work.note(step, std::isnan(trained.validation_log_loss)
                       ? fmt::format("{} rounds", trained.rounds)
-                      : fmt::format("{} rounds, validation log loss {:.4f}", trained.rounds, trained.validation_log_loss));
+                      : fmt::format("{} rounds, validation log loss {:.4f}", trained.rounds,
+                                    trained.validation_log_loss));
   return record;
 }
 
 std::span<const float> test_margins(const std::vector<float>& margins, const Parts& parts) {
-  return std::span(margins).subspan(static_cast<std::size_t>(parts.validation_end - parts.train_end));
+  return std::span(margins).subspan(
+      static_cast<std::size_t>(parts.validation_end - parts.train_end));
 }
 
 }  // namespace
@@ -77,26 +82,32 @@ Result<StepRecord> run_search(Work& work, const std::string& directory) {
   input.train = view(*rows, labels->data());
   input.validation = view(*held, labels->data() + parts.train_end);
   input.seed = d.model->seed;
-  // Kept between runs, so that a killed search goes on; it is emptied by `search` itself when its inputs differ.
+  // Kept between runs, so that a killed search goes on; it is emptied by `search` itself when its
+  // inputs differ.
   input.directory = fmt::format("{}/search/{}", work.cache().root(), d.model->identity.name);
   input.worker = work.host().worker;
   input.runner = work.host().runner;
   HEDDLE_TRY(make_dirs(input.directory));
   double best = std::numeric_limits<double>::infinity();
-  HEDDLE_ASSIGN_OR_RETURN(const auto result, train::search(input, [&](const train::Trial& trial, int done, int total) {
-                            if (trial.log_loss < best) best = trial.log_loss;
-                            work.note("search", trial.state == train::Trial::State::kFailed
-                                                    ? fmt::format("trial {} of {} failed: {}", done, total, trial.error)
-                                                    : fmt::format("trial {} of {}: log loss {:.4f}, best {:.4f}{}", done, total,
-                                                                  trial.log_loss, best, trial.resumed ? " (from before)" : ""));
-                          }));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto result, train::search(input, [&](const train::Trial& trial, int done, int total) {
+        if (trial.log_loss < best) best = trial.log_loss;
+        work.note("search",
+                  trial.state == train::Trial::State::kFailed
+                      ? fmt::format("trial {} of {} failed: {}", done, total, trial.error)
+                      : fmt::format("trial {} of {}: log loss {:.4f}, best {:.4f}{}", done, total,
+                                    trial.log_loss, best, trial.resumed ? " (from before)" : ""));
+      }));
   const train::Trial& winner = result.trials[static_cast<std::size_t>(result.best)];
   StepRecord record;
-  const auto chosen = doc::Value::object(
-      {{"parameters", parameters_to_value(winner.parameters)}, {"rounds", winner.rounds}, {"log_loss", winner.log_loss}});
+  const auto chosen = doc::Value::object({{"parameters", parameters_to_value(winner.parameters)},
+                                          {"rounds", winner.rounds},
+                                          {"log_loss", winner.log_loss}});
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["best"], write_json(directory, "best.json", chosen));
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["trials"], write_json(directory, "trials.json", result.to_value()));
-  record.facts = doc::Value::object({{"trials", result.trials.size()}, {"best", result.best}, {"log_loss", winner.log_loss}});
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["trials"],
+                          write_json(directory, "trials.json", result.to_value()));
+  record.facts = doc::Value::object(
+      {{"trials", result.trials.size()}, {"best", result.best}, {"log_loss", winner.log_loss}});
   return record;
 }
 
@@ -110,7 +121,8 @@ Result<StepRecord> run_train(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto best, read_json(work.file("search", "best.json")));
   train::TrainInput input;
   input.trainer = d.model->trainer;
-  if (const doc::Value* parameters = best.find("parameters")) input.parameters = parameters_from_value(*parameters);
+  if (const doc::Value* parameters = best.find("parameters"))
+    input.parameters = parameters_from_value(*parameters);
   input.feature_names = names_of(program);
   input.train = view(*rows, labels->data());
   input.validation = view(*held, labels->data() + parts.train_end);
@@ -135,19 +147,30 @@ Result<StepRecord> run_runtime(Work& work, const std::string& directory) {
     HEDDLE_ASSIGN_OR_RETURN(record.outputs["files"], write_output(directory, "files.tar", files));
     covered += record.outputs["files"].str();
   }
-  HEDDLE_ASSIGN_OR_RETURN(const auto endpoint, runtime::Endpoint::start(definition, score::Plan::shape_of(contract, program, definition.inputs), files, host_of(work)));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto endpoint,
+      runtime::Endpoint::start(definition,
+                               score::Plan::shape_of(contract, program, definition.inputs), files,
+                               host_of(work)));
   // Validation and test rows, as training leaves them.
-  HEDDLE_ASSIGN_OR_RETURN(auto answers, score::Plan::ask(*endpoint, contract, program, rows->slice(parts.train_end, parts.rows)));
+  HEDDLE_ASSIGN_OR_RETURN(auto answers, score::Plan::ask(*endpoint, contract, program,
+                                                         rows->slice(parts.train_end, parts.rows)));
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (std::isnan(answers[i])) {
-      return Error{ErrorKind::kUnprocessable, "runtime-no-answer", fmt::format("the runtime gives no probability for accepted row {}", parts.train_end + static_cast<std::int64_t>(i)),
+      return Error{ErrorKind::kUnprocessable, "runtime-no-answer",
+                   fmt::format("the runtime gives no probability for accepted row {}",
+                               parts.train_end + static_cast<std::int64_t>(i)),
                    "it must answer every row that the contract accepts, missing values included"};
     }
     answers[i] = static_cast<float>(stats::logit(static_cast<double>(answers[i])));
   }
   HEDDLE_TRY(write_floats(directory + "/margins.f32", answers));
   record.outputs["model"] = sha256(covered);
-  record.facts = doc::Value::object({{"trainer", fmt::format("runtime:{}", runtime::name_of(definition.kind))}, {"parameters", doc::Value::object()}, {"rounds", 0}, {"seed", d.model->seed}});
+  record.facts =
+      doc::Value::object({{"trainer", fmt::format("runtime:{}", runtime::name_of(definition.kind))},
+                          {"parameters", doc::Value::object()},
+                          {"rounds", 0},
+                          {"seed", d.model->seed}});
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["how"], write_json(directory, "how.json", record.facts));
   work.note("runtime", fmt::format("{} rows answered", answers.size()));
   return record;
@@ -183,7 +206,8 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto features, work.matrix("test"));
   const std::string primary = primary_step(*d.model);
   HEDDLE_ASSIGN_OR_RETURN(const auto margins, read_floats(work.file(primary, "margins.f32")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto standby_margins, read_floats(work.file("standby", "margins.f32")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto standby_margins,
+                          read_floats(work.file("standby", "margins.f32")));
   const table::Table train_rows = rows->slice(0, parts.train_end);
   const table::Table test_rows = rows->slice(parts.validation_end, parts.rows);
   const auto names = names_of(program);
@@ -191,19 +215,25 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   input.definition = d.evaluation;
   input.predictions = {&test_rows, test_margins(margins, parts),
                        std::span(*labels).subspan(static_cast<std::size_t>(parts.validation_end))};
-  input.split = {&train_rows, &test_rows, d.model->time_field, features.get(), names, input.predictions.labels};
+  input.split = {&train_rows,    &test_rows, d.model->time_field,
+                 features.get(), names,      input.predictions.labels};
   evaluate::Predictions standby = input.predictions;
   standby.margins = test_margins(standby_margins, parts);
   HEDDLE_ASSIGN_OR_RETURN(input.standby, evaluate::metrics(*d.evaluation, standby));
   HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evaluate::evaluate(input));
-  const std::vector<evaluate::Resource> subjects = {{d.model->runtime.has_value() ? "runtime.json" : "model.json", work.record(primary).outputs.at("model")},
-                                                    {"features.json", work.record("features").outputs.at("program")}};
-  const std::vector<evaluate::Resource> configuration = {{d.evaluation->identity.name, digest_of(d.evaluation->identity.content)}};
+  const std::vector<evaluate::Resource> subjects = {
+      {d.model->runtime.has_value() ? "runtime.json" : "model.json",
+       work.record(primary).outputs.at("model")},
+      {"features.json", work.record("features").outputs.at("program")}};
+  const std::vector<evaluate::Resource> configuration = {
+      {d.evaluation->identity.name, digest_of(d.evaluation->identity.content)}};
   StepRecord record;
   const doc::Value value = evidence.to_value();
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["evidence"], write_json(directory, "evaluation.json", value));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["evidence"],
+                          write_json(directory, "evaluation.json", value));
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["statements"],
-                          write_output(directory, "statements.json", evaluate::to_statement(evidence, subjects, configuration)));
+                          write_output(directory, "statements.json",
+                                       evaluate::to_statement(evidence, subjects, configuration)));
   doc::Value metrics = doc::Value::object();
   for (const auto& [name, number] : evidence.metrics) metrics.set(name, number);
   doc::Value standby_metrics = doc::Value::object();
@@ -212,16 +242,19 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   for (const auto& gate : evidence.gates) {
     if (gate.passed) continue;
     std::vector<std::string> values;
-    for (const auto& [name, number] : gate.values) values.push_back(fmt::format("{} = {:.4g}", name, number));
-    failed.push(fmt::format("`{}` ({}; {})", gate.id, gate.when,
-                            gate.error.empty() ? fmt::to_string(fmt::join(values, ", ")) : gate.error));
+    for (const auto& [name, number] : gate.values)
+      values.push_back(fmt::format("{} = {:.4g}", name, number));
+    failed.push(
+        fmt::format("`{}` ({}; {})", gate.id, gate.when,
+                    gate.error.empty() ? fmt::to_string(fmt::join(values, ", ")) : gate.error));
   }
   record.facts = doc::Value::object({{"metrics", std::move(metrics)},
                                      {"standby", std::move(standby_metrics)},
                                      {"failed", std::move(failed)},
                                      {"gates", evidence.gates.size()}});
-  work.note("evaluate", fmt::format("auc {:.4f}, log loss {:.4f}; standby {:.4f}, {:.4f}", evidence.metrics.at("auc"),
-                                    evidence.metrics.at("log_loss"), input.standby.at("auc"), input.standby.at("log_loss")));
+  work.note("evaluate", fmt::format("auc {:.4f}, log loss {:.4f}; standby {:.4f}, {:.4f}",
+                                    evidence.metrics.at("auc"), evidence.metrics.at("log_loss"),
+                                    input.standby.at("auc"), input.standby.at("log_loss")));
   return record;
 }
 
@@ -232,27 +265,31 @@ Result<StepRecord> run_gates(Work& work, const std::string& directory) {
     std::vector<std::string> texts;
     for (const auto& each : failed->as_array()) texts.push_back(each.as_string());
     return Error{ErrorKind::kUnprocessable, "gates-failed",
-                 fmt::format("{} of {} gates failed: {}", texts.size(), evaluated.facts.int_or("gates"), fmt::join(texts, "; ")),
-                 "nothing was bundled: improve the model, or change the gate in `evaluations/` with a reason"};
+                 fmt::format("{} of {} gates failed: {}", texts.size(),
+                             evaluated.facts.int_or("gates"), fmt::join(texts, "; ")),
+                 "nothing was bundled: improve the model, or change the gate in `evaluations/` "
+                 "with a reason"};
   }
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(
       record.outputs["passed"],
-      write_json(directory, "passed.json", doc::Value::object({{"evidence", evaluated.outputs.at("evidence").str()}})));
+      write_json(directory, "passed.json",
+                 doc::Value::object({{"evidence", evaluated.outputs.at("evidence").str()}})));
   work.note("gates", fmt::format("all {} passed", evaluated.facts.int_or("gates")));
   return record;
 }
 
 namespace {
 
-/// Rows without a time are watched by their arrival; for the reference they arrive evenly, and as fast as the monitor's
-/// windows and chunks need to be full.
+/// Rows without a time are watched by their arrival; for the reference they arrive evenly, and as
+/// fast as the monitor's windows and chunks need to be full.
 std::vector<Micros> arrivals(const spec::Monitor& monitor, std::int64_t rows) {
   using Wide = __int128;
   Micros span = monitor.window;
   std::int64_t full = std::max<std::int64_t>(monitor.window_rows, 1);
   const auto& quality = monitor.quality;
-  if (quality.chunk_duration > 0 && Wide{quality.chunk_rows} * span > Wide{full} * quality.chunk_duration) {
+  if (quality.chunk_duration > 0 &&
+      Wide{quality.chunk_rows} * span > Wide{full} * quality.chunk_duration) {
     span = quality.chunk_duration;
     full = quality.chunk_rows;
   }
@@ -264,15 +301,19 @@ std::vector<Micros> arrivals(const spec::Monitor& monitor, std::int64_t rows) {
 
 }  // namespace
 
-Result<StepRecord> run_baseline(Work& work, const std::string& directory, const std::string& trained) {
+Result<StepRecord> run_baseline(Work& work, const std::string& directory,
+                                const std::string& trained) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto held, read_floats(work.file(trained, "margins.f32")));
-  // The model learned from the training rows: what it says of them is no reference for what it will say.
-  std::vector<float> margins(static_cast<std::size_t>(parts.rows), std::numeric_limits<float>::quiet_NaN());
-  std::copy(held.begin(), held.end(), margins.begin() + static_cast<std::ptrdiff_t>(parts.train_end));
+  // The model learned from the training rows: what it says of them is no reference for what it will
+  // say.
+  std::vector<float> margins(static_cast<std::size_t>(parts.rows),
+                             std::numeric_limits<float>::quiet_NaN());
+  std::copy(held.begin(), held.end(),
+            margins.begin() + static_cast<std::ptrdiff_t>(parts.train_end));
   std::vector<Micros> times;
   if (d.model->time_field.empty()) {
     times = arrivals(*d.monitor, rows->rows());
@@ -288,14 +329,17 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory, const 
   input.event_time = times;
   input.margins = margins;
   input.labels = *labels;
-  HEDDLE_ASSIGN_OR_RETURN(const auto baseline, watch::build_baseline(*d.monitor, *d.contract, input));
+  HEDDLE_ASSIGN_OR_RETURN(const auto baseline,
+                          watch::build_baseline(*d.monitor, *d.contract, input));
   for (const auto& weak : watch::weak_points(*d.monitor, baseline)) work.note("baseline", weak);
   StepRecord record;
-  HEDDLE_ASSIGN_OR_RETURN(record.outputs["baseline"], write_json(directory, "baseline.json", baseline.to_value()));
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["baseline"],
+                          write_json(directory, "baseline.json", baseline.to_value()));
   return record;
 }
 
-Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std::string& profile, const std::string& role) {
+Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std::string& profile,
+                              const std::string& role) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
@@ -315,28 +359,30 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, read_file(work.file(profile, "baseline.json")));
   HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, read_file(work.file("evaluate", "evaluation.json")));
   HEDDLE_ASSIGN_OR_RETURN(assembly.statements, read_file(work.file("evaluate", "statements.json")));
-  HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows, table::read_table(work.file("validate.rows", "reference.parquet")));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows,
+                          table::read_table(work.file("validate.rows", "reference.parquet")));
   doc::Value names = doc::Value::array();
   for (const auto& name : program.feature_names()) names.push(std::string(name));
-  assembly.config =
-      doc::Value::object({{"format", "heddle.bundle/1"},
-                          {"model", d.model->identity.name},
-                          {"role", role},
-                          {"commit", d.project->commit},
-                          {"dirty", d.project->dirty},
-                          {"trainer", how.string_or("trainer")},
-                          {"parameters", how.find("parameters") == nullptr ? doc::Value() : *how.find("parameters")},
-                          {"rounds", how.int_or("rounds")},
-                          {"seed", how.int_or("seed")},
-                          {"target", d.model->target.text},
-                          {"time_field", d.model->time_field},
-                          {"features", std::move(names)},
-                          {"lineage", doc::Value::object({{"source", work.record("source").outputs.at("file").str()},
-                                                          {"snapshot", work.record("snapshot").outputs.at("snapshot").str()},
-                                                          {"contract", digest_of(d.contract->identity.content).str()},
-                                                          {"features", digest_of(d.features->identity.content).str()},
-                                                          {"model", digest_of(d.model->identity.content).str()},
-                                                          {"evaluation", digest_of(d.evaluation->identity.content).str()}})}});
+  assembly.config = doc::Value::object(
+      {{"format", "heddle.bundle/1"},
+       {"model", d.model->identity.name},
+       {"role", role},
+       {"commit", d.project->commit},
+       {"dirty", d.project->dirty},
+       {"trainer", how.string_or("trainer")},
+       {"parameters", how.find("parameters") == nullptr ? doc::Value() : *how.find("parameters")},
+       {"rounds", how.int_or("rounds")},
+       {"seed", how.int_or("seed")},
+       {"target", d.model->target.text},
+       {"time_field", d.model->time_field},
+       {"features", std::move(names)},
+       {"lineage",
+        doc::Value::object({{"source", work.record("source").outputs.at("file").str()},
+                            {"snapshot", work.record("snapshot").outputs.at("snapshot").str()},
+                            {"contract", digest_of(d.contract->identity.content).str()},
+                            {"features", digest_of(d.features->identity.content).str()},
+                            {"model", digest_of(d.model->identity.content).str()},
+                            {"evaluation", digest_of(d.evaluation->identity.content).str()}})}});
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["bundle"], assemble(*work.host().objects, assembly));
   work.note(role == "standby" ? "bundle.standby" : "bundle", record.outputs["bundle"].short_str());

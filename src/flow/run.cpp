@@ -14,10 +14,13 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-double seconds_since(SteadyClock::time_point begin) { return std::chrono::duration<double>(SteadyClock::now() - begin).count(); }
+double seconds_since(SteadyClock::time_point begin) {
+  return std::chrono::duration<double>(SteadyClock::now() - begin).count();
+}
 
 /// What a step reads, with digests, once every step it needs has finished; nullopt before.
-std::optional<std::vector<StepInput>> inputs_of(const Step& step, const std::map<std::string, StepRecord>& finished) {
+std::optional<std::vector<StepInput>> inputs_of(const Step& step,
+                                                const std::map<std::string, StepRecord>& finished) {
   std::vector<StepInput> inputs = step.inputs;
   for (const auto& need : step.needs) {
     const auto found = finished.find(need.step);
@@ -54,7 +57,8 @@ std::string reason_of(const std::vector<StepInput>& inputs, const doc::Value* be
   if (moved.empty()) return "its last run did not finish, or its result was removed";
   const std::size_t more = moved.size() > 3 ? moved.size() - 3 : 0;
   moved.resize(moved.size() - more);
-  return more == 0 ? fmt::to_string(fmt::join(moved, ", ")) : fmt::format("{} and {} more", fmt::join(moved, ", "), more);
+  return more == 0 ? fmt::to_string(fmt::join(moved, ", "))
+                   : fmt::format("{} and {} more", fmt::join(moved, ", "), more);
 }
 
 std::vector<std::string> names_needed(const Step& step) {
@@ -69,11 +73,13 @@ std::vector<std::string> names_needed(const Step& step) {
 bool usable(const Step& step, const StepRecord& record, const Host& host) {
   if (!step.name.starts_with("bundle")) return true;
   const auto found = record.outputs.find("bundle");
-  return found != record.outputs.end() && host.objects != nullptr && bundle::complete(*host.objects, found->second);
+  return found != record.outputs.end() && host.objects != nullptr &&
+         bundle::complete(*host.objects, found->second);
 }
 
-PlannedStep look(const Step& step, const Cache& cache, const Host& host, const std::map<std::string, StepRecord>& finished,
-                 const doc::Value& last, std::optional<StepRecord>& record) {
+PlannedStep look(const Step& step, const Cache& cache, const Host& host,
+                 const std::map<std::string, StepRecord>& finished, const doc::Value& last,
+                 std::optional<StepRecord>& record) {
   PlannedStep planned;
   planned.name = step.name;
   planned.needs = names_needed(step);
@@ -90,7 +96,8 @@ PlannedStep look(const Step& step, const Cache& cache, const Host& host, const s
   record = cache.find(planned.key);
   if (record && !usable(step, *record, host)) record.reset();
   planned.cached = record.has_value();
-  planned.reason = planned.cached ? "nothing it reads changed" : reason_of(*inputs, last.find(step.name));
+  planned.reason =
+      planned.cached ? "nothing it reads changed" : reason_of(*inputs, last.find(step.name));
   return planned;
 }
 
@@ -99,7 +106,8 @@ struct Planned {
   std::map<std::string, StepRecord> finished;
 };
 
-Planned plan_graph(const std::vector<Step>& steps, const Definitions& definitions, const Cache& cache, const Host& host) {
+Planned plan_graph(const std::vector<Step>& steps, const Definitions& definitions,
+                   const Cache& cache, const Host& host) {
   Planned out;
   out.plan.model = definitions.model->identity.name;
   const doc::Value last = cache.last_inputs(out.plan.model);
@@ -116,20 +124,23 @@ Candidate candidate_of(const std::map<std::string, StepRecord>& finished) {
   const auto bundle = finished.find("bundle");
   const auto standby = finished.find("bundle.standby");
   const auto evaluated = finished.find("evaluate");
-  if (bundle == finished.end() || standby == finished.end() || evaluated == finished.end()) return out;
+  if (bundle == finished.end() || standby == finished.end() || evaluated == finished.end())
+    return out;
   out.bundle = bundle->second.outputs.at("bundle");
   out.standby = standby->second.outputs.at("bundle");
   if (const doc::Value* metrics = evaluated->second.facts.find("metrics")) out.metrics = *metrics;
-  if (const doc::Value* metrics = evaluated->second.facts.find("standby")) out.standby_metrics = *metrics;
+  if (const doc::Value* metrics = evaluated->second.facts.find("standby"))
+    out.standby_metrics = *metrics;
   out.gates_passed = finished.contains("gates");
-  if (const auto rows = finished.find("validate.rows"); rows != finished.end()) out.rows = rows->second.facts.int_or("accepted");
+  if (const auto rows = finished.find("validate.rows"); rows != finished.end())
+    out.rows = rows->second.facts.int_or("accepted");
   if (const auto search = finished.find("search"); search != finished.end())
     out.trials = static_cast<int>(search->second.facts.int_or("trials"));
   return out;
 }
 
-/// Runs what has no result, `parallel` steps at once, each as soon as what it needs is there. After a failure nothing new
-/// starts; what runs is waited for, and kept.
+/// Runs what has no result, `parallel` steps at once, each as soon as what it needs is there. After
+/// a failure nothing new starts; what runs is waited for, and kept.
 class Scheduler {
  public:
   Scheduler(const std::vector<Step>& steps, Work& work, const doc::Value& last)
@@ -150,7 +161,9 @@ class Scheduler {
     return {};
   }
 
-  [[nodiscard]] const std::map<std::string, StepRecord>& finished() const noexcept { return finished_; }
+  [[nodiscard]] const std::map<std::string, StepRecord>& finished() const noexcept {
+    return finished_;
+  }
   int ran = 0;
   int cached = 0;
 
@@ -159,8 +172,9 @@ class Scheduler {
     std::unique_lock lock(mutex_);
     for (;;) {
       if (failure_ || open_.empty()) return;
-      const auto ready =
-          std::find_if(open_.begin(), open_.end(), [&](const Step* step) { return inputs_of(*step, finished_).has_value(); });
+      const auto ready = std::find_if(open_.begin(), open_.end(), [&](const Step* step) {
+        return inputs_of(*step, finished_).has_value();
+      });
       if (ready == open_.end()) {
         changed_.wait(lock);
         continue;
@@ -190,7 +204,9 @@ class Scheduler {
         finished_[step.name] = std::move(*record);
         inputs_.set(step.name, to_value(*inputs));
         if (!planned.cached) {
-          if (auto kept = work_.cache().remember_inputs(work_.definitions().model->identity.name, inputs_); !kept.ok() && !failure_)
+          if (auto kept =
+                  work_.cache().remember_inputs(work_.definitions().model->identity.name, inputs_);
+              !kept.ok() && !failure_)
             failure_ = kept.error();
         }
       } else if (!failure_) {
@@ -209,12 +225,14 @@ class Scheduler {
     } else {
       done.error().message = fmt::format("step `{}`: {}", step.name, done.error().message);
       if (done.error().hint.empty()) done.error().hint = "then `heddle run` goes on from this step";
-      work_.tell({Progress::Kind::kStepFailed, step.name, done.error().message, seconds_since(begin)});
+      work_.tell(
+          {Progress::Kind::kStepFailed, step.name, done.error().message, seconds_since(begin)});
     }
     return done;
   }
 
-  Result<StepRecord> body(const Step& step, const PlannedStep& planned, SteadyClock::time_point begin) {
+  Result<StepRecord> body(const Step& step, const PlannedStep& planned,
+                          SteadyClock::time_point begin) {
     HEDDLE_ASSIGN_OR_RETURN(const std::string directory, work_.cache().begin(step.name));
     HEDDLE_ASSIGN_OR_RETURN(StepRecord record, step.body(work_, directory));
     record.seconds = seconds_since(begin);
@@ -234,7 +252,8 @@ class Scheduler {
 };
 
 /// `until` and what it needs; every step when it is empty.
-Result<std::set<std::string>> wanted_steps(const std::vector<Step>& steps, const std::string& until) {
+Result<std::set<std::string>> wanted_steps(const std::vector<Step>& steps,
+                                           const std::string& until) {
   std::set<std::string> wanted;
   std::vector<std::string> names;
   for (const auto& step : steps) names.push_back(step.name);
@@ -254,7 +273,8 @@ Result<std::set<std::string>> wanted_steps(const std::vector<Step>& steps, const
 }  // namespace
 
 bool Plan::nothing_to_do() const noexcept {
-  return std::all_of(steps.begin(), steps.end(), [](const PlannedStep& step) { return step.cached; });
+  return std::all_of(steps.begin(), steps.end(),
+                     [](const PlannedStep& step) { return step.cached; });
 }
 
 doc::Value Plan::to_value() const {
@@ -262,23 +282,26 @@ doc::Value Plan::to_value() const {
   for (const auto& step : steps) {
     doc::Value needs = doc::Value::array();
     for (const auto& need : step.needs) needs.push(need);
-    list.push(doc::Value::object({{"name", step.name},
-                                  {"state", step.cached ? "cached" : "runs"},
-                                  {"reason", step.reason},
-                                  {"needs", std::move(needs)},
-                                  {"key", step.key.empty() ? doc::Value() : doc::Value(step.key.str())}}));
+    list.push(doc::Value::object(
+        {{"name", step.name},
+         {"state", step.cached ? "cached" : "runs"},
+         {"reason", step.reason},
+         {"needs", std::move(needs)},
+         {"key", step.key.empty() ? doc::Value() : doc::Value(step.key.str())}}));
   }
-  return doc::Value::object({{"model", model}, {"nothing_to_do", nothing_to_do()}, {"steps", std::move(list)}});
+  return doc::Value::object(
+      {{"model", model}, {"nothing_to_do", nothing_to_do()}, {"steps", std::move(list)}});
 }
 
 doc::Value Candidate::to_value() const {
-  return doc::Value::object({{"bundle", bundle.empty() ? doc::Value() : doc::Value(bundle.str())},
-                             {"standby", standby.empty() ? doc::Value() : doc::Value(standby.str())},
-                             {"metrics", metrics},
-                             {"standby_metrics", standby_metrics},
-                             {"gates_passed", gates_passed},
-                             {"rows", rows},
-                             {"trials", trials}});
+  return doc::Value::object(
+      {{"bundle", bundle.empty() ? doc::Value() : doc::Value(bundle.str())},
+       {"standby", standby.empty() ? doc::Value() : doc::Value(standby.str())},
+       {"metrics", metrics},
+       {"standby_metrics", standby_metrics},
+       {"gates_passed", gates_passed},
+       {"rows", rows},
+       {"trials", trials}});
 }
 
 Result<Plan> plan(const spec::Project& project, const Host& host, const std::string& model) {
@@ -287,7 +310,8 @@ Result<Plan> plan(const spec::Project& project, const Host& host, const std::str
   return plan_graph(steps, definitions, Cache(host.state_dir), host).plan;
 }
 
-Result<RunResult> run(const spec::Project& project, const Host& host, const RunOptions& options, const ProgressSink& progress) {
+Result<RunResult> run(const spec::Project& project, const Host& host, const RunOptions& options,
+                      const ProgressSink& progress) {
   const auto begin = SteadyClock::now();
   HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, options.model));
   HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions));

@@ -25,13 +25,16 @@ std::vector<Missing> resolve(Definitions& out, const spec::Model& model) {
   const std::string& name = model.identity.name;
   std::vector<Missing> missing;
   out.model = &model;
-  if (const auto features = project.feature_sets.find(model.features); features == project.feature_sets.end()) {
-    missing.push_back({"feature set", fmt::format("add a FeatureSet named `{}` under `features/`", model.features)});
+  if (const auto features = project.feature_sets.find(model.features);
+      features == project.feature_sets.end()) {
+    missing.push_back({"feature set", fmt::format("add a FeatureSet named `{}` under `features/`",
+                                                  model.features)});
   } else {
     out.features = &features->second;
     const auto contract = project.contracts.find(out.features->contract);
     if (contract == project.contracts.end()) {
-      missing.push_back({"contract", fmt::format("add a contract named `{}` under `contracts/`", out.features->contract)});
+      missing.push_back({"contract", fmt::format("add a contract named `{}` under `contracts/`",
+                                                 out.features->contract)});
     } else {
       out.contract = &contract->second;
     }
@@ -40,19 +43,25 @@ std::vector<Missing> resolve(Definitions& out, const spec::Model& model) {
     if (evaluation.model == name) out.evaluation = &evaluation;
   }
   if (out.evaluation == nullptr) {
-    missing.push_back({"evaluation", fmt::format("add an Evaluation with `model: {}` under `evaluations/`; `heddle schema Evaluation` "
-                                                 "has its keys",
-                                                 name)});
+    missing.push_back(
+        {"evaluation",
+         fmt::format(
+             "add an Evaluation with `model: {}` under `evaluations/`; `heddle schema Evaluation` "
+             "has its keys",
+             name)});
   }
   for (const auto& [each, service] : project.services) {
     const auto monitor = project.monitors.find(service.monitor);
     if (service.model == name && monitor != project.monitors.end()) out.monitor = &monitor->second;
   }
   if (out.monitor == nullptr) {
-    missing.push_back({"service with a monitor", fmt::format("add a Service with `model: {}` and `monitor` under `services/`", name)});
+    missing.push_back(
+        {"service with a monitor",
+         fmt::format("add a Service with `model: {}` and `monitor` under `services/`", name)});
   }
   if (!project.sources.contains(model.source)) {
-    missing.push_back({"source", fmt::format("add `{}` to `sources` of heddle.yaml", model.source)});
+    missing.push_back(
+        {"source", fmt::format("add `{}` to `sources` of heddle.yaml", model.source)});
   }
   return missing;
 }
@@ -67,7 +76,8 @@ std::vector<doc::Diagnostic> missing_definitions(const spec::Project& project) {
     for (auto& missing : resolve(definitions, model)) {
       doc::Diagnostic diagnostic;
       diagnostic.id = "definition-missing";
-      diagnostic.message = fmt::format("model `{}` has no {}: it cannot be planned or run", name, missing.what);
+      diagnostic.message =
+          fmt::format("model `{}` has no {}: it cannot be planned or run", name, missing.what);
       diagnostic.file = model.identity.file;
       const auto* named = model.identity.content.find("name");
       if (named != nullptr) diagnostic.position = named->position();
@@ -87,19 +97,23 @@ Result<Definitions> Definitions::of(const spec::Project& project, const std::str
     std::vector<std::string> names;
     for (const auto& [name, each] : project.models) names.push_back(name);
     return Error{ErrorKind::kInvalid, "model-unnamed",
-                 names.empty() ? "the project has no model" : fmt::format("the project has {} models", names.size()),
-                 names.empty() ? "add one under `models/`" : fmt::format("name one: `{}`", fmt::join(names, "`, `"))};
+                 names.empty() ? "the project has no model"
+                               : fmt::format("the project has {} models", names.size()),
+                 names.empty() ? "add one under `models/`"
+                               : fmt::format("name one: `{}`", fmt::join(names, "`, `"))};
   }
   const auto found = model.empty() ? project.models.begin() : project.models.find(model);
   if (found == project.models.end()) {
     std::vector<std::string> names;
     for (const auto& [name, each] : project.models) names.push_back(name);
-    return Error{ErrorKind::kNotFound, "model-unknown", fmt::format("there is no model `{}`", model),
+    return Error{ErrorKind::kNotFound, "model-unknown",
+                 fmt::format("there is no model `{}`", model),
                  fmt::format("there is `{}`", fmt::join(names, "`, `"))};
   }
   const auto missing = resolve(out, found->second);
   if (!missing.empty()) {
-    return Error{ErrorKind::kNotFound, "definition-missing", fmt::format("model `{}` has no {}", found->first, missing.front().what),
+    return Error{ErrorKind::kNotFound, "definition-missing",
+                 fmt::format("model `{}` has no {}", found->first, missing.front().what),
                  missing.front().hint};
   }
   return out;
@@ -129,7 +143,9 @@ StepRecord Work::record(const std::string& step) const {
   return found->second.second;
 }
 
-void Work::note(const std::string& step, std::string text) { tell({Progress::Kind::kNote, step, std::move(text), 0}); }
+void Work::note(const std::string& step, std::string text) {
+  tell({Progress::Kind::kNote, step, std::move(text), 0});
+}
 
 void Work::tell(const Progress& progress) {
   const std::lock_guard guard(telling_);
@@ -139,7 +155,8 @@ void Work::tell(const Progress& progress) {
 Result<std::shared_ptr<const table::Table>> Work::accepted() {
   const std::lock_guard guard(reading_);
   if (accepted_ == nullptr) {
-    HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(file("validate.rows", "accepted.parquet")));
+    HEDDLE_ASSIGN_OR_RETURN(auto rows,
+                            table::read_table(file("validate.rows", "accepted.parquet")));
     accepted_ = std::make_shared<const table::Table>(std::move(rows));
   }
   return accepted_;
@@ -165,7 +182,8 @@ Result<std::shared_ptr<const std::vector<std::uint8_t>>> Work::labels() {
 }
 
 doc::Value Parts::to_value() const {
-  return doc::Value::object({{"rows", rows}, {"train_end", train_end}, {"validation_end", validation_end}});
+  return doc::Value::object(
+      {{"rows", rows}, {"train_end", train_end}, {"validation_end", validation_end}});
 }
 
 Parts Parts::from_value(const doc::Value& value) {
@@ -174,11 +192,14 @@ Parts Parts::from_value(const doc::Value& value) {
 
 namespace {
 
-std::string_view as_bytes(const void* data, std::size_t size) { return {static_cast<const char*>(data), size}; }
+std::string_view as_bytes(const void* data, std::size_t size) {
+  return {static_cast<const char*>(data), size};
+}
 
 Error corrupt(const std::string& path) {
   return Error{ErrorKind::kCorrupt, "run-cache-corrupt", fmt::format("`{}` is damaged", path),
-               "delete the folder `.heddle/runs/steps` and run `heddle run`: everything in it is computed again"};
+               "delete the folder `.heddle/runs/steps` and run `heddle run`: everything in it is "
+               "computed again"};
 }
 
 }  // namespace
@@ -201,7 +222,8 @@ Result<table::Matrix> read_matrix(const std::string& path) {
   matrix.rows = head[0];
   matrix.columns = static_cast<int>(head[1]);
   const std::size_t count = (bytes.size() - sizeof head) / sizeof(float);
-  if (head[0] < 0 || head[1] < 0 || count != static_cast<std::size_t>(head[0] * head[1])) return corrupt(path);
+  if (head[0] < 0 || head[1] < 0 || count != static_cast<std::size_t>(head[0] * head[1]))
+    return corrupt(path);
   matrix.values.resize(count);
   std::memcpy(matrix.values.data(), bytes.data() + sizeof head, count * sizeof(float));
   return matrix;

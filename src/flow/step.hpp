@@ -23,8 +23,8 @@ struct StepNeed {
 
 class Work;
 
-/// One step of the graph: what it reads, by name, and what it does. `body` gets an empty folder for its files and returns its
-/// outputs; it reads other steps' results through `Work` only.
+/// One step of the graph: what it reads, by name, and what it does. `body` gets an empty folder for
+/// its files and returns its outputs; it reads other steps' results through `Work` only.
 struct Step {
   std::string name;
   int version = 1;  ///< of its code: raise it when the same inputs give another result
@@ -43,17 +43,20 @@ struct Definitions {
   const spec::Monitor* monitor = nullptr;
 
   /// kInvalid or kNotFound when a part is missing. An empty `model` names the only one.
-  [[nodiscard]] static Result<Definitions> of(const spec::Project& project, const std::string& model);
+  [[nodiscard]] static Result<Definitions> of(const spec::Project& project,
+                                              const std::string& model);
   [[nodiscard]] std::string source_path() const;
 };
 
 /// The graph of one model, in an order in which the steps could run one by one.
 [[nodiscard]] Result<std::vector<Step>> graph_of(const Definitions& definitions);
 
-/// What running steps share: definitions, where finished steps' files are, and tables read once. Thread-safe.
+/// What running steps share: definitions, where finished steps' files are, and tables read once.
+/// Thread-safe.
 class Work {
  public:
-  Work(const Definitions& definitions, const Host& host, const Cache& cache, const ProgressSink& progress)
+  Work(const Definitions& definitions, const Host& host, const Cache& cache,
+       const ProgressSink& progress)
       : definitions_(definitions), host_(host), cache_(cache), progress_(progress) {}
 
   [[nodiscard]] const Definitions& definitions() const noexcept { return definitions_; }
@@ -91,8 +94,9 @@ class Work {
 /// Bounds of the time-ordered parts of the accepted rows.
 struct Parts {
   std::int64_t rows = 0;
-  std::int64_t train_end = 0;       ///< [0, train_end) is trained on
-  std::int64_t validation_end = 0;  ///< [train_end, validation_end) guides the search; the rest is the test
+  std::int64_t train_end = 0;  ///< [0, train_end) is trained on
+  std::int64_t validation_end =
+      0;  ///< [train_end, validation_end) guides the search; the rest is the test
 
   [[nodiscard]] doc::Value to_value() const;
   [[nodiscard]] static Parts from_value(const doc::Value& value);

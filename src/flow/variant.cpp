@@ -20,7 +20,8 @@ namespace {
 
 constexpr std::int64_t kLeastRows = 200;
 constexpr std::int64_t kReferenceRows = 64;
-constexpr double kStoppingFraction = 0.1;  ///< of the rows that are not held out: decide when to stop
+constexpr double kStoppingFraction =
+    0.1;  ///< of the rows that are not held out: decide when to stop
 
 /// A bundle taken apart.
 struct Base {
@@ -39,7 +40,8 @@ Result<Base> take_apart(store::Objects& objects, const Digest& digest) {
   HEDDLE_ASSIGN_OR_RETURN(auto features, feature::Program::from_value(features_value));
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration, bundle.json(bundle::kCalibration));
   const double intercept = calibration.double_or("intercept");
-  return Base{std::move(bundle), std::move(contract_value), std::move(contract), std::move(features), intercept};
+  return Base{std::move(bundle), std::move(contract_value), std::move(contract),
+              std::move(features), intercept};
 }
 
 Result<std::string> text_layer(const bundle::Bundle& bundle, std::string_view title) {
@@ -48,7 +50,8 @@ Result<std::string> text_layer(const bundle::Bundle& bundle, std::string_view ti
 }
 
 /// The config of what is made from `base`.
-doc::Value derived(const Base& base, const Digest& digest, const std::string& commit, doc::Value change) {
+doc::Value derived(const Base& base, const Digest& digest, const std::string& commit,
+                   doc::Value change) {
   doc::Value config = base.bundle.config();
   config.set("commit", commit);
   config.set("dirty", base.bundle.dirty() || commit.empty());
@@ -76,19 +79,23 @@ Result<Assembly> same_as(const Base& base, const contract::Contract& contract, d
   HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, text_layer(base.bundle, bundle::kEvaluation));
   HEDDLE_ASSIGN_OR_RETURN(assembly.statements, text_layer(base.bundle, bundle::kStatements));
   HEDDLE_ASSIGN_OR_RETURN(const auto reference, base.bundle.json(bundle::kReference));
-  HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows, rows_of(reference, base.contract.request_fields()));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows,
+                          rows_of(reference, base.contract.request_fields()));
   assembly.config = std::move(config);
   return assembly;
 }
 
 /// The contract of a layer with one transform more; one of the same id is replaced in its place.
 Result<contract::Contract> contract_with(doc::Value value, const spec::Transform& transform) {
-  doc::Value added = doc::Value::object(
-      {{"id", transform.id}, {"field", transform.field}, {"expression", transform.expression.text}, {"reason", transform.reason}});
+  doc::Value added = doc::Value::object({{"id", transform.id},
+                                         {"field", transform.field},
+                                         {"expression", transform.expression.text},
+                                         {"reason", transform.reason}});
   if (value.find("transforms") == nullptr) value.set("transforms", doc::Value::array());
   auto& transforms = value.find("transforms")->as_array();
-  const auto same = std::find_if(transforms.begin(), transforms.end(),
-                                 [&](const doc::Value& each) { return each.string_or("id") == transform.id; });
+  const auto same = std::find_if(transforms.begin(), transforms.end(), [&](const doc::Value& each) {
+    return each.string_or("id") == transform.id;
+  });
   if (same == transforms.end())
     transforms.push_back(std::move(added));
   else
@@ -105,11 +112,14 @@ struct Cut {
 Cut cut(std::int64_t rows, double holdout_fraction) {
   const double held = std::clamp(holdout_fraction, 0.05, 0.5);
   const auto learned = static_cast<std::int64_t>(static_cast<double>(rows) * (1 - held));
-  return {static_cast<std::int64_t>(static_cast<double>(learned) * (1 - kStoppingFraction)), learned};
+  return {static_cast<std::int64_t>(static_cast<double>(learned) * (1 - kStoppingFraction)),
+          learned};
 }
 
 std::vector<spec::Gate> default_gates() {
-  return {{"retrain-beats-base", {"metrics.log_loss < base.log_loss", {}}, "on rows neither has learned from"},
+  return {{"retrain-beats-base",
+           {"metrics.log_loss < base.log_loss", {}},
+           "on rows neither has learned from"},
           {"retrain-tells-apart", {"metrics.auc > 0.55", {}}, "random order is 0.5"}};
 }
 
@@ -121,41 +131,53 @@ doc::Value to_value(const evaluate::Numbers& numbers) {
 
 }  // namespace
 
-Result<Digest> with_transform(store::Objects& objects, const Digest& base_digest, const spec::Transform& transform,
-                              const std::string& commit) {
+Result<Digest> with_transform(store::Objects& objects, const Digest& base_digest,
+                              const spec::Transform& transform, const std::string& commit) {
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_with(base.contract_value, transform));
-  auto change = doc::Value::object(
-      {{"kind", "transform"}, {"id", transform.id}, {"field", transform.field}, {"expression", transform.expression.text}});
-  HEDDLE_ASSIGN_OR_RETURN(const auto assembly, same_as(base, contract, derived(base, base_digest, commit, std::move(change))));
+  auto change = doc::Value::object({{"kind", "transform"},
+                                    {"id", transform.id},
+                                    {"field", transform.field},
+                                    {"expression", transform.expression.text}});
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto assembly,
+      same_as(base, contract, derived(base, base_digest, commit, std::move(change))));
   return assemble(objects, assembly);
 }
 
-Result<Digest> without_transform(store::Objects& objects, const Digest& base_digest, const std::string& id,
-                                 const std::string& commit) {
+Result<Digest> without_transform(store::Objects& objects, const Digest& base_digest,
+                                 const std::string& id, const std::string& commit) {
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   doc::Value value = base.contract_value;
   doc::Value* transforms = value.find("transforms");
-  const auto erased = transforms == nullptr ? 0 : std::erase_if(transforms->as_array(), [&](const doc::Value& each) {
-    return each.string_or("id") == id;
-  });
+  const auto erased = transforms == nullptr
+                          ? 0
+                          : std::erase_if(transforms->as_array(), [&](const doc::Value& each) {
+                              return each.string_or("id") == id;
+                            });
   if (erased == 0) {
-    return Error{ErrorKind::kNotFound, "transform-unknown", fmt::format("bundle {} has no transform `{}`", base_digest.short_str(), id),
+    return Error{ErrorKind::kNotFound, "transform-unknown",
+                 fmt::format("bundle {} has no transform `{}`", base_digest.short_str(), id),
                  "see `heddle bundle inspect`"};
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract::Contract::from_value(value));
   auto change = doc::Value::object({{"kind", "transform-withdrawn"}, {"id", id}});
-  HEDDLE_ASSIGN_OR_RETURN(const auto assembly, same_as(base, contract, derived(base, base_digest, commit, std::move(change))));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto assembly,
+      same_as(base, contract, derived(base, base_digest, commit, std::move(change))));
   return assemble(objects, assembly);
 }
 
-Result<Digest> with_calibration(store::Objects& objects, const Digest& base_digest, double intercept,
-                                const std::string& commit) {
+Result<Digest> with_calibration(store::Objects& objects, const Digest& base_digest,
+                                double intercept, const std::string& commit) {
   if (!std::isfinite(intercept))
-    return Error{ErrorKind::kInvalid, "intercept-not-finite", "a calibration intercept must be a number", "give it in logits"};
+    return Error{ErrorKind::kInvalid, "intercept-not-finite",
+                 "a calibration intercept must be a number", "give it in logits"};
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   auto change = doc::Value::object({{"kind", "calibration"}, {"intercept", intercept}});
-  HEDDLE_ASSIGN_OR_RETURN(auto assembly, same_as(base, base.contract, derived(base, base_digest, commit, std::move(change))));
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto assembly,
+      same_as(base, base.contract, derived(base, base_digest, commit, std::move(change))));
   assembly.intercept = intercept;
   return assemble(objects, assembly);
 }
@@ -163,11 +185,14 @@ Result<Digest> with_calibration(store::Objects& objects, const Digest& base_dige
 Result<RetrainOutcome> retrain(const RetrainInput& input) {
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(*input.objects, input.base));
   if (base.bundle.has(bundle::kRuntime)) {
-    return Error{ErrorKind::kInvalid, "retrain-no-trainer", "the model of this bundle is not trained by Heddle", "train it where it is trained, then `heddle run`"};
+    return Error{ErrorKind::kInvalid, "retrain-no-trainer",
+                 "the model of this bundle is not trained by Heddle",
+                 "train it where it is trained, then `heddle run`"};
   }
   if (static_cast<std::int64_t>(input.labels.size()) != input.rows.rows()) {
     return Error{ErrorKind::kInvalid, "retrain-labels",
-                 fmt::format("{} labels for {} rows", input.labels.size(), input.rows.rows()), "give one a row"};
+                 fmt::format("{} labels for {} rows", input.labels.size(), input.rows.rows()),
+                 "give one a row"};
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto check, base.contract.check_table(input.rows));
   std::vector<std::uint8_t> labels;
@@ -179,10 +204,12 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
   }
   const table::Table& rows = check.accepted;
   const Cut parts = cut(rows.rows(), input.holdout_fraction);
-  const auto positive = std::count(labels.begin(), labels.begin() + static_cast<std::ptrdiff_t>(parts.train), 1);
+  const auto positive =
+      std::count(labels.begin(), labels.begin() + static_cast<std::ptrdiff_t>(parts.train), 1);
   if (rows.rows() < kLeastRows || positive == 0 || positive == parts.train) {
     return Error{ErrorKind::kInvalid, "retrain-too-little",
-                 fmt::format("{} accepted rows, {} of them positive, are too little to retrain on", rows.rows(), positive),
+                 fmt::format("{} accepted rows, {} of them positive, are too little to retrain on",
+                             rows.rows(), positive),
                  "wait for more labels"};
   }
   const std::span<const std::uint8_t> all(labels);
@@ -192,17 +219,22 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
   // Features and model anew, with what the base's search found best.
   HEDDLE_ASSIGN_OR_RETURN(const auto features_value, base.bundle.json(bundle::kFeatures));
   HEDDLE_ASSIGN_OR_RETURN(auto features, feature::Program::from_value(features_value));
-  HEDDLE_ASSIGN_OR_RETURN(const auto fitted,
-                          features.fit(rows.slice(0, parts.train), all.first(static_cast<std::size_t>(parts.train))));
-  HEDDLE_ASSIGN_OR_RETURN(const auto stopping, features.apply(rows.slice(parts.train, parts.stopping)));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto fitted,
+      features.fit(rows.slice(0, parts.train), all.first(static_cast<std::size_t>(parts.train))));
+  HEDDLE_ASSIGN_OR_RETURN(const auto stopping,
+                          features.apply(rows.slice(parts.train, parts.stopping)));
   HEDDLE_ASSIGN_OR_RETURN(const auto held, features.apply(held_rows));
   const doc::Value& config = base.bundle.config();
   train::TrainInput training;
   training.trainer = config.string_or("trainer", "xgboost");
-  if (const doc::Value* parameters = config.find("parameters")) training.parameters = parameters_from_value(*parameters);
+  if (const doc::Value* parameters = config.find("parameters"))
+    training.parameters = parameters_from_value(*parameters);
   training.feature_names = {features.feature_names().begin(), features.feature_names().end()};
-  training.train = {fitted.train.values.data(), labels.data(), fitted.train.rows, fitted.train.columns};
-  training.validation = {stopping.values.data(), labels.data() + parts.train, stopping.rows, stopping.columns};
+  training.train = {fitted.train.values.data(), labels.data(), fitted.train.rows,
+                    fitted.train.columns};
+  training.validation = {stopping.values.data(), labels.data() + parts.train, stopping.rows,
+                         stopping.columns};
   training.max_rounds = static_cast<int>(std::max<std::int64_t>(1, config.int_or("rounds", 100)));
   training.early_stopping_rounds = 20;
   training.seed = input.seed != 0 ? input.seed : config.int_or("seed");
@@ -219,8 +251,10 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
   base_scorer->margins(base_held.values.data(), base_held.rows, base_margins.data());
   for (auto& margin : base_margins) margin += static_cast<float>(base.intercept);
   spec::Evaluation definition;
-  HEDDLE_ASSIGN_OR_RETURN(const auto metrics, evaluate::metrics(definition, {&held_rows, margins, held_labels}));
-  HEDDLE_ASSIGN_OR_RETURN(const auto base_metrics, evaluate::metrics(definition, {&held_rows, base_margins, held_labels}));
+  HEDDLE_ASSIGN_OR_RETURN(const auto metrics,
+                          evaluate::metrics(definition, {&held_rows, margins, held_labels}));
+  HEDDLE_ASSIGN_OR_RETURN(const auto base_metrics,
+                          evaluate::metrics(definition, {&held_rows, base_margins, held_labels}));
   evaluate::Numbers numbers;
   for (const auto& [name, number] : metrics) numbers["metrics." + name] = number;
   for (const auto& [name, number] : base_metrics) numbers["base." + name] = number;
@@ -233,7 +267,8 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
   RetrainOutcome outcome;
   outcome.train_rows = parts.stopping;
   outcome.holdout_rows = held.rows;
-  outcome.metrics = doc::Value::object({{"new", to_value(metrics)}, {"base", to_value(base_metrics)}});
+  outcome.metrics =
+      doc::Value::object({{"new", to_value(metrics)}, {"base", to_value(base_metrics)}});
   for (const auto& gate : evidence.gates) {
     if (!gate.passed) outcome.failed_gates.push_back(gate.id);
   }
@@ -245,16 +280,22 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
   assembly.features = &features;
   assembly.model = trained.model;
   std::vector<std::int64_t> chosen;
-  for (const auto i : spread(parts.stopping, rows.rows(), kReferenceRows)) chosen.push_back(kept[static_cast<std::size_t>(i)]);
+  for (const auto i : spread(parts.stopping, rows.rows(), kReferenceRows))
+    chosen.push_back(kept[static_cast<std::size_t>(i)]);
   assembly.reference_rows = input.rows.take(chosen);
   HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, text_layer(base.bundle, bundle::kBaseline));
   if (input.monitor != nullptr && input.contract != nullptr) {
-    std::vector<float> known(static_cast<std::size_t>(rows.rows()), std::numeric_limits<float>::quiet_NaN());
-    std::copy(margins.begin(), margins.end(), known.begin() + static_cast<std::ptrdiff_t>(parts.stopping));
+    std::vector<float> known(static_cast<std::size_t>(rows.rows()),
+                             std::numeric_limits<float>::quiet_NaN());
+    std::copy(margins.begin(), margins.end(),
+              known.begin() + static_cast<std::ptrdiff_t>(parts.stopping));
     std::vector<Micros> times;
-    for (const auto row : kept) times.push_back(input.event_times.empty() ? 0 : input.event_times[static_cast<std::size_t>(row)]);
+    for (const auto row : kept)
+      times.push_back(input.event_times.empty() ? 0
+                                                : input.event_times[static_cast<std::size_t>(row)]);
     if (input.event_times.empty()) {
-      HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, rows.column(config.string_or("time_field")));
+      HEDDLE_ASSIGN_OR_RETURN(const table::Column* time,
+                              rows.column(config.string_or("time_field")));
       times = time->ints;
     }
     watch::BaselineInput profile;
@@ -265,20 +306,23 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
     profile.event_time = times;
     profile.margins = known;
     profile.labels = labels;
-    HEDDLE_ASSIGN_OR_RETURN(const auto baseline, watch::build_baseline(*input.monitor, *input.contract, profile));
+    HEDDLE_ASSIGN_OR_RETURN(const auto baseline,
+                            watch::build_baseline(*input.monitor, *input.contract, profile));
     assembly.baseline = doc::to_json(baseline.to_value());
   }
   assembly.evaluation = doc::to_json(evidence.to_value());
-  const std::vector<evaluate::Resource> subjects = {{"model.json", sha256(trained.model)},
-                                                    {"features.json", sha256(doc::to_json(features.to_value()))}};
+  const std::vector<evaluate::Resource> subjects = {
+      {"model.json", sha256(trained.model)},
+      {"features.json", sha256(doc::to_json(features.to_value()))}};
   assembly.statements = evaluate::to_statement(evidence, subjects, {});
-  auto change = doc::Value::object({{"kind", "retrain"},
-                                    {"rows", rows.rows()},
-                                    {"data", input.rows.content_digest().str()}});
+  auto change = doc::Value::object(
+      {{"kind", "retrain"}, {"rows", rows.rows()}, {"data", input.rows.content_digest().str()}});
   assembly.config = derived(base, input.base, input.commit, std::move(change));
   // The base's own, if it has one, is of rows that this model may not have seen.
   const auto last = static_cast<std::size_t>(kept[static_cast<std::size_t>(parts.stopping - 1)]);
-  assembly.config.set("learned_until", input.event_times.empty() ? doc::Value() : doc::Value(input.event_times[last]));
+  assembly.config.set("learned_until", input.event_times.empty()
+                                           ? doc::Value()
+                                           : doc::Value(input.event_times[last]));
   assembly.config.set("role", "primary");
   assembly.config.set("rounds", trained.rounds);
   assembly.config.set("seed", training.seed);

@@ -18,34 +18,41 @@
 
 namespace heddle::flow {
 
-/// Bundles made from bundles, for recovery. Pure functions of their arguments: the same call gives the same digest.
-/// The new bundle's config names its base (`derived_from`), what was done (`change`) and `commit`, the one whose definitions
-/// were applied then. What was made from a dirty bundle is dirty.
+/// Bundles made from bundles, for recovery. Pure functions of their arguments: the same call gives
+/// the same digest. The new bundle's config names its base (`derived_from`), what was done
+/// (`change`) and `commit`, the one whose definitions were applied then. What was made from a dirty
+/// bundle is dirty.
 
-/// The base with one transform more in its contract (one of the same id is replaced). Reference predictions are recomputed.
-[[nodiscard]] Result<Digest> with_transform(store::Objects& objects, const Digest& base, const spec::Transform& transform,
+/// The base with one transform more in its contract (one of the same id is replaced). Reference
+/// predictions are recomputed.
+[[nodiscard]] Result<Digest> with_transform(store::Objects& objects, const Digest& base,
+                                            const spec::Transform& transform,
                                             const std::string& commit);
 
 /// The base without the transform of this id; kNotFound when it has none.
-[[nodiscard]] Result<Digest> without_transform(store::Objects& objects, const Digest& base, const std::string& id,
-                                               const std::string& commit);
+[[nodiscard]] Result<Digest> without_transform(store::Objects& objects, const Digest& base,
+                                               const std::string& id, const std::string& commit);
 
 /// The base with this calibration intercept (logits) in place of its own.
-[[nodiscard]] Result<Digest> with_calibration(store::Objects& objects, const Digest& base, double intercept,
-                                              const std::string& commit);
+[[nodiscard]] Result<Digest> with_calibration(store::Objects& objects, const Digest& base,
+                                              double intercept, const std::string& commit);
 
 struct RetrainInput {
   store::Objects* objects = nullptr;
-  std::string commit{};                      ///< whose definitions are applied
-  Digest base{};                             ///< its contract (with transforms), feature definitions and best parameters are used
-  table::Table rows;                         ///< request fields as received, in event-time order
-  std::vector<std::uint8_t> labels;          ///< 0 or 1, one a row
-  std::vector<Micros> event_times{};         ///< one a row; empty: the model's time field. For the baseline's chunks
-  const spec::Contract* contract = nullptr;  ///< with `monitor`: the baseline profile is rebuilt; without, the base's is kept
+  std::string commit{};  ///< whose definitions are applied
+  Digest
+      base{};  ///< its contract (with transforms), feature definitions and best parameters are used
+  table::Table rows;                 ///< request fields as received, in event-time order
+  std::vector<std::uint8_t> labels;  ///< 0 or 1, one a row
+  std::vector<Micros>
+      event_times{};  ///< one a row; empty: the model's time field. For the baseline's chunks
+  const spec::Contract* contract =
+      nullptr;  ///< with `monitor`: the baseline profile is rebuilt; without, the base's is kept
   const spec::Monitor* monitor = nullptr;
-  std::vector<spec::Gate> gates{};  ///< over `metrics.*` of the held-out last part and `base.*` of the base on the same rows;
-                                    ///< empty: a lower log loss than the base's, and an auc above 0.55
-  double holdout_fraction = 0.2;    ///< the last rows in time, never trained on
+  std::vector<spec::Gate>
+      gates{};  ///< over `metrics.*` of the held-out last part and `base.*` of the base on the same
+                ///< rows; empty: a lower log loss than the base's, and an auc above 0.55
+  double holdout_fraction = 0.2;  ///< the last rows in time, never trained on
   std::int64_t seed = 0;
 };
 
@@ -58,8 +65,9 @@ struct RetrainOutcome {
   std::int64_t holdout_rows = 0;
 };
 
-/// Refits features and model on the labelled rows; evidence, reference predictions and baseline profile are rebuilt. Bounded by
-/// the rows it is given. kInvalid when there are too few rows or one class only.
+/// Refits features and model on the labelled rows; evidence, reference predictions and baseline
+/// profile are rebuilt. Bounded by the rows it is given. kInvalid when there are too few rows or
+/// one class only.
 [[nodiscard]] Result<RetrainOutcome> retrain(const RetrainInput& input);
 
 }  // namespace heddle::flow

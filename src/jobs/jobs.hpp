@@ -9,17 +9,18 @@
 
 namespace heddle::jobs {
 
-/// One process to run: it dies with the process that started it. `argv[0]` is a path; nothing goes through a shell.
+/// One process to run: it dies with the process that started it. `argv[0]` is a path; nothing goes
+/// through a shell.
 struct Job {
-  std::string name;                    ///< for people and logs
+  std::string name;  ///< for people and logs
   std::vector<std::string> argv;
-  std::string directory{};               ///< working directory; empty: the caller's
-  std::string output_path{};             ///< stdout and stderr go there; empty: inherited
-  std::int64_t timeout_ms = 0;         ///< 0: none
+  std::string directory{};      ///< working directory; empty: the caller's
+  std::string output_path{};    ///< stdout and stderr go there; empty: inherited
+  std::int64_t timeout_ms = 0;  ///< 0: none
 };
 
 struct Outcome {
-  int exit_code = 0;     ///< 128 + signal when a signal ended it
+  int exit_code = 0;  ///< 128 + signal when a signal ended it
   bool timed_out = false;
   double seconds = 0;
   std::int64_t peak_bytes = 0;  ///< resident set, as the kernel counted it

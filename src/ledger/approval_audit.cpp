@@ -6,32 +6,40 @@ namespace heddle::ledger {
 
 std::string ApprovalAudit::observe(std::uint64_t index, std::string_view json) {
   // Most entries of a long ledger are neither: a million are looked at in a second.
-  if (json.find("\"approval\":") == std::string_view::npos && json.find("\"require_approval\"") == std::string_view::npos) return {};
+  if (json.find("\"approval\":") == std::string_view::npos &&
+      json.find("\"require_approval\"") == std::string_view::npos)
+    return {};
   const auto parsed = parse_entry(json);
   if (!parsed.ok()) return {};  // told by whoever checks the entries
   const Entry& entry = *parsed;
-  if (entry.result == "applied" && entry.decision == "require_approval") return check_applied(index, entry);
+  if (entry.result == "applied" && entry.decision == "require_approval")
+    return check_applied(index, entry);
   if (entry.result == "requested") {
     asked_[entry.approval] = {entry};
   } else if (entry.action == "approval.approve" && entry.result == "approved") {
-    if (const auto known = asked_.find(entry.approval); known != asked_.end()) known->second.approved = true;
-  } else if (entry.action == "approval.reject" || entry.action == "approval.void" || entry.action == "approval.expire") {
-    if (const auto known = asked_.find(entry.approval); known != asked_.end()) known->second.closed = entry.result;
+    if (const auto known = asked_.find(entry.approval); known != asked_.end())
+      known->second.approved = true;
+  } else if (entry.action == "approval.reject" || entry.action == "approval.void" ||
+             entry.action == "approval.expire") {
+    if (const auto known = asked_.find(entry.approval); known != asked_.end())
+      known->second.closed = entry.result;
   }
   return {};
 }
 
 std::string ApprovalAudit::check_applied(std::uint64_t index, const Entry& entry) {
   const auto wrong = [&](std::string_view why) {
-    return fmt::format("entry {} applied `{}` of `{}`, which needed an approval: {}", index, entry.action, entry.target, why);
+    return fmt::format("entry {} applied `{}` of `{}`, which needed an approval: {}", index,
+                       entry.action, entry.target, why);
   };
   const auto found = asked_.find(entry.approval);
   if (entry.approval.empty() || found == asked_.end()) return wrong("none was asked for");
   Asked& asked = found->second;
-  if (!asked.closed.empty()) return wrong(fmt::format("`{}` was {} before", entry.approval, asked.closed));
+  if (!asked.closed.empty())
+    return wrong(fmt::format("`{}` was {} before", entry.approval, asked.closed));
   if (!asked.approved) return wrong(fmt::format("no person approved `{}`", entry.approval));
-  if (asked.entry.op_id != entry.op_id || asked.entry.action != entry.action || asked.entry.target != entry.target ||
-      asked.entry.subjects != entry.subjects) {
+  if (asked.entry.op_id != entry.op_id || asked.entry.action != entry.action ||
+      asked.entry.target != entry.target || asked.entry.subjects != entry.subjects) {
     return wrong(fmt::format("`{}` is for another act", entry.approval));
   }
   asked.closed = "used";

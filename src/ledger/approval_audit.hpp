@@ -9,11 +9,13 @@
 
 namespace heddle::ledger {
 
-/// Whether each act that needed an approval has one in the ledger: asked for, for the same act, answered yes by a person before it,
-/// open still, used once. Fed every entry in order; a value type.
+/// Whether each act that needed an approval has one in the ledger: asked for, for the same act,
+/// answered yes by a person before it, open still, used once. Fed every entry in order; a value
+/// type.
 class ApprovalAudit {
  public:
-  /// What is wrong with this entry; empty: nothing. Entries that name no approval and needed none are not parsed.
+  /// What is wrong with this entry; empty: nothing. Entries that name no approval and needed none
+  /// are not parsed.
   [[nodiscard]] std::string observe(std::uint64_t index, std::string_view json);
 
  private:

@@ -9,11 +9,14 @@ namespace {
 
 constexpr std::string_view kDash = "\xe2\x80\x94 ";  // the em dash that begins a signature line
 
-std::string_view view(const auto& bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+std::string_view view(const auto& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 std::string big_endian(std::uint32_t value) {
   std::string bytes(4, '\0');
-  for (int i = 0; i < 4; ++i) bytes[static_cast<std::size_t>(i)] = static_cast<char>(value >> (24 - 8 * i) & 0xff);
+  for (int i = 0; i < 4; ++i)
+    bytes[static_cast<std::size_t>(i)] = static_cast<char>(value >> (24 - 8 * i) & 0xff);
   return bytes;
 }
 
@@ -21,18 +24,22 @@ Error malformed(std::string_view why) {
   return {ErrorKind::kCorrupt, "checkpoint-malformed", fmt::format("not a checkpoint: {}", why)};
 }
 
-bool good_name(std::string_view name) { return !name.empty() && name.find_first_of(" \t\r\n+") == std::string_view::npos; }
+bool good_name(std::string_view name) {
+  return !name.empty() && name.find_first_of(" \t\r\n+") == std::string_view::npos;
+}
 
 Result<Checkpoint> parse_body(std::string_view body) {
   Checkpoint checkpoint;
   const auto first = body.find('\n');
   const auto second = first == std::string_view::npos ? first : body.find('\n', first + 1);
   const auto third = second == std::string_view::npos ? second : body.find('\n', second + 1);
-  if (third == std::string_view::npos || third + 1 != body.size()) return malformed("it needs exactly three lines");
+  if (third == std::string_view::npos || third + 1 != body.size())
+    return malformed("it needs exactly three lines");
   checkpoint.origin = body.substr(0, first);
   const auto size = body.substr(first + 1, second - first - 1);
   const auto [end, code] = std::from_chars(size.data(), size.data() + size.size(), checkpoint.size);
-  if (code != std::errc() || end != size.data() + size.size() || (size.size() > 1 && size[0] == '0')) {
+  if (code != std::errc() || end != size.data() + size.size() ||
+      (size.size() > 1 && size[0] == '0')) {
     return malformed("its size is no number");
   }
   const auto root = base64_decode(body.substr(second + 1, third - second - 1));
@@ -55,12 +62,14 @@ std::uint32_t VerifierKey::id() const {
 }
 
 std::string VerifierKey::str() const {
-  return fmt::format("{}+{}+{}", name, hex_encode(big_endian(id())), base64_encode("\x01" + std::string(view(key))));
+  return fmt::format("{}+{}+{}", name, hex_encode(big_endian(id())),
+                     base64_encode("\x01" + std::string(view(key))));
 }
 
 Result<VerifierKey> VerifierKey::parse(std::string_view text) {
-  const Error bad{ErrorKind::kInvalid, "vkey-malformed", "not a verifier key",
-                  "it looks like `heddle/NAME+0123abcd+BASE64`; `heddle audit verify` prints this ledger's"};
+  const Error bad{
+      ErrorKind::kInvalid, "vkey-malformed", "not a verifier key",
+      "it looks like `heddle/NAME+0123abcd+BASE64`; `heddle audit verify` prints this ledger's"};
   const auto first = text.find('+');
   const auto second = first == std::string_view::npos ? first : text.find('+', first + 1);
   if (second == std::string_view::npos) return bad;
@@ -73,15 +82,19 @@ Result<VerifierKey> VerifierKey::parse(std::string_view text) {
   return key;
 }
 
-std::string sign_checkpoint(const Checkpoint& checkpoint, const Ed25519Key& key, const std::string& name) {
-  const std::string body = fmt::format("{}\n{}\n{}\n", checkpoint.origin, checkpoint.size, base64_encode(view(checkpoint.root.bytes)));
+std::string sign_checkpoint(const Checkpoint& checkpoint, const Ed25519Key& key,
+                            const std::string& name) {
+  const std::string body = fmt::format("{}\n{}\n{}\n", checkpoint.origin, checkpoint.size,
+                                       base64_encode(view(checkpoint.root.bytes)));
   const VerifierKey verifier{name, key.public_key};
-  return fmt::format("{}\n{}{} {}\n", body, kDash, name, base64_encode(big_endian(verifier.id()) + key.sign(body)));
+  return fmt::format("{}\n{}{} {}\n", body, kDash, name,
+                     base64_encode(big_endian(verifier.id()) + key.sign(body)));
 }
 
 Result<Checkpoint> open_checkpoint(std::string_view note, const VerifierKey& key) {
   const auto blank = note.rfind("\n\n");
-  if (blank == std::string_view::npos || !note.ends_with('\n')) return malformed("it has no signature");
+  if (blank == std::string_view::npos || !note.ends_with('\n'))
+    return malformed("it has no signature");
   const auto body = note.substr(0, blank + 1);
   HEDDLE_ASSIGN_OR_RETURN(auto checkpoint, parse_body(body));
   bool signed_by_key = false;
@@ -93,23 +106,28 @@ Result<Checkpoint> open_checkpoint(std::string_view note, const VerifierKey& key
     if (lines == 64 || !line.starts_with(kDash)) return malformed("a signature line is not one");
     line.remove_prefix(kDash.size());
     const auto space = line.find(' ');
-    if (space == std::string_view::npos || !good_name(line.substr(0, space))) return malformed("a signature line is not one");
+    if (space == std::string_view::npos || !good_name(line.substr(0, space)))
+      return malformed("a signature line is not one");
     const auto signature = base64_decode(line.substr(space + 1));
     if (!signature || signature->size() < 5) return malformed("a signature is not base64");
-    if (line.substr(0, space) != key.name || signature->substr(0, 4) != big_endian(key.id())) continue;
+    if (line.substr(0, space) != key.name || signature->substr(0, 4) != big_endian(key.id()))
+      continue;
     if (signed_by_key || !ed25519_verify(key.key, body, std::string_view(*signature).substr(4))) {
-      return Error{ErrorKind::kCorrupt, "checkpoint-signature", fmt::format("the signature of `{}` does not fit the checkpoint", key.name),
+      return Error{ErrorKind::kCorrupt, "checkpoint-signature",
+                   fmt::format("the signature of `{}` does not fit the checkpoint", key.name),
                    "the checkpoint was changed after it was signed"};
     }
     signed_by_key = true;
   }
   if (!signed_by_key) {
-    return Error{ErrorKind::kCorrupt, "checkpoint-unsigned", fmt::format("the checkpoint is not signed by `{}`", key.str()),
+    return Error{ErrorKind::kCorrupt, "checkpoint-unsigned",
+                 fmt::format("the checkpoint is not signed by `{}`", key.str()),
                  "it is of another ledger, or the key was changed"};
   }
   if (checkpoint.origin != key.name) {
-    return Error{ErrorKind::kCorrupt, "checkpoint-origin",
-                 fmt::format("the checkpoint is of `{}`, not of `{}`", checkpoint.origin, key.name)};
+    return Error{
+        ErrorKind::kCorrupt, "checkpoint-origin",
+        fmt::format("the checkpoint is of `{}`, not of `{}`", checkpoint.origin, key.name)};
   }
   return checkpoint;
 }

@@ -25,13 +25,15 @@ struct VerifierKey {
 
   [[nodiscard]] std::string str() const;  ///< `name+hex(id)+base64(0x01 || key)`
   [[nodiscard]] static Result<VerifierKey> parse(std::string_view text);
-  [[nodiscard]] std::uint32_t id() const;  ///< first four bytes of SHA-256(name || 0x0A || 0x01 || key)
+  [[nodiscard]] std::uint32_t id()
+      const;  ///< first four bytes of SHA-256(name || 0x0A || 0x01 || key)
 };
 
 /// The signed note: three lines, a blank line, one signature line. Deterministic.
-[[nodiscard]] std::string sign_checkpoint(const Checkpoint& checkpoint, const Ed25519Key& key, const std::string& name);
-/// kCorrupt (`checkpoint-malformed`, `checkpoint-unsigned`, `checkpoint-signature`) unless `key` signed it; signatures by other
-/// keys are passed over, a wrong one by this key is not.
+[[nodiscard]] std::string sign_checkpoint(const Checkpoint& checkpoint, const Ed25519Key& key,
+                                          const std::string& name);
+/// kCorrupt (`checkpoint-malformed`, `checkpoint-unsigned`, `checkpoint-signature`) unless `key`
+/// signed it; signatures by other keys are passed over, a wrong one by this key is not.
 [[nodiscard]] Result<Checkpoint> open_checkpoint(std::string_view note, const VerifierKey& key);
 
 }  // namespace heddle::ledger

@@ -10,7 +10,8 @@ constexpr std::string_view kSettled = "effects.settled";
 
 }  // namespace
 
-Result<void> intend(Ledger& ledger, store::Txn& txn, const std::string& op_id, const std::string& kind, const doc::Value& detail) {
+Result<void> intend(Ledger& ledger, store::Txn& txn, const std::string& op_id,
+                    const std::string& kind, const doc::Value& detail) {
   for (const auto collection : {kOpen, kSettled}) {
     HEDDLE_ASSIGN_OR_RETURN(const auto known, txn.get(collection, op_id));
     if (known) return {};
@@ -22,16 +23,20 @@ Result<void> intend(Ledger& ledger, store::Txn& txn, const std::string& op_id, c
   entry.target = kind;
   entry.result = "intent";
   HEDDLE_ASSIGN_OR_RETURN(const auto number, ledger.append(txn, entry));
-  return txn.put(kOpen, op_id, doc::to_json(doc::Value::object({{"kind", kind}, {"detail", detail}, {"entry", number}})));
+  return txn.put(
+      kOpen, op_id,
+      doc::to_json(doc::Value::object({{"kind", kind}, {"detail", detail}, {"entry", number}})));
 }
 
-Result<void> settle(Ledger& ledger, store::State& state, const std::string& op_id, bool ok, const std::string& reason) {
+Result<void> settle(Ledger& ledger, store::State& state, const std::string& op_id, bool ok,
+                    const std::string& reason) {
   return state.write([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(const auto text, txn.get(kOpen, op_id));
     if (!text) {
       HEDDLE_ASSIGN_OR_RETURN(const auto settled, txn.get(kSettled, op_id));
       if (settled) return {};
-      return Error{ErrorKind::kNotFound, "effect-unknown", fmt::format("no effect `{}` was intended", op_id)};
+      return Error{ErrorKind::kNotFound, "effect-unknown",
+                   fmt::format("no effect `{}` was intended", op_id)};
     }
     HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*text));
     Entry entry;
@@ -58,7 +63,10 @@ Result<std::vector<Intent>> dangling(store::State& state) {
         parsed = value.error();
         return false;
       }
-      Intent intent{std::string(key), value->string_or("kind"), {}, static_cast<std::uint64_t>(value->int_or("entry"))};
+      Intent intent{std::string(key),
+                    value->string_or("kind"),
+                    {},
+                    static_cast<std::uint64_t>(value->int_or("entry"))};
       if (const auto* detail = value->find("detail"); detail != nullptr) intent.detail = *detail;
       intents.push_back(std::move(intent));
       return true;

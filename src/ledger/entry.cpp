@@ -9,7 +9,8 @@ using Named = std::vector<std::pair<std::string, Digest>>;
 
 doc::Value named_value(const Named& items) {
   auto list = doc::Value::array();
-  for (const auto& [name, digest] : items) list.push(doc::Value::object({{"name", name}, {"digest", digest.str()}}));
+  for (const auto& [name, digest] : items)
+    list.push(doc::Value::object({{"name", name}, {"digest", digest.str()}}));
   return list;
 }
 
@@ -32,7 +33,8 @@ Result<std::string> to_json(const Entry& entry) {
     if (!member.empty()) members.emplace_back(name, member);
   };
   text("op_id", entry.op_id);
-  members.emplace_back("actor", doc::Value::object({{"type", entry.actor_type}, {"id", entry.actor}}));
+  members.emplace_back("actor",
+                       doc::Value::object({{"type", entry.actor_type}, {"id", entry.actor}}));
   text("action", entry.action);
   text("target", entry.target);
   if (!entry.subjects.empty()) members.emplace_back("subjects", named_value(entry.subjects));
@@ -53,7 +55,8 @@ Result<std::string> to_json(const Entry& entry) {
   auto json = doc::to_json(value);
   if (json.size() > kMaxEntryBytes) {
     return Error{ErrorKind::kTooLarge, "ledger-entry-too-large",
-                 fmt::format("an entry of {} bytes for `{}`; the limit is {}", json.size(), entry.action, kMaxEntryBytes),
+                 fmt::format("an entry of {} bytes for `{}`; the limit is {}", json.size(),
+                             entry.action, kMaxEntryBytes),
                  "put what is large into the objects and name it by digest as evidence"};
   }
   return json;
@@ -85,7 +88,8 @@ Result<Entry> parse_entry(std::string_view json) {
       }
     }
   }
-  if (const auto* attributes = value.find("attributes"); attributes != nullptr) entry.attributes = *attributes;
+  if (const auto* attributes = value.find("attributes"); attributes != nullptr)
+    entry.attributes = *attributes;
   HEDDLE_ASSIGN_OR_RETURN(entry.evidence, named_from(value.find("evidence")));
   entry.approval = value.string_or("approval");
   entry.result = value.string_or("result");

@@ -6,7 +6,8 @@
 
 namespace heddle::ledger {
 
-/// What is kept beside the log, in the same transaction: the tree over all rows, and the time of the last one.
+/// What is kept beside the log, in the same transaction: the tree over all rows, and the time of
+/// the last one.
 struct Head {
   Micros t = 0;
   CompactRange range{};

@@ -27,19 +27,23 @@ Result<History> read_history(const std::string& directory) {
   return history;
 }
 
-Result<void> append_history(const std::string& directory, std::size_t whole_bytes, std::string_view note) {
+Result<void> append_history(const std::string& directory, std::size_t whole_bytes,
+                            std::string_view note) {
   const std::string path = directory + "/history";
   const bool created = !path_exists(path);
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   const std::string record = std::string(note) + "\n";
   const auto size = static_cast<off_t>(whole_bytes);
-  const bool written = fd >= 0 && ::ftruncate(fd, size) == 0 &&
-                       ::pwrite(fd, record.data(), record.size(), size) == static_cast<ssize_t>(record.size()) && ::fsync(fd) == 0;
+  const bool written =
+      fd >= 0 && ::ftruncate(fd, size) == 0 &&
+      ::pwrite(fd, record.data(), record.size(), size) == static_cast<ssize_t>(record.size()) &&
+      ::fsync(fd) == 0;
   const int code = errno;
   if (fd >= 0) ::close(fd);
   if (!written) {
     return Error{ErrorKind::kIo, code == ENOSPC ? "disk-full" : "file-io-failed",
-                 fmt::format("cannot write `{}`: {}", path, std::strerror(code)), "free space on that disk"};
+                 fmt::format("cannot write `{}`: {}", path, std::strerror(code)),
+                 "free space on that disk"};
   }
   if (created) return fsync_dir(directory);
   return {};

@@ -15,7 +15,8 @@ Result<Head> read_head(store::Txn& txn) {
   HEDDLE_ASSIGN_OR_RETURN(const auto bytes, txn.get("ledger", "head"));
   Head head;
   if (!bytes) return head;
-  if (bytes->size() < 8) return Error{ErrorKind::kCorrupt, "ledger-range-malformed", "the ledger's head is too short"};
+  if (bytes->size() < 8)
+    return Error{ErrorKind::kCorrupt, "ledger-range-malformed", "the ledger's head is too short"};
   std::uint64_t t = 0;
   for (std::size_t i = 0; i < 8; ++i) t = t << 8 | static_cast<unsigned char>((*bytes)[i]);
   head.t = static_cast<Micros>(t);
@@ -28,7 +29,8 @@ namespace {
 Error rolled_back(std::uint64_t have, std::uint64_t known, std::string_view where) {
   return {ErrorKind::kCorrupt, "ledger-rolled-back",
           fmt::format("the ledger holds {} entries, but {} were signed ({})", have, known, where),
-          "an older copy of the state was put back: restore the newest one, then run `heddle audit verify`"};
+          "an older copy of the state was put back: restore the newest one, then run `heddle audit "
+          "verify`"};
 }
 
 Error inconsistent(std::uint64_t size, std::string_view where) {
@@ -52,9 +54,10 @@ struct Ledger::Impl {
   const Clock& clock;
   VerifierKey key;
 
-  std::mutex publishing;             ///< guards what follows up to `checkpoint_mutex`; taken before the state, never inside it
+  std::mutex publishing;  ///< guards what follows up to `checkpoint_mutex`; taken before the state,
+                          ///< never inside it
   TileWriter tiles;
-  bool loaded = false;               ///< `tiles` stands at the last checkpoint
+  bool loaded = false;  ///< `tiles` stands at the last checkpoint
   std::size_t history_bytes = 0;
 
   mutable std::mutex checkpoint_mutex;
@@ -66,7 +69,8 @@ struct Ledger::Impl {
     return checkpoint ? checkpoint->size : 0;
   }
 
-  /// Feeds committed entries to the tiles until all of them are there; the state is never held while a file is written.
+  /// Feeds committed entries to the tiles until all of them are there; the state is never held
+  /// while a file is written.
   Result<Head> feed() {
     Head head;
     for (;;) {
@@ -74,10 +78,11 @@ struct Ledger::Impl {
       const auto from = tiles.size();
       HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
         HEDDLE_ASSIGN_OR_RETURN(head, read_head(txn));
-        return txn.read_log(from, std::min(head.range.size(), from + 1024), [&](std::uint64_t, std::string_view entry) {
-          entries.emplace_back(entry);
-          return true;
-        });
+        return txn.read_log(from, std::min(head.range.size(), from + 1024),
+                            [&](std::uint64_t, std::string_view entry) {
+                              entries.emplace_back(entry);
+                              return true;
+                            });
       }));
       for (const auto& entry : entries) HEDDLE_TRY(tiles.append(entry));
       if (tiles.size() >= head.range.size() || entries.empty()) return head;
@@ -87,7 +92,8 @@ struct Ledger::Impl {
   /// Brings `tiles` to the last checkpoint: from disk, else from the state's rows.
   Result<void> load() {
     const auto size = signed_size();
-    if (auto done = tiles.load(size); done && (size == 0 || tiles.range().root() == checkpoint->root)) {
+    if (auto done = tiles.load(size);
+        done && (size == 0 || tiles.range().root() == checkpoint->root)) {
       loaded = true;
       return {};
     } else if (size > 0) {
@@ -98,15 +104,17 @@ struct Ledger::Impl {
     while (tiles.size() < size) {
       entries.clear();
       HEDDLE_TRY(state.read([&](store::Txn& txn) {
-        return txn.read_log(tiles.size(), std::min(size, tiles.size() + 1024), [&](std::uint64_t, std::string_view entry) {
-          entries.emplace_back(entry);
-          return true;
-        });
+        return txn.read_log(tiles.size(), std::min(size, tiles.size() + 1024),
+                            [&](std::uint64_t, std::string_view entry) {
+                              entries.emplace_back(entry);
+                              return true;
+                            });
       }));
       if (entries.empty()) return rolled_back(tiles.size(), size, "the last checkpoint");
       for (const auto& entry : entries) HEDDLE_TRY(tiles.append(entry));
     }
-    if (size > 0 && tiles.range().root() != checkpoint->root) return inconsistent(size, "the last checkpoint");
+    if (size > 0 && tiles.range().root() != checkpoint->root)
+      return inconsistent(size, "the last checkpoint");
     HEDDLE_TRY(tiles.flush());
     loaded = true;
     return {};
@@ -165,7 +173,8 @@ struct Ledger::Impl {
     loaded = false;  // until all of it is done: what fails half-way is loaded again
     HEDDLE_ASSIGN_OR_RETURN(const auto head, feed());
     const auto size = tiles.size();
-    if (size != head.range.size() || tiles.range() != head.range) return inconsistent(size, "the state's own head");
+    if (size != head.range.size() || tiles.range() != head.range)
+      return inconsistent(size, "the state's own head");
     const Checkpoint next{key.name, size, head.range.root()};
     const auto last = [&] {
       const std::lock_guard lock(checkpoint_mutex);
@@ -179,8 +188,10 @@ struct Ledger::Impl {
     if (last) {
       // From the bytes that others will read, so that nothing is signed that they could not follow.
       TileReader reader(options.directory, size);
-      HEDDLE_ASSIGN_OR_RETURN(const auto proof, consistency_proof(last->size, size, reader.reader()));
-      if (!verify_consistency(last->size, size, last->root, next.root, proof)) return inconsistent(last->size, "the last checkpoint");
+      HEDDLE_ASSIGN_OR_RETURN(const auto proof,
+                              consistency_proof(last->size, size, reader.reader()));
+      if (!verify_consistency(last->size, size, last->root, next.root, proof))
+        return inconsistent(last->size, "the last checkpoint");
     }
     const auto text = sign_checkpoint(next, options.key, key.name);
     HEDDLE_TRY(write_file_atomic(options.directory + "/checkpoint", text));
@@ -202,7 +213,8 @@ Ledger::~Ledger() = default;
 
 Result<std::unique_ptr<Ledger>> Ledger::open(store::State& state, Options options) {
   if (options.project.empty() || options.project.find_first_of(" \t\r\n+") != std::string::npos) {
-    return Error{ErrorKind::kInvalid, "ledger-origin", fmt::format("`{}` cannot name a ledger", options.project),
+    return Error{ErrorKind::kInvalid, "ledger-origin",
+                 fmt::format("`{}` cannot name a ledger", options.project),
                  "use a project name without spaces and `+`"};
   }
   auto impl = std::make_unique<Impl>(state, std::move(options));
@@ -219,7 +231,8 @@ Result<std::uint64_t> Ledger::append(store::Txn& txn, Entry entry) {
   if (number != entry.seq) return inconsistent(number, "the state's own head");
   head.range.append(leaf_hash(json));
   std::string bytes;
-  for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(static_cast<std::uint64_t>(head.t) >> shift & 0xff));
+  for (int shift = 56; shift >= 0; shift -= 8)
+    bytes.push_back(static_cast<char>(static_cast<std::uint64_t>(head.t) >> shift & 0xff));
   HEDDLE_TRY(txn.put("ledger", "head", bytes + head.range.bytes()));
   return number;
 }
@@ -244,14 +257,16 @@ Result<std::string> Ledger::anchor(store::Git& git) {
   auto found = git.read(kAnchorRef, "checkpoint");
   if (found) {
     HEDDLE_ASSIGN_OR_RETURN(const auto anchored, open_checkpoint(*found, impl_->key));
-    if (anchored.size > checkpoint.size) return rolled_back(checkpoint.size, anchored.size, "the checkpoint in git");
+    if (anchored.size > checkpoint.size)
+      return rolled_back(checkpoint.size, anchored.size, "the checkpoint in git");
     TileReader reader(impl_->options.directory, checkpoint.size);
     HEDDLE_ASSIGN_OR_RETURN(const auto root, root_of(anchored.size, reader.reader()));
     if (root != anchored.root) return inconsistent(anchored.size, "the checkpoint in git");
   } else if (found.error().kind != ErrorKind::kNotFound) {
     return found.error();
   }
-  return git.commit(kAnchorRef, "", {{"checkpoint", impl_->note}, {"vkey", impl_->key.str() + "\n"}},
+  return git.commit(kAnchorRef, "",
+                    {{"checkpoint", impl_->note}, {"vkey", impl_->key.str() + "\n"}},
                     fmt::format("checkpoint of {} entries\n", checkpoint.size));
 }
 
@@ -276,7 +291,8 @@ Result<std::vector<Digest>> Ledger::prove_consistency(std::uint64_t old_size, st
   const std::lock_guard lock(impl_->publishing);
   const auto published = impl_->signed_size();
   if (size > published) {
-    return Error{ErrorKind::kInvalid, "ledger-proof-range", fmt::format("{} of {} entries are not published", size - published, size)};
+    return Error{ErrorKind::kInvalid, "ledger-proof-range",
+                 fmt::format("{} of {} entries are not published", size - published, size)};
   }
   TileReader reader(impl_->options.directory, published);
   return consistency_proof(old_size, size, reader.reader());
@@ -321,7 +337,8 @@ Result<Micros> Ledger::now(store::Txn& txn) const {
 std::string Proof::str() const {
   std::string text = fmt::format("c2sp.org/tlog-proof@v1\nindex {}\n", index);
   for (const auto& hash : hashes) {
-    text += base64_encode({reinterpret_cast<const char*>(hash.bytes.data()), hash.bytes.size()}) + "\n";
+    text +=
+        base64_encode({reinterpret_cast<const char*>(hash.bytes.data()), hash.bytes.size()}) + "\n";
   }
   return text + "\n" + checkpoint;
 }

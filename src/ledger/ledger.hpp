@@ -17,51 +17,59 @@ namespace heddle::ledger {
 
 inline constexpr const char* kAnchorRef = "refs/heddle/checkpoints";
 
-/// What proves that an entry is in the ledger, checkable offline with the ledger's verifier key alone.
+/// What proves that an entry is in the ledger, checkable offline with the ledger's verifier key
+/// alone.
 struct Proof {
   std::uint64_t index = 0;
-  std::string entry;              ///< its bytes
-  std::vector<Digest> hashes;     ///< inclusion in the checkpoint's tree
-  std::string checkpoint;         ///< signed note
+  std::string entry;           ///< its bytes
+  std::vector<Digest> hashes;  ///< inclusion in the checkpoint's tree
+  std::string checkpoint;      ///< signed note
 
   [[nodiscard]] std::string str() const;  ///< C2SP `.tlog-proof`
 };
 
-/// The tamper-evident log of decisions: an RFC 6962 tree over the log of a store::State. `append` is part of the caller's
-/// transaction, so an entry and what it records are durable together; everything under `directory` (tlog-tiles, checkpoint,
-/// signed history) is derived from committed rows by `publish` and can be rebuilt. Thread-safe.
+/// The tamper-evident log of decisions: an RFC 6962 tree over the log of a store::State. `append`
+/// is part of the caller's transaction, so an entry and what it records are durable together;
+/// everything under `directory` (tlog-tiles, checkpoint, signed history) is derived from committed
+/// rows by `publish` and can be rebuilt. Thread-safe.
 class Ledger {
  public:
   struct Options {
-    std::string directory;          ///< `.heddle/tiles`
-    std::string project;            ///< origin and key name: `heddle/<project>`
-    Ed25519Key key;                 ///< signs checkpoints
-    const Clock* clock = nullptr;   ///< nullptr: the system's
+    std::string directory;         ///< `.heddle/tiles`
+    std::string project;           ///< origin and key name: `heddle/<project>`
+    Ed25519Key key;                ///< signs checkpoints
+    const Clock* clock = nullptr;  ///< nullptr: the system's
   };
 
-  /// Checks what is on disk against the state: kCorrupt `ledger-rolled-back` when the state holds less than the last signed
-  /// checkpoint, `ledger-inconsistent` when it holds something else. Missing or torn tiles are rebuilt. `state` must outlive it.
+  /// Checks what is on disk against the state: kCorrupt `ledger-rolled-back` when the state holds
+  /// less than the last signed checkpoint, `ledger-inconsistent` when it holds something else.
+  /// Missing or torn tiles are rebuilt. `state` must outlive it.
   [[nodiscard]] static Result<std::unique_ptr<Ledger>> open(store::State& state, Options options);
   ~Ledger();
 
-  /// Fills `seq` and `t`, appends, advances the tree; in `txn`, so it happens only if `txn` commits. Returns the number.
+  /// Fills `seq` and `t`, appends, advances the tree; in `txn`, so it happens only if `txn`
+  /// commits. Returns the number.
   [[nodiscard]] Result<std::uint64_t> append(store::Txn& txn, Entry entry);
   /// `append` in a transaction of its own.
   [[nodiscard]] Result<std::uint64_t> record(Entry entry);
 
-  /// Writes the tiles of what was committed, then signs and writes the checkpoint, unless nothing is new. Never signs what does
-  /// not contain the last signed one. Call it every second and after what matters (an approval, a release, a stop).
+  /// Writes the tiles of what was committed, then signs and writes the checkpoint, unless nothing
+  /// is new. Never signs what does not contain the last signed one. Call it every second and after
+  /// what matters (an approval, a release, a stop).
   [[nodiscard]] Result<Checkpoint> publish();
-  /// `publish`, then commits the checkpoint and the verifier key to `refs/heddle/checkpoints`. kCorrupt `ledger-rolled-back`,
-  /// `ledger-inconsistent` when git holds a checkpoint that this ledger does not contain. Returns the commit.
+  /// `publish`, then commits the checkpoint and the verifier key to `refs/heddle/checkpoints`.
+  /// kCorrupt `ledger-rolled-back`, `ledger-inconsistent` when git holds a checkpoint that this
+  /// ledger does not contain. Returns the commit.
   [[nodiscard]] Result<std::string> anchor(store::Git& git);
 
   /// Of a published entry, against the last checkpoint.
   [[nodiscard]] Result<Proof> prove(std::uint64_t index);
-  [[nodiscard]] Result<std::vector<Digest>> prove_consistency(std::uint64_t old_size, std::uint64_t size);
+  [[nodiscard]] Result<std::vector<Digest>> prove_consistency(std::uint64_t old_size,
+                                                              std::uint64_t size);
 
   /// Committed entries from `from` on, oldest first, until `visit` returns false.
-  [[nodiscard]] Result<void> read(std::uint64_t from, const std::function<bool(const Entry&)>& visit);
+  [[nodiscard]] Result<void> read(std::uint64_t from,
+                                  const std::function<bool(const Entry&)>& visit);
   [[nodiscard]] Result<std::uint64_t> size();
   [[nodiscard]] std::optional<Checkpoint> last_checkpoint() const;
   [[nodiscard]] const VerifierKey& verifier_key() const;

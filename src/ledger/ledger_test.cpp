@@ -55,22 +55,25 @@ class LedgerTest : public testing::Test {
     return opened ? Error{} : opened.error();
   }
   void add(int n, std::string_view what = "run.start") {
-    ASSERT_TRUE(state_->write([&](store::Txn& txn) -> Result<void> {
-                        for (int i = 0; i < n; ++i) {
-                          clock_.now += 1234;
-                          Entry entry;
-                          entry.op_id = fmt::format("{}-{}", what, i);
-                          entry.actor = "system:test";
-                          entry.action = what;
-                          entry.target = "service/flights-delay";
-                          entry.result = "applied";
-                          HEDDLE_TRY(ledger_->append(txn, entry));
-                        }
-                        return {};
-                      }).ok());
+    ASSERT_TRUE(state_
+                    ->write([&](store::Txn& txn) -> Result<void> {
+                      for (int i = 0; i < n; ++i) {
+                        clock_.now += 1234;
+                        Entry entry;
+                        entry.op_id = fmt::format("{}-{}", what, i);
+                        entry.actor = "system:test";
+                        entry.action = what;
+                        entry.target = "service/flights-delay";
+                        entry.result = "applied";
+                        HEDDLE_TRY(ledger_->append(txn, entry));
+                      }
+                      return {};
+                    })
+                    .ok());
   }
   [[nodiscard]] Audit audit(bool with_state = true, bool with_git = true) {
-    VerifyOptions verify_options{tiles(), ledger_key(), with_state ? state_.get() : nullptr, with_git ? git_.get() : nullptr};
+    VerifyOptions verify_options{tiles(), ledger_key(), with_state ? state_.get() : nullptr,
+                                 with_git ? git_.get() : nullptr};
     return verify(verify_options).value();
   }
   [[nodiscard]] VerifierKey ledger_key() const { return {"heddle/flights", key_.public_key}; }
@@ -123,12 +126,15 @@ TEST_F(LedgerTest, NumbersTimesAndRootSurviveAReopenAndAClockSetBack) {
   EXPECT_EQ(ledger_->last_checkpoint(), before);
   Micros last = 0;
   std::uint64_t next = 0;
-  ASSERT_TRUE(ledger_->read(0, [&](const Entry& entry) {
-                       EXPECT_EQ(entry.seq, next++);
-                       EXPECT_GE(entry.t, last);
-                       last = entry.t;
-                       return true;
-                     }).ok());
+  ASSERT_TRUE(ledger_
+                  ->read(0,
+                         [&](const Entry& entry) {
+                           EXPECT_EQ(entry.seq, next++);
+                           EXPECT_GE(entry.t, last);
+                           last = entry.t;
+                           return true;
+                         })
+                  .ok());
   EXPECT_EQ(next, 5U);
   EXPECT_TRUE(audit().ok()) << audit().str();
 }
@@ -150,7 +156,8 @@ TEST_F(LedgerTest, GrowsThroughTileBoundariesAndProvesEveryStep) {
   }
   for (const std::uint64_t i : {0U, 255U, 256U, 1023U, 1511U}) {
     const auto proof = ledger_->prove(i).value();
-    EXPECT_TRUE(verify_inclusion(leaf_hash(proof.entry), i, last.size, proof.hashes, last.root)) << i;
+    EXPECT_TRUE(verify_inclusion(leaf_hash(proof.entry), i, last.size, proof.hashes, last.root))
+        << i;
     EXPECT_TRUE(open_checkpoint(proof.checkpoint, ledger_key()).ok());
     EXPECT_TRUE(proof.str().starts_with(fmt::format("c2sp.org/tlog-proof@v1\nindex {}\n", i)));
   }
@@ -186,10 +193,12 @@ TEST_F(LedgerTest, TheSecondTimeNothingIsSigned) {
 
 TEST_F(LedgerTest, ATransactionThatFailsLeavesNoEntry) {
   add(2);
-  EXPECT_FALSE(state_->write([&](store::Txn& txn) -> Result<void> {
-                       HEDDLE_TRY(ledger_->append(txn, {}));
-                       return Error{ErrorKind::kConflict, "test-refused", "no"};
-                     }).ok());
+  EXPECT_FALSE(state_
+                   ->write([&](store::Txn& txn) -> Result<void> {
+                     HEDDLE_TRY(ledger_->append(txn, {}));
+                     return Error{ErrorKind::kConflict, "test-refused", "no"};
+                   })
+                   .ok());
   add(1);
   EXPECT_EQ(ledger_->size().value(), 3U);
   ASSERT_TRUE(ledger_->publish().ok());
@@ -199,7 +208,8 @@ TEST_F(LedgerTest, ATransactionThatFailsLeavesNoEntry) {
 TEST_F(LedgerTest, AnAnchorHoldsTheCheckpointAndTheKey) {
   add(3);
   ASSERT_TRUE(ledger_->anchor(*git_).ok());
-  EXPECT_EQ(git_->read(kAnchorRef, "checkpoint").value(), read_file(tiles() + "/checkpoint").value());
+  EXPECT_EQ(git_->read(kAnchorRef, "checkpoint").value(),
+            read_file(tiles() + "/checkpoint").value());
   EXPECT_EQ(git_->read(kAnchorRef, "vkey").value(), ledger_->verifier_key().str() + "\n");
   add(2);
   ASSERT_TRUE(ledger_->anchor(*git_).ok());
@@ -327,7 +337,11 @@ TEST_F(TamperTest, AnotherKeyIsNotBelieved) {
 TEST_F(LedgerTest, EffectsDangleUntilTheyAreSettled) {
   const auto detail = doc::Value::object({{"url", "http://127.0.0.1:1/"}});
   for (int i = 0; i < 2; ++i) {
-    ASSERT_TRUE(state_->write([&](store::Txn& txn) { return intend(*ledger_, txn, "op-1", "webhook", detail); }).ok());
+    ASSERT_TRUE(state_
+                    ->write([&](store::Txn& txn) {
+                      return intend(*ledger_, txn, "op-1", "webhook", detail);
+                    })
+                    .ok());
   }
   EXPECT_EQ(ledger_->size().value(), 1U);
   open();
@@ -339,7 +353,10 @@ TEST_F(LedgerTest, EffectsDangleUntilTheyAreSettled) {
   EXPECT_EQ(ledger_->size().value(), 2U);
   EXPECT_TRUE(dangling(*state_).value().empty());
   // It is over: wanting it again does not begin it again.
-  ASSERT_TRUE(state_->write([&](store::Txn& txn) { return intend(*ledger_, txn, "op-1", "webhook", detail); }).ok());
+  ASSERT_TRUE(
+      state_
+          ->write([&](store::Txn& txn) { return intend(*ledger_, txn, "op-1", "webhook", detail); })
+          .ok());
   EXPECT_TRUE(dangling(*state_).value().empty());
   EXPECT_EQ(settle(*ledger_, *state_, "op-2", true, "").error().id, "effect-unknown");
 }

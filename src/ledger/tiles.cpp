@@ -29,7 +29,8 @@ std::string tile_bytes(const std::vector<Digest>& hashes) {
 
 Error tile_error(std::string_view path, std::string_view why) {
   return {ErrorKind::kCorrupt, "ledger-tile-malformed", fmt::format("`{}` {}", path, why),
-          "tiles are derived: remove them and start the control plane, which writes them again from the state"};
+          "tiles are derived: remove them and start the control plane, which writes them again "
+          "from the state"};
 }
 
 }  // namespace
@@ -42,7 +43,9 @@ std::string entries_path(std::uint64_t index, std::uint64_t width) {
   return with_width("tile/entries/" + index_path(index), width);
 }
 
-std::uint64_t level_size(int level, std::uint64_t size) noexcept { return level >= 8 ? 0 : size >> (8 * level); }
+std::uint64_t level_size(int level, std::uint64_t size) noexcept {
+  return level >= 8 ? 0 : size >> (8 * level);
+}
 
 std::uint64_t tile_width(int level, std::uint64_t index, std::uint64_t size) noexcept {
   const auto count = level_size(level, size);
@@ -51,9 +54,11 @@ std::uint64_t tile_width(int level, std::uint64_t index, std::uint64_t size) noe
 }
 
 Result<std::vector<Digest>> parse_tile(std::string_view bytes) {
-  if (bytes.size() % 32 != 0 || bytes.size() > 32 * kTileWidth) return tile_error("a tile", "is no whole number of hashes");
+  if (bytes.size() % 32 != 0 || bytes.size() > 32 * kTileWidth)
+    return tile_error("a tile", "is no whole number of hashes");
   std::vector<Digest> hashes(bytes.size() / 32);
-  for (std::size_t i = 0; i < hashes.size(); ++i) std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(32 * i), 32, hashes[i].bytes.begin());
+  for (std::size_t i = 0; i < hashes.size(); ++i)
+    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(32 * i), 32, hashes[i].bytes.begin());
   return hashes;
 }
 
@@ -61,7 +66,8 @@ Result<std::vector<std::string_view>> parse_entries(std::string_view bytes) {
   std::vector<std::string_view> entries;
   while (!bytes.empty()) {
     if (bytes.size() < 2) return tile_error("a bundle of entries", "ends inside a length");
-    const std::size_t size = static_cast<std::size_t>(static_cast<unsigned char>(bytes[0])) << 8 | static_cast<unsigned char>(bytes[1]);
+    const std::size_t size = static_cast<std::size_t>(static_cast<unsigned char>(bytes[0])) << 8 |
+                             static_cast<unsigned char>(bytes[1]);
     if (bytes.size() < 2 + size) return tile_error("a bundle of entries", "ends inside an entry");
     entries.push_back(bytes.substr(2, size));
     bytes.remove_prefix(2 + size);
@@ -87,7 +93,8 @@ Result<const std::vector<Digest>*> TileReader::tile(int level, std::uint64_t ind
   const auto path = tile_path(level, index, width);
   HEDDLE_ASSIGN_OR_RETURN(const auto bytes, read_file(directory_ + "/" + path));
   HEDDLE_ASSIGN_OR_RETURN(auto hashes, parse_tile(bytes));
-  if (hashes.size() != width) return tile_error(path, fmt::format("holds {} hashes", hashes.size()));
+  if (hashes.size() != width)
+    return tile_error(path, fmt::format("holds {} hashes", hashes.size()));
   return &tiles_.emplace(key, std::move(hashes)).first->second;
 }
 
@@ -96,7 +103,8 @@ Result<Digest> TileReader::node(int level, std::uint64_t index) {
   const std::size_t count = std::size_t{1} << (level % 8);
   HEDDLE_ASSIGN_OR_RETURN(const auto* hashes, tile(level / 8, first / kTileWidth));
   const std::size_t offset = first % kTileWidth;
-  if (offset + count > hashes->size()) return tile_error(tile_path(level / 8, first / kTileWidth, kTileWidth), "is too short");
+  if (offset + count > hashes->size())
+    return tile_error(tile_path(level / 8, first / kTileWidth, kTileWidth), "is too short");
   return fold(hashes->data() + offset, count);
 }
 
@@ -114,7 +122,8 @@ Result<void> TileWriter::load(std::uint64_t size) {
       if (!edge_.empty()) edge_.emplace_back();
       continue;
     }
-    HEDDLE_ASSIGN_OR_RETURN(const auto* hashes, tiles.tile(level, level_size(level, size) / kTileWidth));
+    HEDDLE_ASSIGN_OR_RETURN(const auto* hashes,
+                            tiles.tile(level, level_size(level, size) / kTileWidth));
     edge_.push_back(*hashes);
     std::size_t begin = 0;
     for (std::size_t bit = kTileWidth / 2; bit > 0; bit /= 2) {
@@ -125,14 +134,18 @@ Result<void> TileWriter::load(std::uint64_t size) {
   }
   std::reverse(edge_.begin(), edge_.end());
   std::string bytes;
-  for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(size >> shift & 0xff));
+  for (int shift = 56; shift >= 0; shift -= 8)
+    bytes.push_back(static_cast<char>(size >> shift & 0xff));
   HEDDLE_ASSIGN_OR_RETURN(range_, CompactRange::from_bytes(bytes + tile_bytes(peaks)));
   if (const auto width = size % kTileWidth; width > 0) {
-    HEDDLE_ASSIGN_OR_RETURN(bundle_, read_file(directory_ + "/" + entries_path(size / kTileWidth, width)));
+    HEDDLE_ASSIGN_OR_RETURN(bundle_,
+                            read_file(directory_ + "/" + entries_path(size / kTileWidth, width)));
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, parse_entries(bundle_));
-    if (entries.size() != width) return tile_error(entries_path(size / kTileWidth, width), "has another number of entries");
+    if (entries.size() != width)
+      return tile_error(entries_path(size / kTileWidth, width), "has another number of entries");
     for (std::size_t i = 0; i < entries.size(); ++i) {
-      if (leaf_hash(entries[i]) != edge_[0][i]) return tile_error(entries_path(size / kTileWidth, width), "does not fit its hashes");
+      if (leaf_hash(entries[i]) != edge_[0][i])
+        return tile_error(entries_path(size / kTileWidth, width), "does not fit its hashes");
     }
   }
   return {};
@@ -160,7 +173,8 @@ Result<void> TileWriter::push(std::size_t level, const Digest& hash) {
   edge_[level].push_back(hash);
   if (edge_[level].size() < kTileWidth) return {};
   const auto index = level_size(static_cast<int>(level), range_.size()) / kTileWidth - 1;
-  HEDDLE_TRY(write(tile_path(static_cast<int>(level), index, kTileWidth), tile_bytes(edge_[level])));
+  HEDDLE_TRY(
+      write(tile_path(static_cast<int>(level), index, kTileWidth), tile_bytes(edge_[level])));
   const auto root = fold(edge_[level].data(), kTileWidth);
   edge_[level].clear();
   return push(level + 1, root);
@@ -174,11 +188,16 @@ Result<void> TileWriter::flush() {
     const auto before = level_size(level, flushed_);
     const auto after = level_size(level, size);
     if (before == after) continue;
-    if (before % kTileWidth != 0) stale_.push_back(tile_path(level, before / kTileWidth, before % kTileWidth));
-    if (!edge_[i].empty()) HEDDLE_TRY(write(tile_path(level, after / kTileWidth, after % kTileWidth), tile_bytes(edge_[i])));
+    if (before % kTileWidth != 0)
+      stale_.push_back(tile_path(level, before / kTileWidth, before % kTileWidth));
+    if (!edge_[i].empty())
+      HEDDLE_TRY(
+          write(tile_path(level, after / kTileWidth, after % kTileWidth), tile_bytes(edge_[i])));
   }
-  if (flushed_ % kTileWidth != 0) stale_.push_back(entries_path(flushed_ / kTileWidth, flushed_ % kTileWidth));
-  if (!bundle_.empty()) HEDDLE_TRY(write(entries_path(size / kTileWidth, size % kTileWidth), bundle_));
+  if (flushed_ % kTileWidth != 0)
+    stale_.push_back(entries_path(flushed_ / kTileWidth, flushed_ % kTileWidth));
+  if (!bundle_.empty())
+    HEDDLE_TRY(write(entries_path(size / kTileWidth, size % kTileWidth), bundle_));
   flushed_ = size;
   return {};
 }

@@ -23,20 +23,23 @@ Result<Digest> subtree(std::uint64_t begin, std::uint64_t end, const NodeReader&
 }
 
 /// PATH(m, D[begin, end)), RFC 6962 2.1.1.
-Result<void> path(std::uint64_t m, std::uint64_t begin, std::uint64_t end, const NodeReader& node, std::vector<Digest>& proof) {
+Result<void> path(std::uint64_t m, std::uint64_t begin, std::uint64_t end, const NodeReader& node,
+                  std::vector<Digest>& proof) {
   const std::uint64_t n = end - begin;
   if (n == 1) return {};
   const std::uint64_t k = split(n);
   const bool left = m < k;
-  HEDDLE_TRY(left ? path(m, begin, begin + k, node, proof) : path(m - k, begin + k, end, node, proof));
-  HEDDLE_ASSIGN_OR_RETURN(const auto sibling, left ? subtree(begin + k, end, node) : subtree(begin, begin + k, node));
+  HEDDLE_TRY(left ? path(m, begin, begin + k, node, proof)
+                  : path(m - k, begin + k, end, node, proof));
+  HEDDLE_ASSIGN_OR_RETURN(const auto sibling,
+                          left ? subtree(begin + k, end, node) : subtree(begin, begin + k, node));
   proof.push_back(sibling);
   return {};
 }
 
 /// SUBPROOF(m, D[begin, end), whole), RFC 6962 2.1.2.
-Result<void> subproof(std::uint64_t m, std::uint64_t begin, std::uint64_t end, bool whole, const NodeReader& node,
-                      std::vector<Digest>& proof) {
+Result<void> subproof(std::uint64_t m, std::uint64_t begin, std::uint64_t end, bool whole,
+                      const NodeReader& node, std::vector<Digest>& proof) {
   const std::uint64_t n = end - begin;
   if (m == n) {
     if (whole) return {};
@@ -46,8 +49,10 @@ Result<void> subproof(std::uint64_t m, std::uint64_t begin, std::uint64_t end, b
   }
   const std::uint64_t k = split(n);
   const bool left = m <= k;
-  HEDDLE_TRY(left ? subproof(m, begin, begin + k, whole, node, proof) : subproof(m - k, begin + k, end, false, node, proof));
-  HEDDLE_ASSIGN_OR_RETURN(const auto sibling, left ? subtree(begin + k, end, node) : subtree(begin, begin + k, node));
+  HEDDLE_TRY(left ? subproof(m, begin, begin + k, whole, node, proof)
+                  : subproof(m - k, begin + k, end, false, node, proof));
+  HEDDLE_ASSIGN_OR_RETURN(const auto sibling,
+                          left ? subtree(begin + k, end, node) : subtree(begin, begin + k, node));
   proof.push_back(sibling);
   return {};
 }
@@ -88,17 +93,20 @@ Digest CompactRange::root() const {
 std::string CompactRange::bytes() const {
   std::string text;
   text.reserve(8 + 32 * hashes_.size());
-  for (int shift = 56; shift >= 0; shift -= 8) text.push_back(static_cast<char>(size_ >> shift & 0xff));
+  for (int shift = 56; shift >= 0; shift -= 8)
+    text.push_back(static_cast<char>(size_ >> shift & 0xff));
   for (const auto& hash : hashes_) text += view(hash);
   return text;
 }
 
 Result<CompactRange> CompactRange::from_bytes(std::string_view bytes) {
-  const Error malformed{ErrorKind::kCorrupt, "ledger-range-malformed", "the ledger's head does not fit its size",
+  const Error malformed{ErrorKind::kCorrupt, "ledger-range-malformed",
+                        "the ledger's head does not fit its size",
                         "the state was changed from outside: restore it from a backup"};
   if (bytes.size() < 8) return malformed;
   CompactRange range;
-  for (int i = 0; i < 8; ++i) range.size_ = range.size_ << 8 | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
+  for (int i = 0; i < 8; ++i)
+    range.size_ = range.size_ << 8 | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
   bytes.remove_prefix(8);
   if (bytes.size() != 32U * static_cast<unsigned>(std::popcount(range.size_))) return malformed;
   for (; !bytes.empty(); bytes.remove_prefix(32)) {
@@ -114,26 +122,30 @@ Result<Digest> root_of(std::uint64_t size, const NodeReader& node) {
   return subtree(0, size, node);
 }
 
-Result<std::vector<Digest>> inclusion_proof(std::uint64_t index, std::uint64_t size, const NodeReader& node) {
+Result<std::vector<Digest>> inclusion_proof(std::uint64_t index, std::uint64_t size,
+                                            const NodeReader& node) {
   if (index >= size) {
-    return Error{ErrorKind::kInvalid, "ledger-proof-range", fmt::format("no entry {} in a ledger of {}", index, size)};
+    return Error{ErrorKind::kInvalid, "ledger-proof-range",
+                 fmt::format("no entry {} in a ledger of {}", index, size)};
   }
   std::vector<Digest> proof;
   HEDDLE_TRY(path(index, 0, size, node, proof));
   return proof;
 }
 
-Result<std::vector<Digest>> consistency_proof(std::uint64_t old_size, std::uint64_t size, const NodeReader& node) {
+Result<std::vector<Digest>> consistency_proof(std::uint64_t old_size, std::uint64_t size,
+                                              const NodeReader& node) {
   if (old_size > size) {
-    return Error{ErrorKind::kInvalid, "ledger-proof-range", fmt::format("a ledger of {} holds none of {}", size, old_size)};
+    return Error{ErrorKind::kInvalid, "ledger-proof-range",
+                 fmt::format("a ledger of {} holds none of {}", size, old_size)};
   }
   std::vector<Digest> proof;
   if (old_size > 0 && old_size < size) HEDDLE_TRY(subproof(old_size, 0, size, true, node, proof));
   return proof;
 }
 
-bool verify_inclusion(const Digest& leaf, std::uint64_t index, std::uint64_t size, const std::vector<Digest>& proof,
-                      const Digest& root) {
+bool verify_inclusion(const Digest& leaf, std::uint64_t index, std::uint64_t size,
+                      const std::vector<Digest>& proof, const Digest& root) {
   if (index >= size) return false;
   std::uint64_t fn = index;
   std::uint64_t sn = size - 1;
@@ -155,8 +167,8 @@ bool verify_inclusion(const Digest& leaf, std::uint64_t index, std::uint64_t siz
   return sn == 0 && hash == root;
 }
 
-bool verify_consistency(std::uint64_t old_size, std::uint64_t size, const Digest& old_root, const Digest& root,
-                        const std::vector<Digest>& proof) {
+bool verify_consistency(std::uint64_t old_size, std::uint64_t size, const Digest& old_root,
+                        const Digest& root, const std::vector<Digest>& proof) {
   if (old_size > size) return false;
   if (old_size == size) return proof.empty() && old_root == root;
   if (old_size == 0) return proof.empty() && old_root == sha256("");

@@ -16,7 +16,8 @@ Digest reference_root(const std::vector<Digest>& leaves, std::size_t begin, std:
   if (end - begin == 1) return leaves[begin];
   std::size_t k = 1;
   while (k * 2 < end - begin) k *= 2;
-  return node_hash(reference_root(leaves, begin, begin + k), reference_root(leaves, begin + k, end));
+  return node_hash(reference_root(leaves, begin, begin + k),
+                   reference_root(leaves, begin + k, end));
 }
 
 std::vector<Digest> make_leaves(std::size_t n) {
@@ -33,7 +34,13 @@ NodeReader reader_of(const std::vector<Digest>& leaves) {
 
 // The eight leaves and roots of Certificate Transparency's own tests (merkletree, "TestVector").
 TEST(Tree, HasTheRootsOfCertificateTransparency) {
-  const std::vector<std::string> inputs = {"", "00", "10", "2021", "3031", "40414243", "5051525354555657",
+  const std::vector<std::string> inputs = {"",
+                                           "00",
+                                           "10",
+                                           "2021",
+                                           "3031",
+                                           "40414243",
+                                           "5051525354555657",
                                            "606162636465666768696a6b6c6d6e6f"};
   const std::vector<std::string> roots = {
       "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
@@ -127,8 +134,10 @@ TEST(Checkpoint, ASignedNoteOpensWithItsKeyAndNoOther) {
   EXPECT_EQ(open_checkpoint(note, parsed).value(), checkpoint);
 
   const auto other = Ed25519Key::from_seed(std::string(32, '\10')).value();
-  EXPECT_EQ(open_checkpoint(note, {"heddle/flights", other.public_key}).error().id, "checkpoint-unsigned");
-  EXPECT_EQ(open_checkpoint(note, {"heddle/other", key.public_key}).error().id, "checkpoint-unsigned");
+  EXPECT_EQ(open_checkpoint(note, {"heddle/flights", other.public_key}).error().id,
+            "checkpoint-unsigned");
+  EXPECT_EQ(open_checkpoint(note, {"heddle/other", key.public_key}).error().id,
+            "checkpoint-unsigned");
   // An unknown signature is passed over; a wrong one of ours is not.
   const auto foreign = sign_checkpoint(checkpoint, other, "witness");
   const auto line = foreign.substr(foreign.find("\n\n") + 2);
@@ -136,14 +145,17 @@ TEST(Checkpoint, ASignedNoteOpensWithItsKeyAndNoOther) {
   auto changed = note;
   changed[changed.find("42")] = '5';
   EXPECT_EQ(open_checkpoint(changed, verifier).error().id, "checkpoint-signature");
-  for (std::size_t cut = 0; cut < note.size(); ++cut) EXPECT_FALSE(open_checkpoint(note.substr(0, cut), verifier).ok()) << cut;
+  for (std::size_t cut = 0; cut < note.size(); ++cut)
+    EXPECT_FALSE(open_checkpoint(note.substr(0, cut), verifier).ok()) << cut;
   for (std::size_t i = 0; i < note.size(); ++i) {
     auto flipped = note;
     flipped[i] = static_cast<char>(flipped[i] ^ 1);
     EXPECT_FALSE(open_checkpoint(flipped, verifier).ok()) << i;
   }
   EXPECT_FALSE(VerifierKey::parse(verifier.str().substr(1)).ok());
-  EXPECT_FALSE(VerifierKey::parse("heddle/flights+00000000+" + verifier.str().substr(verifier.str().rfind('+') + 1)).ok());
+  EXPECT_FALSE(VerifierKey::parse("heddle/flights+00000000+" +
+                                  verifier.str().substr(verifier.str().rfind('+') + 1))
+                   .ok());
 }
 
 }  // namespace

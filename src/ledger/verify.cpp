@@ -53,9 +53,13 @@ class Verifier {
         }));
       }
       audit_.unpublished = rows;
-      if (path_exists(options_.directory + "/history")) find("ledger-checkpoint-missing", "the checkpoint is gone");
-      else if (rows == 0) return Error{ErrorKind::kNotFound, "ledger-empty", "there is no ledger yet", "it begins with the first decision"};
-      else find("ledger-checkpoint-missing", "no checkpoint was ever signed");
+      if (path_exists(options_.directory + "/history"))
+        find("ledger-checkpoint-missing", "the checkpoint is gone");
+      else if (rows == 0)
+        return Error{ErrorKind::kNotFound, "ledger-empty", "there is no ledger yet",
+                     "it begins with the first decision"};
+      else
+        find("ledger-checkpoint-missing", "no checkpoint was ever signed");
       return {};
     }
     auto opened = open_checkpoint(*note, options_.key);
@@ -75,19 +79,23 @@ class Verifier {
     for (const auto& note : history.notes) {
       const auto opened = open_checkpoint(note, options_.key);
       if (!opened) {
-        find("ledger-history-changed", "checkpoint {} of the history: {}", history_.size(), opened.error().message);
+        find("ledger-history-changed", "checkpoint {} of the history: {}", history_.size(),
+             opened.error().message);
         return {};
       }
       if (!history_.empty() && opened->size <= history_.back().size) {
-        find("ledger-history-changed", "the history goes from {} entries to {}", history_.back().size, opened->size);
+        find("ledger-history-changed", "the history goes from {} entries to {}",
+             history_.back().size, opened->size);
         return {};
       }
       history_.push_back(*opened);
     }
     // A crash leaves a part of the newest checkpoint, which was written before it; nothing else.
-    if (!(note_ + "\n").starts_with(history.torn)) find("ledger-history-changed", "the end of the history is no checkpoint");
+    if (!(note_ + "\n").starts_with(history.torn))
+      find("ledger-history-changed", "the end of the history is no checkpoint");
     if (!history_.empty() && history_.back().size > checkpoint_->size) {
-      find("ledger-rolled-back", "the checkpoint covers {} entries, but one over {} was signed", checkpoint_->size, history_.back().size);
+      find("ledger-rolled-back", "the checkpoint covers {} entries, but one over {} was signed",
+           checkpoint_->size, history_.back().size);
     }
     return {};
   }
@@ -103,20 +111,24 @@ class Verifier {
       const auto bytes = read_file(options_.directory + "/" + path);
       if (!bytes) return find("ledger-entries-missing", "{}", bytes.error().message);
       const auto entries = parse_entries(*bytes);
-      if (!entries) return find("ledger-entries-changed", "`{}`: {}", path, entries.error().message);
+      if (!entries)
+        return find("ledger-entries-changed", "`{}`: {}", path, entries.error().message);
       if (entries->size() != width) {
-        return find("ledger-entry-removed", "`{}` holds {} entries, {} were signed", path, entries->size(), width);
+        return find("ledger-entry-removed", "`{}` holds {} entries, {} were signed", path,
+                    entries->size(), width);
       }
       for (const auto entry : *entries) {
         const auto index = leaves_.size();
         check_entry(index, entry, last_time);
-        if (const auto wrong = approvals_.observe(index, entry); !wrong.empty()) find("ledger-approval-missing", "{}", wrong);
+        if (const auto wrong = approvals_.observe(index, entry); !wrong.empty())
+          find("ledger-approval-missing", "{}", wrong);
         leaves_.push_back(leaf_hash(entry));
         range.append(leaves_.back());
         for (; next < history_.size() && history_[next].size <= range.size(); ++next) {
           ++audit_.checkpoints;
           if (history_[next].size == range.size() && history_[next].root != range.root()) {
-            find("ledger-history-inconsistent", "the first {} entries are not those that were signed then", range.size());
+            find("ledger-history-inconsistent",
+                 "the first {} entries are not those that were signed then", range.size());
           }
         }
       }
@@ -125,11 +137,13 @@ class Verifier {
   }
 
   void check_entry(std::uint64_t index, std::string_view entry, Micros& last_time) {
-    // The first members have a fixed place (docs/formats/ledger.md), so that a million entries are checked in a second.
+    // The first members have a fixed place (docs/formats/ledger.md), so that a million entries are
+    // checked in a second.
     constexpr std::string_view kBegin = "{\"v\":1,\"seq\":";
     std::uint64_t seq = 0;
     const char* end = entry.data() + entry.size();
-    if (!entry.starts_with(kBegin)) return find("ledger-entry-malformed", "entry {} is no entry of version 1", index);
+    if (!entry.starts_with(kBegin))
+      return find("ledger-entry-malformed", "entry {} is no entry of version 1", index);
     const auto [rest, code] = std::from_chars(entry.data() + kBegin.size(), end, seq);
     constexpr std::string_view kTime = ",\"t\":\"";
     const std::string_view tail(rest, static_cast<std::size_t>(end - rest));
@@ -138,15 +152,18 @@ class Verifier {
       return find("ledger-entry-malformed", "entry {} is no entry of version 1", index);
     }
     // Told where it begins, not for every entry after it.
-    if (seq - index != shift_) find("ledger-entry-order", "at place {} stands the entry that says it is {}", index, seq);
+    if (seq - index != shift_)
+      find("ledger-entry-order", "at place {} stands the entry that says it is {}", index, seq);
     shift_ = seq - index;
     const auto t = parse_time(tail.substr(kTime.size(), quote - kTime.size()));
     if (!t) return find("ledger-entry-malformed", "entry {} has no time", index);
-    if (*t < last_time) find("ledger-entry-order", "entry {} is older than the one before it", index);
+    if (*t < last_time)
+      find("ledger-entry-order", "entry {} is older than the one before it", index);
     last_time = std::max(last_time, *t);
   }
 
-  /// Compares what the bytes hash to with the tiles of every level, and the root with the signed one.
+  /// Compares what the bytes hash to with the tiles of every level, and the root with the signed
+  /// one.
   void tree() {
     std::vector<Digest> level = leaves_;
     for (int l = 0; l < 8; ++l) {
@@ -157,12 +174,14 @@ class Verifier {
         const auto width = tile_width(l, n, checkpoint_->size);
         const auto begin = n * kTileWidth;
         if (level.size() > begin) compare(l, n, width, level);
-        if (width == kTileWidth && level.size() >= begin + kTileWidth) above.push_back(fold(level.data() + begin, kTileWidth));
+        if (width == kTileWidth && level.size() >= begin + kTileWidth)
+          above.push_back(fold(level.data() + begin, kTileWidth));
       }
       level = std::move(above);
     }
     if (root_holds_) return;
-    if (leaves_.size() == checkpoint_->size) find("ledger-root-mismatch", "the {} entries do not have the signed root", leaves_.size());
+    if (leaves_.size() == checkpoint_->size)
+      find("ledger-root-mismatch", "the {} entries do not have the signed root", leaves_.size());
   }
 
   void compare(int l, std::uint64_t n, std::uint64_t width, const std::vector<Digest>& level) {
@@ -170,7 +189,8 @@ class Verifier {
     const auto bytes = read_file(options_.directory + "/" + path);
     if (!bytes) return find("ledger-tile-missing", "{}", bytes.error().message);
     const auto hashes = parse_tile(*bytes);
-    if (!hashes || hashes->size() != width) return find("ledger-tile-changed", "`{}` is no tile of {} hashes", path, width);
+    if (!hashes || hashes->size() != width)
+      return find("ledger-tile-changed", "`{}` is no tile of {} hashes", path, width);
     const auto begin = n * kTileWidth;
     std::vector<std::uint64_t> wrong;
     for (std::uint64_t i = 0; i < width && begin + i < level.size(); ++i) {
@@ -178,18 +198,24 @@ class Verifier {
     }
     if (wrong.empty()) return;
     // When the entries have the signed root it is the tile that lies.
-    if (root_holds_ || l > 0) return find("ledger-tile-changed", "`{}` does not fit what is below it", path);
-    if (wrong.size() == 2 && (*hashes)[wrong[0]] == level[begin + wrong[1]] && (*hashes)[wrong[1]] == level[begin + wrong[0]]) {
-      return find("ledger-entries-swapped", "entries {} and {} changed places", begin + wrong[0], begin + wrong[1]);
+    if (root_holds_ || l > 0)
+      return find("ledger-tile-changed", "`{}` does not fit what is below it", path);
+    if (wrong.size() == 2 && (*hashes)[wrong[0]] == level[begin + wrong[1]] &&
+        (*hashes)[wrong[1]] == level[begin + wrong[0]]) {
+      return find("ledger-entries-swapped", "entries {} and {} changed places", begin + wrong[0],
+                  begin + wrong[1]);
     }
-    for (const auto i : wrong) find("ledger-entry-changed", "entry {} is not what was signed", begin + i);
+    for (const auto i : wrong)
+      find("ledger-entry-changed", "entry {} is not what was signed", begin + i);
   }
 
   Result<void> state() {
     return options_.state->read([&](store::Txn& txn) -> Result<void> {
       HEDDLE_ASSIGN_OR_RETURN(const auto head, read_head(txn));
       HEDDLE_ASSIGN_OR_RETURN(const auto rows, txn.log_size());
-      if (rows < checkpoint_->size) find("ledger-rolled-back", "the state holds {} entries, {} were signed", rows, checkpoint_->size);
+      if (rows < checkpoint_->size)
+        find("ledger-rolled-back", "the state holds {} entries, {} were signed", rows,
+             checkpoint_->size);
       audit_.unpublished = rows > checkpoint_->size ? rows - checkpoint_->size : 0;
       CompactRange range;
       HEDDLE_TRY(txn.read_log(0, rows, [&](std::uint64_t number, std::string_view entry) {
@@ -200,7 +226,8 @@ class Verifier {
         }
         return true;
       }));
-      if (range != head.range) find("ledger-state-differs", "the state's rows are not those its head was committed with");
+      if (range != head.range)
+        find("ledger-state-differs", "the state's rows are not those its head was committed with");
       return {};
     });
   }
@@ -218,14 +245,16 @@ class Verifier {
     }
     audit_.anchored = anchored->size;
     if (anchored->size > checkpoint_->size) {
-      find("ledger-rolled-back", "the checkpoint covers {} entries, the one in git {}", checkpoint_->size, anchored->size);
+      find("ledger-rolled-back", "the checkpoint covers {} entries, the one in git {}",
+           checkpoint_->size, anchored->size);
       return {};
     }
     if (leaves_.size() < anchored->size) return {};  // told already
     CompactRange range;
     for (std::uint64_t i = 0; i < anchored->size; ++i) range.append(leaves_[i]);
     if (range.root() != anchored->root) {
-      find("ledger-anchor-inconsistent", "the first {} entries are not those of the checkpoint in git", anchored->size);
+      find("ledger-anchor-inconsistent",
+           "the first {} entries are not those of the checkpoint in git", anchored->size);
     }
     return {};
   }
@@ -248,7 +277,8 @@ Result<Audit> verify(const VerifyOptions& options) { return Verifier(options).ru
 
 doc::Value Audit::to_value() const {
   auto list = doc::Value::array();
-  for (const auto& finding : findings) list.push(doc::Value::object({{"id", finding.id}, {"message", finding.message}}));
+  for (const auto& finding : findings)
+    list.push(doc::Value::object({{"id", finding.id}, {"message", finding.message}}));
   auto value = doc::Value::object({{"ok", ok()},
                                    {"entries", entries},
                                    {"unpublished", unpublished},
@@ -260,11 +290,14 @@ doc::Value Audit::to_value() const {
 }
 
 std::string Audit::str() const {
-  std::string text = fmt::format("{}: {} entries, root {}, {} checkpoints in the history\n", ok() ? "ok" : "FAILED", entries,
-                                 root.short_str(), checkpoints);
-  if (unpublished > 0) text += fmt::format("{} entries committed since the checkpoint\n", unpublished);
-  text += anchored ? fmt::format("anchored in git at {} entries\n", *anchored) : std::string("not anchored in git\n");
-  for (const auto& finding : findings) text += fmt::format("error[{}]: {}\n", finding.id, finding.message);
+  std::string text = fmt::format("{}: {} entries, root {}, {} checkpoints in the history\n",
+                                 ok() ? "ok" : "FAILED", entries, root.short_str(), checkpoints);
+  if (unpublished > 0)
+    text += fmt::format("{} entries committed since the checkpoint\n", unpublished);
+  text += anchored ? fmt::format("anchored in git at {} entries\n", *anchored)
+                   : std::string("not anchored in git\n");
+  for (const auto& finding : findings)
+    text += fmt::format("error[{}]: {}\n", finding.id, finding.message);
   return text;
 }
 

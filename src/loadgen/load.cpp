@@ -24,15 +24,18 @@ namespace {
 
 constexpr std::int64_t kUs = 1'000;
 constexpr std::int64_t kMs = 1'000'000;
-constexpr std::int64_t kSpinNs = 80 * kUs;  ///< waking up from the kernel takes about this long on a virtual machine
+constexpr std::int64_t kSpinNs =
+    80 * kUs;  ///< waking up from the kernel takes about this long on a virtual machine
 constexpr std::int64_t kLongestWaitNs = 5 * kMs;
 constexpr std::int64_t kSweepNs = 10 * kMs;
 constexpr std::int64_t kConnectNs = 2'000 * kMs;
-constexpr std::int64_t kDrainNs = 1'000 * kMs;  ///< how long after the last intended time waiting requests are still sent
+constexpr std::int64_t kDrainNs =
+    1'000 * kMs;  ///< how long after the last intended time waiting requests are still sent
 constexpr std::int64_t kFirstBackoffNs = 10 * kMs;
 constexpr std::int64_t kLastBackoffNs = 200 * kMs;
 constexpr std::size_t kReceive = 64 << 10;
-constexpr std::size_t kMostQueued = 256 << 10;  ///< bytes of one connection that the kernel did not take yet
+constexpr std::size_t kMostQueued =
+    256 << 10;  ///< bytes of one connection that the kernel did not take yet
 
 struct Waiting {
   std::int64_t intended_ns;
@@ -68,7 +71,9 @@ struct Connection {
 class Generator {
  public:
   explicit Generator(const Options& options)
-      : options_(options), schedule_(options.rate, options.arrival, options.seed), connections_(options.connections) {}
+      : options_(options),
+        schedule_(options.rate, options.arrival, options.seed),
+        connections_(options.connections) {}
   ~Generator() {
     for (Connection& c : connections_) {
       if (c.fd >= 0) ::close(c.fd);
@@ -94,15 +99,18 @@ class Generator {
   void want(std::size_t index, bool write);
   [[nodiscard]] std::size_t pick();
   [[nodiscard]] bool has_room(const Connection& c) const {
-    return c.phase == Connection::Phase::kUp && c.sent.size() < options_.pipeline && c.out.size() - c.out_sent < kMostQueued;
+    return c.phase == Connection::Phase::kUp && c.sent.size() < options_.pipeline &&
+           c.out.size() - c.out_sent < kMostQueued;
   }
   void make_idle(std::size_t index);
   void dispatch();
   void sweep();
   void close_loop(std::size_t index);
-  [[nodiscard]] bool counted(std::int64_t intended_ns) const { return intended_ns >= measure_from_ && intended_ns < end_; }
+  [[nodiscard]] bool counted(std::int64_t intended_ns) const {
+    return intended_ns >= measure_from_ && intended_ns < end_;
+  }
   [[nodiscard]] Slice& slice(std::int64_t intended_ns);
-  void no_answer(std::int64_t intended_ns, std::uint64_t Outcome::*what);
+  void no_answer(std::int64_t intended_ns, std::uint64_t Outcome::* what);
   [[nodiscard]] std::int64_t now() const { return options_clock_.mono_ns(); }
 
   const Options& options_;
@@ -132,18 +140,23 @@ Result<void> Generator::resolve() {
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   const Target& target = options_.target;
-  const int failed = ::getaddrinfo(target.host.c_str(), fmt::format("{}", target.port).c_str(), &hints, &found);
+  const int failed =
+      ::getaddrinfo(target.host.c_str(), fmt::format("{}", target.port).c_str(), &hints, &found);
   if (failed != 0 || found == nullptr) {
     return Error{ErrorKind::kUnavailable, "loadgen-host",
-                 fmt::format("cannot find the host `{}`: {}", target.host, ::gai_strerror(failed)), "name an IPv4 address"};
+                 fmt::format("cannot find the host `{}`: {}", target.host, ::gai_strerror(failed)),
+                 "name an IPv4 address"};
   }
   std::memcpy(&address_, found->ai_addr, sizeof address_);
   ::freeaddrinfo(found);
   const bool loopback = (ntohl(address_.sin_addr.s_addr) >> 24) == 127;
   if (!loopback && !target.allow_remote) {
-    return Error{ErrorKind::kDenied, "loadgen-remote",
-                 fmt::format("`{}` is not this machine, and an open loop does not slow down for whoever it meets", target.host),
-                 "name a loopback address, or say `--allow-remote` for a server that is yours"};
+    return Error{
+        ErrorKind::kDenied, "loadgen-remote",
+        fmt::format(
+            "`{}` is not this machine, and an open loop does not slow down for whoever it meets",
+            target.host),
+        "name a loopback address, or say `--allow-remote` for a server that is yours"};
   }
   return {};
 }
@@ -152,9 +165,12 @@ void Generator::build_requests() {
   const Target& target = options_.target;
   const std::size_t count = std::max<std::size_t>(1, target.bodies.size());
   for (std::size_t i = 0; i < count; ++i) {
-    std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\n", target.method, target.path, target.host, target.port);
-    for (const auto& [name, value] : target.headers) request += fmt::format("{}: {}\r\n", name, value);
-    if (!target.bodies.empty()) request += fmt::format("Content-Length: {}\r\n", target.bodies[i].size());
+    std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\n", target.method,
+                                      target.path, target.host, target.port);
+    for (const auto& [name, value] : target.headers)
+      request += fmt::format("{}: {}\r\n", name, value);
+    if (!target.bodies.empty())
+      request += fmt::format("Content-Length: {}\r\n", target.bodies[i].size());
     request += "\r\n";
     if (!target.bodies.empty()) request += target.bodies[i];
     requests_.push_back(std::move(request));
@@ -219,7 +235,9 @@ void Generator::give_up(std::size_t index, bool malformed) {
   in_flight_ -= c.sent.size();
   for (const Sent& sent : c.sent) {
     const bool late = at - sent.intended_ns >= options_.timeout_ns;
-    no_answer(sent.intended_ns, malformed ? &Outcome::malformed : late ? &Outcome::timed_out : &Outcome::lost);
+    no_answer(sent.intended_ns, malformed ? &Outcome::malformed
+                                : late    ? &Outcome::timed_out
+                                          : &Outcome::lost);
     malformed = false;  // the others were only behind it
   }
   c.sent.clear();
@@ -240,14 +258,15 @@ Slice& Generator::slice(std::int64_t intended_ns) {
   return outcome_.slices[std::min(index, outcome_.slices.size() - 1)];
 }
 
-void Generator::no_answer(std::int64_t intended_ns, std::uint64_t Outcome::*what) {
+void Generator::no_answer(std::int64_t intended_ns, std::uint64_t Outcome::* what) {
   if (!counted(intended_ns)) {
     ++outcome_.warmup_failed;
     return;
   }
   ++(outcome_.*what);
   ++slice(intended_ns).failed;
-  outcome_.every_ns.record(static_cast<std::uint64_t>(std::max<std::int64_t>(0, now() - intended_ns)));
+  outcome_.every_ns.record(
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, now() - intended_ns)));
 }
 
 void Generator::answered(std::size_t index, const Sent& sent, const Reply& reply) {
@@ -295,7 +314,8 @@ bool Generator::read_replies(std::size_t index, bool ended) {
   while (c.in_begin < c.in_end) {
     Reply reply;
     std::size_t consumed = 0;
-    const auto state = c.reader.read(c.in.data() + c.in_begin, c.in_end - c.in_begin, ended, reply, consumed);
+    const auto state =
+        c.reader.read(c.in.data() + c.in_begin, c.in_end - c.in_begin, ended, reply, consumed);
     if (state == ReplyReader::State::kNeedMore) break;
     if (state == ReplyReader::State::kBad || c.sent.empty()) {
       give_up(index, !ended);  // cut off by the end of the connection: lost rather than malformed
@@ -328,7 +348,8 @@ void Generator::readable(std::size_t index) {
         c.in_end -= c.in_begin;
         c.in_begin = 0;
       }
-      if (c.in.size() < c.in_end + kReceive) c.in.resize(std::max(c.in.size() * 2, c.in_end + kReceive));
+      if (c.in.size() < c.in_end + kReceive)
+        c.in.resize(std::max(c.in.size() * 2, c.in_end + kReceive));
     }
     const std::size_t room = c.in.size() - c.in_end;
     const ssize_t n = ::recv(c.fd, c.in.data() + c.in_end, room, 0);
@@ -350,7 +371,8 @@ void Generator::send_on(std::size_t index, Waiting waiting) {
   Connection& c = connections_[index];
   const std::int64_t at = now();
   if (counted(waiting.intended_ns))
-    outcome_.late_ns.record(static_cast<std::uint64_t>(std::max<std::int64_t>(0, at - waiting.intended_ns)));
+    outcome_.late_ns.record(
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, at - waiting.intended_ns)));
   c.sent.push_back({waiting.intended_ns, at, waiting.body});
   ++in_flight_;
   c.out += requests_[waiting.body];
@@ -365,7 +387,8 @@ void Generator::flush(std::size_t index) {
   c.dirty = false;
   if (c.phase != Connection::Phase::kUp) return;
   while (c.out_sent < c.out.size()) {
-    const ssize_t n = ::send(c.fd, c.out.data() + c.out_sent, c.out.size() - c.out_sent, MSG_NOSIGNAL);
+    const ssize_t n =
+        ::send(c.fd, c.out.data() + c.out_sent, c.out.size() - c.out_sent, MSG_NOSIGNAL);
     if (n > 0) {
       c.out_sent += static_cast<std::size_t>(n);
       continue;
@@ -430,10 +453,12 @@ void Generator::sweep() {
   next_sweep_ = at + kSweepNs;
   for (std::size_t i = 0; i < connections_.size(); ++i) {
     Connection& c = connections_[i];
-    if (c.phase == Connection::Phase::kUp && !c.sent.empty() && at - c.sent.front().intended_ns >= options_.timeout_ns)
+    if (c.phase == Connection::Phase::kUp && !c.sent.empty() &&
+        at - c.sent.front().intended_ns >= options_.timeout_ns)
       give_up(i, false);
     if (c.phase == Connection::Phase::kConnecting && at >= c.connect_until_ns) connect_failed(i);
-    if (c.phase == Connection::Phase::kDown && at >= c.retry_at_ns && at < end_ + kDrainNs) connect(i);
+    if (c.phase == Connection::Phase::kDown && at >= c.retry_at_ns && at < end_ + kDrainNs)
+      connect(i);
   }
   while (!backlog_.empty() && at - backlog_.front().intended_ns >= options_.timeout_ns) {
     no_answer(backlog_.front().intended_ns, &Outcome::unsent);
@@ -447,9 +472,12 @@ void Generator::take_events(std::int64_t wait_ns) {
   if (pwait2_ && wait_ns > 0) {
     const timespec wait{wait_ns / 1'000'000'000, wait_ns % 1'000'000'000};
     n = ::epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &wait, nullptr);
-    if (n < 0 && errno == ENOSYS) pwait2_ = false;  // before Linux 5.11: whole milliseconds, then spinning
+    if (n < 0 && errno == ENOSYS)
+      pwait2_ = false;  // before Linux 5.11: whole milliseconds, then spinning
   }
-  if (n < 0) n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), static_cast<int>(wait_ns / kMs));
+  if (n < 0)
+    n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
+                     static_cast<int>(wait_ns / kMs));
   for (int i = 0; i < n; ++i) {
     const auto index = static_cast<std::size_t>(events[static_cast<std::size_t>(i)].data.u64);
     const std::uint32_t what = events[static_cast<std::size_t>(i)].events;
@@ -467,7 +495,8 @@ void Generator::take_events(std::int64_t wait_ns) {
 Result<void> Generator::connect_all() {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   if (epoll_ < 0)
-    return Error{ErrorKind::kIo, "loadgen-loop", fmt::format("cannot make an event loop: {}", std::strerror(errno)),
+    return Error{ErrorKind::kIo, "loadgen-loop",
+                 fmt::format("cannot make an event loop: {}", std::strerror(errno)),
                  "raise the limit of open files"};
   for (std::size_t i = 0; i < connections_.size(); ++i) connect(i);
   const std::int64_t until = now() + kConnectNs;
@@ -476,8 +505,9 @@ Result<void> Generator::connect_all() {
                          [](const Connection& c) { return c.phase == Connection::Phase::kUp; });
   };
   const auto connecting = [&] {
-    return std::any_of(connections_.begin(), connections_.end(),
-                       [](const Connection& c) { return c.phase == Connection::Phase::kConnecting; });
+    return std::any_of(connections_.begin(), connections_.end(), [](const Connection& c) {
+      return c.phase == Connection::Phase::kConnecting;
+    });
   };
   while (connecting() && now() < until) take_events(kMs);
   if (up() == 0) {
@@ -493,13 +523,17 @@ Result<Outcome> Generator::run() {
   build_requests();
   HEDDLE_TRY(connect_all());
   ::prctl(PR_SET_TIMERSLACK, 1);
-  outcome_.slice_ns = options_.slice_ns > 0 ? options_.slice_ns : std::max<std::int64_t>(options_.duration_ns / 60, kMs);
-  outcome_.slices.resize(static_cast<std::size_t>((options_.duration_ns + outcome_.slice_ns - 1) / outcome_.slice_ns));
+  outcome_.slice_ns = options_.slice_ns > 0
+                          ? options_.slice_ns
+                          : std::max<std::int64_t>(options_.duration_ns / 60, kMs);
+  outcome_.slices.resize(
+      static_cast<std::size_t>((options_.duration_ns + outcome_.slice_ns - 1) / outcome_.slice_ns));
 
   const std::int64_t begin = options_.start_at_ns > 0 ? options_.start_at_ns : now() + kMs;
   measure_from_ = begin + options_.warmup_ns;
   end_ = measure_from_ + options_.duration_ns;
-  while (now() < begin) take_events(std::clamp<std::int64_t>(begin - now() - kSpinNs, 0, kLongestWaitNs));
+  while (now() < begin)
+    take_events(std::clamp<std::int64_t>(begin - now() - kSpinNs, 0, kLongestWaitNs));
   start_ = begin;
   if (options_.closed) {
     for (std::size_t i = 0; i < connections_.size(); ++i) close_loop(i);
@@ -548,17 +582,22 @@ Result<void> check(const Options& options) {
   if (options.pipeline == 0 || options.pipeline > 10'000)
     return invalid("the depth of pipelining is not from 1 to 10,000", "1 is none");
   if (!options.closed && !(options.rate > 0 && options.rate <= 1e7))
-    return invalid("the rate is not above 0 and at most 10,000,000 a second", "or ask for a closed loop");
+    return invalid("the rate is not above 0 and at most 10,000,000 a second",
+                   "or ask for a closed loop");
   if (options.duration_ns < kMs || options.warmup_ns < 0 || options.timeout_ns < kMs)
-    return invalid("duration and timeout are at least 1 ms, and the warm-up is not negative", "for example 10s, 10s and 1s");
-  if (options.slice_ns < 0 || (options.slice_ns > 0 && options.duration_ns / options.slice_ns > 10'000))
+    return invalid("duration and timeout are at least 1 ms, and the warm-up is not negative",
+                   "for example 10s, 10s and 1s");
+  if (options.slice_ns < 0 ||
+      (options.slice_ns > 0 && options.duration_ns / options.slice_ns > 10'000))
     return invalid("more than 10,000 slices of time", "take longer ones");
   const auto plain = [](std::string_view text) {
-    return std::none_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+    return std::none_of(text.begin(), text.end(),
+                        [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
   };
   for (const auto& [name, value] : options.target.headers) {
     if (!plain(name) || !plain(value) || name.empty())
-      return invalid(fmt::format("the header `{}` is malformed", name), "write `Name: value` in one line");
+      return invalid(fmt::format("the header `{}` is malformed", name),
+                     "write `Name: value` in one line");
   }
   return {};
 }

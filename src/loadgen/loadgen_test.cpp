@@ -24,7 +24,8 @@ namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
 
-/// A server of ours on a thread of its own; the handler may stall, as a server that loads a model on its serving thread does.
+/// A server of ours on a thread of its own; the handler may stall, as a server that loads a model
+/// on its serving thread does.
 class World {
  public:
   explicit World(net::HttpServer::Handler handler, net::ServerLimits limits = {}) {
@@ -72,7 +73,8 @@ void accounts_for_every_request(const Outcome& o) {
 TEST(Schedule, ConstantIsExactAndPoissonHasItsRateAndSpread) {
   Schedule constant(3, Arrival::kConstant, 1);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(constant.next(), static_cast<std::int64_t>(i * 1e9 / 3));
-  Schedule poisson(10'000, Arrival::kPoisson, 7), same(10'000, Arrival::kPoisson, 7), other(10'000, Arrival::kPoisson, 8);
+  Schedule poisson(10'000, Arrival::kPoisson, 7), same(10'000, Arrival::kPoisson, 7),
+      other(10'000, Arrival::kPoisson, 8);
   std::vector<double> gaps;
   std::int64_t last = 0;
   bool differs = false;
@@ -95,7 +97,8 @@ TEST(Schedule, ConstantIsExactAndPoissonHasItsRateAndSpread) {
 TEST(ReplyReader, ReadsAnswersAtEveryCut) {
   const std::string bytes =
       "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-      "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+      "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\nConnection: "
+      "close\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
       "HTTP/1.1 204 No Content\r\n\r\n";
   for (std::size_t cut = 1; cut < bytes.size(); ++cut) {
     std::string buffer = bytes;
@@ -125,27 +128,33 @@ TEST(ReplyReader, ReadsAnswersAtEveryCut) {
 
 TEST(ReplyReader, RefusesWhatIsNoAnswerAndTakesOneThatEndsWithItsConnection) {
   for (const std::string text :
-       {"SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nnocolon\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+       {"SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\n", "HTTP/1.1 200 OK\r\nnocolon\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"}) {
     std::string buffer = text;
     ReplyReader reader;
     Reply reply;
     std::size_t consumed = 0;
-    EXPECT_EQ(reader.read(buffer.data(), buffer.size(), false, reply, consumed), ReplyReader::State::kBad) << text;
+    EXPECT_EQ(reader.read(buffer.data(), buffer.size(), false, reply, consumed),
+              ReplyReader::State::kBad)
+        << text;
   }
   std::string buffer = "HTTP/1.0 200 OK\r\n\r\nto the end";
   ReplyReader reader;
   Reply reply;
   std::size_t consumed = 0;
-  EXPECT_EQ(reader.read(buffer.data(), buffer.size(), false, reply, consumed), ReplyReader::State::kNeedMore);
-  ASSERT_EQ(reader.read(buffer.data(), buffer.size(), true, reply, consumed), ReplyReader::State::kDone);
+  EXPECT_EQ(reader.read(buffer.data(), buffer.size(), false, reply, consumed),
+            ReplyReader::State::kNeedMore);
+  ASSERT_EQ(reader.read(buffer.data(), buffer.size(), true, reply, consumed),
+            ReplyReader::State::kDone);
   EXPECT_EQ(reply.body, "to the end");
   EXPECT_FALSE(reply.keep_alive);
 }
 
 TEST(Load, OffersItsRateAndAccountsForEveryRequest) {
-  World world([](const net::Request& request, net::Response& response) { response.body = request.body; });
+  World world(
+      [](const net::Request& request, net::Response& response) { response.body = request.body; });
   Options options = world.load(2'000, 500);
   options.warmup_ns = 100 * kMs;
   std::uint64_t inspected = 0;
@@ -165,13 +174,14 @@ TEST(Load, OffersItsRateAndAccountsForEveryRequest) {
   accounts_for_every_request(*outcome);
 }
 
-/// The reason this generator exists. A server stalls once for 300 ms in a second; 30 % of the requests of a fixed schedule were
-/// meant to leave during the stall, so the 90th percentile must show it, while a closed loop sends only a handful into it and sees
-/// nothing there.
+/// The reason this generator exists. A server stalls once for 300 ms in a second; 30 % of the
+/// requests of a fixed schedule were meant to leave during the stall, so the 90th percentile must
+/// show it, while a closed loop sends only a handful into it and sees nothing there.
 TEST(Load, AStallShowsInThePercentilesAndAClosedLoopWouldHideIt) {
   std::atomic<bool> stall{false};
   World world([&](const net::Request&, net::Response& response) {
-    if (stall.exchange(false)) std::this_thread::sleep_for(std::chrono::milliseconds(300));  // the injected fault itself
+    if (stall.exchange(false))
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));  // the injected fault itself
     response.body = "{}";
   });
   for (const bool closed : {false, true}) {
@@ -200,7 +210,8 @@ TEST(Load, AStallShowsInThePercentilesAndAClosedLoopWouldHideIt) {
 }
 
 TEST(Load, PipeliningOffersWhatASlowServerDoesNotTake) {
-  // 2 ms a request: 500/s. Four connections without pipelining leave the rest in the generator; with it, it is out.
+  // 2 ms a request: 500/s. Four connections without pipelining leave the rest in the generator;
+  // with it, it is out.
   World world([](const net::Request&, net::Response& response) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the slow server itself
     response.status = 503;
@@ -216,7 +227,8 @@ TEST(Load, PipeliningOffersWhatASlowServerDoesNotTake) {
   EXPECT_EQ(deep->shed, 200u);
   EXPECT_LT(deep->late_ns.quantile(0.9), 100u * kMs);
   EXPECT_GT(alone->late_ns.quantile(0.9), 100u * kMs);
-  EXPECT_GT(deep->shed_ns.quantile(0.99), 150u * kMs);  // the last leaves after 200 ms and is 200th in a line of 2 ms each
+  EXPECT_GT(deep->shed_ns.quantile(0.99),
+            150u * kMs);  // the last leaves after 200 ms and is 200th in a line of 2 ms each
   accounts_for_every_request(*alone);
   accounts_for_every_request(*deep);
 }
@@ -306,7 +318,9 @@ TEST(Report, SaysTheSameNumbersEverywhereAndHidesNoFailure) {
   EXPECT_EQ(outcome->refused, 20u);
   const std::string text = to_text(options, *outcome);
   EXPECT_NE(text.find("status 200: 160, 422: 20, 503: 20"), std::string::npos) << text;
-  EXPECT_NE(text.find("offered 1000.0/s, served 800.0/s, shed 100.0/s, failed 100.0/s"), std::string::npos) << text;
+  EXPECT_NE(text.find("offered 1000.0/s, served 800.0/s, shed 100.0/s, failed 100.0/s"),
+            std::string::npos)
+      << text;
   const auto value = doc::parse_json(doc::to_json(to_value(options, *outcome)));
   ASSERT_TRUE(value.ok());
   EXPECT_EQ(value->int_or("scheduled"), 200);
@@ -324,7 +338,8 @@ TEST(Report, SaysTheSameNumbersEverywhereAndHidesNoFailure) {
 }
 
 TEST(Knee, IsTheHighestRateUpToWhichEveryStepHolds) {
-  // From its third open step on the server sheds: the knee is the second, and two misses in a row end the ramp.
+  // From its third open step on the server sheds: the knee is the second, and two misses in a row
+  // end the ramp.
   std::atomic<bool> full{false};
   World world([&](const net::Request&, net::Response& response) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the server's work itself
@@ -374,9 +389,7 @@ TEST(Load, RefusesRemoteHostsAndNonsense) {
   options.target.host = "127.0.0.1";
   for (auto change : {+[](Options& o) { o.connections = 0; }, +[](Options& o) { o.rate = 0; },
                       +[](Options& o) { o.duration_ns = 0; }, +[](Options& o) { o.pipeline = 0; },
-                      +[](Options& o) {
-                        o.target.headers = {{"a", "b\r\nc: d"}};
-                      }}) {
+                      +[](Options& o) { o.target.headers = {{"a", "b\r\nc: d"}}; }}) {
     Options bad = options;
     change(bad);
     outcome = run(bad);

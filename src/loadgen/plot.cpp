@@ -75,22 +75,32 @@ std::string draw(const Plot& plot) {
     to = std::ceil(high / step) * step;
     for (double v = 0; v <= to + step / 2; v += step) ticks.push_back(v);
   }
-  const auto at_x = [&](double x) { return left + (right - left) * (x - plot.x_from) / std::max(plot.x_to - plot.x_from, 1e-12); };
-  const auto at_y = [&](double y) { return bottom - (bottom - top) * ((plot.log_y ? std::log10(y) : y) - from) / (to - from); };
+  const auto at_x = [&](double x) {
+    return left + (right - left) * (x - plot.x_from) / std::max(plot.x_to - plot.x_from, 1e-12);
+  };
+  const auto at_y = [&](double y) {
+    return bottom - (bottom - top) * ((plot.log_y ? std::log10(y) : y) - from) / (to - from);
+  };
 
-  std::string out = fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>)", plot.width, plot.height,
-                                escape(plot.title), escape(plot.title));
+  std::string out =
+      fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>)",
+                  plot.width, plot.height, escape(plot.title), escape(plot.title));
   for (const double tick : ticks) {
-    fmt::format_to(std::back_inserter(out), R"(<line class="grid" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>)", left, right,
-                   at_y(tick), at_y(tick));
-    fmt::format_to(std::back_inserter(out), R"(<text class="tick" text-anchor="end" x="{:.1f}" y="{:.1f}">{}</text>)", left - 8,
-                   at_y(tick) + 4, escape(plot.y_text ? plot.y_text(tick) : fmt::format("{:g}", tick)));
+    fmt::format_to(std::back_inserter(out),
+                   R"(<line class="grid" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>)", left,
+                   right, at_y(tick), at_y(tick));
+    fmt::format_to(std::back_inserter(out),
+                   R"(<text class="tick" text-anchor="end" x="{:.1f}" y="{:.1f}">{}</text>)",
+                   left - 8, at_y(tick) + 4,
+                   escape(plot.y_text ? plot.y_text(tick) : fmt::format("{:g}", tick)));
   }
   for (const auto& [x, text] : plot.x_ticks) {
-    fmt::format_to(std::back_inserter(out), R"(<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>)", at_x(x),
-                   top, bottom);
-    fmt::format_to(std::back_inserter(out), R"(<text class="tick" text-anchor="middle" x="{:.1f}" y="{:.1f}">{}</text>)", at_x(x),
-                   bottom + 18, escape(text));
+    fmt::format_to(std::back_inserter(out),
+                   R"(<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>)",
+                   at_x(x), top, bottom);
+    fmt::format_to(std::back_inserter(out),
+                   R"(<text class="tick" text-anchor="middle" x="{:.1f}" y="{:.1f}">{}</text>)",
+                   at_x(x), bottom + 18, escape(text));
   }
   double legend = left;
   for (const Plot::Line& line : plot.lines) {
@@ -107,12 +117,15 @@ std::string draw(const Plot& plot) {
     out += "\"/>";
     for (const auto& [x, y] : line.points) {
       if (line.dots && usable(y))
-        fmt::format_to(std::back_inserter(out), R"(<circle class="dot-{}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>)", line.css, at_x(x),
-                       at_y(y));
+        fmt::format_to(std::back_inserter(out),
+                       R"(<circle class="dot-{}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>)", line.css,
+                       at_x(x), at_y(y));
     }
-    fmt::format_to(std::back_inserter(out), R"(<line class="line line-{}" x1="{:.1f}" x2="{:.1f}" y1="13" y2="13"/>)", line.css,
-                   legend, legend + 22);
-    fmt::format_to(std::back_inserter(out), R"(<text class="legend" x="{:.1f}" y="17">{}</text>)", legend + 28, escape(line.name));
+    fmt::format_to(std::back_inserter(out),
+                   R"(<line class="line line-{}" x1="{:.1f}" x2="{:.1f}" y1="13" y2="13"/>)",
+                   line.css, legend, legend + 22);
+    fmt::format_to(std::back_inserter(out), R"(<text class="legend" x="{:.1f}" y="17">{}</text>)",
+                   legend + 28, escape(line.name));
     legend += 48 + 6.9 * static_cast<double>(line.name.size());
   }
   return out + "</svg>";

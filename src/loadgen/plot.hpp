@@ -8,13 +8,14 @@
 
 namespace heddle::loadgen {
 
-/// A plot of lines over a linear x and a logarithmic or linear y, as an `<svg>` element in the house's style: classes `line-NAME`
-/// and `dot-NAME` are coloured by the page (`kPlotStyle`).
+/// A plot of lines over a linear x and a logarithmic or linear y, as an `<svg>` element in the
+/// house's style: classes `line-NAME` and `dot-NAME` are coloured by the page (`kPlotStyle`).
 struct Plot {
   struct Line {
-    std::string name;                                 ///< in the legend
-    std::string css;                                  ///< `a`, `b`, `c`, `soft` or `bad`
-    std::vector<std::pair<double, double>> points{};  ///< not finite, or not above 0 on a logarithmic y: a gap
+    std::string name;  ///< in the legend
+    std::string css;   ///< `a`, `b`, `c`, `soft` or `bad`
+    std::vector<std::pair<double, double>>
+        points{};  ///< not finite, or not above 0 on a logarithmic y: a gap
     bool dots = false;
   };
   std::string title;  ///< also for screen readers

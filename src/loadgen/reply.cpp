@@ -18,7 +18,8 @@ bool ReplyReader::read_head(std::string_view head) {
   while (at != std::string_view::npos) {
     at += 2;
     const std::size_t next = head.find("\r\n", at);
-    const std::string_view line = head.substr(at, next == std::string_view::npos ? next : next - at);
+    const std::string_view line =
+        head.substr(at, next == std::string_view::npos ? next : next - at);
     at = next;
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos) return false;
@@ -30,7 +31,8 @@ bool ReplyReader::read_head(std::string_view head) {
     while (value.ends_with(' ') || value.ends_with('\t')) value.remove_suffix(1);
     if (net::same_token(name, "content-length")) {
       const auto read = std::from_chars(value.data(), value.data() + value.size(), length_);
-      if (read.ec != std::errc{} || read.ptr != value.data() + value.size() || has_length_) return false;
+      if (read.ec != std::errc{} || read.ptr != value.data() + value.size() || has_length_)
+        return false;
       has_length_ = true;
     } else if (net::same_token(name, "transfer-encoding")) {
       if (!net::same_token(value, "chunked")) return false;
@@ -45,7 +47,8 @@ bool ReplyReader::read_head(std::string_view head) {
   return !(chunked_ && has_length_);
 }
 
-ReplyReader::State ReplyReader::read(char* data, std::size_t size, bool ended, Reply& out, std::size_t& consumed) {
+ReplyReader::State ReplyReader::read(char* data, std::size_t size, bool ended, Reply& out,
+                                     std::size_t& consumed) {
   while (body_at_ == 0) {
     const std::string_view bytes(data, size);
     const std::size_t end = bytes.find("\r\n\r\n", std::max(at_, searched_));
@@ -86,7 +89,8 @@ ReplyReader::State ReplyReader::read(char* data, std::size_t size, bool ended, R
     body = size - body_at_;
     consumed = size;
   }
-  out = {status_, std::string_view(data + at_, body_at_ - 4 - at_), std::string_view(data + body_at_, body), keep_alive_};
+  out = {status_, std::string_view(data + at_, body_at_ - 4 - at_),
+         std::string_view(data + body_at_, body), keep_alive_};
   *this = ReplyReader{};
   return State::kDone;
 }

@@ -16,18 +16,19 @@ struct Reply {
   bool keep_alive = true;
 };
 
-/// Reads HTTP/1.x answers from a growing buffer; resumable, so that a byte is looked at about once. Interim answers (1xx) are
-/// skipped. One connection's; confined to one thread.
+/// Reads HTTP/1.x answers from a growing buffer; resumable, so that a byte is looked at about once.
+/// Interim answers (1xx) are skipped. One connection's; confined to one thread.
 class ReplyReader {
  public:
   static constexpr std::size_t kMostHead = 64 << 10;
   static constexpr std::size_t kMostBody = 64 << 20;
   enum class State : std::uint8_t { kNeedMore, kDone, kBad };
 
-  /// `data` begins with the first byte that was not consumed yet and holds `size` of them; `ended`: no more will come. On kDone
-  /// `consumed` bytes belong to the answer (and interim ones before it) and `out` points into them. Chunked bodies are decoded in
-  /// place.
-  [[nodiscard]] State read(char* data, std::size_t size, bool ended, Reply& out, std::size_t& consumed);
+  /// `data` begins with the first byte that was not consumed yet and holds `size` of them; `ended`:
+  /// no more will come. On kDone `consumed` bytes belong to the answer (and interim ones before it)
+  /// and `out` points into them. Chunked bodies are decoded in place.
+  [[nodiscard]] State read(char* data, std::size_t size, bool ended, Reply& out,
+                           std::size_t& consumed);
 
  private:
   [[nodiscard]] bool read_head(std::string_view head);

@@ -4,11 +4,14 @@
 
 namespace heddle::loadgen {
 
-Schedule::Schedule(double rate, Arrival arrival, std::uint64_t seed) : rate_(rate), arrival_(arrival), random_(seed) {}
+Schedule::Schedule(double rate, Arrival arrival, std::uint64_t seed)
+    : rate_(rate), arrival_(arrival), random_(seed) {}
 
 std::int64_t Schedule::next() {
-  if (arrival_ == Arrival::kConstant) return static_cast<std::int64_t>(static_cast<double>(count_++) * 1e9 / rate_);
-  // A uniform number in (0, 1] of the generator's 53 highest bits: the standard's distributions differ between libraries.
+  if (arrival_ == Arrival::kConstant)
+    return static_cast<std::int64_t>(static_cast<double>(count_++) * 1e9 / rate_);
+  // A uniform number in (0, 1] of the generator's 53 highest bits: the standard's distributions
+  // differ between libraries.
   const double uniform = (static_cast<double>(random_() >> 11) + 1) / 9007199254740992.0;
   at_ns_ -= std::log(uniform) * 1e9 / rate_;
   return static_cast<std::int64_t>(at_ns_);

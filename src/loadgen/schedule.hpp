@@ -7,9 +7,10 @@ namespace heddle::loadgen {
 
 enum class Arrival : std::uint8_t { kConstant, kPoisson };
 
-/// When requests are meant to leave: at a constant distance, or as a Poisson process (exponential distances by inversion). Fixed by
-/// rate and seed before the first answer is seen, so that a slow server cannot thin out the requests that would have met its
-/// slowness (coordinated omission). A value type.
+/// When requests are meant to leave: at a constant distance, or as a Poisson process (exponential
+/// distances by inversion). Fixed by rate and seed before the first answer is seen, so that a slow
+/// server cannot thin out the requests that would have met its slowness (coordinated omission). A
+/// value type.
 class Schedule {
  public:
   /// `rate` requests a second, above 0.

@@ -13,16 +13,19 @@ constexpr std::size_t kMostNodes = std::size_t{1} << 28;
 constexpr std::size_t kMostSetWords = std::size_t{1} << 23;
 
 Error corrupt(std::size_t tree, std::string_view what) {
-  return Error{ErrorKind::kCorrupt, "model-corrupt", fmt::format("tree {} of the model {}", tree, what),
+  return Error{ErrorKind::kCorrupt, "model-corrupt",
+               fmt::format("tree {} of the model {}", tree, what),
                "the file contradicts itself: fetch or save the model again"};
 }
 /// A whole file whose numbers cannot be served: training ran away, or its base score has no margin.
 Error not_finite(std::string what) {
   return Error{ErrorKind::kInvalid, "model-unsupported", "the model " + std::move(what),
-               "its answers would be infinite or no numbers: train it again, with a smaller learning rate or another base score"};
+               "its answers would be infinite or no numbers: train it again, with a smaller "
+               "learning rate or another base score"};
 }
 Error too_large(std::string what) {
-  return Error{ErrorKind::kInvalid, "model-unsupported", "the model " + std::move(what), "train a smaller model"};
+  return Error{ErrorKind::kInvalid, "model-unsupported", "the model " + std::move(what),
+               "train a smaller model"};
 }
 
 /// Numbers slots in order of first use.
@@ -31,7 +34,8 @@ class SlotNumbers {
   explicit SlotNumbers(int features) : numbers_(static_cast<std::size_t>(features) * kWays, -1) {}
   std::uint32_t of(const Node& node, std::vector<Slot>& slots) {
     const bool high = !node.categorical() && !node.missing_left;
-    std::int32_t& number = numbers_[static_cast<std::size_t>(node.feature) * kWays + static_cast<std::size_t>(node.input) * 2 + (high ? 1 : 0)];
+    std::int32_t& number = numbers_[static_cast<std::size_t>(node.feature) * kWays +
+                                    static_cast<std::size_t>(node.input) * 2 + (high ? 1 : 0)];
     if (number < 0) {
       number = static_cast<std::int32_t>(slots.size());
       slots.push_back({node.feature, node.input, high});
@@ -44,8 +48,10 @@ class SlotNumbers {
   std::vector<std::int32_t> numbers_;
 };
 
-Result<std::uint32_t> add_set(const ParsedForest& parsed, const Node& node, std::size_t tree, std::vector<std::uint32_t>& sets) {
-  if (node.set_begin > parsed.categories.size() || node.set_size > parsed.categories.size() - node.set_begin) {
+Result<std::uint32_t> add_set(const ParsedForest& parsed, const Node& node, std::size_t tree,
+                              std::vector<std::uint32_t>& sets) {
+  if (node.set_begin > parsed.categories.size() ||
+      node.set_size > parsed.categories.size() - node.set_begin) {
     return corrupt(tree, "has a set of categories out of range");
   }
   const auto* const members = parsed.categories.data() + node.set_begin;
@@ -86,10 +92,12 @@ bool goes_right(const ParsedForest& forest, const Node& node, float x) noexcept 
     const std::uint32_t code = category_code(x, node.input);
     if (code == 0) return !node.missing_left;
     const auto begin = forest.categories.begin() + node.set_begin;
-    const bool member = code > 1 && std::find(begin, begin + node.set_size, code - 2) != begin + node.set_size;
+    const bool member =
+        code > 1 && std::find(begin, begin + node.set_size, code - 2) != begin + node.set_size;
     return member != node.members_left;
   }
-  if (x != x || (node.input == Input::kNumberZeroMissing && std::abs(x) <= kZero)) return !node.missing_left;
+  if (x != x || (node.input == Input::kNumberZeroMissing && std::abs(x) <= kZero))
+    return !node.missing_left;
   return x >= node.threshold;
 }
 
@@ -120,10 +128,12 @@ void Compiled::spread(const float* row, std::size_t stride, float* out) const no
 
 Result<Compiled> compile(const ParsedForest& parsed) {
   if (parsed.features < 0 || parsed.features > kMostFeatures) {
-    return too_large(fmt::format("reads {} features, at most {} can be scored", parsed.features, kMostFeatures));
+    return too_large(
+        fmt::format("reads {} features, at most {} can be scored", parsed.features, kMostFeatures));
   }
   if (parsed.outputs < 1 || parsed.outputs > kMostOutputs) {
-    return too_large(fmt::format("has {} outputs, at most {} can be scored", parsed.outputs, kMostOutputs));
+    return too_large(
+        fmt::format("has {} outputs, at most {} can be scored", parsed.outputs, kMostOutputs));
   }
   Compiled out;
   out.features = parsed.features;
@@ -140,11 +150,13 @@ Result<Compiled> compile(const ParsedForest& parsed) {
   out.highest = parsed.capped ? std::numeric_limits<float>::max() : kInf;
   std::size_t total = 0;
   for (const auto& tree : parsed.trees) total += tree.nodes.size();
-  if (total > kMostNodes || parsed.trees.size() > kMostNodes) return too_large("has too many nodes");
+  if (total > kMostNodes || parsed.trees.size() > kMostNodes)
+    return too_large("has too many nodes");
   std::vector<std::vector<std::uint32_t>> by_output(static_cast<std::size_t>(parsed.outputs));
   for (std::size_t t = 0; t < parsed.trees.size(); ++t) {
     const int output = parsed.trees[t].output;
-    if (output < 0 || output >= parsed.outputs) return corrupt(t, "adds to an output that does not exist");
+    if (output < 0 || output >= parsed.outputs)
+      return corrupt(t, "adds to an output that does not exist");
     by_output[static_cast<std::size_t>(output)].push_back(static_cast<std::uint32_t>(t));
   }
   out.steps.reserve(total);
@@ -164,28 +176,38 @@ Result<Compiled> compile(const ParsedForest& parsed) {
       source.assign(1, 0);
       std::int32_t depth = 0;
       std::size_t level_end = 1;
-      for (std::size_t k = 0; k < source.size(); ++k) {  // breadth first: a node's children are appended side by side
+      for (std::size_t k = 0; k < source.size();
+           ++k) {  // breadth first: a node's children are appended side by side
         if (k == level_end) {
           ++depth;
           level_end = source.size();
         }
         const Node& node = tree.nodes[static_cast<std::size_t>(source[k])];
         if (node.left == -1 && node.right == -1) {
-          if (!std::isfinite(node.value)) return not_finite(fmt::format("has a leaf that is not finite, node {} of tree {}", source[k], t));
+          if (!std::isfinite(node.value))
+            return not_finite(
+                fmt::format("has a leaf that is not finite, node {} of tree {}", source[k], t));
           const auto self = static_cast<std::uint32_t>(base + k);
           out.steps.push_back({kInf, self, 0, static_cast<std::uint32_t>(out.values.size())});
           const bool weighted = tree.weight != 1;
-          out.values.push_back(weighted ? static_cast<double>(static_cast<float>(node.value) * tree.weight) : node.value);
-          if (!std::isfinite(out.values.back())) return not_finite(fmt::format("has a leaf that is not finite, node {} of tree {}", source[k], t));
+          out.values.push_back(
+              weighted ? static_cast<double>(static_cast<float>(node.value) * tree.weight)
+                       : node.value);
+          if (!std::isfinite(out.values.back()))
+            return not_finite(
+                fmt::format("has a leaf that is not finite, node {} of tree {}", source[k], t));
           continue;
         }
         for (const std::int32_t child : {node.left, node.right}) {
-          if (child <= 0 || static_cast<std::size_t>(child) >= size) return corrupt(t, "has a child out of range");
+          if (child <= 0 || static_cast<std::size_t>(child) >= size)
+            return corrupt(t, "has a child out of range");
           if (seen[static_cast<std::size_t>(child)] != 0) return corrupt(t, "reaches a node twice");
           seen[static_cast<std::size_t>(child)] = 1;
         }
-        if (node.feature < 0 || node.feature >= parsed.features) return corrupt(t, "splits on a feature that does not exist");
-        Compiled::Step step{node.threshold, static_cast<std::uint32_t>(base + source.size()), slots.of(node, out.slots), 0};
+        if (node.feature < 0 || node.feature >= parsed.features)
+          return corrupt(t, "splits on a feature that does not exist");
+        Compiled::Step step{node.threshold, static_cast<std::uint32_t>(base + source.size()),
+                            slots.of(node, out.slots), 0};
         if (node.categorical()) {
           HEDDLE_ASSIGN_OR_RETURN(step.extra, add_set(parsed, node, t, out.sets));
           step.threshold = std::numeric_limits<float>::quiet_NaN();
@@ -204,7 +226,9 @@ Result<Compiled> compile(const ParsedForest& parsed) {
   out.first_tree.push_back(static_cast<std::uint32_t>(out.trees.size()));
   const auto zero = static_cast<std::uint32_t>(out.slots.size());
   for (auto& step : out.steps) {
-    if (step.threshold == kInf && step.child == static_cast<std::uint32_t>(&step - out.steps.data())) step.slot = zero;
+    if (step.threshold == kInf &&
+        step.child == static_cast<std::uint32_t>(&step - out.steps.data()))
+      step.slot = zero;
   }
   return out;
 }

@@ -1,8 +1,8 @@
 #include "model/explain.hpp"
 
-// Path-dependent TreeSHAP: Lundberg, Erion, Lee, "Consistent Individualized Feature Attribution for Tree Ensembles" (2018), algorithm 2.
-// The order of every multiplication and division follows what XGBoost (in float) and LightGBM (in double) do, since results are held
-// equal to theirs.
+// Path-dependent TreeSHAP: Lundberg, Erion, Lee, "Consistent Individualized Feature Attribution for
+// Tree Ensembles" (2018), algorithm 2. The order of every multiplication and division follows what
+// XGBoost (in float) and LightGBM (in double) do, since results are held equal to theirs.
 namespace heddle::model {
 namespace {
 
@@ -75,8 +75,10 @@ struct Walk {
   std::span<const float> row;
   T* phi;
 
-  void visit(std::size_t index, int depth, const Step<T>* parent, T zero, T one, int feature) const {
-    Step<T>* path = const_cast<Step<T>*>(parent) + depth + 1;  // each level has its own copy behind the one above
+  void visit(std::size_t index, int depth, const Step<T>* parent, T zero, T one,
+             int feature) const {
+    Step<T>* path = const_cast<Step<T>*>(parent) + depth +
+                    1;  // each level has its own copy behind the one above
     std::copy(parent, parent + depth + 1, path);
     extend(path, depth, zero, one, feature);
     const Node& node = tree.nodes[index];
@@ -135,7 +137,8 @@ std::vector<Step<T>> path_room(int depth) {
   return std::vector<Step<T>>(levels * (levels + 1) / 2);
 }
 
-void explain_float(const ParsedForest& forest, int depth, std::span<const float> row, std::span<double> out) {
+void explain_float(const ParsedForest& forest, int depth, std::span<const float> row,
+                   std::span<double> out) {
   const auto columns = static_cast<std::size_t>(forest.features) + 1;
   auto room = path_room<float>(depth);
   std::vector<float> sums(columns * static_cast<std::size_t>(forest.outputs));
@@ -147,18 +150,21 @@ void explain_float(const ParsedForest& forest, int depth, std::span<const float>
     float* const line = sums.data() + static_cast<std::size_t>(tree.output) * columns;
     for (std::size_t i = 0; i < columns; ++i) line[i] += phi[i] * tree.weight;
   }
-  for (std::size_t k = 0; k < static_cast<std::size_t>(forest.outputs); ++k) sums[(k + 1) * columns - 1] += static_cast<float>(forest.base[k]);
+  for (std::size_t k = 0; k < static_cast<std::size_t>(forest.outputs); ++k)
+    sums[(k + 1) * columns - 1] += static_cast<float>(forest.base[k]);
   std::copy(sums.begin(), sums.end(), out.begin());
 }
 
-void explain_double(const ParsedForest& forest, int depth, std::span<const float> row, std::span<double> out) {
+void explain_double(const ParsedForest& forest, int depth, std::span<const float> row,
+                    std::span<double> out) {
   const auto columns = static_cast<std::size_t>(forest.features) + 1;
   auto room = path_room<double>(depth);
   std::fill(out.begin(), out.end(), 0.0);
   for (const auto& tree : forest.trees) {
     double* const line = out.data() + static_cast<std::size_t>(tree.output) * columns;
     line[columns - 1] += mean_of_leaves(tree);
-    if (!tree.nodes[0].leaf()) Walk<double>{forest, tree, row, line}.visit(0, 0, room.data(), 1, 1, -1);
+    if (!tree.nodes[0].leaf())
+      Walk<double>{forest, tree, row, line}.visit(0, 0, room.data(), 1, 1, -1);
   }
   for (std::size_t k = 0; k < static_cast<std::size_t>(forest.outputs); ++k) {
     double* const line = out.data() + k * columns;
@@ -169,24 +175,35 @@ void explain_double(const ParsedForest& forest, int depth, std::span<const float
   }
 }
 
-Error refusal(std::string what, std::string hint) { return Error{ErrorKind::kInvalid, "model-no-contributions", std::move(what), std::move(hint)}; }
+Error refusal(std::string what, std::string hint) {
+  return Error{ErrorKind::kInvalid, "model-no-contributions", std::move(what), std::move(hint)};
+}
 
 }  // namespace
 
-Result<void> explain(const ParsedForest& forest, int depth, std::span<const float> row, std::span<double> out) {
+Result<void> explain(const ParsedForest& forest, int depth, std::span<const float> row,
+                     std::span<double> out) {
   if (!forest.covers) {
-    return refusal("the model does not say how many rows reached each node, so contributions cannot be computed",
-                   "serve the model in the format of the library that trained it: XGBoost or LightGBM");
+    return refusal(
+        "the model does not say how many rows reached each node, so contributions cannot be "
+        "computed",
+        "serve the model in the format of the library that trained it: XGBoost or LightGBM");
   }
-  if (depth > kDeepest) return refusal(fmt::format("a tree is {} deep, contributions go to {}", depth, kDeepest), "train shallower trees");
+  if (depth > kDeepest)
+    return refusal(fmt::format("a tree is {} deep, contributions go to {}", depth, kDeepest),
+                   "train shallower trees");
   const auto columns = static_cast<std::size_t>(forest.features) + 1;
-  if (row.size() + 1 != columns || out.size() != columns * static_cast<std::size_t>(forest.outputs)) {
-    return refusal(fmt::format("a row of {} features and room for {} contributions were given, the model has {} features and {} outputs", row.size(),
-                               out.size(), forest.features, forest.outputs),
+  if (row.size() + 1 != columns ||
+      out.size() != columns * static_cast<std::size_t>(forest.outputs)) {
+    return refusal(fmt::format("a row of {} features and room for {} contributions were given, the "
+                               "model has {} features and {} outputs",
+                               row.size(), out.size(), forest.features, forest.outputs),
                    "give features() floats and outputs() x (features() + 1) doubles");
   }
-  if (forest.exact_double) explain_double(forest, depth, row, out);
-  else explain_float(forest, depth, row, out);
+  if (forest.exact_double)
+    explain_double(forest, depth, row, out);
+  else
+    explain_float(forest, depth, row, out);
   return {};
 }
 

@@ -137,8 +137,7 @@ std::optional<Error> named_json(std::string_view bytes) {
 
 std::string shown(std::string_view text) {
   std::string out(text.substr(0, 40));
-  std::replace_if(
-      out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::replace_if(out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   return out;
 }
 

@@ -16,7 +16,8 @@ constexpr std::int64_t kClassRows[] = {1, 64, 1024};
 constexpr std::size_t kClasses = std::size(kClassRows);
 std::size_t class_of(std::int64_t n) noexcept { return n <= 1 ? 0 : n <= 64 ? 1 : 2; }
 
-/// Rows with values at and between the thresholds of the model and some missing; the same for the same model.
+/// Rows with values at and between the thresholds of the model and some missing; the same for the
+/// same model.
 std::vector<float> synthetic_rows(const ParsedForest& parsed, std::int64_t count) {
   std::vector<std::vector<float>> values(static_cast<std::size_t>(parsed.features));
   constexpr std::size_t kKept = 64;
@@ -33,9 +34,14 @@ std::vector<float> synthetic_rows(const ParsedForest& parsed, std::int64_t count
   for (std::int64_t i = 0; i < count; ++i) {
     for (const auto& kept : values) {
       const auto pick = static_cast<std::size_t>(random());
-      if (pick % 16 == 0) rows.push_back(std::numeric_limits<float>::quiet_NaN());
-      else if (kept.empty()) rows.push_back(static_cast<float>(pick % 8));
-      else rows.push_back(pick % 2 == 0 ? kept[pick % kept.size()] : 0.5F * (kept[pick % kept.size()] + kept[pick / 7 % kept.size()]));
+      if (pick % 16 == 0)
+        rows.push_back(std::numeric_limits<float>::quiet_NaN());
+      else if (kept.empty())
+        rows.push_back(static_cast<float>(pick % 8));
+      else
+        rows.push_back(pick % 2 == 0
+                           ? kept[pick % kept.size()]
+                           : 0.5F * (kept[pick % kept.size()] + kept[pick / 7 % kept.size()]));
     }
   }
   return rows;
@@ -44,7 +50,8 @@ std::vector<float> synthetic_rows(const ParsedForest& parsed, std::int64_t count
 template <class Sum>
 class Forest final : public Scorer {
  public:
-  Forest(ParsedForest parsed, Compiled compiled) : parsed_(std::move(parsed)), compiled_(std::move(compiled)) {}
+  Forest(ParsedForest parsed, Compiled compiled)
+      : parsed_(std::move(parsed)), compiled_(std::move(compiled)) {}
   Forest(const Forest&) = delete;
   Forest& operator=(const Forest&) = delete;
 
@@ -73,7 +80,9 @@ class Forest final : public Scorer {
     return fmt::format("{}, {}, {}", chosen_[0]->name(), chosen_[1]->name(), chosen_[2]->name());
   }
 
-  void margins(const float* rows, std::int64_t n, Sum* out) const noexcept override { chosen_[class_of(n)]->margins(rows, n, out); }
+  void margins(const float* rows, std::int64_t n, Sum* out) const noexcept override {
+    chosen_[class_of(n)]->margins(rows, n, out);
+  }
   /// The other type: by way of a block of sums.
   template <class Other>
   void converted(const float* rows, std::int64_t n, Other* out) const noexcept {
@@ -84,29 +93,36 @@ class Forest final : public Scorer {
     for (std::int64_t done = 0; done < n; done += block) {
       const std::int64_t count = std::min(block, n - done);
       layout.margins(rows + done * compiled_.features, count, sums);
-      for (std::int64_t i = 0; i < count * outputs; ++i) out[done * outputs + i] = static_cast<Other>(sums[i]);
+      for (std::int64_t i = 0; i < count * outputs; ++i)
+        out[done * outputs + i] = static_cast<Other>(sums[i]);
     }
   }
   using OtherSum = std::conditional_t<std::is_same_v<Sum, float>, double, float>;
-  void margins(const float* rows, std::int64_t n, OtherSum* out) const noexcept override { converted(rows, n, out); }
+  void margins(const float* rows, std::int64_t n, OtherSum* out) const noexcept override {
+    converted(rows, n, out);
+  }
 
   Result<void> contributions(std::span<const float> row, std::span<double> out) const override {
     return explain(parsed_, compiled_.depth, row, out);
   }
 
  private:
-  /// Best of five short runs a layout and class, layouts taking turns; one that is far behind after two is not asked again: once may
-  /// be the scheduler's doing.
+  /// Best of five short runs a layout and class, layouts taking turns; one that is far behind after
+  /// two is not asked again: once may be the scheduler's doing.
   void measure() {
     using Clock = std::chrono::steady_clock;
-    const auto work = static_cast<std::int64_t>(compiled_.trees.size() + 1) * std::max(1, compiled_.depth);
+    const auto work =
+        static_cast<std::int64_t>(compiled_.trees.size() + 1) * std::max(1, compiled_.depth);
     const std::int64_t most = std::clamp<std::int64_t>(600'000 / work, 1, kClassRows[2]);
-    const std::int64_t count = std::clamp<std::int64_t>(std::min<std::int64_t>(most, 4'000'000 / std::max(1, compiled_.features)), 1, kClassRows[2]);
+    const std::int64_t count = std::clamp<std::int64_t>(
+        std::min<std::int64_t>(most, 4'000'000 / std::max(1, compiled_.features)), 1,
+        kClassRows[2]);
     const std::vector<float> rows = synthetic_rows(parsed_, count);
     std::vector<Sum> out(static_cast<std::size_t>(count * compiled_.outputs));
     for (std::size_t c = 0; c < kClasses; ++c) {
       const std::int64_t at_a_time = std::min(kClassRows[c], count);
-      const std::int64_t in_all = std::min<std::int64_t>(count, std::max<std::int64_t>(at_a_time, c == 0 ? 64 : 128));
+      const std::int64_t in_all =
+          std::min<std::int64_t>(count, std::max<std::int64_t>(at_a_time, c == 0 ? 64 : 128));
       auto best = Clock::duration::max();
       std::vector<Clock::duration> own(layouts_.size(), Clock::duration::max());
       for (int run = 0; run < 5; ++run) {
@@ -137,7 +153,10 @@ class Forest final : public Scorer {
 Layout layout_of_environment() {
   const char* const text = std::getenv("HEDDLE_TREE_LAYOUT");
   const std::string_view name = text == nullptr ? "" : text;
-  return name == "interleaved" ? Layout::kInterleaved : name == "perfect" ? Layout::kPerfect : name == "lanes" ? Layout::kLanes : Layout::kMeasured;
+  return name == "interleaved" ? Layout::kInterleaved
+         : name == "perfect"   ? Layout::kPerfect
+         : name == "lanes"     ? Layout::kLanes
+                               : Layout::kMeasured;
 }
 
 template <class Sum>
@@ -151,7 +170,8 @@ std::unique_ptr<Scorer> make(ParsedForest parsed, Compiled compiled, const LoadO
 
 Result<std::unique_ptr<Scorer>> build_forest(ParsedForest parsed, const LoadOptions& options) {
   HEDDLE_ASSIGN_OR_RETURN(Compiled compiled, compile(parsed));
-  const LoadOptions chosen{options.layout == Layout::kMeasured ? layout_of_environment() : options.layout};
+  const LoadOptions chosen{options.layout == Layout::kMeasured ? layout_of_environment()
+                                                               : options.layout};
   return parsed.exact_double ? make<double>(std::move(parsed), std::move(compiled), chosen)
                              : make<float>(std::move(parsed), std::move(compiled), chosen);
 }

@@ -5,12 +5,13 @@
 namespace heddle::model {
 namespace {
 
-constexpr int kSide = 8;                        ///< walks side by side: enough to hide a load, few enough for the registers
-constexpr std::size_t kBufferFloats = 16384;    ///< the spread rows of a block, on the stack
+constexpr int kSide =
+    8;  ///< walks side by side: enough to hide a load, few enough for the registers
+constexpr std::size_t kBufferFloats = 16384;  ///< the spread rows of a block, on the stack
 constexpr std::size_t kMostSlots = std::size_t{kMostFeatures} * 8 + 1;
 
-/// Nodes of all trees in one array, children side by side, leaves lead to themselves: a walk of `depth` steps ends at a leaf
-/// and has no branch to mispredict.
+/// Nodes of all trees in one array, children side by side, leaves lead to themselves: a walk of
+/// `depth` steps ends at a leaf and has no branch to mispredict.
 template <class Sum, bool kSets>
 class Interleaved final : public TreeLayout<Sum> {
  public:
@@ -20,7 +21,9 @@ class Interleaved final : public TreeLayout<Sum> {
       nodes_[i] = {step.threshold, step.child, step.slot, step.extra};
       // A leaf of floats has room for its value itself.
       if constexpr (sizeof(Sum) == sizeof(float)) {
-        if (step.child == i) nodes_[i].extra = std::bit_cast<std::uint32_t>(static_cast<float>(forest.values[step.extra]));
+        if (step.child == i)
+          nodes_[i].extra =
+              std::bit_cast<std::uint32_t>(static_cast<float>(forest.values[step.extra]));
       }
     }
   }
@@ -29,7 +32,9 @@ class Interleaved final : public TreeLayout<Sum> {
   void margins(const float* rows, std::int64_t n, Sum* out) const noexcept override {
     const std::size_t width = forest_.width();
     std::int64_t done = 0;
-    const auto block_rows = static_cast<std::int64_t>(std::min<std::size_t>(128, kBufferFloats / width)) / kSide * kSide;
+    const auto block_rows =
+        static_cast<std::int64_t>(std::min<std::size_t>(128, kBufferFloats / width)) / kSide *
+        kSide;
     if (block_rows > 0 && n >= kSide) {
       float slots[kBufferFloats];
       const std::int64_t whole = n / kSide * kSide;
@@ -37,7 +42,8 @@ class Interleaved final : public TreeLayout<Sum> {
         const std::int64_t count = std::min(block_rows, whole - done);
         for (std::int64_t i = 0; i < count; ++i) {
           const auto row = static_cast<std::size_t>(i);
-          forest_.spread(rows + (done + i) * forest_.features, kSide, slots + row / kSide * kSide * width + row % kSide);
+          forest_.spread(rows + (done + i) * forest_.features, kSide,
+                         slots + row / kSide * kSide * width + row % kSide);
         }
         block(slots, count, out + done * forest_.outputs);
         done += count;
@@ -60,8 +66,10 @@ class Interleaved final : public TreeLayout<Sum> {
     return node.child + static_cast<std::uint32_t>(value >= node.threshold);
   }
   [[nodiscard]] Sum value_of(const Step& leaf) const noexcept {
-    if constexpr (sizeof(Sum) == sizeof(float)) return std::bit_cast<float>(leaf.extra);
-    else return forest_.values[leaf.extra];
+    if constexpr (sizeof(Sum) == sizeof(float))
+      return std::bit_cast<float>(leaf.extra);
+    else
+      return forest_.values[leaf.extra];
   }
 
   void one_row(const float* row, Sum* out) const noexcept {
@@ -107,8 +115,11 @@ class Interleaved final : public TreeLayout<Sum> {
     for (int k = 0; k < outputs; ++k) {
       Sum sums[128];
       for (std::int64_t i = 0; i < rows; ++i) sums[i] = first_of<Sum>(forest_, k);
-      const auto* const end = forest_.trees.data() + forest_.first_tree[static_cast<std::size_t>(k) + 1];
-      for (const auto* tree = forest_.trees.data() + forest_.first_tree[static_cast<std::size_t>(k)]; tree != end; ++tree) {
+      const auto* const end =
+          forest_.trees.data() + forest_.first_tree[static_cast<std::size_t>(k) + 1];
+      for (const auto* tree =
+               forest_.trees.data() + forest_.first_tree[static_cast<std::size_t>(k)];
+           tree != end; ++tree) {
         const float* group = slots;
         for (std::int64_t i = 0; i < rows; i += kSide, group += group_size) {
           std::uint32_t at[kSide];
@@ -120,7 +131,8 @@ class Interleaved final : public TreeLayout<Sum> {
               at[j] = next(node, group[std::size_t{node.slot} * kSide + j]);
             }
           }
-          for (std::size_t j = 0; j < kSide; ++j) sums[i + static_cast<std::int64_t>(j)] += value_of(nodes[at[j]]);
+          for (std::size_t j = 0; j < kSide; ++j)
+            sums[i + static_cast<std::int64_t>(j)] += value_of(nodes[at[j]]);
         }
       }
       for (std::int64_t i = 0; i < rows; ++i) out[i * outputs + k] = finish(forest_, k, sums[i]);

@@ -1,5 +1,5 @@
-// All layouts against the definition of a split (goes_right) on random forests: deep and shallow trees, both ways of missing, sets of
-// categories, infinities, several outputs.
+// All layouts against the definition of a split (goes_right) on random forests: deep and shallow
+// trees, both ways of missing, sets of categories, infinities, several outputs.
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -18,8 +18,8 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 struct Shape {
   int features, trees, depth, outputs;
-  double stop;        ///< chance of a leaf before the depth
-  int thresholds;     ///< distinct ones a feature
+  double stop;     ///< chance of a leaf before the depth
+  int thresholds;  ///< distinct ones a feature
   bool sets, zeros, exact_double, base_last, capped, weighted;
 };
 
@@ -63,27 +63,36 @@ class Grower {
 
  private:
   float normal() { return std::normal_distribution<float>()(random_); }
-  float threshold() { return static_cast<float>(static_cast<int>(random_() % static_cast<std::uint64_t>(shape_.thresholds)) - shape_.thresholds / 2) * 0.125F; }
+  float threshold() {
+    return static_cast<float>(
+               static_cast<int>(random_() % static_cast<std::uint64_t>(shape_.thresholds)) -
+               shape_.thresholds / 2) *
+           0.125F;
+  }
 
   std::int32_t grow(ParsedForest& forest, ParsedTree& tree, int depth) {
     const auto at = tree.nodes.size();
     tree.nodes.emplace_back();
     if (depth == shape_.depth || std::uniform_real_distribution<double>()(random_) < shape_.stop) {
-      tree.nodes[at].value = shape_.exact_double ? std::normal_distribution<double>()(random_) : static_cast<double>(normal());
+      tree.nodes[at].value = shape_.exact_double ? std::normal_distribution<double>()(random_)
+                                                 : static_cast<double>(normal());
       return static_cast<std::int32_t>(at);
     }
     Node node;
-    node.feature = static_cast<std::int32_t>(random_() % static_cast<std::uint64_t>(shape_.features));
+    node.feature =
+        static_cast<std::int32_t>(random_() % static_cast<std::uint64_t>(shape_.features));
     node.missing_left = random_() % 2 == 0;
     node.threshold = threshold();
     if (shape_.capped && random_() % 8 == 0) node.threshold = kInf;
     if (shape_.zeros && random_() % 2 == 0) node.input = Input::kNumberZeroMissing;
     if (shape_.sets && random_() % 3 == 0) {
-      node.input = static_cast<Input>(static_cast<int>(Input::kCategory) + static_cast<int>(random_() % 3));
+      node.input =
+          static_cast<Input>(static_cast<int>(Input::kCategory) + static_cast<int>(random_() % 3));
       node.members_left = random_() % 2 == 0;
       node.set_begin = static_cast<std::uint32_t>(forest.categories.size());
       node.set_size = static_cast<std::uint32_t>(random_() % 20);
-      for (std::uint32_t i = 0; i < node.set_size; ++i) forest.categories.push_back(static_cast<std::uint32_t>(random_() % 70));
+      for (std::uint32_t i = 0; i < node.set_size; ++i)
+        forest.categories.push_back(static_cast<std::uint32_t>(random_() % 70));
     }
     node.left = grow(forest, tree, depth + 1);
     node.right = grow(forest, tree, depth + 1);
@@ -101,18 +110,24 @@ std::vector<double> by_definition(const ParsedForest& forest, const std::vector<
   std::vector<double> out;
   for (std::size_t r = 0; r * static_cast<std::size_t>(forest.features) < rows.size(); ++r) {
     for (int k = 0; k < forest.outputs; ++k) {
-      Sum sum = forest.base_last ? Sum{0} : static_cast<Sum>(forest.base[static_cast<std::size_t>(k)]);
+      Sum sum =
+          forest.base_last ? Sum{0} : static_cast<Sum>(forest.base[static_cast<std::size_t>(k)]);
       for (const auto& tree : forest.trees) {
         if (tree.output != k) continue;
         std::size_t at = 0;
         while (!tree.nodes[at].leaf()) {
           const Node& node = tree.nodes[at];
-          const float x = rows[r * static_cast<std::size_t>(forest.features) + static_cast<std::size_t>(node.feature)];
+          const float x = rows[r * static_cast<std::size_t>(forest.features) +
+                               static_cast<std::size_t>(node.feature)];
           at = static_cast<std::size_t>(goes_right(forest, node, x) ? node.right : node.left);
         }
-        sum += tree.weight == 1 ? static_cast<Sum>(tree.nodes[at].value) : static_cast<Sum>(static_cast<float>(tree.nodes[at].value) * tree.weight);
+        sum += tree.weight == 1
+                   ? static_cast<Sum>(tree.nodes[at].value)
+                   : static_cast<Sum>(static_cast<float>(tree.nodes[at].value) * tree.weight);
       }
-      if (forest.base_last) sum = static_cast<Sum>(static_cast<double>(sum) / forest.divisor) + static_cast<Sum>(forest.base[static_cast<std::size_t>(k)]);
+      if (forest.base_last)
+        sum = static_cast<Sum>(static_cast<double>(sum) / forest.divisor) +
+              static_cast<Sum>(forest.base[static_cast<std::size_t>(k)]);
       out.push_back(static_cast<double>(sum));
     }
   }
@@ -121,16 +136,19 @@ std::vector<double> by_definition(const ParsedForest& forest, const std::vector<
 
 TEST(Layouts, AllGiveTheBitsOfTheDefinition) {
   const std::vector<Shape> shapes = {
-      // features, trees, depth, outputs, stop, thresholds, sets, zeros, double, base last, capped, weighted
+      // features, trees, depth, outputs, stop, thresholds, sets, zeros, double, base last, capped,
+      // weighted
       {5, 70, 6, 1, 0.0, 40, false, false, false, false, false, false},
-      {28, 130, 6, 1, 0.1, 900, false, false, false, false, false, false},   // several ranks' bytes a feature, two registers
+      {28, 130, 6, 1, 0.1, 900, false, false, false, false, false,
+       false},  // several ranks' bytes a feature, two registers
       {3, 20, 3, 4, 0.2, 10, false, true, true, true, false, false},
       {9, 65, 8, 3, 0.15, 300, false, true, false, false, false, true},
       {6, 33, 7, 1, 0.1, 64, true, true, true, false, false, false},
       {4, 19, 14, 2, 0.15, 50, true, false, false, true, false, false},
       {4, 64, 5, 1, 0.1, 50, false, false, true, false, true, false},
-      {200, 40, 6, 1, 0.0, 30, false, false, false, false, false, false},    // too many features for the registers
-      {1, 1, 0, 1, 0.0, 2, false, false, false, false, false, false},        // one leaf
+      {200, 40, 6, 1, 0.0, 30, false, false, false, false, false,
+       false},  // too many features for the registers
+      {1, 1, 0, 1, 0.0, 2, false, false, false, false, false, false},  // one leaf
       {2, 3, 1, 1, 0.0, 2, false, false, false, false, false, false},
   };
   std::uint64_t seed = 977;
@@ -140,9 +158,12 @@ TEST(Layouts, AllGiveTheBitsOfTheDefinition) {
       Grower grower(shape, seed);
       const ParsedForest forest = grower.forest();
       const std::vector<float> rows = grower.rows(141);
-      const std::vector<double> expected = shape.exact_double ? by_definition<double>(forest, rows) : by_definition<float>(forest, rows);
-      for (const Layout layout : {Layout::kMeasured, Layout::kInterleaved, Layout::kPerfect, Layout::kLanes}) {
-        SCOPED_TRACE(fmt::format("seed {}, {} features, {} trees, layout {}", seed, shape.features, shape.trees, static_cast<int>(layout)));
+      const std::vector<double> expected = shape.exact_double ? by_definition<double>(forest, rows)
+                                                              : by_definition<float>(forest, rows);
+      for (const Layout layout :
+           {Layout::kMeasured, Layout::kInterleaved, Layout::kPerfect, Layout::kLanes}) {
+        SCOPED_TRACE(fmt::format("seed {}, {} features, {} trees, layout {}", seed, shape.features,
+                                 shape.trees, static_cast<int>(layout)));
         const auto built = build_forest(forest, {layout});
         ASSERT_TRUE(built.ok()) << built.error().str();
         const Scorer& scorer = **built;
@@ -152,7 +173,9 @@ TEST(Layouts, AllGiveTheBitsOfTheDefinition) {
           std::vector<double> ours(count);
           scorer.margins(rows.data(), n, ours.data());
           for (std::size_t i = 0; i < count; ++i) {
-            ASSERT_EQ(std::bit_cast<std::uint64_t>(ours[i]), std::bit_cast<std::uint64_t>(expected[i])) << "of " << n << " rows, margin " << i;
+            ASSERT_EQ(std::bit_cast<std::uint64_t>(ours[i]),
+                      std::bit_cast<std::uint64_t>(expected[i]))
+                << "of " << n << " rows, margin " << i;
           }
         }
       }

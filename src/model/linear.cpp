@@ -12,8 +12,12 @@ class Linear final : public Scorer {
   const Use& use() const noexcept override { return model_.use; }
   std::string_view format() const noexcept override { return "onnx"; }
   int trees() const noexcept override { return 0; }
-  void margins(const float* rows, std::int64_t n, float* out) const noexcept override { score(rows, n, out); }
-  void margins(const float* rows, std::int64_t n, double* out) const noexcept override { score(rows, n, out); }
+  void margins(const float* rows, std::int64_t n, float* out) const noexcept override {
+    score(rows, n, out);
+  }
+  void margins(const float* rows, std::int64_t n, double* out) const noexcept override {
+    score(rows, n, out);
+  }
 
  private:
   template <class Out>
@@ -34,6 +38,8 @@ class Linear final : public Scorer {
 
 }  // namespace
 
-std::unique_ptr<Scorer> make_linear(LinearModel model) { return std::make_unique<Linear>(std::move(model)); }
+std::unique_ptr<Scorer> make_linear(LinearModel model) {
+  return std::make_unique<Linear>(std::move(model));
+}
 
 }  // namespace heddle::model

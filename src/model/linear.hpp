@@ -7,7 +7,8 @@
 
 namespace heddle::model {
 
-/// margin[k] = intercepts[k] + sum over features in order of weights[k * features + i] * x[i], in double. A missing x makes it NaN.
+/// margin[k] = intercepts[k] + sum over features in order of weights[k * features + i] * x[i], in
+/// double. A missing x makes it NaN.
 struct LinearModel {
   int features = 0;
   int outputs = 1;

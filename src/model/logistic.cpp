@@ -25,14 +25,21 @@ class Logistic final : public Scorer {
   const Use& use() const noexcept override { return use_; }
   std::string_view format() const noexcept override { return kFormat; }
   int trees() const noexcept override { return 0; }
-  void margins(const float* rows, std::int64_t n, float* out) const noexcept override { score(rows, n, out); }
+  void margins(const float* rows, std::int64_t n, float* out) const noexcept override {
+    score(rows, n, out);
+  }
   /// Of the rounded margin: the format defines a float.
-  void margins(const float* rows, std::int64_t n, double* out) const noexcept override { score(rows, n, out); }
-  /// Of a linear model: the weight times the distance from the mean of training (Lundberg, Lee 2017, corollary 1, independent features).
+  void margins(const float* rows, std::int64_t n, double* out) const noexcept override {
+    score(rows, n, out);
+  }
+  /// Of a linear model: the weight times the distance from the mean of training (Lundberg, Lee
+  /// 2017, corollary 1, independent features).
   Result<void> contributions(std::span<const float> row, std::span<double> out) const override {
     const std::size_t columns = weights_.weights.size();
     if (row.size() != columns || out.size() != columns + 1) {
-      return Error{ErrorKind::kInvalid, "model-contributions-size", fmt::format("{} numbers for a row of {} features", out.size(), row.size()), "one a feature, and the bias"};
+      return Error{ErrorKind::kInvalid, "model-contributions-size",
+                   fmt::format("{} numbers for a row of {} features", out.size(), row.size()),
+                   "one a feature, and the bias"};
     }
     for (std::size_t i = 0; i < columns; ++i) out[i] = term(i, row[i]);
     out[columns] = weights_.intercept;
@@ -95,7 +102,8 @@ Result<std::unique_ptr<Scorer>> load_logistic(std::string_view bytes) {
   auto parsed = doc::parse_json(bytes);
   if (!parsed.ok()) return corrupt("does not read as JSON: " + parsed.error().message);
   const doc::Value& root = *parsed;
-  if (root.string_or("format") != kFormat) return corrupt("has another format than `heddle.logistic/1`");
+  if (root.string_or("format") != kFormat)
+    return corrupt("has another format than `heddle.logistic/1`");
   LogisticWeights weights;
   if (const doc::Value* names = root.find("features"); names != nullptr && names->is_array()) {
     for (const auto& name : names->as_array()) {
@@ -113,7 +121,8 @@ Result<std::unique_ptr<Scorer>> load_logistic(std::string_view bytes) {
   }
   weights.intercept = intercept->as_double();
   const std::size_t columns = weights.weights.size();
-  if (weights.mean.size() != columns || weights.scale.size() != columns || weights.missing.size() != columns) {
+  if (weights.mean.size() != columns || weights.scale.size() != columns ||
+      weights.missing.size() != columns) {
     return corrupt("has arrays of different lengths");
   }
   if (!weights.features.empty() && weights.features.size() != columns) {

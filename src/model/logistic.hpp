@@ -9,12 +9,13 @@
 
 namespace heddle::model {
 
-/// The numbers of a `heddle.logistic/1` model; vectors hold one entry a feature. margin = intercept + sum over features in order
-/// of weight * ((x - mean) / scale), in double, then rounded to float; a missing x is `missing`.
+/// The numbers of a `heddle.logistic/1` model; vectors hold one entry a feature. margin = intercept
+/// + sum over features in order of weight * ((x - mean) / scale), in double, then rounded to float;
+/// a missing x is `missing`.
 struct LogisticWeights {
   std::vector<std::string> features{};  ///< names; may be empty
   std::vector<double> mean{};
-  std::vector<double> scale{};          ///< above 0
+  std::vector<double> scale{};  ///< above 0
   std::vector<double> missing{};
   std::vector<double> weights{};
   double intercept = 0;

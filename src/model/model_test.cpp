@@ -27,7 +27,8 @@ struct Data {
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
 };
 
-Data random_data(std::uint64_t seed, std::int64_t count, int columns, double missing, int classes = 2) {
+Data random_data(std::uint64_t seed, std::int64_t count, int columns, double missing,
+                 int classes = 2) {
   std::mt19937_64 random(seed);
   std::normal_distribution<float> normal;
   std::uniform_real_distribution<double> uniform;
@@ -36,7 +37,8 @@ Data random_data(std::uint64_t seed, std::int64_t count, int columns, double mis
   for (std::int64_t i = 0; i < count; ++i) {
     float score = 0;
     for (int c = 0; c < columns; ++c) {
-      float value = c % 3 == 2 ? std::round(normal(random) * 3) : normal(random);  // ties sit exactly on split points
+      float value = c % 3 == 2 ? std::round(normal(random) * 3)
+                               : normal(random);  // ties sit exactly on split points
       score += (c % 2 == 0 ? 1.0F : -0.7F) * value;
       if (uniform(random) < missing) value = kNan;
       data.rows.push_back(value);
@@ -53,15 +55,19 @@ void check(int rc) { ASSERT_EQ(rc, 0) << XGBGetLastError(); }
 struct Peer {
   BoosterHandle booster = nullptr;
   bool categorical = false;  ///< columns 2, 5, ... hold categories
-  explicit Peer(const Data& data, const Parameters& parameters, int rounds, bool categories = false) : categorical(categories) {
+  explicit Peer(const Data& data, const Parameters& parameters, int rounds, bool categories = false)
+      : categorical(categories) {
     DMatrixHandle matrix = nullptr;
-    check(XGDMatrixCreateFromMat(data.rows.data(), static_cast<bst_ulong>(data.count()), static_cast<bst_ulong>(data.columns), kNan, &matrix));
-    check(XGDMatrixSetFloatInfo(matrix, "label", data.labels.data(), static_cast<bst_ulong>(data.count())));
+    check(XGDMatrixCreateFromMat(data.rows.data(), static_cast<bst_ulong>(data.count()),
+                                 static_cast<bst_ulong>(data.columns), kNan, &matrix));
+    check(XGDMatrixSetFloatInfo(matrix, "label", data.labels.data(),
+                                static_cast<bst_ulong>(data.count())));
     set_types(matrix, data.columns);
     check(XGBoosterCreate(&matrix, 1, &booster));
     check(XGBoosterSetParam(booster, "verbosity", "0"));
     check(XGBoosterSetParam(booster, "nthread", "1"));
-    for (const auto& [name, value] : parameters) check(XGBoosterSetParam(booster, name.c_str(), value.c_str()));
+    for (const auto& [name, value] : parameters)
+      check(XGBoosterSetParam(booster, name.c_str(), value.c_str()));
     for (int i = 0; i < rounds; ++i) check(XGBoosterUpdateOneIter(booster, i, matrix));
     XGDMatrixFree(matrix);
   }
@@ -77,22 +83,27 @@ struct Peer {
   std::string bytes(const char* form) const {
     bst_ulong size = 0;
     const char* bytes = nullptr;
-    check(XGBoosterSaveModelToBuffer(booster, fmt::format(R"({{"format": "{}"}})", form).c_str(), &size, &bytes));
+    check(XGBoosterSaveModelToBuffer(booster, fmt::format(R"({{"format": "{}"}})", form).c_str(),
+                                     &size, &bytes));
     return {bytes, size};
   }
   std::string json() const { return bytes("json"); }
   /// `type` of XGBoosterPredictFromDMatrix: 1 margins, 2 contributions.
   std::vector<float> predict(const Data& data, int type) const {
     DMatrixHandle matrix = nullptr;
-    check(XGDMatrixCreateFromMat(data.rows.data(), static_cast<bst_ulong>(data.count()), static_cast<bst_ulong>(data.columns), kNan, &matrix));
+    check(XGDMatrixCreateFromMat(data.rows.data(), static_cast<bst_ulong>(data.count()),
+                                 static_cast<bst_ulong>(data.columns), kNan, &matrix));
     set_types(matrix, data.columns);
     const bst_ulong* shape = nullptr;
     bst_ulong dimensions = 0;
     const float* result = nullptr;
     check(XGBoosterPredictFromDMatrix(
         booster, matrix,
-        fmt::format(R"({{"type": {}, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false}})", type).c_str(), &shape,
-        &dimensions, &result));
+        fmt::format(
+            R"({{"type": {}, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false}})",
+            type)
+            .c_str(),
+        &shape, &dimensions, &result));
     bst_ulong count = 1;
     for (bst_ulong d = 0; d < dimensions; ++d) count *= shape[d];
     std::vector<float> out(result, result + count);
@@ -105,7 +116,8 @@ struct Peer {
 void expect_bit_equal(const std::vector<float>& ours, const std::vector<float>& theirs) {
   ASSERT_EQ(ours.size(), theirs.size());
   for (std::size_t i = 0; i < ours.size(); ++i) {
-    ASSERT_EQ(std::bit_cast<std::uint32_t>(ours[i]), std::bit_cast<std::uint32_t>(theirs[i])) << "row " << i;
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(ours[i]), std::bit_cast<std::uint32_t>(theirs[i]))
+        << "row " << i;
   }
 }
 
@@ -113,19 +125,39 @@ TEST(Forest, MarginsAreBitEqualToXgboost) {
   const std::vector<std::pair<Parameters, int>> cases = {
       {{{"objective", "binary:logistic"}, {"max_depth", "6"}}, 60},
       {{{"objective", "binary:logistic"}, {"max_depth", "1"}, {"tree_method", "exact"}}, 7},
-      {{{"objective", "binary:logistic"}, {"max_depth", "12"}, {"tree_method", "hist"}, {"base_score", "0.21"}}, 33},
-      {{{"objective", "binary:logistic"}, {"max_depth", "0"}, {"max_leaves", "40"}, {"grow_policy", "lossguide"}, {"tree_method", "hist"}}, 25},
+      {{{"objective", "binary:logistic"},
+        {"max_depth", "12"},
+        {"tree_method", "hist"},
+        {"base_score", "0.21"}},
+       33},
+      {{{"objective", "binary:logistic"},
+        {"max_depth", "0"},
+        {"max_leaves", "40"},
+        {"grow_policy", "lossguide"},
+        {"tree_method", "hist"}},
+       25},
       {{{"objective", "reg:squarederror"}, {"base_score", "-3.25"}, {"eta", "0.07"}}, 40},
-      {{{"objective", "binary:logitraw"}, {"base_score", "0.9"}, {"gamma", "2"}, {"tree_method", "hist"}}, 12},
-      {{{"objective", "binary:logistic"}, {"num_parallel_tree", "3"}, {"subsample", "0.7"}, {"seed", "5"}}, 9},
+      {{{"objective", "binary:logitraw"},
+        {"base_score", "0.9"},
+        {"gamma", "2"},
+        {"tree_method", "hist"}},
+       12},
+      {{{"objective", "binary:logistic"},
+        {"num_parallel_tree", "3"},
+        {"subsample", "0.7"},
+        {"seed", "5"}},
+       9},
       {{{"objective", "binary:logistic"}, {"gamma", "100000"}}, 3},  // every tree a single leaf
   };
   std::uint64_t seed = 20260101;
   for (const auto& [parameters, rounds] : cases) {
     for (const double missing : {0.0, 0.15}) {
-      SCOPED_TRACE(fmt::format("seed {}, {} = {}, missing {}", seed, parameters.back().first, parameters.back().second, missing));
+      SCOPED_TRACE(fmt::format("seed {}, {} = {}, missing {}", seed, parameters.back().first,
+                               parameters.back().second, missing));
       const Peer peer(random_data(seed, 3000, 9, missing), parameters, rounds);
-      const Data fresh = random_data(++seed, 1003, 9, 0.2);  // missing also where training saw none; not a multiple of the lanes
+      const Data fresh =
+          random_data(++seed, 1003, 9,
+                      0.2);  // missing also where training saw none; not a multiple of the lanes
       const auto loaded = Scorer::load(peer.json());
       ASSERT_TRUE(loaded.ok()) << loaded.error().str();
       const Scorer& scorer = **loaded;
@@ -135,7 +167,8 @@ TEST(Forest, MarginsAreBitEqualToXgboost) {
       std::vector<float> ours(theirs.size());
       scorer.margins(fresh.rows.data(), fresh.count(), ours.data());
       expect_bit_equal(ours, theirs);
-      for (std::int64_t i = 0; i < fresh.count(); ++i) scorer.margins(fresh.rows.data() + i * 9, 1, &ours[static_cast<std::size_t>(i)]);
+      for (std::int64_t i = 0; i < fresh.count(); ++i)
+        scorer.margins(fresh.rows.data() + i * 9, 1, &ours[static_cast<std::size_t>(i)]);
       expect_bit_equal(ours, theirs);
     }
   }
@@ -149,7 +182,8 @@ TEST(Forest, InfiniteInputsGoWhereXgboostSendsThem) {
   // XGBoost refuses an infinite input, so the peer gets the largest float: no split lies beyond it.
   const std::vector<float> ours_rows = {kInf, 0, -kInf, 1, -kInf, -kInf, kInf, kInf};
   Data theirs_rows{4, ours_rows, {0, 0}};
-  for (float& value : theirs_rows.rows) value = std::isinf(value) ? std::copysign(std::numeric_limits<float>::max(), value) : value;
+  for (float& value : theirs_rows.rows)
+    value = std::isinf(value) ? std::copysign(std::numeric_limits<float>::max(), value) : value;
   std::vector<float> ours(2);
   (*scorer)->margins(ours_rows.data(), 2, ours.data());
   expect_bit_equal(ours, peer.margins(theirs_rows));
@@ -164,17 +198,34 @@ TEST(Forest, EveryFormOfAnXgboostModelScoresTheSame) {
   const std::vector<Case> cases = {
       {{{"objective", "binary:logistic"}, {"max_depth", "5"}}},
       {{{"objective", "multi:softprob"}, {"num_class", "4"}, {"max_depth", "4"}}, 4},
-      {{{"objective", "multi:softmax"}, {"num_class", "3"}, {"num_parallel_tree", "2"}, {"subsample", "0.7"}, {"base_score", "0.2"}}, 3},
-      {{{"objective", "binary:logistic"}, {"booster", "dart"}, {"rate_drop", "0.3"}, {"one_drop", "1"}, {"base_score", "0.3"}}},
-      {{{"objective", "binary:logistic"}, {"tree_method", "hist"}, {"max_cat_to_onehot", "1"}}, 2, true},
-      {{{"objective", "binary:logistic"}, {"tree_method", "hist"}, {"max_cat_to_onehot", "100"}, {"max_depth", "10"}}, 2, true},
+      {{{"objective", "multi:softmax"},
+        {"num_class", "3"},
+        {"num_parallel_tree", "2"},
+        {"subsample", "0.7"},
+        {"base_score", "0.2"}},
+       3},
+      {{{"objective", "binary:logistic"},
+        {"booster", "dart"},
+        {"rate_drop", "0.3"},
+        {"one_drop", "1"},
+        {"base_score", "0.3"}}},
+      {{{"objective", "binary:logistic"}, {"tree_method", "hist"}, {"max_cat_to_onehot", "1"}},
+       2,
+       true},
+      {{{"objective", "binary:logistic"},
+        {"tree_method", "hist"},
+        {"max_cat_to_onehot", "100"},
+        {"max_depth", "10"}},
+       2,
+       true},
       {{{"objective", "count:poisson"}}},
       {{{"objective", "rank:pairwise"}}},
       {{{"objective", "reg:gamma"}, {"base_score", "1.7"}}, 5},
   };
   std::uint64_t seed = 40;
   for (const auto& [parameters, classes, categories] : cases) {
-    SCOPED_TRACE(fmt::format("seed {}, {}, {} = {}", seed, parameters[0].second, parameters.back().first, parameters.back().second));
+    SCOPED_TRACE(fmt::format("seed {}, {}, {} = {}", seed, parameters[0].second,
+                             parameters.back().first, parameters.back().second));
     const auto make = [&](std::int64_t count, double missing) {
       Data data = random_data(seed++, count, 7, missing, classes);
       if (parameters[0].second == "reg:gamma") {
@@ -188,18 +239,21 @@ TEST(Forest, EveryFormOfAnXgboostModelScoresTheSame) {
     const Peer peer(make(1500, 0.1), parameters, 12, categories);
     Data fresh = make(333, 0.2);
     if (categories) {
-      const float odd[] = {40, 1000, 3.5F, 16777215, 0.25F};  // never seen, or no integer; XGBoost refuses those below 0
+      const float odd[] = {40, 1000, 3.5F, 16777215,
+                           0.25F};  // never seen, or no integer; XGBoost refuses those below 0
       for (std::size_t r = 0; r < 5; ++r) fresh.rows[r * 7 + 2] = odd[r];
     }
     const std::vector<float> theirs = peer.margins(fresh);
     const std::vector<float> explained = peer.predict(fresh, 2);
     for (const char* form : {"json", "ubj"}) {
-      for (const Layout layout : {Layout::kMeasured, Layout::kInterleaved, Layout::kPerfect, Layout::kLanes}) {
+      for (const Layout layout :
+           {Layout::kMeasured, Layout::kInterleaved, Layout::kPerfect, Layout::kLanes}) {
         SCOPED_TRACE(fmt::format("{}, layout {}", form, static_cast<int>(layout)));
         const auto loaded = Scorer::load(peer.bytes(form), {layout});
         ASSERT_TRUE(loaded.ok()) << loaded.error().str();
         const Scorer& scorer = **loaded;
-        ASSERT_EQ(scorer.outputs(), classes > 2 && parameters[0].second.starts_with("multi") ? classes : 1);
+        ASSERT_EQ(scorer.outputs(),
+                  classes > 2 && parameters[0].second.starts_with("multi") ? classes : 1);
         ASSERT_EQ(theirs.size(), static_cast<std::size_t>(fresh.count() * scorer.outputs()));
         std::vector<float> ours(theirs.size());
         scorer.margins(fresh.rows.data(), fresh.count(), ours.data());
@@ -213,9 +267,12 @@ TEST(Forest, EveryFormOfAnXgboostModelScoresTheSame) {
     std::vector<double> one(width);
     ASSERT_EQ(explained.size(), width * static_cast<std::size_t>(fresh.count()));
     for (std::size_t r = 0; r < 60; ++r) {
-      const auto done = (*scorer)->contributions(std::span<const float>(fresh.rows).subspan(r * 7, 7), one);
+      const auto done =
+          (*scorer)->contributions(std::span<const float>(fresh.rows).subspan(r * 7, 7), one);
       ASSERT_TRUE(done.ok()) << done.error().str();
-      for (std::size_t i = 0; i < width; ++i) ASSERT_EQ(one[i], static_cast<double>(explained[r * width + i])) << "row " << r << ", number " << i;
+      for (std::size_t i = 0; i < width; ++i)
+        ASSERT_EQ(one[i], static_cast<double>(explained[r * width + i]))
+            << "row " << r << ", number " << i;
     }
   }
 }
@@ -241,7 +298,8 @@ std::string replace(std::string text, std::string_view from, std::string_view to
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 
-/// A stump written by hand: the smallest model there is, and the base of what can be wrong with one.
+/// A stump written by hand: the smallest model there is, and the base of what can be wrong with
+/// one.
 const std::string kStump =
     R"({"learner":{"attributes":{},"gradient_booster":{"model":{"gbtree_model_param":{"num_trees":"1"},"tree_info":[0],)"
     R"("trees":[{"default_left":[1,0,0],"left_children":[1,-1,-1],"right_children":[2,-1,-1],"split_conditions":[5E-1,-2.5E-1,7.5E-1],)"
@@ -259,15 +317,15 @@ TEST(Forest, ScoresAStump) {
 
 TEST(Forest, CorruptBytesAreNamed) {
   const std::vector<std::pair<std::string_view, std::string_view>> changes = {
-      {R"("left_children":[1,)", R"("left_children":[0,)"},      // a cycle
-      {R"("left_children":[1,)", R"("left_children":[2,)"},      // one child twice
-      {R"("left_children":[1,)", R"("left_children":[3,)"},      // out of range
+      {R"("left_children":[1,)", R"("left_children":[0,)"},  // a cycle
+      {R"("left_children":[1,)", R"("left_children":[2,)"},  // one child twice
+      {R"("left_children":[1,)", R"("left_children":[3,)"},  // out of range
       {R"("left_children":[1,)", R"("left_children":[-7,)"},
-      {R"("left_children":[1,)", R"("left_children":[-1,)"},     // half a leaf
+      {R"("left_children":[1,)", R"("left_children":[-1,)"},  // half a leaf
       {R"("left_children":[1,)", R"("left_children":[99999999999999999999,)"},
-      {R"("split_indices":[1,)", R"("split_indices":[2,)"},      // no such feature
+      {R"("split_indices":[1,)", R"("split_indices":[2,)"},  // no such feature
       {R"("split_indices":[1,)", R"("split_indices":[-1,)"},
-      {R"("default_left":[1,)", R"("default_left":[)"},          // one too few
+      {R"("default_left":[1,)", R"("default_left":[)"},  // one too few
       {R"([5E-1,-2.5)", R"(["x",-2.5)"},
       {R"([5E-1,-2.5)", R"([1E99,-2.5)"},
       {R"([5E-1,-2.5)", R"([[5],-2.5)"},
@@ -283,9 +341,11 @@ TEST(Forest, CorruptBytesAreNamed) {
   for (const auto& [from, to] : changes) {
     const auto loaded = Scorer::load(replace(kStump, from, to));
     ASSERT_FALSE(loaded.ok()) << from << " -> " << to;
-    EXPECT_TRUE(loaded.error().kind == ErrorKind::kCorrupt || to == R"("num_feature":"-2")") << loaded.error().str();
+    EXPECT_TRUE(loaded.error().kind == ErrorKind::kCorrupt || to == R"("num_feature":"-2")")
+        << loaded.error().str();
   }
-  for (const std::string_view text : {"{}", "[]", "null", "{\"learner\":", "tre", "x,y\n1,2\n", "{\"learner\":{}}"}) {
+  for (const std::string_view text :
+       {"{}", "[]", "null", "{\"learner\":", "tre", "x,y\n1,2\n", "{\"learner\":{}}"}) {
     const auto loaded = Scorer::load(text);
     ASSERT_FALSE(loaded.ok()) << text;
     EXPECT_EQ(loaded.error().kind, ErrorKind::kCorrupt);
@@ -314,13 +374,18 @@ TEST(Forest, AFileThatIsNoModelIsNamed) {
       {"booster[0]:\n0:[f0<0.5] yes=1,no=2,missing=1\n", "text dump"},
       {"0:[f0<0.5] yes=1,no=2,missing=1\n", "text dump"},
       {"[\n  { \"nodeid\": 0, \"depth\": 0", "JSON dump of XGBoost"},
-      {R"({"name": "tree", "version": "v4", "num_class": 1, "max_feature_idx": 1)", "JSON dump of LightGBM"},
+      {R"({"name": "tree", "version": "v4", "num_class": 1, "max_feature_idx": 1)",
+       "JSON dump of LightGBM"},
       {R"({"features_info":{"float_features":[]},"oblivious_trees":[]})", "CatBoost"},
       {"CBM1\x10\x00", "CatBoost"},
       {"\x89HDF\r\n", "HDF5"},
       {std::string("\x0c\0\0\0\0\0\0\0{\"a\":[1,2]}  ", 22), "safetensors"},
-      {R"({"learner":{"gradient_booster":{"name":"gbtree"},"learner_train_param":{"booster":"gbtree"}},"version":[3,4,1]})", "save_config"},
-      {std::string("{L\0\0\0\0\0\0\0\x06" "Config{", 17), "serialize"},
+      {R"({"learner":{"gradient_booster":{"name":"gbtree"},"learner_train_param":{"booster":"gbtree"}},"version":[3,4,1]})",
+       "save_config"},
+      {std::string("{L\0\0\0\0\0\0\0\x06"
+                   "Config{",
+                   17),
+       "serialize"},
       {"\xff\xfe{\0", "UTF-16"},
       {"\xef\xbb\xbf{\"learner\":{}}", "byte order mark"},
       {"PAR1\x15", "Parquet"},
@@ -339,7 +404,8 @@ TEST(Forest, AVersionNewerThanWeKnowIsNamed) {
     const auto loaded = Scorer::load(replace(kStump, "[1,7,4]", version));
     ASSERT_FALSE(loaded.ok()) << version;
     EXPECT_EQ(loaded.error().id, "model-unsupported");
-    EXPECT_NE(loaded.error().message.find("newer than 3.4"), std::string::npos) << loaded.error().str();
+    EXPECT_NE(loaded.error().message.find("newer than 3.4"), std::string::npos)
+        << loaded.error().str();
   }
   for (const std::string_view version : {"[3,4,7]", "[2,1,4]", "[1,6,0]"}) {
     const auto loaded = Scorer::load(replace(kStump, "[1,7,4]", version));
@@ -347,7 +413,8 @@ TEST(Forest, AVersionNewerThanWeKnowIsNamed) {
   }
 }
 
-/// XGBClassifier.predict stops at the best round, Booster.predict does not: neither is taken silently.
+/// XGBClassifier.predict stops at the best round, Booster.predict does not: neither is taken
+/// silently.
 TEST(Forest, ABestIterationBeforeTheLastIsAChoice) {
   const std::string best = R"("attributes":{"best_iteration":"0","best_score":"0.5"})";
   EXPECT_TRUE(Scorer::load(replace(kStump, R"("attributes":{})", best)).ok());
@@ -364,12 +431,14 @@ TEST(Forest, ABestIterationBeforeTheLastIsAChoice) {
   const std::string none = R"("attributes":{"best_iteration":"-1"})";  // XGBoost 1.7.6 of no rounds
   EXPECT_TRUE(Scorer::load(replace(kStump, R"("attributes":{})", none)).ok());
   // Two trees a round: the same trees are one round, and the best is the last.
-  const std::string paired = replace(longer, R"("gbtree_model_param":{)", R"("gbtree_model_param":{"num_parallel_tree":"2",)");
+  const std::string paired = replace(longer, R"("gbtree_model_param":{)",
+                                     R"("gbtree_model_param":{"num_parallel_tree":"2",)");
   EXPECT_TRUE(Scorer::load(replace(paired, R"("attributes":{})", best)).ok());
 }
 
 TEST(Forest, WhatAFileSaysOfItsUseIsKept) {
-  const std::string named = replace(kStump, R"("attributes":{})", R"("attributes":{},"feature_names":["a","b"])");
+  const std::string named =
+      replace(kStump, R"("attributes":{})", R"("attributes":{},"feature_names":["a","b"])");
   const auto scorer = Scorer::load(named);
   ASSERT_TRUE(scorer.ok()) << scorer.error().str();
   EXPECT_EQ((*scorer)->use().objective, "binary:logistic");
@@ -381,7 +450,8 @@ TEST(Forest, WhatAFileSaysOfItsUseIsKept) {
   const auto categories = Scorer::load(replace(kStump, R"("model":{)", cats));
   ASSERT_TRUE(categories.ok()) << categories.error().str();
   EXPECT_TRUE((*categories)->use().named_categories);
-  for (const std::string_view other : {"reg:squarederror", "count:poisson", "rank:pairwise", "reg:tweedie"}) {
+  for (const std::string_view other :
+       {"reg:squarederror", "count:poisson", "rank:pairwise", "reg:tweedie"}) {
     const auto loaded = Scorer::load(replace(kStump, "binary:logistic", other));
     ASSERT_TRUE(loaded.ok()) << loaded.error().str();
     EXPECT_FALSE((*loaded)->use().log_odds) << other;
@@ -389,14 +459,17 @@ TEST(Forest, WhatAFileSaysOfItsUseIsKept) {
 }
 
 TEST(Forest, NoChangedByteCrashesTheLoaderOrTheEngine) {
-  const std::string bytes = Peer(random_data(6, 500, 5, 0.1), {{"objective", "binary:logistic"}, {"max_depth", "3"}}, 3).json();
+  const std::string bytes =
+      Peer(random_data(6, 500, 5, 0.1), {{"objective", "binary:logistic"}, {"max_depth", "3"}}, 3)
+          .json();
   const Data data = random_data(7, 40, 5, 0.1);
   std::mt19937_64 random(8);
   int accepted = 0;
   for (int i = 0; i < 4000; ++i) {
     std::string changed = bytes;
     const int count = 1 + static_cast<int>(random() % 3);
-    for (int k = 0; k < count; ++k) changed[random() % changed.size()] = "0123456789-,[]{}\"eE.:x"[random() % 22];
+    for (int k = 0; k < count; ++k)
+      changed[random() % changed.size()] = "0123456789-,[]{}\"eE.:x"[random() % 22];
     if (random() % 8 == 0) changed.resize(random() % changed.size());
     const auto loaded = Scorer::load(changed);
     if (!loaded.ok() || (*loaded)->features() != 5) continue;
@@ -409,13 +482,18 @@ TEST(Forest, NoChangedByteCrashesTheLoaderOrTheEngine) {
 
 TEST(Forest, LoadsMegabytesFast) {
   const std::string bytes =
-      Peer(random_data(9, 12000, 12, 0.1), {{"objective", "binary:logistic"}, {"max_depth", "9"}, {"tree_method", "hist"}}, 220).json();
+      Peer(random_data(9, 12000, 12, 0.1),
+           {{"objective", "binary:logistic"}, {"max_depth", "9"}, {"tree_method", "hist"}}, 220)
+          .json();
   ASSERT_GT(bytes.size(), std::size_t{2'000'000});
   double quickest_ms = 1e9;  // the least is what a load takes; the rest is who else runs
   for (int i = 0; i < 5; ++i) {
     const auto start = std::chrono::steady_clock::now();
     const auto loaded = Scorer::load(bytes);
-    quickest_ms = std::min(quickest_ms, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    quickest_ms =
+        std::min(quickest_ms,
+                 std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+                     .count());
     ASSERT_TRUE(loaded.ok());
   }
   RecordProperty("bytes", static_cast<int>(bytes.size()));
@@ -444,15 +522,22 @@ TEST(Logistic, ScoresWhatItsNumbersSay) {
   std::vector<double> contributions(3);
   ASSERT_TRUE((*scorer)->contributions(std::span(rows).first(2), contributions).ok());
   EXPECT_EQ(contributions, (std::vector<double>{0.5, 0, 0.125}));
-  EXPECT_FALSE((*scorer)->contributions(std::span(rows).first(2), std::span(contributions).first(2)).ok());
+  EXPECT_FALSE(
+      (*scorer)->contributions(std::span(rows).first(2), std::span(contributions).first(2)).ok());
 }
 
 TEST(Logistic, CorruptBytesAreNamed) {
-  const std::string good = R"({"format":"heddle.logistic/1","features":[],"mean":[0.0],"scale":[1.0],"missing":[0.0],"weights":[1.0],"intercept":0.0})";
+  const std::string good =
+      R"({"format":"heddle.logistic/1","features":[],"mean":[0.0],"scale":[1.0],"missing":[0.0],"weights":[1.0],"intercept":0.0})";
   ASSERT_TRUE(Scorer::load(good).ok());
   for (const auto& [from, to] : std::vector<std::pair<std::string_view, std::string_view>>{
-           {R"("scale":[1.0])", R"("scale":[0.0])"}, {R"("scale":[1.0])", R"("scale":[1.0,2.0])"}, {R"("scale":[1.0])", R"("scale":[null])"},
-           {R"("weights":[1.0])", R"("weights":"x")"}, {R"("intercept":0.0)", R"("intercept":null)"}, {"]}", "]"}, {"0.0}", "0.0"}}) {
+           {R"("scale":[1.0])", R"("scale":[0.0])"},
+           {R"("scale":[1.0])", R"("scale":[1.0,2.0])"},
+           {R"("scale":[1.0])", R"("scale":[null])"},
+           {R"("weights":[1.0])", R"("weights":"x")"},
+           {R"("intercept":0.0)", R"("intercept":null)"},
+           {"]}", "]"},
+           {"0.0}", "0.0"}}) {
     if (good.find(from) == std::string::npos) continue;
     const auto loaded = Scorer::load(replace(good, from, to));
     ASSERT_FALSE(loaded.ok()) << to;

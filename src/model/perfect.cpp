@@ -10,8 +10,8 @@ constexpr int kDeepest = 8;
 constexpr std::size_t kBufferFloats = 16384;
 constexpr std::size_t kMostSlots = std::size_t{kMostFeatures} * 4 + 1;
 
-/// Trees padded to depth kDepth, in heap order: node i has children 2i and 2i + 1, the root is 1. Below a leaf that ends early
-/// every step goes left, to a copy of it.
+/// Trees padded to depth kDepth, in heap order: node i has children 2i and 2i + 1, the root is 1.
+/// Below a leaf that ends early every step goes left, to a copy of it.
 template <class Sum, int kDepth>
 class Perfect final : public TreeLayout<Sum> {
  public:
@@ -28,7 +28,9 @@ class Perfect final : public TreeLayout<Sum> {
   void margins(const float* rows, std::int64_t n, Sum* out) const noexcept override {
     const std::size_t width = forest_.width();
     std::int64_t done = 0;
-    const auto block_rows = static_cast<std::int64_t>(std::min<std::size_t>(128, kBufferFloats / width)) / kSide * kSide;
+    const auto block_rows =
+        static_cast<std::int64_t>(std::min<std::size_t>(128, kBufferFloats / width)) / kSide *
+        kSide;
     if (block_rows > 0 && n >= kSide) {
       float slots[kBufferFloats];
       const std::int64_t whole = n / kSide * kSide;
@@ -36,7 +38,8 @@ class Perfect final : public TreeLayout<Sum> {
         const std::int64_t count = std::min(block_rows, whole - done);
         for (std::int64_t i = 0; i < count; ++i) {
           const auto row = static_cast<std::size_t>(i);
-          forest_.spread(rows + (done + i) * forest_.features, kSide, slots + row / kSide * kSide * width + row % kSide);
+          forest_.spread(rows + (done + i) * forest_.features, kSide,
+                         slots + row / kSide * kSide * width + row % kSide);
         }
         block(slots, count, out + done * forest_.outputs);
         done += count;
@@ -114,10 +117,12 @@ class Perfect final : public TreeLayout<Sum> {
 #pragma GCC unroll 8
             for (std::size_t j = 0; j < kSide; ++j) {
               const Test& node = nodes[at[j]];
-              at[j] = 2 * at[j] + static_cast<std::uint32_t>(group[std::size_t{node.slot} * kSide + j] >= node.threshold);
+              at[j] = 2 * at[j] + static_cast<std::uint32_t>(
+                                      group[std::size_t{node.slot} * kSide + j] >= node.threshold);
             }
           }
-          for (std::size_t j = 0; j < kSide; ++j) sums[i + static_cast<std::int64_t>(j)] += leaves[at[j] - kInner];
+          for (std::size_t j = 0; j < kSide; ++j)
+            sums[i + static_cast<std::int64_t>(j)] += leaves[at[j] - kInner];
         }
       }
       for (std::int64_t i = 0; i < rows; ++i) out[i * outputs + k] = finish(forest_, k, sums[i]);

@@ -321,7 +321,8 @@ Result<ParsedForest> xgboost_forest(XgboostParts parts) {
   forest.covers = true;
   HEDDLE_ASSIGN_OR_RETURN(forest.features, number<std::int32_t>(parts.num_feature, "num_feature"));
   HEDDLE_ASSIGN_OR_RETURN(forest.outputs, count_outputs(parts));
-  if (forest.link == Link::kLogistic && forest.outputs > 1) forest.link = Link::kOneVsAll;  // several labels
+  if (forest.link == Link::kLogistic && forest.outputs > 1)
+    forest.link = Link::kOneVsAll;  // several labels
   if (forest.outputs > 1 && parts.objective == "reg:expectileerror") {
     // Its targets are increments, each through a softplus.
     return xgboost_unsupported("has objective `reg:expectileerror` with several expectiles");

@@ -10,11 +10,11 @@ namespace {
 
 namespace od = simdjson::ondemand;
 
-#define READ(target, expression, what)                      \
-  do {                                                      \
-    if ((expression).get(target) != simdjson::SUCCESS) {    \
+#define READ(target, expression, what)                                   \
+  do {                                                                   \
+    if ((expression).get(target) != simdjson::SUCCESS) {                 \
       return xgboost_corrupt("does not read as JSON at " + shown(what)); \
-    }                                                       \
+    }                                                                    \
   } while (false)
 
 /// Floats as XGBoost wrote them: shortest digits, read as floats and not through doubles.
@@ -25,7 +25,8 @@ Result<void> read_floats(od::value value, std::vector<float>& out, std::string_v
     od::value element;
     READ(element, item, what);
     float number = 0;
-    if (!parse_number(element.raw_json_token(), number)) return xgboost_corrupt("holds a number that is no float");
+    if (!parse_number(element.raw_json_token(), number))
+      return xgboost_corrupt("holds a number that is no float");
     out.push_back(number);
   }
   return {};
@@ -44,7 +45,8 @@ Result<void> read_ints(od::value value, std::vector<std::int32_t>& out, std::str
     } else if (token.starts_with("false")) {
       number = 0;
     } else if (!parse_number(token, number)) {
-      return xgboost_corrupt(fmt::format("holds something in `{}` that is no 32-bit integer", shown(what)));
+      return xgboost_corrupt(
+          fmt::format("holds something in `{}` that is no 32-bit integer", shown(what)));
     }
     out.push_back(number);
   }
@@ -67,7 +69,9 @@ Result<void> read_tree(od::object object, XgboostTree& tree, bool& vector_leaves
       od::object parameters;
       READ(parameters, value.get_object(), key);
       std::string_view size;
-      if (parameters.find_field_unordered("size_leaf_vector").get(size) == simdjson::SUCCESS && size != "0" && size != "1") vector_leaves = true;
+      if (parameters.find_field_unordered("size_leaf_vector").get(size) == simdjson::SUCCESS &&
+          size != "0" && size != "1")
+        vector_leaves = true;
     }
   }
   return {};
@@ -257,7 +261,8 @@ Result<XgboostParts> parse(std::string_view bytes) {
 Result<XgboostParts> parse_xgboost_json(std::string_view bytes) {
   try {
     return parse(bytes);
-  } catch (const std::exception& error) {  // simdjson throws where a result is used unchecked; memory may run out
+  } catch (const std::exception&
+               error) {  // simdjson throws where a result is used unchecked; memory may run out
     return xgboost_corrupt(fmt::format("could not be read: {}", error.what()));
   }
 }

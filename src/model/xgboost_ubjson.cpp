@@ -4,8 +4,8 @@
 
 #include "model/xgboost.hpp"
 
-// Universal Binary JSON, draft 12 (https://ubjson.org): a value is a marker byte and big-endian content; containers may say a count (`#`)
-// and a type of all their elements (`$`).
+// Universal Binary JSON, draft 12 (https://ubjson.org): a value is a marker byte and big-endian
+// content; containers may say a count (`#`) and a type of all their elements (`$`).
 namespace heddle::model {
 namespace {
 
@@ -40,7 +40,8 @@ class Reader {
       failed_ = true;
       return out;
     }
-    for (std::size_t i = 0; i < sizeof(T); ++i) out = static_cast<T>((std::uint64_t{out} << 8) | static_cast<unsigned char>(bytes_[at_ + i]));
+    for (std::size_t i = 0; i < sizeof(T); ++i)
+      out = static_cast<T>((std::uint64_t{out} << 8) | static_cast<unsigned char>(bytes_[at_ + i]));
     at_ += sizeof(T);
     return out;
   }
@@ -78,8 +79,8 @@ class Reader {
   }
 
   struct Container {
-    char type = '\0';          ///< of each element; 0: each says its own
-    std::int64_t count = -1;   ///< -1: until the end marker
+    char type = '\0';         ///< of each element; 0: each says its own
+    std::int64_t count = -1;  ///< -1: until the end marker
   };
   /// After `[` or `{`.
   Container container() {
@@ -107,7 +108,9 @@ class Reader {
     if (left() == 0) failed_ = true;
     return !failed_;
   }
-  char type_of(const Container& container) { return container.type != '\0' ? container.type : marker(); }
+  char type_of(const Container& container) {
+    return container.type != '\0' ? container.type : marker();
+  }
 
   void skip(char type, int depth) {
     if (depth > kDeepest) failed_ = true;
@@ -117,7 +120,8 @@ class Reader {
       case 'd': (void)big_endian<std::uint32_t>(); return;
       case 'D': (void)big_endian<std::uint64_t>(); return;
       case 'C': (void)take(); return;
-      case 'S': case 'H': (void)text(); return;
+      case 'S':
+      case 'H': (void)text(); return;
       case '[': {
         Container inside = container();
         while (more(inside, ']')) skip(type_of(inside), depth + 1);
@@ -142,7 +146,8 @@ class Reader {
   bool failed_ = false;
 };
 
-/// Calls `field(key, type)` for each member of an object whose marker was `type`; `field` must consume the value.
+/// Calls `field(key, type)` for each member of an object whose marker was `type`; `field` must
+/// consume the value.
 template <class Field>
 void object(Reader& in, char type, Field&& field) {
   if (type != '{') return in.fail();
@@ -165,7 +170,9 @@ void integers(Reader& in, char type, std::vector<std::int32_t>& out) {
   out.clear();
   array(in, type, [&](char element) {
     const std::int64_t value = in.integer(element);
-    if (value < std::numeric_limits<std::int32_t>::min() || value > std::numeric_limits<std::int32_t>::max()) return in.fail();
+    if (value < std::numeric_limits<std::int32_t>::min() ||
+        value > std::numeric_limits<std::int32_t>::max())
+      return in.fail();
     out.push_back(static_cast<std::int32_t>(value));
   });
 }
@@ -259,7 +266,8 @@ Result<XgboostParts> parse_xgboost_ubjson(std::string_view bytes) {
     if (key == "learner") return learner(in, type, parts);
     return key == "version" ? integers(in, type, parts.version) : in.skip(type, 0);
   });
-  if (in.failed()) return xgboost_corrupt(fmt::format("does not read as UBJSON at byte {}", in.at()));
+  if (in.failed())
+    return xgboost_corrupt(fmt::format("does not read as UBJSON at byte {}", in.at()));
   return parts;
 }
 

@@ -20,9 +20,11 @@ namespace {
 
 constexpr std::int64_t kDrainIdleNs = 2'000'000'000;
 constexpr std::string_view kTooMany =
-    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: "
+    "close\r\n\r\n";
 
-/// What `connections_per_address` counts by: an IPv4 address, or the /64 of an IPv6 one, which is what one client usually has.
+/// What `connections_per_address` counts by: an IPv4 address, or the /64 of an IPv6 one, which is
+/// what one client usually has.
 std::uint64_t address_key(const sockaddr_storage& from) {
   if (from.ss_family == AF_INET) {
     sockaddr_in v4{};
@@ -46,8 +48,11 @@ Result<int> adopt(const ListenerFd& listener) {
   int listening = 0;
   socklen_t size = sizeof listening;
   const int flags = ::fcntl(listener.fd, F_GETFL);
-  if (flags < 0 || ::getsockopt(listener.fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0) {
-    return Error{ErrorKind::kInvalid, "net-adopt", fmt::format("descriptor {} that was handed over as `{}` is no listening socket", listener.fd, listener.name),
+  if (flags < 0 || ::getsockopt(listener.fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 ||
+      listening == 0) {
+    return Error{ErrorKind::kInvalid, "net-adopt",
+                 fmt::format("descriptor {} that was handed over as `{}` is no listening socket",
+                             listener.fd, listener.name),
                  "see the socket unit, or the process that started this one"};
   }
   ::fcntl(listener.fd, F_SETFL, flags | O_NONBLOCK);
@@ -75,7 +80,9 @@ void HttpServer::Loop::close_doors() {
 }
 
 Result<void> HttpServer::Loop::load_tls() {
-  if (!options.tls) return Error{ErrorKind::kInvalid, "net-no-tls", "this server has no TLS", "give it a certificate and a key"};
+  if (!options.tls)
+    return Error{ErrorKind::kInvalid, "net-no-tls", "this server has no TLS",
+                 "give it a certificate and a key"};
   HEDDLE_ASSIGN_OR_RETURN(TlsContext http, TlsContext::server(*options.tls, "http/1.1"));
   HEDDLE_ASSIGN_OR_RETURN(TlsContext grpc, TlsContext::server(*options.tls, "h2"));
   http_tls = std::move(http);
@@ -87,14 +94,20 @@ Result<void> HttpServer::Loop::open() {
   epoll = ::epoll_create1(EPOLL_CLOEXEC);
   wake = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (epoll < 0 || wake < 0) {
-    return Error{ErrorKind::kIo, "net-loop", fmt::format("cannot make an event loop: {}", std::strerror(errno)), "raise the limit of open files"};
+    return Error{ErrorKind::kIo, "net-loop",
+                 fmt::format("cannot make an event loop: {}", std::strerror(errno)),
+                 "raise the limit of open files"};
   }
   if (options.tls) HEDDLE_TRY(load_tls());
   for (const ListenerFd& listener : options.adopt_fds) {
     const std::string_view name = listener.name;
-    const std::size_t door = name == "http" ? kHttpDoor : name == "unix" ? kUnixDoor : name == "grpc" ? kGrpcDoor : kDoors;
+    const std::size_t door = name == "http"   ? kHttpDoor
+                             : name == "unix" ? kUnixDoor
+                             : name == "grpc" ? kGrpcDoor
+                                              : kDoors;
     if (door == kDoors || doors[door] >= 0) {
-      log::warn("a listening socket was handed over as `{}`, which has no use here; it is closed", name);
+      log::warn("a listening socket was handed over as `{}`, which has no use here; it is closed",
+                name);
       ::close(listener.fd);
       continue;
     }
@@ -110,20 +123,24 @@ Result<void> HttpServer::Loop::open() {
   if (unix_is_ours && doors[kUnixDoor] < 0) {
     HEDDLE_ASSIGN_OR_RETURN(doors[kUnixDoor], listen_unix(options.unix_path));
   }
-  HEDDLE_CHECK(options.handler || (doors[kHttpDoor] < 0 && doors[kUnixDoor] < 0), "an HTTP listener without a handler");
+  HEDDLE_CHECK(options.handler || (doors[kHttpDoor] < 0 && doors[kUnixDoor] < 0),
+               "an HTTP listener without a handler");
   HEDDLE_CHECK(options.grpc_handler || doors[kGrpcDoor] < 0, "a gRPC listener without a handler");
   if (doors[kHttpDoor] >= 0) tcp_port = bound_port(doors[kHttpDoor]);
   if (doors[kGrpcDoor] >= 0) grpc_port = bound_port(doors[kGrpcDoor]);
-  hosts = AllowedHosts(std::move(options.allowed_hosts), options.host.empty() ? options.grpc_host : options.host);
+  hosts = AllowedHosts(std::move(options.allowed_hosts),
+                       options.host.empty() ? options.grpc_host : options.host);
   return {};
 }
 
 void HttpServer::Loop::accept_all(Door door) {
   for (int i = 0; i < 64; ++i) {
-    if (open_connections >= options.limits.connections) return set_accepting(false);  // the rest waits in the kernel's queue until one ends
+    if (open_connections >= options.limits.connections)
+      return set_accepting(false);  // the rest waits in the kernel's queue until one ends
     sockaddr_storage from{};
     socklen_t size = sizeof from;
-    const int fd = ::accept4(doors[door], reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = ::accept4(doors[door], reinterpret_cast<sockaddr*>(&from), &size,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return;
     if (!admit(fd, door == kUnixDoor ? 0 : address_key(from), door)) ::close(fd);
   }
@@ -136,7 +153,8 @@ bool HttpServer::Loop::admit(int fd, std::uint64_t address, Door door) {
   if (address != 0) {
     std::uint32_t& count = per_address[address];
     if (count >= options.limits.connections_per_address) {
-      if (door == kHttpDoor && !with_tls) (void)!::send(fd, kTooMany.data(), kTooMany.size(), MSG_NOSIGNAL);
+      if (door == kHttpDoor && !with_tls)
+        (void)!::send(fd, kTooMany.data(), kTooMany.size(), MSG_NOSIGNAL);
       return false;
     }
     ++count;
@@ -158,10 +176,12 @@ bool HttpServer::Loop::admit(int fd, std::uint64_t address, Door door) {
   if (connection->local) {
     ucred peer{};
     socklen_t size = sizeof peer;
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) connection->peer_uid = peer.uid;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+      connection->peer_uid = peer.uid;
   }
   connection->grpc = door == kGrpcDoor;
-  connection->id = static_cast<std::uint64_t>(++generation == 0 ? ++generation : generation) << 32 | slot;
+  connection->id =
+      static_cast<std::uint64_t>(++generation == 0 ? ++generation : generation) << 32 | slot;
   connection->interest = EPOLLIN;
   if (with_tls) {
     connection->tls = tls.accept(fd);
@@ -177,13 +197,15 @@ bool HttpServer::Loop::admit(int fd, std::uint64_t address, Door door) {
 }
 
 void HttpServer::Loop::close(Connection& connection) {
-  if (connection.dirty) dirty.erase(std::remove(dirty.begin(), dirty.end(), &connection), dirty.end());
+  if (connection.dirty)
+    dirty.erase(std::remove(dirty.begin(), dirty.end(), &connection), dirty.end());
   if (connection.phase == Connection::Phase::kHandshake) --handshaking;
   if (connection.address != 0) {
     const auto count = per_address.find(connection.address);
     if (--count->second == 0) per_address.erase(count);
   }
-  buffered.store(buffered.load(std::memory_order_relaxed) - connection.accounted, std::memory_order_relaxed);
+  buffered.store(buffered.load(std::memory_order_relaxed) - connection.accounted,
+                 std::memory_order_relaxed);
   ::close(connection.fd);
   const auto slot = static_cast<std::uint32_t>(connection.id & 0xffffffffu);
   slots[slot].reset();

@@ -22,7 +22,8 @@ namespace heddle::net {
 namespace {
 
 std::string place(const HttpClient::Options& options) {
-  return options.unix_path.empty() ? fmt::format("{}:{}", options.host, options.port) : options.unix_path;
+  return options.unix_path.empty() ? fmt::format("{}:{}", options.host, options.port)
+                                   : options.unix_path;
 }
 
 /// Waits until `fd` is ready for `events`; false once the deadline passed.
@@ -31,20 +32,26 @@ bool wait_for(int fd, short events, std::int64_t deadline_ns) {
     const std::int64_t left = deadline_ns - system_clock().mono_ns();
     if (left <= 0) return false;
     pollfd poll_fd{fd, events, 0};
-    const int n = ::poll(&poll_fd, 1, static_cast<int>(std::min<std::int64_t>(left / 1'000'000 + 1, 60'000)));
+    const int n =
+        ::poll(&poll_fd, 1, static_cast<int>(std::min<std::int64_t>(left / 1'000'000 + 1, 60'000)));
     if (n > 0) return true;
     if (n < 0 && errno != EINTR) return true;  // the next call on the socket says what is wrong
   }
 }
 
 Error timed_out(const HttpClient::Options& options) {
-  return Error{ErrorKind::kTimeout, "net-timeout", fmt::format("no whole answer from `{}` in time", place(options)), "see its log, or allow more time"};
+  return Error{ErrorKind::kTimeout, "net-timeout",
+               fmt::format("no whole answer from `{}` in time", place(options)),
+               "see its log, or allow more time"};
 }
 Error no_answer(const HttpClient::Options& options, std::string_view what) {
-  return Error{ErrorKind::kUnavailable, "net-no-answer", fmt::format("no answer from `{}`: {}", place(options), what), "check that it runs"};
+  return Error{ErrorKind::kUnavailable, "net-no-answer",
+               fmt::format("no answer from `{}`: {}", place(options), what), "check that it runs"};
 }
 Error no_http(const HttpClient::Options& options, std::string_view what) {
-  return Error{ErrorKind::kCorrupt, "net-not-http", fmt::format("`{}` does not answer in HTTP: {}", place(options), what), "check the address"};
+  return Error{ErrorKind::kCorrupt, "net-not-http",
+               fmt::format("`{}` does not answer in HTTP: {}", place(options), what),
+               "check the address"};
 }
 
 struct ReplyHead {
@@ -60,10 +67,12 @@ struct ReplyHead {
 bool read_reply_head(std::string_view head, ReplyHead& out) {
   if (!head.starts_with("HTTP/1.") || head.size() < 12) return false;
   out.keep_alive = head[7] == '1';
-  if (std::from_chars(head.data() + 9, head.data() + 12, out.status).ec != std::errc{}) return false;
+  if (std::from_chars(head.data() + 9, head.data() + 12, out.status).ec != std::errc{})
+    return false;
   for (std::size_t at = head.find("\r\n"); at != std::string_view::npos && at + 2 < head.size();) {
     const std::size_t next = head.find("\r\n", at + 2);
-    const std::string_view line = head.substr(at + 2, next == std::string_view::npos ? next : next - at - 2);
+    const std::string_view line =
+        head.substr(at + 2, next == std::string_view::npos ? next : next - at - 2);
     const std::size_t colon = line.find(':');
     if (colon != std::string_view::npos) {
       const std::string_view name = line.substr(0, colon);
@@ -90,7 +99,8 @@ bool read_reply_head(std::string_view head, ReplyHead& out) {
 
 std::string_view HttpClient::Reply::header(std::string_view name) const noexcept {
   std::string_view rest = head;
-  for (std::size_t end = rest.find("\r\n"); end != std::string_view::npos; end = rest.find("\r\n")) {
+  for (std::size_t end = rest.find("\r\n"); end != std::string_view::npos;
+       end = rest.find("\r\n")) {
     rest.remove_prefix(end + 2);
     const std::string_view line = rest.substr(0, rest.find("\r\n"));
     const std::size_t colon = line.find(':');
@@ -106,7 +116,10 @@ std::string_view HttpClient::Reply::header(std::string_view name) const noexcept
 HttpClient::HttpClient(Options options) : options_(std::move(options)) {}
 HttpClient::~HttpClient() { close(); }
 HttpClient::HttpClient(HttpClient&& other) noexcept
-    : options_(std::move(other.options_)), context_(std::move(other.context_)), tls_(std::move(other.tls_)), fd_(std::exchange(other.fd_, -1)),
+    : options_(std::move(other.options_)),
+      context_(std::move(other.context_)),
+      tls_(std::move(other.tls_)),
+      fd_(std::exchange(other.fd_, -1)),
       in_(std::move(other.in_)) {}
 HttpClient& HttpClient::operator=(HttpClient&& other) noexcept {
   if (this != &other) {
@@ -156,7 +169,8 @@ Result<void> HttpClient::connect(std::int64_t deadline_ns) {
   hints.ai_family = AF_INET;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const int failed = ::getaddrinfo(options_.host.c_str(), fmt::format("{}", options_.port).c_str(), &hints, &found);
+  const int failed = ::getaddrinfo(options_.host.c_str(), fmt::format("{}", options_.port).c_str(),
+                                   &hints, &found);
   if (failed != 0 || found == nullptr) return no_answer(options_, ::gai_strerror(failed));
   fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd_ < 0) {
@@ -192,7 +206,8 @@ Result<void> HttpClient::agree(std::int64_t deadline_ns) {
       case TlsStream::Handshake::kWantWrite: events = POLLOUT; break;
       case TlsStream::Handshake::kPlainHttp:
       case TlsStream::Handshake::kFailed: {
-        Error error{ErrorKind::kUnauthenticated, "net-tls", fmt::format("no TLS with `{}`: {}", place(options_), tls_->failure()),
+        Error error{ErrorKind::kUnauthenticated, "net-tls",
+                    fmt::format("no TLS with `{}`: {}", place(options_), tls_->failure()),
                     "see the server's certificate, and the authorities that this client trusts"};
         close();
         return error;
@@ -213,9 +228,11 @@ bool HttpClient::lost() noexcept {
   return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
-Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::string_view method, std::int64_t deadline_ns) {
+Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::string_view method,
+                                               std::int64_t deadline_ns) {
   while (!request.empty()) {
-    const ssize_t n = tls_ ? tls_->write(request.data(), request.size()) : ::send(fd_, request.data(), request.size(), MSG_NOSIGNAL);
+    const ssize_t n = tls_ ? tls_->write(request.data(), request.size())
+                           : ::send(fd_, request.data(), request.size(), MSG_NOSIGNAL);
     if (n >= 0) {
       request.remove_prefix(static_cast<std::size_t>(n));
       continue;
@@ -224,7 +241,8 @@ Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::st
     // A server may answer before it read all, for example 413: then its answer counts.
     if (errno == EPIPE || errno == ECONNRESET) break;
     if (errno != EAGAIN && errno != EWOULDBLOCK) return no_answer(options_, std::strerror(errno));
-    if (!wait_for(fd_, static_cast<short>(tls_ ? POLLOUT : POLLOUT | POLLIN), deadline_ns)) return timed_out(options_);
+    if (!wait_for(fd_, static_cast<short>(tls_ ? POLLOUT : POLLOUT | POLLIN), deadline_ns))
+      return timed_out(options_);
     char peek = 0;
     if (!tls_ && ::recv(fd_, &peek, 1, MSG_PEEK | MSG_DONTWAIT) > 0) break;
   }
@@ -235,7 +253,8 @@ Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::st
   std::size_t used = 0;
   while (true) {
     if (used + 16384 > in_.size()) in_.resize(std::max<std::size_t>(in_.size() * 2, used + 32768));
-    const ssize_t n = tls_ ? tls_->read(in_.data() + used, in_.size() - used) : ::recv(fd_, in_.data() + used, in_.size() - used, 0);
+    const ssize_t n = tls_ ? tls_->read(in_.data() + used, in_.size() - used)
+                           : ::recv(fd_, in_.data() + used, in_.size() - used, 0);
     if (n < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) return no_answer(options_, std::strerror(errno));
@@ -246,7 +265,8 @@ Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::st
     while (head.bytes == 0) {
       const std::size_t end = std::string_view(in_.data(), used).find("\r\n\r\n");
       if (end == std::string_view::npos) break;
-      if (!read_reply_head({in_.data(), end + 2}, head)) return no_http(options_, "no status line or framing");
+      if (!read_reply_head({in_.data(), end + 2}, head))
+        return no_http(options_, "no status line or framing");
       head.bytes = end + 4;
       if (head.status >= 100 && head.status < 200) {  // an interim answer
         in_.erase(0, head.bytes);
@@ -254,7 +274,8 @@ Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::st
         head = ReplyHead{};
         continue;
       }
-      if (head.status == 204 || head.status == 304 || method == "HEAD") head.has_length = true, head.length = 0, head.chunked = false;
+      if (head.status == 204 || head.status == 304 || method == "HEAD")
+        head.has_length = true, head.length = 0, head.chunked = false;
     }
     if (head.bytes == 0) {
       if (n == 0) return no_answer(options_, "the connection was closed");
@@ -262,13 +283,18 @@ Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::st
       continue;
     }
     if (used - head.bytes > options_.max_response || head.length > options_.max_response) {
-      return Error{ErrorKind::kTooLarge, "net-reply-too-large", fmt::format("the answer of `{}` is over {} bytes", place(options_), options_.max_response), "ask for less"};
+      return Error{ErrorKind::kTooLarge, "net-reply-too-large",
+                   fmt::format("the answer of `{}` is over {} bytes", place(options_),
+                               options_.max_response),
+                   "ask for less"};
     }
     std::size_t length = 0;
     bool done = false;
     if (head.chunked) {
-      const auto state = chunks.read(in_.data() + head.bytes, used - head.bytes, options_.max_response);
-      if (state == ChunkedReader::State::kBad || state == ChunkedReader::State::kTooLarge) return no_http(options_, "a malformed chunk");
+      const auto state =
+          chunks.read(in_.data() + head.bytes, used - head.bytes, options_.max_response);
+      if (state == ChunkedReader::State::kBad || state == ChunkedReader::State::kTooLarge)
+        return no_http(options_, "a malformed chunk");
       done = state == ChunkedReader::State::kDone;
       length = chunks.body_bytes();
     } else if (head.has_length) {
@@ -288,20 +314,26 @@ Result<HttpClient::Reply> HttpClient::exchange(std::string_view request, std::st
   }
 }
 
-Result<HttpClient::Reply> HttpClient::send(std::string_view method, std::string_view target, std::string_view body,
-                                           const std::vector<std::pair<std::string, std::string>>& headers, std::int64_t timeout_ms) {
-  const std::int64_t deadline = system_clock().mono_ns() + (timeout_ms > 0 ? timeout_ms : options_.timeout_ms) * 1'000'000;
+Result<HttpClient::Reply> HttpClient::send(
+    std::string_view method, std::string_view target, std::string_view body,
+    const std::vector<std::pair<std::string, std::string>>& headers, std::int64_t timeout_ms) {
+  const std::int64_t deadline =
+      system_clock().mono_ns() + (timeout_ms > 0 ? timeout_ms : options_.timeout_ms) * 1'000'000;
   if (fd_ >= 0 && lost()) close();  // a server that closed while we were idle is no reason to fail
-  std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", method, target,
-                                    options_.unix_path.empty() ? fmt::format("{}:{}", options_.host, options_.port) : "localhost");
-  if (!options_.token.empty()) request += fmt::format("Authorization: Bearer {}\r\n", options_.token);
+  std::string request =
+      fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", method, target,
+                  options_.unix_path.empty() ? fmt::format("{}:{}", options_.host, options_.port)
+                                             : "localhost");
+  if (!options_.token.empty())
+    request += fmt::format("Authorization: Bearer {}\r\n", options_.token);
   bool typed = false;
   for (const auto& [name, value] : headers) {
     typed = typed || same_token(name, "content-type");
     request += fmt::format("{}: {}\r\n", name, value);
   }
   if (!body.empty() && !typed) request += "Content-Type: application/json\r\n";
-  if (!body.empty() || method == "POST" || method == "PUT") request += fmt::format("Content-Length: {}\r\n", body.size());
+  if (!body.empty() || method == "POST" || method == "PUT")
+    request += fmt::format("Content-Length: {}\r\n", body.size());
   request += "\r\n";
   request += body;
 
@@ -313,7 +345,9 @@ Result<HttpClient::Reply> HttpClient::send(std::string_view method, std::string_
 
 Result<Url> parse_url(std::string_view text) {
   const auto invalid = [&] {
-    return Error{ErrorKind::kInvalid, "net-url", fmt::format("`{}` is not an http or https URL", text), "for example http://127.0.0.1:9000/hook"};
+    return Error{ErrorKind::kInvalid, "net-url",
+                 fmt::format("`{}` is not an http or https URL", text),
+                 "for example http://127.0.0.1:9000/hook"};
   };
   Url url;
   url.tls = text.starts_with("https://");
@@ -328,10 +362,14 @@ Result<Url> parse_url(std::string_view text) {
   if (colon != std::string_view::npos) {
     const std::string_view port = authority.substr(colon + 1);
     const auto parsed = std::from_chars(port.data(), port.data() + port.size(), url.port);
-    if (parsed.ec != std::errc{} || parsed.ptr != port.data() + port.size() || url.port < 1 || url.port > 65535) return invalid();
+    if (parsed.ec != std::errc{} || parsed.ptr != port.data() + port.size() || url.port < 1 ||
+        url.port > 65535)
+      return invalid();
   }
   const auto bad = [](char c) { return c <= 0x20 || c >= 0x7f || c == '@' || c == '#'; };
-  if (url.host.empty() || std::any_of(url.host.begin(), url.host.end(), bad) || std::any_of(url.target.begin(), url.target.end(), bad)) return invalid();
+  if (url.host.empty() || std::any_of(url.host.begin(), url.host.end(), bad) ||
+      std::any_of(url.target.begin(), url.target.end(), bad))
+    return invalid();
   return url;
 }
 

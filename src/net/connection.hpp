@@ -14,32 +14,35 @@ namespace heddle::net {
 /// One client. Owned by the loop, which alone touches it.
 struct Connection {
   enum class Phase : std::uint8_t {
-    kHandshake, ///< TLS is being agreed
-    kIdle,      ///< between requests; HTTP/2 is always here, its session keeps its own times
-    kReading,   ///< a request has begun
-    kDeferred,  ///< its answer comes later
-    kDraining,  ///< answered and closed on our side: what still comes is dropped, so that the client can read the answer
+    kHandshake,  ///< TLS is being agreed
+    kIdle,       ///< between requests; HTTP/2 is always here, its session keeps its own times
+    kReading,    ///< a request has begun
+    kDeferred,   ///< its answer comes later
+    kDraining,   ///< answered and closed on our side: what still comes is dropped, so that the
+                 ///< client can read the answer
   };
 
   int fd = -1;
   std::uint64_t id = 0;
-  std::uint64_t request = 0;  ///< number of the request being read or answered
-  std::uint64_t last_turn = 0;           ///< of the loop that saw an event of this one
-  std::uint64_t answered_at_end_of = 0;  ///< the last turn of the loop whose end sent answers of this one
-  std::int64_t peer_uid = -1; ///< of a Unix socket's other end
-  std::uint64_t address = 0;  ///< of the peer, as counted by `connections_per_address`; 0 for Unix sockets
+  std::uint64_t request = 0;    ///< number of the request being read or answered
+  std::uint64_t last_turn = 0;  ///< of the loop that saw an event of this one
+  std::uint64_t answered_at_end_of =
+      0;                       ///< the last turn of the loop whose end sent answers of this one
+  std::int64_t peer_uid = -1;  ///< of a Unix socket's other end
+  std::uint64_t address =
+      0;  ///< of the peer, as counted by `connections_per_address`; 0 for Unix sockets
   bool local = false;
-  bool grpc = false;          ///< came to the gRPC listener
-  bool close_after = false;   ///< once `out` is sent
-  bool peer_done = false;     ///< it sent its last byte
-  bool dirty = false;         ///< in the list of those to flush this turn
-  bool head_known = false;    ///< `body_at` and `content_length` or `chunked` are set
+  bool grpc = false;         ///< came to the gRPC listener
+  bool close_after = false;  ///< once `out` is sent
+  bool peer_done = false;    ///< it sent its last byte
+  bool dirty = false;        ///< in the list of those to flush this turn
+  bool head_known = false;   ///< `body_at` and `content_length` or `chunked` are set
   bool chunked_body = false;
-  bool close_request = false; ///< the request being answered wants no keep-alive
-  bool head_only = false;     ///< it is a HEAD
-  bool again = false;         ///< in the list of those that go on next turn though nothing comes
+  bool close_request = false;  ///< the request being answered wants no keep-alive
+  bool head_only = false;      ///< it is a HEAD
+  bool again = false;          ///< in the list of those that go on next turn though nothing comes
   Phase phase = Phase::kIdle;
-  std::uint32_t interest = 0; ///< epoll events asked for
+  std::uint32_t interest = 0;  ///< epoll events asked for
   std::size_t body_at = 0;
   std::uint64_t content_length = 0;
   std::size_t drained = 0;

@@ -43,7 +43,8 @@ class Echo {
       }
       if (request.path == "/large") response.body.assign(4 << 20, 'x');
       response.content_type = "text/plain";
-      response.body += fmt::format("{} {} {} {}", request.method, request.path, request.query, request.body);
+      response.body +=
+          fmt::format("{} {} {} {}", request.method, request.path, request.query, request.body);
     };
     options.before_answers = [this] { ++turns; };
     auto opened = HttpServer::open(std::move(options));

@@ -57,18 +57,28 @@ bool is_grpc_content_type(std::string_view value) noexcept {
   return value.size() == kName.size() || value[kName.size()] == '+' || value[kName.size()] == ';';
 }
 
-Result<void> gunzip(std::string_view bytes, std::size_t most, std::string& out) { return decode_body("gzip", bytes, most, out); }
+Result<void> gunzip(std::string_view bytes, std::size_t most, std::string& out) {
+  return decode_body("gzip", bytes, most, out);
+}
 
-Result<void> decode_body(std::string_view coding, std::string_view bytes, std::size_t most, std::string& out) {
+Result<void> decode_body(std::string_view coding, std::string_view bytes, std::size_t most,
+                         std::string& out) {
   const bool gzip = same_token(coding, "gzip");
   if (!gzip && !same_token(coding, "deflate")) {
-    return Error{ErrorKind::kInvalid, "net-coding", fmt::format("the coding `{}` is not spoken", coding), "send `gzip`, `deflate` or the bytes as they are"};
+    return Error{ErrorKind::kInvalid, "net-coding",
+                 fmt::format("the coding `{}` is not spoken", coding),
+                 "send `gzip`, `deflate` or the bytes as they are"};
   }
-  const auto invalid = [] { return Error{ErrorKind::kInvalid, "net-gzip", "the message is not whole in the coding that it names", "compress it again"}; };
+  const auto invalid = [] {
+    return Error{ErrorKind::kInvalid, "net-gzip",
+                 "the message is not whole in the coding that it names", "compress it again"};
+  };
   out.clear();
   z_stream stream{};
-  if (::inflateInit2(&stream, gzip ? 15 + 16 : 15) != Z_OK) return Error{ErrorKind::kInternal, "net-gzip", "zlib does not start", ""};
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));  // zlib's type for what it only reads
+  if (::inflateInit2(&stream, gzip ? 15 + 16 : 15) != Z_OK)
+    return Error{ErrorKind::kInternal, "net-gzip", "zlib does not start", ""};
+  stream.next_in = reinterpret_cast<Bytef*>(
+      const_cast<char*>(bytes.data()));  // zlib's type for what it only reads
   stream.avail_in = static_cast<uInt>(bytes.size());
   std::array<char, 16 << 10> step;
   int state = Z_OK;
@@ -81,7 +91,9 @@ Result<void> decode_body(std::string_view coding, std::string_view bytes, std::s
   }
   const bool whole = state == Z_STREAM_END && stream.avail_in == 0;
   ::inflateEnd(&stream);
-  if (out.size() > most) return Error{ErrorKind::kTooLarge, "net-gzip", "the message inflates to more than the limit", "send smaller messages"};
+  if (out.size() > most)
+    return Error{ErrorKind::kTooLarge, "net-gzip", "the message inflates to more than the limit",
+                 "send smaller messages"};
   if (!whole) return invalid();
   return {};
 }

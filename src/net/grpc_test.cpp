@@ -1,4 +1,5 @@
-// The HTTP/2 session byte by byte: what a well-behaved client library never sends. tests/conformance/grpc_transport.py has the rest.
+// The HTTP/2 session byte by byte: what a well-behaved client library never sends.
+// tests/conformance/grpc_transport.py has the rest.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -13,7 +14,8 @@
 namespace heddle::net {
 namespace {
 
-std::string field(std::string_view name, std::string_view value) {  // literal, never indexed, no Huffman (RFC 7541 6.2.2)
+std::string field(std::string_view name,
+                  std::string_view value) {  // literal, never indexed, no Huffman (RFC 7541 6.2.2)
   std::string out(1, '\0');
   out += static_cast<char>(name.size());
   out += name;
@@ -36,8 +38,10 @@ std::string message(std::string_view text, char flag = 0) {
   return out.append(text);
 }
 
-std::string head(std::string_view path, std::string_view type = "application/grpc", std::string_view more = {}) {
-  return field(":method", "POST") + field(":scheme", "http") + field(":path", path) + field(":authority", "a") + field("content-type", type) + std::string(more);
+std::string head(std::string_view path, std::string_view type = "application/grpc",
+                 std::string_view more = {}) {
+  return field(":method", "POST") + field(":scheme", "http") + field(":path", path) +
+         field(":authority", "a") + field("content-type", type) + std::string(more);
 }
 
 constexpr char kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6, kGoAway = 7;
@@ -74,9 +78,13 @@ class Session {
     session->produce(out, SIZE_MAX);
     std::vector<Frame> found;
     for (std::size_t at = 0; at + 9 <= out.size();) {
-      const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(out[at + i])); };
+      const auto byte = [&](std::size_t i) {
+        return static_cast<std::uint32_t>(static_cast<unsigned char>(out[at + i]));
+      };
       const std::size_t size = byte(0) << 16 | byte(1) << 8 | byte(2);
-      found.push_back({out[at + 3], out[at + 4], byte(5) << 24 | byte(6) << 16 | byte(7) << 8 | byte(8), out.substr(at + 9, size)});
+      found.push_back({out[at + 3], out[at + 4],
+                       byte(5) << 24 | byte(6) << 16 | byte(7) << 8 | byte(8),
+                       out.substr(at + 9, size)});
       at += 9 + size;
     }
     return found;
@@ -105,7 +113,8 @@ TEST(Grpc, ReadsTimeouts) {
   EXPECT_EQ(parse_grpc_timeout("7u"), 7'000);
   EXPECT_EQ(parse_grpc_timeout("2M"), 120'000'000'000);
   EXPECT_EQ(parse_grpc_timeout("99999999H"), INT64_MAX);
-  for (const char* bad : {"", "S", "1", "1s", "123456789S", "-1S", "1.5S", " 1S", "1S "}) EXPECT_FALSE(parse_grpc_timeout(bad)) << bad;
+  for (const char* bad : {"", "S", "1", "1s", "123456789S", "-1S", "1.5S", " 1S", "1S "})
+    EXPECT_FALSE(parse_grpc_timeout(bad)) << bad;
 }
 
 TEST(Grpc, EncodesMessagesOfStatus) {
@@ -115,8 +124,11 @@ TEST(Grpc, EncodesMessagesOfStatus) {
 }
 
 TEST(Grpc, KnowsItsContentTypes) {
-  for (const char* good : {"application/grpc", "application/grpc+proto", "application/grpc;x=y", "Application/GRPC"}) EXPECT_TRUE(is_grpc_content_type(good)) << good;
-  for (const char* bad : {"", "application/grpcweb", "application/grpc-web", "application/json"}) EXPECT_FALSE(is_grpc_content_type(bad)) << bad;
+  for (const char* good :
+       {"application/grpc", "application/grpc+proto", "application/grpc;x=y", "Application/GRPC"})
+    EXPECT_TRUE(is_grpc_content_type(good)) << good;
+  for (const char* bad : {"", "application/grpcweb", "application/grpc-web", "application/json"})
+    EXPECT_FALSE(is_grpc_content_type(bad)) << bad;
 }
 
 TEST(Grpc, InflatesWithinABound) {
@@ -135,17 +147,21 @@ TEST(Grpc, InflatesWithinABound) {
   ASSERT_TRUE(gunzip(packed, 10'000, out).ok());
   EXPECT_EQ(out, text);
   EXPECT_EQ(gunzip(packed, 9'999, out).error().kind, ErrorKind::kTooLarge);
-  for (std::size_t n = 0; n < packed.size(); ++n) EXPECT_FALSE(gunzip(packed.substr(0, n), 10'000, out).ok()) << n;
+  for (std::size_t n = 0; n < packed.size(); ++n)
+    EXPECT_FALSE(gunzip(packed.substr(0, n), 10'000, out).ok()) << n;
   EXPECT_FALSE(gunzip(packed + "x", 10'000, out).ok());
 }
 
 TEST(H2, AnswersWhateverTheCuts) {
-  const std::string bytes = frame(kHeaders, kEndHeaders, 1, head("/u")) + frame(kData, 0, 1, message("hello").substr(0, 3)) +
-                            frame(kData, kEndStream, 1, message("hello").substr(3)) + frame(kHeaders, kEndHeaders, 3, head("/stream")) +
+  const std::string bytes = frame(kHeaders, kEndHeaders, 1, head("/u")) +
+                            frame(kData, 0, 1, message("hello").substr(0, 3)) +
+                            frame(kData, kEndStream, 1, message("hello").substr(3)) +
+                            frame(kHeaders, kEndHeaders, 3, head("/stream")) +
                             frame(kData, kEndStream, 3, message("a") + message("b"));
   for (const std::size_t step : {std::size_t{1}, std::size_t{7}, bytes.size()}) {
     Session s;
-    for (std::size_t at = 0; at < bytes.size(); at += step) ASSERT_TRUE(s.send(bytes.substr(at, step)));
+    for (std::size_t at = 0; at < bytes.size(); at += step)
+      ASSERT_TRUE(s.send(bytes.substr(at, step)));
     EXPECT_EQ(s.calls, (std::vector<std::string>{"hello", "a", "b"}));
     std::string data;
     for (const Frame& f : s.frames()) {
@@ -162,7 +178,8 @@ TEST(H2, EndsConnectionsThatResetRapidly) {
   std::uint32_t stream = 1;
   int sent = 0;
   for (; sent < 20'000 && s.alive; ++sent, stream += 2) {
-    s.send(frame(kHeaders, kEndHeaders, stream, head("/u")) + frame(kReset, 0, stream, std::string("\0\0\0\x08", 4)));
+    s.send(frame(kHeaders, kEndHeaders, stream, head("/u")) +
+           frame(kReset, 0, stream, std::string("\0\0\0\x08", 4)));
   }
   EXPECT_FALSE(s.alive);
   EXPECT_LT(sent, 1100);
@@ -174,8 +191,10 @@ TEST(H2, ForgivesCancelsOfClientsThatAreServed) {
   Session s;
   std::uint32_t stream = 1;
   for (int i = 0; i < 5'000; ++i, stream += 4) {
-    ASSERT_TRUE(s.send(frame(kHeaders, kEndHeaders, stream, head("/u")) + frame(kData, kEndStream, stream, message("x")) +
-                       frame(kHeaders, kEndHeaders, stream + 2, head("/u")) + frame(kReset, 0, stream + 2, std::string("\0\0\0\x08", 4))))
+    ASSERT_TRUE(s.send(frame(kHeaders, kEndHeaders, stream, head("/u")) +
+                       frame(kData, kEndStream, stream, message("x")) +
+                       frame(kHeaders, kEndHeaders, stream + 2, head("/u")) +
+                       frame(kReset, 0, stream + 2, std::string("\0\0\0\x08", 4))))
         << i;
     (void)s.frames();
   }
@@ -183,10 +202,11 @@ TEST(H2, ForgivesCancelsOfClientsThatAreServed) {
 }
 
 TEST(H2, EndsConnectionsThatFlood) {
-  const std::pair<const char*, std::string> floods[] = {{"ping", frame(kPing, 0, 0, "12345678")},
-                                                        {"settings", frame(kSettings, 0, 0, "")},
-                                                        {"empty data", frame(kData, 0, 1, "")},
-                                                        {"window", frame(8, 0, 0, std::string("\0\0\0\x01", 4))}};
+  const std::pair<const char*, std::string> floods[] = {
+      {"ping", frame(kPing, 0, 0, "12345678")},
+      {"settings", frame(kSettings, 0, 0, "")},
+      {"empty data", frame(kData, 0, 1, "")},
+      {"window", frame(8, 0, 0, std::string("\0\0\0\x01", 4))}};
   for (const auto& [what, bytes] : floods) {
     Session s;
     s.send(frame(kHeaders, kEndHeaders, 1, head("/stream")));
@@ -206,19 +226,26 @@ TEST(H2, BoundsStreamsAndHeadsAndMessages) {
   options.header_bytes = 500;
   options.message_bytes = 100;
   Session s(options);
-  for (std::uint32_t stream = 1; stream < 20; stream += 2) ASSERT_TRUE(s.send(frame(kHeaders, kEndHeaders, stream, head("/stream"))));
+  for (std::uint32_t stream = 1; stream < 20; stream += 2)
+    ASSERT_TRUE(s.send(frame(kHeaders, kEndHeaders, stream, head("/stream"))));
   EXPECT_EQ(s.session->streams(), 3u);
   int refused = 0;
-  for (const Frame& f : s.frames()) refused += f.type == kReset && f.payload[3] == 7;  // REFUSED_STREAM
+  for (const Frame& f : s.frames())
+    refused += f.type == kReset && f.payload[3] == 7;  // REFUSED_STREAM
   EXPECT_EQ(refused, 7);
   ASSERT_TRUE(s.send(frame(kData, kEndStream, 1, message(std::string(101, 'x')))));
   (void)s.frames();
   EXPECT_EQ(s.session->streams(), 2u);
   std::string many;
   for (int i = 0; i < 20; ++i) many += field("x-many", "0123456789012345678901234567890123456789");
-  ASSERT_TRUE(s.send(frame(kHeaders, kEndHeaders | kEndStream, 21, head("/u", "application/grpc", many))));
+  ASSERT_TRUE(
+      s.send(frame(kHeaders, kEndHeaders | kEndStream, 21, head("/u", "application/grpc", many))));
   bool too_large = false;
-  for (const Frame& f : s.frames()) too_large = too_large || (f.type == kHeaders && f.stream == 21 && f.payload.find("431") != std::string::npos) || f.stream == 21;
+  for (const Frame& f : s.frames())
+    too_large =
+        too_large ||
+        (f.type == kHeaders && f.stream == 21 && f.payload.find("431") != std::string::npos) ||
+        f.stream == 21;
   EXPECT_TRUE(too_large);
   EXPECT_TRUE(s.calls.empty());
 }
@@ -231,8 +258,8 @@ TEST(H2, RefusesWhatIsNoGrpc) {
   EXPECT_EQ(s.frames().back().stream, 1u);
   EXPECT_EQ(s.session->streams(), 0u);
   Session bad;
-  (void)bad.send(frame(kData, 0, 0, "x"));          // DATA on the connection itself
-  EXPECT_EQ(Session::went_away(bad.frames()), 1);   // PROTOCOL_ERROR
+  (void)bad.send(frame(kData, 0, 0, "x"));         // DATA on the connection itself
+  EXPECT_EQ(Session::went_away(bad.frames()), 1);  // PROTOCOL_ERROR
   EXPECT_TRUE(bad.session->finished());
 }
 
@@ -241,8 +268,10 @@ TEST(H2, LetsTimePass) {
   options.read_timeout_ms = 1'000;
   options.idle_timeout_ms = 5'000;
   Session s(options);
-  s.send(frame(kHeaders, kEndHeaders, 1, head("/u")) + frame(kData, 0, 1, "\0\0"));                                        // never whole
-  s.send(frame(kHeaders, kEndHeaders, 3, head("/later", "application/grpc", field("grpc-timeout", "500m"))) + frame(kData, kEndStream, 3, message("x")));
+  s.send(frame(kHeaders, kEndHeaders, 1, head("/u")) + frame(kData, 0, 1, "\0\0"));  // never whole
+  s.send(frame(kHeaders, kEndHeaders, 3,
+               head("/later", "application/grpc", field("grpc-timeout", "500m"))) +
+         frame(kData, kEndStream, 3, message("x")));
   (void)s.frames();
   EXPECT_TRUE(s.session->waiting(s.later[0].first, s.later[0].second));
   s.now += 600'000'000;
@@ -264,7 +293,8 @@ TEST(H2, KeepsTheWindowOfWhatWaitsBehindALateAnswer) {
   H2Session::Options options;
   Session s(options);
   s.send(frame(kHeaders, kEndHeaders, 1, head("/later")));
-  // A client that ignores the window is cut off by it; a unary call that goes on after its message is ended.
+  // A client that ignores the window is cut off by it; a unary call that goes on after its message
+  // is ended.
   s.send(frame(kData, 0, 1, message("x") + message("y")));
   EXPECT_TRUE(s.calls.empty());
   (void)s.frames();
@@ -273,7 +303,8 @@ TEST(H2, KeepsTheWindowOfWhatWaitsBehindALateAnswer) {
 
 TEST(H2, GoesAwayOnceCallsAreDone) {
   Session s;
-  s.send(frame(kHeaders, kEndHeaders, 1, head("/later")) + frame(kData, kEndStream, 1, message("x")));
+  s.send(frame(kHeaders, kEndHeaders, 1, head("/later")) +
+         frame(kData, kEndStream, 1, message("x")));
   s.session->go_away();
   s.session->go_away();
   EXPECT_EQ(Session::went_away(s.frames()), 0);
@@ -287,18 +318,28 @@ TEST(H2, GoesAwayOnceCallsAreDone) {
 
 TEST(H2Session, RefusesACallToAnotherHost) {
   H2Session::Options options;
-  options.refuse_host = [](std::string_view authority) { return authority == "a" ? std::string() : fmt::format("not `{}`", authority); };
+  options.refuse_host = [](std::string_view authority) {
+    return authority == "a" ? std::string() : fmt::format("not `{}`", authority);
+  };
   Session session(options);
-  ASSERT_TRUE(session.send(frame(kHeaders, kEndHeaders, 1, head("/x")) + frame(kData, kEndStream, 1, message("hi"))));
+  ASSERT_TRUE(session.send(frame(kHeaders, kEndHeaders, 1, head("/x")) +
+                           frame(kData, kEndStream, 1, message("hi"))));
   EXPECT_EQ(session.calls.size(), 1u);
-  const std::string other = field(":method", "POST") + field(":scheme", "http") + field(":path", "/x") + field(":authority", "evil.example") + field("content-type", "application/grpc");
-  const std::string by_host = field(":method", "POST") + field(":scheme", "http") + field(":path", "/x") + field("content-type", "application/grpc") + field("host", "evil.example");
-  ASSERT_TRUE(session.send(frame(kHeaders, kEndHeaders, 3, other) + frame(kData, kEndStream, 3, message("hi"))));
-  ASSERT_TRUE(session.send(frame(kHeaders, kEndHeaders, 5, by_host) + frame(kData, kEndStream, 5, message("hi"))));
+  const std::string other = field(":method", "POST") + field(":scheme", "http") +
+                            field(":path", "/x") + field(":authority", "evil.example") +
+                            field("content-type", "application/grpc");
+  const std::string by_host = field(":method", "POST") + field(":scheme", "http") +
+                              field(":path", "/x") + field("content-type", "application/grpc") +
+                              field("host", "evil.example");
+  ASSERT_TRUE(session.send(frame(kHeaders, kEndHeaders, 3, other) +
+                           frame(kData, kEndStream, 3, message("hi"))));
+  ASSERT_TRUE(session.send(frame(kHeaders, kEndHeaders, 5, by_host) +
+                           frame(kData, kEndStream, 5, message("hi"))));
   EXPECT_EQ(session.calls.size(), 1u) << "what is refused meets no handler";
   std::vector<std::uint32_t> ended;
   for (const Frame& each : session.frames()) {
-    if (each.type == kHeaders && (each.flags & kEndStream) != 0 && each.stream > 1) ended.push_back(each.stream);
+    if (each.type == kHeaders && (each.flags & kEndStream) != 0 && each.stream > 1)
+      ended.push_back(each.stream);
   }
   EXPECT_EQ(ended, (std::vector<std::uint32_t>{3, 5})) << "a status and no message";
 }

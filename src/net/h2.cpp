@@ -12,29 +12,35 @@ namespace {
 
 constexpr std::size_t kFrame = 5;  ///< gRPC's: a flag and four bytes of length
 constexpr std::uint32_t kStreamWindow = 256 << 10;
-constexpr std::int32_t kConnectionWindow = 1 << 20;  ///< what one client makes us hold beyond the messages we chose to take
+constexpr std::int32_t kConnectionWindow =
+    1 << 20;  ///< what one client makes us hold beyond the messages we chose to take
 constexpr std::size_t kMostQueuedOutput = 1 << 20;
 constexpr std::size_t kKeptBytes = 64 << 10;
 constexpr std::size_t kKeptStreams = 128;
 constexpr std::int64_t kMs = 1'000'000;
-// A client may do this much that costs us and gains nobody, and so much more each second and each answered message: gRPC clients ping to
-// measure the path, and cancel what they no longer wait for.
+// A client may do this much that costs us and gains nobody, and so much more each second and each
+// answered message: gRPC clients ping to measure the path, and cancel what they no longer wait for.
 constexpr double kPatience = 1000, kPatiencePerSecond = 200, kPatiencePerMessage = 2;
 
-nghttp2_nv header(std::string_view name, std::string_view value, std::uint8_t flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE) {
+nghttp2_nv header(std::string_view name, std::string_view value,
+                  std::uint8_t flags = NGHTTP2_NV_FLAG_NO_COPY_NAME |
+                                       NGHTTP2_NV_FLAG_NO_COPY_VALUE) {
   // nghttp2's type for what it only reads.
-  return {reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data())), reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())),
-          name.size(), value.size(), flags};
+  return {reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data())),
+          reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())), name.size(),
+          value.size(), flags};
 }
 
 std::string_view status_digits(int status) {
-  static constexpr std::array<std::string_view, 17> kDigits = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"};
+  static constexpr std::array<std::string_view, 17> kDigits = {
+      "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"};
   return status >= 0 && status <= 16 ? kDigits[static_cast<std::size_t>(status)] : "2";
 }
 
 std::uint32_t big_endian(const char* at) {
   const auto* u = reinterpret_cast<const unsigned char*>(at);
-  return static_cast<std::uint32_t>(u[0]) << 24 | static_cast<std::uint32_t>(u[1]) << 16 | static_cast<std::uint32_t>(u[2]) << 8 | u[3];
+  return static_cast<std::uint32_t>(u[0]) << 24 | static_cast<std::uint32_t>(u[1]) << 16 |
+         static_cast<std::uint32_t>(u[2]) << 8 | u[3];
 }
 
 }  // namespace
@@ -46,37 +52,38 @@ struct H2Session::Stream {
   };
 
   std::int32_t id = 0;
-  std::size_t index = 0;        ///< in `streams_`
-  std::string head;             ///< names and values of the headers one after the other
+  std::size_t index = 0;  ///< in `streams_`
+  std::string head;       ///< names and values of the headers one after the other
   std::vector<Field> fields;
-  std::vector<Header> metadata; ///< into `head`
+  std::vector<Header> metadata;  ///< into `head`
   std::string path;
   std::string authority;
-  std::string in;               ///< frames from `in_at` on
+  std::string in;  ///< frames from `in_at` on
   std::size_t in_at = 0;
-  std::size_t unconsumed = 0;   ///< bytes whose window the client has not got back
-  std::string out;              ///< frames from `out_at` on
+  std::size_t unconsumed = 0;  ///< bytes whose window the client has not got back
+  std::string out;             ///< frames from `out_at` on
   std::size_t out_at = 0;
   std::size_t accounted = 0;
   std::uint64_t request = 0;
   std::int64_t deadline_ns = 0;
-  std::int64_t began_ns = 0;    ///< the message being read
+  std::int64_t began_ns = 0;  ///< the message being read
   std::int64_t progress_ns = 0;
   int status = 0;
   std::string status_message;
   Encoding encoding = Encoding::kIdentity;
   bool post = false, grpc = false, bad_timeout = false, head_too_large = false;
   bool streaming = false;
-  bool ready = false;     ///< the head is whole and fine
-  bool ended = false;     ///< the client has sent all
+  bool ready = false;  ///< the head is whole and fine
+  bool ended = false;  ///< the client has sent all
   bool deferred = false;
-  bool blocked = false;   ///< waits for output to leave
-  bool answered = false;  ///< the response's head was submitted
-  bool closing = false;   ///< no further message is handled; a status follows what is in `out`
-  bool idle_data = false; ///< nghttp2 waits to be told of more output
+  bool blocked = false;    ///< waits for output to leave
+  bool answered = false;   ///< the response's head was submitted
+  bool closing = false;    ///< no further message is handled; a status follows what is in `out`
+  bool idle_data = false;  ///< nghttp2 waits to be told of more output
 
   void reset() {
-    std::string kept[] = {std::move(head), std::move(path), std::move(in), std::move(out), std::move(status_message), std::move(authority)};
+    std::string kept[] = {std::move(head), std::move(path),           std::move(in),
+                          std::move(out),  std::move(status_message), std::move(authority)};
     std::vector<Field> kept_fields = std::move(fields);
     std::vector<Header> kept_metadata = std::move(metadata);
     *this = Stream{};
@@ -84,7 +91,8 @@ struct H2Session::Stream {
       if (text.capacity() > kKeptBytes) text = std::string();
       text.clear();
     }
-    head = std::move(kept[0]), path = std::move(kept[1]), in = std::move(kept[2]), out = std::move(kept[3]), status_message = std::move(kept[4]), authority = std::move(kept[5]);
+    head = std::move(kept[0]), path = std::move(kept[1]), in = std::move(kept[2]),
+    out = std::move(kept[3]), status_message = std::move(kept[4]), authority = std::move(kept[5]);
     kept_fields.clear(), kept_metadata.clear();
     fields = std::move(kept_fields);
     metadata = std::move(kept_metadata);
@@ -99,20 +107,26 @@ struct H2Session::Callbacks {
     H2Session& session = self(user);
     if (session.begin(frame->hd.stream_id) == nullptr) {
       session.nuisance(1);
-      nghttp2_submit_rst_stream(session.session_, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+      nghttp2_submit_rst_stream(session.session_, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                NGHTTP2_REFUSED_STREAM);
       return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     return 0;
   }
 
-  static int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size, const std::uint8_t* value,
-                       std::size_t value_size, std::uint8_t, void* user) {
+  static int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
+                       std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
+                       std::uint8_t, void* user) {
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     H2Session& session = self(user);
     Stream* stream = session.find(frame->hd.stream_id);
     if (stream == nullptr || stream->head_too_large) return 0;
-    const std::string_view key(reinterpret_cast<const char*>(name), name_size), text(reinterpret_cast<const char*>(value), value_size);
-    if (stream->head.size() + stream->path.size() + stream->authority.size() + key.size() + text.size() > session.options_.header_bytes || stream->fields.size() >= session.options_.headers) {
+    const std::string_view key(reinterpret_cast<const char*>(name), name_size),
+        text(reinterpret_cast<const char*>(value), value_size);
+    if (stream->head.size() + stream->path.size() + stream->authority.size() + key.size() +
+                text.size() >
+            session.options_.header_bytes ||
+        stream->fields.size() >= session.options_.headers) {
       stream->head_too_large = true;
       return 0;
     }
@@ -122,22 +136,30 @@ struct H2Session::Callbacks {
       if (key == ":authority") stream->authority.assign(text);
       return 0;
     }
-    if (key == "host" && stream->authority.empty()) stream->authority.assign(text);  // HTTP/2 allows it in place of `:authority`
+    if (key == "host" && stream->authority.empty())
+      stream->authority.assign(text);  // HTTP/2 allows it in place of `:authority`
     if (key == "content-type") {
       stream->grpc = is_grpc_content_type(text);
     } else if (key == "grpc-timeout") {
       const auto timeout = parse_grpc_timeout(text);
       stream->bad_timeout = !timeout.has_value();
-      if (timeout) stream->deadline_ns = *timeout > INT64_MAX - session.now_ ? INT64_MAX : session.now_ + *timeout;
+      if (timeout)
+        stream->deadline_ns =
+            *timeout > INT64_MAX - session.now_ ? INT64_MAX : session.now_ + *timeout;
     } else if (key == "grpc-encoding") {
-      stream->encoding = text == "gzip" ? Stream::Encoding::kGzip : text == "identity" ? Stream::Encoding::kIdentity : Stream::Encoding::kOther;
+      stream->encoding = text == "gzip"       ? Stream::Encoding::kGzip
+                         : text == "identity" ? Stream::Encoding::kIdentity
+                                              : Stream::Encoding::kOther;
     }
-    stream->fields.push_back({static_cast<std::uint32_t>(stream->head.size()), static_cast<std::uint32_t>(key.size()), static_cast<std::uint32_t>(text.size())});
+    stream->fields.push_back({static_cast<std::uint32_t>(stream->head.size()),
+                              static_cast<std::uint32_t>(key.size()),
+                              static_cast<std::uint32_t>(text.size())});
     stream->head.append(key).append(text);
     return 0;
   }
 
-  static int on_data(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* data, std::size_t size, void* user) {
+  static int on_data(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* data,
+                     std::size_t size, void* user) {
     H2Session& session = self(user);
     Stream* stream = session.find(id);
     if (stream == nullptr || !stream->ready || stream->closing) {
@@ -162,7 +184,8 @@ struct H2Session::Callbacks {
         Stream* stream = session.find(frame->hd.stream_id);
         if (stream == nullptr) break;
         if (last) stream->ended = true;
-        if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) session.headers_done(*stream);
+        if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+          session.headers_done(*stream);
         if (stream->ready) session.pump(*stream);
         break;
       }
@@ -182,11 +205,14 @@ struct H2Session::Callbacks {
   }
 
   static int on_sent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
-    if (frame->hd.type != NGHTTP2_HEADERS || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
+    if (frame->hd.type != NGHTTP2_HEADERS || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+      return 0;
     H2Session& session = self(user);
     const Stream* stream = session.find(frame->hd.stream_id);
     // Answered before the client sent all: it need not go on (RFC 9113, 8.1).
-    if (stream != nullptr && !stream->ended) nghttp2_submit_rst_stream(session.session_, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+    if (stream != nullptr && !stream->ended)
+      nghttp2_submit_rst_stream(session.session_, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                NGHTTP2_NO_ERROR);
     return 0;
   }
 
@@ -196,7 +222,8 @@ struct H2Session::Callbacks {
     return 0;
   }
 
-  static ssize_t read_output(nghttp2_session* raw, std::int32_t id, std::uint8_t* to, std::size_t most, std::uint32_t* flags, nghttp2_data_source* source,
+  static ssize_t read_output(nghttp2_session* raw, std::int32_t id, std::uint8_t* to,
+                             std::size_t most, std::uint32_t* flags, nghttp2_data_source* source,
                              void* user) {
     H2Session& session = self(user);
     Stream& stream = *static_cast<Stream*>(source->ptr);
@@ -244,26 +271,36 @@ struct H2Session::Callbacks {
 };
 
 H2Session::H2Session(const Options& options, Handler handler, std::int64_t now_ns)
-    : options_(options), handler_(std::move(handler)), now_(now_ns), idle_since_(now_ns), patience_(kPatience), patience_at_(now_ns) {
+    : options_(options),
+      handler_(std::move(handler)),
+      now_(now_ns),
+      idle_since_(now_ns),
+      patience_(kPatience),
+      patience_at_(now_ns) {
   nghttp2_option* option = nullptr;
   HEDDLE_CHECK(nghttp2_option_new(&option) == 0, "no memory for HTTP/2");
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_outbound_ack(option, 256);
   nghttp2_option_set_max_settings(option, 32);
-  nghttp2_option_set_stream_reset_rate_limit(option, 1'000'000, 1'000'000);  // counted here, with what was answered on the other side
-  HEDDLE_CHECK(nghttp2_session_server_new2(&session_, Callbacks::table(), this, option) == 0, "no memory for HTTP/2");
+  nghttp2_option_set_stream_reset_rate_limit(
+      option, 1'000'000, 1'000'000);  // counted here, with what was answered on the other side
+  HEDDLE_CHECK(nghttp2_session_server_new2(&session_, Callbacks::table(), this, option) == 0,
+               "no memory for HTTP/2");
   nghttp2_option_del(option);
-  const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, static_cast<std::uint32_t>(options_.streams)},
-                                             {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
-                                             {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(options_.header_bytes)}};
+  const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, static_cast<std::uint32_t>(options_.streams)},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(options_.header_bytes)}};
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
 }
 
 H2Session::~H2Session() { nghttp2_session_del(session_); }
 
-H2Session::Stream* H2Session::find(std::int32_t id) const { return static_cast<Stream*>(nghttp2_session_get_stream_user_data(session_, id)); }
+H2Session::Stream* H2Session::find(std::int32_t id) const {
+  return static_cast<Stream*>(nghttp2_session_get_stream_user_data(session_, id));
+}
 
 H2Session::Stream* H2Session::begin(std::int32_t id) {
   if (open_ >= options_.streams) return nullptr;
@@ -317,13 +354,16 @@ void H2Session::nuisance(int quarters) {
 
 bool H2Session::receive(std::string_view bytes, std::int64_t now_ns) {
   now_ = now_ns;
-  patience_ = std::min(kPatience, patience_ + static_cast<double>(now_ns - patience_at_) * 1e-9 * kPatiencePerSecond);
+  patience_ = std::min(kPatience, patience_ + static_cast<double>(now_ns - patience_at_) * 1e-9 *
+                                                  kPatiencePerSecond);
   patience_at_ = now_ns;
   if (gone_) return false;
-  const ssize_t n = nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  const ssize_t n = nghttp2_session_mem_recv(
+      session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (n < 0) {
     gone_ = true;
-    nghttp2_session_terminate_session(session_, n == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+    nghttp2_session_terminate_session(
+        session_, n == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
   }
   return !gone_ && nghttp2_session_want_read(session_) != 0;
 }
@@ -356,12 +396,16 @@ void H2Session::headers_done(Stream& stream) {
   stream.ready = true;
   for (const Stream::Field& field : stream.fields) {
     const std::string_view head = stream.head;
-    stream.metadata.push_back({head.substr(field.at, field.name), head.substr(field.at + field.name, field.value)});
+    stream.metadata.push_back(
+        {head.substr(field.at, field.name), head.substr(field.at + field.name, field.value)});
   }
   if (options_.refuse_host) {
-    if (const std::string why = options_.refuse_host(stream.authority); !why.empty()) return fail(stream, GrpcStatus::kPermissionDenied, why);
+    if (const std::string why = options_.refuse_host(stream.authority); !why.empty())
+      return fail(stream, GrpcStatus::kPermissionDenied, why);
   }
-  if (options_.streaming != nullptr) stream.streaming = std::find(options_.streaming->begin(), options_.streaming->end(), stream.path) != options_.streaming->end();
+  if (options_.streaming != nullptr)
+    stream.streaming = std::find(options_.streaming->begin(), options_.streaming->end(),
+                                 stream.path) != options_.streaming->end();
   if (stream.bad_timeout) fail(stream, GrpcStatus::kInternal, "a malformed grpc-timeout");
 }
 
@@ -385,7 +429,8 @@ void H2Session::pump(Stream& stream) {
     if (at[0] != 0 && at[0] != 1) {
       fail(stream, GrpcStatus::kInternal, "a malformed message frame");
     } else if (length > options_.message_bytes) {
-      fail(stream, GrpcStatus::kResourceExhausted, fmt::format("a message of {} bytes, at most {}", length, options_.message_bytes));
+      fail(stream, GrpcStatus::kResourceExhausted,
+           fmt::format("a message of {} bytes, at most {}", length, options_.message_bytes));
     } else if (!stream.streaming && have > kFrame + length) {
       fail(stream, GrpcStatus::kInternal, "more than one message in a unary call");
     } else if (have < kFrame + length || (!stream.streaming && !stream.ended)) {
@@ -432,7 +477,10 @@ bool H2Session::handle(Stream& stream, std::string_view message, bool compressed
       return false;
     }
     if (const auto inflated = gunzip(message, options_.message_bytes, inflated_); !inflated.ok()) {
-      fail(stream, inflated.error().kind == ErrorKind::kTooLarge ? GrpcStatus::kResourceExhausted : GrpcStatus::kInternal, inflated.error().message);
+      fail(stream,
+           inflated.error().kind == ErrorKind::kTooLarge ? GrpcStatus::kResourceExhausted
+                                                         : GrpcStatus::kInternal,
+           inflated.error().message);
       return false;
     }
     message = inflated_;
@@ -460,15 +508,18 @@ bool H2Session::handle(Stream& stream, std::string_view message, bool compressed
 
 void H2Session::send(Stream& stream, const GrpcReply& reply) {
   if (reply.status != 0) return end(stream, reply.status, reply.status_message);
-  if (reply.message.size() > UINT32_MAX) return fail(stream, GrpcStatus::kResourceExhausted, "the answer is too large for a frame");
+  if (reply.message.size() > UINT32_MAX)
+    return fail(stream, GrpcStatus::kResourceExhausted, "the answer is too large for a frame");
   const auto size = static_cast<std::uint32_t>(reply.message.size());
-  const char frame[kFrame] = {0, static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8), static_cast<char>(size)};
+  const char frame[kFrame] = {0, static_cast<char>(size >> 24), static_cast<char>(size >> 16),
+                              static_cast<char>(size >> 8), static_cast<char>(size)};
   stream.out.append(frame, kFrame).append(reply.message);
   account(stream);
   if (!stream.streaming) stream.closing = true;
   if (!stream.answered) {
     stream.answered = true;
-    const nghttp2_nv head[] = {header(":status", "200"), header("content-type", "application/grpc")};
+    const nghttp2_nv head[] = {header(":status", "200"),
+                               header("content-type", "application/grpc")};
     nghttp2_data_provider provider{};
     provider.source.ptr = &stream;
     provider.read_callback = Callbacks::read_output;
@@ -479,7 +530,8 @@ void H2Session::send(Stream& stream, const GrpcReply& reply) {
   }
 }
 
-void H2Session::fail(Stream& stream, GrpcStatus status, std::string_view message, bool tell_encodings) {
+void H2Session::fail(Stream& stream, GrpcStatus status, std::string_view message,
+                     bool tell_encodings) {
   end(stream, static_cast<int>(status), message, tell_encodings);
 }
 
@@ -498,9 +550,12 @@ void H2Session::end(Stream& stream, int status, std::string_view message, bool t
     return;
   }
   stream.answered = true;
-  std::array<nghttp2_nv, 5> head = {header(":status", "200"), header("content-type", "application/grpc"), header("grpc-status", status_digits(status))};
+  std::array<nghttp2_nv, 5> head = {header(":status", "200"),
+                                    header("content-type", "application/grpc"),
+                                    header("grpc-status", status_digits(status))};
   std::size_t count = 3;
-  if (!stream.status_message.empty()) head[count++] = header("grpc-message", stream.status_message, NGHTTP2_NV_FLAG_NO_COPY_NAME);
+  if (!stream.status_message.empty())
+    head[count++] = header("grpc-message", stream.status_message, NGHTTP2_NV_FLAG_NO_COPY_NAME);
   if (tell_encodings) head[count++] = header("grpc-accept-encoding", "identity,gzip");
   nghttp2_submit_response(session_, stream.id, head.data(), count, nullptr);
 }
@@ -516,7 +571,8 @@ bool H2Session::waiting(std::int32_t id, std::uint64_t request) const {
   return stream != nullptr && stream->deferred && stream->request == request;
 }
 
-void H2Session::reply(std::int32_t id, std::uint64_t request, GrpcReply reply, std::int64_t now_ns) {
+void H2Session::reply(std::int32_t id, std::uint64_t request, GrpcReply reply,
+                      std::int64_t now_ns) {
   if (!waiting(id, request)) return;
   now_ = now_ns;
   Stream& stream = *find(id);
@@ -543,9 +599,11 @@ bool H2Session::sweep(std::int64_t now_ns) {
     if (stream.deferred) continue;
     const bool reading = !stream.in.empty() || !stream.streaming;
     const std::int64_t elapsed = now_ - stream.began_ns;
-    const auto owed = static_cast<double>(elapsed - 1000 * kMs) * 1e-9 * static_cast<double>(options_.bytes_per_second);
+    const auto owed = static_cast<double>(elapsed - 1000 * kMs) * 1e-9 *
+                      static_cast<double>(options_.bytes_per_second);
     if (reading && (elapsed > patience || static_cast<double>(stream.in.size()) < owed)) {
-      fail(stream, GrpcStatus::kDeadlineExceeded, "the message did not come whole within the time limit");
+      fail(stream, GrpcStatus::kDeadlineExceeded,
+           "the message did not come whole within the time limit");
       pump(stream);
     } else if (!reading && now_ - stream.progress_ns > options_.idle_timeout_ms * kMs) {
       fail(stream, GrpcStatus::kUnavailable, "nothing came on this stream for too long");
@@ -561,7 +619,9 @@ bool H2Session::sweep(std::int64_t now_ns) {
 void H2Session::shed() {
   Stream* largest = nullptr;
   for (const auto& stream : streams_) {
-    if (!stream->closing && !stream->in.empty() && (largest == nullptr || stream->in.size() > largest->in.size())) largest = stream.get();
+    if (!stream->closing && !stream->in.empty() &&
+        (largest == nullptr || stream->in.size() > largest->in.size()))
+      largest = stream.get();
   }
   if (largest == nullptr) return;
   fail(*largest, GrpcStatus::kResourceExhausted, "the server holds too many unread bytes");
@@ -572,7 +632,9 @@ void H2Session::go_away() {
   if (++going_ == 1) {
     nghttp2_submit_shutdown_notice(session_);
   } else if (going_ == 2) {
-    nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR, nullptr, 0);
+    nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
+                          nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
+                          nullptr, 0);
   }
 }
 

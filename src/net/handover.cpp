@@ -53,13 +53,16 @@ std::vector<ListenerFd> inherited_listeners() {
 
 namespace {
 
-/// Arguments and environment of a successor, complete but for its process id: what allocates is done before a fork, since other
-/// threads may hold the allocator's locks.
+/// Arguments and environment of a successor, complete but for its process id: what allocates is
+/// done before a fork, since other threads may hold the allocator's locks.
 class Successor {
  public:
-  Successor(std::vector<std::string> argv, const std::vector<ListenerFd>& listeners) : words_(std::move(argv)), count_(static_cast<int>(listeners.size())) {
-    HEDDLE_CHECK(!words_.empty() && count_ <= kMost, "a successor without a program, or with too many sockets");
-    for (const ListenerFd& listener : listeners) names_.append(names_.ends_with('=') ? "" : ":").append(listener.name);
+  Successor(std::vector<std::string> argv, const std::vector<ListenerFd>& listeners)
+      : words_(std::move(argv)), count_(static_cast<int>(listeners.size())) {
+    HEDDLE_CHECK(!words_.empty() && count_ <= kMost,
+                 "a successor without a program, or with too many sockets");
+    for (const ListenerFd& listener : listeners)
+      names_.append(names_.ends_with('=') ? "" : ":").append(listener.name);
     for (int i = 0; i < count_; ++i) fds_[i] = listeners[static_cast<std::size_t>(i)].fd;
     number_ = fmt::format("LISTEN_FDS={}", count_);
     pid_.resize(kPid.size() + 24);
@@ -98,18 +101,25 @@ class Successor {
 
 }  // namespace
 
-Result<int> start_successor(const std::vector<std::string>& argv, const std::vector<ListenerFd>& listeners) {
+Result<int> start_successor(const std::vector<std::string>& argv,
+                            const std::vector<ListenerFd>& listeners) {
   Successor successor(argv, listeners);
   const pid_t child = ::fork();
-  if (child < 0) return Error{ErrorKind::kIo, "net-successor", fmt::format("cannot start `{}`: {}", argv[0], std::strerror(errno)), "see the limits of processes"};
+  if (child < 0)
+    return Error{ErrorKind::kIo, "net-successor",
+                 fmt::format("cannot start `{}`: {}", argv[0], std::strerror(errno)),
+                 "see the limits of processes"};
   if (child > 0) return static_cast<int>(child);
   successor.exec();
   ::_exit(127);
 }
 
-Error become_successor(const std::vector<std::string>& argv, const std::vector<ListenerFd>& listeners) {
+Error become_successor(const std::vector<std::string>& argv,
+                       const std::vector<ListenerFd>& listeners) {
   Successor(argv, listeners).exec();
-  return Error{ErrorKind::kIo, "net-successor", fmt::format("cannot become `{}`: {}", argv[0], std::strerror(errno)), "see whether the program is there"};
+  return Error{ErrorKind::kIo, "net-successor",
+               fmt::format("cannot become `{}`: {}", argv[0], std::strerror(errno)),
+               "see whether the program is there"};
 }
 
 }  // namespace heddle::net

@@ -13,7 +13,8 @@ constexpr std::array<bool, 256> make_token_table() {
   for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
   for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
   for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
-  for (const char c : {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'}) {
+  for (const char c :
+       {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'}) {
     table[static_cast<unsigned char>(c)] = true;
   }
   return table;
@@ -21,7 +22,8 @@ constexpr std::array<bool, 256> make_token_table() {
 constexpr auto kToken = make_token_table();
 
 bool is_token(std::string_view text) noexcept {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return kToken[static_cast<unsigned char>(c)]; });
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char c) { return kToken[static_cast<unsigned char>(c)]; });
 }
 
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
@@ -34,16 +36,20 @@ std::string_view trim(std::string_view text) noexcept {
 
 bool is_host(std::string_view host) noexcept {
   return std::all_of(host.begin(), host.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '_' || c == ':' ||
-           c == '[' || c == ']';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+           c == '-' || c == '_' || c == ':' || c == '[' || c == ']';
   });
 }
 
-// Eight bytes at a time (S. Anderson, Bit Twiddling Hacks, "Determine if a word has a byte less than n"): the high bit of some byte is set
-// exactly when there is one.
+// Eight bytes at a time (S. Anderson, Bit Twiddling Hacks, "Determine if a word has a byte less
+// than n"): the high bit of some byte is set exactly when there is one.
 constexpr std::uint64_t kOnes = 0x0101010101010101, kHighs = 0x8080808080808080;
-constexpr std::uint64_t any_below(std::uint64_t word, std::uint64_t n) noexcept { return (word - kOnes * n) & ~word & kHighs; }
-constexpr std::uint64_t any_equal(std::uint64_t word, std::uint64_t byte) noexcept { return any_below(word ^ (kOnes * byte), 1); }
+constexpr std::uint64_t any_below(std::uint64_t word, std::uint64_t n) noexcept {
+  return (word - kOnes * n) & ~word & kHighs;
+}
+constexpr std::uint64_t any_equal(std::uint64_t word, std::uint64_t byte) noexcept {
+  return any_below(word ^ (kOnes * byte), 1);
+}
 
 /// Eight bytes, ASCII capitals made small.
 std::uint64_t lower_word(const char* at) noexcept {
@@ -68,7 +74,9 @@ const char* find_control(const char* at, const char* end) noexcept {
     if (*at != '\t') return at;
     at -= 7;  // goes on behind it
   }
-  const auto is_control = [](char c) { return c != '\t' && (static_cast<unsigned char>(c) < 0x20 || c == 0x7f); };
+  const auto is_control = [](char c) {
+    return c != '\t' && (static_cast<unsigned char>(c) < 0x20 || c == 0x7f);
+  };
   return std::find_if(at, end, is_control);
 }
 
@@ -77,9 +85,12 @@ bool is_target(std::string_view target) noexcept {
   for (; at + 8 <= target.size(); at += 8) {
     std::uint64_t word = 0;
     std::memcpy(&word, target.data() + at, 8);
-    if ((any_below(word, 0x21) | any_equal(word, 0x7f) | any_equal(word, '#') | (word & kHighs)) != 0) return false;
+    if ((any_below(word, 0x21) | any_equal(word, 0x7f) | any_equal(word, '#') | (word & kHighs)) !=
+        0)
+      return false;
   }
-  return std::all_of(target.begin() + static_cast<std::ptrdiff_t>(at), target.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '#'; });
+  return std::all_of(target.begin() + static_cast<std::ptrdiff_t>(at), target.end(),
+                     [](char c) { return c > 0x20 && c < 0x7f && c != '#'; });
 }
 
 /// What one header means for the framing of the message; empty when it is fine.
@@ -123,7 +134,8 @@ class Framing {
   }
 
   [[nodiscard]] std::string_view finish() const noexcept {
-    if (transfer_encoding_ && head_.content_length.has_value()) return "both Content-Length and Transfer-Encoding";
+    if (transfer_encoding_ && head_.content_length.has_value())
+      return "both Content-Length and Transfer-Encoding";
     if (transfer_encoding_ && head_.http_1_0) return "Transfer-Encoding in HTTP/1.0";
     if (!head_.http_1_0 && (!host_ || head_.host.empty())) return "no Host header";
     return {};
@@ -158,10 +170,14 @@ class Framing {
   bool origin_ = false;
 };
 
-/// The next line without its CRLF. False: `reason` is set when it is malformed, else more bytes are needed.
-bool next_line(std::string_view bytes, std::size_t& at, std::string_view& line, std::string_view& reason) noexcept {
+/// The next line without its CRLF. False: `reason` is set when it is malformed, else more bytes are
+/// needed.
+bool next_line(std::string_view bytes, std::size_t& at, std::string_view& line,
+               std::string_view& reason) noexcept {
   const void* found = std::memchr(bytes.data() + at, '\n', bytes.size() - at);
-  const std::size_t end = found == nullptr ? bytes.size() : static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
+  const std::size_t end =
+      found == nullptr ? bytes.size()
+                       : static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
   if (found == nullptr) return false;
   if (end == at || bytes[end - 1] != '\r') {
     reason = "a line that ends without CR";
@@ -172,7 +188,8 @@ bool next_line(std::string_view bytes, std::size_t& at, std::string_view& line, 
   return true;
 }
 
-std::string_view read_request_line(std::string_view line, RequestHead& head, bool& unsupported) noexcept {
+std::string_view read_request_line(std::string_view line, RequestHead& head,
+                                   bool& unsupported) noexcept {
   const std::size_t first = line.find(' ');
   const std::size_t last = line.rfind(' ');
   if (first == std::string_view::npos || last == first) return "a malformed request line";
@@ -198,8 +215,12 @@ std::string_view read_request_line(std::string_view line, RequestHead& head, boo
 
 bool same_token(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
-  if (a.size() < 8) return std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
-  const auto same = [&](std::size_t at) { return lower_word(a.data() + at) == lower_word(b.data() + at); };
+  if (a.size() < 8)
+    return std::equal(a.begin(), a.end(), b.begin(),
+                      [](char x, char y) { return lower(x) == lower(y); });
+  const auto same = [&](std::size_t at) {
+    return lower_word(a.data() + at) == lower_word(b.data() + at);
+  };
   for (std::size_t at = 0; at + 8 < a.size(); at += 8) {
     if (!same(at)) return false;
   }
@@ -247,8 +268,8 @@ std::string_view status_text(int status) noexcept {
   }
 }
 
-HeadResult read_head(std::string_view bytes, std::size_t max_bytes, std::size_t max_headers, RequestHead& head,
-                     std::vector<Header>& headers, std::string_view& reason) {
+HeadResult read_head(std::string_view bytes, std::size_t max_bytes, std::size_t max_headers,
+                     RequestHead& head, std::vector<Header>& headers, std::string_view& reason) {
   head = RequestHead{};
   headers.clear();
   reason = {};
@@ -317,7 +338,8 @@ HeadResult read_head(std::string_view bytes, std::size_t max_bytes, std::size_t 
   return HeadResult::kComplete;
 }
 
-ChunkedReader::State ChunkedReader::read(char* buffer, std::size_t size, std::size_t max_body) noexcept {
+ChunkedReader::State ChunkedReader::read(char* buffer, std::size_t size,
+                                         std::size_t max_body) noexcept {
   constexpr std::size_t kMaxLine = 256;  // chunk size with extensions
   while (true) {
     switch (part_) {
@@ -325,12 +347,15 @@ ChunkedReader::State ChunkedReader::read(char* buffer, std::size_t size, std::si
         const char* begin = buffer + in_;
         const auto* end = static_cast<const char*>(std::memchr(begin, '\n', size - in_));
         if (end == nullptr) return size - in_ > kMaxLine ? State::kBad : State::kNeedMore;
-        if (end == begin || end[-1] != '\r' || end - begin > static_cast<std::ptrdiff_t>(kMaxLine)) return State::kBad;
+        if (end == begin || end[-1] != '\r' || end - begin > static_cast<std::ptrdiff_t>(kMaxLine))
+          return State::kBad;
         std::uint64_t length = 0;
         const char* p = begin;
         for (; p < end - 1; ++p) {
           const char c = lower(*p);
-          const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+          const int digit = c >= '0' && c <= '9'   ? c - '0'
+                            : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                                   : -1;
           if (digit < 0) break;
           if (p - begin >= 15) return State::kBad;
           length = length * 16 + static_cast<std::uint64_t>(digit);
@@ -358,13 +383,15 @@ ChunkedReader::State ChunkedReader::read(char* buffer, std::size_t size, std::si
         break;
       }
       case Part::kDataEnd:
-        if (size - in_ < 2) return size - in_ == 1 && buffer[in_] != '\r' ? State::kBad : State::kNeedMore;
+        if (size - in_ < 2)
+          return size - in_ == 1 && buffer[in_] != '\r' ? State::kBad : State::kNeedMore;
         if (buffer[in_] != '\r' || buffer[in_ + 1] != '\n') return State::kBad;
         in_ += 2;
         part_ = Part::kSize;
         break;
       case Part::kTrailer:
-        if (size - in_ < 2) return size - in_ == 1 && buffer[in_] != '\r' ? State::kBad : State::kNeedMore;
+        if (size - in_ < 2)
+          return size - in_ == 1 && buffer[in_] != '\r' ? State::kBad : State::kNeedMore;
         if (buffer[in_] != '\r' || buffer[in_ + 1] != '\n') return State::kBad;
         in_ += 2;
         return State::kDone;

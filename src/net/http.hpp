@@ -19,21 +19,25 @@ struct Header {
 /// The token of an Authorization header's value `Bearer ...`; empty when it is another.
 [[nodiscard]] std::string_view bearer_token(std::string_view authorization) noexcept;
 
-/// One request, borrowed from the connection's buffer: valid until the handler returns. At least `kBodyPadding` readable
-/// bytes follow `body`, so that a parser that reads ahead may use it in place.
+/// One request, borrowed from the connection's buffer: valid until the handler returns. At least
+/// `kBodyPadding` readable bytes follow `body`, so that a parser that reads ahead may use it in
+/// place.
 struct Request {
   static constexpr std::size_t kBodyPadding = 64;
 
   std::string_view method;
-  std::string_view path;    ///< as sent, without the query; begins with `/`
-  std::string_view query{}; ///< without `?`
+  std::string_view path;     ///< as sent, without the query; begins with `/`
+  std::string_view query{};  ///< without `?`
   std::string_view body{};
   std::span<const Header> headers{};
-  std::int64_t peer_uid = -1; ///< user of the process at the other end of the Unix socket, by the kernel; -1: came over TCP
-  std::int64_t queued_ns = 0;  ///< waited before its handler ran: in this turn of the loop, and an estimate of before
-  std::int64_t begin_ns = 0;   ///< when that was, on the server's monotonic clock
+  std::int64_t peer_uid = -1;  ///< user of the process at the other end of the Unix socket, by the
+                               ///< kernel; -1: came over TCP
+  std::int64_t queued_ns =
+      0;  ///< waited before its handler ran: in this turn of the loop, and an estimate of before
+  std::int64_t begin_ns = 0;  ///< when that was, on the server's monotonic clock
 
-  [[nodiscard]] std::string_view header(std::string_view name) const noexcept;  ///< empty when there is none
+  [[nodiscard]] std::string_view header(
+      std::string_view name) const noexcept;  ///< empty when there is none
   /// The token of `Authorization: Bearer ...`; empty when there is none.
   [[nodiscard]] std::string_view bearer() const noexcept;
 };
@@ -43,8 +47,8 @@ struct Response {
   int status = 200;
   std::string_view content_type = "application/json";  ///< must outlive the response: a literal
   std::string body{};
-  std::string headers{};   ///< further header lines, each with its `\r\n`
-  bool close = false;      ///< close the connection after this response
+  std::string headers{};  ///< further header lines, each with its `\r\n`
+  bool close = false;     ///< close the connection after this response
 
   void clear() {
     status = 200;
@@ -57,9 +61,10 @@ struct Response {
 
 [[nodiscard]] std::string_view status_text(int status) noexcept;
 
-/// Reads the head of one HTTP/1.1 or 1.0 message strictly (RFC 9112), so that nothing between us and a client can read the same bytes
-/// in another way: bare LF, obs-fold, space before a colon, control characters, both or several of Content-Length
-/// and Transfer-Encoding, codings other than `chunked`, several of Host or Origin are errors. A pure reader without state.
+/// Reads the head of one HTTP/1.1 or 1.0 message strictly (RFC 9112), so that nothing between us
+/// and a client can read the same bytes in another way: bare LF, obs-fold, space before a colon,
+/// control characters, both or several of Content-Length and Transfer-Encoding, codings other than
+/// `chunked`, several of Host or Origin are errors. A pure reader without state.
 struct RequestHead {
   std::string_view method{};
   std::string_view target{};
@@ -76,14 +81,16 @@ struct RequestHead {
 enum class HeadResult { kComplete, kNeedMore, kBad, kTooLarge, kUnsupported };
 
 /// `headers` is cleared and filled; at most `max_headers`. `reason` says what is wrong.
-[[nodiscard]] HeadResult read_head(std::string_view bytes, std::size_t max_bytes, std::size_t max_headers, RequestHead& head,
+[[nodiscard]] HeadResult read_head(std::string_view bytes, std::size_t max_bytes,
+                                   std::size_t max_headers, RequestHead& head,
                                    std::vector<Header>& headers, std::string_view& reason);
 
 /// Decodes a chunked body in place; resumable. Extensions are skipped, trailers refused.
 class ChunkedReader {
  public:
   enum class State { kNeedMore, kDone, kBad, kTooLarge };
-  /// `buffer` begins at the body's first byte and holds `size` bytes. Decoded bytes are moved to its front.
+  /// `buffer` begins at the body's first byte and holds `size` bytes. Decoded bytes are moved to
+  /// its front.
   [[nodiscard]] State read(char* buffer, std::size_t size, std::size_t max_body) noexcept;
   [[nodiscard]] std::size_t body_bytes() const noexcept { return out_; }
   [[nodiscard]] std::size_t consumed() const noexcept { return in_; }  ///< of `buffer`

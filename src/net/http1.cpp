@@ -19,7 +19,8 @@ constexpr std::size_t kShownHost = 253;  ///< the longest a name can be
 void HttpServer::Loop::process(Connection& connection) {
   InBuffer& in = connection.in;
   const ServerLimits& limits = options.limits;
-  // Nothing will make a part whole once the client has sent its last byte; what was answered still leaves.
+  // Nothing will make a part whole once the client has sent its last byte; what was answered still
+  // leaves.
   const auto need_more = [&] {
     if (!connection.peer_done) return;
     connection.close_after = true;
@@ -34,7 +35,8 @@ void HttpServer::Loop::process(Connection& connection) {
       want(connection, 0);
       return go_on_next_turn(connection);
     }
-    if (connection.phase == Connection::Phase::kIdle) set_phase(connection, Connection::Phase::kReading);
+    if (connection.phase == Connection::Phase::kIdle)
+      set_phase(connection, Connection::Phase::kReading);
     RequestHead head;
     if (!connection.head_known) {
       std::string_view reason;
@@ -54,17 +56,21 @@ void HttpServer::Loop::process(Connection& connection) {
       switch (connection.chunks.read(at, in.size() - connection.body_at, limits.body_bytes)) {
         case ChunkedReader::State::kNeedMore:
           // Tiny chunks cost more than they carry; the cost is bounded too.
-          if (in.size() > limits.header_bytes + 2 * limits.body_bytes + kSlack) return refuse(connection, 413, "http-too-large", "a body over the limit");
+          if (in.size() > limits.header_bytes + 2 * limits.body_bytes + kSlack)
+            return refuse(connection, 413, "http-too-large", "a body over the limit");
           return need_more();
-        case ChunkedReader::State::kBad: return refuse(connection, 400, "http-malformed", "a malformed chunk");
-        case ChunkedReader::State::kTooLarge: return refuse(connection, 413, "http-too-large", "a body over the limit");
+        case ChunkedReader::State::kBad:
+          return refuse(connection, 400, "http-malformed", "a malformed chunk");
+        case ChunkedReader::State::kTooLarge:
+          return refuse(connection, 413, "http-too-large", "a body over the limit");
         case ChunkedReader::State::kDone: break;
       }
       total = connection.body_at + connection.chunks.consumed();
       body = {at, connection.chunks.body_bytes()};
     } else {
       total = connection.body_at + static_cast<std::size_t>(connection.content_length);
-      if (in.size() < total) return need_more();  // the buffer grows with what came, not with what was announced
+      if (in.size() < total)
+        return need_more();  // the buffer grows with what came, not with what was announced
       body = {in.begin() + connection.body_at, static_cast<std::size_t>(connection.content_length)};
     }
     if (head.bytes == 0) {  // it came in parts and the buffer may have moved: read again, cheaply
@@ -94,14 +100,16 @@ bool HttpServer::Loop::begin_body(Connection& connection, const RequestHead& hea
   connection.chunked_body = head.chunked;
   connection.content_length = head.content_length.value_or(0);
   connection.chunks.reset();
-  if (head.expect_continue && connection.in.size() == head.bytes && (head.chunked || connection.content_length > 0)) {
+  if (head.expect_continue && connection.in.size() == head.bytes &&
+      (head.chunked || connection.content_length > 0)) {
     connection.out.append("HTTP/1.1 100 Continue\r\n\r\n");
     mark_dirty(connection);
   }
   return true;
 }
 
-void HttpServer::Loop::handle(Connection& connection, const RequestHead& head, std::string_view body) {
+void HttpServer::Loop::handle(Connection& connection, const RequestHead& head,
+                              std::string_view body) {
   Request request;
   request.method = head.method;
   const std::size_t question = head.target.find('?');
@@ -119,9 +127,11 @@ void HttpServer::Loop::handle(Connection& connection, const RequestHead& head, s
   worked = true;
   if (!head.origin.empty() && !connection.local) {
     const std::size_t scheme = head.origin.find("://");
-    if (scheme == std::string_view::npos || !hosts.allow(head.origin.substr(scheme + 3), connection.fd)) {
+    if (scheme == std::string_view::npos ||
+        !hosts.allow(head.origin.substr(scheme + 3), connection.fd)) {
       response.status = 403;
-      response.body = R"({"error":"the Origin of this request is not served here","id":"http-origin","hint":"call from a page of this host"})";
+      response.body =
+          R"({"error":"the Origin of this request is not served here","id":"http-origin","hint":"call from a page of this host"})";
       return answer(connection, response);
     }
   }
@@ -139,24 +149,29 @@ std::string HttpServer::Loop::host_refusal(std::string_view host) const {
   // The name was checked for its characters when the head was read.
   const std::string_view name = AllowedHosts::name_of(host);
   if (name.empty()) return "the request names no host";
-  return fmt::format("the request names the host `{}`, which this server does not answer for", name.substr(0, kShownHost));
+  return fmt::format("the request names the host `{}`, which this server does not answer for",
+                     name.substr(0, kShownHost));
 }
 
 /// Says which host was named: people meet this first with a name of their own for the machine.
 void HttpServer::Loop::refuse_host(Connection& connection, std::string_view host) {
   Response error;
   error.status = 421;
-  error.body = fmt::format(R"({{"error":"{}","id":"http-host","hint":"{}"}})", host_refusal(host), options.host_hint);
+  error.body = fmt::format(R"({{"error":"{}","id":"http-host","hint":"{}"}})", host_refusal(host),
+                           options.host_hint);
   error.close = true;
   connection.head_only = false;
   answer(connection, error);
 }
 
 /// A request that cannot be understood: what follows it cannot be either.
-void HttpServer::Loop::refuse(Connection& connection, int status, std::string_view id, std::string_view what) {
+void HttpServer::Loop::refuse(Connection& connection, int status, std::string_view id,
+                              std::string_view what) {
   Response error;
   error.status = status;
-  error.body = fmt::format(R"({{"error":"the request has {}","id":"{}","hint":"see RFC 9112 and the service's limits"}})", what, id);
+  error.body = fmt::format(
+      R"({{"error":"the request has {}","id":"{}","hint":"see RFC 9112 and the service's limits"}})",
+      what, id);
   error.close = true;
   if (status == 503) error.headers = "Retry-After: 1\r\n";
   connection.head_only = false;
@@ -171,12 +186,15 @@ void HttpServer::Loop::answer(Connection& connection, const Response& from) {
     kept.status = from.status;
     kept.type = from.content_type;
     kept.text = fmt::format("HTTP/1.1 {} {}\r\n{}", from.status, status_text(from.status), date);
-    if (from.status != 204) kept.text += fmt::format("Content-Type: {}\r\nContent-Length: ", from.content_type);
+    if (from.status != 204)
+      kept.text += fmt::format("Content-Type: {}\r\nContent-Length: ", from.content_type);
   }
   out.append(kept.text);
   if (from.status != 204) {
     char digits[24];
-    out.append(digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, from.body.size()).ptr - digits));
+    out.append(digits,
+               static_cast<std::size_t>(
+                   std::to_chars(digits, digits + sizeof digits, from.body.size()).ptr - digits));
     out.append("\r\n");
   }
   out.append(from.headers);

@@ -8,9 +8,10 @@
 
 namespace heddle::net {
 namespace {
-constexpr std::size_t kSpare = 64 << 10;   ///< one read takes at most this
+constexpr std::size_t kSpare = 64 << 10;  ///< one read takes at most this
 constexpr std::size_t kMostSpare = 1 << 20;
-constexpr std::size_t kSmall = 16 << 10;   ///< what is copied rather than kept in a buffer of its own
+constexpr std::size_t kSmall =
+    16 << 10;  ///< what is copied rather than kept in a buffer of its own
 constexpr std::size_t kGrain = 512;
 }  // namespace
 

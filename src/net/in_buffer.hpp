@@ -7,8 +7,9 @@
 
 namespace heddle::net {
 
-/// Bytes that came and were not read yet. Keeps room for `Request::kBodyPadding` bytes past its end. Memory moves between connections: while
-/// a connection is read it holds the loop's one large buffer, and what it keeps between two reads is as large as what it has to keep.
+/// Bytes that came and were not read yet. Keeps room for `Request::kBodyPadding` bytes past its
+/// end. Memory moves between connections: while a connection is read it holds the loop's one large
+/// buffer, and what it keeps between two reads is as large as what it has to keep.
 class InBuffer {
  public:
   InBuffer() = default;
@@ -37,7 +38,8 @@ class InBuffer {
   }
   /// Takes the memory of `spare` for a read, with what this one holds at its front.
   void borrow(InBuffer& spare);
-  /// Gives memory back to `spare` after reading, or frees it: nothing is kept for nothing, and little for little.
+  /// Gives memory back to `spare` after reading, or frees it: nothing is kept for nothing, and
+  /// little for little.
   void give_back(InBuffer& spare);
 
  private:

@@ -10,7 +10,9 @@ TEST(HalfClosed, IsAnsweredAllTheSame) {
   Echo echo;
   const int port = echo.server->port();
   const int waits = raw_connect(port);
-  send_all(waits, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\nGET /behind HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  send_all(waits,
+           "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\nGET /behind HTTP/1.1\r\nHost: "
+           "localhost\r\n\r\n");
   ::shutdown(waits, SHUT_WR);
   while (echo.handled < 1) std::this_thread::yield();
   EXPECT_EQ(echo.client().get("/now")->status, 200);
@@ -49,7 +51,8 @@ TEST(Limits, BoundWhatIsHeldForAllConnections) {
   int refused = 0;
   for (int i = 0; i < 8; ++i) {
     const int fd = raw_connect(echo.server->port());
-    send_all(fd, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 400000\r\n\r\n" + std::string(300'000, 'x'));
+    send_all(fd, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 400000\r\n\r\n" +
+                     std::string(300'000, 'x'));
     fds.push_back(fd);
   }
   // The bound holds while they wait, and whoever came small and whole is served.
@@ -77,7 +80,8 @@ TEST(Limits, EndBodiesThatDribble) {
   send_all(fd, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nabc");
   const auto began = std::chrono::steady_clock::now();
   EXPECT_TRUE(receive(fd).starts_with("HTTP/1.1 408 "));
-  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));  // long before the 10 s of a whole request
+  EXPECT_LT(std::chrono::steady_clock::now() - began,
+            std::chrono::seconds(5));  // long before the 10 s of a whole request
   ::close(fd);
 }
 
@@ -88,14 +92,16 @@ TEST(Limits, SayHowLongARequestWaited) {
   options.host = "127.0.0.1";
   options.handler = [&](const Request& request, Response&) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
-    while (std::chrono::steady_clock::now() < until) {}
+    while (std::chrono::steady_clock::now() < until) {
+    }
     waited = std::max(waited.load(), request.queued_ns);
   };
   auto opened = HttpServer::open(std::move(options));
   ASSERT_TRUE(opened.ok());
   server = std::move(*opened);
   const int fd = raw_connect(server->port());
-  send_all(fd, "GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  send_all(fd,
+           "GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: localhost\r\n\r\n");
   std::thread thread([&] { server->run(); });
   std::string text = receive(fd, "\r\n\r\n");
   while (text.find("\r\n\r\n") == text.rfind("\r\n\r\n")) text += receive(fd, "\r\n\r\n");
@@ -111,8 +117,10 @@ TEST(Limits, WhoWasAnsweredAtTheEndOfALongTurnHasNotWaited) {
   HttpServer::Options options;
   options.host = "127.0.0.1";
   options.handler = [&](const Request& request, Response&) {
-    if (++handled == 1) std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    else waited = std::max(waited.load(), request.queued_ns);
+    if (++handled == 1)
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    else
+      waited = std::max(waited.load(), request.queued_ns);
   };
   auto opened = HttpServer::open(std::move(options));
   ASSERT_TRUE(opened.ok());
@@ -139,7 +147,8 @@ TEST(Drain, FinishesWhatIsInFlightAndTellsEveryone) {
   EXPECT_NE(receive(raw, "GET /2").find("200 OK"), std::string::npos);
   while (echo->handled < 3) std::this_thread::yield();
   echo->server->drain(20'000);
-  while (echo->client().get("/new").ok()) {}  // until nobody listens
+  while (echo->client().get("/new").ok()) {
+  }  // until nobody listens
   // A connection that is open is answered once more, and told to go.
   send_all(raw, "GET /now HTTP/1.1\r\nHost: localhost\r\n\r\n");
   const std::string last = receive(raw);
@@ -170,7 +179,8 @@ TEST(Handover, GoesOnWithTheSocketsOfAnother) {
   std::vector<ListenerFd> fds;
   std::atomic<bool> listed{false};
   first->server->post([&] {
-    for (const ListenerFd& listener : first->server->listener_fds()) fds.push_back({listener.name, ::dup(listener.fd)});
+    for (const ListenerFd& listener : first->server->listener_fds())
+      fds.push_back({listener.name, ::dup(listener.fd)});
     listed = true;
   });
   while (!listed) std::this_thread::yield();

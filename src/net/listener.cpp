@@ -17,7 +17,9 @@ namespace heddle::net {
 namespace {
 
 Error io_error(std::string_view what, const std::string& where) {
-  return Error{ErrorKind::kIo, "net-listen", fmt::format("cannot {} `{}`: {}", what, where, std::strerror(errno)), "see the system's message"};
+  return Error{ErrorKind::kIo, "net-listen",
+               fmt::format("cannot {} `{}`: {}", what, where, std::strerror(errno)),
+               "see the system's message"};
 }
 
 }  // namespace
@@ -27,20 +29,27 @@ Result<int> listen_tcp(const std::string& host, int port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
-  if (port < 0 || port > 65535 || ::inet_pton(AF_INET, host == "localhost" ? "127.0.0.1" : host.c_str(), &address.sin_addr) != 1) {
-    return Error{ErrorKind::kInvalid, "net-address", fmt::format("`{}` is not an IPv4 address and port", where), "for example 127.0.0.1:8000"};
+  if (port < 0 || port > 65535 ||
+      ::inet_pton(AF_INET, host == "localhost" ? "127.0.0.1" : host.c_str(), &address.sin_addr) !=
+          1) {
+    return Error{ErrorKind::kInvalid, "net-address",
+                 fmt::format("`{}` is not an IPv4 address and port", where),
+                 "for example 127.0.0.1:8000"};
   }
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return io_error("make a socket for", where);
   const int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(fd, 1024) != 0) {
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(fd, 1024) != 0) {
     const bool taken = errno == EADDRINUSE;
     Error error = io_error("listen on", where);
     ::close(fd);
     if (!taken) return error;
-    return Error{ErrorKind::kConflict, "net-port-in-use", fmt::format("another process listens on `{}`", where),
-                 fmt::format("end it (`ss -ltnp 'sport = :{}'` names it), or choose another port", port)};
+    return Error{
+        ErrorKind::kConflict, "net-port-in-use",
+        fmt::format("another process listens on `{}`", where),
+        fmt::format("end it (`ss -ltnp 'sport = :{}'` names it), or choose another port", port)};
   }
   return fd;
 }
@@ -48,7 +57,9 @@ Result<int> listen_tcp(const std::string& host, int port) {
 int bound_port(int fd) {
   sockaddr_in address{};
   socklen_t size = sizeof address;
-  return ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0 ? ntohs(address.sin_port) : 0;
+  return ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0
+             ? ntohs(address.sin_port)
+             : 0;
 }
 
 Result<UnixAddress> UnixAddress::make(const std::string& path) {
@@ -62,14 +73,17 @@ Result<UnixAddress> UnixAddress::make(const std::string& path) {
     if (result.directory_ < 0) return io_error("open", directory);
     name = fmt::format("/proc/self/fd/{}/{}", result.directory_, path.substr(slash + 1));
     if (name.size() >= sizeof result.address_.sun_path) {
-      return Error{ErrorKind::kInvalid, "net-socket-name", fmt::format("the name of the socket `{}` is too long", path), "choose a shorter name"};
+      return Error{ErrorKind::kInvalid, "net-socket-name",
+                   fmt::format("the name of the socket `{}` is too long", path),
+                   "choose a shorter name"};
     }
   }
   std::memcpy(result.address_.sun_path, name.c_str(), name.size() + 1);
   return result;
 }
 
-UnixAddress::UnixAddress(UnixAddress&& other) noexcept : address_(other.address_), directory_(std::exchange(other.directory_, -1)) {}
+UnixAddress::UnixAddress(UnixAddress&& other) noexcept
+    : address_(other.address_), directory_(std::exchange(other.directory_, -1)) {}
 UnixAddress::~UnixAddress() {
   if (directory_ >= 0) ::close(directory_);
 }
@@ -82,14 +96,17 @@ Result<int> listen_unix(const std::string& path) {
   const int why = errno;
   ::close(probe);
   if (answered) {
-    return Error{ErrorKind::kConflict, "net-port-in-use", fmt::format("another process listens on `{}`", path), "end it first"};
+    return Error{ErrorKind::kConflict, "net-port-in-use",
+                 fmt::format("another process listens on `{}`", path), "end it first"};
   }
-  struct stat info {};
-  if (why == ECONNREFUSED && ::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) ::unlink(path.c_str());
+  struct stat info{};
+  if (why == ECONNREFUSED && ::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode))
+    ::unlink(path.c_str());
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return io_error("make a socket for", path);
   // The file takes the mode of the socket: never, for no moment, open to others.
-  if (::fchmod(fd, 0600) != 0 || ::bind(fd, address.get(), UnixAddress::size()) != 0 || ::listen(fd, 1024) != 0) {
+  if (::fchmod(fd, 0600) != 0 || ::bind(fd, address.get(), UnixAddress::size()) != 0 ||
+      ::listen(fd, 1024) != 0) {
     Error error = io_error("listen on", path);
     ::close(fd);
     return error;

@@ -15,14 +15,16 @@ namespace heddle::net {
 [[nodiscard]] Result<int> listen_unix(const std::string& path);
 [[nodiscard]] int bound_port(int fd);
 
-/// The address of a Unix socket of any path length: past the 107 bytes the kernel takes, by way of its folder's descriptor,
-/// which stays open while this lives.
+/// The address of a Unix socket of any path length: past the 107 bytes the kernel takes, by way of
+/// its folder's descriptor, which stays open while this lives.
 class UnixAddress {
  public:
   [[nodiscard]] static Result<UnixAddress> make(const std::string& path);
   UnixAddress(UnixAddress&& other) noexcept;
   ~UnixAddress();
-  [[nodiscard]] const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&address_); }
+  [[nodiscard]] const sockaddr* get() const noexcept {
+    return reinterpret_cast<const sockaddr*>(&address_);
+  }
   [[nodiscard]] static constexpr unsigned size() noexcept { return sizeof(sockaddr_un); }
 
  private:

@@ -14,14 +14,16 @@ constexpr std::int64_t kSweepNs = 100'000'000;
 constexpr std::int64_t kDrainNs = 2'000'000'000;
 /// A wait for events that took so long was for something to come.
 constexpr std::int64_t kSleptNs = 50'000;
-/// Connections whose answers leave together: with all of a long turn, the first would wait for the last.
+/// Connections whose answers leave together: with all of a long turn, the first would wait for the
+/// last.
 constexpr int kAnsweredTogether = 16;
 
 // epoll tags below the first connection id.
 constexpr std::uint64_t kWake = 1;
 constexpr std::uint64_t kFirstDoor = 2;
 constexpr std::uint64_t kFirstWatch = 16;
-constexpr std::uint64_t kConnection = 1ull << 32;  ///< id = generation << 32 | slot, generation >= 1
+constexpr std::uint64_t kConnection = 1ull
+                                      << 32;  ///< id = generation << 32 | slot, generation >= 1
 
 }  // namespace
 
@@ -50,8 +52,12 @@ Connection* HttpServer::Loop::find(std::uint64_t id) {
 void HttpServer::Loop::set_phase(Connection& connection, Connection::Phase phase) {
   connection.phase = phase;
   switch (phase) {
-    case Connection::Phase::kHandshake: connection.deadline_ns = now + options.limits.handshake_timeout_ms * kMs; break;
-    case Connection::Phase::kIdle: connection.deadline_ns = now + options.limits.idle_timeout_ms * kMs; break;
+    case Connection::Phase::kHandshake:
+      connection.deadline_ns = now + options.limits.handshake_timeout_ms * kMs;
+      break;
+    case Connection::Phase::kIdle:
+      connection.deadline_ns = now + options.limits.idle_timeout_ms * kMs;
+      break;
     case Connection::Phase::kReading:
       connection.deadline_ns = now + options.limits.read_timeout_ms * kMs;
       connection.began_ns = now;
@@ -76,7 +82,8 @@ void HttpServer::Loop::refresh_date() {
   ::gmtime_r(&time, &parts);
   char text[64];
   // The C locale's names: nothing of this process sets another one.
-  const std::size_t n = std::strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+  const std::size_t n =
+      std::strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
   date.assign(text, n);
   for (KeptHead& kept : kept_heads) kept.status = 0;
 }
@@ -98,7 +105,8 @@ void HttpServer::Loop::events_of(Connection& connection, std::uint32_t events) {
   if (connection.phase == Connection::Phase::kHandshake) return handshake(connection);
   if ((events & EPOLLOUT) != 0) return mark_dirty(connection);
   if ((events & EPOLLIN) != 0) return readable(connection);
-  if ((events & (EPOLLHUP | EPOLLERR)) != 0) return close(connection);  // gone while its answer was awaited
+  if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+    return close(connection);  // gone while its answer was awaited
   if ((events & EPOLLRDHUP) != 0) peer_finished(connection);
 }
 
@@ -114,9 +122,11 @@ void HttpServer::Loop::sweep() {
       if (!connection->has_output()) flush(*connection);
       continue;
     }
-    if (connection->phase == Connection::Phase::kReading && !connection->has_output() && !connection->close_after) {
+    if (connection->phase == Connection::Phase::kReading && !connection->has_output() &&
+        !connection->close_after) {
       const std::int64_t late_ms = (now - connection->began_ns) / kMs - 1000;
-      const bool slow = late_ms > 0 && connection->received < static_cast<std::uint64_t>(late_ms * rate / 1000);
+      const bool slow =
+          late_ms > 0 && connection->received < static_cast<std::uint64_t>(late_ms * rate / 1000);
       if (!overdue && !slow) continue;
       refuse(*connection, 408, "http-timeout", "not come whole within the time limit");
       flush(*connection);
@@ -153,8 +163,8 @@ void HttpServer::Loop::turn() {
   ++turns;
   refresh_date();
   worked = false;
-  // The kernel mostly lists first whom the turn before saw, whenever they sent again; whoever else sent while it was at work likely came
-  // earlier.
+  // The kernel mostly lists first whom the turn before saw, whenever they sent again; whoever else
+  // sent while it was at work likely came earlier.
   const auto came_meanwhile = [&](const epoll_event& event) {
     const Connection* connection = event.data.u64 >= kConnection ? find(event.data.u64) : nullptr;
     return connection != nullptr && connection->last_turn + 1 != turns;
@@ -190,8 +200,10 @@ void HttpServer::Loop::turn() {
       } else if (connection->phase != Connection::Phase::kDraining) {
         process(*connection);
       }
-      const bool reads = connection->phase == Connection::Phase::kIdle || connection->phase == Connection::Phase::kReading;
-      if (reads && connection->tls && connection->tls->pending() && !connection->close_after && !connection->again) {
+      const bool reads = connection->phase == Connection::Phase::kIdle ||
+                         connection->phase == Connection::Phase::kReading;
+      if (reads && connection->tls && connection->tls->pending() && !connection->close_after &&
+          !connection->again) {
         readable(*connection);
       } else {
         settle(*connection);
@@ -209,7 +221,8 @@ void HttpServer::Loop::turn() {
     next_sweep = now + kSweepNs;
     sweep();
   }
-  if (draining && (open_connections == 0 || now >= drain_until)) stopping.store(true, std::memory_order_relaxed);
+  if (draining && (open_connections == 0 || now >= drain_until))
+    stopping.store(true, std::memory_order_relaxed);
 }
 
 HttpServer::HttpServer(std::unique_ptr<Loop> loop) : loop_(std::move(loop)) {}

@@ -11,9 +11,11 @@
 
 namespace heddle::net {
 
-/// What an HttpServer is behind its face. In four sources, each about one thing: `loop.cpp` turns (events, timers, sweeps), `accept.cpp`
-/// lets clients in and out (listeners, limits, drain, handover), `stream.cpp` moves bytes (sockets, TLS, output), `http1.cpp` reads and
-/// answers HTTP/1.1; `h2.cpp` is a session without I/O of its own. Confined to the thread that runs it, but for the atomics and `posted`.
+/// What an HttpServer is behind its face. In four sources, each about one thing: `loop.cpp` turns
+/// (events, timers, sweeps), `accept.cpp` lets clients in and out (listeners, limits, drain,
+/// handover), `stream.cpp` moves bytes (sockets, TLS, output), `http1.cpp` reads and answers
+/// HTTP/1.1; `h2.cpp` is a session without I/O of its own. Confined to the thread that runs it, but
+/// for the atomics and `posted`.
 struct HttpServer::Loop {
   struct Timer {
     std::int64_t period_ns;
@@ -33,7 +35,7 @@ struct HttpServer::Loop {
   int doors[kDoors] = {-1, -1, -1};  ///< listening sockets
   int tcp_port = 0, grpc_port = 0;
   bool handed_over = false;
-  bool unix_is_ours = false;         ///< its file is removed at the end
+  bool unix_is_ours = false;  ///< its file is removed at the end
   TlsContext http_tls, grpc_tls;
   std::vector<std::unique_ptr<Connection>> slots;
   std::vector<std::uint32_t> free_slots;
@@ -53,26 +55,28 @@ struct HttpServer::Loop {
   std::atomic<bool> stopping{false};
   std::mutex posted_mutex;
   std::vector<std::function<void()>> posted;
-  std::int64_t now = 0;              ///< at the beginning of this turn
+  std::int64_t now = 0;  ///< at the beginning of this turn
   std::int64_t next_sweep = 0;
   std::int64_t date_second = -1;
   AllowedHosts hosts;
-  std::string date;                  ///< the header line of this second
-  /// Status line, Date and Content-Type as the last response like it had them; `Content-Length: ` at the end, but for 204.
+  std::string date;  ///< the header line of this second
+  /// Status line, Date and Content-Type as the last response like it had them; `Content-Length: `
+  /// at the end, but for 204.
   struct KeptHead {
-    int status = 0;                  ///< 0: made again
+    int status = 0;  ///< 0: made again
     std::string type;
     std::string text;
   };
   std::array<KeptHead, 2> kept_heads;  ///< of 200, and of another status
-  std::uint64_t turns = 0;           ///< begun so far
-  std::int64_t waited_before = 0;    ///< before this turn began, by what was there at its beginning: an estimate
-  bool worked = false;               ///< a request was handled or work ran since answers were last sent
+  std::uint64_t turns = 0;             ///< begun so far
+  std::int64_t waited_before =
+      0;                ///< before this turn began, by what was there at its beginning: an estimate
+  bool worked = false;  ///< a request was handled or work ran since answers were last sent
   Connection* handling = nullptr;
   std::int32_t handling_stream = 0;
   std::uint64_t handling_request = 0;
   bool deferred = false;
-  InBuffer spare;                    ///< the memory of the connection being read
+  InBuffer spare;  ///< the memory of the connection being read
   std::vector<Header> headers;
   Response response;
 
@@ -85,8 +89,9 @@ struct HttpServer::Loop {
   void sweep();
   void refresh_date();
   void send_answers(bool turn_ends);  ///< of the requests handled so far
-  /// How long what this connection asks has waited, if it is read at `at`. Who was answered when the turn before ended is taken to have
-  /// waited for that: too little for one that sends on without waiting, never too much.
+  /// How long what this connection asks has waited, if it is read at `at`. Who was answered when
+  /// the turn before ended is taken to have waited for that: too little for one that sends on
+  /// without waiting, never too much.
   std::int64_t waited(const Connection& connection, std::int64_t at) const {
     return at - now + (connection.answered_at_end_of + 1 == turns ? 0 : waited_before);
   }
@@ -114,7 +119,8 @@ struct HttpServer::Loop {
   void peer_finished(Connection& connection);
   void begin_h2(Connection& connection);
   void process_h2(Connection& connection);
-  bool handle_grpc(Connection& connection, std::int32_t stream, std::uint64_t request, GrpcCall& call, GrpcReply& reply);
+  bool handle_grpc(Connection& connection, std::int32_t stream, std::uint64_t request,
+                   GrpcCall& call, GrpcReply& reply);
   void settle(Connection& connection);
   void account(Connection& connection);
   void mark_dirty(Connection& connection);

@@ -8,12 +8,12 @@
 #include <thread>
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include "net/client.hpp"
@@ -38,61 +38,72 @@ TEST(HttpHead, RefusesWhatAnotherReaderCouldReadDifferently) {
       {"GET / HTTP/1.1\r\nHost: a\r\n", HeadResult::kNeedMore},
       {"G", HeadResult::kNeedMore},
       {"", HeadResult::kNeedMore},
-      {"GET / HTTP/1.1\r\n\r\n", HeadResult::kBad},                                                       // no Host
-      {"GET / HTTP/1.1\r\nHost:\r\n\r\n", HeadResult::kBad},                                              // empty Host
-      {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", HeadResult::kBad},                                 // two Hosts
-      {"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", HeadResult::kBad},                                          // no host
-      {"GET / HTTP/1.1\nHost: a\n\n", HeadResult::kBad},                                                  // bare LF
-      {"GET / HTTP/1.1\r\nHost: a\n\r\n", HeadResult::kBad},                                              // one bare LF
-      {"GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n", HeadResult::kBad},                                      // bare CR
-      {"GET / HTTP/1.1\r\nHost : a\r\n\r\n", HeadResult::kBad},                                           // space before the colon
-      {"GET / HTTP/1.1\r\nHost: a\r\n X: folded\r\n\r\n", HeadResult::kBad},                              // obs-fold
-      {"GET / HTTP/1.1\r\n Host: a\r\n\r\n", HeadResult::kBad},                                           // leading space
-      {"GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", HeadResult::kBad},                                       // no colon
-      {"GET / HTTP/1.1\r\nHost: a\r\n: y\r\n\r\n", HeadResult::kBad},                                     // no name
-      {"GET / HTTP/1.1\r\nHost: a\r\nX: a\x01z\r\n\r\n", HeadResult::kBad},                               // control character
-      {"GET / HTTP/1.1\r\nHost: a\r\nX(: y\r\n\r\n", HeadResult::kBad},                                   // no token
-      {"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},                                           // two spaces
-      {"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},                                         // space in the target
-      {"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},                                    // absolute form
-      {"GET /\r\n\r\n", HeadResult::kBad},                                                                // HTTP/0.9
+      {"GET / HTTP/1.1\r\n\r\n", HeadResult::kBad},                        // no Host
+      {"GET / HTTP/1.1\r\nHost:\r\n\r\n", HeadResult::kBad},               // empty Host
+      {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", HeadResult::kBad},  // two Hosts
+      {"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", HeadResult::kBad},           // no host
+      {"GET / HTTP/1.1\nHost: a\n\n", HeadResult::kBad},                   // bare LF
+      {"GET / HTTP/1.1\r\nHost: a\n\r\n", HeadResult::kBad},               // one bare LF
+      {"GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n", HeadResult::kBad},       // bare CR
+      {"GET / HTTP/1.1\r\nHost : a\r\n\r\n", HeadResult::kBad},            // space before the colon
+      {"GET / HTTP/1.1\r\nHost: a\r\n X: folded\r\n\r\n", HeadResult::kBad},  // obs-fold
+      {"GET / HTTP/1.1\r\n Host: a\r\n\r\n", HeadResult::kBad},               // leading space
+      {"GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", HeadResult::kBad},           // no colon
+      {"GET / HTTP/1.1\r\nHost: a\r\n: y\r\n\r\n", HeadResult::kBad},         // no name
+      {"GET / HTTP/1.1\r\nHost: a\r\nX: a\x01z\r\n\r\n", HeadResult::kBad},   // control character
+      {"GET / HTTP/1.1\r\nHost: a\r\nX(: y\r\n\r\n", HeadResult::kBad},       // no token
+      {"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},               // two spaces
+      {"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},             // space in the target
+      {"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},        // absolute form
+      {"GET /\r\n\r\n", HeadResult::kBad},                                    // HTTP/0.9
       {"G\x01T / HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},
       {"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},
       {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", HeadResult::kUnsupported},
       {"GET / http/1.1\r\nHost: a\r\n\r\n", HeadResult::kBad},
-      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", HeadResult::kBad},
-      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", HeadResult::kBad},
-      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", HeadResult::kBad},
-      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+       HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
+       HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+       HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
+       HeadResult::kBad},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n", HeadResult::kBad},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n", HeadResult::kBad},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", HeadResult::kBad},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\n", HeadResult::kBad},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", HeadResult::kBad},
-      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
+       HeadResult::kBad},
       {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", HeadResult::kBad},
       {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", HeadResult::kBad},
-      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n", HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+       "identity\r\n\r\n",
+       HeadResult::kBad},
       {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", HeadResult::kBad},
       {"POST / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", HeadResult::kBad},
-      {"GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nOrigin: http://b\r\n\r\n", HeadResult::kBad},
+      {"GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nOrigin: http://b\r\n\r\n",
+       HeadResult::kBad},
       {"GET / HTTP/1.1\r\nHost: a\r\nOrigin:\r\nOrigin: http://b\r\n\r\n", HeadResult::kBad},
   };
   std::vector<Header> headers;
   for (const Case& c : cases) {
     RequestHead head;
     std::string_view reason;
-    EXPECT_EQ(read_head(c.bytes, 4096, 32, head, headers, reason), c.expected) << c.bytes << "\n" << reason;
+    EXPECT_EQ(read_head(c.bytes, 4096, 32, head, headers, reason), c.expected) << c.bytes << "\n"
+                                                                               << reason;
   }
 }
 
 TEST(HttpHead, EveryPrefixOfAGoodHeadNeedsMore) {
-  const std::string bytes = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nAuthorization: Bearer t\r\n\r\n";
+  const std::string bytes =
+      "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nAuthorization: Bearer t\r\n\r\n";
   std::vector<Header> headers;
   RequestHead head;
   std::string_view reason;
   for (std::size_t n = 0; n < bytes.size(); ++n) {
-    ASSERT_EQ(read_head(bytes.substr(0, n), 4096, 32, head, headers, reason), HeadResult::kNeedMore) << n;
+    ASSERT_EQ(read_head(bytes.substr(0, n), 4096, 32, head, headers, reason), HeadResult::kNeedMore)
+        << n;
   }
   ASSERT_EQ(read_head(bytes, 4096, 32, head, headers, reason), HeadResult::kComplete);
   EXPECT_EQ(head.bytes, bytes.size());
@@ -108,9 +119,15 @@ TEST(HttpHead, LooksAtEachByteWhereverItIs) {
       std::string text(20, 'v');
       text[at] = static_cast<char>(c);
       const bool good_value = c == '\t' || (c >= 0x20 && c != 0x7f);
-      EXPECT_EQ(read_head("GET / HTTP/1.1\r\nHost: a\r\nX: v" + text + "v\r\n\r\n", 4096, 32, head, headers, reason) == HeadResult::kComplete, good_value) << c << " at " << at;
+      EXPECT_EQ(read_head("GET / HTTP/1.1\r\nHost: a\r\nX: v" + text + "v\r\n\r\n", 4096, 32, head,
+                          headers, reason) == HeadResult::kComplete,
+                good_value)
+          << c << " at " << at;
       const bool good_target = c > 0x20 && c < 0x7f && c != '#';
-      EXPECT_EQ(read_head("GET /" + text + " HTTP/1.1\r\nHost: a\r\n\r\n", 4096, 32, head, headers, reason) == HeadResult::kComplete, good_target) << c << " at " << at;
+      EXPECT_EQ(read_head("GET /" + text + " HTTP/1.1\r\nHost: a\r\n\r\n", 4096, 32, head, headers,
+                          reason) == HeadResult::kComplete,
+                good_target)
+          << c << " at " << at;
     }
   }
 }
@@ -126,7 +143,8 @@ TEST(Tokens, AreTheSameButForTheCaseOfLetters) {
           std::string a = text, b(size, 'q');
           a[at] = static_cast<char>(c);
           b[at] = static_cast<char>(d);
-          ASSERT_EQ(same_token(a, b), small(c) == small(d)) << c << " and " << d << " at " << at << " of " << size;
+          ASSERT_EQ(same_token(a, b), small(c) == small(d))
+              << c << " and " << d << " at " << at << " of " << size;
         }
       }
     }
@@ -137,7 +155,8 @@ TEST(HttpHead, BoundsSizeAndCount) {
   std::vector<Header> headers;
   RequestHead head;
   std::string_view reason;
-  EXPECT_EQ(read_head("GET /" + std::string(5000, 'a'), 4096, 32, head, headers, reason), HeadResult::kTooLarge);
+  EXPECT_EQ(read_head("GET /" + std::string(5000, 'a'), 4096, 32, head, headers, reason),
+            HeadResult::kTooLarge);
   std::string many = "GET / HTTP/1.1\r\nHost: a\r\n";
   for (int i = 0; i < 40; ++i) many += fmt::format("X{}: y\r\n", i);
   EXPECT_EQ(read_head(many + "\r\n", 4096, 32, head, headers, reason), HeadResult::kTooLarge);
@@ -149,7 +168,9 @@ TEST(Chunked, DecodesAtEverySplit) {
     std::string buffer = wire + "next";
     ChunkedReader reader;
     const auto first = reader.read(buffer.data(), split, 100);
-    ASSERT_EQ(first, split == wire.size() ? ChunkedReader::State::kDone : ChunkedReader::State::kNeedMore) << split;
+    ASSERT_EQ(first,
+              split == wire.size() ? ChunkedReader::State::kDone : ChunkedReader::State::kNeedMore)
+        << split;
     if (split < wire.size()) {
       ASSERT_EQ(reader.read(buffer.data(), wire.size(), 100), ChunkedReader::State::kDone) << split;
     }
@@ -160,11 +181,16 @@ TEST(Chunked, DecodesAtEverySplit) {
 
 TEST(Chunked, RefusesMalformedAndLarge) {
   const std::pair<const char*, ChunkedReader::State> cases[] = {
-      {"g\r\n", ChunkedReader::State::kBad},          {"\r\n", ChunkedReader::State::kBad},
-      {"1\nx", ChunkedReader::State::kBad},           {"1\r\nxy\r\n", ChunkedReader::State::kBad},
-      {"-1\r\n", ChunkedReader::State::kBad},         {"1 \r\nx\r\n", ChunkedReader::State::kBad},
-      {"0\r\nTrailer: x\r\n\r\n", ChunkedReader::State::kBad}, {"ffffffffffffffff\r\n", ChunkedReader::State::kBad},
-      {"65\r\n", ChunkedReader::State::kTooLarge},    {"64\r\n", ChunkedReader::State::kNeedMore},
+      {"g\r\n", ChunkedReader::State::kBad},
+      {"\r\n", ChunkedReader::State::kBad},
+      {"1\nx", ChunkedReader::State::kBad},
+      {"1\r\nxy\r\n", ChunkedReader::State::kBad},
+      {"-1\r\n", ChunkedReader::State::kBad},
+      {"1 \r\nx\r\n", ChunkedReader::State::kBad},
+      {"0\r\nTrailer: x\r\n\r\n", ChunkedReader::State::kBad},
+      {"ffffffffffffffff\r\n", ChunkedReader::State::kBad},
+      {"65\r\n", ChunkedReader::State::kTooLarge},
+      {"64\r\n", ChunkedReader::State::kNeedMore},
   };
   for (const auto& [bytes, expected] : cases) {
     std::string buffer = bytes;
@@ -179,12 +205,14 @@ TEST(Server, KeepsAliveAndPipelines) {
   send_all(fd,
            "GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
            "POST /2?q HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
-           "POST /3 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n"
+           "POST /3 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+           "chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n"
            "HEAD /4 HTTP/1.1\r\nHost: localhost\r\n\r\n"
            "GET /5 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   const std::string text = receive(fd);
   ::close(fd);
-  for (const char* part : {"GET /1  ", "POST /2 q abc", "POST /3  de", "GET /5  "}) EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  for (const char* part : {"GET /1  ", "POST /2 q abc", "POST /3  de", "GET /5  "})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   EXPECT_EQ(text.find("HEAD /4"), std::string::npos);
   EXPECT_EQ(echo.handled, 5);
 }
@@ -192,7 +220,9 @@ TEST(Server, KeepsAliveAndPipelines) {
 TEST(Server, WhoSentWhileATurnWasAtWorkComesBeforeThoseItAnswered) {
   std::vector<std::string> order;
   int a = -1, b = -1;
-  const auto get = [](int fd, std::string_view path) { send_all(fd, fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path)); };
+  const auto get = [](int fd, std::string_view path) {
+    send_all(fd, fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path));
+  };
   const auto delivered = [](int fd) {
     int left = 1;
     while (::ioctl(fd, SIOCOUTQ, &left) == 0 && left > 0) std::this_thread::yield();
@@ -227,9 +257,9 @@ TEST(Server, WhoSentWhileATurnWasAtWorkComesBeforeThoseItAnswered) {
 }
 
 TEST(Server, ASignalEndsNoTurn) {
-  struct sigaction nothing {};
+  struct sigaction nothing{};
   nothing.sa_handler = [](int) {};
-  struct sigaction before {};
+  struct sigaction before{};
   ASSERT_EQ(::sigaction(SIGUSR1, &nothing, &before), 0);
   {
     Echo echo;
@@ -263,12 +293,21 @@ TEST(Server, EveryResponseHasItsOwnHead) {
   const auto server = std::move(*opened);
   std::thread thread([&] { server->run(); });
   const int fd = raw_connect(server->port());
-  for (const auto& [path, status, type] : {std::tuple{"/200", "200 OK", "application/json"}, {"/200text", "200 OK", "text/plain"}, {"/204", "204 No Content", ""},
-                                           {"/403", "403 Forbidden", "application/json"}, {"/403text", "403 Forbidden", "text/plain"}, {"/204", "204 No Content", ""},
+  for (const auto& [path, status, type] : {std::tuple{"/200", "200 OK", "application/json"},
+                                           {"/200text", "200 OK", "text/plain"},
+                                           {"/204", "204 No Content", ""},
+                                           {"/403", "403 Forbidden", "application/json"},
+                                           {"/403text", "403 Forbidden", "text/plain"},
+                                           {"/204", "204 No Content", ""},
                                            {"/200", "200 OK", "application/json"}}) {
     send_all(fd, fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path));
-    const std::string rest = *type == '\0' ? "\r\n" : fmt::format("Content-Type: {}\r\nContent-Length: 2\r\n\r\n{{}}", type);
-    EXPECT_EQ(receive(fd, *type == '\0' ? "\r\n\r\n" : "{}"), fmt::format("HTTP/1.1 {}\r\nDate: Thu, 01 Jan 1970 00:00:{:02} GMT\r\n{}", status, clock.second.load(), rest)) << path;
+    const std::string rest =
+        *type == '\0' ? "\r\n"
+                      : fmt::format("Content-Type: {}\r\nContent-Length: 2\r\n\r\n{{}}", type);
+    EXPECT_EQ(receive(fd, *type == '\0' ? "\r\n\r\n" : "{}"),
+              fmt::format("HTTP/1.1 {}\r\nDate: Thu, 01 Jan 1970 00:00:{:02} GMT\r\n{}", status,
+                          clock.second.load(), rest))
+        << path;
     ++clock.second;
   }
   ::close(fd);
@@ -279,16 +318,20 @@ TEST(Server, EveryResponseHasItsOwnHead) {
 TEST(Server, HandlesBytesOneByOne) {
   Echo echo;
   const int fd = raw_connect(echo.server->port());
-  for (const char c : std::string("POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello")) send_all(fd, {&c, 1});
+  for (const char c :
+       std::string("POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"))
+    send_all(fd, {&c, 1});
   EXPECT_NE(receive(fd, "hello").find("POST /x  hello"), std::string::npos);
   ::close(fd);
 }
 
 TEST(Server, RefusesAmbiguousRequestsAndCloses) {
   Echo echo;
-  for (const char* request : {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n",
-                              "GET / HTTP/1.1\nHost: localhost\n\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n",
-                              "\x16\x03\x01\x02"}) {
+  for (const char* request :
+       {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET / HTTP/1.1\nHost: localhost\n\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "\x16\x03\x01\x02"}) {
     const std::string answer = exchange(echo.server->port(), request);
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 ")) << answer;
     EXPECT_NE(answer.find("Connection: close"), std::string::npos);
@@ -301,10 +344,16 @@ TEST(Server, ServesOnlyItsHostsAndOrigins) {
   Echo echo;
   const int port = echo.server->port();
   EXPECT_TRUE(exchange(port, "GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 421 "));
-  EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n").starts_with("HTTP/1.1 421 "));
-  EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: localhost:99\r\nOrigin: http://evil.example\r\n\r\n").starts_with("HTTP/1.1 403 "));
-  EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://localhost:8010\r\n\r\n").starts_with("HTTP/1.1 200 "));
-  EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n").starts_with("HTTP/1.1 421 "));  // after a good one too
+  EXPECT_TRUE(
+      exchange(port, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n").starts_with("HTTP/1.1 421 "));
+  EXPECT_TRUE(
+      exchange(port, "GET / HTTP/1.1\r\nHost: localhost:99\r\nOrigin: http://evil.example\r\n\r\n")
+          .starts_with("HTTP/1.1 403 "));
+  EXPECT_TRUE(
+      exchange(port, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://localhost:8010\r\n\r\n")
+          .starts_with("HTTP/1.1 200 "));
+  EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+                  .starts_with("HTTP/1.1 421 "));  // after a good one too
   EXPECT_EQ(echo.handled, 1);
 }
 
@@ -316,32 +365,39 @@ TEST(Server, AnswersToItsNamesAndToTheAddressThatWasCalled) {
   Echo echo(std::move(options));
   const int port = echo.server->port();
   const auto status = [&](std::string_view host) {
-    const std::string answer = net::exchange(port, fmt::format("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", host));
+    const std::string answer = net::exchange(
+        port, fmt::format("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", host));
     return answer.substr(9, 3);
   };
-  for (const char* ours : {"localhost", "LOCALHOST:8000", "127.0.0.1:80", "0.0.0.0", "models.example.com", "Models.Example.com:443", "models.example.com.", "a.corp.example",
-                           "a.b.corp.example:8000"}) {
+  for (const char* ours : {"localhost", "LOCALHOST:8000", "127.0.0.1:80", "0.0.0.0",
+                           "models.example.com", "Models.Example.com:443", "models.example.com.",
+                           "a.corp.example", "a.b.corp.example:8000"}) {
     EXPECT_EQ(status(ours), "200") << ours;
   }
-  for (const char* foreign : {"example.com", "xmodels.example.com", "models.example.com.evil.example", "corp.example", ".corp.example", "xcorp.example", "127.0.0.2", "127.0.0.10",
-                              "10.1.2.3", "[::2]", ":80", "."}) {
+  for (const char* foreign :
+       {"example.com", "xmodels.example.com", "models.example.com.evil.example", "corp.example",
+        ".corp.example", "xcorp.example", "127.0.0.2", "127.0.0.10", "10.1.2.3", "[::2]", ":80",
+        "."}) {
     EXPECT_EQ(status(foreign), "421") << foreign;
   }
   char name[256] = {};
   ASSERT_EQ(::gethostname(name, sizeof name - 1), 0);
   EXPECT_EQ(status(name), "200") << "the machine's own name";
-  // The whole of 127/8 is this machine's: called by another of its addresses, that one is its name for the connection.
+  // The whole of 127/8 is this machine's: called by another of its addresses, that one is its name
+  // for the connection.
   HttpClient::Options other;
   other.host = "127.0.0.2";
   other.port = port;
   const auto reply = HttpClient(other).get("/");
   ASSERT_TRUE(reply.ok()) << reply.error().str();
   EXPECT_EQ(reply->status, 200);
-  const std::string refused = exchange(port, "GET / HTTP/1.1\r\nHost: models.other.example:8000\r\n\r\n");
+  const std::string refused =
+      exchange(port, "GET / HTTP/1.1\r\nHost: models.other.example:8000\r\n\r\n");
   EXPECT_NE(refused.find("`models.other.example`"), std::string::npos) << refused;
   EXPECT_NE(refused.find("add it to `hosts`"), std::string::npos) << refused;
   // A page of another address is another origin, though its name is an address.
-  EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://10.1.2.3\r\n\r\n").starts_with("HTTP/1.1 403 "));
+  EXPECT_TRUE(exchange(port, "GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://10.1.2.3\r\n\r\n")
+                  .starts_with("HTTP/1.1 403 "));
 }
 
 TEST(Server, OnLoopbackOnlyItsNamesCount) {
@@ -411,7 +467,9 @@ TEST(Server, LetsGoOfAClientThatReadsNothing) {
 TEST(Server, ContinuesOnExpect) {
   Echo echo;
   const int fd = raw_connect(echo.server->port());
-  send_all(fd, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+  send_all(
+      fd,
+      "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
   EXPECT_TRUE(receive(fd, "\r\n\r\n").starts_with("HTTP/1.1 100 "));
   send_all(fd, "ok");
   EXPECT_NE(receive(fd, "ok").find("POST /  ok"), std::string::npos);
@@ -435,7 +493,8 @@ TEST(Server, AnswersLater) {
 
 TEST(Server, ForgetsAWaitingClientThatLeft) {
   HttpServer::Options options;
-  options.limits.read_timeout_ms = 100;  // a client that left looks like one that only closed its sending side
+  options.limits.read_timeout_ms =
+      100;  // a client that left looks like one that only closed its sending side
   Echo echo(std::move(options));
   const int fd = raw_connect(echo.server->port());
   send_all(fd, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -509,7 +568,9 @@ TEST(Client, ReadsUrls) {
   ASSERT_TRUE(secure.ok());
   EXPECT_TRUE(secure->tls);
   EXPECT_EQ(secure->port, 443);
-  for (const char* bad : {"ftp://a/", "https://", "http://", "http://a:0/", "http://a:x/", "http://u@a/", "http://a/\r\nX: y"}) EXPECT_FALSE(parse_url(bad).ok()) << bad;
+  for (const char* bad : {"ftp://a/", "https://", "http://", "http://a:0/", "http://a:x/",
+                          "http://u@a/", "http://a/\r\nX: y"})
+    EXPECT_FALSE(parse_url(bad).ok()) << bad;
 }
 
 }  // namespace

@@ -40,7 +40,8 @@ HttpServer::Responder HttpServer::defer() {
   responder.server_ = this;
   responder.connection_ = loop_->handling->id;
   responder.stream_ = loop_->handling_stream;
-  responder.request_ = loop_->handling_stream != 0 ? loop_->handling_request : loop_->handling->request;
+  responder.request_ =
+      loop_->handling_stream != 0 ? loop_->handling_request : loop_->handling->request;
   return responder;
 }
 
@@ -60,7 +61,9 @@ void HttpServer::Responder::send(Response response) const {
   loop.set_phase(connection, Connection::Phase::kIdle);
   loop.answer(connection, response);
   // Requests that came meanwhile are read on once this answer is out.
-  if (connection.in.size() > 0 || connection.peer_done || (connection.tls && connection.tls->pending())) connection.again = true;
+  if (connection.in.size() > 0 || connection.peer_done ||
+      (connection.tls && connection.tls->pending()))
+    connection.again = true;
 }
 
 void HttpServer::Responder::send_grpc(GrpcReply reply) const {
@@ -73,7 +76,9 @@ void HttpServer::Responder::send_grpc(GrpcReply reply) const {
 }
 
 void HttpServer::every(std::int64_t period_ms, std::function<void()> work) {
-  loop_->timers.push_back({period_ms * Loop::kMs, loop_->options.clock->mono_ns() + period_ms * Loop::kMs, std::move(work)});
+  loop_->timers.push_back({period_ms * Loop::kMs,
+                           loop_->options.clock->mono_ns() + period_ms * Loop::kMs,
+                           std::move(work)});
 }
 
 Result<void> HttpServer::reload_tls() { return loop_->load_tls(); }

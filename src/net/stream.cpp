@@ -38,7 +38,8 @@ void HttpServer::Loop::handshake(Connection& connection) {
       --handshaking;
       set_phase(connection, Connection::Phase::kIdle);
       want(connection, EPOLLIN);
-      if (!connection.grpc || connection.tls->protocol() == "h2") return readable(connection);  // it may have sent on at once
+      if (!connection.grpc || connection.tls->protocol() == "h2")
+        return readable(connection);  // it may have sent on at once
       break;
     case TlsStream::Handshake::kFailed:
       --handshaking;
@@ -54,10 +55,12 @@ void HttpServer::Loop::drop_input(Connection& connection) {
   char sink[16384];
   const ssize_t n = ::recv(connection.fd, sink, sizeof sink, 0);
   if (n > 0) connection.drained += static_cast<std::size_t>(n);
-  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || connection.drained > kMostDrained) close(connection);
+  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || connection.drained > kMostDrained)
+    close(connection);
 }
 
-/// The client's sending side is closed while its answer is awaited. Whether it still reads is not to be seen: it gets the time of a response.
+/// The client's sending side is closed while its answer is awaited. Whether it still reads is not
+/// to be seen: it gets the time of a response.
 void HttpServer::Loop::peer_finished(Connection& connection) {
   connection.peer_done = true;
   want(connection, 0);
@@ -90,7 +93,9 @@ void HttpServer::Loop::readable(Connection& connection) {
     connection.received += static_cast<std::size_t>(n);
     connection.grpc ? process_h2(connection) : process(connection);
     // Decrypted bytes are announced by no event.
-    if (!connection.tls || !connection.tls->pending() || connection.close_after || connection.again || connection.phase == Connection::Phase::kDeferred) break;
+    if (!connection.tls || !connection.tls->pending() || connection.close_after ||
+        connection.again || connection.phase == Connection::Phase::kDeferred)
+      break;
     if (reads == kReadsPerTurn) {
       go_on_next_turn(connection);
       break;
@@ -110,11 +115,14 @@ void HttpServer::Loop::begin_h2(Connection& connection) {
   session.bytes_per_second = options.limits.body_bytes_per_second;
   session.streaming = &options.grpc_streaming;
   session.refuse_host = [this, fd = connection.fd](std::string_view authority) {
-    return hosts.allow(authority, fd) ? std::string() : fmt::format("{}; {}", host_refusal(authority), options.host_hint);
+    return hosts.allow(authority, fd)
+               ? std::string()
+               : fmt::format("{}; {}", host_refusal(authority), options.host_hint);
   };
   connection.h2 = std::make_unique<H2Session>(
       session,
-      [this, &connection](std::int32_t stream, std::uint64_t request, GrpcCall& call, GrpcReply& reply) {
+      [this, &connection](std::int32_t stream, std::uint64_t request, GrpcCall& call,
+                          GrpcReply& reply) {
         return handle_grpc(connection, stream, request, call, reply);
       },
       now);
@@ -138,7 +146,8 @@ void HttpServer::Loop::process_h2(Connection& connection) {
   mark_dirty(connection);
 }
 
-bool HttpServer::Loop::handle_grpc(Connection& connection, std::int32_t stream, std::uint64_t request, GrpcCall& call, GrpcReply& reply) {
+bool HttpServer::Loop::handle_grpc(Connection& connection, std::int32_t stream,
+                                   std::uint64_t request, GrpcCall& call, GrpcReply& reply) {
   worked = true;
   call.queued_ns = waited(connection, options.clock->mono_ns());
   handling = &connection;
@@ -159,7 +168,8 @@ void HttpServer::Loop::settle(Connection& connection) {
   if (connection.h2) {
     connection.h2->shed();
     mark_dirty(connection);
-  } else if (connection.in.size() > 0 && connection.phase == Connection::Phase::kReading && !connection.close_after) {
+  } else if (connection.in.size() > 0 && connection.phase == Connection::Phase::kReading &&
+             !connection.close_after) {
     refuse(connection, 503, "http-overloaded", "come while the server holds too many unread bytes");
   } else {
     return;
@@ -169,9 +179,11 @@ void HttpServer::Loop::settle(Connection& connection) {
 }
 
 void HttpServer::Loop::account(Connection& connection) {
-  const std::size_t holds = connection.in.capacity() + connection.out.size() - connection.out_sent + (connection.h2 ? connection.h2->buffered() : 0);
+  const std::size_t holds = connection.in.capacity() + connection.out.size() - connection.out_sent +
+                            (connection.h2 ? connection.h2->buffered() : 0);
   if (holds == connection.accounted) return;
-  buffered.store(buffered.load(std::memory_order_relaxed) + holds - connection.accounted, std::memory_order_relaxed);
+  buffered.store(buffered.load(std::memory_order_relaxed) + holds - connection.accounted,
+                 std::memory_order_relaxed);
   connection.accounted = holds;
 }
 
@@ -191,7 +203,8 @@ void HttpServer::Loop::flush(Connection& connection) {
     if (!connection.has_output()) break;
     const char* from = connection.out.data() + connection.out_sent;
     const std::size_t bytes = connection.out.size() - connection.out_sent;
-    const ssize_t n = connection.tls ? connection.tls->write(from, bytes) : ::send(connection.fd, from, bytes, MSG_NOSIGNAL);
+    const ssize_t n = connection.tls ? connection.tls->write(from, bytes)
+                                     : ::send(connection.fd, from, bytes, MSG_NOSIGNAL);
     if (n < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) return close(connection);
@@ -201,11 +214,13 @@ void HttpServer::Loop::flush(Connection& connection) {
         connection.deadline_ns = now + options.limits.read_timeout_ms * kMs;
       }
       account(connection);
-      if (buffered.load(std::memory_order_relaxed) > options.limits.buffered_bytes) close(connection);
+      if (buffered.load(std::memory_order_relaxed) > options.limits.buffered_bytes)
+        close(connection);
       return;
     }
     connection.out_sent += static_cast<std::size_t>(n);
-    if ((connection.interest & EPOLLOUT) != 0) connection.deadline_ns = now + options.limits.read_timeout_ms * kMs;
+    if ((connection.interest & EPOLLOUT) != 0)
+      connection.deadline_ns = now + options.limits.read_timeout_ms * kMs;
   }
   after_flush(connection);
 }
@@ -233,7 +248,8 @@ void HttpServer::Loop::after_flush(Connection& connection) {
   if (connection.phase != Connection::Phase::kDeferred) {
     if ((connection.interest & EPOLLIN) == 0 && !connection.peer_done) {
       want(connection, EPOLLIN);
-      if (connection.phase == Connection::Phase::kIdle && !connection.h2) set_phase(connection, Connection::Phase::kIdle);
+      if (connection.phase == Connection::Phase::kIdle && !connection.h2)
+        set_phase(connection, Connection::Phase::kIdle);
     }
     if (connection.peer_done) want(connection, 0);
   }

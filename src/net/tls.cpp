@@ -16,13 +16,15 @@ namespace {
 // OpenSSL's own socket BIO writes with `write`, which raises SIGPIPE.
 int bio_read(BIO* bio, char* to, int most) {
   BIO_clear_retry_flags(bio);
-  const ssize_t n = ::recv(static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))), to, static_cast<std::size_t>(most), 0);
+  const ssize_t n = ::recv(static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))), to,
+                           static_cast<std::size_t>(most), 0);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_read(bio);
   return static_cast<int>(n);
 }
 int bio_write(BIO* bio, const char* from, int bytes) {
   BIO_clear_retry_flags(bio);
-  const ssize_t n = ::send(static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))), from, static_cast<std::size_t>(bytes), MSG_NOSIGNAL);
+  const ssize_t n = ::send(static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))),
+                           from, static_cast<std::size_t>(bytes), MSG_NOSIGNAL);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_write(bio);
   return static_cast<int>(n);
 }
@@ -30,7 +32,8 @@ long bio_control(BIO*, int command, long, void*) { return command == BIO_CTRL_FL
 
 const BIO_METHOD* socket_method() {
   static const BIO_METHOD* method = [] {
-    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket without SIGPIPE");
+    BIO_METHOD* made =
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket without SIGPIPE");
     BIO_meth_set_read(made, bio_read);
     BIO_meth_set_write(made, bio_write);
     BIO_meth_set_ctrl(made, bio_control);
@@ -41,21 +44,27 @@ const BIO_METHOD* socket_method() {
 
 std::string last_error() {
   char text[256] = "unknown";
-  if (const unsigned long code = ERR_peek_last_error(); code != 0) ERR_error_string_n(code, text, sizeof text);
+  if (const unsigned long code = ERR_peek_last_error(); code != 0)
+    ERR_error_string_n(code, text, sizeof text);
   ERR_clear_error();
   return text;
 }
 
 Error files_error(std::string_view what, const std::string& file) {
-  return Error{ErrorKind::kInvalid, "net-tls-files", fmt::format("cannot use {} `{}`: {}", what, file, last_error()),
+  return Error{ErrorKind::kInvalid, "net-tls-files",
+               fmt::format("cannot use {} `{}`: {}", what, file, last_error()),
                "a PEM file that this process can read; key and certificate must belong together"};
 }
 
 template <char... kName>
-int select_protocol(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size, void*) {
-  static constexpr unsigned char kWanted[] = {sizeof...(kName), static_cast<unsigned char>(kName)...};
+int select_protocol(SSL*, const unsigned char** out, unsigned char* out_size,
+                    const unsigned char* in, unsigned in_size, void*) {
+  static constexpr unsigned char kWanted[] = {sizeof...(kName),
+                                              static_cast<unsigned char>(kName)...};
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_size, kWanted, sizeof kWanted, in, in_size) != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  if (SSL_select_next_proto(&chosen, out_size, kWanted, sizeof kWanted, in, in_size) !=
+      OPENSSL_NPN_NEGOTIATED)
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
 }
@@ -64,16 +73,21 @@ std::shared_ptr<SSL_CTX> make_context(const SSL_METHOD* method) {
   std::shared_ptr<SSL_CTX> context(SSL_CTX_new(method), SSL_CTX_free);
   HEDDLE_CHECK(context != nullptr, "no memory for a TLS context");
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
-  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                         SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                      SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_cipher_list(context.get(), "ECDHE+AESGCM:ECDHE+CHACHA20");
   return context;
 }
 
 Result<void> use_key(SSL_CTX* context, const std::string& cert, const std::string& key) {
   ERR_clear_error();
-  if (SSL_CTX_use_certificate_chain_file(context, cert.c_str()) != 1) return files_error("the certificate", cert);
-  if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1) return files_error("the key", key);
+  if (SSL_CTX_use_certificate_chain_file(context, cert.c_str()) != 1)
+    return files_error("the certificate", cert);
+  if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1)
+    return files_error("the key", key);
   if (SSL_CTX_check_private_key(context) != 1) return files_error("the key", key);
   return {};
 }
@@ -104,7 +118,9 @@ TlsStream::Handshake TlsStream::handshake() noexcept {
     default: break;
   }
   const unsigned long code = ERR_peek_error();
-  const bool plain = ERR_GET_LIB(code) == ERR_LIB_SSL && (ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST || ERR_GET_REASON(code) == SSL_R_HTTPS_PROXY_REQUEST);
+  const bool plain =
+      ERR_GET_LIB(code) == ERR_LIB_SSL && (ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST ||
+                                           ERR_GET_REASON(code) == SSL_R_HTTPS_PROXY_REQUEST);
   if (const long verified = SSL_get_verify_result(ssl_); verified != X509_V_OK) {
     failure_ = X509_verify_cert_error_string(verified);
     ERR_clear_error();
@@ -127,7 +143,10 @@ ssize_t TlsStream::read(char* to, std::size_t most) noexcept {
     case SSL_ERROR_WANT_READ:
     case SSL_ERROR_WANT_WRITE: errno = EAGAIN; return -1;
     case SSL_ERROR_ZERO_RETURN: return 0;
-    default: ERR_clear_error(); errno = why != 0 && why != EAGAIN ? why : ECONNRESET; return -1;  // an end without close_notify may be an attacker's
+    default:
+      ERR_clear_error();
+      errno = why != 0 && why != EAGAIN ? why : ECONNRESET;
+      return -1;  // an end without close_notify may be an attacker's
   }
 }
 
@@ -141,7 +160,10 @@ ssize_t TlsStream::write(const char* from, std::size_t bytes) noexcept {
   switch (SSL_get_error(ssl_, ok)) {
     case SSL_ERROR_WANT_READ:
     case SSL_ERROR_WANT_WRITE: errno = EAGAIN; return -1;
-    default: ERR_clear_error(); errno = why != 0 && why != EAGAIN ? why : EPIPE; return -1;
+    default:
+      ERR_clear_error();
+      errno = why != 0 && why != EAGAIN ? why : EPIPE;
+      return -1;
   }
 }
 
@@ -168,13 +190,15 @@ Result<TlsContext> TlsContext::server(const TlsOptions& options, std::string_vie
   if (protocol == "h2") {
     SSL_CTX_set_alpn_select_cb(context, select_protocol<'h', '2'>, nullptr);
   } else {
-    SSL_CTX_set_alpn_select_cb(context, select_protocol<'h', 't', 't', 'p', '/', '1', '.', '1'>, nullptr);
+    SSL_CTX_set_alpn_select_cb(context, select_protocol<'h', 't', 't', 'p', '/', '1', '.', '1'>,
+                               nullptr);
   }
   static constexpr unsigned char kSessions[] = "heddle";
   SSL_CTX_set_session_id_context(context, kSessions, sizeof kSessions - 1);
   if (!options.client_ca_file.empty()) {
     STACK_OF(X509_NAME)* names = SSL_load_client_CA_file(options.client_ca_file.c_str());
-    if (names == nullptr || SSL_CTX_load_verify_file(context, options.client_ca_file.c_str()) != 1) {
+    if (names == nullptr ||
+        SSL_CTX_load_verify_file(context, options.client_ca_file.c_str()) != 1) {
       sk_X509_NAME_pop_free(names, X509_NAME_free);
       return files_error("the clients' authorities", options.client_ca_file);
     }
@@ -201,15 +225,19 @@ Result<TlsContext> TlsContext::client(const TlsClientOptions& options) {
   return made;
 }
 
-std::unique_ptr<TlsStream> TlsContext::accept(int fd) const { return std::unique_ptr<TlsStream>(new TlsStream(context_.get(), fd, true)); }
+std::unique_ptr<TlsStream> TlsContext::accept(int fd) const {
+  return std::unique_ptr<TlsStream>(new TlsStream(context_.get(), fd, true));
+}
 
 std::unique_ptr<TlsStream> TlsContext::connect(int fd, const std::string& host) const {
   std::unique_ptr<TlsStream> stream(new TlsStream(context_.get(), fd, false));
   unsigned char address[16];
-  const bool is_address = ::inet_pton(AF_INET, host.c_str(), address) == 1 || ::inet_pton(AF_INET6, host.c_str(), address) == 1;
+  const bool is_address = ::inet_pton(AF_INET, host.c_str(), address) == 1 ||
+                          ::inet_pton(AF_INET6, host.c_str(), address) == 1;
   X509_VERIFY_PARAM* verify = SSL_get0_param(stream->ssl_);
   if (is_address) {
-    HEDDLE_CHECK(X509_VERIFY_PARAM_set1_ip_asc(verify, host.c_str()) == 1, "an address that is none");
+    HEDDLE_CHECK(X509_VERIFY_PARAM_set1_ip_asc(verify, host.c_str()) == 1,
+                 "an address that is none");
   } else {
     HEDDLE_CHECK(SSL_set1_host(stream->ssl_, host.c_str()) == 1, "no memory for a name");
     SSL_set_tlsext_host_name(stream->ssl_, host.c_str());

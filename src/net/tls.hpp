@@ -1,10 +1,10 @@
 #pragma once
 
+#include <sys/types.h>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <sys/types.h>
 
 #include "base/result.hpp"
 
@@ -27,8 +27,9 @@ struct TlsClientOptions {
   std::string key_file{};
 };
 
-/// TLS on one non-blocking socket, which the owner keeps and closes. Reads and writes are like `recv` and `send`: bytes, 0 at the peer's
-/// end, -1 with `errno` (EAGAIN: not now). Never raises SIGPIPE. One thread.
+/// TLS on one non-blocking socket, which the owner keeps and closes. Reads and writes are like
+/// `recv` and `send`: bytes, 0 at the peer's end, -1 with `errno` (EAGAIN: not now). Never raises
+/// SIGPIPE. One thread.
 class TlsStream {
  public:
   enum class Handshake : std::uint8_t { kDone, kWantRead, kWantWrite, kPlainHttp, kFailed };
@@ -45,7 +46,9 @@ class TlsStream {
   /// Tells the peer that nothing more comes.
   void finish() noexcept;
   [[nodiscard]] std::string_view protocol() const noexcept;  ///< agreed by ALPN; empty: none
-  [[nodiscard]] const std::string& failure() const noexcept { return failure_; }  ///< why the handshake failed
+  [[nodiscard]] const std::string& failure() const noexcept {
+    return failure_;
+  }  ///< why the handshake failed
 
  private:
   friend class TlsContext;
@@ -54,12 +57,15 @@ class TlsStream {
   std::string failure_;
 };
 
-/// Keys, trust and protocol versions, shared by the streams made from it (each holds a share, so that it may be replaced while
-/// they live). TLS 1.2 with forward secrecy and 1.3; no renegotiation.
+/// Keys, trust and protocol versions, shared by the streams made from it (each holds a share, so
+/// that it may be replaced while they live). TLS 1.2 with forward secrecy and 1.3; no
+/// renegotiation.
 class TlsContext {
  public:
-  /// `protocol` is the one that ALPN agrees to. kIo or kInvalid (`net-tls-files`) when files cannot be read or do not fit together.
-  [[nodiscard]] static Result<TlsContext> server(const TlsOptions& options, std::string_view protocol);
+  /// `protocol` is the one that ALPN agrees to. kIo or kInvalid (`net-tls-files`) when files cannot
+  /// be read or do not fit together.
+  [[nodiscard]] static Result<TlsContext> server(const TlsOptions& options,
+                                                 std::string_view protocol);
   [[nodiscard]] static Result<TlsContext> client(const TlsClientOptions& options);
   TlsContext() = default;
 

@@ -21,20 +21,31 @@ class Authority {
     leaf("stranger", "other", "extendedKeyUsage=clientAuth");
   }
   ~Authority() { std::filesystem::remove_all(directory); }
-  [[nodiscard]] std::string file(std::string_view name) const { return fmt::format("{}/{}", directory, name); }
-  [[nodiscard]] TlsOptions tls(std::string_view name) const { return {file(fmt::format("{}.pem", name)), file(fmt::format("{}.key", name)), {}}; }
+  [[nodiscard]] std::string file(std::string_view name) const {
+    return fmt::format("{}/{}", directory, name);
+  }
+  [[nodiscard]] TlsOptions tls(std::string_view name) const {
+    return {file(fmt::format("{}.pem", name)), file(fmt::format("{}.key", name)), {}};
+  }
 
  private:
   void shell(const std::string& command) const {
-    ASSERT_EQ(std::system(fmt::format("cd '{}' && {} >>log 2>&1", directory, command).c_str()), 0) << command;
+    ASSERT_EQ(std::system(fmt::format("cd '{}' && {} >>log 2>&1", directory, command).c_str()), 0)
+        << command;
   }
   void root(std::string_view name) const {
-    shell(fmt::format("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {0}.key -out {0}.pem -days 2 -subj /CN={0}", name));
+    shell(
+        fmt::format("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "
+                    "{0}.key -out {0}.pem -days 2 -subj /CN={0}",
+                    name));
   }
   void leaf(std::string_view name, std::string_view by, std::string_view extension) const {
-    shell(fmt::format("echo '{3}' > {0}.ext && openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {0}.key -out {0}.csr -subj /CN={0} && "
-                      "openssl x509 -req -in {0}.csr -CA {1}.pem -CAkey {1}.key -CAcreateserial -days 2 -extfile {0}.ext -out {2}.pem",
-                      name, by, name, extension));
+    shell(
+        fmt::format("echo '{3}' > {0}.ext && openssl req -newkey ec -pkeyopt "
+                    "ec_paramgen_curve:P-256 -nodes -keyout {0}.key -out {0}.csr -subj /CN={0} && "
+                    "openssl x509 -req -in {0}.csr -CA {1}.pem -CAkey {1}.key -CAcreateserial "
+                    "-days 2 -extfile {0}.ext -out {2}.pem",
+                    name, by, name, extension));
   }
   std::string directory;
 };
@@ -96,7 +107,9 @@ TEST(Tls, AsksClientsForTheirCertificates) {
   Echo echo(with(tls));
   const auto of = [&](std::string_view name) {
     TlsClientOptions shows = trusting();
-    if (!name.empty()) shows.cert_file = authority().tls(name).cert_file, shows.key_file = authority().tls(name).key_file;
+    if (!name.empty())
+      shows.cert_file = authority().tls(name).cert_file,
+      shows.key_file = authority().tls(name).key_file;
     return client_of(echo, shows).get("/");
   };
   const auto good = of("client");
@@ -109,7 +122,8 @@ TEST(Tls, AsksClientsForTheirCertificates) {
 
 TEST(Tls, AnswersPlainHttpWith400) {
   Echo echo(with(authority().tls("server")));
-  const std::string answer = exchange(echo.server->port(), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const std::string answer =
+      exchange(echo.server->port(), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 ")) << answer;
   EXPECT_NE(answer.find("Connection: close"), std::string::npos);
   EXPECT_EQ(echo.handled, 0);
@@ -133,8 +147,10 @@ TEST(Tls, EndsHandshakesThatTakeTooLongAndBoundsThem) {
 TEST(Tls, ReloadsItsCertificateAndKeepsTheOldOneWhenItCannot) {
   const std::string cert = authority().file("live.pem"), key = authority().file("live.key");
   const auto install = [&](std::string_view name) {
-    std::filesystem::copy_file(authority().tls(name).cert_file, cert, std::filesystem::copy_options::overwrite_existing);
-    std::filesystem::copy_file(authority().tls(name).key_file, key, std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy_file(authority().tls(name).cert_file, cert,
+                               std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy_file(authority().tls(name).key_file, key,
+                               std::filesystem::copy_options::overwrite_existing);
   };
   install("elsewhere");
   Echo echo(with({cert, key, {}}));
@@ -149,14 +165,17 @@ TEST(Tls, ReloadsItsCertificateAndKeepsTheOldOneWhenItCannot) {
   EXPECT_TRUE(reload());
   HttpClient kept = client_of(echo, trusting());
   EXPECT_TRUE(kept.get("/").ok());
-  std::filesystem::copy_file(authority().tls("client").key_file, key, std::filesystem::copy_options::overwrite_existing);  // of another certificate
+  std::filesystem::copy_file(
+      authority().tls("client").key_file, key,
+      std::filesystem::copy_options::overwrite_existing);  // of another certificate
   EXPECT_FALSE(reload());
   EXPECT_TRUE(kept.get("/").ok());
   EXPECT_TRUE(client_of(echo, trusting()).get("/").ok());
 }
 
 TEST(Tls, SaysWhichFileIsWrong) {
-  HttpServer::Options options = with({authority().file("none.pem"), authority().file("server.key"), {}});
+  HttpServer::Options options =
+      with({authority().file("none.pem"), authority().file("server.key"), {}});
   options.host = "127.0.0.1";
   options.handler = [](const Request&, Response&) {};
   const auto server = HttpServer::open(std::move(options));

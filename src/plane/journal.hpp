@@ -39,31 +39,37 @@ struct FieldValue {
 /// `kFailed`: the contract accepted the row, and what should have scored it gave no answer.
 enum class RowOutcome : std::uint8_t { kServed, kRefused, kQuarantined, kFailed };
 
-/// Which side of a canary's comparison a request was drawn for. Baseline and canary take equal shares of the same traffic, so
-/// that they can be compared; the baseline is answered by the primary.
+/// Which side of a canary's comparison a request was drawn for. Baseline and canary take equal
+/// shares of the same traffic, so that they can be compared; the baseline is answered by the
+/// primary.
 enum class Cohort : std::uint8_t { kNone, kCanary, kBaseline };
 
 /// One row of one request and what became of it.
 struct RowRecord {
   RowOutcome outcome = RowOutcome::kServed;
-  std::vector<std::string> rules{};     ///< ids of the contract rules it broke (refusals and warnings), or `source-quarantined`
-  std::vector<FieldValue> fields{};     ///< in the order of the request segment's field names; as received, before transforms
-  float probability = 0;              ///< of the slot that answered; NaN when refused
-  float standby_probability = 0;      ///< of the standby, shadow-scored; NaN when there is none or the row was refused
-  float shadow_probability = std::numeric_limits<float>::quiet_NaN();  ///< of the shadow slot; NaN when there is none, it gave no answer yet or the row was refused
+  std::vector<std::string> rules{};  ///< ids of the contract rules it broke (refusals and
+                                     ///< warnings), or `source-quarantined`
+  std::vector<FieldValue> fields{};  ///< in the order of the request segment's field names; as
+                                     ///< received, before transforms
+  float probability = 0;             ///< of the slot that answered; NaN when refused
+  float standby_probability =
+      0;  ///< of the standby, shadow-scored; NaN when there is none or the row was refused
+  float shadow_probability =
+      std::numeric_limits<float>::quiet_NaN();  ///< of the shadow slot; NaN when there is none, it
+                                                ///< gave no answer yet or the row was refused
 };
 
 struct RequestRecord {
   std::string request_id;
   std::string source;
   Micros event_time = 0;
-  Micros arrival = 0;                 ///< wall clock
-  std::string slot;                   ///< primary, standby or canary: who answered
-  std::uint64_t route_version = 0;    ///< names the bundles
+  Micros arrival = 0;               ///< wall clock
+  std::string slot;                 ///< primary, standby or canary: who answered
+  std::uint64_t route_version = 0;  ///< names the bundles
   std::vector<RowRecord> rows{};
   Cohort cohort = Cohort::kNone;
-  std::uint32_t micros = 0;           ///< from the whole request to its answer
-  std::string account{};              ///< whose token it came by; empty in journals of before
+  std::uint32_t micros = 0;  ///< from the whole request to its answer
+  std::string account{};     ///< whose token it came by; empty in journals of before
 };
 
 /// The same request, borrowed: what the hot path hands to the journal without copying.
@@ -89,36 +95,41 @@ struct RequestView {
 };
 
 struct LabelRecord {
-  std::string row_id;                 ///< request_id#index
+  std::string row_id;  ///< request_id#index
   double label = 0;
-  Micros event_time = 0;              ///< when the label became known
+  Micros event_time = 0;  ///< when the label became known
 };
 
 /// The data plane now answers by this route table.
 struct AppliedRecord {
   std::uint64_t route_version = 0;
-  std::vector<std::string> standing{};  ///< ids of acts and stops that still stand: this table did not settle them
+  std::vector<std::string>
+      standing{};  ///< ids of acts and stops that still stand: this table did not settle them
 };
 
-/// A pre-authorised act of the data plane, journaled before it takes effect: `fail-over`, `canary-abort` or `source-readmit`.
+/// A pre-authorised act of the data plane, journaled before it takes effect: `fail-over`,
+/// `canary-abort` or `source-readmit`.
 struct ActRecord {
   std::string act;
-  std::string target;                 ///< `fail-over`: the digest of the bundle that was left; else service or source
+  std::string
+      target;  ///< `fail-over`: the digest of the bundle that was left; else service or source
   Micros event_time = 0;
   std::string reason;
-  std::string id{};                   ///< what a route table names to acknowledge it
-  std::string account{};              ///< `source-readmit`: of the quarantine that ended; empty: it held for all
+  std::string id{};  ///< what a route table names to acknowledge it
+  std::string
+      account{};  ///< `source-readmit`: of the quarantine that ended; empty: it held for all
 };
 
-/// Everything with an event time below this one has been journaled: the control plane may decide up to here.
+/// Everything with an event time below this one has been journaled: the control plane may decide up
+/// to here.
 struct TickRecord {
   Micros event_time = 0;
 };
 
 struct StopRecord {
-  std::string scope;                  ///< service, or `*`
+  std::string scope;  ///< service, or `*`
   std::string by;
-  std::string id{};                   ///< what a route table names to acknowledge it
+  std::string id{};  ///< what a route table names to acknowledge it
 };
 
 /// Records were thinned or lost; never silent.
@@ -127,8 +138,8 @@ struct GapRecord {
   std::string reason;
 };
 
-using Record =
-    std::variant<RequestRecord, LabelRecord, AppliedRecord, ActRecord, TickRecord, StopRecord, GapRecord>;
+using Record = std::variant<RequestRecord, LabelRecord, AppliedRecord, ActRecord, TickRecord,
+                            StopRecord, GapRecord>;
 
 /// A place in the journal: everything before it has been read.
 struct JournalPosition {
@@ -137,18 +148,21 @@ struct JournalPosition {
   auto operator<=>(const JournalPosition&) const = default;
 };
 
-/// Appends records to `<dir>/NNNNNNNN.seg` (docs/formats/journal.md): length, CRC-32C, payload. One writer, confined to one
-/// thread. `commit` hands what was appended to the kernel (it survives kill -9); `sync` makes it survive a power loss.
-/// Opening begins a new segment, so that what a killed writer left torn is never written over. When the disk or `max_bytes` is
-/// full, requests and labels are dropped and counted, and a GapRecord says so as soon as it can; acts and stops go into a
-/// segment that was allocated beforehand.
+/// Appends records to `<dir>/NNNNNNNN.seg` (docs/formats/journal.md): length, CRC-32C, payload. One
+/// writer, confined to one thread. `commit` hands what was appended to the kernel (it survives kill
+/// -9); `sync` makes it survive a power loss. Opening begins a new segment, so that what a killed
+/// writer left torn is never written over. When the disk or `max_bytes` is full, requests and
+/// labels are dropped and counted, and a GapRecord says so as soon as it can; acts and stops go
+/// into a segment that was allocated beforehand.
 class JournalWriter {
  public:
   struct Options {
     std::string dir;
-    std::vector<std::string> fields;            ///< names of the request fields, written at the head of each segment
+    std::vector<std::string>
+        fields;  ///< names of the request fields, written at the head of each segment
     std::uint64_t segment_bytes = 8 << 20;
-    std::uint64_t max_bytes = 1ull << 30;       ///< of all segments; past it request records are thinned and counted
+    std::uint64_t max_bytes =
+        1ull << 30;  ///< of all segments; past it request records are thinned and counted
   };
   [[nodiscard]] static Result<std::unique_ptr<JournalWriter>> open(Options options);
   virtual ~JournalWriter() = default;
@@ -161,13 +175,16 @@ class JournalWriter {
   /// The same on a thread of the writer's own, without waiting.
   virtual void sync_soon() = 0;
   [[nodiscard]] virtual JournalPosition position() const = 0;
-  [[nodiscard]] virtual std::uint64_t dropped() const = 0;  ///< requests and labels since it was opened
+  [[nodiscard]] virtual std::uint64_t dropped()
+      const = 0;  ///< requests and labels since it was opened
 };
 
-/// Reads a journal that is being written. A torn record at the very end is "not yet there"; one in the middle is kCorrupt.
+/// Reads a journal that is being written. A torn record at the very end is "not yet there"; one in
+/// the middle is kCorrupt.
 class JournalReader {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<JournalReader>> open(const std::string& dir, JournalPosition from = {});
+  [[nodiscard]] static Result<std::unique_ptr<JournalReader>> open(const std::string& dir,
+                                                                   JournalPosition from = {});
   virtual ~JournalReader() = default;
   /// The next record, or nullopt when there is none yet.
   [[nodiscard]] virtual Result<std::optional<Record>> next() = 0;
@@ -177,9 +194,10 @@ class JournalReader {
 
 /// What a data plane must remember when it starts again.
 struct Standing {
-  std::vector<Record> acts{};        ///< ActRecords and StopRecords after the last AppliedRecord, and those it names
-  std::uint64_t route_version = 0;   ///< of the last AppliedRecord
-  Micros last_tick = INT64_MIN;      ///< the latest one; INT64_MIN: there is none
+  std::vector<Record>
+      acts{};  ///< ActRecords and StopRecords after the last AppliedRecord, and those it names
+  std::uint64_t route_version = 0;  ///< of the last AppliedRecord
+  Micros last_tick = INT64_MIN;     ///< the latest one; INT64_MIN: there is none
 };
 [[nodiscard]] Result<Standing> standing_acts(const std::string& dir);
 

@@ -69,7 +69,8 @@ class Reader final : public JournalReader {
           if (at_end) break;
         }
       }
-      if (frame.state == Framed::State::kCorrupt) return corrupt("a record that does not match its checksum");
+      if (frame.state == Framed::State::kCorrupt)
+        return corrupt("a record that does not match its checksum");
       if (frame.state == Framed::State::kWhole) {
         used_ += frame.bytes;
         position_.offset += frame.bytes;
@@ -86,7 +87,9 @@ class Reader final : public JournalReader {
   [[nodiscard]] std::optional<std::string>& lost() noexcept { return lost_; }
 
  private:
-  [[nodiscard]] std::string_view rest() const noexcept { return std::string_view(window_).substr(used_); }
+  [[nodiscard]] std::string_view rest() const noexcept {
+    return std::string_view(window_).substr(used_);
+  }
   [[nodiscard]] Error corrupt(std::string_view what) const {
     return Error{ErrorKind::kCorrupt, "journal-corrupt", fmt::format("the journal has {}", what),
                  "restore the segment from a copy, or move it away: its records are lost then",
@@ -105,7 +108,10 @@ class Reader final : public JournalReader {
     } while (n < 0 && errno == EINTR);
     window_.resize(had + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
     if (n < 0) {
-      return Error{ErrorKind::kIo, "journal-read", fmt::format("cannot read `{}`: {}", segment_path(dir_, position_.segment), std::strerror(errno)), "see the system's message"};
+      return Error{ErrorKind::kIo, "journal-read",
+                   fmt::format("cannot read `{}`: {}", segment_path(dir_, position_.segment),
+                               std::strerror(errno)),
+                   "see the system's message"};
     }
     return static_cast<std::size_t>(n) < kWindow;
   }
@@ -123,13 +129,18 @@ class Reader final : public JournalReader {
       if (errno == ENOENT) {
         const auto segments = list_segments(dir_);
         if (!segments.empty() && segments.back() > position_.segment) {
-          return Error{ErrorKind::kNotFound, "journal-segment-gone", fmt::format("the journal segment `{}` is not there any more", path), "begin again from the oldest segment"};
+          return Error{ErrorKind::kNotFound, "journal-segment-gone",
+                       fmt::format("the journal segment `{}` is not there any more", path),
+                       "begin again from the oldest segment"};
         }
         return false;
       }
-      return Error{ErrorKind::kIo, "journal-read", fmt::format("cannot open `{}`: {}", path, std::strerror(errno)), "see the system's message"};
+      return Error{ErrorKind::kIo, "journal-read",
+                   fmt::format("cannot open `{}`: {}", path, std::strerror(errno)),
+                   "see the system's message"};
     }
-    HEDDLE_ASSIGN_OR_RETURN(const std::optional<Head> head, read_segment_head(fd_, position_.segment));
+    HEDDLE_ASSIGN_OR_RETURN(const std::optional<Head> head,
+                            read_segment_head(fd_, position_.segment));
     if (!head.has_value()) {
       ::close(fd_);
       fd_ = -1;
@@ -139,8 +150,8 @@ class Reader final : public JournalReader {
     return true;
   }
 
-  /// The segment of `position_` has no whole head. When there is a next one, its writer was killed before it wrote a record,
-  /// and the next writer found that out; anything else is damage.
+  /// The segment of `position_` has no whole head. When there is a next one, its writer was killed
+  /// before it wrote a record, and the next writer found that out; anything else is damage.
   Result<bool> skip_unbegun() {
     const std::uint64_t number = position_.segment + 1;
     const int fd = ::open(segment_path(dir_, number).c_str(), O_RDONLY | O_CLOEXEC);
@@ -165,14 +176,18 @@ class Reader final : public JournalReader {
     bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
     const std::string_view magic = std::string_view(bytes).substr(0, kSegmentMagic.size());
     if (!kSegmentMagic.starts_with(magic)) {
-      return Error{ErrorKind::kCorrupt, "journal-corrupt", fmt::format("`{}` is no journal segment", segment_path(dir_, segment)), "move the file away"};
+      return Error{ErrorKind::kCorrupt, "journal-corrupt",
+                   fmt::format("`{}` is no journal segment", segment_path(dir_, segment)),
+                   "move the file away"};
     }
     if (bytes.size() <= kSegmentMagic.size()) return std::optional<Head>{};
     const Framed frame = read_frame(std::string_view(bytes).substr(kSegmentMagic.size()), true);
     if (frame.state == Framed::State::kTorn) return std::optional<Head>{};
     auto head = frame.state == Framed::State::kWhole ? decode_head(frame.payload) : std::nullopt;
     if (!head.has_value() || head->segment != segment) {
-      return Error{ErrorKind::kCorrupt, "journal-corrupt", fmt::format("the head of `{}` is damaged", segment_path(dir_, segment)), "restore the segment from a copy, or move it away"};
+      return Error{ErrorKind::kCorrupt, "journal-corrupt",
+                   fmt::format("the head of `{}` is damaged", segment_path(dir_, segment)),
+                   "restore the segment from a copy, or move it away"};
     }
     return std::optional<Head>{Head{std::move(*head), kSegmentMagic.size() + frame.bytes}};
   }
@@ -184,7 +199,8 @@ class Reader final : public JournalReader {
     used_ = 0;
   }
 
-  /// This segment has no more whole record and there is a next one. False: that one has not begun yet.
+  /// This segment has no more whole record and there is a next one. False: that one has not begun
+  /// yet.
   Result<bool> go_on_to_next() {
     const std::uint64_t number = position_.segment + 1;
     const int fd = ::open(segment_path(dir_, number).c_str(), O_RDONLY | O_CLOEXEC);
@@ -201,14 +217,17 @@ class Reader final : public JournalReader {
     }
     const std::uint64_t expected = (*head)->head.previous_end;
     if (position_.offset < expected) {
-      struct stat info {};
-      const bool shorter = ::fstat(fd_, &info) == 0 && static_cast<std::uint64_t>(info.st_size) < expected;
-      const bool blank = rest().empty() || rest().back() == 0;  // a length of file without its bytes
+      struct stat info{};
+      const bool shorter =
+          ::fstat(fd_, &info) == 0 && static_cast<std::uint64_t>(info.st_size) < expected;
+      const bool blank =
+          rest().empty() || rest().back() == 0;  // a length of file without its bytes
       if (!shorter && !blank) {
         ::close(fd);
         return corrupt("records that cannot be read");
       }
-      lost_ = fmt::format("segment {} lost {} bytes at its end, as after a power loss", position_.segment, expected - position_.offset);
+      lost_ = fmt::format("segment {} lost {} bytes at its end, as after a power loss",
+                          position_.segment, expected - position_.offset);
     }
     ::close(fd_);
     fd_ = fd;
@@ -229,7 +248,8 @@ class Reader final : public JournalReader {
 
 }  // namespace
 
-Result<std::unique_ptr<JournalReader>> JournalReader::open(const std::string& dir, JournalPosition from) {
+Result<std::unique_ptr<JournalReader>> JournalReader::open(const std::string& dir,
+                                                           JournalPosition from) {
   return std::unique_ptr<JournalReader>(std::make_unique<Reader>(dir, from));
 }
 
@@ -257,7 +277,8 @@ Result<Standing> standing_acts(const std::string& dir) {
       std::erase_if(standing.acts, [&](const Record& item) {
         const auto* act = std::get_if<ActRecord>(&item);
         const std::string& id = act != nullptr ? act->id : std::get<StopRecord>(item).id;
-        return std::find(applied->standing.begin(), applied->standing.end(), id) == applied->standing.end();
+        return std::find(applied->standing.begin(), applied->standing.end(), id) ==
+               applied->standing.end();
       });
     } else {
       standing.acts.push_back(std::move(*record));

@@ -22,7 +22,8 @@ namespace {
 constexpr std::uint64_t kReserveBytes = 64 << 10;
 constexpr std::size_t kMostPending = 8 << 20;
 constexpr std::int64_t kRetryNs = 200'000'000;
-constexpr std::uint64_t kThinTo = 4;  ///< past three quarters of the space, one request of this many is kept
+constexpr std::uint64_t kThinTo =
+    4;  ///< past three quarters of the space, one request of this many is kept
 
 /// fsyncs files on a thread of its own.
 class Syncer {
@@ -74,8 +75,10 @@ class Syncer {
 };
 
 Error disk_error(std::string_view what, const std::string& path) {
-  return Error{ErrorKind::kIo, "journal-write", fmt::format("cannot {} `{}`: {}", what, path, std::strerror(errno)),
-               "make room on the disk: requests go on being answered, their records are dropped and counted"};
+  return Error{ErrorKind::kIo, "journal-write",
+               fmt::format("cannot {} `{}`: {}", what, path, std::strerror(errno)),
+               "make room on the disk: requests go on being answered, their records are dropped "
+               "and counted"};
 }
 
 /// Where the whole records of a segment end.
@@ -94,7 +97,8 @@ class Writer final : public JournalWriter {
  public:
   explicit Writer(Options options) : options_(std::move(options)) {
     // Small journals have small segments, so that space comes back in small pieces.
-    options_.segment_bytes = std::min(options_.segment_bytes, std::max<std::uint64_t>(options_.max_bytes / 8, 4096));
+    options_.segment_bytes =
+        std::min(options_.segment_bytes, std::max<std::uint64_t>(options_.max_bytes / 8, 4096));
   }
   ~Writer() override {
     (void)commit();
@@ -110,7 +114,7 @@ class Writer final : public JournalWriter {
       const std::string last = segment_path(options_.dir, segment_);
       previous_end_ = clean_end(last);
       // What was allocated past its end goes back to the disk; its bytes stay as they are.
-      struct stat info {};
+      struct stat info{};
       if (::stat(last.c_str(), &info) == 0) (void)!::truncate(last.c_str(), info.st_size);
     }
     reserve_ = ::open(reserve_path().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -169,7 +173,8 @@ class Writer final : public JournalWriter {
 
   Result<void> sync() override {
     HEDDLE_TRY(commit());
-    if (fd_ >= 0 && ::fdatasync(fd_) != 0) return disk_error("sync", segment_path(options_.dir, segment_));
+    if (fd_ >= 0 && ::fdatasync(fd_) != 0)
+      return disk_error("sync", segment_path(options_.dir, segment_));
     return {};
   }
 
@@ -192,21 +197,26 @@ class Writer final : public JournalWriter {
 
   /// Whether a request or label goes unrecorded; counts it then.
   bool drop(bool request) noexcept {
-    if (!full_ && pending_.size() <= kMostPending && !(request && thinned() && ++seen_ % kThinTo != 0)) return false;
+    if (!full_ && pending_.size() <= kMostPending &&
+        !(request && thinned() && ++seen_ % kThinTo != 0))
+      return false;
     ++gap_;
     ++dropped_;
     return true;
   }
 
   [[nodiscard]] std::string reserve_path() const { return options_.dir + "/reserve"; }
-  [[nodiscard]] bool thinned() const noexcept { return total_ + offset_ > options_.max_bytes / 4 * 3; }
+  [[nodiscard]] bool thinned() const noexcept {
+    return total_ + offset_ > options_.max_bytes / 4 * 3;
+  }
 
   /// Bytes of all segments but the current one; those the control plane took away free their room.
   void measure() {
     total_ = 0;
     for (const std::uint64_t number : list_segments(options_.dir)) {
-      struct stat info {};
-      if (number != segment_ && ::stat(segment_path(options_.dir, number).c_str(), &info) == 0) total_ += static_cast<std::uint64_t>(info.st_size);
+      struct stat info{};
+      if (number != segment_ && ::stat(segment_path(options_.dir, number).c_str(), &info) == 0)
+        total_ += static_cast<std::uint64_t>(info.st_size);
     }
   }
 
@@ -235,7 +245,8 @@ class Writer final : public JournalWriter {
     const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return disk_error("create", path);
     // Allocated ahead, a record never meets a full disk in the middle of a segment.
-    if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(options_.segment_bytes)) != 0 && errno == ENOSPC) {
+    if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(options_.segment_bytes)) != 0 &&
+        errno == ENOSPC) {
       Error error = disk_error("allocate", path);
       ::close(fd);
       ::unlink(path.c_str());
@@ -253,7 +264,8 @@ class Writer final : public JournalWriter {
   Result<void> write_head(int fd, std::uint64_t number) {
     std::string head(kSegmentMagic);
     append_head({number, previous_end_, options_.fields}, head);
-    if (::pwrite(fd, head.data(), head.size(), 0) != static_cast<ssize_t>(head.size())) return disk_error("begin", segment_path(options_.dir, number));
+    if (::pwrite(fd, head.data(), head.size(), 0) != static_cast<ssize_t>(head.size()))
+      return disk_error("begin", segment_path(options_.dir, number));
     head_end_ = head.size();
     return {};
   }
@@ -269,9 +281,13 @@ class Writer final : public JournalWriter {
     measure();
   }
 
-  /// From now on requests and labels are dropped; what must not be lost goes into what was allocated before.
+  /// From now on requests and labels are dropped; what must not be lost goes into what was
+  /// allocated before.
   void become_full() {
-    if (!full_) log::warn("the journal `{}` is full: requests are answered, their records are dropped and counted", options_.dir);
+    if (!full_)
+      log::warn(
+          "the journal `{}` is full: requests are answered, their records are dropped and counted",
+          options_.dir);
     full_ = true;
     retry_ns_ = system_clock().mono_ns() + kRetryNs;
     gap_ += droppable_pending_;
@@ -291,7 +307,9 @@ class Writer final : public JournalWriter {
     if (!has_reserve_) return false;
     const std::uint64_t next = segment_ + 1;
     if (fd_ >= 0) previous_end_ = offset_;
-    if (!write_head(reserve_, next).ok() || ::rename(reserve_path().c_str(), segment_path(options_.dir, next).c_str()) != 0) return false;
+    if (!write_head(reserve_, next).ok() ||
+        ::rename(reserve_path().c_str(), segment_path(options_.dir, next).c_str()) != 0)
+      return false;
     const int fd = reserve_;
     reserve_ = -1;
     has_reserve_ = false;
@@ -314,7 +332,9 @@ class Writer final : public JournalWriter {
   void note_gap() {
     if (gap_ == 0) return;
     const std::size_t at = pending_.size();
-    append_record(GapRecord{gap_, full_ ? "the journal is full" : "the journal was full or nearly full"}, pending_);
+    append_record(
+        GapRecord{gap_, full_ ? "the journal is full" : "the journal was full or nearly full"},
+        pending_);
     kept_.push_back({at, pending_.size()});
     gap_ = 0;
   }
@@ -326,7 +346,8 @@ class Writer final : public JournalWriter {
     }
     std::size_t done = 0;
     while (done < pending_.size()) {
-      const ssize_t n = ::pwrite(fd_, pending_.data() + done, pending_.size() - done, static_cast<off_t>(offset_ + done));
+      const ssize_t n = ::pwrite(fd_, pending_.data() + done, pending_.size() - done,
+                                 static_cast<off_t>(offset_ + done));
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) {
         Error error = disk_error("write to", segment_path(options_.dir, segment_));
@@ -354,12 +375,12 @@ class Writer final : public JournalWriter {
   std::uint64_t previous_end_ = 0;
   std::uint64_t total_ = 0;
   std::uint64_t seen_ = 0;
-  std::uint64_t gap_ = 0;      ///< dropped and not yet said
+  std::uint64_t gap_ = 0;  ///< dropped and not yet said
   std::uint64_t dropped_ = 0;
   std::uint64_t droppable_pending_ = 0;
   std::int64_t retry_ns_ = 0;
   std::string pending_;
-  std::vector<Extent> kept_;   ///< of `pending_`: what must not be dropped
+  std::vector<Extent> kept_;  ///< of `pending_`: what must not be dropped
   JournalPosition synced_;
 };
 

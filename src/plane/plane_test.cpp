@@ -49,7 +49,8 @@ FieldValue number(std::int64_t i) {
 }
 
 RequestRecord request(int n, int rows = 2) {
-  RequestRecord r{fmt::format("r-{}", n), "source-1", n * kSecond, 1'700'000'000'000'000 + n, "primary", 7, {}};
+  RequestRecord r{
+      fmt::format("r-{}", n), "source-1", n * kSecond, 1'700'000'000'000'000 + n, "primary", 7, {}};
   for (int i = 0; i < rows; ++i) {
     RowRecord row;
     row.outcome = i % 2 == 0 ? RowOutcome::kServed : RowOutcome::kRefused;
@@ -68,8 +69,11 @@ RequestRecord request(int n, int rows = 2) {
   return r;
 }
 
-std::unique_ptr<JournalWriter> open_writer(const std::string& dir, std::uint64_t segment_bytes = 8 << 20, std::uint64_t max_bytes = 1ull << 30) {
-  auto writer = JournalWriter::open({dir, {"origin", "distance", "date"}, segment_bytes, max_bytes});
+std::unique_ptr<JournalWriter> open_writer(const std::string& dir,
+                                           std::uint64_t segment_bytes = 8 << 20,
+                                           std::uint64_t max_bytes = 1ull << 30) {
+  auto writer =
+      JournalWriter::open({dir, {"origin", "distance", "date"}, segment_bytes, max_bytes});
   EXPECT_TRUE(writer.ok()) << (writer.ok() ? "" : writer.error().str());
   return std::move(*writer);
 }
@@ -86,10 +90,12 @@ std::vector<Record> read_all(const std::string& dir, JournalPosition from = {}) 
 }
 
 std::string slurp(const std::string& path) { return *read_file(path); }
-void spill(const std::string& path, std::string_view bytes) { std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes; }
+void spill(const std::string& path, std::string_view bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
 
 TEST(Crc32c, AgreesWithRfc3720) {
-  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aau);     // RFC 3720 B.4
+  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aau);  // RFC 3720 B.4
   EXPECT_EQ(crc32c(std::string(32, '\xff')), 0x62a8ab43u);
   EXPECT_EQ(crc32c("123456789"), 0xe3069283u);
 }
@@ -141,12 +147,15 @@ TEST(Journal, ABorrowedRequestHasTheSameBytes) {
     rules.emplace_back(row.rules.begin(), row.rules.end());
   }
   for (std::size_t i = 0; i < owned.rows.size(); ++i) {
-    rows.push_back({owned.rows[i].outcome, rules[i], fields[i], owned.rows[i].probability, owned.rows[i].standby_probability, owned.rows[i].shadow_probability});
+    rows.push_back({owned.rows[i].outcome, rules[i], fields[i], owned.rows[i].probability,
+                    owned.rows[i].standby_probability, owned.rows[i].shadow_probability});
   }
   std::string a;
   std::string b;
   append_record(owned, a);
-  append_request({owned.request_id, owned.source, owned.event_time, owned.arrival, owned.slot, owned.route_version, rows, owned.cohort, owned.micros, owned.account}, b);
+  append_request({owned.request_id, owned.source, owned.event_time, owned.arrival, owned.slot,
+                  owned.route_version, rows, owned.cohort, owned.micros, owned.account},
+                 b);
   EXPECT_EQ(a, b);
 }
 
@@ -221,7 +230,9 @@ TEST(Journal, EveryFlippedByteInTheMiddleIsFound) {
     for (int i = 0; i < 4; ++i) writer->append(request(i, 1));
     ASSERT_TRUE(writer->commit().ok());
   }
-  { auto next = open_writer(folder.path()); }  // so that the segment is closed
+  {
+    auto next = open_writer(folder.path());
+  }  // so that the segment is closed
   const std::string path = segment_path(folder.path(), 1);
   const std::string whole = slurp(path);
   std::string last;
@@ -251,7 +262,8 @@ TEST(Journal, ALostEndIsAGap) {
   }
   const std::string path = segment_path(folder.path(), 2);
   const std::string whole = slurp(path);
-  spill(path, whole.substr(0, whole.size() / 2) + std::string(whole.size() - whole.size() / 2, '\0'));
+  spill(path,
+        whole.substr(0, whole.size() / 2) + std::string(whole.size() - whole.size() / 2, '\0'));
   const auto records = read_all(folder.path());
   EXPECT_LT(records.size(), 100u);
   int gaps = 0;
@@ -275,11 +287,13 @@ TEST(Journal, AKilledWriterLosesNothingItCommitted) {
     }
     ::close(pipe_fds[1]);
     int last = -1;
-    for (int i = 0; i < 50 + round * 37; ++i) ASSERT_EQ(::read(pipe_fds[0], &last, sizeof last), static_cast<ssize_t>(sizeof last));
+    for (int i = 0; i < 50 + round * 37; ++i)
+      ASSERT_EQ(::read(pipe_fds[0], &last, sizeof last), static_cast<ssize_t>(sizeof last));
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
     int value = 0;
-    while (::read(pipe_fds[0], &value, sizeof value) == static_cast<ssize_t>(sizeof value)) last = value;
+    while (::read(pipe_fds[0], &value, sizeof value) == static_cast<ssize_t>(sizeof value))
+      last = value;
     ::close(pipe_fds[0]);
     {
       auto writer = open_writer(folder.path());
@@ -288,7 +302,9 @@ TEST(Journal, AKilledWriterLosesNothingItCommitted) {
     }
     const auto records = read_all(folder.path());
     ASSERT_GE(static_cast<int>(records.size()), last + 2);
-    for (int i = 0; i <= last; ++i) EXPECT_EQ(std::get<RequestRecord>(records[static_cast<std::size_t>(i)]).request_id, fmt::format("r-{}", i));
+    for (int i = 0; i <= last; ++i)
+      EXPECT_EQ(std::get<RequestRecord>(records[static_cast<std::size_t>(i)]).request_id,
+                fmt::format("r-{}", i));
     EXPECT_TRUE(std::holds_alternative<TickRecord>(records.back()));
   }
 }
@@ -308,7 +324,8 @@ TEST(Journal, WhenFullItDropsRequestsCountsThemAndKeepsActs) {
     EXPECT_GT(dropped, 1000u);
   }
   std::uint64_t bytes = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) bytes += entry.file_size();
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    bytes += entry.file_size();
   EXPECT_LE(bytes, (64u << 10) + (64u << 10)) << "max_bytes and the reserve";
   std::uint64_t kept = 0;
   std::uint64_t said = 0;
@@ -331,7 +348,8 @@ TEST(Journal, TakesUpRequestsAgainOnceThereIsRoom) {
     ASSERT_TRUE(writer->commit().ok());
   }
   for (const std::uint64_t segment : list_segments(folder.path())) {
-    if (segment != writer->position().segment) std::filesystem::remove(segment_path(folder.path(), segment));
+    if (segment != writer->position().segment)
+      std::filesystem::remove(segment_path(folder.path(), segment));
   }
   const std::uint64_t segment = writer->position().segment;
   for (int i = 0; writer->position().segment == segment; ++i) {  // it looks again after a while
@@ -385,7 +403,8 @@ RouteTable table() {
   t.canary = {sha256("c"), 500, "source", "x-canary", "yes"};
   t.shadow = sha256("d");
   t.fail_over = {20, 0.25, 0.5, 3};
-  t.quarantined = {{"source-2", "distance-of-route", 20, "app"}, {"source-3", "distance-of-route", 20}};
+  t.quarantined = {{"source-2", "distance-of-route", 20, "app"},
+                   {"source-3", "distance-of-route", 20}};
   t.acknowledged = {"act-1"};
   t.decision = "ledger/17";
   return t;
@@ -398,10 +417,14 @@ TEST(Journal, KeepsWhoSentARequestAndWhoseQuarantineEnded) {
     return decode_record(std::string_view(framed).substr(kRecordHead));
   };
   EXPECT_EQ(std::get<RequestRecord>(*read(request(3))).account, "app");
-  EXPECT_EQ(std::get<RequestRecord>(*read(request(1))).account, "");  // as a journal of before has it
+  EXPECT_EQ(std::get<RequestRecord>(*read(request(1))).account,
+            "");  // as a journal of before has it
   EXPECT_EQ(std::get<RequestRecord>(*read(request(1))).micros, 300u);
-  EXPECT_EQ(std::get<ActRecord>(*read(ActRecord{"source-readmit", "s1", 5, "why", "a", "app"})).account, "app");
-  EXPECT_EQ(std::get<ActRecord>(*read(ActRecord{"source-readmit", "s1", 5, "why", "a"})).account, "");
+  EXPECT_EQ(
+      std::get<ActRecord>(*read(ActRecord{"source-readmit", "s1", 5, "why", "a", "app"})).account,
+      "app");
+  EXPECT_EQ(std::get<ActRecord>(*read(ActRecord{"source-readmit", "s1", 5, "why", "a"})).account,
+            "");
 }
 
 TEST(Journal, ARequestFromBeforeCohortsReads) {
@@ -431,7 +454,8 @@ TEST(Route, ReadsWhatItWrote) {
 TEST(Route, AQuarantineWithoutAnAccountHoldsForAll) {
   auto value = to_value(table());
   auto old = doc::Value::array();
-  old.push(doc::Value::object({{"source", "s"}, {"rule", "r"}, {"readmit_after", 3}}));  // of before
+  old.push(
+      doc::Value::object({{"source", "s"}, {"rule", "r"}, {"readmit_after", 3}}));  // of before
   value.set("quarantined", std::move(old));
   const auto read = route_from_value(value);
   ASSERT_TRUE(read.ok()) << read.error().str();
@@ -468,9 +492,11 @@ TEST(Route, RefusesSignedNonsense) {
   const Folder folder;
   const auto key = Ed25519Key::generate();
   const std::string path = folder.path() + "/flights.json";
-  for (const std::string payload : {R"({})", R"([])", R"({"format":"heddle.route/1","version":-1,"service":"a"})",
-                                    R"({"format":"heddle.route/2","version":1,"service":"a"})"}) {
-    const auto envelope = doc::Value::object({{"payload", base64_encode(payload)}, {"signature", base64_encode(key->sign(payload))}});
+  for (const std::string payload :
+       {R"({})", R"([])", R"({"format":"heddle.route/1","version":-1,"service":"a"})",
+        R"({"format":"heddle.route/2","version":1,"service":"a"})"}) {
+    const auto envelope = doc::Value::object(
+        {{"payload", base64_encode(payload)}, {"signature", base64_encode(key->sign(payload))}});
     spill(path, doc::to_json(envelope));
     EXPECT_EQ(read_route(path, key->public_key).error().id, "route-corrupt") << payload;
   }

@@ -32,7 +32,8 @@ void put_varint(std::uint64_t value, std::string& out) {
 }
 
 void put_signed(std::int64_t value, std::string& out) {
-  put_varint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63), out);
+  put_varint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63),
+             out);
 }
 
 void put_string(std::string_view value, std::string& out) {
@@ -40,7 +41,8 @@ void put_string(std::string_view value, std::string& out) {
   out.append(value);
 }
 
-/// Reads the parts of a payload; once something is missing everything read is empty and `ok` is false.
+/// Reads the parts of a payload; once something is missing everything read is empty and `ok` is
+/// false.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : bytes_(bytes) {}
@@ -103,7 +105,8 @@ class Reader {
   bool ok_ = true;
 };
 
-/// Leaves room for the record's head, lets `write` append the payload, then fills in length and checksum.
+/// Leaves room for the record's head, lets `write` append the payload, then fills in length and
+/// checksum.
 template <class Write>
 void framed(PayloadType type, std::string& out, Write&& write) {
   const std::size_t at = out.size();
@@ -133,7 +136,8 @@ void put_field(const FieldValue& value, std::string& out) {
 
 void get_field(Reader& in, FieldValue& value) {
   using Kind = expr::Datum::Kind;
-  value.kind = static_cast<Kind>(std::min<std::uint8_t>(in.byte(), static_cast<std::uint8_t>(Kind::kList)));
+  value.kind =
+      static_cast<Kind>(std::min<std::uint8_t>(in.byte(), static_cast<std::uint8_t>(Kind::kList)));
   switch (value.kind) {
     case Kind::kBool:
     case Kind::kInt:
@@ -145,13 +149,17 @@ void get_field(Reader& in, FieldValue& value) {
   }
 }
 
-/// What follows the rows of a request; journals from before these parts end there. The last byte of a record is never 0, which
-/// tells a whole record from an end that a power loss zeroed.
+/// What follows the rows of a request; journals from before these parts end there. The last byte of
+/// a record is never 0, which tells a whole record from an end that a power loss zeroed.
 template <class Request>
 void put_tail(const Request& r, std::string& out) {
-  const bool shadowed = std::any_of(r.rows.begin(), r.rows.end(), [](const auto& row) { return !std::isnan(row.shadow_probability); });
-  out.push_back(static_cast<char>(static_cast<std::uint8_t>(r.cohort) | (shadowed ? kShadowed : 0)));
-  for (std::size_t i = 0; shadowed && i < r.rows.size(); ++i) put_raw(r.rows[i].shadow_probability, out);
+  const bool shadowed = std::any_of(r.rows.begin(), r.rows.end(), [](const auto& row) {
+    return !std::isnan(row.shadow_probability);
+  });
+  out.push_back(
+      static_cast<char>(static_cast<std::uint8_t>(r.cohort) | (shadowed ? kShadowed : 0)));
+  for (std::size_t i = 0; shadowed && i < r.rows.size(); ++i)
+    put_raw(r.rows[i].shadow_probability, out);
   put_varint(std::uint64_t{r.micros} + 1, out);
   if (!r.account.empty()) put_string(r.account, out);
 }
@@ -227,7 +235,8 @@ RequestRecord get_request(Reader& in) {
   r.route_version = in.varint();
   r.rows.resize(in.count());
   for (RowRecord& row : r.rows) {
-    row.outcome = static_cast<RowOutcome>(std::min<std::uint8_t>(in.byte(), static_cast<std::uint8_t>(RowOutcome::kFailed)));
+    row.outcome = static_cast<RowOutcome>(
+        std::min<std::uint8_t>(in.byte(), static_cast<std::uint8_t>(RowOutcome::kFailed)));
     in.strings(row.rules);
     row.fields.resize(in.count());
     for (FieldValue& field : row.fields) get_field(in, field);
@@ -237,8 +246,10 @@ RequestRecord get_request(Reader& in) {
   }
   if (in.finished()) return r;
   const std::uint8_t flags = in.byte();
-  r.cohort = static_cast<Cohort>(std::min<std::uint8_t>(flags & ~kShadowed, static_cast<std::uint8_t>(Cohort::kBaseline)));
-  for (std::size_t i = 0; (flags & kShadowed) != 0 && i < r.rows.size(); ++i) r.rows[i].shadow_probability = in.raw<float>();
+  r.cohort = static_cast<Cohort>(
+      std::min<std::uint8_t>(flags & ~kShadowed, static_cast<std::uint8_t>(Cohort::kBaseline)));
+  for (std::size_t i = 0; (flags & kShadowed) != 0 && i < r.rows.size(); ++i)
+    r.rows[i].shadow_probability = in.raw<float>();
   r.micros = static_cast<std::uint32_t>(in.varint() - 1);
   if (!in.finished()) in.string(r.account);
   return r;
@@ -246,7 +257,9 @@ RequestRecord get_request(Reader& in) {
 
 }  // namespace
 
-std::string segment_path(const std::string& dir, std::uint64_t segment) { return fmt::format("{}/{:08}.seg", dir, segment); }
+std::string segment_path(const std::string& dir, std::uint64_t segment) {
+  return fmt::format("{}/{:08}.seg", dir, segment);
+}
 
 std::vector<std::uint64_t> list_segments(const std::string& dir) {
   std::vector<std::uint64_t> segments;
@@ -254,7 +267,9 @@ std::vector<std::uint64_t> list_segments(const std::string& dir) {
     std::uint64_t number = 0;
     const char* end = name.data() + name.size();
     const auto parsed = std::from_chars(name.data(), end, number);
-    if (parsed.ec == std::errc{} && std::string_view(parsed.ptr, static_cast<std::size_t>(end - parsed.ptr)) == ".seg") segments.push_back(number);
+    if (parsed.ec == std::errc{} &&
+        std::string_view(parsed.ptr, static_cast<std::size_t>(end - parsed.ptr)) == ".seg")
+      segments.push_back(number);
   }
   std::sort(segments.begin(), segments.end());
   return segments;
@@ -366,7 +381,9 @@ std::optional<Record> decode_record(std::string_view payload) {
 
 Framed read_frame(std::string_view bytes, bool at_end) noexcept {
   Framed result;
-  const auto zeros = [](std::string_view part) { return std::all_of(part.begin(), part.end(), [](char c) { return c == 0; }); };
+  const auto zeros = [](std::string_view part) {
+    return std::all_of(part.begin(), part.end(), [](char c) { return c == 0; });
+  };
   if (bytes.size() < kRecordHead) return result;
   std::uint32_t length = 0;
   std::uint32_t crc = 0;
@@ -382,7 +399,8 @@ Framed read_frame(std::string_view bytes, bool at_end) noexcept {
   result.bytes = kRecordHead + length;
   if (crc32c(result.payload) == crc) {
     result.state = Framed::State::kWhole;
-  } else if (!at_end || (bytes.size() > result.bytes && (result.payload.back() != 0 || !zeros(bytes.substr(result.bytes))))) {
+  } else if (!at_end || (bytes.size() > result.bytes &&
+                         (result.payload.back() != 0 || !zeros(bytes.substr(result.bytes))))) {
     result.state = Framed::State::kCorrupt;
   }
   return result;

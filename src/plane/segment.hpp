@@ -10,13 +10,22 @@
 
 namespace heddle::plane {
 
-/// Bytes of a journal segment (docs/formats/journal.md): a magic, then records of length, CRC-32C and payload; the first
-/// payload is the head.
+/// Bytes of a journal segment (docs/formats/journal.md): a magic, then records of length, CRC-32C
+/// and payload; the first payload is the head.
 inline constexpr std::string_view kSegmentMagic = "HEDLJRN1";
 inline constexpr std::size_t kRecordHead = 8;
 inline constexpr std::size_t kMaxPayload = 64 << 20;
 
-enum class PayloadType : std::uint8_t { kHead, kRequest, kLabel, kApplied, kAct, kTick, kStop, kGap };
+enum class PayloadType : std::uint8_t {
+  kHead,
+  kRequest,
+  kLabel,
+  kApplied,
+  kAct,
+  kTick,
+  kStop,
+  kGap
+};
 
 struct SegmentHead {
   std::uint64_t segment = 0;
@@ -42,7 +51,8 @@ struct Framed {
   std::string_view payload{};
   std::size_t bytes = 0;  ///< of the whole record
 };
-/// `at_end`: nothing follows `bytes` in the file. kTorn without `at_end` means that `bytes` is too short a window.
+/// `at_end`: nothing follows `bytes` in the file. kTorn without `at_end` means that `bytes` is too
+/// short a window.
 [[nodiscard]] Framed read_frame(std::string_view bytes, bool at_end) noexcept;
 
 }  // namespace heddle::plane

@@ -20,7 +20,8 @@ namespace {
 
 doc::Value named_value(const std::vector<Named>& items) {
   auto list = doc::Value::array();
-  for (const auto& item : items) list.push(doc::Value::object({{"name", item.name}, {"digest", item.digest.str()}}));
+  for (const auto& item : items)
+    list.push(doc::Value::object({{"name", item.name}, {"digest", item.digest.str()}}));
   return list;
 }
 
@@ -39,9 +40,11 @@ class Scratch {
  public:
   [[nodiscard]] static Result<Scratch> open() {
     const char* base = std::getenv("TMPDIR");
-    std::string path = std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/heddle-approval.XXXXXX";
+    std::string path =
+        std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/heddle-approval.XXXXXX";
     if (::mkdtemp(path.data()) == nullptr) {
-      return Error{ErrorKind::kIo, "file-io-failed", fmt::format("cannot make `{}`: {}", path, std::strerror(errno)),
+      return Error{ErrorKind::kIo, "file-io-failed",
+                   fmt::format("cannot make `{}`: {}", path, std::strerror(errno)),
                    "see that TMPDIR (or /tmp) has room and is yours to write"};
     }
     return Scratch(std::move(path));
@@ -50,10 +53,13 @@ class Scratch {
   Scratch& operator=(Scratch&&) = delete;
   ~Scratch() {
     if (path_.empty()) return;
-    for (const char* name : {"statement", "signature", "allowed_signers"}) ::unlink((path_ + "/" + name).c_str());
+    for (const char* name : {"statement", "signature", "allowed_signers"})
+      ::unlink((path_ + "/" + name).c_str());
     ::rmdir(path_.c_str());
   }
-  [[nodiscard]] std::string file(std::string_view name) const { return fmt::format("{}/{}", path_, name); }
+  [[nodiscard]] std::string file(std::string_view name) const {
+    return fmt::format("{}/{}", path_, name);
+  }
 
  private:
   explicit Scratch(std::string path) : path_(std::move(path)) {}
@@ -74,18 +80,23 @@ Result<int> run(const std::vector<std::string>& arguments, const std::string& in
   const int code = ::posix_spawnp(&child, argv[0], &files, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&files);
   if (code != 0) {
-    return Error{ErrorKind::kUnavailable, "ssh-keygen-missing", fmt::format("cannot run `{}`: {}", arguments[0], std::strerror(code)),
+    return Error{ErrorKind::kUnavailable, "ssh-keygen-missing",
+                 fmt::format("cannot run `{}`: {}", arguments[0], std::strerror(code)),
                  "install the package openssh-client"};
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return Error{ErrorKind::kInternal, "process-lost", "a child process was lost"};
+    if (errno != EINTR)
+      return Error{ErrorKind::kInternal, "process-lost", "a child process was lost"};
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-/// A principal in allowed_signers is a pattern list: a name that could be read as one matches nobody.
-bool plain_name(std::string_view name) { return !name.empty() && name.find_first_of(" \t\r\n*?,!\"\\#") == std::string_view::npos; }
+/// A principal in allowed_signers is a pattern list: a name that could be read as one matches
+/// nobody.
+bool plain_name(std::string_view name) {
+  return !name.empty() && name.find_first_of(" \t\r\n*?,!\"\\#") == std::string_view::npos;
+}
 
 }  // namespace
 
@@ -103,7 +114,8 @@ std::string_view status_name(Approval::Status status) noexcept {
 Digest evidence_root(const std::vector<Named>& evidence) {
   if (evidence.empty()) return {};
   ledger::CompactRange range;
-  for (const auto& item : evidence) range.append(ledger::leaf_hash(item.name + '\0' + item.digest.str()));
+  for (const auto& item : evidence)
+    range.append(ledger::leaf_hash(item.name + '\0' + item.digest.str()));
   return range.root();
 }
 
@@ -113,23 +125,24 @@ void write_statement(Approval& approval, const std::string& nonce) {
     if (subject.name == "rollback") rollback = subject.digest.str();
   }
   const Digest root = evidence_root(approval.evidence);
-  approval.statement = doc::to_canonical_json(
-      doc::Value::object({{"format", "heddle.approval/2"},
-                          {"approval", approval.id},
-                          {"op_id", approval.op_id},
-                          {"action", approval.action},
-                          {"target", approval.target},
-                          {"slot", approval.slot},
-                          {"subjects", named_value(approval.subjects)},
-                          {"rollback", rollback},
-                          {"binds", approval.binds.is_object() ? approval.binds : doc::Value::object()},
-                          {"policy", approval.policy.str()},
-                          {"evidence_root", root.empty() ? "" : root.str()},
-                          {"requester", approval.requester},
-                          {"claimed", approval.claimed},
-                          {"expires", format_time(approval.expires)},
-                          {"nonce", nonce},
-                          {"asked_event_time", approval.asked_event_time == 0 ? "" : format_time(approval.asked_event_time)}}));
+  approval.statement = doc::to_canonical_json(doc::Value::object(
+      {{"format", "heddle.approval/2"},
+       {"approval", approval.id},
+       {"op_id", approval.op_id},
+       {"action", approval.action},
+       {"target", approval.target},
+       {"slot", approval.slot},
+       {"subjects", named_value(approval.subjects)},
+       {"rollback", rollback},
+       {"binds", approval.binds.is_object() ? approval.binds : doc::Value::object()},
+       {"policy", approval.policy.str()},
+       {"evidence_root", root.empty() ? "" : root.str()},
+       {"requester", approval.requester},
+       {"claimed", approval.claimed},
+       {"expires", format_time(approval.expires)},
+       {"nonce", nonce},
+       {"asked_event_time",
+        approval.asked_event_time == 0 ? "" : format_time(approval.asked_event_time)}}));
 }
 
 bool says_statement(const Approval& approval) {
@@ -147,11 +160,15 @@ bool asked_by(const Approval& approval, std::string_view person) noexcept {
 doc::Value to_value(const Approval& approval) {
   auto needs = doc::Value::array();
   for (const auto& need : approval.needs) {
-    needs.push(doc::Value::object({{"rule", need.rule}, {"approvals", need.approvals}, {"role", need.role}, {"within", need.within}}));
+    needs.push(doc::Value::object({{"rule", need.rule},
+                                   {"approvals", need.approvals},
+                                   {"role", need.role},
+                                   {"within", need.within}}));
   }
   auto signatures = doc::Value::array();
   for (const auto& signature : approval.signatures) {
-    signatures.push(doc::Value::object({{"person", signature.person}, {"armored", signature.armored}, {"t", signature.t}}));
+    signatures.push(doc::Value::object(
+        {{"person", signature.person}, {"armored", signature.armored}, {"t", signature.t}}));
   }
   return doc::Value::object({{"id", approval.id},
                              {"op_id", approval.op_id},
@@ -186,8 +203,9 @@ Result<Approval> approval_from_value(const doc::Value& value) {
   approval.claimed = value.string_or("claimed");
   const auto status = value.string_or("status");
   bool known = false;
-  for (const auto each : {Approval::Status::kPending, Approval::Status::kApproved, Approval::Status::kRejected,
-                          Approval::Status::kUsed, Approval::Status::kExpired, Approval::Status::kVoid}) {
+  for (const auto each :
+       {Approval::Status::kPending, Approval::Status::kApproved, Approval::Status::kRejected,
+        Approval::Status::kUsed, Approval::Status::kExpired, Approval::Status::kVoid}) {
     if (status_name(each) != status) continue;
     approval.status = each;
     known = true;
@@ -205,13 +223,16 @@ Result<Approval> approval_from_value(const doc::Value& value) {
   HEDDLE_ASSIGN_OR_RETURN(approval.policy, Digest::parse(value.string_or("policy")));
   if (const auto* needs = value.find("needs"); needs != nullptr && needs->is_array()) {
     for (const auto& need : needs->as_array()) {
-      approval.needs.push_back({need.string_or("rule"), static_cast<int>(need.int_or("approvals", 1)), need.string_or("role"),
-                                need.int_or("within")});
+      approval.needs.push_back({need.string_or("rule"),
+                                static_cast<int>(need.int_or("approvals", 1)),
+                                need.string_or("role"), need.int_or("within")});
     }
   }
-  if (const auto* signatures = value.find("signatures"); signatures != nullptr && signatures->is_array()) {
+  if (const auto* signatures = value.find("signatures");
+      signatures != nullptr && signatures->is_array()) {
     for (const auto& signature : signatures->as_array()) {
-      approval.signatures.push_back({signature.string_or("person"), signature.string_or("armored"), signature.int_or("t")});
+      approval.signatures.push_back(
+          {signature.string_or("person"), signature.string_or("armored"), signature.int_or("t")});
     }
   }
   approval.asked = value.int_or("asked");
@@ -231,7 +252,8 @@ std::string allowed_signers(const std::vector<spec::Person>& people) {
     if (!plain_name(person.name)) continue;
     for (const auto& key : person.keys) {
       if (key.empty() || key.find_first_of("\r\n") != std::string::npos) continue;
-      text += fmt::format("{} namespaces=\"{},{}\" {}\n", person.name, kApprovalNamespace, kRequestNamespace, key);
+      text += fmt::format("{} namespaces=\"{},{}\" {}\n", person.name, kApprovalNamespace,
+                          kRequestNamespace, key);
     }
   }
   return text;
@@ -239,14 +261,17 @@ std::string allowed_signers(const std::vector<spec::Person>& people) {
 
 namespace {
 
-/// `ssh-keygen -Y ACTION` over `statement`; `signers` is the text of an allowed_signers file, empty where none is asked.
-Result<bool> ask_ssh_keygen(std::vector<std::string> action, std::string_view statement, std::string_view armored,
-                            const std::string& signers, const char* name_space) {
+/// `ssh-keygen -Y ACTION` over `statement`; `signers` is the text of an allowed_signers file, empty
+/// where none is asked.
+Result<bool> ask_ssh_keygen(std::vector<std::string> action, std::string_view statement,
+                            std::string_view armored, const std::string& signers,
+                            const char* name_space) {
   HEDDLE_ASSIGN_OR_RETURN(const auto scratch, Scratch::open());
   HEDDLE_TRY(write_file_atomic(scratch.file("statement"), statement, 0600));
   HEDDLE_TRY(write_file_atomic(scratch.file("signature"), armored, 0600));
   std::vector<std::string> words{"ssh-keygen", "-Y"};
-  words.insert(words.end(), std::make_move_iterator(action.begin()), std::make_move_iterator(action.end()));
+  words.insert(words.end(), std::make_move_iterator(action.begin()),
+               std::make_move_iterator(action.end()));
   if (!signers.empty()) {
     HEDDLE_TRY(write_file_atomic(scratch.file("allowed_signers"), signers, 0600));
     words.insert(words.end(), {"-f", scratch.file("allowed_signers")});
@@ -254,7 +279,8 @@ Result<bool> ask_ssh_keygen(std::vector<std::string> action, std::string_view st
   words.insert(words.end(), {"-n", name_space, "-s", scratch.file("signature")});
   HEDDLE_ASSIGN_OR_RETURN(const int code, run(words, scratch.file("statement")));
   if (code == 127) {
-    return Error{ErrorKind::kUnavailable, "ssh-keygen-missing", "cannot run `ssh-keygen`", "install the package openssh-client"};
+    return Error{ErrorKind::kUnavailable, "ssh-keygen-missing", "cannot run `ssh-keygen`",
+                 "install the package openssh-client"};
   }
   return code == 0;
 }
@@ -263,28 +289,35 @@ constexpr std::size_t kMostSignature = 16 << 10;
 
 }  // namespace
 
-Result<void> verify_signature(const spec::Person& person, std::string_view statement, std::string_view armored,
-                              const char* name_space) {
+Result<void> verify_signature(const spec::Person& person, std::string_view statement,
+                              std::string_view armored, const char* name_space) {
   const auto signers = allowed_signers({person});
   if (signers.empty()) {
-    return Error{ErrorKind::kDenied, "approval-signature-invalid", fmt::format("`{}` has no key in people.yaml", person.name),
+    return Error{ErrorKind::kDenied, "approval-signature-invalid",
+                 fmt::format("`{}` has no key in people.yaml", person.name),
                  "add the person's SSH public key there and run `heddle apply`"};
   }
   if (armored.size() <= kMostSignature) {
-    HEDDLE_ASSIGN_OR_RETURN(const bool good, ask_ssh_keygen({"verify", "-I", person.name}, statement, armored, signers, name_space));
+    HEDDLE_ASSIGN_OR_RETURN(
+        const bool good,
+        ask_ssh_keygen({"verify", "-I", person.name}, statement, armored, signers, name_space));
     if (good) return {};
   }
-  return Error{ErrorKind::kDenied, "approval-signature-invalid",
-               fmt::format("that is no signature by `{}` over this statement", person.name),
-               fmt::format("sign the statement with a key of people.yaml: `ssh-keygen -Y sign -n {} -f KEY`", name_space)};
+  return Error{
+      ErrorKind::kDenied, "approval-signature-invalid",
+      fmt::format("that is no signature by `{}` over this statement", person.name),
+      fmt::format("sign the statement with a key of people.yaml: `ssh-keygen -Y sign -n {} -f KEY`",
+                  name_space)};
 }
 
 Result<void> check_signature(std::string_view statement, std::string_view armored) {
   if (armored.size() <= kMostSignature) {
-    HEDDLE_ASSIGN_OR_RETURN(const bool good, ask_ssh_keygen({"check-novalidate"}, statement, armored, "", kApprovalNamespace));
+    HEDDLE_ASSIGN_OR_RETURN(const bool good, ask_ssh_keygen({"check-novalidate"}, statement,
+                                                            armored, "", kApprovalNamespace));
     if (good) return {};
   }
-  return Error{ErrorKind::kDenied, "approval-signature-invalid", "that is no signature over this statement", ""};
+  return Error{ErrorKind::kDenied, "approval-signature-invalid",
+               "that is no signature over this statement", ""};
 }
 
 }  // namespace heddle::policy

@@ -17,46 +17,49 @@ inline constexpr const char* kRequestNamespace = "heddle-request";
 
 struct Signature {
   std::string person;
-  std::string armored;           ///< `-----BEGIN SSH SIGNATURE-----` ...
+  std::string armored;  ///< `-----BEGIN SSH SIGNATURE-----` ...
   Micros t = 0;
 };
 
-/// A request for a person's yes, and what became of it. The statement is what is signed, byte for byte: canonical JSON of
-/// {format, approval, op_id, action, target, slot, subjects, rollback, binds, policy, evidence_root, requester, claimed, expires,
-/// nonce, asked_event_time}; digests and times as text.
+/// A request for a person's yes, and what became of it. The statement is what is signed, byte for
+/// byte: canonical JSON of {format, approval, op_id, action, target, slot, subjects, rollback,
+/// binds, policy, evidence_root, requester, claimed, expires, nonce, asked_event_time}; digests and
+/// times as text.
 struct Approval {
   /// Void: something the statement binds is not so any more. It never comes back.
   enum class Status { kPending, kApproved, kRejected, kUsed, kExpired, kVoid };
-  std::string id;                ///< `approval-0001`
+  std::string id;  ///< `approval-0001`
   std::string op_id;
-  std::string requester;         ///< who asked, proven
-  std::string claimed{};         ///< the name that was given with the request, when it is another
+  std::string requester;  ///< who asked, proven
+  std::string claimed{};  ///< the name that was given with the request, when it is another
   Status status = Status::kPending;
   std::string statement;
   std::string action{};
   std::string target{};
-  std::string slot{};            ///< attribute `slot` of the proposal
+  std::string slot{};  ///< attribute `slot` of the proposal
   std::vector<Named> subjects{};
   std::vector<Named> evidence{};
-  doc::Value binds{};            ///< facts and terms by name (policy/act.hpp)
-  Digest policy{};               ///< the rules it was asked under
+  doc::Value binds{};  ///< facts and terms by name (policy/act.hpp)
+  Digest policy{};     ///< the rules it was asked under
   std::vector<Need> needs{};
   std::vector<Signature> signatures{};
-  Micros asked = 0;              ///< wall
-  Micros expires = 0;            ///< wall
+  Micros asked = 0;    ///< wall
+  Micros expires = 0;  ///< wall
   Micros asked_event_time = 0;
-  std::string reason{};          ///< of the proposal; for people
+  std::string reason{};  ///< of the proposal; for people
   std::string rejected_by{};
   std::string rejected_because{};
   std::string void_because{};
-  std::uint64_t entry = 0;       ///< ledger entry that records the request
+  std::uint64_t entry = 0;  ///< ledger entry that records the request
 };
 
 /// Writes `approval.statement` from the rest and `nonce`.
 void write_statement(Approval& approval, const std::string& nonce);
-/// Whether the statement says what the other members say: they are what is carried out, it is what was signed.
+/// Whether the statement says what the other members say: they are what is carried out, it is what
+/// was signed.
 [[nodiscard]] bool says_statement(const Approval& approval);
-/// RFC 6962 root over `name NUL digest` of each, in their order. Of no evidence there is none: an empty digest.
+/// RFC 6962 root over `name NUL digest` of each, in their order. Of no evidence there is none: an
+/// empty digest.
 [[nodiscard]] Digest evidence_root(const std::vector<Named>& evidence);
 /// Whether `person` counts as who asked: by proof or by the name that was claimed.
 [[nodiscard]] bool asked_by(const Approval& approval, std::string_view person) noexcept;
@@ -64,12 +67,15 @@ void write_statement(Approval& approval, const std::string& nonce);
 [[nodiscard]] doc::Value to_value(const Approval& approval);
 [[nodiscard]] Result<Approval> approval_from_value(const doc::Value& value);
 
-/// Whether `armored` is a signature by `person` over `statement` (namespace `heddle-approval`, or that of requests), asked of the
-/// `ssh-keygen` on the PATH with an allowed_signers file of that person's keys: anybody can repeat it. kDenied
-/// `approval-signature-invalid` when it is not; kUnavailable when there is no `ssh-keygen`.
-[[nodiscard]] Result<void> verify_signature(const spec::Person& person, std::string_view statement, std::string_view armored,
+/// Whether `armored` is a signature by `person` over `statement` (namespace `heddle-approval`, or
+/// that of requests), asked of the `ssh-keygen` on the PATH with an allowed_signers file of that
+/// person's keys: anybody can repeat it. kDenied `approval-signature-invalid` when it is not;
+/// kUnavailable when there is no `ssh-keygen`.
+[[nodiscard]] Result<void> verify_signature(const spec::Person& person, std::string_view statement,
+                                            std::string_view armored,
                                             const char* name_space = kApprovalNamespace);
-/// Whether `armored` is a signature over `statement` by whichever key it names: for a record whose person may have other keys today.
+/// Whether `armored` is a signature over `statement` by whichever key it names: for a record whose
+/// person may have other keys today.
 [[nodiscard]] Result<void> check_signature(std::string_view statement, std::string_view armored);
 /// `NAME namespaces="heddle-approval,heddle-request" KEY`, a line a key.
 [[nodiscard]] std::string allowed_signers(const std::vector<spec::Person>& people);

@@ -31,7 +31,8 @@ TEST(Statement, BindsEverythingThatIsApproved) {
   EXPECT_EQ(doc::to_canonical_json(value), approval.statement);
   EXPECT_EQ(value.string_or("rollback"), sha256("old").str());
   EXPECT_EQ(value.string_or("nonce"), "00ff");
-  for (const char* member : {"action", "target", "slot", "subjects", "policy", "evidence_root", "expires", "asked_event_time", "requester"}) {
+  for (const char* member : {"action", "target", "slot", "subjects", "policy", "evidence_root",
+                             "expires", "asked_event_time", "requester"}) {
     EXPECT_NE(value.find(member), nullptr) << member;
   }
   auto other = sample();
@@ -64,18 +65,21 @@ TEST(Signature, IsCheckedByTheRealSshKeygen) {
   const auto good = ada.sign(statement);
   const auto checked = verify_signature(person, statement, good);
   EXPECT_TRUE(checked.ok()) << checked.error().str();
-  const auto refused = [&](const spec::Person& who, std::string_view text, std::string_view signature) {
+  const auto refused = [&](const spec::Person& who, std::string_view text,
+                           std::string_view signature) {
     const auto result = verify_signature(who, text, signature);
     return result.ok() ? std::string("accepted") : result.error().id;
   };
   EXPECT_EQ(refused(person, statement + " ", good), "approval-signature-invalid");
   EXPECT_EQ(refused(person, statement, mallory.sign(statement)), "approval-signature-invalid");
-  EXPECT_EQ(refused(person, statement, ada.sign(statement, "file")), "approval-signature-invalid");  // another namespace
+  EXPECT_EQ(refused(person, statement, ada.sign(statement, "file")),
+            "approval-signature-invalid");  // another namespace
   EXPECT_EQ(refused(person, statement, ""), "approval-signature-invalid");
   EXPECT_EQ(refused(person, statement, "not armored"), "approval-signature-invalid");
   EXPECT_EQ(refused({"ada", {}, {}}, statement, good), "approval-signature-invalid");
   EXPECT_EQ(refused({"*", {}, {ada.public_key()}}, statement, good), "approval-signature-invalid");
-  EXPECT_EQ(refused({"ada", {}, {"ssh-ed25519 broken"}}, statement, good), "approval-signature-invalid");
+  EXPECT_EQ(refused({"ada", {}, {"ssh-ed25519 broken"}}, statement, good),
+            "approval-signature-invalid");
 }
 
 }  // namespace

@@ -38,30 +38,38 @@ doc::Value recorded(const doc::Value& attributes) {
   if (!attributes.is_object()) return {};
   auto value = doc::Value::object();
   for (const auto& [key, item] : attributes.as_object()) {
-    value.set(key, item.is_string() && item.as_string().size() > 512 ? doc::Value(sha256(item.as_string()).str()) : item);
+    value.set(key, item.is_string() && item.as_string().size() > 512
+                       ? doc::Value(sha256(item.as_string()).str())
+                       : item);
   }
   return value;
 }
 
 bool same(const std::vector<Named>& a, const std::vector<Named>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const Named& x, const Named& y) { return x.name == y.name && x.digest == y.digest; });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Named& x, const Named& y) {
+    return x.name == y.name && x.digest == y.digest;
+  });
 }
 
 bool holds_all(const std::vector<Named>& all, const std::vector<Named>& some) {
   return std::all_of(some.begin(), some.end(), [&](const Named& item) {
-    return std::any_of(all.begin(), all.end(), [&](const Named& other) { return other.digest == item.digest; });
+    return std::any_of(all.begin(), all.end(),
+                       [&](const Named& other) { return other.digest == item.digest; });
   });
 }
 
-/// Whether the signatures given fill every need: each counts for all needs whose role its person has. Who asked never counts.
+/// Whether the signatures given fill every need: each counts for all needs whose role its person
+/// has. Who asked never counts.
 bool fulfilled(const Approval& approval, const Rulebook& rules) {
   for (const auto& need : approval.needs) {
     int given = 0;
     for (const auto& signature : approval.signatures) {
       const auto* person = rules.person(signature.person);
       if (person == nullptr || asked_by(approval, signature.person)) continue;
-      given += need.role.empty() || std::find(person->roles.begin(), person->roles.end(), need.role) != person->roles.end() ? 1 : 0;
+      given += need.role.empty() || std::find(person->roles.begin(), person->roles.end(),
+                                              need.role) != person->roles.end()
+                   ? 1
+                   : 0;
     }
     if (given < need.approvals) return false;
   }
@@ -84,21 +92,26 @@ bool same_needs(const std::vector<Need>& a, const std::vector<Need>& b) {
   });
 }
 
-/// What of an approval's statement is not so in the proposal made now; empty: it is the same act on the same state.
+/// What of an approval's statement is not so in the proposal made now; empty: it is the same act on
+/// the same state.
 std::string what_changed(const Approval& approval, const Proposal& proposal) {
-  if (approval.slot != proposal.attributes.string_or("slot")) return "it is proposed for another slot now";
+  if (approval.slot != proposal.attributes.string_or("slot"))
+    return "it is proposed for another slot now";
   if (!same_binds(approval.binds, proposal.binds)) {
-    if (!approval.binds.is_object() || !proposal.binds.is_object()) return "what it was asked against is not known";
+    if (!approval.binds.is_object() || !proposal.binds.is_object())
+      return "what it was asked against is not known";
     for (const auto& [name, value] : approval.binds.as_object()) {
       const auto* now = proposal.binds.find(name);
       if (now != nullptr && *now == value) continue;
-      return fmt::format("`{}` was `{}` when it was asked and is `{}` now", name, value.is_string() ? value.as_string() : "",
+      return fmt::format("`{}` was `{}` when it was asked and is `{}` now", name,
+                         value.is_string() ? value.as_string() : "",
                          proposal.binds.string_or(name));
     }
     return "what it was asked against has changed";
   }
   if (!same(approval.subjects, proposal.subjects)) return "other digests are proposed now";
-  if (!holds_all(proposal.evidence, approval.evidence)) return "the evidence it was asked on is not named any more";
+  if (!holds_all(proposal.evidence, approval.evidence))
+    return "the evidence it was asked on is not named any more";
   return {};
 }
 
@@ -113,10 +126,12 @@ void record_proof(doc::Value& attributes, const Proof& proof) {
   put("request_signature", proof.signature);
 }
 
-/// An approval that was read outside a transaction, with what the check of its stored signatures said.
+/// An approval that was read outside a transaction, with what the check of its stored signatures
+/// said.
 struct Checked {
   Approval approval;
-  std::string wrong{};  ///< empty: every signature is its person's over exactly what would be carried out
+  std::string
+      wrong{};  ///< empty: every signature is its person's over exactly what would be carried out
 };
 
 Error denied(const char* id, std::string message, std::string hint) {
@@ -126,12 +141,13 @@ Error denied(const char* id, std::string message, std::string hint) {
 }  // namespace
 
 struct LocalEngine::Impl {
-  Impl(store::State& state_in, ledger::Ledger& ledger_in, const Clock& clock_in) : state(state_in), ledger(ledger_in), clock(clock_in) {}
+  Impl(store::State& state_in, ledger::Ledger& ledger_in, const Clock& clock_in)
+      : state(state_in), ledger(ledger_in), clock(clock_in) {}
 
   store::State& state;
   ledger::Ledger& ledger;
   const Clock& clock;
-  mutable std::mutex mutex;                    ///< guards what follows; never held inside a transaction
+  mutable std::mutex mutex;  ///< guards what follows; never held inside a transaction
   std::shared_ptr<const Rulebook> rules;
   spec::Project project;
 
@@ -147,48 +163,63 @@ struct LocalEngine::Impl {
 
   Result<Verdict> judge(store::Txn& txn, const Rulebook& book, const Proposal& proposal) {
     const auto service = service_of(proposal);
-    const bool person = proposal.actor.type == ActorType::kPerson && !book.is_service_account(proposal.actor.id);
+    const bool person =
+        proposal.actor.type == ActorType::kPerson && !book.is_service_account(proposal.actor.id);
     const bool signed_by_hand = person && proposal.actor.proof.how == "signature";
-    if (proposal.action == "service.stop") return Verdict{Effect::kAllow, {"stop-is-always-allowed"}, {}, {}};
+    if (proposal.action == "service.stop")
+      return Verdict{Effect::kAllow, {"stop-is-always-allowed"}, {}, {}};
     HEDDLE_ASSIGN_OR_RETURN(const bool stopped, is_stopped(txn, service));
     const bool resumes = proposal.action == "service.resume";
-    if (resumes && !person) return Verdict{Effect::kDeny, {"resume-needs-a-person"}, {}, "only a person clears a stop"};
-    // What the data plane did by itself has happened: a stop that came after it does not keep it off the record.
-    const bool happened = proposal.actor.type == ActorType::kSystem && proposal.actor.id == "system:data-plane" &&
-                          (proposal.action == "slot.fail-over" || proposal.action == "canary.abort");
-    if (stopped && !happened && !resumes) return Verdict{Effect::kDeny, {"stop"}, {}, "it is stopped: only a person clears that, with `heddle resume`"};
+    if (resumes && !person)
+      return Verdict{Effect::kDeny, {"resume-needs-a-person"}, {}, "only a person clears a stop"};
+    // What the data plane did by itself has happened: a stop that came after it does not keep it
+    // off the record.
+    const bool happened =
+        proposal.actor.type == ActorType::kSystem && proposal.actor.id == "system:data-plane" &&
+        (proposal.action == "slot.fail-over" || proposal.action == "canary.abort");
+    if (stopped && !happened && !resumes)
+      return Verdict{Effect::kDeny,
+                     {"stop"},
+                     {},
+                     "it is stopped: only a person clears that, with `heddle resume`"};
     Micros time = proposal.event_time;
     if (time == 0) {
       HEDDLE_ASSIGN_OR_RETURN(time, now(txn));
     }
     Result<void> counted;
-    auto verdict = book.evaluate(proposal, [&](std::string_view action, Micros window) -> std::int64_t {
-      const auto count = count_applied(txn, action, time, window);
-      if (count) return *count;
-      counted = count.error();
-      return INT64_MAX;
-    });
+    auto verdict =
+        book.evaluate(proposal, [&](std::string_view action, Micros window) -> std::int64_t {
+          const auto count = count_applied(txn, action, time, window);
+          if (count) return *count;
+          counted = count.error();
+          return INT64_MAX;
+        });
     HEDDLE_TRY(std::move(counted));
-    // A signature is a person's own word; somebody known by the account of the system needs a rule that lets the role.
+    // A signature is a person's own word; somebody known by the account of the system needs a rule
+    // that lets the role.
     if (resumes && signed_by_hand && verdict.rules == std::vector<std::string>{"default-deny"}) {
       return Verdict{Effect::kAllow, {"resume-by-a-signature"}, {}, {}};
     }
     if (verdict.effect == Effect::kDeny || person) return verdict;
-    // Budgets bound agents and the system's own parts, whoever approved; a person's own act is not counted against them.
+    // Budgets bound agents and the system's own parts, whoever approved; a person's own act is not
+    // counted against them.
     for (const auto& budget : book.budgets()) {
       if (!glob_match(budget.action, proposal.action)) continue;
-      HEDDLE_ASSIGN_OR_RETURN(const auto count, count_applied(txn, budget.action, time, budget.window));
+      HEDDLE_ASSIGN_OR_RETURN(const auto count,
+                              count_applied(txn, budget.action, time, budget.window));
       if (count < budget.limit) continue;
       verdict.effect = Effect::kDeny;
       verdict.needs.clear();
       verdict.rules.insert(verdict.rules.begin(), "budget:" + budget.id);
-      verdict.reason = fmt::format("budget `{}` is used up: {} of {}", budget.id, count, budget.limit);
+      verdict.reason =
+          fmt::format("budget `{}` is used up: {} of {}", budget.id, count, budget.limit);
       break;
     }
     return verdict;
   }
 
-  ledger::Entry entry_of(const Proposal& proposal, const Verdict& verdict, const Rulebook& book, const char* result) {
+  ledger::Entry entry_of(const Proposal& proposal, const Verdict& verdict, const Rulebook& book,
+                         const char* result) {
     ledger::Entry entry;
     entry.op_id = proposal.op_id;
     entry.actor_type = type_word(proposal.actor.type);
@@ -211,20 +242,23 @@ struct LocalEngine::Impl {
 
   /// Appends the decision and remembers what became of the op_id.
   Result<std::uint64_t> settle(store::Txn& txn, ledger::Entry entry, const char* state_name) {
-    Operation operation{state_name, entry.action, entry.target, entry.rules, entry.policy, 0, entry.approval};
+    Operation operation{state_name, entry.action,  entry.target, entry.rules, entry.policy,
+                        0,          entry.approval};
     const auto op_id = entry.op_id;
     HEDDLE_ASSIGN_OR_RETURN(operation.entry, ledger.append(txn, std::move(entry)));
     HEDDLE_TRY(write_operation(txn, op_id, operation));
     return operation.entry;
   }
 
-  Result<void> deny(store::Txn& txn, const Proposal& proposal, const Verdict& verdict, const Rulebook& book,
-                    const std::optional<Operation>& before, Decision& decision) {
+  Result<void> deny(store::Txn& txn, const Proposal& proposal, const Verdict& verdict,
+                    const Rulebook& book, const std::optional<Operation>& before,
+                    Decision& decision) {
     decision.effect = Effect::kDeny;
     decision.rules = verdict.rules;
     decision.reason = verdict.reason;
     // The same answer to the same question is one record.
-    if (before && before->state == "denied" && before->rules == verdict.rules && before->policy == book.digest()) {
+    if (before && before->state == "denied" && before->rules == verdict.rules &&
+        before->policy == book.digest()) {
       decision.entry = before->entry;
       return {};
     }
@@ -236,8 +270,10 @@ struct LocalEngine::Impl {
     return {};
   }
 
-  Result<void> carry_out(store::Txn& txn, const Proposal& proposal, const Verdict& verdict, const Rulebook& book,
-                         const std::string& approval, const std::function<Result<void>(store::Txn&)>& apply, Decision& decision) {
+  Result<void> carry_out(store::Txn& txn, const Proposal& proposal, const Verdict& verdict,
+                         const Rulebook& book, const std::string& approval,
+                         const std::function<Result<void>(store::Txn&)>& apply,
+                         Decision& decision) {
     auto entry = entry_of(proposal, verdict, book, "applied");
     entry.approval = approval;
     HEDDLE_ASSIGN_OR_RETURN(decision.entry, settle(txn, std::move(entry), "applied"));
@@ -246,7 +282,8 @@ struct LocalEngine::Impl {
       HEDDLE_ASSIGN_OR_RETURN(time, now(txn));
     }
     HEDDLE_TRY(note_applied(txn, proposal.action, time, decision.entry));
-    if (proposal.action == "service.stop") HEDDLE_TRY(set_stopped(txn, scope_of(proposal), proposal.actor.id, decision.entry));
+    if (proposal.action == "service.stop")
+      HEDDLE_TRY(set_stopped(txn, scope_of(proposal), proposal.actor.id, decision.entry));
     if (proposal.action == "service.resume") HEDDLE_TRY(clear_stopped(txn, scope_of(proposal)));
     HEDDLE_TRY(apply(txn));
     decision.effect = verdict.effect;
@@ -261,13 +298,15 @@ struct LocalEngine::Impl {
     return service.empty() ? "*" : service;
   }
 
-  Result<void> ask(store::Txn& txn, const Proposal& proposal, Verdict& verdict, const Rulebook& book,
-                   const std::optional<Operation>& before, const std::function<Result<void>()>& possible, Decision& decision) {
+  Result<void> ask(store::Txn& txn, const Proposal& proposal, Verdict& verdict,
+                   const Rulebook& book, const std::optional<Operation>& before,
+                   const std::function<Result<void>()>& possible, Decision& decision) {
     if (proposal.actor.type == ActorType::kSystem) {
       // Nobody is who asked: then nobody could be kept from approving what he asked for himself.
       verdict.effect = Effect::kDeny;
       verdict.rules.insert(verdict.rules.begin(), "requester-unproven");
-      verdict.reason = fmt::format("`{}` is no person, and what needs an approval is asked for by one", proposal.actor.id);
+      verdict.reason = fmt::format(
+          "`{}` is no person, and what needs an approval is asked for by one", proposal.actor.id);
       return deny(txn, proposal, verdict, book, before, decision);
     }
     if (possible) HEDDLE_TRY(possible());
@@ -308,7 +347,8 @@ struct LocalEngine::Impl {
   }
 
   /// Ends an approval that can serve no more, with an entry that says why.
-  Result<void> close(store::Txn& txn, Approval& approval, Approval::Status status, std::string reason) {
+  Result<void> close(store::Txn& txn, Approval& approval, Approval::Status status,
+                     std::string reason) {
     approval.status = status;
     approval.void_because = std::move(reason);
     ledger::Entry entry;
@@ -322,12 +362,14 @@ struct LocalEngine::Impl {
     entry.approval = approval.id;
     entry.result = status_name(status);
     entry.reason = approval.void_because;
-    if (const auto appended = ledger.append(txn, std::move(entry)); !appended) return appended.error();
+    if (const auto appended = ledger.append(txn, std::move(entry)); !appended)
+      return appended.error();
     return write_approval(txn, approval);
   }
 
-  /// The approval of the act, if a person said yes to it, with its stored signatures verified again: what lies in the state is
-  /// not signed by the ledger. Runs processes, so outside any transaction.
+  /// The approval of the act, if a person said yes to it, with its stored signatures verified
+  /// again: what lies in the state is not signed by the ledger. Runs processes, so outside any
+  /// transaction.
   Result<std::optional<Checked>> check_signatures(const Proposal& proposal, const Rulebook& book) {
     std::optional<Approval> found;
     HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
@@ -343,7 +385,8 @@ struct LocalEngine::Impl {
     }));
     if (!found || found->status != Approval::Status::kApproved) return std::optional<Checked>();
     Checked checked{std::move(*found)};
-    if (!says_statement(checked.approval)) checked.wrong = "its statement is not what is stored beside it";
+    if (!says_statement(checked.approval))
+      checked.wrong = "its statement is not what is stored beside it";
     for (const auto& signature : checked.approval.signatures) {
       if (!checked.wrong.empty()) break;
       const auto* person = book.person(signature.person);
@@ -353,25 +396,31 @@ struct LocalEngine::Impl {
       if (good.error().kind != ErrorKind::kDenied) return good.error();
       checked.wrong = fmt::format("the stored signature of `{}` does not verify", signature.person);
     }
-    if (checked.wrong.empty() && !fulfilled(checked.approval, book)) checked.wrong = "its stored signatures are not those it needs";
+    if (checked.wrong.empty() && !fulfilled(checked.approval, book))
+      checked.wrong = "its stored signatures are not those it needs";
     return std::optional<Checked>(std::move(checked));
   }
 
-  /// Why an approval that is open can serve this proposal no more, and what it becomes; empty: it still can.
+  /// Why an approval that is open can serve this proposal no more, and what it becomes; empty: it
+  /// still can.
   struct Stale {
     std::string why{};
     Approval::Status status = Approval::Status::kVoid;
   };
-  Result<Stale> stale(store::Txn& txn, const Approval& approval, const Proposal& proposal, const Verdict& verdict, const Rulebook& book,
+  Result<Stale> stale(store::Txn& txn, const Approval& approval, const Proposal& proposal,
+                      const Verdict& verdict, const Rulebook& book,
                       const std::optional<Checked>& checked) {
     HEDDLE_ASSIGN_OR_RETURN(const auto time, now(txn));
     if (time >= approval.expires) {
-      return Stale{fmt::format("it expired at {}", format_time(approval.expires)), Approval::Status::kExpired};
+      return Stale{fmt::format("it expired at {}", format_time(approval.expires)),
+                   Approval::Status::kExpired};
     }
     if (approval.policy != book.digest()) return Stale{"it was asked under another policy"};
-    if (auto changed = what_changed(approval, proposal); !changed.empty()) return Stale{std::move(changed)};
+    if (auto changed = what_changed(approval, proposal); !changed.empty())
+      return Stale{std::move(changed)};
     // Needs are in no statement: they are what the rules ask for now, not what is stored.
-    if (!same_needs(approval.needs, verdict.needs)) return Stale{"the rules ask for other approvals than these"};
+    if (!same_needs(approval.needs, verdict.needs))
+      return Stale{"the rules ask for other approvals than these"};
     if (approval.status == Approval::Status::kApproved && checked && !checked->wrong.empty() &&
         to_value(checked->approval) == to_value(approval)) {
       return Stale{checked->wrong};
@@ -380,13 +429,16 @@ struct LocalEngine::Impl {
   }
 
   /// A proposal that needs an approval: asks for it, waits for it, or uses it up.
-  Result<void> with_approval(store::Txn& txn, const Proposal& proposal, Verdict& verdict, const Rulebook& book,
-                             const std::optional<Operation>& before, const std::optional<Checked>& checked,
+  Result<void> with_approval(store::Txn& txn, const Proposal& proposal, Verdict& verdict,
+                             const Rulebook& book, const std::optional<Operation>& before,
+                             const std::optional<Checked>& checked,
                              const std::function<Result<void>(store::Txn&)>& apply,
                              const std::function<Result<void>()>& possible, Decision& decision) {
     using Status = Approval::Status;
     std::optional<Approval> approval;
-    const std::string id = !proposal.approval.empty() ? proposal.approval : before ? before->approval : "";
+    const std::string id = !proposal.approval.empty() ? proposal.approval
+                           : before                   ? before->approval
+                                                      : "";
     if (!id.empty()) {
       HEDDLE_ASSIGN_OR_RETURN(approval, read_approval(txn, id));
     }
@@ -408,15 +460,19 @@ struct LocalEngine::Impl {
     if (approval->status != Status::kPending && approval->status != Status::kApproved) {
       return ask_anew(fmt::format("`{}` is {}", approval->id, status_name(approval->status)));
     }
-    if (approval->op_id != proposal.op_id || approval->action != proposal.action || approval->target != proposal.target) {
-      return refuse("approval-other-act", fmt::format("`{}` is for `{}` of `{}`", id, approval->action, approval->target));
+    if (approval->op_id != proposal.op_id || approval->action != proposal.action ||
+        approval->target != proposal.target) {
+      return refuse("approval-other-act", fmt::format("`{}` is for `{}` of `{}`", id,
+                                                      approval->action, approval->target));
     }
-    HEDDLE_ASSIGN_OR_RETURN(const auto ended, stale(txn, *approval, proposal, verdict, book, checked));
+    HEDDLE_ASSIGN_OR_RETURN(const auto ended,
+                            stale(txn, *approval, proposal, verdict, book, checked));
     if (!ended.why.empty()) {
       HEDDLE_TRY(close(txn, *approval, ended.status, ended.why));
       return ask_anew(ended.why);
     }
-    // Approved by another thread since the signatures were checked: the next proposal of it finds them checked.
+    // Approved by another thread since the signatures were checked: the next proposal of it finds
+    // them checked.
     const bool sound = checked && to_value(checked->approval) == to_value(*approval);
     if (approval->status != Status::kApproved || !sound) return wait(*approval, verdict, decision);
     approval->status = Status::kUsed;
@@ -424,10 +480,12 @@ struct LocalEngine::Impl {
     return carry_out(txn, proposal, verdict, book, approval->id, apply, decision);
   }
 
-  Result<Decision> act(const Proposal& proposal, const std::function<Result<void>(store::Txn&)>& apply,
+  Result<Decision> act(const Proposal& proposal,
+                       const std::function<Result<void>(store::Txn&)>& apply,
                        const std::function<Result<void>()>& possible) {
     if (proposal.op_id.empty() || proposal.action.empty()) {
-      return Error{ErrorKind::kInternal, "proposal-malformed", "a proposal needs an op_id and an action"};
+      return Error{ErrorKind::kInternal, "proposal-malformed",
+                   "a proposal needs an op_id and an action"};
     }
     const auto book = rulebook();
     HEDDLE_ASSIGN_OR_RETURN(const auto checked, check_signatures(proposal, *book));
@@ -437,7 +495,8 @@ struct LocalEngine::Impl {
       HEDDLE_ASSIGN_OR_RETURN(const auto before, read_operation(txn, proposal.op_id));
       if (before && (before->action != proposal.action || before->target != proposal.target)) {
         return Error{ErrorKind::kConflict, "op-id-reused",
-                     fmt::format("`{}` names `{}` of `{}` already", proposal.op_id, before->action, before->target),
+                     fmt::format("`{}` names `{}` of `{}` already", proposal.op_id, before->action,
+                                 before->target),
                      "another act needs another op_id"};
       }
       if (before && before->state == "applied") {
@@ -452,7 +511,8 @@ struct LocalEngine::Impl {
       switch (verdict.effect) {
         case Effect::kDeny: return deny(txn, proposal, verdict, *book, before, decision);
         case Effect::kRequireApproval:
-          return with_approval(txn, proposal, verdict, *book, before, checked, apply, possible, decision);
+          return with_approval(txn, proposal, verdict, *book, before, checked, apply, possible,
+                               decision);
         default: return carry_out(txn, proposal, verdict, *book, "", apply, decision);
       }
     }));
@@ -460,87 +520,108 @@ struct LocalEngine::Impl {
   }
 
   /// The approval `id`, if it is open and `person` may answer it in some way.
-  Result<Approval> answerable(store::Txn& txn, const Rulebook& book, const std::string& id, const std::string& person) {
+  Result<Approval> answerable(store::Txn& txn, const Rulebook& book, const std::string& id,
+                              const std::string& person) {
     HEDDLE_ASSIGN_OR_RETURN(auto approval, read_approval(txn, id));
     if (!approval) {
-      return Error{ErrorKind::kNotFound, "approval-unknown", fmt::format("there is no approval `{}`", id), "see `heddle approval list`"};
+      return Error{ErrorKind::kNotFound, "approval-unknown",
+                   fmt::format("there is no approval `{}`", id), "see `heddle approval list`"};
     }
-    if (person.starts_with("agent:") || person.starts_with("system:") || book.is_service_account(person)) {
-      return denied("approval-not-a-person", fmt::format("`{}` is no person", person), "only a person of people.yaml can approve or reject");
+    if (person.starts_with("agent:") || person.starts_with("system:") ||
+        book.is_service_account(person)) {
+      return denied("approval-not-a-person", fmt::format("`{}` is no person", person),
+                    "only a person of people.yaml can approve or reject");
     }
     if (book.person(person) == nullptr) {
-      return denied("approval-unknown-person", fmt::format("`{}` is not in people.yaml", person), "add the person and run `heddle apply`");
+      return denied("approval-unknown-person", fmt::format("`{}` is not in people.yaml", person),
+                    "add the person and run `heddle apply`");
     }
     const auto closed = [&](const char* error, std::string message) {
       return Error{ErrorKind::kConflict, error, std::move(message),
                    fmt::format("`heddle approval show {}` says how to ask again", id)};
     };
     switch (approval->status) {
-      case Approval::Status::kUsed: return closed("approval-used", fmt::format("`{}` was used; an approval serves once", id));
+      case Approval::Status::kUsed:
+        return closed("approval-used", fmt::format("`{}` was used; an approval serves once", id));
       case Approval::Status::kRejected:
-        return closed("approval-rejected", fmt::format("`{}` was rejected by `{}`: {}", id, approval->rejected_by,
-                                                       approval->rejected_because));
-      case Approval::Status::kVoid: return closed("approval-void", fmt::format("`{}` is void: {}", id, approval->void_because));
+        return closed("approval-rejected",
+                      fmt::format("`{}` was rejected by `{}`: {}", id, approval->rejected_by,
+                                  approval->rejected_because));
+      case Approval::Status::kVoid:
+        return closed("approval-void", fmt::format("`{}` is void: {}", id, approval->void_because));
       case Approval::Status::kExpired:
-        return denied("approval-expired", fmt::format("`{}` expired at {}", id, format_time(approval->expires)), "ask for it again");
+        return denied("approval-expired",
+                      fmt::format("`{}` expired at {}", id, format_time(approval->expires)),
+                      "ask for it again");
       default: return std::move(*approval);
     }
   }
 
   static bool holds_role(const spec::Person& person, const Approval& approval) {
     return std::any_of(approval.needs.begin(), approval.needs.end(), [&](const Need& need) {
-      return need.role.empty() || std::find(person.roles.begin(), person.roles.end(), need.role) != person.roles.end();
+      return need.role.empty() ||
+             std::find(person.roles.begin(), person.roles.end(), need.role) != person.roles.end();
     });
   }
 
   static Error missing_role(const Approval& approval, const std::string& person) {
     return denied("approval-missing-role",
-                  fmt::format("`{}` has not the role `{}`", person, approval.needs.empty() ? "" : approval.needs.front().role),
+                  fmt::format("`{}` has not the role `{}`", person,
+                              approval.needs.empty() ? "" : approval.needs.front().role),
                   "ask a person who has it; roles are in people.yaml");
   }
 
   /// Everything about a yes that can be said without looking at the signature.
-  Result<Approval> approvable(store::Txn& txn, const Rulebook& book, const std::string& id, const std::string& person) {
+  Result<Approval> approvable(store::Txn& txn, const Rulebook& book, const std::string& id,
+                              const std::string& person) {
     HEDDLE_ASSIGN_OR_RETURN(auto approval, answerable(txn, book, id, person));
     if (approval.policy != book.digest()) {
-      return denied("approval-policy-changed", fmt::format("`{}` was asked under another policy", id), "ask for it again");
+      return denied("approval-policy-changed",
+                    fmt::format("`{}` was asked under another policy", id), "ask for it again");
     }
     if (asked_by(approval, person)) {
-      return denied("approval-by-requester", fmt::format("`{}` asked for it and cannot approve it", person), "ask another person");
+      return denied("approval-by-requester",
+                    fmt::format("`{}` asked for it and cannot approve it", person),
+                    "ask another person");
     }
     if (!holds_role(*book.person(person), approval)) return missing_role(approval, person);
     const auto service = approval.binds.string_or("service");
     HEDDLE_ASSIGN_OR_RETURN(const bool stopped, is_stopped(txn, service));
     if (stopped) {
       // A yes that waits out a stop would be carried out when nobody thinks of it any more.
-      return Error{ErrorKind::kConflict, "approval-while-stopped", fmt::format("`{}` is stopped: nothing of it is changed", service),
+      return Error{ErrorKind::kConflict, "approval-while-stopped",
+                   fmt::format("`{}` is stopped: nothing of it is changed", service),
                    fmt::format("`heddle resume {}` first", service)};
     }
     for (const auto& signature : approval.signatures) {
       if (signature.person != person) continue;
-      return Error{ErrorKind::kConflict, "approval-already-given", fmt::format("`{}` approved `{}` already", person, id),
-                   "another person has to"};
+      return Error{ErrorKind::kConflict, "approval-already-given",
+                   fmt::format("`{}` approved `{}` already", person, id), "another person has to"};
     }
     return approval;
   }
 
-  /// Closes an open approval whose time is over, so that a clock set back does not open it again; true when it did.
+  /// Closes an open approval whose time is over, so that a clock set back does not open it again;
+  /// true when it did.
   Result<bool> expire(const std::string& id) {
     bool expired = false;
     HEDDLE_TRY(state.write([&](store::Txn& txn) -> Result<void> {
       expired = false;
       HEDDLE_ASSIGN_OR_RETURN(auto approval, read_approval(txn, id));
       if (!approval) return {};
-      const bool open = approval->status == Approval::Status::kPending || approval->status == Approval::Status::kApproved;
+      const bool open = approval->status == Approval::Status::kPending ||
+                        approval->status == Approval::Status::kApproved;
       HEDDLE_ASSIGN_OR_RETURN(const auto time, now(txn));
       if (!open || time < approval->expires) return {};
       expired = true;
-      return close(txn, *approval, Approval::Status::kExpired, fmt::format("it expired at {}", format_time(approval->expires)));
+      return close(txn, *approval, Approval::Status::kExpired,
+                   fmt::format("it expired at {}", format_time(approval->expires)));
     }));
     return expired;
   }
 
-  static ledger::Entry answer_entry(const Approval& approval, const std::string& person, const char* action) {
+  static ledger::Entry answer_entry(const Approval& approval, const std::string& person,
+                                    const char* action) {
     ledger::Entry entry;
     entry.op_id = fmt::format("{}/{}/{}", approval.id, action, person);
     entry.actor_type = "person";
@@ -557,9 +638,11 @@ struct LocalEngine::Impl {
 LocalEngine::LocalEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LocalEngine::~LocalEngine() = default;
 
-Result<std::unique_ptr<LocalEngine>> LocalEngine::open(store::State& state, ledger::Ledger& ledger, const spec::Project& project,
+Result<std::unique_ptr<LocalEngine>> LocalEngine::open(store::State& state, ledger::Ledger& ledger,
+                                                       const spec::Project& project,
                                                        const Clock& clock) {
-  std::unique_ptr<LocalEngine> engine(new LocalEngine(std::make_unique<Impl>(state, ledger, clock)));
+  std::unique_ptr<LocalEngine> engine(
+      new LocalEngine(std::make_unique<Impl>(state, ledger, clock)));
   HEDDLE_TRY(engine->load(project));
   return engine;
 }
@@ -573,7 +656,8 @@ Result<void> LocalEngine::load(const spec::Project& project) {
   return {};
 }
 
-Result<Decision> LocalEngine::act(const Proposal& proposal, const std::function<Result<void>(store::Txn&)>& apply,
+Result<Decision> LocalEngine::act(const Proposal& proposal,
+                                  const std::function<Result<void>(store::Txn&)>& apply,
                                   const std::function<Result<void>()>& possible) {
   return impl_->act(proposal, apply, possible);
 }
@@ -588,7 +672,8 @@ Result<Verdict> LocalEngine::evaluate(const Proposal& proposal) {
   return verdict;
 }
 
-Result<Approval> LocalEngine::approve(const std::string& id, const std::string& person, const std::string& armored) {
+Result<Approval> LocalEngine::approve(const std::string& id, const std::string& person,
+                                      const std::string& armored) {
   const auto book = impl_->rulebook();
   HEDDLE_TRY(impl_->expire(id));
   Approval approval;
@@ -601,7 +686,8 @@ Result<Approval> LocalEngine::approve(const std::string& id, const std::string& 
   HEDDLE_TRY(impl_->state.write([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(auto fresh, impl_->approvable(txn, *book, id, person));
     if (fresh.statement != approval.statement) {
-      return Error{ErrorKind::kConflict, "approval-changed", fmt::format("`{}` changed meanwhile", id), "look at it again"};
+      return Error{ErrorKind::kConflict, "approval-changed",
+                   fmt::format("`{}` changed meanwhile", id), "look at it again"};
     }
     HEDDLE_ASSIGN_OR_RETURN(const auto time, impl_->now(txn));
     fresh.signatures.push_back({person, armored, time});
@@ -611,7 +697,8 @@ Result<Approval> LocalEngine::approve(const std::string& id, const std::string& 
     entry.evidence.emplace_back("signature", sha256(armored));
     entry.attributes = doc::Value::object({{"signature", armored}, {"statement", fresh.statement}});
     entry.result = enough ? "approved" : "one-of-several";
-    if (const auto appended = impl_->ledger.append(txn, std::move(entry)); !appended) return appended.error();
+    if (const auto appended = impl_->ledger.append(txn, std::move(entry)); !appended)
+      return appended.error();
     if (auto written = write_approval(txn, fresh); !written) return written;
     approval = std::move(fresh);
     return {};
@@ -619,7 +706,8 @@ Result<Approval> LocalEngine::approve(const std::string& id, const std::string& 
   return approval;
 }
 
-Result<Approval> LocalEngine::reject(const std::string& id, const Actor& who, const std::string& reason) {
+Result<Approval> LocalEngine::reject(const std::string& id, const Actor& who,
+                                     const std::string& reason) {
   const auto book = impl_->rulebook();
   HEDDLE_TRY(impl_->expire(id));
   Approval approval;
@@ -636,16 +724,20 @@ Result<Approval> LocalEngine::reject(const std::string& id, const Actor& who, co
     entry.result = "rejected";
     entry.reason = reason;
     record_proof(entry.attributes, who.proof);
-    if (const auto appended = impl_->ledger.append(txn, std::move(entry)); !appended) return appended.error();
+    if (const auto appended = impl_->ledger.append(txn, std::move(entry)); !appended)
+      return appended.error();
     return write_approval(txn, approval);
   }));
   return approval;
 }
 
-Result<void> LocalEngine::void_stale(store::Txn& txn, const std::function<std::string(const Approval&)>& why) {
+Result<void> LocalEngine::void_stale(store::Txn& txn,
+                                     const std::function<std::string(const Approval&)>& why) {
   HEDDLE_ASSIGN_OR_RETURN(auto approvals, read_approvals(txn));
   for (auto& approval : approvals) {
-    if (approval.status != Approval::Status::kPending && approval.status != Approval::Status::kApproved) continue;
+    if (approval.status != Approval::Status::kPending &&
+        approval.status != Approval::Status::kApproved)
+      continue;
     if (auto reason = why(approval); !reason.empty()) {
       HEDDLE_TRY(impl_->close(txn, approval, Approval::Status::kVoid, std::move(reason)));
     }
@@ -674,7 +766,8 @@ Result<Approval> LocalEngine::approval(const std::string& id) {
     return {};
   }));
   if (!found) {
-    return Error{ErrorKind::kNotFound, "approval-unknown", fmt::format("there is no approval `{}`", id), "see `heddle approval list`"};
+    return Error{ErrorKind::kNotFound, "approval-unknown",
+                 fmt::format("there is no approval `{}`", id), "see `heddle approval list`"};
   }
   return std::move(*found);
 }

@@ -13,36 +13,45 @@
 
 namespace heddle::policy {
 
-/// The engine of one project over its state and ledger. Built-in, whatever the rules say: `service.stop` (target `service/NAME`
-/// or `service/*`) is allowed to everybody and sets the stop flag in the same transaction; while it stands, every act about that
-/// service is denied (`stop`), but `service.resume` by a person clears it: one whom a rule lets, or who signed. What needs an
-/// approval is asked for by a person or an agent, never by the system (`requester-unproven`). Inside `apply`, the decision's own entry is number
-/// `txn.log_size() - 1`. Thread-safe; `state`, `ledger` and `clock` must outlive it.
+/// The engine of one project over its state and ledger. Built-in, whatever the rules say:
+/// `service.stop` (target `service/NAME` or `service/*`) is allowed to everybody and sets the stop
+/// flag in the same transaction; while it stands, every act about that service is denied (`stop`),
+/// but `service.resume` by a person clears it: one whom a rule lets, or who signed. What needs an
+/// approval is asked for by a person or an agent, never by the system (`requester-unproven`).
+/// Inside `apply`, the decision's own entry is number `txn.log_size() - 1`. Thread-safe; `state`,
+/// `ledger` and `clock` must outlive it.
 class LocalEngine final : public Engine {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<LocalEngine>> open(store::State& state, ledger::Ledger& ledger,
-                                                                 const spec::Project& project,
-                                                                 const Clock& clock = system_clock());
+  [[nodiscard]] static Result<std::unique_ptr<LocalEngine>> open(
+      store::State& state, ledger::Ledger& ledger, const spec::Project& project,
+      const Clock& clock = system_clock());
   ~LocalEngine() override;
 
-  /// Errors: kConflict `op-id-reused` (the same op_id for another act), what `apply` returns (everything rolled back), storage.
-  [[nodiscard]] Result<Decision> act(const Proposal& proposal, const std::function<Result<void>(store::Txn&)>& apply,
+  /// Errors: kConflict `op-id-reused` (the same op_id for another act), what `apply` returns
+  /// (everything rolled back), storage.
+  [[nodiscard]] Result<Decision> act(const Proposal& proposal,
+                                     const std::function<Result<void>(store::Txn&)>& apply,
                                      const std::function<Result<void>()>& possible = {}) override;
   /// What the rules, budgets and stop flag say now; records nothing.
   [[nodiscard]] Result<Verdict> evaluate(const Proposal& proposal);
   /// From now on these definitions count; call it after the `definition.apply` act.
   [[nodiscard]] Result<void> load(const spec::Project& project);
 
-  /// One person's signed yes. Errors (kDenied unless said otherwise): `approval-unknown` (kNotFound), `approval-expired`,
-  /// `approval-used`, `approval-rejected`, `approval-void`, `approval-while-stopped` (kConflict), `approval-by-requester`, `approval-not-a-person`,
-  /// `approval-unknown-person`, `approval-missing-role`, `approval-already-given` (kConflict), `approval-signature-invalid`,
-  /// `approval-policy-changed`.
-  [[nodiscard]] Result<Approval> approve(const std::string& id, const std::string& person, const std::string& armored);
+  /// One person's signed yes. Errors (kDenied unless said otherwise): `approval-unknown`
+  /// (kNotFound), `approval-expired`, `approval-used`, `approval-rejected`, `approval-void`,
+  /// `approval-while-stopped` (kConflict), `approval-by-requester`, `approval-not-a-person`,
+  /// `approval-unknown-person`, `approval-missing-role`, `approval-already-given` (kConflict),
+  /// `approval-signature-invalid`, `approval-policy-changed`.
+  [[nodiscard]] Result<Approval> approve(const std::string& id, const std::string& person,
+                                         const std::string& armored);
   /// A no, by a proven person: one who could say yes, or who asked.
-  [[nodiscard]] Result<Approval> reject(const std::string& id, const Actor& who, const std::string& reason);
-  /// Closes every open approval for which `why` says what of its statement is not so any more; an entry each. Inside the
-  /// `apply` of the decision that made it so, or in a transaction of its own.
-  [[nodiscard]] Result<void> void_stale(store::Txn& txn, const std::function<std::string(const Approval&)>& why);
+  [[nodiscard]] Result<Approval> reject(const std::string& id, const Actor& who,
+                                        const std::string& reason);
+  /// Closes every open approval for which `why` says what of its statement is not so any more; an
+  /// entry each. Inside the `apply` of the decision that made it so, or in a transaction of its
+  /// own.
+  [[nodiscard]] Result<void> void_stale(store::Txn& txn,
+                                        const std::function<std::string(const Approval&)>& why);
   [[nodiscard]] Result<void> void_stale(const std::function<std::string(const Approval&)>& why);
   /// Whether the act of this op_id was carried out.
   [[nodiscard]] Result<bool> applied(const std::string& op_id);

@@ -62,11 +62,13 @@ class EngineTest : public testing::Test {
     ledger_.reset();
     state_.reset();
     state_ = adapters::open_sqlite_state(root_ + "/state.db").value();
-    ledger::Ledger::Options options{root_ + "/tiles", "flights", Ed25519Key::from_seed(std::string(32, '\3')).value(), &clock_};
+    ledger::Ledger::Options options{root_ + "/tiles", "flights",
+                                    Ed25519Key::from_seed(std::string(32, '\3')).value(), &clock_};
     ledger_ = ledger::Ledger::open(*state_, options).value();
     engine_ = LocalEngine::open(*state_, *ledger_, project_, clock_).value();
   }
-  static Proposal proposal(std::string op_id, std::string action, Actor actor = {ActorType::kAgent, "agent:recover"}) {
+  static Proposal proposal(std::string op_id, std::string action,
+                           Actor actor = {ActorType::kAgent, "agent:recover"}) {
     Proposal made;
     made.op_id = std::move(op_id);
     made.action = std::move(action);
@@ -95,13 +97,17 @@ class EngineTest : public testing::Test {
   }
   ledger::Entry entry(std::uint64_t number) {
     ledger::Entry found;
-    EXPECT_TRUE(ledger_->read(number, [&](const ledger::Entry& each) {
-                         found = each;
-                         return false;
-                       }).ok());
+    EXPECT_TRUE(ledger_
+                    ->read(number,
+                           [&](const ledger::Entry& each) {
+                             found = each;
+                             return false;
+                           })
+                    .ok());
     return found;
   }
-  std::string approve_error(const std::string& id, const std::string& person, const std::string& armored) {
+  std::string approve_error(const std::string& id, const std::string& person,
+                            const std::string& armored) {
     const auto result = engine_->approve(id, person, armored);
     return result.ok() ? "accepted" : result.error().id;
   }
@@ -149,16 +155,18 @@ TEST_F(EngineTest, AnAllowedActIsAppliedOnceAlsoAfterAReopen) {
 
 TEST_F(EngineTest, AnotherActUnderTheSameOpIdIsAConflict) {
   act(proposal("op-1", "source.quarantine"));
-  const auto other = engine_->act(proposal("op-1", "source.release"), [](store::Txn&) { return Result<void>(); });
+  const auto other =
+      engine_->act(proposal("op-1", "source.release"), [](store::Txn&) { return Result<void>(); });
   ASSERT_FALSE(other.ok());
   EXPECT_EQ(other.error().id, "op-id-reused");
 }
 
 TEST_F(EngineTest, WhatFailsToApplyLeavesNoTrace) {
-  const auto result = engine_->act(proposal("op-1", "source.quarantine"), [](store::Txn& txn) -> Result<void> {
-    HEDDLE_TRY(txn.put("test", "x", "half"));
-    return Error{ErrorKind::kIo, "test-failed", "no"};
-  });
+  const auto result =
+      engine_->act(proposal("op-1", "source.quarantine"), [](store::Txn& txn) -> Result<void> {
+        HEDDLE_TRY(txn.put("test", "x", "half"));
+        return Error{ErrorKind::kIo, "test-failed", "no"};
+      });
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().id, "test-failed");
   EXPECT_EQ(ledger_->size().value(), 0U);
@@ -200,13 +208,17 @@ TEST_F(EngineTest, AStopBlocksEverythingUntilAPersonResumes) {
   EXPECT_EQ(engine_->stopped().value(), std::vector<std::string>{"delay"});
   for (const char* action : {"slot.swap", "incident.open"}) {
     EXPECT_EQ(act(proposal(fmt::format("while-{}", action), action)).rules.front(), "stop");
-    EXPECT_EQ(act(proposal(fmt::format("person-{}", action), action, {ActorType::kPerson, "ada"})).rules.front(), "stop");
+    EXPECT_EQ(act(proposal(fmt::format("person-{}", action), action, {ActorType::kPerson, "ada"}))
+                  .rules.front(),
+              "stop");
   }
   auto elsewhere = proposal("elsewhere", "slot.swap");
   elsewhere.target = "service/other";
   EXPECT_TRUE(act(elsewhere).applied);
   EXPECT_EQ(act(proposal("resume-1", "service.resume")).rules.front(), "resume-needs-a-person");
-  EXPECT_EQ(act(proposal("resume-2", "service.resume", {ActorType::kPerson, "replayer"})).rules.front(), "resume-needs-a-person");
+  EXPECT_EQ(
+      act(proposal("resume-2", "service.resume", {ActorType::kPerson, "replayer"})).rules.front(),
+      "resume-needs-a-person");
   // Known by the account of the system: a rule has to let the role. Signed: a person's own word.
   const Actor known{ActorType::kPerson, "ada", {"os-user:ada"}};
   const Actor signed_by_ada{ActorType::kPerson, "ada", {"signature"}};
@@ -220,7 +232,8 @@ TEST_F(EngineTest, AStopBlocksEverythingUntilAPersonResumes) {
   rule.actions = {"service.resume"};
   project_.policies["default"].rules.push_back(rule);
   ASSERT_TRUE(engine_->load(project_).ok());
-  EXPECT_EQ(act(proposal("resume-5", "service.resume", signed_by_ada)).rules.front(), "nobody-resumes-alone");
+  EXPECT_EQ(act(proposal("resume-5", "service.resume", signed_by_ada)).rules.front(),
+            "nobody-resumes-alone");
   project_.policies["default"].rules.back().effect = Kind::kAllow;
   ASSERT_TRUE(engine_->load(project_).ok());
   EXPECT_TRUE(act(proposal("resume-6", "service.resume", known)).applied);
@@ -259,7 +272,8 @@ TEST_F(EngineTest, AnApprovalIsAskedForOnceSignedAndUsedUp) {
   // Used before: not by signing again, and not for another act.
   EXPECT_EQ(approve_error(approval.id, "eve", eve_->sign(approval.statement)), "approval-used");
   const auto other = asked("promote-2");
-  EXPECT_EQ(approve_error(other.id, "ada", ada_->sign(approval.statement)), "approval-signature-invalid");
+  EXPECT_EQ(approve_error(other.id, "ada", ada_->sign(approval.statement)),
+            "approval-signature-invalid");
   EXPECT_FALSE(act(promotion("promote-2")).applied);
 }
 
@@ -280,9 +294,12 @@ TEST_F(EngineTest, AnApprovalServesNoOtherSubjectSlotEvidenceOrState) {
     return made;
   };
   const std::vector<std::pair<const char*, std::function<void(Proposal&)>>> changes{
-      {"other digests are proposed now", [](Proposal& p) { p.subjects[0].digest = sha256("evil"); }},
-      {"it is proposed for another slot now", [](Proposal& p) { p.attributes.set("slot", "standby"); }},
-      {"the evidence it was asked on is not named any more", [](Proposal& p) { p.evidence.clear(); }},
+      {"other digests are proposed now",
+       [](Proposal& p) { p.subjects[0].digest = sha256("evil"); }},
+      {"it is proposed for another slot now",
+       [](Proposal& p) { p.attributes.set("slot", "standby"); }},
+      {"the evidence it was asked on is not named any more",
+       [](Proposal& p) { p.evidence.clear(); }},
       {"`primary` was", [](Proposal& p) { p.binds.set("primary", sha256("newer").str()); }}};
   for (const auto& [why, change] : changes) {
     const std::string op_id = fmt::format("promote: {}", why);
@@ -344,8 +361,11 @@ TEST_F(EngineTest, ADecisionVoidsWhatItMakesUntrue) {
 }
 
 TEST_F(EngineTest, NobodyIsAskedForWhatCannotBeDone) {
-  const auto impossible = [] { return Result<void>(Error{ErrorKind::kConflict, "release-is-primary", "it is primary already"}); };
-  const auto decision = engine_->act(promotion(), [](store::Txn&) { return Result<void>(); }, impossible);
+  const auto impossible = [] {
+    return Result<void>(Error{ErrorKind::kConflict, "release-is-primary", "it is primary already"});
+  };
+  const auto decision =
+      engine_->act(promotion(), [](store::Txn&) { return Result<void>(); }, impossible);
   ASSERT_FALSE(decision.ok());
   EXPECT_EQ(decision.error().id, "release-is-primary");
   EXPECT_TRUE(engine_->approvals()->empty());
@@ -354,13 +374,17 @@ TEST_F(EngineTest, NobodyIsAskedForWhatCannotBeDone) {
 
 TEST_F(EngineTest, WhoAskedUnderAnotherNameIsNobodyWhoApproves) {
   auto mine = promotion("mine");
-  mine.actor = {ActorType::kPerson, "ada", {"os-user:root", "eve"}};  // ada asks and says that she is eve
+  mine.actor = {
+      ActorType::kPerson, "ada", {"os-user:root", "eve"}};  // ada asks and says that she is eve
   const auto approval = engine_->approval(act(mine).approval).value();
   EXPECT_EQ(approval.requester, "ada");
   EXPECT_EQ(entry(approval.entry).attributes.string_or("claimed"), "eve");
   EXPECT_EQ(entry(approval.entry).attributes.string_or("proof"), "os-user:root");
-  for (const auto& [name, key] : {std::pair<std::string, SshKey*>{"ada", ada_.get()}, {"eve", eve_.get()}}) {
-    EXPECT_EQ(approve_error(approval.id, name, key->sign(approval.statement)), "approval-by-requester") << name;
+  for (const auto& [name, key] :
+       {std::pair<std::string, SshKey*>{"ada", ada_.get()}, {"eve", eve_.get()}}) {
+    EXPECT_EQ(approve_error(approval.id, name, key->sign(approval.statement)),
+              "approval-by-requester")
+        << name;
   }
   auto nobody = promotion("nobody");
   nobody.actor = {ActorType::kSystem, "system:root", {"os-user:root"}};
@@ -370,7 +394,8 @@ TEST_F(EngineTest, WhoAskedUnderAnotherNameIsNobodyWhoApproves) {
 }
 
 TEST_F(EngineTest, AYesThatWasWrittenIntoTheStateIsNone) {
-  // As somebody with the owner's files would: the status, with no signature, with a wrong one, or for other digests.
+  // As somebody with the owner's files would: the status, with no signature, with a wrong one, or
+  // for other digests.
   const std::vector<std::function<void(Approval&)>> forgeries{
       [](Approval& a) { a.signatures.clear(); },
       [](Approval& a) { a.signatures.push_back({"ada", "", 1}); },
@@ -391,9 +416,12 @@ TEST_F(EngineTest, AYesThatWasWrittenIntoTheStateIsNone) {
     auto approval = engine_->approval(act(what).approval).value();
     forge(approval);
     approval.status = Approval::Status::kApproved;
-    ASSERT_TRUE(state_->write([&](store::Txn& txn) {
-                        return txn.put("policy.approvals", approval.id, doc::to_json(to_value(approval)));
-                      }).ok());
+    ASSERT_TRUE(state_
+                    ->write([&](store::Txn& txn) {
+                      return txn.put("policy.approvals", approval.id,
+                                     doc::to_json(to_value(approval)));
+                    })
+                    .ok());
     what.approval = approval.id;
     if (number == 4) what.binds = approval.binds;
     const auto decision = act(what);
@@ -444,8 +472,10 @@ TEST_F(EngineTest, WhoMayNotApproveIsTold) {
   EXPECT_EQ(approve_error(approval.id, "agent:recover", signature), "approval-not-a-person");
   EXPECT_EQ(approve_error(approval.id, "replayer", signature), "approval-not-a-person");
   EXPECT_EQ(approve_error(approval.id, "mallory", signature), "approval-unknown-person");
-  EXPECT_EQ(approve_error(approval.id, "ben", ben_->sign(approval.statement)), "approval-missing-role");
-  EXPECT_EQ(approve_error(approval.id, "eve", signature), "approval-signature-invalid");  // ada's, said to be eve's
+  EXPECT_EQ(approve_error(approval.id, "ben", ben_->sign(approval.statement)),
+            "approval-missing-role");
+  EXPECT_EQ(approve_error(approval.id, "eve", signature),
+            "approval-signature-invalid");  // ada's, said to be eve's
   auto own = promotion("own");
   own.actor = {ActorType::kPerson, "ada"};
   const auto mine = engine_->approval(act(own).approval).value();
@@ -462,16 +492,20 @@ TEST_F(EngineTest, TwoApprovalsNeedTwoPeople) {
   ASSERT_TRUE(first.ok());
   EXPECT_EQ(first->status, Approval::Status::kPending);
   EXPECT_FALSE(act(promotion()).applied);
-  EXPECT_EQ(approve_error(approval.id, "ada", ada_->sign(approval.statement)), "approval-already-given");
+  EXPECT_EQ(approve_error(approval.id, "ada", ada_->sign(approval.statement)),
+            "approval-already-given");
   EXPECT_EQ(approve_error(approval.id, "eve", eve_->sign(approval.statement)), "accepted");
   EXPECT_TRUE(act(promotion()).applied);
 }
 
 TEST_F(EngineTest, ARejectionIsFinal) {
   const auto approval = asked();
-  EXPECT_EQ(engine_->reject(approval.id, {ActorType::kAgent, "agent:recover"}, "no").error().id, "approval-not-a-person");
-  EXPECT_EQ(engine_->reject(approval.id, {ActorType::kPerson, "ben"}, "no").error().id, "approval-missing-role");
-  const auto rejected = engine_->reject(approval.id, {ActorType::kPerson, "ada", {"os-user:ada"}}, "not on a Friday");
+  EXPECT_EQ(engine_->reject(approval.id, {ActorType::kAgent, "agent:recover"}, "no").error().id,
+            "approval-not-a-person");
+  EXPECT_EQ(engine_->reject(approval.id, {ActorType::kPerson, "ben"}, "no").error().id,
+            "approval-missing-role");
+  const auto rejected =
+      engine_->reject(approval.id, {ActorType::kPerson, "ada", {"os-user:ada"}}, "not on a Friday");
   ASSERT_TRUE(rejected.ok());
   EXPECT_EQ(rejected->rejected_because, "not on a Friday");
   EXPECT_EQ(approve_error(approval.id, "ada", ada_->sign(approval.statement)), "approval-rejected");
@@ -490,8 +524,10 @@ TEST_F(EngineTest, NoYesIsKeptThroughAStop) {
   what.binds = doc::Value::object({{"service", "delay"}});
   const auto approval = engine_->approval(act(what).approval).value();
   EXPECT_TRUE(act(proposal("stop", "service.stop")).applied);
-  EXPECT_EQ(approve_error(approval.id, "ada", ada_->sign(approval.statement)), "approval-while-stopped");
-  EXPECT_TRUE(act(proposal("resume", "service.resume", {ActorType::kPerson, "ben", {"signature"}})).applied);
+  EXPECT_EQ(approve_error(approval.id, "ada", ada_->sign(approval.statement)),
+            "approval-while-stopped");
+  EXPECT_TRUE(act(proposal("resume", "service.resume", {ActorType::kPerson, "ben", {"signature"}}))
+                  .applied);
   EXPECT_EQ(approve_error(approval.id, "ada", ada_->sign(approval.statement)), "accepted");
 }
 
@@ -501,7 +537,8 @@ TEST_F(EngineTest, AnotherPolicyEndsWhatWasAskedUnderTheOld) {
   const auto pending = asked("promote-2");
   project_.policies["default"].budgets.clear();
   ASSERT_TRUE(engine_->load(project_).ok());
-  EXPECT_EQ(approve_error(pending.id, "ada", ada_->sign(pending.statement)), "approval-policy-changed");
+  EXPECT_EQ(approve_error(pending.id, "ada", ada_->sign(pending.statement)),
+            "approval-policy-changed");
   EXPECT_FALSE(act(promotion()).applied);
   EXPECT_NE(asked().id, approval.id);
   EXPECT_EQ(applied_, 0);
@@ -534,13 +571,15 @@ TEST_F(EngineTest, EvaluateRecordsNothing) {
 
 TEST_F(EngineTest, LongAttributesGoIntoTheLedgerByDigest) {
   auto what = proposal("op-1", "incident.open");
-  what.attributes = doc::Value::object({{"page", std::string(100'000, 'x')}, {"cause", "unit change"}});
+  what.attributes =
+      doc::Value::object({{"page", std::string(100'000, 'x')}, {"cause", "unit change"}});
   EXPECT_TRUE(act(what).applied);
   EXPECT_EQ(entry(0).attributes.string_or("page"), sha256(std::string(100'000, 'x')).str());
   EXPECT_EQ(entry(0).attributes.string_or("cause"), "unit change");
 }
 
-// Not a bar, a figure: an act is one durable transaction, so it costs about one fsync of the disk below.
+// Not a bar, a figure: an act is one durable transaction, so it costs about one fsync of the disk
+// below.
 TEST_F(EngineTest, ActIsFast) {
   constexpr int kActs = 300;
   const auto begin = std::chrono::steady_clock::now();

@@ -12,13 +12,14 @@ std::string request_statement(const SignedRequest& about, const doc::Value& requ
       if (key != "requester" && key != "person" && key != "signed") asked.set(key, value);
     }
   }
-  return doc::to_canonical_json(doc::Value::object({{"format", "heddle.request/1"},
-                                                    {"project", about.project},
-                                                    {"operation", about.operation},
-                                                    {"request", sha256(doc::to_canonical_json(asked)).str()},
-                                                    {"person", about.person},
-                                                    {"at", format_time(about.at)},
-                                                    {"nonce", about.nonce}}));
+  return doc::to_canonical_json(
+      doc::Value::object({{"format", "heddle.request/1"},
+                          {"project", about.project},
+                          {"operation", about.operation},
+                          {"request", sha256(doc::to_canonical_json(asked)).str()},
+                          {"person", about.person},
+                          {"at", format_time(about.at)},
+                          {"nonce", about.nonce}}));
 }
 
 }  // namespace heddle::policy

@@ -8,9 +8,10 @@
 
 namespace heddle::policy {
 
-/// What a person signs to ask for an act, or to reject or resume, where the account of the system does not say who it is
-/// (namespace `heddle-request`): canonical JSON of {format, project, operation, request, person, at, nonce}. `request` is the
-/// digest of the operation's request in canonical JSON without its members `requester`, `person` and `signed`.
+/// What a person signs to ask for an act, or to reject or resume, where the account of the system
+/// does not say who it is (namespace `heddle-request`): canonical JSON of {format, project,
+/// operation, request, person, at, nonce}. `request` is the digest of the operation's request in
+/// canonical JSON without its members `requester`, `person` and `signed`.
 struct SignedRequest {
   std::string project;
   std::string operation;

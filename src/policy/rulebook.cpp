@@ -32,8 +32,8 @@ struct Attribute {
 /// One rule with its condition, compiled once for every set of attribute types it meets.
 struct Rule {
   spec::PolicyRule rule;
-  std::string service{};              ///< generated rules: only what is about this service
-  std::vector<std::string> names{};   ///< that `when` mentions
+  std::string service{};             ///< generated rules: only what is about this service
+  std::vector<std::string> names{};  ///< that `when` mentions
   mutable std::map<std::string, std::shared_ptr<const expr::Program>> programs{};
 };
 
@@ -55,10 +55,14 @@ std::vector<Attribute> attributes_of(const Proposal& proposal) {
   if (!proposal.attributes.is_object()) return list;
   for (const auto& [key, value] : proposal.attributes.as_object()) {
     const std::string name = "attributes." + key;
-    if (value.is_bool()) list.push_back({name, expr::Type::kBool, expr::Datum::boolean(value.as_bool())});
-    if (value.is_int()) list.push_back({name, expr::Type::kInt, expr::Datum::integer(value.as_int())});
-    if (value.is_double()) list.push_back({name, expr::Type::kDouble, expr::Datum::real(value.as_double())});
-    if (value.is_string()) list.push_back({name, expr::Type::kString, expr::Datum::string(value.as_string())});
+    if (value.is_bool())
+      list.push_back({name, expr::Type::kBool, expr::Datum::boolean(value.as_bool())});
+    if (value.is_int())
+      list.push_back({name, expr::Type::kInt, expr::Datum::integer(value.as_int())});
+    if (value.is_double())
+      list.push_back({name, expr::Type::kDouble, expr::Datum::real(value.as_double())});
+    if (value.is_string())
+      list.push_back({name, expr::Type::kString, expr::Datum::string(value.as_string())});
   }
   return list;
 }
@@ -91,22 +95,26 @@ Digest digest_of(const spec::Project& project) {
   for (const auto& [name, policy] : project.policies) {
     auto rules = doc::Value::array();
     for (const auto& rule : policy.rules) {
-      rules.push(doc::Value::object({{"id", rule.id},
-                                     {"effect", effect_word(rule.effect)},
-                                     {"who", strings(rule.who)},
-                                     {"actions", strings(rule.actions)},
-                                     {"targets", strings(rule.targets)},
-                                     {"when", rule.when ? doc::Value(rule.when->text) : doc::Value()},
-                                     {"approvals", rule.approvals},
-                                     {"role", rule.approver_role},
-                                     {"within", rule.approval_within}}));
+      rules.push(
+          doc::Value::object({{"id", rule.id},
+                              {"effect", effect_word(rule.effect)},
+                              {"who", strings(rule.who)},
+                              {"actions", strings(rule.actions)},
+                              {"targets", strings(rule.targets)},
+                              {"when", rule.when ? doc::Value(rule.when->text) : doc::Value()},
+                              {"approvals", rule.approvals},
+                              {"role", rule.approver_role},
+                              {"within", rule.approval_within}}));
     }
     auto budgets = doc::Value::array();
     for (const auto& budget : policy.budgets) {
-      budgets.push(doc::Value::object(
-          {{"id", budget.id}, {"action", budget.action}, {"limit", budget.limit}, {"window", budget.window}}));
+      budgets.push(doc::Value::object({{"id", budget.id},
+                                       {"action", budget.action},
+                                       {"limit", budget.limit},
+                                       {"window", budget.window}}));
     }
-    policies.push(doc::Value::object({{"name", name}, {"rules", std::move(rules)}, {"budgets", std::move(budgets)}}));
+    policies.push(doc::Value::object(
+        {{"name", name}, {"rules", std::move(rules)}, {"budgets", std::move(budgets)}}));
   }
   auto services = doc::Value::array();
   for (const auto& [name, service] : project.services) {
@@ -121,11 +129,12 @@ Digest digest_of(const spec::Project& project) {
   }
   auto accounts = doc::Value::array();
   for (const auto& account : project.service_accounts) accounts.push(account.name);
-  return sha256(doc::to_canonical_json(doc::Value::object({{"format", "heddle.rules/1"},
-                                                           {"policies", std::move(policies)},
-                                                           {"services", std::move(services)},
-                                                           {"people", std::move(people)},
-                                                           {"service_accounts", std::move(accounts)}})));
+  return sha256(
+      doc::to_canonical_json(doc::Value::object({{"format", "heddle.rules/1"},
+                                                 {"policies", std::move(policies)},
+                                                 {"services", std::move(services)},
+                                                 {"people", std::move(people)},
+                                                 {"service_accounts", std::move(accounts)}})));
 }
 
 }  // namespace
@@ -160,7 +169,8 @@ std::string service_of(const Proposal& proposal) {
 }
 
 bool is_record_action(std::string_view action) noexcept {
-  for (const char* pattern : {"incident.*", "postmortem.*", "alert.*", "approval.*", "diagnosis.*", "canary.judgement"}) {
+  for (const char* pattern :
+       {"incident.*", "postmortem.*", "alert.*", "approval.*", "diagnosis.*", "canary.judgement"}) {
     if (glob_match(pattern, action)) return true;
   }
   return false;
@@ -174,8 +184,10 @@ struct Rulebook::Impl {
   Digest digest;
   std::mutex compiling;
 
-  /// What a `who` pattern may name: `person:ada` and `role:approver` for a person, the id itself for agents and the system.
-  [[nodiscard]] std::vector<std::string> identities(const Actor& actor, const spec::Person* person) const {
+  /// What a `who` pattern may name: `person:ada` and `role:approver` for a person, the id itself
+  /// for agents and the system.
+  [[nodiscard]] std::vector<std::string> identities(const Actor& actor,
+                                                    const spec::Person* person) const {
     if (actor.type == ActorType::kPerson) {
       if (accounts.contains(actor.id)) return {"account:" + actor.id};
       std::vector<std::string> names{"person:" + actor.id};
@@ -188,7 +200,8 @@ struct Rulebook::Impl {
     return {actor.id.starts_with(prefix) ? actor.id : prefix + actor.id};
   }
 
-  [[nodiscard]] static bool any_match(const std::vector<std::string>& patterns, const std::vector<std::string>& names) {
+  [[nodiscard]] static bool any_match(const std::vector<std::string>& patterns,
+                                      const std::vector<std::string>& names) {
     for (const auto& pattern : patterns) {
       for (const auto& name : names) {
         if (glob_match(pattern, name)) return true;
@@ -197,7 +210,8 @@ struct Rulebook::Impl {
     return false;
   }
 
-  Truth holds(const Rule& rule, const Proposal& proposal, const std::vector<Attribute>& attributes) {
+  Truth holds(const Rule& rule, const Proposal& proposal,
+              const std::vector<Attribute>& attributes) {
     if (!rule.rule.when) return Truth::kTrue;
     expr::Environment environment;
     std::vector<expr::Datum> row;
@@ -210,14 +224,17 @@ struct Rulebook::Impl {
     declare("actor.type", expr::Type::kString, expr::Datum::string(type));
     declare("action", expr::Type::kString, expr::Datum::string(proposal.action));
     declare("target", expr::Type::kString, expr::Datum::string(proposal.target));
-    for (const auto& attribute : attributes) declare(attribute.name, attribute.type, attribute.datum);
+    for (const auto& attribute : attributes)
+      declare(attribute.name, attribute.type, attribute.datum);
     for (const auto& name : rule.names) {
       if (!name.starts_with("attributes.")) continue;
-      const bool given = std::any_of(attributes.begin(), attributes.end(), [&](const auto& a) { return a.name == name; });
+      const bool given = std::any_of(attributes.begin(), attributes.end(),
+                                     [&](const auto& a) { return a.name == name; });
       if (!given) return Truth::kUnknown;  // nobody said what it is
     }
     std::string key;
-    for (const auto& variable : environment.variables) key += fmt::format("{}:{};", variable.name, static_cast<int>(variable.type));
+    for (const auto& variable : environment.variables)
+      key += fmt::format("{}:{};", variable.name, static_cast<int>(variable.type));
     const auto program = compiled(rule, key, environment);
     if (!program) return Truth::kUnknown;
     expr::Program::Scratch scratch;
@@ -226,7 +243,8 @@ struct Rulebook::Impl {
     return result.b ? Truth::kTrue : Truth::kFalse;
   }
 
-  std::shared_ptr<const expr::Program> compiled(const Rule& rule, const std::string& key, expr::Environment environment) {
+  std::shared_ptr<const expr::Program> compiled(const Rule& rule, const std::string& key,
+                                                expr::Environment environment) {
     const std::lock_guard lock(compiling);
     const auto found = rule.programs.find(key);
     if (found != rule.programs.end()) return found->second;
@@ -273,14 +291,16 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
     if (service.autonomy == "act") continue;
     spec::PolicyRule rule;
     rule.id = "autonomy-" + service.autonomy;
-    rule.effect = service.autonomy == "propose" ? spec::PolicyRule::Effect::kRequireApproval : spec::PolicyRule::Effect::kDeny;
+    rule.effect = service.autonomy == "propose" ? spec::PolicyRule::Effect::kRequireApproval
+                                                : spec::PolicyRule::Effect::kDeny;
     rule.who = {"agent:*"};
     rule.actions = {"*"};
     impl->rules.push_back(Rule{std::move(rule), name});
   }
   // What the data plane may do before anybody is asked, and reports afterwards.
-  const bool fail_over = std::any_of(project.policies.begin(), project.policies.end(),
-                                     [](const auto& item) { return item.second.fail_over_allowed; });
+  const bool fail_over =
+      std::any_of(project.policies.begin(), project.policies.end(),
+                  [](const auto& item) { return item.second.fail_over_allowed; });
   if (fail_over) {
     spec::PolicyRule rule;
     rule.id = "failover-allowed";
@@ -289,7 +309,8 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
     rule.actions = {"slot.fail-over"};
     impl->rules.push_back(Rule{std::move(rule), ""});
   }
-  // A canary is judged for the record, and ended when it is bad: that only takes away what a decision had given.
+  // A canary is judged for the record, and ended when it is bad: that only takes away what a
+  // decision had given.
   spec::PolicyRule canary;
   canary.id = "canary-may-be-ended";
   canary.effect = spec::PolicyRule::Effect::kAllow;
@@ -311,10 +332,14 @@ Verdict Rulebook::evaluate(const Proposal& proposal, const CountFn& count) const
   Verdict verdict;
   for (const auto& compiled : impl_->rules) {
     const auto& rule = compiled.rule;
-    if (!compiled.service.empty() && (compiled.service != service || is_record_action(proposal.action))) continue;
-    // Autonomy does not keep a bad canary alive: to start one was a decision that its judgement may end it.
+    if (!compiled.service.empty() &&
+        (compiled.service != service || is_record_action(proposal.action)))
+      continue;
+    // Autonomy does not keep a bad canary alive: to start one was a decision that its judgement may
+    // end it.
     if (!compiled.service.empty() && proposal.action == "canary.abort") continue;
-    if (!Impl::any_match(rule.who, identities) || !Impl::any_match(rule.actions, {proposal.action})) continue;
+    if (!Impl::any_match(rule.who, identities) || !Impl::any_match(rule.actions, {proposal.action}))
+      continue;
     if (!rule.targets.empty() && !Impl::any_match(rule.targets, {proposal.target})) continue;
     const auto truth = impl_->holds(compiled, proposal, attributes);
     if (truth == Truth::kFalse) continue;
@@ -324,18 +349,24 @@ Verdict Rulebook::evaluate(const Proposal& proposal, const CountFn& count) const
     }
     if (truth == Truth::kUnknown || rule.effect == spec::PolicyRule::Effect::kDeny) {
       if (verdict.reason.empty()) {
-        verdict.reason = truth == Truth::kUnknown
-                             ? fmt::format("rule `{}` could not be evaluated: the proposal lacks what its `when` reads", rule.id)
-                             : fmt::format("rule `{}` denies it", rule.id);
+        verdict.reason =
+            truth == Truth::kUnknown
+                ? fmt::format(
+                      "rule `{}` could not be evaluated: the proposal lacks what its `when` reads",
+                      rule.id)
+                : fmt::format("rule `{}` denies it", rule.id);
       }
       deny.push_back(rule.id);
       continue;
     }
     ask.push_back(rule.id);
-    verdict.needs.push_back({rule.id, std::max(1, rule.approvals), rule.approver_role, rule.approval_within});
+    verdict.needs.push_back(
+        {rule.id, std::max(1, rule.approvals), rule.approver_role, rule.approval_within});
   }
-  const auto join = [&](std::vector<std::string>& first, std::vector<std::string>& second, std::vector<std::string>& third) {
-    for (auto* list : {&first, &second, &third}) verdict.rules.insert(verdict.rules.end(), list->begin(), list->end());
+  const auto join = [&](std::vector<std::string>& first, std::vector<std::string>& second,
+                        std::vector<std::string>& third) {
+    for (auto* list : {&first, &second, &third})
+      verdict.rules.insert(verdict.rules.end(), list->begin(), list->end());
   };
   if (!deny.empty()) {
     verdict.effect = Effect::kDeny;
@@ -366,6 +397,8 @@ const spec::Person* Rulebook::person(std::string_view name) const noexcept {
   return nullptr;
 }
 
-bool Rulebook::is_service_account(std::string_view name) const noexcept { return impl_->accounts.contains(name); }
+bool Rulebook::is_service_account(std::string_view name) const noexcept {
+  return impl_->accounts.contains(name);
+}
 
 }  // namespace heddle::policy

@@ -16,30 +16,33 @@ namespace heddle::policy {
 struct Need {
   std::string rule;
   int approvals = 1;
-  std::string role{};     ///< empty: any person
-  Micros within = 0;      ///< wall time until the request expires
+  std::string role{};  ///< empty: any person
+  Micros within = 0;   ///< wall time until the request expires
 };
 
 struct Verdict {
   Effect effect = Effect::kDeny;
-  std::vector<std::string> rules{};  ///< every matching rule, the deciding ones first; `default-deny` when none matched
-  std::vector<Need> needs{};         ///< kRequireApproval
-  std::string reason{};              ///< of a denial: which rule and why, one sentence
+  std::vector<std::string>
+      rules{};  ///< every matching rule, the deciding ones first; `default-deny` when none matched
+  std::vector<Need> needs{};  ///< kRequireApproval
+  std::string reason{};       ///< of a denial: which rule and why, one sentence
 };
 
-/// Applied decisions of an action (a glob) in the ledger's state, within `window` before the proposal's time; 0: ever.
+/// Applied decisions of an action (a glob) in the ledger's state, within `window` before the
+/// proposal's time; 0: ever.
 using CountFn = std::function<std::int64_t(std::string_view action, Micros window)>;
 
-/// Every rule of a project: its policies' own and those generated from its services' autonomy. deny > require_approval > allow,
-/// and what no rule names is denied. A `when` that is null or cannot be evaluated never allows: in an allow rule it does not
-/// match, in the others it denies. `when` sees `attributes.NAME` (the proposal's), `actor.id`, `actor.type`, `action`,
-/// `target` and `ledger.count(action, window)`. Immutable and thread-safe.
+/// Every rule of a project: its policies' own and those generated from its services' autonomy. deny
+/// > require_approval > allow, and what no rule names is denied. A `when` that is null or cannot be
+/// evaluated never allows: in an allow rule it does not match, in the others it denies. `when` sees
+/// `attributes.NAME` (the proposal's), `actor.id`, `actor.type`, `action`, `target` and
+/// `ledger.count(action, window)`. Immutable and thread-safe.
 class Rulebook {
  public:
   [[nodiscard]] static Result<Rulebook> compile(const spec::Project& project);
   [[nodiscard]] Verdict evaluate(const Proposal& proposal, const CountFn& count) const;
 
-  [[nodiscard]] const Digest& digest() const noexcept;     ///< of all that can change a verdict
+  [[nodiscard]] const Digest& digest() const noexcept;  ///< of all that can change a verdict
   [[nodiscard]] const std::vector<spec::Budget>& budgets() const noexcept;
   [[nodiscard]] const std::vector<spec::Person>& people() const noexcept;
   [[nodiscard]] const spec::Person* person(std::string_view name) const noexcept;
@@ -57,9 +60,11 @@ class Rulebook {
 
 /// `*` stands for any run of characters.
 [[nodiscard]] bool glob_match(std::string_view pattern, std::string_view text) noexcept;
-/// The service a proposal is about: `service/NAME...` in its target, else its attribute `service`; empty: none.
+/// The service a proposal is about: `service/NAME...` in its target, else its attribute `service`;
+/// empty: none.
 [[nodiscard]] std::string service_of(const Proposal& proposal);
-/// Actions that only record what was seen (`incident.*`, `postmortem.*`, ...): agents may do them at every autonomy.
+/// Actions that only record what was seen (`incident.*`, `postmortem.*`, ...): agents may do them
+/// at every autonomy.
 [[nodiscard]] bool is_record_action(std::string_view action) noexcept;
 
 }  // namespace heddle::policy

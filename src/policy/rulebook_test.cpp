@@ -10,8 +10,9 @@ namespace {
 
 using Kind = spec::PolicyRule::Effect;
 
-spec::PolicyRule rule(std::string id, Kind effect, std::vector<std::string> who, std::vector<std::string> actions,
-                      std::string when = {}, std::vector<std::string> targets = {}) {
+spec::PolicyRule rule(std::string id, Kind effect, std::vector<std::string> who,
+                      std::vector<std::string> actions, std::string when = {},
+                      std::vector<std::string> targets = {}) {
   spec::PolicyRule made;
   made.id = std::move(id);
   made.effect = effect;
@@ -31,7 +32,8 @@ spec::Project project(std::vector<spec::PolicyRule> rules, std::string autonomy 
   return made;
 }
 
-Proposal proposal(std::string action, Actor actor = {ActorType::kAgent, "agent:recover"}, std::string target = "service/delay") {
+Proposal proposal(std::string action, Actor actor = {ActorType::kAgent, "agent:recover"},
+                  std::string target = "service/delay") {
   Proposal made;
   made.op_id = "op";
   made.action = std::move(action);
@@ -40,7 +42,9 @@ Proposal proposal(std::string action, Actor actor = {ActorType::kAgent, "agent:r
   return made;
 }
 
-Verdict judge(const spec::Project& of, const Proposal& what, const CountFn& count = [](std::string_view, Micros) { return 0; }) {
+Verdict judge(
+    const spec::Project& of, const Proposal& what,
+    const CountFn& count = [](std::string_view, Micros) { return 0; }) {
   return Rulebook::compile(of).value().evaluate(what, count);
 }
 
@@ -78,7 +82,8 @@ TEST(Rulebook, DenyBeatsApprovalBeatsAllowAndAllAreNamed) {
 }
 
 TEST(Rulebook, WhoActionAndTargetAllHaveToMatch) {
-  const auto of = project({rule("a", Kind::kAllow, {"role:approver"}, {"run.start"}, "", {"service/delay"})});
+  const auto of =
+      project({rule("a", Kind::kAllow, {"role:approver"}, {"run.start"}, "", {"service/delay"})});
   const Actor ada{ActorType::kPerson, "ada"};
   EXPECT_EQ(judge(of, proposal("run.start", ada)).effect, Effect::kAllow);
   EXPECT_EQ(judge(of, proposal("run.start", {ActorType::kPerson, "ben"})).effect, Effect::kDeny);
@@ -90,11 +95,13 @@ TEST(Rulebook, WhoActionAndTargetAllHaveToMatch) {
 TEST(Rulebook, AServiceAccountIsNoPerson) {
   const auto of = project({rule("a", Kind::kAllow, {"person:*"}, {"*"})});
   EXPECT_EQ(judge(of, proposal("run.start", {ActorType::kPerson, "root"})).effect, Effect::kAllow);
-  EXPECT_EQ(judge(of, proposal("run.start", {ActorType::kPerson, "replayer"})).effect, Effect::kDeny);
+  EXPECT_EQ(judge(of, proposal("run.start", {ActorType::kPerson, "replayer"})).effect,
+            Effect::kDeny);
 }
 
 TEST(Rulebook, WhenSeesAttributesActorAndTarget) {
-  const auto of = project({rule("a", Kind::kAllow, {"*"}, {"*"}, "attributes.slot == \"standby\" && attributes.rows < 100")});
+  const auto of = project({rule("a", Kind::kAllow, {"*"}, {"*"},
+                                "attributes.slot == \"standby\" && attributes.rows < 100")});
   auto what = proposal("release.promote");
   what.attributes = doc::Value::object({{"slot", "standby"}, {"rows", 5}});
   EXPECT_EQ(judge(of, what).effect, Effect::kAllow);
@@ -102,36 +109,48 @@ TEST(Rulebook, WhenSeesAttributesActorAndTarget) {
   EXPECT_EQ(judge(of, what).effect, Effect::kAllow);
   what.attributes.set("rows", 100);
   EXPECT_EQ(judge(of, what).effect, Effect::kDeny);
-  const auto by_actor = project({rule("a", Kind::kAllow, {"*"}, {"*"}, "actor.type == \"agent\" && actor.id == \"agent:recover\" && "
-                                                                      "target == \"service/delay\" && action == \"slot.swap\"")});
+  const auto by_actor = project({rule("a", Kind::kAllow, {"*"}, {"*"},
+                                      "actor.type == \"agent\" && actor.id == \"agent:recover\" && "
+                                      "target == \"service/delay\" && action == \"slot.swap\"")});
   EXPECT_EQ(judge(by_actor, proposal("slot.swap")).effect, Effect::kAllow);
-  EXPECT_EQ(judge(by_actor, proposal("slot.swap", {ActorType::kPerson, "ada"})).effect, Effect::kDeny);
+  EXPECT_EQ(judge(by_actor, proposal("slot.swap", {ActorType::kPerson, "ada"})).effect,
+            Effect::kDeny);
 }
 
 TEST(Rulebook, ACountLooksAtTheLedger) {
-  const auto of = project({rule("a", Kind::kAllow, {"*"}, {"*"}, "ledger.count(\"slot.swap\", duration(\"24h\")) < 2"),
-                           rule("b", Kind::kAllow, {"*"}, {"*"}, "ledger.count(\"slot.*\", 3600000000) == 7")});
+  const auto of = project(
+      {rule("a", Kind::kAllow, {"*"}, {"*"}, "ledger.count(\"slot.swap\", duration(\"24h\")) < 2"),
+       rule("b", Kind::kAllow, {"*"}, {"*"}, "ledger.count(\"slot.*\", 3600000000) == 7")});
   std::vector<std::pair<std::string, Micros>> asked;
-  const auto verdict = judge(of, proposal("slot.swap"), [&](std::string_view action, Micros window) {
-    asked.emplace_back(action, window);
-    return window == kDay ? 1 : 7;
-  });
+  const auto verdict =
+      judge(of, proposal("slot.swap"), [&](std::string_view action, Micros window) {
+        asked.emplace_back(action, window);
+        return window == kDay ? 1 : 7;
+      });
   EXPECT_EQ(verdict.rules, (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(asked, (std::vector<std::pair<std::string, Micros>>{{"slot.swap", kDay}, {"slot.*", kHour}}));
+  EXPECT_EQ(asked,
+            (std::vector<std::pair<std::string, Micros>>{{"slot.swap", kDay}, {"slot.*", kHour}}));
 }
 
 TEST(Rulebook, AConditionThatCannotBeEvaluatedNeverAllows) {
   const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
-  for (const char* when : {"attributes.absent > 1", "attributes.slot > 3", "1 / attributes.zero > 0"}) {
+  for (const char* when :
+       {"attributes.absent > 1", "attributes.slot > 3", "1 / attributes.zero > 0"}) {
     auto what = proposal("slot.swap");
     what.attributes = doc::Value::object({{"slot", "x"}, {"zero", 0}});
-    EXPECT_EQ(judge(project({rule("a", Kind::kAllow, {"*"}, {"*"}, when)}), what).effect, Effect::kDeny) << when;
-    EXPECT_EQ(judge(project({allow, rule("ask", Kind::kRequireApproval, {"*"}, {"*"}, when)}), what).effect, Effect::kDeny) << when;
+    EXPECT_EQ(judge(project({rule("a", Kind::kAllow, {"*"}, {"*"}, when)}), what).effect,
+              Effect::kDeny)
+        << when;
+    EXPECT_EQ(judge(project({allow, rule("ask", Kind::kRequireApproval, {"*"}, {"*"}, when)}), what)
+                  .effect,
+              Effect::kDeny)
+        << when;
     const auto verdict = judge(project({allow, rule("no", Kind::kDeny, {"*"}, {"*"}, when)}), what);
     EXPECT_EQ(verdict.effect, Effect::kDeny) << when;
     EXPECT_NE(verdict.reason.find("could not be evaluated"), std::string::npos);
   }
-  const auto compiled = Rulebook::compile(project({rule("a", Kind::kAllow, {"*"}, {"*"}, "attributes. >")}));
+  const auto compiled =
+      Rulebook::compile(project({rule("a", Kind::kAllow, {"*"}, {"*"}, "attributes. >")}));
   ASSERT_FALSE(compiled.ok());
   EXPECT_EQ(compiled.error().id, "policy-when-malformed");
 }
@@ -140,14 +159,20 @@ TEST(Rulebook, AutonomyIsAPresetOfRules) {
   const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
   const Actor ada{ActorType::kPerson, "ada"};
   EXPECT_EQ(judge(project({allow}, "observe"), proposal("slot.swap")).effect, Effect::kDeny);
-  EXPECT_EQ(judge(project({allow}, "observe"), proposal("slot.swap")).rules.front(), "autonomy-observe");
-  EXPECT_EQ(judge(project({allow}, "propose"), proposal("slot.swap")).effect, Effect::kRequireApproval);
+  EXPECT_EQ(judge(project({allow}, "observe"), proposal("slot.swap")).rules.front(),
+            "autonomy-observe");
+  EXPECT_EQ(judge(project({allow}, "propose"), proposal("slot.swap")).effect,
+            Effect::kRequireApproval);
   EXPECT_EQ(judge(project({allow}, "act"), proposal("slot.swap")).effect, Effect::kAllow);
   // People are not held back, records are kept, and another service is none of its business.
   EXPECT_EQ(judge(project({allow}, "observe"), proposal("slot.swap", ada)).effect, Effect::kAllow);
   EXPECT_EQ(judge(project({allow}, "observe"), proposal("incident.open")).effect, Effect::kAllow);
-  EXPECT_EQ(judge(project({allow}, "observe"), proposal("slot.swap", {ActorType::kAgent, "agent:x"}, "service/other")).effect, Effect::kAllow);
-  auto about = proposal("source.quarantine", {ActorType::kAgent, "agent:recover"}, "source/carrier-3");
+  EXPECT_EQ(judge(project({allow}, "observe"),
+                  proposal("slot.swap", {ActorType::kAgent, "agent:x"}, "service/other"))
+                .effect,
+            Effect::kAllow);
+  auto about =
+      proposal("source.quarantine", {ActorType::kAgent, "agent:recover"}, "source/carrier-3");
   about.attributes = doc::Value::object({{"service", "delay"}});
   EXPECT_EQ(judge(project({allow}, "observe"), about).effect, Effect::kDeny);
 }
@@ -156,8 +181,10 @@ TEST(Rulebook, TheExampleShutsNobodyOutOfTheDefaultSourceWithoutAPerson) {
   const auto loaded = spec::load_project("examples/flights");
   ASSERT_TRUE(loaded.ok()) << loaded.error().str();
   const auto effect_of = [&](const char* source) {
-    auto about = proposal("source.quarantine", {ActorType::kAgent, "agent:recover"}, fmt::format("source/{}", source));
-    about.attributes = doc::Value::object({{"service", "delay"}, {"source", source}, {"account", "app"}, {"rule", "r"}});
+    auto about = proposal("source.quarantine", {ActorType::kAgent, "agent:recover"},
+                          fmt::format("source/{}", source));
+    about.attributes = doc::Value::object(
+        {{"service", "delay"}, {"source", source}, {"account", "app"}, {"rule", "r"}});
     return judge(loaded->project, about).effect;
   };
   EXPECT_EQ(effect_of("default"), Effect::kRequireApproval);
@@ -166,7 +193,9 @@ TEST(Rulebook, TheExampleShutsNobodyOutOfTheDefaultSourceWithoutAPerson) {
 
 TEST(Rulebook, ItsDigestMovesWithAllThatCanChangeAVerdict) {
   const auto base = project({rule("a", Kind::kAllow, {"*"}, {"*"})});
-  const auto digest = [](const spec::Project& of) { return Rulebook::compile(of).value().digest(); };
+  const auto digest = [](const spec::Project& of) {
+    return Rulebook::compile(of).value().digest();
+  };
   EXPECT_EQ(digest(base), digest(base));
   auto changed = base;
   changed.policies["default"].rules[0].id = "b";

@@ -26,16 +26,20 @@ class SshKey {
     while (text.ends_with('\n')) text.pop_back();
     return text;
   }
-  [[nodiscard]] std::string sign(const std::string& statement, const std::string& name_space = "heddle-approval") const {
+  [[nodiscard]] std::string sign(const std::string& statement,
+                                 const std::string& name_space = "heddle-approval") const {
     const std::string file = directory_ + "/statement";
     HEDDLE_CHECK(write_file_atomic(file, statement).ok(), "write");
     std::filesystem::remove(file + ".sig");
-    run("ssh-keygen -q -Y sign -f " + directory_ + "/key -n " + name_space + " " + file + " 2>/dev/null");
+    run("ssh-keygen -q -Y sign -f " + directory_ + "/key -n " + name_space + " " + file +
+        " 2>/dev/null");
     return read_file(file + ".sig").value();
   }
 
  private:
-  static void run(const std::string& command) { HEDDLE_CHECK(std::system(command.c_str()) == 0, command); }
+  static void run(const std::string& command) {
+    HEDDLE_CHECK(std::system(command.c_str()) == 0, command);
+  }
   std::string directory_;
 };
 

@@ -8,14 +8,18 @@ namespace {
 
 constexpr std::string_view kOperations = "policy.operations";
 constexpr std::string_view kApprovals = "policy.approvals";
-constexpr std::string_view kApplied = "policy.applied";   // ACTION \0 DAY / TIME / ENTRY
-constexpr std::string_view kActions = "policy.actions";   // ACTION -> last day
+constexpr std::string_view kApplied = "policy.applied";  // ACTION \0 DAY / TIME / ENTRY
+constexpr std::string_view kActions = "policy.actions";  // ACTION -> last day
 constexpr std::string_view kStopped = "policy.stopped";
 
 /// Days and times as text that sorts, also before 1970.
-std::int64_t day_of(Micros time) { return (time >= 0 ? time / kDay : (time - kDay + 1) / kDay) + 50'000'000; }
+std::int64_t day_of(Micros time) {
+  return (time >= 0 ? time / kDay : (time - kDay + 1) / kDay) + 50'000'000;
+}
 std::string day_text(std::int64_t day) { return fmt::format("{:09}", day); }
-std::string time_text(Micros time) { return fmt::format("{:020}", static_cast<std::uint64_t>(time) + (std::uint64_t{1} << 63)); }
+std::string time_text(Micros time) {
+  return fmt::format("{:020}", static_cast<std::uint64_t>(time) + (std::uint64_t{1} << 63));
+}
 std::string prefix_of(std::string_view action) { return std::string(action) + '\0'; }
 
 }  // namespace
@@ -37,7 +41,8 @@ Result<std::optional<Operation>> read_operation(store::Txn& txn, const std::stri
   return std::optional<Operation>(std::move(operation));
 }
 
-Result<void> write_operation(store::Txn& txn, const std::string& op_id, const Operation& operation) {
+Result<void> write_operation(store::Txn& txn, const std::string& op_id,
+                             const Operation& operation) {
   auto rules = doc::Value::array();
   for (const auto& rule : operation.rules) rules.push(rule);
   return txn.put(kOperations, op_id,
@@ -88,15 +93,18 @@ Result<std::string> next_approval_id(store::Txn& txn) {
   return fmt::format("approval-{:04}", number);
 }
 
-Result<void> note_applied(store::Txn& txn, const std::string& action, Micros time, std::uint64_t entry) {
+Result<void> note_applied(store::Txn& txn, const std::string& action, Micros time,
+                          std::uint64_t entry) {
   const auto day = day_text(day_of(time));
-  HEDDLE_TRY(txn.put(kApplied, fmt::format("{}{}/{}/{:012}", prefix_of(action), day, time_text(time), entry), ""));
+  HEDDLE_TRY(txn.put(
+      kApplied, fmt::format("{}{}/{}/{:012}", prefix_of(action), day, time_text(time), entry), ""));
   HEDDLE_ASSIGN_OR_RETURN(const auto last, txn.get(kActions, action));
   if (!last || *last < day) return txn.put(kActions, action, day);
   return {};
 }
 
-Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action, Micros now, Micros window) {
+Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action, Micros now,
+                                   Micros window) {
   std::vector<std::pair<std::string, std::int64_t>> actions;  // with their last day
   HEDDLE_TRY(txn.scan(kActions, "", [&](std::string_view name, std::string_view day) {
     if (glob_match(action, name)) actions.emplace_back(name, std::stoll(std::string(day)));
@@ -116,7 +124,8 @@ Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action, Mic
       HEDDLE_TRY(txn.scan(kApplied, prefix, visit));
       continue;
     }
-    for (auto day = from; day <= last; ++day) HEDDLE_TRY(txn.scan(kApplied, prefix + day_text(day) + "/", visit));
+    for (auto day = from; day <= last; ++day)
+      HEDDLE_TRY(txn.scan(kApplied, prefix + day_text(day) + "/", visit));
   }
   return count;
 }
@@ -128,7 +137,8 @@ Result<bool> is_stopped(store::Txn& txn, const std::string& service) {
   return one.has_value();
 }
 
-Result<void> set_stopped(store::Txn& txn, const std::string& scope, const std::string& by, std::uint64_t entry) {
+Result<void> set_stopped(store::Txn& txn, const std::string& scope, const std::string& by,
+                         std::uint64_t entry) {
   return txn.put(kStopped, scope, doc::to_json(doc::Value::object({{"by", by}, {"entry", entry}})));
 }
 

@@ -13,7 +13,7 @@ namespace heddle::policy {
 
 /// What became of an op_id so far.
 struct Operation {
-  std::string state;                 ///< applied, denied, asked
+  std::string state;  ///< applied, denied, asked
   std::string action{};
   std::string target{};
   std::vector<std::string> rules{};
@@ -21,23 +21,30 @@ struct Operation {
   std::uint64_t entry = 0;
   std::string approval{};
 };
-[[nodiscard]] Result<std::optional<Operation>> read_operation(store::Txn& txn, const std::string& op_id);
-[[nodiscard]] Result<void> write_operation(store::Txn& txn, const std::string& op_id, const Operation& operation);
+[[nodiscard]] Result<std::optional<Operation>> read_operation(store::Txn& txn,
+                                                              const std::string& op_id);
+[[nodiscard]] Result<void> write_operation(store::Txn& txn, const std::string& op_id,
+                                           const Operation& operation);
 
 [[nodiscard]] Result<std::optional<Approval>> read_approval(store::Txn& txn, std::string_view id);
 [[nodiscard]] Result<std::vector<Approval>> read_approvals(store::Txn& txn);  ///< by id
 [[nodiscard]] Result<void> write_approval(store::Txn& txn, const Approval& approval);
 [[nodiscard]] Result<std::string> next_approval_id(store::Txn& txn);
 
-/// Applied decisions by action and time: what budgets and `ledger.count` count. Kept in the same transaction as the decision.
-[[nodiscard]] Result<void> note_applied(store::Txn& txn, const std::string& action, Micros time, std::uint64_t entry);
+/// Applied decisions by action and time: what budgets and `ledger.count` count. Kept in the same
+/// transaction as the decision.
+[[nodiscard]] Result<void> note_applied(store::Txn& txn, const std::string& action, Micros time,
+                                        std::uint64_t entry);
 /// Of actions that match the glob, later than `now - window`; `window` 0: ever.
-[[nodiscard]] Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action, Micros now, Micros window);
+[[nodiscard]] Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action,
+                                                 Micros now, Micros window);
 
 /// The stop flags: a service's name, or `*`.
 [[nodiscard]] Result<bool> is_stopped(store::Txn& txn, const std::string& service);
-[[nodiscard]] Result<void> set_stopped(store::Txn& txn, const std::string& scope, const std::string& by, std::uint64_t entry);
-[[nodiscard]] Result<void> clear_stopped(store::Txn& txn, const std::string& scope);  ///< `*`: all of them
+[[nodiscard]] Result<void> set_stopped(store::Txn& txn, const std::string& scope,
+                                       const std::string& by, std::uint64_t entry);
+[[nodiscard]] Result<void> clear_stopped(store::Txn& txn,
+                                         const std::string& scope);  ///< `*`: all of them
 [[nodiscard]] Result<std::vector<std::string>> stopped_scopes(store::Txn& txn);
 
 }  // namespace heddle::policy

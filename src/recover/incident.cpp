@@ -7,9 +7,10 @@ namespace heddle::recover {
 namespace {
 
 constexpr std::array<std::string_view, 19> kSteps{
-    "open",        "quarantine", "await-readmit", "release", "propose-repair", "swap-back",  "verify-input",
-    "ask-labels",  "collect",    "retrain",       "prove",   "promote",        "verify-act", "withdraw",
-    "recalibrate", "await-quiet", "postmortem",   "close",   "done"};
+    "open",        "quarantine",   "await-readmit", "release",  "propose-repair",
+    "swap-back",   "verify-input", "ask-labels",    "collect",  "retrain",
+    "prove",       "promote",      "verify-act",    "withdraw", "recalibrate",
+    "await-quiet", "postmortem",   "close",         "done"};
 
 }  // namespace
 
@@ -22,60 +23,63 @@ doc::Value Incident::to_value() const {
   for (const Digest& digest : evidence) digests.push(digest.str());
   doc::Value events = doc::Value::array();
   for (const TimelineEntry& e : timeline) {
-    events.push(doc::Value::object({{"at", e.at}, {"what", e.what}, {"entry", static_cast<std::int64_t>(e.entry)}}));
+    events.push(doc::Value::object(
+        {{"at", e.at}, {"what", e.what}, {"entry", static_cast<std::int64_t>(e.entry)}}));
   }
   doc::Value windows = doc::Value::array();
   for (const auto& [key, seen] : quiet) {
-    windows.push(doc::Value::object({{"key", key}, {"seen", seen.seen}, {"windows", seen.windows}}));
+    windows.push(
+        doc::Value::object({{"key", key}, {"seen", seen.seen}, {"windows", seen.windows}}));
   }
   const watch::Diagnosis& d = diagnosis;
-  doc::Value out = doc::Value::object(
-      {{"id", id},
-       {"step", step_name(step)},
-       {"diagnosis", doc::Value::object({{"cause", watch::cause_name(d.cause)},
-                                         {"column", d.column},
-                                         {"source", d.source},
-                                         {"account", d.account},
-                                         {"rule", d.rule},
-                                         {"ratio", d.ratio},
-                                         {"ratio_name", d.ratio_name},
-                                         {"lag_hours", d.lag_hours},
-                                         {"intercept", d.intercept},
-                                         {"change_from", d.change_from},
-                                         {"reason", d.reason}})},
-       {"keys", std::move(key_list)},
-       {"evidence", std::move(digests)},
-       {"timeline", std::move(events)},
-       {"response", response},
-       {"raised_at", raised_at},
-       {"confirmed_at", confirmed_at},
-       {"responded_at", responded_at},
-       {"recovered_at", recovered_at},
-       {"step_since", step_since},
-       {"rows_raised", rows_raised},
-       {"rows_confirmed", rows_confirmed},
-       {"rows_responded", rows_responded},
-       {"refused_share", refused_share},
-       {"swapped", swapped},
-       {"swap_refused", swap_refused},
-       {"release_refused", release_refused},
-       {"repair_refused", repair_refused},
-       {"compared_until", compared_until},
-       {"candidate", candidate},
-       {"candidate_metrics", candidate_metrics},
-       {"retrain_started", retrain_started},
-       {"quiet", std::move(windows)},
-       {"stands", stands},
-       {"escalations", escalations},
-       {"why", why},
-       {"act", act}});
+  doc::Value out =
+      doc::Value::object({{"id", id},
+                          {"step", step_name(step)},
+                          {"diagnosis", doc::Value::object({{"cause", watch::cause_name(d.cause)},
+                                                            {"column", d.column},
+                                                            {"source", d.source},
+                                                            {"account", d.account},
+                                                            {"rule", d.rule},
+                                                            {"ratio", d.ratio},
+                                                            {"ratio_name", d.ratio_name},
+                                                            {"lag_hours", d.lag_hours},
+                                                            {"intercept", d.intercept},
+                                                            {"change_from", d.change_from},
+                                                            {"reason", d.reason}})},
+                          {"keys", std::move(key_list)},
+                          {"evidence", std::move(digests)},
+                          {"timeline", std::move(events)},
+                          {"response", response},
+                          {"raised_at", raised_at},
+                          {"confirmed_at", confirmed_at},
+                          {"responded_at", responded_at},
+                          {"recovered_at", recovered_at},
+                          {"step_since", step_since},
+                          {"rows_raised", rows_raised},
+                          {"rows_confirmed", rows_confirmed},
+                          {"rows_responded", rows_responded},
+                          {"refused_share", refused_share},
+                          {"swapped", swapped},
+                          {"swap_refused", swap_refused},
+                          {"release_refused", release_refused},
+                          {"repair_refused", repair_refused},
+                          {"compared_until", compared_until},
+                          {"candidate", candidate},
+                          {"candidate_metrics", candidate_metrics},
+                          {"retrain_started", retrain_started},
+                          {"quiet", std::move(windows)},
+                          {"stands", stands},
+                          {"escalations", escalations},
+                          {"why", why},
+                          {"act", act}});
   if (clock) out.set("clock", *clock);
   return out;
 }
 
 Result<Incident> Incident::from_value(const doc::Value& value) {
   const auto corrupt = [] {
-    return Error{ErrorKind::kCorrupt, "recover-state", "a saved incident is malformed", "run `heddle audit verify`"};
+    return Error{ErrorKind::kCorrupt, "recover-state", "a saved incident is malformed",
+                 "run `heddle audit verify`"};
   };
   Incident out;
   out.id = value.string_or("id");
@@ -116,7 +120,8 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
     out.evidence.push_back(digest);
   }
   for (const doc::Value& e : timeline->as_array()) {
-    out.timeline.push_back({e.int_or("at"), e.string_or("what"), static_cast<std::uint64_t>(e.int_or("entry"))});
+    out.timeline.push_back(
+        {e.int_or("at"), e.string_or("what"), static_cast<std::uint64_t>(e.int_or("entry"))});
   }
   out.response = value.string_or("response");
   out.raised_at = value.int_or("raised_at");
@@ -145,7 +150,8 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   out.escalations = static_cast<int>(value.int_or("escalations"));
   out.why = value.string_or("why");
   out.act = value.string_or("act");
-  if (const doc::Value* at = value.find("clock"); at != nullptr && at->is_int()) out.clock = at->as_int();
+  if (const doc::Value* at = value.find("clock"); at != nullptr && at->is_int())
+    out.clock = at->as_int();
   return out;
 }
 

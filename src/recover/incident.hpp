@@ -15,8 +15,9 @@
 
 namespace heddle::recover {
 
-/// Where an incident stands on the ladder. Each is left by an outcome, by a fact, or when its deadline has passed: every step that
-/// waits has one, a person who is asked, and a next best step (docs/adr/0024).
+/// Where an incident stands on the ladder. Each is left by an outcome, by a fact, or when its
+/// deadline has passed: every step that waits has one, a person who is asked, and a next best step
+/// (docs/adr/0024).
 enum class Step : std::uint8_t {
   kOpen,           ///< to be recorded
   kQuarantine,     ///< a source is to be shut out
@@ -28,12 +29,13 @@ enum class Step : std::uint8_t {
   kAskLabels,      ///< labels look wrong: a person is asked, nothing is learned from them
   kCollect,        ///< labelled rows after the change, up to the policy's bound
   kRetrain,
-  kProve,          ///< the candidate is scored beside what serves, on rows newer than those it learned from
-  kPromote,        ///< the candidate waits for its approval
-  kVerifyAct,      ///< labelled rows after the act: what is served against what would be served without it
-  kWithdraw,       ///< an act is taken back
+  kProve,  ///< the candidate is scored beside what serves, on rows newer than those it learned from
+  kPromote,    ///< the candidate waits for its approval
+  kVerifyAct,  ///< labelled rows after the act: what is served against what would be served without
+               ///< it
+  kWithdraw,   ///< an act is taken back
   kRecalibrate,
-  kAwaitQuiet,     ///< nothing to do but watch whether it goes away
+  kAwaitQuiet,  ///< nothing to do but watch whether it goes away
   kPostmortem,
   kClose,
   kDone,
@@ -42,48 +44,49 @@ enum class Step : std::uint8_t {
 [[nodiscard]] std::string_view step_name(Step step) noexcept;
 
 struct TimelineEntry {
-  Micros at = 0;             ///< event time
+  Micros at = 0;  ///< event time
   std::string what;
-  std::uint64_t entry = 0;   ///< ledger entry, 0: none
+  std::uint64_t entry = 0;  ///< ledger entry, 0: none
 };
 
 /// How the newest windows of a metric look to an incident.
 struct Quiet {
-  Micros seen = 0;     ///< end of the newest window that was counted
-  int windows = 0;     ///< quiet ones in a row
+  Micros seen = 0;  ///< end of the newest window that was counted
+  int windows = 0;  ///< quiet ones in a row
 };
 
-/// A confirmed alert with a cause, and the staged response to it. A value: everything a restart needs to go on.
+/// A confirmed alert with a cause, and the staged response to it. A value: everything a restart
+/// needs to go on.
 struct Incident {
-  std::string id;                        ///< `incident-0001`, in order of opening
+  std::string id;  ///< `incident-0001`, in order of opening
   Step step = Step::kOpen;
   watch::Diagnosis diagnosis;
-  std::vector<std::string> keys;         ///< alerts that belong to it, the first one opened it
-  std::map<std::string, Quiet> quiet;    ///< metrics that must be quiet before it is over
+  std::vector<std::string> keys;       ///< alerts that belong to it, the first one opened it
+  std::map<std::string, Quiet> quiet;  ///< metrics that must be quiet before it is over
   std::vector<Digest> evidence;
   std::vector<TimelineEntry> timeline;
-  std::string response;                  ///< what was done, in a few words
+  std::string response;  ///< what was done, in a few words
   Micros raised_at = 0;
   Micros confirmed_at = 0;
-  Micros responded_at = 0;               ///< first response applied, or decided to be none; 0: not yet
+  Micros responded_at = 0;  ///< first response applied, or decided to be none; 0: not yet
   Micros recovered_at = 0;
-  Micros step_since = 0;                 ///< event time at which the step was entered
-  std::int64_t rows_raised = 0;          ///< rows observed by then, over all traffic
+  Micros step_since = 0;         ///< event time at which the step was entered
+  std::int64_t rows_raised = 0;  ///< rows observed by then, over all traffic
   std::int64_t rows_confirmed = 0;
   std::int64_t rows_responded = 0;
-  double refused_share = 0;              ///< contract alerts: of the confirming rows
+  double refused_share = 0;  ///< contract alerts: of the confirming rows
   bool swapped = false;
-  bool release_refused = false;           ///< of a quarantine that cost more than its budget
+  bool release_refused = false;  ///< of a quarantine that cost more than its budget
   bool swap_refused = false;
-  bool repair_refused = false;           ///< a retrain for a time shift needs this first
-  bool stands = false;                   ///< closed without having gone away
-  int escalations = 0;                   ///< of this step: how often people were told that it waits
-  std::string why;                       ///< the last reason to take something back or to let it be
-  std::string act;                       ///< id of the act that it verifies or takes back
-  std::optional<Micros> clock;           ///< time shift: where the field's clock stood when it was diagnosed
-  Micros compared_until = 0;             ///< latest comparison of the slots that was looked at
-  std::string candidate;                 ///< digest of the retrained bundle
-  std::string candidate_metrics;         ///< JSON
+  bool repair_refused = false;  ///< a retrain for a time shift needs this first
+  bool stands = false;          ///< closed without having gone away
+  int escalations = 0;          ///< of this step: how often people were told that it waits
+  std::string why;              ///< the last reason to take something back or to let it be
+  std::string act;              ///< id of the act that it verifies or takes back
+  std::optional<Micros> clock;  ///< time shift: where the field's clock stood when it was diagnosed
+  Micros compared_until = 0;    ///< latest comparison of the slots that was looked at
+  std::string candidate;        ///< digest of the retrained bundle
+  std::string candidate_metrics;  ///< JSON
   Micros retrain_started = 0;
 
   [[nodiscard]] bool open() const noexcept { return step != Step::kDone; }

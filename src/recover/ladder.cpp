@@ -17,32 +17,41 @@ using watch::Cause;
 using watch::Subject;
 using Status = Outcome::Status;
 
-constexpr double kWholeSource = 0.5;        ///< share of a source's rows from which a contract fault is the source's
+constexpr double kWholeSource =
+    0.5;  ///< share of a source's rows from which a contract fault is the source's
 constexpr Micros kCollectAtMost = 14 * kDay;
-constexpr Micros kAnswerWithin = 7 * kDay;    ///< for a person; then the next best step
-constexpr Micros kAskAgain = 3 * kDay;        ///< until people are told that something could not be taken back
-constexpr Micros kLabelsAtMost = 14 * kDay;   ///< labels that look wrong for longer are how the world is now
-constexpr Micros kStandsAfter = 14 * kDay;    ///< what has not gone away by then is closed as it is
+constexpr Micros kAnswerWithin = 7 * kDay;  ///< for a person; then the next best step
+constexpr Micros kAskAgain =
+    3 * kDay;  ///< until people are told that something could not be taken back
+constexpr Micros kLabelsAtMost =
+    14 * kDay;  ///< labels that look wrong for longer are how the world is now
+constexpr Micros kStandsAfter = 14 * kDay;  ///< what has not gone away by then is closed as it is
 
 bool settled(Status status) { return status != Status::kWaiting && status != Status::kRunning; }
 
 bool about_quality(Cause cause) {
-  return cause == Cause::kTimeShift || cause == Cause::kCovariateShift || cause == Cause::kConceptShift;
+  return cause == Cause::kTimeShift || cause == Cause::kCovariateShift ||
+         cause == Cause::kConceptShift;
 }
 
-/// Whether an alert with this diagnosis is one more sign of the incident rather than a new one. `related`: it comes so soon after
-/// that it may have the same cause; what comes later is a thing of its own.
-bool explains(const Incident& incident, const watch::Alert& alert, const watch::Diagnosis& diagnosis, bool related) {
+/// Whether an alert with this diagnosis is one more sign of the incident rather than a new one.
+/// `related`: it comes so soon after that it may have the same cause; what comes later is a thing
+/// of its own.
+bool explains(const Incident& incident, const watch::Alert& alert,
+              const watch::Diagnosis& diagnosis, bool related) {
   const Cause cause = incident.diagnosis.cause;
-  if (std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) != incident.keys.end()) return true;
-  const bool same_sender =
-      diagnosis.source == incident.diagnosis.source && diagnosis.account == incident.diagnosis.account;
+  if (std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) != incident.keys.end())
+    return true;
+  const bool same_sender = diagnosis.source == incident.diagnosis.source &&
+                           diagnosis.account == incident.diagnosis.account;
   if (diagnosis.cause == Cause::kCostlyQuarantine && incident.step == Step::kAwaitReadmit) {
     // A quarantine for everybody costs rows of each account.
-    return same_sender || (incident.diagnosis.account.empty() && diagnosis.source == incident.diagnosis.source);
+    return same_sender ||
+           (incident.diagnosis.account.empty() && diagnosis.source == incident.diagnosis.source);
   }
   // What was let in because shutting it out cost too much is not shut out again at once.
-  if (cause == Cause::kCostlyQuarantine && alert.first.subject == Subject::kContract) return same_sender;
+  if (cause == Cause::kCostlyQuarantine && alert.first.subject == Subject::kContract)
+    return same_sender;
   if (diagnosis.cause == cause) {
     if (cause == Cause::kCostlyQuarantine) return same_sender;
     if (cause == Cause::kUnitChange) return same_sender;
@@ -50,10 +59,14 @@ bool explains(const Incident& incident, const watch::Alert& alert, const watch::
     if (cause == Cause::kTimeShift) return diagnosis.column == incident.diagnosis.column;
     return related || cause == Cause::kConceptShift || cause == Cause::kPriorShift;
   }
-  if (!related || alert.first.subject == Subject::kContract || alert.first.subject == Subject::kAnswers) return false;
+  if (!related || alert.first.subject == Subject::kContract ||
+      alert.first.subject == Subject::kAnswers)
+    return false;
   if (alert.first.subject == Subject::kRule) return about_quality(cause);
-  if (cause == Cause::kUnknown) return alert.first.subject == Subject::kColumn || alert.first.subject == Subject::kQuality;
-  // While the input is wrong, quality is expected to be; once it is repaired, a fall of quality is a thing of its own.
+  if (cause == Cause::kUnknown)
+    return alert.first.subject == Subject::kColumn || alert.first.subject == Subject::kQuality;
+  // While the input is wrong, quality is expected to be; once it is repaired, a fall of quality is
+  // a thing of its own.
   if (alert.first.subject == Subject::kQuality) return about_quality(cause);
   if (alert.first.subject == Subject::kColumn) {
     return cause == Cause::kUnitChange && incident.diagnosis.column == alert.first.column;
@@ -75,7 +88,8 @@ std::string_view status_name(Outcome::Status status) noexcept {
 }
 
 std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert> moves,
-                                       std::span<const plane::ActRecord> acts, const watch::Watch& watch, Effects& effects) {
+                                       std::span<const plane::ActRecord> acts,
+                                       const watch::Watch& watch, Effects& effects) {
   std::vector<Performed> performed;
   if (now <= last_tick_) return performed;
   Tick tick{now, watch, effects, performed};
@@ -98,17 +112,21 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
   return performed;
 }
 
-bool Ladder::joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis, const Tick& tick) {
+bool Ladder::joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis,
+                    const Tick& tick) {
   const spec::Monitor& monitor = options_.monitor;
   const Micros related = monitor.label_delay + 2 * monitor.quality.chunk_duration + monitor.window;
   for (Incident& incident : incidents_) {
     if (!incident.open() || incident.step >= Step::kPostmortem) continue;
-    if (!explains(incident, alert, diagnosis, tick.now <= incident.confirmed_at + related)) continue;
-    if (std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) == incident.keys.end()) {
+    if (!explains(incident, alert, diagnosis, tick.now <= incident.confirmed_at + related))
+      continue;
+    if (std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) ==
+        incident.keys.end()) {
       incident.keys.push_back(alert.first.key);
       incident.quiet[alert.first.key] = {alert.last.to, 0};
       incident.evidence.push_back(alert.last.digest());
-      incident.timeline.push_back({tick.now, fmt::format("joined by `{}`: {}", alert.first.key, diagnosis.reason), 0});
+      incident.timeline.push_back(
+          {tick.now, fmt::format("joined by `{}`: {}", alert.first.key, diagnosis.reason), 0});
     }
     if (incident.step != Step::kAwaitQuiet) return true;
     if (incident.diagnosis.cause == Cause::kUnknown && diagnosis.cause != Cause::kUnknown) {
@@ -116,12 +134,16 @@ bool Ladder::joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis
       const Micros change_from = std::min(incident.diagnosis.change_from, diagnosis.change_from);
       incident.diagnosis = diagnosis;
       incident.diagnosis.change_from = change_from;
-      incident.clock = diagnosis.cause == Cause::kTimeShift ? tick.watch.clock(diagnosis.column) : std::nullopt;
-      incident.timeline.push_back({tick.now, fmt::format("diagnosed as {}: {}", watch::cause_name(diagnosis.cause),
-                                                         diagnosis.reason), 0});
+      incident.clock =
+          diagnosis.cause == Cause::kTimeShift ? tick.watch.clock(diagnosis.column) : std::nullopt;
+      incident.timeline.push_back(
+          {tick.now,
+           fmt::format("diagnosed as {}: {}", watch::cause_name(diagnosis.cause), diagnosis.reason),
+           0});
       incident.step = first_response(incident);
       incident.step_since = tick.now;
-    } else if (alert.first.subject == Subject::kQuality && incident.diagnosis.cause == Cause::kCovariateShift) {
+    } else if (alert.first.subject == Subject::kQuality &&
+               incident.diagnosis.cause == Cause::kCovariateShift) {
       incident.step = Step::kCollect;
       incident.step_since = tick.now;
     }
@@ -138,16 +160,19 @@ Incident& Ladder::open(watch::Diagnosis diagnosis, const Tick& tick) {
   incident.confirmed_at = tick.now;
   incident.step_since = tick.now;
   incident.rows_raised = incident.rows_confirmed = tick.watch.rows_seen();
-  if (incident.diagnosis.cause == Cause::kTimeShift) incident.clock = tick.watch.clock(incident.diagnosis.column);
+  if (incident.diagnosis.cause == Cause::kTimeShift)
+    incident.clock = tick.watch.clock(incident.diagnosis.column);
   incidents_.push_back(std::move(incident));
   return incidents_.back();
 }
 
 void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
-  if (alert.first.subject == Subject::kPrediction) return;  // scores move when columns do: a sign, never a cause
-  // A recalibration that had to be taken back is not tried again at once: the base rate comes and goes.
-  // Nor is a standby recalibrated that only stands in.
-  if (alert.first.subject == Subject::kPrior && (tick.now < recalibrate_again_ || swap_in_force() != nullptr)) {
+  if (alert.first.subject == Subject::kPrediction)
+    return;  // scores move when columns do: a sign, never a cause
+  // A recalibration that had to be taken back is not tried again at once: the base rate comes and
+  // goes. Nor is a standby recalibrated that only stands in.
+  if (alert.first.subject == Subject::kPrior &&
+      (tick.now < recalibrate_again_ || swap_in_force() != nullptr)) {
     deferred_.push_back(alert.first.key);
     return;
   }
@@ -167,13 +192,20 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
   incident.rows_raised = alert.raised_rows;
   incident.rows_confirmed = alert.rows_seen;
   incident.refused_share = alert.first.subject == Subject::kContract ? alert.last.value : 0;
-  incident.timeline.push_back({alert.first.to, fmt::format("`{}` at {:.4g}, above {:.4g}", alert.first.key, alert.first.value,
-                                                           alert.first.threshold), 0});
+  incident.timeline.push_back({alert.first.to,
+                               fmt::format("`{}` at {:.4g}, above {:.4g}", alert.first.key,
+                                           alert.first.value, alert.first.threshold),
+                               0});
   // A metric whose windows hold persistence already is raised and confirmed by the same rows.
-  incident.timeline.push_back({tick.now, fresh ? fmt::format("confirmed by fresh rows at {:.4g}", alert.last.value)
-                                               : std::string("confirmed at once: the metric itself is of several windows"), 0});
-  incident.timeline.push_back({tick.now, fmt::format("diagnosed as {}: {}", watch::cause_name(diagnosis.cause),
-                                                     diagnosis.reason), 0});
+  incident.timeline.push_back(
+      {tick.now,
+       fresh ? fmt::format("confirmed by fresh rows at {:.4g}", alert.last.value)
+             : std::string("confirmed at once: the metric itself is of several windows"),
+       0});
+  incident.timeline.push_back(
+      {tick.now,
+       fmt::format("diagnosed as {}: {}", watch::cause_name(diagnosis.cause), diagnosis.reason),
+       0});
   if (diagnosis.cause == Cause::kRepairOutlived) {
     const Act* act = repair_of(diagnosis.column);
     incident.act = act == nullptr ? "" : act->id;
@@ -181,10 +213,12 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
 }
 
 bool Ladder::cooling(const watch::Alert& alert, Micros now) const {
-  if (alert.first.subject == Subject::kContract || alert.first.subject == Subject::kPrior) return false;
+  if (alert.first.subject == Subject::kContract || alert.first.subject == Subject::kPrior)
+    return false;
   return std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& incident) {
     return !incident.open() && now < incident.recovered_at + options_.monitor.cool_down &&
-           std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) != incident.keys.end();
+           std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) !=
+               incident.keys.end();
   });
 }
 
@@ -202,7 +236,8 @@ void Ladder::advance(Incident& incident, Tick& tick) {
 Step Ladder::first_response(const Incident& incident) const {
   switch (incident.diagnosis.cause) {
     case Cause::kUnitChange: return Step::kQuarantine;
-    case Cause::kContractFault: return incident.refused_share >= kWholeSource ? Step::kQuarantine : Step::kAwaitQuiet;
+    case Cause::kContractFault:
+      return incident.refused_share >= kWholeSource ? Step::kQuarantine : Step::kAwaitQuiet;
     case Cause::kTimeShift: return Step::kProposeRepair;
     case Cause::kConceptShift: return Step::kCollect;
     case Cause::kPriorShift: return Step::kRecalibrate;
@@ -219,21 +254,25 @@ Step Ladder::first_response(const Incident& incident) const {
 
 void Ladder::consider_swap(Incident& incident, Tick& tick) {
   const Step step = incident.step;
-  const bool in_time = step == Step::kProposeRepair || step == Step::kCollect || step == Step::kRetrain ||
-                       step == Step::kProve || step == Step::kPromote;
+  const bool in_time = step == Step::kProposeRepair || step == Step::kCollect ||
+                       step == Step::kRetrain || step == Step::kProve || step == Step::kPromote;
   if (!in_time || incident.swapped || incident.swap_refused || swap_in_force() != nullptr) return;
   const auto& seen = tick.watch.comparison();
-  if (!seen || seen->to <= std::max(incident.compared_until, incident.diagnosis.change_from)) return;
+  if (!seen || seen->to <= std::max(incident.compared_until, incident.diagnosis.change_from))
+    return;
   incident.compared_until = seen->to;
-  if (!(seen->standby_log_loss + options_.swap_margin < seen->primary_log_loss) || seen->z < watch::kPairedZ) return;
-  const Outcome outcome = propose(
-      incident, "slot.swap", "service/" + options_.service,
-      doc::Value::object({{"primary_log_loss", seen->primary_log_loss},
-                          {"standby_log_loss", seen->standby_log_loss},
-                          {"rows", seen->rows}}),
-      fmt::format("on {} labelled rows since the change the standby has log loss {:.3f}, the primary {:.3f}", seen->rows,
-                  seen->standby_log_loss, seen->primary_log_loss),
-      tick, std::to_string(seen->to));
+  if (!(seen->standby_log_loss + options_.swap_margin < seen->primary_log_loss) ||
+      seen->z < watch::kPairedZ)
+    return;
+  const Outcome outcome =
+      propose(incident, "slot.swap", "service/" + options_.service,
+              doc::Value::object({{"primary_log_loss", seen->primary_log_loss},
+                                  {"standby_log_loss", seen->standby_log_loss},
+                                  {"rows", seen->rows}}),
+              fmt::format("on {} labelled rows since the change the standby has log loss {:.3f}, "
+                          "the primary {:.3f}",
+                          seen->rows, seen->standby_log_loss, seen->primary_log_loss),
+              tick, std::to_string(seen->to));
   if (outcome.status == Status::kApplied) {
     incident.swapped = true;
     begin({incident.id + "/swap", Act::Kind::kSwap, incident.id, tick.now});
@@ -266,9 +305,10 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     case Step::kQuarantine: return quarantine(incident, tick);
     case Step::kAwaitReadmit: return await_readmit(incident, tick);
     case Step::kRelease: {
-      const Outcome outcome = propose(incident, "source.release", "source/" + d.source,
-                                      doc::Value::object({{"source", d.source}, {"account", d.account}}),
-                                      "the data plane found its rows clean and let it in", tick);
+      const Outcome outcome =
+          propose(incident, "source.release", "source/" + d.source,
+                  doc::Value::object({{"source", d.source}, {"account", d.account}}),
+                  "the data plane found its rows clean and let it in", tick);
       return settled(outcome.status) ? Step::kPostmortem : incident.step;
     }
     case Step::kProposeRepair: return propose_repair(incident, tick);
@@ -277,7 +317,8 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
       if (swap != nullptr && !settled(take_back(incident, *swap, tick))) return incident.step;
       incident.swapped = false;
       const Act* repair = repair_of(d.column);
-      return repair != nullptr && repair->incident == incident.id ? Step::kVerifyInput : Step::kAwaitQuiet;
+      return repair != nullptr && repair->incident == incident.id ? Step::kVerifyInput
+                                                                  : Step::kAwaitQuiet;
     }
     case Step::kVerifyInput: return verify_input(incident, tick);
     case Step::kAskLabels: return ask_labels(incident, tick);
@@ -291,10 +332,12 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     case Step::kAwaitQuiet: return await_quiet(incident, tick);
     case Step::kPostmortem: return write_postmortem(incident, tick);
     case Step::kClose: {
-      const Outcome outcome = propose(incident, "incident.close", "incident/" + incident.id,
-                                      doc::Value::object({{"recovered_at", incident.recovered_at}}),
-                                      (incident.recovered_at != 0 ? "recovered: " : "not recovered, it stands: ") +
-                                          incident.response, tick);
+      const Outcome outcome =
+          propose(incident, "incident.close", "incident/" + incident.id,
+                  doc::Value::object({{"recovered_at", incident.recovered_at}}),
+                  (incident.recovered_at != 0 ? "recovered: " : "not recovered, it stands: ") +
+                      incident.response,
+                  tick);
       return settled(outcome.status) ? Step::kDone : incident.step;
     }
     case Step::kDone: return incident.step;
@@ -306,7 +349,9 @@ Step Ladder::quarantine(Incident& incident, Tick& tick) {
   const watch::Diagnosis& d = incident.diagnosis;
   constexpr std::string_view kProposal = "source.quarantine";
   // Until somebody answers, and if nobody does, the contract refuses the rows that break it.
-  if (is_over(incident, tick)) return lapse(incident, "its rows kept the contract again before it was shut out", kProposal, tick);
+  if (is_over(incident, tick))
+    return lapse(incident, "its rows kept the contract again before it was shut out", kProposal,
+                 tick);
   const Outcome outcome = propose(incident, std::string(kProposal), "source/" + d.source,
                                   doc::Value::object({{"source", d.source},
                                                       {"account", d.account},
@@ -314,7 +359,9 @@ Step Ladder::quarantine(Incident& incident, Tick& tick) {
                                                       {"readmit_after", options_.readmit_after}}),
                                   d.reason, tick);
   if (!settled(outcome.status)) {
-    if (!escalate(incident, "answer the proposal; else the rows that break the contract are refused and nothing more",
+    if (!escalate(incident,
+                  "answer the proposal; else the rows that break the contract are refused and "
+                  "nothing more",
                   kAnswerWithin, tick)) {
       return incident.step;
     }
@@ -328,7 +375,8 @@ Step Ladder::quarantine(Incident& incident, Tick& tick) {
 Step Ladder::await_readmit(Incident& incident, Tick& tick) {
   const watch::Diagnosis& d = incident.diagnosis;
   const std::string source = plane::source_text(d.account, d.source);
-  const auto it = std::find(readmitted_.begin(), readmitted_.end(), Readmitted{d.account, d.source});
+  const auto it =
+      std::find(readmitted_.begin(), readmitted_.end(), Readmitted{d.account, d.source});
   if (it != readmitted_.end()) {
     readmitted_.erase(it);
     incident.recovered_at = tick.now;
@@ -337,21 +385,24 @@ Step Ladder::await_readmit(Incident& incident, Tick& tick) {
   const watch::Finding* cost = nullptr;
   for (const std::string& key : incident.keys) {
     const auto latest = tick.watch.latest().find(key);
-    if (latest != tick.watch.latest().end() && latest->second.subject == Subject::kAnswers && latest->second.alert) {
+    if (latest != tick.watch.latest().end() && latest->second.subject == Subject::kAnswers &&
+        latest->second.alert) {
       cost = &latest->second;
     }
   }
   if (cost == nullptr || incident.release_refused) {
-    escalate(incident, "correct source " + source + " upstream, or release it by hand", kAnswerWithin, tick);
+    escalate(incident, "correct source " + source + " upstream, or release it by hand",
+             kAnswerWithin, tick);
     return incident.step;
   }
   const std::string why = cost->detail.string_or("why");
   if (incident.escalations == 0) escalate(incident, why + ": its release is proposed", 0, tick);
-  const Outcome outcome =
-      propose(incident, "source.release", "source/" + d.source,
-              doc::Value::object({{"source", d.source}, {"account", d.account}}), why, tick, "budget");
+  const Outcome outcome = propose(
+      incident, "source.release", "source/" + d.source,
+      doc::Value::object({{"source", d.source}, {"account", d.account}}), why, tick, "budget");
   if (!settled(outcome.status)) {
-    escalate(incident, "answer the proposal: the quarantine holds back rows that break no rule", kAnswerWithin, tick);
+    escalate(incident, "answer the proposal: the quarantine holds back rows that break no rule",
+             kAnswerWithin, tick);
     return incident.step;
   }
   if (outcome.status != Status::kApplied) {
@@ -366,15 +417,18 @@ Step Ladder::await_readmit(Incident& incident, Tick& tick) {
 Step Ladder::propose_repair(Incident& incident, Tick& tick) {
   const watch::Diagnosis& d = incident.diagnosis;
   constexpr std::string_view kProposal = "transform.propose";
-  if (is_over(incident, tick)) return lapse(incident, "the shift was over before it was repaired", kProposal, tick);
+  if (is_over(incident, tick))
+    return lapse(incident, "the shift was over before it was repaired", kProposal, tick);
   const std::string id = d.column + "-shift";
-  const Outcome outcome = propose(
-      incident, std::string(kProposal), "service/" + options_.service,
-      doc::Value::object(
-          {{"id", id}, {"field", d.column}, {"lag_hours", d.lag_hours}, {"expression", repair_expression(d)}}),
-      d.reason, tick);
+  const Outcome outcome = propose(incident, std::string(kProposal), "service/" + options_.service,
+                                  doc::Value::object({{"id", id},
+                                                      {"field", d.column},
+                                                      {"lag_hours", d.lag_hours},
+                                                      {"expression", repair_expression(d)}}),
+                                  d.reason, tick);
   if (!settled(outcome.status)) {
-    if (!escalate(incident, "answer the proposal; else a retrain on the rows as they come is next", kAnswerWithin, tick)) {
+    if (!escalate(incident, "answer the proposal; else a retrain on the rows as they come is next",
+                  kAnswerWithin, tick)) {
       return incident.step;
     }
     (void)lapse(incident, "nobody answered in time", kProposal, tick);
@@ -392,16 +446,20 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
   act.clock = incident.clock;
   begin(std::move(act));
   incident.why = "the input is repaired: the primary of before takes over again";
-  respond(incident, fmt::format("contract transform of `{}` by {:+d} h", d.column, -d.lag_hours), tick);
+  respond(incident, fmt::format("contract transform of `{}` by {:+d} h", d.column, -d.lag_hours),
+          tick);
   return incident.swapped ? Step::kSwapBack : Step::kVerifyInput;
 }
 
 Step Ladder::verify_input(Incident& incident, Tick& tick) {
-  const auto key = std::find_if(incident.keys.begin(), incident.keys.end(),
-                                [](const std::string& name) { return name.starts_with("column/"); });
-  const auto it = tick.watch.latest().find(key == incident.keys.end() ? incident.keys.front() : *key);
+  const auto key =
+      std::find_if(incident.keys.begin(), incident.keys.end(),
+                   [](const std::string& name) { return name.starts_with("column/"); });
+  const auto it =
+      tick.watch.latest().find(key == incident.keys.end() ? incident.keys.front() : *key);
   if (it == tick.watch.latest().end() || it->second.from + kHour < incident.step_since) {
-    const bool late = escalate(incident, "look why no whole window came since the repair", kAnswerWithin, tick);
+    const bool late =
+        escalate(incident, "look why no whole window came since the repair", kAnswerWithin, tick);
     return late ? Step::kAwaitQuiet : incident.step;
   }
   if (it->second.alert) return Step::kAwaitQuiet;
@@ -419,19 +477,24 @@ Step Ladder::ask_labels(Incident& incident, Tick& tick) {
     incident.recovered_at = tick.now;
     return Step::kPostmortem;
   }
-  if (!escalate(incident, "say whether these labels are right; a retrain on them is next", kLabelsAtMost, tick)) return incident.step;
-  incident.timeline.push_back({tick.now, "nobody corrected them in time: they are taken as how the world is now", 0});
+  if (!escalate(incident, "say whether these labels are right; a retrain on them is next",
+                kLabelsAtMost, tick))
+    return incident.step;
+  incident.timeline.push_back(
+      {tick.now, "nobody corrected them in time: they are taken as how the world is now", 0});
   incident.diagnosis.cause = Cause::kConceptShift;
   return Step::kCollect;
 }
 
 Step Ladder::collect(Incident& incident, Tick& tick) {
-  if (is_over(incident, tick)) return lapse(incident, "it was over before there were rows to learn from", {}, tick);
+  if (is_over(incident, tick))
+    return lapse(incident, "it was over before there were rows to learn from", {}, tick);
   const std::int64_t rows = tick.watch.labelled_since(incident.diagnosis.change_from);
   if (rows < options_.retrain_rows) {
     if (!escalate(incident, "see that labels come", kCollectAtMost, tick)) return incident.step;
     if (rows < options_.retrain_rows / 4) {
-      incident.timeline.push_back({tick.now, fmt::format("{} labelled rows are too few to learn from", rows), 0});
+      incident.timeline.push_back(
+          {tick.now, fmt::format("{} labelled rows are too few to learn from", rows), 0});
       return Step::kAwaitQuiet;
     }
   }
@@ -440,19 +503,21 @@ Step Ladder::collect(Incident& incident, Tick& tick) {
 }
 
 Step Ladder::retrain(Incident& incident, Tick& tick) {
-  const Outcome outcome =
-      propose(incident, "retrain.start", "service/" + options_.service,
-              doc::Value::object({{"from", incident.diagnosis.change_from},
-                                  {"rows", options_.retrain_rows},
-                                  {"started_at", incident.retrain_started}}),
-              fmt::format("{} labelled rows since the change are there", options_.retrain_rows), tick);
+  const Outcome outcome = propose(
+      incident, "retrain.start", "service/" + options_.service,
+      doc::Value::object({{"from", incident.diagnosis.change_from},
+                          {"rows", options_.retrain_rows},
+                          {"started_at", incident.retrain_started}}),
+      fmt::format("{} labelled rows since the change are there", options_.retrain_rows), tick);
   if (!settled(outcome.status)) return incident.step;
   incident.candidate = outcome.result.string_or("bundle");
-  if (const doc::Value* metrics = outcome.result.find("metrics")) incident.candidate_metrics = doc::to_json(*metrics);
-  const bool good = outcome.status == Status::kApplied && outcome.result.bool_or("gates_passed", true) &&
-                    !incident.candidate.empty();
+  if (const doc::Value* metrics = outcome.result.find("metrics"))
+    incident.candidate_metrics = doc::to_json(*metrics);
+  const bool good = outcome.status == Status::kApplied &&
+                    outcome.result.bool_or("gates_passed", true) && !incident.candidate.empty();
   if (!good) {
-    incident.timeline.push_back({tick.now, "no candidate passed its gates: what serves stays; a person decides", 0});
+    incident.timeline.push_back(
+        {tick.now, "no candidate passed its gates: what serves stays; a person decides", 0});
     escalate(incident, "look at the retrain: no candidate passed its gates", 0, tick);
     return Step::kAwaitQuiet;
   }
@@ -461,18 +526,23 @@ Step Ladder::retrain(Incident& incident, Tick& tick) {
 
 Step Ladder::promote(Incident& incident, Tick& tick) {
   constexpr std::string_view kProposal = "release.promote";
-  if (is_over(incident, tick)) return lapse(incident, "it was over before the candidate was released", kProposal, tick);
+  if (is_over(incident, tick))
+    return lapse(incident, "it was over before the candidate was released", kProposal, tick);
   const watch::Trial* trial = tick.watch.trial(incident.id + "/candidate");
   if (trial != nullptr && trial->loses(options_.most_lost, tick.watch.rows_of_chunk())) {
-    return lapse(incident, "on the newest labelled rows the candidate is worse than what serves", kProposal, tick);
+    return lapse(incident, "on the newest labelled rows the candidate is worse than what serves",
+                 kProposal, tick);
   }
-  const Outcome outcome =
-      propose(incident, std::string(kProposal), "service/" + options_.service,
-              doc::Value::object(
-                  {{"bundle", incident.candidate}, {"slot", "primary"}, {"metrics", incident.candidate_metrics}}),
-              "retrained on the newest rows since the change, past its gates, better on rows newer than those", tick);
+  const Outcome outcome = propose(incident, std::string(kProposal), "service/" + options_.service,
+                                  doc::Value::object({{"bundle", incident.candidate},
+                                                      {"slot", "primary"},
+                                                      {"metrics", incident.candidate_metrics}}),
+                                  "retrained on the newest rows since the change, past its gates, "
+                                  "better on rows newer than those",
+                                  tick);
   if (!settled(outcome.status)) {
-    if (!escalate(incident, "answer the proposal; else what serves stays", kAnswerWithin, tick)) return incident.step;
+    if (!escalate(incident, "answer the proposal; else what serves stays", kAnswerWithin, tick))
+      return incident.step;
     return lapse(incident, "nobody answered in time", kProposal, tick);
   }
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
@@ -480,7 +550,9 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
   act.before = outcome.result.string_or("before");
   act.on_standby = swap_in_force() != nullptr;
   // What it replaces went with the model that it was about.
-  std::erase_if(acts_, [](const Act& old) { return old.kind == Act::Kind::kSwap || old.kind == Act::Kind::kRecalibration; });
+  std::erase_if(acts_, [](const Act& old) {
+    return old.kind == Act::Kind::kSwap || old.kind == Act::Kind::kRecalibration;
+  });
   incident.act = act.id;
   incident.swapped = false;
   begin(std::move(act));
@@ -490,10 +562,12 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
 
 Step Ladder::recalibrate(Incident& incident, Tick& tick) {
   const double delta = options_.recalibrate_share * incident.diagnosis.intercept;
-  const Outcome outcome = propose(incident, "release.recalibrate", "service/" + options_.service,
-                                  doc::Value::object({{"intercept_delta", delta}}), incident.diagnosis.reason, tick);
+  const Outcome outcome =
+      propose(incident, "release.recalibrate", "service/" + options_.service,
+              doc::Value::object({{"intercept_delta", delta}}), incident.diagnosis.reason, tick);
   if (!settled(outcome.status)) {
-    if (!escalate(incident, "answer the proposal; else the calibration stays", kAnswerWithin, tick)) return incident.step;
+    if (!escalate(incident, "answer the proposal; else the calibration stays", kAnswerWithin, tick))
+      return incident.step;
     return lapse(incident, "nobody answered in time", "release.recalibrate", tick);
   }
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
@@ -515,13 +589,16 @@ Step Ladder::withdraw(Incident& incident, Tick& tick) {
   const std::string_view name = act_name(act->kind);
   const Status status = take_back(incident, *act, tick);
   if (!settled(status)) {
-    escalate(incident, fmt::format("take the {} back by hand, or answer the proposal", name), kAskAgain, tick);
+    escalate(incident, fmt::format("take the {} back by hand, or answer the proposal", name),
+             kAskAgain, tick);
     return incident.step;
   }
   if (status == Status::kApplied) {
     respond(incident, fmt::format("{} taken back", name), tick);
   } else {
-    escalate(incident, fmt::format("take the {} back by hand: policy does not let recovery do it", name), 0, tick);
+    escalate(incident,
+             fmt::format("take the {} back by hand: policy does not let recovery do it", name), 0,
+             tick);
   }
   // It is over when what answers now is as good as it should be, on rows after this.
   incident.quiet = {{"quality/ratio", {tick.now, 0}}};
@@ -533,21 +610,25 @@ Step Ladder::await_quiet(Incident& incident, Tick& tick) {
     const Cause cause = incident.diagnosis.cause;
     const bool refused = cause == Cause::kContractFault || cause == Cause::kUnitChange;
     respond(incident, refused ? "rows refused by the contract" : "none", tick);
-    if (cause == Cause::kNoAnswers) escalate(incident, "the service answers nobody: " + incident.diagnosis.reason, 0, tick);
+    if (cause == Cause::kNoAnswers)
+      escalate(incident, "the service answers nobody: " + incident.diagnosis.reason, 0, tick);
   }
   if (is_quiet(incident)) {
     incident.recovered_at = tick.now;
     return Step::kPostmortem;
   }
-  if (!escalate(incident, "decide what is to be done: it has not gone away", kStandsAfter, tick)) return incident.step;
-  incident.timeline.push_back({tick.now, "it has not gone away: closed as it stands; a new change opens a new incident", 0});
+  if (!escalate(incident, "decide what is to be done: it has not gone away", kStandsAfter, tick))
+    return incident.step;
+  incident.timeline.push_back(
+      {tick.now, "it has not gone away: closed as it stands; a new change opens a new incident",
+       0});
   incident.stands = true;
   return Step::kPostmortem;
 }
 
 Step Ladder::write_postmortem(Incident& incident, Tick& tick) {
-  const PostmortemInput input{incident, options_.monitor, options_.contract, options_.fields, options_.service,
-                              options_.evaluation_file};
+  const PostmortemInput input{incident,        options_.monitor, options_.contract,
+                              options_.fields, options_.service, options_.evaluation_file};
   const Postmortem pm = postmortem_of(input, tick.effects);
   doc::Value attributes = doc::Value::object({{"page", pm.page}, {"proof", pm.proof}});
   if (!pm.addition.empty()) {
@@ -555,13 +636,15 @@ Step Ladder::write_postmortem(Incident& incident, Tick& tick) {
     attributes.set("addition_path", pm.addition_path);
     attributes.set("addition", pm.addition);
   }
-  const Outcome outcome = propose(incident, "postmortem.write", "incident/" + incident.id, std::move(attributes),
-                                  "page, addition and its proof on a branch for review", tick);
+  const Outcome outcome =
+      propose(incident, "postmortem.write", "incident/" + incident.id, std::move(attributes),
+              "page, addition and its proof on a branch for review", tick);
   return settled(outcome.status) ? Step::kClose : incident.step;
 }
 
-Outcome Ladder::propose(Incident& incident, std::string type, std::string target, doc::Value attributes, std::string reason,
-                        Tick& tick, std::string_view attempt) {
+Outcome Ladder::propose(Incident& incident, std::string type, std::string target,
+                        doc::Value attributes, std::string reason, Tick& tick,
+                        std::string_view attempt) {
   Action action;
   action.op_id = fmt::format("{}/{}/{}", incident.id, type, attempt);
   action.type = std::move(type);
@@ -580,8 +663,9 @@ Outcome Ladder::propose(Incident& incident, std::string type, std::string target
     outcome.note = result.error().message;
   }
   if (settled(outcome.status) && action.type != "postmortem.write") {
-    incident.timeline.push_back({tick.now, fmt::format("{} {}: {}", action.type, status_name(outcome.status),
-                                                       outcome.note.empty() ? action.reason : outcome.note),
+    incident.timeline.push_back({tick.now,
+                                 fmt::format("{} {}: {}", action.type, status_name(outcome.status),
+                                             outcome.note.empty() ? action.reason : outcome.note),
                                  outcome.entry});
   }
   tick.performed.push_back({std::move(action), outcome});
@@ -598,11 +682,13 @@ void Ladder::respond(Incident& incident, std::string_view what, const Tick& tick
 
 std::vector<std::string> Ladder::finished() const {
   std::vector<std::string> ids;
-  // An act in force looks back at what happened since it began, for example a clock that moved again.
+  // An act in force looks back at what happened since it began, for example a clock that moved
+  // again.
   const Micros acting_since = acts_.empty() ? INT64_MAX : acts_.front().since;
   for (const Incident& incident : incidents_) {
     const bool cooled = last_tick_ >= incident.recovered_at + options_.monitor.cool_down;
-    if (!incident.open() && cooled && incident.confirmed_at < acting_since) ids.push_back(incident.id);
+    if (!incident.open() && cooled && incident.confirmed_at < acting_since)
+      ids.push_back(incident.id);
   }
   return ids;
 }
@@ -639,13 +725,15 @@ Result<void> Ladder::restore(const doc::Value& value) {
   const doc::Value* list = value.find("incidents");
   const doc::Value* sources = value.find("readmitted");
   const doc::Value* waiting = value.find("deferred");
-  if (value.string_or("format") != "heddle.recovery/1" || list == nullptr || !list->is_array() || sources == nullptr ||
-      !sources->is_array() || waiting == nullptr || !waiting->is_array()) {
-    return Error{ErrorKind::kCorrupt, "recover-state", "the saved recovery state is malformed", "run `heddle audit verify`"};
+  if (value.string_or("format") != "heddle.recovery/1" || list == nullptr || !list->is_array() ||
+      sources == nullptr || !sources->is_array() || waiting == nullptr || !waiting->is_array()) {
+    return Error{ErrorKind::kCorrupt, "recover-state", "the saved recovery state is malformed",
+                 "run `heddle audit verify`"};
   }
   incidents_.clear();
   acts_.clear();
-  if (const doc::Value* in_force = value.find("acts"); in_force != nullptr && in_force->is_array()) {
+  if (const doc::Value* in_force = value.find("acts");
+      in_force != nullptr && in_force->is_array()) {
     for (const doc::Value& item : in_force->as_array()) {
       HEDDLE_ASSIGN_OR_RETURN(Act act, Act::from_value(item));
       acts_.push_back(std::move(act));
@@ -662,7 +750,8 @@ Result<void> Ladder::restore(const doc::Value& value) {
   for (const doc::Value& source : sources->as_array()) {
     // States of before accounts hold the name alone.
     if (source.is_string()) readmitted_.push_back({"", source.as_string()});
-    if (source.is_object()) readmitted_.push_back({source.string_or("account"), source.string_or("source")});
+    if (source.is_object())
+      readmitted_.push_back({source.string_or("account"), source.string_or("source")});
   }
   for (const doc::Value& key : waiting->as_array()) {
     if (key.is_string()) deferred_.push_back(key.as_string());

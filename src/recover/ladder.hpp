@@ -21,48 +21,52 @@ struct Performed {
   Outcome outcome;
 };
 
-/// The recovery ladder: confirmed alerts become incidents with a cause, and each cause has its response.
+/// The recovery ladder: confirmed alerts become incidents with a cause, and each cause has its
+/// response.
 ///
-///   unit change      quarantine the source of that account → until the data plane finds it clean → let it in; refused: as
+///   unit change      quarantine the source of that account → until the data plane finds it clean →
+///   let it in; refused: as
 ///                    contract fault
-///   contract fault   rows are refused already → until it is quiet (quarantine when most of one source breaks)
-///   time shift       standby if better + propose a contract transform → approved: verify; refused: retrain
-///   concept shift    standby if better + collect labels → retrain → gates → prove on newer rows → approval → promote → verify
-///   prior shift      recalibrate by half of the moved intercept → verify
-///   monitor silent   nothing but to say so: a person makes the metric reachable, or takes it out
-///   no answers       say so at once: a person decides
-///   costly quarantine  propose to let the source in; its rows are refused one by one
-///   label fault      ask a person; learn nothing from these labels
-///   covariate shift  nothing, unless labelled quality falls: then as concept shift
-///   outlived repair  take it back
+///   contract fault   rows are refused already → until it is quiet (quarantine when most of one
+///   source breaks) time shift       standby if better + propose a contract transform → approved:
+///   verify; refused: retrain concept shift    standby if better + collect labels → retrain → gates
+///   → prove on newer rows → approval → promote → verify prior shift      recalibrate by half of
+///   the moved intercept → verify monitor silent   nothing but to say so: a person makes the metric
+///   reachable, or takes it out no answers       say so at once: a person decides costly quarantine
+///   propose to let the source in; its rows are refused one by one label fault      ask a person;
+///   learn nothing from these labels covariate shift  nothing, unless labelled quality falls: then
+///   as concept shift outlived repair  take it back
 ///
-/// then the postmortem. Acts in force are verified at every tick, also those of incidents that are closed, and taken back when they
-/// do not pay (docs/adr/0024). A serialisable value, driven by event time alone; it decides, `Effects` acts. Ticks at or before
-/// `last_tick` are ignored, so a journal may be read again from any earlier place. Confined to one thread.
+/// then the postmortem. Acts in force are verified at every tick, also those of incidents that are
+/// closed, and taken back when they do not pay (docs/adr/0024). A serialisable value, driven by
+/// event time alone; it decides, `Effects` acts. Ticks at or before `last_tick` are ignored, so a
+/// journal may be read again from any earlier place. Confined to one thread.
 class Ladder {
  public:
   struct Options {
     std::string service;
     spec::Monitor monitor;
     spec::Contract contract;
-    std::vector<std::string> fields;         ///< of the journal's rows
-    std::string evaluation_file;             ///< where an evaluation case would stand
-    std::uint32_t readmit_after = 5;         ///< clean rows that let a quarantined source in
-    std::int64_t retrain_rows = 28'000;      ///< the policy's bound W
-    double swap_margin = 0.005;              ///< log loss by which the standby must be better
-    double recalibrate_share = 0.5;          ///< of the moved intercept
-    /// What an act may lose, since it was worth most, before it is taken back: a share of the label entropy of one quality
-    /// chunk. It bounds the harm of any act; chance is kept out by the standard error beside it.
+    std::vector<std::string> fields;     ///< of the journal's rows
+    std::string evaluation_file;         ///< where an evaluation case would stand
+    std::uint32_t readmit_after = 5;     ///< clean rows that let a quarantined source in
+    std::int64_t retrain_rows = 28'000;  ///< the policy's bound W
+    double swap_margin = 0.005;          ///< log loss by which the standby must be better
+    double recalibrate_share = 0.5;      ///< of the moved intercept
+    /// What an act may lose, since it was worth most, before it is taken back: a share of the label
+    /// entropy of one quality chunk. It bounds the harm of any act; chance is kept out by the
+    /// standard error beside it.
     double most_lost = 0.05;
   };
   explicit Ladder(Options options) : options_(std::move(options)) {}
 
-  /// One tick at event time `now`: `moves` and `acts` came since the last tick that was later than `last_tick` (a tick that is
-  /// not moves nothing: keep what came and hand it over with the next one). Proposes what is due, as often as outcomes
-  /// let the ladder go on. Errors of `effects` leave the incident where it is and come back with the next tick.
+  /// One tick at event time `now`: `moves` and `acts` came since the last tick that was later than
+  /// `last_tick` (a tick that is not moves nothing: keep what came and hand it over with the next
+  /// one). Proposes what is due, as often as outcomes let the ladder go on. Errors of `effects`
+  /// leave the incident where it is and come back with the next tick.
   [[nodiscard]] std::vector<Performed> on_tick(Micros now, std::span<const watch::Alert> moves,
-                                               std::span<const plane::ActRecord> acts, const watch::Watch& watch,
-                                               Effects& effects);
+                                               std::span<const plane::ActRecord> acts,
+                                               const watch::Watch& watch, Effects& effects);
 
   /// Open ones and those closed of late, in the order of opening.
   [[nodiscard]] const std::vector<Incident>& incidents() const noexcept { return incidents_; }
@@ -90,8 +94,10 @@ class Ladder {
   };
   void take_in(const watch::Alert& alert, Tick& tick);
   /// The same alert once more, or a sign of an open incident: true when one took it.
-  [[nodiscard]] bool joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis, const Tick& tick);
-  /// With what is in force: a lag beside a repair is a lag of the rows as they come, and none at all when the shift is over.
+  [[nodiscard]] bool joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis,
+                            const Tick& tick);
+  /// With what is in force: a lag beside a repair is a lag of the rows as they come, and none at
+  /// all when the shift is over.
   [[nodiscard]] watch::Diagnosis with_acts(watch::Diagnosis diagnosis) const;
   Incident& open(watch::Diagnosis diagnosis, const Tick& tick);
 
@@ -113,11 +119,13 @@ class Ladder {
   [[nodiscard]] bool is_quiet(const Incident& incident) const;
   /// What was alerted about is over, so what waits to be done about it is not done.
   [[nodiscard]] bool is_over(const Incident& incident, const Tick& tick) const;
-  [[nodiscard]] Step lapse(Incident& incident, std::string why, std::string_view proposal, Tick& tick);
-  /// Tells people that a step waits, as often as they were not heard for so long; false while the deadline has not passed.
+  [[nodiscard]] Step lapse(Incident& incident, std::string why, std::string_view proposal,
+                           Tick& tick);
+  /// Tells people that a step waits, as often as they were not heard for so long; false while the
+  /// deadline has not passed.
   bool escalate(Incident& incident, std::string next, Micros deadline, Tick& tick);
-  /// Whether an incident of this alert recovered less than the monitor's cool-down ago. Contract alerts know none: bad rows
-  /// do not wait; prior shift has its own, in chunks.
+  /// Whether an incident of this alert recovered less than the monitor's cool-down ago. Contract
+  /// alerts know none: bad rows do not wait; prior shift has its own, in chunks.
   [[nodiscard]] bool cooling(const watch::Alert& alert, Micros now) const;
   void advance(Incident& incident, Tick& tick);
   /// The step after this one, or the same when nothing changed.
@@ -137,23 +145,25 @@ class Ladder {
   [[nodiscard]] Step await_quiet(Incident& incident, Tick& tick);
   [[nodiscard]] Step write_postmortem(Incident& incident, Tick& tick);
   /// Proposes and notes the outcome; `attempt` keeps op_ids of one step apart.
-  [[nodiscard]] Outcome propose(Incident& incident, std::string type, std::string target, doc::Value attributes,
-                                std::string reason, Tick& tick, std::string_view attempt = "1");
+  [[nodiscard]] Outcome propose(Incident& incident, std::string type, std::string target,
+                                doc::Value attributes, std::string reason, Tick& tick,
+                                std::string_view attempt = "1");
   void respond(Incident& incident, std::string_view what, const Tick& tick);
 
   Options options_;
-  std::vector<Incident> incidents_;       ///< open ones, and closed ones that cool down
-  std::int64_t opened_ = 0;               ///< incidents there ever were
+  std::vector<Incident> incidents_;  ///< open ones, and closed ones that cool down
+  std::int64_t opened_ = 0;          ///< incidents there ever were
   std::vector<Act> acts_;
   int recalibrations_taken_back_ = 0;
   Micros recalibrate_again_ = INT64_MIN;  ///< no recalibration before
-  std::vector<std::string> deferred_;     ///< keys of confirmed alerts that wait out the cool-down of an incident before
+  std::vector<std::string>
+      deferred_;  ///< keys of confirmed alerts that wait out the cool-down of an incident before
   struct Readmitted {
-    std::string account;                  ///< of the quarantine; empty: it held for all
+    std::string account;  ///< of the quarantine; empty: it held for all
     std::string source;
     [[nodiscard]] bool operator==(const Readmitted&) const = default;
   };
-  std::vector<Readmitted> readmitted_;    ///< what the data plane let in, not yet taken up
+  std::vector<Readmitted> readmitted_;  ///< what the data plane let in, not yet taken up
   Micros last_tick_ = INT64_MIN;
 };
 

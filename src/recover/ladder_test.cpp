@@ -20,10 +20,12 @@ using watch::Watch;
 using watch::fixture::Stream;
 using Status = Outcome::Status;
 
-/// A world that plays the control plane: applies what it is told to, remembers what was done under which op_id.
+/// A world that plays the control plane: applies what it is told to, remembers what was done under
+/// which op_id.
 class World : public Effects {
  public:
-  explicit World(unsigned seed) : stream(seed), baseline(std::make_shared<watch::Baseline>(stream.baseline())) {
+  explicit World(unsigned seed)
+      : stream(seed), baseline(std::make_shared<watch::Baseline>(stream.baseline())) {
     known.push_back({1, sha256("primary"), "", baseline});
   }
 
@@ -37,24 +39,31 @@ class World : public Effects {
       out.status = Status::kDenied;
     } else if (action.type == "transform.propose" || action.type == "release.promote") {
       const auto first = waiting_since.try_emplace(action.op_id, action.event_time).first->second;
-      if (action.event_time < first + approval_after) return Outcome{Status::kWaiting, {}, {}, 0, ""};
+      if (action.event_time < first + approval_after)
+        return Outcome{Status::kWaiting, {}, {}, 0, ""};
     } else if (action.type == "retrain.start") {
-      if (action.event_time < action.attributes.int_or("started_at") + 2 * kHour) return Outcome{Status::kRunning, {}, {}, 0, ""};
-      out.result = doc::Value::object({{"bundle", sha256("retrained").str()}, {"gates_passed", true}});
+      if (action.event_time < action.attributes.int_or("started_at") + 2 * kHour)
+        return Outcome{Status::kRunning, {}, {}, 0, ""};
+      out.result =
+          doc::Value::object({{"bundle", sha256("retrained").str()}, {"gates_passed", true}});
     }
-    if (action.type == "release.promote") out.result = doc::Value::object({{"before", known.back().primary.str()}});
+    if (action.type == "release.promote")
+      out.result = doc::Value::object({{"before", known.back().primary.str()}});
     if (out.status == Status::kApplied) apply(action);
     done.emplace(action.op_id, out);
     applied.push_back(action.op_id + (out.status == Status::kDenied ? " denied" : ""));
     last[action.type] = action;
     return out;
   }
-  Result<void> recorded(Micros from, Micros to, const std::function<void(const plane::Record&)>& sink) override {
+  Result<void> recorded(Micros from, Micros to,
+                        const std::function<void(const plane::Record&)>& sink) override {
     for (const auto& record : journal) {
       const auto* request = std::get_if<plane::RequestRecord>(&record);
       const auto* label = std::get_if<plane::LabelRecord>(&record);
       const auto* tick = std::get_if<plane::TickRecord>(&record);
-      const Micros at = request != nullptr ? request->event_time : label != nullptr ? label->event_time : tick->event_time;
+      const Micros at = request != nullptr ? request->event_time
+                        : label != nullptr ? label->event_time
+                                           : tick->event_time;
       if (at >= from && at < to) sink(record);
     }
     return {};
@@ -92,7 +101,8 @@ class World : public Effects {
   }
 
   /// Plays one day; the tick of each day's end reaches the ladder, those within it too.
-  void day(int day, Stream::Fault fault, Watch& watch, Ladder& ladder, std::vector<plane::ActRecord> acts = {}) {
+  void day(int day, Stream::Fault fault, Watch& watch, Ladder& ladder,
+           std::vector<plane::ActRecord> acts = {}) {
     std::vector<plane::Record> records;
     stream.day(day, fault, records);
     for (auto& record : records) {
@@ -115,7 +125,8 @@ class World : public Effects {
       watch::Output out;
       watch.observe(record, out);
       moves.insert(moves.end(), out.moves.begin(), out.moves.end());
-      if (const auto* tick = std::get_if<plane::TickRecord>(&record); tick != nullptr && tick->event_time > ladder.last_tick()) {
+      if (const auto* tick = std::get_if<plane::TickRecord>(&record);
+          tick != nullptr && tick->event_time > ladder.last_tick()) {
         (void)ladder.on_tick(tick->event_time, moves, acts, watch, *this);
         try_alternatives(ladder);
         for (const watch::Route& route : routes()) watch.register_route(route);
@@ -125,10 +136,13 @@ class World : public Effects {
     }
   }
   using Fields = std::vector<plane::FieldValue>;
-  static float sigmoid(float margin) { return static_cast<float>(stats::sigmoid(static_cast<double>(margin))); }
+  static float sigmoid(float margin) {
+    return static_cast<float>(stats::sigmoid(static_cast<double>(margin)));
+  }
   static int hour_of(const Fields& fields) { return static_cast<int>(fields[0].i % kDay / kHour); }
   static float margin_of(const Fields& fields) {
-    return static_cast<float>(-2.6 + 0.16 * (hour_of(fields) - 6) + static_cast<double>(fields[2].i) / 2000);
+    return static_cast<float>(-2.6 + 0.16 * (hour_of(fields) - 6) +
+                              static_cast<double>(fields[2].i) / 2000);
   }
   /// Learned while the mornings were the other way round.
   static float retrained_margin(const Fields& fields) {
@@ -139,7 +153,8 @@ class World : public Effects {
     watch::Route& route = known.back();
     route.alternatives.clear();
     for (const Act& act : ladder.acts()) {
-      const double without = act.kind == Act::Kind::kRecalibration ? intercept - act.intercept : intercept;
+      const double without =
+          act.kind == Act::Kind::kRecalibration ? intercept - act.intercept : intercept;
       const auto repair = act.kind == Act::Kind::kTransform ? nullptr : route.apply_repair;
       route.alternatives.push_back({act.id, false, [repair, without](const Fields& received) {
                                       Fields fields = received;
@@ -148,7 +163,8 @@ class World : public Effects {
                                     }});
     }
     for (const auto& [trial, bundle] : ladder.candidates()) {
-      route.alternatives.push_back({trial, true, [](const Fields& fields) { return retrained_margin(fields); }});
+      route.alternatives.push_back(
+          {trial, true, [](const Fields& fields) { return retrained_margin(fields); }});
     }
   }
 
@@ -182,14 +198,16 @@ Ladder::Options options() {
 }
 
 struct Scene {
-  explicit Scene(unsigned seed) : world(seed), watch(*Watch::open(Stream::options())), ladder(options()) {
+  explicit Scene(unsigned seed)
+      : world(seed), watch(*Watch::open(Stream::options())), ladder(options()) {
     watch.register_route(world.known[0]);
   }
   void play(int from, int to, const Stream::Fault& fault) {
     for (int day = from; day < to; ++day) world.day(day, fault, watch, ladder);
   }
   [[nodiscard]] bool did(const std::string& op) const {
-    return std::any_of(world.applied.begin(), world.applied.end(), [&](const std::string& a) { return a.find(op) != a.npos; });
+    return std::any_of(world.applied.begin(), world.applied.end(),
+                       [&](const std::string& a) { return a.find(op) != a.npos; });
   }
   World world;
   Watch watch;
@@ -213,16 +231,20 @@ TEST(Ladder, UnitChangeQuarantinesTheSourceAndLetsItInAgain) {
   EXPECT_EQ(s.world.last["source.quarantine"].attributes.string_or("account"), "app");
   // The end of another account's quarantine, or of one for all, is not the end of this one.
   s.world.day(104, {}, s.watch, s.ladder,
-              {{"source-readmit", "s1", 104 * kDay, "clean", "a1", "other"}, {"source-readmit", "s1", 104 * kDay, "clean", "a2"}});
+              {{"source-readmit", "s1", 104 * kDay, "clean", "a1", "other"},
+               {"source-readmit", "s1", 104 * kDay, "clean", "a2"}});
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kAwaitReadmit);
   ASSERT_TRUE(s.ladder.restore(s.ladder.to_value()).ok());
-  s.world.day(105, {}, s.watch, s.ladder, {{"source-readmit", "s1", 105 * kDay, "clean", "a3", "app"}});
+  s.world.day(105, {}, s.watch, s.ladder,
+              {{"source-readmit", "s1", 105 * kDay, "clean", "a3", "app"}});
   EXPECT_EQ(s.world.last["source.release"].attributes.string_or("account"), "app");
   const Incident& i = s.ladder.incidents()[0];
   EXPECT_EQ(i.step, Step::kDone);
-  EXPECT_EQ(s.world.applied, (std::vector<std::string>{"incident-0001/incident.open/1", "incident-0001/source.quarantine/1",
-                                                       "incident-0001/source.release/1", "incident-0001/postmortem.write/1",
-                                                       "incident-0001/incident.close/1"}));
+  EXPECT_EQ(s.world.applied,
+            (std::vector<std::string>{
+                "incident-0001/incident.open/1", "incident-0001/source.quarantine/1",
+                "incident-0001/source.release/1", "incident-0001/postmortem.write/1",
+                "incident-0001/incident.close/1"}));
   const doc::Value& proof = *s.world.last["postmortem.write"].attributes.find("proof");
   EXPECT_LT(proof.find("with")->int_or("rows"), proof.find("without")->int_or("rows"));
   EXPECT_EQ(proof.find("with")->int_or("false_alerts"), 0);
@@ -266,7 +288,8 @@ TEST(Ladder, AQuarantineThatCostsTooManyGoodRowsIsToBeReleased) {
     s.play(100, 103, {});
     s.play(103, 104, {.distance_ratio = 1.609344});
     ASSERT_EQ(s.ladder.incidents()[0].step, Step::kAwaitReadmit);
-    for (int day = 104; day < 110 && !s.world.last.contains("source.release"); ++day) s.play(day, day + 1, {.held_back = true});
+    for (int day = 104; day < 110 && !s.world.last.contains("source.release"); ++day)
+      s.play(day, day + 1, {.held_back = true});
     ASSERT_EQ(s.ladder.incidents().size(), 1U);
     EXPECT_TRUE(s.did("incident.escalate"));
     EXPECT_EQ(s.world.last["source.release"].attributes.string_or("account"), "app");
@@ -274,8 +297,9 @@ TEST(Ladder, AQuarantineThatCostsTooManyGoodRowsIsToBeReleased) {
     EXPECT_EQ(s.ladder.incidents()[0].step, denied ? Step::kAwaitReadmit : Step::kAwaitQuiet);
     s.play(110, 112, {});
     EXPECT_EQ(s.ladder.incidents()[0].step, denied ? Step::kAwaitReadmit : Step::kDone);
-    const auto times = std::count_if(s.world.applied.begin(), s.world.applied.end(),
-                                     [](const std::string& a) { return a.find("source.release") != a.npos; });
+    const auto times =
+        std::count_if(s.world.applied.begin(), s.world.applied.end(),
+                      [](const std::string& a) { return a.find("source.release") != a.npos; });
     EXPECT_EQ(times, 1);
   }
 }
@@ -295,13 +319,15 @@ TEST(Ladder, AServiceThatAnswersNobodyTellsAPersonAtOnce) {
   Scene s(22);
   s.play(100, 101, {});
   s.play(101, 102, {.nobody = true});
-  const auto of = std::find_if(s.ladder.incidents().begin(), s.ladder.incidents().end(),
-                               [](const Incident& i) { return i.diagnosis.cause == Cause::kNoAnswers; });
+  const auto of =
+      std::find_if(s.ladder.incidents().begin(), s.ladder.incidents().end(),
+                   [](const Incident& i) { return i.diagnosis.cause == Cause::kNoAnswers; });
   ASSERT_NE(of, s.ladder.incidents().end());
   EXPECT_TRUE(s.did(of->id + "/incident.escalate"));
   s.play(102, 104, {});
-  const auto now = std::find_if(s.ladder.incidents().begin(), s.ladder.incidents().end(),
-                                [](const Incident& i) { return i.diagnosis.cause == Cause::kNoAnswers; });
+  const auto now =
+      std::find_if(s.ladder.incidents().begin(), s.ladder.incidents().end(),
+                   [](const Incident& i) { return i.diagnosis.cause == Cause::kNoAnswers; });
   EXPECT_EQ(now->step, Step::kDone);
 }
 
@@ -328,7 +354,8 @@ TEST(Ladder, TimeShiftSwapsProposesARepairAndNeverRetrains) {
   EXPECT_TRUE(s.did("slot.swap"));
   EXPECT_TRUE(s.did("slot.swap/back"));
   EXPECT_FALSE(s.did("retrain"));
-  EXPECT_EQ(s.world.last["transform.propose"].attributes.string_or("expression"), "at - duration(\"5h\")");
+  EXPECT_EQ(s.world.last["transform.propose"].attributes.string_or("expression"),
+            "at - duration(\"5h\")");
   EXPECT_EQ(i.responded_at, 105 * kDay);
 }
 
@@ -340,7 +367,8 @@ TEST(Ladder, ARefusedRepairLeadsToARetrain) {
   ASSERT_FALSE(s.ladder.incidents().empty());
   EXPECT_TRUE(s.ladder.incidents()[0].repair_refused);
   const auto at = [&](std::string_view op) {
-    return std::find_if(s.world.applied.begin(), s.world.applied.end(), [&](const auto& a) { return a.find(op) != a.npos; });
+    return std::find_if(s.world.applied.begin(), s.world.applied.end(),
+                        [&](const auto& a) { return a.find(op) != a.npos; });
   };
   ASSERT_NE(at("retrain.start"), s.world.applied.end());
   EXPECT_LT(at("transform.propose"), at("retrain.start"));
@@ -356,9 +384,11 @@ TEST(Ladder, ConceptShiftRetrainsOnRowsSinceTheChangeAndPromotesAfterApproval) {
   EXPECT_EQ(i.diagnosis.cause, Cause::kConceptShift);
   EXPECT_EQ(i.step, Step::kDone) << step_name(i.step);
   EXPECT_EQ(s.world.last["retrain.start"].attributes.int_or("from") / kDay, 103);
-  EXPECT_EQ(s.world.last["release.promote"].attributes.string_or("bundle"), sha256("retrained").str());
+  EXPECT_EQ(s.world.last["release.promote"].attributes.string_or("bundle"),
+            sha256("retrained").str());
   EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_path"), "gates[]");
-  EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_file"), "evaluations/trips.yaml");
+  EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_file"),
+            "evaluations/trips.yaml");
 }
 
 TEST(Ladder, PriorShiftRecalibratesByHalf) {
@@ -366,14 +396,17 @@ TEST(Ladder, PriorShiftRecalibratesByHalf) {
   s.play(100, 113, {.prior = -1.2});
   ASSERT_EQ(s.ladder.incidents().size(), 1U);
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
-  EXPECT_GT(s.ladder.incidents()[0].recovered_at, s.ladder.incidents()[0].responded_at + kDay) << "measured on labels that came after";
-  EXPECT_NEAR(s.world.last["release.recalibrate"].attributes.double_or("intercept_delta"), -0.6, 0.2);
+  EXPECT_GT(s.ladder.incidents()[0].recovered_at, s.ladder.incidents()[0].responded_at + kDay)
+      << "measured on labels that came after";
+  EXPECT_NEAR(s.world.last["release.recalibrate"].attributes.double_or("intercept_delta"), -0.6,
+              0.2);
   EXPECT_FALSE(s.did("retrain"));
 }
 
 TEST(Ladder, DeniedActionsNeverLoop) {
-  for (const char* type : {"incident.open", "source.quarantine", "slot.swap", "retrain.start", "release.promote",
-                           "release.recalibrate", "postmortem.write", "incident.close"}) {
+  for (const char* type :
+       {"incident.open", "source.quarantine", "slot.swap", "retrain.start", "release.promote",
+        "release.recalibrate", "postmortem.write", "incident.close"}) {
     Scene s(28);
     s.world.denied = {type};
     s.play(100, 102, {});
@@ -384,10 +417,12 @@ TEST(Ladder, DeniedActionsNeverLoop) {
   }
 }
 
-/// Every set of refusals, for the two causes that have a choice: a refused act is never done, a retrain for a time shift needs
-/// the repair refused first, nothing is promoted that was not retrained, and the ladder always gets to its end.
+/// Every set of refusals, for the two causes that have a choice: a refused act is never done, a
+/// retrain for a time shift needs the repair refused first, nothing is promoted that was not
+/// retrained, and the ladder always gets to its end.
 TEST(Ladder, WhateverIsRefusedTheOrderHolds) {
-  const std::vector<std::string> types{"slot.swap", "transform.propose", "retrain.start", "release.promote"};
+  const std::vector<std::string> types{"slot.swap", "transform.propose", "retrain.start",
+                                       "release.promote"};
   for (const bool shift : {true, false}) {
     for (unsigned mask = 0; mask < 1U << types.size(); ++mask) {
       SCOPED_TRACE(fmt::format("{} refused set {}", shift ? "time shift" : "concept shift", mask));
@@ -401,7 +436,8 @@ TEST(Ladder, WhateverIsRefusedTheOrderHolds) {
       ASSERT_FALSE(s.ladder.incidents().empty());
       const auto& applied = s.world.applied;
       const auto first = [&](const std::string& op) {
-        return std::find_if(applied.begin(), applied.end(), [&](const std::string& a) { return a.find(op) != a.npos; });
+        return std::find_if(applied.begin(), applied.end(),
+                            [&](const std::string& a) { return a.find(op) != a.npos; });
       };
       for (const std::string& type : s.world.denied) {
         for (const std::string& a : applied) {
@@ -420,7 +456,8 @@ TEST(Ladder, WhateverIsRefusedTheOrderHolds) {
         EXPECT_LT(retrain, promote);
       }
       const Step step = s.ladder.incidents()[0].step;
-      EXPECT_TRUE(step == Step::kDone || step == Step::kAwaitQuiet) << step_name(step);  // quiet never comes while it lasts
+      EXPECT_TRUE(step == Step::kDone || step == Step::kAwaitQuiet)
+          << step_name(step);  // quiet never comes while it lasts
     }
   }
 }
@@ -431,7 +468,8 @@ TEST(Ladder, RestartAtAnyTickRepeatsNothing) {
   whole.play(102, 109, {.shift_hours = 5});
 
   Scene s(29);
-  const auto restart = [&] {  // as after kill -9: state of the last tick, the journal read again from a place before it
+  const auto restart = [&] {  // as after kill -9: state of the last tick, the journal read again
+                              // from a place before it
     const std::string text = doc::to_json(s.ladder.to_value());
     Ladder fresh(options());
     ASSERT_TRUE(fresh.restore(*doc::parse_json(text)).ok());
@@ -495,7 +533,8 @@ TEST(Ladder, TheSameMetricOpensNoIncidentDuringItsCoolDown) {
   Ladder ladder(slow);
   // Nothing is repaired: what a repair in force says of its own clock would not wait.
   world.denied = {"transform.propose", "slot.swap", "retrain.start"};
-  for (int day = 100; day < 110; ++day) world.day(day, {.shift_hours = day < 103 || day >= 106 ? 0 : 5}, watch, ladder);
+  for (int day = 100; day < 110; ++day)
+    world.day(day, {.shift_hours = day < 103 || day >= 106 ? 0 : 5}, watch, ladder);
   ASSERT_EQ(ladder.incidents().size(), 1U);
   ASSERT_EQ(ladder.incidents()[0].step, Step::kDone);
   const Micros until = ladder.incidents()[0].recovered_at + slow.monitor.cool_down;
@@ -540,8 +579,10 @@ TEST(Ladder, ASecondShiftSupersedesTheFirstByWhatIsTrueOfTheRows) {
   s.play(109, 114, {.shift_hours = 8});
   ASSERT_EQ(s.ladder.acts().size(), 1U);
   EXPECT_EQ(s.ladder.acts()[0].lag_hours, 8);
-  EXPECT_EQ(s.world.last["transform.propose"].attributes.string_or("expression"), "at - duration(\"8h\")");
-  s.play(114, 116, {.shift_hours = -3});  // neither explains it; without one the rows are nearer to the truth
+  EXPECT_EQ(s.world.last["transform.propose"].attributes.string_or("expression"),
+            "at - duration(\"8h\")");
+  s.play(114, 116,
+         {.shift_hours = -3});  // neither explains it; without one the rows are nearer to the truth
   EXPECT_TRUE(s.ladder.acts().empty());
 }
 
@@ -573,7 +614,8 @@ TEST(Ladder, ARetrainOfSomethingThatPassedIsNotReleased) {
   s.play(106, 116, {});
   EXPECT_FALSE(s.did("release.promote"));
   EXPECT_TRUE(s.ladder.acts().empty());
-  for (const Incident& i : s.ladder.incidents()) EXPECT_FALSE(i.open()) << i.id << " " << step_name(i.step);
+  for (const Incident& i : s.ladder.incidents())
+    EXPECT_FALSE(i.open()) << i.id << " " << step_name(i.step);
 }
 
 TEST(Ladder, NobodyAnswersAndTheNextBestStepFollows) {
@@ -596,18 +638,23 @@ TEST(Ladder, WhatDoesNotGoAwayIsClosedAsItStands) {
   EXPECT_EQ(i.step, Step::kDone);
   EXPECT_TRUE(i.stands);
   EXPECT_EQ(i.recovered_at, 0);
-  EXPECT_TRUE(s.world.last["incident.close"].reason.starts_with("not recovered")) << s.world.last["incident.close"].reason;
+  EXPECT_TRUE(s.world.last["incident.close"].reason.starts_with("not recovered"))
+      << s.world.last["incident.close"].reason;
 }
 
 TEST(Ladder, ARuleThatSawATimeShiftFirstIsGivenItsCauseLater) {
   Ladder::Options with_rule = options();
   with_rule.monitor.rules = {
-      {"clock-of-at", {"at - event_time > duration(\"1h\") || event_time - at > duration(\"1h\")", {}}, 0.01, 500}};
+      {"clock-of-at",
+       {"at - event_time > duration(\"1h\") || event_time - at > duration(\"1h\")", {}},
+       0.01,
+       500}};
   World world(32);
   Watch watch = *Watch::open({with_rule.monitor, with_rule.contract, with_rule.fields});
   watch.register_route(world.known[0]);
   Ladder ladder(with_rule);
-  for (int day = 100; day < 110; ++day) world.day(day, {.shift_hours = day < 103 ? 0 : 5}, watch, ladder);
+  for (int day = 100; day < 110; ++day)
+    world.day(day, {.shift_hours = day < 103 ? 0 : 5}, watch, ladder);
   ASSERT_EQ(ladder.incidents().size(), 1U);
   EXPECT_EQ(ladder.incidents()[0].keys.front(), "rule/clock-of-at");
   EXPECT_LE(ladder.incidents()[0].rows_confirmed - 3 * Stream::kRows, 1500);
@@ -633,8 +680,9 @@ TEST(Postmortem, ThePageSaysWhatHappened) {
   s.play(100, 103, {});
   s.play(103, 110, {.shift_hours = 5});
   const std::string page = s.world.last["postmortem.write"].attributes.string_or("page");
-  for (const char* part : {"# incident-0001: time shift in trips", "## Timeline", "slot.swap applied", "transform.propose applied",
-                           "## Evidence", "sha256:", "## Addition", "## Next"}) {
+  for (const char* part :
+       {"# incident-0001: time shift in trips", "## Timeline", "slot.swap applied",
+        "transform.propose applied", "## Evidence", "sha256:", "## Addition", "## Next"}) {
     EXPECT_NE(page.find(part), page.npos) << part << "\n" << page;
   }
 }

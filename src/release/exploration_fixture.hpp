@@ -13,20 +13,22 @@ namespace heddle::release::fixture {
 /// What an exploration saw. `violation` empty: nothing broke an invariant.
 struct Exploration {
   std::size_t states = 0;
-  std::size_t transitions = 0;           ///< commands and events tried, refused ones too
+  std::size_t transitions = 0;  ///< commands and events tried, refused ones too
   std::size_t refused = 0;
-  std::size_t depth = 0;                 ///< of the state farthest from the start
+  std::size_t depth = 0;  ///< of the state farthest from the start
   std::string violation{};
-  std::vector<std::string> trace{};      ///< the shortest way to it, the last step is the one that broke it
+  std::vector<std::string>
+      trace{};  ///< the shortest way to it, the last step is the one that broke it
 };
 
-/// Breadth-first over every state that can be reached from `start`, until none is new or one breaks an invariant: so the first
-/// trace found is a shortest one. `State` is a value with
+/// Breadth-first over every state that can be reached from `start`, until none is new or one breaks
+/// an invariant: so the first trace found is a shortest one. `State` is a value with
 ///
 ///   std::uint64_t key() const                      equal for states that behave alike
-///   void each(visit)                               visit(name, next, accepted) for every command and event of this state
-///   std::string broken(name, next, accepted)       what the step broke, or empty; asked for every step
-///   std::string unsafe() const                     what this state breaks by itself, or empty; asked once a state
+///   void each(visit)                               visit(name, next, accepted) for every command
+///   and event of this state std::string broken(name, next, accepted)       what the step broke, or
+///   empty; asked for every step std::string unsafe() const                     what this state
+///   breaks by itself, or empty; asked once a state
 ///
 /// Memory is proportional to the number of states.
 template <class State>
@@ -50,11 +52,13 @@ Exploration explore(State start, std::size_t most_states = 3'000'000) {
       ++out.transitions;
       if (!accepted) ++out.refused;
       out.violation = state.broken(name, next, accepted);
-      const bool is_new = out.violation.empty() && accepted && seen.emplace(next.key(), origins.size()).second;
+      const bool is_new =
+          out.violation.empty() && accepted && seen.emplace(next.key(), origins.size()).second;
       if (is_new) out.violation = next.unsafe();
       if (!out.violation.empty()) {
         out.trace = {name};
-        for (std::size_t i = at; i != 0; i = origins[i].parent) out.trace.insert(out.trace.begin(), origins[i].step);
+        for (std::size_t i = at; i != 0; i = origins[i].parent)
+          out.trace.insert(out.trace.begin(), origins[i].step);
         return;
       }
       if (!is_new) return;

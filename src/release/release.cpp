@@ -10,19 +10,22 @@ namespace heddle::release {
 
 namespace {
 
-constexpr std::size_t kMostAcknowledged = 64;  ///< the data plane forgets an act once a table named it
+constexpr std::size_t kMostAcknowledged =
+    64;  ///< the data plane forgets an act once a table named it
 
 Error failure(ErrorKind kind, std::string id, std::string message, std::string hint) {
   return Error{kind, std::move(id), std::move(message), std::move(hint)};
 }
 
 bool same_rule(const plane::FailOver& a, const plane::FailOver& b) {
-  return a.requests == b.requests && a.failed_share == b.failed_share && a.refused_share == b.refused_share && a.most == b.most;
+  return a.requests == b.requests && a.failed_share == b.failed_share &&
+         a.refused_share == b.refused_share && a.most == b.most;
 }
 
 bool same_run(const CanaryRun& a, const CanaryRun& b) {
-  return a.canary.bundle == b.canary.bundle && a.canary.weight == b.canary.weight && a.canary.sticky == b.canary.sticky &&
-         a.canary.header == b.canary.header && a.canary.header_value == b.canary.header_value && a.steps == b.steps &&
+  return a.canary.bundle == b.canary.bundle && a.canary.weight == b.canary.weight &&
+         a.canary.sticky == b.canary.sticky && a.canary.header == b.canary.header &&
+         a.canary.header_value == b.canary.header_value && a.steps == b.steps &&
          a.started == b.started && a.stepped == b.stepped && a.stepped_at == b.stepped_at;
 }
 
@@ -50,8 +53,8 @@ void Releases::mark_unready(Digest bundle) {
     if (shadow_ == primary_) shadow_ = {};
   }
   const plane::RouteTable after = route("");
-  if (before.primary != after.primary || before.standby != after.standby || before.shadow != after.shadow ||
-      before.canary.bundle != after.canary.bundle) {
+  if (before.primary != after.primary || before.standby != after.standby ||
+      before.shadow != after.shadow || before.canary.bundle != after.canary.bundle) {
     changed();
   }
 }
@@ -65,10 +68,13 @@ void Releases::approve(const Digest& bundle, std::string approval) {
 Result<void> Releases::revoke(const Digest& bundle) {
   const auto it = bundles_.find(bundle);
   if (it == bundles_.end()) {
-    return failure(ErrorKind::kNotFound, "release-unknown", "bundle " + bundle.short_str() + " was never released", "");
+    return failure(ErrorKind::kNotFound, "release-unknown",
+                   "bundle " + bundle.short_str() + " was never released", "");
   }
-  if (bundle == primary_ || bundle == standby_ || bundle == rollback_ || bundle == canary_.canary.bundle) {
-    return failure(ErrorKind::kConflict, "release-in-use", "bundle " + bundle.short_str() + " is in a slot or a rollback target",
+  if (bundle == primary_ || bundle == standby_ || bundle == rollback_ ||
+      bundle == canary_.canary.bundle) {
+    return failure(ErrorKind::kConflict, "release-in-use",
+                   "bundle " + bundle.short_str() + " is in a slot or a rollback target",
                    "promote another bundle first");
   }
   it->second.approved = false;
@@ -78,12 +84,14 @@ Result<void> Releases::revoke(const Digest& bundle) {
 Result<void> Releases::servable(const Digest& bundle) const {
   const Standing known = standing(bundle);
   if (!known.approved) {
-    return failure(ErrorKind::kDenied, "release-not-approved", "bundle " + bundle.short_str() + " is not approved",
+    return failure(ErrorKind::kDenied, "release-not-approved",
+                   "bundle " + bundle.short_str() + " is not approved",
                    "see `heddle approval list`");
   }
   if (!known.ready) {
     return failure(ErrorKind::kUnavailable, "release-not-ready",
-                   "bundle " + bundle.short_str() + " is not loaded and checked against its reference predictions",
+                   "bundle " + bundle.short_str() +
+                       " is not loaded and checked against its reference predictions",
                    "fetch it and try again");
   }
   return {};
@@ -99,7 +107,8 @@ void Releases::make_primary(Digest bundle) {
 
 Result<void> Releases::promote(Digest bundle) {
   if (bundle == primary_ && !primary_.empty()) {
-    return failure(ErrorKind::kConflict, "release-is-primary", "bundle " + bundle.short_str() + " is primary already",
+    return failure(ErrorKind::kConflict, "release-is-primary",
+                   "bundle " + bundle.short_str() + " is primary already",
                    "there is nothing to do; see `heddle release history`");
   }
   HEDDLE_TRY(servable(bundle));
@@ -109,9 +118,12 @@ Result<void> Releases::promote(Digest bundle) {
 }
 
 Result<void> Releases::set_standby(Digest bundle) {
-  if (bundle == standby_ || (!bundle.empty() && (bundle == primary_ || bundle == canary_.canary.bundle))) {
+  if (bundle == standby_ ||
+      (!bundle.empty() && (bundle == primary_ || bundle == canary_.canary.bundle))) {
     return failure(ErrorKind::kConflict, "release-in-use",
-                   bundle.empty() ? "there is no standby" : "bundle " + bundle.short_str() + " is in a slot already", "see `heddle status`");
+                   bundle.empty() ? "there is no standby"
+                                  : "bundle " + bundle.short_str() + " is in a slot already",
+                   "see `heddle status`");
   }
   if (!bundle.empty()) HEDDLE_TRY(servable(bundle));
   if (shadow_ == bundle) shadow_ = {};
@@ -130,7 +142,8 @@ Result<void> Releases::swap() {
 
 Result<void> Releases::rollback() {
   if (rollback_.empty()) {
-    return failure(ErrorKind::kUnavailable, "release-no-target", "the first release has nothing to go back to",
+    return failure(ErrorKind::kUnavailable, "release-no-target",
+                   "the first release has nothing to go back to",
                    "use `heddle stop` for the declared safe state");
   }
   return promote(rollback_);
@@ -139,14 +152,18 @@ Result<void> Releases::rollback() {
 Result<void> Releases::replace(std::string_view slot, Digest variant) {
   const bool is_primary = slot == "primary";
   if (!is_primary && slot != "standby") {
-    return failure(ErrorKind::kInvalid, "release-slot", "there is no slot `" + std::string(slot) + "` whose bundle can be replaced",
+    return failure(ErrorKind::kInvalid, "release-slot",
+                   "there is no slot `" + std::string(slot) + "` whose bundle can be replaced",
                    "these are `primary` and `standby`");
   }
   if ((is_primary ? primary_ : standby_).empty()) {
-    return failure(ErrorKind::kNotFound, "release-empty-slot", "slot `" + std::string(slot) + "` is empty", "");
+    return failure(ErrorKind::kNotFound, "release-empty-slot",
+                   "slot `" + std::string(slot) + "` is empty", "");
   }
   if (variant == primary_ || variant == standby_ || variant == canary_.canary.bundle) {
-    return failure(ErrorKind::kConflict, "release-in-use", "bundle " + variant.short_str() + " is in a slot already", "see `heddle status`");
+    return failure(ErrorKind::kConflict, "release-in-use",
+                   "bundle " + variant.short_str() + " is in a slot already",
+                   "see `heddle status`");
   }
   HEDDLE_TRY(servable(variant));
   if (is_primary) {
@@ -159,32 +176,42 @@ Result<void> Releases::replace(std::string_view slot, Digest variant) {
   return {};
 }
 
-Result<void> Releases::start_canary(Digest bundle, const CanaryPlan& plan, std::uint32_t weight, Micros at) {
+Result<void> Releases::start_canary(Digest bundle, const CanaryPlan& plan, std::uint32_t weight,
+                                    Micros at) {
   const auto& steps = plan.steps;
-  const bool rising = std::adjacent_find(steps.begin(), steps.end(), std::greater_equal<>()) == steps.end();
+  const bool rising =
+      std::adjacent_find(steps.begin(), steps.end(), std::greater_equal<>()) == steps.end();
   if (steps.empty() || !rising || steps.front() == 0 || steps.back() > plane::kMostCanaryWeight) {
-    return failure(ErrorKind::kInvalid, "release-canary-steps", "the steps of a canary rise, above 0 % and to 50 % at most",
+    return failure(ErrorKind::kInvalid, "release-canary-steps",
+                   "the steps of a canary rise, above 0 % and to 50 % at most",
                    "the other half of the traffic is its baseline");
   }
   if (weight == 0) weight = steps.front();
   if (std::find(steps.begin(), steps.end(), weight) == steps.end()) {
     std::string known;
-    for (const std::uint32_t step : steps) known += fmt::format("{}{:g}%", known.empty() ? "" : ", ", step / 100.0);
-    return failure(ErrorKind::kInvalid, "release-canary-weight", fmt::format("{:g}% is no step of the canary", weight / 100.0),
+    for (const std::uint32_t step : steps)
+      known += fmt::format("{}{:g}%", known.empty() ? "" : ", ", step / 100.0);
+    return failure(ErrorKind::kInvalid, "release-canary-weight",
+                   fmt::format("{:g}% is no step of the canary", weight / 100.0),
                    "the steps are " + known);
   }
   if (primary_.empty()) {
-    return failure(ErrorKind::kUnavailable, "release-no-primary", "there is no primary to compare a canary with", "promote one first");
+    return failure(ErrorKind::kUnavailable, "release-no-primary",
+                   "there is no primary to compare a canary with", "promote one first");
   }
   if (stopped_) {
-    return failure(ErrorKind::kConflict, "release-stopped", "it is stopped: a canary would answer nobody", "a person clears it: `heddle resume`");
+    return failure(ErrorKind::kConflict, "release-stopped",
+                   "it is stopped: a canary would answer nobody",
+                   "a person clears it: `heddle resume`");
   }
   if (canary_.running()) {
-    return failure(ErrorKind::kConflict, "release-canary-runs", "canary " + canary_.canary.bundle.short_str() + " runs already",
+    return failure(ErrorKind::kConflict, "release-canary-runs",
+                   "canary " + canary_.canary.bundle.short_str() + " runs already",
                    "promote it, or end it with `heddle release abort`");
   }
   if (bundle == primary_ || bundle == standby_) {
-    return failure(ErrorKind::kConflict, "release-in-use", "bundle " + bundle.short_str() + " is in a slot already", "see `heddle status`");
+    return failure(ErrorKind::kConflict, "release-in-use",
+                   "bundle " + bundle.short_str() + " is in a slot already", "see `heddle status`");
   }
   HEDDLE_TRY(servable(bundle));
   if (shadow_ == bundle) shadow_ = {};
@@ -197,13 +224,17 @@ Result<void> Releases::start_canary(Digest bundle, const CanaryPlan& plan, std::
 }
 
 Result<void> Releases::raise_canary(Micros at) {
-  if (!canary_.running()) return failure(ErrorKind::kNotFound, "release-no-canary", "no canary runs", "");
+  if (!canary_.running())
+    return failure(ErrorKind::kNotFound, "release-no-canary", "no canary runs", "");
   if (stopped_) {
-    return failure(ErrorKind::kConflict, "release-stopped", "it is stopped: a canary would answer nobody", "a person clears it: `heddle resume`");
+    return failure(ErrorKind::kConflict, "release-stopped",
+                   "it is stopped: a canary would answer nobody",
+                   "a person clears it: `heddle resume`");
   }
   const std::uint32_t next = canary_.next_weight();
   if (next == 0) {
-    return failure(ErrorKind::kConflict, "release-canary-last-step", "the canary is at its last step", "promote it to primary");
+    return failure(ErrorKind::kConflict, "release-canary-last-step",
+                   "the canary is at its last step", "promote it to primary");
   }
   HEDDLE_TRY(servable(canary_.canary.bundle));
   changed();
@@ -214,20 +245,25 @@ Result<void> Releases::raise_canary(Micros at) {
 }
 
 Result<void> Releases::abort_canary() {
-  if (!canary_.running()) return failure(ErrorKind::kNotFound, "release-no-canary", "no canary runs", "");
+  if (!canary_.running())
+    return failure(ErrorKind::kNotFound, "release-no-canary", "no canary runs", "");
   canary_ = {};
   changed();
   return {};
 }
 
 Result<void> Releases::set_shadow(Digest bundle) {
-  if (bundle == shadow_ || (!bundle.empty() && (bundle == primary_ || bundle == standby_ || bundle == canary_.canary.bundle))) {
+  if (bundle == shadow_ || (!bundle.empty() && (bundle == primary_ || bundle == standby_ ||
+                                                bundle == canary_.canary.bundle))) {
     return failure(ErrorKind::kConflict, "release-in-use",
-                   bundle.empty() ? "there is no shadow" : "bundle " + bundle.short_str() + " is in a slot already", "see `heddle status`");
+                   bundle.empty() ? "there is no shadow"
+                                  : "bundle " + bundle.short_str() + " is in a slot already",
+                   "see `heddle status`");
   }
   if (!bundle.empty() && !standing(bundle).ready) {
     return failure(ErrorKind::kUnavailable, "release-not-ready",
-                   "bundle " + bundle.short_str() + " is not loaded and checked against its reference predictions",
+                   "bundle " + bundle.short_str() +
+                       " is not loaded and checked against its reference predictions",
                    "fetch it and try again");
   }
   shadow_ = bundle;
@@ -238,8 +274,10 @@ Result<void> Releases::set_shadow(Digest bundle) {
 Result<void> Releases::quarantine(plane::QuarantinedSource source) {
   for (const auto& known : quarantined_) {
     if (known.is(source.account, source.source)) {
-      return failure(ErrorKind::kConflict, "release-quarantined",
-                     "source " + plane::source_text(source.account, source.source) + " is quarantined already", "");
+      return failure(
+          ErrorKind::kConflict, "release-quarantined",
+          "source " + plane::source_text(source.account, source.source) + " is quarantined already",
+          "");
     }
   }
   quarantined_.push_back(std::move(source));
@@ -271,7 +309,8 @@ bool Releases::acknowledged(const std::string& act) const {
 
 void Releases::acknowledge_fail_over(const std::string& act, const Digest& failed) {
   if (acknowledged(act)) return;
-  if (!failed.empty() && failed == primary_) (void)swap();  // without a standby the data plane has none to stay with either
+  if (!failed.empty() && failed == primary_)
+    (void)swap();  // without a standby the data plane has none to stay with either
   acknowledge(act);
 }
 
@@ -323,21 +362,30 @@ plane::RouteTable Releases::route(std::string decision) const {
 }
 
 bool Releases::operator==(const Releases& other) const {
-  const auto same_source = [](const plane::QuarantinedSource& a, const plane::QuarantinedSource& b) {
+  const auto same_source = [](const plane::QuarantinedSource& a,
+                              const plane::QuarantinedSource& b) {
     return a.is(b.account, b.source) && a.rule == b.rule && a.readmit_after == b.readmit_after;
   };
-  return service_ == other.service_ && version_ == other.version_ && primary_ == other.primary_ && standby_ == other.standby_ &&
-         rollback_ == other.rollback_ && same_run(canary_, other.canary_) && shadow_ == other.shadow_ &&
-         fail_over_allowed_ == other.fail_over_allowed_ && same_rule(fail_over_, other.fail_over_) && stopped_ == other.stopped_ &&
-         std::equal(quarantined_.begin(), quarantined_.end(), other.quarantined_.begin(), other.quarantined_.end(), same_source) &&
+  return service_ == other.service_ && version_ == other.version_ && primary_ == other.primary_ &&
+         standby_ == other.standby_ && rollback_ == other.rollback_ &&
+         same_run(canary_, other.canary_) && shadow_ == other.shadow_ &&
+         fail_over_allowed_ == other.fail_over_allowed_ &&
+         same_rule(fail_over_, other.fail_over_) && stopped_ == other.stopped_ &&
+         std::equal(quarantined_.begin(), quarantined_.end(), other.quarantined_.begin(),
+                    other.quarantined_.end(), same_source) &&
          acknowledged_ == other.acknowledged_ && bundles_ == other.bundles_;
 }
 
 doc::Value Releases::to_value() const {
-  const auto text = [](const Digest& digest) { return digest.empty() ? std::string() : digest.str(); };
+  const auto text = [](const Digest& digest) {
+    return digest.empty() ? std::string() : digest.str();
+  };
   doc::Value sources = doc::Value::array();
   for (const auto& q : quarantined_) {
-    sources.push(doc::Value::object({{"source", q.source}, {"account", q.account}, {"rule", q.rule}, {"readmit_after", q.readmit_after}}));
+    sources.push(doc::Value::object({{"source", q.source},
+                                     {"account", q.account},
+                                     {"rule", q.rule},
+                                     {"readmit_after", q.readmit_after}}));
   }
   doc::Value acts = doc::Value::array();
   for (const std::string& act : acknowledged_) acts.push(act);
@@ -362,28 +410,30 @@ doc::Value Releases::to_value() const {
                                  {"stepped", canary_.stepped},
                                  {"stepped_at", canary_.stepped_at}});
   }
-  return doc::Value::object({{"format", "heddle.releases/1"},
-                             {"service", service_},
-                             {"version", static_cast<std::int64_t>(version_)},
-                             {"primary", text(primary_)},
-                             {"standby", text(standby_)},
-                             {"rollback", text(rollback_)},
-                             {"canary", canary},
-                             {"shadow", text(shadow_)},
-                             {"fail_over_allowed", fail_over_allowed_},
-                             {"fail_over", doc::Value::object({{"requests", fail_over_.requests},
-                                                               {"failed_share", fail_over_.failed_share},
-                                                               {"refused_share", fail_over_.refused_share},
-                                                               {"most", fail_over_.most}})},
-                             {"stopped", stopped_},
-                             {"quarantined", std::move(sources)},
-                             {"acknowledged", std::move(acts)},
-                             {"bundles", std::move(bundles)}});
+  return doc::Value::object(
+      {{"format", "heddle.releases/1"},
+       {"service", service_},
+       {"version", static_cast<std::int64_t>(version_)},
+       {"primary", text(primary_)},
+       {"standby", text(standby_)},
+       {"rollback", text(rollback_)},
+       {"canary", canary},
+       {"shadow", text(shadow_)},
+       {"fail_over_allowed", fail_over_allowed_},
+       {"fail_over", doc::Value::object({{"requests", fail_over_.requests},
+                                         {"failed_share", fail_over_.failed_share},
+                                         {"refused_share", fail_over_.refused_share},
+                                         {"most", fail_over_.most}})},
+       {"stopped", stopped_},
+       {"quarantined", std::move(sources)},
+       {"acknowledged", std::move(acts)},
+       {"bundles", std::move(bundles)}});
 }
 
 Result<Releases> Releases::from_value(const doc::Value& value) {
   const auto corrupt = [] {
-    return failure(ErrorKind::kCorrupt, "release-state", "the saved releases are malformed", "run `heddle audit verify`");
+    return failure(ErrorKind::kCorrupt, "release-state", "the saved releases are malformed",
+                   "run `heddle audit verify`");
   };
   if (value.string_or("format") != "heddle.releases/1") return corrupt();
   Releases out(value.string_or("service"));
@@ -399,7 +449,8 @@ Result<Releases> Releases::from_value(const doc::Value& value) {
   out.fail_over_allowed_ = value.bool_or("fail_over_allowed");
   // States written before there were canaries have neither of these.
   if (const doc::Value* rule = value.find("fail_over"); rule != nullptr) {
-    out.fail_over_.requests = static_cast<std::uint32_t>(rule->int_or("requests", out.fail_over_.requests));
+    out.fail_over_.requests =
+        static_cast<std::uint32_t>(rule->int_or("requests", out.fail_over_.requests));
     out.fail_over_.failed_share = rule->double_or("failed_share", out.fail_over_.failed_share);
     out.fail_over_.refused_share = rule->double_or("refused_share", out.fail_over_.refused_share);
     out.fail_over_.most = static_cast<std::uint32_t>(rule->int_or("most", out.fail_over_.most));
@@ -429,7 +480,8 @@ Result<Releases> Releases::from_value(const doc::Value& value) {
   }
   for (const doc::Value& item : sources->as_array()) {
     out.quarantined_.push_back({item.string_or("source"), item.string_or("rule"),
-                                static_cast<std::uint32_t>(item.int_or("readmit_after")), item.string_or("account")});
+                                static_cast<std::uint32_t>(item.int_or("readmit_after")),
+                                item.string_or("account")});
   }
   for (const doc::Value& item : acts->as_array()) {
     if (!item.is_string()) return corrupt();
@@ -437,7 +489,8 @@ Result<Releases> Releases::from_value(const doc::Value& value) {
   }
   for (const doc::Value& item : bundles->as_array()) {
     HEDDLE_ASSIGN_OR_RETURN(const Digest digest, Digest::parse(item.string_or("bundle")));
-    out.bundles_[digest] = {item.bool_or("approved"), item.bool_or("ready"), item.string_or("approval")};
+    out.bundles_[digest] = {item.bool_or("approved"), item.bool_or("ready"),
+                            item.string_or("approval")};
   }
   return out;
 }

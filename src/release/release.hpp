@@ -22,37 +22,42 @@ struct Standing {
   bool operator==(const Standing&) const = default;
 };
 
-/// How a canary takes over. Weights are shares of the requests in ten-thousandths, as in plane::Canary.
+/// How a canary takes over. Weights are shares of the requests in ten-thousandths, as in
+/// plane::Canary.
 struct CanaryPlan {
-  std::vector<std::uint32_t> steps{};   ///< rising, each from 1 to plane::kMostCanaryWeight
-  std::string sticky{};                 ///< key of the draw; empty: the request id
+  std::vector<std::uint32_t> steps{};  ///< rising, each from 1 to plane::kMostCanaryWeight
+  std::string sticky{};                ///< key of the draw; empty: the request id
   std::string header{};
   std::string header_value{};
 };
 
-/// A canary that runs. Counted from `started`, its weight holds since `stepped`: versions of the route table, so that a record
-/// of the journal is told apart from one of an earlier canary or weight.
+/// A canary that runs. Counted from `started`, its weight holds since `stepped`: versions of the
+/// route table, so that a record of the journal is told apart from one of an earlier canary or
+/// weight.
 struct CanaryRun {
-  plane::Canary canary{};               ///< `bundle` empty: none runs
+  plane::Canary canary{};  ///< `bundle` empty: none runs
   std::vector<std::uint32_t> steps{};
   std::uint64_t started = 0;
   std::uint64_t stepped = 0;
-  Micros stepped_at = 0;                ///< event time of the decision that set the weight
+  Micros stepped_at = 0;  ///< event time of the decision that set the weight
   [[nodiscard]] bool running() const noexcept { return !canary.bundle.empty(); }
   /// The step after this weight; 0 at the last one.
   [[nodiscard]] std::uint32_t next_weight() const noexcept;
 };
 
-/// The releases of one service as a value: which bundle is in which slot, where a rollback goes, which sources are
-/// quarantined. A pure state machine: every command checks, changes the value and raises `version`, or fails and changes
-/// nothing. The only maker of route tables. Persisted by the control plane inside the transaction of the decision.
+/// The releases of one service as a value: which bundle is in which slot, where a rollback goes,
+/// which sources are quarantined. A pure state machine: every command checks, changes the value and
+/// raises `version`, or fails and changes nothing. The only maker of route tables. Persisted by the
+/// control plane inside the transaction of the decision.
 ///
-/// It always holds: what is in primary, standby and canary, and the rollback target, is approved and ready; what is in shadow
-/// is ready; a bundle is in one slot at most; the rollback target is not the primary. Every command that changes the primary
-/// makes the one before it the rollback target, so a rollback is armed in every waiting state: while a canary runs, while it
-/// waits for a person, and after it was promoted. Explored exhaustively in exploration_test.cpp.
+/// It always holds: what is in primary, standby and canary, and the rollback target, is approved
+/// and ready; what is in shadow is ready; a bundle is in one slot at most; the rollback target is
+/// not the primary. Every command that changes the primary makes the one before it the rollback
+/// target, so a rollback is armed in every waiting state: while a canary runs, while it waits for a
+/// person, and after it was promoted. Explored exhaustively in exploration_test.cpp.
 ///
-/// A canary is compared with the primary it was started beside. Whatever changes the primary ends it in the same table:
+/// A canary is compared with the primary it was started beside. Whatever changes the primary ends
+/// it in the same table:
 ///
 ///   promote of the canary          primary becomes the rollback target; no canary
 ///   promote of another, rollback,
@@ -60,8 +65,8 @@ struct CanaryRun {
 ///   replace of the primary         as without a canary; the canary ends
 ///   replace and change of standby  the canary goes on
 ///   quarantine, readmit, shadow    the canary goes on
-///   stop                           everything stays where it is; nothing starts or rises until resume
-///   its bundle becomes unready     the canary ends
+///   stop                           everything stays where it is; nothing starts or rises until
+///   resume its bundle becomes unready     the canary ends
 ///
 /// Bundles are taken by value: `promote(standby())` means what it says.
 class Releases {
@@ -69,41 +74,53 @@ class Releases {
   explicit Releases(std::string service) : service_(std::move(service)) {}
 
   void mark_ready(const Digest& bundle) { bundles_[bundle].ready = true; }
-  /// Its objects are gone or damaged: it leaves every slot and is no rollback target. In place of an unready primary the standby
-  /// answers, without one the rollback target, without that nothing (503). The standby takes the place of a lost target.
+  /// Its objects are gone or damaged: it leaves every slot and is no rollback target. In place of
+  /// an unready primary the standby answers, without one the rollback target, without that nothing
+  /// (503). The standby takes the place of a lost target.
   void mark_unready(Digest bundle);
   void approve(const Digest& bundle, std::string approval);
   /// kConflict while the bundle answers, may answer (standby, canary) or is the rollback target.
   [[nodiscard]] Result<void> revoke(const Digest& bundle);
 
-  /// The bundle becomes primary, from wherever it was; the primary before it becomes the rollback target. A standby changes
-  /// places with it. kDenied unless approved, kUnavailable unless ready, kConflict when it is primary already.
+  /// The bundle becomes primary, from wherever it was; the primary before it becomes the rollback
+  /// target. A standby changes places with it. kDenied unless approved, kUnavailable unless ready,
+  /// kConflict when it is primary already.
   [[nodiscard]] Result<void> promote(Digest bundle);
-  /// The bundle becomes standby; an empty digest takes the standby away. kConflict for the primary and the canary.
+  /// The bundle becomes standby; an empty digest takes the standby away. kConflict for the primary
+  /// and the canary.
   [[nodiscard]] Result<void> set_standby(Digest bundle);
   /// Primary and standby change places; the old primary is the rollback target.
   [[nodiscard]] Result<void> swap();
-  /// Back to the rollback target; what was primary becomes the target, so that a rollback can be undone.
+  /// Back to the rollback target; what was primary becomes the target, so that a rollback can be
+  /// undone.
   [[nodiscard]] Result<void> rollback();
-  /// A bundle made from the one in `slot` takes its place: the same model, recalibrated or behind a repaired input. The
-  /// primary before it becomes the rollback target.
+  /// A bundle made from the one in `slot` takes its place: the same model, recalibrated or behind a
+  /// repaired input. The primary before it becomes the rollback target.
   [[nodiscard]] Result<void> replace(std::string_view slot, Digest variant);
 
-  /// The bundle answers `weight` of the requests, one of the plan's steps (0: the first). `at` is the decision's event time. kConflict
-  /// while a canary runs, while stopped and for a bundle in primary or standby; kUnavailable without a primary.
-  [[nodiscard]] Result<void> start_canary(Digest bundle, const CanaryPlan& plan, std::uint32_t weight, Micros at);
-  /// To the next step. kConflict at the last one and while stopped, kNotFound when none runs, else as `promote`.
+  /// The bundle answers `weight` of the requests, one of the plan's steps (0: the first). `at` is
+  /// the decision's event time. kConflict while a canary runs, while stopped and for a bundle in
+  /// primary or standby; kUnavailable without a primary.
+  [[nodiscard]] Result<void> start_canary(Digest bundle, const CanaryPlan& plan,
+                                          std::uint32_t weight, Micros at);
+  /// To the next step. kConflict at the last one and while stopped, kNotFound when none runs, else
+  /// as `promote`.
   [[nodiscard]] Result<void> raise_canary(Micros at);
-  [[nodiscard]] Result<void> abort_canary();   ///< kNotFound when none runs
-  /// Scored beside and compared, never answers; needs to be ready, not approved. An empty digest takes the shadow away. kConflict
-  /// for a bundle in another slot.
+  [[nodiscard]] Result<void> abort_canary();  ///< kNotFound when none runs
+  /// Scored beside and compared, never answers; needs to be ready, not approved. An empty digest
+  /// takes the shadow away. kConflict for a bundle in another slot.
   [[nodiscard]] Result<void> set_shadow(Digest bundle);
 
-  [[nodiscard]] Result<void> quarantine(plane::QuarantinedSource source);   ///< kConflict when it is already
-  [[nodiscard]] Result<void> readmit(std::string_view account, std::string_view source);  ///< kNotFound when it is not; without one of the account, the one for all
+  [[nodiscard]] Result<void> quarantine(
+      plane::QuarantinedSource source);  ///< kConflict when it is already
+  [[nodiscard]] Result<void> readmit(
+      std::string_view account,
+      std::string_view
+          source);  ///< kNotFound when it is not; without one of the account, the one for all
   void allow_fail_over(bool allowed, const plane::FailOver& rule = {});
-  /// The data plane left `failed` by itself: its act is acknowledged. Standby and primary change places here too, if `failed`
-  /// is primary still and there is a standby; else a decision came between, and stands.
+  /// The data plane left `failed` by itself: its act is acknowledged. Standby and primary change
+  /// places here too, if `failed` is primary still and there is a standby; else a decision came
+  /// between, and stands.
   void acknowledge_fail_over(const std::string& act, const Digest& failed);
   /// The data plane ended the canary of `bundle` by itself: it ends here too, if it runs still.
   void acknowledge_canary_abort(const std::string& act, const Digest& bundle);
@@ -118,7 +135,9 @@ class Releases {
   [[nodiscard]] const Digest& rollback_target() const noexcept { return rollback_; }
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
   [[nodiscard]] bool stopped() const noexcept { return stopped_; }
-  [[nodiscard]] const std::vector<plane::QuarantinedSource>& quarantined() const noexcept { return quarantined_; }
+  [[nodiscard]] const std::vector<plane::QuarantinedSource>& quarantined() const noexcept {
+    return quarantined_;
+  }
   [[nodiscard]] Standing standing(const Digest& bundle) const;
 
   /// The route table of this state; `decision` names the ledger entry that made it.

@@ -86,8 +86,10 @@ Result<std::vector<Fault>> faults_from_text(const std::string& text) {
       }
     }
     if (!found) {
-      return Error{ErrorKind::kInvalid, "replay-unknown-fault", fmt::format("there is no fault `{}`", name),
-                   "`none`, `flights` (all of them), or some of `a`, `b`, `b-date`, `b-code`, `c`, `d`, with commas between"};
+      return Error{ErrorKind::kInvalid, "replay-unknown-fault",
+                   fmt::format("there is no fault `{}`", name),
+                   "`none`, `flights` (all of them), or some of `a`, `b`, `b-date`, `b-code`, `c`, "
+                   "`d`, with commas between"};
     }
     begin = end + 1;
   }

@@ -22,12 +22,15 @@ struct Columns {
 };
 
 PeriodQuality measure(std::string name, const Columns& columns) {
-  const auto of = [&](std::span<const float> p) { return Quality{stats::auc(p, columns.labels), stats::log_loss(p, columns.labels)}; };
+  const auto of = [&](std::span<const float> p) {
+    return Quality{stats::auc(p, columns.labels), stats::log_loss(p, columns.labels)};
+  };
   PeriodQuality out;
   out.name = std::move(name);
   out.rows = static_cast<std::int64_t>(columns.labels.size());
   const auto positive = std::count(columns.labels.begin(), columns.labels.end(), std::uint8_t{1});
-  out.positive_share = out.rows > 0 ? static_cast<double>(positive) / static_cast<double>(out.rows) : 0;
+  out.positive_share =
+      out.rows > 0 ? static_cast<double>(positive) / static_cast<double>(out.rows) : 0;
   out.heddle = of(columns.heddle);
   out.never = of(columns.never);
   out.oracle = of(columns.oracle);
@@ -37,11 +40,14 @@ PeriodQuality measure(std::string name, const Columns& columns) {
 std::vector<PeriodQuality> by_name(std::span<const ScoredRow> rows, std::size_t length) {
   // A day's name begins with its month's: format each day once.
   std::map<Micros, Columns> days;
-  for (const ScoredRow& row : rows) days[row.event_time - ((row.event_time % kDay) + kDay) % kDay].add(row);
+  for (const ScoredRow& row : rows)
+    days[row.event_time - ((row.event_time % kDay) + kDay) % kDay].add(row);
   std::map<std::string, Columns> periods;
   for (auto& [day, columns] : days) {
     Columns& period = periods[format_date(day).substr(0, length)];
-    const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+    const auto append = [](auto& to, const auto& from) {
+      to.insert(to.end(), from.begin(), from.end());
+    };
     append(period.heddle, columns.heddle);
     append(period.never, columns.never);
     append(period.oracle, columns.oracle);
@@ -54,8 +60,12 @@ std::vector<PeriodQuality> by_name(std::span<const ScoredRow> rows, std::size_t 
 
 }  // namespace
 
-std::vector<PeriodQuality> quality_by_month(std::span<const ScoredRow> rows) { return by_name(rows, 7); }
-std::vector<PeriodQuality> quality_by_day(std::span<const ScoredRow> rows) { return by_name(rows, 10); }
+std::vector<PeriodQuality> quality_by_month(std::span<const ScoredRow> rows) {
+  return by_name(rows, 7);
+}
+std::vector<PeriodQuality> quality_by_day(std::span<const ScoredRow> rows) {
+  return by_name(rows, 10);
+}
 
 PeriodQuality quality_since(std::span<const ScoredRow> rows, Micros from) {
   Columns columns;
@@ -73,7 +83,9 @@ std::vector<RefusalScore> score_refusals(const Truth& truth, std::span<const Row
   for (const FaultGroup& group : refusable) {
     unsigned mask = 0;
     for (std::size_t i = 0; i < truth.faults.size(); ++i) {
-      if (std::find(group.members.begin(), group.members.end(), truth.faults[i]) != group.members.end()) mask |= 1u << i;
+      if (std::find(group.members.begin(), group.members.end(), truth.faults[i]) !=
+          group.members.end())
+        mask |= 1u << i;
     }
     masks.push_back(mask);
     any |= mask;
@@ -98,14 +110,17 @@ std::vector<RefusalScore> score_refusals(const Truth& truth, std::span<const Row
     score.refused = refused;
     score.wrongly_refused = refused - rightly;
     score.precision = refused > 0 ? static_cast<double>(rightly) / static_cast<double>(refused) : 1;
-    score.recall = score.faulty > 0 ? static_cast<double>(score.faulty_refused) / static_cast<double>(score.faulty) : 1;
+    score.recall = score.faulty > 0 ? static_cast<double>(score.faulty_refused) /
+                                          static_cast<double>(score.faulty)
+                                    : 1;
   }
   return out;
 }
 
 std::int64_t rows_between(const Truth& truth, Micros from, Micros to) {
-  return std::count_if(truth.rows.begin(), truth.rows.end(),
-                       [&](const TruthRow& row) { return row.event_time >= from && row.event_time < to; });
+  return std::count_if(truth.rows.begin(), truth.rows.end(), [&](const TruthRow& row) {
+    return row.event_time >= from && row.event_time < to;
+  });
 }
 
 }  // namespace heddle::replay

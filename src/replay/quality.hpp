@@ -11,8 +11,8 @@
 
 namespace heddle::replay {
 
-/// A row that was served, with what three models said of it: Heddle as it answered, the model that was never updated, and
-/// the oracle. All probabilities.
+/// A row that was served, with what three models said of it: Heddle as it answered, the model that
+/// was never updated, and the oracle. All probabilities.
 struct ScoredRow {
   Micros event_time = 0;
   std::uint8_t label = 0;
@@ -28,7 +28,7 @@ struct Quality {
 
 /// The three over the same rows.
 struct PeriodQuality {
-  std::string name;          ///< `2001-05`, `2001-05-11`
+  std::string name;  ///< `2001-05`, `2001-05-11`
   std::int64_t rows = 0;
   double positive_share = 0;
   Quality heddle;
@@ -42,8 +42,9 @@ struct PeriodQuality {
 /// One period over the rows with `event_time >= from`.
 [[nodiscard]] PeriodQuality quality_since(std::span<const ScoredRow> rows, Micros from);
 
-/// How well refusing rows met one fault. Recall: of its rows, those refused. Precision: of all rows refused in the whole
-/// replay, those that any of the `refusable` faults had touched: the same for each of them.
+/// How well refusing rows met one fault. Recall: of its rows, those refused. Precision: of all rows
+/// refused in the whole replay, those that any of the `refusable` faults had touched: the same for
+/// each of them.
 struct RefusalScore {
   std::string fault;
   std::int64_t faulty = 0;
@@ -61,7 +62,8 @@ struct FaultGroup {
 };
 
 /// `truth.rows[i]` is about `answers[i]`; unequal lengths are our own mistake.
-[[nodiscard]] std::vector<RefusalScore> score_refusals(const Truth& truth, std::span<const RowAnswer> answers,
+[[nodiscard]] std::vector<RefusalScore> score_refusals(const Truth& truth,
+                                                       std::span<const RowAnswer> answers,
                                                        std::span<const FaultGroup> refusable);
 
 /// Rows sent with event times in [from, to).

@@ -90,9 +90,12 @@ void append_value(const expr::Datum& value, std::string& out) {
     case expr::Datum::Kind::kBool: out.append(value.b ? "true" : "false"); break;
     case expr::Datum::Kind::kInt: fmt::format_to(std::back_inserter(out), "{}", value.i); break;
     case expr::Datum::Kind::kDouble:
-      // JSON has no infinity: it is sent as a text, which a number's field refuses as it does infinity.
-      if (std::isfinite(value.d)) fmt::format_to(std::back_inserter(out), "{}", value.d);
-      else out.append(std::isnan(value.d) ? "null" : value.d > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+      // JSON has no infinity: it is sent as a text, which a number's field refuses as it does
+      // infinity.
+      if (std::isfinite(value.d))
+        fmt::format_to(std::back_inserter(out), "{}", value.d);
+      else
+        out.append(std::isnan(value.d) ? "null" : value.d > 0 ? "\"Infinity\"" : "\"-Infinity\"");
       break;
     case expr::Datum::Kind::kTimestamp: append_time(value.i, out); break;
     case expr::Datum::Kind::kString: append_string(value.str(), out); break;
@@ -155,7 +158,8 @@ std::vector<Micros> times_of(const table::Column& column) {
 
 /// Whether the fault is about labels alone and touches no field.
 bool about_label(Fault::Kind kind) {
-  return kind == Fault::Kind::kInvertLabel || kind == Fault::Kind::kWrongLabel || kind == Fault::Kind::kDropPositive;
+  return kind == Fault::Kind::kInvertLabel || kind == Fault::Kind::kWrongLabel ||
+         kind == Fault::Kind::kDropPositive;
 }
 
 double unit_changed(double value, double factor) { return std::round(value * factor); }
@@ -277,9 +281,11 @@ Result<Recording> Recording::open(const Options& options) {
 Result<void> Recording::drop_positives(std::uint64_t seed) {
   std::vector<std::int64_t> kept;
   for (std::size_t i = 0; i < labels_.size(); ++i) {
-    const bool dropped = labels_[i] != 0 && std::any_of(faults_.begin(), faults_.end(), [&](const Fault& fault) {
-                           return fault.kind == Fault::Kind::kDropPositive && fault.active(times_[i], sources_[i], seeded_draw(seed, i));
-                         });
+    const bool dropped =
+        labels_[i] != 0 && std::any_of(faults_.begin(), faults_.end(), [&](const Fault& fault) {
+          return fault.kind == Fault::Kind::kDropPositive &&
+                 fault.active(times_[i], sources_[i], seeded_draw(seed, i));
+        });
     if (!dropped) kept.push_back(static_cast<std::int64_t>(i));
   }
   if (kept.size() == labels_.size()) return {};

@@ -13,17 +13,18 @@
 
 namespace heddle::replay {
 
-/// Recorded traffic with faults laid over it: what the world was (true event time, label) and what is sent. Rows are in
-/// order of event time, as selected; one whose time is missing or malformed has that of the row before it in the file.
-/// Immutable after `open`; reading is thread-safe.
+/// Recorded traffic with faults laid over it: what the world was (true event time, label) and what
+/// is sent. Rows are in order of event time, as selected; one whose time is missing or malformed
+/// has that of the row before it in the file. Immutable after `open`; reading is thread-safe.
 class Recording {
  public:
   struct Options {
     std::string file;
     std::string time_field;
-    std::vector<std::string> fields;      ///< request fields
-    std::map<std::string, table::Type, std::less<>> types{};  ///< of the contract's fields, those of labels included
-    std::string target;                   ///< CEL over the contract's fields, bool
+    std::vector<std::string> fields;  ///< request fields
+    std::map<std::string, table::Type, std::less<>>
+        types{};         ///< of the contract's fields, those of labels included
+    std::string target;  ///< CEL over the contract's fields, bool
     int sources = 1;
     std::string source_field{};
     Micros from = INT64_MIN;
@@ -34,21 +35,33 @@ class Recording {
   };
   [[nodiscard]] static Result<Recording> open(const Options& options);
 
-  [[nodiscard]] std::int64_t rows() const noexcept { return static_cast<std::int64_t>(labels_.size()); }
-  [[nodiscard]] Micros event_time(std::int64_t row) const noexcept { return times_[static_cast<std::size_t>(row)]; }
-  [[nodiscard]] int source(std::int64_t row) const noexcept { return sources_[static_cast<std::size_t>(row)]; }
+  [[nodiscard]] std::int64_t rows() const noexcept {
+    return static_cast<std::int64_t>(labels_.size());
+  }
+  [[nodiscard]] Micros event_time(std::int64_t row) const noexcept {
+    return times_[static_cast<std::size_t>(row)];
+  }
+  [[nodiscard]] int source(std::int64_t row) const noexcept {
+    return sources_[static_cast<std::size_t>(row)];
+  }
   /// As the world had it: `kInvertLabel` changes it, no other fault does.
-  [[nodiscard]] std::uint8_t label(std::int64_t row) const noexcept { return labels_[static_cast<std::size_t>(row)]; }
+  [[nodiscard]] std::uint8_t label(std::int64_t row) const noexcept {
+    return labels_[static_cast<std::size_t>(row)];
+  }
   /// What is sent as its label: the same, unless a `kWrongLabel` touches the row.
   [[nodiscard]] std::uint8_t sent_label(std::int64_t row) const noexcept;
   /// Bit i: fault i of the options touches this row.
-  [[nodiscard]] std::uint8_t fault_bits(std::int64_t row) const noexcept { return bits_[static_cast<std::size_t>(row)]; }
+  [[nodiscard]] std::uint8_t fault_bits(std::int64_t row) const noexcept {
+    return bits_[static_cast<std::size_t>(row)];
+  }
   [[nodiscard]] std::span<const Fault> faults() const noexcept { return faults_; }
 
-  /// Appends the row as it is sent, one JSON object. A malformed cell is sent as the text that stands there.
+  /// Appends the row as it is sent, one JSON object. A malformed cell is sent as the text that
+  /// stands there.
   void append_json(std::int64_t row, std::string& out) const;
-  /// The request fields of `rows` as they were sent and understood: values of numeric, code and time-shift faults applied.
-  /// Rows with a text date cannot be in a typed column: their date stays the true one (every contract refuses them).
+  /// The request fields of `rows` as they were sent and understood: values of numeric, code and
+  /// time-shift faults applied. Rows with a text date cannot be in a typed column: their date stays
+  /// the true one (every contract refuses them).
   [[nodiscard]] Result<table::Table> received(std::span<const std::int64_t> rows) const;
   /// Rows of the file in [from, to), before `every`: what offline models see of the past.
   [[nodiscard]] std::span<const std::uint8_t> labels() const noexcept { return labels_; }
@@ -62,8 +75,8 @@ class Recording {
   /// Leaves the rows out that a `kDropPositive` touches.
   [[nodiscard]] Result<void> drop_positives(std::uint64_t seed);
 
-  table::Table table_;                    ///< request fields only, in their order
-  std::vector<std::string> prefix_;       ///< `{"date":` or `,"distance":`
+  table::Table table_;               ///< request fields only, in their order
+  std::vector<std::string> prefix_;  ///< `{"date":` or `,"distance":`
   std::vector<Micros> times_;
   std::vector<std::uint8_t> labels_;
   std::vector<std::uint8_t> sources_;

@@ -26,7 +26,9 @@ namespace {
 
 class Folder {
  public:
-  Folder() : path_(std::filesystem::temp_directory_path() / fmt::format("heddle-replay-{}", ::getpid())) {
+  Folder()
+      : path_(std::filesystem::temp_directory_path() /
+              fmt::format("heddle-replay-{}", ::getpid())) {
     std::filesystem::create_directories(path_);
   }
   ~Folder() { std::filesystem::remove_all(path_); }
@@ -45,8 +47,8 @@ std::string write_flights(const Folder& folder, Micros start, int rows) {
   table::Column distance{"distance", table::Type::kInt};
   table::Column origin{"origin", table::Type::kString};
   table::Column destination{"destination", table::Type::kString};
-  origin.dictionary = destination.dictionary =
-      std::make_shared<const table::Dictionary>(std::vector<std::string>{"ATL", "ORD", "JFK", "LAX", "SFO", "DEN", "MIA"});
+  origin.dictionary = destination.dictionary = std::make_shared<const table::Dictionary>(
+      std::vector<std::string>{"ATL", "ORD", "JFK", "LAX", "SFO", "DEN", "MIA"});
   for (int i = 0; i < rows; ++i) {
     date.ints.push_back(start + i * 10 * kMinute);
     delay.ints.push_back(i % 5 == 0 ? 30 : 0);
@@ -87,15 +89,22 @@ TEST(Recording, SendsWhatStandsInTheFile) {
   options.file = folder + "/odd.csv";
   options.time_field = "date";
   options.fields = {"date", "n", "code", "say \"x\""};
-  options.types = {{"date", table::Type::kTimestamp}, {"n", table::Type::kInt}, {"code", table::Type::kString},
-                   {"say \"x\"", table::Type::kBool}, {"delay", table::Type::kInt}};
+  options.types = {{"date", table::Type::kTimestamp},
+                   {"n", table::Type::kInt},
+                   {"code", table::Type::kString},
+                   {"say \"x\"", table::Type::kBool},
+                   {"delay", table::Type::kInt}};
   options.target = "delay > 15";
   const auto recording = Recording::open(options);
   ASSERT_TRUE(recording.ok()) << recording.error().str();
   std::vector<std::string> sent(3);
-  for (std::int64_t row = 0; row < 3; ++row) recording->append_json(row, sent[static_cast<std::size_t>(row)]);
-  EXPECT_EQ(sent[0], "{\"date\":\"2001-01-01T01:00:00Z\",\"n\":null,\"code\":null,\"say \\\"x\\\"\":null}");
-  EXPECT_EQ(sent[1], "{\"date\":\"2001-01-01T02:00:00Z\",\"n\":\"NA\",\"code\":\"001\",\"say \\\"x\\\"\":true}");
+  for (std::int64_t row = 0; row < 3; ++row)
+    recording->append_json(row, sent[static_cast<std::size_t>(row)]);
+  EXPECT_EQ(sent[0],
+            "{\"date\":\"2001-01-01T01:00:00Z\",\"n\":null,\"code\":null,\"say \\\"x\\\"\":null}");
+  EXPECT_EQ(
+      sent[1],
+      "{\"date\":\"2001-01-01T02:00:00Z\",\"n\":\"NA\",\"code\":\"001\",\"say \\\"x\\\"\":true}");
   // A row whose time cannot be read goes with the one before it.
   EXPECT_EQ(sent[2], "{\"date\":\"noon\",\"n\":12,\"code\":\"7\",\"say \\\"x\\\"\":false}");
   EXPECT_EQ(recording->event_time(2), *parse_time("2001-01-01T02:00:00Z"));
@@ -109,7 +118,9 @@ TEST(Faults, OfTheCatalogueAreWhereTheIssueSaysTheyAre) {
   const std::vector<Fault> faults = flights_faults();
   std::map<std::string, Fault> by_name;
   for (const Fault& fault : faults) by_name[fault.name] = fault;
-  const auto at = [](int month, int day, int hour) { return from_civil({2001, month, day}) + hour * kHour; };
+  const auto at = [](int month, int day, int hour) {
+    return from_civil({2001, month, day}) + hour * kHour;
+  };
   EXPECT_TRUE(by_name["a"].active(at(4, 10, 0), 2, 0.5));
   EXPECT_TRUE(by_name["a"].active(at(4, 12, 0) - 1, 2, 0.5));
   EXPECT_FALSE(by_name["a"].active(at(4, 12, 0), 2, 0.5));
@@ -151,7 +162,8 @@ TEST(Recording, ChangesTheUnitOfOneSourceOnly) {
     const double miles = static_cast<double>(100 + row % 7);
     const bool faulty = recording->source(row) == 2;
     touched += faulty;
-    EXPECT_EQ(value->int_or("distance"), faulty ? std::llround(miles * 1.609344) : std::llround(miles));
+    EXPECT_EQ(value->int_or("distance"),
+              faulty ? std::llround(miles * 1.609344) : std::llround(miles));
     EXPECT_EQ(recording->fault_bits(row), faulty ? 1 : 0);
     EXPECT_EQ(recording->label(row), row % 5 == 0 ? 1 : 0);
   }
@@ -162,13 +174,15 @@ TEST(Recording, ChangesTheUnitOfOneSourceOnly) {
   for (std::int64_t row = 0; row < recording->rows(); ++row) {
     std::string json;
     recording->append_json(row, json);
-    EXPECT_EQ(doc::parse_json(json)->int_or("distance"), distance->ints[static_cast<std::size_t>(row)]);
+    EXPECT_EQ(doc::parse_json(json)->int_or("distance"),
+              distance->ints[static_cast<std::size_t>(row)]);
   }
 }
 
 TEST(Recording, RollsTheDateOverAndKeepsTheTrueTime) {
   const Folder folder;
-  const auto recording = Recording::open(recording_options(write_flights(folder, from_civil({2001, 5, 11}), 144)));
+  const auto recording =
+      Recording::open(recording_options(write_flights(folder, from_civil({2001, 5, 11}), 144)));
   ASSERT_TRUE(recording.ok()) << recording.error().str();
   std::string json;
   recording->append_json(143, json);  // 23:50 becomes 04:50 of the next day
@@ -178,7 +192,8 @@ TEST(Recording, RollsTheDateOverAndKeepsTheTrueTime) {
 
 TEST(Recording, WritesAmericanDatesAndUnknownCodesForTheirShares) {
   const Folder folder;
-  const auto recording = Recording::open(recording_options(write_flights(folder, from_civil({2001, 4, 20}), 144)));
+  const auto recording =
+      Recording::open(recording_options(write_flights(folder, from_civil({2001, 4, 20}), 144)));
   ASSERT_TRUE(recording.ok()) << recording.error().str();
   int dates = 0, codes = 0;
   for (std::int64_t row = 0; row < recording->rows(); ++row) {
@@ -196,7 +211,8 @@ TEST(Recording, WritesAmericanDatesAndUnknownCodesForTheirShares) {
 
 TEST(Recording, InvertsLabelsByTheTrueHour) {
   const Folder folder;
-  const auto recording = Recording::open(recording_options(write_flights(folder, from_civil({2001, 6, 8}), 144)));
+  const auto recording =
+      Recording::open(recording_options(write_flights(folder, from_civil({2001, 6, 8}), 144)));
   ASSERT_TRUE(recording.ok()) << recording.error().str();
   for (std::int64_t row = 0; row < recording->rows(); ++row) {
     const int hour = static_cast<int>(row * 10 / 60);
@@ -240,7 +256,8 @@ TEST(Recording, LeavesPositivesOut) {
     positive += recording->label(row);
     std::string json;
     recording->append_json(row, json);
-    EXPECT_EQ(*parse_time(doc::parse_json(json)->string_or("date")), recording->event_time(row)) << "rows and their fields go together";
+    EXPECT_EQ(*parse_time(doc::parse_json(json)->string_or("date")), recording->event_time(row))
+        << "rows and their fields go together";
   }
   EXPECT_GT(positive, 0) << "after the fault they come again";
 }
@@ -289,7 +306,8 @@ TEST(Truth, ComesBackAsItWasWritten) {
   EXPECT_EQ(truth->rows[0].label, 1);
   EXPECT_EQ(truth->rows[0].faults, 0b11001);
   EXPECT_EQ(truth->rows[1].faults, 0);
-  ASSERT_TRUE(write_file_atomic(path, "{\"schema\":\"heddle.truth/1\",\"faults\":[]}\nnonsense\n").ok());
+  ASSERT_TRUE(
+      write_file_atomic(path, "{\"schema\":\"heddle.truth/1\",\"faults\":[]}\nnonsense\n").ok());
   EXPECT_EQ(read_truth(path).error().id, "replay-truth-line");
 }
 
@@ -297,7 +315,8 @@ TEST(Quality, PeriodsAreByCalendarAndMetricsAreThoseOfStats) {
   std::vector<ScoredRow> rows;
   for (int i = 0; i < 40; ++i) {
     const auto label = static_cast<std::uint8_t>(i % 2);
-    rows.push_back({from_civil({2001, 5, 31}) + i * kHour, label, label != 0 ? 0.9f : 0.1f, 0.5f, label != 0 ? 0.8f : 0.2f});
+    rows.push_back({from_civil({2001, 5, 31}) + i * kHour, label, label != 0 ? 0.9f : 0.1f, 0.5f,
+                    label != 0 ? 0.8f : 0.2f});
   }
   const auto months = quality_by_month(rows);
   ASSERT_EQ(months.size(), 2u);
@@ -325,7 +344,7 @@ TEST(Refusals, PrecisionCountsEveryRefusedRow) {
   add(1, Outcome::kServed);
   add(2, Outcome::kRefused);
   add(4, Outcome::kRefused);
-  add(8, Outcome::kRefused);   // a fault, but not one to refuse for
+  add(8, Outcome::kRefused);  // a fault, but not one to refuse for
   add(0, Outcome::kServed);
   const std::vector<FaultGroup> groups{{"a", {"a"}}, {"b", {"b-date", "b-code"}}};
   const auto scores = score_refusals(truth, answers, groups);
@@ -337,13 +356,16 @@ TEST(Refusals, PrecisionCountsEveryRefusedRow) {
   EXPECT_EQ(scores[0].wrongly_refused, 1);
 }
 
-/// Stands in for a data plane: answers every row with .25, refuses distances of 103, remembers what came.
+/// Stands in for a data plane: answers every row with .25, refuses distances of 103, remembers what
+/// came.
 class FakePlane {
  public:
   explicit FakePlane(int fail_first = 0) : fail_(fail_first) {
     net::HttpServer::Options options;
     options.host = "127.0.0.1";
-    options.handler = [this](const net::Request& request, net::Response& response) { handle(request, response); };
+    options.handler = [this](const net::Request& request, net::Response& response) {
+      handle(request, response);
+    };
     auto opened = net::HttpServer::open(std::move(options));
     EXPECT_TRUE(opened.ok());
     server_ = std::move(*opened);
@@ -358,7 +380,7 @@ class FakePlane {
   int port() const { return server_->port(); }
 
   std::vector<doc::Value> requests;
-  std::vector<std::string> order;      ///< what came, in order
+  std::vector<std::string> order;  ///< what came, in order
   std::map<std::string, double> labels;
   std::map<std::string, Micros> label_times;
   std::vector<Micros> ticks;
@@ -387,12 +409,14 @@ class FakePlane {
         }
       }
       response.status = any ? 200 : 422;
-      response.body = doc::to_json(doc::Value::object({{"bundle", "sha256:aa"}, {"slot", "primary"}, {"predictions", predictions}}));
+      response.body = doc::to_json(doc::Value::object(
+          {{"bundle", "sha256:aa"}, {"slot", "primary"}, {"predictions", predictions}}));
     } else if (request.path.ends_with("/labels")) {
       order.push_back("labels");
       for (const doc::Value& label : body->find("labels")->as_array()) {
         labels[label.string_or("row_id")] = label.double_or("label", -1);
-        label_times[label.string_or("row_id")] = parse_time(label.string_or("event_time")).value_or(0);
+        label_times[label.string_or("row_id")] =
+            parse_time(label.string_or("event_time")).value_or(0);
       }
       response.body = "{}";
     } else {
@@ -427,7 +451,8 @@ Options replay_options(const std::string& file, int port) {
 TEST(Replay, LockstepNeverRunsPastTheWatermark) {
   const Folder folder;
   FakePlane plane;
-  Options options = replay_options(write_flights(folder, from_civil({2001, 3, 1}), 400), plane.port());
+  Options options =
+      replay_options(write_flights(folder, from_civil({2001, 3, 1}), 400), plane.port());
   options.lockstep = true;
   options.block_rows = 50;
   options.truth_path = folder / "truth.jsonl";
@@ -452,7 +477,9 @@ TEST(Replay, LockstepNeverRunsPastTheWatermark) {
     const auto& rows = request.find("rows")->as_array();
     EXPECT_GE(rows.size(), 1u);
     EXPECT_LE(rows.size(), 64u);
-    for (const doc::Value& row : rows) EXPECT_EQ(fmt::format("s{}", crc32(row.string_or("origin")) % 5), request.string_or("source"));
+    for (const doc::Value& row : rows)
+      EXPECT_EQ(fmt::format("s{}", crc32(row.string_or("origin")) % 5),
+                request.string_or("source"));
   }
   // A label for each row, one event day later.
   EXPECT_EQ(plane.labels.size(), 400u);
@@ -529,7 +556,8 @@ TEST(Replay, AnotherPartOfTheTrafficHasOtherIds) {
 TEST(Replay, CountsAnUnavailablePlaneAsFailedAndGoesOn) {
   const Folder folder;
   FakePlane plane(1);
-  Options options = replay_options(write_flights(folder, from_civil({2001, 3, 1}), 60), plane.port());
+  Options options =
+      replay_options(write_flights(folder, from_civil({2001, 3, 1}), 60), plane.port());
   const auto replayed = replay(options);
   ASSERT_TRUE(replayed.ok()) << replayed.error().str();
   plane.end();
@@ -549,7 +577,8 @@ TEST(Replay, SaysThatNobodyListens) {
 TEST(Replay, SourcesKeepToTheirConnection) {
   const Folder folder;
   FakePlane plane;
-  Options options = replay_options(write_flights(folder, from_civil({2001, 3, 1}), 300), plane.port());
+  Options options =
+      replay_options(write_flights(folder, from_civil({2001, 3, 1}), 300), plane.port());
   options.connections = 3;
   const auto replayed = replay(options);
   ASSERT_TRUE(replayed.ok()) << replayed.error().str();

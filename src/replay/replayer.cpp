@@ -24,9 +24,11 @@ namespace {
 constexpr std::size_t kLabelsPerRequest = 1000;
 constexpr std::size_t kErrorsKept = 5;
 constexpr int kMaxBlockRows = 1000;
-constexpr Micros kBatchSpan = 10 * kMinute;  ///< of event time in one request: it has one event time for all its rows
+constexpr Micros kBatchSpan =
+    10 * kMinute;  ///< of event time in one request: it has one event time for all its rows
 
-/// Cuts rows of the recording, in order, into blocks, and each block into requests of one source each.
+/// Cuts rows of the recording, in order, into blocks, and each block into requests of one source
+/// each.
 class Cutter {
  public:
   Cutter(const Recording& recording, const Options& options)
@@ -38,22 +40,28 @@ class Cutter {
 
   [[nodiscard]] bool done() const noexcept { return next_ >= recording_.rows(); }
 
-  /// A block never goes over midnight, so that days stay whole. Requests come in order of their event time.
+  /// A block never goes over midnight, so that days stay whole. Requests come in order of their
+  /// event time.
   void next_block(std::vector<Batch>& out) {
     out.clear();
     const Micros day = day_of(recording_.event_time(next_));
     const std::int64_t end = std::min(recording_.rows(), next_ + block_rows_);
     for (; next_ < end && day_of(recording_.event_time(next_)) == day; ++next_) {
       Open& open = open_[static_cast<std::size_t>(recording_.source(next_))];
-      if (!open.rows.empty() && recording_.event_time(next_) - recording_.event_time(open.rows.front()) > kBatchSpan) close(open, out);
-      if (open.rows.empty()) open.size = std::uniform_int_distribution<std::size_t>(1, static_cast<std::size_t>(batch_max_))(random_);
+      if (!open.rows.empty() &&
+          recording_.event_time(next_) - recording_.event_time(open.rows.front()) > kBatchSpan)
+        close(open, out);
+      if (open.rows.empty())
+        open.size = std::uniform_int_distribution<std::size_t>(
+            1, static_cast<std::size_t>(batch_max_))(random_);
       open.rows.push_back(next_);
       if (open.rows.size() == open.size) close(open, out);
     }
     for (Open& open : open_) {
       if (!open.rows.empty()) close(open, out);
     }
-    std::stable_sort(out.begin(), out.end(), [](const Batch& a, const Batch& b) { return a.event_time < b.event_time; });
+    std::stable_sort(out.begin(), out.end(),
+                     [](const Batch& a, const Batch& b) { return a.event_time < b.event_time; });
     for (Batch& batch : out) batch.request = requests_++;
   }
 
@@ -69,7 +77,8 @@ class Cutter {
   };
   static Micros day_of(Micros time) { return (time - (time < 0 ? kDay - 1 : 0)) / kDay; }
   void close(Open& open, std::vector<Batch>& out) {
-    out.push_back({0, recording_.source(open.rows.front()), recording_.event_time(open.rows.back()), std::move(open.rows)});
+    out.push_back({0, recording_.source(open.rows.front()), recording_.event_time(open.rows.back()),
+                   std::move(open.rows)});
     open.rows.clear();
   }
 
@@ -114,7 +123,9 @@ class Sender {
 
   void predict(const Batch& batch, Received& out) {
     out.answered = false;
-    const std::string& source = options_.sources.empty() ? kDefaultSource : options_.sources[static_cast<std::size_t>(batch.source)];
+    const std::string& source = options_.sources.empty()
+                                    ? kDefaultSource
+                                    : options_.sources[static_cast<std::size_t>(batch.source)];
     write_predict(recording_, batch, run_, source, body_);
     const std::int64_t begin = system_clock().mono_ns();
     const std::optional<net::HttpClient::Reply> answer = send(predict_path_, {200, 422});
@@ -150,37 +161,45 @@ class Sender {
 
  private:
   static inline const std::string kDefaultSource{};
-  static inline const std::vector<std::pair<std::string, std::string>> kJson{{"Content-Type", "application/json"}};
+  static inline const std::vector<std::pair<std::string, std::string>> kJson{
+      {"Content-Type", "application/json"}};
 
   void note(std::string text) {
     if (counts_.errors.size() < kErrorsKept) counts_.errors.push_back(std::move(text));
   }
 
   /// Sends `body_` until there is an answer below 500 or the time is over; counts what happened.
-  std::optional<net::HttpClient::Reply> send(std::string_view path, std::initializer_list<int> good) {
-    const std::int64_t deadline = system_clock().mono_ns() + std::int64_t{options_.timeout_ms} * 1'000'000;
+  std::optional<net::HttpClient::Reply> send(std::string_view path,
+                                             std::initializer_list<int> good) {
+    const std::int64_t deadline =
+        system_clock().mono_ns() + std::int64_t{options_.timeout_ms} * 1'000'000;
     bool failed = false;
     bool lost = false;
     while (true) {
-      const std::int64_t left_ms = std::max<std::int64_t>((deadline - system_clock().mono_ns()) / 1'000'000, 1);
+      const std::int64_t left_ms =
+          std::max<std::int64_t>((deadline - system_clock().mono_ns()) / 1'000'000, 1);
       Result<net::HttpClient::Reply> answer = client_.send("POST", path, body_, kJson, left_ms);
       if (answer.ok() && answer->status < 500) {
         if (lost) ++counts_.retried;
         if (failed) ++counts_.failed;
-        if (std::find(good.begin(), good.end(), answer->status) != good.end()) return std::move(*answer);
+        if (std::find(good.begin(), good.end(), answer->status) != good.end())
+          return std::move(*answer);
         ++counts_.rejected;
         rejection_ = read_error(answer->status, answer->body);
-        note(fmt::format("{}: HTTP {}: {}", path, answer->status, std::string_view(answer->body).substr(0, 300)));
+        note(fmt::format("{}: HTTP {}: {}", path, answer->status,
+                         std::string_view(answer->body).substr(0, 300)));
         return std::nullopt;
       }
       if (answer.ok()) {
         failed = true;
-        note(fmt::format("{}: HTTP {}: {}", path, answer->status, std::string_view(answer->body).substr(0, 300)));
+        note(fmt::format("{}: HTTP {}: {}", path, answer->status,
+                         std::string_view(answer->body).substr(0, 300)));
       } else {
         lost = true;
         note(fmt::format("{}: {}", path, answer.error().message));
       }
-      const bool again = answer.ok() ? answer->status == 503 : answer.error().kind == ErrorKind::kUnavailable;
+      const bool again =
+          answer.ok() ? answer->status == 503 : answer.error().kind == ErrorKind::kUnavailable;
       if (!again || system_clock().mono_ns() >= deadline) {
         ++counts_.failed;
         return std::nullopt;
@@ -200,12 +219,16 @@ class Sender {
   std::optional<Error> rejection_;  ///< the last one
 };
 
-/// Sends the requests of a block: the first connection by the calling thread, the others by threads that wait in between.
+/// Sends the requests of a block: the first connection by the calling thread, the others by threads
+/// that wait in between.
 class Senders {
  public:
   Senders(const Options& options, const Recording& recording)
-      : count_(static_cast<std::size_t>(std::max(options.connections, 1))), start_(static_cast<std::ptrdiff_t>(count_)), end_(static_cast<std::ptrdiff_t>(count_)) {
-    for (std::size_t i = 0; i < count_; ++i) senders_.push_back(std::make_unique<Sender>(options, recording));
+      : count_(static_cast<std::size_t>(std::max(options.connections, 1))),
+        start_(static_cast<std::ptrdiff_t>(count_)),
+        end_(static_cast<std::ptrdiff_t>(count_)) {
+    for (std::size_t i = 0; i < count_; ++i)
+      senders_.push_back(std::make_unique<Sender>(options, recording));
     for (std::size_t i = 1; i < count_; ++i) {
       threads_.emplace_back([this, i] {
         while (true) {
@@ -235,7 +258,8 @@ class Senders {
  private:
   void work(std::size_t mine) {
     for (std::size_t i = 0; i < batches_.size(); ++i) {
-      if (static_cast<std::size_t>(batches_[i].source) % count_ == mine) senders_[mine]->predict(batches_[i], out_[i]);
+      if (static_cast<std::size_t>(batches_[i].source) % count_ == mine)
+        senders_[mine]->predict(batches_[i], out_[i]);
     }
   }
 
@@ -265,12 +289,15 @@ Result<void> check_options(const Options& options) {
     return Error{ErrorKind::kInvalid, "replay-options", std::move(message), std::move(hint)};
   };
   if (options.block_rows < 1 || options.block_rows > kMaxBlockRows) {
-    return wrong("a block has 1 to 1,000 rows", "lockstep never runs more than 1,000 rows past the watermark");
+    return wrong("a block has 1 to 1,000 rows",
+                 "lockstep never runs more than 1,000 rows past the watermark");
   }
   if (options.batch_max < 1 || options.connections < 1 || options.timeout_ms < 1) {
-    return wrong("batch size, connections and timeout must be positive", "see `heddle replay --help`");
+    return wrong("batch size, connections and timeout must be positive",
+                 "see `heddle replay --help`");
   }
-  if (options.lockstep && !options.wait_watermark) return wrong("lockstep needs a control plane", "start it with `heddle up`");
+  if (options.lockstep && !options.wait_watermark)
+    return wrong("lockstep needs a control plane", "start it with `heddle up`");
   return {};
 }
 
@@ -285,22 +312,24 @@ std::string request_id(std::string_view run, std::int64_t request) {
 
 Result<Replayed> replay(const Options& options) {
   HEDDLE_TRY(check_options(options));
-  HEDDLE_ASSIGN_OR_RETURN(const Recording recording,
-                          Recording::open({.file = options.file,
-                                           .time_field = options.time_field,
-                                           .fields = options.fields,
-                                           .types = options.types,
-                                           .target = options.target,
-                                           .sources = std::max(static_cast<int>(options.sources.size()), 1),
-                                           .source_field = options.source_field,
-                                           .from = options.from,
-                                           .to = options.to,
-                                           .every = options.every,
-                                           .seed = options.seed,
-                                           .faults = options.faults}));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const Recording recording,
+      Recording::open({.file = options.file,
+                       .time_field = options.time_field,
+                       .fields = options.fields,
+                       .types = options.types,
+                       .target = options.target,
+                       .sources = std::max(static_cast<int>(options.sources.size()), 1),
+                       .source_field = options.source_field,
+                       .from = options.from,
+                       .to = options.to,
+                       .every = options.every,
+                       .seed = options.seed,
+                       .faults = options.faults}));
   std::optional<TruthWriter> truth;
   if (!options.truth_path.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(TruthWriter writer, TruthWriter::open(options.truth_path, options.faults));
+    HEDDLE_ASSIGN_OR_RETURN(TruthWriter writer,
+                            TruthWriter::open(options.truth_path, options.faults));
     truth.emplace(std::move(writer));
   }
 
@@ -329,7 +358,8 @@ Result<Replayed> replay(const Options& options) {
   auto end_block = [&](Micros reached) -> Result<void> {
     HEDDLE_TRY(tick(reached));
     if (options.speed > 0) {
-      const double due_seconds = static_cast<double>(reached - begin_event) / static_cast<double>(kSecond) / options.speed;
+      const double due_seconds =
+          static_cast<double>(reached - begin_event) / static_cast<double>(kSecond) / options.speed;
       const double now = static_cast<double>(system_clock().mono_ns() - begin_ns) * 1e-9;
       if (due_seconds > now)
         std::this_thread::sleep_for(std::chrono::duration<double>(due_seconds - now));
@@ -345,7 +375,8 @@ Result<Replayed> replay(const Options& options) {
       pending.pop_front();
     }
     result.labels += static_cast<std::int64_t>(due.size());
-    result.label_requests += static_cast<std::int64_t>((due.size() + kLabelsPerRequest - 1) / kLabelsPerRequest);
+    result.label_requests +=
+        static_cast<std::int64_t>((due.size() + kLabelsPerRequest - 1) / kLabelsPerRequest);
     senders.first().labels(due);
   };
 
@@ -357,21 +388,25 @@ Result<Replayed> replay(const Options& options) {
     send_due(cutter.reached(), std::numeric_limits<std::size_t>::max());
     received.resize(std::max(received.size(), block.size()));
     senders.predict(block, received);
-    if (result.requests == 0 && std::none_of(received.begin(), received.begin() + static_cast<std::ptrdiff_t>(block.size()),
-                                             [](const Received& answer) { return answer.answered; })) {
+    if (result.requests == 0 &&
+        std::none_of(received.begin(), received.begin() + static_cast<std::ptrdiff_t>(block.size()),
+                     [](const Received& answer) { return answer.answered; })) {
       std::string why = "nothing was answered";
       for (auto& sender : senders.all()) {
         if (!sender->counts().errors.empty()) why = sender->counts().errors.back();
       }
-      return Error{ErrorKind::kUnavailable, "replay-no-endpoint", fmt::format("the first requests all failed: {}", why),
+      return Error{ErrorKind::kUnavailable, "replay-no-endpoint",
+                   fmt::format("the first requests all failed: {}", why),
                    "check `heddle status`, the port and the token"};
     }
     const std::size_t first_label = pending.size();
     for (std::size_t b = 0; b < block.size(); ++b) {
       const Batch& batch = block[b];
       const Received& answer = received[b];
-      const auto bundle = answer.answered ? place_of<std::int16_t>(result.bundles, answer.bundle) : std::int16_t{-1};
-      const auto slot = answer.answered ? place_of<std::int8_t>(result.slots, answer.slot) : std::int8_t{-1};
+      const auto bundle = answer.answered ? place_of<std::int16_t>(result.bundles, answer.bundle)
+                                          : std::int16_t{-1};
+      const auto slot =
+          answer.answered ? place_of<std::int8_t>(result.slots, answer.slot) : std::int8_t{-1};
       for (std::size_t i = 0; i < batch.rows.size(); ++i) {
         const std::int64_t row = batch.rows[i];
         RowAnswer& out = result.rows.emplace_back();
@@ -379,12 +414,15 @@ Result<Replayed> replay(const Options& options) {
         out.request = batch.request;
         out.index = static_cast<std::int32_t>(i);
         out.probability = answer.answered ? answer.probabilities[i] : std::nanf("");
-        out.outcome = !answer.answered ? Outcome::kFailed : std::isnan(out.probability) ? Outcome::kRefused : Outcome::kServed;
+        out.outcome = !answer.answered              ? Outcome::kFailed
+                      : std::isnan(out.probability) ? Outcome::kRefused
+                                                    : Outcome::kServed;
         if (out.outcome == Outcome::kServed) {
           out.bundle = bundle;
           out.slot = slot;
         }
-        pending.push_back({batch.request, out.index, recording.sent_label(row), recording.event_time(row) + options.label_delay});
+        pending.push_back({batch.request, out.index, recording.sent_label(row),
+                           recording.event_time(row) + options.label_delay});
         if (truth.has_value()) {
           truth->add(run, {row, batch.request, out.index, recording.event_time(row),
                            static_cast<std::uint8_t>(recording.source(row)), recording.label(row),
@@ -392,15 +430,18 @@ Result<Replayed> replay(const Options& options) {
         }
       }
     }
-    // Batches interleave sources; labels become known in order of their rows' time. Blocks do not overlap.
-    std::stable_sort(pending.begin() + static_cast<std::ptrdiff_t>(first_label), pending.end(),
-                     [](const DueLabel& a, const DueLabel& b) { return a.event_time < b.event_time; });
+    // Batches interleave sources; labels become known in order of their rows' time. Blocks do not
+    // overlap.
+    std::stable_sort(
+        pending.begin() + static_cast<std::ptrdiff_t>(first_label), pending.end(),
+        [](const DueLabel& a, const DueLabel& b) { return a.event_time < b.event_time; });
     result.requests += static_cast<std::int64_t>(block.size());
     HEDDLE_TRY(end_block(cutter.reached()));
   }
   // The labels of the last day.
   while (go_on && !pending.empty()) {
-    const std::size_t count = std::min(pending.size(), static_cast<std::size_t>(options.block_rows));
+    const std::size_t count =
+        std::min(pending.size(), static_cast<std::size_t>(options.block_rows));
     const Micros reached = pending[count - 1].event_time + 1;
     send_due(reached, pending.size());
     HEDDLE_TRY(end_block(reached));
@@ -414,7 +455,8 @@ Result<Replayed> replay(const Options& options) {
     result.retried += counts.retried;
     result.rejected += counts.rejected;
     result.labels_refused += counts.labels_refused;
-    result.latency_us.insert(result.latency_us.end(), counts.latency_us.begin(), counts.latency_us.end());
+    result.latency_us.insert(result.latency_us.end(), counts.latency_us.begin(),
+                             counts.latency_us.end());
     for (std::string& error : counts.errors) {
       if (result.errors.size() < kErrorsKept) result.errors.push_back(std::move(error));
     }

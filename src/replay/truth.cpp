@@ -68,7 +68,9 @@ void append_names(const std::vector<std::string>& names, unsigned bits, std::str
 TruthWriter::TruthWriter(std::FILE* file, std::string path, std::vector<std::string> names)
     : file_(file), path_(std::move(path)), names_(std::move(names)) {}
 TruthWriter::TruthWriter(TruthWriter&& other) noexcept
-    : file_(std::exchange(other.file_, nullptr)), path_(std::move(other.path_)), names_(std::move(other.names_)) {}
+    : file_(std::exchange(other.file_, nullptr)),
+      path_(std::move(other.path_)),
+      names_(std::move(other.names_)) {}
 TruthWriter::~TruthWriter() {
   if (file_ != nullptr) std::fclose(file_);
 }
@@ -76,7 +78,8 @@ TruthWriter::~TruthWriter() {
 Result<TruthWriter> TruthWriter::open(const std::string& path, std::span<const Fault> faults) {
   std::FILE* file = std::fopen(path.c_str(), "wb");
   if (file == nullptr) {
-    return Error{ErrorKind::kIo, "replay-truth", fmt::format("cannot write `{}`: {}", path, std::strerror(errno)),
+    return Error{ErrorKind::kIo, "replay-truth",
+                 fmt::format("cannot write `{}`: {}", path, std::strerror(errno)),
                  "check the folder and the space on the disk"};
   }
   std::vector<std::string> names;
@@ -104,7 +107,9 @@ Result<void> TruthWriter::finish() {
   const bool bad = std::ferror(file_) != 0;
   const bool closed = std::fclose(std::exchange(file_, nullptr)) == 0;
   if (bad || !closed) {
-    return Error{ErrorKind::kIo, "replay-truth", fmt::format("`{}` could not be written whole", path_), "check the space on the disk"};
+    return Error{ErrorKind::kIo, "replay-truth",
+                 fmt::format("`{}` could not be written whole", path_),
+                 "check the space on the disk"};
   }
   return {};
 }
@@ -121,16 +126,19 @@ Result<Truth> read_truth(const std::string& path) {
     ++number;
     bool good;
     if (number == 1) {
-      good = line.expect("{\"schema\":\"heddle.truth/1\",\"faults\":") && line.names(truth.faults) && truth.faults.size() <= 8;
+      good = line.expect("{\"schema\":\"heddle.truth/1\",\"faults\":") &&
+             line.names(truth.faults) && truth.faults.size() <= 8;
     } else {
       TruthRow row;
       std::string_view prefix;
       std::vector<std::string> names;
       // The id is `<run>-<request>#<index>`.
-      good = line.expect("{\"id\":\"") && line.until('-', prefix) && line.expect("-") && line.number(row.request) && line.expect("#") &&
-             line.number(row.index) && line.expect("\",\"row\":") && line.number(row.recorded) && line.expect(",\"time\":") &&
-             line.number(row.event_time) && line.expect(",\"source\":") && line.number(row.source) && line.expect(",\"label\":") &&
-             line.number(row.label) && line.expect(",\"faults\":") && line.names(names) && line.expect("}");
+      good = line.expect("{\"id\":\"") && line.until('-', prefix) && line.expect("-") &&
+             line.number(row.request) && line.expect("#") && line.number(row.index) &&
+             line.expect("\",\"row\":") && line.number(row.recorded) && line.expect(",\"time\":") &&
+             line.number(row.event_time) && line.expect(",\"source\":") &&
+             line.number(row.source) && line.expect(",\"label\":") && line.number(row.label) &&
+             line.expect(",\"faults\":") && line.names(names) && line.expect("}");
       for (const std::string& name : names) {
         bool known = false;
         for (std::size_t i = 0; i < truth.faults.size(); ++i) {
@@ -143,7 +151,8 @@ Result<Truth> read_truth(const std::string& path) {
       truth.rows.push_back(row);
     }
     if (!good) {
-      return Error{ErrorKind::kCorrupt, "replay-truth-line", fmt::format("line {} of `{}` is not a line of truth", number, path),
+      return Error{ErrorKind::kCorrupt, "replay-truth-line",
+                   fmt::format("line {} of `{}` is not a line of truth", number, path),
                    "run the replay again"};
     }
   }

@@ -13,18 +13,18 @@ namespace heddle::replay {
 
 /// What was true of one sent row. The system under test never sees it.
 struct TruthRow {
-  std::int64_t recorded = 0;     ///< row of the recording
+  std::int64_t recorded = 0;  ///< row of the recording
   std::int64_t request = 0;
-  std::int32_t index = 0;        ///< within the request
+  std::int32_t index = 0;  ///< within the request
   Micros event_time = 0;
   std::uint8_t source = 0;
   std::uint8_t label = 0;
-  std::uint8_t faults = 0;       ///< bit i: fault i of the header touched it
+  std::uint8_t faults = 0;  ///< bit i: fault i of the header touched it
 };
 
 struct Truth {
-  std::vector<std::string> faults;   ///< names, in order of the bits
-  std::vector<TruthRow> rows;        ///< in order of sending
+  std::vector<std::string> faults;  ///< names, in order of the bits
+  std::vector<TruthRow> rows;       ///< in order of sending
 };
 
 /// Writes the truth beside the traffic: JSON lines, first a header
@@ -33,7 +33,8 @@ struct Truth {
 /// Confined to one thread.
 class TruthWriter {
  public:
-  [[nodiscard]] static Result<TruthWriter> open(const std::string& path, std::span<const Fault> faults);
+  [[nodiscard]] static Result<TruthWriter> open(const std::string& path,
+                                                std::span<const Fault> faults);
   TruthWriter(TruthWriter&& other) noexcept;
   TruthWriter& operator=(TruthWriter&&) = delete;
   ~TruthWriter();

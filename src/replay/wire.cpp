@@ -83,14 +83,16 @@ AnswerReader::AnswerReader(AnswerReader&&) noexcept = default;
 
 Result<const AnswerReader::Answer*> AnswerReader::read(std::string_view body, std::size_t rows) {
   const auto wrong = [&](std::string_view what) {
-    return Error{ErrorKind::kCorrupt, "replay-answer", fmt::format("the answer has {}: {}", what, body.substr(0, 200)),
+    return Error{ErrorKind::kCorrupt, "replay-answer",
+                 fmt::format("the answer has {}: {}", what, body.substr(0, 200)),
                  "the data plane speaks another version: use the `heddle` it was started from"};
   };
   answer_.bundle = {};
   answer_.slot = {};
   answer_.probabilities.clear();
   simdjson::dom::element root;
-  if (parser_->dom.parse(body.data(), body.size()).get(root) != simdjson::SUCCESS) return wrong("no JSON");
+  if (parser_->dom.parse(body.data(), body.size()).get(root) != simdjson::SUCCESS)
+    return wrong("no JSON");
   simdjson::dom::array predictions;
   if (root["predictions"].get(predictions) != simdjson::SUCCESS) return wrong("no `predictions`");
   // Absent when no row was served.
@@ -98,8 +100,9 @@ Result<const AnswerReader::Answer*> AnswerReader::read(std::string_view body, st
   if (root["slot"].get(answer_.slot) != simdjson::SUCCESS) answer_.slot = {};
   for (const simdjson::dom::element row : predictions) {
     double probability = 0;
-    answer_.probabilities.push_back(row["probability"].get(probability) == simdjson::SUCCESS ? static_cast<float>(probability)
-                                                                                             : std::nanf(""));
+    answer_.probabilities.push_back(row["probability"].get(probability) == simdjson::SUCCESS
+                                        ? static_cast<float>(probability)
+                                        : std::nanf(""));
   }
   if (answer_.probabilities.size() != rows) return wrong("another number of rows than the request");
   return &answer_;

@@ -16,7 +16,7 @@ namespace heddle::replay {
 struct Batch {
   std::int64_t request = 0;
   int source = 0;
-  Micros event_time = 0;                ///< of its last row
+  Micros event_time = 0;  ///< of its last row
   std::vector<std::int64_t> rows;
 };
 
@@ -24,7 +24,7 @@ struct DueLabel {
   std::int64_t request = 0;
   std::int32_t index = 0;
   std::uint8_t label = 0;
-  Micros event_time = 0;                ///< when it becomes known
+  Micros event_time = 0;  ///< when it becomes known
 };
 
 /// The bodies of the data plane's plain-rows API. Each replaces what is in `out`. `run`: `run_id`
@@ -48,11 +48,12 @@ class AnswerReader {
   AnswerReader(AnswerReader&&) noexcept;
 
   struct Answer {
-    std::string_view bundle;            ///< empty when no row was served
+    std::string_view bundle;  ///< empty when no row was served
     std::string_view slot;
-    std::vector<float> probabilities;   ///< one a row; NaN: refused
+    std::vector<float> probabilities;  ///< one a row; NaN: refused
   };
-  /// kCorrupt when it is not an answer to a request of `rows` rows. The result lives until the next call.
+  /// kCorrupt when it is not an answer to a request of `rows` rows. The result lives until the next
+  /// call.
   [[nodiscard]] Result<const Answer*> read(std::string_view body, std::size_t rows);
 
  private:

@@ -25,13 +25,19 @@ std::string words_of(const net::HttpClient::Reply& reply) {
 }
 
 Error refused(const net::HttpClient::Reply& reply) {
-  return Error{ErrorKind::kUnavailable, "runtime-refused", fmt::format("the runtime answered {}: {}", reply.status, words_of(reply)), "see its log"};
+  return Error{ErrorKind::kUnavailable, "runtime-refused",
+               fmt::format("the runtime answered {}: {}", reply.status, words_of(reply)),
+               "see its log"};
 }
 
 }  // namespace
 
-Client::Client(net::HttpClient http, std::string prefix, const std::string& model, std::optional<bool> binary)
-    : http_(std::move(http)), prefix_(std::move(prefix)), model_path_(fmt::format("{}/v2/models/{}", prefix_, model)), binary_(binary) {}
+Client::Client(net::HttpClient http, std::string prefix, const std::string& model,
+               std::optional<bool> binary)
+    : http_(std::move(http)),
+      prefix_(std::move(prefix)),
+      model_path_(fmt::format("{}/v2/models/{}", prefix_, model)),
+      binary_(binary) {}
 
 Result<Client> Client::open(const Address& address, Runtime::Kind kind) {
   net::HttpClient::Options options;
@@ -52,29 +58,39 @@ Result<Client> Client::open(const Address& address, Runtime::Kind kind) {
     }
   }
   // A worker of ours speaks binary tensors by agreement; a server tells.
-  return Client(net::HttpClient(std::move(options)), std::move(prefix), address.model, kind == Runtime::Kind::kProcess ? std::optional(true) : std::nullopt);
+  return Client(net::HttpClient(std::move(options)), std::move(prefix), address.model,
+                kind == Runtime::Kind::kProcess ? std::optional(true) : std::nullopt);
 }
 
 Result<void> Client::probe(std::int64_t timeout_ms) {
-  const auto ask = [&](const std::string& target) { return http_.send("GET", target, {}, {}, timeout_ms); };
+  const auto ask = [&](const std::string& target) {
+    return http_.send("GET", target, {}, {}, timeout_ms);
+  };
   HEDDLE_ASSIGN_OR_RETURN(const auto ready, ask(prefix_ + "/v2/health/ready"));
-  if (ready.status != 200) return Error{ErrorKind::kUnavailable, "runtime-not-ready", fmt::format("the runtime is not ready: it answered {}", ready.status), "see its log"};
+  if (ready.status != 200)
+    return Error{ErrorKind::kUnavailable, "runtime-not-ready",
+                 fmt::format("the runtime is not ready: it answered {}", ready.status),
+                 "see its log"};
   HEDDLE_ASSIGN_OR_RETURN(const auto model, ask(model_path_));
   if (model.status != 200) return refused(model);
   if (binary_.has_value()) return {};
   HEDDLE_ASSIGN_OR_RETURN(const auto server, ask(prefix_ + "/v2"));
   const auto metadata = doc::parse_json(server.body, {.max_depth = 16, .max_bytes = 1 << 20});
-  const doc::Value* extensions = server.status == 200 && metadata.ok() ? metadata->find("extensions") : nullptr;
+  const doc::Value* extensions =
+      server.status == 200 && metadata.ok() ? metadata->find("extensions") : nullptr;
   bool binary = false;
   if (extensions != nullptr && extensions->is_array()) {
     // Triton and KServe write `binary_tensor_data`.
-    for (const doc::Value& name : extensions->as_array()) binary = binary || (name.is_string() && name.as_string() == "binary_tensor_data");
+    for (const doc::Value& name : extensions->as_array())
+      binary = binary || (name.is_string() && name.as_string() == "binary_tensor_data");
   }
   binary_ = binary;
   return {};
 }
 
-Result<std::vector<float>> Client::infer(const Shape& shape, std::string_view output, std::span<const Rows* const> rows, std::int64_t timeout_ms) {
+Result<std::vector<float>> Client::infer(const Shape& shape, std::string_view output,
+                                         std::span<const Rows* const> rows,
+                                         std::int64_t timeout_ms) {
   const std::int64_t deadline = system_clock().mono_ns() + timeout_ms * 1'000'000;
   if (!binary_.has_value()) HEDDLE_TRY(probe(timeout_ms));
   std::size_t count = 0;
@@ -85,14 +101,19 @@ Result<std::vector<float>> Client::infer(const Shape& shape, std::string_view ou
     headers.emplace_back("Content-Type", "application/octet-stream");
     headers.emplace_back("Inference-Header-Content-Length", fmt::to_string(body.json_bytes));
   }
-  const std::int64_t left = std::max<std::int64_t>(1, (deadline - system_clock().mono_ns()) / 1'000'000);
-  HEDDLE_ASSIGN_OR_RETURN(const auto reply, http_.send("POST", model_path_ + "/infer", body.bytes, headers, left));
+  const std::int64_t left =
+      std::max<std::int64_t>(1, (deadline - system_clock().mono_ns()) / 1'000'000);
+  HEDDLE_ASSIGN_OR_RETURN(const auto reply,
+                          http_.send("POST", model_path_ + "/infer", body.bytes, headers, left));
   if (reply.status != 200) return refused(reply);
   std::size_t json_bytes = reply.body.size();
-  if (const std::string_view text = reply.header("Inference-Header-Content-Length"); !text.empty()) {
+  if (const std::string_view text = reply.header("Inference-Header-Content-Length");
+      !text.empty()) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), json_bytes);
     if (error != std::errc{} || end != text.data() + text.size()) {
-      return Error{ErrorKind::kCorrupt, "runtime-answer", "the runtime's `Inference-Header-Content-Length` is no number", "see docs/formats/runtime.md"};
+      return Error{ErrorKind::kCorrupt, "runtime-answer",
+                   "the runtime's `Inference-Header-Content-Length` is no number",
+                   "see docs/formats/runtime.md"};
     }
   }
   return oip::read(reply.body, json_bytes, output, count);

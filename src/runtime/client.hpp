@@ -16,23 +16,28 @@ struct Address {
   std::string unix_path{};  ///< a worker's socket; else `url`
   std::string url{};        ///< `http://host[:port][/prefix]` or https
   std::string model{};
-  std::string token{};      ///< as written in the definition: resolved when a connection is made
+  std::string token{};  ///< as written in the definition: resolved when a connection is made
 };
 
-/// A blocking client of one model on one connection. Speaks binary tensors with what says that it can, else JSON. Nothing is sent twice.
-/// Confined to one thread.
+/// A blocking client of one model on one connection. Speaks binary tensors with what says that it
+/// can, else JSON. Nothing is sent twice. Confined to one thread.
 class Client {
  public:
   [[nodiscard]] static Result<Client> open(const Address& address, Runtime::Kind kind);
 
-  /// Whether the model is ready, and which form it speaks. kUnavailable (`runtime-not-ready`) when it says no.
+  /// Whether the model is ready, and which form it speaks. kUnavailable (`runtime-not-ready`) when
+  /// it says no.
   [[nodiscard]] Result<void> probe(std::int64_t timeout_ms);
-  /// One probability a row, in the order of `rows`; NaN where none was given. kTimeout, kUnavailable, kCorrupt, or kUnavailable
+  /// One probability a row, in the order of `rows`; NaN where none was given. kTimeout,
+  /// kUnavailable, kCorrupt, or kUnavailable
   /// (`runtime-refused`) with the runtime's words when it answers with an error.
-  [[nodiscard]] Result<std::vector<float>> infer(const Shape& shape, std::string_view output, std::span<const Rows* const> rows, std::int64_t timeout_ms);
+  [[nodiscard]] Result<std::vector<float>> infer(const Shape& shape, std::string_view output,
+                                                 std::span<const Rows* const> rows,
+                                                 std::int64_t timeout_ms);
 
  private:
-  Client(net::HttpClient http, std::string prefix, const std::string& model, std::optional<bool> binary);
+  Client(net::HttpClient http, std::string prefix, const std::string& model,
+         std::optional<bool> binary);
 
   net::HttpClient http_;
   std::string prefix_;

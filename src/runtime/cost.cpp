@@ -18,9 +18,11 @@ void CostModel::add(std::size_t rows, std::int64_t ns) noexcept {
   }
   const double mean_rows = rows_sum / n;
   const double mean_ns = ns_sum / n;
-  const double square = n * square_sum - rows_sum * rows_sum;  // whole numbers: exactly 0 for one size
+  const double square =
+      n * square_sum - rows_sum * rows_sum;  // whole numbers: exactly 0 for one size
   const double cross = n * cross_sum - rows_sum * ns_sum;
-  if (square <= 0) {  // one size: all of the cost is taken to be the rows', so that a batch grows with care
+  if (square <=
+      0) {  // one size: all of the cost is taken to be the rows', so that a batch grows with care
     a_ = 0;
     b_ = mean_rows > 0 ? mean_ns / mean_rows : 0;
     return;
@@ -41,7 +43,8 @@ std::size_t take(std::span<const std::size_t> waiting, std::size_t fit, std::siz
   std::size_t taken = 0;
   std::size_t rows = 0;
   const std::size_t bound = std::min(fit, most);
-  while (taken < waiting.size() && (taken == 0 || rows + waiting[taken] <= bound)) rows += waiting[taken++];
+  while (taken < waiting.size() && (taken == 0 || rows + waiting[taken] <= bound))
+    rows += waiting[taken++];
   return taken;
 }
 

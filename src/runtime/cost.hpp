@@ -7,8 +7,9 @@
 
 namespace heddle::runtime {
 
-/// What a batch of n rows costs, as a + b*n nanoseconds: least squares over the last 64 batches, renewed with each. Both are never
-/// below 0; batches of one size alone say nothing of a, which is 0 then. Not thread-safe.
+/// What a batch of n rows costs, as a + b*n nanoseconds: least squares over the last 64 batches,
+/// renewed with each. Both are never below 0; batches of one size alone say nothing of a, which is
+/// 0 then. Not thread-safe.
 class CostModel {
  public:
   void add(std::size_t rows, std::int64_t ns) noexcept;
@@ -32,8 +33,10 @@ class CostModel {
   double a_ = 0, b_ = 0;
 };
 
-/// How many of the waiting requests, whose rows are `waiting` from the oldest on, go into one batch: the oldest always, then in order as
-/// long as the rows stay within `fit` and `most`. 0 only when nothing waits.
-[[nodiscard]] std::size_t take(std::span<const std::size_t> waiting, std::size_t fit, std::size_t most) noexcept;
+/// How many of the waiting requests, whose rows are `waiting` from the oldest on, go into one
+/// batch: the oldest always, then in order as long as the rows stay within `fit` and `most`. 0 only
+/// when nothing waits.
+[[nodiscard]] std::size_t take(std::span<const std::size_t> waiting, std::size_t fit,
+                               std::size_t most) noexcept;
 
 }  // namespace heddle::runtime

@@ -16,13 +16,19 @@ constexpr std::string_view kWorkerModel = "model";
 
 class Live final : public Endpoint {
  public:
-  Live(Runtime runtime, Shape shape, const Host& host) : runtime_(std::move(runtime)), shape_(std::move(shape)), host_(host) {}
+  Live(Runtime runtime, Shape shape, const Host& host)
+      : runtime_(std::move(runtime)), shape_(std::move(shape)), host_(host) {}
 
   Result<void> open(std::string_view files) {
     if (runtime_.kind == Runtime::Kind::kProcess) {
-      HEDDLE_ASSIGN_OR_RETURN(worker_, Worker::start({.command = runtime_.command, .model = std::string(kWorkerModel), .files = files,
-                                                      .directory = host_.directory, .hidden = host_.hidden, .memory_bytes = runtime_.memory_bytes,
-                                                      .start_timeout_ms = runtime_.start_timeout_ms, .ending = host_.ending}));
+      HEDDLE_ASSIGN_OR_RETURN(worker_, Worker::start({.command = runtime_.command,
+                                                      .model = std::string(kWorkerModel),
+                                                      .files = files,
+                                                      .directory = host_.directory,
+                                                      .hidden = host_.hidden,
+                                                      .memory_bytes = runtime_.memory_bytes,
+                                                      .start_timeout_ms = runtime_.start_timeout_ms,
+                                                      .ending = host_.ending}));
       address_ = {.unix_path = worker_->socket(), .model = std::string(kWorkerModel)};
     } else {
       address_ = {.url = runtime_.url, .model = runtime_.model, .token = runtime_.token};
@@ -39,27 +45,34 @@ class Live final : public Endpoint {
     return {};
   }
 
-  Result<void> submit(Rows rows, std::int64_t deadline_ns, Pool::Done done) const override { return pool_->submit(std::move(rows), deadline_ns, std::move(done)); }
+  Result<void> submit(Rows rows, std::int64_t deadline_ns, Pool::Done done) const override {
+    return pool_->submit(std::move(rows), deadline_ns, std::move(done));
+  }
 
   Result<std::vector<float>> score(Rows rows) const override {
     if (rows.count() == 0) return std::vector<float>();
     auto promise = std::make_shared<std::promise<Result<std::vector<float>>>>();
     auto answer = promise->get_future();
-    HEDDLE_TRY(submit(std::move(rows), system_clock().mono_ns() + runtime_.timeout_ms * kMs, [promise](Result<std::vector<float>> got) { promise->set_value(std::move(got)); }));
+    HEDDLE_TRY(
+        submit(std::move(rows), system_clock().mono_ns() + runtime_.timeout_ms * kMs,
+               [promise](Result<std::vector<float>> got) { promise->set_value(std::move(got)); }));
     return answer.get();
   }
 
   const Runtime& runtime() const noexcept override { return runtime_; }
   std::size_t batch_rows() const noexcept override { return host_.batch_rows; }
   Condition condition() const override {
-    return {worker_ == nullptr || worker_->ready(), worker_ == nullptr ? 0 : worker_->restarts(), pool_->batches(), pool_->waiting_rows()};
+    return {worker_ == nullptr || worker_->ready(), worker_ == nullptr ? 0 : worker_->restarts(),
+            pool_->batches(), pool_->waiting_rows()};
   }
 
  private:
-  /// One connection, made at first use and again after one that failed to be made (a token that was not there yet).
+  /// One connection, made at first use and again after one that failed to be made (a token that was
+  /// not there yet).
   Pool::Call call() const {
     auto client = std::make_shared<std::unique_ptr<Client>>();
-    return [this, client](std::span<const Rows* const> rows, std::int64_t timeout_ms) -> Result<std::vector<float>> {
+    return [this, client](std::span<const Rows* const> rows,
+                          std::int64_t timeout_ms) -> Result<std::vector<float>> {
       if (*client == nullptr) {
         HEDDLE_ASSIGN_OR_RETURN(auto opened, Client::open(address_, runtime_.kind));
         *client = std::make_unique<Client>(std::move(opened));
@@ -78,7 +91,8 @@ class Live final : public Endpoint {
 
 }  // namespace
 
-Result<std::unique_ptr<Endpoint>> Endpoint::start(Runtime runtime, Shape shape, std::string_view files, const Host& host) {
+Result<std::unique_ptr<Endpoint>> Endpoint::start(Runtime runtime, Shape shape,
+                                                  std::string_view files, const Host& host) {
   auto live = std::make_unique<Live>(std::move(runtime), std::move(shape), host);
   HEDDLE_TRY(live->open(files));
   return std::unique_ptr<Endpoint>(std::move(live));

@@ -23,7 +23,8 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 /// Tensors one after the other: JSON of each into `json`, raw bytes of the binary ones into `raw`.
 class Inputs {
  public:
-  Inputs(std::string& json, bool binary, std::size_t rows) : json_(json), binary_(binary), rows_(rows) {}
+  Inputs(std::string& json, bool binary, std::size_t rows)
+      : json_(json), binary_(binary), rows_(rows) {}
 
   void begin(std::string_view name, std::string_view datatype, std::size_t columns) {
     if (!first_) json_ += ',';
@@ -38,8 +39,11 @@ class Inputs {
     if (!binary_) json_ += R"(,"data":[)";
   }
   void end() {
-    if (binary_) fmt::format_to(std::back_inserter(json_), R"(,"parameters":{{"binary_data_size":{}}}}})", raw.size() - begun_);
-    else json_ += "]}";
+    if (binary_)
+      fmt::format_to(std::back_inserter(json_), R"(,"parameters":{{"binary_data_size":{}}}}})",
+                     raw.size() - begun_);
+    else
+      json_ += "]}";
   }
 
   template <class T>
@@ -106,7 +110,8 @@ void put(Inputs& out, Type type, const Datum& value) {
   switch (type) {
     case Type::kBool: return out.boolean(there && value.b);
     case Type::kInt: return out.number<std::int64_t>(there ? value.i : 0);
-    case Type::kDouble: return out.number<double>(there ? value.number() : std::numeric_limits<double>::quiet_NaN());
+    case Type::kDouble:
+      return out.number<double>(there ? value.number() : std::numeric_limits<double>::quiet_NaN());
     case Type::kString: return out.text(there ? value.str() : std::string_view{});
     default: return out.text(there ? format_time(value.i) : std::string{});
   }
@@ -137,10 +142,13 @@ void write_fields(const Shape& shape, std::span<const Rows* const> all, Inputs& 
 }
 
 Error wrong(std::string what) {
-  return Error{ErrorKind::kCorrupt, "runtime-answer", fmt::format("the runtime's answer cannot be used: {}", what), "see docs/formats/runtime.md for what it has to send"};
+  return Error{ErrorKind::kCorrupt, "runtime-answer",
+               fmt::format("the runtime's answer cannot be used: {}", what),
+               "see docs/formats/runtime.md for what it has to send"};
 }
 
-/// A JSON array's numbers, nested or flat, null as NaN; false when something else is in it or it holds more than `most`.
+/// A JSON array's numbers, nested or flat, null as NaN; false when something else is in it or it
+/// holds more than `most`.
 bool flatten(const doc::Value& value, std::size_t most, int depth, std::vector<double>& out) {
   if (!value.is_array() || depth > 2) return false;
   for (const doc::Value& item : value.as_array()) {
@@ -169,12 +177,15 @@ std::size_t columns_of(const doc::Value& tensor, std::size_t rows) {
   const auto& sizes = shape->as_array();
   if (!sizes[0].is_int() || sizes[0].as_int() != static_cast<std::int64_t>(rows)) return 0;
   if (sizes.size() == 1) return 1;
-  return sizes[1].is_int() && (sizes[1].as_int() == 1 || sizes[1].as_int() == 2) ? static_cast<std::size_t>(sizes[1].as_int()) : 0;
+  return sizes[1].is_int() && (sizes[1].as_int() == 1 || sizes[1].as_int() == 2)
+             ? static_cast<std::size_t>(sizes[1].as_int())
+             : 0;
 }
 
 }  // namespace
 
-Body write(const Shape& shape, std::span<const Rows* const> rows, std::string_view output, bool binary) {
+Body write(const Shape& shape, std::span<const Rows* const> rows, std::string_view output,
+           bool binary) {
   std::size_t count = 0;
   for (const Rows* each : rows) count += each->count();
   Body body;
@@ -189,49 +200,63 @@ Body write(const Shape& shape, std::span<const Rows* const> rows, std::string_vi
   } else {
     write_fields(shape, rows, inputs);
   }
-  fmt::format_to(std::back_inserter(body.bytes), R"(],"outputs":[{{"name":"{}","parameters":{{"binary_data":{}}}}}]}})", output, binary);
+  fmt::format_to(std::back_inserter(body.bytes),
+                 R"(],"outputs":[{{"name":"{}","parameters":{{"binary_data":{}}}}}]}})", output,
+                 binary);
   body.json_bytes = body.bytes.size();
   body.bytes += inputs.raw;
   return body;
 }
 
-Result<std::vector<float>> read(std::string_view body, std::size_t json_bytes, std::string_view output, std::size_t rows) {
+Result<std::vector<float>> read(std::string_view body, std::size_t json_bytes,
+                                std::string_view output, std::size_t rows) {
   if (json_bytes > body.size()) return wrong("its JSON is longer than its body");
-  auto parsed = doc::parse_json(body.substr(0, json_bytes), {.max_depth = 16, .max_bytes = 64 << 20});
+  auto parsed =
+      doc::parse_json(body.substr(0, json_bytes), {.max_depth = 16, .max_bytes = 64 << 20});
   if (!parsed.ok()) return wrong(parsed.error().message);
   const doc::Value* outputs = parsed->find("outputs");
   if (outputs == nullptr || !outputs->is_array()) return wrong("it has no `outputs`");
   std::size_t at = json_bytes;
   for (const doc::Value& tensor : outputs->as_array()) {
     const auto size = binary_size(tensor);
-    if (size.has_value() && *size > body.size() - at) return wrong("a tensor is longer than the body");
+    if (size.has_value() && *size > body.size() - at)
+      return wrong("a tensor is longer than the body");
     const std::string_view raw = body.substr(at, size.value_or(0));
     at += raw.size();
     if (tensor.string_or("name") != output) continue;
     const std::size_t columns = columns_of(tensor, rows);
-    if (columns == 0) return wrong(fmt::format("`{}` has another shape than [{}], [{},1] or [{},2]", output, rows, rows, rows));
+    if (columns == 0)
+      return wrong(fmt::format("`{}` has another shape than [{}], [{},1] or [{},2]", output, rows,
+                               rows, rows));
     const std::string datatype = tensor.string_or("datatype");
     const std::size_t width = datatype == "FP32" ? 4 : datatype == "FP64" ? 8 : 0;
-    if (width == 0) return wrong(fmt::format("`{}` is {}, not FP32 or FP64", output, datatype.substr(0, 20)));
+    if (width == 0)
+      return wrong(fmt::format("`{}` is {}, not FP32 or FP64", output, datatype.substr(0, 20)));
     const std::size_t count = rows * columns;
     std::vector<double> values;
     if (size.has_value()) {
-      if (raw.size() != count * width) return wrong(fmt::format("`{}` has {} bytes, its shape asks for {}", output, raw.size(), count * width));
+      if (raw.size() != count * width)
+        return wrong(fmt::format("`{}` has {} bytes, its shape asks for {}", output, raw.size(),
+                                 count * width));
       values.resize(count);
       for (std::size_t i = 0; i < count; ++i) {
         float narrow = 0;
-        if (width == 4) std::memcpy(&narrow, raw.data() + 4 * i, 4), values[i] = static_cast<double>(narrow);
-        else std::memcpy(&values[i], raw.data() + 8 * i, 8);
+        if (width == 4)
+          std::memcpy(&narrow, raw.data() + 4 * i, 4), values[i] = static_cast<double>(narrow);
+        else
+          std::memcpy(&values[i], raw.data() + 8 * i, 8);
       }
     } else {
       const doc::Value* data = tensor.find("data");
       values.reserve(count);
-      if (data == nullptr || !flatten(*data, count, 0, values) || values.size() != count) return wrong(fmt::format("`{}` has no {} numbers", output, count));
+      if (data == nullptr || !flatten(*data, count, 0, values) || values.size() != count)
+        return wrong(fmt::format("`{}` has no {} numbers", output, count));
     }
     std::vector<float> answer(rows);
     for (std::size_t i = 0; i < rows; ++i) {
       const double value = values[i * columns + columns - 1];
-      if (!std::isnan(value) && !(value >= 0 && value <= 1)) return wrong(fmt::format("{} is no probability", value));
+      if (!std::isnan(value) && !(value >= 0 && value <= 1))
+        return wrong(fmt::format("{} is no probability", value));
       answer[i] = std::isnan(value) ? kNaN : static_cast<float>(value);
     }
     return answer;

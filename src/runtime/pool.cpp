@@ -10,8 +10,13 @@ namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
 
-Error timed_out() { return Error{ErrorKind::kTimeout, "runtime-timeout", "the runtime gave no answer in time", "see its log, or raise `timeout_ms`"}; }
-Error closed() { return Error{ErrorKind::kCancelled, "runtime-closed", "the runtime is not used any more"}; }
+Error timed_out() {
+  return Error{ErrorKind::kTimeout, "runtime-timeout", "the runtime gave no answer in time",
+               "see its log, or raise `timeout_ms`"};
+}
+Error closed() {
+  return Error{ErrorKind::kCancelled, "runtime-closed", "the runtime is not used any more"};
+}
 
 }  // namespace
 
@@ -38,7 +43,9 @@ Pool::~Pool() {
 Result<void> Pool::submit(Rows rows, std::int64_t deadline_ns, Done done) {
   const std::size_t count = rows.count();
   if (count > options_.batch_rows) {
-    return Error{ErrorKind::kTooLarge, "runtime-too-many-rows", fmt::format("{} rows at once, at most {}", count, options_.batch_rows), "send them in several requests"};
+    return Error{ErrorKind::kTooLarge, "runtime-too-many-rows",
+                 fmt::format("{} rows at once, at most {}", count, options_.batch_rows),
+                 "send them in several requests"};
   }
   auto item = std::make_shared<Item>(Item{std::move(rows), deadline_ns, std::move(done)});
   bool sooner = false;
@@ -46,7 +53,9 @@ Result<void> Pool::submit(Rows rows, std::int64_t deadline_ns, Done done) {
     const std::lock_guard lock(mutex_);
     if (closing_) return closed();
     if (waiting_rows_ + count > options_.queue_rows) {
-      return Error{ErrorKind::kUnavailable, "runtime-queue-full", fmt::format("{} rows wait for the runtime already", waiting_rows_), "try again after `Retry-After`, with fewer at once"};
+      return Error{ErrorKind::kUnavailable, "runtime-queue-full",
+                   fmt::format("{} rows wait for the runtime already", waiting_rows_),
+                   "try again after `Retry-After`, with fewer at once"};
     }
     waiting_.push_back(std::move(item));
     waiting_rows_ += count;
@@ -65,7 +74,8 @@ std::size_t Pool::waiting_rows() const {
 /// Under the lock; something waits.
 Pool::Batch Pool::next_batch() {
   const std::int64_t left = waiting_.front()->deadline_ns - options_.clock->mono_ns();
-  const std::size_t fit = cost_.rows_within(std::min(options_.batch_ms * kMs, left), options_.batch_rows);
+  const std::size_t fit =
+      cost_.rows_within(std::min(options_.batch_ms * kMs, left), options_.batch_rows);
   sizes_.clear();
   std::size_t rows = 0;
   for (auto it = waiting_.begin(); it != waiting_.end() && rows <= fit; ++it) {
@@ -81,7 +91,8 @@ Pool::Batch Pool::next_batch() {
 }
 
 void Pool::finish(const Batch& batch, Result<std::vector<float>> answer) {
-  std::vector<std::pair<std::shared_ptr<Item>, std::size_t>> mine;  // with the place of its first row
+  std::vector<std::pair<std::shared_ptr<Item>, std::size_t>>
+      mine;  // with the place of its first row
   std::size_t rows = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -132,9 +143,12 @@ void Pool::work() {
       last = std::max(last, item->deadline_ns);
     }
     const std::int64_t begin = options_.clock->mono_ns();
-    Result<std::vector<float>> answer = call(views, std::max<std::int64_t>(1, (last - begin + kMs - 1) / kMs));
+    Result<std::vector<float>> answer =
+        call(views, std::max<std::int64_t>(1, (last - begin + kMs - 1) / kMs));
     const std::int64_t end = options_.clock->mono_ns();
-    if (answer.ok() && answer->size() != rows) answer = Error{ErrorKind::kInternal, "runtime-rows", "the runtime's call gave another number of rows"};
+    if (answer.ok() && answer->size() != rows)
+      answer = Error{ErrorKind::kInternal, "runtime-rows",
+                     "the runtime's call gave another number of rows"};
     batches_.fetch_add(1, std::memory_order_relaxed);
     if (answer.ok()) {
       const std::lock_guard lock(mutex_);
@@ -171,8 +185,10 @@ void Pool::watch_deadlines() {
       lock.lock();
       continue;
     }
-    if (watched_ns_ == INT64_MAX) deadline_.wait(lock);  // until something is submitted, or the end
-    else deadline_.wait_for(lock, std::chrono::nanoseconds(watched_ns_ - now));
+    if (watched_ns_ == INT64_MAX)
+      deadline_.wait(lock);  // until something is submitted, or the end
+    else
+      deadline_.wait_for(lock, std::chrono::nanoseconds(watched_ns_ - now));
   }
 }
 

@@ -18,20 +18,23 @@
 
 namespace heddle::runtime {
 
-/// Requests of rows on their way to a runtime: a bounded queue, first come first served, and threads that each have one call under way. A
-/// thread that becomes free takes at once as many waiting requests, oldest first, as the cost model says fit into `batch_ms` and into the
-/// oldest one's deadline, counted in rows and never more than `batch_rows`; nothing waits for a batch to fill. What reaches its deadline is
-/// answered then, sent or not, and is not sent any more. Thread-safe.
+/// Requests of rows on their way to a runtime: a bounded queue, first come first served, and
+/// threads that each have one call under way. A thread that becomes free takes at once as many
+/// waiting requests, oldest first, as the cost model says fit into `batch_ms` and into the oldest
+/// one's deadline, counted in rows and never more than `batch_rows`; nothing waits for a batch to
+/// fill. What reaches its deadline is answered then, sent or not, and is not sent any more.
+/// Thread-safe.
 class Pool {
  public:
   /// Scores rows within `timeout_ms`; used by one thread.
-  using Call = std::function<Result<std::vector<float>>(std::span<const Rows* const>, std::int64_t timeout_ms)>;
+  using Call = std::function<Result<std::vector<float>>(std::span<const Rows* const>,
+                                                        std::int64_t timeout_ms)>;
   /// Called once, on a thread of the pool: one probability a row, or why there is none.
   using Done = std::function<void(Result<std::vector<float>>)>;
 
   struct Options {
     std::size_t connections = 2;
-    std::size_t queue_rows = 4096;    ///< rows that may wait
+    std::size_t queue_rows = 4096;  ///< rows that may wait
     std::size_t batch_rows = 1024;
     std::int64_t batch_ms = 5;
     std::function<Call()> connect{};  ///< makes the call of a thread, on that thread
@@ -42,12 +45,14 @@ class Pool {
   /// Waits for the calls under way; what still waits is answered with kCancelled.
   ~Pool();
 
-  /// kUnavailable (`runtime-queue-full`) when the rows do not fit into the queue: `done` is not called then. kTooLarge past
-  /// `batch_rows`. `deadline_ns` on the monotonic clock.
+  /// kUnavailable (`runtime-queue-full`) when the rows do not fit into the queue: `done` is not
+  /// called then. kTooLarge past `batch_rows`. `deadline_ns` on the monotonic clock.
   [[nodiscard]] Result<void> submit(Rows rows, std::int64_t deadline_ns, Done done);
 
   [[nodiscard]] std::size_t waiting_rows() const;
-  [[nodiscard]] std::uint64_t batches() const noexcept { return batches_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t batches() const noexcept {
+    return batches_.load(std::memory_order_relaxed);
+  }
 
  private:
   struct Item {

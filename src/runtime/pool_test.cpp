@@ -17,14 +17,16 @@ constexpr std::int64_t kSecond = 1'000'000'000;
 
 Rows rows_of(float first, std::size_t count) {
   Rows rows;
-  for (std::size_t i = 0; i < count; ++i) rows.add_features(std::vector<float>{first + static_cast<float>(i)});
+  for (std::size_t i = 0; i < count; ++i)
+    rows.add_features(std::vector<float>{first + static_cast<float>(i)});
   return rows;
 }
 
 /// Answers each row with its own feature.
 std::vector<float> echo(std::span<const Rows* const> batch) {
   std::vector<float> out;
-  for (const Rows* rows : batch) out.insert(out.end(), rows->features().begin(), rows->features().end());
+  for (const Rows* rows : batch)
+    out.insert(out.end(), rows->features().begin(), rows->features().end());
   return out;
 }
 
@@ -39,7 +41,8 @@ std::int64_t in(std::int64_t ns) { return system_clock().mono_ns() + ns; }
 TEST(CostModel, FitsTheLineItIsFed) {
   CostModel model;
   EXPECT_EQ(model.rows_within(kSecond, 1000), 1u);  // nothing is known yet
-  for (const std::size_t n : {1, 10, 50, 100, 7}) model.add(n, 200'000 + 3'000 * static_cast<std::int64_t>(n));
+  for (const std::size_t n : {1, 10, 50, 100, 7})
+    model.add(n, 200'000 + 3'000 * static_cast<std::int64_t>(n));
   EXPECT_NEAR(model.fixed_ns(), 200'000, 1);
   EXPECT_NEAR(model.row_ns(), 3'000, 0.01);
   EXPECT_EQ(model.rows_within(500'500, 1000), 100u);
@@ -62,7 +65,8 @@ TEST(CostModel, IsNeverNegativeAndOneSizeIsTakenWithCare) {
   EXPECT_EQ(model.fixed_ns(), 0);
   EXPECT_NEAR(static_cast<double>(model.rows_within(400'000, 1000)), 40, 1);
   CostModel falling;  // larger batches that happened to be faster
-  for (const std::size_t n : {1, 2, 3, 4, 5, 6}) falling.add(n, 100'000 - 10'000 * static_cast<std::int64_t>(n));
+  for (const std::size_t n : {1, 2, 3, 4, 5, 6})
+    falling.add(n, 100'000 - 10'000 * static_cast<std::int64_t>(n));
   EXPECT_GE(falling.row_ns(), 0);
   EXPECT_GE(falling.fixed_ns(), 0);
 }
@@ -84,15 +88,22 @@ TEST(Take, IsInOrderWithinBoundsAndNeverStarves) {
     for (std::size_t i = 0; i < taken; ++i) rows += waiting[i];
     ASSERT_LE(rows, most) << "never past batch_rows";
     ASSERT_TRUE(taken == 1 || rows <= fit);
-    ASSERT_TRUE(taken == waiting.size() || rows + waiting[taken] > std::min(fit, most)) << "no room may be left for the next in order";
+    ASSERT_TRUE(taken == waiting.size() || rows + waiting[taken] > std::min(fit, most))
+        << "no room may be left for the next in order";
   }
 }
 
 TEST(Pool, SendsAtOnceWhenIdle) {
-  Pool pool({.connections = 1, .connect = [] { return [](std::span<const Rows* const> batch, std::int64_t) -> Answer { return echo(batch); }; }});
+  Pool pool({.connections = 1, .connect = [] {
+               return [](std::span<const Rows* const> batch, std::int64_t) -> Answer {
+                 return echo(batch);
+               };
+             }});
   for (int i = 0; i < 20; ++i) {
     std::promise<Answer> done;
-    ASSERT_TRUE(pool.submit(rows_of(static_cast<float>(i), 2), in(10 * kSecond), [&](Answer answer) { done.set_value(std::move(answer)); }).ok());
+    ASSERT_TRUE(pool.submit(rows_of(static_cast<float>(i), 2), in(10 * kSecond),
+                            [&](Answer answer) { done.set_value(std::move(answer)); })
+                    .ok());
     auto answer = done.get_future().get();
     ASSERT_TRUE(answer.ok());
     EXPECT_EQ(*answer, (std::vector<float>{static_cast<float>(i), static_cast<float>(i) + 1}));
@@ -128,10 +139,15 @@ TEST(Pool, EveryRequestIsAnsweredOnceWithItsOwnRowsInOrder) {
     for (int i = 0; i < kRequests; ++i) {
       const std::size_t count = 1 + draw() % 32;
       const auto first = static_cast<float>(i * 100);
-      ASSERT_TRUE(pool.submit(rows_of(first, count), in(60 * kSecond), [&, first, count](Answer answer) {
-                        if (!answer.ok() || answer->size() != count || (*answer)[0] != first || answer->back() != first + static_cast<float>(count - 1)) ++wrong;
-                        if (++answered == kRequests) all.set_value();
-                      }).ok());
+      ASSERT_TRUE(pool.submit(rows_of(first, count), in(60 * kSecond),
+                              [&, first, count](Answer answer) {
+                                if (!answer.ok() || answer->size() != count ||
+                                    (*answer)[0] != first ||
+                                    answer->back() != first + static_cast<float>(count - 1))
+                                  ++wrong;
+                                if (++answered == kRequests) all.set_value();
+                              })
+                      .ok());
     }
     ASSERT_EQ(all.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
     EXPECT_LT(pool.batches(), static_cast<std::uint64_t>(kRequests)) << "nothing was batched";
@@ -156,8 +172,12 @@ TEST(Pool, AnswersAtTheDeadlineAndSendsNothingExpired) {
              }});
   std::promise<Answer> first, second, third;
   const std::int64_t begin = system_clock().mono_ns();
-  ASSERT_TRUE(pool.submit(rows_of(1, 1), in(kSecond / 10), [&](Answer answer) { first.set_value(std::move(answer)); }).ok());
-  ASSERT_TRUE(pool.submit(rows_of(2, 1), in(kSecond / 20), [&](Answer answer) { second.set_value(std::move(answer)); }).ok());
+  ASSERT_TRUE(pool.submit(rows_of(1, 1), in(kSecond / 10),
+                          [&](Answer answer) { first.set_value(std::move(answer)); })
+                  .ok());
+  ASSERT_TRUE(pool.submit(rows_of(2, 1), in(kSecond / 20),
+                          [&](Answer answer) { second.set_value(std::move(answer)); })
+                  .ok());
   // Both are answered although the only connection hangs: one under way, one still waiting.
   const auto late = second.get_future().get();
   const auto hung = first.get_future().get();
@@ -169,7 +189,9 @@ TEST(Pool, AnswersAtTheDeadlineAndSendsNothingExpired) {
   EXPECT_LE(waits_ms, 100);
   EXPECT_EQ(pool.waiting_rows(), 0u);
   gate.promise.set_value();
-  ASSERT_TRUE(pool.submit(rows_of(3, 1), in(10 * kSecond), [&](Answer answer) { third.set_value(std::move(answer)); }).ok());
+  ASSERT_TRUE(pool.submit(rows_of(3, 1), in(10 * kSecond),
+                          [&](Answer answer) { third.set_value(std::move(answer)); })
+                  .ok());
   EXPECT_TRUE(third.get_future().get().ok());
   EXPECT_EQ(calls, 2) << "the expired one was sent";
 }
@@ -180,16 +202,19 @@ TEST(Pool, BoundsItsQueueAndCancelsWhatWaitsAtTheEnd) {
   std::atomic<bool> said{false};
   std::atomic<int> cancelled{0};
   std::atomic<int> served{0};
-  auto pool = std::make_unique<Pool>(Pool::Options{.connections = 1, .queue_rows = 10, .batch_rows = 8, .connect = [&]() -> Pool::Call {
-                                                     return [&](std::span<const Rows* const> batch, std::int64_t) -> Answer {
-                                                       if (!said.exchange(true)) begun.set_value();
-                                                       gate.opened.wait();
-                                                       return echo(batch);
-                                                     };
-                                                   }});
+  auto pool = std::make_unique<Pool>(Pool::Options{
+      .connections = 1, .queue_rows = 10, .batch_rows = 8, .connect = [&]() -> Pool::Call {
+        return [&](std::span<const Rows* const> batch, std::int64_t) -> Answer {
+          if (!said.exchange(true)) begun.set_value();
+          gate.opened.wait();
+          return echo(batch);
+        };
+      }});
   const auto done = [&](Answer answer) {
-    if (answer.ok()) ++served;
-    else if (answer.error().kind == ErrorKind::kCancelled) ++cancelled;
+    if (answer.ok())
+      ++served;
+    else if (answer.error().kind == ErrorKind::kCancelled)
+      ++cancelled;
   };
   const auto too_wide = pool->submit(rows_of(0, 9), in(kSecond), done);
   ASSERT_FALSE(too_wide.ok());
@@ -204,7 +229,8 @@ TEST(Pool, BoundsItsQueueAndCancelsWhatWaitsAtTheEnd) {
   EXPECT_EQ(full.error().kind, ErrorKind::kUnavailable);
   Pool* ending = pool.get();
   std::thread ends([&] { pool.reset(); });
-  while (ending->submit(rows_of(4, 8), in(60 * kSecond), done).error().id != "runtime-closed") std::this_thread::yield();
+  while (ending->submit(rows_of(4, 8), in(60 * kSecond), done).error().id != "runtime-closed")
+    std::this_thread::yield();
   gate.promise.set_value();
   ends.join();
   EXPECT_EQ(served, 1) << "the one under way is waited for";

@@ -22,7 +22,8 @@ namespace {
 constexpr rlim_t kFiles = 1024;
 constexpr rlim_t kProcesses = 1024;  // of the user, its threads included
 
-/// What the child says through a pipe before it becomes the program: once when the sandbox is entered, once more when exec failed.
+/// What the child says through a pipe before it becomes the program: once when the sandbox is
+/// entered, once more when exec failed.
 struct Report {
   Sandbox::Entered entered{};
   int failed = 0;  ///< errno
@@ -37,8 +38,9 @@ void limit(int what, rlim_t value) noexcept {
 }
 
 /// Between fork and exec: async-signal-safe calls only.
-[[noreturn]] void become(const char* program, char* const* argv, char* const* envp, const char* directory, std::int64_t memory, const Sandbox& sandbox, int output,
-                         int report, pid_t parent) noexcept {
+[[noreturn]] void become(const char* program, char* const* argv, char* const* envp,
+                         const char* directory, std::int64_t memory, const Sandbox& sandbox,
+                         int output, int report, pid_t parent) noexcept {
   ::setsid();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // it died before the signal was asked for
@@ -50,7 +52,8 @@ void limit(int what, rlim_t value) noexcept {
   ::dup2(null, 0);
   ::dup2(output, 1);
   ::dup2(output, 2);
-  (void)::syscall(SYS_close_range, 3u, ~0u, 4u);  // CLOSE_RANGE_CLOEXEC: nothing of ours is left open in the program
+  (void)::syscall(SYS_close_range, 3u, ~0u,
+                  4u);  // CLOSE_RANGE_CLOEXEC: nothing of ours is left open in the program
   ::umask(0077);
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_NOFILE, kFiles);
@@ -86,7 +89,9 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 }
 
 Error cannot(const std::string& program, int why) {
-  return Error{ErrorKind::kUnavailable, "runtime-start", fmt::format("cannot start `{}`: {}", program, std::strerror(why)), "check that the program is there and may be run"};
+  return Error{ErrorKind::kUnavailable, "runtime-start",
+               fmt::format("cannot start `{}`: {}", program, std::strerror(why)),
+               "check that the program is there and may be run"};
 }
 
 void close_all(Process& process) {
@@ -112,7 +117,9 @@ Result<Process> spawn(const ProcessOptions& options, const Sandbox& sandbox) {
   }
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid == 0) become(options.program.c_str(), argv.data(), envp.data(), options.directory.c_str(), options.memory_bytes, sandbox, output[1], report[1], parent);
+  if (pid == 0)
+    become(options.program.c_str(), argv.data(), envp.data(), options.directory.c_str(),
+           options.memory_bytes, sandbox, output[1], report[1], parent);
   const int why = errno;
   ::close(output[1]);
   ::close(report[1]);
@@ -124,23 +131,30 @@ Result<Process> spawn(const ProcessOptions& options, const Sandbox& sandbox) {
   if (pid < 0 || !entered || first.failed != 0 || failed) {
     if (pid > 0) ::waitpid(pid, nullptr, 0);
     ::close(output[0]);
-    return cannot(options.program, pid < 0 ? why : first.failed != 0 ? first.failed : second.failed);
+    return cannot(options.program, pid < 0             ? why
+                                   : first.failed != 0 ? first.failed
+                                                       : second.failed);
   }
   ::fcntl(output[0], F_SETFL, O_NONBLOCK);
-  return Process{pid, static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), output[0], first.entered};
+  return Process{pid, static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), output[0],
+                 first.entered};
 }
 
 std::optional<std::string> reap(Process& process) {
   siginfo_t info{};
-  // WNOWAIT first: the process stays a zombie, and its id its own, until nobody can kill by that id any more.
-  if (::waitid(P_PID, static_cast<id_t>(process.pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return std::nullopt;
+  // WNOWAIT first: the process stays a zombie, and its id its own, until nobody can kill by that id
+  // any more.
+  if (::waitid(P_PID, static_cast<id_t>(process.pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+      info.si_pid == 0)
+    return std::nullopt;
   ::kill(-process.pid, SIGKILL);
   int status = 0;
   while (::waitpid(process.pid, &status, 0) < 0 && errno == EINTR) {
   }
   process.pid = -1;
   close_all(process);
-  return WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status)) : fmt::format("exit code {}", WEXITSTATUS(status));
+  return WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
+                             : fmt::format("exit code {}", WEXITSTATUS(status));
 }
 
 void end(Process& process, std::int64_t grace_ms) {
@@ -175,7 +189,9 @@ Result<std::string> find_program(const std::string& name, const std::string& dir
       rest.remove_prefix(colon + 1);
     }
   }
-  return Error{ErrorKind::kNotFound, "runtime-program", fmt::format("there is no program `{}`", name), "give its path in `command`, or put its folder on PATH"};
+  return Error{ErrorKind::kNotFound, "runtime-program",
+               fmt::format("there is no program `{}`", name),
+               "give its path in `command`, or put its folder on PATH"};
 }
 
 }  // namespace heddle::runtime

@@ -12,11 +12,12 @@
 
 namespace heddle::runtime {
 
-/// A running child in a session of its own, killed by the kernel when the thread that started it ends.
+/// A running child in a session of its own, killed by the kernel when the thread that started it
+/// ends.
 struct Process {
   pid_t pid = -1;
-  int pid_fd = -1;   ///< readable once it ended; -1: the kernel has none
-  int output = -1;   ///< stdout and stderr, non-blocking
+  int pid_fd = -1;  ///< readable once it ended; -1: the kernel has none
+  int output = -1;  ///< stdout and stderr, non-blocking
   Sandbox::Entered entered{};
 };
 
@@ -25,17 +26,21 @@ struct ProcessOptions {
   std::vector<std::string> arguments;  ///< with the program's name
   std::vector<std::string> environment;
   std::string directory;
-  std::int64_t memory_bytes = 0;       ///< RLIMIT_DATA; 0: none
+  std::int64_t memory_bytes = 0;  ///< RLIMIT_DATA; 0: none
 };
 
-/// kUnavailable (`runtime-start`) when it cannot become the program. The descriptors are the caller's.
+/// kUnavailable (`runtime-start`) when it cannot become the program. The descriptors are the
+/// caller's.
 [[nodiscard]] Result<Process> spawn(const ProcessOptions& options, const Sandbox& sandbox);
-/// Reaps an ended child: `exit code 3` or `signal 9`; empty while it runs. What is left of its session's group is killed.
+/// Reaps an ended child: `exit code 3` or `signal 9`; empty while it runs. What is left of its
+/// session's group is killed.
 [[nodiscard]] std::optional<std::string> reap(Process& process);
 /// SIGTERM, SIGKILL after `grace_ms`, and reaps.
 void end(Process& process, std::int64_t grace_ms);
 
-/// `name` as the shell would find it: absolute, relative to `directory` when it has a slash, else on PATH. kNotFound (`runtime-program`).
-[[nodiscard]] Result<std::string> find_program(const std::string& name, const std::string& directory);
+/// `name` as the shell would find it: absolute, relative to `directory` when it has a slash, else
+/// on PATH. kNotFound (`runtime-program`).
+[[nodiscard]] Result<std::string> find_program(const std::string& name,
+                                               const std::string& directory);
 
 }  // namespace heddle::runtime

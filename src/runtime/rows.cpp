@@ -9,7 +9,9 @@ void Rows::add_features(std::span<const float> row) {
 
 void Rows::add_fields(std::span<const expr::Datum> typed) {
   for (const expr::Datum& value : typed) {
-    fields_.push_back(value.kind == expr::Datum::Kind::kString ? expr::Datum::string(texts_.emplace_back(value.str())) : value);
+    fields_.push_back(value.kind == expr::Datum::Kind::kString
+                          ? expr::Datum::string(texts_.emplace_back(value.str()))
+                          : value);
   }
   ++count_;
 }
@@ -20,8 +22,10 @@ Rows Rows::slice(std::size_t begin, std::size_t end) const {
   const std::size_t wide = features_.size() / count_;
   const std::size_t fields = fields_.size() / count_;
   for (std::size_t row = begin; row < end; ++row) {
-    if (wide > 0) out.add_features(features().subspan(row * wide, wide));
-    else out.add_fields(this->fields().subspan(row * fields, fields));
+    if (wide > 0)
+      out.add_features(features().subspan(row * wide, wide));
+    else
+      out.add_fields(this->fields().subspan(row * fields, fields));
   }
   return out;
 }

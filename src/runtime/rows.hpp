@@ -15,13 +15,16 @@ namespace heddle::runtime {
 /// What the columns of the rows are.
 struct Shape {
   Runtime::Inputs inputs = Runtime::Inputs::kFeatures;
-  std::vector<spec::Field> fields{};       ///< kFields: name and type of each
-  std::vector<std::string> features{};     ///< kFeatures: names, in matrix order
+  std::vector<spec::Field> fields{};    ///< kFields: name and type of each
+  std::vector<std::string> features{};  ///< kFeatures: names, in matrix order
 
-  [[nodiscard]] std::size_t width() const noexcept { return inputs == Runtime::Inputs::kFields ? fields.size() : features.size(); }
+  [[nodiscard]] std::size_t width() const noexcept {
+    return inputs == Runtime::Inputs::kFields ? fields.size() : features.size();
+  }
 };
 
-/// Rows on their way to a runtime: a value that owns everything in it, so that it may cross threads.
+/// Rows on their way to a runtime: a value that owns everything in it, so that it may cross
+/// threads.
 class Rows {
  public:
   Rows() = default;
@@ -37,8 +40,12 @@ class Rows {
   /// A copy of rows [begin, end).
   [[nodiscard]] Rows slice(std::size_t begin, std::size_t end) const;
 
-  [[nodiscard]] std::span<const float> features() const noexcept { return features_; }       ///< row-major
-  [[nodiscard]] std::span<const expr::Datum> fields() const noexcept { return fields_; }     ///< row-major
+  [[nodiscard]] std::span<const float> features() const noexcept {
+    return features_;
+  }  ///< row-major
+  [[nodiscard]] std::span<const expr::Datum> fields() const noexcept {
+    return fields_;
+  }  ///< row-major
 
  private:
   std::size_t count_ = 0;

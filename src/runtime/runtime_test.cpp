@@ -43,21 +43,30 @@ class Folder {
   std::string path;
 };
 
-// ---- runtime.json ---------------------------------------------------------------------------------------------------------
+// ---- runtime.json
+// ---------------------------------------------------------------------------------------------------------
 
 TEST(Spec, ComesBackAsItWasWritten) {
-  Runtime process{.kind = Runtime::Kind::kProcess, .inputs = Runtime::Inputs::kFields, .command = {"python3", "serve.py"}};
+  Runtime process{.kind = Runtime::Kind::kProcess,
+                  .inputs = Runtime::Inputs::kFields,
+                  .command = {"python3", "serve.py"}};
   const auto again = parse(to_value(process));
   ASSERT_TRUE(again.ok()) << again.error().str();
   EXPECT_EQ(to_value(*again), to_value(process));
-  Runtime upstream{.kind = Runtime::Kind::kUpstream, .output = "p", .url = "http://127.0.0.1:8080", .model = "delay", .token = "${env:TOKEN}"};
+  Runtime upstream{.kind = Runtime::Kind::kUpstream,
+                   .output = "p",
+                   .url = "http://127.0.0.1:8080",
+                   .model = "delay",
+                   .token = "${env:TOKEN}"};
   EXPECT_EQ(to_value(*parse(to_value(upstream))), to_value(upstream));
 }
 
 TEST(Spec, IsReadStrictly) {
   const std::string head = R"({"format":"heddle.runtime/1",)";
   const std::string cases[] = {
-      "{}", "[]", R"({"format":"heddle.runtime/2","runtime":"process","inputs":"fields","command":["x"]})",
+      "{}",
+      "[]",
+      R"({"format":"heddle.runtime/2","runtime":"process","inputs":"fields","command":["x"]})",
       head + R"("runtime":"remote","inputs":"fields","command":["x"]})",
       head + R"("runtime":"process","inputs":"all","command":["x"]})",
       head + R"("runtime":"process","inputs":"fields"})",
@@ -70,7 +79,8 @@ TEST(Spec, IsReadStrictly) {
       head + R"("runtime":"process","inputs":"fields","command":["x"],"output":"a b"})",
       head + R"("runtime":"upstream","inputs":"fields","model":"m"})",
       head + R"("runtime":"upstream","inputs":"fields","url":"http://a","model":"a/b"})",
-      head + R"("runtime":"upstream","inputs":"fields","url":"http://a","model":"m","token":"secret"})",
+      head +
+          R"("runtime":"upstream","inputs":"fields","url":"http://a","model":"m","token":"secret"})",
   };
   for (const std::string& text : cases) {
     const auto parsed = parse(*doc::parse_json(text));
@@ -87,7 +97,8 @@ TEST(Spec, ReferencesAreResolvedAtUse) {
   EXPECT_EQ(resolve("${vault:x}").error().kind, ErrorKind::kInvalid);
 }
 
-// ---- tar ------------------------------------------------------------------------------------------------------------------
+// ---- tar
+// ------------------------------------------------------------------------------------------------------------------
 
 TEST(Tar, IsDeterministicAndComesBack) {
   Folder a, b, out;
@@ -135,7 +146,10 @@ std::string entry(std::string_view path, char type, std::string_view content) {
   header.replace(124, 11, size);
   header.replace(136, 11, "00000000000");
   header[156] = type;
-  header.replace(257, 8, std::string_view("ustar\0" "00", 8));
+  header.replace(257, 8,
+                 std::string_view("ustar\0"
+                                  "00",
+                                  8));
   unsigned sum = 0;
   header.replace(148, 8, "        ");
   for (const char c : header) sum += static_cast<unsigned char>(c);
@@ -153,13 +167,30 @@ TEST(Tar, UnpacksNothingThatLeavesTheFolder) {
   bad_sum[0] = 'b';
   std::string too_long = entry("a", '0', "x");
   too_long.replace(124, 11, "77777777777");
-  const std::string cases[] = {
-      entry("/etc/x", '0', "x") + end,   entry("../x", '0', "x") + end,      entry("a/../../x", '0', "x") + end, entry("a//b", '0', "x") + end,
-      entry("./x", '0', "x") + end,      entry("", '0', "x") + end,          entry("x", '2', "") + end,          entry("x", '1', "") + end,
-      entry("x", '3', "") + end,         entry("x", '6', "") + end,          entry("x", 'x', "") + end,          entry("x", 'L', "") + end,
-      good + good + end,                 bad_sum + end,                      too_long + end,                     good,
-      good + end + "x",                  "",                                 std::string(100, 'x'),              good.substr(0, 600),
-      entry("d", '5', "x") + end,        entry("x\n", '0', "") + end,        good + entry("a/b", '0', "x") + end, entry("a/b/c", '0', "x") + entry("a/b", '0', "x") + end};
+  const std::string cases[] = {entry("/etc/x", '0', "x") + end,
+                               entry("../x", '0', "x") + end,
+                               entry("a/../../x", '0', "x") + end,
+                               entry("a//b", '0', "x") + end,
+                               entry("./x", '0', "x") + end,
+                               entry("", '0', "x") + end,
+                               entry("x", '2', "") + end,
+                               entry("x", '1', "") + end,
+                               entry("x", '3', "") + end,
+                               entry("x", '6', "") + end,
+                               entry("x", 'x', "") + end,
+                               entry("x", 'L', "") + end,
+                               good + good + end,
+                               bad_sum + end,
+                               too_long + end,
+                               good,
+                               good + end + "x",
+                               "",
+                               std::string(100, 'x'),
+                               good.substr(0, 600),
+                               entry("d", '5', "x") + end,
+                               entry("x\n", '0', "") + end,
+                               good + entry("a/b", '0', "x") + end,
+                               entry("a/b/c", '0', "x") + entry("a/b", '0', "x") + end};
   for (const std::string& archive : cases) {
     const auto done = unpack(archive, out.path + "/here");
     ASSERT_FALSE(done.ok()) << archive.substr(0, 20);
@@ -172,19 +203,27 @@ TEST(Tar, UnpacksNothingThatLeavesTheFolder) {
   EXPECT_TRUE(unpack(good + end, out.path + "/here").ok());
 }
 
-// ---- the protocol ---------------------------------------------------------------------------------------------------------
+// ---- the protocol
+// ---------------------------------------------------------------------------------------------------------
 
 Shape fields() {
-  return {.inputs = Runtime::Inputs::kFields, .fields = {{.name = "origin", .type = expr::Type::kString}, {.name = "distance", .type = expr::Type::kInt},
-                                                         {.name = "date", .type = expr::Type::kTimestamp}, {.name = "weight", .type = expr::Type::kDouble},
-                                                         {.name = "late", .type = expr::Type::kBool}}};
+  return {.inputs = Runtime::Inputs::kFields,
+          .fields = {{.name = "origin", .type = expr::Type::kString},
+                     {.name = "distance", .type = expr::Type::kInt},
+                     {.name = "date", .type = expr::Type::kTimestamp},
+                     {.name = "weight", .type = expr::Type::kDouble},
+                     {.name = "late", .type = expr::Type::kBool}}};
 }
 
 TEST(Oip, WritesFieldsWithWhatIsMissing) {
   Rows rows;
-  rows.add_fields(std::vector<expr::Datum>{expr::Datum::string("LAX \"x\""), expr::Datum::integer(7), expr::Datum::timestamp(*parse_time("2001-04-10T05:00:00Z")),
-                                           expr::Datum::null(), expr::Datum::boolean(true)});
-  rows.add_fields(std::vector<expr::Datum>{expr::Datum::null(), expr::Datum::null(), expr::Datum::null(), expr::Datum::real(0.5), expr::Datum::boolean(false)});
+  rows.add_fields(
+      std::vector<expr::Datum>{expr::Datum::string("LAX \"x\""), expr::Datum::integer(7),
+                               expr::Datum::timestamp(*parse_time("2001-04-10T05:00:00Z")),
+                               expr::Datum::null(), expr::Datum::boolean(true)});
+  rows.add_fields(std::vector<expr::Datum>{expr::Datum::null(), expr::Datum::null(),
+                                           expr::Datum::null(), expr::Datum::real(0.5),
+                                           expr::Datum::boolean(false)});
   const Rows* all[] = {&rows};
   const auto json = oip::write(fields(), all, "probability", false);
   EXPECT_EQ(json.bytes.size(), json.json_bytes);
@@ -206,7 +245,8 @@ TEST(Oip, WritesFieldsWithWhatIsMissing) {
   EXPECT_EQ(data("late"), "[true,false]");
   EXPECT_EQ(data("late.missing"), "none");
   const auto binary = oip::write(fields(), all, "probability", true);
-  const auto described = doc::parse_json(std::string_view(binary.bytes).substr(0, binary.json_bytes));
+  const auto described =
+      doc::parse_json(std::string_view(binary.bytes).substr(0, binary.json_bytes));
   ASSERT_TRUE(described.ok());
   std::size_t raw = 0;
   for (const auto& tensor : described->find("inputs")->as_array()) {
@@ -216,11 +256,15 @@ TEST(Oip, WritesFieldsWithWhatIsMissing) {
 }
 
 std::string output(std::string_view datatype, std::string_view shape, std::string_view rest) {
-  return fmt::format(R"({{"model_name":"m","outputs":[{{"name":"probability","datatype":"{}","shape":{},{}}}]}})", datatype, shape, rest);
+  return fmt::format(
+      R"({{"model_name":"m","outputs":[{{"name":"probability","datatype":"{}","shape":{},{}}}]}})",
+      datatype, shape, rest);
 }
 
 TEST(Oip, ReadsAnswersOfEachForm) {
-  const auto read = [](const std::string& json, std::string raw = {}) { return oip::read(json + raw, json.size(), "probability", 2); };
+  const auto read = [](const std::string& json, std::string raw = {}) {
+    return oip::read(json + raw, json.size(), "probability", 2);
+  };
   const auto bytes = [](auto... values) {
     std::string out;
     (out.append(reinterpret_cast<const char*>(&values), sizeof values), ...);
@@ -230,21 +274,41 @@ TEST(Oip, ReadsAnswersOfEachForm) {
   EXPECT_EQ(*read(output("FP64", "[2]", R"("data":[0.25,0.75])")), expected);
   EXPECT_EQ(*read(output("FP32", "[2,1]", R"("data":[[0.25],[0.75]])")), expected);
   EXPECT_EQ(*read(output("FP32", "[2,2]", R"("data":[0.75,0.25,0.25,0.75])")), expected);
-  EXPECT_EQ(*read(output("FP32", "[2]", R"("parameters":{"binary_data_size":8})"), bytes(0.25f, 0.75f)), expected);
-  EXPECT_EQ(*read(output("FP64", "[2,2]", R"("parameters":{"binary_data_size":32})"), bytes(0.75, 0.25, 0.25, 0.75)), expected);
+  EXPECT_EQ(
+      *read(output("FP32", "[2]", R"("parameters":{"binary_data_size":8})"), bytes(0.25f, 0.75f)),
+      expected);
+  EXPECT_EQ(*read(output("FP64", "[2,2]", R"("parameters":{"binary_data_size":32})"),
+                  bytes(0.75, 0.25, 0.25, 0.75)),
+            expected);
   EXPECT_TRUE(std::isnan((*read(output("FP32", "[2]", R"("data":[null,0.5])")))[0]));
-  EXPECT_TRUE(std::isnan((*read(output("FP32", "[2]", R"("parameters":{"binary_data_size":8})"), bytes(NAN, 0.5f)))[0]));
+  EXPECT_TRUE(std::isnan((*read(output("FP32", "[2]", R"("parameters":{"binary_data_size":8})"),
+                                bytes(NAN, 0.5f)))[0]));
 }
 
 TEST(Oip, RefusesAnswersThatCannotBe) {
   const std::string cases[] = {
-      "", "{", "[]", "{}", R"({"outputs":{}})", R"({"outputs":[]})", R"({"outputs":[1]})",
+      "",
+      "{",
+      "[]",
+      "{}",
+      R"({"outputs":{}})",
+      R"({"outputs":[]})",
+      R"({"outputs":[1]})",
       R"({"outputs":[{"name":"other","datatype":"FP32","shape":[2],"data":[0,0]}]})",
-      output("FP32", "[3]", R"("data":[0,0,0])"), output("FP32", "[2,3]", R"("data":[0,0,0,0,0,0])"), output("FP32", "[]", R"("data":[])"),
-      output("FP32", "[2]", R"("data":[0])"), output("FP32", "[2]", R"("data":[0,0,0])"), output("FP32", "[2]", R"("data":[0,"x"])"),
-      output("FP32", "[2]", R"("data":[0,[[[[0]]]]])"), output("INT64", "[2]", R"("data":[0,1])"), output("FP32", "[2]", R"("data":[0,1.5])"),
-      output("FP32", "[2]", R"("data":[-0.1,1])"), output("FP32", "[2]", R"("x":1)"), output("FP32", "[2]", R"("parameters":{"binary_data_size":8})"),
-      output("FP32", "[2]", R"("parameters":{"binary_data_size":9223372036854775807})"), output("FP32", "[-2]", R"("data":[0,0])")};
+      output("FP32", "[3]", R"("data":[0,0,0])"),
+      output("FP32", "[2,3]", R"("data":[0,0,0,0,0,0])"),
+      output("FP32", "[]", R"("data":[])"),
+      output("FP32", "[2]", R"("data":[0])"),
+      output("FP32", "[2]", R"("data":[0,0,0])"),
+      output("FP32", "[2]", R"("data":[0,"x"])"),
+      output("FP32", "[2]", R"("data":[0,[[[[0]]]]])"),
+      output("INT64", "[2]", R"("data":[0,1])"),
+      output("FP32", "[2]", R"("data":[0,1.5])"),
+      output("FP32", "[2]", R"("data":[-0.1,1])"),
+      output("FP32", "[2]", R"("x":1)"),
+      output("FP32", "[2]", R"("parameters":{"binary_data_size":8})"),
+      output("FP32", "[2]", R"("parameters":{"binary_data_size":9223372036854775807})"),
+      output("FP32", "[-2]", R"("data":[0,0])")};
   for (const std::string& body : cases) {
     const auto answer = oip::read(body, body.size(), "probability", 2);
     ASSERT_FALSE(answer.ok()) << body;
@@ -255,7 +319,8 @@ TEST(Oip, RefusesAnswersThatCannotBe) {
   EXPECT_FALSE(oip::read(short_raw + "abcd", short_raw.size(), "probability", 2).ok());
 }
 
-// ---- a server that answers as it is told ------------------------------------------------------------------------------------
+// ---- a server that answers as it is told
+// ------------------------------------------------------------------------------------
 
 class Upstream {
  public:
@@ -270,7 +335,12 @@ class Upstream {
     server->stop();
     thread.join();
   }
-  Runtime runtime() const { return {.kind = Runtime::Kind::kUpstream, .timeout_ms = 300, .url = fmt::format("http://127.0.0.1:{}", server->port()), .model = "m"}; }
+  Runtime runtime() const {
+    return {.kind = Runtime::Kind::kUpstream,
+            .timeout_ms = 300,
+            .url = fmt::format("http://127.0.0.1:{}", server->port()),
+            .model = "m"};
+  }
   std::unique_ptr<net::HttpServer> server;
   std::thread thread;
 };
@@ -286,10 +356,14 @@ Rows one_row(float value) {
 TEST(Endpoint, SpeaksJsonToAnUpstreamWithoutTheExtension) {
   std::atomic<int> binary{0};
   Upstream upstream([&](const net::Request& request, net::Response& response) {
-    if (request.path == "/v2") response.body = R"({"name":"x","version":"1","extensions":["statistics"]})";
-    else if (!request.path.ends_with("/infer")) response.body = "{}";
-    else if (!request.header("inference-header-content-length").empty()) ++binary, response.status = 400;
-    else response.body = output("FP32", "[1]", R"("data":[0.5])");
+    if (request.path == "/v2")
+      response.body = R"({"name":"x","version":"1","extensions":["statistics"]})";
+    else if (!request.path.ends_with("/infer"))
+      response.body = "{}";
+    else if (!request.header("inference-header-content-length").empty())
+      ++binary, response.status = 400;
+    else
+      response.body = output("FP32", "[1]", R"("data":[0.5])");
   });
   auto endpoint = Endpoint::start(upstream.runtime(), kOneFeature, {}, {});
   ASSERT_TRUE(endpoint.ok()) << endpoint.error().str();
@@ -302,11 +376,16 @@ TEST(Endpoint, SpeaksJsonToAnUpstreamWithoutTheExtension) {
 TEST(Endpoint, SaysWhyAnUpstreamGaveNoAnswer) {
   std::atomic<int> mode{200};
   Upstream upstream([&](const net::Request& request, net::Response& response) {
-    if (request.path == "/v2") response.body = R"({"extensions":["binary_tensor_data"]})";
-    else if (!request.path.ends_with("/infer")) response.body = "{}";
-    else if (mode == 500) response.status = 500, response.body = R"({"error":"out of memory"})";
-    else if (mode == 0) response.body = "<html>";
-    else response.body = output("FP32", "[1]", R"("data":[0.5])");
+    if (request.path == "/v2")
+      response.body = R"({"extensions":["binary_tensor_data"]})";
+    else if (!request.path.ends_with("/infer"))
+      response.body = "{}";
+    else if (mode == 500)
+      response.status = 500, response.body = R"({"error":"out of memory"})";
+    else if (mode == 0)
+      response.body = "<html>";
+    else
+      response.body = output("FP32", "[1]", R"("data":[0.5])");
   });
   auto endpoint = Endpoint::start(upstream.runtime(), kOneFeature, {}, {});
   ASSERT_TRUE(endpoint.ok()) << endpoint.error().str();
@@ -321,13 +400,18 @@ TEST(Endpoint, SaysWhyAnUpstreamGaveNoAnswer) {
 }
 
 TEST(Endpoint, IsNotReadyWithoutAnUpstream) {
-  Runtime runtime{.kind = Runtime::Kind::kUpstream, .timeout_ms = 300, .url = "http://127.0.0.1:1", .model = "m"};
+  Runtime runtime{.kind = Runtime::Kind::kUpstream,
+                  .timeout_ms = 300,
+                  .url = "http://127.0.0.1:1",
+                  .model = "m"};
   EXPECT_EQ(Endpoint::start(runtime, kOneFeature, {}, {}).error().kind, ErrorKind::kUnavailable);
   Upstream starting([](const net::Request&, net::Response& response) { response.status = 503; });
-  EXPECT_EQ(Endpoint::start(starting.runtime(), kOneFeature, {}, {}).error().id, "runtime-not-ready");
+  EXPECT_EQ(Endpoint::start(starting.runtime(), kOneFeature, {}, {}).error().id,
+            "runtime-not-ready");
 }
 
-// ---- workers ----------------------------------------------------------------------------------------------------------------
+// ---- workers
+// ----------------------------------------------------------------------------------------------------------------
 
 /// Rows of one feature x are answered with x / 100; the command's words choose what goes wrong.
 struct WorkerWorld {
@@ -337,7 +421,9 @@ struct WorkerWorld {
     host.directory = state.path + "/runtime";
   }
   Result<std::unique_ptr<Endpoint>> start(std::vector<std::string> words = {}) const {
-    Runtime runtime{.kind = Runtime::Kind::kProcess, .command = {"/usr/bin/python3", "serve.py"}, .start_timeout_ms = 20'000};
+    Runtime runtime{.kind = Runtime::Kind::kProcess,
+                    .command = {"/usr/bin/python3", "serve.py"},
+                    .start_timeout_ms = 20'000};
     runtime.command.insert(runtime.command.end(), words.begin(), words.end());
     return Endpoint::start(runtime, kOneFeature, files, host);
   }
@@ -370,15 +456,20 @@ TEST(Worker, IsKeptInItsSandbox) {
   WorkerWorld world;
   world.state.write("tokens/caller", "secret");
   const std::string elsewhere = world.state.path + "-elsewhere";
-  // Tries to read our token, write beside its folder, connect over TCP and to see our environment; says what it could.
+  // Tries to read our token, write beside its folder, connect over TCP and to see our environment;
+  // says what it could.
   auto endpoint = world.start({"--try", world.state.path + "/tokens/caller", elsewhere});
   ASSERT_TRUE(endpoint.ok()) << endpoint.error().str();
   // 2001.. ask for the outcomes: 1 when it was possible.
   EXPECT_EQ(*(*endpoint)->score(one_row(2001)), std::vector<float>{0}) << "it read a token";
-  EXPECT_EQ(*(*endpoint)->score(one_row(2002)), std::vector<float>{0}) << "it wrote outside of its folder";
-  EXPECT_EQ(*(*endpoint)->score(one_row(2003)), std::vector<float>{0}) << "it changed its own program";
-  EXPECT_EQ(*(*endpoint)->score(one_row(2004)), std::vector<float>{0}) << "it saw variables of ours";
-  EXPECT_EQ(*(*endpoint)->score(one_row(2005)), std::vector<float>{1}) << "it could not write into its run folder";
+  EXPECT_EQ(*(*endpoint)->score(one_row(2002)), std::vector<float>{0})
+      << "it wrote outside of its folder";
+  EXPECT_EQ(*(*endpoint)->score(one_row(2003)), std::vector<float>{0})
+      << "it changed its own program";
+  EXPECT_EQ(*(*endpoint)->score(one_row(2004)), std::vector<float>{0})
+      << "it saw variables of ours";
+  EXPECT_EQ(*(*endpoint)->score(one_row(2005)), std::vector<float>{1})
+      << "it could not write into its run folder";
   EXPECT_FALSE(path_exists(elsewhere));
 }
 
@@ -388,11 +479,15 @@ TEST(Worker, SaysWhyItCouldNotStart) {
   ASSERT_FALSE(ended.ok());
   EXPECT_EQ(ended.error().id, "runtime-exited");
   EXPECT_NE(ended.error().message.find("exit code 3"), std::string::npos) << ended.error().message;
-  EXPECT_NE(ended.error().message.find("no model here"), std::string::npos) << ended.error().message;
+  EXPECT_NE(ended.error().message.find("no model here"), std::string::npos)
+      << ended.error().message;
   Runtime absent{.kind = Runtime::Kind::kProcess, .command = {"no-such-program-anywhere"}};
-  EXPECT_EQ(Endpoint::start(absent, kOneFeature, world.files, world.host).error().id, "runtime-program");
-  Runtime silent{.kind = Runtime::Kind::kProcess, .command = {"sleep", "60"}, .start_timeout_ms = 300};
-  EXPECT_EQ(Endpoint::start(silent, kOneFeature, world.files, world.host).error().id, "runtime-start");
+  EXPECT_EQ(Endpoint::start(absent, kOneFeature, world.files, world.host).error().id,
+            "runtime-program");
+  Runtime silent{
+      .kind = Runtime::Kind::kProcess, .command = {"sleep", "60"}, .start_timeout_ms = 300};
+  EXPECT_EQ(Endpoint::start(silent, kOneFeature, world.files, world.host).error().id,
+            "runtime-start");
   EXPECT_TRUE(list_dir(world.state.path + "/runtime").empty());
 }
 

@@ -16,7 +16,8 @@
 namespace heddle::runtime {
 namespace {
 
-// The kernel's ABI, of which the distribution's header knows an older part (include/uapi/linux/landlock.h, ABI 6).
+// The kernel's ABI, of which the distribution's header knows an older part
+// (include/uapi/linux/landlock.h, ABI 6).
 struct RulesetAttributes {
   std::uint64_t fs = 0;
   std::uint64_t net = 0;
@@ -30,22 +31,23 @@ constexpr int kInstance = 200;  // a descriptor whose path is known without form
 constexpr const char* kInstancePath = "/proc/self/fd/200";
 constexpr int kRulePathBeneath = 1;
 constexpr unsigned kVersion = 1;
-constexpr std::uint64_t kExecute = 1, kWriteFile = 2, kReadFile = 4, kReadDir = 8, kTruncate = 1ull << 14;
+constexpr std::uint64_t kExecute = 1, kWriteFile = 2, kReadFile = 4, kReadDir = 8,
+                        kTruncate = 1ull << 14;
 constexpr std::uint64_t kReads = kExecute | kReadFile | kReadDir;
 constexpr std::uint64_t kOfFiles = kExecute | kWriteFile | kReadFile | kTruncate | (1ull << 15);
 
 std::uint64_t all_of(int abi) {
   std::uint64_t bits = (1ull << 13) - 1;
-  if (abi >= 2) bits |= 1ull << 13;   // REFER
+  if (abi >= 2) bits |= 1ull << 13;  // REFER
   if (abi >= 3) bits |= kTruncate;
-  if (abi >= 5) bits |= 1ull << 15;   // IOCTL_DEV
+  if (abi >= 5) bits |= 1ull << 15;  // IOCTL_DEV
   return bits;
 }
 
 void allow(int ruleset, int abi, const std::string& path, std::uint64_t rights) {
   const int fd = ::open(path.c_str(), O_PATH | O_CLOEXEC);
   if (fd < 0) return;  // what is not there needs no right
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) == 0) {
     PathBeneath rule;
     rule.allowed = rights & all_of(abi) & (S_ISDIR(status.st_mode) ? ~0ull : kOfFiles);
@@ -86,8 +88,28 @@ Sandbox::Sandbox(Options options) : options_(std::move(options)) {
   const std::size_t size = abi_ >= 6 ? 24 : abi_ >= 4 ? 16 : 8;
   ruleset_ = static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, size, 0));
   if (ruleset_ < 0) return;
-  for (const char* path : {"/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/opt", "/proc", "/sys", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
-                           "/etc/localtime", "/etc/alternatives", "/etc/ssl", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/mime.types", "/dev/urandom", "/dev/random", "/dev/zero"}) {
+  for (const char* path : {"/usr",
+                           "/lib",
+                           "/lib64",
+                           "/lib32",
+                           "/bin",
+                           "/sbin",
+                           "/opt",
+                           "/proc",
+                           "/sys",
+                           "/etc/ld.so.cache",
+                           "/etc/ld.so.conf",
+                           "/etc/ld.so.conf.d",
+                           "/etc/localtime",
+                           "/etc/alternatives",
+                           "/etc/ssl",
+                           "/etc/nsswitch.conf",
+                           "/etc/passwd",
+                           "/etc/group",
+                           "/etc/mime.types",
+                           "/dev/urandom",
+                           "/dev/random",
+                           "/dev/zero"}) {
     allow(ruleset_, abi_, path, kReads);
   }
   allow(ruleset_, abi_, "/dev/null", kReads | kWriteFile | kTruncate);
@@ -117,15 +139,18 @@ Sandbox::Entered Sandbox::enter() const noexcept {
     const int found = ::open(options_.instance.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
     ::dup3(found, kInstance, O_CLOEXEC);
     ::close(found);
-    if (::mount("tmpfs", options_.hidden.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,mode=700") == 0) {
+    if (::mount("tmpfs", options_.hidden.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                "size=64k,mode=700") == 0) {
       for (const std::string& folder : folders_) (void)::mkdir(folder.c_str(), 0700);
-      entered.hidden = ::mount(kInstancePath, options_.instance.c_str(), nullptr, MS_BIND, nullptr) == 0;
+      entered.hidden =
+          ::mount(kInstancePath, options_.instance.c_str(), nullptr, MS_BIND, nullptr) == 0;
       if (!entered.hidden) (void)::umount2(options_.hidden.c_str(), MNT_DETACH);
     }
     ::close(kInstance);
   }
   (void)::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  for (unsigned long capability = 0; capability < 64; ++capability) (void)::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+  for (unsigned long capability = 0; capability < 64; ++capability)
+    (void)::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
   entered.files = ruleset_ >= 0 && ::syscall(SYS_landlock_restrict_self, ruleset_, 0) == 0;
   return entered;
 }

@@ -5,9 +5,11 @@
 
 namespace heddle::runtime {
 
-/// What a worker may touch, as far as the kernel lets an ordinary process give it up: Landlock (reads of system folders, the program's own
-/// and its files; writes only to its run folder; no TCP, no signals to others), a network namespace without any interface, a mount namespace
-/// in which `hidden` is empty but for the worker's own folder, no capabilities, no new privileges. Made before the fork, entered after it.
+/// What a worker may touch, as far as the kernel lets an ordinary process give it up: Landlock
+/// (reads of system folders, the program's own and its files; writes only to its run folder; no
+/// TCP, no signals to others), a network namespace without any interface, a mount namespace in
+/// which `hidden` is empty but for the worker's own folder, no capabilities, no new privileges.
+/// Made before the fork, entered after it.
 class Sandbox {
  public:
   struct Options {
@@ -25,8 +27,8 @@ class Sandbox {
   struct Entered {
     bool network = false;
     bool hidden = false;
-    bool files = false;      ///< Landlock
-    int landlock_abi = 0;    ///< of the kernel; 4 and up: no TCP; 6 and up: no signals to others
+    bool files = false;    ///< Landlock
+    int landlock_abi = 0;  ///< of the kernel; 4 and up: no TCP; 6 and up: no signals to others
   };
   /// In the child, between fork and exec: async-signal-safe calls only.
   [[nodiscard]] Entered enter() const noexcept;
@@ -35,7 +37,8 @@ class Sandbox {
   Options options_;
   int ruleset_ = -1;
   int abi_ = 0;
-  std::vector<std::string> folders_;  ///< from `hidden` down to `instance`, to be made again over it
+  std::vector<std::string>
+      folders_;  ///< from `hidden` down to `instance`, to be made again over it
   std::string uid_map_, gid_map_;
 };
 

@@ -12,12 +12,14 @@ namespace {
 constexpr std::string_view kFormat = "heddle.runtime/1";
 
 Error malformed(std::string what) {
-  return Error{ErrorKind::kCorrupt, "runtime-spec", fmt::format("`runtime.json`: {}", what), "build the bundle again with `heddle run`"};
+  return Error{ErrorKind::kCorrupt, "runtime-spec", fmt::format("`runtime.json`: {}", what),
+               "build the bundle again with `heddle run`"};
 }
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 200 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == '~';
   });
 }
 
@@ -32,7 +34,8 @@ class Members {
     if (!found->is_string()) return malformed(fmt::format("`{}` is no text", key));
     return found->as_string();
   }
-  Result<std::int64_t> integer(std::string_view key, std::int64_t fallback, std::int64_t least, std::int64_t most) {
+  Result<std::int64_t> integer(std::string_view key, std::int64_t fallback, std::int64_t least,
+                               std::int64_t most) {
     const doc::Value* found = take(key);
     if (found == nullptr) return fallback;
     if (!found->is_int() || found->as_int() < least || found->as_int() > most) {
@@ -46,7 +49,8 @@ class Members {
   }
   Result<void> end() const {
     for (const auto& [name, unused] : value_.as_object()) {
-      if (std::find(known_.begin(), known_.end(), name) == known_.end()) return malformed(fmt::format("unknown member `{}`", name));
+      if (std::find(known_.begin(), known_.end(), name) == known_.end())
+        return malformed(fmt::format("unknown member `{}`", name));
     }
     return {};
   }
@@ -58,45 +62,62 @@ class Members {
 
 }  // namespace
 
-std::string_view name_of(Runtime::Kind kind) noexcept { return kind == Runtime::Kind::kProcess ? "process" : "upstream"; }
-std::string_view name_of(Runtime::Inputs inputs) noexcept { return inputs == Runtime::Inputs::kFields ? "fields" : "features"; }
+std::string_view name_of(Runtime::Kind kind) noexcept {
+  return kind == Runtime::Kind::kProcess ? "process" : "upstream";
+}
+std::string_view name_of(Runtime::Inputs inputs) noexcept {
+  return inputs == Runtime::Inputs::kFields ? "fields" : "features";
+}
 
 Result<Runtime> parse(const doc::Value& value) {
   if (!value.is_object()) return malformed("it is no object");
   Members members(value);
   Runtime out;
   HEDDLE_ASSIGN_OR_RETURN(const std::string format, members.text("format", ""));
-  if (format != kFormat) return malformed(fmt::format("its format is `{}`, not `{}`", format, kFormat));
+  if (format != kFormat)
+    return malformed(fmt::format("its format is `{}`, not `{}`", format, kFormat));
   HEDDLE_ASSIGN_OR_RETURN(const std::string kind, members.text("runtime", ""));
-  if (kind != "process" && kind != "upstream") return malformed("`runtime` is neither `process` nor `upstream`");
+  if (kind != "process" && kind != "upstream")
+    return malformed("`runtime` is neither `process` nor `upstream`");
   out.kind = kind == "process" ? Runtime::Kind::kProcess : Runtime::Kind::kUpstream;
   HEDDLE_ASSIGN_OR_RETURN(const std::string inputs, members.text("inputs", ""));
-  if (inputs != "fields" && inputs != "features") return malformed("`inputs` is neither `fields` nor `features`");
+  if (inputs != "fields" && inputs != "features")
+    return malformed("`inputs` is neither `fields` nor `features`");
   out.inputs = inputs == "fields" ? Runtime::Inputs::kFields : Runtime::Inputs::kFeatures;
   HEDDLE_ASSIGN_OR_RETURN(out.output, members.text("output", out.output));
   if (!is_name(out.output)) return malformed("`output` is no name of a tensor");
-  HEDDLE_ASSIGN_OR_RETURN(out.timeout_ms, members.integer("timeout_ms", out.timeout_ms, 1, 600'000));
+  HEDDLE_ASSIGN_OR_RETURN(out.timeout_ms,
+                          members.integer("timeout_ms", out.timeout_ms, 1, 600'000));
   HEDDLE_ASSIGN_OR_RETURN(out.connections, members.integer("connections", out.connections, 1, 64));
   if (const doc::Value* tolerance = members.take("tolerance"); tolerance != nullptr) {
-    if (!tolerance->is_number() || !(tolerance->as_double() >= 0 && tolerance->as_double() <= 0.1)) return malformed("`tolerance` is no number from 0 to 0.1");
+    if (!tolerance->is_number() || !(tolerance->as_double() >= 0 && tolerance->as_double() <= 0.1))
+      return malformed("`tolerance` is no number from 0 to 0.1");
     out.tolerance = tolerance->as_double();
   }
   if (out.kind == Runtime::Kind::kProcess) {
     const doc::Value* command = members.take("command");
-    if (command == nullptr || !command->is_array() || command->size() == 0 || command->size() > 256) return malformed("`command` is no list of words");
+    if (command == nullptr || !command->is_array() || command->size() == 0 || command->size() > 256)
+      return malformed("`command` is no list of words");
     for (const doc::Value& word : command->as_array()) {
-      if (!word.is_string() || word.as_string().empty() || word.as_string().find('\0') != std::string::npos) return malformed("`command` is no list of words");
+      if (!word.is_string() || word.as_string().empty() ||
+          word.as_string().find('\0') != std::string::npos)
+        return malformed("`command` is no list of words");
       out.command.push_back(word.as_string());
     }
-    HEDDLE_ASSIGN_OR_RETURN(out.memory_bytes, members.integer("memory_bytes", out.memory_bytes, 16 << 20, std::int64_t{1} << 50));
-    HEDDLE_ASSIGN_OR_RETURN(out.start_timeout_ms, members.integer("start_timeout_ms", out.start_timeout_ms, 1, 3'600'000));
+    HEDDLE_ASSIGN_OR_RETURN(out.memory_bytes, members.integer("memory_bytes", out.memory_bytes,
+                                                              16 << 20, std::int64_t{1} << 50));
+    HEDDLE_ASSIGN_OR_RETURN(
+        out.start_timeout_ms,
+        members.integer("start_timeout_ms", out.start_timeout_ms, 1, 3'600'000));
   } else {
     HEDDLE_ASSIGN_OR_RETURN(out.url, members.text("url", ""));
     HEDDLE_ASSIGN_OR_RETURN(out.model, members.text("model", ""));
     HEDDLE_ASSIGN_OR_RETURN(out.token, members.text("token", ""));
     if (out.url.empty()) return malformed("`url` is missing");
-    if (!is_name(out.model)) return malformed("`model` is no name: letters, digits, `-`, `_`, `.` and `~` are");
-    if (!out.token.empty() && !out.token.starts_with("${")) return malformed("`token` is no reference: a bundle holds no secret");
+    if (!is_name(out.model))
+      return malformed("`model` is no name: letters, digits, `-`, `_`, `.` and `~` are");
+    if (!out.token.empty() && !out.token.starts_with("${"))
+      return malformed("`token` is no reference: a bundle holds no secret");
   }
   HEDDLE_TRY(members.end());
   return out;
@@ -130,14 +151,18 @@ Result<std::string> resolve(std::string_view text) {
   if (inner.starts_with("env:")) {
     const std::string name(inner.substr(4));
     if (const char* value = std::getenv(name.c_str()); value != nullptr) return std::string(value);
-    return Error{ErrorKind::kNotFound, "secret-not-set", fmt::format("the environment has no `{}`", name), "set it for the process that runs `heddle up`"};
+    return Error{ErrorKind::kNotFound, "secret-not-set",
+                 fmt::format("the environment has no `{}`", name),
+                 "set it for the process that runs `heddle up`"};
   }
   if (inner.starts_with("file:")) {
     HEDDLE_ASSIGN_OR_RETURN(auto value, read_file(std::string(inner.substr(5))));
     while (value.ends_with('\n') || value.ends_with('\r')) value.pop_back();
     return value;
   }
-  return Error{ErrorKind::kInvalid, "secret-form", fmt::format("`{}` is no reference Heddle knows", text), "write `${env:NAME}` or `${file:PATH}`"};
+  return Error{ErrorKind::kInvalid, "secret-form",
+               fmt::format("`{}` is no reference Heddle knows", text),
+               "write `${env:NAME}` or `${file:PATH}`"};
 }
 
 }  // namespace heddle::runtime

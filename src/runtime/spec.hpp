@@ -11,13 +11,15 @@ namespace heddle::runtime {
 
 using spec::Runtime;
 
-/// `runtime.json` (docs/formats/runtime.md), strictly: an unknown member, a wrong type or a value out of its bounds is kCorrupt
+/// `runtime.json` (docs/formats/runtime.md), strictly: an unknown member, a wrong type or a value
+/// out of its bounds is kCorrupt
 /// (`runtime-spec`). `files` stays empty: they are a layer of their own.
 [[nodiscard]] Result<Runtime> parse(const doc::Value& value);
 [[nodiscard]] doc::Value to_value(const Runtime& runtime);
 
-/// Replaces `${env:NAME}` and `${file:PATH}` (a trailing line break is dropped); any other text stands for itself. Called at use, never
-/// stored. kNotFound names the variable or file, never its value.
+/// Replaces `${env:NAME}` and `${file:PATH}` (a trailing line break is dropped); any other text
+/// stands for itself. Called at use, never stored. kNotFound names the variable or file, never its
+/// value.
 [[nodiscard]] Result<std::string> resolve(std::string_view text);
 
 [[nodiscard]] std::string_view name_of(Runtime::Kind kind) noexcept;      ///< `process`, `upstream`

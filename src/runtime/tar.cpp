@@ -24,7 +24,8 @@ constexpr std::size_t kBlock = 512;
 struct Field {
   std::size_t at, size;
 };
-constexpr Field kName{0, 100}, kMode{100, 8}, kUid{108, 8}, kGid{116, 8}, kSize{124, 12}, kTime{136, 12}, kSum{148, 8}, kMagic{257, 8}, kPrefix{345, 155};
+constexpr Field kName{0, 100}, kMode{100, 8}, kUid{108, 8}, kGid{116, 8}, kSize{124, 12},
+    kTime{136, 12}, kSum{148, 8}, kMagic{257, 8}, kPrefix{345, 155};
 constexpr std::size_t kType = 156;
 
 using Header = std::array<char, kBlock>;
@@ -46,13 +47,17 @@ std::uint64_t checksum(const char* header) {
 }
 
 Error not_packed(std::string what) {
-  return Error{ErrorKind::kInvalid, "runtime-files", std::move(what), "keep plain files in the worker's folder"};
+  return Error{ErrorKind::kInvalid, "runtime-files", std::move(what),
+               "keep plain files in the worker's folder"};
 }
 Error corrupt(std::string what) {
-  return Error{ErrorKind::kCorrupt, "runtime-tar", fmt::format("the runtime's files: {}", what), "build the bundle again with `heddle run`"};
+  return Error{ErrorKind::kCorrupt, "runtime-tar", fmt::format("the runtime's files: {}", what),
+               "build the bundle again with `heddle run`"};
 }
 Error failed(const std::string& path) {
-  return Error{ErrorKind::kIo, "runtime-unpack", fmt::format("cannot write `{}`: {}", path, std::strerror(errno)), "check the disk and its permissions"};
+  return Error{ErrorKind::kIo, "runtime-unpack",
+               fmt::format("cannot write `{}`: {}", path, std::strerror(errno)),
+               "check the disk and its permissions"};
 }
 
 bool put_path(Header& header, const std::string& path) {
@@ -62,8 +67,11 @@ bool put_path(Header& header, const std::string& path) {
   }
   // Split at a slash: what is before it goes into the prefix.
   const std::size_t slash = path.rfind('/', kPrefix.size);
-  if (slash == std::string::npos || path.size() - slash - 1 > kName.size || slash + 1 == path.size()) return false;
-  std::copy(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(slash), header.begin() + kPrefix.at);
+  if (slash == std::string::npos || path.size() - slash - 1 > kName.size ||
+      slash + 1 == path.size())
+    return false;
+  std::copy(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(slash),
+            header.begin() + kPrefix.at);
   std::copy(path.begin() + static_cast<std::ptrdiff_t>(slash) + 1, path.end(), header.begin());
   return true;
 }
@@ -77,7 +85,8 @@ std::string_view text(const char* header, Field field) {
 bool octal(const char* header, Field field, std::uint64_t& out) {
   out = 0;
   std::string_view digits(header + field.at, field.size);
-  while (!digits.empty() && (digits.back() == '\0' || digits.back() == ' ')) digits.remove_suffix(1);
+  while (!digits.empty() && (digits.back() == '\0' || digits.back() == ' '))
+    digits.remove_suffix(1);
   if (digits.empty() || digits.size() > 12) return false;
   for (const char c : digits) {
     if (c < '0' || c > '7') return false;
@@ -93,7 +102,9 @@ bool is_plain(std::string_view path) {
     const std::size_t slash = path.find('/');
     const std::string_view name = path.substr(0, slash);
     if (name.empty() || name == "." || name == "..") return false;
-    if (std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '\\'; })) return false;
+    if (std::any_of(name.begin(), name.end(),
+                    [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '\\'; }))
+      return false;
     if (slash == std::string_view::npos) return true;
     path.remove_prefix(slash + 1);
   }
@@ -102,7 +113,8 @@ bool is_plain(std::string_view path) {
 Result<std::vector<PackedFile>> list(const std::string& folder, const TarLimits& limits) {
   std::vector<PackedFile> found;
   std::error_code error;
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
     const fs::file_status status = it->symlink_status(error);
     if (error) break;
     const std::string relative = it->path().lexically_relative(folder).generic_string();
@@ -111,20 +123,30 @@ Result<std::vector<PackedFile>> list(const std::string& folder, const TarLimits&
       continue;
     }
     if (fs::is_directory(status)) continue;
-    if (!fs::is_regular_file(status)) return not_packed(fmt::format("`{}` is neither a file nor a folder", relative));
-    if (!is_plain(relative)) return not_packed(fmt::format("`{}` is no name for a bundle", relative));
-    if (found.size() == limits.files) return Error{ErrorKind::kTooLarge, "runtime-files", fmt::format("`{}` has more than {} files", folder, limits.files), "leave out what the worker does not need"};
+    if (!fs::is_regular_file(status))
+      return not_packed(fmt::format("`{}` is neither a file nor a folder", relative));
+    if (!is_plain(relative))
+      return not_packed(fmt::format("`{}` is no name for a bundle", relative));
+    if (found.size() == limits.files)
+      return Error{ErrorKind::kTooLarge, "runtime-files",
+                   fmt::format("`{}` has more than {} files", folder, limits.files),
+                   "leave out what the worker does not need"};
     found.push_back({relative, (status.permissions() & fs::perms::owner_exec) != fs::perms::none});
   }
-  if (error) return Error{ErrorKind::kNotFound, "runtime-files", fmt::format("cannot read the worker's folder `{}`: {}", folder, error.message()), "check `runtime.files` of the model"};
+  if (error)
+    return Error{ErrorKind::kNotFound, "runtime-files",
+                 fmt::format("cannot read the worker's folder `{}`: {}", folder, error.message()),
+                 "check `runtime.files` of the model"};
   if (found.empty()) return not_packed(fmt::format("the worker's folder `{}` is empty", folder));
-  std::sort(found.begin(), found.end(), [](const PackedFile& a, const PackedFile& b) { return a.path < b.path; });
+  std::sort(found.begin(), found.end(),
+            [](const PackedFile& a, const PackedFile& b) { return a.path < b.path; });
   return found;
 }
 
 /// One entry of an archive that was checked.
 Result<void> write_entry(const std::string& path, std::string_view content, bool executable) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, executable ? 0755 : 0644);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                        executable ? 0755 : 0644);
   if (fd < 0) return failed(path);
   while (!content.empty()) {
     const ssize_t n = ::write(fd, content.data(), content.size());
@@ -145,7 +167,8 @@ class Entries {
  public:
   Result<void> add(const std::string& path, bool is_folder) {
     if (!seen_.insert(path).second) return corrupt(fmt::format("`{}` is there twice", path));
-    for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    for (std::size_t slash = path.find('/'); slash != std::string::npos;
+         slash = path.find('/', slash + 1)) {
       const std::string folder = path.substr(0, slash);
       if (files_.contains(folder)) return both(folder);
       folders_.insert(folder);
@@ -157,12 +180,15 @@ class Entries {
   [[nodiscard]] std::size_t size() const noexcept { return seen_.size(); }
 
  private:
-  static Error both(const std::string& path) { return corrupt(fmt::format("`{}` is a file and a folder", path.substr(0, 100))); }
+  static Error both(const std::string& path) {
+    return corrupt(fmt::format("`{}` is a file and a folder", path.substr(0, 100)));
+  }
 
   std::set<std::string> seen_, files_, folders_;
 };
 
-Result<void> unpack_all(std::string_view archive, const std::string& folder, const TarLimits& limits) {
+Result<void> unpack_all(std::string_view archive, const std::string& folder,
+                        const TarLimits& limits) {
   Entries seen;
   std::size_t bytes = 0;
   std::size_t at = 0;
@@ -174,21 +200,30 @@ Result<void> unpack_all(std::string_view archive, const std::string& folder, con
     std::uint64_t sum = 0;
     std::uint64_t size = 0;
     std::uint64_t mode = 0;
-    if (!octal(header, kSum, sum) || sum != checksum(header)) return corrupt("a header's checksum is wrong");
-    if (std::memcmp(header + kMagic.at, "ustar\0" "00", kMagic.size) != 0) return corrupt("it is no ustar archive");
-    if (!octal(header, kSize, size) || !octal(header, kMode, mode)) return corrupt("a header's number is wrong");
+    if (!octal(header, kSum, sum) || sum != checksum(header))
+      return corrupt("a header's checksum is wrong");
+    if (std::memcmp(header + kMagic.at,
+                    "ustar\0"
+                    "00",
+                    kMagic.size) != 0)
+      return corrupt("it is no ustar archive");
+    if (!octal(header, kSize, size) || !octal(header, kMode, mode))
+      return corrupt("a header's number is wrong");
     std::string path(text(header, kPrefix));
     if (!path.empty()) path += '/';
     path += text(header, kName);
     const char type = header[kType];
     const bool is_folder = type == '5';
     if (is_folder && path.ends_with('/')) path.pop_back();
-    if (type != '0' && type != '\0' && !is_folder) return corrupt(fmt::format("`{}` is neither a file nor a folder", path.substr(0, 100)));
-    if (!is_plain(path)) return corrupt(fmt::format("an entry has the path `{}`", path.substr(0, 100)));
+    if (type != '0' && type != '\0' && !is_folder)
+      return corrupt(fmt::format("`{}` is neither a file nor a folder", path.substr(0, 100)));
+    if (!is_plain(path))
+      return corrupt(fmt::format("an entry has the path `{}`", path.substr(0, 100)));
     if (is_folder && size != 0) return corrupt("a folder has contents");
     HEDDLE_TRY(seen.add(path, is_folder));
     if (seen.size() > limits.files) return corrupt(fmt::format("more than {} files", limits.files));
-    if (size > archive.size() - at || size > limits.bytes - bytes) return corrupt(fmt::format("`{}` is larger than the archive or the limit", path));
+    if (size > archive.size() - at || size > limits.bytes - bytes)
+      return corrupt(fmt::format("`{}` is larger than the archive or the limit", path));
     bytes += size;
     const std::string target = folder + "/" + path;
     if (is_folder) {
@@ -199,7 +234,9 @@ Result<void> unpack_all(std::string_view archive, const std::string& folder, con
     }
     at += std::min(archive.size() - at, (size + kBlock - 1) / kBlock * kBlock);
   }
-  if (!std::all_of(archive.begin() + static_cast<std::ptrdiff_t>(at), archive.end(), [](char c) { return c == '\0'; })) return corrupt("bytes follow the end");
+  if (!std::all_of(archive.begin() + static_cast<std::ptrdiff_t>(at), archive.end(),
+                   [](char c) { return c == '\0'; }))
+    return corrupt("bytes follow the end");
   return {};
 }
 
@@ -215,17 +252,23 @@ Result<std::string> pack_folder(const std::string& folder, const TarLimits& limi
   for (const PackedFile& file : found) {
     HEDDLE_ASSIGN_OR_RETURN(const std::string content, read_file(folder + "/" + file.path));
     if (content.size() > limits.bytes - std::min(limits.bytes, out.size())) {
-      return Error{ErrorKind::kTooLarge, "runtime-files", fmt::format("`{}` has more than {} bytes", folder, limits.bytes), "leave out what the worker does not need"};
+      return Error{ErrorKind::kTooLarge, "runtime-files",
+                   fmt::format("`{}` has more than {} bytes", folder, limits.bytes),
+                   "leave out what the worker does not need"};
     }
     Header header{};
-    if (!put_path(header, file.path)) return not_packed(fmt::format("the path `{}` is too long for an archive", file.path));
+    if (!put_path(header, file.path))
+      return not_packed(fmt::format("the path `{}` is too long for an archive", file.path));
     put_octal(header, kMode, file.executable ? 0755 : 0644);
     put_octal(header, kUid, 0);
     put_octal(header, kGid, 0);
     put_octal(header, kSize, content.size());
     put_octal(header, kTime, 0);
     header[kType] = '0';
-    std::memcpy(header.data() + kMagic.at, "ustar\0" "00", kMagic.size);
+    std::memcpy(header.data() + kMagic.at,
+                "ustar\0"
+                "00",
+                kMagic.size);
     put_octal(header, {kSum.at, 7}, checksum(header.data()));
     header[kSum.at + 7] = ' ';
     out.append(header.data(), header.size());
@@ -237,7 +280,9 @@ Result<std::string> pack_folder(const std::string& folder, const TarLimits& limi
 }
 
 Result<void> unpack(std::string_view archive, const std::string& folder, const TarLimits& limits) {
-  if (path_exists(folder)) return Error{ErrorKind::kConflict, "runtime-unpack", fmt::format("`{}` is there already", folder), "remove it"};
+  if (path_exists(folder))
+    return Error{ErrorKind::kConflict, "runtime-unpack",
+                 fmt::format("`{}` is there already", folder), "remove it"};
   HEDDLE_TRY(make_dirs(folder));
   Result<void> done = unpack_all(archive, folder, limits);
   std::error_code ignored;

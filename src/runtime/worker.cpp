@@ -40,7 +40,8 @@ constexpr int kMostEnds = 8;
 constexpr std::size_t kMostLine = 500;
 constexpr int kMostLinesASecond = 50;
 
-/// A worker's output as lines of the log: cut, printable, bounded a second. Keeps the last ones, for the message of an early end.
+/// A worker's output as lines of the log: cut, printable, bounded a second. Keeps the last ones,
+/// for the message of an early end.
 class Output {
  public:
   void read(int fd) {
@@ -54,7 +55,9 @@ class Output {
   void flush() {
     if (!line_.empty()) end_line();
   }
-  [[nodiscard]] std::string last_words() const { return words_.empty() ? "it said nothing" : words_; }
+  [[nodiscard]] std::string last_words() const {
+    return words_.empty() ? "it said nothing" : words_;
+  }
 
  private:
   void take(char c) {
@@ -69,8 +72,10 @@ class Output {
       lines_ = dropped_ = 0;
     }
     if (!line_.empty()) words_ = line_;
-    if (lines_++ < kMostLinesASecond) log::info("worker: {}", line_);
-    else ++dropped_;
+    if (lines_++ < kMostLinesASecond)
+      log::info("worker: {}", line_);
+    else
+      ++dropped_;
     line_.clear();
   }
 
@@ -83,24 +88,29 @@ class Output {
 void sweep(const std::string& directory) {
   for (const std::string& name : list_dir(directory)) {
     const std::size_t last = name.rfind('-');
-    const std::size_t before = last == std::string::npos || last == 0 ? last : name.rfind('-', last - 1);
+    const std::size_t before =
+        last == std::string::npos || last == 0 ? last : name.rfind('-', last - 1);
     if (before == std::string::npos) continue;
     int pid = 0;
     const auto parsed = std::from_chars(name.data() + before + 1, name.data() + last, pid);
-    if (parsed.ptr != name.data() + last || pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH) continue;
+    if (parsed.ptr != name.data() + last || pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH)
+      continue;
     std::error_code ignored;
     fs::remove_all(directory + "/" + name, ignored);
   }
 }
 
-/// Folders that a program needs for itself: of `/opt/env/bin/python` all of `/opt/env`, of each link on the way to it too.
+/// Folders that a program needs for itself: of `/opt/env/bin/python` all of `/opt/env`, of each
+/// link on the way to it too.
 std::vector<std::string> homes_of(std::string program, const std::string& hidden) {
   std::vector<std::string> homes;
   for (int links = 0; links < 16; ++links) {
     const fs::path folder = fs::path(program).parent_path();
-    const fs::path home = folder.filename() == "bin" || folder.filename() == "shims" ? folder.parent_path() : folder;
+    const fs::path home =
+        folder.filename() == "bin" || folder.filename() == "shims" ? folder.parent_path() : folder;
     // Never a folder that holds what is hidden, and never everything.
-    const bool too_wide = home == home.root_path() || (!hidden.empty() && (hidden + "/").starts_with(home.string() + "/"));
+    const bool too_wide = home == home.root_path() ||
+                          (!hidden.empty() && (hidden + "/").starts_with(home.string() + "/"));
     homes.push_back(too_wide ? folder.string() : home.string());
     std::error_code error;
     const fs::path target = fs::read_symlink(program, error);
@@ -122,7 +132,9 @@ class Supervised final : public Worker {
   Result<void> open(std::string_view files);
   const std::string& socket() const noexcept override { return socket_; }
   bool ready() const noexcept override { return ready_.load(std::memory_order_relaxed); }
-  std::uint64_t restarts() const noexcept override { return restarts_.load(std::memory_order_relaxed); }
+  std::uint64_t restarts() const noexcept override {
+    return restarts_.load(std::memory_order_relaxed);
+  }
 
  private:
   Result<void> prepare(std::string_view files);
@@ -156,13 +168,16 @@ Result<void> Supervised::prepare(std::string_view files) {
   if (options_.directory.empty()) {
     // A name that nobody can have taken before in a folder that others write to as well.
     std::string made = (fs::temp_directory_path(error) / "heddle-runtime-XXXXXX").string();
-    if (::mkdtemp(made.data()) == nullptr) return Error{ErrorKind::kIo, "runtime-unpack", fmt::format("cannot make `{}`", made), "check the temporary folder"};
+    if (::mkdtemp(made.data()) == nullptr)
+      return Error{ErrorKind::kIo, "runtime-unpack", fmt::format("cannot make `{}`", made),
+                   "check the temporary folder"};
     instance_ = fs::canonical(made, error).string();
   } else {
     HEDDLE_TRY(make_dirs(options_.directory));
     const std::string directory = fs::canonical(options_.directory, error).string();
     sweep(directory);
-    instance_ = fmt::format("{}/{}-{}-{}", directory, sha256(files).short_str(), ::getpid(), ++count);
+    instance_ =
+        fmt::format("{}/{}-{}-{}", directory, sha256(files).short_str(), ::getpid(), ++count);
     HEDDLE_TRY(make_dirs(instance_));
   }
   const std::string folder = instance_ + "/files";
@@ -176,15 +191,19 @@ Result<void> Supervised::prepare(std::string_view files) {
   }
   HEDDLE_ASSIGN_OR_RETURN(process_.program, find_program(process_.arguments[0], folder));
   const char* path = std::getenv("PATH");
-  process_.environment = {fmt::format("PATH={}", path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path),
-                          "HOME=" + run,
-                          "TMPDIR=" + run,
-                          "LANG=C.UTF-8",
-                          "HEDDLE_WORKER_SOCKET=" + socket_,
-                          "HEDDLE_WORKER_MODEL=" + options_.model};
+  process_.environment = {
+      fmt::format("PATH={}", path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path),
+      "HOME=" + run,
+      "TMPDIR=" + run,
+      "LANG=C.UTF-8",
+      "HEDDLE_WORKER_SOCKET=" + socket_,
+      "HEDDLE_WORKER_MODEL=" + options_.model};
   process_.directory = folder;
   process_.memory_bytes = options_.memory_bytes;
-  Sandbox::Options sandbox{.readable = homes_of(process_.program, options_.hidden), .run = run, .instance = instance_, .hidden = options_.hidden};
+  Sandbox::Options sandbox{.readable = homes_of(process_.program, options_.hidden),
+                           .run = run,
+                           .instance = instance_,
+                           .hidden = options_.hidden};
   sandbox.readable.push_back(folder);
   sandbox_ = std::make_unique<Sandbox>(std::move(sandbox));
   return {};
@@ -227,7 +246,8 @@ bool Supervised::sleep_unless_stopped(std::int64_t ms) const {
 }
 
 void Supervised::probe() {
-  auto client = Client::open({.unix_path = socket_, .model = options_.model}, Runtime::Kind::kProcess);
+  auto client =
+      Client::open({.unix_path = socket_, .model = options_.model}, Runtime::Kind::kProcess);
   if (!client.ok() || !client->probe(kProbeMs).ok()) return;
   ready_ = true;
   settle({});
@@ -263,7 +283,9 @@ bool Supervised::watch(Process& process, std::string& how) {
     } else if (system_clock().mono_ns() - begin > options_.start_timeout_ms * kMs) {
       end(process, kGraceMs);
       how = fmt::format("not ready after {} ms", options_.start_timeout_ms);
-      settle(Error{ErrorKind::kTimeout, "runtime-start", fmt::format("the worker was not ready after {} ms: {}", options_.start_timeout_ms, output_.last_words()),
+      settle(Error{ErrorKind::kTimeout, "runtime-start",
+                   fmt::format("the worker was not ready after {} ms: {}",
+                               options_.start_timeout_ms, output_.last_words()),
                    "see its lines in the log, or raise `start_timeout_ms`"});
       return false;
     }
@@ -285,8 +307,11 @@ void Supervised::supervise() {
     if (process.ok()) {
       const Sandbox::Entered& in = process->entered;
       if (!said && !(in.network && in.files && (in.hidden || options_.hidden.empty()))) {
-        log::warn("worker: this kernel or user does not allow all of the sandbox: network namespace {}, hidden state folder {}, Landlock {}", in.network ? "yes" : "no",
-                  in.hidden ? "yes" : "no", in.files ? fmt::format("version {}", in.landlock_abi) : "no");
+        log::warn(
+            "worker: this kernel or user does not allow all of the sandbox: network namespace {}, "
+            "hidden state folder {}, Landlock {}",
+            in.network ? "yes" : "no", in.hidden ? "yes" : "no",
+            in.files ? fmt::format("version {}", in.landlock_abi) : "no");
       }
       said = true;
       (void)watch(*process, how);
@@ -294,11 +319,16 @@ void Supervised::supervise() {
       how = process.error().message;
     }
     if (ending_) return;
-    settle(Error{ErrorKind::kUnavailable, "runtime-exited", fmt::format("the worker ended before it was ready ({}): {}", how, output_.last_words()), "see its lines in the log"});
+    settle(Error{
+        ErrorKind::kUnavailable, "runtime-exited",
+        fmt::format("the worker ended before it was ready ({}): {}", how, output_.last_words()),
+        "see its lines in the log"});
     if (!started_.ok()) return;
     if (system_clock().mono_ns() - begin > kStableMs * kMs) ends = 0, delay = kFirstDelayMs;
     if (++ends >= kMostEnds) {
-      log::error("worker: ended {} times in a row ({}); it stays down until its bundle is loaded again", ends, how);
+      log::error(
+          "worker: ended {} times in a row ({}); it stays down until its bundle is loaded again",
+          ends, how);
       return;
     }
     log::error("worker: ended ({}), is started again in {} ms", how, delay);

@@ -32,39 +32,60 @@ class MemoryObjects final : public store::Objects {
   Result<std::string> get(const Digest& digest) override {
     const std::lock_guard lock(mutex);
     const auto found = blobs.find(digest);
-    if (found == blobs.end()) return Error{ErrorKind::kNotFound, "object-missing", "no such object"};
-    if (sha256(found->second) != digest) return Error{ErrorKind::kCorrupt, "object-corrupt", "the object does not match its digest"};
+    if (found == blobs.end())
+      return Error{ErrorKind::kNotFound, "object-missing", "no such object"};
+    if (sha256(found->second) != digest)
+      return Error{ErrorKind::kCorrupt, "object-corrupt", "the object does not match its digest"};
     return found->second;
   }
   bool has(const Digest& digest) override {
     const std::lock_guard lock(mutex);
     return blobs.contains(digest);
   }
-  Result<void> tag(std::string_view, const Digest&, std::string_view, std::uint64_t) override { return {}; }
-  Result<std::vector<std::pair<std::string, Digest>>> tags() override { return std::vector<std::pair<std::string, Digest>>{}; }
+  Result<void> tag(std::string_view, const Digest&, std::string_view, std::uint64_t) override {
+    return {};
+  }
+  Result<std::vector<std::pair<std::string, Digest>>> tags() override {
+    return std::vector<std::pair<std::string, Digest>>{};
+  }
 
   std::map<Digest, std::string> blobs;
   std::mutex mutex{};
 };
 
-/// A contract of three fields; the origin fixes the distance (rule `distance-of-origin`, learned from `rows`).
+/// A contract of three fields; the origin fixes the distance (rule `distance-of-origin`, learned
+/// from `rows`).
 inline spec::Contract contract() {
   spec::Contract c;
   c.identity.name = "trips";
   c.version = "1.0.0";
   spec::Field date{.name = "date", .type = expr::Type::kTimestamp, .required = true};
-  spec::Field origin{.name = "origin", .type = expr::Type::kString, .required = true, .enum_values = {"ABQ", "LAX", "JFK", "ORD", "SEA"}};
-  spec::Field distance{.name = "distance", .type = expr::Type::kInt, .required = true, .minimum = 0, .maximum = 5000};
+  spec::Field origin{.name = "origin",
+                     .type = expr::Type::kString,
+                     .required = true,
+                     .enum_values = {"ABQ", "LAX", "JFK", "ORD", "SEA"}};
+  spec::Field distance{.name = "distance",
+                       .type = expr::Type::kInt,
+                       .required = true,
+                       .minimum = 0,
+                       .maximum = 5000};
   c.fields = {date, origin, distance};
-  c.row_rules = {{.id = "distance-of-origin", .kind = spec::RowRule::Kind::kDependency, .determinant = {"origin"}, .dependent = "distance"},
-                 {.id = "late-hour", .expression = {"hour_of_day(date) < 22", {}}, .effect = spec::RuleEffect::kWarn}};
+  c.row_rules = {{.id = "distance-of-origin",
+                  .kind = spec::RowRule::Kind::kDependency,
+                  .determinant = {"origin"},
+                  .dependent = "distance"},
+                 {.id = "late-hour",
+                  .expression = {"hour_of_day(date) < 22", {}},
+                  .effect = spec::RuleEffect::kWarn}};
   return c;
 }
 
 inline table::Table rows(int n) {
   static const std::vector<std::string> kOrigins = {"ABQ", "LAX", "JFK", "ORD", "SEA"};
   table::Column date{.name = "date", .type = expr::Type::kTimestamp};
-  table::Column origin{.name = "origin", .type = expr::Type::kString, .dictionary = std::make_shared<table::Dictionary>(kOrigins)};
+  table::Column origin{.name = "origin",
+                       .type = expr::Type::kString,
+                       .dictionary = std::make_shared<table::Dictionary>(kOrigins)};
   table::Column distance{.name = "distance", .type = expr::Type::kInt};
   for (int i = 0; i < n; ++i) {
     date.ints.push_back(i * kHour * 5 + 986'083'200 * kSecond);
@@ -74,29 +95,41 @@ inline table::Table rows(int n) {
   return *table::Table::make({date, origin, distance});
 }
 
-/// A bundle of a logistic model with this intercept, proven and packed. Different intercepts give different bundles.
-inline Result<Digest> pack(store::Objects& objects, double model_intercept, bool break_parity = false) {
-  HEDDLE_ASSIGN_OR_RETURN(auto compiled, contract::Contract::compile(contract(), [](const std::string&, const std::string&) {
-                            return Result<std::vector<std::string>>(std::vector<std::string>{});
-                          }));
+/// A bundle of a logistic model with this intercept, proven and packed. Different intercepts give
+/// different bundles.
+inline Result<Digest> pack(store::Objects& objects, double model_intercept,
+                           bool break_parity = false) {
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto compiled,
+      contract::Contract::compile(contract(), [](const std::string&, const std::string&) {
+        return Result<std::vector<std::string>>(std::vector<std::string>{});
+      }));
   const table::Table table = rows(100);
   HEDDLE_TRY(compiled.learn(table));
   spec::FeatureSet set;
   set.identity.name = "trips";
-  set.features = {{.name = "hour", .expression = {"hour_of_day(date)", {}}},
-                  {.name = "far", .expression = {"distance / 1000.0", {}}},
-                  {.name = "late_from", .kind = spec::Feature::Kind::kTargetEncoding, .inputs = {"origin"}}};
+  set.features = {
+      {.name = "hour", .expression = {"hour_of_day(date)", {}}},
+      {.name = "far", .expression = {"distance / 1000.0", {}}},
+      {.name = "late_from", .kind = spec::Feature::Kind::kTargetEncoding, .inputs = {"origin"}}};
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::compile(set, compiled.request_fields()));
   std::vector<std::uint8_t> labels;
-  for (int i = 0; i < 100; ++i) labels.push_back(static_cast<std::uint8_t>(i % 5 == 1 || i % 3 == 0));
+  for (int i = 0; i < 100; ++i)
+    labels.push_back(static_cast<std::uint8_t>(i % 5 == 1 || i % 3 == 0));
   HEDDLE_TRY(program.fit(table, labels));
-  const std::string model = model::to_json({.features = {"hour", "far", "late_from"}, .mean = {12, 0.7, 0.4}, .scale = {6, 0.4, 0.2},
-                                            .missing = {12, 0.7, 0.4}, .weights = {0.5, -0.25, 1.5}, .intercept = model_intercept});
-  HEDDLE_ASSIGN_OR_RETURN(const auto plan, Plan::from_parts(compiled.to_value(), program.to_value(), model, 0));
+  const std::string model = model::to_json({.features = {"hour", "far", "late_from"},
+                                            .mean = {12, 0.7, 0.4},
+                                            .scale = {6, 0.4, 0.2},
+                                            .missing = {12, 0.7, 0.4},
+                                            .weights = {0.5, -0.25, 1.5},
+                                            .intercept = model_intercept});
+  HEDDLE_ASSIGN_OR_RETURN(const auto plan,
+                          Plan::from_parts(compiled.to_value(), program.to_value(), model, 0));
   const table::Table reference = table.slice(0, 20);
   HEDDLE_ASSIGN_OR_RETURN(auto scored, plan->score_table(reference));
   if (break_parity) scored.margins[7] = std::nextafter(scored.margins[7], 1e9f);
-  HEDDLE_ASSIGN_OR_RETURN(const auto proof, Plan::make_reference(compiled.request_fields(), reference, scored.margins));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto proof, Plan::make_reference(compiled.request_fields(), reference, scored.margins));
   std::vector<bundle::Layer> layers;
   layers.push_back({std::string(bundle::kContract), {}, doc::to_json(compiled.to_value())});
   layers.push_back({std::string(bundle::kFeatures), {}, doc::to_json(program.to_value())});
@@ -106,31 +139,41 @@ inline Result<Digest> pack(store::Objects& objects, double model_intercept, bool
   return bundle::pack(objects, std::move(layers), doc::Value::object({{"model", "trips"}}));
 }
 
-/// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`; proven without a bias.
-inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bias = "0", double intercept = 0) {
-  HEDDLE_ASSIGN_OR_RETURN(auto compiled, contract::Contract::compile(contract(), [](const std::string&, const std::string&) {
-                            return Result<std::vector<std::string>>(std::vector<std::string>{});
-                          }));
+/// A bundle of the same rows whose worker (tests/fixtures/worker) answers with hour / 100 + `bias`;
+/// proven without a bias.
+inline Result<Digest> pack_worker(store::Objects& objects, const std::string& bias = "0",
+                                  double intercept = 0) {
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto compiled,
+      contract::Contract::compile(contract(), [](const std::string&, const std::string&) {
+        return Result<std::vector<std::string>>(std::vector<std::string>{});
+      }));
   const table::Table table = rows(100);
   HEDDLE_TRY(compiled.learn(table));
   spec::FeatureSet set;
   set.identity.name = "trips";
-  set.features = {{.name = "hour", .expression = {"hour_of_day(date)", {}}}, {.name = "far", .expression = {"distance / 1000.0", {}}}};
+  set.features = {{.name = "hour", .expression = {"hour_of_day(date)", {}}},
+                  {.name = "far", .expression = {"distance / 1000.0", {}}}};
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::compile(set, compiled.request_fields()));
   HEDDLE_ASSIGN_OR_RETURN(const std::string files, runtime::pack_folder("tests/fixtures/worker"));
   runtime::Runtime runtime;
   runtime.command = {"/usr/bin/python3", "serve.py"};
-  HEDDLE_ASSIGN_OR_RETURN(const auto plan, Plan::from_runtime(compiled.to_value(), program.to_value(), runtime, files, 0));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto plan,
+      Plan::from_runtime(compiled.to_value(), program.to_value(), runtime, files, 0));
   const table::Table reference = table.slice(0, 20);
   HEDDLE_ASSIGN_OR_RETURN(const auto scored, plan->score_table(reference));
-  HEDDLE_ASSIGN_OR_RETURN(const auto proof, Plan::make_reference(compiled.request_fields(), reference, scored.margins));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto proof, Plan::make_reference(compiled.request_fields(), reference, scored.margins));
   runtime.command.insert(runtime.command.end(), {"--bias", bias});
   std::vector<bundle::Layer> layers;
   layers.push_back({std::string(bundle::kContract), {}, doc::to_json(compiled.to_value())});
   layers.push_back({std::string(bundle::kFeatures), {}, doc::to_json(program.to_value())});
   layers.push_back({std::string(bundle::kRuntime), {}, doc::to_json(runtime::to_value(runtime))});
   layers.push_back({std::string(bundle::kRuntimeFiles), {}, files});
-  layers.push_back({std::string(bundle::kCalibration), {}, doc::to_json(doc::Value::object({{"intercept", intercept}}))});
+  layers.push_back({std::string(bundle::kCalibration),
+                    {},
+                    doc::to_json(doc::Value::object({{"intercept", intercept}}))});
   layers.push_back({std::string(bundle::kReference), {}, doc::to_json(proof)});
   return bundle::pack(objects, std::move(layers), doc::Value::object({{"model", "trips"}}));
 }

@@ -20,7 +20,9 @@ constexpr std::size_t kBatch = 256;  ///< rows of a table that a runtime is aske
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 Error corrupt(std::string_view what) {
-  return Error{ErrorKind::kCorrupt, "score-bundle", fmt::format("the bundle cannot be scored: {}", what), "build it again with `heddle run`"};
+  return Error{ErrorKind::kCorrupt, "score-bundle",
+               fmt::format("the bundle cannot be scored: {}", what),
+               "build it again with `heddle run`"};
 }
 
 doc::Value to_json_value(const expr::Datum& datum) {
@@ -46,43 +48,58 @@ expr::Datum to_datum(const doc::Value& value, expr::Type type) {
   return expr::Datum::null();
 }
 
-/// Whether the program was written for the rows that the contract gives: its expressions take each value for what its type says.
+/// Whether the program was written for the rows that the contract gives: its expressions take each
+/// value for what its type says.
 bool same_fields(const contract::Contract& contract, const feature::Program& features) {
   const auto given = contract.request_fields();
   const auto taken = features.fields();
-  return std::equal(given.begin(), given.end(), taken.begin(), taken.end(), [](const spec::Field& a, const spec::Field& b) { return a.name == b.name && a.type == b.type; });
+  return std::equal(given.begin(), given.end(), taken.begin(), taken.end(),
+                    [](const spec::Field& a, const spec::Field& b) {
+                      return a.name == b.name && a.type == b.type;
+                    });
 }
 
-/// What a service answers is the probability that the target is true: the logistic of the model's margin. Any
-/// other model would be served as something that it never said.
+/// What a service answers is the probability that the target is true: the logistic of the model's
+/// margin. Any other model would be served as something that it never said.
 Result<void> check_link(const model::Scorer& scorer) {
   if (scorer.outputs() != 1) {
-    return Error{ErrorKind::kInvalid, "score-outputs", fmt::format("the model has {} margins a row, a service answers one", scorer.outputs()),
-                 "train a model of two classes or one target"};
+    return Error{
+        ErrorKind::kInvalid, "score-outputs",
+        fmt::format("the model has {} margins a row, a service answers one", scorer.outputs()),
+        "train a model of two classes or one target"};
   }
   if (scorer.use().log_odds) return {};
   return Error{ErrorKind::kInvalid, "score-link",
-               fmt::format("the margin of the model (`{}`) is no log odds of a true target, and a service passes it through the logistic", scorer.use().objective),
-               "train it with `binary:logistic` (XGBoost), `binary` (LightGBM) or a classifier with probabilities, or serve it by a `runtime`"};
+               fmt::format("the margin of the model (`{}`) is no log odds of a true target, and a "
+                           "service passes it through the logistic",
+                           scorer.use().objective),
+               "train it with `binary:logistic` (XGBoost), `binary` (LightGBM) or a classifier "
+               "with probabilities, or serve it by a `runtime`"};
 }
 
-/// Whether the model reads the columns that the program makes: where the file names its features, they are the
-/// program's, in its order.
+/// Whether the model reads the columns that the program makes: where the file names its features,
+/// they are the program's, in its order.
 Result<void> check_columns(const model::Scorer& scorer, std::span<const std::string> made) {
   const model::Use& use = scorer.use();
   if (static_cast<std::size_t>(scorer.features()) != made.size()) {
-    return corrupt(fmt::format("the model reads {} features, the program makes {}", scorer.features(), made.size()));
+    return corrupt(fmt::format("the model reads {} features, the program makes {}",
+                               scorer.features(), made.size()));
   }
   for (std::size_t i = 0; i < use.feature_names.size(); ++i) {
     if (use.feature_names[i] == made[i]) continue;
-    return Error{ErrorKind::kInvalid, "score-feature-names",
-                 fmt::format("feature {} of the model is `{}`, the feature program makes `{}` there", i, use.feature_names[i], made[i]),
-                 "give the feature set the model's names in the model's order, or train on the feature set's"};
+    return Error{
+        ErrorKind::kInvalid, "score-feature-names",
+        fmt::format("feature {} of the model is `{}`, the feature program makes `{}` there", i,
+                    use.feature_names[i], made[i]),
+        "give the feature set the model's names in the model's order, or train on the feature "
+        "set's"};
   }
   if (use.named_categories) {
     return Error{ErrorKind::kInvalid, "score-categories",
-                 "the model was trained on categories with names, and which code each name has is known to its training frame only",
-                 "train on the feature set's own numbers, or serve the model by a `runtime` with the frame's categories"};
+                 "the model was trained on categories with names, and which code each name has is "
+                 "known to its training frame only",
+                 "train on the feature set's own numbers, or serve the model by a `runtime` with "
+                 "the frame's categories"};
   }
   return {};
 }
@@ -91,18 +108,25 @@ Result<void> check_columns(const model::Scorer& scorer, std::span<const std::str
 Result<void> check_classes(const model::Scorer& scorer) {
   const auto& classes = scorer.use().classes;
   if (classes.empty()) return {};
-  constexpr std::pair<std::string_view, std::string_view> kTruths[] = {{"0", "1"}, {"false", "true"}, {"False", "True"}, {"-1", "1"}};
-  const bool plain = classes.size() == 2 && std::any_of(std::begin(kTruths), std::end(kTruths), [&](const auto& truth) {
-    return classes[0] == truth.first && classes[1] == truth.second;
-  });
+  constexpr std::pair<std::string_view, std::string_view> kTruths[] = {
+      {"0", "1"}, {"false", "true"}, {"False", "True"}, {"-1", "1"}};
+  const bool plain = classes.size() == 2 &&
+                     std::any_of(std::begin(kTruths), std::end(kTruths), [&](const auto& truth) {
+                       return classes[0] == truth.first && classes[1] == truth.second;
+                     });
   if (plain) return {};
-  return Error{ErrorKind::kInvalid, "score-classes",
-               fmt::format("the model's classes are `{}`: which of them is a true target is not said", fmt::join(classes, "`, `")),
-               "train it on the labels 0 and 1, 1 where the target is true, or serve it by a `runtime`"};
+  return Error{
+      ErrorKind::kInvalid, "score-classes",
+      fmt::format("the model's classes are `{}`: which of them is a true target is not said",
+                  fmt::join(classes, "`, `")),
+      "train it on the labels 0 and 1, 1 where the target is true, or serve it by a `runtime`"};
 }
 
 /// Equal in every bit; one NaN is like another.
-bool same(float a, float b) { return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) || (std::isnan(a) && std::isnan(b)); }
+bool same(float a, float b) {
+  return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) ||
+         (std::isnan(a) && std::isnan(b));
+}
 
 }  // namespace
 
@@ -119,19 +143,22 @@ Scratch& Scratch::operator=(Scratch&&) noexcept = default;
 struct Plan::Parts {
   contract::Contract contract;
   feature::Program features;
-  std::unique_ptr<model::Scorer> model;                ///< null when there is an endpoint
+  std::unique_ptr<model::Scorer> model;  ///< null when there is an endpoint
   std::unique_ptr<runtime::Endpoint> endpoint{};
   std::vector<std::string> contribution_names{};
 
   /// A typed row as the runtime is sent it.
-  void put(std::span<const expr::Datum> typed, Scratch::Buffers& buffers, runtime::Rows& rows) const {
-    if (endpoint->runtime().inputs == runtime::Runtime::Inputs::kFields) return rows.add_fields(typed);
+  void put(std::span<const expr::Datum> typed, Scratch::Buffers& buffers,
+           runtime::Rows& rows) const {
+    if (endpoint->runtime().inputs == runtime::Runtime::Inputs::kFields)
+      return rows.add_fields(typed);
     buffers.features.resize(features.feature_names().size());
     features.apply_row(typed, buffers.features, buffers.program);
     rows.add_features(buffers.features);
   }
   /// The uncalibrated margin of a typed row.
-  [[nodiscard]] float margin(std::span<const expr::Datum> typed, Scratch::Buffers& buffers) const noexcept {
+  [[nodiscard]] float margin(std::span<const expr::Datum> typed,
+                             Scratch::Buffers& buffers) const noexcept {
     buffers.features.resize(features.feature_names().size());
     features.apply_row(typed, buffers.features, buffers.program);
     float out = 0;
@@ -153,23 +180,30 @@ void calibrate(float margin, double intercept, float& calibrated, float& probabi
 
 namespace {
 
-/// The answers to any number of rows, asked in batches one after the other. A batch without an answer is an error.
+/// The answers to any number of rows, asked in batches one after the other. A batch without an
+/// answer is an error.
 Result<std::vector<float>> ask_all(const runtime::Endpoint& endpoint, runtime::Rows rows) {
   std::vector<float> answers;
   for (std::size_t begin = 0; begin < rows.count(); begin = answers.size()) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto some, endpoint.score(rows.slice(begin, std::min(rows.count(), begin + std::min(kBatch, endpoint.batch_rows())))));
+    HEDDLE_ASSIGN_OR_RETURN(
+        const auto some,
+        endpoint.score(rows.slice(
+            begin, std::min(rows.count(), begin + std::min(kBatch, endpoint.batch_rows())))));
     answers.insert(answers.end(), some.begin(), some.end());
   }
   return answers;
 }
 
-/// A runtime's probability as a margin, and calibrated. Without an intercept the probability stays as it came.
-void calibrate_answer(float answer, double intercept, float& calibrated, float& probability) noexcept {
+/// A runtime's probability as a margin, and calibrated. Without an intercept the probability stays
+/// as it came.
+void calibrate_answer(float answer, double intercept, float& calibrated,
+                      float& probability) noexcept {
   if (std::isnan(answer)) {
     calibrated = probability = kNaN;
     return;
   }
-  calibrate(static_cast<float>(stats::logit(static_cast<double>(answer))), intercept, calibrated, probability);
+  calibrate(static_cast<float>(stats::logit(static_cast<double>(answer))), intercept, calibrated,
+            probability);
   if (intercept == 0) probability = answer;
 }
 
@@ -178,22 +212,26 @@ void calibrate_answer(float answer, double intercept, float& calibrated, float& 
 Plan::Plan(std::unique_ptr<const Parts> parts) : parts_(std::move(parts)) {}
 Plan::~Plan() = default;
 
-Result<std::unique_ptr<const Plan>> Plan::from_parts(const doc::Value& contract, const doc::Value& features, std::string_view model,
-                                                     double intercept) {
+Result<std::unique_ptr<const Plan>> Plan::from_parts(const doc::Value& contract,
+                                                     const doc::Value& features,
+                                                     std::string_view model, double intercept) {
   HEDDLE_ASSIGN_OR_RETURN(auto plan, build(contract, features, model, intercept));
   return std::unique_ptr<const Plan>(std::move(plan));
 }
 
-Result<std::unique_ptr<Plan>> Plan::build(const doc::Value& contract, const doc::Value& features, std::string_view model, double intercept) {
+Result<std::unique_ptr<Plan>> Plan::build(const doc::Value& contract, const doc::Value& features,
+                                          std::string_view model, double intercept) {
   if (!std::isfinite(intercept)) return corrupt("the calibration intercept is no number");
   HEDDLE_ASSIGN_OR_RETURN(auto compiled, contract::Contract::from_value(contract));
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::from_value(features));
-  if (!same_fields(compiled, program)) return corrupt("the feature program was written for other fields than the contract's");
+  if (!same_fields(compiled, program))
+    return corrupt("the feature program was written for other fields than the contract's");
   HEDDLE_ASSIGN_OR_RETURN(auto scorer, model::Scorer::load(model));
   HEDDLE_TRY(check_link(*scorer));
   HEDDLE_TRY(check_columns(*scorer, program.feature_names()));
   HEDDLE_TRY(check_classes(*scorer));
-  auto parts = std::make_unique<Parts>(Parts{std::move(compiled), std::move(program), std::move(scorer)});
+  auto parts =
+      std::make_unique<Parts>(Parts{std::move(compiled), std::move(program), std::move(scorer)});
   const auto& names = parts->features.feature_names();
   parts->contribution_names.assign(names.begin(), names.end());
   parts->contribution_names.emplace_back("bias");
@@ -202,33 +240,44 @@ Result<std::unique_ptr<Plan>> Plan::build(const doc::Value& contract, const doc:
   return plan;
 }
 
-Result<std::unique_ptr<Plan>> Plan::build_external(const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime, std::string_view files,
+Result<std::unique_ptr<Plan>> Plan::build_external(const doc::Value& contract,
+                                                   const doc::Value& features,
+                                                   runtime::Runtime runtime, std::string_view files,
                                                    double intercept, const runtime::Host& host) {
   if (!std::isfinite(intercept)) return corrupt("the calibration intercept is no number");
   HEDDLE_ASSIGN_OR_RETURN(auto compiled, contract::Contract::from_value(contract));
   HEDDLE_ASSIGN_OR_RETURN(auto program, feature::Program::from_value(features));
-  if (!same_fields(compiled, program)) return corrupt("the feature program was written for other fields than the contract's");
+  if (!same_fields(compiled, program))
+    return corrupt("the feature program was written for other fields than the contract's");
   runtime::Shape shape = shape_of(compiled, program, runtime.inputs);
-  HEDDLE_ASSIGN_OR_RETURN(auto endpoint, runtime::Endpoint::start(std::move(runtime), std::move(shape), files, host));
-  auto parts = std::make_unique<Parts>(Parts{std::move(compiled), std::move(program), nullptr, std::move(endpoint)});
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto endpoint, runtime::Endpoint::start(std::move(runtime), std::move(shape), files, host));
+  auto parts = std::make_unique<Parts>(
+      Parts{std::move(compiled), std::move(program), nullptr, std::move(endpoint)});
   std::unique_ptr<Plan> plan(new Plan(std::move(parts)));
   plan->intercept_ = intercept;
   return plan;
 }
 
-Result<std::unique_ptr<const Plan>> Plan::from_runtime(const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime, std::string_view files,
-                                                       double intercept, const runtime::Host& host) {
-  HEDDLE_ASSIGN_OR_RETURN(auto plan, build_external(contract, features, std::move(runtime), files, intercept, host));
+Result<std::unique_ptr<const Plan>> Plan::from_runtime(const doc::Value& contract,
+                                                       const doc::Value& features,
+                                                       runtime::Runtime runtime,
+                                                       std::string_view files, double intercept,
+                                                       const runtime::Host& host) {
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto plan, build_external(contract, features, std::move(runtime), files, intercept, host));
   return std::unique_ptr<const Plan>(std::move(plan));
 }
 
-Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle, const runtime::Host& host) {
+Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle,
+                                               const runtime::Host& host) {
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, bundle.json(bundle::kContract));
   HEDDLE_ASSIGN_OR_RETURN(const auto features, bundle.json(bundle::kFeatures));
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration, bundle.json(bundle::kCalibration));
   HEDDLE_ASSIGN_OR_RETURN(const auto reference, bundle.json(bundle::kReference));
   const doc::Value* intercept = calibration.find("intercept");
-  if (intercept == nullptr || !intercept->is_number()) return corrupt("`calibration.json` has no `intercept`");
+  if (intercept == nullptr || !intercept->is_number())
+    return corrupt("`calibration.json` has no `intercept`");
   std::unique_ptr<Plan> plan;
   if (bundle.has(bundle::kRuntime)) {
     if (bundle.has(bundle::kModel)) return corrupt("it has both a model and a runtime");
@@ -238,7 +287,8 @@ Result<std::unique_ptr<const Plan>> Plan::load(const bundle::Bundle& bundle, con
     if (runtime.kind == runtime::Runtime::Kind::kProcess) {
       HEDDLE_ASSIGN_OR_RETURN(files, bundle.layer(bundle::kRuntimeFiles));
     }
-    HEDDLE_ASSIGN_OR_RETURN(plan, build_external(contract, features, std::move(runtime), files, intercept->as_double(), host));
+    HEDDLE_ASSIGN_OR_RETURN(plan, build_external(contract, features, std::move(runtime), files,
+                                                 intercept->as_double(), host));
   } else {
     HEDDLE_ASSIGN_OR_RETURN(const auto model, bundle.layer(bundle::kModel));
     HEDDLE_ASSIGN_OR_RETURN(plan, build(contract, features, model, intercept->as_double()));
@@ -252,25 +302,31 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
   const doc::Value* fields = reference.find("fields");
   const doc::Value* rows = reference.find("rows");
   const doc::Value* margins = reference.find("margins");
-  if (reference.string_or("format") != kReferenceFormat || fields == nullptr || rows == nullptr || margins == nullptr ||
-      !fields->is_array() || !rows->is_array() || !margins->is_array() || rows->size() != margins->size() || rows->size() == 0) {
-    return corrupt("`reference.json` is malformed or empty: nothing proves what the model should answer");
+  if (reference.string_or("format") != kReferenceFormat || fields == nullptr || rows == nullptr ||
+      margins == nullptr || !fields->is_array() || !rows->is_array() || !margins->is_array() ||
+      rows->size() != margins->size() || rows->size() == 0) {
+    return corrupt(
+        "`reference.json` is malformed or empty: nothing proves what the model should answer");
   }
   const auto order = parts_->contract.request_fields();
-  if (fields->size() != order.size()) return corrupt("`reference.json` has other fields than the contract");
+  if (fields->size() != order.size())
+    return corrupt("`reference.json` has other fields than the contract");
   for (std::size_t i = 0; i < order.size(); ++i) {
-    if (fields->as_array()[i] != doc::Value(order[i].name)) return corrupt("`reference.json` has other fields than the contract");
+    if (fields->as_array()[i] != doc::Value(order[i].name))
+      return corrupt("`reference.json` has other fields than the contract");
   }
   Scratch scratch;
   contract::RowCheck check;
   std::vector<expr::Datum> raw(order.size());
   std::int64_t served = 0;
-  runtime::Rows asked;                 // with a runtime: what it is asked, and what it is to say
+  runtime::Rows asked;  // with a runtime: what it is asked, and what it is to say
   std::vector<float> wanted;
   for (std::size_t row = 0; row < rows->size(); ++row) {
     const doc::Value& values = rows->as_array()[row];
-    if (!values.is_array() || values.size() != order.size()) return corrupt("`reference.json` has a row of another length");
-    for (std::size_t i = 0; i < order.size(); ++i) raw[i] = to_datum(values.as_array()[i], order[i].type);
+    if (!values.is_array() || values.size() != order.size())
+      return corrupt("`reference.json` has a row of another length");
+    for (std::size_t i = 0; i < order.size(); ++i)
+      raw[i] = to_datum(values.as_array()[i], order[i].type);
     parts_->contract.check(raw, check);
     const doc::Value& written = margins->as_array()[row];
     const float expected = written.is_number() ? static_cast<float>(written.as_double()) : kNaN;
@@ -283,8 +339,10 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
     const float got = check.refused ? kNaN : parts_->margin(check.row, *scratch.buffers);
     if (!same(got, expected)) {
       return Error{ErrorKind::kCorrupt, "score-no-parity",
-                   fmt::format("reference row {} scores {:.9g}, the training library had {:.9g}", row, got, expected),
-                   "do not serve this bundle: build it again with `heddle run` on the version that serves it"};
+                   fmt::format("reference row {} scores {:.9g}, the training library had {:.9g}",
+                               row, got, expected),
+                   "do not serve this bundle: build it again with `heddle run` on the version that "
+                   "serves it"};
     }
     if (!check.refused) ++served;
   }
@@ -293,7 +351,8 @@ Result<std::int64_t> Plan::prove(const doc::Value& reference) const {
   return static_cast<std::int64_t>(rows->size());
 }
 
-/// Another library on another machine need not give the same bits: what it says must be as near as the bundle demands.
+/// Another library on another machine need not give the same bits: what it says must be as near as
+/// the bundle demands.
 Result<void> Plan::agree(runtime::Rows asked, std::span<const float> wanted) const {
   const double tolerance = parts_->endpoint->runtime().tolerance;
   HEDDLE_ASSIGN_OR_RETURN(const auto got, ask_all(*parts_->endpoint, std::move(asked)));
@@ -301,26 +360,38 @@ Result<void> Plan::agree(runtime::Rows asked, std::span<const float> wanted) con
     const double expected = stats::sigmoid(static_cast<double>(wanted[row]));
     if (std::abs(static_cast<double>(got[row]) - expected) <= tolerance) continue;  // false for NaN
     return Error{ErrorKind::kCorrupt, "score-no-parity",
-                 fmt::format("reference row {} is given {:.9g} by the runtime, it was {:.9g} when the bundle was made (tolerance {:g})", row, got[row], expected, tolerance),
-                 "do not serve this bundle: the runtime is another one than it was, or build it again with `heddle run`"};
+                 fmt::format("reference row {} is given {:.9g} by the runtime, it was {:.9g} when "
+                             "the bundle was made (tolerance {:g})",
+                             row, got[row], expected, tolerance),
+                 "do not serve this bundle: the runtime is another one than it was, or build it "
+                 "again with `heddle run`"};
   }
   return {};
 }
 
-void Plan::prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch, runtime::Rows& rows) const {
+void Plan::prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch,
+                   runtime::Rows& rows) const {
   parts_->contract.check(raw, out.check);
   out.margin = out.probability = kNaN;
   if (!out.check.refused) parts_->put(out.check.row, *scratch.buffers, rows);
 }
 
-void Plan::finish(float answer, RowResult& out) const noexcept { calibrate_answer(answer, intercept_, out.margin, out.probability); }
+void Plan::finish(float answer, RowResult& out) const noexcept {
+  calibrate_answer(answer, intercept_, out.margin, out.probability);
+}
 
-const std::vector<std::string>& Plan::contribution_names() const noexcept { return parts_->contribution_names; }
+const std::vector<std::string>& Plan::contribution_names() const noexcept {
+  return parts_->contribution_names;
+}
 
-Result<void> Plan::explain_row(std::span<const expr::Datum> raw, std::span<float> out, Scratch& scratch) const {
-  if (out.size() != parts_->contribution_names.size()) return Error{ErrorKind::kInternal, "score-explain", "a row of contributions of another length"};
+Result<void> Plan::explain_row(std::span<const expr::Datum> raw, std::span<float> out,
+                               Scratch& scratch) const {
+  if (out.size() != parts_->contribution_names.size())
+    return Error{ErrorKind::kInternal, "score-explain", "a row of contributions of another length"};
   if (parts_->model == nullptr) {
-    return Error{ErrorKind::kInvalid, "explain-runtime", "a runtime scores these rows: it says nothing of its features", "ask for `probability` and `validation`"};
+    return Error{ErrorKind::kInvalid, "explain-runtime",
+                 "a runtime scores these rows: it says nothing of its features",
+                 "ask for `probability` and `validation`"};
   }
   Scratch::Buffers& buffers = *scratch.buffers;
   contract::RowCheck check;
@@ -338,7 +409,8 @@ Result<void> Plan::explain_row(std::span<const expr::Datum> raw, std::span<float
   return {};
 }
 
-void Plan::score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch) const noexcept {
+void Plan::score_row(std::span<const expr::Datum> raw, RowResult& out,
+                     Scratch& scratch) const noexcept {
   parts_->contract.check(raw, out.check);
   if (out.check.refused) {
     out.margin = out.probability = kNaN;
@@ -350,14 +422,16 @@ void Plan::score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& 
     const auto answer = parts_->endpoint->score(std::move(rows));
     return finish(answer.ok() ? (*answer)[0] : kNaN, out);
   }
-  calibrate(parts_->margin(out.check.row, *scratch.buffers), intercept_, out.margin, out.probability);
+  calibrate(parts_->margin(out.check.row, *scratch.buffers), intercept_, out.margin,
+            out.probability);
 }
 
 Result<TableResult> Plan::score_table(const table::Table& rows) const {
   HEDDLE_ASSIGN_OR_RETURN(auto check, parts_->contract.check_table(rows));
   std::vector<float> raw;
   if (parts_->endpoint != nullptr) {
-    HEDDLE_ASSIGN_OR_RETURN(raw, ask(*parts_->endpoint, parts_->contract, parts_->features, check.accepted));
+    HEDDLE_ASSIGN_OR_RETURN(
+        raw, ask(*parts_->endpoint, parts_->contract, parts_->features, check.accepted));
   } else {
     HEDDLE_ASSIGN_OR_RETURN(const auto matrix, parts_->features.apply(check.accepted));
     raw.resize(static_cast<std::size_t>(matrix.rows));
@@ -369,31 +443,41 @@ Result<TableResult> Plan::score_table(const table::Table& rows) const {
   std::size_t next = 0;
   for (std::size_t row = 0; row < check.refused.size(); ++row) {
     if (check.refused[row] != 0) continue;
-    if (parts_->endpoint != nullptr) calibrate_answer(raw[next++], intercept_, result.margins[row], result.probabilities[row]);
-    else calibrate(raw[next++], intercept_, result.margins[row], result.probabilities[row]);
+    if (parts_->endpoint != nullptr)
+      calibrate_answer(raw[next++], intercept_, result.margins[row], result.probabilities[row]);
+    else
+      calibrate(raw[next++], intercept_, result.margins[row], result.probabilities[row]);
   }
   result.refused = std::move(check.refused);
   return result;
 }
 
 const contract::Contract& Plan::contract() const noexcept { return parts_->contract; }
-int Plan::feature_count() const noexcept { return static_cast<int>(parts_->features.feature_names().size()); }
+int Plan::feature_count() const noexcept {
+  return static_cast<int>(parts_->features.feature_names().size());
+}
 const runtime::Endpoint* Plan::endpoint() const noexcept { return parts_->endpoint.get(); }
 
-runtime::Shape Plan::shape_of(const contract::Contract& contract, const feature::Program& features, runtime::Runtime::Inputs inputs) {
+runtime::Shape Plan::shape_of(const contract::Contract& contract, const feature::Program& features,
+                              runtime::Runtime::Inputs inputs) {
   runtime::Shape shape{.inputs = inputs};
   const auto fields = contract.request_fields();
-  if (inputs == runtime::Runtime::Inputs::kFields) shape.fields.assign(fields.begin(), fields.end());
-  else shape.features = features.feature_names();
+  if (inputs == runtime::Runtime::Inputs::kFields)
+    shape.fields.assign(fields.begin(), fields.end());
+  else
+    shape.features = features.feature_names();
   return shape;
 }
 
-Result<std::vector<float>> Plan::ask(const runtime::Endpoint& endpoint, const contract::Contract& contract, const feature::Program& features,
+Result<std::vector<float>> Plan::ask(const runtime::Endpoint& endpoint,
+                                     const contract::Contract& contract,
+                                     const feature::Program& features,
                                      const table::Table& accepted) {
   runtime::Rows rows;
   if (endpoint.runtime().inputs == runtime::Runtime::Inputs::kFeatures) {
     HEDDLE_ASSIGN_OR_RETURN(const auto matrix, features.apply(accepted));
-    for (std::int64_t i = 0; i < matrix.rows; ++i) rows.add_features({matrix.row(i), static_cast<std::size_t>(matrix.columns)});
+    for (std::int64_t i = 0; i < matrix.rows; ++i)
+      rows.add_features({matrix.row(i), static_cast<std::size_t>(matrix.columns)});
   } else {
     std::vector<expr::ColumnView> columns;
     for (const spec::Field& field : contract.request_fields()) {
@@ -402,18 +486,23 @@ Result<std::vector<float>> Plan::ask(const runtime::Endpoint& endpoint, const co
     }
     std::vector<expr::Datum> row(columns.size());
     for (std::int64_t i = 0; i < accepted.rows(); ++i) {
-      for (std::size_t column = 0; column < columns.size(); ++column) row[column] = columns[column].at(i);
+      for (std::size_t column = 0; column < columns.size(); ++column)
+        row[column] = columns[column].at(i);
       rows.add_fields(row);
     }
   }
   return ask_all(endpoint, std::move(rows));
 }
 
-Result<doc::Value> Plan::make_reference(std::span<const spec::Field> fields, const table::Table& rows,
+Result<doc::Value> Plan::make_reference(std::span<const spec::Field> fields,
+                                        const table::Table& rows,
                                         std::span<const float> expected_margins) {
-  if (rows.rows() != static_cast<std::int64_t>(expected_margins.size()) || rows.rows() == 0 || rows.rows() > kMostReferenceRows) {
-    return Error{ErrorKind::kInvalid, "score-reference", fmt::format("{} reference rows with {} margins", rows.rows(), expected_margins.size()),
-                 fmt::format("give 1 to {} rows, one margin each", kMostReferenceRows)};
+  if (rows.rows() != static_cast<std::int64_t>(expected_margins.size()) || rows.rows() == 0 ||
+      rows.rows() > kMostReferenceRows) {
+    return Error{
+        ErrorKind::kInvalid, "score-reference",
+        fmt::format("{} reference rows with {} margins", rows.rows(), expected_margins.size()),
+        fmt::format("give 1 to {} rows, one margin each", kMostReferenceRows)};
   }
   doc::Value names = doc::Value::array();
   std::vector<expr::ColumnView> columns;
@@ -430,10 +519,15 @@ Result<doc::Value> Plan::make_reference(std::span<const spec::Field> fields, con
     values.push(std::move(cells));
     const float margin = expected_margins[static_cast<std::size_t>(row)];
     // A double holds every float: written and read back, the bits are the same.
-    if (std::isnan(margin)) margins.push(nullptr);
-    else margins.push(static_cast<double>(margin));
+    if (std::isnan(margin))
+      margins.push(nullptr);
+    else
+      margins.push(static_cast<double>(margin));
   }
-  return doc::Value::object({{"format", kReferenceFormat}, {"fields", std::move(names)}, {"rows", std::move(values)}, {"margins", std::move(margins)}});
+  return doc::Value::object({{"format", kReferenceFormat},
+                             {"fields", std::move(names)},
+                             {"rows", std::move(values)},
+                             {"margins", std::move(margins)}});
 }
 
 }  // namespace heddle::score

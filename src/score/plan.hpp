@@ -43,43 +43,56 @@ struct TableResult {
   std::vector<float> probabilities;
 };
 
-/// Everything between a raw row and its answer, from one bundle: contract check, transforms, feature program, model margin,
-/// calibration intercept, probability. The only path by which rows are scored: data plane, flow and replay use it. Immutable;
-/// any number of threads may score, each with its own scratch. A bundle with a runtime has no model of ours: `score_row` and `score_table`
-/// wait for its worker or upstream, and whoever must not wait takes `prepare`, `endpoint` and `finish`. Destroying such a plan stops
-/// the worker.
+/// Everything between a raw row and its answer, from one bundle: contract check, transforms,
+/// feature program, model margin, calibration intercept, probability. The only path by which rows
+/// are scored: data plane, flow and replay use it. Immutable; any number of threads may score, each
+/// with its own scratch. A bundle with a runtime has no model of ours: `score_row` and
+/// `score_table` wait for its worker or upstream, and whoever must not wait takes `prepare`,
+/// `endpoint` and `finish`. Destroying such a plan stops the worker.
 class Plan {
  public:
-  /// Builds the plan and proves it on the bundle's `reference.json`: the margins must be equal in every bit, else kCorrupt
-  /// (`score-no-parity`). kCorrupt also when a layer is malformed or layers disagree (features of program and model).
-  /// With a runtime, which is started in `host`, the probabilities must agree within its tolerance.
-  [[nodiscard]] static Result<std::unique_ptr<const Plan>> load(const bundle::Bundle& bundle, const runtime::Host& host = {});
+  /// Builds the plan and proves it on the bundle's `reference.json`: the margins must be equal in
+  /// every bit, else kCorrupt
+  /// (`score-no-parity`). kCorrupt also when a layer is malformed or layers disagree (features of
+  /// program and model). With a runtime, which is started in `host`, the probabilities must agree
+  /// within its tolerance.
+  [[nodiscard]] static Result<std::unique_ptr<const Plan>> load(const bundle::Bundle& bundle,
+                                                                const runtime::Host& host = {});
 
   /// The same from the parts, without a parity check: for making the bundle in the first place.
-  [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_parts(const doc::Value& contract, const doc::Value& features,
-                                                                      std::string_view model, double intercept);
+  [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_parts(const doc::Value& contract,
+                                                                      const doc::Value& features,
+                                                                      std::string_view model,
+                                                                      double intercept);
   /// The same with a runtime in place of the model; `files` are its worker's.
-  [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_runtime(const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
-                                                                        std::string_view files, double intercept, const runtime::Host& host = {});
+  [[nodiscard]] static Result<std::unique_ptr<const Plan>> from_runtime(
+      const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
+      std::string_view files, double intercept, const runtime::Host& host = {});
 
   ~Plan();
 
   /// What scores the rows when it is no model of ours; null: it is.
   [[nodiscard]] const runtime::Endpoint* endpoint() const noexcept;
-  /// Contract and transforms of one row, and what the runtime is to be sent of it, behind `rows`, unless the row is refused.
-  void prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch, runtime::Rows& rows) const;
+  /// Contract and transforms of one row, and what the runtime is to be sent of it, behind `rows`,
+  /// unless the row is refused.
+  void prepare(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch,
+               runtime::Rows& rows) const;
   /// The runtime's probability of a prepared row becomes its result; NaN stays NaN.
   void finish(float answer, RowResult& out) const noexcept;
 
   /// `raw[i]` is what arrived for request field i.
   void score_row(std::span<const expr::Datum> raw, RowResult& out, Scratch& scratch) const noexcept;
-  /// What each feature adds to the margin of a row that keeps the contract, then the bias (model::Scorer::contributions): `out` takes
-  /// `contribution_names().size()` numbers, all NaN for a refused row. The bias includes the calibration, so that they sum to the calibrated
-  /// margin but for rounding. kInvalid: the model cannot tell, or a runtime scores the rows.
-  [[nodiscard]] Result<void> explain_row(std::span<const expr::Datum> raw, std::span<float> out, Scratch& scratch) const;
-  [[nodiscard]] const std::vector<std::string>& contribution_names() const noexcept;  ///< the features', then `bias`
+  /// What each feature adds to the margin of a row that keeps the contract, then the bias
+  /// (model::Scorer::contributions): `out` takes `contribution_names().size()` numbers, all NaN for
+  /// a refused row. The bias includes the calibration, so that they sum to the calibrated margin
+  /// but for rounding. kInvalid: the model cannot tell, or a runtime scores the rows.
+  [[nodiscard]] Result<void> explain_row(std::span<const expr::Datum> raw, std::span<float> out,
+                                         Scratch& scratch) const;
+  [[nodiscard]] const std::vector<std::string>& contribution_names()
+      const noexcept;  ///< the features', then `bias`
 
-  /// Columns by name, those of `request_fields()`; more columns do no harm. The same bits as `score_row` for each row.
+  /// Columns by name, those of `request_fields()`; more columns do no harm. The same bits as
+  /// `score_row` for each row.
   [[nodiscard]] Result<TableResult> score_table(const table::Table& rows) const;
 
   [[nodiscard]] const contract::Contract& contract() const noexcept;
@@ -88,25 +101,35 @@ class Plan {
   [[nodiscard]] int feature_count() const noexcept;
   [[nodiscard]] std::int64_t reference_rows() const noexcept { return reference_rows_; }
 
-  /// `reference.json` for rows as they would arrive: {"format": "heddle.reference/1", "fields": [..], "rows": [[..]],
-  /// "margins": [..]} (docs/formats/reference.md). `expected_margins[i]` is the training library's margin of row i before
-  /// calibration, NaN where the contract refuses the row; at most 1,000 rows.
-  [[nodiscard]] static Result<doc::Value> make_reference(std::span<const spec::Field> fields, const table::Table& rows,
+  /// `reference.json` for rows as they would arrive: {"format": "heddle.reference/1", "fields":
+  /// [..], "rows": [[..]], "margins": [..]} (docs/formats/reference.md). `expected_margins[i]` is
+  /// the training library's margin of row i before calibration, NaN where the contract refuses the
+  /// row; at most 1,000 rows.
+  [[nodiscard]] static Result<doc::Value> make_reference(std::span<const spec::Field> fields,
+                                                         const table::Table& rows,
                                                          std::span<const float> expected_margins);
 
-  /// What a runtime is sent of rows that keep the contract, transforms applied, with a fitted program.
-  [[nodiscard]] static runtime::Shape shape_of(const contract::Contract& contract, const feature::Program& features, runtime::Runtime::Inputs inputs);
+  /// What a runtime is sent of rows that keep the contract, transforms applied, with a fitted
+  /// program.
+  [[nodiscard]] static runtime::Shape shape_of(const contract::Contract& contract,
+                                               const feature::Program& features,
+                                               runtime::Runtime::Inputs inputs);
   /// One probability a row of such a table, in batches.
-  [[nodiscard]] static Result<std::vector<float>> ask(const runtime::Endpoint& endpoint, const contract::Contract& contract, const feature::Program& features,
+  [[nodiscard]] static Result<std::vector<float>> ask(const runtime::Endpoint& endpoint,
+                                                      const contract::Contract& contract,
+                                                      const feature::Program& features,
                                                       const table::Table& accepted);
 
  private:
   struct Parts;
   explicit Plan(std::unique_ptr<const Parts> parts);
-  [[nodiscard]] static Result<std::unique_ptr<Plan>> build(const doc::Value& contract, const doc::Value& features, std::string_view model,
+  [[nodiscard]] static Result<std::unique_ptr<Plan>> build(const doc::Value& contract,
+                                                           const doc::Value& features,
+                                                           std::string_view model,
                                                            double intercept);
-  [[nodiscard]] static Result<std::unique_ptr<Plan>> build_external(const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
-                                                                    std::string_view files, double intercept, const runtime::Host& host);
+  [[nodiscard]] static Result<std::unique_ptr<Plan>> build_external(
+      const doc::Value& contract, const doc::Value& features, runtime::Runtime runtime,
+      std::string_view files, double intercept, const runtime::Host& host);
   [[nodiscard]] Result<std::int64_t> prove(const doc::Value& reference) const;
   [[nodiscard]] Result<void> agree(runtime::Rows asked, std::span<const float> wanted) const;
 

@@ -64,8 +64,12 @@ TEST(Plan, RowAndTableGiveTheSameBits) {
       continue;
     }
     ++served;
-    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.probability), std::bit_cast<std::uint32_t>(table->probabilities[at])) << i;
-    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.margin), std::bit_cast<std::uint32_t>(table->margins[at])) << i;
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.probability),
+              std::bit_cast<std::uint32_t>(table->probabilities[at]))
+        << i;
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(result.margin),
+              std::bit_cast<std::uint32_t>(table->margins[at]))
+        << i;
     EXPECT_NEAR(result.probability, stats::sigmoid(static_cast<double>(result.margin)), 1e-6);
   }
   EXPECT_GT(served, 100);
@@ -76,8 +80,10 @@ TEST(Plan, ScoringARowAllocatesNothingAtSteadyState) {
   const auto plan = load();
   RowResult result;
   Scratch scratch;
-  const std::vector<expr::Datum> good = {expr::Datum::string("2001-04-10T05:00:00Z"), expr::Datum::string("LAX"), expr::Datum::integer(400)};
-  const std::vector<expr::Datum> bad = {expr::Datum::null(), expr::Datum::string("ZZZ"), expr::Datum::real(1.5)};
+  const std::vector<expr::Datum> good = {expr::Datum::string("2001-04-10T05:00:00Z"),
+                                         expr::Datum::string("LAX"), expr::Datum::integer(400)};
+  const std::vector<expr::Datum> bad = {expr::Datum::null(), expr::Datum::string("ZZZ"),
+                                        expr::Datum::real(1.5)};
   for (int i = 0; i < 10; ++i) {
     plan->score_row(good, result, scratch);
     plan->score_row(bad, result, scratch);
@@ -106,8 +112,11 @@ TEST(Plan, RefusesABundleThatProvesNothing) {
   fixture::MemoryObjects objects;
   const auto digest = fixture::pack(objects, -0.5);
   const auto good = *bundle::open(objects, *digest);
-  for (const std::string reference : {R"({})", R"({"format":"heddle.reference/1","fields":["date","origin","distance"],"rows":[],"margins":[]})",
-                                      R"({"format":"heddle.reference/1","fields":["date"],"rows":[["x"]],"margins":[null]})"}) {
+  for (
+      const std::string reference :
+      {R"({})",
+       R"({"format":"heddle.reference/1","fields":["date","origin","distance"],"rows":[],"margins":[]})",
+       R"({"format":"heddle.reference/1","fields":["date"],"rows":[["x"]],"margins":[null]})"}) {
     std::vector<bundle::Layer> layers = good.layers();
     for (auto& layer : layers) {
       if (layer.title == bundle::kReference) layer.bytes = reference;
@@ -125,9 +134,12 @@ TEST(Plan, RefusesFeaturesOfOtherFieldsThanTheContracts) {
   using Changes = std::vector<std::pair<std::string, std::string>>;
   for (const Changes& changes : {
            // A number would be read as text.
-           Changes{{R"("distance","type":"int")", R"("distance","type":"string")"}, {"distance / 1000.0", "size(distance)"}},
-           Changes{{R"({"name":"origin","type":"string"},{"name":"distance","type":"int"})", R"({"name":"distance","type":"int"},{"name":"origin","type":"string"})"}},
-           Changes{{R"("distance","type":"int"})", R"("distance","type":"int"},{"name":"more","type":"double"})"}},
+           Changes{{R"("distance","type":"int")", R"("distance","type":"string")"},
+                   {"distance / 1000.0", "size(distance)"}},
+           Changes{{R"({"name":"origin","type":"string"},{"name":"distance","type":"int"})",
+                    R"({"name":"distance","type":"int"},{"name":"origin","type":"string"})"}},
+           Changes{{R"("distance","type":"int"})",
+                    R"("distance","type":"int"},{"name":"more","type":"double"})"}},
        }) {
     std::vector<bundle::Layer> layers = good.layers();
     for (auto& layer : layers) {
@@ -137,7 +149,8 @@ TEST(Plan, RefusesFeaturesOfOtherFieldsThanTheContracts) {
         layer.bytes.replace(layer.bytes.find(from), from.size(), to);
       }
     }
-    const auto plan = Plan::load(*bundle::open(objects, *bundle::pack(objects, layers, good.config())));
+    const auto plan =
+        Plan::load(*bundle::open(objects, *bundle::pack(objects, layers, good.config())));
     ASSERT_FALSE(plan.ok()) << changes[0].second;
     EXPECT_EQ(plan.error().id, "score-bundle") << plan.error().str();
     EXPECT_NE(plan.error().message.find("other fields"), std::string::npos) << plan.error().str();
@@ -145,7 +158,9 @@ TEST(Plan, RefusesFeaturesOfOtherFieldsThanTheContracts) {
 }
 
 /// A stump of XGBoost on the fixture's three features.
-std::string stump(std::string_view objective, std::string_view names = R"("hour","far","late_from")", std::string_view more = "") {
+std::string stump(std::string_view objective,
+                  std::string_view names = R"("hour","far","late_from")",
+                  std::string_view more = "") {
   return fmt::format(
       R"({{"learner":{{"attributes":{{}},"feature_names":[{}],"gradient_booster":{{"model":{{{}"tree_info":[0],"trees":[)"
       R"({{"default_left":[1,0,0],"left_children":[1,-1,-1],"right_children":[2,-1,-1],"split_conditions":[12,-0.25,0.75],"split_indices":[0,0,0]}})"
@@ -159,13 +174,18 @@ TEST(Plan, RefusesAModelWhoseAnswersWouldBeSomethingElse) {
   const auto good = *bundle::open(objects, *fixture::pack(objects, -0.5));
   const auto contract = *good.json(bundle::kContract);
   const auto features = *good.json(bundle::kFeatures);
-  const auto loaded = [&](const std::string& model) { return Plan::from_parts(contract, features, model, 0); };
+  const auto loaded = [&](const std::string& model) {
+    return Plan::from_parts(contract, features, model, 0);
+  };
   for (const std::string_view objective : {"binary:logistic", "binary:logitraw", "reg:logistic"}) {
-    EXPECT_TRUE(loaded(stump(objective)).ok()) << objective << loaded(stump(objective)).error().str();
+    EXPECT_TRUE(loaded(stump(objective)).ok())
+        << objective << loaded(stump(objective)).error().str();
   }
   for (const std::string_view objective :
-       {"reg:squarederror", "reg:linear", "reg:absoluteerror", "reg:quantileerror", "reg:expectileerror", "reg:pseudohubererror", "reg:squaredlogerror",
-        "reg:gamma", "reg:tweedie", "count:poisson", "survival:cox", "survival:aft", "rank:pairwise", "rank:ndcg", "rank:map"}) {
+       {"reg:squarederror", "reg:linear", "reg:absoluteerror", "reg:quantileerror",
+        "reg:expectileerror", "reg:pseudohubererror", "reg:squaredlogerror", "reg:gamma",
+        "reg:tweedie", "count:poisson", "survival:cox", "survival:aft", "rank:pairwise",
+        "rank:ndcg", "rank:map"}) {
     const auto plan = loaded(stump(objective));
     ASSERT_FALSE(plan.ok()) << objective;
     EXPECT_EQ(plan.error().id, "score-link") << plan.error().str();
@@ -175,7 +195,10 @@ TEST(Plan, RefusesAModelWhoseAnswersWouldBeSomethingElse) {
     for (auto& layer : layers) {
       if (layer.title == bundle::kModel) layer.bytes = stump(objective);
     }
-    EXPECT_EQ(Plan::load(*bundle::open(objects, *bundle::pack(objects, layers, good.config()))).error().id, "score-link");
+    EXPECT_EQ(Plan::load(*bundle::open(objects, *bundle::pack(objects, layers, good.config())))
+                  .error()
+                  .id,
+              "score-link");
   }
   EXPECT_EQ(loaded(stump("binary:hinge")).error().id, "model-unsupported");
   const auto turned = loaded(stump("binary:logistic", R"("far","hour","late_from")"));
@@ -183,7 +206,8 @@ TEST(Plan, RefusesAModelWhoseAnswersWouldBeSomethingElse) {
   EXPECT_EQ(turned.error().id, "score-feature-names");
   EXPECT_NE(turned.error().message.find("`far`"), std::string::npos) << turned.error().str();
   EXPECT_TRUE(loaded(stump("binary:logistic", "")).ok());  // a file without names
-  const auto named = loaded(stump("binary:logistic", "", R"("cats":{"enc":[{"offsets":[0,1],"values":[97]}]},)"));
+  const auto named =
+      loaded(stump("binary:logistic", "", R"("cats":{"enc":[{"offsets":[0,1],"values":[97]}]},)"));
   ASSERT_FALSE(named.ok());
   EXPECT_EQ(named.error().id, "score-categories");
 }
@@ -220,7 +244,8 @@ TEST(RuntimePlan, ABundleWithAModelAndARuntimeIsNone) {
   ASSERT_TRUE(digest.ok()) << digest.error().str();
   auto layers = bundle::open(objects, *digest)->layers();
   layers.push_back({std::string(bundle::kModel), {}, "{}"});
-  const auto both = bundle::pack(objects, std::move(layers), doc::Value::object({{"model", "trips"}}));
+  const auto both =
+      bundle::pack(objects, std::move(layers), doc::Value::object({{"model", "trips"}}));
   EXPECT_EQ(Plan::load(*bundle::open(objects, *both)).error().kind, ErrorKind::kCorrupt);
 }
 

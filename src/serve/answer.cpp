@@ -23,8 +23,10 @@ void put_contributions(const Answer& answer, std::size_t row, std::string& out) 
   for (std::size_t i = 0; i < width; ++i) {
     out.append(i > 0 ? ",\"" : "\"").append(answer.contribution_names[i]).append("\":");
     const float value = answer.contributions[row * width + i];
-    if (std::isfinite(value)) put_number(value, out);  // JSON has no infinity
-    else out.append("null");
+    if (std::isfinite(value))
+      put_number(value, out);  // JSON has no infinity
+    else
+      out.append("null");
   }
   out.push_back('}');
 }
@@ -85,7 +87,8 @@ void write_predictions(const Answer& answer, net::Response& out) {
 
 void write_error(const Error& error, net::Response& out) {
   out.status = error_kind_info(error.kind).http_status;
-  out.body = doc::to_json(doc::Value::object({{"error", error.message}, {"id", error.id}, {"hint", error.hint}}));
+  out.body = doc::to_json(
+      doc::Value::object({{"error", error.message}, {"id", error.id}, {"hint", error.hint}}));
 }
 
 }  // namespace heddle::serve

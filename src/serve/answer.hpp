@@ -18,9 +18,9 @@ inline constexpr std::string_view kNoAnswer = "no-answer";
 
 /// What an answer says of who answered.
 struct AnsweredBy {
-  std::string_view model;       ///< the service
+  std::string_view model;  ///< the service
   std::string_view request_id;
-  std::string_view bundle;      ///< digest
+  std::string_view bundle;  ///< digest
   std::string_view slot;
   std::uint64_t route_version = 0;
 };
@@ -28,16 +28,20 @@ struct AnsweredBy {
 /// One request's answer, borrowed from the engine until its next call.
 struct Answer {
   AnsweredBy by;
-  std::span<const plane::RowView> rows{};   ///< as they go into the journal
-  std::span<const float> contributions{};   ///< rows x names, empty when not asked for; NaN where the row was not served
+  std::span<const plane::RowView> rows{};  ///< as they go into the journal
+  std::span<const float> contributions{};  ///< rows x names, empty when not asked for; NaN where
+                                           ///< the row was not served
   std::span<const std::string> contribution_names{};  ///< the features', then `bias`
 };
 
-/// Each writes a whole response. 200 when any row was served, 503 when none was and what should have scored one failed, else 422.
+/// Each writes a whole response. 200 when any row was served, 503 when none was and what should
+/// have scored one failed, else 422.
 void write_predictions(const Answer& answer, net::Response& out);
-/// The Open Inference Protocol's infer response; outputs wanted as binary stand behind the JSON, whose length goes into
-/// `Inference-Header-Content-Length`. Only a 200 has binary ones: what reads an error reads JSON.
-void write_oip(const Answer& answer, Wanted probability, Wanted validation, Wanted contributions, net::Response& out);
+/// The Open Inference Protocol's infer response; outputs wanted as binary stand behind the JSON,
+/// whose length goes into `Inference-Header-Content-Length`. Only a 200 has binary ones: what reads
+/// an error reads JSON.
+void write_oip(const Answer& answer, Wanted probability, Wanted validation, Wanted contributions,
+               net::Response& out);
 /// `{"error", "id", "hint"}` with the status of its kind.
 void write_error(const Error& error, net::Response& out);
 

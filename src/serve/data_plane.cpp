@@ -5,8 +5,8 @@
 #include <mutex>
 
 #include <fcntl.h>
-#include <unistd.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/log.hpp"
 #include "net/listener.hpp"
@@ -24,7 +24,8 @@ namespace {
 constexpr std::int64_t kTickMs = 1000;
 constexpr std::int64_t kMostHeldNs = 10'000'000'000;
 
-/// Work for the serving thread from threads that may outlive it: a runtime's answer that comes after the end goes nowhere.
+/// Work for the serving thread from threads that may outlive it: a runtime's answer that comes
+/// after the end goes nowhere.
 class Mailbox {
  public:
   void open(net::HttpServer* server) {
@@ -59,7 +60,10 @@ class Plane final : public DataPlane {
   [[nodiscard]] int grpc_port() const override { return server_->grpc_port(); }
   [[nodiscard]] net::HttpServer& server() noexcept { return *server_; }
   /// A runtime is being started without which nothing is served, and nothing went wrong yet.
-  [[nodiscard]] bool starts() const noexcept { return follower_->began_with_start() && follower_->refused() == 0 && engine_->serving() == nullptr; }
+  [[nodiscard]] bool starts() const noexcept {
+    return follower_->began_with_start() && follower_->refused() == 0 &&
+           engine_->serving() == nullptr;
+  }
 
  private:
   [[nodiscard]] Result<void> open_server();
@@ -86,16 +90,33 @@ Result<void> Plane::open() {
   } else {
     log::error("{}; acts of this data plane before its start are not known", known.error().str());
   }
-  HEDDLE_ASSIGN_OR_RETURN(journal_, plane::JournalWriter::open({.dir = spool, .fields = {}, .max_bytes = options_.spool_bytes}));
-  engine_ = std::make_unique<Engine>(Engine::Options{.service = &options_.service, .clock = options_.clock, .journal = journal_.get(),
-                                                     .lockstep = options_.lockstep, .accounts = tokens_.size(),
-                                                     .post = [mailbox = mailbox_](std::function<void()> work) { mailbox->post(std::move(work)); }}, standing);
+  HEDDLE_ASSIGN_OR_RETURN(
+      journal_,
+      plane::JournalWriter::open({.dir = spool, .fields = {}, .max_bytes = options_.spool_bytes}));
+  engine_ = std::make_unique<Engine>(
+      Engine::Options{.service = &options_.service,
+                      .clock = options_.clock,
+                      .journal = journal_.get(),
+                      .lockstep = options_.lockstep,
+                      .accounts = tokens_.size(),
+                      .post = [mailbox = mailbox_](
+                                  std::function<void()> work) { mailbox->post(std::move(work)); }},
+      standing);
   if (const spec::Traces& traces = options_.service.telemetry.traces; !traces.endpoint.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(tracer_, telemetry::Tracer::open({.endpoint = traces.endpoint, .service = name, .share = traces.share}));
+    HEDDLE_ASSIGN_OR_RETURN(
+        tracer_, telemetry::Tracer::open(
+                     {.endpoint = traces.endpoint, .service = name, .share = traces.share}));
   }
-  http_ = std::make_unique<HttpApi>(HttpApi::Options{.engine = engine_.get(), .tokens = &tokens_, .service = &options_.service, .clock = options_.clock,
-                                                     .gauges = [this] { return gauges(); }, .defer = [this] { return server_->defer(); }, .tracer = tracer_.get()});
-  grpc_ = std::make_unique<GrpcApi>(GrpcApi::Options{engine_.get(), &tokens_, &options_.service, options_.clock, [this] { return server_->defer(); }, tracer_.get()});
+  http_ = std::make_unique<HttpApi>(HttpApi::Options{.engine = engine_.get(),
+                                                     .tokens = &tokens_,
+                                                     .service = &options_.service,
+                                                     .clock = options_.clock,
+                                                     .gauges = [this] { return gauges(); },
+                                                     .defer = [this] { return server_->defer(); },
+                                                     .tracer = tracer_.get()});
+  grpc_ = std::make_unique<GrpcApi>(
+      GrpcApi::Options{engine_.get(), &tokens_, &options_.service, options_.clock,
+                       [this] { return server_->defer(); }, tracer_.get()});
   HEDDLE_TRY(open_server());
   RouteFollower::Options follow;
   follow.directory = options_.heddle_dir + "/routes";
@@ -103,9 +124,14 @@ Result<void> Plane::open() {
   follow.key = options_.control_key;
   follow.objects = options_.objects;
   const spec::ServiceLimits& limits = options_.service.limits;
-  follow.host = {.directory = options_.heddle_dir + "/runtime", .hidden = options_.heddle_dir, .batch_ms = limits.batch_ms, .batch_rows = limits.batch_rows,
+  follow.host = {.directory = options_.heddle_dir + "/runtime",
+                 .hidden = options_.heddle_dir,
+                 .batch_ms = limits.batch_ms,
+                 .batch_rows = limits.batch_rows,
                  .queue_rows = std::max(limits.queue_rows, limits.batch_rows)};
-  follow.ready = [this](std::shared_ptr<const Serving> next) { server_->post([this, next = std::move(next)] { engine_->apply(next); }); };
+  follow.ready = [this](std::shared_ptr<const Serving> next) {
+    server_->post([this, next = std::move(next)] { engine_->apply(next); });
+  };
   HEDDLE_ASSIGN_OR_RETURN(follower_, RouteFollower::start(std::move(follow)));
   return {};
 }
@@ -115,27 +141,42 @@ Result<void> Plane::open_server() {
   net::HttpServer::Options http;
   http.host = options_.service.host;
   http.allowed_hosts = options_.service.hosts;
-  http.host_hint = fmt::format("add the name to `hosts` of service `{}`, then `heddle apply` and restart", options_.service.identity.name);
+  http.host_hint =
+      fmt::format("add the name to `hosts` of service `{}`, then `heddle apply` and restart",
+                  options_.service.identity.name);
   http.port = options_.service.port;
-  http.limits = {.header_bytes = limits.header_bytes, .body_bytes = limits.body_bytes, .read_timeout_ms = limits.read_timeout_ms,
-                 .idle_timeout_ms = limits.idle_timeout_ms, .connections = limits.connections, .connections_per_address = limits.connections_per_address};
+  http.limits = {.header_bytes = limits.header_bytes,
+                 .body_bytes = limits.body_bytes,
+                 .read_timeout_ms = limits.read_timeout_ms,
+                 .idle_timeout_ms = limits.idle_timeout_ms,
+                 .connections = limits.connections,
+                 .connections_per_address = limits.connections_per_address};
   http.clock = options_.clock;
   if (const spec::ServiceTls& tls = options_.service.tls; !tls.certificate.empty()) {
-    http.tls = net::TlsOptions{.cert_file = tls.certificate, .key_file = tls.key, .client_ca_file = tls.client_ca};
+    http.tls = net::TlsOptions{
+        .cert_file = tls.certificate, .key_file = tls.key, .client_ca_file = tls.client_ca};
   }
   // What the definition does not ask for any more is not adopted.
   for (const net::ListenerFd& listener : options_.listeners) {
-    const int wanted = listener.name == "http" ? options_.service.port : listener.name == "grpc" ? options_.service.grpc_port : -1;
-    if (wanted == 0 || (wanted > 0 && net::bound_port(listener.fd) == wanted)) http.adopt_fds.push_back(listener);
-    else ::close(listener.fd);
+    const int wanted = listener.name == "http"   ? options_.service.port
+                       : listener.name == "grpc" ? options_.service.grpc_port
+                                                 : -1;
+    if (wanted == 0 || (wanted > 0 && net::bound_port(listener.fd) == wanted))
+      http.adopt_fds.push_back(listener);
+    else
+      ::close(listener.fd);
   }
   if (options_.service.grpc_port >= 0) {
     http.grpc_host = options_.service.host;
     http.grpc_port = options_.service.grpc_port;
     http.grpc_streaming = GrpcApi::streaming();
-    http.grpc_handler = [this](const net::GrpcCall& call, net::GrpcReply& reply) { grpc_->handle(call, reply); };
+    http.grpc_handler = [this](const net::GrpcCall& call, net::GrpcReply& reply) {
+      grpc_->handle(call, reply);
+    };
   }
-  http.handler = [this](const net::Request& request, net::Response& response) { http_->handle(request, response); };
+  http.handler = [this](const net::Request& request, net::Response& response) {
+    http_->handle(request, response);
+  };
   http.before_answers = [this] { engine_->commit(); };
   HEDDLE_ASSIGN_OR_RETURN(server_, net::HttpServer::open(std::move(http)));
   mailbox_->open(server_.get());
@@ -155,7 +196,8 @@ Metrics::Gauges Plane::gauges() const {
                       engine_->event_clock().held()};
   for (std::size_t i = 0; engine_->serving() != nullptr && i < kSlots; ++i) {
     const score::Plan* plan = engine_->serving()->slots[i].plan.get();
-    if (plan != nullptr && plan->endpoint() != nullptr) all.runtimes.push_back({static_cast<SlotId>(i), plan->endpoint()->condition()});
+    if (plan != nullptr && plan->endpoint() != nullptr)
+      all.runtimes.push_back({static_cast<SlotId>(i), plan->endpoint()->condition()});
   }
   return all;
 }
@@ -168,14 +210,16 @@ Result<std::unique_ptr<DataPlane>> DataPlane::open(Options options) {
   return std::unique_ptr<DataPlane>(std::move(plane));
 }
 
-Result<std::vector<net::ListenerFd>> run(Options options, const std::atomic<bool>& stop, const std::atomic<bool>& successor) {
+Result<std::vector<net::ListenerFd>> run(Options options, const std::atomic<bool>& stop,
+                                         const std::atomic<bool>& successor) {
   const log::Background lines;  // a terminal that is paused must not pause answers
   const std::int64_t drain_ms = options.service.limits.drain_ms;
   const Clock& clock = *options.clock;
   const bool succeeds = !options.listeners.empty();
   Plane plane(std::move(options));
   HEDDLE_TRY(plane.open());
-  // Who comes while a successor's runtime starts waits in the kernel's queue as for a native model, and is not refused; not for ever, though.
+  // Who comes while a successor's runtime starts waits in the kernel's queue as for a native model,
+  // and is not refused; not for ever, though.
   bool held = succeeds && plane.starts();
   const std::int64_t held_until = clock.mono_ns() + kMostHeldNs;
   if (held) plane.server().set_accepting(false);
@@ -190,7 +234,8 @@ Result<std::vector<net::ListenerFd>> run(Options options, const std::atomic<bool
     draining = true;
     // The sockets stay open past the server: what connects from now on waits for the successor.
     if (successor.load(std::memory_order_relaxed)) {
-      for (const net::ListenerFd& listener : plane.server().listener_fds()) kept.push_back({listener.name, ::fcntl(listener.fd, F_DUPFD_CLOEXEC, 0)});
+      for (const net::ListenerFd& listener : plane.server().listener_fds())
+        kept.push_back({listener.name, ::fcntl(listener.fd, F_DUPFD_CLOEXEC, 0)});
     }
     plane.server().drain(drain_ms);
   });

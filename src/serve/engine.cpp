@@ -70,11 +70,14 @@ void Engine::each_second() {
 void Engine::apply(std::shared_ptr<const Serving> next) {
   const plane::RouteTable& route = next->route;
   if (route.version < applied_version_) {
-    log::warn("service `{}`: route table {} is older than {}, which was in force: refused", name_, route.version, applied_version_);
+    log::warn("service `{}`: route table {} is older than {}, which was in force: refused", name_,
+              route.version, applied_version_);
     return;
   }
   if (!acts_.allows(route)) {
-    log::warn("service `{}`: route table {} does not acknowledge the stop of this data plane: ignored", name_, route.version);
+    log::warn(
+        "service `{}`: route table {} does not acknowledge the stop of this data plane: ignored",
+        name_, route.version);
     return;
   }
   acts_.settle(route);
@@ -85,18 +88,25 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
     const plane::QuarantinedSource& kept = next->quarantined[i].source;
     for (std::size_t before = 0; before < clean_rows_.size(); ++before) {
       const plane::QuarantinedSource& old = serving_->quarantined[before].source;
-      if (old.is(kept.account, kept.source) && old.rule == kept.rule) counts[i] = clean_rows_[before];
+      if (old.is(kept.account, kept.source) && old.rule == kept.rule)
+        counts[i] = clean_rows_[before];
     }
   }
   clean_rows_ = std::move(counts);
   // What was seen of one bundle says nothing of another.
-  const auto changed = [&](SlotId slot) { return serving_ == nullptr || serving_->slot(slot).digest != next->slot(slot).digest; };
-  const bool other_window = serving_ == nullptr || serving_->route.fail_over.requests != route.fail_over.requests;
-  if (other_window || changed(SlotId::kPrimary) || changed(SlotId::kStandby)) primary_failures_ = Failures(route.fail_over.requests);
-  if (other_window || changed(SlotId::kCanary)) canary_failures_ = Failures(route.fail_over.requests);
+  const auto changed = [&](SlotId slot) {
+    return serving_ == nullptr || serving_->slot(slot).digest != next->slot(slot).digest;
+  };
+  const bool other_window =
+      serving_ == nullptr || serving_->route.fail_over.requests != route.fail_over.requests;
+  if (other_window || changed(SlotId::kPrimary) || changed(SlotId::kStandby))
+    primary_failures_ = Failures(route.fail_over.requests);
+  if (other_window || changed(SlotId::kCanary))
+    canary_failures_ = Failures(route.fail_over.requests);
   serving_ = std::move(next);
   applied_version_ = route.version;
-  if (serving_->slot(SlotId::kPrimary).plan == nullptr && !serving_->primary_error.empty() && !failed_over()) {
+  if (serving_->slot(SlotId::kPrimary).plan == nullptr && !serving_->primary_error.empty() &&
+      !failed_over()) {
     (void)try_fail_over(serving_->primary_error, event_clock_.now(options_.clock->wall()));
   }
   options_.journal->append(plane::AppliedRecord{route.version, acts_.ids()});
@@ -107,21 +117,27 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
     const std::string& digest = serving_->slot(slot).digest;
     if (!digest.empty()) others += fmt::format(", {} {}", name_of(slot), digest.substr(0, 19));
   }
-  log::info("service `{}`: route table {} in force ({}), primary {}{}", name_, route.version, route.decision, serving_->slot(SlotId::kPrimary).digest.substr(0, 19), others);
+  log::info("service `{}`: route table {} in force ({}), primary {}{}", name_, route.version,
+            route.decision, serving_->slot(SlotId::kPrimary).digest.substr(0, 19), others);
 }
 
 Error Engine::not_ready() const {
   if (stopped()) {
-    return {ErrorKind::kUnavailable, "service-stopped", fmt::format("service `{}` is stopped: its declared safe state", name_), "a person clears it: `heddle resume`"};
+    return {ErrorKind::kUnavailable, "service-stopped",
+            fmt::format("service `{}` is stopped: its declared safe state", name_),
+            "a person clears it: `heddle resume`"};
   }
-  return {ErrorKind::kUnavailable, "service-not-ready", fmt::format("service `{}` has no released bundle in force", name_), "see `heddle status`"};
+  return {ErrorKind::kUnavailable, "service-not-ready",
+          fmt::format("service `{}` has no released bundle in force", name_),
+          "see `heddle status`"};
 }
 
 Engine::Slot Engine::routed() const {
   if (serving_ == nullptr) return {};
   const Loaded& primary = serving_->slot(SlotId::kPrimary);
   const Loaded& standby = serving_->slot(SlotId::kStandby);
-  if (standby.plan != nullptr && !acts_.left().empty() && acts_.left() == primary.digest) return {SlotId::kStandby, &standby};
+  if (standby.plan != nullptr && !acts_.left().empty() && acts_.left() == primary.digest)
+    return {SlotId::kStandby, &standby};
   if (primary.plan == nullptr) return {};
   return {SlotId::kPrimary, &primary};
 }
@@ -135,10 +151,14 @@ Result<Engine::Slot> Engine::slot_of(std::string_view version) const {
       const auto id = static_cast<SlotId>(i);
       const Loaded& loaded = serving_->slots[i];
       // The shadow answers nobody.
-      if (id != SlotId::kShadow && loaded.plan != nullptr && (version == name_of(id) || version == loaded.digest)) slot = {id, &loaded};
+      if (id != SlotId::kShadow && loaded.plan != nullptr &&
+          (version == name_of(id) || version == loaded.digest))
+        slot = {id, &loaded};
     }
     if (slot.loaded == nullptr) {
-      return Error{ErrorKind::kNotFound, "version-unknown", fmt::format("service `{}` has no version `{}`", name_, version), "use `primary`, `standby`, `canary` or the digest of one of them"};
+      return Error{ErrorKind::kNotFound, "version-unknown",
+                   fmt::format("service `{}` has no version `{}`", name_, version),
+                   "use `primary`, `standby`, `canary` or the digest of one of them"};
     }
   }
   if (slot.loaded == nullptr) return not_ready();
@@ -146,8 +166,8 @@ Result<Engine::Slot> Engine::slot_of(std::string_view version) const {
 }
 
 /// An act of the data plane's own: in the journal before it takes effect.
-void Engine::act(std::string_view what, std::string_view target, std::string_view reason, Micros event_time,
-                 std::string_view account) {
+void Engine::act(std::string_view what, std::string_view target, std::string_view reason,
+                 Micros event_time, std::string_view account) {
   const plane::ActRecord record{std::string(what),   std::string(target),    event_time,
                                 std::string(reason), uuid7(*options_.clock), std::string(account)};
   options_.journal->append(record);
@@ -155,15 +175,19 @@ void Engine::act(std::string_view what, std::string_view target, std::string_vie
   acts_.add(record);
 }
 
-/// The switch to the standby that policy authorised beforehand, and the switch back when the standby fails too, as often as it
-/// said.
+/// The switch to the standby that policy authorised beforehand, and the switch back when the
+/// standby fails too, as often as it said.
 bool Engine::try_fail_over(std::string_view reason, Micros event_time) {
   const Slot from = routed();
   const SlotId to = failed_over() ? SlotId::kPrimary : SlotId::kStandby;
-  if (!serving_->route.fail_over_allowed || acts_.fail_overs() >= serving_->route.fail_over.most || serving_->slot(to).plan == nullptr) return false;
-  act("fail-over", serving_->slot(failed_over() ? SlotId::kStandby : SlotId::kPrimary).digest, reason, event_time);
+  if (!serving_->route.fail_over_allowed || acts_.fail_overs() >= serving_->route.fail_over.most ||
+      serving_->slot(to).plan == nullptr)
+    return false;
+  act("fail-over", serving_->slot(failed_over() ? SlotId::kStandby : SlotId::kPrimary).digest,
+      reason, event_time);
   primary_failures_.clear();
-  log::error("service `{}` failed over from {} to {}: {}", name_, from.loaded == nullptr ? "nothing" : name_of(from.id), name_of(to), reason);
+  log::error("service `{}` failed over from {} to {}: {}", name_,
+             from.loaded == nullptr ? "nothing" : name_of(from.id), name_of(to), reason);
   return true;
 }
 
@@ -175,25 +199,34 @@ void Engine::abort_canary(std::string_view reason, Micros event_time) {
 
 void Engine::readmit(std::size_t quarantine, Micros event_time) {
   const plane::QuarantinedSource& source = serving_->quarantined[quarantine].source;
-  act("source-readmit", source.source, fmt::format("{} rows in a row were clean under rule `{}`", clean_rows_[quarantine], source.rule), event_time,
-      source.account);
+  act("source-readmit", source.source,
+      fmt::format("{} rows in a row were clean under rule `{}`", clean_rows_[quarantine],
+                  source.rule),
+      event_time, source.account);
   clean_rows_[quarantine] = 0;
 }
 
 Result<Engine::Admitted> Engine::admit(const Asked& asked) {
   if (!rates_.take(asked.who.index, asked.begun_ns)) {
-    return Error{ErrorKind::kBusy, "client-rate", fmt::format("`{}` is past {} requests a second", asked.who.account, options_.service->limits.requests_per_second),
+    return Error{ErrorKind::kBusy, "client-rate",
+                 fmt::format("`{}` is past {} requests a second", asked.who.account,
+                             options_.service->limits.requests_per_second),
                  "slow down; the limit is `limits.requests_per_second` of the Service"};
   }
   Admitted admitted;
   HEDDLE_ASSIGN_OR_RETURN(admitted.slot, slot_of(asked.version));
   const Rows& rows = asked.rows;
   if (rows.event_time.has_value() && !asked.who.may(Permission::kReplay)) {
-    return Error{ErrorKind::kDenied, "event-time-denied", fmt::format("`{}` may not set `event_time`", asked.who.account), "only a replay does; leave it out"};
+    return Error{ErrorKind::kDenied, "event-time-denied",
+                 fmt::format("`{}` may not set `event_time`", asked.who.account),
+                 "only a replay does; leave it out"};
   }
   const auto& declared = options_.service->sources;
-  if (!rows.source.empty() && std::find(declared.begin(), declared.end(), rows.source) == declared.end()) {
-    return Error{ErrorKind::kInvalid, "source-unknown", fmt::format("service `{}` declares no source `{}`", name_, rows.source), "declare it in the Service, or leave it out"};
+  if (!rows.source.empty() &&
+      std::find(declared.begin(), declared.end(), rows.source) == declared.end()) {
+    return Error{ErrorKind::kInvalid, "source-unknown",
+                 fmt::format("service `{}` declares no source `{}`", name_, rows.source),
+                 "declare it in the Service, or leave it out"};
   }
   admitted.source = rows.source.empty() ? kDefaultSource : rows.source;
   admitted.account = asked.who.account;
@@ -214,7 +247,9 @@ std::string_view Engine::sticky_key(const Asked& asked, const Admitted& admitted
   switch (serving_->sticky.by) {
     case StickyKey::By::kSource: key = admitted.source; break;
     case StickyKey::By::kHeader: key = header_of(asked.headers, serving_->sticky.header); break;
-    case StickyKey::By::kField: key = text_of(asked.rows.values[serving_->sticky.field], key_); break;
+    case StickyKey::By::kField:
+      key = text_of(asked.rows.values[serving_->sticky.field], key_);
+      break;
     case StickyKey::By::kRequestId: break;
   }
   return key.empty() ? admitted.id : key;
@@ -223,8 +258,10 @@ std::string_view Engine::sticky_key(const Asked& asked, const Admitted& admitted
 void Engine::choose_canary(const Asked& asked, Admitted& admitted) const {
   const plane::Canary& canary = serving_->route.canary;
   const Loaded& loaded = serving_->slot(SlotId::kCanary);
-  // Never a share of the traffic to what is not ready; and while the standby answers there is nothing to compare with.
-  if (loaded.plan == nullptr || acts_.canary_aborted() || admitted.slot.id != SlotId::kPrimary) return;
+  // Never a share of the traffic to what is not ready; and while the standby answers there is
+  // nothing to compare with.
+  if (loaded.plan == nullptr || acts_.canary_aborted() || admitted.slot.id != SlotId::kPrimary)
+    return;
   if (!canary.header.empty() && header_of(asked.headers, canary.header) == canary.header_value) {
     admitted.slot = {SlotId::kCanary, &loaded};
     return;  // chosen, not drawn: no part of the comparison
@@ -266,9 +303,12 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
       row.outcome = plane::RowOutcome::kServed;
       row.probability = result_.probability;
       ++served;
-      for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_probability}, std::pair{SlotId::kShadow, &row.shadow_probability}}) {
+      for (const auto& [slot, into] : {std::pair{SlotId::kStandby, &row.standby_probability},
+                                       std::pair{SlotId::kShadow, &row.shadow_probability}}) {
         const Loaded& beside = serving_->slot(slot);
-        if (beside.plan == nullptr || slot == admitted.slot.id || beside.plan->endpoint() != nullptr) continue;
+        if (beside.plan == nullptr || slot == admitted.slot.id ||
+            beside.plan->endpoint() != nullptr)
+          continue;
         beside.plan->score_row(row.fields, shadow_, scratch_);
         *into = shadow_.probability;
       }
@@ -283,10 +323,12 @@ void Engine::score(const Rows& rows, Admitted& admitted) {
   // A runtime's answer comes after this one left: it is only compared, never waited for.
   for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
     const Loaded& beside = serving_->slot(slot);
-    if (slot != admitted.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr) compare(ask_beside(serving_, slot, rows_), rows_);
+    if (slot != admitted.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr)
+      compare(ask_beside(serving_, slot, rows_), rows_);
   }
   metrics_.rows(served, refused, failed, rows.count - served - refused - failed);
-  after(admitted, failed, refused - strayed);  // no bundle would take a field that the contract does not have
+  after(admitted, failed,
+        refused - strayed);  // no bundle would take a field that the contract does not have
 }
 
 Engine::Held Engine::held(const Admitted& admitted) const {
@@ -299,12 +341,15 @@ Engine::Held Engine::held(const Admitted& admitted) const {
 }
 
 /// Whether a row is not answered because its source is under quarantine; counts it there.
-bool Engine::holds_back(Held& held, SlotId slot, const contract::RowCheck& check, bool stray) const {
+bool Engine::holds_back(Held& held, SlotId slot, const contract::RowCheck& check,
+                        bool stray) const {
   if (held.quarantine < 0 || held.over) return false;
   const Quarantine& item = serving_->quarantined[static_cast<std::size_t>(held.quarantine)];
   const int rule = item.rules[static_cast<std::size_t>(slot)];
-  const auto state = stray      ? contract::RuleState::kBroken
-                     : rule >= 0 ? check.state(static_cast<std::size_t>(rule)) : check.refused ? contract::RuleState::kBroken : contract::RuleState::kClean;
+  const auto state = stray           ? contract::RuleState::kBroken
+                     : rule >= 0     ? check.state(static_cast<std::size_t>(rule))
+                     : check.refused ? contract::RuleState::kBroken
+                                     : contract::RuleState::kClean;
   if (state == contract::RuleState::kClean) ++held.clean;
   if (state == contract::RuleState::kBroken) held.clean = 0;
   held.over = item.source.readmit_after > 0 && held.clean >= item.source.readmit_after;
@@ -334,17 +379,21 @@ void Engine::after(const Admitted& admitted, std::uint32_t failed, std::uint32_t
   const auto count = static_cast<std::uint32_t>(rows_.size());
   const std::string& answered = admitted.slot.loaded->digest;
   if (admitted.slot.id == SlotId::kCanary) {
-    if (answered != serving_->slot(SlotId::kCanary).digest) return;  // another one is there meanwhile
+    if (answered != serving_->slot(SlotId::kCanary).digest)
+      return;  // another one is there meanwhile
     canary_failures_.add(failed > 0, count, refused);
     if (acts_.canary_aborted()) return;
-    if (const std::string reason = canary_failures_.reason(rule); !reason.empty()) abort_canary(reason, admitted.event_time);
+    if (const std::string reason = canary_failures_.reason(rule); !reason.empty())
+      abort_canary(reason, admitted.event_time);
     return;
   }
   const Slot now = routed();
-  if (now.loaded == nullptr || admitted.slot.id != now.id || answered != now.loaded->digest) return;  // asked for by name, or swapped meanwhile
+  if (now.loaded == nullptr || admitted.slot.id != now.id || answered != now.loaded->digest)
+    return;  // asked for by name, or swapped meanwhile
   primary_failures_.add(failed > 0, count, refused);
   if (!serving_->route.fail_over_allowed) return;
-  if (const std::string reason = primary_failures_.reason(rule); !reason.empty()) (void)try_fail_over(reason, admitted.event_time);
+  if (const std::string reason = primary_failures_.reason(rule); !reason.empty())
+    (void)try_fail_over(reason, admitted.event_time);
 }
 
 Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
@@ -355,31 +404,41 @@ Result<std::optional<Answer>> Engine::infer(const Asked& asked) {
   const std::int64_t begin = options_.clock->mono_ns();
   score(asked.rows, admitted);
   const std::int64_t end = options_.clock->mono_ns();
-  const auto micros = static_cast<std::uint32_t>(std::clamp<std::int64_t>((end - asked.begun_ns) / 1000, 0, UINT32_MAX));
-  options_.journal->append(plane::RequestView{admitted.id, admitted.source, admitted.event_time, admitted.arrival, name_of(admitted.slot.id),
-                                              serving_->route.version, rows_, admitted.cohort, micros, admitted.account});
-  metrics_.scored(admitted.slot.id, rows_.size(), begin - asked.begun_ns, end - begin, admitted.arrival);
+  const auto micros = static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>((end - asked.begun_ns) / 1000, 0, UINT32_MAX));
+  options_.journal->append(plane::RequestView{admitted.id, admitted.source, admitted.event_time,
+                                              admitted.arrival, name_of(admitted.slot.id),
+                                              serving_->route.version, rows_, admitted.cohort,
+                                              micros, admitted.account});
+  metrics_.scored(admitted.slot.id, rows_.size(), begin - asked.begun_ns, end - begin,
+                  admitted.arrival);
   // What was not served is not explained.
   const std::size_t width = contributions_.size() / rows_.size();
   for (std::size_t i = 0; width > 0 && i < rows_.size(); ++i) {
-    if (rows_[i].outcome != plane::RowOutcome::kServed) std::fill_n(contributions_.begin() + static_cast<std::ptrdiff_t>(i * width), width, kNaN);
+    if (rows_[i].outcome != plane::RowOutcome::kServed)
+      std::fill_n(contributions_.begin() + static_cast<std::ptrdiff_t>(i * width), width, kNaN);
   }
-  return std::optional(Answer{.by = {name_, admitted.id, admitted.slot.loaded->digest, name_of(admitted.slot.id), serving_->route.version},
-                              .rows = rows_,
-                              .contributions = contributions_,
-                              .contribution_names = admitted.slot.loaded->plan->contribution_names()});
+  return std::optional(
+      Answer{.by = {name_, admitted.id, admitted.slot.loaded->digest, name_of(admitted.slot.id),
+                    serving_->route.version},
+             .rows = rows_,
+             .contributions = contributions_,
+             .contribution_names = admitted.slot.loaded->plan->contribution_names()});
 }
 
 /// Many times the cost of scoring, and only on request.
 Result<void> Engine::explain(const Rows& rows, const score::Plan& plan) {
   if (rows.count > kMostExplained) {
-    return Error{ErrorKind::kTooLarge, "explain-too-many", fmt::format("{} rows are to be explained, at most {} are at once", rows.count, kMostExplained),
+    return Error{ErrorKind::kTooLarge, "explain-too-many",
+                 fmt::format("{} rows are to be explained, at most {} are at once", rows.count,
+                             kMostExplained),
                  "an explanation costs many times an answer: send them in several requests"};
   }
   const std::size_t width = plan.contribution_names().size();
   contributions_.resize(rows.count * width);
   for (std::size_t i = 0; i < rows.count; ++i) {
-    HEDDLE_TRY(plan.explain_row(rows.row(i, serving_->fields.size()), std::span(contributions_).subspan(i * width, width), scratch_));
+    HEDDLE_TRY(plan.explain_row(rows.row(i, serving_->fields.size()),
+                                std::span(contributions_).subspan(i * width, width), scratch_));
   }
   return {};
 }

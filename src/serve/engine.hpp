@@ -29,10 +29,12 @@
 
 namespace heddle::serve {
 
-/// How an answer that takes a runtime's time gets to its client: made by the surface that the request came by, used only when needed.
+/// How an answer that takes a runtime's time gets to its client: made by the surface that the
+/// request came by, used only when needed.
 class Later {
  public:
-  /// Called once, on the serving thread, unless the data plane ends before; the answer is borrowed for the call.
+  /// Called once, on the serving thread, unless the data plane ends before; the answer is borrowed
+  /// for the call.
   using Done = std::function<void(const Result<Answer>&)>;
   virtual ~Later() = default;
   /// Sets the request aside: what it borrowed is gone afterwards. At most once a request.
@@ -43,37 +45,39 @@ class Later {
 struct Asked {
   const Principal& who;
   const Rows& rows;
-  std::string_view version{};               ///< a slot or a bundle digest; empty: routed
+  std::string_view version{};  ///< a slot or a bundle digest; empty: routed
   std::span<const net::Header> headers{};
-  std::int64_t begun_ns = 0;                ///< monotonic: when its turn came
-  std::int64_t deadline_ns = INT64_MAX;     ///< monotonic: until when its client waits
-  Later* later = nullptr;                   ///< without one a slot with a runtime does not answer
+  std::int64_t begun_ns = 0;             ///< monotonic: when its turn came
+  std::int64_t deadline_ns = INT64_MAX;  ///< monotonic: until when its client waits
+  Later* later = nullptr;                ///< without one a slot with a runtime does not answer
 };
 
-/// The data plane of one service without its surfaces: who answers, what becomes of the rows, what the journal says, which acts
-/// stand. Knows no protocol. Confined to the serving thread.
+/// The data plane of one service without its surfaces: who answers, what becomes of the rows, what
+/// the journal says, which acts stand. Knows no protocol. Confined to the serving thread.
 class Engine {
  public:
   struct Options {
-    const spec::Service* service = nullptr;   ///< outlives the engine, as do the others
+    const spec::Service* service = nullptr;  ///< outlives the engine, as do the others
     const Clock* clock = nullptr;
     plane::JournalWriter* journal = nullptr;
-    bool lockstep = false;                    ///< event time is a replay's from the start
-    std::size_t accounts = 0;                 ///< of `Tokens`
-    std::function<void(std::function<void()>)> post{};  ///< runs work on the serving thread; from any thread, also when that has ended
+    bool lockstep = false;     ///< event time is a replay's from the start
+    std::size_t accounts = 0;  ///< of `Tokens`
+    std::function<void(std::function<void()>)>
+        post{};  ///< runs work on the serving thread; from any thread, also when that has ended
   };
   /// `standing`: what the journal says of the time before.
   Engine(Options options, const plane::Standing& standing);
   ~Engine();
 
-  /// Counts a predict request that had waited `queued_ns` when its turn came (monotonic), before anything of it is read; true: it is shed.
+  /// Counts a predict request that had waited `queued_ns` when its turn came (monotonic), before
+  /// anything of it is read; true: it is shed.
   [[nodiscard]] bool sheds(std::int64_t queued_ns, std::int64_t now_ns) {
     const bool shed = queue_.sheds(queued_ns, now_ns);
     if (shed) metrics_.shed();
     return shed;
   }
-  /// Answers now (the answer is borrowed until the next call), or, when a runtime scores the slot, empty: then by `asked.later`. In the
-  /// journal before it is given.
+  /// Answers now (the answer is borrowed until the next call), or, when a runtime scores the slot,
+  /// empty: then by `asked.later`. In the journal before it is given.
   [[nodiscard]] Result<std::optional<Answer>> infer(const Asked& asked);
   /// Of labels that were not taken: the place of each in the request, and why.
   using RefusedLabels = std::vector<std::pair<std::size_t, Error>>;
@@ -97,16 +101,24 @@ class Engine {
     const Loaded* loaded = nullptr;
   };
   [[nodiscard]] Result<Slot> slot_of(std::string_view version) const;
-  [[nodiscard]] bool stopped() const { return acts_.stopped() || (serving_ != nullptr && serving_->route.stopped); }
-  [[nodiscard]] bool ready() const { return serving_ != nullptr && routed().loaded != nullptr && !stopped(); }
+  [[nodiscard]] bool stopped() const {
+    return acts_.stopped() || (serving_ != nullptr && serving_->route.stopped);
+  }
+  [[nodiscard]] bool ready() const {
+    return serving_ != nullptr && routed().loaded != nullptr && !stopped();
+  }
   /// The standby answers in the primary's place, by the data plane's own act.
   [[nodiscard]] bool failed_over() const { return routed().id == SlotId::kStandby; }
   [[nodiscard]] Error not_ready() const;
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  [[nodiscard]] const Serving* serving() const noexcept { return serving_.get(); }   ///< null: no table yet
+  [[nodiscard]] const Serving* serving() const noexcept {
+    return serving_.get();
+  }  ///< null: no table yet
   [[nodiscard]] const StandingActs& acts() const noexcept { return acts_; }
-  [[nodiscard]] std::uint32_t clean_rows(std::size_t quarantine) const noexcept { return clean_rows_[quarantine]; }
+  [[nodiscard]] std::uint32_t clean_rows(std::size_t quarantine) const noexcept {
+    return clean_rows_[quarantine];
+  }
   [[nodiscard]] const EventClock& event_clock() const noexcept { return event_clock_; }
   [[nodiscard]] std::uint64_t applied_version() const noexcept { return applied_version_; }
   [[nodiscard]] std::uint64_t dropped() const { return options_.journal->dropped(); }
@@ -127,7 +139,8 @@ class Engine {
   void choose_canary(const Asked& asked, Admitted& admitted) const;
   [[nodiscard]] std::string_view sticky_key(const Asked& asked, const Admitted& admitted) const;
   void score(const Rows& rows, Admitted& admitted);
-  /// What the quarantine that holds a request's rows comes to by its rows: nothing is counted before `settle`.
+  /// What the quarantine that holds a request's rows comes to by its rows: nothing is counted
+  /// before `settle`.
   struct Held {
     int quarantine = -1;      ///< its place in `serving_`; -1: there is none
     std::uint32_t clean = 0;  ///< rows in a row, those of earlier requests too
@@ -135,7 +148,8 @@ class Engine {
   };
   [[nodiscard]] Held held(const Admitted& admitted) const;
   /// `stray`: the row breaks a rule of `Rows::stray`, whatever the contract says of the rest.
-  [[nodiscard]] bool holds_back(Held& held, SlotId slot, const contract::RowCheck& check, bool stray) const;
+  [[nodiscard]] bool holds_back(Held& held, SlotId slot, const contract::RowCheck& check,
+                                bool stray) const;
   void settle(const Held& held, Micros event_time);
   void end_rules();
 
@@ -143,7 +157,8 @@ class Engine {
   struct Pending;
   struct Beside;
   [[nodiscard]] Result<std::optional<Answer>> infer_later(const Asked& asked, Admitted& admitted);
-  [[nodiscard]] std::uint64_t ask_beside(const std::shared_ptr<const Serving>& serving, SlotId slot, std::span<const plane::RowView> rows);
+  [[nodiscard]] std::uint64_t ask_beside(const std::shared_ptr<const Serving>& serving, SlotId slot,
+                                         std::span<const plane::RowView> rows);
   void answered_beside(std::uint64_t id, const Result<std::vector<float>>& answers);
   void compare(std::uint64_t id, std::span<const plane::RowView> rows);
   void answered(std::uint64_t id, const Result<std::vector<float>>& answers);
@@ -151,8 +166,8 @@ class Engine {
   void after(const Admitted& admitted, std::uint32_t failed, std::uint32_t refused);
   [[nodiscard]] bool try_fail_over(std::string_view reason, Micros event_time);
   void abort_canary(std::string_view reason, Micros event_time);
-  void act(std::string_view what, std::string_view target, std::string_view reason, Micros event_time,
-           std::string_view account = {});
+  void act(std::string_view what, std::string_view target, std::string_view reason,
+           Micros event_time, std::string_view account = {});
   void readmit(std::size_t quarantine, Micros event_time);
 
   Options options_;
@@ -170,9 +185,11 @@ class Engine {
   Metrics metrics_;
 
   std::uint64_t next_id_ = 1;
-  std::unordered_map<std::uint64_t, std::unique_ptr<Pending>> pending_;  ///< requests that a runtime has; only ids cross threads
-  std::unordered_map<std::uint64_t, std::unique_ptr<Beside>> beside_;    ///< rows that a standby or shadow with a runtime has
-  std::unique_ptr<Pending> answered_now_;                               ///< the newest one that needed no runtime after all
+  std::unordered_map<std::uint64_t, std::unique_ptr<Pending>>
+      pending_;  ///< requests that a runtime has; only ids cross threads
+  std::unordered_map<std::uint64_t, std::unique_ptr<Beside>>
+      beside_;                             ///< rows that a standby or shadow with a runtime has
+  std::unique_ptr<Pending> answered_now_;  ///< the newest one that needed no runtime after all
   std::int64_t complained_ns_ = 0;
 
   // Memory of one request, kept.

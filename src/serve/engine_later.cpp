@@ -1,4 +1,5 @@
-// Slots whose rows a runtime scores: requests are set aside, and answered when it did or when it can wait no longer.
+// Slots whose rows a runtime scores: requests are set aside, and answered when it did or when it
+// can wait no longer.
 #include <algorithm>
 #include <cmath>
 
@@ -12,7 +13,8 @@ namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kComplainNs = 1'000'000'000;
-constexpr std::int64_t kPatientNs = 1'000'000'000;  ///< a client that waited so long has learnt something of the runtime
+constexpr std::int64_t kPatientNs =
+    1'000'000'000;  ///< a client that waited so long has learnt something of the runtime
 
 }  // namespace
 
@@ -20,7 +22,8 @@ Engine::~Engine() = default;
 
 Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& admitted) {
   if (asked.later == nullptr) {
-    return Error{ErrorKind::kUnavailable, "runtime-protocol", "this protocol does not wait for a runtime", "ask over HTTP"};
+    return Error{ErrorKind::kUnavailable, "runtime-protocol",
+                 "this protocol does not wait for a runtime", "ask over HTTP"};
   }
   const score::Plan& plan = *admitted.slot.loaded->plan;
   auto pending = std::make_unique<Pending>();
@@ -37,7 +40,9 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
   const std::size_t width = serving_->fields.size();
   p.values.reserve(asked.rows.count * width);
   for (const expr::Datum& value : std::span(asked.rows.values).first(asked.rows.count * width)) {
-    p.values.push_back(value.kind == expr::Datum::Kind::kString ? expr::Datum::string(p.texts.emplace_back(value.str())) : value);
+    p.values.push_back(value.kind == expr::Datum::Kind::kString
+                           ? expr::Datum::string(p.texts.emplace_back(value.str()))
+                           : value);
   }
   Held held = this->held(admitted);
   runtime::Rows sent;
@@ -54,8 +59,10 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
     } else {
       const std::size_t before = sent.count();
       plan.prepare(raw, result_, scratch_, sent);
-      if (sent.count() > before) row.sent = static_cast<int>(before);
-      else row.outcome = plane::RowOutcome::kRefused;
+      if (sent.count() > before)
+        row.sent = static_cast<int>(before);
+      else
+        row.outcome = plane::RowOutcome::kRefused;
     }
     row.broken = result_.check.broken;
     p.rows.push_back(std::move(row));
@@ -74,9 +81,11 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
     p.client_deadline = true;
   }
   const std::uint64_t id = next_id_++;
-  const auto submitted = plan.endpoint()->submit(std::move(sent), deadline, [this, id, post = options_.post](Result<std::vector<float>> answers) {
-    post([this, id, answers = std::move(answers)] { answered(id, answers); });
-  });
+  const auto submitted = plan.endpoint()->submit(
+      std::move(sent), deadline,
+      [this, id, post = options_.post](Result<std::vector<float>> answers) {
+        post([this, id, answers = std::move(answers)] { answered(id, answers); });
+      });
   if (!submitted.ok()) {
     metrics_.shed();
     return submitted.error();
@@ -87,18 +96,22 @@ Result<std::optional<Answer>> Engine::infer_later(const Asked& asked, Admitted& 
     views[i].outcome = p.rows[i].outcome;
     views[i].fields = std::span(p.values).subspan(i * width, width);
   }
-  for (const auto& [slot, key] : {std::pair{SlotId::kStandby, &p.standby}, std::pair{SlotId::kShadow, &p.shadow}}) {
+  for (const auto& [slot, key] :
+       {std::pair{SlotId::kStandby, &p.standby}, std::pair{SlotId::kShadow, &p.shadow}}) {
     const Loaded& beside = serving_->slot(slot);
-    if (slot != admitted.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr) *key = ask_beside(serving_, slot, views);
+    if (slot != admitted.slot.id && beside.plan != nullptr && beside.plan->endpoint() != nullptr)
+      *key = ask_beside(serving_, slot, views);
   }
   p.done = asked.later->later();
   pending_.emplace(id, std::move(pending));
   return std::optional<Answer>();
 }
 
-/// Sends the served rows to another slot's runtime; 0 when it takes none: nobody waits for it. One that is slower than what answers is
-/// sent as much as it can take at once: a queue of such rows would be in the way of requests after a swap.
-std::uint64_t Engine::ask_beside(const std::shared_ptr<const Serving>& serving, SlotId slot, std::span<const plane::RowView> rows) {
+/// Sends the served rows to another slot's runtime; 0 when it takes none: nobody waits for it. One
+/// that is slower than what answers is sent as much as it can take at once: a queue of such rows
+/// would be in the way of requests after a swap.
+std::uint64_t Engine::ask_beside(const std::shared_ptr<const Serving>& serving, SlotId slot,
+                                 std::span<const plane::RowView> rows) {
   const score::Plan& plan = *serving->slot(slot).plan;
   if (plan.endpoint()->condition().waiting_rows > 0) return 0;
   auto beside = std::make_unique<Beside>();
@@ -107,15 +120,19 @@ std::uint64_t Engine::ask_beside(const std::shared_ptr<const Serving>& serving, 
   runtime::Rows sent;
   for (const plane::RowView& row : rows) {
     const std::size_t before = sent.count();
-    if (row.outcome == plane::RowOutcome::kServed) plan.prepare(row.fields, shadow_, scratch_, sent);
+    if (row.outcome == plane::RowOutcome::kServed)
+      plan.prepare(row.fields, shadow_, scratch_, sent);
     beside->sent.push_back(sent.count() > before ? static_cast<int>(before) : kNotSent);
   }
   if (sent.count() == 0) return 0;
   const std::uint64_t id = next_id_++;
-  const std::int64_t deadline = options_.clock->mono_ns() + plan.endpoint()->runtime().timeout_ms * kMs;
-  const auto submitted = plan.endpoint()->submit(std::move(sent), deadline, [this, id, post = options_.post](Result<std::vector<float>> answers) {
-    post([this, id, answers = std::move(answers)] { answered_beside(id, answers); });
-  });
+  const std::int64_t deadline =
+      options_.clock->mono_ns() + plan.endpoint()->runtime().timeout_ms * kMs;
+  const auto submitted = plan.endpoint()->submit(
+      std::move(sent), deadline,
+      [this, id, post = options_.post](Result<std::vector<float>> answers) {
+        post([this, id, answers = std::move(answers)] { answered_beside(id, answers); });
+      });
   if (!submitted.ok()) {
     metrics_.beside(slot, 0, 1, 0);
     return 0;
@@ -158,7 +175,8 @@ void Engine::compare(std::uint64_t id, std::span<const plane::RowView> rows) {
       ++failed;
     } else if (std::isfinite(beside.answered[i])) {
       ++count;
-      difference += std::abs(static_cast<double>(beside.probabilities[i]) - static_cast<double>(beside.answered[i]));
+      difference += std::abs(static_cast<double>(beside.probabilities[i]) -
+                             static_cast<double>(beside.answered[i]));
     }
   }
   metrics_.beside(beside.slot, count, failed, difference);
@@ -173,7 +191,8 @@ void Engine::answered(std::uint64_t id, const Result<std::vector<float>>& answer
   if (!answers.ok() && answers.error().kind == ErrorKind::kTimeout && pending->client_deadline) {
     metrics_.shed();
     const std::int64_t waited = options_.clock->mono_ns() - pending->sent_ns;
-    const std::int64_t may_take = pending->admitted.slot.loaded->plan->endpoint()->runtime().timeout_ms * kMs;
+    const std::int64_t may_take =
+        pending->admitted.slot.loaded->plan->endpoint()->runtime().timeout_ms * kMs;
     if (waited >= std::min(kPatientNs, may_take / 2)) {
       (void)finish(*pending, answers);  // journaled and counted as any failure of the runtime
     } else {
@@ -181,7 +200,9 @@ void Engine::answered(std::uint64_t id, const Result<std::vector<float>>& answer
       beside_.erase(pending->standby);
       beside_.erase(pending->shadow);
     }
-    pending->done(Error{ErrorKind::kTimeout, "deadline", "the client's timeout passed before the runtime answered", "give it more time, or send fewer at once"});
+    pending->done(Error{ErrorKind::kTimeout, "deadline",
+                        "the client's timeout passed before the runtime answered",
+                        "give it more time, or send fewer at once"});
     return;
   }
   const Answer answer = finish(*pending, answers);
@@ -196,7 +217,8 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   const std::int64_t now = options_.clock->mono_ns();
   if (!answers.ok() && now - complained_ns_ > kComplainNs) {
     complained_ns_ = now;
-    log::warn("service `{}`: the {} gave no answer: {}", name_, name_of(slot.id), answers.error().message);
+    log::warn("service `{}`: the {} gave no answer: {}", name_, name_of(slot.id),
+              answers.error().message);
   }
   const auto probabilities_of = [&](std::uint64_t id) -> const std::vector<float>* {
     const auto found = beside_.find(id);
@@ -215,11 +237,14 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
     row.probability = row.standby_probability = kNaN;
     row.outcome = kept.outcome;
     if (row.outcome == plane::RowOutcome::kServed) {
-      slot.loaded->plan->finish(answers.ok() ? (*answers)[static_cast<std::size_t>(kept.sent)] : kNaN, result_);
+      slot.loaded->plan->finish(
+          answers.ok() ? (*answers)[static_cast<std::size_t>(kept.sent)] : kNaN, result_);
       if (std::isfinite(result_.probability)) {
         row.probability = result_.probability;
         ++served;
-        for (const auto& [id, into, given] : {std::tuple{SlotId::kStandby, &row.standby_probability, standby}, std::tuple{SlotId::kShadow, &row.shadow_probability, shadow}}) {
+        for (const auto& [id, into, given] :
+             {std::tuple{SlotId::kStandby, &row.standby_probability, standby},
+              std::tuple{SlotId::kShadow, &row.shadow_probability, shadow}}) {
           const Loaded& beside = p.serving->slot(id);
           if (beside.plan == nullptr || id == slot.id) continue;
           if (beside.plan->endpoint() != nullptr) {
@@ -251,16 +276,23 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
   metrics_.rows(served, refused, failed, p.rows.size() - served - refused - failed);
   after(p.admitted, failed, refused - strayed);
   const std::int64_t end = options_.clock->mono_ns();
-  const auto micros = static_cast<std::uint32_t>(std::clamp<std::int64_t>((end - p.begun_ns) / 1000, 0, UINT32_MAX));
+  const auto micros = static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>((end - p.begun_ns) / 1000, 0, UINT32_MAX));
   if (p.serving->fields.names() == serving_->fields.names()) {
-    options_.journal->append(plane::RequestView{p.id, p.source, p.admitted.event_time, p.admitted.arrival, name_of(slot.id), p.serving->route.version, rows_,
-                                                p.admitted.cohort, micros, p.account});
+    options_.journal->append(plane::RequestView{
+        p.id, p.source, p.admitted.event_time, p.admitted.arrival, name_of(slot.id),
+        p.serving->route.version, rows_, p.admitted.cohort, micros, p.account});
   } else {
-    // The journal has the names of the fields once a segment: under other ones the row would be another.
-    options_.journal->append(plane::GapRecord{1, "a swap to a contract with other fields while a runtime had the request"});
+    // The journal has the names of the fields once a segment: under other ones the row would be
+    // another.
+    options_.journal->append(plane::GapRecord{
+        1, "a swap to a contract with other fields while a runtime had the request"});
   }
-  metrics_.scored(slot.id, rows_.size(), p.sent_ns - p.begun_ns, end - p.sent_ns, p.admitted.arrival);
-  return Answer{.by = {name_, p.id, slot.loaded->digest, name_of(slot.id), p.serving->route.version}, .rows = rows_};
+  metrics_.scored(slot.id, rows_.size(), p.sent_ns - p.begun_ns, end - p.sent_ns,
+                  p.admitted.arrival);
+  return Answer{
+      .by = {name_, p.id, slot.loaded->digest, name_of(slot.id), p.serving->route.version},
+      .rows = rows_};
 }
 
 }  // namespace heddle::serve

@@ -28,9 +28,12 @@ void Failures::clear() noexcept {
 std::string Failures::reason(const plane::FailOver& rule) const {
   if (count_ < seen_.size()) return {};
   const double failed = static_cast<double>(failed_) / static_cast<double>(count_);
-  if (failed_ > 0 && failed >= rule.failed_share) return fmt::format("{} of the last {} requests got no answer", failed_, count_);
-  const double refused = rows_ == 0 ? 0 : static_cast<double>(refused_) / static_cast<double>(rows_);
-  if (rule.refused_share < 1 && refused >= rule.refused_share && refused_ > 0) return fmt::format("{} of the last {} rows were refused", refused_, rows_);
+  if (failed_ > 0 && failed >= rule.failed_share)
+    return fmt::format("{} of the last {} requests got no answer", failed_, count_);
+  const double refused =
+      rows_ == 0 ? 0 : static_cast<double>(refused_) / static_cast<double>(rows_);
+  if (rule.refused_share < 1 && refused >= rule.refused_share && refused_ > 0)
+    return fmt::format("{} of the last {} rows were refused", refused_, rows_);
   return {};
 }
 

@@ -8,8 +8,9 @@
 
 namespace heddle::serve {
 
-/// The last requests that one slot answered, as far as a fail-over looks at them: how many got no answer of the runtime, how
-/// many of their rows the contract refused. Constant memory; confined to one thread.
+/// The last requests that one slot answered, as far as a fail-over looks at them: how many got no
+/// answer of the runtime, how many of their rows the contract refused. Constant memory; confined to
+/// one thread.
 class Failures {
  public:
   explicit Failures(std::uint32_t requests = 50) : seen_(requests == 0 ? 1 : requests) {}

@@ -17,18 +17,23 @@ void put_parameter(ProtoWriter& writer, std::string_view name, std::string_view 
 
 /// Why no row was served.
 Error not_served(const Answer& answer) {
-  if (status_of(answer.rows) == 503) return {ErrorKind::kUnavailable, std::string(kNoAnswer), "the model gave no answer", "try again"};
+  if (status_of(answer.rows) == 503)
+    return {ErrorKind::kUnavailable, std::string(kNoAnswer), "the model gave no answer",
+            "try again"};
   std::string rules;
   put_validation(answer.rows.front(), rules);
-  return {ErrorKind::kUnprocessable, "row-refused", fmt::format("every row was refused, the first by {}", rules), "see the contract"};
+  return {ErrorKind::kUnprocessable, "row-refused",
+          fmt::format("every row was refused, the first by {}", rules), "see the contract"};
 }
 
 }  // namespace
 
 void write_stream(const Result<void>& done, std::string_view response, std::string& out) {
   ProtoWriter writer(out);
-  if (done.ok()) writer.bytes(2, response);
-  else writer.bytes(1, done.error().message);
+  if (done.ok())
+    writer.bytes(2, response);
+  else
+    writer.bytes(1, done.error().message);
 }
 
 Result<void> write_grpc(const Answer& answer, const GrpcWanted& wanted, std::string& out) {
@@ -47,12 +52,14 @@ Result<void> write_grpc(const Answer& answer, const GrpcWanted& wanted, std::str
   std::string probabilities;
   std::string validation;
   if (wanted.probability) {
-    for (const plane::RowView& row : answer.rows) probabilities.append(reinterpret_cast<const char*>(&row.probability), sizeof row.probability);
+    for (const plane::RowView& row : answer.rows)
+      probabilities.append(reinterpret_cast<const char*>(&row.probability), sizeof row.probability);
     writer.message(5, [&](ProtoWriter& output) {
       output.bytes(1, "probability");
       output.bytes(2, "FP32");
       output.integer(3, rows);
-      if (!wanted.raw) output.message(5, [&](ProtoWriter& contents) { contents.bytes(6, probabilities); });
+      if (!wanted.raw)
+        output.message(5, [&](ProtoWriter& contents) { contents.bytes(6, probabilities); });
     });
   }
   if (wanted.validation) {
@@ -70,14 +77,16 @@ Result<void> write_grpc(const Answer& answer, const GrpcWanted& wanted, std::str
       });
     });
   }
-  const std::string_view contributions(reinterpret_cast<const char*>(answer.contributions.data()), answer.contributions.size_bytes());
+  const std::string_view contributions(reinterpret_cast<const char*>(answer.contributions.data()),
+                                       answer.contributions.size_bytes());
   if (!contributions.empty()) {
     writer.message(5, [&](ProtoWriter& output) {
       output.bytes(1, "contributions");
       output.bytes(2, "FP32");
       output.integer(3, rows);
       output.integer(3, answer.contribution_names.size());
-      if (!wanted.raw) output.message(5, [&](ProtoWriter& contents) { contents.bytes(6, contributions); });
+      if (!wanted.raw)
+        output.message(5, [&](ProtoWriter& contents) { contents.bytes(6, contributions); });
     });
   }
   if (!wanted.raw) return {};

@@ -17,10 +17,13 @@ using doc::ProtoWriter;
 
 constexpr std::string_view kInference = "/inference.GRPCInferenceService/";
 constexpr std::string_view kHealth = "/grpc.health.v1.Health/Check";
-constexpr std::string_view kReflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-constexpr std::string_view kReflectionAlpha = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+constexpr std::string_view kReflection =
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+constexpr std::string_view kReflectionAlpha =
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 
-/// What requests about a model name, whichever they are: strings of fields 1 and 2, a flag of field 2, whether there is a field 3.
+/// What requests about a model name, whichever they are: strings of fields 1 and 2, a flag of field
+/// 2, whether there is a field 3.
 struct Named {
   std::string_view first{}, second{};
   bool flag = false;
@@ -37,13 +40,17 @@ Result<Named> read_named(std::string_view message) {
     } else if (reader.field() == 2) {
       ProtoReader copy = reader;
       named.second = copy.bytes();
-      if (copy.failed()) named.flag = reader.integer() != 0;
-      else (void)reader.bytes();
+      if (copy.failed())
+        named.flag = reader.integer() != 0;
+      else
+        (void)reader.bytes();
     } else if (reader.field() == 3) {
       named.has_third = true;
     }
   }
-  if (reader.failed()) return Error{ErrorKind::kInvalid, "grpc-malformed", "the message is malformed", "send messages of the Open Inference Protocol, version 2"};
+  if (reader.failed())
+    return Error{ErrorKind::kInvalid, "grpc-malformed", "the message is malformed",
+                 "send messages of the Open Inference Protocol, version 2"};
   return named;
 }
 
@@ -51,7 +58,8 @@ void write_tensor(ProtoWriter& writer, std::uint32_t field, const oip::Tensor& t
   writer.message(field, [&](ProtoWriter& w) {
     w.bytes(1, tensor.name);
     w.bytes(2, name_of(tensor.datatype));
-    for (const std::int64_t dimension : tensor.shape) w.integer(3, static_cast<std::uint64_t>(dimension));
+    for (const std::int64_t dimension : tensor.shape)
+      w.integer(3, static_cast<std::uint64_t>(dimension));
   });
 }
 
@@ -90,7 +98,8 @@ void write_config(ProtoWriter& writer, const oip::Model& model, std::size_t most
 }
 
 void write_statistics(ProtoWriter& writer, const oip::Statistics& one) {
-  const auto duration = [](ProtoWriter& w, std::uint32_t field, std::uint64_t count, std::uint64_t ns) {
+  const auto duration = [](ProtoWriter& w, std::uint32_t field, std::uint64_t count,
+                           std::uint64_t ns) {
     w.message(field, [&](ProtoWriter& inner) {
       inner.integer(1, count);
       inner.integer(2, ns);
@@ -123,22 +132,36 @@ void set_status(const Error& error, net::GrpcReply& reply) {
 /// Answers a call when a runtime did.
 class GrpcApi::Deferred final : public Later {
  public:
-  Deferred(GrpcApi& api, GrpcWanted wanted, const net::GrpcCall& call, std::int64_t begin, std::int64_t read)
-      : api_(api), wanted_(wanted), streaming_(call.streaming), queued_(call.queued_ns), begin_(begin), read_(read) {}
+  Deferred(GrpcApi& api, GrpcWanted wanted, const net::GrpcCall& call, std::int64_t begin,
+           std::int64_t read)
+      : api_(api),
+        wanted_(wanted),
+        streaming_(call.streaming),
+        queued_(call.queued_ns),
+        begin_(begin),
+        read_(read) {}
 
   Done later() override {
     api_.deferred_ = true;
-    return [&api = api_, wanted = wanted_, streaming = streaming_, queued = queued_, begin = begin_, read = read_, tracing = api_.tracing_,
+    return [&api = api_, wanted = wanted_, streaming = streaming_, queued = queued_, begin = begin_,
+            read = read_, tracing = api_.tracing_,
             responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
       const std::int64_t scored = api.options_.clock->mono_ns();
       net::GrpcReply reply;
       std::string response;
-      const Result<void> done = answer.ok() ? write_grpc(*answer, wanted, response) : Result<void>(answer.error());
-      if (streaming) write_stream(done, response, reply.message);
-      else if (done.ok()) reply.message = std::move(response);
-      else set_status(done.error(), reply);
+      const Result<void> done =
+          answer.ok() ? write_grpc(*answer, wanted, response) : Result<void>(answer.error());
+      if (streaming)
+        write_stream(done, response, reply.message);
+      else if (done.ok())
+        reply.message = std::move(response);
+      else
+        set_status(done.error(), reply);
       responder.send_grpc(std::move(reply));
-      if (answer.ok()) api.take_stages(*answer, {queued, read - begin, scored - read, api.options_.clock->mono_ns() - scored}, tracing);
+      if (answer.ok())
+        api.take_stages(
+            *answer, {queued, read - begin, scored - read, api.options_.clock->mono_ns() - scored},
+            tracing);
       api.end(done, begin, queued, tracing);
     };
   }
@@ -155,7 +178,8 @@ void GrpcApi::take_stages(const Answer& answer, const Stages& stages, RequestTra
   tracing.answered(answer, stages);
 }
 
-void GrpcApi::end(const Result<void>& done, std::int64_t begin, std::int64_t queued, RequestTracing& tracing) {
+void GrpcApi::end(const Result<void>& done, std::int64_t begin, std::int64_t queued,
+                  RequestTracing& tracing) {
   const std::int64_t took = options_.clock->mono_ns() - begin;
   const int status = done.ok() ? 200 : error_kind_info(done.error().kind).http_status;
   engine_.metrics().answered(status, took);
@@ -166,26 +190,28 @@ void GrpcApi::end(const Result<void>& done, std::int64_t begin, std::int64_t que
 int grpc_status(ErrorKind kind) noexcept {
   switch (kind) {
     case ErrorKind::kInvalid:
-    case ErrorKind::kUnprocessable: return 3;   // INVALID_ARGUMENT
-    case ErrorKind::kTimeout: return 4;         // DEADLINE_EXCEEDED
+    case ErrorKind::kUnprocessable: return 3;  // INVALID_ARGUMENT
+    case ErrorKind::kTimeout: return 4;        // DEADLINE_EXCEEDED
     case ErrorKind::kNotFound: return 5;
-    case ErrorKind::kDenied: return 7;          // PERMISSION_DENIED
+    case ErrorKind::kDenied: return 7;  // PERMISSION_DENIED
     case ErrorKind::kTooLarge:
-    case ErrorKind::kBusy: return 8;            // RESOURCE_EXHAUSTED
-    case ErrorKind::kConflict: return 10;       // ABORTED
+    case ErrorKind::kBusy: return 8;       // RESOURCE_EXHAUSTED
+    case ErrorKind::kConflict: return 10;  // ABORTED
     case ErrorKind::kUnavailable: return 14;
-    case ErrorKind::kCorrupt: return 15;        // DATA_LOSS
+    case ErrorKind::kCorrupt: return 15;  // DATA_LOSS
     case ErrorKind::kUnauthenticated: return 16;
     case ErrorKind::kCancelled: return 1;
-    default: return 13;                         // INTERNAL
+    default: return 13;  // INTERNAL
   }
 }
 
 std::vector<std::string> GrpcApi::streaming() {
-  return {fmt::format("{}ModelStreamInfer", kInference), std::string(kReflection), std::string(kReflectionAlpha)};
+  return {fmt::format("{}ModelStreamInfer", kInference), std::string(kReflection),
+          std::string(kReflectionAlpha)};
 }
 
-Result<const Principal*> GrpcApi::principal(const net::GrpcCall& call, Permission permission) const {
+Result<const Principal*> GrpcApi::principal(const net::GrpcCall& call,
+                                            Permission permission) const {
   return options_.tokens->allow(call.bearer(), permission, engine_.name());
 }
 
@@ -197,31 +223,44 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
   Metrics& metrics = engine_.metrics();
   const std::int64_t begin = options_.clock->mono_ns();
   if (engine_.sheds(call.queued_ns, begin)) {
-    return Error{ErrorKind::kUnavailable, "overloaded", "more requests came than can be answered in time", "try again, with fewer at once"};
+    return Error{ErrorKind::kUnavailable, "overloaded",
+                 "more requests came than can be answered in time",
+                 "try again, with fewer at once"};
   }
   // `grpc-timeout`'s, and once that is read the request's own `timeout`: whichever comes first.
   std::int64_t deadline = call.deadline_ns > 0 ? call.deadline_ns : INT64_MAX;
   const auto too_late = [&metrics] {
     metrics.shed();
-    return Error{ErrorKind::kTimeout, "deadline", "the call's deadline passed before it was looked at", "give it more time, or send fewer at once"};
+    return Error{ErrorKind::kTimeout, "deadline",
+                 "the call's deadline passed before it was looked at",
+                 "give it more time, or send fewer at once"};
   };
   if (begin > deadline) return too_late();
   HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(call, Permission::kPredict));
   if (engine_.serving() == nullptr) return engine_.not_ready();
-  HEDDLE_ASSIGN_OR_RETURN(const GrpcInfer infer, reader_.read(call.message, engine_.serving()->fields, options_.service->limits.batch_rows));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const GrpcInfer infer,
+      reader_.read(call.message, engine_.serving()->fields, options_.service->limits.batch_rows));
   if (infer.model != engine_.name()) {
-    return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("there is no model `{}`", infer.model), fmt::format("a model is a service here: `{}`", engine_.name())};
+    return Error{ErrorKind::kNotFound, "service-unknown",
+                 fmt::format("there is no model `{}`", infer.model),
+                 fmt::format("a model is a service here: `{}`", engine_.name())};
   }
   const std::int64_t read = options_.clock->mono_ns();
-  if (infer.rows->timeout_us > 0) deadline = std::min(deadline, begin - call.queued_ns + infer.rows->timeout_us * 1000);
+  if (infer.rows->timeout_us > 0)
+    deadline = std::min(deadline, begin - call.queued_ns + infer.rows->timeout_us * 1000);
   if (read > deadline) return too_late();
   const GrpcWanted wanted{infer.rows->probability.wanted, infer.rows->validation.wanted, infer.raw};
   Deferred later(*this, wanted, call, begin, read);
-  HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin, deadline, &later}));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto given,
+      engine_.infer({*who, *infer.rows, infer.version, call.metadata, begin, deadline, &later}));
   if (!given.has_value()) return {};
   const std::int64_t scored = options_.clock->mono_ns();
   auto written = write_grpc(*given, wanted, out);
-  take_stages(*given, {call.queued_ns, read - begin, scored - read, options_.clock->mono_ns() - scored}, tracing_);
+  take_stages(*given,
+              {call.queued_ns, read - begin, scored - read, options_.clock->mono_ns() - scored},
+              tracing_);
   return written;
 }
 
@@ -238,12 +277,15 @@ Result<void> GrpcApi::infer_call(const net::GrpcCall& call, std::string& out) {
   return {};
 }
 
-Result<void> GrpcApi::describe(std::string_view method, std::string_view message, std::string& out) {
+Result<void> GrpcApi::describe(std::string_view method, std::string_view message,
+                               std::string& out) {
   HEDDLE_ASSIGN_OR_RETURN(const Named named, read_named(message));
   ProtoWriter writer(out);
   const auto known = [&](std::string_view name) -> Result<void> {
     if (name == engine_.name()) return {};
-    return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("there is no model `{}`", name), fmt::format("a model is a service here: `{}`", engine_.name())};
+    return Error{ErrorKind::kNotFound, "service-unknown",
+                 fmt::format("there is no model `{}`", name),
+                 fmt::format("a model is a service here: `{}`", engine_.name())};
   };
   if (method == "ServerMetadata") {
     writer.bytes(1, oip::kServer);
@@ -284,12 +326,14 @@ Result<void> GrpcApi::describe(std::string_view method, std::string_view message
     HEDDLE_TRY(known(named.second));
     return oip::unload(engine_);
   } else {
-    return Error{ErrorKind::kInternal, "grpc-method", "", ""};  // not reached: `call_method` knows the names
+    return Error{ErrorKind::kInternal, "grpc-method", "",
+                 ""};  // not reached: `call_method` knows the names
   }
   return {};
 }
 
-Result<void> GrpcApi::call_method(std::string_view method, const net::GrpcCall& call, std::string& out) {
+Result<void> GrpcApi::call_method(std::string_view method, const net::GrpcCall& call,
+                                  std::string& out) {
   ProtoWriter writer(out);
   if (method == "ModelInfer" || method == "ModelStreamInfer") return infer_call(call, out);
   if (method == "ServerLive") {
@@ -305,9 +349,13 @@ Result<void> GrpcApi::call_method(std::string_view method, const net::GrpcCall& 
 }
 
 void GrpcApi::handle(const net::GrpcCall& call, net::GrpcReply& reply) {
-  constexpr std::string_view kMethods[] = {"ModelInfer", "ModelStreamInfer", "ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata",
-                                           "ModelConfig", "ModelStatistics", "RepositoryIndex", "RepositoryModelLoad", "RepositoryModelUnload"};
-  const std::string_view method = call.method.starts_with(kInference) ? call.method.substr(kInference.size()) : std::string_view{};
+  constexpr std::string_view kMethods[] = {
+      "ModelInfer",      "ModelStreamInfer", "ServerLive",          "ServerReady",
+      "ServerMetadata",  "ModelReady",       "ModelMetadata",       "ModelConfig",
+      "ModelStatistics", "RepositoryIndex",  "RepositoryModelLoad", "RepositoryModelUnload"};
+  const std::string_view method = call.method.starts_with(kInference)
+                                      ? call.method.substr(kInference.size())
+                                      : std::string_view{};
   Result<void> done;
   if (std::find(std::begin(kMethods), std::end(kMethods), method) != std::end(kMethods)) {
     done = call_method(method, call, reply.message);

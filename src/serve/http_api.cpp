@@ -23,7 +23,8 @@ constexpr std::string_view kShed =
 void not_allowed(std::string_view allowed, net::Response& response) {
   response.status = 405;
   response.headers = fmt::format("Allow: {}\r\n", allowed);
-  response.body = R"({"error":"the method is not one of this path","id":"method-not-allowed","hint":"see `Allow`"})";
+  response.body =
+      R"({"error":"the method is not one of this path","id":"method-not-allowed","hint":"see `Allow`"})";
 }
 
 /// What passes by itself, whoever found it.
@@ -38,7 +39,9 @@ Result<std::size_t> json_bytes(const net::Request& request, std::string_view bod
   std::size_t bytes = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bytes);
   if (error != std::errc{} || end != text.data() + text.size() || bytes > body.size()) {
-    return Error{ErrorKind::kInvalid, "oip-binary", "`Inference-Header-Content-Length` is no length within the body", "send the length of the JSON part in bytes"};
+    return Error{ErrorKind::kInvalid, "oip-binary",
+                 "`Inference-Header-Content-Length` is no length within the body",
+                 "send the length of the JSON part in bytes"};
   }
   return bytes;
 }
@@ -48,19 +51,25 @@ Result<std::size_t> json_bytes(const net::Request& request, std::string_view bod
 /// A request whose answer a runtime takes its time for.
 class HttpApi::Deferred final : public Later {
  public:
-  Deferred(HttpApi& api, Body kind, const Rows& rows, std::int64_t read_ns) : api_(api), kind_(kind), rows_(rows), read_ns_(read_ns) {}
+  Deferred(HttpApi& api, Body kind, const Rows& rows, std::int64_t read_ns)
+      : api_(api), kind_(kind), rows_(rows), read_ns_(read_ns) {}
 
   Done later() override {
     api_.deferred_ = true;
-    return [api = &api_, kind = kind_, probability = rows_.probability, validation = rows_.validation, contributions = rows_.contributions, begin = api_.begin_ns_, queued = api_.queued_ns_,
-            read = read_ns_, tracing = api_.tracing_, responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
+    return [api = &api_, kind = kind_, probability = rows_.probability,
+            validation = rows_.validation, contributions = rows_.contributions,
+            begin = api_.begin_ns_, queued = api_.queued_ns_, read = read_ns_,
+            tracing = api_.tracing_,
+            responder = api_.options_.defer()](const Result<Answer>& answer) mutable {
       net::Response response;
       const std::int64_t scored = api->options_.clock->mono_ns();
       if (!answer.ok()) {
         fail(answer.error(), response);
         api->engine_.metrics().refused(answer.error().id);
-      } else if (kind == Body::kRows) write_predictions(*answer, response);
-      else write_oip(*answer, probability, validation, contributions, response);
+      } else if (kind == Body::kRows)
+        write_predictions(*answer, response);
+      else
+        write_oip(*answer, probability, validation, contributions, response);
       say_when_to_retry(response);
       const std::int64_t written = api->options_.clock->mono_ns();
       const std::int64_t took = written - begin;
@@ -70,7 +79,8 @@ class HttpApi::Deferred final : public Later {
         api->engine_.metrics().stages(stages);
         tracing.answered(*answer, stages);
       }
-      if (const std::string parent = tracing.end(response.status, took + queued); !parent.empty()) response.headers += "traceparent: " + parent + "\r\n";
+      if (const std::string parent = tracing.end(response.status, took + queued); !parent.empty())
+        response.headers += "traceparent: " + parent + "\r\n";
       responder.send(std::move(response));
     };
   }
@@ -89,7 +99,8 @@ HttpApi::HttpApi(Options options)
       infer_path_(fmt::format("/v2/models/{}/infer", engine_.name())),
       tracing_(options_.tracer, *options_.clock) {}
 
-Result<const Principal*> HttpApi::principal(const net::Request& request, Permission permission) const {
+Result<const Principal*> HttpApi::principal(const net::Request& request,
+                                            Permission permission) const {
   return options_.tokens->allow(request.bearer(), permission, engine_.name());
 }
 
@@ -105,7 +116,8 @@ Result<std::string_view> HttpApi::body_of(const net::Request& request) {
   return std::string_view(decoded_);
 }
 
-Result<void> HttpApi::predict(const net::Request& request, net::Response& response, Body kind, std::string_view version) {
+Result<void> HttpApi::predict(const net::Request& request, net::Response& response, Body kind,
+                              std::string_view version) {
   Metrics& metrics = engine_.metrics();
   HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kPredict));
   if (engine_.serving() == nullptr) return engine_.not_ready();
@@ -119,23 +131,33 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
     HEDDLE_ASSIGN_OR_RETURN(const std::size_t json, json_bytes(request, body));
     HEDDLE_ASSIGN_OR_RETURN(rows, reader_.read_oip(body, json, fields, most));
     if (!rows->model.empty() && rows->model != engine_.name()) {
-      return Error{ErrorKind::kInvalid, "oip-model", fmt::format("the body names model `{}`, the path `{}`", rows->model, engine_.name()), "name one model"};
+      return Error{
+          ErrorKind::kInvalid, "oip-model",
+          fmt::format("the body names model `{}`, the path `{}`", rows->model, engine_.name()),
+          "name one model"};
     }
   }
   const std::int64_t read = options_.clock->mono_ns();
-  const std::int64_t deadline = rows->timeout_us > 0 ? begin_ns_ - queued_ns_ + rows->timeout_us * 1000 : INT64_MAX;
+  const std::int64_t deadline =
+      rows->timeout_us > 0 ? begin_ns_ - queued_ns_ + rows->timeout_us * 1000 : INT64_MAX;
   if (read > deadline) {
     metrics.shed();
-    return Error{ErrorKind::kTimeout, "deadline", "the client's timeout passed before the request was looked at", "give it more time, or send fewer at once"};
+    return Error{ErrorKind::kTimeout, "deadline",
+                 "the client's timeout passed before the request was looked at",
+                 "give it more time, or send fewer at once"};
   }
   Deferred later(*this, kind, *rows, read);
-  HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *rows, version, request.headers, begin_ns_, deadline, &later}));
+  HEDDLE_ASSIGN_OR_RETURN(const auto given, engine_.infer({*who, *rows, version, request.headers,
+                                                           begin_ns_, deadline, &later}));
   if (!given.has_value()) return {};
   const Answer& answer = *given;
   const std::int64_t scored = options_.clock->mono_ns();
-  if (kind == Body::kRows) write_predictions(answer, response);
-  else write_oip(answer, rows->probability, rows->validation, rows->contributions, response);
-  const Stages stages{queued_ns_, read - begin_ns_, scored - read, options_.clock->mono_ns() - scored};
+  if (kind == Body::kRows)
+    write_predictions(answer, response);
+  else
+    write_oip(answer, rows->probability, rows->validation, rows->contributions, response);
+  const Stages stages{queued_ns_, read - begin_ns_, scored - read,
+                      options_.clock->mono_ns() - scored};
   metrics.stages(stages);
   tracing_.answered(answer, stages);
   return {};
@@ -169,7 +191,8 @@ Result<void> HttpApi::tick(const net::Request& request, net::Response& response)
   HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
   HEDDLE_ASSIGN_OR_RETURN(const Micros time, reader_.read_tick(body));
   HEDDLE_TRY(engine_.tick(time));
-  response.body = fmt::format(R"({{"event_time":"{}","route_version":{}}})", format_time(time), engine_.applied_version());
+  response.body = fmt::format(R"({{"event_time":"{}","route_version":{}}})", format_time(time),
+                              engine_.applied_version());
   return {};
 }
 
@@ -182,7 +205,9 @@ Result<void> HttpApi::stop_service(const net::Request& request, net::Response& r
 
 void HttpApi::describe_service(net::Response& response) const {
   const Serving* serving = engine_.serving();
-  const auto digest = [&](SlotId slot) { return serving == nullptr ? std::string() : serving->slot(slot).digest; };
+  const auto digest = [&](SlotId slot) {
+    return serving == nullptr ? std::string() : serving->slot(slot).digest;
+  };
   const auto slot = engine_.slot_of({});
   doc::Value quarantined = doc::Value::array();
   for (std::size_t i = 0; serving != nullptr && i < serving->quarantined.size(); ++i) {
@@ -213,17 +238,21 @@ void HttpApi::describe_service(net::Response& response) const {
                           {"canary_aborted", engine_.acts().canary_aborted()},
                           {"quarantined", std::move(quarantined)},
                           {"journal_dropped", engine_.dropped()},
-                           {"request_errors", engine_.metrics().errors_by_id()}}));
+                          {"request_errors", engine_.metrics().errors_by_id()}}));
 }
 
 /// `rest` is what follows `/v1/services/`.
-Result<void> HttpApi::service_call(std::string_view rest, const net::Request& request, net::Response& response) {
+Result<void> HttpApi::service_call(std::string_view rest, const net::Request& request,
+                                   net::Response& response) {
   const std::size_t slash = rest.find('/');
   const std::string_view service = rest.substr(0, slash);
-  const std::string_view call = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
+  const std::string_view call =
+      slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
   if (service != engine_.name()) {
     HEDDLE_TRY(reader(request));
-    return Error{ErrorKind::kNotFound, "service-unknown", fmt::format("this data plane serves no service `{}`", service), fmt::format("it serves `{}`", engine_.name())};
+    return Error{ErrorKind::kNotFound, "service-unknown",
+                 fmt::format("this data plane serves no service `{}`", service),
+                 fmt::format("it serves `{}`", engine_.name())};
   }
   const bool post = request.method == "POST";
   if (call.empty() && request.method == "GET") {
@@ -239,13 +268,15 @@ Result<void> HttpApi::service_call(std::string_view rest, const net::Request& re
     not_allowed(call.empty() ? "GET" : "POST", response);
     return {};
   }
-  return Error{ErrorKind::kNotFound, "path-unknown", fmt::format("there is no `{}`", request.path), "known: predict, labels, tick, stop"};
+  return Error{ErrorKind::kNotFound, "path-unknown", fmt::format("there is no `{}`", request.path),
+               "known: predict, labels, tick, stop"};
 }
 
 Result<void> HttpApi::route(const net::Request& request, net::Response& response) {
   std::string_view path = request.path;
   if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  if (path.starts_with("/v2") && (path.size() == 3 || path[3] == '/')) return oip(path.substr(3), request, response);
+  if (path.starts_with("/v2") && (path.size() == 3 || path[3] == '/'))
+    return oip(path.substr(3), request, response);
   if (path.starts_with("/v1/services/")) return service_call(path.substr(13), request, response);
   if (path == "/health/live" || path == "/health/ready") return oip(path, request, response);
   if (path == "/metrics" && request.method == "GET") {
@@ -256,7 +287,8 @@ Result<void> HttpApi::route(const net::Request& request, net::Response& response
     return {};
   }
   HEDDLE_TRY(reader(request));
-  return Error{ErrorKind::kNotFound, "path-unknown", fmt::format("there is no `{}`", path), "see docs/http.md for the paths"};
+  return Error{ErrorKind::kNotFound, "path-unknown", fmt::format("there is no `{}`", path),
+               "see docs/http.md for the paths"};
 }
 
 void HttpApi::fail(const Error& error, net::Response& response) {
@@ -266,15 +298,20 @@ void HttpApi::fail(const Error& error, net::Response& response) {
 
 /// What is not the engine's: the process, this build, the tracer.
 void HttpApi::put_other_metrics(std::string& out) const {
-  const auto put = [&](std::string_view name, std::string_view type, std::string_view help, std::string_view labels, std::uint64_t value) {
-    fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} {2}\n{0}{{{3}}} {4}\n", name, help, type, labels, value);
+  const auto put = [&](std::string_view name, std::string_view type, std::string_view help,
+                       std::string_view labels, std::uint64_t value) {
+    fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} {2}\n{0}{{{3}}} {4}\n",
+                   name, help, type, labels, value);
   };
-  put("heddle_build_info", "gauge", "1, with what this program is", fmt::format("version=\"{}\"", oip::server_version()), 1);
+  put("heddle_build_info", "gauge", "1, with what this program is",
+      fmt::format("version=\"{}\"", oip::server_version()), 1);
   if (options_.tracer != nullptr) {
     const auto counts = options_.tracer->counts();
     const std::string service = fmt::format("service=\"{}\"", engine_.name());
-    put("heddle_trace_requests_exported_total", "counter", "Traced requests that the collector took", service, counts.exported);
-    put("heddle_trace_requests_dropped_total", "counter", "Traced requests that found no place or no collector", service, counts.dropped);
+    put("heddle_trace_requests_exported_total", "counter",
+        "Traced requests that the collector took", service, counts.exported);
+    put("heddle_trace_requests_dropped_total", "counter",
+        "Traced requests that found no place or no collector", service, counts.dropped);
   }
   telemetry::put_process_metrics(out);
 }
@@ -286,13 +323,16 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
   const bool predicts = posted && request.path == predict_path_;
   const bool scores = predicts || (posted && request.path.ends_with("/infer"));
   if (scores && engine_.sheds(queued_ns_, begin_ns_)) {
-    // Before anything of it is read: what is shed must cost next to nothing, or shedding is the overload.
+    // Before anything of it is read: what is shed must cost next to nothing, or shedding is the
+    // overload.
     response.status = 503;
     say_when_to_retry(response);
     response.body = kShed;
     return;
   }
-  if (scores) tracing_.begin(predicts ? "POST /v1/services/{service}/predict" : "POST /v2/models/{m}/infer", request.headers);
+  if (scores)
+    tracing_.begin(predicts ? "POST /v1/services/{service}/predict" : "POST /v2/models/{m}/infer",
+                   request.headers);
   Result<void> done;
   if (predicts) {
     done = predict(request, response, Body::kRows, {});
@@ -310,7 +350,9 @@ void HttpApi::handle(const net::Request& request, net::Response& response) {
   const std::int64_t took = options_.clock->mono_ns() - begin_ns_;
   if (scores) {
     engine_.metrics().answered(response.status, took);
-    if (const std::string parent = tracing_.end(response.status, took + queued_ns_); !parent.empty()) response.headers += "traceparent: " + parent + "\r\n";
+    if (const std::string parent = tracing_.end(response.status, took + queued_ns_);
+        !parent.empty())
+      response.headers += "traceparent: " + parent + "\r\n";
   }
 }
 

@@ -14,18 +14,19 @@
 
 namespace heddle::serve {
 
-/// The data plane over HTTP (docs/http.md): plain rows, labels, the Open Inference Protocol, health, metrics. Reads, asks the engine,
-/// writes; decides nothing. Deny by default. Confined to the serving thread.
+/// The data plane over HTTP (docs/http.md): plain rows, labels, the Open Inference Protocol,
+/// health, metrics. Reads, asks the engine, writes; decides nothing. Deny by default. Confined to
+/// the serving thread.
 class HttpApi {
  public:
   struct Options {
-    Engine* engine = nullptr;                    ///< outlives this
+    Engine* engine = nullptr;  ///< outlives this
     const Tokens* tokens = nullptr;
     const spec::Service* service = nullptr;
     const Clock* clock = nullptr;
-    std::function<Metrics::Gauges()> gauges{};   ///< what the engine does not know
+    std::function<Metrics::Gauges()> gauges{};            ///< what the engine does not know
     std::function<net::HttpServer::Responder()> defer{};  ///< of the request being handled
-    telemetry::Tracer* tracer = nullptr;         ///< outlives this; nullptr: no traces
+    telemetry::Tracer* tracer = nullptr;                  ///< outlives this; nullptr: no traces
   };
   explicit HttpApi(Options options);
 
@@ -33,17 +34,23 @@ class HttpApi {
 
  private:
   [[nodiscard]] Result<void> route(const net::Request& request, net::Response& response);
-  [[nodiscard]] Result<void> service_call(std::string_view rest, const net::Request& request, net::Response& response);
-  [[nodiscard]] Result<void> oip(std::string_view rest, const net::Request& request, net::Response& response);
-  [[nodiscard]] Result<void> oip_model(std::string_view rest, const net::Request& request, net::Response& response);
-  [[nodiscard]] Result<void> repository(std::string_view rest, const net::Request& request, net::Response& response);
+  [[nodiscard]] Result<void> service_call(std::string_view rest, const net::Request& request,
+                                          net::Response& response);
+  [[nodiscard]] Result<void> oip(std::string_view rest, const net::Request& request,
+                                 net::Response& response);
+  [[nodiscard]] Result<void> oip_model(std::string_view rest, const net::Request& request,
+                                       net::Response& response);
+  [[nodiscard]] Result<void> repository(std::string_view rest, const net::Request& request,
+                                        net::Response& response);
 
-  [[nodiscard]] Result<const Principal*> principal(const net::Request& request, Permission permission) const;
+  [[nodiscard]] Result<const Principal*> principal(const net::Request& request,
+                                                   Permission permission) const;
   [[nodiscard]] Result<const Principal*> reader(const net::Request& request) const;
   enum class Body { kRows, kOip };
   /// The body of a request, decompressed when it says so, followed by padding.
   [[nodiscard]] Result<std::string_view> body_of(const net::Request& request);
-  [[nodiscard]] Result<void> predict(const net::Request& request, net::Response& response, Body kind, std::string_view version);
+  [[nodiscard]] Result<void> predict(const net::Request& request, net::Response& response,
+                                     Body kind, std::string_view version);
   [[nodiscard]] Result<void> labels(const net::Request& request, net::Response& response);
   [[nodiscard]] Result<void> tick(const net::Request& request, net::Response& response);
   [[nodiscard]] Result<void> stop_service(const net::Request& request, net::Response& response);
@@ -56,11 +63,11 @@ class HttpApi {
   Engine& engine_;
   std::string predict_path_;
   std::string infer_path_;
-  std::int64_t begin_ns_ = 0;    ///< of the request being handled
-  std::int64_t queued_ns_ = 0;   ///< how long it had waited then
-  bool deferred_ = false;        ///< it is answered later
+  std::int64_t begin_ns_ = 0;   ///< of the request being handled
+  std::int64_t queued_ns_ = 0;  ///< how long it had waited then
+  bool deferred_ = false;       ///< it is answered later
   RequestReader reader_;
-  std::string decoded_;          ///< a compressed body
+  std::string decoded_;  ///< a compressed body
   RequestTracing tracing_;
 };
 

@@ -3,16 +3,18 @@
 #include "base/result.hpp"
 #include "serve/request.hpp"
 
-/// What the readers of JSON bodies share. A source includes <simdjson.h> before it: no header does, it costs seconds.
+/// What the readers of JSON bodies share. A source includes <simdjson.h> before it: no header does,
+/// it costs seconds.
 namespace heddle::serve {
 
 struct RequestReader::Parser {
   simdjson::dom::parser dom;
-  std::string rewritten;        ///< the body with `NaN` and `Infinity` as JSON can say them
-  bool has_infinity = false;    ///< of the body being read; it was rewritten
+  std::string rewritten;      ///< the body with `NaN` and `Infinity` as JSON can say them
+  bool has_infinity = false;  ///< of the body being read; it was rewritten
 
-  /// `body` is followed by padding (net::Request): nothing is copied. The bare `NaN`, `Infinity` and `-Infinity` that
-  /// Python's and other writers of JSON give are read too: a NaN as null, which is what a missing value is here.
+  /// `body` is followed by padding (net::Request): nothing is copied. The bare `NaN`, `Infinity`
+  /// and `-Infinity` that Python's and other writers of JSON give are read too: a NaN as null,
+  /// which is what a missing value is here.
   [[nodiscard]] Result<simdjson::dom::object> object(std::string_view body);
   /// A scalar; false for an array or an object.
   [[nodiscard]] bool to_datum(const simdjson::dom::element& value, expr::Datum& out) const;
@@ -27,7 +29,8 @@ using simdjson::dom::element;
 [[nodiscard]] Error too_many_rows(std::size_t max);
 
 [[nodiscard]] Result<Micros> to_time(const element& value);
-[[nodiscard]] Result<std::string_view> to_id(const element& value, std::string_view name, bool with_hash = false);
+[[nodiscard]] Result<std::string_view> to_id(const element& value, std::string_view name,
+                                             bool with_hash = false);
 
 }  // namespace json
 }  // namespace heddle::serve

@@ -22,8 +22,10 @@ void Metrics::answered(int status, std::int64_t ns) noexcept {
 
 void Metrics::refused(std::string_view id) {
   const auto found = errors_.find(id);
-  if (found != errors_.end()) ++found->second;
-  else errors_.emplace(id, 1);
+  if (found != errors_.end())
+    ++found->second;
+  else
+    errors_.emplace(id, 1);
 }
 
 doc::Value Metrics::errors_by_id() const {
@@ -36,7 +38,8 @@ void Metrics::stages(const Stages& ns) noexcept {
   for (std::size_t i = 0; i < kStages; ++i) stages_[i].add(ns[i]);
 }
 
-void Metrics::scored(SlotId slot, std::size_t rows, std::int64_t before_ns, std::int64_t score_ns, Micros arrival) noexcept {
+void Metrics::scored(SlotId slot, std::size_t rows, std::int64_t before_ns, std::int64_t score_ns,
+                     Micros arrival) noexcept {
   SlotStatistics& statistics = slots_[static_cast<std::size_t>(slot)];
   ++statistics.requests;
   statistics.rows += rows;
@@ -54,15 +57,19 @@ std::uint64_t Metrics::errors() const noexcept {
 std::string Metrics::text(std::string_view service, const Gauges& gauges) const {
   std::string out;
   const auto line = [&](std::string_view name, std::string_view labels, auto value) {
-    fmt::format_to(std::back_inserter(out), "{}{{service=\"{}\"{}{}}} {}\n", name, service, labels.empty() ? "" : ",", labels, value);
+    fmt::format_to(std::back_inserter(out), "{}{{service=\"{}\"{}{}}} {}\n", name, service,
+                   labels.empty() ? "" : ",", labels, value);
   };
   const auto head = [&](std::string_view name, std::string_view type, std::string_view help) {
     fmt::format_to(std::back_inserter(out), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
   };
   head("heddle_requests_total", "counter", "Predict requests answered, by HTTP status");
-  for (const auto& [status, count] : statuses_) line("heddle_requests_total", fmt::format("status=\"{}\"", status), count);
-  if (!errors_.empty()) head("heddle_request_errors_total", "counter", "Requests refused as a whole, by error id");
-  for (const auto& [id, count] : errors_) line("heddle_request_errors_total", fmt::format("id=\"{}\"", id), count);
+  for (const auto& [status, count] : statuses_)
+    line("heddle_requests_total", fmt::format("status=\"{}\"", status), count);
+  if (!errors_.empty())
+    head("heddle_request_errors_total", "counter", "Requests refused as a whole, by error id");
+  for (const auto& [id, count] : errors_)
+    line("heddle_request_errors_total", fmt::format("id=\"{}\"", id), count);
   head("heddle_rows_total", "counter", "Rows answered, by outcome");
   line("heddle_rows_total", "outcome=\"served\"", served_);
   line("heddle_rows_total", "outcome=\"refused\"", refused_);
@@ -87,16 +94,21 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   histogram("heddle_request_seconds", "", requests_);
   head("heddle_stage_seconds", "histogram", "Time of a predict request by stage");
   constexpr std::array<std::string_view, kStages> kStageNames = {"queue", "read", "score", "write"};
-  for (std::size_t i = 0; i < kStages; ++i) histogram("heddle_stage_seconds", fmt::format("stage=\"{}\"", kStageNames[i]), stages_[i]);
+  for (std::size_t i = 0; i < kStages; ++i)
+    histogram("heddle_stage_seconds", fmt::format("stage=\"{}\"", kStageNames[i]), stages_[i]);
   head("heddle_slot_rows_total", "counter", "Rows scored as the answer, by slot");
-  for (std::size_t i = 0; i < kSlots; ++i) line("heddle_slot_rows_total", fmt::format("slot=\"{}\"", name_of(static_cast<SlotId>(i))), slots_[i].rows);
+  for (std::size_t i = 0; i < kSlots; ++i)
+    line("heddle_slot_rows_total", fmt::format("slot=\"{}\"", name_of(static_cast<SlotId>(i))),
+         slots_[i].rows);
   head("heddle_shed_total", "counter", "Predict requests that waited too long and were shed");
   line("heddle_shed_total", "", shed_);
   head("heddle_routes_applied_total", "counter", "Route tables put in force");
   line("heddle_routes_applied_total", "", applied_);
-  head("heddle_routes_refused_total", "counter", "Looks at a route table or bundle that could not be used");
+  head("heddle_routes_refused_total", "counter",
+       "Looks at a route table or bundle that could not be used");
   line("heddle_routes_refused_total", "", gauges.route_refused);
-  head("heddle_journal_dropped_total", "counter", "Requests and labels that went unrecorded since the start");
+  head("heddle_journal_dropped_total", "counter",
+       "Requests and labels that went unrecorded since the start");
   line("heddle_journal_dropped_total", "", gauges.journal_dropped);
   head("heddle_route_version", "gauge", "Version of the route table in force");
   line("heddle_route_version", "", gauges.route_version);
@@ -116,15 +128,22 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   line("heddle_event_clock_held", "", gauges.clock_held ? 1 : 0);
   head("heddle_connections", "gauge", "Open connections");
   line("heddle_connections", "", gauges.connections);
-  const auto runtimes = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
+  const auto runtimes = [&](std::string_view name, std::string_view type, std::string_view help,
+                            auto value) {
     if (gauges.runtimes.empty()) return;
     head(name, type, help);
-    for (const Gauges::Runtime& each : gauges.runtimes) line(name, fmt::format("slot=\"{}\"", name_of(each.slot)), value(each.condition));
+    for (const Gauges::Runtime& each : gauges.runtimes)
+      line(name, fmt::format("slot=\"{}\"", name_of(each.slot)), value(each.condition));
   };
-  runtimes("heddle_runtime_up", "gauge", "1: the slot's worker is ready; an upstream always", [](const auto& c) { return c.up ? 1 : 0; });
-  runtimes("heddle_runtime_restarts_total", "counter", "Starts of the slot's worker after it ended by itself", [](const auto& c) { return c.restarts; });
-  runtimes("heddle_runtime_batches_total", "counter", "Batches sent to the slot's runtime", [](const auto& c) { return c.batches; });
-  runtimes("heddle_runtime_waiting_rows", "gauge", "Rows that wait for the slot's runtime", [](const auto& c) { return c.waiting_rows; });
+  runtimes("heddle_runtime_up", "gauge", "1: the slot's worker is ready; an upstream always",
+           [](const auto& c) { return c.up ? 1 : 0; });
+  runtimes("heddle_runtime_restarts_total", "counter",
+           "Starts of the slot's worker after it ended by itself",
+           [](const auto& c) { return c.restarts; });
+  runtimes("heddle_runtime_batches_total", "counter", "Batches sent to the slot's runtime",
+           [](const auto& c) { return c.batches; });
+  runtimes("heddle_runtime_waiting_rows", "gauge", "Rows that wait for the slot's runtime",
+           [](const auto& c) { return c.waiting_rows; });
   const auto beside = [&](std::string_view name, std::string_view help, auto value) {
     bool first = true;
     for (const SlotId slot : {SlotId::kStandby, SlotId::kShadow}) {
@@ -134,9 +153,12 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
       line(name, fmt::format("slot=\"{}\"", name_of(slot)), value(compared));
     }
   };
-  beside("heddle_beside_rows_total", "Rows that the slot's runtime scored beside the answer", [](const Compared& c) { return c.rows; });
-  beside("heddle_beside_failed_total", "Rows or requests that it gave no answer for", [](const Compared& c) { return c.failed; });
-  beside("heddle_beside_difference_sum", "Sum of the differences to the answers, in probability", [](const Compared& c) { return c.difference; });
+  beside("heddle_beside_rows_total", "Rows that the slot's runtime scored beside the answer",
+         [](const Compared& c) { return c.rows; });
+  beside("heddle_beside_failed_total", "Rows or requests that it gave no answer for",
+         [](const Compared& c) { return c.failed; });
+  beside("heddle_beside_difference_sum", "Sum of the differences to the answers, in probability",
+         [](const Compared& c) { return c.difference; });
   return out;
 }
 

@@ -18,8 +18,8 @@ namespace heddle::serve {
 inline constexpr std::size_t kStages = 4;
 using Stages = std::array<std::int64_t, kStages>;
 
-/// Counters of one data plane, as Prometheus and the Open Inference Protocol's statistics read them. Confined to the serving
-/// thread.
+/// Counters of one data plane, as Prometheus and the Open Inference Protocol's statistics read
+/// them. Confined to the serving thread.
 class Metrics {
  public:
   /// A predict request was answered, whatever came of it.
@@ -29,13 +29,15 @@ class Metrics {
   /// Of an answered request.
   void stages(const Stages& ns) noexcept;
   void shed() noexcept { ++shed_; }
-  void rows(std::uint64_t served, std::uint64_t refused, std::uint64_t failed, std::uint64_t quarantined) noexcept {
+  void rows(std::uint64_t served, std::uint64_t refused, std::uint64_t failed,
+            std::uint64_t quarantined) noexcept {
     served_ += served;
     refused_ += refused;
     failed_ += failed;
     quarantined_ += quarantined;
   }
-  /// Rows that a standby or shadow with a runtime scored beside the answer, those it gave no answer for, and the sum of |difference|.
+  /// Rows that a standby or shadow with a runtime scored beside the answer, those it gave no answer
+  /// for, and the sum of |difference|.
   void beside(SlotId slot, std::uint64_t rows, std::uint64_t failed, double difference) noexcept {
     Compared& compared = beside_[static_cast<std::size_t>(slot)];
     compared.rows += rows;
@@ -54,10 +56,13 @@ class Metrics {
     std::uint64_t rows = 0;       ///< inferences
     std::uint64_t before_ns = 0;  ///< from the whole request to its scoring
     std::uint64_t score_ns = 0;
-    Micros last = 0;              ///< wall clock
+    Micros last = 0;  ///< wall clock
   };
-  void scored(SlotId slot, std::size_t rows, std::int64_t before_ns, std::int64_t score_ns, Micros arrival) noexcept;
-  [[nodiscard]] const SlotStatistics& of(SlotId slot) const noexcept { return slots_[static_cast<std::size_t>(slot)]; }
+  void scored(SlotId slot, std::size_t rows, std::int64_t before_ns, std::int64_t score_ns,
+              Micros arrival) noexcept;
+  [[nodiscard]] const SlotStatistics& of(SlotId slot) const noexcept {
+    return slots_[static_cast<std::size_t>(slot)];
+  }
   [[nodiscard]] std::uint64_t errors() const noexcept;  ///< predict requests answered 4xx or 5xx
 
   struct Gauges {
@@ -81,7 +86,8 @@ class Metrics {
   [[nodiscard]] std::string text(std::string_view service, const Gauges& gauges) const;
 
  private:
-  static constexpr std::array<double, 12> kBounds = {10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 100e-3, 1};
+  static constexpr std::array<double, 12> kBounds = {10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6,
+                                                     1e-3,  2e-3,  5e-3,  10e-3,  100e-3, 1};
   struct Histogram {
     std::array<std::uint64_t, kBounds.size() + 1> buckets{};
     std::uint64_t count = 0;

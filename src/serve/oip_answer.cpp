@@ -8,13 +8,18 @@
 namespace heddle::serve {
 namespace {
 
-/// Writes outputs one after the other: the JSON of each into `json`, raw bytes of the binary ones into `raw`.
+/// Writes outputs one after the other: the JSON of each into `json`, raw bytes of the binary ones
+/// into `raw`.
 class Outputs {
  public:
   Outputs(std::string& json, std::size_t rows) : json_(json), rows_(rows) {}
 
   void begin(std::string_view name, std::string_view datatype, std::size_t columns) {
-    json_.append(first_ ? "{\"name\":\"" : ",{\"name\":\"").append(name).append("\",\"datatype\":\"").append(datatype).append("\",\"shape\":[");
+    json_.append(first_ ? "{\"name\":\"" : ",{\"name\":\"")
+        .append(name)
+        .append("\",\"datatype\":\"")
+        .append(datatype)
+        .append("\",\"shape\":[");
     first_ = false;
     put_integer(rows_, json_);
     if (columns > 0) {
@@ -31,7 +36,8 @@ class Outputs {
     json_.append("}}");
   }
 
-  void floats(std::string_view name, std::size_t columns, std::span<const float> values, const Wanted& wanted) {
+  void floats(std::string_view name, std::size_t columns, std::span<const float> values,
+              const Wanted& wanted) {
     begin(name, "FP32", columns);
     if (wanted.binary) {
       raw.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
@@ -40,8 +46,10 @@ class Outputs {
     json_data();
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (i > 0) json_.push_back(',');
-      if (std::isfinite(values[i])) put_number(values[i], json_);  // JSON has no NaN
-      else json_.append("null");
+      if (std::isfinite(values[i]))
+        put_number(values[i], json_);  // JSON has no NaN
+      else
+        json_.append("null");
     }
     end_json_data();
   }
@@ -73,7 +81,8 @@ void put_raw_validation(std::span<const plane::RowView> rows, std::string& out) 
   }
 }
 
-void write_oip(const Answer& answer, Wanted probability, Wanted validation, Wanted contributions, net::Response& out) {
+void write_oip(const Answer& answer, Wanted probability, Wanted validation, Wanted contributions,
+               net::Response& out) {
   const AnsweredBy& by = answer.by;
   out.status = status_of(answer.rows);
   std::string& body = out.body;
@@ -82,7 +91,8 @@ void write_oip(const Answer& answer, Wanted probability, Wanted validation, Want
   } else {
     // Clients look for `error` in JSON when the status is not 200.
     probability.binary = validation.binary = contributions.binary = false;
-    body.append(out.status == 422 ? R"({"error":"every row was refused, `validation` says why",)" : R"({"error":"the model gave no answer, try again",)");
+    body.append(out.status == 422 ? R"({"error":"every row was refused, `validation` says why",)"
+                                  : R"({"error":"the model gave no answer, try again",)");
   }
   body.append("\"model_name\":\"").append(by.model);
   body.append("\",\"model_version\":\"").append(by.bundle);
@@ -106,8 +116,10 @@ void write_oip(const Answer& answer, Wanted probability, Wanted validation, Want
       outputs.json_data();
       for (std::size_t i = 0; i < answer.rows.size(); ++i) {
         if (i > 0) body.push_back(',');
-        if (answer.rows[i].outcome == plane::RowOutcome::kServed) put_number(answer.rows[i].probability, body);
-        else body.append("null");
+        if (answer.rows[i].outcome == plane::RowOutcome::kServed)
+          put_number(answer.rows[i].probability, body);
+        else
+          body.append("null");
       }
       outputs.end_json_data();
     }
@@ -128,7 +140,9 @@ void write_oip(const Answer& answer, Wanted probability, Wanted validation, Want
       outputs.end_json_data();
     }
   }
-  if (!answer.contributions.empty()) outputs.floats("contributions", answer.contribution_names.size(), answer.contributions, contributions);
+  if (!answer.contributions.empty())
+    outputs.floats("contributions", answer.contribution_names.size(), answer.contributions,
+                   contributions);
   body.append("]}");
   if (outputs.raw.empty()) return;
   out.content_type = "application/octet-stream";

@@ -5,7 +5,8 @@
 namespace heddle::serve::oip {
 
 const std::vector<std::string_view>& extensions() {
-  static const std::vector<std::string_view> kAll = {"binary_tensor_data", "model_configuration", "model_repository", "statistics"};
+  static const std::vector<std::string_view> kAll = {"binary_tensor_data", "model_configuration",
+                                                     "model_repository", "statistics"};
   return kAll;
 }
 
@@ -26,7 +27,8 @@ Result<Model> describe(const Engine& engine, std::string_view version) {
     model.versions.emplace_back(name_of(static_cast<SlotId>(i)));
     model.versions.push_back(loaded.digest);
   }
-  for (const spec::Field& field : plan->contract().request_fields()) model.inputs.push_back({field.name, datatype_of(field.type), {-1}});
+  for (const spec::Field& field : plan->contract().request_fields())
+    model.inputs.push_back({field.name, datatype_of(field.type), {-1}});
   model.outputs = {{"probability", Datatype::kFp32, {-1}}, {"validation", Datatype::kBytes, {-1}}};
   return model;
 }
@@ -36,38 +38,50 @@ std::vector<IndexEntry> index(const Engine& engine, bool only_ready) {
   for (std::size_t i = 0; engine.serving() != nullptr && i < kSlots; ++i) {
     const Loaded& loaded = engine.serving()->slots[i];
     if (loaded.digest.empty()) continue;
-    IndexEntry entry{engine.name(), std::string(name_of(static_cast<SlotId>(i))), loaded.plan != nullptr && !engine.stopped(), {}};
-    if (!entry.ready) entry.reason = engine.stopped() ? "the service is stopped" : "its bundle cannot be used, see the log";
+    IndexEntry entry{engine.name(),
+                     std::string(name_of(static_cast<SlotId>(i))),
+                     loaded.plan != nullptr && !engine.stopped(),
+                     {}};
+    if (!entry.ready)
+      entry.reason =
+          engine.stopped() ? "the service is stopped" : "its bundle cannot be used, see the log";
     if (entry.ready || !only_ready) entries.push_back(std::move(entry));
   }
-  if (entries.empty() && !only_ready) entries.push_back({engine.name(), "primary", false, "nothing is released"});
+  if (entries.empty() && !only_ready)
+    entries.push_back({engine.name(), "primary", false, "nothing is released"});
   return entries;
 }
 
 Result<void> load(const Engine& engine, bool has_parameters) {
   if (has_parameters) {
-    return Error{ErrorKind::kInvalid, "repository-override", "a model cannot be brought by a client", "release a bundle: `heddle release promote`"};
+    return Error{ErrorKind::kInvalid, "repository-override",
+                 "a model cannot be brought by a client",
+                 "release a bundle: `heddle release promote`"};
   }
   if (!engine.ready()) return engine.not_ready();
   return {};
 }
 
 Error unload(const Engine& engine) {
-  return {ErrorKind::kDenied, "repository-unload", fmt::format("what service `{}` runs is decided by releases, not by a client", engine.name()),
-          "`heddle stop` puts it into its safe state, `heddle release rollback` goes back"};
+  return {
+      ErrorKind::kDenied, "repository-unload",
+      fmt::format("what service `{}` runs is decided by releases, not by a client", engine.name()),
+      "`heddle stop` puts it into its safe state, `heddle release rollback` goes back"};
 }
 
 Result<std::vector<Statistics>> statistics(const Engine& engine, std::string_view version) {
   std::vector<Statistics> all;
   if (!version.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto slot, engine.slot_of(version));
-    all.push_back({engine.name(), std::string(name_of(slot.id)), engine.metrics().of(slot.id), engine.metrics().errors()});
+    all.push_back({engine.name(), std::string(name_of(slot.id)), engine.metrics().of(slot.id),
+                   engine.metrics().errors()});
     return all;
   }
   for (std::size_t i = 0; engine.serving() != nullptr && i < kSlots; ++i) {
     const auto id = static_cast<SlotId>(i);
     if (engine.serving()->slots[i].plan == nullptr || id == SlotId::kShadow) continue;
-    all.push_back({engine.name(), std::string(name_of(id)), engine.metrics().of(id), engine.metrics().errors()});
+    all.push_back({engine.name(), std::string(name_of(id)), engine.metrics().of(id),
+                   engine.metrics().errors()});
   }
   return all;
 }

@@ -7,8 +7,8 @@
 #include "serve/engine.hpp"
 #include "serve/tensor.hpp"
 
-/// What the Open Inference Protocol says of a service, apart from how it is written: a model is a service, a version is a slot
-/// or a bundle digest.
+/// What the Open Inference Protocol says of a service, apart from how it is written: a model is a
+/// service, a version is a slot or a bundle digest.
 namespace heddle::serve::oip {
 
 inline constexpr std::string_view kServer = "heddle";
@@ -35,14 +35,15 @@ struct Model {
 /// One slot in the model repository's index.
 struct IndexEntry {
   std::string name;
-  std::string version;   ///< slot
+  std::string version;  ///< slot
   bool ready = false;
-  std::string reason;    ///< why not
+  std::string reason;  ///< why not
 };
 [[nodiscard]] std::vector<IndexEntry> index(const Engine& engine, bool only_ready);
 
-/// `load` of the repository extension: what runs is decided by a release, so that a client only learns whether it does. kUnavailable when
-/// the service is not ready; kInvalid when the request brings files or a configuration of its own.
+/// `load` of the repository extension: what runs is decided by a release, so that a client only
+/// learns whether it does. kUnavailable when the service is not ready; kInvalid when the request
+/// brings files or a configuration of its own.
 [[nodiscard]] Result<void> load(const Engine& engine, bool has_parameters);
 /// `unload` is refused: kDenied, with what to do instead.
 [[nodiscard]] Error unload(const Engine& engine);
@@ -54,6 +55,7 @@ struct Statistics {
   Metrics::SlotStatistics success;
   std::uint64_t failures = 0;
 };
-[[nodiscard]] Result<std::vector<Statistics>> statistics(const Engine& engine, std::string_view version);
+[[nodiscard]] Result<std::vector<Statistics>> statistics(const Engine& engine,
+                                                         std::string_view version);
 
 }  // namespace heddle::serve::oip

@@ -19,9 +19,9 @@ inline constexpr int kNotSent = -1;
 struct Engine::Pending {
   struct Row {
     plane::RowOutcome outcome = plane::RowOutcome::kServed;
-    int sent = kNotSent;                ///< its place among the rows the runtime has
+    int sent = kNotSent;  ///< its place among the rows the runtime has
     std::vector<std::uint16_t> broken{};
-    std::vector<std::string> stray{};   ///< of `Rows::stray`
+    std::vector<std::string> stray{};  ///< of `Rows::stray`
   };
 
   std::shared_ptr<const Serving> serving;  ///< keeps what answers, whatever is swapped meanwhile
@@ -32,8 +32,8 @@ struct Engine::Pending {
   std::vector<Row> rows;
   std::size_t sent = 0;
   std::int64_t begun_ns = 0, sent_ns = 0;
-  bool client_deadline = false;            ///< the client waits shorter than the runtime may take
-  std::uint64_t standby = 0, shadow = 0;   ///< keys of `beside_`; 0: none
+  bool client_deadline = false;           ///< the client waits shorter than the runtime may take
+  std::uint64_t standby = 0, shadow = 0;  ///< keys of `beside_`; 0: none
   Later::Done done;
 };
 
@@ -41,10 +41,10 @@ struct Engine::Pending {
 struct Engine::Beside {
   std::shared_ptr<const Serving> serving;
   SlotId slot = SlotId::kShadow;
-  std::vector<int> sent;              ///< one a row of the request
-  std::vector<float> probabilities;   ///< one a row, once `there`
+  std::vector<int> sent;             ///< one a row of the request
+  std::vector<float> probabilities;  ///< one a row, once `there`
   bool there = false;
-  std::vector<float> answered;        ///< what the request was answered, once `compared`
+  std::vector<float> answered;  ///< what the request was answered, once `compared`
   bool compared = false;
 };
 

@@ -7,10 +7,12 @@
 
 namespace heddle::serve {
 
-/// A token bucket a client: `per_second` requests, a second's worth at once. Confined to one thread.
+/// A token bucket a client: `per_second` requests, a second's worth at once. Confined to one
+/// thread.
 class Rates {
  public:
-  Rates(std::size_t clients, std::uint32_t per_second) : per_second_(per_second), buckets_(clients, {static_cast<double>(per_second), 0}) {}
+  Rates(std::size_t clients, std::uint32_t per_second)
+      : per_second_(per_second), buckets_(clients, {static_cast<double>(per_second), 0}) {}
 
   /// False: the client is past its rate. Without a rate everything passes.
   [[nodiscard]] bool take(std::size_t client, std::int64_t now_ns) noexcept {

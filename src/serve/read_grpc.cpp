@@ -15,7 +15,8 @@ namespace {
 using doc::ProtoReader;
 
 Error malformed(std::string_view what) {
-  return Error{ErrorKind::kInvalid, "grpc-malformed", fmt::format("{} is malformed", what), "send messages of the Open Inference Protocol, version 2"};
+  return Error{ErrorKind::kInvalid, "grpc-malformed", fmt::format("{} is malformed", what),
+               "send messages of the Open Inference Protocol, version 2"};
 }
 
 /// One entry of a `map<string, InferParameter>`.
@@ -54,21 +55,33 @@ Result<Parameter> read_parameter(std::string_view message) {
 Result<void> take_parameter(const Parameter& parameter, Rows& rows) {
   const std::string_view name = parameter.name;
   if (name == "source") {
-    if (!is_id(parameter.text)) return Error{ErrorKind::kInvalid, "request-id", "`source` is not a name of 1 to 128 printable characters", "leave out spaces, quotes, backslashes and `#`"};
+    if (!is_id(parameter.text))
+      return Error{ErrorKind::kInvalid, "request-id",
+                   "`source` is not a name of 1 to 128 printable characters",
+                   "leave out spaces, quotes, backslashes and `#`"};
     rows.source = parameter.text;
   } else if (name == "event_time") {
-    if (!parameter.is_text) rows.event_time = parameter.number;
-    else rows.event_time = parse_time(parameter.text);
-    if (!rows.event_time.has_value()) return Error{ErrorKind::kInvalid, "request-time", "`event_time` is no time", "write it as `2001-04-10T05:00:00Z`, or as microseconds since 1970"};
+    if (!parameter.is_text)
+      rows.event_time = parameter.number;
+    else
+      rows.event_time = parse_time(parameter.text);
+    if (!rows.event_time.has_value())
+      return Error{ErrorKind::kInvalid, "request-time", "`event_time` is no time",
+                   "write it as `2001-04-10T05:00:00Z`, or as microseconds since 1970"};
   } else if (name == "timeout") {
-    if (parameter.number < 0) return Error{ErrorKind::kInvalid, "oip-timeout", "`timeout` is no time", "send microseconds"};
+    if (parameter.number < 0)
+      return Error{ErrorKind::kInvalid, "oip-timeout", "`timeout` is no time", "send microseconds"};
     rows.timeout_us = std::min(parameter.number, kLongestTimeoutUs);
   } else if (name == "explain") {
     // An output that is asked for by its name is wanted whatever comes first.
     if (parameter.number != 0) rows.contributions.wanted = true;
-  } else if (name != "content_type" && name != "headers" && name != "priority" && name != "binary_data_output" &&
-             !((name == "sequence_id" || name == "sequence_start" || name == "sequence_end") && parameter.number == 0 && parameter.text.empty())) {
-    return Error{ErrorKind::kInvalid, "request-unknown-member", fmt::format("the request has an unknown parameter `{}`", name), "known: `source`, `event_time`, `timeout`, `explain`"};
+  } else if (name != "content_type" && name != "headers" && name != "priority" &&
+             name != "binary_data_output" &&
+             !((name == "sequence_id" || name == "sequence_start" || name == "sequence_end") &&
+               parameter.number == 0 && parameter.text.empty())) {
+    return Error{ErrorKind::kInvalid, "request-unknown-member",
+                 fmt::format("the request has an unknown parameter `{}`", name),
+                 "known: `source`, `event_time`, `timeout`, `explain`"};
   }
   return {};
 }
@@ -85,8 +98,15 @@ Result<void> take_output(std::string_view message, Rows& rows) {
 }
 
 /// The members of `InferTensorContents` by their number.
-constexpr std::array<std::string_view, 9> kContents = {"",              "bool_contents",   "int_contents",  "int64_contents", "uint_contents",
-                                                      "uint64_contents", "fp32_contents", "fp64_contents", "bytes_contents"};
+constexpr std::array<std::string_view, 9> kContents = {"",
+                                                       "bool_contents",
+                                                       "int_contents",
+                                                       "int64_contents",
+                                                       "uint_contents",
+                                                       "uint64_contents",
+                                                       "fp32_contents",
+                                                       "fp64_contents",
+                                                       "bytes_contents"};
 
 /// The one that holds a datatype's values, as the protocol has it; 0: values of it are raw only.
 std::uint32_t contents_of(Datatype datatype) noexcept {
@@ -124,7 +144,8 @@ Result<GrpcInfer> GrpcReader::read_names(std::string_view message) {
   return infer;
 }
 
-Result<GrpcInfer> GrpcReader::read(std::string_view message, const FieldNames& fields, std::size_t max_rows) {
+Result<GrpcInfer> GrpcReader::read(std::string_view message, const FieldNames& fields,
+                                   std::size_t max_rows) {
   GrpcInfer infer;
   tensors_.begin(fields, max_rows, rows_);
   inputs_.clear();
@@ -137,7 +158,9 @@ Result<GrpcInfer> GrpcReader::read(std::string_view message, const FieldNames& f
       case 3:
         rows_.request_id = reader.bytes();
         if (!rows_.request_id.empty() && !is_id(rows_.request_id)) {
-          return Error{ErrorKind::kInvalid, "request-id", "`id` is not a name of 1 to 128 printable characters", "leave out spaces, quotes, backslashes and `#`"};
+          return Error{ErrorKind::kInvalid, "request-id",
+                       "`id` is not a name of 1 to 128 printable characters",
+                       "leave out spaces, quotes, backslashes and `#`"};
         }
         break;
       case 4: {
@@ -146,15 +169,16 @@ Result<GrpcInfer> GrpcReader::read(std::string_view message, const FieldNames& f
         break;
       }
       case 5: inputs_.push_back(reader.bytes()); break;
-      case 6:
-        HEDDLE_TRY(take_output(reader.bytes(), rows_));
-        break;
+      case 6: HEDDLE_TRY(take_output(reader.bytes(), rows_)); break;
       case 7: raw_.push_back(reader.bytes()); break;
       default: return malformed("a field that the message does not have");
     }
-    // An input that the contract does not have refuses the rows; so many of them are no renamed field.
+    // An input that the contract does not have refuses the rows; so many of them are no renamed
+    // field.
     if (std::max(inputs_.size(), raw_.size()) > fields.size() + kMostUnknownInputs) {
-      return Error{ErrorKind::kInvalid, "request-unknown-field", fmt::format("the request has {} inputs more than there are fields", kMostUnknownInputs + 1),
+      return Error{ErrorKind::kInvalid, "request-unknown-field",
+                   fmt::format("the request has {} inputs more than there are fields",
+                               kMostUnknownInputs + 1),
                    fmt::format("the contract's fields are {}", fields.list())};
     }
   }
@@ -162,8 +186,13 @@ Result<GrpcInfer> GrpcReader::read(std::string_view message, const FieldNames& f
   infer.raw = !raw_.empty();
   std::size_t next_raw = 0;
   for (const std::string_view input : inputs_) HEDDLE_TRY(read_input(input, next_raw));
-  if (rows_.count == 0) return Error{ErrorKind::kInvalid, "request-shape", "the request has no `inputs`", "send one tensor a field"};
-  if (next_raw != raw_.size()) return Error{ErrorKind::kInvalid, "oip-binary", "`raw_input_contents` has more parts than there are inputs", "send one part an input"};
+  if (rows_.count == 0)
+    return Error{ErrorKind::kInvalid, "request-shape", "the request has no `inputs`",
+                 "send one tensor a field"};
+  if (next_raw != raw_.size())
+    return Error{ErrorKind::kInvalid, "oip-binary",
+                 "`raw_input_contents` has more parts than there are inputs",
+                 "send one part an input"};
   tensors_.finish();
   infer.rows = &rows_;
   return infer;
@@ -191,8 +220,14 @@ Result<void> GrpcReader::read_input(std::string_view message, std::size_t& next_
   if (reader.failed() || name.empty()) return malformed("an input");
   HEDDLE_ASSIGN_OR_RETURN(const TensorRows::Input input, tensors_.input(name, datatype, shape_));
   if (raw_.empty()) return put_contents(input, contents);
-  if (has_contents && !contents.empty()) return Error{ErrorKind::kInvalid, "oip-input", fmt::format("input `{}` has contents beside `raw_input_contents`", name), "send one or the other"};
-  if (next_raw == raw_.size()) return Error{ErrorKind::kInvalid, "oip-binary", fmt::format("`raw_input_contents` has no part for input `{}`", name), "send one part an input"};
+  if (has_contents && !contents.empty())
+    return Error{ErrorKind::kInvalid, "oip-input",
+                 fmt::format("input `{}` has contents beside `raw_input_contents`", name),
+                 "send one or the other"};
+  if (next_raw == raw_.size())
+    return Error{ErrorKind::kInvalid, "oip-binary",
+                 fmt::format("`raw_input_contents` has no part for input `{}`", name),
+                 "send one part an input"};
   return tensors_.put_raw(input, raw_[next_raw++]);
 }
 
@@ -207,8 +242,13 @@ Result<void> GrpcReader::put_contents(const TensorRows::Input& input, std::strin
   ProtoReader reader(message);
   while (reader.next()) {
     if (reader.field() >= 1 && reader.field() <= 8 && reader.field() != own) {
-      return TensorRows::wrong_data(input.name, own == 0 ? fmt::format("typed contents, which {} does not have: send `raw_input_contents`", name_of(input.datatype))
-                                                         : fmt::format("`{}` where {} has `{}`", kContents[reader.field()], name_of(input.datatype), kContents[own]));
+      return TensorRows::wrong_data(
+          input.name,
+          own == 0
+              ? fmt::format("typed contents, which {} does not have: send `raw_input_contents`",
+                            name_of(input.datatype))
+              : fmt::format("`{}` where {} has `{}`", kContents[reader.field()],
+                            name_of(input.datatype), kContents[own]));
     }
     switch (reader.field()) {
       case 1:
@@ -219,10 +259,14 @@ Result<void> GrpcReader::put_contents(const TensorRows::Input& input, std::strin
         integers_.clear();
         reader.integers(integers_);
         for (const std::int64_t value : integers_) {
-          // A negative int32 is sent sign-extended; an unsigned number past the language's integers is a double.
-          if (reader.field() == 1) put(expr::Datum::boolean(value != 0));
-          else if (reader.field() == 5 && value < 0) put(expr::Datum::real(static_cast<double>(static_cast<std::uint64_t>(value))));
-          else put(expr::Datum::integer(value));
+          // A negative int32 is sent sign-extended; an unsigned number past the language's integers
+          // is a double.
+          if (reader.field() == 1)
+            put(expr::Datum::boolean(value != 0));
+          else if (reader.field() == 5 && value < 0)
+            put(expr::Datum::real(static_cast<double>(static_cast<std::uint64_t>(value))));
+          else
+            put(expr::Datum::integer(value));
         }
         break;
       case 6:
@@ -245,7 +289,10 @@ Result<void> GrpcReader::put_contents(const TensorRows::Input& input, std::strin
     }
   }
   if (reader.failed()) return malformed("the contents of an input");
-  if (row != tensors_.count()) return TensorRows::wrong_data(input.name, row < tensors_.count() ? "fewer values than its shape says" : "more values than its shape says");
+  if (row != tensors_.count())
+    return TensorRows::wrong_data(input.name, row < tensors_.count()
+                                                  ? "fewer values than its shape says"
+                                                  : "more values than its shape says");
   if (!fits) return TensorRows::wrong_data(input.name, "a value that does not fit its datatype");
   return {};
 }

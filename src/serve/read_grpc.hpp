@@ -13,16 +13,18 @@ namespace heddle::serve {
 struct GrpcInfer {
   std::string_view model{};
   std::string_view version{};
-  const Rows* rows = nullptr;   ///< the reader's
-  bool raw = false;   ///< tensors came in `raw_input_contents`: so do those of the answer
+  const Rows* rows = nullptr;  ///< the reader's
+  bool raw = false;            ///< tensors came in `raw_input_contents`: so do those of the answer
 };
 
-/// Reads ModelInferRequests strictly and bounded. Keeps its memory; what it returns lives until the next call. Confined to one thread.
+/// Reads ModelInferRequests strictly and bounded. Keeps its memory; what it returns lives until the
+/// next call. Confined to one thread.
 class GrpcReader {
  public:
   /// Only the names: what is needed before the rows can be understood.
   [[nodiscard]] Result<GrpcInfer> read_names(std::string_view message);
-  [[nodiscard]] Result<GrpcInfer> read(std::string_view message, const FieldNames& fields, std::size_t max_rows);
+  [[nodiscard]] Result<GrpcInfer> read(std::string_view message, const FieldNames& fields,
+                                       std::size_t max_rows);
 
  private:
   [[nodiscard]] Result<void> read_input(std::string_view message, std::size_t& next_raw);

@@ -15,12 +15,16 @@ using json::element;
 using json::invalid;
 using json::unknown_member;
 
-Error not_an_object(std::string_view what) { return invalid("request-shape", fmt::format("{} is not an object", what), "send an object"); }
+Error not_an_object(std::string_view what) {
+  return invalid("request-shape", fmt::format("{} is not an object", what), "send an object");
+}
 
 /// The members of one object that were there already, each by a bit.
 class Seen {
  public:
-  [[nodiscard]] bool again(std::uint32_t member) noexcept { return (std::exchange(members_, members_ | member) & member) != 0; }
+  [[nodiscard]] bool again(std::uint32_t member) noexcept {
+    return (std::exchange(members_, members_ | member) & member) != 0;
+  }
   [[nodiscard]] bool has(std::uint32_t member) const noexcept { return (members_ & member) != 0; }
 
  private:
@@ -34,13 +38,15 @@ bool changes_nothing(std::string_view name, const element& value) {
   std::int64_t number = 0;
   bool flag = false;
   if (name == "sequence_id") return value.get(number) == simdjson::SUCCESS && number == 0;
-  if (name == "sequence_start" || name == "sequence_end") return value.get(flag) == simdjson::SUCCESS && !flag;
+  if (name == "sequence_start" || name == "sequence_end")
+    return value.get(flag) == simdjson::SUCCESS && !flag;
   return false;
 }
 
 /// Parameters of a request that mean something here.
 bool is_parameter(std::string_view name) noexcept {
-  return name == "source" || name == "event_time" || name == "timeout" || name == "explain" || name == "binary_data_output";
+  return name == "source" || name == "event_time" || name == "timeout" || name == "explain" ||
+         name == "binary_data_output";
 }
 
 Result<void> read_parameters(const element& value, Rows& rows) {
@@ -49,7 +55,8 @@ Result<void> read_parameters(const element& value, Rows& rows) {
   simdjson::dom::object parameters;
   if (value.get(parameters) != simdjson::SUCCESS) return not_an_object("`parameters`");
   for (const auto [name, parameter] : parameters) {
-    if (parameter.is_null() && is_parameter(name)) continue;  // as clients write a member that they do not set
+    if (parameter.is_null() && is_parameter(name))
+      continue;  // as clients write a member that they do not set
     if (name == "source") {
       if (seen.again(kSource)) return repeated(name);
       HEDDLE_ASSIGN_OR_RETURN(rows.source, json::to_id(parameter, name));
@@ -58,18 +65,24 @@ Result<void> read_parameters(const element& value, Rows& rows) {
       HEDDLE_ASSIGN_OR_RETURN(rows.event_time, json::to_time(parameter));
     } else if (name == "timeout") {  // microseconds, as Triton's schedule policy extension has it
       if (seen.again(kTimeout)) return repeated(name);
-      if (parameter.get(rows.timeout_us) != simdjson::SUCCESS || rows.timeout_us < 0) return invalid("oip-timeout", "`timeout` is no time", "send microseconds");
+      if (parameter.get(rows.timeout_us) != simdjson::SUCCESS || rows.timeout_us < 0)
+        return invalid("oip-timeout", "`timeout` is no time", "send microseconds");
       rows.timeout_us = std::min(rows.timeout_us, kLongestTimeoutUs);
     } else if (name == "explain") {
       if (seen.again(kExplain)) return repeated(name);
-      if (parameter.get(rows.contributions.wanted) != simdjson::SUCCESS) return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
+      if (parameter.get(rows.contributions.wanted) != simdjson::SUCCESS)
+        return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
     } else if (name == "binary_data_output") {
       if (seen.again(kBinary)) return repeated(name);
       bool binary = false;
-      if (parameter.get(binary) != simdjson::SUCCESS) return invalid("request-shape", "`binary_data_output` is neither true nor false", "send a boolean");
-      for (Wanted* output : {&rows.probability, &rows.validation, &rows.contributions}) output->binary = binary;
+      if (parameter.get(binary) != simdjson::SUCCESS)
+        return invalid("request-shape", "`binary_data_output` is neither true nor false",
+                       "send a boolean");
+      for (Wanted* output : {&rows.probability, &rows.validation, &rows.contributions})
+        output->binary = binary;
     } else if (!changes_nothing(name, parameter)) {
-      return unknown_member(name, "`source`, `event_time`, `timeout`, `explain`, `binary_data_output`");
+      return unknown_member(name,
+                            "`source`, `event_time`, `timeout`, `explain`, `binary_data_output`");
     }
   }
   return {};
@@ -85,7 +98,8 @@ Result<void> read_output(const element& value, Rows& rows) {
   for (const auto [name, member] : members) {
     if (name == "name") {
       if (seen.again(kName)) return repeated(name);
-      if (member.get(output_name) != simdjson::SUCCESS) return invalid("oip-output", "the `name` of an output is no string", "send a string");
+      if (member.get(output_name) != simdjson::SUCCESS)
+        return invalid("oip-output", "the `name` of an output is no string", "send a string");
     } else if (name == "parameters") {
       if (member.is_null()) continue;
       if (seen.again(kParameters)) return repeated(name);
@@ -100,10 +114,13 @@ Result<void> read_output(const element& value, Rows& rows) {
   for (const auto [name, setting] : parameters) {
     if (name == "binary_data") {
       if (std::exchange(has_binary, true)) return repeated(name);
-      if (setting.get(output->binary) != simdjson::SUCCESS) return invalid("request-shape", "`binary_data` is neither true nor false", "send a boolean");
+      if (setting.get(output->binary) != simdjson::SUCCESS)
+        return invalid("request-shape", "`binary_data` is neither true nor false",
+                       "send a boolean");
     } else if (name != "content_type") {
       std::int64_t classes = 0;
-      if (name == "classification" && setting.get(classes) == simdjson::SUCCESS && classes == 0) continue;
+      if (name == "classification" && setting.get(classes) == simdjson::SUCCESS && classes == 0)
+        continue;
       return unknown_member(name, "`binary_data`");
     }
   }
@@ -113,14 +130,17 @@ Result<void> read_output(const element& value, Rows& rows) {
 /// After the parameters: what an output says of itself stands before what they say of all.
 Result<void> read_outputs(const element& value, Rows& rows) {
   simdjson::dom::array outputs;
-  if (value.get(outputs) != simdjson::SUCCESS) return invalid("request-shape", "`outputs` is not an array", "send an array");
+  if (value.get(outputs) != simdjson::SUCCESS)
+    return invalid("request-shape", "`outputs` is not an array", "send an array");
   for (const element output : outputs) HEDDLE_TRY(read_output(output, rows));
   return {};
 }
 
-/// Calls `take(i, value)` for each value of a tensor's data, flat or in rows of one; its count is checked.
+/// Calls `take(i, value)` for each value of a tensor's data, flat or in rows of one; its count is
+/// checked.
 template <class Take>
-Result<void> each_value(std::string_view name, const simdjson::dom::array& data, std::size_t n, Take&& take) {
+Result<void> each_value(std::string_view name, const simdjson::dom::array& data, std::size_t n,
+                        Take&& take) {
   std::size_t i = 0;
   for (element value : data) {
     simdjson::dom::array inner;
@@ -129,7 +149,8 @@ Result<void> each_value(std::string_view name, const simdjson::dom::array& data,
       value = inner.at(0).value_unsafe();
     }
     if (i == n) return TensorRows::wrong_data(name, "more values than its shape says");
-    if (!take(i, value)) return TensorRows::wrong_data(name, "a value that does not fit its datatype");
+    if (!take(i, value))
+      return TensorRows::wrong_data(name, "a value that does not fit its datatype");
     ++i;
   }
   return i == n ? Result<void>{} : TensorRows::wrong_data(name, "fewer values than its shape says");
@@ -155,17 +176,23 @@ Result<TensorIn> read_tensor(const element& value) {
   for (const auto [key, member] : members) {
     if (key == "name") {
       if (seen.again(kName)) return repeated(key);
-      if (member.get(tensor.name) != simdjson::SUCCESS) return invalid("oip-input", "the `name` of an input is no string", "send the name of a field");
+      if (member.get(tensor.name) != simdjson::SUCCESS)
+        return invalid("oip-input", "the `name` of an input is no string",
+                       "send the name of a field");
     } else if (key == "datatype") {
       if (seen.again(kDatatype)) return repeated(key);
-      if (member.get(tensor.datatype) != simdjson::SUCCESS) return invalid("oip-input", "the `datatype` of an input is no string", "send the name of a datatype");
+      if (member.get(tensor.datatype) != simdjson::SUCCESS)
+        return invalid("oip-input", "the `datatype` of an input is no string",
+                       "send the name of a datatype");
     } else if (key == "shape") {
       if (seen.again(kShape)) return repeated(key);
       simdjson::dom::array shape;
-      if (member.get(shape) != simdjson::SUCCESS) return invalid("oip-shape", "the `shape` of an input is not an array", "send [n] or [n,1]");
+      if (member.get(shape) != simdjson::SUCCESS)
+        return invalid("oip-shape", "the `shape` of an input is not an array", "send [n] or [n,1]");
       for (const element dimension : shape) {
         if (tensor.dimensions == tensor.shape.size()) break;  // refused by its length
-        if (dimension.get(tensor.shape[tensor.dimensions++]) != simdjson::SUCCESS) return invalid("oip-shape", "a dimension is no integer", "send [n] or [n,1]");
+        if (dimension.get(tensor.shape[tensor.dimensions++]) != simdjson::SUCCESS)
+          return invalid("oip-shape", "a dimension is no integer", "send [n] or [n,1]");
       }
     } else if (member.is_null() && (key == "data" || key == "parameters")) {
       continue;
@@ -179,7 +206,9 @@ Result<TensorIn> read_tensor(const element& value) {
       for (const auto [name, parameter] : parameters) {
         if (name == "binary_data_size") {
           if (tensor.binary) return repeated(name);
-          if (parameter.get(tensor.binary_bytes) != simdjson::SUCCESS) return invalid("oip-binary", "`binary_data_size` is no number of bytes", "send an integer");
+          if (parameter.get(tensor.binary_bytes) != simdjson::SUCCESS)
+            return invalid("oip-binary", "`binary_data_size` is no number of bytes",
+                           "send an integer");
           tensor.binary = true;
         } else if (name != "content_type") {
           return unknown_member(name, "`binary_data_size`");
@@ -190,10 +219,13 @@ Result<TensorIn> read_tensor(const element& value) {
     }
   }
   if (tensor.name.empty() || tensor.datatype.empty() || !seen.has(kShape)) {
-    return invalid("oip-input", "an input lacks `name`, `datatype` or `shape`", "see the Open Inference Protocol, version 2");
+    return invalid("oip-input", "an input lacks `name`, `datatype` or `shape`",
+                   "see the Open Inference Protocol, version 2");
   }
   if (seen.has(kData) == tensor.binary) {
-    return invalid("oip-input", fmt::format("input `{}` has {}", tensor.name, tensor.binary ? "both `data` and `binary_data_size`" : "no data"),
+    return invalid("oip-input",
+                   fmt::format("input `{}` has {}", tensor.name,
+                               tensor.binary ? "both `data` and `binary_data_size`" : "no data"),
                    "send `data`, or `binary_data_size` with the raw bytes behind the JSON");
   }
   return tensor;
@@ -201,14 +233,17 @@ Result<TensorIn> read_tensor(const element& value) {
 
 }  // namespace
 
-Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t json_bytes, const FieldNames& fields, std::size_t max_rows) {
+Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t json_bytes,
+                                            const FieldNames& fields, std::size_t max_rows) {
   if (json_bytes > body.size()) {
-    return invalid("oip-binary", "`Inference-Header-Content-Length` says more than the body has", "send the length of the JSON part in bytes");
+    return invalid("oip-binary", "`Inference-Header-Content-Length` says more than the body has",
+                   "send the length of the JSON part in bytes");
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto root, parser_->object(body.substr(0, json_bytes)));
   std::string_view raw = body.substr(json_bytes);
   tensors_.begin(fields, max_rows, rows_);
-  constexpr std::uint32_t kId = 1, kModelName = 2, kModelVersion = 4, kParameters = 8, kOutputs = 16, kInputs = 32;
+  constexpr std::uint32_t kId = 1, kModelName = 2, kModelVersion = 4, kParameters = 8,
+                          kOutputs = 16, kInputs = 32;
   Seen seen;
   element outputs;
   for (const auto [member, value] : root) {
@@ -220,10 +255,14 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
     } else if (member == "model_name") {
       if (seen.again(kModelName)) return repeated(member);
       if (value.is_null()) continue;
-      if (value.get(rows_.model) != simdjson::SUCCESS) return invalid("oip-model", "`model_name` is no string", "leave it out: the path names the model");
+      if (value.get(rows_.model) != simdjson::SUCCESS)
+        return invalid("oip-model", "`model_name` is no string",
+                       "leave it out: the path names the model");
     } else if (member == "model_version") {
       if (seen.again(kModelVersion)) return repeated(member);
-      if (!value.is_null() && !value.is_string()) return invalid("oip-model", "`model_version` is no string", "leave it out: the path names the version");
+      if (!value.is_null() && !value.is_string())
+        return invalid("oip-model", "`model_version` is no string",
+                       "leave it out: the path names the version");
     } else if (member == "parameters") {
       if (seen.again(kParameters)) return repeated(member);
       if (value.is_null()) continue;
@@ -235,31 +274,44 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
     } else if (member == "inputs") {
       if (seen.again(kInputs)) return repeated(member);
       simdjson::dom::array inputs;
-      if (value.get(inputs) != simdjson::SUCCESS || inputs.size() == 0) return invalid("request-shape", "`inputs` is not an array of tensors", "send one tensor a field");
+      if (value.get(inputs) != simdjson::SUCCESS || inputs.size() == 0)
+        return invalid("request-shape", "`inputs` is not an array of tensors",
+                       "send one tensor a field");
       for (const element item : inputs) {
         HEDDLE_ASSIGN_OR_RETURN(const TensorIn tensor, read_tensor(item));
-        HEDDLE_ASSIGN_OR_RETURN(const auto input, tensors_.input(tensor.name, tensor.datatype, std::span(tensor.shape).first(tensor.dimensions)));
+        HEDDLE_ASSIGN_OR_RETURN(const auto input,
+                                tensors_.input(tensor.name, tensor.datatype,
+                                               std::span(tensor.shape).first(tensor.dimensions)));
         if (tensor.binary) {
-          if (tensor.binary_bytes > raw.size()) return invalid("oip-binary", fmt::format("input `{}` ends past the body", tensor.name), "send the raw bytes of each tensor in the order of `inputs`");
+          if (tensor.binary_bytes > raw.size())
+            return invalid("oip-binary", fmt::format("input `{}` ends past the body", tensor.name),
+                           "send the raw bytes of each tensor in the order of `inputs`");
           HEDDLE_TRY(tensors_.put_raw(input, raw.substr(0, tensor.binary_bytes)));
           raw.remove_prefix(tensor.binary_bytes);
           continue;
         }
         simdjson::dom::array data;
-        if (tensor.data.get(data) != simdjson::SUCCESS) return invalid("oip-data", fmt::format("`data` of input `{}` is not an array", tensor.name), "send an array");
-        HEDDLE_TRY(each_value(tensor.name, data, rows_.count, [&](std::size_t row, const element& cell) {
-          expr::Datum datum;
-          return parser_->to_datum(cell, datum) && tensors_.put(input, row, datum);
-        }));
+        if (tensor.data.get(data) != simdjson::SUCCESS)
+          return invalid("oip-data",
+                         fmt::format("`data` of input `{}` is not an array", tensor.name),
+                         "send an array");
+        HEDDLE_TRY(
+            each_value(tensor.name, data, rows_.count, [&](std::size_t row, const element& cell) {
+              expr::Datum datum;
+              return parser_->to_datum(cell, datum) && tensors_.put(input, row, datum);
+            }));
       }
     } else {
       return unknown_member(member, "`id`, `parameters`, `inputs`, `outputs`");
     }
   }
   if (seen.has(kOutputs)) HEDDLE_TRY(read_outputs(outputs, rows_));
-  if (rows_.count == 0) return invalid("request-shape", "the request has no `inputs`", "send one tensor a field");
+  if (rows_.count == 0)
+    return invalid("request-shape", "the request has no `inputs`", "send one tensor a field");
   tensors_.finish();
-  if (!raw.empty()) return invalid("oip-binary", fmt::format("{} bytes follow the last tensor", raw.size()), "each binary tensor says its `binary_data_size`");
+  if (!raw.empty())
+    return invalid("oip-binary", fmt::format("{} bytes follow the last tensor", raw.size()),
+                   "each binary tensor says its `binary_data_size`");
   return &rows_;
 }
 

@@ -25,7 +25,8 @@ bool is_optional(std::string_view name) noexcept {
 RequestReader::RequestReader() : parser_(std::make_unique<Parser>()) {}
 RequestReader::~RequestReader() = default;
 
-Result<const Rows*> RequestReader::read_rows(std::string_view body, const FieldNames& fields, std::size_t max_rows) {
+Result<const Rows*> RequestReader::read_rows(std::string_view body, const FieldNames& fields,
+                                             std::size_t max_rows) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, parser_->object(body));
   rows_.clear();
   seen_.assign(fields.size(), 0);
@@ -37,12 +38,15 @@ Result<const Rows*> RequestReader::read_rows(std::string_view body, const FieldN
       if (has_rows) return repeated(name);
       has_rows = true;
       simdjson::dom::array rows;
-      if (value.get(rows) != simdjson::SUCCESS) return invalid("request-shape", "`rows` is not an array", "send `\"rows\": [{field: value}]`");
+      if (value.get(rows) != simdjson::SUCCESS)
+        return invalid("request-shape", "`rows` is not an array",
+                       "send `\"rows\": [{field: value}]`");
       for (const element row : rows) {
         if (rows_.count == max_rows) return too_many_rows(max_rows);
         simdjson::dom::object cells;
         if (row.get(cells) != simdjson::SUCCESS) {
-          return invalid("request-shape", fmt::format("row {} is not an object", rows_.count), "each row is an object of field names and values");
+          return invalid("request-shape", fmt::format("row {} is not an object", rows_.count),
+                         "each row is an object of field names and values");
         }
         const auto stamp = static_cast<std::uint32_t>(rows_.count + 1);
         rows_.values.resize((rows_.count + 1) * width);
@@ -57,7 +61,8 @@ Result<const Rows*> RequestReader::read_rows(std::string_view body, const FieldN
           const auto index = static_cast<std::size_t>(at);
           if (seen_[index] == stamp) return repeated(field);
           seen_[index] = stamp;
-          if (!parser_->to_datum(cell, out[index])) rows_.add_stray(rows_.count, kNotAScalar, field);
+          if (!parser_->to_datum(cell, out[index]))
+            rows_.add_stray(rows_.count, kNotAScalar, field);
           expected = index + 1 < width ? index + 1 : 0;
         }
         ++rows_.count;
@@ -75,16 +80,20 @@ Result<const Rows*> RequestReader::read_rows(std::string_view body, const FieldN
       HEDDLE_ASSIGN_OR_RETURN(rows_.source, to_id(value, name));
     } else if (name == "explain") {
       if (std::exchange(has_explain, true)) return repeated(name);
-      if (value.get(rows_.contributions.wanted) != simdjson::SUCCESS) return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
+      if (value.get(rows_.contributions.wanted) != simdjson::SUCCESS)
+        return invalid("request-shape", "`explain` is neither true nor false", "send a boolean");
     } else {
       return unknown_member(name, "`rows`, `request_id`, `event_time`, `source`, `explain`");
     }
   }
-  if (rows_.count == 0) return invalid("request-shape", "the request has no rows", "send `\"rows\": [{field: value}]` with at least one row");
+  if (rows_.count == 0)
+    return invalid("request-shape", "the request has no rows",
+                   "send `\"rows\": [{field: value}]` with at least one row");
   return &rows_;
 }
 
-Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view body, std::size_t max_labels) {
+Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view body,
+                                                            std::size_t max_labels) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, parser_->object(body));
   labels_.clear();
   bool has_labels = false;
@@ -93,11 +102,14 @@ Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view bod
     if (has_labels) return repeated(name);
     has_labels = true;
     simdjson::dom::array items;
-    if (value.get(items) != simdjson::SUCCESS) return invalid("request-shape", "`labels` is not an array", "send an array of objects");
+    if (value.get(items) != simdjson::SUCCESS)
+      return invalid("request-shape", "`labels` is not an array", "send an array of objects");
     for (const element item : items) {
       if (labels_.size() == max_labels) return too_many_rows(max_labels);
       simdjson::dom::object members;
-      if (item.get(members) != simdjson::SUCCESS) return invalid("request-shape", fmt::format("label {} is not an object", labels_.size()), "each has `row_id` and `label`");
+      if (item.get(members) != simdjson::SUCCESS)
+        return invalid("request-shape", fmt::format("label {} is not an object", labels_.size()),
+                       "each has `row_id` and `label`");
       LabelIn label;
       bool has_value = false;
       for (const auto [key, cell] : members) {
@@ -125,11 +137,16 @@ Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view bod
           return unknown_member(key, "`row_id`, `label`, `event_time`");
         }
       }
-      if (label.row_id.empty() || !has_value) return invalid("request-shape", fmt::format("label {} lacks `row_id` or `label`", labels_.size()), "each has both");
+      if (label.row_id.empty() || !has_value)
+        return invalid("request-shape",
+                       fmt::format("label {} lacks `row_id` or `label`", labels_.size()),
+                       "each has both");
       labels_.push_back(label);
     }
   }
-  if (!has_labels) return invalid("request-shape", "the request has no `labels`", "send `\"labels\": [{\"row_id\", \"label\", \"event_time\"}]`");
+  if (!has_labels)
+    return invalid("request-shape", "the request has no `labels`",
+                   "send `\"labels\": [{\"row_id\", \"label\", \"event_time\"}]`");
   return std::span<const LabelIn>(labels_);
 }
 
@@ -141,7 +158,8 @@ Result<Micros> RequestReader::read_tick(std::string_view body) {
     if (time.has_value()) return repeated(name);
     HEDDLE_ASSIGN_OR_RETURN(time, to_time(value));
   }
-  if (!time.has_value()) return invalid("request-shape", "the request has no `event_time`", "send `\"event_time\"`");
+  if (!time.has_value())
+    return invalid("request-shape", "the request has no `event_time`", "send `\"event_time\"`");
   return *time;
 }
 
@@ -152,7 +170,8 @@ Result<bool> RequestReader::read_index(std::string_view body) {
   for (const auto [name, value] : root) {
     if (name == "ready" && value.is_null()) continue;
     if (name != "ready") return unknown_member(name, "`ready`");
-    if (value.get(ready) != simdjson::SUCCESS) return invalid("request-shape", "`ready` is neither true nor false", "send a boolean");
+    if (value.get(ready) != simdjson::SUCCESS)
+      return invalid("request-shape", "`ready` is neither true nor false", "send a boolean");
   }
   return ready;
 }

@@ -15,7 +15,8 @@ using doc::ProtoReader;
 using doc::ProtoWriter;
 
 constexpr std::string_view kFile = "inference.proto";
-constexpr std::string_view kServices[] = {"inference.GRPCInferenceService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+constexpr std::string_view kServices[] = {"inference.GRPCInferenceService", "grpc.health.v1.Health",
+                                          "grpc.reflection.v1.ServerReflection",
                                           "grpc.reflection.v1alpha.ServerReflection"};
 constexpr int kNotFound = 5;
 
@@ -35,20 +36,25 @@ Result<void> reflect(std::string_view message, std::string& out) {
   while (reader.next()) {
     if (reader.field() == 1) {
       host = reader.bytes();
-    } else if (reader.field() == 3 || reader.field() == 4 || reader.field() == 6 || reader.field() == 7) {
+    } else if (reader.field() == 3 || reader.field() == 4 || reader.field() == 6 ||
+               reader.field() == 7) {
       asked = reader.field();
       argument = reader.bytes();
     }
   }
-  if (reader.failed()) return Error{ErrorKind::kInvalid, "grpc-malformed", "the reflection request is malformed", "see grpc.reflection.v1"};
+  if (reader.failed())
+    return Error{ErrorKind::kInvalid, "grpc-malformed", "the reflection request is malformed",
+                 "see grpc.reflection.v1"};
   ProtoWriter writer(out);
   writer.bytes(1, host);
   writer.bytes(2, message);
   if (asked == 7) {
     writer.message(6, [](ProtoWriter& list) {
-      for (const std::string_view service : kServices) list.message(1, [&](ProtoWriter& w) { w.bytes(1, service); });
+      for (const std::string_view service : kServices)
+        list.message(1, [&](ProtoWriter& w) { w.bytes(1, service); });
     });
-  } else if ((asked == 3 && argument == kFile) || (asked == 4 && argument.starts_with("inference."))) {
+  } else if ((asked == 3 && argument == kFile) ||
+             (asked == 4 && argument.starts_with("inference."))) {
     writer.message(4, [](ProtoWriter& files) { files.bytes(1, file_descriptor()); });
   } else {
     writer.message(7, [&](ProtoWriter& error) {

@@ -43,29 +43,39 @@ void Rows::add_stray(std::size_t row, std::string_view rule, std::string_view na
   Stray& added = stray.emplace_back();
   added.row = static_cast<std::uint32_t>(row);
   added.rule.append(rule).push_back('/');
-  // A client chose the name: it goes into answers, the journal and incidents, so only what a name needs is kept.
+  // A client chose the name: it goes into answers, the journal and incidents, so only what a name
+  // needs is kept.
   for (const char c : name.substr(0, kMostStrayName)) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' || c == ' ';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || c == '-' || c == '.' || c == ' ';
     added.rule.push_back(plain ? c : '?');
   }
 }
 
 std::span<const Rows::Stray> Rows::stray_of(std::size_t row) const noexcept {
-  const auto [first, last] = std::ranges::equal_range(stray, row, {}, [](const Stray& each) { return std::size_t{each.row}; });
+  const auto [first, last] = std::ranges::equal_range(
+      stray, row, {}, [](const Stray& each) { return std::size_t{each.row}; });
   return {first, last};
 }
 
 Result<Wanted*> Rows::list_output(std::string_view name) {
-  Wanted* const output = name == "probability" ? &probability : name == "validation" ? &validation : name == "contributions" ? &contributions : nullptr;
-  if (output == nullptr) return Error{ErrorKind::kInvalid, "oip-output", "the request asks for an unknown output", "outputs are `probability`, `validation` and `contributions`"};
+  Wanted* const output = name == "probability"     ? &probability
+                         : name == "validation"    ? &validation
+                         : name == "contributions" ? &contributions
+                                                   : nullptr;
+  if (output == nullptr)
+    return Error{ErrorKind::kInvalid, "oip-output", "the request asks for an unknown output",
+                 "outputs are `probability`, `validation` and `contributions`"};
   if (output->named) return repeated(name);
-  if (!probability.named && !validation.named && !contributions.named) probability.wanted = validation.wanted = false;
+  if (!probability.named && !validation.named && !contributions.named)
+    probability.wanted = validation.wanted = false;
   output->named = output->wanted = true;
   return output;
 }
 
 Error repeated(std::string_view name) {
-  return Error{ErrorKind::kInvalid, "request-repeated", fmt::format("`{}` is there twice", name), "give each name once"};
+  return Error{ErrorKind::kInvalid, "request-repeated", fmt::format("`{}` is there twice", name),
+               "give each name once"};
 }
 
 Result<void> check_label(const LabelIn& label) {

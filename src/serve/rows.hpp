@@ -21,7 +21,8 @@ class FieldNames {
   explicit FieldNames(std::span<const spec::Field> fields);
   [[nodiscard]] std::size_t size() const noexcept { return names_.size(); }
   [[nodiscard]] const std::vector<std::string>& names() const noexcept { return names_; }
-  /// The place of `name`, looked for from `hint` on: fields mostly come in their order. -1: there is none.
+  /// The place of `name`, looked for from `hint` on: fields mostly come in their order. -1: there
+  /// is none.
   [[nodiscard]] int find(std::string_view name, std::size_t hint) const noexcept;
   [[nodiscard]] std::string list() const;  ///< for a message: "`a`, `b`"
 
@@ -36,22 +37,24 @@ struct Wanted {
   bool named = false;   ///< in the request's list of outputs
 };
 
-/// A body that was understood: rows x fields of what arrived, nulls where nothing did. Strings are borrowed from the body
-/// and the reader.
+/// A body that was understood: rows x fields of what arrived, nulls where nothing did. Strings are
+/// borrowed from the body and the reader.
 struct Rows {
-  std::string_view request_id{};            ///< empty: none given
+  std::string_view request_id{};  ///< empty: none given
   std::string_view source{};
-  std::string_view model{};                 ///< as the body names it; empty: it does not
+  std::string_view model{};  ///< as the body names it; empty: it does not
   std::optional<Micros> event_time{};
-  std::int64_t timeout_us = 0;              ///< how long the client waits for an answer; 0: it did not say
+  std::int64_t timeout_us = 0;  ///< how long the client waits for an answer; 0: it did not say
   std::size_t count = 0;
-  std::vector<expr::Datum> values{};        ///< count x fields, row-major
+  std::vector<expr::Datum> values{};  ///< count x fields, row-major
   Wanted probability{};
   Wanted validation{};
-  Wanted contributions{.wanted = false};    ///< what each feature adds to the margin; only when asked for
+  Wanted contributions{.wanted =
+                           false};  ///< what each feature adds to the margin; only when asked for
 
-  /// Rules that rows break before the contract sees them: `unknown-field/NAME` for a field that the contract
-  /// does not have, `not-a-scalar/NAME` for an array or an object. By row, at most `kMostStray` a row.
+  /// Rules that rows break before the contract sees them: `unknown-field/NAME` for a field that the
+  /// contract does not have, `not-a-scalar/NAME` for an array or an object. By row, at most
+  /// `kMostStray` a row.
   struct Stray {
     std::uint32_t row = 0;
     std::string rule{};
@@ -63,8 +66,8 @@ struct Rows {
   void add_stray(std::size_t row, std::string_view rule, std::string_view name);
   /// Those of one row; `stray` is in the order of the rows.
   [[nodiscard]] std::span<const Stray> stray_of(std::size_t row) const noexcept;
-  /// Takes up that the client lists the output `name`: of `probability` and `validation` only listed ones are given. Errors: `oip-output`,
-  /// `request-repeated`.
+  /// Takes up that the client lists the output `name`: of `probability` and `validation` only
+  /// listed ones are given. Errors: `oip-output`, `request-repeated`.
   [[nodiscard]] Result<Wanted*> list_output(std::string_view name);
   [[nodiscard]] std::span<const expr::Datum> row(std::size_t i, std::size_t fields) const noexcept {
     return {values.data() + i * fields, fields};

@@ -77,10 +77,14 @@ class World {
     ASSERT_TRUE(make_dirs(dir + "/routes").ok());
     ASSERT_TRUE(plane::write_route(dir + "/routes/trips.json", route, key).ok());
   }
-  void publish_and_wait(const Digest& primary, const Digest& standby = {}, const Digest& shadow = {}) {
+  void publish_and_wait(const Digest& primary, const Digest& standby = {},
+                        const Digest& shadow = {}) {
     publish(primary, standby, shadow);
     auto http = client();
-    until([&] { return static_cast<std::uint64_t>(json(http.get("/v1/services/trips")).int_or("route_version")) >= route.version; });
+    until([&] {
+      return static_cast<std::uint64_t>(
+                 json(http.get("/v1/services/trips")).int_or("route_version")) >= route.version;
+    });
   }
   template <class F>
   static void until(F holds) {
@@ -109,7 +113,9 @@ class World {
   std::thread thread;
 };
 
-std::string body(std::string_view rows, std::string_view id) { return fmt::format(R"({{"rows":[{}],"request_id":"{}"}})", rows, id); }
+std::string body(std::string_view rows, std::string_view id) {
+  return fmt::format(R"({{"rows":[{}],"request_id":"{}"}})", rows, id);
+}
 
 TEST(RuntimeSlot, AnswersLaterAndJournalsAsANativeOne) {
   World world;
@@ -123,10 +129,14 @@ TEST(RuntimeSlot, AnswersLaterAndJournalsAsANativeOne) {
   EXPECT_NEAR(predictions[0].double_or("probability"), 0.05, 1e-6);
   EXPECT_EQ(predictions[1].find("validation")->as_array()[0].as_string(), "distance-of-origin");
   EXPECT_EQ(http.post(kTrips, body(kFarRow, "b"))->status, 422) << "nothing to ask the worker for";
-  const auto oip = http.post("/v2/models/trips/infer", R"({"id":"c","inputs":[{"name":"date","shape":[1],"datatype":"BYTES","data":["2001-04-10T07:00:00Z"]},
+  const auto oip = http.post(
+      "/v2/models/trips/infer",
+      R"({"id":"c","inputs":[{"name":"date","shape":[1],"datatype":"BYTES","data":["2001-04-10T07:00:00Z"]},
     {"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]},{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}]})");
   ASSERT_EQ(oip->status, 200) << oip->body;
-  EXPECT_NEAR(World::json(oip).find("outputs")->as_array()[0].find("data")->as_array()[0].as_double(), 0.07, 1e-6);
+  EXPECT_NEAR(
+      World::json(oip).find("outputs")->as_array()[0].find("data")->as_array()[0].as_double(), 0.07,
+      1e-6);
   const auto records = world.requests();
   ASSERT_EQ(records.size(), 3u);
   EXPECT_EQ(records[0].request_id, "a");
@@ -152,16 +162,21 @@ TEST(RuntimeSlot, IsSwappedUnderLoadWithoutAFailedRequest) {
       auto http = world.client();
       while (!ending) {
         const auto reply = http.post(kTrips, fmt::format(R"({{"rows":[{}]}})", kGoodRow));
-        if (!reply.ok() || reply->status != 200) ++failed;
-        else if (reply->body.find(world.worker.str()) != std::string::npos) ++by_worker;
-        else ++by_native;
+        if (!reply.ok() || reply->status != 200)
+          ++failed;
+        else if (reply->body.find(world.worker.str()) != std::string::npos)
+          ++by_worker;
+        else
+          ++by_native;
       }
     });
   }
   for (int i = 0; i < 20; ++i) {
     std::atomic<int>& next = i % 2 == 0 ? by_worker : by_native;
-    if (i % 2 == 0) world.publish(world.worker, world.native);
-    else world.publish(world.native, world.worker);
+    if (i % 2 == 0)
+      world.publish(world.worker, world.native);
+    else
+      world.publish(world.native, world.worker);
     const int before = next;
     World::until([&] { return next > before + 4; });
   }
@@ -174,7 +189,11 @@ TEST(RuntimeSlot, IsComparedBesideANativePrimary) {
   World world;
   world.publish_and_wait(world.native, {}, world.worker);
   auto http = world.client();
-  World::until([&] { return http.get("/metrics")->body.find("heddle_runtime_up{service=\"trips\",slot=\"shadow\"} 1") != std::string::npos; });
+  World::until([&] {
+    return http.get("/metrics")
+               ->body.find("heddle_runtime_up{service=\"trips\",slot=\"shadow\"} 1") !=
+           std::string::npos;
+  });
   const std::string name = "heddle_beside_rows_total{service=\"trips\",slot=\"shadow\"} ";
   World::until([&] {
     EXPECT_EQ(http.post(kTrips, fmt::format(R"({{"rows":[{}]}})", kGoodRow))->status, 200);
@@ -195,7 +214,8 @@ TEST(RuntimeSlot, AStandbyJoinsWhenItIsReadyAndAStartIsGivenUpAtTheEnd) {
   world.publish_and_wait(world.native, *silent);
   EXPECT_EQ(http.post(kTrips, body(kGoodRow, "a"))->status, 200);
   world.publish(*silent);
-  EXPECT_EQ(World::json(http.post(kTrips, body(kGoodRow, "b"))).string_or("bundle"), world.native.str());
+  EXPECT_EQ(World::json(http.post(kTrips, body(kGoodRow, "b"))).string_or("bundle"),
+            world.native.str());
 }
 
 TEST(RuntimeSlot, WithoutParityIsNotServed) {
@@ -205,8 +225,12 @@ TEST(RuntimeSlot, WithoutParityIsNotServed) {
   world.publish_and_wait(world.native);
   world.publish(*other);
   auto http = world.client();
-  World::until([&] { return http.get("/metrics")->body.find("heddle_routes_refused_total{service=\"trips\"} 0") == std::string::npos; });
-  EXPECT_EQ(World::json(http.post(kTrips, body(kGoodRow, "a"))).string_or("bundle"), world.native.str());
+  World::until([&] {
+    return http.get("/metrics")->body.find("heddle_routes_refused_total{service=\"trips\"} 0") ==
+           std::string::npos;
+  });
+  EXPECT_EQ(World::json(http.post(kTrips, body(kGoodRow, "a"))).string_or("bundle"),
+            world.native.str());
 }
 
 }  // namespace

@@ -108,12 +108,18 @@ TEST(DataPlane, AnswersJournalsAndShadowScores) {
   EXPECT_EQ(requests[0].account, "replayer");
   EXPECT_EQ(requests[0].event_time, *parse_time("2001-04-10T06:00:00Z"));
   ASSERT_EQ(requests[0].rows.size(), 2u);
-  EXPECT_FLOAT_EQ(requests[0].rows[0].probability, static_cast<float>(predictions[0].double_or("probability")));
+  EXPECT_FLOAT_EQ(requests[0].rows[0].probability,
+                  static_cast<float>(predictions[0].double_or("probability")));
   EXPECT_GT(requests[0].rows[0].standby_probability, requests[0].rows[0].probability);
   EXPECT_EQ(requests[0].rows[1].outcome, plane::RowOutcome::kRefused);
   EXPECT_EQ(requests[0].rows[0].fields[1].s, "LAX");
 
-  EXPECT_EQ(http.post("/v1/services/trips/labels", R"({"labels":[{"row_id":"q-1#0","label":1,"event_time":"2001-04-11"},{"row_id":"q-1#1","label":false}]})")->status, 202);
+  EXPECT_EQ(
+      http.post(
+              "/v1/services/trips/labels",
+              R"({"labels":[{"row_id":"q-1#0","label":1,"event_time":"2001-04-11"},{"row_id":"q-1#1","label":false}]})")
+          ->status,
+      202);
   EXPECT_EQ(http.post("/v1/services/trips/tick", R"({"event_time":"2001-04-12"})")->status, 200);
   EXPECT_EQ(world.of<plane::LabelRecord>().size(), 2u);
   ASSERT_EQ(world.of<plane::TickRecord>().size(), 1u);
@@ -160,11 +166,15 @@ TEST(DataPlane, RefusesMalformedRequestsClearly) {
     EXPECT_FALSE(error.string_or("error").empty());
     EXPECT_FALSE(error.string_or("hint").empty());
   }
-  const doc::Value counted = World::json(world.client("ops-secret-0000000003").get("/v1/services/trips"));
+  const doc::Value counted =
+      World::json(world.client("ops-secret-0000000003").get("/v1/services/trips"));
   EXPECT_EQ(counted.find("request_errors")->int_or("request-json"), 4);
   EXPECT_EQ(counted.find("request_errors")->int_or("source-unknown"), 1);
   // Wrong types of values are the contract's matter: the row is refused, not the request.
-  EXPECT_EQ(http.post("/v1/services/trips/predict", R"({"rows":[{"date":"04/20/01","origin":3,"distance":"x"}]})")->status, 422);
+  EXPECT_EQ(http.post("/v1/services/trips/predict",
+                      R"({"rows":[{"date":"04/20/01","origin":3,"distance":"x"}]})")
+                ->status,
+            422);
   EXPECT_EQ(http.get("/v1/services/trips/predict")->status, 405);
   EXPECT_EQ(http.get("/nowhere")->status, 404);
   EXPECT_EQ(http.post("/v1/services/other/predict", "{}")->status, 404);
@@ -180,7 +190,8 @@ TEST(DataPlane, AFieldThatTheContractLacksRefusesItsRowAndIsRecorded) {
   const auto answer = world.predict(http, fmt::format("{},{},{}", renamed, kGoodRow, nested));
   const auto& predictions = answer.find("predictions")->as_array();
   EXPECT_TRUE(predictions[0].find("probability")->is_null());
-  EXPECT_EQ(predictions[0].find("validation")->as_array()[0].as_string(), "unknown-field/dist??km??");
+  EXPECT_EQ(predictions[0].find("validation")->as_array()[0].as_string(),
+            "unknown-field/dist??km??");
   EXPECT_TRUE(predictions[1].find("probability")->is_double());
   EXPECT_TRUE(predictions[2].find("probability")->is_null());
   EXPECT_EQ(predictions[2].find("validation")->as_array()[0].as_string(), "not-a-scalar/origin");
@@ -192,7 +203,8 @@ TEST(DataPlane, AFieldThatTheContractLacksRefusesItsRowAndIsRecorded) {
   EXPECT_EQ(requests[0].rows[1].outcome, plane::RowOutcome::kServed);
   EXPECT_EQ(requests[0].rows[2].rules[0], "not-a-scalar/origin");
   // The same over the Open Inference Protocol: an input is a field of every row.
-  const std::string oip = R"({"inputs":[{"name":"date","datatype":"BYTES","shape":[2],"data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]},
+  const std::string oip =
+      R"({"inputs":[{"name":"date","datatype":"BYTES","shape":[2],"data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]},
     {"name":"origin","datatype":"BYTES","shape":[2],"data":["LAX","LAX"]},{"name":"miles","datatype":"INT64","shape":[2],"data":[400,400]}]})";
   const auto refused = http.post("/v2/models/trips/infer", oip);
   EXPECT_EQ(refused->status, 422) << refused->body;
@@ -206,10 +218,14 @@ TEST(DataPlane, ReadsWhatClientsWriteForMissingAndInfiniteValues) {
   world.publish_and_wait();
   auto http = world.replayer();
   const auto outcome = [&](const std::string& distance) {
-    const auto reply = http.post("/v1/services/trips/predict",
-                                 fmt::format(R"({{"rows":[{{"date":"2001-04-10T05:00:00Z","origin":"LAX \"NaN\\","distance":{}}}]}})", distance));
+    const auto reply = http.post(
+        "/v1/services/trips/predict",
+        fmt::format(
+            R"({{"rows":[{{"date":"2001-04-10T05:00:00Z","origin":"LAX \"NaN\\","distance":{}}}]}})",
+            distance));
     const plane::RowRecord row = world.of<plane::RequestRecord>().back().rows[0];
-    return fmt::format("{} {} {}", reply->status, static_cast<int>(row.fields[2].kind), row.fields[1].s);
+    return fmt::format("{} {} {}", reply->status, static_cast<int>(row.fields[2].kind),
+                       row.fields[1].s);
   };
   const std::string missing = outcome("null");
   EXPECT_EQ(outcome("NaN"), missing);
@@ -218,16 +234,30 @@ TEST(DataPlane, ReadsWhatClientsWriteForMissingAndInfiniteValues) {
   (void)outcome("-Infinity");
   const plane::RowRecord row = world.of<plane::RequestRecord>().back().rows[0];
   EXPECT_EQ(row.fields[2].d, -std::numeric_limits<double>::infinity());
-  EXPECT_EQ(World::json(http.post("/v1/services/trips/predict", R"({"rows":[{"distance":Nan}]})")).string_or("id"), "request-json");
-  // tritonclient with `binary_data=False` and a NaN in the array; null members, as generated clients write them.
-  const std::string oip = fmt::format(R"({{"id":null,"parameters":null,"outputs":null,"model_name":null,"inputs":[
+  EXPECT_EQ(World::json(http.post("/v1/services/trips/predict", R"({"rows":[{"distance":Nan}]})"))
+                .string_or("id"),
+            "request-json");
+  // tritonclient with `binary_data=False` and a NaN in the array; null members, as generated
+  // clients write them.
+  const std::string oip =
+      fmt::format(R"({{"id":null,"parameters":null,"outputs":null,"model_name":null,"inputs":[
     {{"name":"date","datatype":"BYTES","shape":[1],"data":["2001-04-10T05:00:00Z"],"parameters":null}},
-    {{"name":"origin","datatype":"BYTES","shape":[1],"data":["LAX"]}},{{"name":"distance","datatype":"FP64","shape":[1],"data":[{}]}}]}})", "NaN");
+    {{"name":"origin","datatype":"BYTES","shape":[1],"data":["LAX"]}},{{"name":"distance","datatype":"FP64","shape":[1],"data":[{}]}}]}})",
+                  "NaN");
   const auto reply = http.post("/v2/models/trips/infer", oip);
   EXPECT_TRUE(reply->status == 200 || reply->status == 422) << reply->body;
   EXPECT_TRUE(world.of<plane::RequestRecord>().back().rows[0].fields[2].datum().is_null());
-  EXPECT_EQ(http.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}],"request_id":null,"source":null,"event_time":null,"explain":null}})", kGoodRow))->status, 200);
-  EXPECT_EQ(World::json(http.post("/v1/services/trips/predict", R"({"rows":null})")).string_or("id"), "request-shape");
+  EXPECT_EQ(
+      http.post(
+              "/v1/services/trips/predict",
+              fmt::format(
+                  R"({{"rows":[{}],"request_id":null,"source":null,"event_time":null,"explain":null}})",
+                  kGoodRow))
+          ->status,
+      200);
+  EXPECT_EQ(
+      World::json(http.post("/v1/services/trips/predict", R"({"rows":null})")).string_or("id"),
+      "request-shape");
 }
 
 TEST(DataPlane, DeniesByDefault) {
@@ -235,25 +265,31 @@ TEST(DataPlane, DeniesByDefault) {
   world.up();
   world.publish_and_wait();
   const std::string body = fmt::format(R"({{"rows":[{}]}})", kGoodRow);
-  for (const char* path : {"/v1/services/trips/predict", "/v1/services/trips/labels", "/v1/services/trips/tick", "/v1/services/trips/stop",
-                           "/v2/models/trips/infer", "/v2/models/other/infer", "/v1/services/other/predict", "/nowhere"}) {
+  for (const char* path :
+       {"/v1/services/trips/predict", "/v1/services/trips/labels", "/v1/services/trips/tick",
+        "/v1/services/trips/stop", "/v2/models/trips/infer", "/v2/models/other/infer",
+        "/v1/services/other/predict", "/nowhere"}) {
     EXPECT_EQ(world.client("").post(path, body)->status, 401) << path;
     EXPECT_EQ(world.client("replayer-secret-0002").post(path, body)->status, 401) << path;
   }
-  for (const char* path : {"/metrics", "/v2", "/v2/models/trips", "/v1/services/trips", "/nowhere"}) EXPECT_EQ(world.client("").get(path)->status, 401) << path;
+  for (const char* path : {"/metrics", "/v2", "/v2/models/trips", "/v1/services/trips", "/nowhere"})
+    EXPECT_EQ(world.client("").get(path)->status, 401) << path;
   auto app = world.client("app-secret-0000000002");
   EXPECT_EQ(app.post("/v1/services/trips/predict", body)->status, 200);
   EXPECT_EQ(app.post("/v1/services/trips/labels", R"({"labels":[]})")->status, 403);
   EXPECT_EQ(app.post("/v1/services/trips/tick", R"({"event_time":1})")->status, 403);
   EXPECT_EQ(app.post("/v1/services/trips/stop", "")->status, 403);
-  const auto timed = app.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}],"event_time":5}})", kGoodRow));
+  const auto timed = app.post("/v1/services/trips/predict",
+                              fmt::format(R"({{"rows":[{}],"event_time":5}})", kGoodRow));
   EXPECT_EQ(timed->status, 403);
   EXPECT_EQ(World::json(timed).string_or("id"), "event-time-denied");
   auto ops = world.client("ops-secret-0000000003");
   EXPECT_EQ(ops.post("/v1/services/trips/predict", body)->status, 403);
   const auto metrics = ops.get("/metrics");
   EXPECT_EQ(metrics->status, 200);
-  EXPECT_NE(metrics->body.find("heddle_rows_total{service=\"trips\",outcome=\"served\"} 1"), std::string::npos) << metrics->body;
+  EXPECT_NE(metrics->body.find("heddle_rows_total{service=\"trips\",outcome=\"served\"} 1"),
+            std::string::npos)
+      << metrics->body;
 }
 
 TEST(DataPlane, SpeaksTheOpenInferenceProtocol) {
@@ -272,9 +308,12 @@ TEST(DataPlane, SpeaksTheOpenInferenceProtocol) {
     return fmt::format(R"({{"id":"oip-1","parameters":{{"source":"s2"}},"inputs":[
       {{"name":"date","shape":{0},"datatype":"BYTES","data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]}},
       {{"name":"origin","shape":{0},"datatype":"BYTES","data":["LAX","LAX"]}},
-      {{"name":"distance","shape":{0},"datatype":"INT64","data":{1}}}]}})", shape, distance);
+      {{"name":"distance","shape":{0},"datatype":"INT64","data":{1}}}]}})",
+                       shape, distance);
   };
-  for (const auto& [shape, data] : {std::pair{"[2]", "[400,644]"}, std::pair{"[2,1]", "[[400],[644]]"}, std::pair{"[2,1]", "[400,644]"}}) {
+  for (const auto& [shape, data] :
+       {std::pair{"[2]", "[400,644]"}, std::pair{"[2,1]", "[[400],[644]]"},
+        std::pair{"[2,1]", "[400,644]"}}) {
     const auto reply = http.post("/v2/models/trips/infer", body(shape, data));
     ASSERT_EQ(reply->status, 200) << reply->body;
     const auto answer = World::json(reply);
@@ -286,18 +325,25 @@ TEST(DataPlane, SpeaksTheOpenInferenceProtocol) {
     EXPECT_TRUE(outputs[0].find("data")->as_array()[1].is_null());
     EXPECT_EQ(outputs[1].find("data")->as_array()[1].as_string(), "distance-of-origin");
   }
-  const auto standby = World::json(http.post("/v2/models/trips/versions/standby/infer", body("[2]", "[400,644]")));
+  const auto standby =
+      World::json(http.post("/v2/models/trips/versions/standby/infer", body("[2]", "[400,644]")));
   EXPECT_EQ(standby.string_or("model_version"), world.bundles[1].str());
-  EXPECT_EQ(http.post(fmt::format("/v2/models/trips/versions/{}/infer", world.bundles[1].str()), body("[2]", "[400,644]"))->status, 200);
+  EXPECT_EQ(http.post(fmt::format("/v2/models/trips/versions/{}/infer", world.bundles[1].str()),
+                      body("[2]", "[400,644]"))
+                ->status,
+            200);
   EXPECT_EQ(http.post("/v2/models/trips/versions/7/infer", body("[2]", "[400,644]"))->status, 404);
-  for (const auto& [shape, data] : {std::pair{"[3]", "[400,644]"}, std::pair{"[2]", "[400]"}, std::pair{"[2,2]", "[400,644]"}, std::pair{"[2]", "[400,\"x\"]"},
-                                    std::pair{"[2]", "[[400,644]]"}, std::pair{"[0]", "[]"}, std::pair{"[9]", "[1]"}, std::pair{"[-1]", "[1]"}}) {
+  for (const auto& [shape, data] :
+       {std::pair{"[3]", "[400,644]"}, std::pair{"[2]", "[400]"}, std::pair{"[2,2]", "[400,644]"},
+        std::pair{"[2]", "[400,\"x\"]"}, std::pair{"[2]", "[[400,644]]"}, std::pair{"[0]", "[]"},
+        std::pair{"[9]", "[1]"}, std::pair{"[-1]", "[1]"}}) {
     const auto reply = http.post("/v2/models/trips/infer", body(shape, data));
     EXPECT_TRUE(reply->status == 400 || reply->status == 413) << shape << data << reply->body;
   }
 }
 
-constexpr std::string_view kOipInputs = R"("inputs":[{"name":"date","shape":[1],"datatype":"BYTES","data":["2001-04-10T05:00:00Z"]},
+constexpr std::string_view kOipInputs =
+    R"("inputs":[{"name":"date","shape":[1],"datatype":"BYTES","data":["2001-04-10T05:00:00Z"]},
   {"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]},{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}])";
 
 TEST(DataPlane, RefusesRepeatedNamesOfTheOpenInferenceProtocol) {
@@ -312,36 +358,64 @@ TEST(DataPlane, RefusesRepeatedNamesOfTheOpenInferenceProtocol) {
       {R"("model_version":null,"model_version":"1")", "model_version"},
       {R"("parameters":null,"parameters":{})", "parameters"},
       {R"("outputs":[],"outputs":[{"name":"probability"}])", "outputs"},
-      {R"("outputs":[{"name":"probability"},{"name":"validation"},{"name":"probability"}])", "probability"},
+      {R"("outputs":[{"name":"probability"},{"name":"validation"},{"name":"probability"}])",
+       "probability"},
       {R"("outputs":[{"name":"probability","name":"validation"}])", "name"},
       {R"("outputs":[{"name":"probability","parameters":{},"parameters":{}}])", "parameters"},
-      {R"("outputs":[{"name":"probability","parameters":{"binary_data":true,"binary_data":false}}])", "binary_data"},
+      {R"("outputs":[{"name":"probability","parameters":{"binary_data":true,"binary_data":false}}])",
+       "binary_data"},
       {std::string(kOipInputs), "inputs"},
       {R"("parameters":{"source":"s1","source":"s2"})", "source"},
       {R"("parameters":{"event_time":1,"event_time":2})", "event_time"},
       {R"("parameters":{"timeout":1000000,"timeout":0})", "timeout"},
       {R"("parameters":{"explain":true,"explain":false})", "explain"},
-      {R"("parameters":{"binary_data_output":true,"binary_data_output":false})", "binary_data_output"},
+      {R"("parameters":{"binary_data_output":true,"binary_data_output":false})",
+       "binary_data_output"},
   };
   const auto refused = [&](const std::string& body, const std::string& name) {
     const auto reply = http.post("/v2/models/trips/infer", body);
     EXPECT_EQ(reply->status, 400) << body << reply->body;
     EXPECT_EQ(World::json(reply).string_or("id"), "request-repeated") << body << reply->body;
-    EXPECT_EQ(World::json(reply).string_or("error"), fmt::format("`{}` is there twice", name)) << body;
+    EXPECT_EQ(World::json(reply).string_or("error"), fmt::format("`{}` is there twice", name))
+        << body;
   };
-  for (const auto& [members, name] : cases) refused(fmt::format("{{{},{}}}", members, kOipInputs), name);
-  for (const auto& [members, name] : {std::pair{R"("name":"distance","name":"distance","datatype":"INT64","shape":[1],"data":[400])", "name"},
-                                      std::pair{R"("name":"distance","datatype":"INT32","datatype":"INT64","shape":[1],"data":[400])", "datatype"},
-                                      std::pair{R"("name":"distance","datatype":"INT64","shape":[2],"shape":[1],"data":[400])", "shape"},
-                                      std::pair{R"("name":"distance","datatype":"INT64","shape":[1],"data":[1],"data":[400])", "data"},
-                                      std::pair{R"("name":"distance","datatype":"INT64","shape":[1],"parameters":{},"parameters":{},"data":[400])", "parameters"},
-                                      std::pair{R"("name":"distance","datatype":"INT64","shape":[1],"parameters":{"binary_data_size":4,"binary_data_size":8})", "binary_data_size"}}) {
+  for (const auto& [members, name] : cases)
+    refused(fmt::format("{{{},{}}}", members, kOipInputs), name);
+  for (
+      const auto& [members, name] :
+      {std::pair{
+           R"("name":"distance","name":"distance","datatype":"INT64","shape":[1],"data":[400])",
+           "name"},
+       std::pair{
+           R"("name":"distance","datatype":"INT32","datatype":"INT64","shape":[1],"data":[400])",
+           "datatype"},
+       std::pair{R"("name":"distance","datatype":"INT64","shape":[2],"shape":[1],"data":[400])",
+                 "shape"},
+       std::pair{R"("name":"distance","datatype":"INT64","shape":[1],"data":[1],"data":[400])",
+                 "data"},
+       std::pair{
+           R"("name":"distance","datatype":"INT64","shape":[1],"parameters":{},"parameters":{},"data":[400])",
+           "parameters"},
+       std::pair{
+           R"("name":"distance","datatype":"INT64","shape":[1],"parameters":{"binary_data_size":4,"binary_data_size":8})",
+           "binary_data_size"}}) {
     refused(fmt::format("{{\"inputs\":[{{{}}}]}}", members), name);
   }
-  EXPECT_EQ(World::json(http.post("/v1/services/trips/predict", R"({"rows":[{}],"explain":true,"explain":false})")).string_or("id"), "request-repeated");
-  EXPECT_EQ(World::json(http.post("/v1/services/trips/tick", R"({"event_time":1,"event_time":2})")).string_or("id"), "request-repeated");
-  for (const char* label : {R"({"row_id":"a#0","row_id":"b#0","label":1})", R"({"row_id":"a#0","label":1,"label":0})", R"({"row_id":"a#0","label":1,"event_time":1,"event_time":2})"}) {
-    EXPECT_EQ(World::json(http.post("/v1/services/trips/labels", fmt::format(R"({{"labels":[{}]}})", label))).string_or("id"), "request-repeated") << label;
+  EXPECT_EQ(World::json(http.post("/v1/services/trips/predict",
+                                  R"({"rows":[{}],"explain":true,"explain":false})"))
+                .string_or("id"),
+            "request-repeated");
+  EXPECT_EQ(World::json(http.post("/v1/services/trips/tick", R"({"event_time":1,"event_time":2})"))
+                .string_or("id"),
+            "request-repeated");
+  for (const char* label :
+       {R"({"row_id":"a#0","row_id":"b#0","label":1})", R"({"row_id":"a#0","label":1,"label":0})",
+        R"({"row_id":"a#0","label":1,"event_time":1,"event_time":2})"}) {
+    EXPECT_EQ(World::json(http.post("/v1/services/trips/labels",
+                                    fmt::format(R"({{"labels":[{}]}})", label)))
+                  .string_or("id"),
+              "request-repeated")
+        << label;
   }
 }
 
@@ -351,11 +425,14 @@ TEST(DataPlane, WhatAnOutputSaysStandsBeforeTheParametersInAnyOrder) {
   world.publish_and_wait();
   auto http = world.replayer();
   const std::string parameters = R"("parameters":{"binary_data_output":true,"explain":false})";
-  const std::string outputs = R"("outputs":[{"name":"probability","parameters":{"binary_data":false}},{"name":"validation"},{"name":"contributions"}])";
-  for (const std::string& body : {fmt::format("{{{},{},{}}}", parameters, outputs, kOipInputs), fmt::format("{{{},{},{}}}", kOipInputs, outputs, parameters)}) {
+  const std::string outputs =
+      R"("outputs":[{"name":"probability","parameters":{"binary_data":false}},{"name":"validation"},{"name":"contributions"}])";
+  for (const std::string& body : {fmt::format("{{{},{},{}}}", parameters, outputs, kOipInputs),
+                                  fmt::format("{{{},{},{}}}", kOipInputs, outputs, parameters)}) {
     const auto reply = http.post("/v2/models/trips/infer", body);
     ASSERT_EQ(reply->status, 200) << reply->body;
-    const std::size_t json = std::stoul(std::string(reply->header("inference-header-content-length")));
+    const std::size_t json =
+        std::stoul(std::string(reply->header("inference-header-content-length")));
     const auto answer = doc::parse_json(reply->body.substr(0, json));
     ASSERT_TRUE(answer.ok()) << reply->body;
     const auto& given = answer->find("outputs")->as_array();
@@ -467,7 +544,8 @@ TEST(DataPlane, QuarantinesASourceAndLetsItInAgainWhenItIsClean) {
   EXPECT_EQ(world.predict(http, kGoodRow, "s1").string_or("slot"), "primary");
   // Two clean, one broken: the count begins again.
   const auto answer = world.predict(http, fmt::format("{0},{0},{1}", kGoodRow, kFarRow), "s2", 422);
-  EXPECT_EQ(answer.find("predictions")->as_array()[0].find("validation")->as_array()[0].as_string(), "source-quarantined");
+  EXPECT_EQ(answer.find("predictions")->as_array()[0].find("validation")->as_array()[0].as_string(),
+            "source-quarantined");
   (void)world.predict(http, fmt::format("{0},{0}", kGoodRow), "s2", 422);
   // A row that says nothing of the rule is not positively clean.
   (void)world.predict(http, R"({"date":"2001-04-10T05:00:00Z","distance":400})", "s2", 422);
@@ -498,7 +576,10 @@ TEST(DataPlane, AQuarantineOfOneAccountTakesTheSourceFromNobodyElse) {
   world.publish_and_wait();
   auto app = world.client("app-secret-0000000002");
   const auto send = [&](const std::string& rows, const std::string& source = "s2") {
-    return app.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}],"source":"{}"}})", rows, source))->status;
+    return app
+        .post("/v1/services/trips/predict",
+              fmt::format(R"({{"rows":[{}],"source":"{}"}})", rows, source))
+        ->status;
   };
   EXPECT_EQ(send(kGoodRow), 422);
   EXPECT_EQ(send(kGoodRow, "s1"), 200);
@@ -506,7 +587,9 @@ TEST(DataPlane, AQuarantineOfOneAccountTakesTheSourceFromNobodyElse) {
   // Rows of others are answered, and count neither for it nor against it.
   (void)world.predict(other, fmt::format("{0},{0},{0}", kGoodRow), "s2");
   const auto refused = world.predict(other, kFarRow, "s2", 422);
-  EXPECT_EQ(refused.find("predictions")->as_array()[0].find("validation")->as_array()[0].as_string(), "distance-of-origin");
+  EXPECT_EQ(
+      refused.find("predictions")->as_array()[0].find("validation")->as_array()[0].as_string(),
+      "distance-of-origin");
   EXPECT_TRUE(world.of<plane::ActRecord>().empty());
   EXPECT_EQ(send(kGoodRow), 422);
   const auto acts = world.of<plane::ActRecord>();
@@ -515,7 +598,8 @@ TEST(DataPlane, AQuarantineOfOneAccountTakesTheSourceFromNobodyElse) {
   EXPECT_EQ(acts[0].account, "app");
   EXPECT_EQ(send(kGoodRow), 200);
   // What ended for one account did not end for another.
-  world.route.quarantined = {{"s2", "distance-of-origin", 2, "app"}, {"s2", "distance-of-origin", 2, "replayer"}};
+  world.route.quarantined = {{"s2", "distance-of-origin", 2, "app"},
+                             {"s2", "distance-of-origin", 2, "replayer"}};
   world.publish_and_wait();
   EXPECT_EQ(send(kGoodRow), 200);
   (void)world.predict(other, kGoodRow, "s2", 422);
@@ -555,7 +639,8 @@ TEST(DataPlane, SwapsUnderLoadWithoutAFailedOrMixedAnswer) {
     auto http = world.replayer();
     for (int i = 0; i < 2; ++i) {
       const auto answer = world.predict(http, kGoodRow);
-      expected[answer.string_or("bundle")] = answer.find("predictions")->as_array()[0].double_or("probability");
+      expected[answer.string_or("bundle")] =
+          answer.find("predictions")->as_array()[0].double_or("probability");
       std::swap(world.route.primary, world.route.standby);
       world.publish_and_wait();
     }
@@ -575,7 +660,8 @@ TEST(DataPlane, SwapsUnderLoadWithoutAFailedOrMixedAnswer) {
       EXPECT_EQ(reply->status, 200) << reply->body;
       if (reply->status != 200) continue;
       const auto answer = World::json(reply);
-      EXPECT_EQ(answer.find("predictions")->as_array()[0].double_or("probability"), expected.at(answer.string_or("bundle")));
+      EXPECT_EQ(answer.find("predictions")->as_array()[0].double_or("probability"),
+                expected.at(answer.string_or("bundle")));
       EXPECT_GE(answer.int_or("route_version"), version);
       version = answer.int_or("route_version");
     }
@@ -619,7 +705,9 @@ TEST(DataPlane, AKillLosesNoAnsweredRequest) {
     std::vector<std::string> answered;
     for (int i = 0;; ++i) {
       const std::string id = fmt::format("k-{}-{}", round, i);
-      const auto reply = http.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}],"request_id":"{}"}})", kGoodRow, id));
+      const auto reply =
+          http.post("/v1/services/trips/predict",
+                    fmt::format(R"({{"rows":[{}],"request_id":"{}"}})", kGoodRow, id));
       if (!reply.ok()) break;
       ASSERT_EQ(reply->status, 200);
       answered.push_back(id);
@@ -627,13 +715,15 @@ TEST(DataPlane, AKillLosesNoAnsweredRequest) {
     killer.join();
     ::waitpid(child, nullptr, 0);
     std::set<std::string> recorded;
-    for (const auto& request : world.of<plane::RequestRecord>()) EXPECT_TRUE(recorded.insert(request.request_id).second) << "recorded twice";
+    for (const auto& request : world.of<plane::RequestRecord>())
+      EXPECT_TRUE(recorded.insert(request.request_id).second) << "recorded twice";
     for (const auto& id : answered) EXPECT_TRUE(recorded.contains(id)) << id;
   }
 }
 
 TEST(Tokens, ShortSecretsAreNotAccepted) {
-  const Tokens tokens({{"a", "short", {"predict"}}, {"b", "long-enough-secret", {"predict", "unknown"}}});
+  const Tokens tokens(
+      {{"a", "short", {"predict"}}, {"b", "long-enough-secret", {"predict", "unknown"}}});
   EXPECT_EQ(tokens.find("short"), nullptr);
   EXPECT_EQ(tokens.find(""), nullptr);
   ASSERT_NE(tokens.find("long-enough-secret"), nullptr);
@@ -642,16 +732,23 @@ TEST(Tokens, ShortSecretsAreNotAccepted) {
 }
 
 TEST(Tokens, AllowWhatTheAccountMayAndSayWhyNot) {
-  const Tokens tokens({{"app", "app-secret-0000000002", {"predict"}}, {"ops", "ops-secret-0000000003", {"read"}}, {"labels", "labels-secret-0000004", {"label"}}});
-  EXPECT_EQ((*tokens.allow("app-secret-0000000002", Permission::kPredict, "trips"))->account, "app");
-  EXPECT_EQ(tokens.allow("", Permission::kPredict, "trips").error().message, "the request has no bearer token");
-  EXPECT_EQ(tokens.allow("app-secret-0000000009", Permission::kPredict, "trips").error().id, "token-unknown");
+  const Tokens tokens({{"app", "app-secret-0000000002", {"predict"}},
+                       {"ops", "ops-secret-0000000003", {"read"}},
+                       {"labels", "labels-secret-0000004", {"label"}}});
+  EXPECT_EQ((*tokens.allow("app-secret-0000000002", Permission::kPredict, "trips"))->account,
+            "app");
+  EXPECT_EQ(tokens.allow("", Permission::kPredict, "trips").error().message,
+            "the request has no bearer token");
+  EXPECT_EQ(tokens.allow("app-secret-0000000009", Permission::kPredict, "trips").error().id,
+            "token-unknown");
   const auto denied = tokens.allow("ops-secret-0000000003", Permission::kStop, "trips");
   EXPECT_EQ(denied.error().kind, ErrorKind::kDenied);
   EXPECT_EQ(denied.error().message, "`ops` may not stop on service `trips`");
-  EXPECT_TRUE(tokens.allow_reading("app-secret-0000000002", "trips").ok()) << "who may predict may see what with";
+  EXPECT_TRUE(tokens.allow_reading("app-secret-0000000002", "trips").ok())
+      << "who may predict may see what with";
   EXPECT_TRUE(tokens.allow_reading("ops-secret-0000000003", "trips").ok());
-  EXPECT_EQ(tokens.allow_reading("labels-secret-0000004", "trips").error().message, "`labels` may not read on service `trips`");
+  EXPECT_EQ(tokens.allow_reading("labels-secret-0000004", "trips").error().message,
+            "`labels` may not read on service `trips`");
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ constexpr std::int64_t kFirstWaitNs = 500'000'000, kLongestWaitNs = 30'000'000'0
 
 int rule_index(const contract::Contract& contract, const std::string& id) {
   const auto& rules = contract.rules();
-  const auto found = std::find_if(rules.begin(), rules.end(), [&](const contract::RuleInfo& rule) { return rule.id == id; });
+  const auto found = std::find_if(rules.begin(), rules.end(),
+                                  [&](const contract::RuleInfo& rule) { return rule.id == id; });
   return found == rules.end() ? -1 : static_cast<int>(found - rules.begin());
 }
 
@@ -37,11 +38,13 @@ int rule_index(const contract::Contract& contract, const std::string& id) {
 void lower_priority(int nice) { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), nice); }
 
 bool names(const plane::RouteTable& route, const Digest& digest) {
-  return digest == route.primary || digest == route.standby || digest == route.canary.bundle || digest == route.shadow;
+  return digest == route.primary || digest == route.standby || digest == route.canary.bundle ||
+         digest == route.shadow;
 }
 
 bool same_fields(const contract::Contract& a, const contract::Contract& b) {
-  return std::equal(a.request_fields().begin(), a.request_fields().end(), b.request_fields().begin(), b.request_fields().end(),
+  return std::equal(a.request_fields().begin(), a.request_fields().end(),
+                    b.request_fields().begin(), b.request_fields().end(),
                     [](const spec::Field& x, const spec::Field& y) { return x.name == y.name; });
 }
 
@@ -107,11 +110,16 @@ Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
   follower->inotify_ = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   follower->wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (follower->wake_ < 0) {
-    return Error{ErrorKind::kIo, "serve-watch", fmt::format("cannot watch route tables: {}", std::strerror(errno)), "raise the limit of open files"};
+    return Error{ErrorKind::kIo, "serve-watch",
+                 fmt::format("cannot watch route tables: {}", std::strerror(errno)),
+                 "raise the limit of open files"};
   }
   // Without inotify (its instances are few) the file is looked at every half second.
-  if (follower->inotify_ >= 0) ::inotify_add_watch(follower->inotify_, follower->options_.directory.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
-  // The first look is done before a request is: a data plane that was killed comes back with what it served.
+  if (follower->inotify_ >= 0)
+    ::inotify_add_watch(follower->inotify_, follower->options_.directory.c_str(),
+                        IN_MOVED_TO | IN_CLOSE_WRITE);
+  // The first look is done before a request is: a data plane that was killed comes back with what
+  // it served.
   while (follower->look(), follower->waits_) follower->wait(kRetryMs);
   follower->began_with_start_ = follower->delivered_ == 0 && !follower->loading_.empty();
   follower->beside_serving_ = true;
@@ -158,7 +166,8 @@ void RouteFollower::complain(const Error& error) {
 
 void RouteFollower::look() {
   settled_ = waits_ = false;
-  auto route = plane::read_route(options_.directory + "/" + options_.service + ".json", options_.key);
+  auto route =
+      plane::read_route(options_.directory + "/" + options_.service + ".json", options_.key);
   if (!route.ok()) {
     if (route.error().kind != ErrorKind::kNotFound) {
       ++refused_;
@@ -168,13 +177,16 @@ void RouteFollower::look() {
   }
   if (route->service != options_.service) {
     ++refused_;
-    return complain({ErrorKind::kCorrupt, "route-other-service", fmt::format("the route table is for service `{}`", route->service), "start the control plane again"});
+    return complain({ErrorKind::kCorrupt, "route-other-service",
+                     fmt::format("the route table is for service `{}`", route->service),
+                     "start the control plane again"});
   }
   if (route->version == delivered_) {
     if (incomplete_) {
       if (auto more = build(*route); more.ok()) {
         incomplete_ = more->incomplete;
-        if (more->loaded_slots > std::exchange(loaded_slots_, more->loaded_slots)) options_.ready(std::move(more->serving));
+        if (more->loaded_slots > std::exchange(loaded_slots_, more->loaded_slots))
+          options_.ready(std::move(more->serving));
       } else {
         waits_ = more.error().id == kLoading;
       }
@@ -185,7 +197,9 @@ void RouteFollower::look() {
   }
   if (route->version < delivered_) {
     ++refused_;
-    return complain({ErrorKind::kConflict, "route-older", fmt::format("route table {} is older than {}, which is in force", route->version, delivered_),
+    return complain({ErrorKind::kConflict, "route-older",
+                     fmt::format("route table {} is older than {}, which is in force",
+                                 route->version, delivered_),
                      "somebody put back an old file: look into `heddle audit verify`"});
   }
   auto built = build(*route);
@@ -201,13 +215,15 @@ void RouteFollower::look() {
   loaded_slots_ = built->loaded_slots;
   settled_ = !incomplete_;
   // Plans that nothing refers to any more are freed here, not on the serving thread.
-  std::erase_if(plans_, [&](const auto& item) { return item.second.use_count() == 1 && !names(*route, item.first) && plans_.size() > kSlots; });
+  std::erase_if(plans_, [&](const auto& item) {
+    return item.second.use_count() == 1 && !names(*route, item.first) && plans_.size() > kSlots;
+  });
   options_.ready(std::move(built->serving));
   forget(*route);
 }
 
-/// A runtime that nothing refers to any more is stopped, here and not on the serving thread: a worker takes memory. What still answers
-/// its last requests is looked at again soon.
+/// A runtime that nothing refers to any more is stopped, here and not on the serving thread: a
+/// worker takes memory. What still answers its last requests is looked at again soon.
 void RouteFollower::forget(const plane::RouteTable& route) {
   std::erase_if(plans_, [&](const auto& item) {
     if (item.second->endpoint() == nullptr || names(route, item.first)) return false;
@@ -237,7 +253,8 @@ void RouteFollower::end_load(Load& load, Result<std::unique_ptr<const score::Pla
   wake();
 }
 
-/// Loading must not be felt by requests: its thread takes what time the serving one leaves, and a little when it leaves none.
+/// Loading must not be felt by requests: its thread takes what time the serving one leaves, and a
+/// little when it leaves none.
 void RouteFollower::begin_load(const Digest& digest) {
   auto load = std::make_shared<Load>();
   {
@@ -257,26 +274,32 @@ void RouteFollower::begin_load(const Digest& digest) {
   });
 }
 
-/// It may take a minute; and a worker must not inherit a low priority, so that its thread is another one.
+/// It may take a minute; and a worker must not inherit a low priority, so that its thread is
+/// another one.
 void RouteFollower::start_runtime(std::shared_ptr<Load> load, bundle::Bundle opened) {
   {
     const std::lock_guard lock(loading_mutex_);
     load->starts_runtime = true;
   }
-  starter_.start([this, load = std::move(load), shared = std::make_shared<bundle::Bundle>(std::move(opened))] {
-    end_load(*load, score::Plan::load(*shared, options_.host));
-  });
+  starter_.start(
+      [this, load = std::move(load), shared = std::make_shared<bundle::Bundle>(std::move(opened))] {
+        end_load(*load, score::Plan::load(*shared, options_.host));
+      });
   wake();
 }
 
-/// The loaded plan of a bundle. Errors: `bundle-loading` and `runtime-starting` while it is on its way, else why it cannot be used, for a while.
+/// The loaded plan of a bundle. Errors: `bundle-loading` and `runtime-starting` while it is on its
+/// way, else why it cannot be used, for a while.
 Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& digest) {
   if (const auto found = plans_.find(digest); found != plans_.end()) return found->second;
   const auto before = failed_.find(digest);
-  if (before != failed_.end() && system_clock().mono_ns() < before->second.again_ns) return before->second.error;
+  if (before != failed_.end() && system_clock().mono_ns() < before->second.again_ns)
+    return before->second.error;
   const auto on_its_way = [&](bool starts) {
     return Error{ErrorKind::kUnavailable, std::string(starts ? kStarting : kLoading),
-                 fmt::format("{} {} is being {}", starts ? "the runtime of" : "bundle", digest.short_str(), starts ? "started" : "loaded"), "it is used once it is ready"};
+                 fmt::format("{} {} is being {}", starts ? "the runtime of" : "bundle",
+                             digest.short_str(), starts ? "started" : "loaded"),
+                 "it is used once it is ready"};
   };
   std::optional<Result<std::unique_ptr<const score::Plan>>> loaded;
   {
@@ -309,8 +332,10 @@ Result<RouteFollower::Built> RouteFollower::build(const plane::RouteTable& route
   serving->route = route;
   Built built;
   // The primary comes last: whether it may be missing depends on the standby.
-  for (const auto& [id, digest] : {std::pair{SlotId::kStandby, &route.standby}, std::pair{SlotId::kCanary, &route.canary.bundle},
-                                   std::pair{SlotId::kShadow, &route.shadow}, std::pair{SlotId::kPrimary, &route.primary}}) {
+  for (const auto& [id, digest] :
+       {std::pair{SlotId::kStandby, &route.standby},
+        std::pair{SlotId::kCanary, &route.canary.bundle}, std::pair{SlotId::kShadow, &route.shadow},
+        std::pair{SlotId::kPrimary, &route.primary}}) {
     if (digest->empty()) continue;
     Loaded& slot = serving->slots[static_cast<std::size_t>(id)];
     slot.digest = digest->str();
@@ -324,7 +349,8 @@ Result<RouteFollower::Built> RouteFollower::build(const plane::RouteTable& route
       // A primary is waited for, what is in force stays; the others join.
       built.incomplete = true;
       if (id == SlotId::kPrimary) return loaded.error();
-    } else if (id == SlotId::kPrimary && !(route.fail_over_allowed && serving->slot(SlotId::kStandby).plan != nullptr)) {
+    } else if (id == SlotId::kPrimary &&
+               !(route.fail_over_allowed && serving->slot(SlotId::kStandby).plan != nullptr)) {
       return loaded.error();
     } else {
       // A service without one of its other slots serves, and says what is wrong.
@@ -336,9 +362,14 @@ Result<RouteFollower::Built> RouteFollower::build(const plane::RouteTable& route
   const score::Plan* reads = serving->any_plan();
   for (std::size_t i = 1; i < kSlots; ++i) {
     Loaded& slot = serving->slots[i];
-    if (slot.plan == nullptr || slot.plan.get() == reads || same_fields(reads->contract(), slot.plan->contract())) continue;
-    complain({ErrorKind::kInvalid, "serve-slot-fields", fmt::format("the contract of the {} has other request fields than the one that answers", name_of(static_cast<SlotId>(i))),
-              "release a bundle built from the same contract"});
+    if (slot.plan == nullptr || slot.plan.get() == reads ||
+        same_fields(reads->contract(), slot.plan->contract()))
+      continue;
+    complain(
+        {ErrorKind::kInvalid, "serve-slot-fields",
+         fmt::format("the contract of the {} has other request fields than the one that answers",
+                     name_of(static_cast<SlotId>(i))),
+         "release a bundle built from the same contract"});
     slot.plan.reset();
   }
   if (reads != nullptr) serving->fields = FieldNames(reads->contract().request_fields());
@@ -346,7 +377,9 @@ Result<RouteFollower::Built> RouteFollower::build(const plane::RouteTable& route
   for (const plane::QuarantinedSource& source : route.quarantined) {
     Quarantine item{source, {}};
     for (std::size_t i = 0; i < kSlots; ++i) {
-      item.rules[i] = serving->slots[i].plan == nullptr ? -1 : rule_index(serving->slots[i].plan->contract(), source.rule);
+      item.rules[i] = serving->slots[i].plan == nullptr
+                          ? -1
+                          : rule_index(serving->slots[i].plan->contract(), source.rule);
     }
     serving->quarantined.push_back(std::move(item));
   }

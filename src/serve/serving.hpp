@@ -23,26 +23,29 @@ namespace heddle::serve {
 /// A source under quarantine, with the place of its rule in each slot's contract.
 struct Quarantine {
   plane::QuarantinedSource source;
-  std::array<int, kSlots> rules{};  ///< indexes into the contracts' rules; -1: there is no such rule
+  std::array<int, kSlots>
+      rules{};  ///< indexes into the contracts' rules; -1: there is no such rule
 };
 
-/// Everything that answers under one route table: built away from the serving thread, immutable, put in force by one
-/// pointer store.
+/// Everything that answers under one route table: built away from the serving thread, immutable,
+/// put in force by one pointer store.
 struct Serving {
   plane::RouteTable route;
-  Slots slots;                     ///< the primary's plan is null only when the standby may take its place
-  FieldNames fields;               ///< of all slots
-  StickyKey sticky;                ///< of the canary
+  Slots slots;        ///< the primary's plan is null only when the standby may take its place
+  FieldNames fields;  ///< of all slots
+  StickyKey sticky;   ///< of the canary
   std::vector<Quarantine> quarantined;
-  std::string primary_error;       ///< why the primary's plan is null
+  std::string primary_error;  ///< why the primary's plan is null
 
-  [[nodiscard]] const Loaded& slot(SlotId id) const noexcept { return slots[static_cast<std::size_t>(id)]; }
+  [[nodiscard]] const Loaded& slot(SlotId id) const noexcept {
+    return slots[static_cast<std::size_t>(id)];
+  }
   /// A plan of any slot: what describes the rows.
   [[nodiscard]] const score::Plan* any_plan() const noexcept;
 };
 
-/// Starts threads with the priority that it was made with: what they start inherits that, whatever the caller's is by then. Waits for them at
-/// its end.
+/// Starts threads with the priority that it was made with: what they start inherits that, whatever
+/// the caller's is by then. Waits for them at its end.
 class Starter {
  public:
   Starter();
@@ -64,19 +67,22 @@ class Starter {
   std::thread thread_;
 };
 
-/// Follows a service's route table file and loads what it names, on a thread of its own: verified, newer than what was applied,
-/// parity proven. What cannot be used is logged once and tried again; what is in force stays. Bundles are loaded beside, those of a table one after the other,
-/// at the lowest priority; the table waits for them, and a newer one takes its place. Runtimes are started beside too: a table whose primary still starts waits for it, the
-/// other slots join when they are ready.
+/// Follows a service's route table file and loads what it names, on a thread of its own: verified,
+/// newer than what was applied, parity proven. What cannot be used is logged once and tried again;
+/// what is in force stays. Bundles are loaded beside, those of a table one after the other, at the
+/// lowest priority; the table waits for them, and a newer one takes its place. Runtimes are started
+/// beside too: a table whose primary still starts waits for it, the other slots join when they are
+/// ready.
 class RouteFollower {
  public:
   struct Options {
-    std::string directory;         ///< of route tables
+    std::string directory;  ///< of route tables
     std::string service;
     Ed25519Public key{};
     store::Objects* objects = nullptr;
-    runtime::Host host{};          ///< of workers and upstreams
-    /// Called on the follower's thread, the first time within `start`; the receiver takes it to its own.
+    runtime::Host host{};  ///< of workers and upstreams
+    /// Called on the follower's thread, the first time within `start`; the receiver takes it to its
+    /// own.
     std::function<void(std::shared_ptr<const Serving>)> ready{};
   };
 
@@ -84,7 +90,9 @@ class RouteFollower {
   ~RouteFollower();
 
   /// Looks at a table or bundle that could not be used.
-  [[nodiscard]] std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t refused() const noexcept {
+    return refused_.load(std::memory_order_relaxed);
+  }
   /// At the end of `start` nothing could be served yet and a runtime was being started.
   [[nodiscard]] bool began_with_start() const noexcept { return began_with_start_; }
 
@@ -107,7 +115,7 @@ class RouteFollower {
   int wake_ = -1;
   std::atomic<bool> ending_{false};
   std::atomic<std::uint64_t> refused_{0};
-  std::uint64_t delivered_ = 0;       ///< version
+  std::uint64_t delivered_ = 0;  ///< version
   bool began_with_start_ = false;
   bool waits_ = false;                ///< for a bundle that is being loaded
   bool beside_serving_ = false;       ///< loads must not be felt
@@ -115,7 +123,8 @@ class RouteFollower {
   std::set<std::string> complaints_;  ///< that were said of this table
   void forget(const plane::RouteTable& route);
 
-  /// A bundle that could not be loaded, or whose runtime could not be started, is tried again after a while that doubles.
+  /// A bundle that could not be loaded, or whose runtime could not be started, is tried again after
+  /// a while that doubles.
   struct Failed {
     Error error;
     std::int64_t again_ns = 0;
@@ -133,7 +142,7 @@ class RouteFollower {
   void wake() const;
   std::mutex loading_mutex_;
   std::map<Digest, std::shared_ptr<Load>> loading_;  ///< what they point to, too, is of the mutex
-  bool incomplete_ = false;            ///< of the table in force, as `Built` has it
+  bool incomplete_ = false;                          ///< of the table in force, as `Built` has it
   int loaded_slots_ = 0;
   std::map<Digest, std::shared_ptr<const score::Plan>> plans_;
   Starter starter_;

@@ -18,7 +18,9 @@ using namespace fixture;  // NOLINT: a test
 
 std::size_t count(const std::string& text, std::string_view what) {
   std::size_t found = 0;
-  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + what.size())) ++found;
+  for (std::size_t at = text.find(what); at != std::string::npos;
+       at = text.find(what, at + what.size()))
+    ++found;
   return found;
 }
 
@@ -30,7 +32,9 @@ TEST(StandingQueue, OnePauseShedsNobody) {
   EXPECT_FALSE(queue.sheds(500 * kMs, now)) << "the first that ever came";
   for (int round = 0; round < 50; ++round) {
     for (int i = 0; i < 200; ++i) EXPECT_FALSE(queue.sheds(0, now += kMs));
-    for (int i = 0; i < 8; ++i) EXPECT_FALSE(queue.sheds(40 * kMs, now)) << "eight clients who were there in a pause of 40 ms";
+    for (int i = 0; i < 8; ++i)
+      EXPECT_FALSE(queue.sheds(40 * kMs, now))
+          << "eight clients who were there in a pause of 40 ms";
   }
   // Nor one that comes now and then, however late its turn is each time: too few say nothing.
   for (int i = 0; i < 100; ++i) EXPECT_FALSE(queue.sheds(30 * kMs, now += 2'000 * kMs));
@@ -74,9 +78,12 @@ TEST(Shedding, WhatWaitedTooLongIsAnswered503AndNothingIsLost) {
   world.publish_and_wait();
   std::string rows = kGoodRow;
   for (int i = 1; i < 8; ++i) rows.append(",").append(kGoodRow);
-  const std::string body = fmt::format(R"({{"rows":[{}],"event_time":"2001-04-10T06:00:00Z"}})", rows);
-  const std::string one = fmt::format("POST /v1/services/trips/predict HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer replayer-secret-0001\r\nContent-Length: {}\r\n\r\n{}",
-                                      body.size(), body);
+  const std::string body =
+      fmt::format(R"({{"rows":[{}],"event_time":"2001-04-10T06:00:00Z"}})", rows);
+  const std::string one = fmt::format(
+      "POST /v1/services/trips/predict HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+      "replayer-secret-0001\r\nContent-Length: {}\r\n\r\n{}",
+      body.size(), body);
   std::string all;
   for (std::size_t i = 0; i < kEach; ++i) all += one;
   all += "GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -101,7 +108,10 @@ TEST(Shedding, WhatWaitedTooLongIsAnswered503AndNothingIsLost) {
   EXPECT_GT(shed, 0u);
   EXPECT_GT(served, 0u);
   EXPECT_EQ(world.of<plane::RequestRecord>().size(), served);
-  EXPECT_NE(world.client("ops-secret-0000000003").get("/metrics")->body.find(fmt::format("heddle_shed_total{{service=\"trips\"}} {}\n", shed)), std::string::npos);
+  EXPECT_NE(world.client("ops-secret-0000000003")
+                .get("/metrics")
+                ->body.find(fmt::format("heddle_shed_total{{service=\"trips\"}} {}\n", shed)),
+            std::string::npos);
 }
 
 }  // namespace

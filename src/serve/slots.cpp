@@ -3,15 +3,18 @@
 namespace heddle::serve {
 
 std::string_view name_of(SlotId slot) noexcept {
-  constexpr std::array<std::string_view, kSlots> kNames = {"primary", "standby", "canary", "shadow"};
+  constexpr std::array<std::string_view, kSlots> kNames = {"primary", "standby", "canary",
+                                                           "shadow"};
   return kNames[static_cast<std::size_t>(slot)];
 }
 
 StickyKey parse_sticky(std::string_view text, const FieldNames& fields) {
   if (text == "source") return {.by = StickyKey::By::kSource};
-  if (text.starts_with("header:")) return {.by = StickyKey::By::kHeader, .header = std::string(text.substr(7))};
+  if (text.starts_with("header:"))
+    return {.by = StickyKey::By::kHeader, .header = std::string(text.substr(7))};
   if (text.starts_with("field:")) {
-    if (const int at = fields.find(text.substr(6), 0); at >= 0) return {.by = StickyKey::By::kField, .field = static_cast<std::size_t>(at)};
+    if (const int at = fields.find(text.substr(6), 0); at >= 0)
+      return {.by = StickyKey::By::kField, .field = static_cast<std::size_t>(at)};
   }
   return {};
 }
@@ -25,7 +28,8 @@ plane::Cohort draw(std::uint32_t weight, std::string_view key) noexcept {
   hash ^= hash >> 33;
   const std::uint64_t place = hash % (2 * std::uint64_t{plane::kMostCanaryWeight});
   if (place < weight) return plane::Cohort::kCanary;
-  if (place >= 2 * std::uint64_t{plane::kMostCanaryWeight} - weight) return plane::Cohort::kBaseline;
+  if (place >= 2 * std::uint64_t{plane::kMostCanaryWeight} - weight)
+    return plane::Cohort::kBaseline;
   return plane::Cohort::kNone;
 }
 

@@ -17,7 +17,8 @@ enum class SlotId : std::uint8_t { kPrimary, kStandby, kCanary, kShadow };
 inline constexpr std::size_t kSlots = 4;
 [[nodiscard]] std::string_view name_of(SlotId slot) noexcept;
 
-/// A slot's bundle, loaded and proven. `plan` is null when the slot is empty or its bundle cannot be used.
+/// A slot's bundle, loaded and proven. `plan` is null when the slot is empty or its bundle cannot
+/// be used.
 struct Loaded {
   std::string digest{};  ///< empty: the slot is empty
   std::shared_ptr<const score::Plan> plan{};
@@ -27,16 +28,18 @@ using Slots = std::array<Loaded, kSlots>;
 /// What a request is drawn for a canary by.
 struct StickyKey {
   enum class By : std::uint8_t { kRequestId, kSource, kHeader, kField } by = By::kRequestId;
-  std::string header{};    ///< of kHeader
-  std::size_t field = 0;   ///< of kField: its place in a row; the first row of a request speaks for all
+  std::string header{};  ///< of kHeader
+  std::size_t field =
+      0;  ///< of kField: its place in a row; the first row of a request speaks for all
 };
 
-/// `source`, `header:NAME`, `field:NAME` or empty. A field that the rows do not have: the request id.
+/// `source`, `header:NAME`, `field:NAME` or empty. A field that the rows do not have: the request
+/// id.
 [[nodiscard]] StickyKey parse_sticky(std::string_view text, const FieldNames& fields);
 
-/// Which side of the canary's comparison `key` falls on, the same for equal keys. Canary and baseline take `weight` each, from the
-/// two ends of one scale: raising the weight moves nobody away from the canary. Uniform over keys (64-bit FNV-1a with a
-/// finaliser).
+/// Which side of the canary's comparison `key` falls on, the same for equal keys. Canary and
+/// baseline take `weight` each, from the two ends of one scale: raising the weight moves nobody
+/// away from the canary. Uniform over keys (64-bit FNV-1a with a finaliser).
 [[nodiscard]] plane::Cohort draw(std::uint32_t weight, std::string_view key) noexcept;
 
 }  // namespace heddle::serve

@@ -89,7 +89,8 @@ TEST(Tensor, HalfPrecision) {  // values of IEEE 754 binary16 and of bfloat16
 }
 
 TEST(Tensor, RawBytesAreCountedExactly) {
-  const std::vector<spec::Field> fields = {spec::Field{.name = "a", .type = expr::Type::kDouble}, spec::Field{.name = "b", .type = expr::Type::kString}};
+  const std::vector<spec::Field> fields = {spec::Field{.name = "a", .type = expr::Type::kDouble},
+                                           spec::Field{.name = "b", .type = expr::Type::kString}};
   const FieldNames names(fields);
   Rows rows;
   TensorRows tensors;
@@ -109,12 +110,15 @@ TEST(Tensor, RawBytesAreCountedExactly) {
   EXPECT_TRUE(tensors.put_raw(*b, "\2\0\0\0hi\0\0\0\0"sv).ok());
   EXPECT_EQ(rows.values[1].str(), "hi");
   EXPECT_EQ(rows.values[3].str(), "");
-  for (const std::string_view wrong : {"\2\0\0\0hi"sv, "\2\0\0\0hi\0\0\0"sv, "\2\0\0\0hi\0\0\0\0x"sv, "\xff\xff\xff\xffhi\0\0\0\0"sv, "\2\0\0\0\xc3\x28\0\0\0\0"sv}) {
+  for (const std::string_view wrong :
+       {"\2\0\0\0hi"sv, "\2\0\0\0hi\0\0\0"sv, "\2\0\0\0hi\0\0\0\0x"sv,
+        "\xff\xff\xff\xffhi\0\0\0\0"sv, "\2\0\0\0\xc3\x28\0\0\0\0"sv}) {
     EXPECT_EQ(tensors.put_raw(*b, wrong).error().id, "oip-data");
   }
   EXPECT_EQ(tensors.input("b", "BYTES", shape).error().id, "request-repeated");
   tensors.begin(names, 4, rows);
-  for (const auto& wrong : std::vector<std::vector<std::int64_t>>{{}, {0}, {-1}, {2, 2}, {1, 1, 1}, {INT64_MIN}}) {
+  for (const auto& wrong :
+       std::vector<std::vector<std::int64_t>>{{}, {0}, {-1}, {2, 2}, {1, 1, 1}, {INT64_MIN}}) {
     tensors.begin(names, 4, rows);
     EXPECT_EQ(tensors.input("a", "FP32", wrong).error().id, "oip-shape");
   }
@@ -124,7 +128,8 @@ TEST(Tensor, RawBytesAreCountedExactly) {
   const auto unknown = tensors.input("c", "FP32", shape);
   ASSERT_TRUE(unknown.ok());
   EXPECT_TRUE(tensors.put(*unknown, 1, expr::Datum::integer(1)));
-  EXPECT_FALSE(tensors.put_raw(*unknown, "\0\0\0\0"sv).ok()) << "its bytes are counted all the same";
+  EXPECT_FALSE(tensors.put_raw(*unknown, "\0\0\0\0"sv).ok())
+      << "its bytes are counted all the same";
   EXPECT_TRUE(tensors.put_raw(*unknown, "\0\0\0\0\0\0\0\0"sv).ok());
   tensors.finish();
   ASSERT_EQ(rows.stray.size(), 2u);
@@ -137,15 +142,23 @@ TEST(Tensors, AnIntegerFitsItsDatatypeOrIsRefused) {
   TensorRows tensors;
   Rows rows;
   const std::int64_t shape[] = {1};
-  const std::tuple<const char*, std::int64_t, std::int64_t> ranges[] = {{"INT8", -128, 127},           {"UINT8", 0, 255},           {"INT16", -32768, 32767}, {"UINT16", 0, 65535},
-                                                                        {"INT32", INT32_MIN, INT32_MAX}, {"UINT32", 0, UINT32_MAX}, {"BOOL", 0, 1}};
+  const std::tuple<const char*, std::int64_t, std::int64_t> ranges[] = {
+      {"INT8", -128, 127},
+      {"UINT8", 0, 255},
+      {"INT16", -32768, 32767},
+      {"UINT16", 0, 65535},
+      {"INT32", INT32_MIN, INT32_MAX},
+      {"UINT32", 0, UINT32_MAX},
+      {"BOOL", 0, 1}};
   for (const auto& [datatype, least, most] : ranges) {
     tensors.begin(names, 4, rows);
     const auto input = tensors.input("a", datatype, shape);
-    for (const std::int64_t fits : {least, most}) EXPECT_TRUE(tensors.put(*input, 0, expr::Datum::integer(fits))) << datatype << fits;
+    for (const std::int64_t fits : {least, most})
+      EXPECT_TRUE(tensors.put(*input, 0, expr::Datum::integer(fits))) << datatype << fits;
     for (const std::int64_t not_so : {least - 1, most + 1}) {
       EXPECT_FALSE(tensors.put(*input, 0, expr::Datum::integer(not_so))) << datatype << not_so;
-      EXPECT_FALSE(tensors.put(*input, 0, expr::Datum::real(static_cast<double>(not_so)))) << datatype << not_so;
+      EXPECT_FALSE(tensors.put(*input, 0, expr::Datum::real(static_cast<double>(not_so))))
+          << datatype << not_so;
     }
   }
   tensors.begin(names, 4, rows);
@@ -166,7 +179,8 @@ TEST(Canary, TakesItsShareBesideABaselineAndIsNamed) {
   for (int i = 0; i < 400; ++i) {
     const doc::Value answer = world.predict(http, kGoodRow);
     ++slots[answer.string_or("slot")];
-    EXPECT_EQ(answer.string_or("bundle"), world.bundles[answer.string_or("slot") == "canary" ? 2 : 0].str());
+    EXPECT_EQ(answer.string_or("bundle"),
+              world.bundles[answer.string_or("slot") == "canary" ? 2 : 0].str());
   }
   EXPECT_EQ(slots.size(), 2u);
   std::array<int, 3> cohorts{};
@@ -175,24 +189,33 @@ TEST(Canary, TakesItsShareBesideABaselineAndIsNamed) {
     EXPECT_EQ(request.cohort == Cohort::kCanary, request.slot == "canary");
     EXPECT_FALSE(std::isnan(request.rows[0].shadow_probability));
     EXPECT_FALSE(std::isnan(request.rows[0].standby_probability));
-    EXPECT_EQ(request.rows[0].shadow_probability, request.rows[0].standby_probability);  // the same bundle
+    EXPECT_EQ(request.rows[0].shadow_probability,
+              request.rows[0].standby_probability);  // the same bundle
   }
   EXPECT_EQ(cohorts[1], slots["canary"]);
   EXPECT_GT(cohorts[1], 50);
   EXPECT_GT(cohorts[2], 50);
-  EXPECT_EQ(http.post("/v2/models/trips/versions/shadow/infer",
-                      R"({"inputs":[{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}]})")->status, 404);  // the shadow answers nobody
+  EXPECT_EQ(
+      http.post("/v2/models/trips/versions/shadow/infer",
+                R"({"inputs":[{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}]})")
+          ->status,
+      404);  // the shadow answers nobody
 }
 
 TEST(Canary, IsChosenByAHeaderAndByASource) {
   World world;
-  world.route.canary = {.bundle = world.bundles[2], .weight = 0, .sticky = "source", .header = "x-canary", .header_value = "yes"};
+  world.route.canary = {.bundle = world.bundles[2],
+                        .weight = 0,
+                        .sticky = "source",
+                        .header = "x-canary",
+                        .header_value = "yes"};
   world.up();
   world.publish_and_wait();
   auto http = world.replayer();
   const std::string body = fmt::format(R"({{"rows":[{}]}})", kGoodRow);
   const auto slot = [&](const std::vector<std::pair<std::string, std::string>>& headers) {
-    return World::json(http.send("POST", "/v1/services/trips/predict", body, headers)).string_or("slot");
+    return World::json(http.send("POST", "/v1/services/trips/predict", body, headers))
+        .string_or("slot");
   };
   EXPECT_EQ(slot({}), "primary");
   EXPECT_EQ(slot({{"X-Canary", "no"}}), "primary");
@@ -202,7 +225,8 @@ TEST(Canary, IsChosenByAHeaderAndByASource) {
   world.publish_and_wait();
   std::map<std::string, std::set<std::string>> by_source;
   for (int i = 0; i < 40; ++i) {
-    for (const char* source : {"s1", "s2"}) by_source[source].insert(world.predict(http, kGoodRow, source).string_or("slot"));
+    for (const char* source : {"s1", "s2"})
+      by_source[source].insert(world.predict(http, kGoodRow, source).string_or("slot"));
   }
   for (const auto& [source, seen] : by_source) EXPECT_EQ(seen.size(), 1u) << source;
 }
@@ -213,12 +237,14 @@ TEST(Canary, ABundleThatCannotBeLoadedGetsNoTraffic) {
   world.up();
   world.publish_and_wait();
   auto http = world.replayer();
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "primary");
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "primary");
   const auto broken = score::fixture::pack(world.objects, 3.0, true);
   ASSERT_TRUE(broken.ok());
   world.route.canary.bundle = *broken;  // no parity, not ready
   world.publish_and_wait();
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "primary");
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "primary");
 }
 
 TEST(FailOver, ByTheShareOfRefusedRowsAndBoundedInNumber) {
@@ -238,7 +264,8 @@ TEST(FailOver, ByTheShareOfRefusedRowsAndBoundedInNumber) {
   EXPECT_EQ(acts[0].act, "fail-over");
   EXPECT_EQ(acts[0].reason, "10 of the last 10 rows were refused");
   EXPECT_EQ(acts[0].target, world.bundles[0].str());
-  // A table that does not know of the act, and changed the two for reasons of its own: what was left does not come back.
+  // A table that does not know of the act, and changed the two for reasons of its own: what was
+  // left does not come back.
   std::swap(world.route.primary, world.route.standby);
   world.publish_and_wait();
   EXPECT_EQ(world.predict(http, kGoodRow).string_or("bundle"), world.bundles[1].str());
@@ -258,7 +285,8 @@ TEST(Canary, IsTakenOutByTheDataPlaneWhenItFails) {
   world.publish_and_wait();
   auto http = world.replayer();
   for (int i = 0; i < 100; ++i) (void)world.predict(http, kFarRow, "s1", 422);
-  for (int i = 0; i < 40; ++i) EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "primary");
+  for (int i = 0; i < 40; ++i)
+    EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "primary");
   const auto acts = world.of<plane::ActRecord>();
   ASSERT_EQ(acts.size(), 1u);
   EXPECT_EQ(acts[0].act, "canary-abort");
@@ -267,7 +295,8 @@ TEST(Canary, IsTakenOutByTheDataPlaneWhenItFails) {
   world.up();
   world.wait_applied(world.route.version);
   auto again = world.replayer();
-  for (int i = 0; i < 40; ++i) EXPECT_EQ(world.predict(again, kGoodRow).string_or("slot"), "primary");
+  for (int i = 0; i < 40; ++i)
+    EXPECT_EQ(world.predict(again, kGoodRow).string_or("slot"), "primary");
   world.route.acknowledged = {acts[0].id};
   world.publish_and_wait();
   std::set<std::string> seen;
@@ -282,7 +311,9 @@ TEST(Limits, AnAccountPastItsRateIsToldToWait) {
   world.publish_and_wait();
   auto http = world.replayer();
   std::map<int, int> statuses;
-  for (int i = 0; i < 40; ++i) ++statuses[http.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}]}})", kGoodRow))->status];
+  for (int i = 0; i < 40; ++i)
+    ++statuses[http.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}]}})", kGoodRow))
+                   ->status];
   EXPECT_GE(statuses[200], 5);
   EXPECT_GT(statuses[429], 0);
   EXPECT_EQ(statuses.size(), 2u);
@@ -299,28 +330,41 @@ TEST(Oip, BinaryTensorsBothWays) {
   };
   const std::string date = length("2001-04-10T05:00:00Z");
   const std::int64_t distance = 400;
-  const std::string raw = date + length("LAX") + std::string(reinterpret_cast<const char*>(&distance), 8);
+  const std::string raw =
+      date + length("LAX") + std::string(reinterpret_cast<const char*>(&distance), 8);
   const auto ask = [&](std::string_view parameters, std::size_t dates) {
-    const std::string json = fmt::format(R"({{"inputs":[{{"name":"date","shape":[1],"datatype":"BYTES","parameters":{{"binary_data_size":{}}}}},
+    const std::string json = fmt::format(
+        R"({{"inputs":[{{"name":"date","shape":[1],"datatype":"BYTES","parameters":{{"binary_data_size":{}}}}},
       {{"name":"origin","shape":[1],"datatype":"BYTES","parameters":{{"binary_data_size":7}}}},
-      {{"name":"distance","shape":[1],"datatype":"INT64","parameters":{{"binary_data_size":8}}}}]{}}})", dates, parameters);
-    return http.send("POST", "/v2/models/trips/infer", json + raw, {{"Inference-Header-Content-Length", std::to_string(json.size())}});
+      {{"name":"distance","shape":[1],"datatype":"INT64","parameters":{{"binary_data_size":8}}}}]{}}})",
+        dates, parameters);
+    return http.send("POST", "/v2/models/trips/infer", json + raw,
+                     {{"Inference-Header-Content-Length", std::to_string(json.size())}});
   };
   const auto as_json = ask("", date.size());
   ASSERT_EQ(as_json->status, 200) << as_json->body;
-  const double wanted = World::json(as_json).find("outputs")->as_array()[0].find("data")->as_array()[0].as_double();
+  const double wanted =
+      World::json(as_json).find("outputs")->as_array()[0].find("data")->as_array()[0].as_double();
   const auto binary = ask(R"(,"parameters":{"binary_data_output":true})", date.size());
   ASSERT_EQ(binary->status, 200);
   float got = 0;
-  std::memcpy(&got, binary->body.data() + binary->body.size() - 8, 4);  // then the empty `validation`: four zero bytes
+  std::memcpy(&got, binary->body.data() + binary->body.size() - 8,
+              4);  // then the empty `validation`: four zero bytes
   EXPECT_EQ(got, static_cast<float>(wanted));
-  const auto only = ask(R"(,"outputs":[{"name":"probability","parameters":{"binary_data":true}}])", date.size());
+  const auto only =
+      ask(R"(,"outputs":[{"name":"probability","parameters":{"binary_data":true}}])", date.size());
   std::memcpy(&got, only->body.data() + only->body.size() - 4, 4);
   EXPECT_EQ(got, static_cast<float>(wanted));
   EXPECT_EQ(ask("", date.size() - 1)->status, 400);
   EXPECT_EQ(ask("", date.size() + 100)->status, 400);
-  EXPECT_EQ(http.send("POST", "/v2/models/trips/infer", "{}", {{"Inference-Header-Content-Length", "3"}})->status, 400);
-  EXPECT_EQ(http.send("POST", "/v2/models/trips/infer", "{}", {{"Inference-Header-Content-Length", "-1"}})->status, 400);
+  EXPECT_EQ(
+      http.send("POST", "/v2/models/trips/infer", "{}", {{"Inference-Header-Content-Length", "3"}})
+          ->status,
+      400);
+  EXPECT_EQ(
+      http.send("POST", "/v2/models/trips/infer", "{}", {{"Inference-Header-Content-Length", "-1"}})
+          ->status,
+      400);
 }
 
 TEST(Oip, ContributionsSumToTheMargin) {
@@ -328,13 +372,17 @@ TEST(Oip, ContributionsSumToTheMargin) {
   world.up();
   world.publish_and_wait();
   auto http = world.replayer();
-  const auto plain = World::json(http.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}],"explain":true}})", kGoodRow)));
+  const auto plain = World::json(http.post(
+      "/v1/services/trips/predict", fmt::format(R"({{"rows":[{}],"explain":true}})", kGoodRow)));
   const auto& prediction = plain.find("predictions")->as_array()[0];
   double sum = 0;
-  for (const auto& [name, value] : prediction.find("contributions")->as_object()) sum += value.as_double();
-  EXPECT_EQ(prediction.find("contributions")->as_object().size(), 4u);  // three features and the bias
+  for (const auto& [name, value] : prediction.find("contributions")->as_object())
+    sum += value.as_double();
+  EXPECT_EQ(prediction.find("contributions")->as_object().size(),
+            4u);  // three features and the bias
   EXPECT_NEAR(1 / (1 + std::exp(-sum)), prediction.find("probability")->as_double(), 1e-6);
-  const auto oip = World::json(http.post("/v2/models/trips/infer", R"({"parameters":{"explain":true},"inputs":[
+  const auto oip =
+      World::json(http.post("/v2/models/trips/infer", R"({"parameters":{"explain":true},"inputs":[
     {"name":"date","shape":[2],"datatype":"BYTES","data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]},
     {"name":"origin","shape":[2],"datatype":"BYTES","data":["LAX","LAX"]},{"name":"distance","shape":[2],"datatype":"INT64","data":[400,644]}]})"));
   const auto& output = oip.find("outputs")->as_array()[2];
@@ -354,7 +402,9 @@ TEST(Oip, RepositoryAndStatistics) {
   ASSERT_EQ(index.size(), 2u);
   EXPECT_EQ(index.as_array()[0].string_or("state"), "READY");
   EXPECT_EQ(http.post("/v2/repository/models/trips/load", "{}")->status, 200);
-  EXPECT_EQ(http.post("/v2/repository/models/trips/load", R"({"parameters":{"config":"{}"}})")->status, 400);
+  EXPECT_EQ(
+      http.post("/v2/repository/models/trips/load", R"({"parameters":{"config":"{}"}})")->status,
+      400);
   EXPECT_EQ(http.post("/v2/repository/models/trips/unload", "{}")->status, 403);
   EXPECT_EQ(http.get("/v2/repository/index")->status, 405);
   const auto statistics = World::json(http.get("/v2/models/trips/stats"));
@@ -370,11 +420,15 @@ TEST(Slots, OneWhoseBundleIsMissingJoinsWhenItIsThere) {
   world.up();
   world.publish_and_wait();
   auto http = world.client("app-secret-0000000002");
-  EXPECT_EQ(http.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}]}})", kGoodRow))->status, 200) << "the primary serves";
+  EXPECT_EQ(
+      http.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}]}})", kGoodRow))->status,
+      200)
+      << "the primary serves";
   EXPECT_NE(http.get("/v2/models/trips/versions/standby/ready")->status, 200);
   for (const auto& [digest, bytes] : elsewhere.blobs) ASSERT_TRUE(world.objects.put(bytes).ok());
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (http.get("/v2/models/trips/versions/standby/ready")->status != 200) ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "it was not tried again";
+  while (http.get("/v2/models/trips/versions/standby/ready")->status != 200)
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "it was not tried again";
   EXPECT_EQ(world.of<plane::AppliedRecord>().size(), 2u);
 }
 

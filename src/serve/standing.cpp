@@ -6,7 +6,8 @@ namespace heddle::serve {
 namespace {
 
 bool names(const plane::RouteTable& table, const std::string& id) {
-  return std::find(table.acknowledged.begin(), table.acknowledged.end(), id) != table.acknowledged.end();
+  return std::find(table.acknowledged.begin(), table.acknowledged.end(), id) !=
+         table.acknowledged.end();
 }
 
 }  // namespace
@@ -27,7 +28,8 @@ void StandingActs::add(const plane::ActRecord& act) {
 }
 
 bool StandingActs::allows(const plane::RouteTable& table) const {
-  return std::all_of(stops_.begin(), stops_.end(), [&](const std::string& id) { return names(table, id); });
+  return std::all_of(stops_.begin(), stops_.end(),
+                     [&](const std::string& id) { return names(table, id); });
 }
 
 void StandingActs::settle(const plane::RouteTable& table) {
@@ -37,14 +39,17 @@ void StandingActs::settle(const plane::RouteTable& table) {
   if (table.canary.bundle.empty() || names(table, canary_abort_)) canary_abort_.clear();
   std::erase_if(readmissions_, [&](const Readmission& item) {
     const bool quarantined = std::any_of(table.quarantined.begin(), table.quarantined.end(),
-                                         [&](const plane::QuarantinedSource& source) { return source.is(item.account, item.source); });
+                                         [&](const plane::QuarantinedSource& source) {
+                                           return source.is(item.account, item.source);
+                                         });
     return !quarantined || names(table, item.id);
   });
 }
 
 bool StandingActs::readmitted(const plane::QuarantinedSource& quarantine) const noexcept {
-  return std::any_of(readmissions_.begin(), readmissions_.end(),
-                     [&](const Readmission& item) { return quarantine.is(item.account, item.source); });
+  return std::any_of(readmissions_.begin(), readmissions_.end(), [&](const Readmission& item) {
+    return quarantine.is(item.account, item.source);
+  });
 }
 
 std::vector<std::string> StandingActs::ids() const {

@@ -11,8 +11,9 @@
 
 namespace heddle::serve {
 
-/// What the data plane did by itself and the control plane has not settled yet: stops, fail-overs, an aborted canary, readmitted
-/// sources. A pure value; the caller journals each act before it is added here.
+/// What the data plane did by itself and the control plane has not settled yet: stops, fail-overs,
+/// an aborted canary, readmitted sources. A pure value; the caller journals each act before it is
+/// added here.
 class StandingActs {
  public:
   [[nodiscard]] static StandingActs from(std::span<const plane::Record> records);
@@ -22,13 +23,16 @@ class StandingActs {
 
   /// A table that does not acknowledge every stop is ignored whole (DESIGN 4, Stop).
   [[nodiscard]] bool allows(const plane::RouteTable& table) const;
-  /// Forgets what the table settles: acknowledged acts, and readmissions of sources that it does not quarantine any more.
+  /// Forgets what the table settles: acknowledged acts, and readmissions of sources that it does
+  /// not quarantine any more.
   void settle(const plane::RouteTable& table);
 
   [[nodiscard]] bool stopped() const noexcept { return !stops_.empty(); }
-  /// The bundle that the last standing fail-over left: whatever the table in force says, it does not answer in the primary's place
-  /// while there is another. Empty: none stands.
-  [[nodiscard]] std::string_view left() const noexcept { return fail_overs_.empty() ? std::string_view{} : fail_overs_.back().left; }
+  /// The bundle that the last standing fail-over left: whatever the table in force says, it does
+  /// not answer in the primary's place while there is another. Empty: none stands.
+  [[nodiscard]] std::string_view left() const noexcept {
+    return fail_overs_.empty() ? std::string_view{} : fail_overs_.back().left;
+  }
   [[nodiscard]] std::size_t fail_overs() const noexcept { return fail_overs_.size(); }
   [[nodiscard]] bool canary_aborted() const noexcept { return !canary_abort_.empty(); }
   [[nodiscard]] bool readmitted(const plane::QuarantinedSource& quarantine) const noexcept;

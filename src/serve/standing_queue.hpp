@@ -4,15 +4,18 @@
 
 namespace heddle::serve {
 
-/// Decides which predict requests are shed: those that waited longer than the service's patience while a queue stands. A queue stands
-/// once more than half the requests of a window waited so long, until a window in which none did; after one pause of the process, or
-/// of the machine below it, everybody waited and nobody is too many. The idea is CoDel's (K. Nichols and V. Jacobson, "Controlling
-/// Queue Delay", ACM Queue 10(5), 2012), whose queue stands when the least wait of a window is too long. Confined to one thread.
+/// Decides which predict requests are shed: those that waited longer than the service's patience
+/// while a queue stands. A queue stands once more than half the requests of a window waited so
+/// long, until a window in which none did; after one pause of the process, or of the machine below
+/// it, everybody waited and nobody is too many. The idea is CoDel's (K. Nichols and V. Jacobson,
+/// "Controlling Queue Delay", ACM Queue 10(5), 2012), whose queue stands when the least wait of a
+/// window is too long. Confined to one thread.
 class StandingQueue {
  public:
   explicit StandingQueue(std::int64_t patience_ns) noexcept : patience_ns_(patience_ns) {}
 
-  /// Counts a request that had waited `queued_ns` when its turn came at `now_ns` (monotonic); true: it is shed.
+  /// Counts a request that had waited `queued_ns` when its turn came at `now_ns` (monotonic); true:
+  /// it is shed.
   [[nodiscard]] bool sheds(std::int64_t queued_ns, std::int64_t now_ns) noexcept {
     if (now_ns - last_ns_ > kForgottenNs) {
       stands_ = false;
@@ -33,8 +36,9 @@ class StandingQueue {
   }
 
  private:
-  static constexpr std::int64_t kPatiences = 5;                ///< of a window; 100 ms, CoDel's interval, at the 20 ms `queue_ms` is unless said
-  static constexpr std::uint64_t kFewest = 16;                 ///< requests of a window that says something
+  static constexpr std::int64_t kPatiences =
+      5;  ///< of a window; 100 ms, CoDel's interval, at the 20 ms `queue_ms` is unless said
+  static constexpr std::uint64_t kFewest = 16;  ///< requests of a window that says something
   static constexpr std::int64_t kForgottenNs = 1'000'000'000;  ///< without a request
 
   std::int64_t patience_ns_;

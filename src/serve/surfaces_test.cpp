@@ -1,4 +1,5 @@
-// Engine and surfaces without sockets and threads: a test hands over what a server would, and sees what it would be given.
+// Engine and surfaces without sockets and threads: a test hands over what a server would, and sees
+// what it would be given.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -32,21 +33,29 @@ struct Parts {
 };
 
 Parts parts() {
-  auto contract = *contract::Contract::compile(score::fixture::contract(), [](const std::string&, const std::string&) {
-    return Result<std::vector<std::string>>(std::vector<std::string>{});
-  });
+  auto contract = *contract::Contract::compile(
+      score::fixture::contract(), [](const std::string&, const std::string&) {
+        return Result<std::vector<std::string>>(std::vector<std::string>{});
+      });
   EXPECT_TRUE(contract.learn(score::fixture::rows(100)).ok());
   spec::FeatureSet set;
   set.identity.name = "trips";
-  set.features = {{.name = "hour", .expression = {"hour_of_day(date)", {}}}, {.name = "far", .expression = {"distance / 1000.0", {}}}};
+  set.features = {{.name = "hour", .expression = {"hour_of_day(date)", {}}},
+                  {.name = "far", .expression = {"distance / 1000.0", {}}}};
   auto program = *feature::Program::compile(set, contract.request_fields());
   return {std::move(contract), std::move(program)};
 }
 
-/// A logistic model. With 1e308 the margin of `kGoodRow` is the difference of two infinities: no number.
+/// A logistic model. With 1e308 the margin of `kGoodRow` is the difference of two infinities: no
+/// number.
 std::shared_ptr<const score::Plan> native_plan(double weight) {
   const Parts made = parts();
-  const std::string model = model::to_json({.features = {"hour", "far"}, .mean = {12, 0}, .scale = {1, 0.01}, .missing = {0, 0}, .weights = {weight, weight}, .intercept = 0});
+  const std::string model = model::to_json({.features = {"hour", "far"},
+                                            .mean = {12, 0},
+                                            .scale = {1, 0.01},
+                                            .missing = {0, 0},
+                                            .weights = {weight, weight},
+                                            .intercept = 0});
   auto plan = score::Plan::from_parts(made.contract.to_value(), made.program.to_value(), model, 0);
   EXPECT_TRUE(plan.ok()) << plan.error().str();
   return std::move(*plan);
@@ -57,7 +66,9 @@ std::shared_ptr<const score::Plan> worker_plan() {
   const Parts made = parts();
   runtime::Runtime runtime;
   runtime.command = {"/usr/bin/python3", "serve.py"};
-  auto plan = score::Plan::from_runtime(made.contract.to_value(), made.program.to_value(), runtime, *runtime::pack_folder("tests/fixtures/worker"), 0, {.queue_rows = 2});
+  auto plan = score::Plan::from_runtime(made.contract.to_value(), made.program.to_value(), runtime,
+                                        *runtime::pack_folder("tests/fixtures/worker"), 0,
+                                        {.queue_rows = 2});
   EXPECT_TRUE(plan.ok()) << plan.error().str();
   return std::move(*plan);
 }
@@ -65,7 +76,8 @@ std::shared_ptr<const score::Plan> worker_plan() {
 /// Samples everything and keeps it.
 class KeptSpans final : public telemetry::Tracer {
  public:
-  void begin(std::string_view traceparent, std::string_view tracestate, telemetry::RequestSpan& out) override {
+  void begin(std::string_view traceparent, std::string_view tracestate,
+             telemetry::RequestSpan& out) override {
     out = {};
     out.self.sampled = true;
     out.parent[0] = traceparent.empty() ? 0 : 1;
@@ -78,7 +90,8 @@ class KeptSpans final : public telemetry::Tracer {
 };
 
 /// A ModelInferRequest of `kGoodRow`, as often as `rows`.
-std::string infer_message(std::size_t rows, std::string_view source = "s1", std::int64_t timeout_us = 0) {
+std::string infer_message(std::size_t rows, std::string_view source = "s1",
+                          std::int64_t timeout_us = 0) {
   std::string out;
   doc::ProtoWriter writer(out);
   writer.bytes(1, "trips");
@@ -88,7 +101,9 @@ std::string infer_message(std::size_t rows, std::string_view source = "s1", std:
   });
   writer.message(4, [&](doc::ProtoWriter& entry) {
     entry.bytes(1, "timeout");
-    entry.message(2, [&](doc::ProtoWriter& value) { value.integer(2, static_cast<std::uint64_t>(timeout_us)); });
+    entry.message(2, [&](doc::ProtoWriter& value) {
+      value.integer(2, static_cast<std::uint64_t>(timeout_us));
+    });
   });
   const auto input = [&](std::string_view name, std::string_view datatype, auto&& put) {
     writer.message(5, [&](doc::ProtoWriter& tensor) {
@@ -108,18 +123,23 @@ std::string infer_message(std::size_t rows, std::string_view source = "s1", std:
 
 class Surfaces {
  public:
-  explicit Surfaces(std::shared_ptr<const score::Plan> primary, std::vector<plane::QuarantinedSource> quarantined = {}) {
+  explicit Surfaces(std::shared_ptr<const score::Plan> primary,
+                    std::vector<plane::QuarantinedSource> quarantined = {}) {
     std::string name = ::testing::TempDir() + "/heddle-surfaces-XXXXXX";
     dir_ = ::mkdtemp(name.data());
     service_.identity.name = "trips";
     service_.sources = {"s1", "s2"};
     journal_ = *plane::JournalWriter::open({.dir = dir_, .fields = {}});
-    engine = std::make_unique<Engine>(Engine::Options{.service = &service_, .clock = &system_clock(), .journal = journal_.get(), .accounts = tokens_.size(),
-                                                      .post = [this](std::function<void()> work) {
-                                                        const std::lock_guard lock(mutex_);
-                                                        posted_.push_back(std::move(work));
-                                                        there_.notify_one();
-                                                      }},
+    engine = std::make_unique<Engine>(Engine::Options{.service = &service_,
+                                                      .clock = &system_clock(),
+                                                      .journal = journal_.get(),
+                                                      .accounts = tokens_.size(),
+                                                      .post =
+                                                          [this](std::function<void()> work) {
+                                                            const std::lock_guard lock(mutex_);
+                                                            posted_.push_back(std::move(work));
+                                                            there_.notify_one();
+                                                          }},
                                       plane::Standing{});
     const auto serving = serving_of(primary, primary->contract().request_fields());
     serving->route.quarantined = quarantined;
@@ -128,14 +148,23 @@ class Surfaces {
       serving->quarantined.back().rules.fill(-1);  // any refusal breaks the count
     }
     engine->apply(serving);
-    http = std::make_unique<HttpApi>(HttpApi::Options{.engine = engine.get(), .tokens = &tokens_, .service = &service_, .clock = &system_clock(),
-                                                      .gauges = [] { return Metrics::Gauges{}; }, .defer = [] { return net::HttpServer::Responder(); }, .tracer = &tracer});
-    grpc = std::make_unique<GrpcApi>(GrpcApi::Options{engine.get(), &tokens_, &service_, &system_clock(), [] { return net::HttpServer::Responder(); }, &tracer});
+    http = std::make_unique<HttpApi>(
+        HttpApi::Options{.engine = engine.get(),
+                         .tokens = &tokens_,
+                         .service = &service_,
+                         .clock = &system_clock(),
+                         .gauges = [] { return Metrics::Gauges{}; },
+                         .defer = [] { return net::HttpServer::Responder(); },
+                         .tracer = &tracer});
+    grpc = std::make_unique<GrpcApi>(
+        GrpcApi::Options{engine.get(), &tokens_, &service_, &system_clock(),
+                         [] { return net::HttpServer::Responder(); }, &tracer});
   }
   ~Surfaces() { std::filesystem::remove_all(dir_); }
 
   /// A route table with `primary` alone, newer than those before.
-  std::shared_ptr<Serving> serving_of(std::shared_ptr<const score::Plan> primary, std::span<const spec::Field> fields) {
+  std::shared_ptr<Serving> serving_of(std::shared_ptr<const score::Plan> primary,
+                                      std::span<const spec::Field> fields) {
     auto serving = std::make_shared<Serving>();
     serving->route.version = ++version_;
     serving->route.service = "trips";
@@ -144,7 +173,8 @@ class Surfaces {
     return serving;
   }
 
-  net::Response post(std::string_view path, std::string body, std::vector<net::Header> headers = {}, std::int64_t queued_ns = 0) {
+  net::Response post(std::string_view path, std::string body, std::vector<net::Header> headers = {},
+                     std::int64_t queued_ns = 0) {
     body.reserve(body.size() + net::Request::kBodyPadding);
     headers.push_back({"authorization", "Bearer app-secret-0000000002"});
     net::Request request{.method = "POST", .path = path, .body = body, .headers = headers};
@@ -155,10 +185,16 @@ class Surfaces {
     return response;
   }
 
-  net::GrpcReply call(std::string_view method, const std::string& message, std::vector<net::Header> metadata = {}, std::int64_t queued_ns = 0) {
+  net::GrpcReply call(std::string_view method, const std::string& message,
+                      std::vector<net::Header> metadata = {}, std::int64_t queued_ns = 0) {
     metadata.push_back({"authorization", "Bearer app-secret-0000000002"});
     net::GrpcReply reply;
-    grpc->handle({.method = method, .metadata = metadata, .message = message, .streaming = method == kStreamInfer, .queued_ns = queued_ns}, reply);
+    grpc->handle({.method = method,
+                  .metadata = metadata,
+                  .message = message,
+                  .streaming = method == kStreamInfer,
+                  .queued_ns = queued_ns},
+                 reply);
     return reply;
   }
   /// Does what other threads posted until `holds`.
@@ -166,7 +202,8 @@ class Surfaces {
   void until(F holds) {
     std::unique_lock lock(mutex_);
     while (!holds()) {
-      ASSERT_TRUE(there_.wait_for(lock, std::chrono::seconds(20), [&] { return !posted_.empty(); }));
+      ASSERT_TRUE(
+          there_.wait_for(lock, std::chrono::seconds(20), [&] { return !posted_.empty(); }));
       const auto work = std::move(posted_);
       posted_.clear();
       lock.unlock();
@@ -184,7 +221,10 @@ class Surfaces {
       records.push_back(std::move(**record));
     }
   }
-  bool counts(std::string_view sample) const { return engine->metrics().text("trips", {}).find(fmt::format("{}\n", sample)) != std::string::npos; }
+  bool counts(std::string_view sample) const {
+    return engine->metrics().text("trips", {}).find(fmt::format("{}\n", sample)) !=
+           std::string::npos;
+  }
 
   std::unique_ptr<Engine> engine;
   std::unique_ptr<HttpApi> http;
@@ -209,7 +249,8 @@ TEST(Surfaces, Every503SaysWhenToComeAgain) {
   EXPECT_NE(answer.body.find("no-answer"), std::string::npos) << answer.body;
   EXPECT_EQ(answer.headers, "Retry-After: 1\r\n");
   (void)broken.engine->stop("a test");
-  for (const auto& refused : {broken.post(kPredict, R"({"rows":[{}]})"), broken.post("/v2/health/ready", "")}) {
+  for (const auto& refused :
+       {broken.post(kPredict, R"({"rows":[{}]})"), broken.post("/v2/health/ready", "")}) {
     EXPECT_EQ(refused.status, 503) << refused.body;
     EXPECT_EQ(refused.headers, "Retry-After: 1\r\n") << refused.body;
   }
@@ -221,17 +262,20 @@ TEST(Surfaces, Every503SaysWhenToComeAgain) {
 
 TEST(Surfaces, EveryBodyIsReadInTheCodingThatItNames) {
   Surfaces world(native_plan(0.1));
-  const std::pair<const char*, std::string> bodies[] = {{kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow)},
-                                                        {"/v1/services/trips/labels", R"({"labels":[{"row_id":"a#0","label":1}]})"},
-                                                        {"/v1/services/trips/tick", R"({"event_time":1})"},
-                                                        {"/v2/repository/index", R"({"ready":true})"},
-                                                        {"/v2/repository/models/trips/load", "{}"}};
+  const std::pair<const char*, std::string> bodies[] = {
+      {kPredict, fmt::format(R"({{"rows":[{}]}})", kGoodRow)},
+      {"/v1/services/trips/labels", R"({"labels":[{"row_id":"a#0","label":1}]})"},
+      {"/v1/services/trips/tick", R"({"event_time":1})"},
+      {"/v2/repository/index", R"({"ready":true})"},
+      {"/v2/repository/models/trips/load", "{}"}};
   for (const auto& [path, body] : bodies) {
     const int plain = world.post(path, body).status;
     EXPECT_TRUE(plain == 200 || plain == 202) << path << plain;
     std::string deflated(::compressBound(body.size()), '\0');
     uLongf size = deflated.size();
-    ASSERT_EQ(::compress(reinterpret_cast<Bytef*>(deflated.data()), &size, reinterpret_cast<const Bytef*>(body.data()), body.size()), Z_OK);
+    ASSERT_EQ(::compress(reinterpret_cast<Bytef*>(deflated.data()), &size,
+                         reinterpret_cast<const Bytef*>(body.data()), body.size()),
+              Z_OK);
     deflated.resize(size);
     EXPECT_EQ(world.post(path, deflated, {{"content-encoding", "deflate"}}).status, plain) << path;
     const auto unknown = world.post(path, body, {{"content-encoding", "br"}});
@@ -263,14 +307,17 @@ TEST(Surfaces, ARuntimeIsNotSentWhatAQuarantineHoldsBackAndARefusedRequestCounts
 
   (void)send(3);
   EXPECT_TRUE(world.engine->acts().readmitted({"s2", "", 0}));
-  world.until([&] { return world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 2"); });
+  world.until(
+      [&] { return world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 2"); });
   EXPECT_TRUE(world.counts("heddle_rows_total{service=\"trips\",outcome=\"quarantined\"} 2"));
   EXPECT_EQ(plan->endpoint()->condition().batches, 1u);
 }
 
 TEST(Surfaces, CallsOfGrpcAreTraced) {
   Surfaces world(native_plan(0.1));
-  const std::vector<net::Header> traced = {{"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, {"tracestate", "rojo=1"}};
+  const std::vector<net::Header> traced = {
+      {"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+      {"tracestate", "rojo=1"}};
   EXPECT_EQ(world.call(kModelInfer, infer_message(2), traced).status, 0);
   EXPECT_EQ(world.call(kStreamInfer, infer_message(1)).status, 0);
   EXPECT_EQ(world.call(kModelInfer, "nonsense", traced).status, 3);
@@ -293,9 +340,12 @@ TEST(Surfaces, CallsOfGrpcAreTraced) {
 }
 
 TEST(Surfaces, TypedContentsAreThoseOfTheDatatype) {
-  // kserve/open-inference-protocol, grpc_predict_v2.proto: the member of `InferTensorContents` by datatype; FP16 and BF16 have none.
-  const std::map<std::string, std::uint32_t> own = {{"BOOL", 1},  {"INT8", 2},   {"INT16", 2}, {"INT32", 2}, {"INT64", 3}, {"UINT8", 4}, {"UINT16", 4}, {"UINT32", 4},
-                                                    {"UINT64", 5}, {"FP32", 6}, {"FP64", 7}, {"BYTES", 8}, {"FP16", 0},  {"BF16", 0}};
+  // kserve/open-inference-protocol, grpc_predict_v2.proto: the member of `InferTensorContents` by
+  // datatype; FP16 and BF16 have none.
+  const std::map<std::string, std::uint32_t> own = {
+      {"BOOL", 1},  {"INT8", 2},   {"INT16", 2},  {"INT32", 2},  {"INT64", 3},
+      {"UINT8", 4}, {"UINT16", 4}, {"UINT32", 4}, {"UINT64", 5}, {"FP32", 6},
+      {"FP64", 7},  {"BYTES", 8},  {"FP16", 0},   {"BF16", 0}};
   const std::vector<spec::Field> fields{{.name = "a"}};
   const FieldNames names(fields);
   GrpcReader reader;
@@ -309,9 +359,12 @@ TEST(Surfaces, TypedContentsAreThoseOfTheDatatype) {
         tensor.integer(3, 1);
         tensor.message(5, [&](doc::ProtoWriter& contents) {
           const std::string eight(8, '\0');
-          if (sent <= 5) contents.integer(sent, 1);
-          else if (sent < 8) contents.bytes(sent, eight.substr(0, sent == 6 ? 4 : 8));
-          else contents.bytes(sent, "x");
+          if (sent <= 5)
+            contents.integer(sent, 1);
+          else if (sent < 8)
+            contents.bytes(sent, eight.substr(0, sent == 6 ? 4 : 8));
+          else
+            contents.bytes(sent, "x");
         });
       });
       const auto read = reader.read(message, names, 4);
@@ -325,7 +378,9 @@ TEST(Surfaces, TypedContentsAreThoseOfTheDatatype) {
 
 TEST(Surfaces, ARuntimeIsNotSentARowWithAnUnknownField) {
   Surfaces surfaces(worker_plan());
-  const auto response = surfaces.post("/v1/services/trips/predict", R"({"rows":[{"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400,"speed":1}]})");
+  const auto response = surfaces.post(
+      "/v1/services/trips/predict",
+      R"({"rows":[{"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400,"speed":1}]})");
   EXPECT_EQ(response.status, 422) << response.body;
   EXPECT_NE(response.body.find("unknown-field/speed"), std::string::npos) << response.body;
   const auto records = surfaces.records();
@@ -340,16 +395,22 @@ TEST(Surfaces, ATimeoutCountsFromArrivalAndIsKeptByANativeModel) {
   EXPECT_EQ(late.status, 4) << late.status_message;
   EXPECT_NE(late.status_message.find("deadline"), std::string::npos) << late.status_message;
   const auto infer = [&](std::int64_t timeout_us) {
-    return world.post("/v2/models/trips/infer", fmt::format(R"({{"inputs":[{{"name":"date","datatype":"BYTES","shape":[1],"data":["2001-04-10T05:00:00Z"]}},
+    return world.post(
+        "/v2/models/trips/infer",
+        fmt::format(
+            R"({{"inputs":[{{"name":"date","datatype":"BYTES","shape":[1],"data":["2001-04-10T05:00:00Z"]}},
         {{"name":"origin","datatype":"BYTES","shape":[1],"data":["LAX"]}},{{"name":"distance","datatype":"INT64","shape":[1],"data":[400]}}],
-        "parameters":{{"source":"s1","timeout":{}}}}})", timeout_us), {}, kQueued);
+        "parameters":{{"source":"s1","timeout":{}}}}})",
+            timeout_us),
+        {}, kQueued);
   };
   const auto in_time = infer(60'000'000);
   EXPECT_EQ(in_time.status, 200) << in_time.body;
   const auto too_late = infer(1'000'000);
   EXPECT_EQ(too_late.status, 504) << too_late.body;
   EXPECT_NE(too_late.body.find("deadline"), std::string::npos) << too_late.body;
-  EXPECT_TRUE(world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 2")) << "what is late is not scored";
+  EXPECT_TRUE(world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 2"))
+      << "what is late is not scored";
   EXPECT_TRUE(world.counts("heddle_shed_total{service=\"trips\"} 2"));
 }
 
@@ -359,13 +420,18 @@ TEST(Surfaces, WhatARuntimeHadWhileTheFieldsChangedIsAGap) {
   std::vector<spec::Field> other(1);
   other[0].name = "elsewhere";
   world.engine->apply(world.serving_of(native_plan(0.1), other));
-  world.until([&] { return world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 1"); });
+  world.until(
+      [&] { return world.counts("heddle_rows_total{service=\"trips\",outcome=\"served\"} 1"); });
   const auto records = world.records();
-  const auto gap = std::find_if(records.begin(), records.end(), [](const auto& r) { return std::holds_alternative<plane::GapRecord>(r); });
+  const auto gap = std::find_if(records.begin(), records.end(), [](const auto& r) {
+    return std::holds_alternative<plane::GapRecord>(r);
+  });
   ASSERT_NE(gap, records.end());
   EXPECT_EQ(std::get<plane::GapRecord>(*gap).requests, 1u);
   EXPECT_NE(std::get<plane::GapRecord>(*gap).reason.find("other fields"), std::string::npos);
-  EXPECT_TRUE(std::none_of(records.begin(), records.end(), [](const auto& r) { return std::holds_alternative<plane::RequestRecord>(r); }));
+  EXPECT_TRUE(std::none_of(records.begin(), records.end(), [](const auto& r) {
+    return std::holds_alternative<plane::RequestRecord>(r);
+  }));
 }
 
 TEST(Surfaces, WhatARuntimeAnswersHasItsStages) {
@@ -379,11 +445,14 @@ TEST(Surfaces, WhatARuntimeAnswersHasItsStages) {
   for (const auto& span : world.tracer.spans) {
     EXPECT_EQ(span.status, 200);
     EXPECT_EQ(span.rows, 1u);
-    for (const std::size_t stage : {1, 2, 3}) EXPECT_GT(span.stages_ns[stage], 0) << span.name << stage;
+    for (const std::size_t stage : {1, 2, 3})
+      EXPECT_GT(span.stages_ns[stage], 0) << span.name << stage;
     EXPECT_GT(span.stages_ns[2], span.stages_ns[3]) << "a worker takes longer than writing";
   }
   for (const char* stage : {"queue", "read", "score", "write"}) {
-    EXPECT_TRUE(world.counts(fmt::format("heddle_stage_seconds_count{{service=\"trips\",stage=\"{}\"}} 3", stage))) << stage;
+    EXPECT_TRUE(world.counts(
+        fmt::format("heddle_stage_seconds_count{{service=\"trips\",stage=\"{}\"}} 3", stage)))
+        << stage;
   }
 }
 

@@ -17,8 +17,20 @@ struct DatatypeInfo {
   std::string_view name;
   std::size_t size;
 };
-constexpr std::array<DatatypeInfo, 14> kDatatypes = {{{"BOOL", 1}, {"UINT8", 1}, {"UINT16", 2}, {"UINT32", 4}, {"UINT64", 8}, {"INT8", 1}, {"INT16", 2},
-                                                      {"INT32", 4}, {"INT64", 8}, {"FP16", 2}, {"BF16", 2}, {"FP32", 4}, {"FP64", 8}, {"BYTES", 0}}};
+constexpr std::array<DatatypeInfo, 14> kDatatypes = {{{"BOOL", 1},
+                                                      {"UINT8", 1},
+                                                      {"UINT16", 2},
+                                                      {"UINT32", 4},
+                                                      {"UINT64", 8},
+                                                      {"INT8", 1},
+                                                      {"INT16", 2},
+                                                      {"INT32", 4},
+                                                      {"INT64", 8},
+                                                      {"FP16", 2},
+                                                      {"BF16", 2},
+                                                      {"FP32", 4},
+                                                      {"FP64", 8},
+                                                      {"BYTES", 0}}};
 
 static_assert(std::endian::native == std::endian::little, "tensors are little-endian");
 
@@ -29,11 +41,15 @@ T load(const char* at) noexcept {
   return value;
 }
 
-expr::Datum real(double value) noexcept { return std::isnan(value) ? expr::Datum::null() : expr::Datum::real(value); }
+expr::Datum real(double value) noexcept {
+  return std::isnan(value) ? expr::Datum::null() : expr::Datum::real(value);
+}
 
 /// Past the integers of the language a double is nearest.
 expr::Datum unsigned_integer(std::uint64_t value) noexcept {
-  return value <= static_cast<std::uint64_t>(INT64_MAX) ? expr::Datum::integer(static_cast<std::int64_t>(value)) : expr::Datum::real(static_cast<double>(value));
+  return value <= static_cast<std::uint64_t>(INT64_MAX)
+             ? expr::Datum::integer(static_cast<std::int64_t>(value))
+             : expr::Datum::real(static_cast<double>(value));
 }
 
 /// Whether an integer fits a numeric datatype; a real one takes any.
@@ -81,8 +97,12 @@ std::optional<Datatype> datatype_of(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-std::string_view name_of(Datatype datatype) noexcept { return kDatatypes[static_cast<std::size_t>(datatype)].name; }
-std::size_t size_of(Datatype datatype) noexcept { return kDatatypes[static_cast<std::size_t>(datatype)].size; }
+std::string_view name_of(Datatype datatype) noexcept {
+  return kDatatypes[static_cast<std::size_t>(datatype)].name;
+}
+std::size_t size_of(Datatype datatype) noexcept {
+  return kDatatypes[static_cast<std::size_t>(datatype)].size;
+}
 
 Datatype datatype_of(expr::Type type) noexcept {
   switch (type) {
@@ -97,16 +117,23 @@ double from_fp16(std::uint16_t bits) noexcept {
   const int exponent = (bits >> 10) & 0x1f;
   const double fraction = bits & 0x3ff;
   double value = 0;
-  if (exponent == 0) value = std::ldexp(fraction, -24);
-  else if (exponent == 31) value = fraction == 0 ? std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
-  else value = std::ldexp(1024 + fraction, exponent - 25);
+  if (exponent == 0)
+    value = std::ldexp(fraction, -24);
+  else if (exponent == 31)
+    value = fraction == 0 ? std::numeric_limits<double>::infinity()
+                          : std::numeric_limits<double>::quiet_NaN();
+  else
+    value = std::ldexp(1024 + fraction, exponent - 25);
   return (bits & 0x8000) != 0 ? -value : value;
 }
 
-double from_bf16(std::uint16_t bits) noexcept { return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16)); }
+double from_bf16(std::uint16_t bits) noexcept {
+  return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16));
+}
 
 Error TensorRows::wrong_data(std::string_view name, std::string_view what) {
-  return Error{ErrorKind::kInvalid, "oip-data", fmt::format("input `{}` has {}", name, what), "data holds one value a row, in the datatype that the input names"};
+  return Error{ErrorKind::kInvalid, "oip-data", fmt::format("input `{}` has {}", name, what),
+               "data holds one value a row, in the datatype that the input names"};
 }
 
 void TensorRows::begin(const FieldNames& fields, std::size_t max_rows, Rows& rows) {
@@ -119,7 +146,8 @@ void TensorRows::begin(const FieldNames& fields, std::size_t max_rows, Rows& row
   rows.clear();
 }
 
-Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_view datatype, std::span<const std::int64_t> shape) {
+Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_view datatype,
+                                            std::span<const std::int64_t> shape) {
   const int at = fields_->find(name, expected_);
   const std::size_t column = at < 0 ? fields_->size() : static_cast<std::size_t>(at);
   if (at < 0) {
@@ -131,20 +159,29 @@ Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_v
   }
   const auto known = datatype_of(datatype);
   if (!known.has_value()) {
-    return Error{ErrorKind::kInvalid, "oip-datatype", fmt::format("input `{}` is of datatype `{}`", name, datatype), "use BYTES, BOOL, INT8 to INT64, UINT8 to UINT64, FP16, BF16, FP32 or FP64"};
+    return Error{ErrorKind::kInvalid, "oip-datatype",
+                 fmt::format("input `{}` is of datatype `{}`", name, datatype),
+                 "use BYTES, BOOL, INT8 to INT64, UINT8 to UINT64, FP16, BF16, FP32 or FP64"};
   }
-  if ((shape.size() != 1 && shape.size() != 2) || shape[0] < 1 || (shape.size() == 2 && shape[1] != 1)) {
-    return Error{ErrorKind::kInvalid, "oip-shape", fmt::format("input `{}` is not of shape [n] or [n,1]", name), "send one value a row"};
+  if ((shape.size() != 1 && shape.size() != 2) || shape[0] < 1 ||
+      (shape.size() == 2 && shape[1] != 1)) {
+    return Error{ErrorKind::kInvalid, "oip-shape",
+                 fmt::format("input `{}` is not of shape [n] or [n,1]", name),
+                 "send one value a row"};
   }
   const auto n = static_cast<std::uint64_t>(shape[0]);
   if (n > max_rows_) {
-    return Error{ErrorKind::kTooLarge, "request-too-many-rows", fmt::format("the request has more than {} rows", max_rows_), "send them in several requests"};
+    return Error{ErrorKind::kTooLarge, "request-too-many-rows",
+                 fmt::format("the request has more than {} rows", max_rows_),
+                 "send them in several requests"};
   }
   if (rows_->count == 0) {
     rows_->count = static_cast<std::size_t>(n);
     rows_->values.assign(rows_->count * fields_->size(), expr::Datum::null());
   } else if (rows_->count != n) {
-    return Error{ErrorKind::kInvalid, "oip-shape", fmt::format("input `{}` has {} rows, others have {}", name, n, rows_->count), "send the same number of rows in each tensor"};
+    return Error{ErrorKind::kInvalid, "oip-shape",
+                 fmt::format("input `{}` has {} rows, others have {}", name, n, rows_->count),
+                 "send the same number of rows in each tensor"};
   }
   return Input{column, *known, name};
 }
@@ -152,7 +189,8 @@ Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_v
 bool TensorRows::put(const Input& input, std::size_t row, const expr::Datum& value) noexcept {
   using Kind = expr::Datum::Kind;
   expr::Datum none;
-  expr::Datum& out = input.column < fields_->size() ? rows_->values[row * fields_->size() + input.column] : none;
+  expr::Datum& out =
+      input.column < fields_->size() ? rows_->values[row * fields_->size() + input.column] : none;
   out = value;
   switch (value.kind) {
     case Kind::kNull: return true;
@@ -168,7 +206,9 @@ bool TensorRows::put(const Input& input, std::size_t row, const expr::Datum& val
       if (std::isnan(value.d)) out = expr::Datum::null();
       if (input.datatype >= Datatype::kFp16 && input.datatype <= Datatype::kFp64) return true;
       // Clients whose numbers are all doubles send 400.0 for an integer.
-      if (input.datatype == Datatype::kBool || input.datatype == Datatype::kBytes || std::trunc(value.d) != value.d) return false;
+      if (input.datatype == Datatype::kBool || input.datatype == Datatype::kBytes ||
+          std::trunc(value.d) != value.d)
+        return false;
       if (std::abs(value.d) < 0x1p63) {
         out = expr::Datum::integer(static_cast<std::int64_t>(value.d));
         return holds(input.datatype, out.i);
@@ -181,13 +221,18 @@ bool TensorRows::put(const Input& input, std::size_t row, const expr::Datum& val
 Result<void> TensorRows::put_raw(const Input& input, std::string_view bytes) {
   const std::size_t width = fields_->size();
   const bool known = input.column < width;
-  // Bytes of an unknown input are checked, so that those behind them are read at their place, and not kept.
-  const auto store = [&, out = rows_->values.data() + input.column](std::size_t i, const expr::Datum& value) {
+  // Bytes of an unknown input are checked, so that those behind them are read at their place, and
+  // not kept.
+  const auto store = [&, out = rows_->values.data() + input.column](std::size_t i,
+                                                                    const expr::Datum& value) {
     if (known) out[i * width] = value;
   };
   if (const std::size_t size = size_of(input.datatype); size > 0) {
-    if (bytes.size() != rows_->count * size) return wrong_data(input.name, fmt::format("{} bytes where its shape needs {}", bytes.size(), rows_->count * size));
-    for (std::size_t i = 0; i < rows_->count; ++i) store(i, element(input.datatype, bytes.data() + i * size));
+    if (bytes.size() != rows_->count * size)
+      return wrong_data(input.name, fmt::format("{} bytes where its shape needs {}", bytes.size(),
+                                                rows_->count * size));
+    for (std::size_t i = 0; i < rows_->count; ++i)
+      store(i, element(input.datatype, bytes.data() + i * size));
     return {};
   }
   for (std::size_t i = 0; i < rows_->count; ++i) {

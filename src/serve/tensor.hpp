@@ -13,7 +13,22 @@
 namespace heddle::serve {
 
 /// The tensor datatypes of the Open Inference Protocol, version 2.
-enum class Datatype : std::uint8_t { kBool, kUint8, kUint16, kUint32, kUint64, kInt8, kInt16, kInt32, kInt64, kFp16, kBf16, kFp32, kFp64, kBytes };
+enum class Datatype : std::uint8_t {
+  kBool,
+  kUint8,
+  kUint16,
+  kUint32,
+  kUint64,
+  kInt8,
+  kInt16,
+  kInt32,
+  kInt64,
+  kFp16,
+  kBf16,
+  kFp32,
+  kFp64,
+  kBytes
+};
 
 [[nodiscard]] std::optional<Datatype> datatype_of(std::string_view name) noexcept;
 [[nodiscard]] std::string_view name_of(Datatype datatype) noexcept;
@@ -26,8 +41,9 @@ enum class Datatype : std::uint8_t { kBool, kUint8, kUint16, kUint32, kUint64, k
 [[nodiscard]] double from_fp16(std::uint16_t bits) noexcept;
 [[nodiscard]] double from_bf16(std::uint16_t bits) noexcept;
 
-/// Builds `Rows` from tensors, one a field, each [n] or [n,1], however they arrive (JSON, binary, protobuf). Memory is taken only for
-/// a count of rows that was checked against the limit. Confined to one thread; reused.
+/// Builds `Rows` from tensors, one a field, each [n] or [n,1], however they arrive (JSON, binary,
+/// protobuf). Memory is taken only for a count of rows that was checked against the limit. Confined
+/// to one thread; reused.
 class TensorRows {
  public:
   void begin(const FieldNames& fields, std::size_t max_rows, Rows& rows);
@@ -37,16 +53,19 @@ class TensorRows {
     Datatype datatype = Datatype::kFp64;
     std::string_view name;  ///< borrowed
   };
-  /// Checks name, datatype and shape of the next tensor. Errors name the input: `request-repeated`, `oip-datatype`, `oip-shape`, `request-too-many-rows`.
-  [[nodiscard]] Result<Input> input(std::string_view name, std::string_view datatype, std::span<const std::int64_t> shape);
+  /// Checks name, datatype and shape of the next tensor. Errors name the input: `request-repeated`,
+  /// `oip-datatype`, `oip-shape`, `request-too-many-rows`.
+  [[nodiscard]] Result<Input> input(std::string_view name, std::string_view datatype,
+                                    std::span<const std::int64_t> shape);
   [[nodiscard]] std::size_t count() const noexcept { return rows_->count; }
   /// One element; false when the value does not fit the datatype. NaN is a missing value.
   [[nodiscard]] bool put(const Input& input, std::size_t row, const expr::Datum& value) noexcept;
-  /// All elements from raw bytes: little-endian, BYTES each after a 4-byte length. `oip-data` when they are not exactly that many.
-  /// Strings are borrowed from `bytes`.
+  /// All elements from raw bytes: little-endian, BYTES each after a 4-byte length. `oip-data` when
+  /// they are not exactly that many. Strings are borrowed from `bytes`.
   [[nodiscard]] Result<void> put_raw(const Input& input, std::string_view bytes);
 
-  /// After the last tensor: each row breaks `unknown-field` for each input that the contract does not have.
+  /// After the last tensor: each row breaks `unknown-field` for each input that the contract does
+  /// not have.
   void finish();
 
   [[nodiscard]] static Error wrong_data(std::string_view name, std::string_view what);

@@ -8,7 +8,8 @@
 namespace heddle::serve {
 namespace {
 
-constexpr Permission kPermissions[] = {Permission::kPredict, Permission::kLabel, Permission::kReplay, Permission::kRead, Permission::kStop};
+constexpr Permission kPermissions[] = {Permission::kPredict, Permission::kLabel,
+                                       Permission::kReplay, Permission::kRead, Permission::kStop};
 
 }  // namespace
 
@@ -32,7 +33,8 @@ Tokens::Tokens(const std::vector<Token>& tokens) {
     Entry entry{token.secret, {token.account, 0, entries_.size()}};
     for (const std::string& name : token.permissions) {
       for (const Permission permission : kPermissions) {
-        if (name == name_of(permission)) entry.principal.permissions |= static_cast<std::uint8_t>(permission);
+        if (name == name_of(permission))
+          entry.principal.permissions |= static_cast<std::uint8_t>(permission);
       }
     }
     entries_.push_back(std::move(entry));
@@ -47,22 +49,29 @@ const Principal* Tokens::find(std::string_view bearer) const noexcept {
   return found;
 }
 
-Result<const Principal*> Tokens::allow(std::string_view bearer, Permission permission, std::string_view service) const {
+Result<const Principal*> Tokens::allow(std::string_view bearer, Permission permission,
+                                       std::string_view service) const {
   const Principal* found = find(bearer);
   if (found == nullptr) {
-    return Error{ErrorKind::kUnauthenticated, "token-unknown", bearer.empty() ? "the request has no bearer token" : "the bearer token is not known",
-                 "send `Authorization: Bearer ...`, over gRPC as metadata, with a token of `.heddle/tokens`"};
+    return Error{
+        ErrorKind::kUnauthenticated, "token-unknown",
+        bearer.empty() ? "the request has no bearer token" : "the bearer token is not known",
+        "send `Authorization: Bearer ...`, over gRPC as metadata, with a token of "
+        "`.heddle/tokens`"};
   }
   if (!found->may(permission)) {
     const std::string_view name = name_of(permission);
-    return Error{ErrorKind::kDenied, "permission-missing", fmt::format("`{}` may not {} on service `{}`", found->account, name, service),
+    return Error{ErrorKind::kDenied, "permission-missing",
+                 fmt::format("`{}` may not {} on service `{}`", found->account, name, service),
                  fmt::format("give the service account the permission `{}` in people.yaml", name)};
   }
   return found;
 }
 
-Result<const Principal*> Tokens::allow_reading(std::string_view bearer, std::string_view service) const {
-  if (const Principal* found = find(bearer); found != nullptr && found->may(Permission::kPredict)) return found;
+Result<const Principal*> Tokens::allow_reading(std::string_view bearer,
+                                               std::string_view service) const {
+  if (const Principal* found = find(bearer); found != nullptr && found->may(Permission::kPredict))
+    return found;
   return allow(bearer, Permission::kRead, service);
 }
 

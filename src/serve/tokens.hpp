@@ -10,15 +10,23 @@
 
 namespace heddle::serve {
 
-enum class Permission : std::uint8_t { kPredict = 1, kLabel = 2, kReplay = 4, kRead = 8, kStop = 16 };
+enum class Permission : std::uint8_t {
+  kPredict = 1,
+  kLabel = 2,
+  kReplay = 4,
+  kRead = 8,
+  kStop = 16
+};
 [[nodiscard]] std::string_view name_of(Permission permission) noexcept;  ///< as people.yaml has it
 
 /// Whom a bearer token belongs to.
 struct Principal {
   std::string account;
   std::uint8_t permissions = 0;
-  std::size_t index = 0;   ///< among the service's principals
-  [[nodiscard]] bool may(Permission permission) const noexcept { return (permissions & static_cast<std::uint8_t>(permission)) != 0; }
+  std::size_t index = 0;  ///< among the service's principals
+  [[nodiscard]] bool may(Permission permission) const noexcept {
+    return (permissions & static_cast<std::uint8_t>(permission)) != 0;
+  }
 };
 
 /// The tokens of a service. Every lookup compares all of them in constant time. Immutable.
@@ -28,9 +36,11 @@ class Tokens {
   /// Nothing for an unknown or empty token.
   [[nodiscard]] const Principal* find(std::string_view bearer) const noexcept;
   /// Whose token it is, when they may do this on `service`: kUnauthenticated or kDenied otherwise.
-  [[nodiscard]] Result<const Principal*> allow(std::string_view bearer, Permission permission, std::string_view service) const;
+  [[nodiscard]] Result<const Principal*> allow(std::string_view bearer, Permission permission,
+                                               std::string_view service) const;
   /// Who may predict may also see what there is to predict with.
-  [[nodiscard]] Result<const Principal*> allow_reading(std::string_view bearer, std::string_view service) const;
+  [[nodiscard]] Result<const Principal*> allow_reading(std::string_view bearer,
+                                                       std::string_view service) const;
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
  private:

@@ -35,7 +35,10 @@ void RequestTracing::answered(const Answer& answer, const Stages& stages_ns) {
   span_.route_version = answer.by.route_version;
   span_.rows = static_cast<std::uint32_t>(answer.rows.size());
   for (const auto& row : answer.rows) {
-    span_.refused += row.outcome == plane::RowOutcome::kRefused || row.outcome == plane::RowOutcome::kQuarantined ? 1 : 0;
+    span_.refused +=
+        row.outcome == plane::RowOutcome::kRefused || row.outcome == plane::RowOutcome::kQuarantined
+            ? 1
+            : 0;
   }
 }
 

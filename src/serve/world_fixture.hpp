@@ -23,10 +23,13 @@
 namespace heddle::serve::fixture {
 
 using score::fixture::MemoryObjects;
-inline constexpr const char* kGoodRow = R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400})";
-inline constexpr const char* kFarRow = R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":644})";  // x 1.609344
+inline constexpr const char* kGoodRow =
+    R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400})";
+inline constexpr const char* kFarRow =
+    R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":644})";  // x 1.609344
 
-/// A data plane on a thread of its own over a temporary folder, with the control plane's pen in the test's hand.
+/// A data plane on a thread of its own over a temporary folder, with the control plane's pen in the
+/// test's hand.
 class World {
  public:
   World() {
@@ -95,8 +98,10 @@ class World {
   void wait_applied(std::uint64_t version) {
     auto http = client("ops-secret-0000000003");
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (static_cast<std::uint64_t>(json(http.get("/v1/services/trips")).int_or("route_version")) < version) {
-      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "route table " << version << " was not applied";
+    while (static_cast<std::uint64_t>(
+               json(http.get("/v1/services/trips")).int_or("route_version")) < version) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline)
+          << "route table " << version << " was not applied";
     }
   }
   std::string route_path() const { return dir + "/routes/trips.json"; }
@@ -127,9 +132,13 @@ class World {
     return value.ok() ? *value : doc::Value();
   }
   /// Sends rows of a source and gives back the answer.
-  doc::Value predict(net::HttpClient& http, const std::string& rows, const std::string& source = "s1", int status = 200) {
-    const auto reply = http.post("/v1/services/trips/predict",
-                                 fmt::format(R"({{"rows":[{}],"source":"{}","event_time":"2001-04-10T06:00:00Z","request_id":"q-{}"}})", rows, source, ++sent));
+  doc::Value predict(net::HttpClient& http, const std::string& rows,
+                     const std::string& source = "s1", int status = 200) {
+    const auto reply = http.post(
+        "/v1/services/trips/predict",
+        fmt::format(
+            R"({{"rows":[{}],"source":"{}","event_time":"2001-04-10T06:00:00Z","request_id":"q-{}"}})",
+            rows, source, ++sent));
     EXPECT_EQ(reply->status, status) << reply->body;
     return json(reply);
   }

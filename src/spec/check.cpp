@@ -32,7 +32,8 @@ class Checker {
   }
 
  private:
-  doc::Diagnostic& report(const std::string& file, doc::Position at, std::string id, std::string message, std::string hint) {
+  doc::Diagnostic& report(const std::string& file, doc::Position at, std::string id,
+                          std::string message, std::string hint) {
     doc::Diagnostic diagnostic;
     diagnostic.id = std::move(id);
     diagnostic.message = std::move(message);
@@ -50,7 +51,8 @@ class Checker {
   }
 
   /// Where offset `offset` of an expression stands, when it is written on one line.
-  doc::Position inside(const std::string& file, const Expression& expression, std::size_t offset) const {
+  doc::Position inside(const std::string& file, const Expression& expression,
+                       std::size_t offset) const {
     doc::Position at = expression.position;
     const auto text = texts_.find(file);
     if (text == texts_.end() || at.line < 1) return at;
@@ -76,13 +78,15 @@ class Checker {
     if (error.where.starts_with("offset ")) {
       std::from_chars(error.where.data() + 7, error.where.data() + error.where.size(), offset);
     }
-    report(file, inside(file, expression, offset), "bad-expression", fmt::format("{}: {}", what, error.message),
+    report(file, inside(file, expression, offset), "bad-expression",
+           fmt::format("{}: {}", what, error.message),
            error.hint.empty() ? "`docs/expressions.md` has the language" : error.hint);
     return expr::Type::kNull;
   }
 
   template <class Map>
-  const typename Map::mapped_type* refer(const Identity& from, std::string_view key, const std::string& name, const Map& map,
+  const typename Map::mapped_type* refer(const Identity& from, std::string_view key,
+                                         const std::string& name, const Map& map,
                                          std::string_view kind) {
     const auto found = map.find(name);
     if (found != map.end()) return &found->second;
@@ -98,22 +102,25 @@ class Checker {
     return nullptr;
   }
 
-  void unique(const std::string& file, std::set<std::string>& seen, const std::string& name, doc::Position position,
-              std::string_view what) {
+  void unique(const std::string& file, std::set<std::string>& seen, const std::string& name,
+              doc::Position position, std::string_view what) {
     if (name.empty() || seen.insert(name).second) return;
-    report(file, position, "duplicate-name", fmt::format("{} `{}` appears twice", what, name), "rename one of the two");
+    report(file, position, "duplicate-name", fmt::format("{} `{}` appears twice", what, name),
+           "rename one of the two");
   }
 
   bool has_field(const Contract& contract, const std::string& name) const {
-    return std::any_of(contract.fields.begin(), contract.fields.end(), [&](const Field& field) { return field.name == name; });
+    return std::any_of(contract.fields.begin(), contract.fields.end(),
+                       [&](const Field& field) { return field.name == name; });
   }
 
-  void need_field(const std::string& file, doc::Position position, const Contract& contract, const std::string& name,
-                  std::string_view what) {
+  void need_field(const std::string& file, doc::Position position, const Contract& contract,
+                  const std::string& name, std::string_view what) {
     if (name.empty() || has_field(contract, name)) return;
     if (std::find(contract.unread.begin(), contract.unread.end(), name) != contract.unread.end()) {
       report(file, position, "field-not-read",
-             fmt::format("{} names `{}`, which contract `{}` has and a flat row cannot hold", what, name, contract.identity.name),
+             fmt::format("{} names `{}`, which contract `{}` has and a flat row cannot hold", what,
+                         name, contract.identity.name),
              "flatten it at the source, or give it a `logicalType` of a single value");
       return;
     }
@@ -121,17 +128,20 @@ class Checker {
     for (const auto& field : contract.fields) names.push_back(field.name);
     const std::string near = doc::nearest(name, names);
     report(file, position, "unknown-name",
-           fmt::format("{} names `{}`, which is no field of contract `{}`", what, name, contract.identity.name),
-           near.empty() ? fmt::format("the fields are `{}`", fmt::join(names, "`, `")) : fmt::format("did you mean `{}`?", near));
+           fmt::format("{} names `{}`, which is no field of contract `{}`", what, name,
+                       contract.identity.name),
+           near.empty() ? fmt::format("the fields are `{}`", fmt::join(names, "`, `"))
+                        : fmt::format("did you mean `{}`?", near));
   }
 
   /// Whether an expression names a property that rows do not have.
-  void check_unread(const Contract& contract, const std::string& text, const std::string& file, doc::Position position,
-                    const std::string& what) {
+  void check_unread(const Contract& contract, const std::string& text, const std::string& file,
+                    doc::Position position, const std::string& what) {
     const auto names = expr::names_in(text);
     if (!names.ok()) return;
     for (const auto& name : *names) {
-      if (std::find(contract.unread.begin(), contract.unread.end(), name) != contract.unread.end()) need_field(file, position, contract, name, what);
+      if (std::find(contract.unread.begin(), contract.unread.end(), name) != contract.unread.end())
+        need_field(file, position, contract, name, what);
     }
   }
 
@@ -140,13 +150,14 @@ class Checker {
     std::set<std::string> seen;
     for (const auto& field : contract.fields) {
       unique(file, seen, field.name, field.position, "field");
-      // The rest of Unicode is fine: backticks quote such a name in expressions. These would need an
-      // escape in each of the many places where a rule is named.
+      // The rest of Unicode is fine: backticks quote such a name in expressions. These would need
+      // an escape in each of the many places where a rule is named.
       const bool plain = std::none_of(field.name.begin(), field.name.end(), [](char c) {
         return c == '"' || c == '\\' || c == '`' || (static_cast<unsigned char>(c) < 0x20);
       });
       if (!plain) {
-        report(file, field.position, "bad-name", "a field's name holds a quote, a backslash, a backtick or a control character",
+        report(file, field.position, "bad-name",
+               "a field's name holds a quote, a backslash, a backtick or a control character",
                "rename the column at the source");
       }
       const bool is_open = field.minimum_excluded || field.maximum_excluded;
@@ -155,12 +166,15 @@ class Checker {
       };
       if (allows_none(field.minimum, field.maximum)) {
         report(file, field.position, "out-of-range",
-               fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name, *field.minimum, *field.maximum),
+               fmt::format("field `{}` allows no value: minimum {} is above maximum {}", field.name,
+                           *field.minimum, *field.maximum),
                "swap the two");
       }
       if (allows_none(field.earliest, field.latest)) {
-        report(file, field.position, "out-of-range", fmt::format("field `{}` allows no value: its minimum is above its maximum", field.name),
-               "swap the two");
+        report(
+            file, field.position, "out-of-range",
+            fmt::format("field `{}` allows no value: its minimum is above its maximum", field.name),
+            "swap the two");
       }
       if (!field.enum_file.empty()) check_enum(contract, field);
     }
@@ -169,23 +183,30 @@ class Checker {
     for (const auto& rule : contract.row_rules) {
       unique(file, ids, rule.id, rule.position, "rule");
       if (rule.kind == RowRule::Kind::kExpression) {
-        if (reads_label(contract, rule.expression.text, file, rule.expression.position, fmt::format("rule `{}`", rule.id)))
+        if (reads_label(contract, rule.expression.text, file, rule.expression.position,
+                        fmt::format("rule `{}`", rule.id)))
           continue;
-        check_unread(contract, rule.expression.text, file, rule.expression.position, fmt::format("rule `{}`", rule.id));
-        compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment, expr::Type::kBool);
+        check_unread(contract, rule.expression.text, file, rule.expression.position,
+                     fmt::format("rule `{}`", rule.id));
+        compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment,
+                expr::Type::kBool);
         continue;
       }
-      for (const auto& name : rule.determinant) need_field(file, rule.position, contract, name, fmt::format("rule `{}`", rule.id));
+      for (const auto& name : rule.determinant)
+        need_field(file, rule.position, contract, name, fmt::format("rule `{}`", rule.id));
       need_field(file, rule.position, contract, rule.dependent, fmt::format("rule `{}`", rule.id));
     }
     for (const auto& rule : contract.set_rules) {
       unique(file, ids, rule.id, rule.position, "rule");
-      for (const auto& name : rule.properties) need_field(file, rule.position, contract, name, fmt::format("rule `{}`", rule.id));
+      for (const auto& name : rule.properties)
+        need_field(file, rule.position, contract, name, fmt::format("rule `{}`", rule.id));
     }
     for (const auto& transform : contract.transforms) {
       unique(file, ids, transform.id, transform.expression.position, "transform");
-      need_field(file, transform.expression.position, contract, transform.field, fmt::format("transform `{}`", transform.id));
-      compile(file, fmt::format("transform `{}`", transform.id), transform.expression, environment, expr::Type::kDyn);
+      need_field(file, transform.expression.position, contract, transform.field,
+                 fmt::format("transform `{}`", transform.id));
+      compile(file, fmt::format("transform `{}`", transform.id), transform.expression, environment,
+              expr::Type::kDyn);
     }
   }
 
@@ -199,12 +220,14 @@ class Checker {
       for (std::size_t i = 0; values.ok() && i < values->size(); ++i) {
         const auto value = typed_value(field, doc::Value((*values)[i]));
         if (value.ok()) continue;
-        report(contract.identity.file, field.position, value.error().id, fmt::format("`{}`: {}", field.enum_file, value.error().message), value.error().hint);
+        report(contract.identity.file, field.position, value.error().id,
+               fmt::format("`{}`: {}", field.enum_file, value.error().message), value.error().hint);
         break;
       }
       return;
     }
-    // A commit holds no data: a source may lie elsewhere. A file of the project's own has to be in it.
+    // A commit holds no data: a source may lie elsewhere. A file of the project's own has to be in
+    // it.
     if (project_.sources.contains(field.enum_file)) return;
     const std::string path = path_in_project(project_, field.enum_file);
     if (path.empty()) return;
@@ -216,13 +239,15 @@ class Checker {
   }
 
   /// True, with a finding, when an expression names a field that is known only later.
-  bool reads_label(const Contract& contract, const std::string& text, const std::string& file, doc::Position position,
-                   const std::string& what) {
+  bool reads_label(const Contract& contract, const std::string& text, const std::string& file,
+                   doc::Position position, const std::string& what) {
     const auto names = expr::names_in(text);
     if (!names.ok()) return false;
     for (const auto& field : contract.fields) {
-      if (!field.label_time || std::find(names->begin(), names->end(), field.name) == names->end()) continue;
-      report(file, position, "reads-label", fmt::format("{} reads `{}`, which is known only after the answer", what, field.name),
+      if (!field.label_time || std::find(names->begin(), names->end(), field.name) == names->end())
+        continue;
+      report(file, position, "reads-label",
+             fmt::format("{} reads `{}`, which is known only after the answer", what, field.name),
              "use what a request carries; the target may enter only through `target_encoding`");
       return true;
     }
@@ -231,21 +256,25 @@ class Checker {
 
   void check(FeatureSet& set) {
     const std::string& file = set.identity.file;
-    const Contract* contract = refer(set.identity, "contract", set.contract, project_.contracts, "contract");
+    const Contract* contract =
+        refer(set.identity, "contract", set.contract, project_.contracts, "contract");
     if (contract == nullptr) return;
     std::set<std::string> seen;
     std::set<std::string> requested;
-    for (const auto& field : contract->fields) (field.label_time ? seen : requested).insert(field.name);
+    for (const auto& field : contract->fields)
+      (field.label_time ? seen : requested).insert(field.name);
     std::map<std::string, std::size_t> index;
     for (std::size_t i = 0; i < set.features.size(); ++i) {
       const Feature& feature = set.features[i];
       unique(file, seen, feature.name, feature.position, "label field or feature");
-      // A feature may have a field's name. In expressions that name means the field, so nothing reads the feature.
+      // A feature may have a field's name. In expressions that name means the field, so nothing
+      // reads the feature.
       if (!requested.contains(feature.name)) {
         index.emplace(feature.name, i);
       } else if (feature.hidden) {
         report(file, feature.position, "bad-feature",
-               fmt::format("hidden feature `{}` has the name of a field, so nothing can read it", feature.name),
+               fmt::format("hidden feature `{}` has the name of a field, so nothing can read it",
+                           feature.name),
                "give it another name, or remove `hidden`");
       }
     }
@@ -260,12 +289,15 @@ class Checker {
         auto parsed = expr::names_in(feature.expression.text);
         if (parsed.ok()) names = std::move(*parsed);
         check_unread(*contract, feature.expression.text, file, feature.expression.position, what);
-        if (reads_label(*contract, feature.expression.text, file, feature.expression.position, what)) usable[i] = 0;
+        if (reads_label(*contract, feature.expression.text, file, feature.expression.position,
+                        what))
+          usable[i] = 0;
       } else {
         for (const auto& name : names) {
           if (index.contains(name)) continue;
-          const auto label = std::find_if(contract->fields.begin(), contract->fields.end(),
-                                          [&](const Field& field) { return field.label_time && field.name == name; });
+          const auto label = std::find_if(
+              contract->fields.begin(), contract->fields.end(),
+              [&](const Field& field) { return field.label_time && field.name == name; });
           if (label != contract->fields.end()) {
             report(file, feature.position, "reads-label",
                    fmt::format("{} encodes `{}`, which is known only after the answer", what, name),
@@ -276,7 +308,8 @@ class Checker {
         }
       }
       for (const auto& name : names) {
-        if (const auto found = index.find(name); found != index.end()) reads[i].push_back(found->second);
+        if (const auto found = index.find(name); found != index.end())
+          reads[i].push_back(found->second);
       }
     }
     // A stable topological order; what is left over is in a cycle.
@@ -285,7 +318,9 @@ class Checker {
     for (bool moved = true; moved;) {
       moved = false;
       for (std::size_t i = 0; i < set.features.size(); ++i) {
-        if (done[i] != 0 || !std::all_of(reads[i].begin(), reads[i].end(), [&](std::size_t j) { return done[j] != 0; })) continue;
+        if (done[i] != 0 || !std::all_of(reads[i].begin(), reads[i].end(),
+                                         [&](std::size_t j) { return done[j] != 0; }))
+          continue;
         done[i] = 1;
         order.push_back(i);
         moved = true;
@@ -304,36 +339,45 @@ class Checker {
       const Feature& feature = set.features[k];
       expr::Type type = expr::Type::kDouble;
       if (feature.kind == Feature::Kind::kExpression && usable[order[k]] != 0) {
-        type = compile(file, fmt::format("feature `{}`", feature.name), feature.expression, environment, expr::Type::kDyn);
-        const bool numeric = type == expr::Type::kBool || type == expr::Type::kInt || type == expr::Type::kDouble;
+        type = compile(file, fmt::format("feature `{}`", feature.name), feature.expression,
+                       environment, expr::Type::kDyn);
+        const bool numeric =
+            type == expr::Type::kBool || type == expr::Type::kInt || type == expr::Type::kDouble;
         if (!numeric && !feature.hidden && type != expr::Type::kNull) {
           report(file, feature.expression.position, "bad-feature",
-                 fmt::format("feature `{}` is a {}, a model needs numbers", feature.name, expr::type_name(type)),
+                 fmt::format("feature `{}` is a {}, a model needs numbers", feature.name,
+                             expr::type_name(type)),
                  "encode it, or mark it `hidden: true` when other features use it");
         }
       }
       if (requested.contains(feature.name)) continue;
-      environment.variables.push_back({feature.name, type == expr::Type::kNull ? expr::Type::kDouble : type});
+      environment.variables.push_back(
+          {feature.name, type == expr::Type::kNull ? expr::Type::kDouble : type});
     }
-    if (std::all_of(set.features.begin(), set.features.end(), [](const Feature& feature) { return feature.hidden; })) {
+    if (std::all_of(set.features.begin(), set.features.end(),
+                    [](const Feature& feature) { return feature.hidden; })) {
       report(file, at(set.identity, "features"), "bad-feature", "no feature is given to the model",
              "remove `hidden` from at least one");
     }
   }
 
-  void report_cycle(const FeatureSet& set, const std::vector<std::vector<std::size_t>>& reads, const std::vector<char>& done) {
-    std::size_t at_feature = static_cast<std::size_t>(std::find(done.begin(), done.end(), 0) - done.begin());
+  void report_cycle(const FeatureSet& set, const std::vector<std::vector<std::size_t>>& reads,
+                    const std::vector<char>& done) {
+    std::size_t at_feature =
+        static_cast<std::size_t>(std::find(done.begin(), done.end(), 0) - done.begin());
     std::vector<std::size_t> path;
     while (std::find(path.begin(), path.end(), at_feature) == path.end()) {
       path.push_back(at_feature);
-      at_feature = *std::find_if(reads[at_feature].begin(), reads[at_feature].end(), [&](std::size_t j) { return done[j] == 0; });
+      at_feature = *std::find_if(reads[at_feature].begin(), reads[at_feature].end(),
+                                 [&](std::size_t j) { return done[j] == 0; });
     }
     path.erase(path.begin(), std::find(path.begin(), path.end(), at_feature));
     std::string way;
     for (const std::size_t i : path) way += fmt::format("`{}` -> ", set.features[i].name);
     way += fmt::format("`{}`", set.features[path[0]].name);
     report(set.identity.file, set.features[path[0]].position, "feature-cycle",
-           fmt::format("features read each other in a circle: {}", way), "compute one of them from fields alone");
+           fmt::format("features read each other in a circle: {}", way),
+           "compute one of them from fields alone");
   }
 
   const Contract* contract_of(const Model& model) const {
@@ -354,38 +398,45 @@ class Checker {
       const doc::Value* source = train == nullptr ? nullptr : train->find("source");
       report(file, source == nullptr ? doc::Position{} : source->position(), "unknown-name",
              fmt::format("there is no source `{}`", model.source),
-             near.empty() ? "add it to `sources` of heddle.yaml" : fmt::format("did you mean `{}`?", near));
+             near.empty() ? "add it to `sources` of heddle.yaml"
+                          : fmt::format("did you mean `{}`?", near));
     }
     // What a worker runs is in the bundle: where there is no data, nothing is built.
     if (files_.has_data() && model.runtime.has_value() && !model.runtime->files.empty() &&
         list_dir(project_.root + "/" + model.runtime->files).empty()) {
-      report(file, at(model.identity, "runtime"), "bad-runtime", fmt::format("the worker's folder `{}` is empty or not there", model.runtime->files),
+      report(file, at(model.identity, "runtime"), "bad-runtime",
+             fmt::format("the worker's folder `{}` is empty or not there", model.runtime->files),
              "put the worker's program and model there");
     }
     check_trainers(model);
     const Contract* contract = contract_of(model);
     if (contract == nullptr) return;
-    compile(file, "the target", model.target, target_environment(contract->fields), expr::Type::kBool);
+    compile(file, "the target", model.target, target_environment(contract->fields),
+            expr::Type::kBool);
     const doc::Value* train = model.identity.content.find("train");
     const doc::Value* time_field = train == nullptr ? nullptr : train->find("time_field");
     const doc::Position position = time_field == nullptr ? doc::Position{} : time_field->position();
     need_field(file, position, *contract, model.time_field, "`time_field`");
     for (const auto& field : contract->fields) {
       if (field.name != model.time_field || field.type == expr::Type::kTimestamp) continue;
-      report(file, position, "bad-field", fmt::format("`time_field` `{}` is a {}", field.name, expr::type_name(field.type)),
-             "name a field of `logicalType: timestamp`, or leave `time_field` out when the rows have no time");
+      report(file, position, "bad-field",
+             fmt::format("`time_field` `{}` is a {}", field.name, expr::type_name(field.type)),
+             "name a field of `logicalType: timestamp`, or leave `time_field` out when the rows "
+             "have no time");
     }
   }
 
   /// Reports what is wrong with `name` = `value` of a trainer.
-  void check_value(const std::string& file, doc::Position position, const std::string& trainer, const std::string& name, const std::string& value) {
+  void check_value(const std::string& file, doc::Position position, const std::string& trainer,
+                   const std::string& name, const std::string& value) {
     const auto fault = check_parameter(trainer, name, value);
     if (!fault) return;
     report(file, position, std::string(fault->id), fault->message, fault->hint);
   }
 
   /// Fixed parameters of a trainer, and that none is given under two names.
-  void check_fixed(const std::string& file, const std::string& trainer, const TrainerParameters& parameters, const doc::Value* written,
+  void check_fixed(const std::string& file, const std::string& trainer,
+                   const TrainerParameters& parameters, const doc::Value* written,
                    std::set<std::string>& taken) {
     for (const auto& [name, value] : parameters.values) {
       const doc::Value* const place = written == nullptr ? nullptr : written->find(name);
@@ -396,11 +447,14 @@ class Checker {
   }
 
   /// A parameter is set once: fixed or searched, and by one of its names.
-  void check_once(const std::string& file, const std::string& trainer, const std::string& name, doc::Position position, std::set<std::string>& taken) {
+  void check_once(const std::string& file, const std::string& trainer, const std::string& name,
+                  doc::Position position, std::set<std::string>& taken) {
     const std::string canonical(canonical_parameter(trainer, name));
     if (taken.insert(canonical).second) return;
     report(file, position, "duplicate-name",
-           name == canonical ? fmt::format("parameter `{}` is set twice", name) : fmt::format("parameter `{}`, which is `{}`, is set twice", name, canonical),
+           name == canonical
+               ? fmt::format("parameter `{}` is set twice", name)
+               : fmt::format("parameter `{}`, which is `{}`, is set twice", name, canonical),
            "fix it or search it, not both, and use one of its names");
   }
 
@@ -409,7 +463,8 @@ class Checker {
     const doc::Value& content = model.identity.content;
     const doc::Value* const standby = content.find("standby");
     std::set<std::string> standby_taken;
-    check_fixed(file, model.standby_trainer, model.standby_parameters, standby == nullptr ? nullptr : standby->find("parameters"), standby_taken);
+    check_fixed(file, model.standby_trainer, model.standby_parameters,
+                standby == nullptr ? nullptr : standby->find("parameters"), standby_taken);
     if (model.runtime.has_value()) return;  // nothing else is trained
     std::set<std::string> taken;
     check_fixed(file, model.trainer, model.parameters, content.find("parameters"), taken);
@@ -417,23 +472,30 @@ class Checker {
     const doc::Value* const space = search == nullptr ? nullptr : search->find("space");
     for (std::size_t i = 0; i < model.search.space.size(); ++i) {
       const bool written = space != nullptr && space->is_array() && i < space->size();
-      check_dimension(file, model.trainer, model.search.space[i], written ? space->as_array()[i].position() : doc::Position{}, taken);
+      check_dimension(file, model.trainer, model.search.space[i],
+                      written ? space->as_array()[i].position() : doc::Position{}, taken);
     }
   }
 
   /// Every value that the search may draw must be one that the trainer takes.
-  void check_dimension(const std::string& file, const std::string& trainer, const SearchDimension& dimension, doc::Position position,
+  void check_dimension(const std::string& file, const std::string& trainer,
+                       const SearchDimension& dimension, doc::Position position,
                        std::set<std::string>& taken) {
     using Kind = SearchDimension::Kind;
     if (dimension.name.empty()) return;  // missing-key says it
     if (dimension.name == "rounds") {
-      report(file, position, "fixed-parameter", "the search cannot vary `rounds`: early stopping finds it", "set `search.max_rounds`");
+      report(file, position, "fixed-parameter",
+             "the search cannot vary `rounds`: early stopping finds it", "set `search.max_rounds`");
       return;
     }
     check_once(file, trainer, dimension.name, position, taken);
-    const bool draws_integers = dimension.kind == Kind::kInteger || dimension.kind == Kind::kLogInteger || dimension.kind == Kind::kChoice;
+    const bool draws_integers = dimension.kind == Kind::kInteger ||
+                                dimension.kind == Kind::kLogInteger ||
+                                dimension.kind == Kind::kChoice;
     if (!draws_integers && is_integer_parameter(trainer, dimension.name)) {
-      report(file, position, "bad-search", fmt::format("parameter `{}` is a whole number", dimension.name), "set `kind: integer` or `kind: log_integer`");
+      report(file, position, "bad-search",
+             fmt::format("parameter `{}` is a whole number", dimension.name),
+             "set `kind: integer` or `kind: log_integer`");
       return;
     }
     std::vector<double> values = dimension.choices;
@@ -448,7 +510,8 @@ class Checker {
 
   void check(Evaluation& evaluation) {
     const std::string& file = evaluation.identity.file;
-    const Model* model = refer(evaluation.identity, "model", evaluation.model, project_.models, "model");
+    const Model* model =
+        refer(evaluation.identity, "model", evaluation.model, project_.models, "model");
     const expr::Environment gates = gate_environment(evaluation);
     std::set<std::string> seen;
     for (const auto& gate : evaluation.gates) {
@@ -458,10 +521,14 @@ class Checker {
     if (model != nullptr && model->time_field.empty()) {
       for (const auto& gate : evaluation.gates) {
         const auto read = expr::names_in(gate.when.text);
-        if (!read.ok() || std::find(read->begin(), read->end(), "leakage.time_order_violations") == read->end()) continue;
-        report(file, gate.when.position, "time-field-missing",
-               fmt::format("gate `{}` is about the order of time, and model `{}` has no `time_field`", gate.id, evaluation.model),
-               "add `train.time_field` to the model, or remove the gate");
+        if (!read.ok() ||
+            std::find(read->begin(), read->end(), "leakage.time_order_violations") == read->end())
+          continue;
+        report(
+            file, gate.when.position, "time-field-missing",
+            fmt::format("gate `{}` is about the order of time, and model `{}` has no `time_field`",
+                        gate.id, evaluation.model),
+            "add `train.time_field` to the model, or remove the gate");
       }
     }
     const Contract* contract = model == nullptr ? nullptr : contract_of(*model);
@@ -471,10 +538,12 @@ class Checker {
     for (const auto& metric : evaluation.metrics) {
       unique(file, names, metric.name, at(evaluation.identity, "metrics"), "metric");
       if (!metric.expression.text.empty())
-        compile(file, fmt::format("metric `{}`", metric.name), metric.expression, metrics, expr::Type::kDouble);
+        compile(file, fmt::format("metric `{}`", metric.name), metric.expression, metrics,
+                expr::Type::kDouble);
     }
     for (const auto& slice : evaluation.slices) {
-      need_field(file, at(evaluation.identity, "slices"), *contract, slice.field, fmt::format("slice `{}`", slice.name));
+      need_field(file, at(evaluation.identity, "slices"), *contract, slice.field,
+                 fmt::format("slice `{}`", slice.name));
     }
   }
 
@@ -488,22 +557,28 @@ class Checker {
         if (const auto names = expr::names_in(rule.when->text); !names.ok()) {
           std::size_t offset = 0;
           const std::string& where = names.error().where;
-          if (where.starts_with("offset ")) std::from_chars(where.data() + 7, where.data() + where.size(), offset);
+          if (where.starts_with("offset "))
+            std::from_chars(where.data() + 7, where.data() + where.size(), offset);
           report(file, inside(file, *rule.when, offset), "bad-expression",
                  fmt::format("rule `{}`: {}", rule.id, names.error().message), names.error().hint);
         }
       }
-      if (rule.effect != PolicyRule::Effect::kRequireApproval || rule.approver_role.empty()) continue;
-      const bool held = std::any_of(project_.people.begin(), project_.people.end(), [&](const Person& person) {
-        return std::find(person.roles.begin(), person.roles.end(), rule.approver_role) != person.roles.end();
-      });
+      if (rule.effect != PolicyRule::Effect::kRequireApproval || rule.approver_role.empty())
+        continue;
+      const bool held =
+          std::any_of(project_.people.begin(), project_.people.end(), [&](const Person& person) {
+            return std::find(person.roles.begin(), person.roles.end(), rule.approver_role) !=
+                   person.roles.end();
+          });
       if (!held) {
-        report(file, rule.position, "nobody-approves",
-               fmt::format("rule `{}` asks role `{}`, which nobody has", rule.id, rule.approver_role),
-               "give the role to a person in people.yaml");
+        report(
+            file, rule.position, "nobody-approves",
+            fmt::format("rule `{}` asks role `{}`, which nobody has", rule.id, rule.approver_role),
+            "give the role to a person in people.yaml");
       }
     }
-    for (const auto& budget : policy.budgets) unique(file, seen, budget.id, at(policy.identity, "budgets"), "budget");
+    for (const auto& budget : policy.budgets)
+      unique(file, seen, budget.id, at(policy.identity, "budgets"), "budget");
   }
 
   const Contract* contract_of(const Service& service) const {
@@ -514,19 +589,25 @@ class Checker {
   void check(Monitor& monitor) {
     const std::string& file = monitor.identity.file;
     check_monitor_numbers(monitor, diagnostics_);
-    const Service* service = refer(monitor.identity, "service", monitor.service, project_.services, "service");
-    if (service != nullptr && service->monitor != monitor.identity.name && project_.monitors.contains(service->monitor)) {
+    const Service* service =
+        refer(monitor.identity, "service", monitor.service, project_.services, "service");
+    if (service != nullptr && service->monitor != monitor.identity.name &&
+        project_.monitors.contains(service->monitor)) {
       report(file, at(monitor.identity, "service"), "monitor-unused",
-             fmt::format("service `{}` is watched by monitor `{}`: this one watches nothing", monitor.service, service->monitor),
-             fmt::format("set `monitor: {}` in `{}`, or remove this file", monitor.identity.name, service->identity.file));
+             fmt::format("service `{}` is watched by monitor `{}`: this one watches nothing",
+                         monitor.service, service->monitor),
+             fmt::format("set `monitor: {}` in `{}`, or remove this file", monitor.identity.name,
+                         service->identity.file));
     }
     const Contract* contract = service == nullptr ? nullptr : contract_of(*service);
     if (contract == nullptr) return;
     const Model& model = project_.models.at(service->model);
-    check_monitor_columns(monitor, *contract, project_.feature_sets.at(model.features), model.time_field, diagnostics_);
+    check_monitor_columns(monitor, *contract, project_.feature_sets.at(model.features),
+                          model.time_field, diagnostics_);
     const expr::Environment environment = monitor_environment(contract->fields);
     for (const auto& rule : monitor.rules) {
-      compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment, expr::Type::kBool);
+      compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment,
+              expr::Type::kBool);
     }
   }
 
@@ -537,26 +618,32 @@ class Checker {
     if (contract != nullptr && service.canary.sticky.starts_with("field:")) {
       const doc::Value* canary = service.identity.content.find("canary");
       const doc::Value* sticky = canary == nullptr ? nullptr : canary->find("sticky");
-      need_field(service.identity.file, sticky == nullptr ? doc::Position{} : sticky->position(), *contract, service.canary.sticky.substr(6),
-                 "`sticky`");
+      need_field(service.identity.file, sticky == nullptr ? doc::Position{} : sticky->position(),
+                 *contract, service.canary.sticky.substr(6), "`sticky`");
     }
     const Traces& traces = service.telemetry.traces;
     if (!traces.endpoint.empty() && !traces.endpoint.starts_with("http://")) {
-      report(service.identity.file, at(service.identity, "telemetry"), "traces-endpoint", fmt::format("`{}` is not an http URL", traces.endpoint),
-             "name a collector on this machine or network, for example http://127.0.0.1:4318/v1/traces");
+      report(service.identity.file, at(service.identity, "telemetry"), "traces-endpoint",
+             fmt::format("`{}` is not an http URL", traces.endpoint),
+             "name a collector on this machine or network, for example "
+             "http://127.0.0.1:4318/v1/traces");
     }
     if (!(traces.share >= 0 && traces.share <= 1)) {
-      report(service.identity.file, at(service.identity, "telemetry"), "traces-share", fmt::format("the share {} is not between 0 and 1", traces.share),
+      report(service.identity.file, at(service.identity, "telemetry"), "traces-share",
+             fmt::format("the share {} is not between 0 and 1", traces.share),
              "0: only what a caller traces; 1: every request");
     }
   }
 
   void check_people() {
     std::set<std::string> seen;
-    for (const auto& person : project_.people) unique("people.yaml", seen, person.name, {1, 1}, "person");
+    for (const auto& person : project_.people)
+      unique("people.yaml", seen, person.name, {1, 1}, "person");
     std::set<std::string> accounts;
-    for (const auto& account : project_.service_accounts) unique("people.yaml", accounts, account.name, {1, 1}, "service account");
-    // Two names for one person would be two people: who asked as the one could approve as the other.
+    for (const auto& account : project_.service_accounts)
+      unique("people.yaml", accounts, account.name, {1, 1}, "service account");
+    // Two names for one person would be two people: who asked as the one could approve as the
+    // other.
     std::map<std::string, std::string> keys, users;
     for (const auto& person : project_.people) {
       check_name(person, accounts);
@@ -565,24 +652,31 @@ class Checker {
           one_person("people-key-shared", "SSH key", keys, material, person.name);
         }
       }
-      for (const auto& user : person.os_users) one_person("people-os-user-shared", fmt::format("system's user `{}`", user), users, user, person.name);
+      for (const auto& user : person.os_users)
+        one_person("people-os-user-shared", fmt::format("system's user `{}`", user), users, user,
+                   person.name);
     }
   }
 
   void check_name(const Person& person, const std::set<std::string>& accounts) {
     const auto plain = [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._-@+").find(c) != std::string_view::npos;
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             std::string_view("._-@+").find(c) != std::string_view::npos;
     };
     if (person.name.empty() || !std::all_of(person.name.begin(), person.name.end(), plain)) {
-      report("people.yaml", {1, 1}, "people-name", fmt::format("`{}` cannot be the name of a person", person.name),
-             "letters, digits and `.`, `_`, `-`, `@`, `+`: it stands in rules, signatures and the ledger");
+      report("people.yaml", {1, 1}, "people-name",
+             fmt::format("`{}` cannot be the name of a person", person.name),
+             "letters, digits and `.`, `_`, `-`, `@`, `+`: it stands in rules, signatures and the "
+             "ledger");
     } else if (accounts.contains(person.name)) {
-      report("people.yaml", {1, 1}, "people-name", fmt::format("`{}` is a person and a service account", person.name),
+      report("people.yaml", {1, 1}, "people-name",
+             fmt::format("`{}` is a person and a service account", person.name),
              "give the program another name: it is no person");
     }
   }
 
-  /// What makes a key the same one: its type and bytes, not its comment. Empty, with a diagnostic, for what is no key.
+  /// What makes a key the same one: its type and bytes, not its comment. Empty, with a diagnostic,
+  /// for what is no key.
   std::string key_material(const Person& person, const std::string& key) {
     const auto type_end = key.find(' ');
     const auto type = key.substr(0, type_end);
@@ -590,19 +684,23 @@ class Checker {
     const auto encoded = rest.substr(0, rest.find(' '));
     // The bytes begin with the length and name of the type (RFC 4253, 6.6).
     const auto bytes = base64_decode(encoded);
-    const bool whole = bytes.ok() && bytes->size() > 4 + type.size() && bytes->compare(4, type.size(), type) == 0 && !type.empty() &&
+    const bool whole = bytes.ok() && bytes->size() > 4 + type.size() &&
+                       bytes->compare(4, type.size(), type) == 0 && !type.empty() &&
                        key.find_first_of("\r\n") == std::string::npos;
     if (whole) return type + " " + encoded;
-    report("people.yaml", {1, 1}, "people-key", fmt::format("`{}` has a key that is no SSH public key", person.name),
+    report("people.yaml", {1, 1}, "people-key",
+           fmt::format("`{}` has a key that is no SSH public key", person.name),
            "paste the one line of the `.pub` file: `ssh-ed25519 AAAA...`");
     return {};
   }
 
-  void one_person(const char* id, const std::string& what, std::map<std::string, std::string>& owners, const std::string& value,
+  void one_person(const char* id, const std::string& what,
+                  std::map<std::string, std::string>& owners, const std::string& value,
                   const std::string& name) {
     const auto [owner, fresh] = owners.try_emplace(value, name);
     if (fresh || owner->second == name) return;
-    report("people.yaml", {1, 1}, id, fmt::format("`{}` and `{}` have the same {}", owner->second, name, what),
+    report("people.yaml", {1, 1}, id,
+           fmt::format("`{}` and `{}` have the same {}", owner->second, name, what),
            "a person has one name; let each have an own one");
   }
 

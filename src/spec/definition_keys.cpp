@@ -11,19 +11,28 @@ namespace {
 /// A host name or an address without scheme, port and path, or `*.` before a name.
 bool is_host_pattern(std::string_view name) {
   if (name.starts_with("*.")) name.remove_prefix(2);
-  if (name.empty() || name.size() > 253 || name.starts_with('.') || name.ends_with('.')) return false;
+  if (name.empty() || name.size() > 253 || name.starts_with('.') || name.ends_with('.'))
+    return false;
   if (name.find("..") != std::string_view::npos) return false;
-  if (name.starts_with('[')) return name.find_first_not_of("0123456789abcdefABCDEF:.", 1) == name.size() - 1 && name.ends_with(']');
-  return std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_'; });
+  if (name.starts_with('['))
+    return name.find_first_not_of("0123456789abcdefABCDEF:.", 1) == name.size() - 1 &&
+           name.ends_with(']');
+  return std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+  });
 }
 
 /// What every Heddle kind begins with; `read` fills the name.
 template <class T>
 void add_head(Table<T>& table, const char* kind) {
-  table.custom("apiVersion", Shape::kText, "version of the format", [](T&, const doc::Value&, Reader&) {})
+  table
+      .custom("apiVersion", Shape::kText, "version of the format",
+              [](T&, const doc::Value&, Reader&) {})
       .one_of({"heddle/v1"})
       .required();
-  table.custom("kind", Shape::kText, "the kind", [](T&, const doc::Value&, Reader&) {}).one_of({kind}).required();
+  table.custom("kind", Shape::kText, "the kind", [](T&, const doc::Value&, Reader&) {})
+      .one_of({kind})
+      .required();
   table.describes({"description"});
 }
 
@@ -31,8 +40,9 @@ template <class T>
 void add_named_head(Table<T>& table, const char* kind) {
   add_head(table, kind);
   table
-      .custom("name", Shape::kText, "the name other definitions use",
-              [](T& into, const doc::Value& value, Reader&) { into.identity.name = value.as_string(); })
+      .custom(
+          "name", Shape::kText, "the name other definitions use",
+          [](T& into, const doc::Value& value, Reader&) { into.identity.name = value.as_string(); })
       .required();
 }
 
@@ -53,7 +63,8 @@ void set_parameters(TrainerParameters& into, const doc::Value& value, Reader& re
     else if (parameter.is_bool())
       text = fmt::format("{:d}", parameter.as_bool());
     else
-      reader.report(parameter.position(), "wrong-type", fmt::format("parameter `{}` must be a scalar", name),
+      reader.report(parameter.position(), "wrong-type",
+                    fmt::format("parameter `{}` must be a scalar", name),
                     "write a number or a string");
     into.values.emplace_back(name, std::move(text));
   }
@@ -63,15 +74,19 @@ void set_parameters(TrainerParameters& into, const doc::Value& value, Reader& re
 
 const Object& feature_set_kind() {
   static const Table<Encoder> encoder = [] {
-    Table<Encoder> t("an encoder", "a number fitted on training rows, cross-fitted in time-ordered folds");
-    t.texts("inputs", &Encoder::inputs, "fields or features whose combination is encoded").required();
+    Table<Encoder> t("an encoder",
+                     "a number fitted on training rows, cross-fitted in time-ordered folds");
+    t.texts("inputs", &Encoder::inputs, "fields or features whose combination is encoded")
+        .required();
     t.number("smoothing", &Encoder::smoothing, "target encoding: weight of the prior, in rows");
     return t;
   }();
   static const Table<Feature> feature = [] {
-    Table<Feature> t("a feature", "one column the model may see: an expression, or a fitted encoder");
+    Table<Feature> t("a feature",
+                     "one column the model may see: an expression, or a fitted encoder");
     t.text("name", &Feature::name, "its name").required();
-    t.expression("expression", &Feature::expression, "CEL over the contract's fields and other features; null is missing");
+    t.expression("expression", &Feature::expression,
+                 "CEL over the contract's fields and other features; null is missing");
     const auto encode = [](Feature::Kind kind) {
       return [kind](Feature& into, const doc::Value& value, Reader& reader) {
         Encoder read;
@@ -81,20 +96,24 @@ const Object& feature_set_kind() {
         into.smoothing = read.smoothing;
       };
     };
-    t.custom("target_encoding", Shape::kObject, "smoothed mean of the target", encode(Feature::Kind::kTargetEncoding));
+    t.custom("target_encoding", Shape::kObject, "smoothed mean of the target",
+             encode(Feature::Kind::kTargetEncoding));
     t.keys.back().object = &encoder;
-    t.custom("frequency_encoding", Shape::kObject, "share of the training rows", encode(Feature::Kind::kFrequencyEncoding));
+    t.custom("frequency_encoding", Shape::kObject, "share of the training rows",
+             encode(Feature::Kind::kFrequencyEncoding));
     t.keys.back().object = &encoder;
     t.boolean("hidden", &Feature::hidden, "computed for others, not given to the model");
     t.describes({"description"});
     t.finally([](Feature& into, const doc::Value& value, Reader& reader) {
       into.position = value.position();
       int ways = 0;
-      for (const char* key : {"expression", "target_encoding", "frequency_encoding"}) ways += value.find(key) != nullptr ? 1 : 0;
+      for (const char* key : {"expression", "target_encoding", "frequency_encoding"})
+        ways += value.find(key) != nullptr ? 1 : 0;
       if (ways != 1) {
-        reader.report(value.position(), "bad-feature",
-                      fmt::format("feature `{}` is computed in {} ways, one is needed", into.name, ways),
-                      "give it one of `expression`, `target_encoding`, `frequency_encoding`");
+        reader.report(
+            value.position(), "bad-feature",
+            fmt::format("feature `{}` is computed in {} ways, one is needed", into.name, ways),
+            "give it one of `expression`, `target_encoding`, `frequency_encoding`");
       }
     });
     return t;
@@ -104,7 +123,9 @@ const Object& feature_set_kind() {
     add_named_head(t, "FeatureSet");
     t.text("contract", &FeatureSet::contract, "name of the contract the rows keep").required();
     t.integer("folds", &FeatureSet::folds, "time-ordered folds of the cross-fitted encoders", 2);
-    t.objects("features", &FeatureSet::features, feature, "the features, in any order without cycles").required();
+    t.objects("features", &FeatureSet::features, feature,
+              "the features, in any order without cycles")
+        .required();
     return t;
   }();
   return table;
@@ -130,11 +151,14 @@ const Object& model_kind() {
       const bool choice = into.kind == Kind::kChoice;
       const bool log = into.kind == Kind::kLogUniform || into.kind == Kind::kLogInteger;
       if (choice ? into.choices.empty() : into.low >= into.high) {
-        reader.report(value.position(), "bad-search", fmt::format("dimension `{}` has nothing to vary", into.name),
+        reader.report(value.position(), "bad-search",
+                      fmt::format("dimension `{}` has nothing to vary", into.name),
                       choice ? "add `choices: [...]`" : "`low` must be below `high`");
       } else if (log && into.low <= 0) {
-        reader.report(value.position(), "bad-search",
-                      fmt::format("dimension `{}` varies by its logarithm from {}", into.name, into.low), "`low` must be above 0");
+        reader.report(
+            value.position(), "bad-search",
+            fmt::format("dimension `{}` varies by its logarithm from {}", into.name, into.low),
+            "`low` must be above 0");
       }
     });
     return t;
@@ -142,36 +166,48 @@ const Object& model_kind() {
   static const Table<Search> search = [] {
     Table<Search> t("search", "seeded TPE over the trainer's parameters");
     t.integer("trials", &Search::trials, "trainings in all", 1);
-    t.integer("parallel", &Search::parallel, "trials at once; trial k is proposed from trials 0..k-1-parallel", 1);
+    t.integer("parallel", &Search::parallel,
+              "trials at once; trial k is proposed from trials 0..k-1-parallel", 1);
     t.integer("startup", &Search::startup, "random trials before TPE", 1);
-    t.integer("early_stopping_rounds", &Search::early_stopping_rounds, "stop a trial after so many rounds without gain", 1);
+    t.integer("early_stopping_rounds", &Search::early_stopping_rounds,
+              "stop a trial after so many rounds without gain", 1);
     t.integer("max_rounds", &Search::max_rounds, "most rounds of a trial", 1);
     t.integer("rows", &Search::rows, "training rows of a trial, evenly spaced in time; 0: all");
     t.objects("space", &Search::space, dimension, "what varies").required();
     return t;
   }();
   static const Table<Model> train = [] {
-    Table<Model> t("train", "the rows, split in time order; without `time_field` in an order drawn by `seed`");
+    Table<Model> t(
+        "train", "the rows, split in time order; without `time_field` in an order drawn by `seed`");
     t.text("source", &Model::source, "name of a source of heddle.yaml").required();
-    t.text("time_field", &Model::time_field, "the timestamp field that orders the rows; leave it out when they have none");
+    t.text("time_field", &Model::time_field,
+           "the timestamp field that orders the rows; leave it out when they have none");
     t.time("from", &Model::train_from, "first moment, with `time_field`; default: all rows");
     t.time("to", &Model::train_to, "end, not included, with `time_field`; default: all rows");
-    t.number("validation_fraction", &Model::validation_fraction, "share of the rows, after training, for the search");
-    t.number("test_fraction", &Model::test_fraction, "share of the rows, last in their order, for evaluation");
+    t.number("validation_fraction", &Model::validation_fraction,
+             "share of the rows, after training, for the search");
+    t.number("test_fraction", &Model::test_fraction,
+             "share of the rows, last in their order, for evaluation");
     t.finally([](Model& into, const doc::Value& value, Reader& reader) {
       const bool from = value.find("from") != nullptr, to = value.find("to") != nullptr;
       if (into.time_field.empty() && (from || to)) {
-        reader.report(value.position(), "time-field-missing", "`from` and `to` bound a time, and no `time_field` is named",
+        reader.report(value.position(), "time-field-missing",
+                      "`from` and `to` bound a time, and no `time_field` is named",
                       "add `time_field`, or leave both out");
       }
       if (from != to) {
-        reader.report(value.position(), "missing-key", fmt::format("`{}` stands without `{}`", from ? "from" : "to", from ? "to" : "from"),
-                      "give both, or neither for all rows");
+        reader.report(
+            value.position(), "missing-key",
+            fmt::format("`{}` stands without `{}`", from ? "from" : "to", from ? "to" : "from"),
+            "give both, or neither for all rows");
       } else if (to && into.train_to <= into.train_from) {
-        reader.report(value.position(), "out-of-range", "`to` is not after `from`", "give the training rows a time span");
+        reader.report(value.position(), "out-of-range", "`to` is not after `from`",
+                      "give the training rows a time span");
       }
-      if (into.validation_fraction <= 0 || into.test_fraction <= 0 || into.validation_fraction + into.test_fraction >= 0.9) {
-        reader.report(value.position(), "out-of-range", "the fractions leave too little to train on",
+      if (into.validation_fraction <= 0 || into.test_fraction <= 0 ||
+          into.validation_fraction + into.test_fraction >= 0.9) {
+        reader.report(value.position(), "out-of-range",
+                      "the fractions leave too little to train on",
                       "each must be above 0 and both together below 0.9");
       }
     });
@@ -179,40 +215,63 @@ const Object& model_kind() {
   }();
   static const Table<Model> standby = [] {
     Table<Model> t("standby", "the simpler model of the same run");
-    t.text("trainer", &Model::standby_trainer, "its trainer").one_of({"logistic", "xgboost"}).required();
+    t.text("trainer", &Model::standby_trainer, "its trainer")
+        .one_of({"logistic", "xgboost"})
+        .required();
     t.custom("parameters", Shape::kMap, "parameters of its trainer",
-             [](Model& into, const doc::Value& value, Reader& reader) { set_parameters(into.standby_parameters, value, reader); });
+             [](Model& into, const doc::Value& value, Reader& reader) {
+               set_parameters(into.standby_parameters, value, reader);
+             });
     return t;
   }();
   static const Table<Runtime> runtime = [] {
-    Table<Runtime> t("runtime", "what scores the rows of a model that Heddle does not train: over the Open Inference Protocol, version 2");
-    t.choice("kind", &Runtime::kind, {{"process", Runtime::Kind::kProcess}, {"upstream", Runtime::Kind::kUpstream}},
-             "`process`: a worker whose files go into the bundle; `upstream`: a server that is there")
+    Table<Runtime> t("runtime",
+                     "what scores the rows of a model that Heddle does not train: over the Open "
+                     "Inference Protocol, version 2");
+    t.choice(
+         "kind", &Runtime::kind,
+         {{"process", Runtime::Kind::kProcess}, {"upstream", Runtime::Kind::kUpstream}},
+         "`process`: a worker whose files go into the bundle; `upstream`: a server that is there")
         .required();
-    t.choice("inputs", &Runtime::inputs, {{"fields", Runtime::Inputs::kFields}, {"features", Runtime::Inputs::kFeatures}},
+    t.choice("inputs", &Runtime::inputs,
+             {{"fields", Runtime::Inputs::kFields}, {"features", Runtime::Inputs::kFeatures}},
              "what is sent: the contract's fields, or the feature set's columns");
     t.text("output", &Runtime::output, "name of the tensor with the probabilities");
     t.integer("timeout_ms", &Runtime::timeout_ms, "for one answer", 1);
     t.integer("connections", &Runtime::connections, "batches under way at once", 1);
-    t.number("tolerance", &Runtime::tolerance, "largest difference to the reference predictions, in probability");
+    t.number("tolerance", &Runtime::tolerance,
+             "largest difference to the reference predictions, in probability");
     t.text("files", &Runtime::files, "of `process`: the worker's folder");
-    t.texts("command", &Runtime::command, "of `process`: program and arguments; `${env:NAME}` is resolved where it runs");
+    t.texts("command", &Runtime::command,
+            "of `process`: program and arguments; `${env:NAME}` is resolved where it runs");
     t.integer("memory_bytes", &Runtime::memory_bytes, "of `process`: its private memory", 16 << 20);
     t.integer("start_timeout_ms", &Runtime::start_timeout_ms, "of `process`: until it is ready", 1);
     t.text("url", &Runtime::url, "of `upstream`: `http://host:port` or `https://...`");
     t.text("model", &Runtime::model, "of `upstream`: the model's name there");
-    t.text("token", &Runtime::token, "of `upstream`: `${env:NAME}` or `${file:PATH}`, sent as a bearer token");
+    t.text("token", &Runtime::token,
+           "of `upstream`: `${env:NAME}` or `${file:PATH}`, sent as a bearer token");
     t.finally([](Runtime& into, const doc::Value& value, Reader& reader) {
-      const auto wrong = [&](std::string what, std::string hint) { reader.report(value.position(), "bad-runtime", std::move(what), std::move(hint)); };
+      const auto wrong = [&](std::string what, std::string hint) {
+        reader.report(value.position(), "bad-runtime", std::move(what), std::move(hint));
+      };
       const bool process = into.kind == Runtime::Kind::kProcess;
-      if (process && (into.files.empty() || into.command.empty())) wrong("a `process` needs its files and its command", "add `files: worker/` and `command: [python3, serve.py]`");
-      if (process && !(into.url.empty() && into.model.empty() && into.token.empty())) wrong("`url`, `model` and `token` are of an `upstream`", "remove them, or set `kind: upstream`");
-      if (!process && (into.url.empty() || into.model.empty())) wrong("an `upstream` needs its address and its model", "add `url: http://host:port` and `model: NAME`");
-      if (!process && !(into.files.empty() && into.command.empty())) wrong("`files` and `command` are of a `process`", "remove them, or set `kind: process`");
+      if (process && (into.files.empty() || into.command.empty()))
+        wrong("a `process` needs its files and its command",
+              "add `files: worker/` and `command: [python3, serve.py]`");
+      if (process && !(into.url.empty() && into.model.empty() && into.token.empty()))
+        wrong("`url`, `model` and `token` are of an `upstream`",
+              "remove them, or set `kind: upstream`");
+      if (!process && (into.url.empty() || into.model.empty()))
+        wrong("an `upstream` needs its address and its model",
+              "add `url: http://host:port` and `model: NAME`");
+      if (!process && !(into.files.empty() && into.command.empty()))
+        wrong("`files` and `command` are of a `process`", "remove them, or set `kind: process`");
       if (!into.token.empty() && !into.token.starts_with("${")) {
-        reader.report(value.find("token")->position(), "secret-in-file", "a secret stands in a definition", "write `${env:NAME}` or `${file:PATH}`");
+        reader.report(value.find("token")->position(), "secret-in-file",
+                      "a secret stands in a definition", "write `${env:NAME}` or `${file:PATH}`");
       }
-      if (!(into.tolerance >= 0 && into.tolerance <= 0.1)) wrong("`tolerance` is a difference of probabilities", "give it from 0 to 0.1");
+      if (!(into.tolerance >= 0 && into.tolerance <= 0.1))
+        wrong("`tolerance` is a difference of probabilities", "give it from 0 to 0.1");
     });
     return t;
   }();
@@ -220,21 +279,29 @@ const Object& model_kind() {
     Table<Model> t("Model", "what is trained, from which rows, for which target, by which search");
     add_named_head(t, "Model");
     t.text("features", &Model::features, "name of the feature set").required();
-    t.expression("target", &Model::target, "CEL over the contract's fields, label fields too; bool").required();
+    t.expression("target", &Model::target, "CEL over the contract's fields, label fields too; bool")
+        .required();
     t.within("train", train, "which rows").required();
     t.custom("runtime", Shape::kObject, "what scores the rows in place of a trained model",
-             [](Model& into, const doc::Value& value, Reader& reader) { reader.read(runtime, value, &into.runtime.emplace()); });
+             [](Model& into, const doc::Value& value, Reader& reader) {
+               reader.read(runtime, value, &into.runtime.emplace());
+             });
     t.keys.back().object = &runtime;
     t.text("trainer", &Model::trainer, "the trainer").one_of({"xgboost", "logistic"});
     t.custom("parameters", Shape::kMap, "fixed parameters of the trainer, shared by all trials",
-             [](Model& into, const doc::Value& value, Reader& reader) { set_parameters(into.parameters, value, reader); });
+             [](Model& into, const doc::Value& value, Reader& reader) {
+               set_parameters(into.parameters, value, reader);
+             });
     t.object("search", &Model::search, search, "the search");
     t.within("standby", standby, "the simpler model");
     t.integer("seed", &Model::seed, "seed of everything random");
     t.finally([](Model& into, const doc::Value& value, Reader& reader) {
       for (const char* key : {"trainer", "parameters", "search"}) {
         const doc::Value* found = into.runtime.has_value() ? value.find(key) : nullptr;
-        if (found != nullptr) reader.report(found->position(), "bad-runtime", fmt::format("with a `runtime` nothing is trained, and `{}` is", key), "remove one of them");
+        if (found != nullptr)
+          reader.report(found->position(), "bad-runtime",
+                        fmt::format("with a `runtime` nothing is trained, and `{}` is", key),
+                        "remove one of them");
       }
     });
     return t;
@@ -245,24 +312,29 @@ const Object& model_kind() {
 const Object& evaluation_kind() {
   static const Table<Metric> metric = [] {
     Table<Metric> t("a metric",
-                    "built in (`auc`, `log_loss`, `calibration_error`, `accuracy`), or a row expression with an aggregation");
+                    "built in (`auc`, `log_loss`, `calibration_error`, `accuracy`), or a row "
+                    "expression with an aggregation");
     t.text("name", &Metric::name, "its name").required();
-    t.expression("expression", &Metric::expression, "CEL over `probability`, `label` and the contract's fields");
+    t.expression("expression", &Metric::expression,
+                 "CEL over `probability`, `label` and the contract's fields");
     t.text("aggregation", &Metric::aggregation, "of the rows' values").one_of({"mean", "sum"});
     t.text("unit", &Metric::unit, "for people");
     t.boolean("lower_is_better", &Metric::lower_is_better, "the direction");
     t.finally([](Metric& into, const doc::Value& value, Reader& reader) {
-      const std::vector<std::string> built_in = {"auc", "log_loss", "calibration_error", "accuracy"};
+      const std::vector<std::string> built_in = {"auc", "log_loss", "calibration_error",
+                                                 "accuracy"};
       if (into.expression.text.empty()) {
         if (std::find(built_in.begin(), built_in.end(), into.name) == built_in.end()) {
           const std::string near = doc::nearest(into.name, built_in);
           reader.report(value.position(), "unknown-value",
                         fmt::format("metric `{}` is not built in and has no expression", into.name),
-                        near.empty() ? "add `expression` and `aggregation`" : fmt::format("did you mean `{}`?", near));
+                        near.empty() ? "add `expression` and `aggregation`"
+                                     : fmt::format("did you mean `{}`?", near));
         }
         if (into.name == "auc" || into.name == "accuracy") into.lower_is_better = false;
       } else if (into.aggregation.empty()) {
-        reader.report(value.position(), "missing-key", fmt::format("metric `{}` has no aggregation", into.name),
+        reader.report(value.position(), "missing-key",
+                      fmt::format("metric `{}` has no aggregation", into.name),
                       "add `aggregation: mean` or `sum`");
       }
     });
@@ -279,7 +351,8 @@ const Object& evaluation_kind() {
     Table<Gate> t("a gate", "a threshold fixed before the run; null or error fails it");
     t.text("id", &Gate::id, "permanent id").required();
     t.expression("when", &Gate::when,
-                 "passes when true: `metrics.NAME`, `standby.NAME`, `slices.NAME.METRIC_min|_max`, `leakage.NAME`")
+                 "passes when true: `metrics.NAME`, `standby.NAME`, `slices.NAME.METRIC_min|_max`, "
+                 "`leakage.NAME`")
         .required();
     t.text("description", &Gate::description, "why it is there");
     return t;
@@ -291,7 +364,8 @@ const Object& evaluation_kind() {
     return t;
   }();
   static const Table<Evaluation> table = [] {
-    Table<Evaluation> t("Evaluation", "how a model is judged on rows it has not seen, and the gates it must pass");
+    Table<Evaluation> t(
+        "Evaluation", "how a model is judged on rows it has not seen, and the gates it must pass");
     add_named_head(t, "Evaluation");
     t.text("model", &Evaluation::model, "name of the model").required();
     t.objects("metrics", &Evaluation::metrics, metric, "what is measured").required();
@@ -308,7 +382,8 @@ namespace {
 void need_share(const doc::Value& value, std::string_view key, double share, Reader& reader) {
   const doc::Value* at = value.find(key);
   if (at == nullptr || (share >= 0 && share <= 1)) return;
-  reader.report(at->position(), "bad-share", fmt::format("`{}` must be from 0 to 1", key), "it is a share: 5 % is 0.05");
+  reader.report(at->position(), "bad-share", fmt::format("`{}` must be from 0 to 1", key),
+                "it is a share: 5 % is 0.05");
 }
 
 /// `5%` in ten-thousandths; at most two digits after the point.
@@ -317,7 +392,8 @@ std::optional<std::uint32_t> parse_share(std::string_view text) {
   text.remove_suffix(1);
   double percent = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
-  if (error != std::errc() || end != text.data() + text.size() || percent < 0 || percent > 100) return std::nullopt;
+  if (error != std::errc() || end != text.data() + text.size() || percent < 0 || percent > 100)
+    return std::nullopt;
   const double parts = percent * 100;
   if (std::abs(parts - std::round(parts)) > 1e-6) return std::nullopt;
   return static_cast<std::uint32_t>(std::lround(parts));
@@ -335,12 +411,18 @@ const Object& policy_kind() {
   }();
   static const Table<PolicyRule> rule = [] {
     using Effect = PolicyRule::Effect;
-    Table<PolicyRule> t("a rule", "deny comes before require_approval comes before allow; what no rule names is denied");
+    Table<PolicyRule> t(
+        "a rule",
+        "deny comes before require_approval comes before allow; what no rule names is denied");
     t.text("id", &PolicyRule::id, "permanent id").required();
     t.choice("effect", &PolicyRule::effect,
-             {{"allow", Effect::kAllow}, {"deny", Effect::kDeny}, {"require_approval", Effect::kRequireApproval}}, "the verdict")
+             {{"allow", Effect::kAllow},
+              {"deny", Effect::kDeny},
+              {"require_approval", Effect::kRequireApproval}},
+             "the verdict")
         .required();
-    t.texts("who", &PolicyRule::who, "`person:*`, `role:NAME`, `agent:NAME`, `system:*`").required();
+    t.texts("who", &PolicyRule::who, "`person:*`, `role:NAME`, `agent:NAME`, `system:*`")
+        .required();
     t.texts("action", &PolicyRule::actions, "actions, `*` allowed").required();
     t.texts("target", &PolicyRule::targets, "targets, `*` allowed; none: any");
     t.expression("when", &PolicyRule::when, "CEL, bool, over `attributes.NAME`");
@@ -348,15 +430,18 @@ const Object& policy_kind() {
     t.describes({"description"});
     t.finally([](PolicyRule& into, const doc::Value& value, Reader& reader) {
       into.position = value.position();
-      if (into.effect == Effect::kRequireApproval && into.approver_role.empty() && value.find("needs") == nullptr) {
-        reader.report(value.position(), "missing-key", fmt::format("rule `{}` asks for approval and does not say whose", into.id),
+      if (into.effect == Effect::kRequireApproval && into.approver_role.empty() &&
+          value.find("needs") == nullptr) {
+        reader.report(value.position(), "missing-key",
+                      fmt::format("rule `{}` asks for approval and does not say whose", into.id),
                       "add `needs: {role: ml-engineer}`");
       }
     });
     return t;
   }();
   static const Table<Budget> budget = [] {
-    Table<Budget> t("a budget", "at most `limit` applied decisions of an action within a window of event time");
+    Table<Budget> t("a budget",
+                    "at most `limit` applied decisions of an action within a window of event time");
     t.text("id", &Budget::id, "permanent id").required();
     t.text("action", &Budget::action, "the action").required();
     t.integer("limit", &Budget::limit, "how many").required();
@@ -366,17 +451,25 @@ const Object& policy_kind() {
   static const Table<Policy> failover = [] {
     Table<Policy> t("failover", "the data plane's own switch to the standby");
     using Get = void (*)(FailOverRule&, const doc::Value&);
-    const auto more = [&](std::string key, Shape shape, double at_least, std::string about, Get set) {
-      t.custom(std::move(key), shape, std::move(about), [set](Policy& into, const doc::Value& value, Reader&) { set(into.fail_over, value); });
+    const auto more = [&](std::string key, Shape shape, double at_least, std::string about,
+                          Get set) {
+      t.custom(
+          std::move(key), shape, std::move(about),
+          [set](Policy& into, const doc::Value& value, Reader&) { set(into.fail_over, value); });
       t.keys.back().at_least = at_least;
     };
     t.boolean("allowed", &Policy::fail_over_allowed, "authorised beforehand").required();
-    more("requests", Shape::kInteger, 1, "looked at together: the last so many that the primary answered",
+    more("requests", Shape::kInteger, 1,
+         "looked at together: the last so many that the primary answered",
          [](FailOverRule& into, const doc::Value& value) { into.requests = value.as_int(); });
-    more("failed_share", Shape::kNumber, 0, "share of them without an answer that changes to the standby",
-         [](FailOverRule& into, const doc::Value& value) { into.failed_share = value.as_double(); });
+    more(
+        "failed_share", Shape::kNumber, 0,
+        "share of them without an answer that changes to the standby",
+        [](FailOverRule& into, const doc::Value& value) { into.failed_share = value.as_double(); });
     more("refused_share", Shape::kNumber, 0, "share of their rows refused that does; 1: never",
-         [](FailOverRule& into, const doc::Value& value) { into.refused_share = value.as_double(); });
+         [](FailOverRule& into, const doc::Value& value) {
+           into.refused_share = value.as_double();
+         });
     more("most", Shape::kInteger, 1, "changes in a row before the control plane has settled them",
          [](FailOverRule& into, const doc::Value& value) { into.most = value.as_int(); });
     t.finally([](Policy& into, const doc::Value& value, Reader& reader) {
@@ -387,8 +480,11 @@ const Object& policy_kind() {
   }();
   static const Table<Policy> retrain = [] {
     Table<Policy> t("retrain", "bounds of a retrain");
-    t.integer("max_rows", &Policy::retrain_max_rows, "the most labelled rows it may use", 1).required();
-    t.duration("event_time_cost", &Policy::retrain_event_time_cost, "one started at t is usable at exactly t + this").required();
+    t.integer("max_rows", &Policy::retrain_max_rows, "the most labelled rows it may use", 1)
+        .required();
+    t.duration("event_time_cost", &Policy::retrain_event_time_cost,
+               "one started at t is usable at exactly t + this")
+        .required();
     return t;
   }();
   static const Table<Policy> recovery = [] {
@@ -411,34 +507,46 @@ const Object& policy_kind() {
 const Object& monitor_kind() {
   static const Table<DistributionMetric> distribution = [] {
     using Kind = DistributionMetric::Kind;
-    Table<DistributionMetric> t("a distribution",
-                                "distance of a column from its reference; alert above max(floor, mean + sds * sd)");
+    Table<DistributionMetric> t(
+        "a distribution",
+        "distance of a column from its reference; alert above max(floor, mean + sds * sd)");
     t.text("name", &DistributionMetric::name, "its name").required();
-    t.text("column", &DistributionMetric::column, "a field of the requests, or `prediction`").required();
+    t.text("column", &DistributionMetric::column, "a field of the requests, or `prediction`")
+        .required();
     t.choice("kind", &DistributionMetric::kind,
-             {{"ks", Kind::kKs}, {"total_variation", Kind::kTotalVariation}, {"hour_of_day", Kind::kHourOfDay}},
-             "the distance: `ks` of numbers, times and booleans, `total_variation` of strings, integers and booleans, `hour_of_day` "
+             {{"ks", Kind::kKs},
+              {"total_variation", Kind::kTotalVariation},
+              {"hour_of_day", Kind::kHourOfDay}},
+             "the distance: `ks` of numbers, times and booleans, `total_variation` of strings, "
+             "integers and booleans, `hour_of_day` "
              "of times; rows without a value are part of each")
         .required();
-    t.number("floor", &DistributionMetric::floor, "an effect smaller than this never alerts; 0 to below 1");
+    t.number("floor", &DistributionMetric::floor,
+             "an effect smaller than this never alerts; 0 to below 1");
     t.number("sds", &DistributionMetric::sds, "standard deviations above the reference mean");
     return t;
   }();
   static const Table<QualityMetric> quality = [] {
-    Table<QualityMetric> t("quality", "log loss after refitting the intercept, over the label entropy, in chunks of event time");
+    Table<QualityMetric> t(
+        "quality",
+        "log loss after refitting the intercept, over the label entropy, in chunks of event time");
     t.duration("chunk_duration", &QualityMetric::chunk_duration, "a chunk spans at least this");
     t.integer("chunk_rows", &QualityMetric::chunk_rows, "and has at least so many labels", 1);
     t.number("alert_twice", &QualityMetric::alert_twice, "above this in two chunks in a row");
     t.number("alert_once", &QualityMetric::alert_once, "above this in one");
-    t.number("sds", &QualityMetric::sds, "standard deviations above the reference mean, when that is higher than alert_twice");
-    t.number("prior_shift", &QualityMetric::prior_shift, "an intercept (logits) that counts as prior shift");
+    t.number("sds", &QualityMetric::sds,
+             "standard deviations above the reference mean, when that is higher than alert_twice");
+    t.number("prior_shift", &QualityMetric::prior_shift,
+             "an intercept (logits) that counts as prior shift");
     t.integer("prior_shift_chunks", &QualityMetric::prior_shift_chunks, "over so many chunks", 1);
     return t;
   }();
   static const Table<MonitorRule> rule = [] {
     Table<MonitorRule> t("a rule", "alert on the share of rows for which an expression holds");
     t.text("id", &MonitorRule::id, "permanent id").required();
-    t.expression("expression", &MonitorRule::expression, "CEL over the contract's fields and `event_time`; true is bad").required();
+    t.expression("expression", &MonitorRule::expression,
+                 "CEL over the contract's fields and `event_time`; true is bad")
+        .required();
     t.number("threshold", &MonitorRule::threshold, "share of rows");
     t.integer("window_rows", &MonitorRule::window_rows, "rows looked at together", 1);
     return t;
@@ -450,7 +558,8 @@ const Object& monitor_kind() {
     t.integer("attempts", &Notification::attempts, "how often it is tried", 1);
     t.finally([](Notification& into, const doc::Value& value, Reader& reader) {
       const doc::Value* secret = value.find("secret");
-      if (secret != nullptr && !into.secret.starts_with("${env:") && !into.secret.starts_with("${file:")) {
+      if (secret != nullptr && !into.secret.starts_with("${env:") &&
+          !into.secret.starts_with("${file:")) {
         reader.report(secret->position(), "secret-in-file", "a secret stands in a definition",
                       "write `${env:NAME}` or `${file:PATH}`");
       }
@@ -463,18 +572,27 @@ const Object& monitor_kind() {
     t.text("service", &Monitor::service, "name of the service").required();
     t.duration("window", &Monitor::window, "of event time, for distributions");
     t.integer("window_rows", &Monitor::window_rows, "rows of a window, at least", 1);
-    t.duration("label_delay", &Monitor::label_delay, "a label comes so long after its row, in event time");
-    t.duration("label_retention", &Monitor::label_retention, "how long rows and labels wait for each other; at least label_delay and a chunk");
-    t.objects("distributions", &Monitor::distributions, distribution, "distances from the reference");
-    t.object("quality", &Monitor::quality, quality, "labelled quality; without it labelled quality is not watched");
-    t.number("refused_share", &Monitor::refused_share, "contract alert: share of a source's rows that were refused");
+    t.duration("label_delay", &Monitor::label_delay,
+               "a label comes so long after its row, in event time");
+    t.duration("label_retention", &Monitor::label_retention,
+               "how long rows and labels wait for each other; at least label_delay and a chunk");
+    t.objects("distributions", &Monitor::distributions, distribution,
+              "distances from the reference");
+    t.object("quality", &Monitor::quality, quality,
+             "labelled quality; without it labelled quality is not watched");
+    t.number("refused_share", &Monitor::refused_share,
+             "contract alert: share of a source's rows that were refused");
     t.integer("refused_rows", &Monitor::refused_rows, "a source's rows looked at together", 1);
     t.integer("quarantined_good_rows", &Monitor::quarantined_good_rows,
-              "rows that break no rule which one quarantine may hold back; past it recovery proposes its release");
+              "rows that break no rule which one quarantine may hold back; past it recovery "
+              "proposes its release");
     t.objects("rules", &Monitor::rules, rule, "rules of the project's own");
     t.objects("notifications", &Monitor::notifications, notification, "who is told");
-    t.duration("cool_down", &Monitor::cool_down, "after a recovery, before the same metric may open an incident");
-    t.finally([](Monitor& into, const doc::Value& value, Reader&) { into.labelled_quality = value.find("quality") != nullptr; });
+    t.duration("cool_down", &Monitor::cool_down,
+               "after a recovery, before the same metric may open an incident");
+    t.finally([](Monitor& into, const doc::Value& value, Reader&) {
+      into.labelled_quality = value.find("quality") != nullptr;
+    });
     return t;
   }();
   return table;
@@ -482,14 +600,21 @@ const Object& monitor_kind() {
 
 const Object& service_kind() {
   static const Table<JudgementRules> judgement = [] {
-    Table<JudgementRules> t("judgement", "by how much a canary may be worse than the baseline beside it");
-    t.number("error_rate", &JudgementRules::error_rate, "chance that one that is no worse is judged bad, over all steps");
+    Table<JudgementRules> t("judgement",
+                            "by how much a canary may be worse than the baseline beside it");
+    t.number("error_rate", &JudgementRules::error_rate,
+             "chance that one that is no worse is judged bad, over all steps");
     t.number("failed_share", &JudgementRules::failed_share, "by which more requests may fail");
-    t.number("refused_share", &JudgementRules::refused_share, "by which more requests may have a refused row");
-    t.number("latency_ratio", &JudgementRules::latency_ratio, "by which median and 99th percentile may be longer");
-    t.number("score_shift", &JudgementRules::score_shift, "largest Kolmogorov-Smirnov distance of the scores; 1: any");
-    t.number("disagreement", &JudgementRules::disagreement, "by which it may be farther from the shadow's or standby's score; 1: any");
-    t.number("loss", &JudgementRules::loss, "by which the squared error against labels may be larger");
+    t.number("refused_share", &JudgementRules::refused_share,
+             "by which more requests may have a refused row");
+    t.number("latency_ratio", &JudgementRules::latency_ratio,
+             "by which median and 99th percentile may be longer");
+    t.number("score_shift", &JudgementRules::score_shift,
+             "largest Kolmogorov-Smirnov distance of the scores; 1: any");
+    t.number("disagreement", &JudgementRules::disagreement,
+             "by which it may be farther from the shadow's or standby's score; 1: any");
+    t.number("loss", &JudgementRules::loss,
+             "by which the squared error against labels may be larger");
     t.finally([](JudgementRules& into, const doc::Value& value, Reader& reader) {
       need_share(value, "failed_share", into.failed_share, reader);
       need_share(value, "refused_share", into.refused_share, reader);
@@ -498,53 +623,68 @@ const Object& service_kind() {
       need_share(value, "loss", into.loss, reader);
       need_share(value, "error_rate", into.error_rate, reader);
       if (into.error_rate == 0) {
-        reader.report(value.find("error_rate")->position(), "bad-share", "`error_rate` 0 judges nothing bad", "write `0.01`: one canary in a hundred");
+        reader.report(value.find("error_rate")->position(), "bad-share",
+                      "`error_rate` 0 judges nothing bad", "write `0.01`: one canary in a hundred");
       }
-      if (const doc::Value* ratio = value.find("latency_ratio"); ratio != nullptr && into.latency_ratio < 1) {
-        reader.report(ratio->position(), "bad-value", "`latency_ratio` must be 1 or more", "1.5 lets a canary take half as long again");
+      if (const doc::Value* ratio = value.find("latency_ratio");
+          ratio != nullptr && into.latency_ratio < 1) {
+        reader.report(ratio->position(), "bad-value", "`latency_ratio` must be 1 or more",
+                      "1.5 lets a canary take half as long again");
       }
     });
     return t;
   }();
   static const Table<CanaryRules> canary = [] {
     Table<CanaryRules> t("canary", "how a canary takes over and when it is judged");
-    t.custom("steps", Shape::kTexts, "shares of the requests, rising, as `[1%, 5%, 25%]`; 50% at most",
-             [](CanaryRules& into, const doc::Value& value, Reader& reader) {
-               into.steps.clear();
-               const auto add = [&](const doc::Value& item) {
-                 const auto share = parse_share(item.as_string());
-                 if (!share || *share == 0 || *share > 5'000 || (!into.steps.empty() && *share <= into.steps.back())) {
-                   reader.report(item.position().line > 0 ? item.position() : value.position(), "bad-share",
-                                 fmt::format("`{}` is no share that rises above the step before, up to 50%", item.as_string()),
-                                 "write `steps: [1%, 5%, 25%]`: the other half of the traffic is the baseline");
-                   return;
-                 }
-                 into.steps.push_back(*share);
-               };
-               if (value.is_string()) add(value);
-               if (value.is_array()) {
-                 for (const auto& item : value.as_array()) add(item);
-               }
-               if (into.steps.empty()) into.steps = CanaryRules{}.steps;
+    t.custom(
+        "steps", Shape::kTexts, "shares of the requests, rising, as `[1%, 5%, 25%]`; 50% at most",
+        [](CanaryRules& into, const doc::Value& value, Reader& reader) {
+          into.steps.clear();
+          const auto add = [&](const doc::Value& item) {
+            const auto share = parse_share(item.as_string());
+            if (!share || *share == 0 || *share > 5'000 ||
+                (!into.steps.empty() && *share <= into.steps.back())) {
+              reader.report(
+                  item.position().line > 0 ? item.position() : value.position(), "bad-share",
+                  fmt::format("`{}` is no share that rises above the step before, up to 50%",
+                              item.as_string()),
+                  "write `steps: [1%, 5%, 25%]`: the other half of the traffic is the baseline");
+              return;
+            }
+            into.steps.push_back(*share);
+          };
+          if (value.is_string()) add(value);
+          if (value.is_array()) {
+            for (const auto& item : value.as_array()) add(item);
+          }
+          if (into.steps.empty()) into.steps = CanaryRules{}.steps;
+        });
+    t.custom("minimum_rows", Shape::kInteger,
+             "rows of canary and of baseline before a step is judged good",
+             [](CanaryRules& into, const doc::Value& value, Reader&) {
+               into.judgement.minimum_rows = value.as_int();
              });
-    t.custom("minimum_rows", Shape::kInteger, "rows of canary and of baseline before a step is judged good",
-             [](CanaryRules& into, const doc::Value& value, Reader&) { into.judgement.minimum_rows = value.as_int(); });
     t.keys.back().at_least = 1;
     t.duration("interval", &CanaryRules::interval, "of event time between judgements");
-    t.duration("patience", &CanaryRules::patience, "of event time without a good or bad judgement, before a person is asked");
-    t.text("sticky", &CanaryRules::sticky, "key of the draw: `source`, `header:NAME`, `field:NAME`; default: the request id");
+    t.duration("patience", &CanaryRules::patience,
+               "of event time without a good or bad judgement, before a person is asked");
+    t.text("sticky", &CanaryRules::sticky,
+           "key of the draw: `source`, `header:NAME`, `field:NAME`; default: the request id");
     t.text("header", &CanaryRules::header, "requests with this header always go to the canary");
     t.text("header_value", &CanaryRules::header_value, "and this value of it");
     t.object("judgement", &CanaryRules::judgement, judgement, "how much worse is bad");
     t.finally([](CanaryRules& into, const doc::Value& value, Reader& reader) {
-      const bool known = into.sticky.empty() || into.sticky == "source" || (into.sticky.starts_with("header:") && into.sticky.size() > 7) ||
+      const bool known = into.sticky.empty() || into.sticky == "source" ||
+                         (into.sticky.starts_with("header:") && into.sticky.size() > 7) ||
                          (into.sticky.starts_with("field:") && into.sticky.size() > 6);
       if (!known) {
-        reader.report(value.find("sticky")->position(), "unknown-value", fmt::format("`{}` is no key to draw by", into.sticky),
+        reader.report(value.find("sticky")->position(), "unknown-value",
+                      fmt::format("`{}` is no key to draw by", into.sticky),
                       "write `source`, `header:NAME` or `field:NAME`");
       }
       if (into.header.empty() != into.header_value.empty()) {
-        reader.report(value.position(), "missing-key", "`header` and `header_value` belong together", "give both or none");
+        reader.report(value.position(), "missing-key",
+                      "`header` and `header_value` belong together", "give both or none");
       }
     });
     return t;
@@ -557,31 +697,45 @@ const Object& service_kind() {
     t.integer("read_timeout_ms", &ServiceLimits::read_timeout_ms, "for a whole request", 1);
     t.integer("idle_timeout_ms", &ServiceLimits::idle_timeout_ms, "between requests", 1);
     t.integer("connections", &ServiceLimits::connections, "at once", 1);
-    t.integer("connections_per_address", &ServiceLimits::connections_per_address, "of one client address at once", 1);
-    t.integer("drain_ms", &ServiceLimits::drain_ms, "how long requests in flight may take when the data plane ends or is replaced", 0);
-    t.integer("queue_ms", &ServiceLimits::queue_ms, "how long a predict request may wait for its turn while a queue stands; past it, it is shed with 503", 1);
-    t.integer("batch_ms", &ServiceLimits::batch_ms, "with a runtime: what a batch of several requests may take", 1);
-    t.integer("queue_rows", &ServiceLimits::queue_rows, "with a runtime: rows that may wait for it; past it requests are shed with 503", 1);
-    t.integer("requests_per_second", &ServiceLimits::requests_per_second, "predict requests of one account; past it 429; 0: no limit", 0);
+    t.integer("connections_per_address", &ServiceLimits::connections_per_address,
+              "of one client address at once", 1);
+    t.integer("drain_ms", &ServiceLimits::drain_ms,
+              "how long requests in flight may take when the data plane ends or is replaced", 0);
+    t.integer("queue_ms", &ServiceLimits::queue_ms,
+              "how long a predict request may wait for its turn while a queue stands; past it, it "
+              "is shed with 503",
+              1);
+    t.integer("batch_ms", &ServiceLimits::batch_ms,
+              "with a runtime: what a batch of several requests may take", 1);
+    t.integer("queue_rows", &ServiceLimits::queue_rows,
+              "with a runtime: rows that may wait for it; past it requests are shed with 503", 1);
+    t.integer("requests_per_second", &ServiceLimits::requests_per_second,
+              "predict requests of one account; past it 429; 0: no limit", 0);
     return t;
   }();
   static const Table<ServiceTls> tls = [] {
     Table<ServiceTls> t("tls", "what the endpoint shows of itself");
-    t.text("certificate", &ServiceTls::certificate, "PEM file of the chain, leaf first, relative to the project").required();
+    t.text("certificate", &ServiceTls::certificate,
+           "PEM file of the chain, leaf first, relative to the project")
+        .required();
     t.text("key", &ServiceTls::key, "PEM file of the private key").required();
-    t.text("client_ca", &ServiceTls::client_ca, "PEM file of authorities; a client must show a certificate that one of them signed");
+    t.text("client_ca", &ServiceTls::client_ca,
+           "PEM file of authorities; a client must show a certificate that one of them signed");
     return t;
   }();
   static const Table<AccessLog> access_log = [] {
     Table<AccessLog> t("access_log", "what is kept of every request");
-    t.integer("bytes", &AccessLog::bytes, "of the log; past it the oldest segments go; 0: no access log", 0);
+    t.integer("bytes", &AccessLog::bytes,
+              "of the log; past it the oldest segments go; 0: no access log", 0);
     t.boolean("fields", &AccessLog::fields, "the values of the request fields too");
     return t;
   }();
   static const Table<Traces> traces = [] {
     Table<Traces> t("traces", "OpenTelemetry spans of requests");
-    t.text("endpoint", &Traces::endpoint, "`http://host:port/v1/traces` of a collector; empty: no traces");
-    t.number("share", &Traces::share, "of the requests that come without a trace of their caller's, 0 to 1");
+    t.text("endpoint", &Traces::endpoint,
+           "`http://host:port/v1/traces` of a collector; empty: no traces");
+    t.number("share", &Traces::share,
+             "of the requests that come without a trace of their caller's, 0 to 1");
     return t;
   }();
   static const Table<Telemetry> telemetry = [] {
@@ -594,23 +748,33 @@ const Object& service_kind() {
     add_named_head(t, "Service");
     t.text("model", &Service::model, "name of the model").required();
     t.text("monitor", &Service::monitor, "name of the monitor").required();
-    t.texts("sources", &Service::sources, "upstreams a request may name; one that names none is from `default`");
+    t.texts("sources", &Service::sources,
+            "upstreams a request may name; one that names none is from `default`");
     t.text("host", &Service::host, "address to listen on");
-    t.texts("hosts", &Service::hosts, "further host names clients call it by, for example `models.example.com` or `*.example.com`; loopback, `host` and the machine's own address always count");
+    t.texts("hosts", &Service::hosts,
+            "further host names clients call it by, for example `models.example.com` or "
+            "`*.example.com`; loopback, `host` and the machine's own address always count");
     t.integer("port", &Service::port, "port to listen on");
-    t.integer("grpc_port", &Service::grpc_port, "port of the Open Inference Protocol over gRPC, 8001 by convention; -1: none", -1);
-    t.object("tls", &Service::tls, tls, "HTTPS and gRPC over TLS; without it plain, for loopback and behind a proxy");
+    t.integer("grpc_port", &Service::grpc_port,
+              "port of the Open Inference Protocol over gRPC, 8001 by convention; -1: none", -1);
+    t.object("tls", &Service::tls, tls,
+             "HTTPS and gRPC over TLS; without it plain, for loopback and behind a proxy");
     t.object("limits", &Service::limits, limits, "bounds of a request");
     t.object("access_log", &Service::access_log, access_log, "what is kept of every request");
-    t.object("telemetry", &Service::telemetry, telemetry, "what the data plane tells others of itself");
-    t.text("autonomy", &Service::autonomy, "what agents may do").one_of({"observe", "propose", "act"});
-    t.integer("readmit_after", &Service::readmit_after, "clean rows in a row that let a quarantined source in again");
+    t.object("telemetry", &Service::telemetry, telemetry,
+             "what the data plane tells others of itself");
+    t.text("autonomy", &Service::autonomy, "what agents may do")
+        .one_of({"observe", "propose", "act"});
+    t.integer("readmit_after", &Service::readmit_after,
+              "clean rows in a row that let a quarantined source in again");
     t.object("canary", &Service::canary, canary, "how a canary takes over");
     t.finally([](Service& into, const doc::Value& value, Reader& reader) {
       for (const std::string& host : into.hosts) {
         if (is_host_pattern(host)) continue;
-        reader.report(value.find("hosts")->position(), "bad-host", fmt::format("`{}` is not a host name", host),
-                      "write the name alone, without scheme, port and path: `models.example.com`, or `*.example.com` for every name below");
+        reader.report(value.find("hosts")->position(), "bad-host",
+                      fmt::format("`{}` is not a host name", host),
+                      "write the name alone, without scheme, port and path: `models.example.com`, "
+                      "or `*.example.com` for every name below");
       }
     });
     return t;
@@ -628,7 +792,8 @@ const Object& project_kind() {
              [](ProjectFile& into, const doc::Value& value, Reader& reader) {
                for (const auto& [name, path] : value.as_object()) {
                  if (!path.is_string()) {
-                   reader.report(path.position(), "wrong-type", fmt::format("source `{}` must be a path", name),
+                   reader.report(path.position(), "wrong-type",
+                                 fmt::format("source `{}` must be a path", name),
                                  "write `NAME: data/FILE.parquet`");
                    continue;
                  }
@@ -655,14 +820,17 @@ const Object& people_kind() {
   static const Table<ServiceAccount> account = [] {
     Table<ServiceAccount> t("a service account", "a program that may call the endpoints");
     t.text("name", &ServiceAccount::name, "its name").required();
-    t.texts("permissions", &ServiceAccount::permissions, "predict, label, replay, read, stop").required();
-    t.text("token_file", &ServiceAccount::token_file, "its token, relative to .heddle; without it, `tokens/NAME`");
+    t.texts("permissions", &ServiceAccount::permissions, "predict, label, replay, read, stop")
+        .required();
+    t.text("token_file", &ServiceAccount::token_file,
+           "its token, relative to .heddle; without it, `tokens/NAME`");
     t.finally([](ServiceAccount& into, const doc::Value& value, Reader& reader) {
       if (into.token_file.empty()) into.token_file = fmt::format("tokens/{}", into.name);
       static const std::vector<std::string> known = {"predict", "label", "replay", "read", "stop"};
       for (const auto& permission : into.permissions) {
         if (std::find(known.begin(), known.end(), permission) != known.end()) continue;
-        reader.report(value.position(), "unknown-value", fmt::format("there is no permission `{}`", permission),
+        reader.report(value.position(), "unknown-value",
+                      fmt::format("there is no permission `{}`", permission),
                       "the permissions are `predict`, `label`, `replay`, `read`, `stop`");
       }
     });

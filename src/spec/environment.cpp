@@ -28,7 +28,8 @@ expr::Environment feature_environment(std::span<const Field> fields, const Featu
       type = program->type();
     }
     // A feature with a field's name is read by nothing: the name means the field.
-    const bool field = std::any_of(fields.begin(), fields.end(), [&](const Field& each) { return each.name == feature.name; });
+    const bool field = std::any_of(fields.begin(), fields.end(),
+                                   [&](const Field& each) { return each.name == feature.name; });
     if (!field) environment.variables.push_back({feature.name, type});
   }
   return environment;
@@ -44,10 +45,13 @@ expr::Environment metric_environment(std::span<const Field> fields) {
 
 expr::Environment gate_environment(const Evaluation& evaluation) {
   expr::Environment environment;
-  const auto add = [&](std::string name) { environment.variables.push_back({std::move(name), expr::Type::kDouble}); };
+  const auto add = [&](std::string name) {
+    environment.variables.push_back({std::move(name), expr::Type::kDouble});
+  };
   std::vector<std::string> names = {"auc", "log_loss", "calibration_error", "accuracy", "rows"};
   for (const auto& metric : evaluation.metrics) {
-    if (std::find(names.begin(), names.end(), metric.name) == names.end()) names.push_back(metric.name);
+    if (std::find(names.begin(), names.end(), metric.name) == names.end())
+      names.push_back(metric.name);
   }
   for (const auto& metric : names) {
     add("metrics." + metric);
@@ -57,7 +61,8 @@ expr::Environment gate_environment(const Evaluation& evaluation) {
       add(fmt::format("slices.{}.{}_max", slice.name, metric));
     }
   }
-  for (const char* check : {"time_order_violations", "duplicate_rows", "duplicate_share", "single_feature_auc"}) {
+  for (const char* check :
+       {"time_order_violations", "duplicate_rows", "duplicate_share", "single_feature_auc"}) {
     add(fmt::format("leakage.{}", check));
   }
   return environment;

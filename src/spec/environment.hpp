@@ -9,20 +9,23 @@
 
 namespace heddle::spec {
 
-/// What the expressions of each use may name. One place, so that `heddle check` and the part that runs them agree.
-/// Variables are in row order.
+/// What the expressions of each use may name. One place, so that `heddle check` and the part that
+/// runs them agree. Variables are in row order.
 
 /// Row rules and transforms: the fields a request carries (label fields left out).
 [[nodiscard]] expr::Environment request_environment(std::span<const Field> fields);
 /// The target: every field, label fields too.
 [[nodiscard]] expr::Environment target_environment(std::span<const Field> fields);
-/// Features: the request's fields, then every earlier feature (expressions with their type, encoders as double). Stops at
-/// the first feature that does not compile.
-[[nodiscard]] expr::Environment feature_environment(std::span<const Field> fields, const FeatureSet& features);
-/// Metrics of the project's own: `probability` (double), `label` (int), then the request's fields and label fields.
+/// Features: the request's fields, then every earlier feature (expressions with their type,
+/// encoders as double). Stops at the first feature that does not compile.
+[[nodiscard]] expr::Environment feature_environment(std::span<const Field> fields,
+                                                    const FeatureSet& features);
+/// Metrics of the project's own: `probability` (double), `label` (int), then the request's fields
+/// and label fields.
 [[nodiscard]] expr::Environment metric_environment(std::span<const Field> fields);
-/// Gates: `metrics.NAME`, `standby.NAME`, `slices.SLICE.METRIC_min` and `_max`, `leakage.time_order_violations`,
-/// `leakage.duplicate_rows`, `leakage.duplicate_share`, `leakage.single_feature_auc`; all double.
+/// Gates: `metrics.NAME`, `standby.NAME`, `slices.SLICE.METRIC_min` and `_max`,
+/// `leakage.time_order_violations`, `leakage.duplicate_rows`, `leakage.duplicate_share`,
+/// `leakage.single_feature_auc`; all double.
 [[nodiscard]] expr::Environment gate_environment(const Evaluation& evaluation);
 /// Monitor rules: the request's fields and `event_time`.
 [[nodiscard]] expr::Environment monitor_environment(std::span<const Field> fields);

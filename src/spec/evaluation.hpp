@@ -7,25 +7,27 @@
 
 namespace heddle::spec {
 
-/// A metric of the project's own: a row expression over `probability`, `label` (0 or 1) and the contract's fields, then an
-/// aggregation. Built-in names (`auc`, `log_loss`, `calibration_error`, `accuracy`) need no expression.
+/// A metric of the project's own: a row expression over `probability`, `label` (0 or 1) and the
+/// contract's fields, then an aggregation. Built-in names (`auc`, `log_loss`, `calibration_error`,
+/// `accuracy`) need no expression.
 struct Metric {
   std::string name;
   Expression expression{};
-  std::string aggregation{};   ///< mean or sum
+  std::string aggregation{};  ///< mean or sum
   std::string unit{};
   bool lower_is_better = true;
 };
 
 struct Slice {
   std::string name;
-  std::string field;             ///< one slice a value of this field
+  std::string field;  ///< one slice a value of this field
   std::int64_t minimum_rows = 1000;
 };
 
 struct Gate {
   std::string id;
-  Expression when;               ///< passes when true; `metrics.NAME`, `slices.NAME.METRIC_min|_max`, `standby.NAME`, `leakage.NAME`
+  Expression when;  ///< passes when true; `metrics.NAME`, `slices.NAME.METRIC_min|_max`,
+                    ///< `standby.NAME`, `leakage.NAME`
   std::string description{};
 };
 
@@ -35,7 +37,8 @@ struct Evaluation {
   std::vector<Metric> metrics;
   std::vector<Slice> slices;
   std::vector<Gate> gates;
-  double single_feature_auc_max = 0.95;  ///< leakage: a feature that alone predicts the target better than this
+  double single_feature_auc_max =
+      0.95;  ///< leakage: a feature that alone predicts the target better than this
 };
 
 }  // namespace heddle::spec

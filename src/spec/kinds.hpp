@@ -19,7 +19,8 @@ struct PeopleFile {
   std::vector<ServiceAccount> service_accounts{};
 };
 
-/// The contracts of an ODCS document, one a schema object: `NAME`, or `NAME/OBJECT` each where there are several.
+/// The contracts of an ODCS document, one a schema object: `NAME`, or `NAME/OBJECT` each where
+/// there are several.
 [[nodiscard]] std::vector<Contract> read_contracts(const doc::Value& value, Reader& reader);
 
 /// The table of each kind. The objects live as long as the program.

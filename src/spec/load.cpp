@@ -24,8 +24,9 @@ const std::vector<std::pair<std::string, KindTable>>& kind_tables() {
 
 /// Where definitions are, and what each folder is for.
 constexpr std::pair<std::string_view, std::string_view> kFolders[] = {
-    {"contracts", "DataContract"}, {"features", "FeatureSet"}, {"models", "Model"},    {"evaluations", "Evaluation"},
-    {"policies", "Policy"},        {"monitors", "Monitor"},    {"services", "Service"}};
+    {"contracts", "DataContract"}, {"features", "FeatureSet"}, {"models", "Model"},
+    {"evaluations", "Evaluation"}, {"policies", "Policy"},     {"monitors", "Monitor"},
+    {"services", "Service"}};
 
 doc::Diagnostic from_error(const Error& error, const std::string& file) {
   doc::Diagnostic diagnostic;
@@ -36,10 +37,14 @@ doc::Diagnostic from_error(const Error& error, const std::string& file) {
   diagnostic.position = {1, 1};
   // `file:line:col`
   const std::size_t column = error.where.rfind(':');
-  const std::size_t line = column == std::string::npos || column == 0 ? std::string::npos : error.where.rfind(':', column - 1);
+  const std::size_t line = column == std::string::npos || column == 0
+                               ? std::string::npos
+                               : error.where.rfind(':', column - 1);
   if (line != std::string::npos) {
-    std::from_chars(error.where.data() + line + 1, error.where.data() + column, diagnostic.position.line);
-    std::from_chars(error.where.data() + column + 1, error.where.data() + error.where.size(), diagnostic.position.column);
+    std::from_chars(error.where.data() + line + 1, error.where.data() + column,
+                    diagnostic.position.line);
+    std::from_chars(error.where.data() + column + 1, error.where.data() + error.where.size(),
+                    diagnostic.position.column);
   }
   return diagnostic;
 }
@@ -65,7 +70,8 @@ class Loader {
       project.control_port = file.control_port;
       for (const auto& [name, path] : file.sources) {
         if (!files_->has_data()) break;
-        const std::string full = std::filesystem::path(path).is_absolute() ? path : project.root + "/" + path;
+        const std::string full =
+            std::filesystem::path(path).is_absolute() ? path : project.root + "/" + path;
         if (path_exists(full)) continue;
         doc::Diagnostic diagnostic;
         diagnostic.id = "source-missing";
@@ -102,9 +108,11 @@ class Loader {
     return std::move(loaded_);
   }
 
-  /// One contract file of a folder without a project; `name`: relative to `root`. `must_be`: whether another kind is an error.
+  /// One contract file of a folder without a project; `name`: relative to `root`. `must_be`:
+  /// whether another kind is an error.
   Loaded contract_alone(const std::string& name, bool must_be) {
-    if (const auto value = parse(name); value && (must_be || value->string_or("kind") == "DataContract")) {
+    if (const auto value = parse(name);
+        value && (must_be || value->string_or("kind") == "DataContract")) {
       for (Contract& contract : contracts_of(name, *value)) {
         std::string key = fmt::format("{}:{}", name, contract.identity.name);
         loaded_.project.contracts.emplace(std::move(key), std::move(contract));
@@ -116,7 +124,8 @@ class Loader {
   }
 
   /// One definition from memory.
-  Contract contract_from(std::string_view yaml, std::string_view file, std::vector<doc::Diagnostic>& out) {
+  Contract contract_from(std::string_view yaml, std::string_view file,
+                         std::vector<doc::Diagnostic>& out) {
     texts_[std::string(file)] = yaml;
     Contract contract;
     if (auto value = doc::parse_yaml(yaml, file); value.ok()) {
@@ -164,13 +173,15 @@ class Loader {
     return std::move(*value);
   }
 
-  void read(const std::string& file, std::string_view, const Object& table, const doc::Value& value, void* into) {
+  void read(const std::string& file, std::string_view, const Object& table, const doc::Value& value,
+            void* into) {
     Reader reader(texts_[file], file, loaded_.diagnostics);
     reader.read(table, value, into);
   }
 
   template <class T>
-  void identify(T& definition, std::string_view kind, const std::string& file, const doc::Value& value) {
+  void identify(T& definition, std::string_view kind, const std::string& file,
+                const doc::Value& value) {
     definition.identity.kind = kind;
     definition.identity.file = file;
     definition.identity.digest = sha256(texts_[file]);
@@ -189,8 +200,8 @@ class Loader {
   }
 
   template <class T>
-  void add(std::map<std::string, T>& map, std::string_view kind, const Object& table, const std::string& file,
-           const doc::Value& value) {
+  void add(std::map<std::string, T>& map, std::string_view kind, const Object& table,
+           const std::string& file, const doc::Value& value) {
     T definition;
     identify(definition, kind, file, value);
     read(file, kind, table, value, &definition);
@@ -198,16 +209,18 @@ class Loader {
   }
 
   template <class T>
-  void add(std::map<std::string, T>& map, std::string_view kind, const std::string& file, const doc::Value& value,
-           T definition) {
+  void add(std::map<std::string, T>& map, std::string_view kind, const std::string& file,
+           const doc::Value& value, T definition) {
     const std::string name = definition.identity.name;
     if (name.empty()) return;
     if (const auto other = map.find(name); other != map.end()) {
       doc::Diagnostic diagnostic;
       diagnostic.id = "duplicate-name";
-      diagnostic.message = fmt::format("{} `{}` is defined in `{}` already", kind, name, other->second.identity.file);
+      diagnostic.message = fmt::format("{} `{}` is defined in `{}` already", kind, name,
+                                       other->second.identity.file);
       diagnostic.file = file;
-      diagnostic.position = value.find("name") != nullptr ? value.find("name")->position() : value.position();
+      diagnostic.position =
+          value.find("name") != nullptr ? value.find("name")->position() : value.position();
       diagnostic.hint = "rename one of the two";
       loaded_.diagnostics.push_back(std::move(diagnostic));
       return;
@@ -246,8 +259,8 @@ class Loader {
       diagnostic.file = file;
       diagnostic.position = value->find("kind")->position();
       diagnostic.length = static_cast<int>(kind.size());
-      diagnostic.hint =
-          near.empty() ? fmt::format("the kinds are `{}`", fmt::join(known, "`, `")) : fmt::format("did you mean `{}`?", near);
+      diagnostic.hint = near.empty() ? fmt::format("the kinds are `{}`", fmt::join(known, "`, `"))
+                                     : fmt::format("did you mean `{}`?", near);
       loaded_.diagnostics.push_back(std::move(diagnostic));
     }
   }
@@ -256,13 +269,17 @@ class Loader {
     auto& all = loaded_.diagnostics;
     // What a file lacks has no place in it: its beginning is shown.
     for (auto& diagnostic : all) {
-      if (diagnostic.position.line < 1 || diagnostic.position.column < 1) diagnostic.position = {1, 1};
+      if (diagnostic.position.line < 1 || diagnostic.position.column < 1)
+        diagnostic.position = {1, 1};
     }
     const auto key = [](const doc::Diagnostic& d) {
       return std::tuple(d.file, d.position.line, d.position.column, d.id, d.message);
     };
-    std::stable_sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
-    all.erase(std::unique(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) == key(b); }), all.end());
+    std::stable_sort(all.begin(), all.end(),
+                     [&](const auto& a, const auto& b) { return key(a) < key(b); });
+    all.erase(std::unique(all.begin(), all.end(),
+                          [&](const auto& a, const auto& b) { return key(a) == key(b); }),
+              all.end());
   }
 
   const Files* files_;
@@ -325,9 +342,11 @@ Result<Loaded> load_contracts(const std::string& path) {
   const std::string root = is_folder ? path : fs::path(path).parent_path().string();
   std::vector<std::string> names;
   if (is_folder) {
-    for (fs::recursive_directory_iterator at(path, code), end; !code && at != end; at.increment(code)) {
+    for (fs::recursive_directory_iterator at(path, code), end; !code && at != end;
+         at.increment(code)) {
       const std::string ending = at->path().extension().string();
-      if (ending == ".yaml" || ending == ".yml") names.push_back(fs::relative(at->path(), path, code).string());
+      if (ending == ".yaml" || ending == ".yml")
+        names.push_back(fs::relative(at->path(), path, code).string());
     }
     std::sort(names.begin(), names.end());
   } else if (path_exists(path)) {
@@ -342,11 +361,13 @@ Result<Loaded> load_contracts(const std::string& path) {
     out.diagnostics.insert(out.diagnostics.end(), one.diagnostics.begin(), one.diagnostics.end());
   }
   if (!out.project.contracts.empty() || !out.diagnostics.empty()) return out;
-  return Error{ErrorKind::kNotFound, "contract-not-found", fmt::format("there is no contract in `{}`", path),
+  return Error{ErrorKind::kNotFound, "contract-not-found",
+               fmt::format("there is no contract in `{}`", path),
                "name a file or folder with Open Data Contract Standard YAML, or a project"};
 }
 
-Contract parse_contract(std::string_view yaml, std::string_view file, std::vector<doc::Diagnostic>& diagnostics) {
+Contract parse_contract(std::string_view yaml, std::string_view file,
+                        std::vector<doc::Diagnostic>& diagnostics) {
   return Loader("").contract_from(yaml, file, diagnostics);
 }
 
@@ -365,9 +386,9 @@ Result<const Object*> table_of(std::string_view kind) {
     if (name == kind) return &table();
   }
   const std::string near = doc::nearest(kind, kinds());
-  return Error{
-      ErrorKind::kNotFound, "unknown-kind", fmt::format("there is no kind `{}`", kind),
-      near.empty() ? fmt::format("the kinds are `{}`", fmt::join(kinds(), "`, `")) : fmt::format("did you mean `{}`?", near)};
+  return Error{ErrorKind::kNotFound, "unknown-kind", fmt::format("there is no kind `{}`", kind),
+               near.empty() ? fmt::format("the kinds are `{}`", fmt::join(kinds(), "`, `"))
+                            : fmt::format("did you mean `{}`?", near)};
 }
 }  // namespace
 

@@ -9,10 +9,11 @@
 
 namespace heddle::spec {
 
-/// One dimension of the search. kLogUniform and kUniform draw doubles, kInteger whole numbers, kChoice one of `choices`.
+/// One dimension of the search. kLogUniform and kUniform draw doubles, kInteger whole numbers,
+/// kChoice one of `choices`.
 struct SearchDimension {
   enum class Kind { kUniform, kLogUniform, kInteger, kLogInteger, kChoice };
-  std::string name;      ///< an XGBoost parameter
+  std::string name;  ///< an XGBoost parameter
   Kind kind = Kind::kUniform;
   double low = 0;
   double high = 0;
@@ -25,49 +26,54 @@ struct TrainerParameters {
 
 struct Search {
   int trials = 20;
-  int parallel = 2;                      ///< P of DESIGN 12: trial k is proposed from trials 0..k-1-P
-  int startup = 8;                       ///< random trials before TPE
+  int parallel = 2;  ///< P of DESIGN 12: trial k is proposed from trials 0..k-1-P
+  int startup = 8;   ///< random trials before TPE
   int early_stopping_rounds = 20;
   int max_rounds = 300;
-  std::int64_t rows = 0;                 ///< training rows a trial uses, evenly spaced in time; 0: all
+  std::int64_t rows = 0;  ///< training rows a trial uses, evenly spaced in time; 0: all
   std::vector<SearchDimension> space;
 };
 
-/// What scores a model's rows when Heddle did not train it: a worker started from files that go into the bundle, or a server that is
-/// there already. Both speak the Open Inference Protocol, version 2.
+/// What scores a model's rows when Heddle did not train it: a worker started from files that go
+/// into the bundle, or a server that is there already. Both speak the Open Inference Protocol,
+/// version 2.
 struct Runtime {
   enum class Kind { kProcess, kUpstream };
   enum class Inputs { kFields, kFeatures };
   Kind kind = Kind::kProcess;
-  Inputs inputs = Inputs::kFeatures;     ///< what is sent: the contract's fields, or the feature program's columns
-  std::string output = "probability";    ///< name of the tensor that is read
-  std::int64_t timeout_ms = 2000;        ///< for one answer
-  std::int64_t connections = 2;          ///< batches under way at once
-  double tolerance = 1e-6;               ///< of the parity check, in probability
-  std::string files{};                     ///< kProcess: the worker's folder, relative to the project
-  std::vector<std::string> command{};      ///< kProcess: the program, by PATH or relative to the folder, and its arguments
-  std::int64_t memory_bytes = 2ll << 30; ///< kProcess
+  Inputs inputs =
+      Inputs::kFeatures;  ///< what is sent: the contract's fields, or the feature program's columns
+  std::string output = "probability";  ///< name of the tensor that is read
+  std::int64_t timeout_ms = 2000;      ///< for one answer
+  std::int64_t connections = 2;        ///< batches under way at once
+  double tolerance = 1e-6;             ///< of the parity check, in probability
+  std::string files{};                 ///< kProcess: the worker's folder, relative to the project
+  std::vector<std::string>
+      command{};  ///< kProcess: the program, by PATH or relative to the folder, and its arguments
+  std::int64_t memory_bytes = 2ll << 30;   ///< kProcess
   std::int64_t start_timeout_ms = 60'000;  ///< kProcess: until it is ready
   std::string url{};                       ///< kUpstream: `http://host:port`
   std::string model{};                     ///< kUpstream: its name there
-  std::string token{};                     ///< kUpstream: `${env:NAME}` or `${file:PATH}`, sent as a bearer token; empty: none
+  std::string
+      token{};  ///< kUpstream: `${env:NAME}` or `${file:PATH}`, sent as a bearer token; empty: none
 };
 
 struct Model {
   Identity identity;
-  std::string features;                  ///< name of the FeatureSet
-  std::string source;                    ///< name in heddle.yaml's sources
-  std::string time_field;                ///< orders the rows; empty: `seed` does
+  std::string features;    ///< name of the FeatureSet
+  std::string source;      ///< name in heddle.yaml's sources
+  std::string time_field;  ///< orders the rows; empty: `seed` does
   Micros train_from = 0;
-  Micros train_to = 0;                   ///< exclusive; 0: all rows. Validation and test are the last parts
-  double validation_fraction = 0.15;     ///< of the rows, in order, after training
-  double test_fraction = 0.15;           ///< of the rows, in order, after validation
-  Expression target;                     ///< over fields, label fields included; bool
-  std::optional<Runtime> runtime{};      ///< set: nothing is searched or trained for the primary
+  Micros train_to = 0;  ///< exclusive; 0: all rows. Validation and test are the last parts
+  double validation_fraction = 0.15;  ///< of the rows, in order, after training
+  double test_fraction = 0.15;        ///< of the rows, in order, after validation
+  Expression target;                  ///< over fields, label fields included; bool
+  std::optional<Runtime> runtime{};   ///< set: nothing is searched or trained for the primary
   std::string trainer = "xgboost";
-  TrainerParameters parameters;          ///< fixed parameters, shared by all trials
+  TrainerParameters parameters;  ///< fixed parameters, shared by all trials
   Search search;
-  std::string standby_trainer = "logistic";  ///< `logistic` or `xgboost`: the simpler model of the same run
+  std::string standby_trainer =
+      "logistic";  ///< `logistic` or `xgboost`: the simpler model of the same run
   TrainerParameters standby_parameters;
   std::int64_t seed = 0;
 };

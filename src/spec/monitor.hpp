@@ -10,8 +10,9 @@
 
 namespace heddle::spec {
 
-/// A distribution metric of one column (a field of a request, or `prediction`): a distance in [0, 1] from the reference, of
-/// which rows without a value are a part. Alert: above max(floor, mean + sds * sd) of the reference chunks.
+/// A distribution metric of one column (a field of a request, or `prediction`): a distance in [0,
+/// 1] from the reference, of which rows without a value are a part. Alert: above max(floor, mean +
+/// sds * sd) of the reference chunks.
 struct DistributionMetric {
   enum class Kind { kKs, kTotalVariation, kHourOfDay };
   std::string name;
@@ -25,52 +26,57 @@ struct DistributionMetric {
 [[nodiscard]] std::string_view kind_name(DistributionMetric::Kind kind) noexcept;
 /// The kind of that name; false when there is none.
 [[nodiscard]] bool kind_from_name(std::string_view name, DistributionMetric::Kind& kind) noexcept;
-/// Whether the distance can be taken of values of a type. Checking definitions and building a baseline ask the same.
+/// Whether the distance can be taken of values of a type. Checking definitions and building a
+/// baseline ask the same.
 [[nodiscard]] bool reads(DistributionMetric::Kind kind, expr::Type type) noexcept;
 /// The kinds that read a type, the most telling first, for a hint: "`ks` or `total_variation`".
 [[nodiscard]] std::string kinds_that_read(expr::Type type);
 
-/// Labelled quality in chunks: log loss after refitting the intercept only, over the label entropy of the chunk.
+/// Labelled quality in chunks: log loss after refitting the intercept only, over the label entropy
+/// of the chunk.
 struct QualityMetric {
-  Micros chunk_duration = kDay;     ///< of event time, at least
-  std::int64_t chunk_rows = 2000;   ///< labels, at least
-  double alert_twice = 1.0;         ///< above max(this, reference mean + sds * sd) in two chunks in a row
-  double alert_once = 1.15;         ///< above this in one
+  Micros chunk_duration = kDay;    ///< of event time, at least
+  std::int64_t chunk_rows = 2000;  ///< labels, at least
+  double alert_twice = 1.0;  ///< above max(this, reference mean + sds * sd) in two chunks in a row
+  double alert_once = 1.15;  ///< above this in one
   double sds = 3;
-  double prior_shift = 0.25;        ///< |intercept| (logits) that counts as prior shift ...
-  int prior_shift_chunks = 7;       ///< ... averaged over this many chunks
+  double prior_shift = 0.25;   ///< |intercept| (logits) that counts as prior shift ...
+  int prior_shift_chunks = 7;  ///< ... averaged over this many chunks
 };
 
-/// A rule a postmortem or a person added: an alert on a row expression's share among a window's rows.
+/// A rule a postmortem or a person added: an alert on a row expression's share among a window's
+/// rows.
 struct MonitorRule {
   std::string id;
-  Expression expression;            ///< over the contract's fields and `event_time`; true is bad
-  double threshold = 0.01;          ///< share of rows
+  Expression expression;    ///< over the contract's fields and `event_time`; true is bad
+  double threshold = 0.01;  ///< share of rows
   std::int64_t window_rows = 500;
 };
 
 struct Notification {
-  std::string url;                  ///< webhook; `${env:NAME}` allowed
-  std::string secret;               ///< HMAC key: `${env:NAME}` or `${file:PATH}` only
+  std::string url;     ///< webhook; `${env:NAME}` allowed
+  std::string secret;  ///< HMAC key: `${env:NAME}` or `${file:PATH}` only
   int attempts = 5;
 };
 
 struct Monitor {
   Identity identity;
   std::string service;
-  Micros window = kDay;             ///< of event time, for distribution metrics
-  std::int64_t window_rows = 500;   ///< at least; else the window widens
+  Micros window = kDay;            ///< of event time, for distribution metrics
+  std::int64_t window_rows = 500;  ///< at least; else the window widens
   Micros label_delay = kDay;
   Micros label_retention = 7 * kDay;
   std::vector<DistributionMetric> distributions;
   QualityMetric quality;
-  bool labelled_quality = true;         ///< false: no `quality` section, so labelled quality is not watched
-  double refused_share = 0.02;          ///< of a source's rows: contract alert
-  std::int64_t refused_rows = 50;       ///< a source's rows looked at together
-  std::int64_t quarantined_good_rows = 1000;  ///< rows without fault that a quarantine may hold back
+  bool labelled_quality =
+      true;                     ///< false: no `quality` section, so labelled quality is not watched
+  double refused_share = 0.02;  ///< of a source's rows: contract alert
+  std::int64_t refused_rows = 50;  ///< a source's rows looked at together
+  std::int64_t quarantined_good_rows =
+      1000;  ///< rows without fault that a quarantine may hold back
   std::vector<MonitorRule> rules;
   std::vector<Notification> notifications;
-  Micros cool_down = kDay;              ///< after a recovery, before the same metric may open an incident again
+  Micros cool_down = kDay;  ///< after a recovery, before the same metric may open an incident again
 };
 
 }  // namespace heddle::spec

@@ -342,7 +342,8 @@ void QualityReader::keys() {
   if (primary.empty()) return;
   if (!is_whole) {
     // The other parts alone may well repeat.
-    reader_.not_enforced("primaryKey", at, "a part of the key is not read: check it where the rows are made");
+    reader_.not_enforced("primaryKey", at,
+                         "a part of the key is not read: check it where the rows are made");
     return;
   }
   SetRule rule = none("duplicateValues", "primary-key", at);

@@ -13,11 +13,12 @@ struct PolicyRule {
   enum class Effect { kAllow, kDeny, kRequireApproval };
   std::string id;
   Effect effect = Effect::kDeny;
-  std::vector<std::string> who;       ///< `person:*`, `role:ml-engineer`, `agent:*`, `agent:recover`, `system:*`
-  std::vector<std::string> actions;   ///< `release.promote`, `slot.*`
-  std::vector<std::string> targets;   ///< glob with `*`; empty: any
-  std::optional<Expression> when{};     ///< CEL, bool
-  int approvals = 1;                  ///< kRequireApproval
+  std::vector<std::string>
+      who;  ///< `person:*`, `role:ml-engineer`, `agent:*`, `agent:recover`, `system:*`
+  std::vector<std::string> actions;  ///< `release.promote`, `slot.*`
+  std::vector<std::string> targets;  ///< glob with `*`; empty: any
+  std::optional<Expression> when{};  ///< CEL, bool
+  int approvals = 1;                 ///< kRequireApproval
   std::string approver_role{};
   Micros approval_within = 7 * kDay;  ///< wall time until the request expires
   doc::Position position{};
@@ -28,15 +29,16 @@ struct Budget {
   std::string id;
   std::string action;
   std::int64_t limit = 0;
-  Micros window = 0;                  ///< 0: ever
+  Micros window = 0;  ///< 0: ever
 };
 
-/// When the data plane changes to the standby by itself, over the last `requests` that the primary answered. Shares are of 1.
+/// When the data plane changes to the standby by itself, over the last `requests` that the primary
+/// answered. Shares are of 1.
 struct FailOverRule {
   std::int64_t requests = 50;
-  double failed_share = 0.5;          ///< of the requests that got no answer (errors and timeouts)
-  double refused_share = 1.0;         ///< of the rows refused by the contract; 1: never for this reason
-  std::int64_t most = 1;              ///< in a row, before the control plane has settled them
+  double failed_share = 0.5;   ///< of the requests that got no answer (errors and timeouts)
+  double refused_share = 1.0;  ///< of the rows refused by the contract; 1: never for this reason
+  std::int64_t most = 1;       ///< in a row, before the control plane has settled them
 };
 
 struct Policy {
@@ -45,8 +47,8 @@ struct Policy {
   std::vector<Budget> budgets;
   bool fail_over_allowed = false;
   FailOverRule fail_over{};
-  std::int64_t retrain_max_rows = 0;    ///< W: the most labelled rows a retrain may use
-  Micros retrain_event_time_cost = 0;   ///< a retrain started at t is usable at exactly t + this
+  std::int64_t retrain_max_rows = 0;   ///< W: the most labelled rows a retrain may use
+  Micros retrain_event_time_cost = 0;  ///< a retrain started at t is usable at exactly t + this
 };
 
 }  // namespace heddle::spec

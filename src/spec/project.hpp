@@ -17,7 +17,7 @@ namespace heddle::spec {
 struct Person {
   std::string name;
   std::vector<std::string> roles;
-  std::vector<std::string> keys;         ///< `ssh-ed25519 AAAA…`
+  std::vector<std::string> keys;  ///< `ssh-ed25519 AAAA…`
   /// Accounts of the operating system that are this person; numeric where it has no name.
   std::vector<std::string> os_users{};
 };
@@ -28,11 +28,13 @@ struct ServiceAccount {
   std::string token_file;                ///< relative to .heddle
 };
 
-/// A whole project as read from its work tree or from a commit: every definition, by name. A value type.
+/// A whole project as read from its work tree or from a commit: every definition, by name. A value
+/// type.
 struct Project {
-  std::string root;                      ///< absolute path
-  std::string commit{};                  ///< the definitions are this commit's, or were changed since; empty: of no commit
-  bool dirty = true;                     ///< they differ from the commit's, or there is none
+  std::string root;  ///< absolute path
+  std::string
+      commit{};  ///< the definitions are this commit's, or were changed since; empty: of no commit
+  bool dirty = true;  ///< they differ from the commit's, or there is none
   std::string name;
   std::map<std::string, std::string> sources;  ///< name -> path (absolute, or relative to root)
   int control_port = 8010;

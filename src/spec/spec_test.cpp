@@ -23,16 +23,20 @@ class SpecTest : public testing::Test {
     put("data/rows.csv", "at,place,size,late\n");
     put("data/places.csv", "code,name\nA,\"Alpha, the first\"\nB,Beta\nA,again\n");
     put("heddle.yaml",
-        "apiVersion: heddle/v1\nkind: Project\nname: tiny\nsources:\n  rows: data/rows.csv\n  places: data/places.csv\n");
+        "apiVersion: heddle/v1\nkind: Project\nname: tiny\nsources:\n  rows: data/rows.csv\n  "
+        "places: data/places.csv\n");
     put("people.yaml",
-        "apiVersion: heddle/v1\nkind: People\npeople:\n  - {name: ada, roles: [approver]}\nservice_accounts:\n"
+        "apiVersion: heddle/v1\nkind: People\npeople:\n  - {name: ada, roles: "
+        "[approver]}\nservice_accounts:\n"
         "  - {name: bot, permissions: [predict]}\n");
     put("contracts/c.odcs.yaml",
-        "apiVersion: v3.2.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n  - name: rows\n    properties:\n"
+        "apiVersion: v3.2.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n  - name: rows\n  "
+        "  properties:\n"
         "      - {name: at, logicalType: timestamp, required: true}\n"
         "      - name: place\n        logicalType: string\n        customProperties:\n"
         "          - {property: enumFile, vendor: heddle, value: {file: places, column: code}}\n"
-        "      - name: size\n        logicalType: integer\n        logicalTypeOptions: {minimum: 0, maximum: 9}\n"
+        "      - name: size\n        logicalType: integer\n        logicalTypeOptions: {minimum: "
+        "0, maximum: 9}\n"
         "      - name: late\n        logicalType: integer\n        customProperties:\n"
         "          - {property: role, vendor: heddle, value: label}\n"
         "    quality:\n"
@@ -46,19 +50,24 @@ class SpecTest : public testing::Test {
     put("models/m.yaml",
         "apiVersion: heddle/v1\nkind: Model\nname: m\nfeatures: f\ntarget: late > 0\n"
         "train: {source: rows, time_field: at, from: \"2001-01-01\", to: \"2001-02-01\"}\n"
-        "search:\n  trials: 2\n  space:\n    - {name: eta, kind: log_uniform, low: 0.1, high: 0.3}\n");
+        "search:\n  trials: 2\n  space:\n    - {name: eta, kind: log_uniform, low: 0.1, high: "
+        "0.3}\n");
     put("evaluations/e.yaml",
-        "apiVersion: heddle/v1\nkind: Evaluation\nname: e\nmodel: m\nmetrics:\n  - name: auc\ngates:\n"
+        "apiVersion: heddle/v1\nkind: Evaluation\nname: e\nmodel: m\nmetrics:\n  - name: "
+        "auc\ngates:\n"
         "  - {id: good, when: metrics.auc > 0.5}\n");
     put("policies/p.yaml",
         "apiVersion: heddle/v1\nkind: Policy\nname: p\nrules:\n"
         "  - {id: yes, effect: allow, who: \"agent:*\", action: slot.swap}\n"
-        "  - id: ask\n    effect: require_approval\n    who: [\"person:*\"]\n    action: [release.promote]\n    needs: {role: "
+        "  - id: ask\n    effect: require_approval\n    who: [\"person:*\"]\n    action: "
+        "[release.promote]\n    needs: {role: "
         "approver}\n");
     put("monitors/w.yaml",
-        "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\nquality: {}\ndistributions:\n"
+        "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\nquality: "
+        "{}\ndistributions:\n"
         "  - {name: size, column: size, kind: ks, floor: 0.1}\n");
-    put("services/s.yaml", "apiVersion: heddle/v1\nkind: Service\nname: s\nmodel: m\nmonitor: w\nsources: [a, b]\n");
+    put("services/s.yaml",
+        "apiVersion: heddle/v1\nkind: Service\nname: s\nmodel: m\nmonitor: w\nsources: [a, b]\n");
   }
   void TearDown() override { std::filesystem::remove_all(root_); }
 
@@ -89,7 +98,8 @@ class SpecTest : public testing::Test {
 TEST_F(SpecTest, AWellFormedProjectLoadsWhole) {
   const auto loaded = load_project(root_);
   ASSERT_TRUE(loaded.ok());
-  for (const auto& each : loaded->diagnostics) ADD_FAILURE() << doc::render_full(each, root_, false);
+  for (const auto& each : loaded->diagnostics)
+    ADD_FAILURE() << doc::render_full(each, root_, false);
   const Project& project = loaded->project;
   EXPECT_EQ(project.name, "tiny");
   const Contract& contract = project.contracts.at("c");
@@ -117,23 +127,28 @@ TEST_F(SpecTest, AllErrorsComeAtOnce) {
   change("monitors/w.yaml", "window: 1d", "window: one day");
   change("services/s.yaml", "model: m\n", "");
   change("heddle.yaml", "data/places.csv", "data/gone.csv");
-  EXPECT_EQ(findings(),
-            (Lines{
-                "contracts/c.odcs.yaml:9:9: error[file-missing]: there is no file `data/gone.csv` to read the enum from",
-                "features/f.yaml:1:1: error[missing-key]: FeatureSet needs the key `contract`",
-                "features/f.yaml:4:1: error[unknown-key]: unknown key `contrct` in FeatureSet",
-                "heddle.yaml:6:11: error[source-missing]: source `places`: there is no file `data/gone.csv`",
-                "models/m.yaml:8:11: error[wrong-type]: `trials` must be an integer, found a string",
-                "monitors/w.yaml:5:9: error[bad-duration]: `one day` is no duration",
-                "policies/p.yaml:5:23: error[unknown-value]: `allows` is no value of `effect`",
-                "services/s.yaml:1:1: error[missing-key]: Service needs the key `model`",
-            }));
+  EXPECT_EQ(
+      findings(),
+      (Lines{
+          "contracts/c.odcs.yaml:9:9: error[file-missing]: there is no file `data/gone.csv` to "
+          "read the enum from",
+          "features/f.yaml:1:1: error[missing-key]: FeatureSet needs the key `contract`",
+          "features/f.yaml:4:1: error[unknown-key]: unknown key `contrct` in FeatureSet",
+          "heddle.yaml:6:11: error[source-missing]: source `places`: there is no file "
+          "`data/gone.csv`",
+          "models/m.yaml:8:11: error[wrong-type]: `trials` must be an integer, found a string",
+          "monitors/w.yaml:5:9: error[bad-duration]: `one day` is no duration",
+          "policies/p.yaml:5:23: error[unknown-value]: `allows` is no value of `effect`",
+          "services/s.yaml:1:1: error[missing-key]: Service needs the key `model`",
+      }));
 }
 
 TEST_F(SpecTest, WhatAFileLacksIsShownAtItsBeginning) {
-  for (const char* file : {"heddle.yaml", "contracts/c.odcs.yaml", "features/f.yaml", "models/m.yaml", "evaluations/e.yaml", "policies/p.yaml",
-                           "monitors/w.yaml", "services/s.yaml"}) {
-    for (const char* text : {"", "# nothing\n", "- a list\n", "name\n", "name: x\n", "kind:\n", "{}\n"}) {
+  for (const char* file :
+       {"heddle.yaml", "contracts/c.odcs.yaml", "features/f.yaml", "models/m.yaml",
+        "evaluations/e.yaml", "policies/p.yaml", "monitors/w.yaml", "services/s.yaml"}) {
+    for (const char* text :
+         {"", "# nothing\n", "- a list\n", "name\n", "name: x\n", "kind:\n", "{}\n"}) {
       SpecTest::put(file, text);
       const auto loaded = load_project(root_);
       if (!loaded.ok()) continue;
@@ -162,35 +177,34 @@ TEST_F(SpecTest, NamesThatAreNotThere) {
   change("models/m.yaml", "features: f", "features: g");
   change("services/s.yaml", "monitor: w", "monitor: v");
   change("evaluations/e.yaml", "model: m", "model: mm");
-  EXPECT_EQ(findings(), (Lines{"evaluations/e.yaml:4:8: error[unknown-name]: there is no model `mm`",
-                               "models/m.yaml:4:11: error[unknown-name]: there is no feature set `g`",
-                               "services/s.yaml:5:10: error[unknown-name]: there is no monitor `v`"}));
+  EXPECT_EQ(findings(),
+            (Lines{"evaluations/e.yaml:4:8: error[unknown-name]: there is no model `mm`",
+                   "models/m.yaml:4:11: error[unknown-name]: there is no feature set `g`",
+                   "services/s.yaml:5:10: error[unknown-name]: there is no monitor `v`"}));
 }
 
 TEST_F(SpecTest, AFeatureMayNotReadTheTarget) {
   change("features/f.yaml", "size + 1", "late + 1");
-  EXPECT_EQ(findings(),
-            (Lines{"features/f.yaml:7:30: error[reads-label]: feature `base` reads `late`, which is known only after the answer"}));
+  EXPECT_EQ(findings(), (Lines{"features/f.yaml:7:30: error[reads-label]: feature `base` reads "
+                               "`late`, which is known only after the answer"}));
   change("features/f.yaml", "late + 1", "size + 1");
   change("features/f.yaml", "inputs: [place]", "inputs: [late]");
-  EXPECT_EQ(
-      findings(),
-      (Lines{
-          "features/f.yaml:8:5: error[reads-label]: feature `place_late` encodes `late`, which is known only after the answer"}));
+  EXPECT_EQ(findings(), (Lines{"features/f.yaml:8:5: error[reads-label]: feature `place_late` "
+                               "encodes `late`, which is known only after the answer"}));
 }
 
 TEST_F(SpecTest, FeaturesThatReadEachOther) {
   change("features/f.yaml", "size + 1", "size + twice");
-  EXPECT_EQ(
-      findings(),
-      (Lines{"features/f.yaml:6:5: error[feature-cycle]: features read each other in a circle: `twice` -> `base` -> `twice`"}));
+  EXPECT_EQ(findings(), (Lines{"features/f.yaml:6:5: error[feature-cycle]: features read each "
+                               "other in a circle: `twice` -> `base` -> `twice`"}));
 }
 
 TEST_F(SpecTest, AnExpressionErrorStandsInsideTheFile) {
   change("features/f.yaml", "size + 1", "size + sise");
   const auto found = findings();
   ASSERT_EQ(found.size(), 1U);
-  EXPECT_TRUE(found[0].starts_with("features/f.yaml:7:37: error[bad-expression]: feature `base`: ")) << found[0];
+  EXPECT_TRUE(found[0].starts_with("features/f.yaml:7:37: error[bad-expression]: feature `base`: "))
+      << found[0];
   change("features/f.yaml", "size + sise", "place + \\\"x\\\"");
 }
 
@@ -198,7 +212,8 @@ TEST_F(SpecTest, ATargetThatIsAbsent) {
   change("models/m.yaml", "target: late > 0", "target: lateness > 0");
   const auto found = findings();
   ASSERT_EQ(found.size(), 1U);
-  EXPECT_TRUE(found[0].starts_with("models/m.yaml:5:9: error[bad-expression]: the target: ")) << found[0];
+  EXPECT_TRUE(found[0].starts_with("models/m.yaml:5:9: error[bad-expression]: the target: "))
+      << found[0];
 }
 
 TEST_F(SpecTest, MalformedYamlNamesItsLine) {
@@ -206,16 +221,21 @@ TEST_F(SpecTest, MalformedYamlNamesItsLine) {
   const auto found = findings();
   ASSERT_FALSE(found.empty());
   bool named = false;
-  for (const auto& line : found) named = named || line.starts_with("monitors/w.yaml:2:7: error[yaml-malformed]");
+  for (const auto& line : found)
+    named = named || line.starts_with("monitors/w.yaml:2:7: error[yaml-malformed]");
   EXPECT_TRUE(named) << fmt::format("{}", fmt::join(found, "\n"));
 }
 
 TEST_F(SpecTest, ACanaryAndAFailOverRule) {
   change("services/s.yaml", "sources: [a, b]",
-         "sources: [a, b]\ncanary:\n  steps: [0.5%, 10%]\n  minimum_rows: 50\n  interval: 1h\n  patience: 1d\n  sticky: field:place\n"
+         "sources: [a, b]\ncanary:\n  steps: [0.5%, 10%]\n  minimum_rows: 50\n  interval: 1h\n  "
+         "patience: 1d\n  sticky: field:place\n"
          "  header: x-try\n  header_value: \"yes\"\n  judgement: {loss: 0.02, latency_ratio: 2}");
-  put("policies/q.yaml", "apiVersion: heddle/v1\nkind: Policy\nname: q\nrules:\n  - {id: r, effect: allow, who: \"agent:*\", action: slot.swap}\n"
-                         "failover: {allowed: true, requests: 20, failed_share: 0.25, refused_share: 0.75, most: 2}\n");
+  put("policies/q.yaml",
+      "apiVersion: heddle/v1\nkind: Policy\nname: q\nrules:\n  - {id: r, effect: allow, who: "
+      "\"agent:*\", action: slot.swap}\n"
+      "failover: {allowed: true, requests: 20, failed_share: 0.25, refused_share: 0.75, most: "
+      "2}\n");
   ASSERT_EQ(findings(), Lines{});
   const auto loaded = load_project(root_);
   const CanaryRules& canary = loaded->project.services.at("s").canary;
@@ -237,23 +257,30 @@ TEST_F(SpecTest, ACanaryAndAFailOverRule) {
   std::string ids;
   for (const auto& line : findings()) ids += line.substr(0, line.find(" `")) + "|";
   EXPECT_EQ(ids,
-            "policies/q.yaml:6:55: error[bad-share]:|services/s.yaml:8:3: error[missing-key]:|services/s.yaml:8:15: error[bad-share]:|"
-            "services/s.yaml:8:19: error[bad-share]:|services/s.yaml:8:24: error[bad-share]:|services/s.yaml:12:11: error[unknown-name]:|"
+            "policies/q.yaml:6:55: error[bad-share]:|services/s.yaml:8:3: "
+            "error[missing-key]:|services/s.yaml:8:15: error[bad-share]:|"
+            "services/s.yaml:8:19: error[bad-share]:|services/s.yaml:8:24: "
+            "error[bad-share]:|services/s.yaml:12:11: error[unknown-name]:|"
             "services/s.yaml:14:21: error[bad-share]:|");
 }
 
 TEST_F(SpecTest, ASecretStandsInNoDefinition) {
-  change("monitors/w.yaml", "window: 1d", "window: 1d\nnotifications:\n  - {url: \"http://x\", secret: hunter2}");
-  EXPECT_EQ(findings(), (Lines{"monitors/w.yaml:7:31: error[secret-in-file]: a secret stands in a definition"}));
+  change("monitors/w.yaml", "window: 1d",
+         "window: 1d\nnotifications:\n  - {url: \"http://x\", secret: hunter2}");
+  EXPECT_EQ(
+      findings(),
+      (Lines{"monitors/w.yaml:7:31: error[secret-in-file]: a secret stands in a definition"}));
 }
 
 TEST_F(SpecTest, NobodyCouldApprove) {
   change("people.yaml", "roles: [approver]", "roles: [reader]");
-  EXPECT_EQ(findings(), (Lines{"policies/p.yaml:6:5: error[nobody-approves]: rule `ask` asks role `approver`, which nobody has"}));
+  EXPECT_EQ(findings(), (Lines{"policies/p.yaml:6:5: error[nobody-approves]: rule `ask` asks role "
+                               "`approver`, which nobody has"}));
 }
 
 TEST_F(SpecTest, OnePersonHasOneName) {
-  const std::string key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy";
+  const std::string key =
+      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy";
   const auto with = [&](const std::string& people) {
     put("people.yaml", "apiVersion: heddle/v1\nkind: People\npeople:\n" + people +
                            "service_accounts:\n  - {name: bot, permissions: [predict]}\n");
@@ -266,36 +293,50 @@ TEST_F(SpecTest, OnePersonHasOneName) {
   const auto person = [&](const std::string& name, const std::string& rest) {
     return fmt::format("  - {{name: \"{}\", roles: [approver], {}}}\n", name, rest);
   };
-  EXPECT_TRUE(with(person("ada", "keys: [\"" + key + " ada@laptop\"], os_users: [ada, root]") + person("ben.b@x", "os_users: [ben]")).empty());
+  EXPECT_TRUE(with(person("ada", "keys: [\"" + key + " ada@laptop\"], os_users: [ada, root]") +
+                   person("ben.b@x", "os_users: [ben]"))
+                  .empty());
   // The comment of a key is nobody's signature.
-  EXPECT_EQ(with(person("ada", "keys: [\"" + key + " ada\"]") + person("ben", "keys: [\"" + key + " ben\"]")),
+  EXPECT_EQ(with(person("ada", "keys: [\"" + key + " ada\"]") +
+                 person("ben", "keys: [\"" + key + " ben\"]")),
             Lines{"people-key-shared"});
-  EXPECT_EQ(with(person("ada", "os_users: [root]") + person("ben", "os_users: [x, root]")), Lines{"people-os-user-shared"});
-  for (const char* bad : {"ssh-ed25519 broken", "ada", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy"}) {
+  EXPECT_EQ(with(person("ada", "os_users: [root]") + person("ben", "os_users: [x, root]")),
+            Lines{"people-os-user-shared"});
+  for (const char* bad :
+       {"ssh-ed25519 broken", "ada",
+        "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy"}) {
     EXPECT_EQ(with(person("ada", fmt::format("keys: [\"{}\"]", bad))), Lines{"people-key"}) << bad;
   }
   for (const char* name : {"*", "agent:recover", "a b", "a\\nb", "bot"}) {
-    EXPECT_EQ(with(person("ada", "keys: []") + person(name, "keys: []")), Lines{"people-name"}) << name;
+    EXPECT_EQ(with(person("ada", "keys: []") + person(name, "keys: []")), Lines{"people-name"})
+        << name;
   }
 }
 
 TEST_F(SpecTest, ARuntimeInPlaceOfTraining) {
   const auto with = [&](std::string_view runtime, std::string_view search = "") {
-    put("models/m.yaml", fmt::format("apiVersion: heddle/v1\nkind: Model\nname: m\nfeatures: f\ntarget: late > 0\n"
-                                     "train: {{source: rows, time_field: at, from: \"2001-01-01\", to: \"2001-02-01\"}}\nruntime: {}\n{}", runtime, search));
+    put("models/m.yaml",
+        fmt::format("apiVersion: heddle/v1\nkind: Model\nname: m\nfeatures: f\ntarget: late > 0\n"
+                    "train: {{source: rows, time_field: at, from: \"2001-01-01\", to: "
+                    "\"2001-02-01\"}}\nruntime: {}\n{}",
+                    runtime, search));
     const auto loaded = load_project(root_);
     EXPECT_TRUE(loaded.ok());
     return *loaded;
   };
   put("worker/serve.py", "x");
-  const auto process = with("{kind: process, files: worker, command: [python3, serve.py], inputs: fields, timeout_ms: 700}");
+  const auto process = with(
+      "{kind: process, files: worker, command: [python3, serve.py], inputs: fields, timeout_ms: "
+      "700}");
   EXPECT_FALSE(process.has_errors()) << process.diagnostics[0].message;
   const auto& runtime = process.project.models.at("m").runtime;
   ASSERT_TRUE(runtime.has_value());
   EXPECT_EQ(runtime->kind, Runtime::Kind::kProcess);
   EXPECT_EQ(runtime->inputs, Runtime::Inputs::kFields);
   EXPECT_EQ(runtime->timeout_ms, 700);
-  EXPECT_FALSE(with("{kind: upstream, url: \"http://127.0.0.1:9000\", model: m, token: \"${env:TOKEN}\"}").has_errors());
+  EXPECT_FALSE(
+      with("{kind: upstream, url: \"http://127.0.0.1:9000\", model: m, token: \"${env:TOKEN}\"}")
+          .has_errors());
   for (const auto& [text, search] : std::vector<std::pair<std::string, std::string>>{
            {"{kind: process, files: worker}", ""},
            {"{kind: process, files: nowhere, command: [x]}", ""},
@@ -304,17 +345,21 @@ TEST_F(SpecTest, ARuntimeInPlaceOfTraining) {
            {"{kind: upstream, url: \"http://a\", model: m, files: worker}", ""},
            {"{kind: process, files: worker, command: [x], tolerance: 2}", ""},
            {"{kind: process, files: worker, command: [x]}", "trainer: xgboost\n"},
-           {"{kind: process, files: worker, command: [x]}", "search:\n  trials: 2\n  space:\n    - {name: eta, kind: log_uniform, low: 0.1, high: 0.3}\n"}}) {
+           {"{kind: process, files: worker, command: [x]}",
+            "search:\n  trials: 2\n  space:\n    - {name: eta, kind: log_uniform, low: 0.1, high: "
+            "0.3}\n"}}) {
     const auto loaded = with(text, search);
     ASSERT_TRUE(loaded.has_errors()) << text << search;
     EXPECT_EQ(loaded.diagnostics[0].id, "bad-runtime") << text;
     EXPECT_GT(loaded.diagnostics[0].position.line, 0) << text;
     EXPECT_FALSE(loaded.diagnostics[0].hint.empty());
   }
-  EXPECT_EQ(with("{kind: upstream, url: \"http://a\", model: m, token: abc}").diagnostics[0].id, "secret-in-file");
+  EXPECT_EQ(with("{kind: upstream, url: \"http://a\", model: m, token: abc}").diagnostics[0].id,
+            "secret-in-file");
 }
 
-/// XGBoost passes over what it does not know, and takes objectives that no service could answer with.
+/// XGBoost passes over what it does not know, and takes objectives that no service could answer
+/// with.
 TEST_F(SpecTest, ParametersOfTrainersAreChecked) {
   const std::string head = *read_file(root_ + "/models/m.yaml");
   const auto finding = [&](const std::string& more) {
@@ -324,7 +369,8 @@ TEST_F(SpecTest, ParametersOfTrainersAreChecked) {
     return found.empty() ? std::string() : found[0];
   };
   for (const std::string parameter :
-       {"objective: binary:logistic", "booster: dart", "max_depth: 6", "subsample: 1", "base_score: 0.3", "tree_method: exact", "rounds: 30", "max_bin: 128",
+       {"objective: binary:logistic", "booster: dart", "max_depth: 6", "subsample: 1",
+        "base_score: 0.3", "tree_method: exact", "rounds: 30", "max_bin: 128",
         "monotone_constraints: \"(1,0)\"", "rate_drop: 0.1", "num_parallel_tree: 3"}) {
     EXPECT_EQ(finding("parameters: {" + parameter + "}\n"), "") << parameter;
   }
@@ -361,12 +407,20 @@ TEST_F(SpecTest, ParametersOfTrainersAreChecked) {
   };
   for (const auto& [parameter, id] : faults) {
     const std::string found = finding("parameters: {" + parameter + "}\n");
-    EXPECT_NE(found.find(fmt::format("error[{}]", id)), std::string::npos) << parameter << ": " << found;
-    EXPECT_NE(found.find(id == "duplicate-name" ? "models/m.yaml:10:" : "models/m.yaml:11:"), std::string::npos) << found;
+    EXPECT_NE(found.find(fmt::format("error[{}]", id)), std::string::npos)
+        << parameter << ": " << found;
+    EXPECT_NE(found.find(id == "duplicate-name" ? "models/m.yaml:10:" : "models/m.yaml:11:"),
+              std::string::npos)
+        << found;
   }
-  EXPECT_NE(finding("standby: {trainer: logistic, parameters: {l2: -1}}\n").find("bad-parameter"), std::string::npos);
-  EXPECT_NE(finding("standby: {trainer: logistic, parameters: {eta: 0.1}}\n").find("unknown-parameter"), std::string::npos);
-  EXPECT_NE(finding("standby: {trainer: xgboost, parameters: {objective: \"reg:gamma\"}}\n").find("bad-parameter"), std::string::npos);
+  EXPECT_NE(finding("standby: {trainer: logistic, parameters: {l2: -1}}\n").find("bad-parameter"),
+            std::string::npos);
+  EXPECT_NE(
+      finding("standby: {trainer: logistic, parameters: {eta: 0.1}}\n").find("unknown-parameter"),
+      std::string::npos);
+  EXPECT_NE(finding("standby: {trainer: xgboost, parameters: {objective: \"reg:gamma\"}}\n")
+                .find("bad-parameter"),
+            std::string::npos);
   EXPECT_EQ(finding("standby: {trainer: logistic, parameters: {l2: 2, max_iterations: 30}}\n"), "");
   put("models/m.yaml", head);
   for (const auto& [dimension, id] : std::vector<std::pair<std::string, std::string>>{
@@ -382,7 +436,8 @@ TEST_F(SpecTest, ParametersOfTrainersAreChecked) {
     change("models/m.yaml", "{name: eta, kind: log_uniform, low: 0.1, high: 0.3}", dimension);
     const auto found = findings();
     ASSERT_EQ(found.size(), 1U) << dimension;
-    EXPECT_NE(found[0].find(fmt::format("error[{}]", id)), std::string::npos) << dimension << ": " << found[0];
+    EXPECT_NE(found[0].find(fmt::format("error[{}]", id)), std::string::npos)
+        << dimension << ": " << found[0];
     EXPECT_NE(found[0].find("models/m.yaml:10:"), std::string::npos) << found[0];
   }
 }
@@ -395,9 +450,12 @@ TEST_F(SpecTest, AFolderWithoutAProject) {
 }
 
 /// A contract whose object has these properties and these rules, both in YAML's flow style.
-Contract contract_with(const std::string& properties, const std::string& quality, std::vector<std::string>& findings) {
+Contract contract_with(const std::string& properties, const std::string& quality,
+                       std::vector<std::string>& findings) {
   const std::string yaml = fmt::format(
-      "apiVersion: v3.1.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n- name: rows\n  properties: [{}]\n  quality: [{}]\n", properties, quality);
+      "apiVersion: v3.1.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n- name: rows\n  "
+      "properties: [{}]\n  quality: [{}]\n",
+      properties, quality);
   std::vector<doc::Diagnostic> diagnostics;
   Contract contract = parse_contract(yaml, "c.yaml", diagnostics);
   for (const auto& each : diagnostics) findings.push_back(doc::render_concise(each));
@@ -406,24 +464,35 @@ Contract contract_with(const std::string& properties, const std::string& quality
 
 std::string ids_of(const std::vector<std::string>& findings) {
   std::string out;
-  for (const auto& line : findings) out += line.substr(line.find(": ") + 2, line.find("]: ") - line.find(": ") - 1) + " ";
+  for (const auto& line : findings)
+    out += line.substr(line.find(": ") + 2, line.find("]: ") - line.find(": ") - 1) + " ";
   return out;
 }
 
 TEST(Odcs, EveryLogicalTypeWithItsOptions) {
   std::vector<std::string> findings;
   const Contract contract = contract_with(
-      "{name: a, logicalType: string, logicalTypeOptions: {minLength: 1, maxLength: 3, pattern: '\\u0041', format: ipv4}},"
-      "{name: b, logicalType: date, logicalTypeOptions: {exclusiveMinimum: '2020-01-01', maximum: '2021-01-01', format: yyyy-MM-dd}},"
-      "{name: c, logicalType: timestamp, logicalTypeOptions: {minimum: '2020-01-01 00:00:00+10:00', defaultTimezone: UTC}},"
-      "{name: d, logicalType: time, logicalTypeOptions: {minimum: '00:00:00', maximum: '23:59:59', format: 'HH:mm:ss', timezone: false}},"
-      "{name: e, logicalType: number, logicalTypeOptions: {minimum: 0, exclusiveMinimum: true, multipleOf: 0.5, format: f32}},"
-      "{name: f, logicalType: integer, logicalTypeOptions: {minimum: -5, exclusiveMinimum: -9, exclusiveMaximum: 3, format: i8}},"
-      "{name: g, logicalType: boolean},{name: h, logicalType: array, required: true, logicalTypeOptions: {minItems: 0}},"
-      "{name: i, logicalType: object, properties: [{name: x}]},{name: j, physicalType: 'VARCHAR(18)'},{name: k, physicalType: geography},"
-      "{name: l, logicalType: integer, enum: [{value: 1}, {value: '2'}]},{name: m, logicalType: integer, logicalTypeOptions: {format: u16}}",
+      "{name: a, logicalType: string, logicalTypeOptions: {minLength: 1, maxLength: 3, pattern: "
+      "'\\u0041', format: ipv4}},"
+      "{name: b, logicalType: date, logicalTypeOptions: {exclusiveMinimum: '2020-01-01', maximum: "
+      "'2021-01-01', format: yyyy-MM-dd}},"
+      "{name: c, logicalType: timestamp, logicalTypeOptions: {minimum: '2020-01-01 "
+      "00:00:00+10:00', defaultTimezone: UTC}},"
+      "{name: d, logicalType: time, logicalTypeOptions: {minimum: '00:00:00', maximum: '23:59:59', "
+      "format: 'HH:mm:ss', timezone: false}},"
+      "{name: e, logicalType: number, logicalTypeOptions: {minimum: 0, exclusiveMinimum: true, "
+      "multipleOf: 0.5, format: f32}},"
+      "{name: f, logicalType: integer, logicalTypeOptions: {minimum: -5, exclusiveMinimum: -9, "
+      "exclusiveMaximum: 3, format: i8}},"
+      "{name: g, logicalType: boolean},{name: h, logicalType: array, required: true, "
+      "logicalTypeOptions: {minItems: 0}},"
+      "{name: i, logicalType: object, properties: [{name: x}]},{name: j, physicalType: "
+      "'VARCHAR(18)'},{name: k, physicalType: geography},"
+      "{name: l, logicalType: integer, enum: [{value: 1}, {value: '2'}]},{name: m, logicalType: "
+      "integer, logicalTypeOptions: {format: u16}}",
       "", findings);
-  EXPECT_EQ(ids_of(findings), "warning[field-not-read] warning[type-from-physical] warning[field-not-read] ");
+  EXPECT_EQ(ids_of(findings),
+            "warning[field-not-read] warning[type-from-physical] warning[field-not-read] ");
   ASSERT_EQ(contract.fields.size(), 10U);
   EXPECT_EQ(contract.unread, (std::vector<std::string>{"h", "i", "k"}));
   const auto& f = contract.fields;
@@ -449,27 +518,42 @@ TEST(Odcs, EveryLogicalTypeWithItsOptions) {
 
 TEST(Odcs, WhatCannotBeKeptIsRefusedWithItsPlace) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"{name: a, logicalType: string, logicalTypeOptions: {pattern: '(?=x)'}}", "error[bad-pattern] "},
-      {"{name: a, logicalType: string, quality: [{metric: invalidValues, mustBe: 0, arguments: {pattern: '(a)\\1'}}]}", "error[bad-pattern] "},
+      {"{name: a, logicalType: string, logicalTypeOptions: {pattern: '(?=x)'}}",
+       "error[bad-pattern] "},
+      {"{name: a, logicalType: string, quality: [{metric: invalidValues, mustBe: 0, arguments: "
+       "{pattern: '(a)\\1'}}]}",
+       "error[bad-pattern] "},
       {"{name: a, logicalType: integer, logicalTypeOptions: {pattern: x}}", "error[bad-field] "},
       {"{name: a, logicalType: boolean, logicalTypeOptions: {minimum: 1}}", "error[bad-field] "},
-      {"{name: a, logicalType: date, logicalTypeOptions: {format: dd/MM/yyyy}}", "error[unknown-format] "},
+      {"{name: a, logicalType: date, logicalTypeOptions: {format: dd/MM/yyyy}}",
+       "error[unknown-format] "},
       {"{name: a, logicalType: date, logicalTypeOptions: {minimum: 2020}}", "error[bad-field] "},
       {"{name: a, logicalType: number, logicalTypeOptions: {minimum: 'x'}}", "error[bad-field] "},
-      {"{name: a, logicalType: number, logicalTypeOptions: {exclusiveMaximum: true}}", "error[bad-field] "},
+      {"{name: a, logicalType: number, logicalTypeOptions: {exclusiveMaximum: true}}",
+       "error[bad-field] "},
       {"{name: a, logicalType: number, logicalTypeOptions: {multipleOf: 0}}", "error[bad-field] "},
-      {"{name: a, logicalType: string, logicalTypeOptions: {minLength: 3, maxLength: 2}}", "error[out-of-range] "},
+      {"{name: a, logicalType: string, logicalTypeOptions: {minLength: 3, maxLength: 2}}",
+       "error[out-of-range] "},
       {"{name: a, logicalType: integer, enum: [{value: x}]}", "error[wrong-type] "},
       {"{name: a, logicalType: blob}", "error[unknown-value] "},
-      {"{name: a, logicalType: integer, quality: [{metric: invalidValues, mustBe: 0}]}", "error[bad-quality] "},
-      {"{name: a, logicalType: integer, quality: [{metric: freshness, mustBe: 0}]}", "error[bad-quality] "},
+      {"{name: a, logicalType: integer, quality: [{metric: invalidValues, mustBe: 0}]}",
+       "error[bad-quality] "},
+      {"{name: a, logicalType: integer, quality: [{metric: freshness, mustBe: 0}]}",
+       "error[bad-quality] "},
       {"{name: a, logicalType: integer, quality: [{metric: nullValues}]}", "error[bad-quality] "},
-      {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBe: 0, unit: EUR}]}", "error[bad-quality] "},
-      {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBeBetween: [1]}]}", "error[wrong-type] "},
-      {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBe: 0, arguments: {filter: x}}]}", "error[bad-quality] "},
+      {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBe: 0, unit: EUR}]}",
+       "error[bad-quality] "},
+      {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBeBetween: [1]}]}",
+       "error[wrong-type] "},
+      {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBe: 0, arguments: "
+       "{filter: x}}]}",
+       "error[bad-quality] "},
       {"{name: a, logicalType: integer, quality: [{description: no type}]}", "error[missing-key] "},
-      {"{name: a, logicalType: integer, quality: [{type: sql, severity: error, query: 'SELECT f(a) FROM rows', mustBe: 0}]}", "error[sql-not-enforced] "},
-      {"{name: a, logicalType: integer, quality: [{metric: rowCount, mustBe: 1, unit: percent}]}", "error[bad-quality] "},
+      {"{name: a, logicalType: integer, quality: [{type: sql, severity: error, query: 'SELECT f(a) "
+       "FROM rows', mustBe: 0}]}",
+       "error[sql-not-enforced] "},
+      {"{name: a, logicalType: integer, quality: [{metric: rowCount, mustBe: 1, unit: percent}]}",
+       "error[bad-quality] "},
       {"{name: a, logicalType: integer, lgicalType: x}", "error[unknown-key] "},
   };
   for (const auto& [properties, wanted] : cases) {
@@ -483,23 +567,33 @@ TEST(Odcs, WhatCannotBeKeptIsRefusedWithItsPlace) {
 TEST(Odcs, WhatIsNotEnforcedIsSaidOnceAFile) {
   std::vector<std::string> findings;
   const Contract contract = contract_with(
-      "{name: a, physicalName: a_1, logicalType: string, physicalType: text, classification: x, partitioned: false, logicalTypeOptions: {format: password}},"
-      "{name: b, physicalName: b_1, logicalType: string, physicalType: text, partitioned: true, description: null, businessName: B},"
-      "{name: c, physicalName: c, logicalType: timestamp, logicalTypeOptions: {timezone: true, defaultTimezone: Australia/Sydney}},"
-      "{name: d, logicalType: string, customProperties: [{property: role, value: label}]},{name: e, semanticType: measure, logicalType: number}",
-      "{type: text, description: x},{type: text, description: y},{type: custom, engine: soda, implementation: x},"
-      "{type: custom, engine: Heddle, implementation: \"a != ''\"},{type: sql, query: 'SELECT median(a) FROM rows', mustBe: 0, schedule: 0 20 * * *}",
+      "{name: a, physicalName: a_1, logicalType: string, physicalType: text, classification: x, "
+      "partitioned: false, logicalTypeOptions: {format: password}},"
+      "{name: b, physicalName: b_1, logicalType: string, physicalType: text, partitioned: true, "
+      "description: null, businessName: B},"
+      "{name: c, physicalName: c, logicalType: timestamp, logicalTypeOptions: {timezone: true, "
+      "defaultTimezone: Australia/Sydney}},"
+      "{name: d, logicalType: string, customProperties: [{property: role, value: label}]},{name: "
+      "e, semanticType: measure, logicalType: number}",
+      "{type: text, description: x},{type: text, description: y},{type: custom, engine: soda, "
+      "implementation: x},"
+      "{type: custom, engine: Heddle, implementation: \"a != ''\"},{type: sql, query: 'SELECT "
+      "median(a) FROM rows', mustBe: 0, schedule: 0 20 * * *}",
       findings);
   std::vector<std::string> said;
   for (const auto& line : findings) said.push_back(line.substr(line.find("]: ") + 3));
   std::sort(said.begin(), said.end());
   EXPECT_EQ(said, (std::vector<std::string>{
                       "`classification` is not enforced", "`defaultTimezone` is not enforced",
-                      "`e` is a measure: it is computed from many rows, no field of one", "`format: password` is not enforced",
-                      "`partitioned` is not enforced", "`physicalName` is not enforced, here and in one place more",
-                      "`physicalType` is not enforced, here and in one place more", "`role` is not enforced", "`schedule` is not enforced",
-                      "`timezone` is not enforced", "rule `rows-sql` of `type: sql` is not enforced: the query has `median`",
-                      "rules of `engine: soda` are not enforced", "rules of `type: text` are not enforced, here and in one place more"}));
+                      "`e` is a measure: it is computed from many rows, no field of one",
+                      "`format: password` is not enforced", "`partitioned` is not enforced",
+                      "`physicalName` is not enforced, here and in one place more",
+                      "`physicalType` is not enforced, here and in one place more",
+                      "`role` is not enforced", "`schedule` is not enforced",
+                      "`timezone` is not enforced",
+                      "rule `rows-sql` of `type: sql` is not enforced: the query has `median`",
+                      "rules of `engine: soda` are not enforced",
+                      "rules of `type: text` are not enforced, here and in one place more"}));
   ASSERT_EQ(contract.row_rules.size(), 1U) << "`engine: Heddle` is evaluated";
   EXPECT_EQ(contract.row_rules[0].id, "rows-rule");
 }
@@ -508,30 +602,45 @@ TEST(Odcs, LibraryRulesOfEveryVersion) {
   std::vector<std::string> findings;
   const Contract contract = contract_with(
       "{name: a, logicalType: integer, unique: true, primaryKey: true, required: true, quality: ["
-      "{metric: nullValues, mustBe: 0},{rule: duplicateCount, mustBeLessThan: 5, unit: percent, severity: info},"
-      "{rule: validValues, validValues: [1, 2], mustBe: 0},{type: library, metric: missingValues, mustBeGreaterThan: 0, mustBeLessThan: 9,"
-      "arguments: {missingValues: [-1, null]}}]},{name: b, logicalType: string, primaryKey: true, primaryKeyPosition: 2, quality: ["
-      "{id: nulls, metric: nullValues, mustBe: 0},{metric: nullValues, mustBeBetween: [0, 3], severity: critical}]}",
-      "{id: nulls, metric: rowCount, mustBe: 3},{type: sql, query: 'select count(*) from rows where a <= 0 or b is null;', mustBe: 0, severity: error}", findings);
+      "{metric: nullValues, mustBe: 0},{rule: duplicateCount, mustBeLessThan: 5, unit: percent, "
+      "severity: info},"
+      "{rule: validValues, validValues: [1, 2], mustBe: 0},{type: library, metric: missingValues, "
+      "mustBeGreaterThan: 0, mustBeLessThan: 9,"
+      "arguments: {missingValues: [-1, null]}}]},{name: b, logicalType: string, primaryKey: true, "
+      "primaryKeyPosition: 2, quality: ["
+      "{id: nulls, metric: nullValues, mustBe: 0},{metric: nullValues, mustBeBetween: [0, 3], "
+      "severity: critical}]}",
+      "{id: nulls, metric: rowCount, mustBe: 3},{type: sql, query: 'select count(*) from rows "
+      "where a <= 0 or b is null;', mustBe: 0, severity: error}",
+      findings);
   EXPECT_EQ(ids_of(findings), "warning[unknown-severity] ");
   std::vector<std::string> rules;
   for (const auto& rule : contract.set_rules) {
-    rules.push_back(fmt::format("{} {} {}{} {} {}{}{}{}", rule.id, rule.metric, rule.field, fmt::join(rule.properties, "+"), rule.operation,
-                                fmt::join(rule.operands, ","), rule.percent ? "%" : "", rule.effect == RuleEffect::kWarn ? " warns" : "", rule.condition));
+    rules.push_back(fmt::format("{} {} {}{} {} {}{}{}{}", rule.id, rule.metric, rule.field,
+                                fmt::join(rule.properties, "+"), rule.operation,
+                                fmt::join(rule.operands, ","), rule.percent ? "%" : "",
+                                rule.effect == RuleEffect::kWarn ? " warns" : "", rule.condition));
   }
-  EXPECT_EQ(rules, (std::vector<std::string>{
-                       "a-nullValues nullValues a mustBe 0", "a-duplicateValues duplicateValues a mustBeLessThan 5% warns",
-                       "a-invalidValues invalidValues a mustBe 0", "a-missingValues missingValues a mustBeGreaterThan 0",
-                       "a-missingValues-mustBeLessThan missingValues a mustBeLessThan 9", "nulls nullValues b mustBe 0",
-                       "b-nullValues nullValues b mustBeBetween 0,3", "rows-nulls rowCount  mustBe 3", "rows-sql rowCount  mustBe 0(a <= 0 || b == null)",
-                       "a-unique duplicateValues a mustBe 0", "b-primary-key nullValues b mustBe 0", "primary-key duplicateValues a+b mustBe 0"}));
+  EXPECT_EQ(rules,
+            (std::vector<std::string>{
+                "a-nullValues nullValues a mustBe 0",
+                "a-duplicateValues duplicateValues a mustBeLessThan 5% warns",
+                "a-invalidValues invalidValues a mustBe 0",
+                "a-missingValues missingValues a mustBeGreaterThan 0",
+                "a-missingValues-mustBeLessThan missingValues a mustBeLessThan 9",
+                "nulls nullValues b mustBe 0", "b-nullValues nullValues b mustBeBetween 0,3",
+                "rows-nulls rowCount  mustBe 3", "rows-sql rowCount  mustBe 0(a <= 0 || b == null)",
+                "a-unique duplicateValues a mustBe 0", "b-primary-key nullValues b mustBe 0",
+                "primary-key duplicateValues a+b mustBe 0"}));
   EXPECT_EQ(contract.set_rules[2].arguments, (std::vector<doc::Value>{1, 2}));
 }
 
 TEST(Odcs, AKeyWithAPartThatIsNotReadIsReported) {
   std::vector<std::string> findings;
-  const Contract contract =
-      contract_with("{name: a, logicalType: integer, primaryKey: true},{name: b, logicalType: array, primaryKey: true}", "", findings);
+  const Contract contract = contract_with(
+      "{name: a, logicalType: integer, primaryKey: true},{name: b, logicalType: array, primaryKey: "
+      "true}",
+      "", findings);
   EXPECT_EQ(ids_of(findings), "warning[not-enforced] warning[field-not-read] ");
   ASSERT_EQ(contract.set_rules.size(), 1U) << "`a` alone may repeat";
   EXPECT_EQ(contract.set_rules[0].id, "a-primary-key");
@@ -541,34 +650,49 @@ TEST(Odcs, SqlThatMeansTheSameEverywhere) {
   const SqlNames names{{"orders", "orders_v2"}, {"id", "total", "state"}, "total"};
   const std::vector<std::pair<std::string, std::string>> read = {
       {"SELECT COUNT(*) FROM orders", "rowCount  "},
-      {"select count( * ) as n from main.orders where state = 'it''s' ;", "rowCount  state == 'it\\'s'"},
+      {"select count( * ) as n from main.orders where state = 'it''s' ;",
+       "rowCount  state == 'it\\'s'"},
       {"SELECT COUNT({property}) FROM ${table}", "rowCount  total != null"},
-      {"SELECT AVG(total) FROM `orders_v2` WHERE NOT (id < 5 AND \"state\" IS NOT NULL) OR id NOT IN (1, -2)",
+      {"SELECT AVG(total) FROM `orders_v2` WHERE NOT (id < 5 AND \"state\" IS NOT NULL) OR id NOT "
+       "IN (1, -2)",
        "average total (!(((id < 5 && state != null))) || !(id in [1, -2]))"},
-      {"SELECT MAX(id) FROM {model} WHERE total BETWEEN 1.5 AND id", "maximum id (total >= 1.5 && total <= id)"},
+      {"SELECT MAX(id) FROM {model} WHERE total BETWEEN 1.5 AND id",
+       "maximum id (total >= 1.5 && total <= id)"},
   };
   for (const auto& [query, wanted] : read) {
     const auto measure = read_sql(query, names);
     ASSERT_TRUE(measure.ok()) << query << ": " << measure.error().message;
-    EXPECT_EQ(fmt::format("{} {} {}", measure->metric, measure->field, measure->condition), wanted) << query;
+    EXPECT_EQ(fmt::format("{} {} {}", measure->metric, measure->field, measure->condition), wanted)
+        << query;
   }
   for (const char* query :
-       {"", "DELETE FROM orders", "SELECT COUNT(*) FROM orders, items", "SELECT COUNT(*) FROM items", "SELECT COUNT(DISTINCT id) FROM orders",
-        "SELECT COUNT(*) FROM orders WHERE lower(state) = 'a'", "SELECT COUNT(*) FROM orders WHERE nothing = 1", "SELECT COUNT(*) FROM orders WHERE id = NULL",
-        "SELECT COUNT(*) FROM orders GROUP BY id", "SELECT COUNT(*) FROM orders WHERE id = 1 + 1", "SELECT COUNT(*) FROM orders WHERE state LIKE 'a%'",
-        "SELECT COUNT(*), id FROM orders", "SELECT COUNT(*) FROM orders WHERE state = 'a", "SELECT COUNT(*) FROM orders WHERE id IN (SELECT 1)",
-        "SELECT COUNT(*) FROM orders WHERE {other} = 1", "SELECT COUNT(*) FROM orders SAMPLE (10 ROWS)", "SELECT COUNT(*) FROM orders -- all"}) {
+       {"", "DELETE FROM orders", "SELECT COUNT(*) FROM orders, items",
+        "SELECT COUNT(*) FROM items", "SELECT COUNT(DISTINCT id) FROM orders",
+        "SELECT COUNT(*) FROM orders WHERE lower(state) = 'a'",
+        "SELECT COUNT(*) FROM orders WHERE nothing = 1",
+        "SELECT COUNT(*) FROM orders WHERE id = NULL", "SELECT COUNT(*) FROM orders GROUP BY id",
+        "SELECT COUNT(*) FROM orders WHERE id = 1 + 1",
+        "SELECT COUNT(*) FROM orders WHERE state LIKE 'a%'", "SELECT COUNT(*), id FROM orders",
+        "SELECT COUNT(*) FROM orders WHERE state = 'a",
+        "SELECT COUNT(*) FROM orders WHERE id IN (SELECT 1)",
+        "SELECT COUNT(*) FROM orders WHERE {other} = 1",
+        "SELECT COUNT(*) FROM orders SAMPLE (10 ROWS)", "SELECT COUNT(*) FROM orders -- all"}) {
     const auto measure = read_sql(query, names);
     EXPECT_FALSE(measure.ok()) << query;
   }
 }
 
 TEST_F(SpecTest, OneOfSeveralObjectsIsNamedWithItsContract) {
-  change("contracts/c.odcs.yaml", "  - name: rows\n", "  - name: other\n    properties:\n      - {name: x, logicalType: array}\n  - name: rows\n");
-  EXPECT_EQ(findings(), (Lines{"contracts/c.odcs.yaml:6:5: warning[no-fields]: object `other` has no field that can be read",
-                               "contracts/c.odcs.yaml:8:9: warning[field-not-read]: `x` is of type array: a row is flat, so it is not read and its "
-                               "rules are not enforced",
-                               "features/f.yaml:4:11: error[unknown-name]: there is no contract `c`"}));
+  change(
+      "contracts/c.odcs.yaml", "  - name: rows\n",
+      "  - name: other\n    properties:\n      - {name: x, logicalType: array}\n  - name: rows\n");
+  EXPECT_EQ(findings(),
+            (Lines{"contracts/c.odcs.yaml:6:5: warning[no-fields]: object `other` has no field "
+                   "that can be read",
+                   "contracts/c.odcs.yaml:8:9: warning[field-not-read]: `x` is of type array: a "
+                   "row is flat, so it is not read and its "
+                   "rules are not enforced",
+                   "features/f.yaml:4:11: error[unknown-name]: there is no contract `c`"}));
   change("features/f.yaml", "contract: c", "contract: c/rows");
   const auto loaded = load_project(root_);
   EXPECT_FALSE(loaded->has_errors());
@@ -576,7 +700,9 @@ TEST_F(SpecTest, OneOfSeveralObjectsIsNamedWithItsContract) {
   change("features/f.yaml", "contract: c/rows", "contract: c/other");
   change("features/f.yaml", "size + 1", "x + 1");
   bool is_named = false;
-  for (const auto& line : findings()) is_named = is_named || line.find("which contract `c/other` has and a flat row cannot hold") != std::string::npos;
+  for (const auto& line : findings())
+    is_named = is_named || line.find("which contract `c/other` has and a flat row cannot hold") !=
+                               std::string::npos;
   EXPECT_TRUE(is_named);
 }
 
@@ -587,14 +713,18 @@ TEST_F(SpecTest, ContractsWithoutAProject) {
   const auto old = load_contracts(root_ + "/contracts/old.yaml");
   ASSERT_TRUE(old.ok());
   EXPECT_TRUE(old->has_errors());
-  EXPECT_EQ(doc::render_concise(old->diagnostics.at(0)), "old.yaml:1:1: warning[no-fields]: the contract has no `schema`: it says nothing of rows");
+  EXPECT_EQ(
+      doc::render_concise(old->diagnostics.at(0)),
+      "old.yaml:1:1: warning[no-fields]: the contract has no `schema`: it says nothing of rows");
   EXPECT_EQ(doc::render_concise(old->diagnostics.at(1)),
-            "old.yaml:1:13: error[unknown-value]: version `v2.2.2` of the Open Data Contract Standard is not read");
+            "old.yaml:1:13: error[unknown-value]: version `v2.2.2` of the Open Data Contract "
+            "Standard is not read");
   EXPECT_EQ(load_contracts(root_ + "/data").error().id, "contract-not-found");
   const std::string head = "apiVersion: v3.1.0\nkind: DataContract\nid: x\nversion: 1.0.0\n";
   put("contracts/old.yaml", head + "schema: []\n");
   EXPECT_EQ(load_contracts(root_ + "/contracts/old.yaml")->diagnostics.at(0).id, "no-fields");
-  put("contracts/old.yaml", head + "schema:\n- {name: a, properties: [{name: x, logicalType: date}]}\n- {name: a}\n");
+  put("contracts/old.yaml",
+      head + "schema:\n- {name: a, properties: [{name: x, logicalType: date}]}\n- {name: a}\n");
   EXPECT_EQ(load_contracts(root_ + "/contracts/old.yaml")->diagnostics.at(0).id, "duplicate-name");
   EXPECT_TRUE(load_contracts(root_ + "/services/s.yaml")->has_errors());
 }
@@ -614,23 +744,28 @@ TEST(Example, TheFlightsAreWell) {
   const auto loaded = load_project("examples/flights");
   ASSERT_TRUE(loaded.ok()) << loaded.error().str();
   for (const auto& each : loaded->diagnostics) {
-    EXPECT_TRUE(each.id == "source-missing" || each.id == "file-missing") << doc::render_concise(each) << "\n" << each.hint;
+    EXPECT_TRUE(each.id == "source-missing" || each.id == "file-missing")
+        << doc::render_concise(each) << "\n"
+        << each.hint;
   }
 }
 
 TEST_F(SpecTest, AMonitorThatCanNeverAlertIsAnError) {
   const std::string head = "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\n";
   const std::string size = "distributions: [{name: size, column: size, kind: ks, floor: 0.1}]\n";
-  const auto metric = [](const std::string& rest) { return "distributions: [{name: m, " + rest + "}]\nquality: {}\n"; };
+  const auto metric = [](const std::string& rest) {
+    return "distributions: [{name: m, " + rest + "}]\nquality: {}\n";
+  };
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {size + "quality: {chunk_duration: 8d}\n", "never-alerts"},                  // 8d + 1d is past 7d
-      {size + "quality: {chunk_duration: 7d}\n", "never-alerts"},                  // 7d + 1d
-      {size + "quality: {chunk_duration: 6d}\n", ""},                              // 6d + 1d
+      {size + "quality: {chunk_duration: 8d}\n", "never-alerts"},  // 8d + 1d is past 7d
+      {size + "quality: {chunk_duration: 7d}\n", "never-alerts"},  // 7d + 1d
+      {size + "quality: {chunk_duration: 6d}\n", ""},              // 6d + 1d
       {size + "label_delay: 7d\nquality: {}\n", "never-alerts"},
-      {size + "label_delay: 8d\n", "never-alerts"},                                // also without quality: no label finds its row
+      {size + "label_delay: 8d\n", "never-alerts"},  // also without quality: no label finds its row
       {size + "label_retention: 1d\nquality: {}\n", "never-alerts"},
       {size + "quality: {chunk_duration: 0d}\n", "never-alerts"},
-      {size + "quality: {alert_once: 0.9}\n", "never-alerts"},                     // below alert_twice 1.0: never confirmed
+      {size + "quality: {alert_once: 0.9}\n",
+       "never-alerts"},  // below alert_twice 1.0: never confirmed
       {size + "quality: {alert_twice: .inf}\n", "never-alerts"},
       {size + "quality: {prior_shift: .nan}\n", "wrong-type"},
       {size + "quality: {prior_shift: -1}\n", "bad-value"},
@@ -638,9 +773,13 @@ TEST_F(SpecTest, AMonitorThatCanNeverAlertIsAnError) {
       {size + "quality: {}\nrefused_share: 1\n", "never-alerts"},
       {size + "quality: {}\nrefused_share: .nan\n", "wrong-type"},
       {size + "quality: {}\nrefused_share: -0.1\n", "bad-value"},
-      {size + "quality: {}\nrules: [{id: r, expression: size > 1, threshold: 1}]\n", "never-alerts"},
-      {size + "quality: {}\nrules: [{id: r, expression: size > 1, threshold: 1.5}]\n", "never-alerts"},
-      {size + "quality: {}\nrules: [{id: r, expression: size > 1}, {id: r, expression: size > 2}]\n", "duplicate-name"},
+      {size + "quality: {}\nrules: [{id: r, expression: size > 1, threshold: 1}]\n",
+       "never-alerts"},
+      {size + "quality: {}\nrules: [{id: r, expression: size > 1, threshold: 1.5}]\n",
+       "never-alerts"},
+      {size +
+           "quality: {}\nrules: [{id: r, expression: size > 1}, {id: r, expression: size > 2}]\n",
+       "duplicate-name"},
       {metric("column: size, kind: ks, floor: 1"), "never-alerts"},
       {metric("column: size, kind: ks, floor: 1.2"), "never-alerts"},
       {metric("column: size, kind: ks, floor: .nan"), "wrong-type"},
@@ -654,14 +793,16 @@ TEST_F(SpecTest, AMonitorThatCanNeverAlertIsAnError) {
       {metric("column: place, kind: total_variation"), ""},
       {metric("column: at, kind: total_variation"), "watch-kind"},
       {metric("column: at, kind: hour_of_day"), ""},
-      {metric("column: at, kind: hour_of_day") + "window: 6h\n", "never-alerts"},   // six hours are not a day's
-      {metric("column: at, kind: ks"), "always-alerts"},                            // the time that orders the rows
+      {metric("column: at, kind: hour_of_day") + "window: 6h\n",
+       "never-alerts"},                                   // six hours are not a day's
+      {metric("column: at, kind: ks"), "always-alerts"},  // the time that orders the rows
       {metric("column: prediction, kind: ks"), ""},
       {metric("column: prediction, kind: total_variation"), "watch-kind"},
-      {metric("column: late, kind: ks"), "unknown-name"},                           // comes with the label
-      {metric("column: base, kind: ks"), "unknown-name"},                           // a feature is not in the traffic
+      {metric("column: late, kind: ks"), "unknown-name"},  // comes with the label
+      {metric("column: base, kind: ks"), "unknown-name"},  // a feature is not in the traffic
       {metric("column: sise, kind: ks"), "unknown-name"},
-      {metric("column: size, kind: ks}, {name: m, column: place, kind: total_variation"), "duplicate-name"},
+      {metric("column: size, kind: ks}, {name: m, column: place, kind: total_variation"),
+       "duplicate-name"},
   };
   for (const auto& [text, id] : cases) {
     put("monitors/w.yaml", head + text);
@@ -673,7 +814,8 @@ TEST_F(SpecTest, AMonitorThatCanNeverAlertIsAnError) {
       EXPECT_GT(each.position.line, 0) << text;
       EXPECT_FALSE(each.hint.empty()) << text;
     }
-    EXPECT_EQ(errors, id.empty() ? std::vector<std::string>{} : std::vector<std::string>{id}) << text;
+    EXPECT_EQ(errors, id.empty() ? std::vector<std::string>{} : std::vector<std::string>{id})
+        << text;
   }
 }
 
@@ -681,9 +823,11 @@ TEST_F(SpecTest, WhatIsNotWatchedIsSaidAndIsNoError) {
   put("monitors/w.yaml", "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\n");
   const auto loaded = load_project(root_);
   EXPECT_FALSE(loaded->has_errors());
-  EXPECT_EQ(findings(), (std::vector<std::string>{
-                            "monitors/w.yaml:1:1: warning[not-watched]: no distributions: no column is watched",
-                            "monitors/w.yaml:1:1: warning[not-watched]: no quality section: labelled quality is not watched"}));
+  EXPECT_EQ(findings(),
+            (std::vector<std::string>{
+                "monitors/w.yaml:1:1: warning[not-watched]: no distributions: no column is watched",
+                "monitors/w.yaml:1:1: warning[not-watched]: no quality section: labelled quality "
+                "is not watched"}));
   EXPECT_FALSE(loaded->project.monitors.at("w").labelled_quality);
 }
 
@@ -691,8 +835,9 @@ TEST_F(SpecTest, AMonitorThatItsServiceDoesNotNameIsAnError) {
   put("monitors/spare.yaml",
       "apiVersion: heddle/v1\nkind: Monitor\nname: spare\nservice: s\nquality: {}\ndistributions:\n"
       "  - {name: size, column: size, kind: ks}\n");
-  EXPECT_EQ(findings(), (std::vector<std::string>{
-                            "monitors/spare.yaml:4:10: error[monitor-unused]: service `s` is watched by monitor `w`: this one watches nothing"}));
+  EXPECT_EQ(findings(),
+            (std::vector<std::string>{"monitors/spare.yaml:4:10: error[monitor-unused]: service "
+                                      "`s` is watched by monitor `w`: this one watches nothing"}));
 }
 
 }  // namespace

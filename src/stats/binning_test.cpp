@@ -60,7 +60,8 @@ TEST(Binning, PointsAreDistinctValuesOrQuantilesWithBothEnds) {
   EXPECT_EQ(Binning::numbers(std::vector<double>(100, 3.0)).points(), (std::vector<double>{3}));
   EXPECT_EQ(Binning::numbers(std::vector<double>{0.0, -0.0, NAN, INFINITY, -INFINITY}).points(),
             (std::vector<double>{-INFINITY, 0, INFINITY}));
-  EXPECT_FALSE(std::signbit(Binning::numbers(std::vector<double>{-0.0}).points().at(0)));  // one value, one spelling
+  EXPECT_FALSE(std::signbit(
+      Binning::numbers(std::vector<double>{-0.0}).points().at(0)));  // one value, one spelling
   EXPECT_TRUE(Binning::numbers(std::vector<double>{NAN}).points().empty());
   std::vector<double> values;
   for (int i = 0; i < 1000; ++i) values.push_back(i);
@@ -86,7 +87,8 @@ class Draw {
  public:
   explicit Draw(std::uint64_t seed) : state_(seed) {}
 
-  std::vector<double> sample(const std::string& family, std::int64_t a, std::int64_t b, int rows, std::uint64_t missing) {
+  std::vector<double> sample(const std::string& family, std::int64_t a, std::int64_t b, int rows,
+                             std::uint64_t missing) {
     std::vector<double> out;
     for (int i = 0; i < rows; ++i) out.push_back(below(100) < missing ? NAN : draw(family, a, b));
     return out;
@@ -99,7 +101,9 @@ class Draw {
     z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
     return (z ^ (z >> 31)) % n;
   }
-  std::int64_t integer(std::int64_t n) { return static_cast<std::int64_t>(below(static_cast<std::uint64_t>(n))); }
+  std::int64_t integer(std::int64_t n) {
+    return static_cast<std::int64_t>(below(static_cast<std::uint64_t>(n)));
+  }
   bool percent(std::int64_t share) { return integer(100) < share; }
   double draw(const std::string& family, std::int64_t a, std::int64_t b) {
     const auto low = static_cast<double>(a);
@@ -145,7 +149,8 @@ TEST(Distances, AreSciPysUpToTheBoundThatIsStated) {
     Side x, y;
     std::uint64_t seed = 0;
     double ks = 0, variation = 0;
-    for (Side* side : {&x, &y}) in >> side->family >> side->a >> side->b >> side->rows >> side->missing;
+    for (Side* side : {&x, &y})
+      in >> side->family >> side->a >> side->b >> side->rows >> side->missing;
     in >> seed >> ks >> variation;
     ASSERT_FALSE(in.fail());
     ++cases;
@@ -156,9 +161,11 @@ TEST(Distances, AreSciPysUpToTheBoundThatIsStated) {
     const Histogram ref = fill(numbers, reference);
     const Histogram cur = fill(numbers, current);
     EXPECT_LE(ref.counts().size(), 132U);
-    // Exact where every distinct value is a point; never above, and less than the heaviest gap below.
+    // Exact where every distinct value is a point; never above, and less than the heaviest gap
+    // below.
     std::int64_t heaviest = 0;
-    for (std::size_t gap = 1; gap < ref.counts().size(); gap += 2) heaviest = std::max(heaviest, ref.counts()[gap]);
+    for (std::size_t gap = 1; gap < ref.counts().size(); gap += 2)
+      heaviest = std::max(heaviest, ref.counts()[gap]);
     const double bound = static_cast<double>(heaviest) / static_cast<double>(ref.total());
     EXPECT_LT(bound, 1.0 / 64);
     EXPECT_LE(kolmogorov_smirnov(ref, cur), ks + 1e-12);
@@ -172,9 +179,13 @@ TEST(Distances, AreSciPysUpToTheBoundThatIsStated) {
     const Binning categories = Binning::categories(top_categories(counts, 50));
     Histogram a(categories.size());
     Histogram b(categories.size());
-    for (const double v : reference) a.add(std::isnan(v) ? Binning::kMissing : categories.bin(name(v)));
-    for (const double v : current) b.add(std::isnan(v) ? Binning::kMissing : categories.bin(name(v)));
-    const auto rest = [](const Histogram& h) { return static_cast<double>(h.counts().back()) / static_cast<double>(h.total()); };
+    for (const double v : reference)
+      a.add(std::isnan(v) ? Binning::kMissing : categories.bin(name(v)));
+    for (const double v : current)
+      b.add(std::isnan(v) ? Binning::kMissing : categories.bin(name(v)));
+    const auto rest = [](const Histogram& h) {
+      return static_cast<double>(h.counts().back()) / static_cast<double>(h.total());
+    };
     EXPECT_LE(total_variation(a, b), variation + 1e-9);
     EXPECT_GE(total_variation(a, b), variation - std::min(rest(a), rest(b)) - 1e-9);
   }
@@ -202,19 +213,22 @@ TEST(Histogram, DistancesByHand) {
 
 TEST(LagFit, FindsEveryLagAndLeavesOtherChangesAlone) {
   std::vector<std::int64_t> hours(24);
-  for (int i = 0; i < 24; ++i) hours[static_cast<std::size_t>(i)] = 10 + (i > 5 ? 40 * (24 - i) : i);
+  for (int i = 0; i < 24; ++i)
+    hours[static_cast<std::size_t>(i)] = 10 + (i > 5 ? 40 * (24 - i) : i);
   const Histogram reference(hours);
   for (int lag = -11; lag <= 12; ++lag) {
     Histogram current(24);
     for (int i = 0; i < 24; ++i) {
-      current.add(static_cast<std::size_t>((i + lag + 24) % 24), hours[static_cast<std::size_t>(i)]);
+      current.add(static_cast<std::size_t>((i + lag + 24) % 24),
+                  hours[static_cast<std::size_t>(i)]);
     }
     const LagFit fit = explain_by_lag(reference, current);
     EXPECT_EQ(fit.lag, lag);
     EXPECT_EQ(fit.residual, 0);
   }
   auto half = hours;
-  for (int i = 6; i < 15; ++i) half[static_cast<std::size_t>(i)] /= 8;  // mornings gone: no lag explains that
+  for (int i = 6; i < 15; ++i)
+    half[static_cast<std::size_t>(i)] /= 8;  // mornings gone: no lag explains that
   EXPECT_GT(explain_by_lag(reference, Histogram(half)).residual, 0.1);
 }
 
@@ -238,7 +252,8 @@ TEST(UnitRatio, NoNameForNoChangeOrForNoise) {
 }
 
 TEST(UnitRatio, EachKnownRatioHasItsInverse) {
-  for (const UnitRatio& known : known_unit_ratios()) EXPECT_TRUE(name_ratio(1 / known.ratio, 1e-9).has_value()) << known.name;
+  for (const UnitRatio& known : known_unit_ratios())
+    EXPECT_TRUE(name_ratio(1 / known.ratio, 1e-9).has_value()) << known.name;
 }
 
 }  // namespace

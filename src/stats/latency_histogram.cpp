@@ -11,8 +11,8 @@ constexpr std::size_t kSub = std::size_t{1} << LatencyHistogram::kSubBits;
 
 }  // namespace
 
-// Bucket numbers run on: values below 2 * kSub are their own bucket; above, the octave of 2^e begins at (e - kSubBits + 1) * kSub,
-// cut into kSub buckets of 2^(e - kSubBits).
+// Bucket numbers run on: values below 2 * kSub are their own bucket; above, the octave of 2^e
+// begins at (e - kSubBits + 1) * kSub, cut into kSub buckets of 2^(e - kSubBits).
 std::size_t LatencyHistogram::bucket_of(std::uint64_t value) noexcept {
   if (value < kSub) return value;
   const int shift = std::bit_width(value) - 1 - kSubBits;
@@ -45,12 +45,15 @@ void LatencyHistogram::merge(const LatencyHistogram& other) noexcept {
   sum_ += other.sum_;
 }
 
-double LatencyHistogram::mean() const noexcept { return count_ == 0 ? 0 : sum_ / static_cast<double>(count_); }
+double LatencyHistogram::mean() const noexcept {
+  return count_ == 0 ? 0 : sum_ / static_cast<double>(count_);
+}
 
 std::uint64_t LatencyHistogram::quantile(double q) const noexcept {
   if (count_ == 0) return 0;
-  const auto rank =
-      std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(count_))));
+  const auto rank = std::max<std::uint64_t>(
+      1,
+      static_cast<std::uint64_t>(std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(count_))));
   std::uint64_t seen = 0;
   for (std::size_t i = bucket_of(least_); i < buckets_.size(); ++i) {
     seen += buckets_[i];

@@ -6,9 +6,10 @@
 
 namespace heddle::stats {
 
-/// Counts of non-negative integers (latencies in ns) in log-linear buckets, as HdrHistogram has them: each power of two is cut
-/// into 128 equal buckets, so a quantile is never below the exact one and at most 1/128 (0.79 %) above it; values below 256 are
-/// exact. Values past `kLargest` are counted as that. Count, sum, least and greatest are exact. Memory is fixed (about 40 KiB);
+/// Counts of non-negative integers (latencies in ns) in log-linear buckets, as HdrHistogram has
+/// them: each power of two is cut into 128 equal buckets, so a quantile is never below the exact
+/// one and at most 1/128 (0.79 %) above it; values below 256 are exact. Values past `kLargest` are
+/// counted as that. Count, sum, least and greatest are exact. Memory is fixed (about 40 KiB);
 /// recording is O(1) and allocates nothing. Not thread-safe; histograms of threads are merged.
 class LatencyHistogram {
  public:
@@ -24,15 +25,16 @@ class LatencyHistogram {
   [[nodiscard]] std::uint64_t least() const noexcept { return count_ == 0 ? 0 : least_; }
   [[nodiscard]] std::uint64_t greatest() const noexcept { return greatest_; }
   [[nodiscard]] double mean() const noexcept;
-  /// The value of rank ceil(q * count), q in [0, 1], rounded up to the end of its bucket; `greatest()` is never passed. 0 when
-  /// nothing was recorded.
+  /// The value of rank ceil(q * count), q in [0, 1], rounded up to the end of its bucket;
+  /// `greatest()` is never passed. 0 when nothing was recorded.
   [[nodiscard]] std::uint64_t quantile(double q) const noexcept;
   /// How many values are at most `value`, by whole buckets.
   [[nodiscard]] std::uint64_t at_most(std::uint64_t value) const noexcept;
 
  private:
   [[nodiscard]] static std::size_t bucket_of(std::uint64_t value) noexcept;
-  [[nodiscard]] static std::uint64_t end_of(std::size_t bucket) noexcept;  ///< greatest value of the bucket
+  [[nodiscard]] static std::uint64_t end_of(
+      std::size_t bucket) noexcept;  ///< greatest value of the bucket
 
   std::vector<std::uint64_t> buckets_;
   std::uint64_t count_ = 0;

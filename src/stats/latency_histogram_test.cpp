@@ -11,7 +11,8 @@ namespace heddle::stats {
 namespace {
 
 std::uint64_t exact(const std::vector<std::uint64_t>& sorted, double q) {
-  const auto rank = std::max<std::size_t>(1, static_cast<std::size_t>(std::ceil(q * static_cast<double>(sorted.size()))));
+  const auto rank = std::max<std::size_t>(
+      1, static_cast<std::size_t>(std::ceil(q * static_cast<double>(sorted.size()))));
   return sorted[rank - 1];
 }
 
@@ -24,7 +25,8 @@ TEST(LatencyHistogram, QuantilesKeepTheStatedBoundAgainstExactOnes) {
     LatencyHistogram histogram;
     std::vector<std::uint64_t> values;
     for (int i = 0; i < 20'000; ++i) {
-      values.push_back(shape == 0   ? static_cast<std::uint64_t>(heavy(random)) % LatencyHistogram::kLargest
+      values.push_back(shape == 0
+                           ? static_cast<std::uint64_t>(heavy(random)) % LatencyHistogram::kLargest
                        : shape == 1 ? small(random)
                                     : wide(random));
       histogram.record(values.back());
@@ -34,7 +36,8 @@ TEST(LatencyHistogram, QuantilesKeepTheStatedBoundAgainstExactOnes) {
       const std::uint64_t want = exact(values, q);
       const std::uint64_t got = histogram.quantile(q);
       EXPECT_GE(got, want) << "shape " << shape << " q " << q;
-      EXPECT_LE(static_cast<double>(got), static_cast<double>(want) * (1 + 1.0 / 128)) << "shape " << shape << " q " << q;
+      EXPECT_LE(static_cast<double>(got), static_cast<double>(want) * (1 + 1.0 / 128))
+          << "shape " << shape << " q " << q;
       EXPECT_TRUE(want >= 256 || got == want) << "shape " << shape << " q " << q;
     }
     EXPECT_EQ(histogram.least(), values.front());

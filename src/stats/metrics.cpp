@@ -28,7 +28,8 @@ double auc(std::span<const float> p, std::span<const std::uint8_t> y) {
   if (n1 == 0 || n0 == 0) return kNan;
   std::vector<std::uint32_t> order(p.size());
   std::iota(order.begin(), order.end(), 0U);
-  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return p[a] < p[b]; });
+  std::sort(order.begin(), order.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return p[a] < p[b]; });
   double wins = 0;  // pairs (positive, negative) in the right order, ties one half
   double negatives_below = 0;
   for (std::size_t i = 0; i < order.size();) {
@@ -47,13 +48,15 @@ double log_loss(std::span<const float> p, std::span<const std::uint8_t> y) {
   if (p.empty()) return kNan;
   double sum = 0;
   for (std::size_t i = 0; i < p.size(); ++i) {
-    const double q = std::clamp(y[i] != 0 ? static_cast<double>(p[i]) : 1.0 - static_cast<double>(p[i]), 1e-15, 1 - 1e-15);
+    const double q = std::clamp(
+        y[i] != 0 ? static_cast<double>(p[i]) : 1.0 - static_cast<double>(p[i]), 1e-15, 1 - 1e-15);
     sum -= log(q);
   }
   return sum / static_cast<double>(p.size());
 }
 
-double log_loss_of_margins(std::span<const float> margins, std::span<const std::uint8_t> y, double intercept) {
+double log_loss_of_margins(std::span<const float> margins, std::span<const std::uint8_t> y,
+                           double intercept) {
   if (margins.empty()) return kNan;
   double sum = 0;
   for (std::size_t i = 0; i < margins.size(); ++i) {
@@ -68,7 +71,8 @@ double calibration_error(std::span<const float> p, std::span<const std::uint8_t>
   std::vector<double> difference(static_cast<std::size_t>(bins), 0.0);
   for (std::size_t i = 0; i < p.size(); ++i) {
     const auto bin = std::clamp(static_cast<int>(static_cast<double>(p[i]) * bins), 0, bins - 1);
-    difference[static_cast<std::size_t>(bin)] += static_cast<double>(p[i]) - (y[i] != 0 ? 1.0 : 0.0);
+    difference[static_cast<std::size_t>(bin)] +=
+        static_cast<double>(p[i]) - (y[i] != 0 ? 1.0 : 0.0);
   }
   double sum = 0;
   for (const double d : difference) sum += std::abs(d);

@@ -5,42 +5,52 @@
 
 namespace heddle::stats {
 
-/// Metrics of a binary classifier. `p` are probabilities, `margins` log odds before the sigmoid, `y` labels 0 or 1; the spans
-/// of one call have equal length. Every function is pure, sums in row order (so equal input gives equal bits) and returns
-/// NaN where the metric is undefined: no rows, or one class only for `auc`.
+/// Metrics of a binary classifier. `p` are probabilities, `margins` log odds before the sigmoid,
+/// `y` labels 0 or 1; the spans of one call have equal length. Every function is pure, sums in row
+/// order (so equal input gives equal bits) and returns NaN where the metric is undefined: no rows,
+/// or one class only for `auc`.
 
-/// Area under the ROC curve by mid-ranks (Mann-Whitney U over n1 * n0; ties count one half). O(n log n).
+/// Area under the ROC curve by mid-ranks (Mann-Whitney U over n1 * n0; ties count one half). O(n
+/// log n).
 [[nodiscard]] double auc(std::span<const float> p, std::span<const std::uint8_t> y);
 
 /// Mean negative log likelihood, natural log; probabilities are clipped to [1e-15, 1 - 1e-15].
 [[nodiscard]] double log_loss(std::span<const float> p, std::span<const std::uint8_t> y);
 
 /// The same from margins, each moved by `intercept`; exact for large margins, nothing clipped.
-[[nodiscard]] double log_loss_of_margins(std::span<const float> margins, std::span<const std::uint8_t> y,
-                                         double intercept = 0);
+[[nodiscard]] double log_loss_of_margins(std::span<const float> margins,
+                                         std::span<const std::uint8_t> y, double intercept = 0);
 
-/// Expected calibration error over `bins` equal-width bins: sum of |mean p - mean y| * share (Guo et al. 2017, eq. 3).
-[[nodiscard]] double calibration_error(std::span<const float> p, std::span<const std::uint8_t> y, int bins = 15);
+/// Expected calibration error over `bins` equal-width bins: sum of |mean p - mean y| * share (Guo
+/// et al. 2017, eq. 3).
+[[nodiscard]] double calibration_error(std::span<const float> p, std::span<const std::uint8_t> y,
+                                       int bins = 15);
 
-/// Entropy of the labels in nats: the log loss of the best constant answer. 0 if there is one class only.
+/// Entropy of the labels in nats: the log loss of the best constant answer. 0 if there is one class
+/// only.
 [[nodiscard]] double label_entropy(std::span<const std::uint8_t> y);
 
-/// The `b` that minimises the log loss of `margins + b`: maximum likelihood of an intercept with the margins as offset, by
-/// Newton's method (Hastie, Tibshirani, Friedman, ESL 2nd ed., 4.4.1). Clipped to [-20, 20]; 0 for no rows.
-[[nodiscard]] double refit_intercept(std::span<const float> margins, std::span<const std::uint8_t> y);
+/// The `b` that minimises the log loss of `margins + b`: maximum likelihood of an intercept with
+/// the margins as offset, by Newton's method (Hastie, Tibshirani, Friedman, ESL 2nd ed., 4.4.1).
+/// Clipped to [-20, 20]; 0 for no rows.
+[[nodiscard]] double refit_intercept(std::span<const float> margins,
+                                     std::span<const std::uint8_t> y);
 
-/// Log loss after refitting the intercept only, over the entropy of the labels. 1 or more: the order of the scores is worth
-/// no more than the base rate, whatever the base rate has become. Blind to prior shift by construction; `intercept` is where
-/// that shows. `ratio` is NaN without rows or with one class.
+/// Log loss after refitting the intercept only, over the entropy of the labels. 1 or more: the
+/// order of the scores is worth no more than the base rate, whatever the base rate has become.
+/// Blind to prior shift by construction; `intercept` is where that shows. `ratio` is NaN without
+/// rows or with one class.
 struct QualityRatio {
   double ratio = 0;
   double intercept = 0;
   double log_loss = 0;  ///< as served, before the refit
 };
-[[nodiscard]] QualityRatio quality_ratio(std::span<const float> margins, std::span<const std::uint8_t> y);
+[[nodiscard]] QualityRatio quality_ratio(std::span<const float> margins,
+                                         std::span<const std::uint8_t> y);
 
-/// Platt's map p = sigmoid(slope * margin + intercept), with his smoothed targets (Platt 1999, section 2.2), fitted by
-/// Newton's method with step halving (Lin, Lin, Weng 2007, algorithm 1). Identity if there is one class only.
+/// Platt's map p = sigmoid(slope * margin + intercept), with his smoothed targets (Platt 1999,
+/// section 2.2), fitted by Newton's method with step halving (Lin, Lin, Weng 2007, algorithm 1).
+/// Identity if there is one class only.
 struct PlattMap {
   double slope = 1;
   double intercept = 0;

@@ -25,7 +25,8 @@ TEST(Scalar, ExpAndLogStayWithinTwoUlpOfTheCLibrary) {
     const double y = std::exp(x);
     ASSERT_LE(ulps(stats::log(y), std::log(y)), 2) << y;
     const double tiny = x * 1e-5;
-    ASSERT_NEAR(stats::log1p(tiny), std::log1p(tiny), 4e-16 * std::abs(std::log1p(tiny)) + 1e-300) << tiny;
+    ASSERT_NEAR(stats::log1p(tiny), std::log1p(tiny), 4e-16 * std::abs(std::log1p(tiny)) + 1e-300)
+        << tiny;
   }
 }
 
@@ -49,11 +50,15 @@ TEST(Metrics, TextbookValues) {
   const std::vector<float> p{0.1F, 0.4F, 0.35F, 0.8F};
   const std::vector<std::uint8_t> y{0, 0, 1, 1};
   EXPECT_DOUBLE_EQ(auc(p, y), 0.75);  // scikit-learn's documentation of roc_auc_score
-  // scikit-learn's documentation of log_loss: [.1 .9] [.9 .1] [.8 .2] [.35 .65] against spam ham ham spam
-  EXPECT_NEAR(log_loss(std::vector<float>{.9F, .1F, .2F, .65F}, std::vector<std::uint8_t>{1, 0, 0, 1}), 0.21616, 1e-5);
+  // scikit-learn's documentation of log_loss: [.1 .9] [.9 .1] [.8 .2] [.35 .65] against spam ham
+  // ham spam
+  EXPECT_NEAR(
+      log_loss(std::vector<float>{.9F, .1F, .2F, .65F}, std::vector<std::uint8_t>{1, 0, 0, 1}),
+      0.21616, 1e-5);
   EXPECT_NEAR(label_entropy(y), std::log(2.0), 1e-15);
-  EXPECT_NEAR(calibration_error(std::vector<float>{.25F, .25F, .75F, .75F}, std::vector<std::uint8_t>{0, 0, 1, 1}, 2), .25,
-              1e-7);
+  EXPECT_NEAR(calibration_error(std::vector<float>{.25F, .25F, .75F, .75F},
+                                std::vector<std::uint8_t>{0, 0, 1, 1}, 2),
+              .25, 1e-7);
 }
 
 TEST(Metrics, TiesCountOneHalf) {
@@ -63,7 +68,8 @@ TEST(Metrics, TiesCountOneHalf) {
 TEST(Metrics, UndefinedIsNan) {
   EXPECT_TRUE(std::isnan(auc(std::vector<float>{.5F}, std::vector<std::uint8_t>{1})));
   EXPECT_TRUE(std::isnan(log_loss({}, {})));
-  EXPECT_TRUE(std::isnan(quality_ratio(std::vector<float>{.5F}, std::vector<std::uint8_t>{1}).ratio));
+  EXPECT_TRUE(
+      std::isnan(quality_ratio(std::vector<float>{.5F}, std::vector<std::uint8_t>{1}).ratio));
 }
 
 TEST(Metrics, AucEqualsTheDefinitionByPairs) {

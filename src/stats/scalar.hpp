@@ -2,12 +2,13 @@
 
 namespace heddle::stats {
 
-/// The one set of scalar transcendental functions. The C library picks a variant by CPU at run time (with or without fused
-/// multiply-add) and the variants differ in the last bit; these use plain IEEE operations only, so that training, batch,
-/// request and replay agree bit for bit on every machine. Pure functions; no errno, no locale.
+/// The one set of scalar transcendental functions. The C library picks a variant by CPU at run time
+/// (with or without fused multiply-add) and the variants differ in the last bit; these use plain
+/// IEEE operations only, so that training, batch, request and replay agree bit for bit on every
+/// machine. Pure functions; no errno, no locale.
 
-/// e^x, error below 1 ulp for normal results (Sun fdlibm `e_exp.c`: argument reduction by ln 2, then a Remez rational).
-/// NaN for NaN; +inf above 709.78; 0 below -745.13.
+/// e^x, error below 1 ulp for normal results (Sun fdlibm `e_exp.c`: argument reduction by ln 2,
+/// then a Remez rational). NaN for NaN; +inf above 709.78; 0 below -745.13.
 [[nodiscard]] double exp(double x) noexcept;
 
 /// ln x, error below 1 ulp (Sun fdlibm `e_log.c`). -inf for 0, NaN for negative values and NaN.
@@ -22,7 +23,8 @@ namespace heddle::stats {
 /// ln(p / (1 - p)); `p` is clipped to [1e-15, 1 - 1e-15] first.
 [[nodiscard]] double logit(double p) noexcept;
 
-/// ln(1 + e^x): the log loss of a margin (`softplus(-m)` for a positive row, `softplus(m)` for a negative one).
+/// ln(1 + e^x): the log loss of a margin (`softplus(-m)` for a positive row, `softplus(m)` for a
+/// negative one).
 [[nodiscard]] double softplus(double x) noexcept;
 
 }  // namespace heddle::stats

@@ -50,10 +50,12 @@ std::span<const UnitRatio> known_unit_ratios() noexcept {
   return kRatios;
 }
 
-RatioEstimate estimate_ratio(std::span<const double> values, std::span<const double> expected, double tolerance) {
+RatioEstimate estimate_ratio(std::span<const double> values, std::span<const double> expected,
+                             double tolerance) {
   std::vector<double> ratios;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (expected[i] != 0 && std::isfinite(expected[i]) && std::isfinite(values[i])) ratios.push_back(values[i] / expected[i]);
+    if (expected[i] != 0 && std::isfinite(expected[i]) && std::isfinite(values[i]))
+      ratios.push_back(values[i] / expected[i]);
   }
   RatioEstimate out;
   out.rows = ratios.size();

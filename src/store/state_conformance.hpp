@@ -14,10 +14,12 @@
 
 namespace heddle::store {
 
-/// What every adapter of store::State must do. For tests only: an adapter instantiates it with a way to open its state, so that
-/// opening twice in one test (the first closed) finds what the first wrote.
+/// What every adapter of store::State must do. For tests only: an adapter instantiates it with a
+/// way to open its state, so that opening twice in one test (the first closed) finds what the first
+/// wrote.
 ///
-///   INSTANTIATE_TEST_SUITE_P(Sqlite, StateConformance, testing::Values([](const std::string& dir) { return open(dir); }));
+///   INSTANTIATE_TEST_SUITE_P(Sqlite, StateConformance, testing::Values([](const std::string& dir)
+///   { return open(dir); }));
 using OpenState = std::function<std::unique_ptr<State>(const std::string& directory)>;
 
 class StateConformance : public testing::TestWithParam<OpenState> {
@@ -38,31 +40,39 @@ class StateConformance : public testing::TestWithParam<OpenState> {
   }
   std::optional<std::string> get(std::string_view collection, std::string_view key) {
     std::optional<std::string> found;
-    EXPECT_TRUE(state_->read([&](Txn& txn) -> Result<void> {
-                        HEDDLE_ASSIGN_OR_RETURN(found, txn.get(collection, key));
-                        return {};
-                      }).ok());
+    EXPECT_TRUE(state_
+                    ->read([&](Txn& txn) -> Result<void> {
+                      HEDDLE_ASSIGN_OR_RETURN(found, txn.get(collection, key));
+                      return {};
+                    })
+                    .ok());
     return found;
   }
   std::vector<std::string> keys(std::string_view collection, std::string_view prefix) {
     std::vector<std::string> found;
-    EXPECT_TRUE(state_->read([&](Txn& txn) {
-                        return txn.scan(collection, prefix, [&](std::string_view key, std::string_view) {
-                          found.emplace_back(key);
-                          return true;
-                        });
-                      }).ok());
+    EXPECT_TRUE(state_
+                    ->read([&](Txn& txn) {
+                      return txn.scan(collection, prefix,
+                                      [&](std::string_view key, std::string_view) {
+                                        found.emplace_back(key);
+                                        return true;
+                                      });
+                    })
+                    .ok());
     return found;
   }
   std::vector<std::string> log(std::uint64_t begin, std::uint64_t end) {
     std::vector<std::string> found;
-    EXPECT_TRUE(state_->read([&](Txn& txn) {
-                        return txn.read_log(begin, end, [&](std::uint64_t number, std::string_view entry) {
-                          EXPECT_EQ(number, begin + found.size());
-                          found.emplace_back(entry);
-                          return true;
-                        });
-                      }).ok());
+    EXPECT_TRUE(state_
+                    ->read([&](Txn& txn) {
+                      return txn.read_log(begin, end,
+                                          [&](std::uint64_t number, std::string_view entry) {
+                                            EXPECT_EQ(number, begin + found.size());
+                                            found.emplace_back(entry);
+                                            return true;
+                                          });
+                    })
+                    .ok());
     return found;
   }
 
@@ -106,9 +116,12 @@ TEST_P(StateConformance, ScansAPrefixInOrderOfBytes) {
 TEST_P(StateConformance, AScanStopsWhenTold) {
   for (const char* key : {"1", "2", "3"}) put("c", key, "");
   int seen = 0;
-  ASSERT_TRUE(state_->read([&](Txn& txn) {
-                      return txn.scan("c", "", [&](std::string_view, std::string_view) { return ++seen < 2; });
-                    }).ok());
+  ASSERT_TRUE(state_
+                  ->read([&](Txn& txn) {
+                    return txn.scan("c", "",
+                                    [&](std::string_view, std::string_view) { return ++seen < 2; });
+                  })
+                  .ok());
   EXPECT_EQ(seen, 2);
 }
 
@@ -127,28 +140,32 @@ TEST_P(StateConformance, AFailedBodyLeavesNothing) {
 }
 
 TEST_P(StateConformance, SeesItsOwnWrites) {
-  ASSERT_TRUE(state_->write([](Txn& txn) -> Result<void> {
-                      HEDDLE_TRY(txn.put("c", "k", "v"));
-                      HEDDLE_ASSIGN_OR_RETURN(const auto value, txn.get("c", "k"));
-                      EXPECT_EQ(value, "v");
-                      HEDDLE_ASSIGN_OR_RETURN(const auto first, txn.append("a"));
-                      HEDDLE_ASSIGN_OR_RETURN(const auto second, txn.append("b"));
-                      EXPECT_EQ(first, 0U);
-                      EXPECT_EQ(second, 1U);
-                      HEDDLE_ASSIGN_OR_RETURN(const auto size, txn.log_size());
-                      EXPECT_EQ(size, 2U);
-                      return {};
-                    }).ok());
+  ASSERT_TRUE(state_
+                  ->write([](Txn& txn) -> Result<void> {
+                    HEDDLE_TRY(txn.put("c", "k", "v"));
+                    HEDDLE_ASSIGN_OR_RETURN(const auto value, txn.get("c", "k"));
+                    EXPECT_EQ(value, "v");
+                    HEDDLE_ASSIGN_OR_RETURN(const auto first, txn.append("a"));
+                    HEDDLE_ASSIGN_OR_RETURN(const auto second, txn.append("b"));
+                    EXPECT_EQ(first, 0U);
+                    EXPECT_EQ(second, 1U);
+                    HEDDLE_ASSIGN_OR_RETURN(const auto size, txn.log_size());
+                    EXPECT_EQ(size, 2U);
+                    return {};
+                  })
+                  .ok());
 }
 
 TEST_P(StateConformance, TheLogIsNumberedFromZeroWithoutGaps) {
   for (int i = 0; i < 5; ++i) {
-    ASSERT_TRUE(state_->write([&](Txn& txn) -> Result<void> {
-                        HEDDLE_ASSIGN_OR_RETURN(const auto number, txn.append(std::to_string(i)));
-                        EXPECT_EQ(number, static_cast<std::uint64_t>(i));
-                        if (i == 2) HEDDLE_TRY(txn.put("c", "k", "v"));
-                        return {};
-                      }).ok());
+    ASSERT_TRUE(state_
+                    ->write([&](Txn& txn) -> Result<void> {
+                      HEDDLE_ASSIGN_OR_RETURN(const auto number, txn.append(std::to_string(i)));
+                      EXPECT_EQ(number, static_cast<std::uint64_t>(i));
+                      if (i == 2) HEDDLE_TRY(txn.put("c", "k", "v"));
+                      return {};
+                    })
+                    .ok());
     if (i == 3) open();
   }
   EXPECT_EQ(log(0, 5), (std::vector<std::string>{"0", "1", "2", "3", "4"}));
@@ -162,7 +179,8 @@ TEST_P(StateConformance, AReadCannotWrite) {
 }
 
 TEST_P(StateConformance, ANestedTransactionIsAnErrorNotADeadlock) {
-  const auto result = state_->write([&](Txn&) { return state_->write([](Txn&) -> Result<void> { return {}; }); });
+  const auto result =
+      state_->write([&](Txn&) { return state_->write([](Txn&) -> Result<void> { return {}; }); });
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().kind, ErrorKind::kInternal);
 }
@@ -178,8 +196,10 @@ TEST_P(StateConformance, WritersOfManyThreadsTakeTurns) {
         const auto result = state_->write([&](Txn& txn) -> Result<void> {
           HEDDLE_ASSIGN_OR_RETURN(const auto value, txn.get("c", "count"));
           HEDDLE_TRY(txn.put("c", "count", std::to_string(value ? std::stoi(*value) + 1 : 1)));
-          HEDDLE_ASSIGN_OR_RETURN([[maybe_unused]] const auto number, txn.append(fmt::format("{}-{}", t, i)));
-          // One in ten changes its mind: it alone must leave nothing, whoever it was committed with.
+          HEDDLE_ASSIGN_OR_RETURN([[maybe_unused]] const auto number,
+                                  txn.append(fmt::format("{}-{}", t, i)));
+          // One in ten changes its mind: it alone must leave nothing, whoever it was committed
+          // with.
           if (i % 10 == 9) return Error{ErrorKind::kConflict, "test-refused", "no"};
           return {};
         });

@@ -11,27 +11,32 @@
 
 namespace heddle::store {
 
-/// One transaction over the state: named collections of key -> bytes, ordered by key, and one append-only log of entries
-/// (the ledger's rows). Valid only inside the callback that received it.
+/// One transaction over the state: named collections of key -> bytes, ordered by key, and one
+/// append-only log of entries (the ledger's rows). Valid only inside the callback that received it.
 class Txn {
  public:
   virtual ~Txn() = default;
-  [[nodiscard]] virtual Result<std::optional<std::string>> get(std::string_view collection, std::string_view key) = 0;
-  [[nodiscard]] virtual Result<void> put(std::string_view collection, std::string_view key, std::string_view value) = 0;
+  [[nodiscard]] virtual Result<std::optional<std::string>> get(std::string_view collection,
+                                                               std::string_view key) = 0;
+  [[nodiscard]] virtual Result<void> put(std::string_view collection, std::string_view key,
+                                         std::string_view value) = 0;
   [[nodiscard]] virtual Result<void> erase(std::string_view collection, std::string_view key) = 0;
   /// Keys that begin with `prefix`, ascending; `visit` returns false to stop.
-  [[nodiscard]] virtual Result<void> scan(std::string_view collection, std::string_view prefix,
-                                          const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
+  [[nodiscard]] virtual Result<void> scan(
+      std::string_view collection, std::string_view prefix,
+      const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
   /// Appends to the log; the first entry has number 0. There is no way to change or remove one.
   [[nodiscard]] virtual Result<std::uint64_t> append(std::string_view entry) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> log_size() = 0;
   /// Entries [begin, end) in order.
-  [[nodiscard]] virtual Result<void> read_log(std::uint64_t begin, std::uint64_t end,
-                                              const std::function<bool(std::uint64_t, std::string_view)>& visit) = 0;
+  [[nodiscard]] virtual Result<void> read_log(
+      std::uint64_t begin, std::uint64_t end,
+      const std::function<bool(std::uint64_t, std::string_view)>& visit) = 0;
 };
 
-/// The state of a project. One process has it open (DESIGN 4). Thread-safe: writers take turns, each `write` is one
-/// durable transaction: all of it or nothing, kept after a power loss once it returned ok.
+/// The state of a project. One process has it open (DESIGN 4). Thread-safe: writers take turns,
+/// each `write` is one durable transaction: all of it or nothing, kept after a power loss once it
+/// returned ok.
 class State {
  public:
   virtual ~State() = default;
@@ -40,22 +45,24 @@ class State {
   [[nodiscard]] virtual Result<void> read(const std::function<Result<void>(Txn&)>& body) = 0;
 };
 
-/// Content-addressed blobs and the manifests that tie them, in OCI image layout. Thread-safe; nothing half-written is ever
-/// visible.
+/// Content-addressed blobs and the manifests that tie them, in OCI image layout. Thread-safe;
+/// nothing half-written is ever visible.
 class Objects {
  public:
   virtual ~Objects() = default;
   [[nodiscard]] virtual Result<Digest> put(std::string_view bytes) = 0;
-  /// Verified against the digest while reading: kCorrupt when they differ, kNotFound when there is none.
+  /// Verified against the digest while reading: kCorrupt when they differ, kNotFound when there is
+  /// none.
   [[nodiscard]] virtual Result<std::string> get(const Digest& digest) = 0;
   [[nodiscard]] virtual bool has(const Digest& digest) = 0;
   /// Names a manifest in `index.json` with a tag; the newest wins.
-  [[nodiscard]] virtual Result<void> tag(std::string_view name, const Digest& manifest, std::string_view media_type,
-                                         std::uint64_t size) = 0;
+  [[nodiscard]] virtual Result<void> tag(std::string_view name, const Digest& manifest,
+                                         std::string_view media_type, std::uint64_t size) = 0;
   [[nodiscard]] virtual Result<std::vector<std::pair<std::string, Digest>>> tags() = 0;
 };
 
-/// The project's git repository: Heddle writes objects and refs only, never an index or a work tree (DESIGN 4, Git).
+/// The project's git repository: Heddle writes objects and refs only, never an index or a work tree
+/// (DESIGN 4, Git).
 class Git {
  public:
   virtual ~Git() = default;
@@ -74,27 +81,37 @@ class Git {
 
   /// The commit HEAD names, hex; kNotFound in a repository without one.
   [[nodiscard]] virtual Result<std::string> head() = 0;
-  /// The commit that a revision (a branch, a tag, `HEAD~2`, a commit) names, hex; kNotFound `git-revision-not-found`.
+  /// The commit that a revision (a branch, a tag, `HEAD~2`, a commit) names, hex; kNotFound
+  /// `git-revision-not-found`.
   [[nodiscard]] virtual Result<std::string> resolve(std::string_view revision) = 0;
   /// The blob id git gives to these bytes, without writing it.
   [[nodiscard]] virtual std::string blob_id(std::string_view bytes) = 0;
-  /// A file as of a revision (`HEAD`, a branch, a commit). Symbolic links are followed as far as the commit's own tree goes:
-  /// kUnprocessable `git-link-outside` where one leads out of the repository, `git-submodule` where the path is in a submodule.
-  /// kNotFound `git-file-not-found` when there is no such file.
-  [[nodiscard]] virtual Result<std::string> read(std::string_view revision, std::string_view path) = 0;
-  /// What stands at `path` as of a revision, with the errors of `read`; links on the way and at its end are followed.
+  /// A file as of a revision (`HEAD`, a branch, a commit). Symbolic links are followed as far as
+  /// the commit's own tree goes: kUnprocessable `git-link-outside` where one leads out of the
+  /// repository, `git-submodule` where the path is in a submodule. kNotFound `git-file-not-found`
+  /// when there is no such file.
+  [[nodiscard]] virtual Result<std::string> read(std::string_view revision,
+                                                 std::string_view path) = 0;
+  /// What stands at `path` as of a revision, with the errors of `read`; links on the way and at its
+  /// end are followed.
   [[nodiscard]] virtual Result<Entry> find(std::string_view revision, std::string_view path) = 0;
-  /// What a folder holds as of a revision, by name; empty when there is no such folder. A link in it stays `kLink`.
-  [[nodiscard]] virtual Result<std::vector<Entry>> list(std::string_view revision, std::string_view folder) = 0;
-  /// Whether the file at `path` of the work tree is what git would write there for this blob: its bytes, their form before the
-  /// line-end filters, or the content that a Git LFS pointer names. False when there is no file.
+  /// What a folder holds as of a revision, by name; empty when there is no such folder. A link in
+  /// it stays `kLink`.
+  [[nodiscard]] virtual Result<std::vector<Entry>> list(std::string_view revision,
+                                                        std::string_view folder) = 0;
+  /// Whether the file at `path` of the work tree is what git would write there for this blob: its
+  /// bytes, their form before the line-end filters, or the content that a Git LFS pointer names.
+  /// False when there is no file.
   [[nodiscard]] virtual Result<bool> same_on_disk(std::string_view blob, std::string_view path) = 0;
-  /// Lets `ref` (`refs/heddle/...`) name `commit`, so that no clean-up of the repository removes it.
+  /// Lets `ref` (`refs/heddle/...`) name `commit`, so that no clean-up of the repository removes
+  /// it.
   [[nodiscard]] virtual Result<void> keep(const std::string& ref, std::string_view commit) = 0;
-  /// Adds one commit to `ref` (`refs/heads/heddle/incident-0001`) with `files` over the tree of `base` (a revision; empty: the
-  /// ref's own tip, or an empty tree). Returns the commit id. The same call twice gives one commit more only if trees differ.
+  /// Adds one commit to `ref` (`refs/heads/heddle/incident-0001`) with `files` over the tree of
+  /// `base` (a revision; empty: the ref's own tip, or an empty tree). Returns the commit id. The
+  /// same call twice gives one commit more only if trees differ.
   [[nodiscard]] virtual Result<std::string> commit(const std::string& ref, const std::string& base,
-                                                   const std::vector<File>& files, const std::string& message) = 0;
+                                                   const std::vector<File>& files,
+                                                   const std::string& message) = 0;
 };
 
 }  // namespace heddle::store

@@ -73,7 +73,9 @@ std::int32_t TupleIndex::find(std::span<const std::int64_t> wanted) const noexce
   for (std::size_t i = hash_of(wanted) & (slots_.size() - 1);; i = (i + 1) & (slots_.size() - 1)) {
     const std::int32_t code = slots_[i];
     if (code < 0) return -1;
-    if (std::memcmp(values_.data() + static_cast<std::size_t>(code) * width_, wanted.data(), width_ * sizeof(std::int64_t)) == 0) return code;
+    if (std::memcmp(values_.data() + static_cast<std::size_t>(code) * width_, wanted.data(),
+                    width_ * sizeof(std::int64_t)) == 0)
+      return code;
   }
 }
 
@@ -105,12 +107,15 @@ using expr::Type;
 /// Everything but strings.
 std::optional<std::int64_t> plain_key(Type type, const Datum& value) noexcept {
   switch (value.kind) {
-    case Datum::Kind::kBool: return type == Type::kBool ? std::optional<std::int64_t>(value.b ? 1 : 0) : std::nullopt;
+    case Datum::Kind::kBool:
+      return type == Type::kBool ? std::optional<std::int64_t>(value.b ? 1 : 0) : std::nullopt;
     case Datum::Kind::kInt:
       if (type == Type::kDouble) return std::bit_cast<std::int64_t>(static_cast<double>(value.i));
       return type == Type::kInt ? std::optional<std::int64_t>(value.i) : std::nullopt;
-    case Datum::Kind::kTimestamp: return type == Type::kTimestamp ? std::optional<std::int64_t>(value.i) : std::nullopt;
-    case Datum::Kind::kDuration: return type == Type::kDuration ? std::optional<std::int64_t>(value.i) : std::nullopt;
+    case Datum::Kind::kTimestamp:
+      return type == Type::kTimestamp ? std::optional<std::int64_t>(value.i) : std::nullopt;
+    case Datum::Kind::kDuration:
+      return type == Type::kDuration ? std::optional<std::int64_t>(value.i) : std::nullopt;
     case Datum::Kind::kDouble:
       if (type != Type::kDouble || std::isnan(value.d)) return std::nullopt;
       return std::bit_cast<std::int64_t>(value.d == 0 ? 0.0 : value.d);
@@ -145,14 +150,23 @@ doc::Value KeyPart::to_value(std::int64_t key) const {
 Result<std::int64_t> KeyPart::insert_value(const doc::Value& value) {
   std::optional<std::int64_t> key;
   switch (type_) {
-    case Type::kBool: if (value.is_bool()) key = value.as_bool() ? 1 : 0; break;
-    case Type::kDouble: if (value.is_number()) key = plain_key(type_, Datum::real(value.as_double())); break;
-    case Type::kString: if (value.is_string()) key = strings_.insert(value.as_string()); break;
-    default: if (value.is_int()) key = value.as_int();
+    case Type::kBool:
+      if (value.is_bool()) key = value.as_bool() ? 1 : 0;
+      break;
+    case Type::kDouble:
+      if (value.is_number()) key = plain_key(type_, Datum::real(value.as_double()));
+      break;
+    case Type::kString:
+      if (value.is_string()) key = strings_.insert(value.as_string());
+      break;
+    default:
+      if (value.is_int()) key = value.as_int();
   }
   if (key) return *key;
-  return Error{ErrorKind::kCorrupt, "table-key", fmt::format("a key is a {} where a {} is due", value.type_name(), expr::type_name(type_)),
-               "make the bundle anew"};
+  return Error{
+      ErrorKind::kCorrupt, "table-key",
+      fmt::format("a key is a {} where a {} is due", value.type_name(), expr::type_name(type_)),
+      "make the bundle anew"};
 }
 
 }  // namespace heddle::table

@@ -14,8 +14,8 @@
 
 namespace heddle::table {
 
-/// Distinct strings and their codes, in order of first insertion. Exact: hashes only choose where to look. A value type;
-/// reading is thread-safe and never allocates.
+/// Distinct strings and their codes, in order of first insertion. Exact: hashes only choose where
+/// to look. A value type; reading is thread-safe and never allocates.
 class StringIndex {
  public:
   /// The code of `text`, inserting it when it is new.
@@ -36,8 +36,8 @@ class StringIndex {
   std::vector<Slot> slots_;
 };
 
-/// Distinct tuples of `width` integers and their codes, in order of first insertion. Exact, like `StringIndex`. A value type;
-/// reading is thread-safe and never allocates.
+/// Distinct tuples of `width` integers and their codes, in order of first insertion. Exact, like
+/// `StringIndex`. A value type; reading is thread-safe and never allocates.
 class TupleIndex {
  public:
   explicit TupleIndex(std::size_t width = 1) : width_(width) {}
@@ -58,7 +58,8 @@ class TupleIndex {
   std::vector<std::int32_t> slots_;
 };
 
-/// One component of a key tuple: a value of one type as an integer. Strings have codes; doubles are their bits (-0 is 0).
+/// One component of a key tuple: a value of one type as an integer. Strings have codes; doubles are
+/// their bits (-0 is 0).
 class KeyPart {
  public:
   explicit KeyPart(expr::Type type = expr::Type::kInt) : type_(type) {}

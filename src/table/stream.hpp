@@ -10,11 +10,13 @@
 
 namespace heddle::table {
 
-/// A file read a chunk after the other: memory is bounded by a chunk, however long the file. One thread.
+/// A file read a chunk after the other: memory is bounded by a chunk, however long the file. One
+/// thread.
 class TableReader {
  public:
   /// Parquet or CSV, by extension. The errors of `read_table`.
-  [[nodiscard]] static Result<std::unique_ptr<TableReader>> open(const std::string& path, const ReadOptions& options = {});
+  [[nodiscard]] static Result<std::unique_ptr<TableReader>> open(const std::string& path,
+                                                                 const ReadOptions& options = {});
   virtual ~TableReader() = default;
 
   [[nodiscard]] virtual const std::vector<ColumnInfo>& columns() const noexcept = 0;
@@ -26,13 +28,16 @@ class TableReader {
   [[nodiscard]] virtual Result<std::optional<Table>> next() = 0;
 };
 
-/// Writes rows as they come into `path` + `.part`, which `publish` renames: there is never half a file at `path`. Another writer
-/// of the same path is kConflict (`table-being-written`); what a killed one left is written over. Without `publish` the part is
-/// removed. The same chunks give the same bytes. One thread.
+/// Writes rows as they come into `path` + `.part`, which `publish` renames: there is never half a
+/// file at `path`. Another writer of the same path is kConflict (`table-being-written`); what a
+/// killed one left is written over. Without `publish` the part is removed. The same chunks give the
+/// same bytes. One thread.
 class TableWriter {
  public:
-  /// Parquet (zstd) or CSV (RFC 4180, a line feed after each row; null is nothing, an empty text is `""`), by extension.
-  [[nodiscard]] static Result<std::unique_ptr<TableWriter>> open(const std::string& path, std::vector<ColumnInfo> columns);
+  /// Parquet (zstd) or CSV (RFC 4180, a line feed after each row; null is nothing, an empty text is
+  /// `""`), by extension.
+  [[nodiscard]] static Result<std::unique_ptr<TableWriter>> open(const std::string& path,
+                                                                 std::vector<ColumnInfo> columns);
   virtual ~TableWriter() = default;
 
   /// Rows with the columns of `open`, in that order. kIo with the system's words on a full disk.

@@ -23,7 +23,8 @@ constexpr std::int64_t kGroupRows = 1 << 18;
 constexpr std::size_t kBufferBytes = 1 << 20;
 
 Error cannot_write(const std::string& path, const std::string& why) {
-  return Error{ErrorKind::kIo, "table-write", fmt::format("`{}` cannot be written: {}", path, why), "free space, or write elsewhere"};
+  return Error{ErrorKind::kIo, "table-write", fmt::format("`{}` cannot be written: {}", path, why),
+               "free space, or write elsewhere"};
 }
 
 /// The file beside, held by a lock for as long as it is written.
@@ -37,7 +38,8 @@ class Part {
 
   Result<void> open(const std::string& path) {
     if (std::error_code failed; std::filesystem::is_directory(path, failed)) {
-      return Error{ErrorKind::kInvalid, "table-no-file", fmt::format("`{}` is a folder", path), "name a file in it"};
+      return Error{ErrorKind::kInvalid, "table-no-file", fmt::format("`{}` is a folder", path),
+                   "name a file in it"};
     }
     path_ = path;
     part_ = path + ".part";
@@ -46,7 +48,9 @@ class Part {
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       ::close(fd_);
       fd_ = -1;  // it is not ours to remove
-      return Error{ErrorKind::kConflict, "table-being-written", fmt::format("another process writes `{}`", path_), "wait for it, or write elsewhere"};
+      return Error{ErrorKind::kConflict, "table-being-written",
+                   fmt::format("another process writes `{}`", path_),
+                   "wait for it, or write elsewhere"};
     }
     if (::ftruncate(fd_, 0) != 0) return cannot_write(path_, std::strerror(errno));
     return {};
@@ -58,7 +62,8 @@ class Part {
   }
 
   Result<void> publish() {
-    if (::rename(part_.c_str(), path_.c_str()) != 0) return cannot_write(path_, std::strerror(errno));
+    if (::rename(part_.c_str(), path_.c_str()) != 0)
+      return cannot_write(path_, std::strerror(errno));
     published_ = true;
     const std::string folder = std::filesystem::path(path_).parent_path().string();
     return fsync_dir(folder.empty() ? "." : folder);
@@ -79,12 +84,20 @@ class ParquetWriter final : public TableWriter {
   Result<void> open(const std::string& path, const std::vector<ColumnInfo>& columns) {
     HEDDLE_TRY(part_.open(path));
     arrow::FieldVector fields;
-    for (const auto& column : columns) fields.push_back(arrow::field(column.name, arrow_type(column.type)));
+    for (const auto& column : columns)
+      fields.push_back(arrow::field(column.name, arrow_type(column.type)));
     schema_ = arrow::schema(std::move(fields));
     const auto opened = [&]() -> arrow::Status {
-      ARROW_ASSIGN_OR_RAISE(file_, arrow::io::FileOutputStream::Open(::fcntl(part_.fd(), F_DUPFD_CLOEXEC, 0)));
-      const auto properties = parquet::WriterProperties::Builder().compression(parquet::Compression::ZSTD)->compression_level(1)->max_row_group_length(kGroupRows)->build();
-      ARROW_ASSIGN_OR_RAISE(writer_, parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), file_, properties));
+      ARROW_ASSIGN_OR_RAISE(
+          file_, arrow::io::FileOutputStream::Open(::fcntl(part_.fd(), F_DUPFD_CLOEXEC, 0)));
+      const auto properties = parquet::WriterProperties::Builder()
+                                  .compression(parquet::Compression::ZSTD)
+                                  ->compression_level(1)
+                                  ->max_row_group_length(kGroupRows)
+                                  ->build();
+      ARROW_ASSIGN_OR_RAISE(
+          writer_, parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), file_,
+                                                    properties));
       return {};
     };
     return checked(opened);
@@ -97,7 +110,8 @@ class ParquetWriter final : public TableWriter {
         ARROW_ASSIGN_OR_RAISE(auto array, array_of(column, 0, rows.rows()));
         arrays.push_back(std::move(array));
       }
-      return writer_->WriteRecordBatch(*arrow::RecordBatch::Make(schema_, rows.rows(), std::move(arrays)));
+      return writer_->WriteRecordBatch(
+          *arrow::RecordBatch::Make(schema_, rows.rows(), std::move(arrays)));
     });
   }
 
@@ -129,9 +143,11 @@ class ParquetWriter final : public TableWriter {
   std::unique_ptr<parquet::arrow::FileWriter> writer_;
 };
 
-/// RFC 4180. A text that our reader would take for null, and the empty one, is quoted: quoted is never null.
+/// RFC 4180. A text that our reader would take for null, and the empty one, is quoted: quoted is
+/// never null.
 void put_text(std::string_view text, std::string& out) {
-  const bool plain = !text.empty() && text != "NULL" && text != "null" && text.find_first_of(",\"\r\n") == std::string_view::npos;
+  const bool plain = !text.empty() && text != "NULL" && text != "null" &&
+                     text.find_first_of(",\"\r\n") == std::string_view::npos;
   if (plain) {
     out.append(text);
     return;
@@ -161,8 +177,10 @@ class CsvWriter final : public TableWriter {
     for (std::int64_t row = 0; row < rows.rows(); ++row) {
       for (std::size_t i = 0; i < views.size(); ++i) {
         if (i > 0) buffer_.push_back(',');
-        if (const auto text = rows.columns()[i].malformed_text(static_cast<std::size_t>(row))) put_text(*text, buffer_);
-        else put(views[i].at(row));
+        if (const auto text = rows.columns()[i].malformed_text(static_cast<std::size_t>(row)))
+          put_text(*text, buffer_);
+        else
+          put(views[i].at(row));
       }
       buffer_.push_back('\n');
       if (buffer_.size() > kBufferBytes) HEDDLE_TRY(flush());
@@ -207,7 +225,8 @@ class CsvWriter final : public TableWriter {
 };
 
 template <class Writer>
-Result<std::unique_ptr<TableWriter>> opened(const std::string& path, const std::vector<ColumnInfo>& columns) {
+Result<std::unique_ptr<TableWriter>> opened(const std::string& path,
+                                            const std::vector<ColumnInfo>& columns) {
   auto writer = std::make_unique<Writer>();
   HEDDLE_TRY(writer->open(path, columns));
   return std::unique_ptr<TableWriter>(std::move(writer));
@@ -215,13 +234,18 @@ Result<std::unique_ptr<TableWriter>> opened(const std::string& path, const std::
 
 }  // namespace
 
-Result<std::unique_ptr<TableWriter>> TableWriter::open(const std::string& path, std::vector<ColumnInfo> columns) {
+Result<std::unique_ptr<TableWriter>> TableWriter::open(const std::string& path,
+                                                       std::vector<ColumnInfo> columns) {
   if (columns.empty()) {
-    return Error{ErrorKind::kInvalid, "table-no-columns", fmt::format("a table without columns cannot be written to `{}`", path), "give it a column"};
+    return Error{ErrorKind::kInvalid, "table-no-columns",
+                 fmt::format("a table without columns cannot be written to `{}`", path),
+                 "give it a column"};
   }
-  if (path.ends_with(".parquet") || path.ends_with(".pq")) return opened<ParquetWriter>(path, columns);
+  if (path.ends_with(".parquet") || path.ends_with(".pq"))
+    return opened<ParquetWriter>(path, columns);
   if (path.ends_with(".csv")) return opened<CsvWriter>(path, columns);
-  return Error{ErrorKind::kInvalid, "table-extension", fmt::format("`{}` has an extension that says neither Parquet nor CSV", path),
+  return Error{ErrorKind::kInvalid, "table-extension",
+               fmt::format("`{}` has an extension that says neither Parquet nor CSV", path),
                "let it end in `.parquet` or `.csv`"};
 }
 

@@ -32,8 +32,10 @@ Column like(const Column& column) {
   return out;
 }
 
-/// The texts of `part`'s malformed cells follow those in `texts`; `out` has `before` rows without them.
-void append_malformed(const Column& part, std::size_t before, Column& out, std::vector<std::string>& texts) {
+/// The texts of `part`'s malformed cells follow those in `texts`; `out` has `before` rows without
+/// them.
+void append_malformed(const Column& part, std::size_t before, Column& out,
+                      std::vector<std::string>& texts) {
   const auto rows = static_cast<std::size_t>(part.length());
   if (part.malformed.empty() && out.malformed.empty()) return;
   out.malformed.resize(before + rows, 0);
@@ -46,9 +48,11 @@ void append_malformed(const Column& part, std::size_t before, Column& out, std::
 }
 
 void drop_useless_validity(Column& column) {
-  if (std::find(column.valid.begin(), column.valid.end(), 0) == column.valid.end()) column.valid.clear();
+  if (std::find(column.valid.begin(), column.valid.end(), 0) == column.valid.end())
+    column.valid.clear();
   const auto& malformed = column.malformed;
-  if (std::all_of(malformed.begin(), malformed.end(), [](auto at) { return at == 0; })) column.malformed.clear();
+  if (std::all_of(malformed.begin(), malformed.end(), [](auto at) { return at == 0; }))
+    column.malformed.clear();
 }
 
 }  // namespace
@@ -81,7 +85,9 @@ expr::ColumnView Column::view() const noexcept {
   return out;
 }
 
-std::int64_t Column::null_count() const noexcept { return std::count(valid.begin(), valid.end(), 0); }
+std::int64_t Column::null_count() const noexcept {
+  return std::count(valid.begin(), valid.end(), 0);
+}
 
 Result<Table> Table::make(std::vector<Column> columns) {
   Table out;
@@ -90,16 +96,21 @@ Result<Table> Table::make(std::vector<Column> columns) {
     const Column& column = columns[i];
     for (std::size_t j = 0; j < i; ++j) {
       if (columns[j].name == column.name) {
-        return Error{ErrorKind::kInvalid, "table-column-twice", fmt::format("column `{}` appears twice", column.name), "rename one of the two"};
+        return Error{ErrorKind::kInvalid, "table-column-twice",
+                     fmt::format("column `{}` appears twice", column.name),
+                     "rename one of the two"};
       }
     }
-    if (column.length() != out.rows_ || (!column.valid.empty() && static_cast<std::int64_t>(column.valid.size()) != out.rows_)) {
+    if (column.length() != out.rows_ ||
+        (!column.valid.empty() && static_cast<std::int64_t>(column.valid.size()) != out.rows_)) {
       return Error{ErrorKind::kInvalid, "table-ragged",
-                   fmt::format("column `{}` has {} rows, `{}` has {}", column.name, column.length(), columns.front().name, out.rows_),
+                   fmt::format("column `{}` has {} rows, `{}` has {}", column.name, column.length(),
+                               columns.front().name, out.rows_),
                    "every column of a table has the same number of rows"};
     }
     if (column.type == Type::kString && out.rows_ > 0 && !column.dictionary) {
-      return Error{ErrorKind::kInvalid, "table-no-dictionary", fmt::format("string column `{}` has no dictionary", column.name),
+      return Error{ErrorKind::kInvalid, "table-no-dictionary",
+                   fmt::format("string column `{}` has no dictionary", column.name),
                    "give its distinct values"};
     }
   }
@@ -123,10 +134,12 @@ Result<const Column*> Table::column(std::string_view name) const {
     const auto at = std::find(names.begin(), names.end(), near);
     std::rotate(names.begin(), at, at + 1);
   }
-  return Error{ErrorKind::kNotFound, "table-no-column", fmt::format("there is no column `{}`", name),
-               names.empty()  ? "the table has no columns"
-               : near.empty() ? fmt::format("there are `{}`", fmt::join(names, "`, `"))
-                              : fmt::format("did you mean `{}`? there are `{}`", near, fmt::join(names, "`, `"))};
+  return Error{
+      ErrorKind::kNotFound, "table-no-column", fmt::format("there is no column `{}`", name),
+      names.empty() ? "the table has no columns"
+      : near.empty()
+          ? fmt::format("there are `{}`", fmt::join(names, "`, `"))
+          : fmt::format("did you mean `{}`? there are `{}`", near, fmt::join(names, "`, `"))};
 }
 
 std::vector<expr::ColumnView> Table::views() const {
@@ -143,10 +156,13 @@ Table Table::slice(std::int64_t begin, std::int64_t end) const {
   out.rows_ = end - begin;
   for (const Column& column : columns_) {
     Column cut = like(column);
-    values_of(cut, column, [&](auto& to, const auto& from) { to.assign(from.begin() + begin, from.begin() + end); });
+    values_of(cut, column, [&](auto& to, const auto& from) {
+      to.assign(from.begin() + begin, from.begin() + end);
+    });
     if (!column.valid.empty()) {
       cut.valid.assign(column.valid.begin() + begin, column.valid.begin() + end);
-      if (!column.malformed.empty()) cut.malformed.assign(column.malformed.begin() + begin, column.malformed.begin() + end);
+      if (!column.malformed.empty())
+        cut.malformed.assign(column.malformed.begin() + begin, column.malformed.begin() + end);
       drop_useless_validity(cut);
     }
     out.columns_.push_back(std::move(cut));
@@ -165,10 +181,12 @@ Table Table::take(std::span<const std::int64_t> rows) const {
     });
     if (!column.valid.empty()) {
       cut.valid.resize(rows.size());
-      for (std::size_t i = 0; i < rows.size(); ++i) cut.valid[i] = column.valid[static_cast<std::size_t>(rows[i])];
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        cut.valid[i] = column.valid[static_cast<std::size_t>(rows[i])];
       if (!column.malformed.empty()) {
         cut.malformed.resize(rows.size());
-        for (std::size_t i = 0; i < rows.size(); ++i) cut.malformed[i] = column.malformed[static_cast<std::size_t>(rows[i])];
+        for (std::size_t i = 0; i < rows.size(); ++i)
+          cut.malformed[i] = column.malformed[static_cast<std::size_t>(rows[i])];
       }
       drop_useless_validity(cut);
     }
@@ -179,7 +197,8 @@ Table Table::take(std::span<const std::int64_t> rows) const {
 
 Result<Table> Table::with_column(Column column) const {
   std::vector<Column> columns = columns_;
-  const auto at = std::find_if(columns.begin(), columns.end(), [&](const Column& each) { return each.name == column.name; });
+  const auto at = std::find_if(columns.begin(), columns.end(),
+                               [&](const Column& each) { return each.name == column.name; });
   if (at == columns.end()) {
     columns.push_back(std::move(column));
   } else {
@@ -203,11 +222,13 @@ Result<Table> Table::concat(std::span<const Table> tables) {
       HEDDLE_ASSIGN_OR_RETURN(const Column* part, table.column(first.name));
       if (part->type != first.type) {
         return Error{ErrorKind::kInvalid, "table-type-differs",
-                     fmt::format("column `{}` is a {} in one table and a {} in another", first.name, expr::type_name(first.type), expr::type_name(part->type)),
+                     fmt::format("column `{}` is a {} in one table and a {} in another", first.name,
+                                 expr::type_name(first.type), expr::type_name(part->type)),
                      "read both with one contract"};
       }
       if (table.columns_.size() != tables.front().columns_.size()) {
-        return Error{ErrorKind::kInvalid, "table-columns-differ", "the tables have different columns", "select the same columns of each"};
+        return Error{ErrorKind::kInvalid, "table-columns-differ",
+                     "the tables have different columns", "select the same columns of each"};
       }
       if (part->length() > 0) shared = shared && part->dictionary == first.dictionary;
       nulls = nulls || !part->valid.empty();
@@ -216,24 +237,31 @@ Result<Table> Table::concat(std::span<const Table> tables) {
     }
     if (nulls) out.valid.reserve(static_cast<std::size_t>(total));
     for (const Column* part : parts) {
-      if (nulls && part->valid.empty()) out.valid.insert(out.valid.end(), static_cast<std::size_t>(part->length()), 1);
-      if (!part->valid.empty()) out.valid.insert(out.valid.end(), part->valid.begin(), part->valid.end());
+      if (nulls && part->valid.empty())
+        out.valid.insert(out.valid.end(), static_cast<std::size_t>(part->length()), 1);
+      if (!part->valid.empty())
+        out.valid.insert(out.valid.end(), part->valid.begin(), part->valid.end());
       const std::size_t begin = static_cast<std::size_t>(out.length());
       if (first.type != Type::kString || shared) {
-        values_of(out, *part, [&](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); });
+        values_of(out, *part, [&](auto& to, const auto& from) {
+          to.insert(to.end(), from.begin(), from.end());
+        });
         append_malformed(*part, begin, out, malformed);
         continue;
       }
       std::vector<std::int32_t> place;
       if (part->dictionary) {
-        for (const std::string_view value : part->dictionary->views()) place.push_back(strings.insert(value));
+        for (const std::string_view value : part->dictionary->views())
+          place.push_back(strings.insert(value));
       }
       for (std::size_t i = 0; i < part->codes.size(); ++i) {
-        out.codes.push_back(is_valid(*part, i) ? place[static_cast<std::size_t>(part->codes[i])] : 0);
+        out.codes.push_back(is_valid(*part, i) ? place[static_cast<std::size_t>(part->codes[i])]
+                                               : 0);
       }
       append_malformed(*part, begin, out, malformed);
     }
-    if (!malformed.empty()) out.malformed_texts = std::make_shared<const Dictionary>(std::move(malformed));
+    if (!malformed.empty())
+      out.malformed_texts = std::make_shared<const Dictionary>(std::move(malformed));
     if (first.type == Type::kString && !shared) {
       if (strings.size() == 0) strings.insert("");
       out.dictionary = std::make_shared<const Dictionary>(strings.values());
@@ -248,23 +276,29 @@ Digest Table::content_digest() const {
   hasher.update_field("heddle.table/1");
   hasher.update_field(fmt::to_string(rows_));
   const auto raw = [&](const auto& values) {
-    hasher.update_field({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0])});
+    hasher.update_field(
+        {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0])});
   };
   for (const Column& column : columns_) {
     hasher.update_field(column.name);
     hasher.update_field(expr::type_name(column.type));
     const auto n = static_cast<std::size_t>(rows_);
     const bool nulls = column.null_count() > 0;
-    hasher.update_field(nulls ? std::string_view(reinterpret_cast<const char*>(column.valid.data()), n) : std::string_view());
+    hasher.update_field(
+        nulls ? std::string_view(reinterpret_cast<const char*>(column.valid.data()), n)
+              : std::string_view());
     if (column.type == Type::kString) {
-      // Codes in order of first appearance, so that the dictionary's own order and unused values do not count.
+      // Codes in order of first appearance, so that the dictionary's own order and unused values do
+      // not count.
       StringIndex seen;
-      std::vector<std::int32_t> place(column.dictionary ? column.dictionary->views().size() : 0, -1);
+      std::vector<std::int32_t> place(column.dictionary ? column.dictionary->views().size() : 0,
+                                      -1);
       std::vector<std::int32_t> codes(n, -1);
       for (std::size_t i = 0; i < n; ++i) {
         if (!is_valid(column, i)) continue;
         std::int32_t& code = place[static_cast<std::size_t>(column.codes[i])];
-        if (code < 0) code = seen.insert(column.dictionary->views()[static_cast<std::size_t>(column.codes[i])]);
+        if (code < 0)
+          code = seen.insert(column.dictionary->views()[static_cast<std::size_t>(column.codes[i])]);
         codes[i] = code;
       }
       hasher.update_field(fmt::to_string(seen.size()));
@@ -279,8 +313,10 @@ Digest Table::content_digest() const {
         }
         raw(copy);
       };
-      if (column.type == Type::kDouble) hash_values(column.doubles);
-      else hash_values(column.ints);
+      if (column.type == Type::kDouble)
+        hash_values(column.doubles);
+      else
+        hash_values(column.ints);
     }
   }
   return hasher.finish();

@@ -28,7 +28,8 @@ class Dictionary {
   std::vector<std::string_view> views_;
 };
 
-/// One column, whole in memory. Bools, ints and timestamps (microseconds) are in `ints`; strings are dictionary codes.
+/// One column, whole in memory. Bools, ints and timestamps (microseconds) are in `ints`; strings
+/// are dictionary codes.
 struct Column {
   std::string name;
   Type type = Type::kInt;
@@ -37,8 +38,8 @@ struct Column {
   std::vector<std::int32_t> codes{};
   std::shared_ptr<const Dictionary> dictionary{};
   std::vector<std::uint8_t> valid{};  ///< one byte a row; empty when every row has a value
-  /// Rows without a value in which something stood that is none of the type: 1 + the index of its text, else 0. Empty when
-  /// there is no such row.
+  /// Rows without a value in which something stood that is none of the type: 1 + the index of its
+  /// text, else 0. Empty when there is no such row.
   std::vector<std::uint32_t> malformed{};
   std::shared_ptr<const Dictionary> malformed_texts{};
 
@@ -52,7 +53,8 @@ struct Column {
   }
   /// What the row has, by a view of this column: kError when its cell is malformed.
   [[nodiscard]] expr::Datum cell(const expr::ColumnView& view, std::int64_t row) const noexcept {
-    if (!malformed.empty() && malformed[static_cast<std::size_t>(row)] != 0) return expr::Datum::error();
+    if (!malformed.empty() && malformed[static_cast<std::size_t>(row)] != 0)
+      return expr::Datum::error();
     return view.at(row);
   }
 };
@@ -76,8 +78,8 @@ class Table {
   [[nodiscard]] Result<Table> with_column(Column column) const;  ///< replaces one of the same name
   /// Rows of `tables` one after the other; columns by name, types must agree.
   [[nodiscard]] static Result<Table> concat(std::span<const Table> tables);
-  /// SHA-256 over names, types and values, the same for equal content however it was built. What a malformed cell says
-  /// does not count.
+  /// SHA-256 over names, types and values, the same for equal content however it was built. What a
+  /// malformed cell says does not count.
   [[nodiscard]] Digest content_digest() const;
 
  private:
@@ -92,18 +94,20 @@ struct ReadOptions {
   /// Keep a CSV's cells as the text that stands there, whatever `types` says: whoever reads them
   /// applies `cell_of_text`.
   bool as_written = false;
-  /// Keep rows with `time_from <= time_column < time_to`, and those whose time is missing or malformed;
-  /// no filter when `time_column` is empty.
+  /// Keep rows with `time_from <= time_column < time_to`, and those whose time is missing or
+  /// malformed; no filter when `time_column` is empty.
   std::string time_column{};
   Micros time_from = INT64_MIN;
   Micros time_to = INT64_MAX;
 };
 
-/// Reads Parquet or CSV (by extension). The names of the file's columns are checked first, whichever are read:
-/// `table-column-twice`, `-unnamed`, `-case`, `-spaces`, `-encoding`. Narrow ints widen, floats become doubles, dates and
-/// timestamps of any unit become microseconds, a decimal is what its text says; another type that is asked for is
-/// `table-type`. No conversion wraps: a value that does not fit is a malformed cell in a column of `types`, else the error
-/// `table-value-range`, which names column and row. kNotFound, kCorrupt and kInvalid say what to do.
+/// Reads Parquet or CSV (by extension). The names of the file's columns are checked first,
+/// whichever are read: `table-column-twice`, `-unnamed`, `-case`, `-spaces`, `-encoding`. Narrow
+/// ints widen, floats become doubles, dates and timestamps of any unit become microseconds, a
+/// decimal is what its text says; another type that is asked for is `table-type`. No conversion
+/// wraps: a value that does not fit is a malformed cell in a column of `types`, else the error
+/// `table-value-range`, which names column and row. kNotFound, kCorrupt and kInvalid say what to
+/// do.
 [[nodiscard]] Result<Table> read_table(const std::string& path, const ReadOptions& options = {});
 
 struct ColumnInfo {

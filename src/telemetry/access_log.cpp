@@ -25,14 +25,16 @@ using expr::Type;
 constexpr std::int64_t kChunkRows = 16'384;
 constexpr std::string_view kSuffix = ".parquet";
 
-/// The columns, in the order in which a row is hashed. `fields` comes last, and only where the service asks for it.
+/// The columns, in the order in which a row is hashed. `fields` comes last, and only where the
+/// service asks for it.
 const std::vector<table::ColumnInfo>& columns() {
   static const std::vector<table::ColumnInfo> all = {
-      {"salt", Type::kString},      {"request_id", Type::kString},   {"row", Type::kInt},          {"arrival", Type::kTimestamp},
-      {"event_time", Type::kTimestamp}, {"source", Type::kString},   {"slot", Type::kString},      {"route_version", Type::kInt},
-      {"bundle", Type::kString},    {"cohort", Type::kString},       {"micros", Type::kInt},       {"rows", Type::kInt},
-      {"served", Type::kInt},       {"refused", Type::kInt},         {"outcome", Type::kString},   {"rules", Type::kString},
-      {"probability", Type::kDouble}, {"fields", Type::kString}};
+      {"salt", Type::kString},       {"request_id", Type::kString},    {"row", Type::kInt},
+      {"arrival", Type::kTimestamp}, {"event_time", Type::kTimestamp}, {"source", Type::kString},
+      {"slot", Type::kString},       {"route_version", Type::kInt},    {"bundle", Type::kString},
+      {"cohort", Type::kString},     {"micros", Type::kInt},           {"rows", Type::kInt},
+      {"served", Type::kInt},        {"refused", Type::kInt},          {"outcome", Type::kString},
+      {"rules", Type::kString},      {"probability", Type::kDouble},   {"fields", Type::kString}};
   return all;
 }
 
@@ -58,8 +60,8 @@ doc::Value value_of(const plane::FieldValue& field) {
   }
 }
 
-/// What is hashed of a row: a JSON array of its columns. Times are microseconds; a probability is the eight hex digits of the
-/// float32, so that no reader's way of writing numbers matters.
+/// What is hashed of a row: a JSON array of its columns. Times are microseconds; a probability is
+/// the eight hex digits of the float32, so that no reader's way of writing numbers matters.
 std::string leaf_of(std::span<const expr::ColumnView> row, std::int64_t at) {
   auto leaf = doc::Value::array();
   for (const auto& column : row) {
@@ -69,7 +71,9 @@ std::string leaf_of(std::span<const expr::ColumnView> row, std::int64_t at) {
       case Kind::kInt:
       case Kind::kTimestamp: leaf.push(value.i); break;
       case Kind::kString: leaf.push(value.str()); break;
-      case Kind::kDouble: leaf.push(fmt::format("{:08x}", std::bit_cast<std::uint32_t>(static_cast<float>(value.d)))); break;
+      case Kind::kDouble:
+        leaf.push(fmt::format("{:08x}", std::bit_cast<std::uint32_t>(static_cast<float>(value.d))));
+        break;
       default: leaf.push(nullptr);
     }
   }
@@ -79,7 +83,9 @@ std::string leaf_of(std::span<const expr::ColumnView> row, std::int64_t at) {
 Result<std::string> make_salt() {
   unsigned char bytes[16];
   if (::getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes)) {
-    return Error{ErrorKind::kIo, "access-no-random", fmt::format("no random bytes: {}", std::strerror(errno)), "see the system's message"};
+    return Error{ErrorKind::kIo, "access-no-random",
+                 fmt::format("no random bytes: {}", std::strerror(errno)),
+                 "see the system's message"};
   }
   std::string out;
   for (const unsigned char byte : bytes) out += fmt::format("{:02x}", byte);
@@ -95,17 +101,21 @@ class Rows {
     count_ = 0;
     columns_.assign(width, {});
     texts_.assign(width, {});
-    for (std::size_t i = 0; i < width; ++i) columns_[i].name = columns()[i].name, columns_[i].type = columns()[i].type;
+    for (std::size_t i = 0; i < width; ++i)
+      columns_[i].name = columns()[i].name, columns_[i].type = columns()[i].type;
   }
   void begin() { next_ = 0, ++count_; }
-  void text(std::string_view value, bool valid = true) { at().codes.push_back(texts_[next_].insert(value)), end(valid); }
+  void text(std::string_view value, bool valid = true) {
+    at().codes.push_back(texts_[next_].insert(value)), end(valid);
+  }
   void integer(std::int64_t value) { at().ints.push_back(value), end(true); }
   void real(double value, bool valid) { at().doubles.push_back(valid ? value : 0), end(valid); }
   [[nodiscard]] std::int64_t count() const noexcept { return count_; }
 
   Result<table::Table> finish() {
     for (std::size_t i = 0; i < columns_.size(); ++i) {
-      if (columns_[i].type == Type::kString) columns_[i].dictionary = std::make_shared<const table::Dictionary>(texts_[i].values());
+      if (columns_[i].type == Type::kString)
+        columns_[i].dictionary = std::make_shared<const table::Dictionary>(texts_[i].values());
     }
     auto made = table::Table::make(std::move(columns_));
     return made;
@@ -124,12 +134,17 @@ class Rows {
 class Conversion {
  public:
   Conversion(const AccessSource& source, table::TableWriter& writer, std::string salt)
-      : source_(source), writer_(writer), salt_(std::move(salt)), width_(columns().size() - (source.fields ? 0 : 1)), rows_(width_) {
+      : source_(source),
+        writer_(writer),
+        salt_(std::move(salt)),
+        width_(columns().size() - (source.fields ? 0 : 1)),
+        rows_(width_) {
     out_.segment = source.segment;
   }
 
   Result<void> add(const plane::RequestRecord& request, const std::vector<std::string>& names) {
-    out_.first_arrival = out_.requests == 0 ? request.arrival : std::min(out_.first_arrival, request.arrival);
+    out_.first_arrival =
+        out_.requests == 0 ? request.arrival : std::min(out_.first_arrival, request.arrival);
     out_.last_arrival = std::max(out_.last_arrival, request.arrival);
     ++out_.requests;
     std::int64_t served = 0, refused = 0;
@@ -139,7 +154,8 @@ class Conversion {
     }
     out_.served += served;
     out_.refused += refused;
-    const std::string bundle = source_.bundle_of ? source_.bundle_of(request.route_version, request.slot) : std::string{};
+    const std::string bundle =
+        source_.bundle_of ? source_.bundle_of(request.route_version, request.slot) : std::string{};
     for (std::size_t i = 0; i < request.rows.size(); ++i) {
       const auto& row = request.rows[i];
       rows_.begin();
@@ -161,10 +177,12 @@ class Conversion {
       std::string rules;
       for (const auto& rule : row.rules) rules += (rules.empty() ? "" : ",") + rule;
       rows_.text(rules, !rules.empty());
-      rows_.real(static_cast<double>(row.probability), row.outcome == plane::RowOutcome::kServed && !std::isnan(row.probability));
+      rows_.real(static_cast<double>(row.probability),
+                 row.outcome == plane::RowOutcome::kServed && !std::isnan(row.probability));
       if (source_.fields) {
         auto fields = doc::Value::object();
-        for (std::size_t f = 0; f < row.fields.size() && f < names.size(); ++f) fields.set(names[f], value_of(row.fields[f]));
+        for (std::size_t f = 0; f < row.fields.size() && f < names.size(); ++f)
+          fields.set(names[f], value_of(row.fields[f]));
         rows_.text(doc::to_json(fields));
       }
       if (rows_.count() == kChunkRows) HEDDLE_TRY(flush());
@@ -184,7 +202,8 @@ class Conversion {
     HEDDLE_ASSIGN_OR_RETURN(const auto table, rows_.finish());
     rows_.clear(width_);
     const auto views = table.views();
-    for (std::int64_t i = 0; i < table.rows(); ++i) tree_.append(ledger::leaf_hash(leaf_of(views, i)));
+    for (std::int64_t i = 0; i < table.rows(); ++i)
+      tree_.append(ledger::leaf_hash(leaf_of(views, i)));
     out_.rows += table.rows();
     return writer_.append(table);
   }
@@ -200,7 +219,9 @@ class Conversion {
 
 }  // namespace
 
-std::string access_path(const std::string& folder, std::uint64_t segment) { return fmt::format("{}/{:08}{}", folder, segment, kSuffix); }
+std::string access_path(const std::string& folder, std::uint64_t segment) {
+  return fmt::format("{}/{:08}{}", folder, segment, kSuffix);
+}
 
 std::vector<std::uint64_t> list_access(const std::string& folder) {
   std::vector<std::uint64_t> out;
@@ -214,16 +235,21 @@ std::vector<std::uint64_t> list_access(const std::string& folder) {
 
 Result<AccessSegment> write_access(const AccessSource& source, const std::string& folder) {
   HEDDLE_TRY(make_dirs(folder));
-  HEDDLE_ASSIGN_OR_RETURN(const auto reader, plane::JournalReader::open(source.spool, {source.segment, 0}));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reader,
+                          plane::JournalReader::open(source.spool, {source.segment, 0}));
   HEDDLE_ASSIGN_OR_RETURN(auto salt, make_salt());
   auto shown = columns();
   if (!source.fields) shown.pop_back();
-  HEDDLE_ASSIGN_OR_RETURN(const auto writer, table::TableWriter::open(access_path(folder, source.segment), std::move(shown)));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto writer,
+      table::TableWriter::open(access_path(folder, source.segment), std::move(shown)));
   Conversion conversion(source, *writer, std::move(salt));
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(const auto record, reader->next());
-    if (!record || reader->position().segment != source.segment) break;  // it went on into the next one
-    if (const auto* request = std::get_if<plane::RequestRecord>(&*record)) HEDDLE_TRY(conversion.add(*request, reader->fields()));
+    if (!record || reader->position().segment != source.segment)
+      break;  // it went on into the next one
+    if (const auto* request = std::get_if<plane::RequestRecord>(&*record))
+      HEDDLE_TRY(conversion.add(*request, reader->fields()));
   }
   HEDDLE_ASSIGN_OR_RETURN(auto out, conversion.finish());
   if (out.rows == 0) return out;
@@ -238,8 +264,12 @@ Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segme
   const auto& found = reader->columns();
   const bool fields = found.size() == columns().size();
   bool right = fields || found.size() + 1 == columns().size();
-  for (std::size_t i = 0; right && i < found.size(); ++i) right = found[i].name == columns()[i].name && found[i].type == columns()[i].type;
-  if (!right) return Error{ErrorKind::kCorrupt, "access-format", fmt::format("`{}` has not the columns of an access log", path), "see docs/formats/access-log.md"};
+  for (std::size_t i = 0; right && i < found.size(); ++i)
+    right = found[i].name == columns()[i].name && found[i].type == columns()[i].type;
+  if (!right)
+    return Error{ErrorKind::kCorrupt, "access-format",
+                 fmt::format("`{}` has not the columns of an access log", path),
+                 "see docs/formats/access-log.md"};
   AccessSegment out;
   out.segment = segment;
   ledger::CompactRange tree;
@@ -267,7 +297,7 @@ Result<std::size_t> prune_access(const std::string& folder, std::uint64_t bytes)
   std::vector<std::pair<std::string, std::uint64_t>> files;
   std::uint64_t total = 0;
   for (const auto segment : list_access(folder)) {
-    struct stat info {};
+    struct stat info{};
     const auto path = access_path(folder, segment);
     if (::stat(path.c_str(), &info) != 0) continue;
     files.emplace_back(path, static_cast<std::uint64_t>(info.st_size));
@@ -276,7 +306,10 @@ Result<std::size_t> prune_access(const std::string& folder, std::uint64_t bytes)
   std::size_t removed = 0;
   while (removed + 1 < files.size() && total > bytes) {
     if (::unlink(files[removed].first.c_str()) != 0) {
-      return Error{ErrorKind::kIo, "access-prune", fmt::format("`{}` cannot be removed: {}", files[removed].first, std::strerror(errno)), "see the system's message"};
+      return Error{
+          ErrorKind::kIo, "access-prune",
+          fmt::format("`{}` cannot be removed: {}", files[removed].first, std::strerror(errno)),
+          "see the system's message"};
     }
     total -= files[removed++].second;
   }

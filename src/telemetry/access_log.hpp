@@ -12,22 +12,23 @@
 
 namespace heddle::telemetry {
 
-/// What one segment of the access log says of itself; its root is a ledger entry (docs/formats/access-log.md).
+/// What one segment of the access log says of itself; its root is a ledger entry
+/// (docs/formats/access-log.md).
 struct AccessSegment {
-  std::uint64_t segment = 0;     ///< the number of the journal segment it was made from
+  std::uint64_t segment = 0;  ///< the number of the journal segment it was made from
   std::int64_t requests = 0;
   std::int64_t rows = 0;
   std::int64_t served = 0;
-  std::int64_t refused = 0;      ///< by the contract; quarantined and failed rows are neither
-  Micros first_arrival = 0;      ///< wall clock; 0 without requests
+  std::int64_t refused = 0;  ///< by the contract; quarantined and failed rows are neither
+  Micros first_arrival = 0;  ///< wall clock; 0 without requests
   Micros last_arrival = 0;
-  Digest root{};                 ///< RFC 6962, over the rows in their order
+  Digest root{};  ///< RFC 6962, over the rows in their order
 };
 
 struct AccessSource {
-  std::string spool;             ///< of the service
-  std::uint64_t segment = 0;     ///< finished: a later one exists
-  bool fields = false;           ///< the values of the request fields are written too
+  std::string spool;          ///< of the service
+  std::uint64_t segment = 0;  ///< finished: a later one exists
+  bool fields = false;        ///< the values of the request fields are written too
   /// Digest of the bundle that `slot` had in that route table; empty when it is not known.
   std::function<std::string(std::uint64_t route_version, std::string_view slot)> bundle_of;
 };
@@ -36,15 +37,18 @@ struct AccessSource {
 /// The numbers of the segments in `folder`, ascending.
 [[nodiscard]] std::vector<std::uint64_t> list_access(const std::string& folder);
 
-/// Turns a finished journal segment into `folder/NNNNNNNN.parquet`, whole or not at all; one that is there is written over; a
-/// segment without rows makes none. Memory is bounded by 16,384 rows. A salt, new at each call, keeps the root from saying anything of the rows once the file is gone.
-[[nodiscard]] Result<AccessSegment> write_access(const AccessSource& source, const std::string& folder);
+/// Turns a finished journal segment into `folder/NNNNNNNN.parquet`, whole or not at all; one that
+/// is there is written over; a segment without rows makes none. Memory is bounded by 16,384 rows. A
+/// salt, new at each call, keeps the root from saying anything of the rows once the file is gone.
+[[nodiscard]] Result<AccessSegment> write_access(const AccessSource& source,
+                                                 const std::string& folder);
 
-/// Reads a segment back and computes its root from the rows that stand there. kNotFound when it is gone, kCorrupt when it is no
-/// access log.
+/// Reads a segment back and computes its root from the rows that stand there. kNotFound when it is
+/// gone, kCorrupt when it is no access log.
 [[nodiscard]] Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segment);
 
-/// Removes the oldest segments until at most `bytes` are left; the newest stays. How many were removed.
+/// Removes the oldest segments until at most `bytes` are left; the newest stays. How many were
+/// removed.
 [[nodiscard]] Result<std::size_t> prune_access(const std::string& folder, std::uint64_t bytes);
 
 }  // namespace heddle::telemetry

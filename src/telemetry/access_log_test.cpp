@@ -18,15 +18,18 @@ namespace {
 class AccessLogTest : public testing::Test {
  protected:
   void SetUp() override {
-    dir_ = testing::TempDir() + "access_test_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    dir_ = testing::TempDir() + "access_test_" +
+           testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::remove_all(dir_);
     ASSERT_TRUE(make_dirs(dir_ + "/spool").ok());
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }
 
-  /// One journal segment of `requests` requests with a served, a refused and a quarantined row each.
+  /// One journal segment of `requests` requests with a served, a refused and a quarantined row
+  /// each.
   void journal(int requests) const {
-    auto writer = plane::JournalWriter::open({.dir = dir_ + "/spool", .fields = {"origin", "distance"}});
+    auto writer =
+        plane::JournalWriter::open({.dir = dir_ + "/spool", .fields = {"origin", "distance"}});
     ASSERT_TRUE(writer.ok());
     for (int i = 0; i < requests; ++i) {
       plane::RequestRecord request;
@@ -42,8 +45,13 @@ class AccessLogTest : public testing::Test {
       origin.kind = expr::Datum::Kind::kString, origin.s = "a \"secret\"";
       distance.kind = expr::Datum::Kind::kInt, distance.i = 7;
       request.rows.push_back({.fields = {origin, distance}, .probability = 0.1f});
-      request.rows.push_back({.outcome = plane::RowOutcome::kRefused, .rules = {"a", "b"}, .fields = {origin, distance}, .probability = NAN});
-      request.rows.push_back({.outcome = plane::RowOutcome::kQuarantined, .rules = {"source-quarantined"}, .probability = NAN});
+      request.rows.push_back({.outcome = plane::RowOutcome::kRefused,
+                              .rules = {"a", "b"},
+                              .fields = {origin, distance},
+                              .probability = NAN});
+      request.rows.push_back({.outcome = plane::RowOutcome::kQuarantined,
+                              .rules = {"source-quarantined"},
+                              .probability = NAN});
       (*writer)->append(plane::Record(request));
       (*writer)->append(plane::Record(plane::TickRecord{i}));
     }
@@ -55,7 +63,9 @@ class AccessLogTest : public testing::Test {
     source.spool = dir_ + "/spool";
     source.segment = segment;
     source.fields = fields;
-    source.bundle_of = [](std::uint64_t version, std::string_view slot) { return version == 3 && slot == "primary" ? "sha256:aa" : ""; };
+    source.bundle_of = [](std::uint64_t version, std::string_view slot) {
+      return version == 3 && slot == "primary" ? "sha256:aa" : "";
+    };
     return write_access(source, dir_ + "/access");
   }
 
@@ -76,7 +86,9 @@ TEST_F(AccessLogTest, ASegmentHasOneRowARowAndNoValues) {
   const auto table = table::read_table(access_path(dir_ + "/access", 1));
   ASSERT_TRUE(table.ok());
   EXPECT_EQ(table->find("fields"), nullptr);
-  const auto text = [&](const char* column, std::int64_t row) { return table->find(column)->view().at(row); };
+  const auto text = [&](const char* column, std::int64_t row) {
+    return table->find(column)->view().at(row);
+  };
   EXPECT_EQ(text("request_id", 3).str(), "r-1");
   EXPECT_EQ(text("bundle", 0).str(), "sha256:aa");
   EXPECT_TRUE(text("bundle", 3).is_null());
@@ -85,7 +97,8 @@ TEST_F(AccessLogTest, ASegmentHasOneRowARowAndNoValues) {
   EXPECT_EQ(text("rules", 1).str(), "a,b");
   EXPECT_EQ(static_cast<float>(text("probability", 0).d), 0.1f);
   EXPECT_TRUE(text("probability", 1).is_null());
-  EXPECT_THAT(*read_file(access_path(dir_ + "/access", 1)), testing::Not(testing::HasSubstr("secret")));
+  EXPECT_THAT(*read_file(access_path(dir_ + "/access", 1)),
+              testing::Not(testing::HasSubstr("secret")));
 }
 
 TEST_F(AccessLogTest, TheRootIsReadBackAndAChangedRowShows) {
@@ -106,9 +119,11 @@ TEST_F(AccessLogTest, TheRootIsReadBackAndAChangedRowShows) {
       auto changed = column;
       if (changed.type == expr::Type::kString) {
         changed.codes[30] = 0;
-        changed.dictionary = std::make_shared<table::Dictionary>(std::vector<std::string>(column.dictionary->views().size(), "x"));
+        changed.dictionary = std::make_shared<table::Dictionary>(
+            std::vector<std::string>(column.dictionary->views().size(), "x"));
       } else if (changed.type == expr::Type::kDouble) {
-        changed.doubles[30] = static_cast<double>(std::nextafter(static_cast<float>(changed.doubles[30]), 1.0f));
+        changed.doubles[30] =
+            static_cast<double>(std::nextafter(static_cast<float>(changed.doubles[30]), 1.0f));
       } else {
         ++changed.ints[30];
       }
@@ -118,7 +133,8 @@ TEST_F(AccessLogTest, TheRootIsReadBackAndAChangedRowShows) {
     ASSERT_TRUE(table::write_parquet(table.slice(0, table.rows() - 1), path).ok());
     EXPECT_NE(read_access(dir_ + "/access", 1)->root, made->root);
     ASSERT_TRUE(table::write_parquet(table, path).ok());
-    EXPECT_EQ(read_access(dir_ + "/access", 1)->root, made->root) << "the rows count, not how they are packed";
+    EXPECT_EQ(read_access(dir_ + "/access", 1)->root, made->root)
+        << "the rows count, not how they are packed";
   }
 }
 

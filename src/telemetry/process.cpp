@@ -16,7 +16,8 @@
 namespace heddle::telemetry {
 namespace {
 
-/// Field `index` of /proc/PID/stat as proc(5) counts them from 1; the second may hold spaces, so the count begins behind it.
+/// Field `index` of /proc/PID/stat as proc(5) counts them from 1; the second may hold spaces, so
+/// the count begins behind it.
 std::optional<std::uint64_t> stat_field(std::string_view stat, int index) {
   const std::size_t end = stat.rfind(')');
   if (end == std::string_view::npos) return std::nullopt;
@@ -50,21 +51,36 @@ std::optional<std::uint64_t> open_files() {
 }  // namespace
 
 void put_process_metrics(std::string& out) {
-  const auto put = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
-    fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} {2}\n{0} {3}\n", name, help, type, value);
+  const auto put = [&](std::string_view name, std::string_view type, std::string_view help,
+                       auto value) {
+    fmt::format_to(std::back_inserter(out), "# HELP {0} {1}\n# TYPE {0} {2}\n{0} {3}\n", name, help,
+                   type, value);
   };
   if (const auto stat = read_file("/proc/self/stat"); stat.ok()) {
     const auto ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
-    const auto user = stat_field(*stat, 14), system = stat_field(*stat, 15), begun = stat_field(*stat, 22), bytes = stat_field(*stat, 23), pages = stat_field(*stat, 24);
-    if (user && system) put("process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.", static_cast<double>(*user + *system) / ticks);
-    if (pages) put("process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", *pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
-    if (bytes) put("process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.", *bytes);
+    const auto user = stat_field(*stat, 14), system = stat_field(*stat, 15),
+               begun = stat_field(*stat, 22), bytes = stat_field(*stat, 23),
+               pages = stat_field(*stat, 24);
+    if (user && system)
+      put("process_cpu_seconds_total", "counter",
+          "Total user and system CPU time spent in seconds.",
+          static_cast<double>(*user + *system) / ticks);
+    if (pages)
+      put("process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
+          *pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
+    if (bytes)
+      put("process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.", *bytes);
     if (const auto boot = boot_time(); boot && begun) {
-      put("process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.", static_cast<double>(*boot) + static_cast<double>(*begun) / ticks);
+      put("process_start_time_seconds", "gauge",
+          "Start time of the process since unix epoch in seconds.",
+          static_cast<double>(*boot) + static_cast<double>(*begun) / ticks);
     }
   }
-  if (const auto files = open_files()) put("process_open_fds", "gauge", "Number of open file descriptors.", *files);
-  if (rlimit limit{}; ::getrlimit(RLIMIT_NOFILE, &limit) == 0) put("process_max_fds", "gauge", "Maximum number of open file descriptors.", static_cast<std::uint64_t>(limit.rlim_cur));
+  if (const auto files = open_files())
+    put("process_open_fds", "gauge", "Number of open file descriptors.", *files);
+  if (rlimit limit{}; ::getrlimit(RLIMIT_NOFILE, &limit) == 0)
+    put("process_max_fds", "gauge", "Maximum number of open file descriptors.",
+        static_cast<std::uint64_t>(limit.rlim_cur));
 }
 
 }  // namespace heddle::telemetry

@@ -33,8 +33,12 @@ bool valid_key(std::string_view key) noexcept {
   const std::size_t at = key.find('@');
   const std::string_view first = key.substr(0, at);
   const auto part = [](std::string_view text, std::size_t most, bool may_begin_with_digit) {
-    if (text.empty() || text.size() > most || !(lower(text[0]) || (may_begin_with_digit && number(text[0])))) return false;
-    return std::all_of(text.begin(), text.end(), [](char c) { return lower(c) || number(c) || c == '_' || c == '-' || c == '*' || c == '/'; });
+    if (text.empty() || text.size() > most ||
+        !(lower(text[0]) || (may_begin_with_digit && number(text[0]))))
+      return false;
+    return std::all_of(text.begin(), text.end(), [](char c) {
+      return lower(c) || number(c) || c == '_' || c == '-' || c == '*' || c == '/';
+    });
   };
   if (at == std::string_view::npos) return part(first, 256, false);
   return part(first, 241, true) && part(key.substr(at + 1), 14, false);
@@ -42,19 +46,22 @@ bool valid_key(std::string_view key) noexcept {
 
 bool valid_value(std::string_view value) noexcept {
   if (value.empty() || value.size() > 256 || value.back() == ' ') return false;
-  return std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c <= 0x7e && c != ',' && c != '='; });
+  return std::all_of(value.begin(), value.end(),
+                     [](char c) { return c >= 0x20 && c <= 0x7e && c != ',' && c != '='; });
 }
 
 }  // namespace
 
 std::optional<TraceParent> parse_traceparent(std::string_view header) noexcept {
-  if (header.size() < kParentBytes || header[2] != '-' || header[35] != '-' || header[52] != '-') return std::nullopt;
+  if (header.size() < kParentBytes || header[2] != '-' || header[35] != '-' || header[52] != '-')
+    return std::nullopt;
   const int high = digit(header[0]), low = digit(header[1]);
   if (high < 0 || low < 0 || (high == 15 && low == 15)) return std::nullopt;
   const bool later = high != 0 || low != 0;
   if (header.size() > kParentBytes && (!later || header[kParentBytes] != '-')) return std::nullopt;
   TraceParent out;
-  if (!read_hex(header.substr(3, 32), out.trace) || !read_hex(header.substr(36, 16), out.span)) return std::nullopt;
+  if (!read_hex(header.substr(3, 32), out.trace) || !read_hex(header.substr(36, 16), out.span))
+    return std::nullopt;
   const int first = digit(header[53]), flags = digit(header[54]);
   if (first < 0 || flags < 0) return std::nullopt;
   out.sampled = (flags & 1) != 0;
@@ -67,11 +74,15 @@ bool valid_tracestate(std::string_view header) noexcept {
   while (!header.empty()) {
     const std::size_t comma = header.find(',');
     std::string_view member = header.substr(0, comma);
-    while (!member.empty() && (member.front() == ' ' || member.front() == '\t')) member.remove_prefix(1);
-    while (!member.empty() && (member.back() == ' ' || member.back() == '\t')) member.remove_suffix(1);
+    while (!member.empty() && (member.front() == ' ' || member.front() == '\t'))
+      member.remove_prefix(1);
+    while (!member.empty() && (member.back() == ' ' || member.back() == '\t'))
+      member.remove_suffix(1);
     if (!member.empty()) {  // an empty one is allowed
       const std::size_t equals = member.find('=');
-      if (++members > kMostStateMembers || equals == std::string_view::npos || !valid_key(member.substr(0, equals)) || !valid_value(member.substr(equals + 1))) return false;
+      if (++members > kMostStateMembers || equals == std::string_view::npos ||
+          !valid_key(member.substr(0, equals)) || !valid_value(member.substr(equals + 1)))
+        return false;
     }
     if (comma == std::string_view::npos) break;
     header.remove_prefix(comma + 1);
@@ -90,7 +101,8 @@ std::string to_hex(std::span<const std::uint8_t> bytes) {
 }
 
 std::string to_traceparent(const TraceParent& parent) {
-  return "00-" + to_hex(parent.trace) + "-" + to_hex(parent.span) + (parent.sampled ? "-01" : "-00");
+  return "00-" + to_hex(parent.trace) + "-" + to_hex(parent.span) +
+         (parent.sampled ? "-01" : "-00");
 }
 
 }  // namespace heddle::telemetry

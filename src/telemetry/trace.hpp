@@ -19,10 +19,11 @@ struct TraceParent {
   bool sampled = false;
 };
 
-/// Reads `traceparent` strictly: lower-case hex, no zero ids, version `ff` refused; of a later version the known part, if `-` or nothing
-/// follows it. nullopt: the caller begins a new trace.
+/// Reads `traceparent` strictly: lower-case hex, no zero ids, version `ff` refused; of a later
+/// version the known part, if `-` or nothing follows it. nullopt: the caller begins a new trace.
 [[nodiscard]] std::optional<TraceParent> parse_traceparent(std::string_view header) noexcept;
-/// Whether `tracestate` is well-formed: at most 32 members of `key=value` and 512 characters. What is not is left out, the parent stays.
+/// Whether `tracestate` is well-formed: at most 32 members of `key=value` and 512 characters. What
+/// is not is left out, the parent stays.
 [[nodiscard]] bool valid_tracestate(std::string_view header) noexcept;
 /// `00-<trace>-<span>-<flags>`.
 [[nodiscard]] std::string to_traceparent(const TraceParent& parent);

@@ -18,7 +18,8 @@
 namespace heddle::telemetry {
 namespace {
 
-constexpr const char* kParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";  // the example of the recommendation
+constexpr const char* kParent =
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";  // the example of the recommendation
 
 TEST(TraceParent, IsReadStrictly) {
   const auto parent = parse_traceparent(kParent);
@@ -31,10 +32,14 @@ TEST(TraceParent, IsReadStrictly) {
   EXPECT_TRUE(parse_traceparent(good.substr(0, 53) + "ff")->sampled);
   EXPECT_TRUE(parse_traceparent("cc" + good.substr(2)).has_value()) << "a later version";
   EXPECT_TRUE(parse_traceparent("cc" + good.substr(2) + "-what-ever").has_value());
-  for (const std::string& bad : std::vector<std::string>{std::string(), good.substr(1), good + "-", good + "x", "ff" + good.substr(2), "cc" + good.substr(2) + "x", "0x" + good.substr(2),
-                                 "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", "00-" + std::string(32, '0') + "-b7ad6b7169203331-01",
-                                 "00-0af7651916cd43dd8448eb211c80319c-" + std::string(16, '0') + "-01", good.substr(0, 54), good.substr(0, 53) + "0g",
-                                 "00_0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", " " + good, good + " "}) {
+  for (const std::string& bad : std::vector<std::string>{
+           std::string(), good.substr(1), good + "-", good + "x", "ff" + good.substr(2),
+           "cc" + good.substr(2) + "x", "0x" + good.substr(2),
+           "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+           "00-" + std::string(32, '0') + "-b7ad6b7169203331-01",
+           "00-0af7651916cd43dd8448eb211c80319c-" + std::string(16, '0') + "-01",
+           good.substr(0, 54), good.substr(0, 53) + "0g",
+           "00_0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", " " + good, good + " "}) {
     EXPECT_FALSE(parse_traceparent(bad).has_value()) << bad;
   }
   // Every single character matters: replaced by one that never stands there.
@@ -46,8 +51,11 @@ TEST(TraceParent, IsReadStrictly) {
 }
 
 TEST(TraceState, IsHandedOnOnlyWhenItIsOne) {
-  for (const char* good : {"", "a=1", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE", "a=1 , b=2", "a=1,,b=2", "1x@vendor=v", "a_-*/=x y"}) EXPECT_TRUE(valid_tracestate(good)) << good;
-  for (const char* bad : {"a", "=1", "a=", "A=1", "1a=1", "a=1=2", "a@1b=1", "a b=1"}) EXPECT_FALSE(valid_tracestate(bad)) << bad;
+  for (const char* good : {"", "a=1", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE", "a=1 , b=2",
+                           "a=1,,b=2", "1x@vendor=v", "a_-*/=x y"})
+    EXPECT_TRUE(valid_tracestate(good)) << good;
+  for (const char* bad : {"a", "=1", "a=", "A=1", "1a=1", "a=1=2", "a@1b=1", "a b=1"})
+    EXPECT_FALSE(valid_tracestate(bad)) << bad;
   std::string many;
   for (int i = 0; i < 33; ++i) many += fmt::format("{}k{}=1", i > 0 ? "," : "", i);
   EXPECT_FALSE(valid_tracestate(many));
@@ -64,8 +72,10 @@ class Collector {
       const std::lock_guard lock(mutex_);
       ++posts_;
       response.status = refusals_ > 0 ? refuse_with_ : 200;
-      if (refusals_ > 0) --refusals_;
-      else if (auto value = doc::parse_json(request.body); value.ok()) batches_.push_back(*std::move(value));
+      if (refusals_ > 0)
+        --refusals_;
+      else if (auto value = doc::parse_json(request.body); value.ok())
+        batches_.push_back(*std::move(value));
       path_ = request.path;
       response.body = "{}";
       arrived_.notify_all();
@@ -84,7 +94,8 @@ class Collector {
   /// Waits until `holds` of (posts, batches).
   bool until(const std::function<bool(int, const std::vector<doc::Value>&)>& holds) {
     std::unique_lock lock(mutex_);
-    return arrived_.wait_for(lock, std::chrono::seconds(20), [&] { return holds(posts_, batches_); });
+    return arrived_.wait_for(lock, std::chrono::seconds(20),
+                             [&] { return holds(posts_, batches_); });
   }
   std::string url() const { return fmt::format("http://127.0.0.1:{}/v1/traces", server_->port()); }
   std::vector<doc::Value> batches() {
@@ -123,12 +134,18 @@ RequestSpan finished(Tracer& tracer, std::string_view parent = kParent) {
 }
 
 const doc::Value::Array& spans_of(const doc::Value& batch) {
-  return batch.find("resourceSpans")->as_array()[0].find("scopeSpans")->as_array()[0].find("spans")->as_array();
+  return batch.find("resourceSpans")
+      ->as_array()[0]
+      .find("scopeSpans")
+      ->as_array()[0]
+      .find("spans")
+      ->as_array();
 }
 
 TEST(Tracer, SendsARequestWithItsStages) {
   Collector collector;
-  auto tracer = *Tracer::open({.endpoint = collector.url(), .service = "late", .every_ms = 5, .first_pause_ms = 5});
+  auto tracer = *Tracer::open(
+      {.endpoint = collector.url(), .service = "late", .every_ms = 5, .first_pause_ms = 5});
   const auto span = finished(*tracer);
   EXPECT_TRUE(span.self.sampled);
   tracer->submit(span);
@@ -159,20 +176,27 @@ TEST(Tracer, SendsARequestWithItsStages) {
 TEST(Tracer, TriesAgainAndSaysWhatItDropped) {
   Collector collector;
   collector.refuse(3, 503);
-  auto tracer = *Tracer::open({.endpoint = collector.url(), .service = "late", .every_ms = 5, .first_pause_ms = 2});
+  auto tracer = *Tracer::open(
+      {.endpoint = collector.url(), .service = "late", .every_ms = 5, .first_pause_ms = 2});
   tracer->submit(finished(*tracer));
-  ASSERT_TRUE(collector.until([](int posts, const auto& batches) { return posts == 4 && batches.size() == 1; })) << "the fourth try";
+  ASSERT_TRUE(collector.until([](int posts, const auto& batches) {
+    return posts == 4 && batches.size() == 1;
+  })) << "the fourth try";
   collector.refuse(1, 400);
   tracer->submit(finished(*tracer));
   ASSERT_TRUE(collector.until([](int posts, const auto&) { return posts == 5; }));
   tracer->submit(finished(*tracer));
-  ASSERT_TRUE(collector.until([](int posts, const auto& batches) { return posts == 6 && batches.size() == 2; }));
+  ASSERT_TRUE(collector.until(
+      [](int posts, const auto& batches) { return posts == 6 && batches.size() == 2; }));
   EXPECT_EQ(tracer->counts().dropped, 1u);
 }
 
 TEST(Tracer, AFullRingDropsAndCountsAndNeverWaits) {
   // Nobody listens on port 1; the first pause outlasts the test.
-  auto tracer = *Tracer::open({.endpoint = "http://127.0.0.1:1", .service = "late", .every_ms = 60'000, .first_pause_ms = 60'000});
+  auto tracer = *Tracer::open({.endpoint = "http://127.0.0.1:1",
+                               .service = "late",
+                               .every_ms = 60'000,
+                               .first_pause_ms = 60'000});
   const auto span = finished(*tracer);
   for (int i = 0; i < 10'000; ++i) tracer->submit(span);
   EXPECT_EQ(tracer->counts().dropped, 10'000u - 4096u);
@@ -181,7 +205,8 @@ TEST(Tracer, AFullRingDropsAndCountsAndNeverWaits) {
 
 TEST(Tracer, ACallOfGrpcIsToldInItsOwnTerms) {
   Collector collector;
-  auto tracer = *Tracer::open({.endpoint = collector.url(), .service = "late", .every_ms = 5, .first_pause_ms = 5});
+  auto tracer = *Tracer::open(
+      {.endpoint = collector.url(), .service = "late", .every_ms = 5, .first_pause_ms = 5});
   RequestSpan span = finished(*tracer);
   span.name = "inference.GRPCInferenceService/ModelInfer";
   span.status = 503;
@@ -192,8 +217,11 @@ TEST(Tracer, ACallOfGrpcIsToldInItsOwnTerms) {
   const doc::Value& server = spans_of(batch)[0];
   EXPECT_EQ(server.string_or("name"), span.name);
   const std::string attributes = doc::to_json(*server.find("attributes"));
-  for (const char* told : {R"({"key":"rpc.system","value":{"stringValue":"grpc"}})", R"({"key":"rpc.service","value":{"stringValue":"inference.GRPCInferenceService"}})",
-                           R"({"key":"rpc.method","value":{"stringValue":"ModelInfer"}})", R"({"key":"rpc.grpc.status_code","value":{"intValue":"14"}})"}) {
+  for (const char* told :
+       {R"({"key":"rpc.system","value":{"stringValue":"grpc"}})",
+        R"({"key":"rpc.service","value":{"stringValue":"inference.GRPCInferenceService"}})",
+        R"({"key":"rpc.method","value":{"stringValue":"ModelInfer"}})",
+        R"({"key":"rpc.grpc.status_code","value":{"intValue":"14"}})"}) {
     EXPECT_NE(attributes.find(told), std::string::npos) << attributes;
   }
   EXPECT_EQ(attributes.find("http."), std::string::npos) << attributes;
@@ -234,7 +262,9 @@ TEST(Tracer, AnEndpointThatIsNoUrlIsSaidAtOnce) {
 TEST(Process, SaysWhatEveryClientLibrarySays) {
   std::string text;
   put_process_metrics(text);
-  for (const char* name : {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_virtual_memory_bytes", "process_open_fds", "process_max_fds", "process_start_time_seconds"}) {
+  for (const char* name : {"process_cpu_seconds_total", "process_resident_memory_bytes",
+                           "process_virtual_memory_bytes", "process_open_fds", "process_max_fds",
+                           "process_start_time_seconds"}) {
     EXPECT_THAT(text, testing::HasSubstr(fmt::format("\n{} ", name))) << text;
   }
 }

@@ -22,11 +22,13 @@ constexpr std::int64_t kSendTimeoutMs = 3000;
 constexpr std::int64_t kLastTimeoutMs = 2000;
 
 doc::Value text(std::string_view key, std::string_view value) {
-  return doc::Value::object({{"key", key}, {"value", doc::Value::object({{"stringValue", value}})}});
+  return doc::Value::object(
+      {{"key", key}, {"value", doc::Value::object({{"stringValue", value}})}});
 }
 /// 64-bit integers are strings in protobuf's JSON.
 doc::Value integer(std::string_view key, std::uint64_t value) {
-  return doc::Value::object({{"key", key}, {"value", doc::Value::object({{"intValue", std::to_string(value)}})}});
+  return doc::Value::object(
+      {{"key", key}, {"value", doc::Value::object({{"intValue", std::to_string(value)}})}});
 }
 
 /// One producer, one consumer, no lock.
@@ -41,10 +43,16 @@ class Ring {
     head_.store(head + 1, std::memory_order_release);
     return true;
   }
-  [[nodiscard]] std::size_t size() const noexcept { return head_.load(std::memory_order_acquire) - tail_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::size_t size() const noexcept {
+    return head_.load(std::memory_order_acquire) - tail_.load(std::memory_order_acquire);
+  }
   /// The i-th oldest; valid until it is popped.
-  [[nodiscard]] const RequestSpan& at(std::size_t i) const noexcept { return places_[(tail_.load(std::memory_order_relaxed) + i) % kPlaces]; }
-  void pop(std::size_t n) noexcept { tail_.store(tail_.load(std::memory_order_relaxed) + n, std::memory_order_release); }
+  [[nodiscard]] const RequestSpan& at(std::size_t i) const noexcept {
+    return places_[(tail_.load(std::memory_order_relaxed) + i) % kPlaces];
+  }
+  void pop(std::size_t n) noexcept {
+    tail_.store(tail_.load(std::memory_order_relaxed) + n, std::memory_order_release);
+  }
 
  private:
   std::vector<RequestSpan> places_;
@@ -54,7 +62,8 @@ class Ring {
 
 class OtlpTracer final : public Tracer {
  public:
-  OtlpTracer(Options options, net::Url url) : options_(std::move(options)), url_(std::move(url)), client_(client_options(url_)) {
+  OtlpTracer(Options options, net::Url url)
+      : options_(std::move(options)), url_(std::move(url)), client_(client_options(url_)) {
     std::random_device seed;
     std::seed_seq mix{seed(), seed(), seed(), seed(), seed(), seed(), seed(), seed()};
     random_.seed(mix);
@@ -85,7 +94,8 @@ class OtlpTracer final : public Tracer {
       if (valid_tracestate(tracestate)) out.state = tracestate;
     } else {
       fill(out.self.trace, random_);
-      // The last seven bytes are the draw: every service with the same share takes the same traces (OpenTelemetry, TraceIdRatioBased).
+      // The last seven bytes are the draw: every service with the same share takes the same traces
+      // (OpenTelemetry, TraceIdRatioBased).
       std::uint64_t draw = 0;
       for (std::size_t i = 9; i < 16; ++i) draw = draw << 8 | out.self.trace[i];
       out.self.sampled = static_cast<double>(draw) < options_.share * 0x1p56;
@@ -98,7 +108,9 @@ class OtlpTracer final : public Tracer {
     if (ring_.size() == kPlaces / 2) wake_.notify_one();
   }
 
-  [[nodiscard]] Counts counts() const override { return {exported_.load(std::memory_order_relaxed), dropped_.load(std::memory_order_relaxed)}; }
+  [[nodiscard]] Counts counts() const override {
+    return {exported_.load(std::memory_order_relaxed), dropped_.load(std::memory_order_relaxed)};
+  }
 
  private:
   static net::HttpClient::Options client_options(const net::Url& url) {
@@ -116,7 +128,8 @@ class OtlpTracer final : public Tracer {
     do {
       for (std::size_t i = 0; i < N; i += 8) {
         std::uint64_t bits = random();
-        for (std::size_t k = 0; k < 8; ++k, bits >>= 8) out[i + k] = static_cast<std::uint8_t>(bits);
+        for (std::size_t k = 0; k < 8; ++k, bits >>= 8)
+          out[i + k] = static_cast<std::uint8_t>(bits);
       }
     } while (out == std::array<std::uint8_t, N>{});
   }
@@ -124,7 +137,8 @@ class OtlpTracer final : public Tracer {
   /// False: it is time to end.
   bool wait(std::int64_t ms) {
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, std::chrono::milliseconds(ms), [&] { return ending_ || ring_.size() >= kPlaces / 2; });
+    wake_.wait_for(lock, std::chrono::milliseconds(ms),
+                   [&] { return ending_ || ring_.size() >= kPlaces / 2; });
     return !ending_;
   }
   /// A pause between tries is not cut short by a full ring.
@@ -151,10 +165,12 @@ class OtlpTracer final : public Tracer {
   enum class Sent { kTaken, kLater, kNever };
 
   Sent post(const std::string& body, std::int64_t timeout_ms) {
-    const auto reply = client_.send("POST", url_.target, body, {{"Content-Type", "application/json"}}, timeout_ms);
+    const auto reply =
+        client_.send("POST", url_.target, body, {{"Content-Type", "application/json"}}, timeout_ms);
     if (!reply.ok()) return Sent::kLater;
     if (reply->status >= 200 && reply->status < 300) return Sent::kTaken;
-    const bool later = reply->status == 429 || reply->status == 502 || reply->status == 503 || reply->status == 504;
+    const bool later = reply->status == 429 || reply->status == 502 || reply->status == 503 ||
+                       reply->status == 504;
     return later ? Sent::kLater : Sent::kNever;
   }
 
@@ -170,7 +186,9 @@ class OtlpTracer final : public Tracer {
         return true;
       }
       // Between half and the whole pause, so that many replicas do not come back at once.
-      if (!pause(ms / 2 + static_cast<std::int64_t>(child_random_() % static_cast<std::uint64_t>(ms / 2 + 1)))) return false;
+      if (!pause(ms / 2 + static_cast<std::int64_t>(child_random_() %
+                                                    static_cast<std::uint64_t>(ms / 2 + 1))))
+        return false;
       ms *= 2;
     }
   }
@@ -180,12 +198,16 @@ class OtlpTracer final : public Tracer {
     (taken ? exported_ : dropped_).fetch_add(n, std::memory_order_relaxed);
     if (taken == failing_) {
       failing_ = !taken;
-      if (failing_) log::warn("traces: the collector `{}` does not take spans; they are dropped and counted", options_.endpoint);
-      else log::info("traces: the collector `{}` takes spans again", options_.endpoint);
+      if (failing_)
+        log::warn("traces: the collector `{}` does not take spans; they are dropped and counted",
+                  options_.endpoint);
+      else
+        log::info("traces: the collector `{}` takes spans again", options_.endpoint);
     }
   }
 
-  doc::Value span_of(const RequestSpan& span, std::string_view name, const SpanId& id, const SpanId& parent, int kind, std::int64_t from, std::int64_t to) const {
+  doc::Value span_of(const RequestSpan& span, std::string_view name, const SpanId& id,
+                     const SpanId& parent, int kind, std::int64_t from, std::int64_t to) const {
     auto out = doc::Value::object({{"traceId", to_hex(span.self.trace)}, {"spanId", to_hex(id)}});
     if (!span.state.empty()) out.set("traceState", span.state);
     if (parent != SpanId{}) out.set("parentSpanId", to_hex(parent));
@@ -202,17 +224,20 @@ class OtlpTracer final : public Tracer {
     auto spans = doc::Value::array();
     for (std::size_t i = 0; i < n; ++i) {
       const RequestSpan& span = ring_.at(i);
-      auto server = span_of(span, span.name, span.self.span, span.parent, kServer, span.begun_ns, span.ended_ns);
+      auto server = span_of(span, span.name, span.self.span, span.parent, kServer, span.begun_ns,
+                            span.ended_ns);
       auto attributes = doc::Value::array({text("heddle.service", options_.service)});
       if (span.grpc_status == RequestSpan::kNoGrpc) {
         attributes.push(text("http.request.method", "POST"));
-        attributes.push(integer("http.response.status_code", static_cast<std::uint64_t>(span.status)));
+        attributes.push(
+            integer("http.response.status_code", static_cast<std::uint64_t>(span.status)));
       } else {
         const std::size_t slash = span.name.find('/');
         attributes.push(text("rpc.system", "grpc"));
         attributes.push(text("rpc.service", std::string_view(span.name).substr(0, slash)));
         attributes.push(text("rpc.method", std::string_view(span.name).substr(slash + 1)));
-        attributes.push(integer("rpc.grpc.status_code", static_cast<std::uint64_t>(span.grpc_status)));
+        attributes.push(
+            integer("rpc.grpc.status_code", static_cast<std::uint64_t>(span.grpc_status)));
       }
       if (!span.bundle.empty()) {
         attributes.push(text("heddle.bundle", span.bundle));
@@ -234,21 +259,27 @@ class OtlpTracer final : public Tracer {
         at += took;
       }
     }
-    const auto scope = doc::Value::object({{"scope", doc::Value::object({{"name", "heddle.serve"}})}, {"spans", std::move(spans)}});
-    const auto resource = doc::Value::object({{"attributes", doc::Value::array({text("service.name", options_.service), text("service.namespace", "heddle")})}});
-    return doc::to_json(doc::Value::object({{"resourceSpans", doc::Value::array({doc::Value::object({{"resource", resource}, {"scopeSpans", doc::Value::array({scope})}})})}}));
+    const auto scope = doc::Value::object(
+        {{"scope", doc::Value::object({{"name", "heddle.serve"}})}, {"spans", std::move(spans)}});
+    const auto resource = doc::Value::object(
+        {{"attributes", doc::Value::array({text("service.name", options_.service),
+                                           text("service.namespace", "heddle")})}});
+    return doc::to_json(doc::Value::object(
+        {{"resourceSpans",
+          doc::Value::array({doc::Value::object(
+              {{"resource", resource}, {"scopeSpans", doc::Value::array({scope})}})})}}));
   }
 
   Options options_;
   net::Url url_;
-  net::HttpClient client_;           ///< of the sending thread
-  std::mt19937_64 random_;           ///< of the submitting thread
-  std::mt19937_64 child_random_;     ///< of the sending thread
+  net::HttpClient client_;        ///< of the sending thread
+  std::mt19937_64 random_;        ///< of the submitting thread
+  std::mt19937_64 child_random_;  ///< of the sending thread
   Ring ring_;
   std::atomic<std::uint64_t> exported_{0};
   std::atomic<std::uint64_t> dropped_{0};
   bool failing_ = false;
-  std::mutex mutex_;                 ///< never taken by `submit`
+  std::mutex mutex_;  ///< never taken by `submit`
   std::condition_variable wake_;
   bool ending_ = false;
   std::thread thread_;

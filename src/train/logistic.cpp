@@ -18,21 +18,23 @@ Result<Options> read_options(const spec::TrainerParameters& parameters) {
   for (const auto& [name, value] : parameters.values) {
     double number = 0;
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-    const bool numeric = error == std::errc() && end == value.data() + value.size() && std::isfinite(number);
+    const bool numeric =
+        error == std::errc() && end == value.data() + value.size() && std::isfinite(number);
     if (name == "l2" && numeric && number >= 0) {
       options.l2 = number;
     } else if (name == "max_iterations" && numeric && number >= 1 && number <= 1000) {
       options.max_iterations = static_cast<int>(number);
     } else {
-      return Error{ErrorKind::kInvalid, "train-parameter", fmt::format("trainer `logistic` cannot take `{}` = `{}`", name, value),
+      return Error{ErrorKind::kInvalid, "train-parameter",
+                   fmt::format("trainer `logistic` cannot take `{}` = `{}`", name, value),
                    "it takes `l2` (0 or more) and `max_iterations` (1 to 1000)"};
     }
   }
   return options;
 }
 
-/// Solves `matrix` x = `right` for a symmetric positive definite matrix (lower triangle, n x n, row-major) by Cholesky's
-/// decomposition, in place; false when it is not positive definite.
+/// Solves `matrix` x = `right` for a symmetric positive definite matrix (lower triangle, n x n,
+/// row-major) by Cholesky's decomposition, in place; false when it is not positive definite.
 bool solve(std::vector<double>& matrix, std::vector<double>& right) {
   const std::size_t n = right.size();
   for (std::size_t i = 0; i < n; ++i) {
@@ -58,7 +60,8 @@ bool solve(std::vector<double>& matrix, std::vector<double>& right) {
   return true;
 }
 
-/// Means over the rows that have a value, and standard deviations with the missing ones at the mean; a constant column has scale 1.
+/// Means over the rows that have a value, and standard deviations with the missing ones at the
+/// mean; a constant column has scale 1.
 void standardise(const RowsView& rows, model::LogisticWeights& out) {
   const auto columns = static_cast<std::size_t>(rows.columns);
   out.mean.assign(columns, 0);
@@ -76,7 +79,8 @@ void standardise(const RowsView& rows, model::LogisticWeights& out) {
     out.mean[c] += x;
     ++present[c];
   });
-  for (std::size_t c = 0; c < columns; ++c) out.mean[c] /= static_cast<double>(std::max<std::int64_t>(present[c], 1));
+  for (std::size_t c = 0; c < columns; ++c)
+    out.mean[c] /= static_cast<double>(std::max<std::int64_t>(present[c], 1));
   visit([&](std::size_t c, double x) { out.scale[c] += (x - out.mean[c]) * (x - out.mean[c]); });
   for (std::size_t c = 0; c < columns; ++c) {
     out.scale[c] = std::sqrt(out.scale[c] / static_cast<double>(rows.count));
@@ -85,9 +89,11 @@ void standardise(const RowsView& rows, model::LogisticWeights& out) {
   out.missing = out.mean;
 }
 
-/// Penalised mean log loss at `beta` (intercept first) and, when asked for, its gradient and Hessian (lower triangle).
-double objective(const std::vector<double>& x, const RowsView& rows, double l2, const std::vector<double>& beta,
-                 std::vector<double>* gradient, std::vector<double>* hessian) {
+/// Penalised mean log loss at `beta` (intercept first) and, when asked for, its gradient and
+/// Hessian (lower triangle).
+double objective(const std::vector<double>& x, const RowsView& rows, double l2,
+                 const std::vector<double>& beta, std::vector<double>* gradient,
+                 std::vector<double>* hessian) {
   const std::size_t n = beta.size();
   if (gradient != nullptr) gradient->assign(n, 0);
   if (hessian != nullptr) hessian->assign(n * n, 0);
@@ -119,8 +125,9 @@ double objective(const std::vector<double>& x, const RowsView& rows, double l2, 
 
 }  // namespace
 
-// Newton-Raphson for logistic regression (Hastie, Tibshirani, Friedman, ESL 2nd ed., 4.4.1, eq. 4.26) with a ridge penalty and step
-// halving; sums run in row order, so the same rows give the same bits.
+// Newton-Raphson for logistic regression (Hastie, Tibshirani, Friedman, ESL 2nd ed., 4.4.1,
+// eq. 4.26) with a ridge penalty and step halving; sums run in row order, so the same rows give the
+// same bits.
 Result<Trained> train_logistic(const TrainInput& input) {
   HEDDLE_ASSIGN_OR_RETURN(const Options options, read_options(input.parameters));
   const RowsView& rows = input.train;
@@ -134,7 +141,8 @@ Result<Trained> train_logistic(const TrainInput& input) {
     double* out = x.data() + static_cast<std::size_t>(r) * n;
     const float* row = rows.features + static_cast<std::size_t>(r) * columns;
     out[0] = 1;
-    for (std::size_t c = 0; c < columns; ++c) out[c + 1] = std::isfinite(row[c]) ? (row[c] - weights.mean[c]) / weights.scale[c] : 0;
+    for (std::size_t c = 0; c < columns; ++c)
+      out[c + 1] = std::isfinite(row[c]) ? (row[c] - weights.mean[c]) / weights.scale[c] : 0;
   }
   std::vector<double> beta(n, 0);
   std::vector<double> gradient;
@@ -143,8 +151,10 @@ Result<Trained> train_logistic(const TrainInput& input) {
   double loss = objective(x, rows, options.l2, beta, &gradient, &hessian);
   for (int iteration = 0; iteration < options.max_iterations; ++iteration) {
     std::vector<double> step = gradient;
-    // Equal columns without a penalty leave the Hessian singular; a small ridge picks the shortest step.
-    for (std::size_t i = 0; i < n; ++i) hessian[i * n + i] += 1e-9 * static_cast<double>(rows.count);
+    // Equal columns without a penalty leave the Hessian singular; a small ridge picks the shortest
+    // step.
+    for (std::size_t i = 0; i < n; ++i)
+      hessian[i * n + i] += 1e-9 * static_cast<double>(rows.count);
     if (!solve(hessian, step)) break;
     double scale = 1;
     double next = loss;

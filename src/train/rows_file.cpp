@@ -19,33 +19,40 @@ constexpr std::int64_t kMaxColumns = 1 << 16;
 void append_rows(std::string& out, const RowsView& view, const std::vector<std::int64_t>& rows) {
   const auto columns = static_cast<std::size_t>(view.columns);
   for (const std::int64_t row : rows) {
-    out.append(reinterpret_cast<const char*>(view.features + static_cast<std::size_t>(row) * columns), columns * sizeof(float));
+    out.append(
+        reinterpret_cast<const char*>(view.features + static_cast<std::size_t>(row) * columns),
+        columns * sizeof(float));
   }
 }
 
 }  // namespace
 
-std::string encode_rows(const RowsView& train, const std::vector<std::int64_t>& train_rows, const RowsView& validation,
+std::string encode_rows(const RowsView& train, const std::vector<std::int64_t>& train_rows,
+                        const RowsView& validation,
                         const std::vector<std::int64_t>& validation_rows) {
-  const std::int64_t header[3] = {static_cast<std::int64_t>(train_rows.size()), static_cast<std::int64_t>(validation_rows.size()), train.columns};
+  const std::int64_t header[3] = {static_cast<std::int64_t>(train_rows.size()),
+                                  static_cast<std::int64_t>(validation_rows.size()), train.columns};
   std::string out;
-  out.reserve(kHeader + (train_rows.size() + validation_rows.size()) * (static_cast<std::size_t>(train.columns) * sizeof(float) + 1));
+  out.reserve(kHeader + (train_rows.size() + validation_rows.size()) *
+                            (static_cast<std::size_t>(train.columns) * sizeof(float) + 1));
   out.append(kMagic, sizeof kMagic);
   out.append(reinterpret_cast<const char*>(header), sizeof header);
   append_rows(out, train, train_rows);
   append_rows(out, validation, validation_rows);
   for (const std::int64_t row : train_rows) out += static_cast<char>(train.labels[row] != 0);
-  for (const std::int64_t row : validation_rows) out += static_cast<char>(validation.labels[row] != 0);
+  for (const std::int64_t row : validation_rows)
+    out += static_cast<char>(validation.labels[row] != 0);
   return out;
 }
 
 Result<RowsFile> RowsFile::open(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    return Error{errno == ENOENT ? ErrorKind::kNotFound : ErrorKind::kIo, "rows-file", fmt::format("cannot open `{}`: {}", path, std::strerror(errno)),
+    return Error{errno == ENOENT ? ErrorKind::kNotFound : ErrorKind::kIo, "rows-file",
+                 fmt::format("cannot open `{}`: {}", path, std::strerror(errno)),
                  "run the search again: it writes the rows anew"};
   }
-  struct stat status {};
+  struct stat status{};
   RowsFile file;
   if (::fstat(fd, &status) == 0 && status.st_size >= static_cast<off_t>(kHeader)) {
     file.size_ = static_cast<std::size_t>(status.st_size);
@@ -53,27 +60,35 @@ Result<RowsFile> RowsFile::open(const std::string& path) {
     if (file.address_ == MAP_FAILED) file.address_ = nullptr;
   }
   ::close(fd);
-  const Error corrupt{ErrorKind::kCorrupt, "rows-file", fmt::format("`{}` is no file of rows, or was cut off", path), "run the search again: it writes the rows anew"};
+  const Error corrupt{ErrorKind::kCorrupt, "rows-file",
+                      fmt::format("`{}` is no file of rows, or was cut off", path),
+                      "run the search again: it writes the rows anew"};
   if (file.address_ == nullptr) return corrupt;
   const auto* bytes = static_cast<const char*>(file.address_);
   std::int64_t header[3];
   std::memcpy(header, bytes + sizeof kMagic, sizeof header);
   const auto [trained, validated, columns] = header;
-  if (std::memcmp(bytes, kMagic, sizeof kMagic) != 0 || trained < 0 || trained > kMaxRows || validated < 0 || validated > kMaxRows || columns < 1 ||
-      columns > kMaxColumns) {
+  if (std::memcmp(bytes, kMagic, sizeof kMagic) != 0 || trained < 0 || trained > kMaxRows ||
+      validated < 0 || validated > kMaxRows || columns < 1 || columns > kMaxColumns) {
     return corrupt;
   }
   const auto rows = static_cast<std::size_t>(trained + validated);
-  if (kHeader + rows * (static_cast<std::size_t>(columns) * sizeof(float) + 1) != file.size_) return corrupt;
+  if (kHeader + rows * (static_cast<std::size_t>(columns) * sizeof(float) + 1) != file.size_)
+    return corrupt;
   const auto* features = reinterpret_cast<const float*>(bytes + kHeader);
-  const auto* labels = reinterpret_cast<const std::uint8_t*>(features + rows * static_cast<std::size_t>(columns));
+  const auto* labels =
+      reinterpret_cast<const std::uint8_t*>(features + rows * static_cast<std::size_t>(columns));
   file.train_ = {features, labels, trained, static_cast<int>(columns)};
-  file.validation_ = {features + trained * columns, labels + trained, validated, static_cast<int>(columns)};
+  file.validation_ = {features + trained * columns, labels + trained, validated,
+                      static_cast<int>(columns)};
   return file;
 }
 
 RowsFile::RowsFile(RowsFile&& other) noexcept
-    : address_(std::exchange(other.address_, nullptr)), size_(other.size_), train_(other.train_), validation_(other.validation_) {}
+    : address_(std::exchange(other.address_, nullptr)),
+      size_(other.size_),
+      train_(other.train_),
+      validation_(other.validation_) {}
 
 RowsFile& RowsFile::operator=(RowsFile&& other) noexcept {
   std::swap(address_, other.address_);

@@ -9,9 +9,10 @@
 
 namespace heddle::train {
 
-/// The rows that all trials of a search share, mapped into each trial's memory. Bytes: `HDLROWS1`; three little-endian int64 (training
-/// rows, validation rows, columns); training features, validation features (float32, row-major); training labels, validation
-/// labels (one byte each). Movable, not copyable; the views live as long as it does.
+/// The rows that all trials of a search share, mapped into each trial's memory. Bytes: `HDLROWS1`;
+/// three little-endian int64 (training rows, validation rows, columns); training features,
+/// validation features (float32, row-major); training labels, validation labels (one byte each).
+/// Movable, not copyable; the views live as long as it does.
 class RowsFile {
  public:
   /// kIo, kNotFound; kCorrupt when size and header disagree.
@@ -31,7 +32,9 @@ class RowsFile {
 };
 
 /// The bytes of such a file from the named rows of both sides.
-[[nodiscard]] std::string encode_rows(const RowsView& train, const std::vector<std::int64_t>& train_rows, const RowsView& validation,
+[[nodiscard]] std::string encode_rows(const RowsView& train,
+                                      const std::vector<std::int64_t>& train_rows,
+                                      const RowsView& validation,
                                       const std::vector<std::int64_t>& validation_rows);
 
 }  // namespace heddle::train

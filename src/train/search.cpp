@@ -1,7 +1,7 @@
 #include "train/search.hpp"
 
-#include <condition_variable>
 #include <cmath>
+#include <condition_variable>
 #include <filesystem>
 #include <limits>
 #include <mutex>
@@ -20,15 +20,22 @@ namespace fs = std::filesystem;
 
 doc::Value pairs_of(const spec::TrainerParameters& parameters) {
   doc::Value::Array items;
-  for (const auto& [name, value] : parameters.values) items.push_back(doc::Value::object({{"name", name}, {"value", value}}));
+  for (const auto& [name, value] : parameters.values)
+    items.push_back(doc::Value::object({{"name", name}, {"value", value}}));
   return doc::Value(std::move(items));
 }
 
-/// A search in progress. One thread proposes and records; one thread a running trial only waits for its process.
+/// A search in progress. One thread proposes and records; one thread a running trial only waits for
+/// its process.
 class Run {
  public:
   Run(const SearchInput& input, const Tpe& tpe, const TrialSink& sink, int total)
-      : input_(input), tpe_(tpe), sink_(sink), total_(total), trials_(static_cast<std::size_t>(total)), state_(static_cast<std::size_t>(total), kWaiting) {}
+      : input_(input),
+        tpe_(tpe),
+        sink_(sink),
+        total_(total),
+        trials_(static_cast<std::size_t>(total)),
+        state_(static_cast<std::size_t>(total), kWaiting) {}
 
   Result<std::vector<Trial>> go() {
     const int parallel = std::max(1, input_.search.parallel);
@@ -38,7 +45,8 @@ class Run {
     std::vector<std::jthread> waiters;
     Result<void> failure;
     while (done < total_ || running > 0) {
-      // Trial k needs the results of 0..k-1-P; a free slot alone is not enough, or the order of ends would decide.
+      // Trial k needs the results of 0..k-1-P; a free slot alone is not enough, or the order of
+      // ends would decide.
       while (failure.ok() && next < total_ && running < parallel && all_done(next - 1 - parallel)) {
         auto started = prepare(next);
         if (!started.ok()) {
@@ -75,7 +83,9 @@ class Run {
  private:
   enum State : std::uint8_t { kWaiting, kDone };
 
-  std::string folder(int number) const { return fmt::format("{}/trial-{:04}", input_.directory, number); }
+  std::string folder(int number) const {
+    return fmt::format("{}/trial-{:04}", input_.directory, number);
+  }
   bool all_done(int last) const {
     for (int i = 0; i <= last; ++i) {
       if (state_[static_cast<std::size_t>(i)] != kDone) return false;
@@ -88,33 +98,38 @@ class Run {
     if (sink_) sink_(trials_[static_cast<std::size_t>(number)], done, total_);
   }
 
-  /// Proposes trial `number` and writes its folder; true when a process is to run, false when its result is there already.
+  /// Proposes trial `number` and writes its folder; true when a process is to run, false when its
+  /// result is there already.
   Result<bool> prepare(int number) {
     Trial& trial = trials_[static_cast<std::size_t>(number)];
     trial.number = number;
     std::vector<Tpe::Observation> history;
     for (int i = 0; i <= number - 1 - std::max(1, input_.search.parallel); ++i) {
       const Trial& earlier = trials_[static_cast<std::size_t>(i)];
-      if (earlier.state == Trial::State::kFinished) history.push_back({earlier.values, earlier.log_loss});
+      if (earlier.state == Trial::State::kFinished)
+        history.push_back({earlier.values, earlier.log_loss});
     }
     trial.values = tpe_.propose(number, history);
     trial.parameters = input_.parameters;
     for (std::size_t d = 0; d < trial.values.size(); ++d) {
-      trial.parameters.values.emplace_back(input_.search.space[d].name, tpe_.text(d, trial.values[d]));
+      trial.parameters.values.emplace_back(input_.search.space[d].name,
+                                           tpe_.text(d, trial.values[d]));
     }
     doc::Value::Array names;
     for (const auto& name : input_.feature_names) names.emplace_back(name);
-    const std::string params = doc::to_json(doc::Value::object({{"format", "heddle.trial/1"},
-                                                                {"trainer", input_.trainer},
-                                                                {"parameters", pairs_of(trial.parameters)},
-                                                                {"feature_names", std::move(names)},
-                                                                {"max_rounds", input_.search.max_rounds},
-                                                                {"early_stopping_rounds", input_.search.early_stopping_rounds},
-                                                                {"seed", input_.seed},
-                                                                {"rows", "../rows.bin"}}));
+    const std::string params = doc::to_json(
+        doc::Value::object({{"format", "heddle.trial/1"},
+                            {"trainer", input_.trainer},
+                            {"parameters", pairs_of(trial.parameters)},
+                            {"feature_names", std::move(names)},
+                            {"max_rounds", input_.search.max_rounds},
+                            {"early_stopping_rounds", input_.search.early_stopping_rounds},
+                            {"seed", input_.seed},
+                            {"rows", "../rows.bin"}}));
     const std::string dir = folder(number);
     const auto before = read_file(dir + "/params.json");
-    if (before.ok() && *before == params && read_result(trial).ok() && trial.state == Trial::State::kFinished) {
+    if (before.ok() && *before == params && read_result(trial).ok() &&
+        trial.state == Trial::State::kFinished) {
       trial.resumed = true;
       return false;
     }
@@ -127,7 +142,8 @@ class Run {
 
   /// Takes what the trial's process wrote; an error when it wrote nothing that can be read.
   Result<void> read_result(Trial& trial) const {
-    HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(folder(trial.number) + "/result.json"));
+    HEDDLE_ASSIGN_OR_RETURN(const std::string text,
+                            read_file(folder(trial.number) + "/result.json"));
     HEDDLE_ASSIGN_OR_RETURN(const doc::Value result, doc::parse_json(text));
     const doc::Value* loss = result.find("log_loss");
     if (loss != nullptr && loss->is_number() && std::isfinite(loss->as_double())) {
@@ -149,7 +165,8 @@ class Run {
   }
 
   void wait_for(int number) {
-    Trial& trial = trials_[static_cast<std::size_t>(number)];  // nobody else touches it until it is in `ended_`
+    Trial& trial = trials_[static_cast<std::size_t>(
+        number)];  // nobody else touches it until it is in `ended_`
     run_process(trial);
     const std::lock_guard lock(mutex_);
     ended_.push_back(number);
@@ -171,8 +188,9 @@ class Run {
     if (outcome->timed_out) {
       fail(trial, fmt::format("took longer than {} s", input_.trial_timeout_ms / 1000));
     } else if (!read.ok()) {
-      fail(trial, outcome->exit_code == 128 + 9 ? "was killed: by a person, or by the kernel for want of memory"
-                                                : fmt::format("ended with exit code {} and no result", outcome->exit_code));
+      fail(trial, outcome->exit_code == 128 + 9
+                      ? "was killed: by a person, or by the kernel for want of memory"
+                      : fmt::format("ended with exit code {} and no result", outcome->exit_code));
     } else if (outcome->exit_code != 0 && trial.state == Trial::State::kFinished) {
       fail(trial, fmt::format("ended with exit code {}", outcome->exit_code));
     }
@@ -193,8 +211,10 @@ class Run {
 /// Writes the rows that trials share; what another search left in the folder is removed first.
 Result<void> prepare_folder(const SearchInput& input) {
   const std::int64_t wanted = input.search.rows;
-  const std::string rows = encode_rows(input.train, evenly_spaced(input.train.count, wanted), input.validation,
-                                       evenly_spaced(input.validation.count, wanted > 0 ? std::max<std::int64_t>(wanted / 2, 1) : 0));
+  const std::string rows =
+      encode_rows(input.train, evenly_spaced(input.train.count, wanted), input.validation,
+                  evenly_spaced(input.validation.count,
+                                wanted > 0 ? std::max<std::int64_t>(wanted / 2, 1) : 0));
   // The folder's key is its rows: parameters are compared trial by trial.
   const std::string key = fmt::format("heddle.search/1 {}\n", sha256(rows).str());
   const auto before = read_file(input.directory + "/search.key");
@@ -212,7 +232,10 @@ Result<void> prepare_folder(const SearchInput& input) {
 }  // namespace
 
 doc::Value Trial::to_value() const {
-  doc::Value value = doc::Value::object({{"number", number}, {"state", state == State::kFinished ? "finished" : "failed"}, {"parameters", pairs_of(parameters)}});
+  doc::Value value =
+      doc::Value::object({{"number", number},
+                          {"state", state == State::kFinished ? "finished" : "failed"},
+                          {"parameters", pairs_of(parameters)}});
   if (state == State::kFinished) {
     value.set("log_loss", log_loss);
     value.set("rounds", rounds);
@@ -230,29 +253,40 @@ doc::Value SearchResult::to_value() const {
 
 Result<SearchResult> search(const SearchInput& input, const TrialSink& on_trial) {
   if (input.search.trials < 1) {
-    return Error{ErrorKind::kInvalid, "search-trials", fmt::format("a search of {} trials", input.search.trials), "set `trials` to 1 or more"};
+    return Error{ErrorKind::kInvalid, "search-trials",
+                 fmt::format("a search of {} trials", input.search.trials),
+                 "set `trials` to 1 or more"};
   }
   if (input.validation.count < 1) {
-    return Error{ErrorKind::kInvalid, "search-no-validation", "a search compares trials on validation rows, and there are none",
+    return Error{ErrorKind::kInvalid, "search-no-validation",
+                 "a search compares trials on validation rows, and there are none",
                  "set `validation_fraction` above 0"};
   }
-  if (input.train.count < 1 || input.train.columns < 1 || input.validation.columns != input.train.columns) {
-    return Error{ErrorKind::kInvalid, "train-shape", "a search needs training and validation rows with the same features",
+  if (input.train.count < 1 || input.train.columns < 1 ||
+      input.validation.columns != input.train.columns) {
+    return Error{ErrorKind::kInvalid, "train-shape",
+                 "a search needs training and validation rows with the same features",
                  "apply the same feature program to both"};
   }
-  HEDDLE_ASSIGN_OR_RETURN(const Tpe tpe, Tpe::open(input.search.space, input.seed, input.search.startup));
+  HEDDLE_ASSIGN_OR_RETURN(const Tpe tpe,
+                          Tpe::open(input.search.space, input.seed, input.search.startup));
   HEDDLE_TRY(prepare_folder(input));
-  const int total = input.search.space.empty() ? 1 : input.search.trials;  // nothing to vary: one is as good as all
+  const int total = input.search.space.empty()
+                        ? 1
+                        : input.search.trials;  // nothing to vary: one is as good as all
   SearchResult result;
   HEDDLE_ASSIGN_OR_RETURN(result.trials, Run(input, tpe, on_trial, total).go());
   result.best = -1;
   for (const auto& trial : result.trials) {
     if (trial.state != Trial::State::kFinished) continue;
-    if (result.best < 0 || trial.log_loss < result.trials[static_cast<std::size_t>(result.best)].log_loss) result.best = trial.number;
+    if (result.best < 0 ||
+        trial.log_loss < result.trials[static_cast<std::size_t>(result.best)].log_loss)
+      result.best = trial.number;
   }
   if (result.best < 0) {
     return Error{ErrorKind::kUnprocessable, "search-all-failed",
-                 fmt::format("all {} trials failed; the first: {}", result.trials.size(), result.trials.front().error),
+                 fmt::format("all {} trials failed; the first: {}", result.trials.size(),
+                             result.trials.front().error),
                  fmt::format("see `{}/trial-0000/output.txt`", input.directory)};
   }
   return result;

@@ -16,11 +16,14 @@ constexpr int kCandidates = 24;
 class Random {
  public:
   Random(std::int64_t seed, int number)
-      : state_(static_cast<std::uint64_t>(seed) * 0x9e3779b97f4a7c15ULL + static_cast<std::uint64_t>(number) * 0xd1342543de82ef95ULL) {
+      : state_(static_cast<std::uint64_t>(seed) * 0x9e3779b97f4a7c15ULL +
+               static_cast<std::uint64_t>(number) * 0xd1342543de82ef95ULL) {
     (void)next();
   }
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
-  std::size_t below(std::size_t n) { return std::min(n - 1, static_cast<std::size_t>(uniform() * static_cast<double>(n))); }
+  std::size_t below(std::size_t n) {
+    return std::min(n - 1, static_cast<std::size_t>(uniform() * static_cast<double>(n)));
+  }
   /// Marsaglia's polar method.
   double normal() {
     for (;;) {
@@ -44,7 +47,8 @@ class Random {
 bool is_log(Kind kind) { return kind == Kind::kLogUniform || kind == Kind::kLogInteger; }
 bool is_integer(Kind kind) { return kind == Kind::kInteger || kind == Kind::kLogInteger; }
 
-/// A numeric dimension as the estimator sees it: a plain interval. Integers own half a unit on either side.
+/// A numeric dimension as the estimator sees it: a plain interval. Integers own half a unit on
+/// either side.
 struct Interval {
   double low;
   double high;
@@ -55,7 +59,9 @@ Interval interval_of(const spec::SearchDimension& dimension) {
   const double high = dimension.high + edge;
   return is_log(dimension.kind) ? Interval{stats::log(low), stats::log(high)} : Interval{low, high};
 }
-double inward(const spec::SearchDimension& dimension, double value) { return is_log(dimension.kind) ? stats::log(value) : value; }
+double inward(const spec::SearchDimension& dimension, double value) {
+  return is_log(dimension.kind) ? stats::log(value) : value;
+}
 /// The value as the trainer will read it: rounded, in range.
 double outward(const spec::SearchDimension& dimension, double x) {
   double value = is_log(dimension.kind) ? stats::exp(x) : x;
@@ -73,7 +79,10 @@ double normal_below(double z) {
   const double x = std::abs(z) / 1.4142135623730951;
   const double t = 1 / (1 + 0.3275911 * x);
   const double tail =
-      t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * stats::exp(-x * x);
+      t *
+      (0.254829592 +
+       t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) *
+      stats::exp(-x * x);
   return z < 0 ? tail / 2 : 1 - tail / 2;
 }
 
@@ -98,7 +107,8 @@ struct Mixture {
     double sum = 0;
     for (std::size_t k = 0; k < means.size(); ++k) {
       const double z = (x - means[k]) / sigmas[k];
-      const double inside = normal_below((interval.high - means[k]) / sigmas[k]) - normal_below((interval.low - means[k]) / sigmas[k]);
+      const double inside = normal_below((interval.high - means[k]) / sigmas[k]) -
+                            normal_below((interval.low - means[k]) / sigmas[k]);
       sum += weights[k] * stats::exp(-0.5 * z * z) / (sigmas[k] * std::max(inside, 1e-12));
     }
     return sum + 1e-300;
@@ -112,7 +122,9 @@ std::vector<double> kernel_weights(std::size_t n) {
     const std::size_t old = n - 25;
     const double first = 1 / static_cast<double>(n);
     for (std::size_t i = 0; i < old; ++i) {
-      weights[i] = old == 1 ? first : first + (1 - first) * static_cast<double>(i) / static_cast<double>(old - 1);
+      weights[i] =
+          old == 1 ? first
+                   : first + (1 - first) * static_cast<double>(i) / static_cast<double>(old - 1);
     }
   }
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
@@ -128,7 +140,9 @@ Mixture mixture_of(Interval interval, std::vector<double> points) {
   mixture.means.push_back(prior);
   std::vector<std::size_t> order(n + 1);
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return mixture.means[a] < mixture.means[b]; });
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return mixture.means[a] < mixture.means[b];
+  });
   mixture.sigmas.assign(n + 1, range);
   const double least = range / std::min(100.0, 1.0 + static_cast<double>(n + 1));
   for (std::size_t i = 0; i <= n; ++i) {
@@ -146,8 +160,10 @@ Mixture mixture_of(Interval interval, std::vector<double> points) {
   return mixture;
 }
 
-/// P(choice) under the observations' one-hot kernels, each mixed with 1/kernels of every choice, and the uniform prior.
-std::vector<double> choice_shares(const std::vector<double>& choices, const std::vector<double>& points) {
+/// P(choice) under the observations' one-hot kernels, each mixed with 1/kernels of every choice,
+/// and the uniform prior.
+std::vector<double> choice_shares(const std::vector<double>& choices,
+                                  const std::vector<double>& points) {
   const std::vector<double> weights = kernel_weights(points.size());
   const double mix = 1 / static_cast<double>(weights.size());
   const auto count = static_cast<double>(choices.size());
@@ -160,7 +176,8 @@ std::vector<double> choice_shares(const std::vector<double>& choices, const std:
   return shares;
 }
 
-double propose_one(const spec::SearchDimension& dimension, const std::vector<double>& good, const std::vector<double>& bad, Random& random) {
+double propose_one(const spec::SearchDimension& dimension, const std::vector<double>& good,
+                   const std::vector<double>& bad, Random& random) {
   double best_value = 0;
   double best_score = 0;
   if (dimension.kind == Kind::kChoice) {
@@ -203,18 +220,22 @@ double propose_one(const spec::SearchDimension& dimension, const std::vector<dou
 Result<Tpe> Tpe::open(std::vector<spec::SearchDimension> space, std::int64_t seed, int startup) {
   for (const auto& d : space) {
     const auto invalid = [&](std::string what) {
-      return Error{ErrorKind::kInvalid, "search-space", fmt::format("search dimension `{}` {}", d.name, what),
+      return Error{ErrorKind::kInvalid, "search-space",
+                   fmt::format("search dimension `{}` {}", d.name, what),
                    "give it `low` below `high`, above 0 on a log scale, or a list of `choices`"};
     };
     if (d.kind == Kind::kChoice) {
       if (d.choices.empty()) return invalid("has no choices");
       continue;
     }
-    if (!std::isfinite(d.low) || !std::isfinite(d.high) || d.low > d.high || (d.low == d.high && !is_integer(d.kind))) {
+    if (!std::isfinite(d.low) || !std::isfinite(d.high) || d.low > d.high ||
+        (d.low == d.high && !is_integer(d.kind))) {
       return invalid(fmt::format("ranges from {} to {}", d.low, d.high));
     }
-    if (is_log(d.kind) && !(d.low - (is_integer(d.kind) ? 0.5 : 0) > 0)) return invalid(fmt::format("is on a log scale from {}", d.low));
-    if (is_integer(d.kind) && (d.low != std::floor(d.low) || d.high != std::floor(d.high))) return invalid("has a bound that is no integer");
+    if (is_log(d.kind) && !(d.low - (is_integer(d.kind) ? 0.5 : 0) > 0))
+      return invalid(fmt::format("is on a log scale from {}", d.low));
+    if (is_integer(d.kind) && (d.low != std::floor(d.low) || d.high != std::floor(d.high)))
+      return invalid("has a bound that is no integer");
   }
   return Tpe(std::move(space), seed, startup);
 }
@@ -228,28 +249,32 @@ std::vector<double> Tpe::propose(int number, std::span<const Observation> histor
         values.push_back(d.choices[random.below(d.choices.size())]);
       } else {
         const Interval interval = interval_of(d);
-        values.push_back(outward(d, interval.low + random.uniform() * (interval.high - interval.low)));
+        values.push_back(
+            outward(d, interval.low + random.uniform() * (interval.high - interval.low)));
       }
     }
     return values;
   }
   std::vector<std::size_t> order(history.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return history[a].loss < history[b].loss; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return history[a].loss < history[b].loss; });
   const std::size_t n = std::min<std::size_t>((history.size() + 9) / 10, 25);
   std::vector<std::uint8_t> is_good(history.size(), 0);
   for (std::size_t i = 0; i < n; ++i) is_good[order[i]] = 1;
   for (std::size_t d = 0; d < space_.size(); ++d) {
     std::vector<double> good;
     std::vector<double> bad;
-    for (std::size_t i = 0; i < history.size(); ++i) (is_good[i] != 0 ? good : bad).push_back(history[i].values[d]);
+    for (std::size_t i = 0; i < history.size(); ++i)
+      (is_good[i] != 0 ? good : bad).push_back(history[i].values[d]);
     values.push_back(propose_one(space_[d], good, bad, random));
   }
   return values;
 }
 
 std::string Tpe::text(std::size_t dimension, double value) const {
-  if (is_integer(space_[dimension].kind) || value == std::floor(value)) return fmt::format("{}", static_cast<std::int64_t>(value));
+  if (is_integer(space_[dimension].kind) || value == std::floor(value))
+    return fmt::format("{}", static_cast<std::int64_t>(value));
   return fmt::format("{}", value);
 }
 

@@ -38,7 +38,9 @@ struct Rows {
   int columns = 4;
   std::vector<float> features;
   std::vector<std::uint8_t> labels;
-  RowsView view() const { return {features.data(), labels.data(), static_cast<std::int64_t>(labels.size()), columns}; }
+  RowsView view() const {
+    return {features.data(), labels.data(), static_cast<std::int64_t>(labels.size()), columns};
+  }
 };
 
 Rows make_rows(std::uint64_t seed, int count) {
@@ -51,7 +53,9 @@ Rows make_rows(std::uint64_t seed, int count) {
     const float b = normal(random);
     const float c = normal(random);
     const float margin = 1.2F * a - 0.8F * b + (c > 0.5F ? 1.0F : -0.5F);
-    for (const float x : {a, b, c, normal(random)}) rows.features.push_back(uniform(random) < 0.05F ? std::numeric_limits<float>::quiet_NaN() : x);
+    for (const float x : {a, b, c, normal(random)})
+      rows.features.push_back(uniform(random) < 0.05F ? std::numeric_limits<float>::quiet_NaN()
+                                                      : x);
     rows.labels.push_back(uniform(random) < 1 / (1 + std::exp(-margin)));
   }
   return rows;
@@ -66,7 +70,8 @@ TrainInput input_of(const Rows& train, const Rows& validation, std::string train
   input.max_rounds = 60;
   input.early_stopping_rounds = 5;
   input.seed = 7;
-  if (input.trainer == "xgboost") input.parameters.values = {{"max_depth", "4"}, {"eta", "0.3"}, {"subsample", "0.8"}};
+  if (input.trainer == "xgboost")
+    input.parameters.values = {{"max_depth", "4"}, {"eta", "0.3"}, {"subsample", "0.8"}};
   return input;
 }
 
@@ -92,7 +97,8 @@ TEST_P(Trainers, TrainingTwiceGivesTheSameBytesAndAModelThatPredicts) {
   const auto second = train(input_of(rows, validation, GetParam()));
   ASSERT_TRUE(second.ok());
   EXPECT_EQ(first->model, second->model);
-  EXPECT_EQ(std::bit_cast<std::uint64_t>(first->validation_log_loss), std::bit_cast<std::uint64_t>(second->validation_log_loss));
+  EXPECT_EQ(std::bit_cast<std::uint64_t>(first->validation_log_loss),
+            std::bit_cast<std::uint64_t>(second->validation_log_loss));
   EXPECT_LT(first->validation_log_loss, 0.58);  // a constant answer has .69
   EXPECT_GT(first->rounds, 2);
   EXPECT_LT(first->rounds, 60);
@@ -145,9 +151,14 @@ TEST(Train, NamesWhatIsWrongWithParameters) {
   EXPECT_EQ(train(input).error().id, "train-parameter");
   input = input_of(rows, rows, "xgboost");
   // A definition is checked before; a bundle that is trained again may be older than that check.
-  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
-           {"objective", "reg:squarederror"}, {"objective", "count:poisson"}, {"objective", "rank:pairwise"}, {"scale_pos_weight", "3"},
-           {"max_dept", "3"}, {"nthread", "4"}, {"booster", "gblinear"}}) {
+  for (const auto& [name, value] :
+       std::vector<std::pair<std::string, std::string>>{{"objective", "reg:squarederror"},
+                                                        {"objective", "count:poisson"},
+                                                        {"objective", "rank:pairwise"},
+                                                        {"scale_pos_weight", "3"},
+                                                        {"max_dept", "3"},
+                                                        {"nthread", "4"},
+                                                        {"booster", "gblinear"}}) {
     input.parameters.values = {{name, value}};
     const auto refused = train(input);
     ASSERT_FALSE(refused.ok()) << name;
@@ -157,10 +168,12 @@ TEST(Train, NamesWhatIsWrongWithParameters) {
   const auto failed = train(input);
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().kind, ErrorKind::kInvalid);
-  EXPECT_EQ(failed.error().message.find("Stack trace"), std::string::npos) << failed.error().message;
+  EXPECT_EQ(failed.error().message.find("Stack trace"), std::string::npos)
+      << failed.error().message;
 }
 
-// The penalised likelihood is strictly convex, so its one optimum is known by its own equations, whoever found it.
+// The penalised likelihood is strictly convex, so its one optimum is known by its own equations,
+// whoever found it.
 TEST(Logistic, GradientVanishesAtTheSolution) {
   const Rows rows = make_rows(8, 1000);
   TrainInput input = input_of(rows, rows, "logistic");
@@ -211,12 +224,16 @@ TEST(EvenlySpaced, CoversTheRangeInOrder) {
 
 std::vector<spec::SearchDimension> bowl_space() {
   using Kind = spec::SearchDimension::Kind;
-  return {{"x", Kind::kUniform, -5, 5, {}}, {"y", Kind::kLogUniform, 1e-3, 1, {}}, {"k", Kind::kInteger, 1, 12, {}},
-          {"m", Kind::kLogInteger, 1, 256, {}}, {"c", Kind::kChoice, 0, 0, {0.25, 0.5, 1}}};
+  return {{"x", Kind::kUniform, -5, 5, {}},
+          {"y", Kind::kLogUniform, 1e-3, 1, {}},
+          {"k", Kind::kInteger, 1, 12, {}},
+          {"m", Kind::kLogInteger, 1, 256, {}},
+          {"c", Kind::kChoice, 0, 0, {0.25, 0.5, 1}}};
 }
 double bowl(const std::vector<double>& v) {
   const auto square = [](double x) { return x * x; };
-  return square((v[0] - 2) / 5) + square(std::log10(v[1] / 0.1) / 2) + square((v[2] - 4) / 6) + square(std::log2(v[3] / 16) / 4) + (v[4] == 0.5 ? 0 : 0.3);
+  return square((v[0] - 2) / 5) + square(std::log10(v[1] / 0.1) / 2) + square((v[2] - 4) / 6) +
+         square(std::log2(v[3] / 16) / 4) + (v[4] == 0.5 ? 0 : 0.3);
 }
 
 TEST(Tpe, StaysInRangeAndBeatsRandomSearch) {
@@ -249,9 +266,13 @@ TEST(Tpe, StaysInRangeAndBeatsRandomSearch) {
 
 TEST(Tpe, RefusesSpacesWithoutWidth) {
   using Kind = spec::SearchDimension::Kind;
-  for (const spec::SearchDimension& d : std::vector<spec::SearchDimension>{{"a", Kind::kUniform, 1, 1, {}}, {"b", Kind::kLogUniform, 0, 1, {}},
-                                                                            {"c", Kind::kChoice, 0, 1, {}}, {"d", Kind::kInteger, 3, 2, {}},
-                                                                            {"e", Kind::kLogInteger, 0, 5, {}}, {"f", Kind::kInteger, 1.5, 3, {}}}) {
+  for (const spec::SearchDimension& d :
+       std::vector<spec::SearchDimension>{{"a", Kind::kUniform, 1, 1, {}},
+                                          {"b", Kind::kLogUniform, 0, 1, {}},
+                                          {"c", Kind::kChoice, 0, 1, {}},
+                                          {"d", Kind::kInteger, 3, 2, {}},
+                                          {"e", Kind::kLogInteger, 0, 5, {}},
+                                          {"f", Kind::kInteger, 1.5, 3, {}}}) {
     EXPECT_EQ(Tpe::open({d}, 1, 8).error().id, "search-space") << d.name;
   }
 }
@@ -259,7 +280,8 @@ TEST(Tpe, RefusesSpacesWithoutWidth) {
 TEST(RowsFile, RefusesBytesThatContradictThemselves) {
   const TempDir dir;
   const Rows rows = make_rows(10, 20);
-  const std::string bytes = encode_rows(rows.view(), evenly_spaced(20, 10), rows.view(), evenly_spaced(20, 5));
+  const std::string bytes =
+      encode_rows(rows.view(), evenly_spaced(20, 10), rows.view(), evenly_spaced(20, 5));
   const std::string path = dir.path() + "/rows.bin";
   ASSERT_TRUE(write_file_atomic(path, bytes).ok());
   const auto file = RowsFile::open(path);
@@ -292,7 +314,8 @@ class Searching : public testing::Test {
     input.search.early_stopping_rounds = 3;
     input.search.max_rounds = 30;
     input.search.rows = 1000;
-    input.search.space = {{"eta", Kind::kLogUniform, 0.05, 0.9, {}}, {"max_depth", Kind::kInteger, 2, 7, {}}};
+    input.search.space = {{"eta", Kind::kLogUniform, 0.05, 0.9, {}},
+                          {"max_depth", Kind::kInteger, 2, 7, {}}};
     input.feature_names = {"a", "b", "c", "noise"};
     input.train = train_.view();
     input.validation = validation_.view();
@@ -325,7 +348,8 @@ TEST_F(Searching, IsReproducibleInParallelAndGoesOnWhereItWas) {
   EXPECT_EQ(doc::to_json(first->to_value()), doc::to_json(second->to_value()));
 
   // What a kill leaves: some results there, some not, one half-made.
-  for (const int gone : {3, 8, 10, 11}) fs::remove(fmt::format("{}/b/trial-{:04}/result.json", dir.path(), gone));
+  for (const int gone : {3, 8, 10, 11})
+    fs::remove(fmt::format("{}/b/trial-{:04}/result.json", dir.path(), gone));
   fs::remove_all(dir.path() + "/b/trial-0009");
   std::vector<int> resumed;
   const auto third = search(input(dir.path() + "/b", 3), [&](const Trial& trial, int, int) {
@@ -341,7 +365,8 @@ TEST_F(Searching, IsReproducibleInParallelAndGoesOnWhereItWas) {
   const Rows changed = make_rows(22, 2000);
   other.train = changed.view();
   other.search.trials = 2;
-  const auto fourth = search(other, [](const Trial& trial, int, int) { EXPECT_FALSE(trial.resumed); });
+  const auto fourth =
+      search(other, [](const Trial& trial, int, int) { EXPECT_FALSE(trial.resumed); });
   ASSERT_TRUE(fourth.ok());
 }
 
@@ -372,7 +397,11 @@ TEST_F(Searching, AKilledSearchGoesOn) {
 TEST_F(Searching, AFailedTrialIsRecordedAndAllFailingIsAnError) {
   const TempDir dir;
   SearchInput some = input(dir.path() + "/some", 2);
-  some.search.space.push_back({"max_bin", spec::SearchDimension::Kind::kChoice, 0, 0, {256, 1}});  // XGBoost refuses fewer than 2 bins
+  some.search.space.push_back({"max_bin",
+                               spec::SearchDimension::Kind::kChoice,
+                               0,
+                               0,
+                               {256, 1}});  // XGBoost refuses fewer than 2 bins
   const auto result = search(some);
   ASSERT_TRUE(result.ok()) << result.error().str();
   int failed = 0;

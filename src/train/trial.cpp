@@ -20,9 +20,12 @@ Result<Finished> train_trial(const std::string& dir) {
   HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(dir + "/params.json"));
   HEDDLE_ASSIGN_OR_RETURN(const doc::Value params, doc::parse_json(text));
   if (params.string_or("format") != "heddle.trial/1") {
-    return Error{ErrorKind::kInvalid, "trial-params", fmt::format("`{}/params.json` is no trial of this version", dir), "start the search again"};
+    return Error{ErrorKind::kInvalid, "trial-params",
+                 fmt::format("`{}/params.json` is no trial of this version", dir),
+                 "start the search again"};
   }
-  HEDDLE_ASSIGN_OR_RETURN(const RowsFile rows, RowsFile::open(dir + "/" + params.string_or("rows", "../rows.bin")));
+  HEDDLE_ASSIGN_OR_RETURN(const RowsFile rows,
+                          RowsFile::open(dir + "/" + params.string_or("rows", "../rows.bin")));
   TrainInput input;
   input.trainer = params.string_or("trainer");
   input.train = rows.train();
@@ -30,25 +33,32 @@ Result<Finished> train_trial(const std::string& dir) {
   input.max_rounds = static_cast<int>(params.int_or("max_rounds", 1));
   input.early_stopping_rounds = static_cast<int>(params.int_or("early_stopping_rounds"));
   input.seed = params.int_or("seed");
-  if (const doc::Value* names = params.find("feature_names"); names != nullptr && names->is_array()) {
-    for (const auto& name : names->as_array()) input.feature_names.push_back(name.is_string() ? name.as_string() : "");
+  if (const doc::Value* names = params.find("feature_names");
+      names != nullptr && names->is_array()) {
+    for (const auto& name : names->as_array())
+      input.feature_names.push_back(name.is_string() ? name.as_string() : "");
   }
   if (const doc::Value* pairs = params.find("parameters"); pairs != nullptr && pairs->is_array()) {
-    for (const auto& pair : pairs->as_array()) input.parameters.values.emplace_back(pair.string_or("name"), pair.string_or("value"));
+    for (const auto& pair : pairs->as_array())
+      input.parameters.values.emplace_back(pair.string_or("name"), pair.string_or("value"));
   }
   HEDDLE_ASSIGN_OR_RETURN(Trained trained, train(input));
-  return Finished{std::move(trained), std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
+  return Finished{std::move(trained),
+                  std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
 }
 
 Result<void> write_result(const std::string& dir, const Finished& finished) {
   if (!std::isfinite(finished.trained.validation_log_loss)) {
-    return Error{ErrorKind::kInvalid, "trial-no-loss", "the validation log loss is no number", "give the search validation rows"};
+    return Error{ErrorKind::kInvalid, "trial-no-loss", "the validation log loss is no number",
+                 "give the search validation rows"};
   }
   HEDDLE_TRY(write_file_atomic(dir + "/model.json", finished.trained.model));
-  return write_file_atomic(dir + "/result.json", doc::to_json(doc::Value::object({{"format", "heddle.trial-result/1"},
-                                                                                  {"log_loss", finished.trained.validation_log_loss},
-                                                                                  {"rounds", finished.trained.rounds},
-                                                                                  {"seconds", finished.seconds}})));
+  return write_file_atomic(
+      dir + "/result.json",
+      doc::to_json(doc::Value::object({{"format", "heddle.trial-result/1"},
+                                       {"log_loss", finished.trained.validation_log_loss},
+                                       {"rounds", finished.trained.rounds},
+                                       {"seconds", finished.seconds}})));
 }
 
 }  // namespace
@@ -61,7 +71,8 @@ int run_trial(const std::string& dir) {
   const Error& error = finished.ok() ? written.error() : finished.error();
   std::fprintf(stderr, "%s\n", error.str().c_str());
   (void)write_file_atomic(dir + "/result.json",
-                          doc::to_json(doc::Value::object({{"format", "heddle.trial-result/1"}, {"error", error.message}})));
+                          doc::to_json(doc::Value::object(
+                              {{"format", "heddle.trial-result/1"}, {"error", error.message}})));
   return 1;
 }
 

@@ -50,7 +50,8 @@ const Alert* AlertBook::find(const std::string& key) const {
 
 bool AlertBook::confirmed(Subject subject) const {
   for (const auto& [key, entry] : alerts_) {
-    if (entry.alert.first.subject == subject && entry.alert.stage == AlertStage::kConfirmed) return true;
+    if (entry.alert.first.subject == subject && entry.alert.stage == AlertStage::kConfirmed)
+      return true;
   }
   return false;
 }
@@ -65,8 +66,8 @@ bool AlertBook::standing(Subject subject, Micros since) const {
 void AlertBook::new_epoch() {
   std::erase_if(alerts_, [](const auto& item) {
     const Subject subject = item.second.alert.first.subject;
-    return subject != Subject::kContract && subject != Subject::kRule && subject != Subject::kMonitor &&
-           subject != Subject::kAnswers;
+    return subject != Subject::kContract && subject != Subject::kRule &&
+           subject != Subject::kMonitor && subject != Subject::kAnswers;
   });
 }
 

@@ -10,21 +10,23 @@
 
 namespace heddle::watch {
 
-/// Turns findings into alerts. An alert is raised by a finding that `raises`, confirmed by the next fresh window of the same
-/// key that alerts as well, dropped when that window is quiet, and cleared, once confirmed, by `quiet_windows` quiet ones in
-/// a row. Single-threaded; deterministic.
+/// Turns findings into alerts. An alert is raised by a finding that `raises`, confirmed by the next
+/// fresh window of the same key that alerts as well, dropped when that window is quiet, and
+/// cleared, once confirmed, by `quiet_windows` quiet ones in a row. Single-threaded; deterministic.
 class AlertBook {
  public:
   explicit AlertBook(int quiet_windows = 2) : quiet_windows_(quiet_windows) {}
 
   /// The moves this finding causes, in order: at most raised and confirmed together.
-  [[nodiscard]] std::vector<Alert> update(const Finding& finding, Micros at, std::int64_t rows_seen);
+  [[nodiscard]] std::vector<Alert> update(const Finding& finding, Micros at,
+                                          std::int64_t rows_seen);
   [[nodiscard]] const Alert* find(const std::string& key) const;
-  [[nodiscard]] bool confirmed(Subject subject) const;  ///< any confirmed alert of this subject stands
+  [[nodiscard]] bool confirmed(
+      Subject subject) const;  ///< any confirmed alert of this subject stands
   /// Any, raised or confirmed, about rows at or after `since`.
   [[nodiscard]] bool standing(Subject subject, Micros since = INT64_MIN) const;
-  /// Forgets every alert but those of the contract, of rules and of silent metrics, which depend neither on a model nor on a
-  /// repair.
+  /// Forgets every alert but those of the contract, of rules and of silent metrics, which depend
+  /// neither on a model nor on a repair.
   void new_epoch();
   void forget(const std::string& key) { alerts_.erase(key); }
 

@@ -26,7 +26,8 @@ Finding finding_of(std::string key, Micros from, Micros to) {
 }  // namespace
 
 std::string quarantine_key(std::string_view account, std::string_view source) {
-  return account.empty() ? fmt::format("quarantine/{}", source) : fmt::format("quarantine/{}/{}", account, source);
+  return account.empty() ? fmt::format("quarantine/{}", source)
+                         : fmt::format("quarantine/{}/{}", account, source);
 }
 
 Answers::Answers(const spec::Monitor& monitor, const spec::Contract& contract)
@@ -36,7 +37,8 @@ Answers::Answers(const spec::Monitor& monitor, const spec::Contract& contract)
   }
 }
 
-void Answers::add(const plane::RequestRecord& request, const plane::RowRecord& row, std::vector<Finding>& out) {
+void Answers::add(const plane::RequestRecord& request, const plane::RowRecord& row,
+                  std::vector<Finding>& out) {
   if (row.outcome == plane::RowOutcome::kQuarantined) {
     keep(request, row, out);
   } else if (!kept_.empty()) {
@@ -52,35 +54,41 @@ void Answers::add(const plane::RequestRecord& request, const plane::RowRecord& r
   f.value = 1 - static_cast<double>(answered_) / static_cast<double>(rows_);
   f.threshold = 1;
   f.alert = f.raises = answered_ == 0;
-  f.detail = doc::Value::object(
-      {{"why", fmt::format("none of the newest {} rows got an answer, since {}", rows_, format_time(from_))}});
+  f.detail =
+      doc::Value::object({{"why", fmt::format("none of the newest {} rows got an answer, since {}",
+                                              rows_, format_time(from_))}});
   out.push_back(std::move(f));
   rows_ = answered_ = 0;
 }
 
 bool Answers::is_good(const plane::RowRecord& row) const {
-  return std::all_of(row.rules.begin(), row.rules.end(),
-                     [&](const std::string& rule) { return rule == kHeldBack || warnings_.contains(rule); });
+  return std::all_of(row.rules.begin(), row.rules.end(), [&](const std::string& rule) {
+    return rule == kHeldBack || warnings_.contains(rule);
+  });
 }
 
-void Answers::keep(const plane::RequestRecord& request, const plane::RowRecord& row, std::vector<Finding>& out) {
+void Answers::keep(const plane::RequestRecord& request, const plane::RowRecord& row,
+                   std::vector<Finding>& out) {
   Kept& kept = kept_[{request.account, request.source}];
   if (kept.good + kept.bad == 0) kept.from = request.event_time;
   kept.let_in = kept.quiet = 0;
   ++(is_good(row) ? kept.good : kept.bad);
   if (kept.told || kept.good <= budget_) return;
   kept.told = true;
-  Finding f = finding_of(quarantine_key(request.account, request.source), kept.from, request.event_time);
+  Finding f =
+      finding_of(quarantine_key(request.account, request.source), kept.from, request.event_time);
   f.source = request.source;
   f.account = request.account;
   f.rows = kept.good + kept.bad;
   f.value = static_cast<double>(kept.good);
   f.threshold = static_cast<double>(budget_);
   f.alert = f.raises = f.confirms = true;
-  f.detail = doc::Value::object(
-      {{"why", fmt::format("the quarantine of source {} has held back {} rows that break no rule, beside {} that do; "
-                           "the budget is {}",
-                           plane::source_text(request.account, request.source), kept.good, kept.bad, budget_)}});
+  f.detail =
+      doc::Value::object({{"why", fmt::format("the quarantine of source {} has held back {} rows "
+                                              "that break no rule, beside {} that do; "
+                                              "the budget is {}",
+                                              plane::source_text(request.account, request.source),
+                                              kept.good, kept.bad, budget_)}});
   out.push_back(std::move(f));
 }
 
@@ -92,7 +100,8 @@ void Answers::let_in(const plane::RequestRecord& request, std::vector<Finding>& 
     ++kept.let_in;
     if (kept.let_in < run_rows_ || (kept.quiet > 0 && request.event_time < kept.quiet_next)) return;
     kept.quiet_next = request.event_time + kDay;
-    Finding f = finding_of(quarantine_key(request.account, request.source), kept.from, request.event_time);
+    Finding f =
+        finding_of(quarantine_key(request.account, request.source), kept.from, request.event_time);
     f.source = request.source;
     f.account = request.account;
     f.rows = std::exchange(kept.let_in, 0);

@@ -21,13 +21,14 @@ namespace heddle::watch {
 
 /// Whether the service does what it is for. In runs of at least an hour of event time and
 /// `refused_rows` rows: which share of the rows got no answer; an alert when none got one. And of
-/// each account's rows of a source under quarantine: how many that keep the contract were held back;
-/// an alert past the monitor's budget, until they are let in. Single-threaded.
+/// each account's rows of a source under quarantine: how many that keep the contract were held
+/// back; an alert past the monitor's budget, until they are let in. Single-threaded.
 class Answers {
  public:
   Answers(const spec::Monitor& monitor, const spec::Contract& contract);
 
-  void add(const plane::RequestRecord& request, const plane::RowRecord& row, std::vector<Finding>& out);
+  void add(const plane::RequestRecord& request, const plane::RowRecord& row,
+           std::vector<Finding>& out);
 
   void save(StateWriter& out) const;
   void load(StateReader& in);
@@ -40,9 +41,10 @@ class Answers {
     bool told = false;
     std::int64_t let_in = 0;  ///< rows since it ended
     int quiet = 0;            ///< findings since it ended
-    Micros quiet_next = 0;    ///< event time of the next one: who reads them looks at most once a day
+    Micros quiet_next = 0;  ///< event time of the next one: who reads them looks at most once a day
   };
-  void keep(const plane::RequestRecord& request, const plane::RowRecord& row, std::vector<Finding>& out);
+  void keep(const plane::RequestRecord& request, const plane::RowRecord& row,
+            std::vector<Finding>& out);
   void let_in(const plane::RequestRecord& request, std::vector<Finding>& out);
   [[nodiscard]] bool is_good(const plane::RowRecord& row) const;
 

@@ -7,7 +7,9 @@ namespace heddle::watch {
 
 namespace {
 
-std::int64_t index_of(Micros time, Micros length) { return time >= 0 ? time / length : -((-time + length - 1) / length); }
+std::int64_t index_of(Micros time, Micros length) {
+  return time >= 0 ? time / length : -((-time + length - 1) / length);
+}
 
 }  // namespace
 
@@ -26,7 +28,8 @@ bool ColumnWindows::add(const Baseline& baseline, Micros event_time,
   Window& window = open_[index];
   if (window.counts.empty()) {
     window.from = std::max(index * length_, epoch_from_);
-    for (const MetricReference& metric : baseline.metrics) window.counts.emplace_back(metric.binning.size());
+    for (const MetricReference& metric : baseline.metrics)
+      window.counts.emplace_back(metric.binning.size());
   }
   ++window.rows;
   for (std::size_t i = 0; i < values.size() && i < window.counts.size(); ++i) {
@@ -35,8 +38,8 @@ bool ColumnWindows::add(const Baseline& baseline, Micros event_time,
   return true;
 }
 
-Finding ColumnWindows::finding_of(const MetricReference& reference, const stats::Histogram& counts, const Window& window,
-                                  Micros to) const {
+Finding ColumnWindows::finding_of(const MetricReference& reference, const stats::Histogram& counts,
+                                  const Window& window, Micros to) const {
   Finding f;
   f.subject = reference.metric.column == "prediction" ? Subject::kPrediction : Subject::kColumn;
   f.key = "column/" + reference.metric.name;
@@ -48,9 +51,11 @@ Finding ColumnWindows::finding_of(const MetricReference& reference, const stats:
   f.to = to;
   f.rows = counts.total();
   f.epoch = epoch_;
-  f.detail = doc::Value::object({{"reference_mean", reference.mean}, {"reference_sd", reference.sd}});
+  f.detail =
+      doc::Value::object({{"reference_mean", reference.mean}, {"reference_sd", reference.sd}});
   if (reference.metric.kind == spec::DistributionMetric::Kind::kHourOfDay) {
-    const stats::LagFit fit = stats::explain_by_lag(reference.reference.present(), counts.present());
+    const stats::LagFit fit =
+        stats::explain_by_lag(reference.reference.present(), counts.present());
     f.detail.set("lag_hours", fit.lag);
     f.detail.set("residual", fit.residual);
     f.detail.set("residual_d", fit.residual_d);
@@ -83,13 +88,15 @@ std::int64_t ColumnWindows::close(const Baseline& baseline, Micros watermark,
       if (!fresh) {
         after->second.rows += window.rows;
         after->second.from = window.from;
-        for (std::size_t i = 0; i < window.counts.size(); ++i) after->second.counts[i].merge(window.counts[i]);
+        for (std::size_t i = 0; i < window.counts.size(); ++i)
+          after->second.counts[i].merge(window.counts[i]);
       }
       if ((next_ + 1) * length_ > watermark) return dropped;
       continue;
     }
     for (std::size_t i = 0; i < window.counts.size() && i < baseline.metrics.size(); ++i) {
-      if (window.counts[i].total() > 0) out.push_back(finding_of(baseline.metrics[i], window.counts[i], window, to));
+      if (window.counts[i].total() > 0)
+        out.push_back(finding_of(baseline.metrics[i], window.counts[i], window, to));
     }
   }
   return dropped;

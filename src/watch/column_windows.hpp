@@ -40,15 +40,15 @@ class ColumnWindows {
     Micros from = 0;
     std::vector<stats::Histogram> counts;
   };
-  [[nodiscard]] Finding finding_of(const MetricReference& reference, const stats::Histogram& counts, const Window& window,
-                                   Micros to) const;
+  [[nodiscard]] Finding finding_of(const MetricReference& reference, const stats::Histogram& counts,
+                                   const Window& window, Micros to) const;
 
   Micros length_ = kDay;
   std::int64_t least_rows_ = 1;
   std::uint64_t epoch_ = 0;
   Micros epoch_from_ = INT64_MIN;
-  std::int64_t next_ = INT64_MIN;       ///< index of the first window that is open
-  std::map<std::int64_t, Window> open_; ///< by index
+  std::int64_t next_ = INT64_MIN;        ///< index of the first window that is open
+  std::map<std::int64_t, Window> open_;  ///< by index
 };
 
 }  // namespace heddle::watch

@@ -11,8 +11,8 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr double kLagResidual = 0.05;      ///< Kolmogorov-Smirnov's D that a lag may leave
-constexpr double kRatioAgreement = 0.8;    ///< share of broken rows that show the same factor
+constexpr double kLagResidual = 0.05;    ///< Kolmogorov-Smirnov's D that a lag may leave
+constexpr double kRatioAgreement = 0.8;  ///< share of broken rows that show the same factor
 constexpr std::int64_t kRatioRows = 10;
 
 Diagnosis contract_cause(const Alert& alert) {
@@ -22,7 +22,8 @@ Diagnosis contract_cause(const Alert& alert) {
   out.account = alert.last.account;
   const std::string from = plane::source_text(out.account, out.source);
   out.change_from = alert.first.from;
-  if (const doc::Value* rules = alert.last.detail.find("rules"); rules != nullptr && rules->is_object()) {
+  if (const doc::Value* rules = alert.last.detail.find("rules");
+      rules != nullptr && rules->is_object()) {
     std::int64_t most = 0;
     for (const auto& [rule, count] : rules->as_object()) {
       if (count.is_int() && count.as_int() > most) {
@@ -32,20 +33,22 @@ Diagnosis contract_cause(const Alert& alert) {
     }
   }
   const doc::Value* ratio = alert.last.detail.find("ratio");
-  if (ratio != nullptr && ratio->int_or("rows") >= kRatioRows && ratio->double_or("agreement") >= kRatioAgreement) {
+  if (ratio != nullptr && ratio->int_or("rows") >= kRatioRows &&
+      ratio->double_or("agreement") >= kRatioAgreement) {
     if (const auto unit = stats::name_ratio(ratio->double_or("ratio"))) {
       out.cause = Cause::kUnitChange;
       out.rule = ratio->string_or("rule");
       out.column = ratio->string_or("column");
       out.ratio = unit->ratio;
       out.ratio_name = unit->name;
-      out.reason = fmt::format("`{}` of source {} is {:.6g} times what its dependency says: {}", out.column, from,
-                               unit->ratio, unit->name);
+      out.reason = fmt::format("`{}` of source {} is {:.6g} times what its dependency says: {}",
+                               out.column, from, unit->ratio, unit->name);
       return out;
     }
   }
-  out.reason = fmt::format("{:.1f} % of the rows of source {} break the contract, most of them rule `{}`",
-                           100 * alert.last.value, from, out.rule);
+  out.reason =
+      fmt::format("{:.1f} % of the rows of source {} break the contract, most of them rule `{}`",
+                  100 * alert.last.value, from, out.rule);
   return out;
 }
 
@@ -55,8 +58,9 @@ Diagnosis label_fault(const std::vector<std::string>& sources, Micros change_fro
   out.cause = Cause::kLabelFault;
   out.change_from = change_from;
   out.source = one ? sources.front() : "";
-  out.reason = fmt::format("labels of {} look turned over: the opposite of them fits the scores as usual",
-                           one ? "source `" + sources.front() + "`" : fmt::format("{} sources", sources.size()));
+  out.reason = fmt::format(
+      "labels of {} look turned over: the opposite of them fits the scores as usual",
+      one ? "source `" + sources.front() + "`" : fmt::format("{} sources", sources.size()));
   return out;
 }
 
@@ -71,7 +75,8 @@ Diagnosis Watch::diagnose(const Alert& alert) const {
     case Subject::kColumn: {
       bool others_quiet = true;
       for (const auto& [key, finding] : latest_) {
-        if (finding.subject == Subject::kColumn && key != alert.first.key && finding.alert) others_quiet = false;
+        if (finding.subject == Subject::kColumn && key != alert.first.key && finding.alert)
+          others_quiet = false;
       }
       const doc::Value& detail = alert.last.detail;
       const auto lag = detail.int_or("lag_hours");
@@ -79,14 +84,17 @@ Diagnosis Watch::diagnose(const Alert& alert) const {
         out.cause = Cause::kTimeShift;
         out.column = alert.first.column;
         out.lag_hours = static_cast<int>(lag);
-        out.reason = fmt::format("a shift of {:+d} h explains the hours of `{}` (D {:.3f} left), other columns are quiet", lag,
-                                 out.column, detail.double_or("residual_d"));
+        out.reason = fmt::format(
+            "a shift of {:+d} h explains the hours of `{}` (D {:.3f} left), other columns are "
+            "quiet",
+            lag, out.column, detail.double_or("residual_d"));
         return out;
       }
       out.cause = Cause::kCovariateShift;
       out.column = alert.first.column;
-      out.reason = fmt::format("`{}` is {:.3f} away from its reference, above {:.3f}; no lag and no unit explains it",
-                               alert.first.key, alert.last.value, alert.last.threshold);
+      out.reason = fmt::format(
+          "`{}` is {:.3f} away from its reference, above {:.3f}; no lag and no unit explains it",
+          alert.first.key, alert.last.value, alert.last.threshold);
       return out;
     }
     case Subject::kQuality: return quality_cause(alert);
@@ -103,7 +111,8 @@ Diagnosis Watch::diagnose(const Alert& alert) const {
       return out;
     case Subject::kRule:
     case Subject::kPrediction:
-      out.reason = fmt::format("`{}` is {:.3f}, above {:.3f}", alert.first.key, alert.last.value, alert.last.threshold);
+      out.reason = fmt::format("`{}` is {:.3f}, above {:.3f}", alert.first.key, alert.last.value,
+                               alert.last.threshold);
       return out;
   }
   return out;
@@ -121,8 +130,11 @@ Diagnosis Watch::quality_cause(const Alert& alert) const {
     return out;
   }
   out.cause = Cause::kConceptShift;
-  out.reason = fmt::format("log loss with a refitted intercept is {:.2f} of the label entropy, above {:.2f}, while every "
-                           "column is quiet", alert.last.value, alert.last.threshold);
+  out.reason = fmt::format(
+      "log loss with a refitted intercept is {:.2f} of the label entropy, above {:.2f}, while "
+      "every "
+      "column is quiet",
+      alert.last.value, alert.last.threshold);
   return out;
 }
 
@@ -136,26 +148,34 @@ Diagnosis Watch::prior_cause(const Alert& alert) const {
     const auto turned = turned_labels(quality->second, quality->second.threshold);
     if (!turned.empty()) return label_fault(turned, out.change_from);
   }
-  // A base rate moves for everybody. What moves for few is theirs, and no intercept for all of them mends it.
+  // A base rate moves for everybody. What moves for few is theirs, and no intercept for all of them
+  // mends it.
   std::int64_t rows = 0;
   std::int64_t moved = 0;
   std::string most;
   double most_intercept = 0;
   for (const auto& [source, chunk] : join_.by_source(alert.last.from, alert.last.to, epoch_)) {
-    const double intercept = stats::refit_intercept(chunk.margins, chunk.labels) * (out.intercept < 0 ? -1 : 1);
+    const double intercept =
+        stats::refit_intercept(chunk.margins, chunk.labels) * (out.intercept < 0 ? -1 : 1);
     rows += static_cast<std::int64_t>(chunk.labels.size());
-    if (intercept > alert.last.threshold / 2) moved += static_cast<std::int64_t>(chunk.labels.size());
+    if (intercept > alert.last.threshold / 2)
+      moved += static_cast<std::int64_t>(chunk.labels.size());
     if (intercept <= most_intercept) continue;
     most_intercept = intercept;
     most = source;
   }
   if (2 * moved < rows) {
     out.source = most;
-    out.reason = fmt::format("the base rate moved where source `{}` sends, not for most rows: something of that source, or of its labels", most);
+    out.reason = fmt::format(
+        "the base rate moved where source `{}` sends, not for most rows: something of that source, "
+        "or of its labels",
+        most);
     return out;
   }
   out.cause = Cause::kPriorShift;
-  out.reason = fmt::format("the refitted intercept stays at {:+.2f} logits while the order of the scores holds", out.intercept);
+  out.reason = fmt::format(
+      "the refitted intercept stays at {:+.2f} logits while the order of the scores holds",
+      out.intercept);
   return out;
 }
 
@@ -180,7 +200,8 @@ std::vector<std::string> Watch::turned_labels(const Finding& chunk_of, double th
     rest.labels.insert(rest.labels.end(), chunk.labels.begin(), chunk.labels.end());
   }
   // Only if it explains everything: what is bad beside it is no matter of these labels.
-  const bool explained = rest.labels.empty() || stats::quality_ratio(rest.margins, rest.labels).ratio <= threshold;
+  const bool explained =
+      rest.labels.empty() || stats::quality_ratio(rest.margins, rest.labels).ratio <= threshold;
   return explained ? turned : std::vector<std::string>{};
 }
 

@@ -8,7 +8,7 @@ namespace heddle::watch {
 
 std::string_view subject_name(Subject subject) noexcept {
   constexpr std::array<std::string_view, 8> kNames{"contract", "column", "prediction", "quality",
-                                                  "prior",    "rule",   "monitor",    "answers"};
+                                                   "prior",    "rule",   "monitor",    "answers"};
   return kNames[static_cast<std::size_t>(subject)];
 }
 
@@ -18,12 +18,15 @@ std::string_view stage_name(AlertStage stage) noexcept {
 }
 
 namespace {
-constexpr std::array<std::string_view, 12> kCauses{"unknown",         "contract fault", "unit change",    "time shift",      "covariate shift",
-                                                   "prior shift",     "concept shift",  "monitor silent", "label fault",     "outlived repair",
-                                                   "no answers",      "costly quarantine"};
+constexpr std::array<std::string_view, 12> kCauses{
+    "unknown",         "contract fault",  "unit change",   "time shift",
+    "covariate shift", "prior shift",     "concept shift", "monitor silent",
+    "label fault",     "outlived repair", "no answers",    "costly quarantine"};
 }  // namespace
 
-std::string_view cause_name(Cause cause) noexcept { return kCauses[static_cast<std::size_t>(cause)]; }
+std::string_view cause_name(Cause cause) noexcept {
+  return kCauses[static_cast<std::size_t>(cause)];
+}
 
 Cause cause_from_name(std::string_view name) noexcept {
   for (std::size_t i = 0; i < kCauses.size(); ++i) {

@@ -12,13 +12,24 @@
 namespace heddle::watch {
 
 /// What a number is about: it decides who may explain it.
-enum class Subject : std::uint8_t { kContract, kColumn, kPrediction, kQuality, kPrior, kRule, kMonitor, kAnswers };
+enum class Subject : std::uint8_t {
+  kContract,
+  kColumn,
+  kPrediction,
+  kQuality,
+  kPrior,
+  kRule,
+  kMonitor,
+  kAnswers
+};
 
 [[nodiscard]] std::string_view subject_name(Subject subject) noexcept;
 
-/// One metric of one window, with the threshold it was held against. A value type; its digest names it as evidence.
+/// One metric of one window, with the threshold it was held against. A value type; its digest names
+/// it as evidence.
 struct Finding {
-  std::string key;        ///< one alert a key: `column/hour_of_day`, `contract/app/carrier-3`, `quality/ratio`
+  std::string
+      key;  ///< one alert a key: `column/hour_of_day`, `contract/app/carrier-3`, `quality/ratio`
   Subject subject = Subject::kColumn;
   std::string column{};   ///< kColumn
   std::string source{};   ///< kContract, kAnswers of a quarantine
@@ -32,7 +43,7 @@ struct Finding {
   Micros to = 0;
   std::int64_t rows = 0;  ///< rows in the window
   std::uint64_t epoch = 0;
-  doc::Value detail{};    ///< object: what a diagnosis needs and a page shows
+  doc::Value detail{};  ///< object: what a diagnosis needs and a page shows
 
   [[nodiscard]] doc::Value to_value() const;
   [[nodiscard]] Digest digest() const;  ///< of the canonical JSON; holds no row values
@@ -48,32 +59,43 @@ struct Alert {
   AlertStage stage = AlertStage::kRaised;
   Finding first;
   Finding last;
-  Micros at = 0;                ///< event time of this move
-  std::int64_t rows_seen = 0;   ///< rows observed by then, over all traffic
-  std::int64_t raised_rows = 0; ///< `rows_seen` when it was raised
+  Micros at = 0;                 ///< event time of this move
+  std::int64_t rows_seen = 0;    ///< rows observed by then, over all traffic
+  std::int64_t raised_rows = 0;  ///< `rows_seen` when it was raised
 };
 
 enum class Cause : std::uint8_t {
-  kUnknown, kContractFault, kUnitChange, kTimeShift, kCovariateShift, kPriorShift, kConceptShift, kMonitorSilent, kLabelFault, kRepairOutlived,
-  kNoAnswers, kCostlyQuarantine
+  kUnknown,
+  kContractFault,
+  kUnitChange,
+  kTimeShift,
+  kCovariateShift,
+  kPriorShift,
+  kConceptShift,
+  kMonitorSilent,
+  kLabelFault,
+  kRepairOutlived,
+  kNoAnswers,
+  kCostlyQuarantine
 };
 
-[[nodiscard]] std::string_view cause_name(Cause cause) noexcept;  ///< `unit change`, `time shift`, ...
+[[nodiscard]] std::string_view cause_name(
+    Cause cause) noexcept;  ///< `unit change`, `time shift`, ...
 [[nodiscard]] Cause cause_from_name(std::string_view name) noexcept;
 
 /// Why a confirmed alert stands, as far as the windows say.
 struct Diagnosis {
   Cause cause = Cause::kUnknown;
-  std::string column{};     ///< unit change, time shift
-  std::string source{};     ///< unit change, contract fault of one source; empty: all
-  std::string account{};    ///< who sends the rows of `source`; empty: nobody knows
-  std::string rule{};       ///< contract rule that broke
-  double ratio = 1;         ///< unit change: value / expected
+  std::string column{};   ///< unit change, time shift
+  std::string source{};   ///< unit change, contract fault of one source; empty: all
+  std::string account{};  ///< who sends the rows of `source`; empty: nobody knows
+  std::string rule{};     ///< contract rule that broke
+  double ratio = 1;       ///< unit change: value / expected
   std::string ratio_name{};
-  int lag_hours = 0;        ///< time shift, of the rows as they were received
-  double intercept = 0;     ///< prior shift, logits
-  Micros change_from = 0;   ///< event time from which rows are affected
-  std::string reason{};     ///< one sentence for people
+  int lag_hours = 0;       ///< time shift, of the rows as they were received
+  double intercept = 0;    ///< prior shift, logits
+  Micros change_from = 0;  ///< event time from which rows are affected
+  std::string reason{};    ///< one sentence for people
 };
 
 }  // namespace heddle::watch

@@ -11,18 +11,20 @@ namespace {
 
 constexpr std::string_view kFormat = "heddle.cohorts/1";
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr std::size_t kMeasures = 7;           ///< that share the error rate
+constexpr std::size_t kMeasures = 7;  ///< that share the error rate
 constexpr std::size_t kMostUnpaired = 65'536;
-constexpr std::size_t kMostWaiting = 20'000;   ///< rows; the oldest go
-constexpr std::int64_t kLeastRequests = 50;    ///< of a cohort, before it is judged good: rows of one request are not independent
+constexpr std::size_t kMostWaiting = 20'000;  ///< rows; the oldest go
+constexpr std::int64_t kLeastRequests =
+    50;  ///< of a cohort, before it is judged good: rows of one request are not independent
 constexpr std::int64_t kLeastLabels = 100;
-constexpr std::size_t kPerOctave = 16;         ///< latency buckets: 4.4 % wide
+constexpr std::size_t kPerOctave = 16;  ///< latency buckets: 4.4 % wide
 constexpr std::size_t kLatencyBuckets = 32 * kPerOctave;
 constexpr std::size_t kScoreBuckets = 100;
 constexpr std::uint8_t kFailedBit = 1, kRefusedBit = 2;
 
 std::size_t latency_bucket(std::uint32_t micros) {
-  return std::min(kLatencyBuckets - 1, static_cast<std::size_t>(std::log2(static_cast<double>(micros)) * kPerOctave));
+  return std::min(kLatencyBuckets - 1,
+                  static_cast<std::size_t>(std::log2(static_cast<double>(micros)) * kPerOctave));
 }
 
 /// The bucket in which the quantile lies.
@@ -43,7 +45,8 @@ double quantile(const stats::Histogram& histogram, double share) {
 
 std::int64_t above(const stats::Histogram& histogram, std::size_t bucket) {
   std::int64_t count = 0;
-  for (std::size_t i = bucket + 1; i < histogram.counts().size(); ++i) count += histogram.counts()[i];
+  for (std::size_t i = bucket + 1; i < histogram.counts().size(); ++i)
+    count += histogram.counts()[i];
   return count;
 }
 
@@ -51,7 +54,8 @@ double share_of(std::int64_t part, std::int64_t whole) {
   return whole == 0 ? kNaN : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-/// Largest distance by which an empirical distribution is off, with probability 1 - delta (Massart 1990).
+/// Largest distance by which an empirical distribution is off, with probability 1 - delta (Massart
+/// 1990).
 double ks_radius(std::int64_t n, double delta) {
   return n == 0 ? 1.0 : std::sqrt(std::log(2 / delta) / (2 * static_cast<double>(n)));
 }
@@ -110,7 +114,8 @@ double log_e_value(std::int64_t canary, std::int64_t baseline) noexcept {
   double most = -std::numeric_limits<double>::infinity();
   for (int i = 0; i < kGrid; ++i) {
     const double theta = 0.5 + (i + 0.5) / (2 * kGrid);
-    logs[i] = static_cast<double>(canary) * std::log(2 * theta) + static_cast<double>(baseline) * std::log(2 * (1 - theta));
+    logs[i] = static_cast<double>(canary) * std::log(2 * theta) +
+              static_cast<double>(baseline) * std::log(2 * (1 - theta));
     most = std::max(most, logs[i]);
   }
   double sum = 0;
@@ -118,13 +123,16 @@ double log_e_value(std::int64_t canary, std::int64_t baseline) noexcept {
   return most + std::log(sum / kGrid);
 }
 
-double upper_tail(std::int64_t marked, std::int64_t drawn, std::int64_t canary, std::int64_t baseline) noexcept {
+double upper_tail(std::int64_t marked, std::int64_t drawn, std::int64_t canary,
+                  std::int64_t baseline) noexcept {
   const auto choose = [](std::int64_t n, std::int64_t k) {
-    return std::lgamma(static_cast<double>(n) + 1) - std::lgamma(static_cast<double>(k) + 1) - std::lgamma(static_cast<double>(n - k) + 1);
+    return std::lgamma(static_cast<double>(n) + 1) - std::lgamma(static_cast<double>(k) + 1) -
+           std::lgamma(static_cast<double>(n - k) + 1);
   };
   double tail = 0;
   for (std::int64_t x = std::max(marked, drawn - baseline); x <= std::min(drawn, canary); ++x) {
-    const double term = std::exp(choose(canary, x) + choose(baseline, drawn - x) - choose(canary + baseline, drawn));
+    const double term = std::exp(choose(canary, x) + choose(baseline, drawn - x) -
+                                 choose(canary + baseline, drawn));
     tail += term;
     if (term < tail * 1e-12 && x > marked + 10) break;
   }
@@ -132,7 +140,9 @@ double upper_tail(std::int64_t marked, std::int64_t drawn, std::int64_t canary, 
 }
 
 doc::Value Judgement::to_value() const {
-  const auto number = [](double value) { return std::isnan(value) ? doc::Value() : doc::Value(value); };
+  const auto number = [](double value) {
+    return std::isnan(value) ? doc::Value() : doc::Value(value);
+  };
   auto list = doc::Value::array();
   for (const Measure& measure : measures) {
     list.push(doc::Value::object({{"name", measure.name},
@@ -195,15 +205,18 @@ void CohortBook::pair(bool canary, std::uint8_t outcome) {
 }
 
 void CohortBook::observe(const plane::RequestRecord& request) {
-  if (request.cohort == plane::Cohort::kNone || started_ == 0 || request.route_version < started_) return;
+  if (request.cohort == plane::Cohort::kNone || started_ == 0 || request.route_version < started_)
+    return;
   const bool is_canary = request.cohort == plane::Cohort::kCanary;
   Side& side = is_canary ? canary_ : baseline_;
-  const auto served = std::find_if(request.rows.begin(), request.rows.end(), [](const plane::RowRecord& row) {
-    return row.outcome == plane::RowOutcome::kServed && !std::isnan(row.probability);
-  });
+  const auto served =
+      std::find_if(request.rows.begin(), request.rows.end(), [](const plane::RowRecord& row) {
+        return row.outcome == plane::RowOutcome::kServed && !std::isnan(row.probability);
+      });
   if (served != request.rows.end()) {
     std::string id = fmt::format("{}#{}", request.request_id, served - request.rows.begin());
-    if (waiting_.emplace(id, Waiting{is_canary, static_cast<double>(served->probability)}).second) order_.push_back(std::move(id));
+    if (waiting_.emplace(id, Waiting{is_canary, static_cast<double>(served->probability)}).second)
+      order_.push_back(std::move(id));
     if (order_.size() > kMostWaiting) {
       waiting_.erase(order_.front());
       order_.pop_front();
@@ -226,8 +239,11 @@ void CohortBook::observe(const plane::RequestRecord& request) {
   if (request.micros > 0) side.latency.add(latency_bucket(request.micros));
   if (served == request.rows.end()) return;
   const auto score = static_cast<double>(served->probability);
-  side.scores.add(std::min(kScoreBuckets - 1, static_cast<std::size_t>(std::clamp(score, 0.0, 1.0) * kScoreBuckets)));
-  const auto reference = static_cast<double>(std::isnan(served->shadow_probability) ? served->standby_probability : served->shadow_probability);
+  side.scores.add(std::min(kScoreBuckets - 1,
+                           static_cast<std::size_t>(std::clamp(score, 0.0, 1.0) * kScoreBuckets)));
+  const auto reference =
+      static_cast<double>(std::isnan(served->shadow_probability) ? served->standby_probability
+                                                                 : served->shadow_probability);
   if (!std::isnan(reference)) side.distance.add(std::min(1.0, std::abs(score - reference)));
 }
 
@@ -242,7 +258,8 @@ void CohortBook::observe(const plane::LabelRecord& label) {
 }
 
 bool CohortBook::failing(const spec::JudgementRules& rules, std::size_t steps) const {
-  const double alpha = rules.error_rate / static_cast<double>(std::max<std::size_t>(1, steps) * kMeasures);
+  const double alpha =
+      rules.error_rate / static_cast<double>(std::max<std::size_t>(1, steps) * kMeasures);
   return log_e_value(failures_.canary, failures_.baseline) >= -std::log(alpha);
 }
 
@@ -257,75 +274,101 @@ Judgement CohortBook::show(const spec::JudgementRules& rules, std::size_t steps)
   out.canary_rows = canary_.rows;
   out.baseline_rows = baseline_.rows;
   out.look = looks_;
-  const auto spent = [](std::int64_t look) { return static_cast<double>(std::max<std::int64_t>(1, look)) * static_cast<double>(std::max<std::int64_t>(1, look) + 1); };
+  const auto spent = [](std::int64_t look) {
+    return static_cast<double>(std::max<std::int64_t>(1, look)) *
+           static_cast<double>(std::max<std::int64_t>(1, look) + 1);
+  };
   const double every = rules.error_rate / kMeasures;
   const double alpha = every / static_cast<double>(std::max<std::size_t>(1, steps));
   const double at_look = alpha / spent(looks_);
-  const auto add = [&](std::string name, double canary, double baseline, bool within, bool proven, std::string why) {
+  const auto add = [&](std::string name, double canary, double baseline, bool within, bool proven,
+                       std::string why) {
     if (std::isnan(canary) || std::isnan(baseline)) {
       out.measures.push_back({std::move(name), canary, baseline, Verdict::kInconclusive, {}});
       return;
     }
-    const Verdict verdict = proven ? Verdict::kBad : within ? Verdict::kGood : Verdict::kInconclusive;
+    const Verdict verdict = proven   ? Verdict::kBad
+                            : within ? Verdict::kGood
+                                     : Verdict::kInconclusive;
     if (verdict == Verdict::kGood) why.clear();
     if (verdict == Verdict::kInconclusive) why += ", which so few requests do not prove";
     if (verdict != Verdict::kGood) out.reasons.push_back(why);
     out.measures.push_back({std::move(name), canary, baseline, verdict, std::move(why)});
   };
 
-  const double failed = share_of(canary_.failed, canary_.requests), failed_beside = share_of(baseline_.failed, baseline_.requests);
+  const double failed = share_of(canary_.failed, canary_.requests),
+               failed_beside = share_of(baseline_.failed, baseline_.requests);
   add("failed_share", failed, failed_beside, failed <= failed_beside + rules.failed_share,
       log_e_value(failures_.canary, failures_.baseline) >= -std::log(alpha),
-      fmt::format("{:.2f} % of its requests fail, of the baseline's {:.2f} %", 100 * failed, 100 * failed_beside));
+      fmt::format("{:.2f} % of its requests fail, of the baseline's {:.2f} %", 100 * failed,
+                  100 * failed_beside));
 
-  const double refused = share_of(canary_.refused, canary_.requests), refused_beside = share_of(baseline_.refused, baseline_.requests);
+  const double refused = share_of(canary_.refused, canary_.requests),
+               refused_beside = share_of(baseline_.refused, baseline_.requests);
   const bool refuses = !(refused <= refused_beside + rules.refused_share);
   add("refused_share", refused, refused_beside, !refuses,
       refuses && log_e_value(refusals_.canary, refusals_.baseline) >= -std::log(alpha),
-      fmt::format("{:.2f} % of its requests have a refused row, of the baseline's {:.2f} %", 100 * refused, 100 * refused_beside));
+      fmt::format("{:.2f} % of its requests have a refused row, of the baseline's {:.2f} %",
+                  100 * refused, 100 * refused_beside));
 
   stats::Histogram pooled(kLatencyBuckets);
   if (canary_.latency.total() > 0) pooled.merge(canary_.latency);
   if (baseline_.latency.total() > 0) pooled.merge(baseline_.latency);
-  for (const auto& [name, word, share] : {std::tuple{"latency_p50", "median", 0.5}, std::tuple{"latency_p99", "99th percentile", 0.99}}) {
-    const double longer = quantile(canary_.latency, share), beside = quantile(baseline_.latency, share);
+  for (const auto& [name, word, share] : {std::tuple{"latency_p50", "median", 0.5},
+                                          std::tuple{"latency_p99", "99th percentile", 0.99}}) {
+    const double longer = quantile(canary_.latency, share),
+                 beside = quantile(baseline_.latency, share);
     const bool within = !(longer > beside * rules.latency_ratio);
     const std::size_t cut = quantile_bucket(pooled, share);
     const std::int64_t marked = above(canary_.latency, cut);
-    const bool proven = !within && upper_tail(marked, marked + above(baseline_.latency, cut), canary_.latency.total(),
-                                              baseline_.latency.total()) < at_look;
-    add(name, longer, beside, within, proven, fmt::format("its {} latency is {:.0f} us, the baseline's {:.0f} us", word, longer, beside));
+    const bool proven =
+        !within && upper_tail(marked, marked + above(baseline_.latency, cut),
+                              canary_.latency.total(), baseline_.latency.total()) < at_look;
+    add(name, longer, beside, within, proven,
+        fmt::format("its {} latency is {:.0f} us, the baseline's {:.0f} us", word, longer, beside));
   }
 
   const bool scored = canary_.scores.total() > 0 && baseline_.scores.total() > 0;
   const double shift = scored ? stats::kolmogorov_smirnov(canary_.scores, baseline_.scores) : kNaN;
   add("score_shift", shift, scored ? 0.0 : kNaN, shift <= rules.score_shift,
-      shift > rules.score_shift + ks_radius(canary_.scores.total(), at_look / 2) + ks_radius(baseline_.scores.total(), at_look / 2),
+      shift > rules.score_shift + ks_radius(canary_.scores.total(), at_look / 2) +
+                  ks_radius(baseline_.scores.total(), at_look / 2),
       fmt::format("its scores are distributed otherwise: a distance of {:.2f}", shift));
 
-  const auto compare = [&](const char* name, const Moments& canary, const Moments& baseline, double allowed, double delta, std::string why) {
+  const auto compare = [&](const char* name, const Moments& canary, const Moments& baseline,
+                           double allowed, double delta, std::string why) {
     const double difference = canary.mean() - baseline.mean();
     add(name, canary.mean(), baseline.mean(), difference <= allowed,
-        difference > allowed + canary.radius(delta / 2) + baseline.radius(delta / 2), std::move(why));
+        difference > allowed + canary.radius(delta / 2) + baseline.radius(delta / 2),
+        std::move(why));
   };
   compare("disagreement", canary_.distance, baseline_.distance, rules.disagreement, at_look,
-          fmt::format("it is {:.3f} from the shadow's score on average, the baseline {:.3f}", canary_.distance.mean(), baseline_.distance.mean()));
+          fmt::format("it is {:.3f} from the shadow's score on average, the baseline {:.3f}",
+                      canary_.distance.mean(), baseline_.distance.mean()));
   const bool labelled = canary_.loss.n >= kLeastLabels && baseline_.loss.n >= kLeastLabels;
-  compare("loss", labelled ? canary_.loss : Moments{}, labelled ? baseline_.loss : Moments{}, rules.loss, every / spent(all_looks_),
-          fmt::format("its squared error against {} labels is {:.4f}, the baseline's {:.4f}", canary_.loss.n, canary_.loss.mean(), baseline_.loss.mean()));
+  compare("loss", labelled ? canary_.loss : Moments{}, labelled ? baseline_.loss : Moments{},
+          rules.loss, every / spent(all_looks_),
+          fmt::format("its squared error against {} labels is {:.4f}, the baseline's {:.4f}",
+                      canary_.loss.n, canary_.loss.mean(), baseline_.loss.mean()));
 
   const auto is = [&](Verdict verdict) {
-    return std::any_of(out.measures.begin(), out.measures.end(), [&](const Measure& m) { return m.verdict == verdict; });
+    return std::any_of(out.measures.begin(), out.measures.end(),
+                       [&](const Measure& m) { return m.verdict == verdict; });
   };
-  const bool enough = canary_.rows >= rules.minimum_rows && baseline_.rows >= rules.minimum_rows && canary_.requests >= kLeastRequests &&
-                      baseline_.requests >= kLeastRequests;
+  const bool enough = canary_.rows >= rules.minimum_rows && baseline_.rows >= rules.minimum_rows &&
+                      canary_.requests >= kLeastRequests && baseline_.requests >= kLeastRequests;
   // Before there is enough only failures tell, for their test may be looked at at any time.
   if (is(Verdict::kBad) && (enough || out.measures.front().verdict == Verdict::kBad)) {
     out.verdict = Verdict::kBad;
   } else if (!enough) {
-    out.reasons.insert(out.reasons.begin(), fmt::format("{} rows of the canary and {} of the baseline, in {} and {} requests; {} rows in {} requests are needed of each",
-                                                        canary_.rows, baseline_.rows, canary_.requests, baseline_.requests, rules.minimum_rows, kLeastRequests));
-  } else if (std::none_of(out.measures.begin(), out.measures.end(), [](const Measure& m) { return m.verdict == Verdict::kInconclusive && !m.why.empty(); })) {
+    out.reasons.insert(out.reasons.begin(),
+                       fmt::format("{} rows of the canary and {} of the baseline, in {} and {} "
+                                   "requests; {} rows in {} requests are needed of each",
+                                   canary_.rows, baseline_.rows, canary_.requests,
+                                   baseline_.requests, rules.minimum_rows, kLeastRequests));
+  } else if (std::none_of(out.measures.begin(), out.measures.end(), [](const Measure& m) {
+               return m.verdict == Verdict::kInconclusive && !m.why.empty();
+             })) {
     out.verdict = Verdict::kGood;
     out.reasons = {"no worse than the baseline in anything that is measured"};
   }
@@ -402,7 +445,8 @@ Result<void> CohortBook::restore(std::string_view bytes) {
   }
   if (known && in.done()) return {};
   *this = {};
-  return Error{ErrorKind::kCorrupt, "cohort-state", "the saved cohorts of the canary are not whole", "end the canary and start it again"};
+  return Error{ErrorKind::kCorrupt, "cohort-state", "the saved cohorts of the canary are not whole",
+               "end the canary and start it again"};
 }
 
 }  // namespace heddle::watch

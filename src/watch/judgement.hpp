@@ -17,15 +17,17 @@
 namespace heddle::watch {
 
 enum class Verdict : std::uint8_t { kGood, kBad, kInconclusive };
-[[nodiscard]] std::string_view verdict_name(Verdict verdict) noexcept;   ///< good, bad, inconclusive
+[[nodiscard]] std::string_view verdict_name(Verdict verdict) noexcept;  ///< good, bad, inconclusive
 
-/// One thing that canary and baseline are compared in. NaN where nothing is known of a side: such a measure judges nothing.
+/// One thing that canary and baseline are compared in. NaN where nothing is known of a side: such a
+/// measure judges nothing.
 struct Measure {
-  std::string name;                 ///< failed_share, refused_share, latency_p50, latency_p99, score_shift, disagreement, loss
+  std::string name;  ///< failed_share, refused_share, latency_p50, latency_p99, score_shift,
+                     ///< disagreement, loss
   double canary = 0;
   double baseline = 0;
   Verdict verdict = Verdict::kInconclusive;
-  std::string why{};                ///< one sentence when it is not good
+  std::string why{};  ///< one sentence when it is not good
 };
 
 /// What a look at a canary says, with its reasons.
@@ -33,7 +35,7 @@ struct Judgement {
   Verdict verdict = Verdict::kInconclusive;
   std::int64_t canary_rows = 0;
   std::int64_t baseline_rows = 0;
-  std::int64_t look = 0;            ///< of this step, from 1
+  std::int64_t look = 0;  ///< of this step, from 1
   std::vector<Measure> measures{};
   std::vector<std::string> reasons{};
 
@@ -46,35 +48,41 @@ struct Moments {
   double sum = 0;
   double squares = 0;
   void add(double value) noexcept;
-  [[nodiscard]] double mean() const noexcept;       ///< NaN without a value
-  /// With probability 1 - delta the expectation is within this of the mean, on one side (Maurer, Pontil 2009, theorem 4).
+  [[nodiscard]] double mean() const noexcept;  ///< NaN without a value
+  /// With probability 1 - delta the expectation is within this of the mean, on one side (Maurer,
+  /// Pontil 2009, theorem 4).
   [[nodiscard]] double radius(double delta) const noexcept;
 };
 
-/// log of an e-value against "the canary does not fail more often", from pairs of one request of each cohort of which exactly
-/// one failed: `canary` of them the canary's, `baseline` the baseline's (Wald 1947, Sequential Analysis, 6.3: double
-/// dichotomies). Under that hypothesis each is the canary's with a chance of 1/2 at most, so the mean over theta in (1/2, 1) of
-/// (2 theta)^canary (2 (1 - theta))^baseline is a supermartingale from 1; by Ville's inequality it ever reaches 1/alpha with
-/// a probability of alpha at most, however often one looks.
+/// log of an e-value against "the canary does not fail more often", from pairs of one request of
+/// each cohort of which exactly one failed: `canary` of them the canary's, `baseline` the
+/// baseline's (Wald 1947, Sequential Analysis, 6.3: double dichotomies). Under that hypothesis each
+/// is the canary's with a chance of 1/2 at most, so the mean over theta in (1/2, 1) of (2
+/// theta)^canary (2 (1 - theta))^baseline is a supermartingale from 1; by Ville's inequality it
+/// ever reaches 1/alpha with a probability of alpha at most, however often one looks.
 [[nodiscard]] double log_e_value(std::int64_t canary, std::int64_t baseline) noexcept;
 
-/// Chance that of `drawn` marked among `canary + baseline` at least `marked` fall on the canary's when all are alike: upper tail of
-/// the hypergeometric distribution. For a quantile of the pooled sample this is Mood's test (1950).
-[[nodiscard]] double upper_tail(std::int64_t marked, std::int64_t drawn, std::int64_t canary, std::int64_t baseline) noexcept;
+/// Chance that of `drawn` marked among `canary + baseline` at least `marked` fall on the canary's
+/// when all are alike: upper tail of the hypergeometric distribution. For a quantile of the pooled
+/// sample this is Mood's test (1950).
+[[nodiscard]] double upper_tail(std::int64_t marked, std::int64_t drawn, std::int64_t canary,
+                                std::int64_t baseline) noexcept;
 
-/// The two cohorts of a running canary, from the journal's records: counts and sketches of bounded size, whatever the traffic.
-/// Canary and baseline are drawn from the same traffic at the same time; a canary is never compared with the past. The unit
-/// is the request: rows of one request are not independent, so its first served row stands for it in scores, agreement and loss.
+/// The two cohorts of a running canary, from the journal's records: counts and sketches of bounded
+/// size, whatever the traffic. Canary and baseline are drawn from the same traffic at the same
+/// time; a canary is never compared with the past. The unit is the request: rows of one request are
+/// not independent, so its first served row stands for it in scores, agreement and loss.
 ///
-/// `JudgementRules::error_rate` bounds the chance that a canary which is no worse is ever judged bad. It is shared equally among
-/// steps and measures; failures and refusals are tested sequentially, the others at look k with a share of 1/(k (k + 1)). Sticky
-/// draws with few keys break the assumption behind it (requests are alike): they compare clients, not bundles.
+/// `JudgementRules::error_rate` bounds the chance that a canary which is no worse is ever judged
+/// bad. It is shared equally among steps and measures; failures and refusals are tested
+/// sequentially, the others at look k with a share of 1/(k (k + 1)). Sticky draws with few keys
+/// break the assumption behind it (requests are alike): they compare clients, not bundles.
 ///
 /// A deterministic function of the records. Not thread-safe.
 class CohortBook {
  public:
-  /// The canary that started with route version `started`, at the weight set by `stepped`. Another canary forgets
-  /// everything, another step all but what labels say.
+  /// The canary that started with route version `started`, at the weight set by `stepped`. Another
+  /// canary forgets everything, another step all but what labels say.
   void follow(std::uint64_t started, std::uint64_t stepped);
   void observe(const plane::RequestRecord& request);
   void observe(const plane::LabelRecord& label);
@@ -91,18 +99,18 @@ class CohortBook {
   [[nodiscard]] std::size_t waiting() const noexcept { return order_.size(); }
 
   [[nodiscard]] std::string save() const;
-  [[nodiscard]] Result<void> restore(std::string_view bytes);   ///< kCorrupt on foreign bytes
+  [[nodiscard]] Result<void> restore(std::string_view bytes);  ///< kCorrupt on foreign bytes
 
  private:
   struct Side {
     std::int64_t requests = 0;
     std::int64_t rows = 0;
-    std::int64_t failed = 0;      ///< requests with a row that got no answer
-    std::int64_t refused = 0;     ///< requests with a refused row
+    std::int64_t failed = 0;   ///< requests with a row that got no answer
+    std::int64_t refused = 0;  ///< requests with a refused row
     stats::Histogram latency{};
     stats::Histogram scores{};
-    Moments distance{};           ///< from the score of the shadow, else the standby
-    Moments loss{};               ///< squared error; over all steps
+    Moments distance{};  ///< from the score of the shadow, else the standby
+    Moments loss{};      ///< squared error; over all steps
     void clear();
     void save(StateWriter& out) const;
     void load(StateReader& in);
@@ -121,15 +129,16 @@ class CohortBook {
 
   std::uint64_t started_ = 0;
   std::uint64_t stepped_ = 0;
-  std::int64_t looks_ = 0;        ///< of this step
+  std::int64_t looks_ = 0;  ///< of this step
   std::int64_t all_looks_ = 0;
   Side canary_;
   Side baseline_;
   Pairs failures_;
   Pairs refusals_;
-  std::deque<std::uint8_t> unpaired_;        ///< outcomes of the cohort that is ahead, oldest first: 1 failed, 2 refused
+  std::deque<std::uint8_t>
+      unpaired_;  ///< outcomes of the cohort that is ahead, oldest first: 1 failed, 2 refused
   bool canary_ahead_ = false;
-  std::deque<std::string> order_;            ///< row ids that wait for a label, oldest first
+  std::deque<std::string> order_;  ///< row ids that wait for a label, oldest first
   std::unordered_map<std::string, Waiting> waiting_;
 };
 

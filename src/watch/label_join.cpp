@@ -104,7 +104,8 @@ std::optional<Micros> LabelJoin::first_from(Micros from, std::uint64_t epoch) co
   return first;
 }
 
-std::map<std::string, LabelJoin::Chunk> LabelJoin::by_source(Micros from, Micros to, std::uint64_t epoch) const {
+std::map<std::string, LabelJoin::Chunk> LabelJoin::by_source(Micros from, Micros to,
+                                                             std::uint64_t epoch) const {
   std::map<std::string, Chunk> out;
   for (const JoinedRow& row : rows_) {
     if (row.event_time < from || row.event_time >= to || row.epoch != epoch) continue;
@@ -118,7 +119,8 @@ std::map<std::string, LabelJoin::Chunk> LabelJoin::by_source(Micros from, Micros
 
 std::int64_t LabelJoin::labelled_since(Micros from) const {
   std::int64_t n = 0;
-  for (auto it = labelled_by_day_.lower_bound(day_of(from)); it != labelled_by_day_.end(); ++it) n += it->second;
+  for (auto it = labelled_by_day_.lower_bound(day_of(from)); it != labelled_by_day_.end(); ++it)
+    n += it->second;
   return n;
 }
 

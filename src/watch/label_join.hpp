@@ -22,11 +22,11 @@ struct JoinedRow {
   std::string id;
   Micros event_time = 0;
   std::uint64_t epoch = 0;
-  float margin = 0;           ///< of the primary; NaN when the standby answered
-  float standby_margin = 0;   ///< NaN without standby
-  std::int8_t label = -1;     ///< -1: not yet
+  float margin = 0;          ///< of the primary; NaN when the standby answered
+  float standby_margin = 0;  ///< NaN without standby
+  std::int8_t label = -1;    ///< -1: not yet
   Micros label_time = 0;
-  std::string source{};       ///< who sent it
+  std::string source{};  ///< who sent it
   /// Trials this row belongs to, by number, with the margin of the alternative.
   std::vector<std::pair<std::uint32_t, float>> alternatives{};
 };
@@ -54,16 +54,18 @@ class LabelJoin {
 
   struct Chunk {
     std::vector<float> margins;
-    std::vector<float> standby;   ///< as long as `margins`; NaN where there is none
+    std::vector<float> standby;  ///< as long as `margins`; NaN where there is none
     std::vector<std::uint8_t> labels;
-    Micros first = 0;             ///< event time of its first row of the epoch, labelled or not
+    Micros first = 0;  ///< event time of its first row of the epoch, labelled or not
   };
-  /// Labelled rows of `epoch` answered by the primary with from <= event time < to, in order of arrival.
+  /// Labelled rows of `epoch` answered by the primary with from <= event time < to, in order of
+  /// arrival.
   [[nodiscard]] Chunk collect(Micros from, Micros to, std::uint64_t epoch) const;
   /// Event time of the earliest row of `epoch` at or after `from`.
   [[nodiscard]] std::optional<Micros> first_from(Micros from, std::uint64_t epoch) const;
   /// Margins and labels of the labelled rows with from <= event time < to, by who sent them.
-  [[nodiscard]] std::map<std::string, Chunk> by_source(Micros from, Micros to, std::uint64_t epoch) const;
+  [[nodiscard]] std::map<std::string, Chunk> by_source(Micros from, Micros to,
+                                                       std::uint64_t epoch) const;
   /// Labelled rows, whoever answered, of event days from that of `from` on.
   [[nodiscard]] std::int64_t labelled_since(Micros from) const;
   [[nodiscard]] std::size_t rows() const noexcept { return rows_.size(); }
@@ -121,7 +123,7 @@ class LabelJoin {
   std::set<std::uint64_t> relabelled_;        ///< of those: labelled since the last piece
   std::map<std::string, Micros>
       touched_;  ///< waiting labels that came, changed or went since: their latest event time
-  std::vector<JoinedRow> joined_;   ///< only rows of a trial; empty between two records
+  std::vector<JoinedRow> joined_;  ///< only rows of a trial; empty between two records
 };
 
 }  // namespace heddle::watch

@@ -29,8 +29,8 @@ void QualityWindows::start(std::uint64_t epoch, Micros from) {
   to_ = align_up(from + metric_.chunk_duration / 10 * 9, metric_.chunk_duration);
 }
 
-void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micros watermark, bool quiet,
-                           std::vector<Finding>& out) {
+void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micros watermark,
+                           bool quiet, std::vector<Finding>& out) {
   while (started() && to_ + label_delay_ <= watermark) {
     const LabelJoin::Chunk chunk = join.collect(from_, to_, epoch_);
     if (static_cast<std::int64_t>(chunk.labels.size()) >= metric_.chunk_rows) {
@@ -45,8 +45,8 @@ void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micr
   }
 }
 
-void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to, bool quiet,
-                           std::vector<Finding>& out) {
+void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to,
+                           bool quiet, std::vector<Finding>& out) {
   const stats::QualityRatio quality = stats::quality_ratio(chunk.margins, chunk.labels);
   if (std::isnan(quality.ratio)) return;
 
@@ -61,11 +61,13 @@ void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseli
   }
   comparison_.reset();
   if (!labels.empty()) {
-    comparison_ = Comparison{stats::log_loss_of_margins(primary, labels), stats::log_loss_of_margins(standby, labels),
+    comparison_ = Comparison{stats::log_loss_of_margins(primary, labels),
+                             stats::log_loss_of_margins(standby, labels),
                              static_cast<std::int64_t>(labels.size()), to, 0};
     std::vector<double> differences;
     for (std::size_t i = 0; i < labels.size(); ++i) {
-      differences.push_back(loss_of(primary[i], labels[i] != 0) - loss_of(standby[i], labels[i] != 0));
+      differences.push_back(loss_of(primary[i], labels[i] != 0) -
+                            loss_of(standby[i], labels[i] != 0));
     }
     comparison_->z = paired_z(differences);
   }
@@ -74,8 +76,10 @@ void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseli
   f.key = "quality/ratio";
   f.subject = Subject::kQuality;
   f.value = quality.ratio;
-  f.threshold = std::max(metric_.alert_twice,
-                         baseline.ratio_chunks < kFewestChunks ? 0 : baseline.ratio_mean + metric_.sds * baseline.ratio_sd);
+  f.threshold =
+      std::max(metric_.alert_twice, baseline.ratio_chunks < kFewestChunks
+                                        ? 0
+                                        : baseline.ratio_mean + metric_.sds * baseline.ratio_sd);
   f.alert = f.value > f.threshold;
   f.raises = f.value > metric_.alert_once || (f.alert && last_above_);
   last_above_ = f.alert;
@@ -94,7 +98,8 @@ void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseli
   double mean = 0;
   for (const double b : intercepts_) mean += b;
   mean /= static_cast<double>(wanted);
-  const auto agreeing = std::count_if(intercepts_.begin(), intercepts_.end(), [&](double b) { return b * mean > 0; });
+  const auto agreeing =
+      std::count_if(intercepts_.begin(), intercepts_.end(), [&](double b) { return b * mean > 0; });
   Finding prior = f;
   prior.key = "prior/intercept";
   prior.subject = Subject::kPrior;

@@ -12,9 +12,9 @@
 
 namespace heddle::watch {
 
-/// Labelled quality of one epoch in chunks of event time: the ratio of stats::quality_ratio (blind to prior shift) and the
-/// refitted intercept (which is where prior shift shows). A chunk is judged once the labels of its last row are due; with
-/// too few labels it widens. Single-threaded.
+/// Labelled quality of one epoch in chunks of event time: the ratio of stats::quality_ratio (blind
+/// to prior shift) and the refitted intercept (which is where prior shift shows). A chunk is judged
+/// once the labels of its last row are due; with too few labels it widens. Single-threaded.
 class QualityWindows {
  public:
   /// What the latest chunk says of the two models, on the rows both scored.
@@ -23,29 +23,33 @@ class QualityWindows {
     double standby_log_loss = 0;
     std::int64_t rows = 0;
     Micros to = 0;
-    double z = 0;              ///< paired_z of the differences primary - standby: above kPairedZ the standby is better
+    double z =
+        0;  ///< paired_z of the differences primary - standby: above kPairedZ the standby is better
   };
 
-  explicit QualityWindows(const spec::Monitor& monitor) : metric_(monitor.quality), label_delay_(monitor.label_delay) {}
+  explicit QualityWindows(const spec::Monitor& monitor)
+      : metric_(monitor.quality), label_delay_(monitor.label_delay) {}
 
   void start(std::uint64_t epoch, Micros from);
   [[nodiscard]] bool started() const noexcept { return from_ != INT64_MAX; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
-  /// Judges every chunk whose labels are due at `watermark`; `quiet` says that no column alert stands (a prior shift is told
-  /// apart from a broken input by that).
-  void close(const LabelJoin& join, const Baseline& baseline, Micros watermark, bool quiet, std::vector<Finding>& out);
+  /// Judges every chunk whose labels are due at `watermark`; `quiet` says that no column alert
+  /// stands (a prior shift is told apart from a broken input by that).
+  void close(const LabelJoin& join, const Baseline& baseline, Micros watermark, bool quiet,
+             std::vector<Finding>& out);
   [[nodiscard]] const std::optional<Comparison>& comparison() const noexcept { return comparison_; }
 
   void save(StateWriter& out) const;
   void load(StateReader& in);
 
  private:
-  void judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to, bool quiet, std::vector<Finding>& out);
+  void judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to, bool quiet,
+             std::vector<Finding>& out);
 
   spec::QualityMetric metric_;
   Micros label_delay_;
   std::uint64_t epoch_ = 0;
-  Micros from_ = INT64_MAX;   ///< start of the open chunk
+  Micros from_ = INT64_MAX;  ///< start of the open chunk
   Micros to_ = INT64_MAX;
   bool last_above_ = false;
   std::vector<double> intercepts_;

@@ -5,13 +5,15 @@
 
 namespace heddle::watch {
 
-Result<RuleWindows> RuleWindows::open(const std::vector<spec::MonitorRule>& rules, const spec::Contract& contract,
+Result<RuleWindows> RuleWindows::open(const std::vector<spec::MonitorRule>& rules,
+                                      const spec::Contract& contract,
                                       const std::vector<std::string>& fields) {
   expr::Environment environment;
   for (const std::string& name : fields) {
     const auto it = std::find_if(contract.fields.begin(), contract.fields.end(),
                                  [&](const spec::Field& field) { return field.name == name; });
-    environment.variables.push_back({name, it == contract.fields.end() ? expr::Type::kString : it->type});
+    environment.variables.push_back(
+        {name, it == contract.fields.end() ? expr::Type::kString : it->type});
   }
   environment.variables.push_back({"event_time", expr::Type::kTimestamp});
   RuleWindows out;
@@ -30,7 +32,8 @@ Result<RuleWindows> RuleWindows::open(const std::vector<spec::MonitorRule>& rule
   return out;
 }
 
-void RuleWindows::add(std::span<const expr::Datum> values, Micros event_time, std::vector<Finding>& out) {
+void RuleWindows::add(std::span<const expr::Datum> values, Micros event_time,
+                      std::vector<Finding>& out) {
   for (Rule& rule : rules_) {
     if (rule.rows == 0) rule.from = rule.to = event_time;
     ++rule.rows;

@@ -15,13 +15,15 @@
 
 namespace heddle::watch {
 
-/// The rules that people and postmortems added to a monitor: the share of rows, in disjoint runs of `window_rows`, for which
-/// an expression over the contract's fields and `event_time` is true. A row for which it is null or fails says nothing.
-/// Single-threaded.
+/// The rules that people and postmortems added to a monitor: the share of rows, in disjoint runs of
+/// `window_rows`, for which an expression over the contract's fields and `event_time` is true. A
+/// row for which it is null or fails says nothing. Single-threaded.
 class RuleWindows {
  public:
-  /// kInvalid, naming the rule, when an expression does not compile. `fields` are in the order of the rows.
-  [[nodiscard]] static Result<RuleWindows> open(const std::vector<spec::MonitorRule>& rules, const spec::Contract& contract,
+  /// kInvalid, naming the rule, when an expression does not compile. `fields` are in the order of
+  /// the rows.
+  [[nodiscard]] static Result<RuleWindows> open(const std::vector<spec::MonitorRule>& rules,
+                                                const spec::Contract& contract,
                                                 const std::vector<std::string>& fields);
 
   /// `values` holds the row's fields and `event_time` last.

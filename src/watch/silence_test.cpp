@@ -115,8 +115,8 @@ TEST(Silence, AWindowThatIsNeverFullIsMissed) {
     EXPECT_EQ(day, 104) << key;
   }
   EXPECT_EQ(keys, (std::set<std::string>{"silent/column/distance", "silent/column/hour_of_day",
-                                         "silent/column/place", "silent/column/score", "silent/contract",
-                             "silent/rule/far"}));
+                                         "silent/column/place", "silent/column/score",
+                                         "silent/contract", "silent/rule/far"}));
 }
 
 TEST(Silence, AMetricThatTheReleaseHasNoBaselineForIsMissed) {

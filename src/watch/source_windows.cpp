@@ -19,8 +19,8 @@ void SourceWindows::begin_row(Run& run, const plane::RowRecord& row, Micros even
   for (const std::string& rule : row.rules) ++run.rules[rule];
 }
 
-void SourceWindows::compare(Run& run, const DependencyReference& dependency, std::span<const expr::Datum> determinant,
-                            const expr::Datum& value) {
+void SourceWindows::compare(Run& run, const DependencyReference& dependency,
+                            std::span<const expr::Datum> determinant, const expr::Datum& value) {
   if (value.kind != expr::Datum::Kind::kInt && value.kind != expr::Datum::Kind::kDouble) return;
   if (!run.column.empty() && run.column != dependency.dependent) return;
   std::string key;
@@ -33,7 +33,8 @@ void SourceWindows::compare(Run& run, const DependencyReference& dependency, std
   run.expected.push_back(it->second);
 }
 
-Finding SourceWindows::finish(const std::string& account, const std::string& source, Run& run) const {
+Finding SourceWindows::finish(const std::string& account, const std::string& source,
+                              Run& run) const {
   Finding f;
   f.key = "contract/" + (account.empty() ? source : account + "/" + source);
   f.subject = Subject::kContract;

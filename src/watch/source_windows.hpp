@@ -16,23 +16,27 @@
 
 namespace heddle::watch {
 
-/// Looks at the rows of each source, by the account that sent them, in disjoint runs of `refused_rows` rows: which share the contract refused, by which
-/// rules, and, where a learned dependency broke, by which factor the value was off. An alert needs the share and at least
-/// three rows. Rows of a quarantined source do not count: that decision stands already. Single-threaded.
+/// Looks at the rows of each source, by the account that sent them, in disjoint runs of
+/// `refused_rows` rows: which share the contract refused, by which rules, and, where a learned
+/// dependency broke, by which factor the value was off. An alert needs the share and at least three
+/// rows. Rows of a quarantined source do not count: that decision stands already. Single-threaded.
 class SourceWindows {
  public:
-  SourceWindows(double refused_share, std::int64_t refused_rows) : share_(refused_share), size_(refused_rows) {}
+  SourceWindows(double refused_share, std::int64_t refused_rows)
+      : share_(refused_share), size_(refused_rows) {}
 
   /// `field_of(name)` gives the row's value of a field, null when absent.
   template <class FieldOf>
-  void add(const std::string& account, const std::string& source, const plane::RowRecord& row, Micros event_time, const Baseline* baseline,
-           FieldOf field_of, std::vector<Finding>& out) {
+  void add(const std::string& account, const std::string& source, const plane::RowRecord& row,
+           Micros event_time, const Baseline* baseline, FieldOf field_of,
+           std::vector<Finding>& out) {
     if (row.outcome == plane::RowOutcome::kQuarantined) return;
     Run& run = runs_[{account, source}];
     begin_row(run, row, event_time);
     if (row.outcome == plane::RowOutcome::kRefused && baseline != nullptr) {
       for (const DependencyReference& dependency : baseline->dependencies) {
-        if (std::find(row.rules.begin(), row.rules.end(), dependency.rule) == row.rules.end()) continue;
+        if (std::find(row.rules.begin(), row.rules.end(), dependency.rule) == row.rules.end())
+          continue;
         std::vector<expr::Datum> parts;
         for (const std::string& name : dependency.determinant) parts.push_back(field_of(name));
         compare(run, dependency, parts, field_of(dependency.dependent));
@@ -51,15 +55,16 @@ class SourceWindows {
     Micros from = 0;
     Micros to = 0;
     std::map<std::string, std::int64_t> rules;
-    std::string column;             ///< the dependent whose values are compared
+    std::string column;  ///< the dependent whose values are compared
     std::string rule;
     std::vector<double> values;
     std::vector<double> expected;
   };
   static void begin_row(Run& run, const plane::RowRecord& row, Micros event_time);
-  static void compare(Run& run, const DependencyReference& dependency, std::span<const expr::Datum> determinant,
-                      const expr::Datum& value);
-  [[nodiscard]] Finding finish(const std::string& account, const std::string& source, Run& run) const;
+  static void compare(Run& run, const DependencyReference& dependency,
+                      std::span<const expr::Datum> determinant, const expr::Datum& value);
+  [[nodiscard]] Finding finish(const std::string& account, const std::string& source,
+                               Run& run) const;
 
   double share_;
   std::int64_t size_;

@@ -8,7 +8,8 @@
 
 namespace heddle::watch {
 
-/// Writes the state of the watch as bytes: integers little-endian in 8 bytes, strings with their length in front.
+/// Writes the state of the watch as bytes: integers little-endian in 8 bytes, strings with their
+/// length in front.
 class StateWriter {
  public:
   void put(std::uint64_t value) {
@@ -29,14 +30,16 @@ class StateWriter {
   std::string bytes_;
 };
 
-/// Reads what `StateWriter` wrote. Past the end everything reads as zero and `ok` turns false: ask once, at the end.
+/// Reads what `StateWriter` wrote. Past the end everything reads as zero and `ok` turns false: ask
+/// once, at the end.
 class StateReader {
  public:
   explicit StateReader(std::string_view bytes) : bytes_(bytes) {}
   [[nodiscard]] std::uint64_t u64() {
     if (bytes_.size() < 8) return fail();
     std::uint64_t value = 0;
-    for (std::size_t i = 0; i < 8; ++i) value |= std::uint64_t{static_cast<unsigned char>(bytes_[i])} << (8 * i);
+    for (std::size_t i = 0; i < 8; ++i)
+      value |= std::uint64_t{static_cast<unsigned char>(bytes_[i])} << (8 * i);
     bytes_.remove_prefix(8);
     return value;
   }

@@ -11,20 +11,21 @@
 
 namespace heddle::watch::fixture {
 
-/// A small world for tests: trips at hours of the day, on routes that fix their distance, late by a chance that depends on
-/// hour and distance, moved by a day effect (lateness comes by whole days). Everything follows from the seed.
+/// A small world for tests: trips at hours of the day, on routes that fix their distance, late by a
+/// chance that depends on hour and distance, moved by a day effect (lateness comes by whole days).
+/// Everything follows from the seed.
 class Stream {
  public:
   struct Fault {
-    double distance_ratio = 1;   ///< of source `s1`
-    int shift_hours = 0;         ///< of `at`, in all traffic
-    double malformed = 0;        ///< share of rows with a null time, refused by rule `at.required`
-    bool inverted = false;       ///< labels of true hours 6 to 11 turned over
-    double prior = 0;            ///< logits
-    bool wrong_labels = false;   ///< what is sent as label is the opposite of it
-    bool quarantined = false;    ///< rows of `s1` come back as quarantined
-    bool held_back = false;      ///< good rows of `s1` do
-    bool nobody = false;         ///< the rows of all sources do
+    double distance_ratio = 1;  ///< of source `s1`
+    int shift_hours = 0;        ///< of `at`, in all traffic
+    double malformed = 0;       ///< share of rows with a null time, refused by rule `at.required`
+    bool inverted = false;      ///< labels of true hours 6 to 11 turned over
+    double prior = 0;           ///< logits
+    bool wrong_labels = false;  ///< what is sent as label is the opposite of it
+    bool quarantined = false;   ///< rows of `s1` come back as quarantined
+    bool held_back = false;     ///< good rows of `s1` do
+    bool nobody = false;        ///< the rows of all sources do
   };
 
   explicit Stream(unsigned seed) : random_(seed) {}
@@ -55,7 +56,9 @@ class Stream {
     c.row_rules = {rule};
     return c;
   }
-  [[nodiscard]] static Watch::Options options() { return {monitor(), contract(), {"at", "place", "distance"}}; }
+  [[nodiscard]] static Watch::Options options() {
+    return {monitor(), contract(), {"at", "place", "distance"}};
+  }
 
   /// 40 days of clean rows as a baseline, as training would leave it.
   [[nodiscard]] Baseline baseline() {
@@ -85,11 +88,15 @@ class Stream {
     place.length = at.length;
     place.codes = codes.data();
     place.dictionary = views.data();
-    return *build_baseline(monitor(), contract(), {{"at", "place", "distance"}, {at, place, distance}, time, margins, labels});
+    return *build_baseline(
+        monitor(), contract(),
+        {{"at", "place", "distance"}, {at, place, distance}, time, margins, labels});
   }
 
-  /// One day of requests with the labels of the day before, in event order, and a tick every two hours.
-  void day(int day, const Fault& fault, std::vector<plane::Record>& out, std::uint64_t route_version = 1) {
+  /// One day of requests with the labels of the day before, in event order, and a tick every two
+  /// hours.
+  void day(int day, const Fault& fault, std::vector<plane::Record>& out,
+           std::uint64_t route_version = 1) {
     new_day(fault);
     std::vector<plane::LabelRecord> labels;
     std::size_t due = 0;
@@ -100,7 +107,8 @@ class Stream {
         out.push_back(plane::TickRecord{tick});
         tick += 2 * kHour;
       }
-      while (due < late_labels_.size() && late_labels_[due].event_time <= t.time) out.push_back(late_labels_[due++]);
+      while (due < late_labels_.size() && late_labels_[due].event_time <= t.time)
+        out.push_back(late_labels_[due++]);
       plane::RequestRecord request;
       request.request_id = "r" + std::to_string(day) + "-" + std::to_string(i);
       request.source = "s" + std::to_string(t.place % 5);
@@ -112,7 +120,8 @@ class Stream {
       std::int64_t value = t.distance;
       if (fault.distance_ratio != 1 && request.source == "s1") {
         value = std::llround(static_cast<double>(value) * fault.distance_ratio);
-        row.outcome = fault.quarantined ? plane::RowOutcome::kQuarantined : plane::RowOutcome::kRefused;
+        row.outcome =
+            fault.quarantined ? plane::RowOutcome::kQuarantined : plane::RowOutcome::kRefused;
         row.rules = {"place-fixes-distance"};
       }
       if (fault.nobody || (fault.held_back && request.source == "s1")) {
@@ -132,11 +141,15 @@ class Stream {
         row.rules = {"at.required"};
       }
       // A standby that ignores the hour: worse on clean days, better when the hour is wrong.
-      row.probability = static_cast<float>(stats::sigmoid(margin(t.hour + fault.shift_hours, t.distance)));
-      row.standby_probability = static_cast<float>(stats::sigmoid(-1.35 + static_cast<double>(t.distance) / 2000));
+      row.probability =
+          static_cast<float>(stats::sigmoid(margin(t.hour + fault.shift_hours, t.distance)));
+      row.standby_probability =
+          static_cast<float>(stats::sigmoid(-1.35 + static_cast<double>(t.distance) / 2000));
       request.rows.push_back(row);
       out.push_back(request);
-      labels.push_back({request.request_id + "#0", static_cast<double>(fault.wrong_labels ? 1 - t.late : t.late), t.time + kDay});
+      labels.push_back({request.request_id + "#0",
+                        static_cast<double>(fault.wrong_labels ? 1 - t.late : t.late),
+                        t.time + kDay});
     }
     while (due < late_labels_.size()) out.push_back(late_labels_[due++]);
     late_labels_ = std::move(labels);
@@ -166,14 +179,17 @@ class Stream {
   Trip trip(int day, int i, const Fault& fault) {
     Trip t;
     const double u = (i + unit_(random_)) / kRows;
-    const double in_day = 5 + 19 * (u < 0.5 ? u * 0.9 : 0.45 + (u - 0.5) * 1.1);  // nights are empty
-    t.time = day * kDay + static_cast<Micros>(std::min(in_day, 23.999) * static_cast<double>(kHour));
+    const double in_day =
+        5 + 19 * (u < 0.5 ? u * 0.9 : 0.45 + (u - 0.5) * 1.1);  // nights are empty
+    t.time =
+        day * kDay + static_cast<Micros>(std::min(in_day, 23.999) * static_cast<double>(kHour));
     t.hour = static_cast<int>(in_day);
     t.place = static_cast<int>(unit_(random_) * unit_(random_) * kPlaces);
     t.distance = 100 + 37 * t.place;
     t.margin = margin(t.hour, t.distance);
     t.late = static_cast<std::uint8_t>(unit_(random_) < stats::sigmoid(t.margin + day_effect_));
-    if (fault.inverted && t.hour >= 6 && t.hour <= 11) t.late = static_cast<std::uint8_t>(1 - t.late);
+    if (fault.inverted && t.hour >= 6 && t.hour <= 11)
+      t.late = static_cast<std::uint8_t>(1 - t.late);
     return t;
   }
 

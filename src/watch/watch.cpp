@@ -14,12 +14,15 @@ namespace {
 constexpr std::string_view kFormat = "heddle.watch-state/3";
 
 float margin_of(float probability) {
-  return std::isnan(probability) ? probability : static_cast<float>(stats::logit(static_cast<double>(probability)));
+  return std::isnan(probability)
+             ? probability
+             : static_cast<float>(stats::logit(static_cast<double>(probability)));
 }
 
 /// A field as the contract means it: a timestamp may have arrived as text. Borrowed from `field`.
 expr::Datum datum_of(const plane::FieldValue& field, expr::Type type) {
-  if (type != expr::Type::kTimestamp || field.kind != expr::Datum::Kind::kString) return field.datum();
+  if (type != expr::Type::kTimestamp || field.kind != expr::Datum::Kind::kString)
+    return field.datum();
   const auto time = parse_time(field.s);
   return time ? expr::Datum::timestamp(*time) : expr::Datum::null();
 }
@@ -38,13 +41,15 @@ Watch::Watch(Options options, RuleWindows rules)
   columns_.start(options_.monitor, 0, 0);
   for (const auto& name : options_.fields) {
     const auto& fields = options_.contract.fields;
-    const auto at = std::find_if(fields.begin(), fields.end(), [&](const spec::Field& field) { return field.name == name; });
+    const auto at = std::find_if(fields.begin(), fields.end(),
+                                 [&](const spec::Field& field) { return field.name == name; });
     types_.push_back(at == fields.end() ? expr::Type::kDyn : at->type);
   }
 }
 
 Result<Watch> Watch::open(Options options) {
-  HEDDLE_ASSIGN_OR_RETURN(RuleWindows rules, RuleWindows::open(options.monitor.rules, options.contract, options.fields));
+  HEDDLE_ASSIGN_OR_RETURN(RuleWindows rules, RuleWindows::open(options.monitor.rules,
+                                                               options.contract, options.fields));
   return Watch(std::move(options), std::move(rules));
 }
 
@@ -79,8 +84,8 @@ void Watch::enter(const Route& route, Micros event_time) {
   if (key == epoch_key_) return;
   epoch_key_ = std::move(key);
   ++epoch_;
-  // Everything after the last row of the epoch before is this one's; of the very first one, nothing is known before its
-  // first row.
+  // Everything after the last row of the epoch before is this one's; of the very first one, nothing
+  // is known before its first row.
   const Micros from = last_row_ == INT64_MIN ? event_time : last_row_ + 1;
   leave_out(columns_.open_rows());
   columns_.start(options_.monitor, epoch_, from);
@@ -88,7 +93,8 @@ void Watch::enter(const Route& route, Micros event_time) {
   alerts_.new_epoch();
   std::erase_if(latest_, [](const auto& item) {
     const Subject subject = item.second.subject;
-    return subject != Subject::kContract && subject != Subject::kMonitor && subject != Subject::kAnswers;
+    return subject != Subject::kContract && subject != Subject::kMonitor &&
+           subject != Subject::kAnswers;
   });
 }
 
@@ -117,7 +123,8 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   // What standby and canary answer says nothing about the primary's predictions.
   const bool by_primary = request.slot != "standby" && request.slot != "canary";
   std::vector<std::uint32_t> trials;
-  for (const Alternative& alternative : route.alternatives) trials.push_back(trials_.number(alternative.trial, alternative.candidate));
+  for (const Alternative& alternative : route.alternatives)
+    trials.push_back(trials_.number(alternative.trial, alternative.candidate));
   std::vector<expr::Datum> values;
   for (std::size_t index = 0; index < request.rows.size(); ++index) {
     const plane::RowRecord& row = request.rows[index];
@@ -126,7 +133,8 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
     for (std::size_t i = 0; i < row.fields.size() && i < types_.size(); ++i) {
       if (types_[i] != expr::Type::kTimestamp) continue;
       const expr::Datum time = datum_of(row.fields[i], types_[i]);
-      if (time.kind == expr::Datum::Kind::kTimestamp) clocks_.add(options_.fields[i], time.i, request.event_time);
+      if (time.kind == expr::Datum::Kind::kTimestamp)
+        clocks_.add(options_.fields[i], time.i, request.event_time);
     }
     std::vector<plane::FieldValue> repaired;
     const std::vector<plane::FieldValue>* fields = &row.fields;
@@ -146,10 +154,12 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       for (const MetricReference& metric : baseline->metrics) {
         if (metric.metric.column == "prediction") {
           const bool known = served && !std::isnan(row.probability) && by_primary;
-          values.push_back(known ? expr::Datum::real(static_cast<double>(row.probability)) : expr::Datum::error());
+          values.push_back(known ? expr::Datum::real(static_cast<double>(row.probability))
+                                 : expr::Datum::error());
           continue;
         }
-        // What is missing in a row that was refused is the contract's to tell; the reference holds accepted rows only.
+        // What is missing in a row that was refused is the contract's to tell; the reference holds
+        // accepted rows only.
         const expr::Datum value = field_of(metric.metric.column);
         values.push_back(value.is_null() && !served ? expr::Datum::error() : value);
       }
@@ -158,19 +168,27 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       ++(of_epoch ? rows_.unwatched : rows_.other_epoch);
     }
     answers_.add(request, row, out.findings);
-    sources_.add(request.account, request.source, row, request.event_time, baseline, field_of, out.findings);
+    sources_.add(request.account, request.source, row, request.event_time, baseline, field_of,
+                 out.findings);
     if (!rules_.empty()) {
       values.clear();
       for (std::size_t i = 0; i < options_.fields.size(); ++i) {
-        values.push_back(i < fields->size() ? datum_of((*fields)[i], types_[i]) : expr::Datum::null());
+        values.push_back(i < fields->size() ? datum_of((*fields)[i], types_[i])
+                                            : expr::Datum::null());
       }
       values.push_back(expr::Datum::timestamp(request.event_time));
       rules_.add(values, request.event_time, out.findings);
     }
     if (served && of_epoch) {
-      JoinedRow joined{request.request_id + "#" + std::to_string(index), request.event_time, epoch_,
-                       by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
-                       margin_of(row.standby_probability), -1, 0, request.source};
+      JoinedRow joined{
+          request.request_id + "#" + std::to_string(index),
+          request.event_time,
+          epoch_,
+          by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
+          margin_of(row.standby_probability),
+          -1,
+          0,
+          request.source};
       for (std::size_t i = 0; by_primary && i < trials.size(); ++i) {
         joined.alternatives.emplace_back(trials[i], route.alternatives[i].margin(row.fields));
       }
@@ -196,8 +214,8 @@ void Watch::try_alternatives() {
   for (const JoinedRow& row : join_.take_joined()) {
     for (const auto& [trial, margin] : row.alternatives) {
       if (std::isnan(margin) || std::isnan(row.margin)) continue;
-      trials_.add(trial, loss_of(row.margin, row.label != 0), loss_of(margin, row.label != 0), row.label != 0,
-                  row.event_time / options_.monitor.quality.chunk_duration);
+      trials_.add(trial, loss_of(row.margin, row.label != 0), loss_of(margin, row.label != 0),
+                  row.label != 0, row.event_time / options_.monitor.quality.chunk_duration);
     }
   }
 }
@@ -218,12 +236,16 @@ void Watch::observe_tick(Micros event_time, Output& out) {
     leave_out(columns_.close(*baseline, event_time, out.findings));
     settle(settled, event_time, out);
     const std::size_t quality = out.findings.size();
-    // A column that moved explains an intercept that moved with it. One that has stood for longer than the intercept is
-    // averaged over is how things are now, and no reason to leave the base rate wrong.
+    // A column that moved explains an intercept that moved with it. One that has stood for longer
+    // than the intercept is averaged over is how things are now, and no reason to leave the base
+    // rate wrong.
     const auto& quality_of = options_.monitor.quality;
-    const Micros fresh = event_time - options_.monitor.label_delay - (quality_of.prior_shift_chunks + 1) * quality_of.chunk_duration;
-    const bool quiet = !alerts_.standing(Subject::kColumn, fresh) && !alerts_.confirmed(Subject::kQuality);
-    if (options_.monitor.labelled_quality) quality_.close(join_, *baseline, event_time, quiet, out.findings);
+    const Micros fresh = event_time - options_.monitor.label_delay -
+                         (quality_of.prior_shift_chunks + 1) * quality_of.chunk_duration;
+    const bool quiet =
+        !alerts_.standing(Subject::kColumn, fresh) && !alerts_.confirmed(Subject::kQuality);
+    if (options_.monitor.labelled_quality)
+      quality_.close(join_, *baseline, event_time, quiet, out.findings);
     settle(quality, event_time, out);
   }
   look_for_silence(baseline, event_time, out);
@@ -236,8 +258,9 @@ void Watch::look_for_silence(const Baseline* baseline, Micros at, Output& out) {
   const bool unwatched_alert = alerts_.find(std::string(kUnwatchedKey)) != nullptr;
   if (route != routes_.end() && (baseline == nullptr) != unwatched_alert) {
     const std::string& why = route->second.unwatched;
-    out.findings.push_back(baseline == nullptr ? unwatched(why.empty() ? "its bundle has no baseline" : why, at)
-                                               : heard_again("service", at));
+    out.findings.push_back(baseline == nullptr
+                               ? unwatched(why.empty() ? "its bundle has no baseline" : why, at)
+                               : heard_again("service", at));
   }
   // Without a baseline no metric can report: that alert says it for all of them.
   for (Finding& finding : baseline == nullptr ? std::vector<Finding>{} : silence_.overdue(at)) {
@@ -254,7 +277,8 @@ bool Watch::watching() const {
 void Watch::settle(std::size_t from, Micros at, Output& out) {
   for (std::size_t i = from, n = out.findings.size(); i < n; ++i) {
     const std::string metric = silence_.report(out.findings[i].key);
-    if (alerts_.find(silent_key(metric)) != nullptr) out.findings.push_back(heard_again(metric, at));
+    if (alerts_.find(silent_key(metric)) != nullptr)
+      out.findings.push_back(heard_again(metric, at));
   }
   for (std::size_t i = from; i < out.findings.size(); ++i) {
     Finding& finding = out.findings[i];
@@ -263,7 +287,8 @@ void Watch::settle(std::size_t from, Micros at, Output& out) {
   }
   // All of them are known before the first alert is: a diagnosis looks at its neighbours.
   for (std::size_t i = from; i < out.findings.size(); ++i) {
-    for (Alert& move : alerts_.update(out.findings[i], at, rows_seen_)) out.moves.push_back(std::move(move));
+    for (Alert& move : alerts_.update(out.findings[i], at, rows_seen_))
+      out.moves.push_back(std::move(move));
   }
 }
 

@@ -29,26 +29,28 @@
 
 namespace heddle::watch {
 
-/// What else could answer, scored beside what is served: without a repair that is in force, or with a candidate. `trial` names
-/// the comparison; it begins with the first row.
+/// What else could answer, scored beside what is served: without a repair that is in force, or with
+/// a candidate. `trial` names the comparison; it begins with the first row.
 struct Alternative {
   std::string trial;
-  bool candidate = false;   ///< the alternative is under trial, else what is served
+  bool candidate = false;  ///< the alternative is under trial, else what is served
   /// Log odds for the fields of a row as received; NaN when it would be refused.
   std::function<float(const std::vector<plane::FieldValue>&)> margin{};
 };
 
-/// What a route version means to the watch. Two routes of one primary and one repair share an epoch: windows and labelled
-/// chunks go on across them; any other change starts new ones, so that no window mixes two ways of answering.
+/// What a route version means to the watch. Two routes of one primary and one repair share an
+/// epoch: windows and labelled chunks go on across them; any other change starts new ones, so that
+/// no window mixes two ways of answering.
 struct Route {
   std::uint64_t version = 0;
   Digest primary{};
-  std::string repair{};                       ///< names the contract's transforms in force; empty: none
-  std::shared_ptr<const Baseline> baseline;   ///< of the primary's bundle; none: nothing is watched, which is an alert
-  std::string unwatched{};                    ///< why there is no baseline
+  std::string repair{};  ///< names the contract's transforms in force; empty: none
+  std::shared_ptr<const Baseline>
+      baseline;  ///< of the primary's bundle; none: nothing is watched, which is an alert
+  std::string unwatched{};  ///< why there is no baseline
   /// Applies the transforms to the fields of a row, in place. Pure. May be empty.
   std::function<void(std::vector<plane::FieldValue>&)> apply_repair{};
-  std::vector<Alternative> alternatives{};    ///< none: nothing is on trial
+  std::vector<Alternative> alternatives{};  ///< none: nothing is on trial
 };
 
 /// What became of the rows that were seen, as far as the windows of the baseline's metrics are
@@ -68,20 +70,21 @@ struct Output {
   std::vector<Alert> moves;
 };
 
-/// Watches one service: takes the journal record by record and turns it into windows, metrics and alerts. A deterministic
-/// function of the records and of the routes registered before they come: reading the same journal again gives the same
-/// findings. Owned by the control plane, confined to its thread. No I/O, no clock: time is event time.
+/// Watches one service: takes the journal record by record and turns it into windows, metrics and
+/// alerts. A deterministic function of the records and of the routes registered before they come:
+/// reading the same journal again gives the same findings. Owned by the control plane, confined to
+/// its thread. No I/O, no clock: time is event time.
 class Watch {
  public:
   struct Options {
     spec::Monitor monitor;
     spec::Contract contract;
-    std::vector<std::string> fields;   ///< of the journal's rows, in their order
+    std::vector<std::string> fields;  ///< of the journal's rows, in their order
   };
   [[nodiscard]] static Result<Watch> open(Options options);
 
-  /// Before the route is published, and again for the known ones after a restart. Rows of a version that was never
-  /// registered count as of the latest one below.
+  /// Before the route is published, and again for the known ones after a restart. Rows of a version
+  /// that was never registered count as of the latest one below.
   void register_route(Route route);
   void observe(const plane::Record& record, Output& out);
 
@@ -90,15 +93,22 @@ class Watch {
 
   [[nodiscard]] const AlertBook& alerts() const noexcept { return alerts_; }
   [[nodiscard]] const std::map<std::string, Finding>& latest() const noexcept { return latest_; }
-  [[nodiscard]] const std::optional<QualityWindows::Comparison>& comparison() const { return quality_.comparison(); }
+  [[nodiscard]] const std::optional<QualityWindows::Comparison>& comparison() const {
+    return quality_.comparison();
+  }
   /// What is known of a trial, from rows that were labelled since it began.
   [[nodiscard]] const Trial* trial(const std::string& name) const { return trials_.find(name); }
   void keep_trials(const std::vector<std::string>& names) { trials_.keep(names); }
   /// Labelled rows of the latest quality chunk; before there is one, the least a chunk may have.
   [[nodiscard]] std::int64_t rows_of_chunk() const;
-  /// Where the clock of a timestamp field stands against the time of the event, now; empty when rows do not agree.
-  [[nodiscard]] std::optional<Micros> clock(const std::string& field) const { return clocks_.offset(field); }
-  [[nodiscard]] std::int64_t labelled_since(Micros from) const { return join_.labelled_since(from); }
+  /// Where the clock of a timestamp field stands against the time of the event, now; empty when
+  /// rows do not agree.
+  [[nodiscard]] std::optional<Micros> clock(const std::string& field) const {
+    return clocks_.offset(field);
+  }
+  [[nodiscard]] std::int64_t labelled_since(Micros from) const {
+    return join_.labelled_since(from);
+  }
   [[nodiscard]] const RowCounts& row_counts() const noexcept { return rows_; }
   [[nodiscard]] const LabelJoin::Counts& labels() const noexcept { return join_.counts(); }
   [[nodiscard]] std::size_t labels_waiting() const noexcept { return join_.waiting(); }
@@ -141,20 +151,21 @@ class Watch {
   void settle(std::size_t from, Micros at, Output& out);
   void look_for_silence(const Baseline* baseline, Micros at, Output& out);
   void try_alternatives();
-  /// Sources whose labels are the opposite of what they should be: turned over they fit as usual, as they are they do not.
-  /// `threshold`: of the quality ratio.
-  [[nodiscard]] std::vector<std::string> turned_labels(const Finding& chunk, double threshold) const;
+  /// Sources whose labels are the opposite of what they should be: turned over they fit as usual,
+  /// as they are they do not. `threshold`: of the quality ratio.
+  [[nodiscard]] std::vector<std::string> turned_labels(const Finding& chunk,
+                                                       double threshold) const;
   [[nodiscard]] Diagnosis quality_cause(const Alert& alert) const;
   [[nodiscard]] Diagnosis prior_cause(const Alert& alert) const;
 
   Options options_;
-  std::vector<expr::Type> types_;   ///< of the fields, by the contract
+  std::vector<expr::Type> types_;  ///< of the fields, by the contract
   std::map<std::uint64_t, Route> routes_;
   std::uint64_t epoch_ = 0;
   std::uint64_t route_version_ = 0;
   std::string epoch_key_;
   Micros watermark_ = INT64_MIN;
-  Micros last_row_ = INT64_MIN;   ///< latest event time of a row of the epoch
+  Micros last_row_ = INT64_MIN;  ///< latest event time of a row of the epoch
   std::int64_t rows_seen_ = 0;
   RowCounts rows_;
   LabelJoin join_;

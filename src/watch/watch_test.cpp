@@ -55,7 +55,8 @@ struct Stored {
   }
 };
 
-Route route_of(const Baseline& baseline, std::uint64_t version = 1, std::string_view model = "primary") {
+Route route_of(const Baseline& baseline, std::uint64_t version = 1,
+               std::string_view model = "primary") {
   return {version, sha256(model), "", std::make_shared<const Baseline>(baseline)};
 }
 
@@ -65,7 +66,8 @@ Session start(Stream& stream) {
   return run;
 }
 
-void play(Session& run, Stream& stream, int from, int to, const Stream::Fault& fault, std::uint64_t version = 1) {
+void play(Session& run, Stream& stream, int from, int to, const Stream::Fault& fault,
+          std::uint64_t version = 1) {
   for (int day = from; day < to; ++day) {
     std::vector<plane::Record> records;
     stream.day(day, fault, records, version);
@@ -78,10 +80,12 @@ TEST(Trial, CountsWhatWasLostSinceItWasWorthMost) {
   for (int i = 0; i < 1000; ++i) trial.add(i % 2 == 0 ? -0.3 : -0.1, i % 4 == 0, 0);  // it pays
   EXPECT_TRUE(trial.pays());
   EXPECT_FALSE(trial.loses(0.05, 1000));
-  for (int i = 0; i < 300; ++i) trial.add(i % 2 == 0 ? 0.3 : 0.1, i % 4 == 0, 1);     // then it does not
+  for (int i = 0; i < 300; ++i)
+    trial.add(i % 2 == 0 ? 0.3 : 0.1, i % 4 == 0, 1);  // then it does not
   EXPECT_NEAR(trial.lost(), 60, 1e-9);
   EXPECT_TRUE(trial.pays()) << "over all rows it still does";
-  // Of 1,000 labels with a share of a quarter the entropy is 562 nats: 60 are above 5 % at the end of a chunk, not within one.
+  // Of 1,000 labels with a share of a quarter the entropy is 562 nats: 60 are above 5 % at the end
+  // of a chunk, not within one.
   EXPECT_FALSE(trial.loses(0.05, 1000));
   trial.add(0.1, false, 2);
   EXPECT_TRUE(trial.loses(0.05, 1000));
@@ -159,10 +163,12 @@ TEST(Watch, UnitChangeOfOneSourceIsNamed) {
   EXPECT_EQ(run.confirmed[0].cause, Cause::kUnitChange);
   EXPECT_EQ(run.confirmed[0].source, "s1");
   EXPECT_EQ(run.confirmed[0].account, "app");
-  EXPECT_NE(run.confirmed[0].reason.find("`s1` of account `app`"), std::string::npos) << run.confirmed[0].reason;
+  EXPECT_NE(run.confirmed[0].reason.find("`s1` of account `app`"), std::string::npos)
+      << run.confirmed[0].reason;
   EXPECT_EQ(run.confirmed[0].column, "distance");
   EXPECT_EQ(run.confirmed[0].ratio_name, "miles to kilometres");
-  EXPECT_LE(run.confirmed_alerts[0].rows_seen - 3 * Stream::kRows, 1000);  // 150 rows of the source at most
+  EXPECT_LE(run.confirmed_alerts[0].rows_seen - 3 * Stream::kRows,
+            1000);  // 150 rows of the source at most
   for (const Diagnosis& d : run.confirmed) EXPECT_EQ(d.cause, Cause::kUnitChange) << d.reason;
 }
 
@@ -241,7 +247,9 @@ TEST(Watch, GoodRowsThatAQuarantineHoldsBackHaveABudget) {
   EXPECT_EQ(out[0].value, 101);
   EXPECT_EQ(out[0].rows, 401);
   const auto quiet = [&] {  // besides those of the service as a whole
-    return std::count_if(out.begin(), out.end(), [](const Finding& f) { return f.key == "quarantine/app/default" && !f.alert; });
+    return std::count_if(out.begin(), out.end(), [](const Finding& f) {
+      return f.key == "quarantine/app/default" && !f.alert;
+    });
   };
   send(RowOutcome::kServed, {}, 100);  // it was let in: two quiet findings end it, a day apart
   EXPECT_EQ(quiet(), 1);
@@ -299,7 +307,8 @@ TEST(Watch, InvertedMorningsAreConceptShift) {
   ASSERT_EQ(run.confirmed.size(), 1U);
   EXPECT_EQ(run.confirmed[0].cause, Cause::kConceptShift) << run.confirmed[0].reason;
   EXPECT_EQ(run.confirmed[0].change_from / kDay, 103);
-  EXPECT_EQ(run.confirmed_alerts[0].at, 106 * kDay);  // day 104 complete with its labels one day later
+  EXPECT_EQ(run.confirmed_alerts[0].at,
+            106 * kDay);  // day 104 complete with its labels one day later
 }
 
 TEST(Watch, MovedBaseRateIsPriorShiftAndNothingElse) {
@@ -360,7 +369,8 @@ TEST(Watch, StateSavedAndRestoredAnywhereGivesTheSameFindings) {
   const auto journal = [](const Output& out) {
     std::string text;
     for (const Finding& f : out.findings) text += f.digest().hex();
-    for (const Alert& a : out.moves) text += std::string(stage_name(a.stage)) + a.first.digest().hex();
+    for (const Alert& a : out.moves)
+      text += std::string(stage_name(a.stage)) + a.first.digest().hex();
     return text;
   };
   Session whole{*Watch::open(Stream::options()), {}, {}, {}};

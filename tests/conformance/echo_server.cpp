@@ -1,7 +1,10 @@
-// A server whose answers say what it read: the transport alone, for the conformance and hostile-client tests.
-//   net_echo_server [--http PORT] [--grpc PORT] [--tls CERT KEY] [--connections N] [--body-bytes N] [--buffered-bytes N] [--per-address N]
+// A server whose answers say what it read: the transport alone, for the conformance and
+// hostile-client tests.
+//   net_echo_server [--http PORT] [--grpc PORT] [--tls CERT KEY] [--connections N] [--body-bytes N]
+//   [--buffered-bytes N] [--per-address N]
 //                   [--read-ms N] [--idle-ms N]
-// Prints `http=PORT grpc=PORT pid=PID` once it listens. SIGTERM drains. SIGUSR2 starts this program again, hands it the sockets, and drains.
+// Prints `http=PORT grpc=PORT pid=PID` once it listens. SIGTERM drains. SIGUSR2 starts this program
+// again, hands it the sockets, and drains.
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -27,7 +30,8 @@ std::int64_t number(std::string_view text) {
 
 std::string hex(std::string_view bytes) {
   std::string out;
-  for (const char c : bytes) fmt::format_to(std::back_inserter(out), "{:02x}", static_cast<unsigned char>(c));
+  for (const char c : bytes)
+    fmt::format_to(std::back_inserter(out), "{:02x}", static_cast<unsigned char>(c));
   return out;
 }
 
@@ -40,18 +44,26 @@ class EchoServer {
     for (std::size_t i = 1; i < argv.size(); ++i) {
       const std::string& name = argv[i];
       const std::string value = i + 1 < argv.size() ? argv[++i] : "";
-      if (name == "--http") options.host = "127.0.0.1", options.port = static_cast<int>(number(value));
-      if (name == "--grpc") options.grpc_host = "127.0.0.1", options.grpc_port = static_cast<int>(number(value));
+      if (name == "--http")
+        options.host = "127.0.0.1", options.port = static_cast<int>(number(value));
+      if (name == "--grpc")
+        options.grpc_host = "127.0.0.1", options.grpc_port = static_cast<int>(number(value));
       if (name == "--tls" && i + 1 < argv.size()) options.tls = TlsOptions{value, argv[++i], {}};
-      if (name == "--connections") options.limits.connections = static_cast<std::size_t>(number(value));
-      if (name == "--per-address") options.limits.connections_per_address = static_cast<std::size_t>(number(value));
-      if (name == "--body-bytes") options.limits.body_bytes = static_cast<std::size_t>(number(value));
-      if (name == "--buffered-bytes") options.limits.buffered_bytes = static_cast<std::size_t>(number(value));
+      if (name == "--connections")
+        options.limits.connections = static_cast<std::size_t>(number(value));
+      if (name == "--per-address")
+        options.limits.connections_per_address = static_cast<std::size_t>(number(value));
+      if (name == "--body-bytes")
+        options.limits.body_bytes = static_cast<std::size_t>(number(value));
+      if (name == "--buffered-bytes")
+        options.limits.buffered_bytes = static_cast<std::size_t>(number(value));
       if (name == "--read-ms") options.limits.read_timeout_ms = number(value);
       if (name == "--idle-ms") options.limits.idle_timeout_ms = number(value);
     }
     options.adopt_fds = inherited_listeners();
-    options.handler = [this](const Request& request, Response& response) { http(request, response); };
+    options.handler = [this](const Request& request, Response& response) {
+      http(request, response);
+    };
     options.grpc_handler = [this](const GrpcCall& call, GrpcReply& reply) { grpc(call, reply); };
     options.before_answers = [this] { ++turns_; };
     auto opened = HttpServer::open(std::move(options));
@@ -103,12 +115,14 @@ class EchoServer {
     if (request.path == "/stats") {
       std::size_t alive = 0;
       for (const auto& responder : never_) alive += responder.alive() ? 1 : 0;
-      response.body = fmt::format(R"({{"handled":{},"turns":{},"connections":{},"buffered":{},"waiting":{},"pid":{}}})", handled_, turns_, server_->connections(),
-                                  server_->buffered_bytes(), alive, ::getpid());
+      response.body = fmt::format(
+          R"({{"handled":{},"turns":{},"connections":{},"buffered":{},"waiting":{},"pid":{}}})",
+          handled_, turns_, server_->connections(), server_->buffered_bytes(), alive, ::getpid());
       return;
     }
     response.content_type = "text/plain";
-    response.body = fmt::format("{} {} {} {}", request.method, hex(request.path), hex(request.query), hex(request.body));
+    response.body = fmt::format("{} {} {} {}", request.method, hex(request.path),
+                                hex(request.query), hex(request.body));
   }
 
   void grpc(const GrpcCall& call, GrpcReply& reply) {
@@ -135,8 +149,11 @@ class EchoServer {
     } else if (method == "Never") {
       never_.push_back(server_->defer());
     } else if (method == "Call") {
-      reply.message = fmt::format("{}\n{}\n{}\n", call.method, call.bearer(), call.deadline_ns == 0 ? 0 : (call.deadline_ns - server_->turn_began_ns()) / 1'000'000);
-      for (const Header& header : call.metadata) reply.message += fmt::format("{}={}\n", header.name, header.value);
+      reply.message = fmt::format(
+          "{}\n{}\n{}\n", call.method, call.bearer(),
+          call.deadline_ns == 0 ? 0 : (call.deadline_ns - server_->turn_began_ns()) / 1'000'000);
+      for (const Header& header : call.metadata)
+        reply.message += fmt::format("{}={}\n", header.name, header.value);
     } else {
       reply.status = 12;
       reply.status_message = "no such method";
@@ -154,6 +171,7 @@ int main(int argc, char** argv) {
   std::vector<std::string> words(argv, argv + argc);
   words[0] = "/proc/self/exe";
   char path[4096];
-  if (const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path); n > 0) words[0].assign(path, static_cast<std::size_t>(n));
+  if (const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path); n > 0)
+    words[0].assign(path, static_cast<std::size_t>(n));
   return EchoServer().run(std::move(words));
 }

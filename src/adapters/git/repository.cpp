@@ -47,7 +47,8 @@ struct Folder {
 
 class GitRepository final : public store::Git {
  public:
-  GitRepository(Repository repository, std::string directory, std::string prefix, const Clock& clock)
+  GitRepository(Repository repository, std::string directory, std::string prefix,
+                const Clock& clock)
       : repository_(std::move(repository)),
         directory_(std::move(directory)),
         prefix_(std::move(prefix)),
@@ -61,7 +62,8 @@ class GitRepository final : public store::Git {
     const std::lock_guard lock(mutex_);
     git_oid id;
     if (git_reference_name_to_id(&id, repository_.get(), "HEAD") != 0) {
-      return Error{ErrorKind::kNotFound, "git-no-commit", "the project's repository has no commit yet",
+      return Error{ErrorKind::kNotFound, "git-no-commit",
+                   "the project's repository has no commit yet",
                    "commit the project: `git add -A && git commit`"};
     }
     return hex(id);
@@ -69,7 +71,8 @@ class GitRepository final : public store::Git {
 
   std::string blob_id(std::string_view bytes) override {
     git_oid id;
-    HEDDLE_CHECK(git_odb_hash(&id, bytes.data(), bytes.size(), GIT_OBJECT_BLOB) == 0, "git_odb_hash");
+    HEDDLE_CHECK(git_odb_hash(&id, bytes.data(), bytes.size(), GIT_OBJECT_BLOB) == 0,
+                 "git_odb_hash");
     return hex(id);
   }
 
@@ -107,7 +110,7 @@ class GitRepository final : public store::Git {
   Result<bool> same_on_disk(std::string_view blob, std::string_view path) override {
     const std::lock_guard lock(mutex_);
     const std::string full = directory_ + "/" + std::string(path);
-    struct stat info {};
+    struct stat info{};
     if (::stat(full.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
     git_oid id;
     // By the filters that git would apply to this path, such as line ends.
@@ -136,8 +139,8 @@ class GitRepository final : public store::Git {
     return {};
   }
 
-  Result<std::string> commit(const std::string& ref, const std::string& base, const std::vector<File>& files,
-                             const std::string& message) override {
+  Result<std::string> commit(const std::string& ref, const std::string& base,
+                             const std::vector<File>& files, const std::string& message) override {
     const std::lock_guard lock(mutex_);
     int valid = 0;
     if ((!ref.starts_with("refs/heads/heddle/") && !ref.starts_with("refs/heddle/")) ||
@@ -166,30 +169,33 @@ class GitRepository final : public store::Git {
     Folder root;
     for (const auto& file : files) HEDDLE_TRY(place(root, prefix_ + file.path, file.bytes));
     HEDDLE_ASSIGN_OR_RETURN(const git_oid tree_id, write_tree(root, under.get()));
-    if (found == 0 && git_oid_equal(&tree_id, git_commit_tree_id(parent.get())) != 0) return hex(tip);
+    if (found == 0 && git_oid_equal(&tree_id, git_commit_tree_id(parent.get())) != 0)
+      return hex(tip);
     git_tree* tree_raw = nullptr;
-    if (git_tree_lookup(&tree_raw, repository_.get(), &tree_id) != 0) return git_failure("read back a tree");
+    if (git_tree_lookup(&tree_raw, repository_.get(), &tree_id) != 0)
+      return git_failure("read back a tree");
     const Tree tree(tree_raw);
     git_signature* signature_raw = nullptr;
-    if (git_signature_new(&signature_raw, "Heddle", "heddle@localhost", clock_.wall() / kSecond, 0) != 0) {
+    if (git_signature_new(&signature_raw, "Heddle", "heddle@localhost", clock_.wall() / kSecond,
+                          0) != 0) {
       return git_failure("name the author");
     }
     const Signature signature(signature_raw);
     const git_commit* parents[] = {parent.get()};
     git_oid id;
-    if (git_commit_create(&id, repository_.get(), nullptr, signature.get(), signature.get(), "UTF-8", message.c_str(), tree.get(),
-                          parent ? 1 : 0, parents) != 0) {
+    if (git_commit_create(&id, repository_.get(), nullptr, signature.get(), signature.get(),
+                          "UTF-8", message.c_str(), tree.get(), parent ? 1 : 0, parents) != 0) {
       return git_failure("write a commit");
     }
     // Only if nobody moved the ref meanwhile.
     git_reference* moved = nullptr;
     const git_oid none{};
-    const int code = git_reference_create_matching(&moved, repository_.get(), ref.c_str(), &id, 1, found == 0 ? &tip : &none,
-                                                   message.c_str());
+    const int code = git_reference_create_matching(&moved, repository_.get(), ref.c_str(), &id, 1,
+                                                   found == 0 ? &tip : &none, message.c_str());
     git_reference_free(moved);
     if (code == GIT_EMODIFIED || code == GIT_EEXISTS) {
-      return Error{ErrorKind::kConflict, "git-ref-moved", fmt::format("`{}` was moved by somebody else meanwhile", ref),
-                   "try again"};
+      return Error{ErrorKind::kConflict, "git-ref-moved",
+                   fmt::format("`{}` was moved by somebody else meanwhile", ref), "try again"};
     }
     if (code != 0) return git_failure(fmt::format("move `{}`", ref));
     return hex(id);
@@ -211,7 +217,8 @@ class GitRepository final : public store::Git {
     git_object* raw = nullptr;
     const std::string spec = revision + "^{commit}";
     if (git_revparse_single(&raw, repository_.get(), spec.c_str()) != 0) {
-      return Error{ErrorKind::kNotFound, "git-revision-not-found", fmt::format("no revision `{}` in the project's repository", revision),
+      return Error{ErrorKind::kNotFound, "git-revision-not-found",
+                   fmt::format("no revision `{}` in the project's repository", revision),
                    "`git log --oneline --all` lists the commits there are"};
     }
     return Object(raw);
@@ -226,19 +233,23 @@ class GitRepository final : public store::Git {
   Result<Tree> tree_of(const std::string& revision) {
     HEDDLE_ASSIGN_OR_RETURN(const auto object, object_of(revision));
     git_object* raw = nullptr;
-    if (git_object_peel(&raw, object.get(), GIT_OBJECT_TREE) != 0) return git_failure("read a tree");
+    if (git_object_peel(&raw, object.get(), GIT_OBJECT_TREE) != 0)
+      return git_failure("read a tree");
     return Tree(reinterpret_cast<git_tree*>(raw));
   }
 
   Result<void> place(Folder& root, std::string_view path, std::string_view bytes) {
     const auto refuse = [&] {
-      return Error{ErrorKind::kInvalid, "git-path-refused", fmt::format("`{}` is no path inside the project", path)};
+      return Error{ErrorKind::kInvalid, "git-path-refused",
+                   fmt::format("`{}` is no path inside the project", path)};
     };
     Folder* folder = &root;
     for (auto rest = path;;) {
       const auto slash = rest.find('/');
       const std::string name(rest.substr(0, slash));
-      if (name.empty() || name == "." || name == ".." || name == ".git" || name.find('\0') != std::string::npos) return refuse();
+      if (name.empty() || name == "." || name == ".." || name == ".git" ||
+          name.find('\0') != std::string::npos)
+        return refuse();
       if (slash != std::string_view::npos) {
         folder = &folder->folders[name];
         rest.remove_prefix(slash + 1);
@@ -255,21 +266,26 @@ class GitRepository final : public store::Git {
 
   Result<git_oid> write_tree(const Folder& folder, const git_tree* under) {
     git_treebuilder* raw = nullptr;
-    if (git_treebuilder_new(&raw, repository_.get(), under) != 0) return git_failure("build a tree");
+    if (git_treebuilder_new(&raw, repository_.get(), under) != 0)
+      return git_failure("build a tree");
     const Builder builder(raw);
     for (const auto& [name, child] : folder.folders) {
       Tree below;
-      const git_tree_entry* entry = under != nullptr ? git_tree_entry_byname(under, name.c_str()) : nullptr;
+      const git_tree_entry* entry =
+          under != nullptr ? git_tree_entry_byname(under, name.c_str()) : nullptr;
       if (entry != nullptr && git_tree_entry_type(entry) == GIT_OBJECT_TREE) {
         git_tree* tree = nullptr;
-        if (git_tree_lookup(&tree, repository_.get(), git_tree_entry_id(entry)) != 0) return git_failure("read a tree");
+        if (git_tree_lookup(&tree, repository_.get(), git_tree_entry_id(entry)) != 0)
+          return git_failure("read a tree");
         below.reset(tree);
       }
       HEDDLE_ASSIGN_OR_RETURN(const git_oid id, write_tree(child, below.get()));
-      if (git_treebuilder_insert(nullptr, raw, name.c_str(), &id, GIT_FILEMODE_TREE) != 0) return git_failure("build a tree");
+      if (git_treebuilder_insert(nullptr, raw, name.c_str(), &id, GIT_FILEMODE_TREE) != 0)
+        return git_failure("build a tree");
     }
     for (const auto& [name, id] : folder.files) {
-      if (git_treebuilder_insert(nullptr, raw, name.c_str(), &id, GIT_FILEMODE_BLOB) != 0) return git_failure("build a tree");
+      if (git_treebuilder_insert(nullptr, raw, name.c_str(), &id, GIT_FILEMODE_BLOB) != 0)
+        return git_failure("build a tree");
     }
     git_oid id;
     if (git_treebuilder_write(&id, raw) != 0) return git_failure("write a tree");
@@ -289,29 +305,35 @@ Result<std::unique_ptr<store::Git>> open_git(const std::string& directory, const
   git_libgit2_init();
   // What is written has to survive a power loss before anybody is told of it.
   git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
-  // A project may belong to another user than who runs Heddle (sudo, a container): objects and refs run nothing of it.
+  // A project may belong to another user than who runs Heddle (sudo, a container): objects and refs
+  // run nothing of it.
   git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
   git_repository* raw = nullptr;
-  const int code = git_repository_open_ext(&raw, directory.c_str(), GIT_REPOSITORY_OPEN_CROSS_FS, nullptr);
+  const int code =
+      git_repository_open_ext(&raw, directory.c_str(), GIT_REPOSITORY_OPEN_CROSS_FS, nullptr);
   Repository repository(raw);
   const auto fail = [](Error error) {
     git_libgit2_shutdown();
     return error;
   };
   if (code == GIT_ENOTFOUND) {
-    return fail({ErrorKind::kNotFound, "git-not-found", fmt::format("`{}` is in no git repository", directory),
+    return fail({ErrorKind::kNotFound, "git-not-found",
+                 fmt::format("`{}` is in no git repository", directory),
                  "a project is a git repository: `git init && git add -A && git commit -m start`"});
   }
   if (code != 0) return fail(git_failure(fmt::format("open the repository of `{}`", directory)));
   std::string prefix;
-  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(directory.c_str(), nullptr), &std::free);
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(directory.c_str(), nullptr),
+                                                         &std::free);
   if (const char* root = git_repository_workdir(raw); root != nullptr && real) {
     const std::unique_ptr<char, decltype(&std::free)> top(::realpath(root, nullptr), &std::free);
     const std::string whole = std::string(real.get()) + "/";
     const std::string above = std::string(top ? top.get() : "") + "/";
-    if (whole.size() > above.size() && whole.starts_with(above)) prefix = whole.substr(above.size());
+    if (whole.size() > above.size() && whole.starts_with(above))
+      prefix = whole.substr(above.size());
   }
-  return std::unique_ptr<store::Git>(std::make_unique<GitRepository>(std::move(repository), directory, std::move(prefix), clock));
+  return std::unique_ptr<store::Git>(
+      std::make_unique<GitRepository>(std::move(repository), directory, std::move(prefix), clock));
 }
 
 }  // namespace heddle::adapters

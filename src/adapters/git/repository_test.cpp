@@ -17,11 +17,14 @@ namespace {
 /// The answer of the real git, without the newline at its end.
 std::string git(const std::string& directory, const std::string& arguments) {
   const std::string command = fmt::format(
-      "git -C '{}' -c user.name=Tester -c user.email=tester@example.org -c init.defaultBranch=main {} 2>&1", directory, arguments);
+      "git -C '{}' -c user.name=Tester -c user.email=tester@example.org -c init.defaultBranch=main "
+      "{} 2>&1",
+      directory, arguments);
   FILE* pipe = ::popen(command.c_str(), "r");
   HEDDLE_CHECK(pipe != nullptr, "popen");
   std::string text;
-  for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) text.push_back(static_cast<char>(c));
+  for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe))
+    text.push_back(static_cast<char>(c));
   const int status = ::pclose(pipe);
   HEDDLE_CHECK(status == 0, text);
   while (text.ends_with('\n')) text.pop_back();
@@ -61,22 +64,28 @@ TEST_F(GitTest, ACommitTouchesItsRefAlone) {
   ASSERT_TRUE(write_file_atomic(root_ + "/a.txt", "edited again\n").ok());
   const auto status = git(root_, "status --porcelain");
   const auto head = git(root_, "rev-parse HEAD");
-  const auto id = repository_->commit("refs/heads/heddle/incident-0001", "HEAD", {{"sub/c.txt", "three\n"}, {"a.txt", "1\n"}},
+  const auto id = repository_->commit("refs/heads/heddle/incident-0001", "HEAD",
+                                      {{"sub/c.txt", "three\n"}, {"a.txt", "1\n"}},
                                       "postmortem: what happened");
   ASSERT_TRUE(id.ok()) << id.error().str();
   EXPECT_EQ(git(root_, "status --porcelain"), status);
   EXPECT_EQ(git(root_, "rev-parse HEAD"), head);
   EXPECT_EQ(git(root_, "rev-parse heddle/incident-0001"), *id);
   EXPECT_EQ(git(root_, "rev-parse heddle/incident-0001^"), head);
-  EXPECT_EQ(git(root_, "ls-tree -r --name-only heddle/incident-0001"), "a.txt\nsub/b.txt\nsub/c.txt");
+  EXPECT_EQ(git(root_, "ls-tree -r --name-only heddle/incident-0001"),
+            "a.txt\nsub/b.txt\nsub/c.txt");
   EXPECT_EQ(repository_->read("heddle/incident-0001", "a.txt").value(), "1\n");
   git(root_, "fsck --strict");
 }
 
 TEST_F(GitTest, TheSameTreeAgainIsNoNewCommit) {
-  const auto first = repository_->commit("refs/heddle/checkpoints", "", {{"checkpoint", "1"}}, "one").value();
-  EXPECT_EQ(repository_->commit("refs/heddle/checkpoints", "", {{"checkpoint", "1"}}, "one").value(), first);
-  const auto second = repository_->commit("refs/heddle/checkpoints", "", {{"checkpoint", "2"}}, "two").value();
+  const auto first =
+      repository_->commit("refs/heddle/checkpoints", "", {{"checkpoint", "1"}}, "one").value();
+  EXPECT_EQ(
+      repository_->commit("refs/heddle/checkpoints", "", {{"checkpoint", "1"}}, "one").value(),
+      first);
+  const auto second =
+      repository_->commit("refs/heddle/checkpoints", "", {{"checkpoint", "2"}}, "two").value();
   EXPECT_NE(second, first);
   EXPECT_EQ(git(root_, "rev-parse refs/heddle/checkpoints^"), first);
   EXPECT_EQ(git(root_, "show refs/heddle/checkpoints:checkpoint"), "2");
@@ -84,11 +93,14 @@ TEST_F(GitTest, TheSameTreeAgainIsNoNewCommit) {
 }
 
 TEST_F(GitTest, OtherRefsAndPathsOutsideAreRefused) {
-  for (const char* ref : {"refs/heads/main", "HEAD", "refs/heads/heddle/../main", "refs/tags/v1", "refs/heads/heddle/"}) {
+  for (const char* ref : {"refs/heads/main", "HEAD", "refs/heads/heddle/../main", "refs/tags/v1",
+                          "refs/heads/heddle/"}) {
     EXPECT_EQ(repository_->commit(ref, "", {{"x", "y"}}, "m").error().id, "git-ref-refused") << ref;
   }
   for (const char* path : {"../x", "/x", "a//b", ".git/config", "", "a/.", "sub/.git/x"}) {
-    EXPECT_EQ(repository_->commit("refs/heads/heddle/x", "", {{path, "y"}}, "m").error().id, "git-path-refused") << path;
+    EXPECT_EQ(repository_->commit("refs/heads/heddle/x", "", {{path, "y"}}, "m").error().id,
+              "git-path-refused")
+        << path;
   }
 }
 
@@ -123,7 +135,10 @@ TEST_F(GitTest, CommitsOfManyThreadsAllLand) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 5; ++i) {
-        EXPECT_TRUE(repository_->commit("refs/heads/heddle/state", "", {{fmt::format("{}-{}", t, i), "x"}}, "m").ok());
+        EXPECT_TRUE(
+            repository_
+                ->commit("refs/heads/heddle/state", "", {{fmt::format("{}-{}", t, i), "x"}}, "m")
+                .ok());
       }
     });
   }
@@ -131,20 +146,23 @@ TEST_F(GitTest, CommitsOfManyThreadsAllLand) {
   EXPECT_EQ(git(root_, "rev-list --count heddle/state"), "20");
 }
 
-
 using Kind = store::Git::Entry::Kind;
 
 TEST_F(GitTest, FollowsLinksAsFarAsTheCommitGoes) {
-  // What `cat` prints in a checkout is what is read: the reference is the file system's own way with links.
+  // What `cat` prints in a checkout is what is read: the reference is the file system's own way
+  // with links.
   git(root_, "rm -q --cached a.txt");
-  const std::string link = "cd '" + root_ + "' && ln -s sub/b.txt direct && ln -s sub folder && mkdir deep && "
-                           "ln -s ../folder/b.txt deep/up && ln -s deep/../folder/./b.txt winding && "
-                           "ln -s /etc/hostname absolute && ln -s ../outside above && ln -s circle circle && "
-                           "ln -s nothing dangling";
+  const std::string link =
+      "cd '" + root_ +
+      "' && ln -s sub/b.txt direct && ln -s sub folder && mkdir deep && "
+      "ln -s ../folder/b.txt deep/up && ln -s deep/../folder/./b.txt winding && "
+      "ln -s /etc/hostname absolute && ln -s ../outside above && ln -s circle circle && "
+      "ln -s nothing dangling";
   ASSERT_EQ(std::system(link.c_str()), 0);
   git(root_, "add -A");
   git(root_, "commit -q -m links");
-  for (const char* path : {"direct", "folder/b.txt", "deep/up", "winding", "sub/../sub/b.txt", "./sub/b.txt"}) {
+  for (const char* path :
+       {"direct", "folder/b.txt", "deep/up", "winding", "sub/../sub/b.txt", "./sub/b.txt"}) {
     const auto text = repository_->read("HEAD", path);
     ASSERT_TRUE(text.ok()) << path << ": " << text.error().str();
     EXPECT_EQ(*text, "two\n") << path;
@@ -184,16 +202,22 @@ TEST_F(GitTest, AProjectBelowTheTopNamesItsOwnPaths) {
 }
 
 TEST_F(GitTest, AFileIsTheSameByGitsOwnFilters) {
-  ASSERT_TRUE(write_file_atomic(root_ + "/.gitattributes", "crlf.txt text eol=crlf\n*.bin filter=lfs\n").ok());
+  ASSERT_TRUE(
+      write_file_atomic(root_ + "/.gitattributes", "crlf.txt text eol=crlf\n*.bin filter=lfs\n")
+          .ok());
   ASSERT_TRUE(write_file_atomic(root_ + "/crlf.txt", "a\r\nb\r\n").ok());
   // A pointer as Git LFS writes it: the commit holds it, the work tree holds the content.
   const std::string content = "large\n";
-  ASSERT_TRUE(write_file_atomic(root_ + "/model.bin",
-                                fmt::format("version https://git-lfs.github.com/spec/v1\noid {}\nsize {}\n",
-                                            sha256(content).str(), content.size())).ok());
+  ASSERT_TRUE(
+      write_file_atomic(root_ + "/model.bin",
+                        fmt::format("version https://git-lfs.github.com/spec/v1\noid {}\nsize {}\n",
+                                    sha256(content).str(), content.size()))
+          .ok());
   git(root_, "-c filter.lfs.clean=cat -c filter.lfs.smudge=cat add -A");
   git(root_, "-c filter.lfs.clean=cat commit -q -m attributes");
-  const auto blob = [&](const char* path) { return git(root_, std::string("rev-parse HEAD:") + path); };
+  const auto blob = [&](const char* path) {
+    return git(root_, std::string("rev-parse HEAD:") + path);
+  };
   EXPECT_EQ(*repository_->read("HEAD", "crlf.txt"), "a\nb\n");
   EXPECT_TRUE(*repository_->same_on_disk(blob("crlf.txt"), "crlf.txt"));
   ASSERT_TRUE(write_file_atomic(root_ + "/model.bin", content).ok());

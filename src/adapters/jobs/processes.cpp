@@ -27,7 +27,8 @@ struct StartFailure {
 };
 
 /// In the child, between fork and exec: async-signal-safe calls only.
-[[noreturn]] void become(char* const* argv, const char* directory, const char* output, int report, pid_t parent) {
+[[noreturn]] void become(char* const* argv, const char* directory, const char* output, int report,
+                         pid_t parent) {
   StartFailure failure;
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -55,8 +56,8 @@ struct StartFailure {
   _exit(127);
 }
 
-/// Every job has one thread that started it and waits for it: PR_SET_PDEATHSIG is about the thread that forked, so that thread
-/// must live as long as its child.
+/// Every job has one thread that started it and waits for it: PR_SET_PDEATHSIG is about the thread
+/// that forked, so that thread must live as long as its child.
 class ProcessRunner final : public jobs::Runner {
  public:
   ~ProcessRunner() override {
@@ -72,7 +73,9 @@ class ProcessRunner final : public jobs::Runner {
   }
 
   Result<std::int64_t> start(const jobs::Job& job) override {
-    if (job.argv.empty()) return Error{ErrorKind::kInvalid, "job-empty", fmt::format("job `{}` has no program", job.name)};
+    if (job.argv.empty())
+      return Error{ErrorKind::kInvalid, "job-empty",
+                   fmt::format("job `{}` has no program", job.name)};
     auto running = std::make_shared<Running>();
     std::promise<Result<void>> started;
     auto ready = started.get_future();
@@ -123,7 +126,8 @@ class ProcessRunner final : public jobs::Runner {
   };
 
   static Error unknown(std::int64_t handle) {
-    return Error{ErrorKind::kNotFound, "job-unknown", fmt::format("there is no job {}", handle), "a job is waited for once"};
+    return Error{ErrorKind::kNotFound, "job-unknown", fmt::format("there is no job {}", handle),
+                 "a job is waited for once"};
   }
 
   void body(const jobs::Job& job, Running& running, std::promise<Result<void>>& started) {
@@ -133,13 +137,15 @@ class ProcessRunner final : public jobs::Runner {
     int pipe_fds[2];
     if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
       started.set_value(
-          Error{ErrorKind::kUnavailable, "job-start", fmt::format("cannot start job `{}`: {}", job.name, std::strerror(errno))});
+          Error{ErrorKind::kUnavailable, "job-start",
+                fmt::format("cannot start job `{}`: {}", job.name, std::strerror(errno))});
       return;
     }
     const auto begin = SteadyClock::now();
     const pid_t parent = getpid();
     const pid_t pid = fork();
-    if (pid == 0) become(argv.data(), job.directory.c_str(), job.output_path.c_str(), pipe_fds[1], parent);
+    if (pid == 0)
+      become(argv.data(), job.directory.c_str(), job.output_path.c_str(), pipe_fds[1], parent);
     const int fork_errno = errno;
     close(pipe_fds[1]);
     StartFailure failure;
@@ -147,11 +153,14 @@ class ProcessRunner final : public jobs::Runner {
     close(pipe_fds[0]);
     if (pid < 0 || failed) {
       if (failed) waitpid(pid, nullptr, 0);
-      const char* what = failure.step == 1 ? "its folder" : failure.step == 2 ? "its output file" : job.argv[0].c_str();
-      started.set_value(Error{ErrorKind::kUnavailable, "job-start",
-                              fmt::format("cannot start job `{}`: {}: {}", job.name, pid < 0 ? "fork" : what,
-                                          std::strerror(pid < 0 ? fork_errno : failure.code)),
-                              "check that the program is there and may be run"});
+      const char* what = failure.step == 1   ? "its folder"
+                         : failure.step == 2 ? "its output file"
+                                             : job.argv[0].c_str();
+      started.set_value(
+          Error{ErrorKind::kUnavailable, "job-start",
+                fmt::format("cannot start job `{}`: {}: {}", job.name, pid < 0 ? "fork" : what,
+                            std::strerror(pid < 0 ? fork_errno : failure.code)),
+                "check that the program is there and may be run"});
       return;
     }
     {
@@ -171,13 +180,15 @@ class ProcessRunner final : public jobs::Runner {
     if (job.timeout_ms > 0) {
       watchdog = std::thread([&] {
         std::unique_lock lock(guard);
-        if (!over.wait_for(lock, std::chrono::milliseconds(job.timeout_ms), [&] { return ended; })) {
+        if (!over.wait_for(lock, std::chrono::milliseconds(job.timeout_ms),
+                           [&] { return ended; })) {
           timed_out = true;
           kill(-pid, SIGKILL);
         }
       });
     }
-    // WNOWAIT first: the process stays a zombie, and its id its own, until nobody can kill by that id any more.
+    // WNOWAIT first: the process stays a zombie, and its id its own, until nobody can kill by that
+    // id any more.
     siginfo_t info{};
     while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
     }

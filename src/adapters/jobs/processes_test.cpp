@@ -16,7 +16,9 @@
 namespace heddle::adapters {
 namespace {
 
-jobs::Job shell(const std::string& script) { return {.name = "test", .argv = {"/bin/sh", "-c", script}}; }
+jobs::Job shell(const std::string& script) {
+  return {.name = "test", .argv = {"/bin/sh", "-c", script}};
+}
 
 TEST(Processes, ExitCodeOutputAndMemory) {
   const auto runner = make_process_runner();
@@ -66,7 +68,8 @@ TEST(Processes, ManyAtOnce) {
   const auto runner = make_process_runner();
   std::vector<std::int64_t> handles;
   for (int i = 0; i < 8; ++i) handles.push_back(*runner->start(shell(fmt::format("exit {}", i))));
-  for (int i = 0; i < 8; ++i) EXPECT_EQ(runner->wait(handles[static_cast<std::size_t>(i)])->exit_code, i);
+  for (int i = 0; i < 8; ++i)
+    EXPECT_EQ(runner->wait(handles[static_cast<std::size_t>(i)])->exit_code, i);
 }
 
 TEST(Processes, AJobDiesWithTheProcessThatStartedIt) {
@@ -75,8 +78,8 @@ TEST(Processes, AJobDiesWithTheProcessThatStartedIt) {
   const pid_t child = fork();
   if (child == 0) {
     const auto runner = make_process_runner();
-    const auto handle =
-        runner->start(shell("echo $$ > " + pid_file + ".new && mv " + pid_file + ".new " + pid_file + " && exec sleep 100"));
+    const auto handle = runner->start(shell("echo $$ > " + pid_file + ".new && mv " + pid_file +
+                                            ".new " + pid_file + " && exec sleep 100"));
     if (handle.ok()) (void)runner->wait(*handle);
     _exit(0);
   }
@@ -85,7 +88,8 @@ TEST(Processes, AJobDiesWithTheProcessThatStartedIt) {
   ASSERT_EQ(kill(job, 0), 0);
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
-  // The orphan is killed by the kernel; it is reaped by init, or stays a zombie here when there is none.
+  // The orphan is killed by the kernel; it is reaped by init, or stays a zombie here when there is
+  // none.
   const auto gone = [&] {
     if (kill(job, 0) != 0) return true;
     const auto status = read_file(fmt::format("/proc/{}/stat", job));

@@ -31,7 +31,8 @@ class Layout final : public store::Objects {
   Result<std::string> get(const Digest& digest) override {
     const std::string path = path_of(digest);
     if (!path_exists(path)) {
-      return Error{ErrorKind::kNotFound, "object-not-found", fmt::format("object `{}` is not in `{}`", digest.str(), directory_),
+      return Error{ErrorKind::kNotFound, "object-not-found",
+                   fmt::format("object `{}` is not in `{}`", digest.str(), directory_),
                    "run `heddle run` to compute it again, or copy it from another store"};
     }
     HEDDLE_ASSIGN_OR_RETURN(std::string bytes, read_file(path));
@@ -45,7 +46,8 @@ class Layout final : public store::Objects {
 
   bool has(const Digest& digest) override { return path_exists(path_of(digest)); }
 
-  Result<void> tag(std::string_view name, const Digest& manifest, std::string_view media_type, std::uint64_t size) override {
+  Result<void> tag(std::string_view name, const Digest& manifest, std::string_view media_type,
+                   std::uint64_t size) override {
     const std::lock_guard guard(mutex_);
     HEDDLE_ASSIGN_OR_RETURN(const FileLock lock, wait_for_lock());
     HEDDLE_ASSIGN_OR_RETURN(doc::Value index, read_index());
@@ -54,10 +56,11 @@ class Layout final : public store::Objects {
       const doc::Value* annotations = entry.find("annotations");
       if (annotations == nullptr || annotations->string_or(kName) != name) entries.push(entry);
     }
-    entries.push(doc::Value::object({{"mediaType", media_type},
-                                     {"digest", manifest.str()},
-                                     {"size", static_cast<std::int64_t>(size)},
-                                     {"annotations", doc::Value::object({{std::string(kName), name}})}}));
+    entries.push(
+        doc::Value::object({{"mediaType", media_type},
+                            {"digest", manifest.str()},
+                            {"size", static_cast<std::int64_t>(size)},
+                            {"annotations", doc::Value::object({{std::string(kName), name}})}}));
     index.set("manifests", std::move(entries));
     return write_file_atomic(directory_ + "/index.json", doc::to_json(index));
   }
@@ -92,8 +95,10 @@ class Layout final : public store::Objects {
   [[nodiscard]] Result<doc::Value> read_index() const {
     HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(directory_ + "/index.json"));
     auto index = doc::parse_json(text);
-    if (!index.ok() || index->find("manifests") == nullptr || !index->find("manifests")->is_array()) {
-      return Error{ErrorKind::kCorrupt, "layout-corrupt", fmt::format("`{}/index.json` is no OCI index", directory_),
+    if (!index.ok() || index->find("manifests") == nullptr ||
+        !index->find("manifests")->is_array()) {
+      return Error{ErrorKind::kCorrupt, "layout-corrupt",
+                   fmt::format("`{}/index.json` is no OCI index", directory_),
                    "restore the file; the blobs beside it are unharmed"};
     }
     return index;
@@ -108,10 +113,12 @@ class Layout final : public store::Objects {
 Result<std::unique_ptr<store::Objects>> open_layout(const std::string& directory) {
   HEDDLE_TRY(make_dirs(directory + "/blobs/sha256"));
   if (!path_exists(directory + "/index.json")) {
-    doc::Value index = doc::Value::object({{"schemaVersion", 2}, {"manifests", doc::Value::array()}});
+    doc::Value index =
+        doc::Value::object({{"schemaVersion", 2}, {"manifests", doc::Value::array()}});
     HEDDLE_TRY(write_file_atomic(directory + "/index.json", doc::to_json(index)));
   }
-  if (!path_exists(directory + "/oci-layout")) HEDDLE_TRY(write_file_atomic(directory + "/oci-layout", kLayout));
+  if (!path_exists(directory + "/oci-layout"))
+    HEDDLE_TRY(write_file_atomic(directory + "/oci-layout", kLayout));
   return std::unique_ptr<store::Objects>(std::make_unique<Layout>(directory));
 }
 

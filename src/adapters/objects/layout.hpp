@@ -7,9 +7,9 @@
 
 namespace heddle::adapters {
 
-/// store::Objects as an OCI image layout on disk: `oci-layout`, `index.json`, `blobs/sha256/HEX`. A blob is written beside,
-/// fsynced and renamed, and read back against its digest. Thread-safe; processes may share a folder (`index.json` is changed
-/// under a lock on `index.lock`).
+/// store::Objects as an OCI image layout on disk: `oci-layout`, `index.json`, `blobs/sha256/HEX`. A
+/// blob is written beside, fsynced and renamed, and read back against its digest. Thread-safe;
+/// processes may share a folder (`index.json` is changed under a lock on `index.lock`).
 [[nodiscard]] Result<std::unique_ptr<store::Objects>> open_layout(const std::string& directory);
 
 }  // namespace heddle::adapters

@@ -19,7 +19,8 @@ struct CloseDatabase {
 };
 using Database = std::unique_ptr<sqlite3, CloseDatabase>;
 
-/// What SQLite last said, as our error: `disk-full`, `state-corrupt`, `state-locked` or `state-failed`.
+/// What SQLite last said, as our error: `disk-full`, `state-corrupt`, `state-locked` or
+/// `state-failed`.
 [[nodiscard]] Error sqlite_error(sqlite3* db, std::string_view what);
 [[nodiscard]] Result<void> execute(sqlite3* db, const char* sql);
 [[nodiscard]] Result<Statement> prepare(sqlite3* db, const char* sql);

@@ -9,7 +9,8 @@
 namespace heddle::adapters {
 namespace {
 
-// A log row can only be added, and only as the next one: whatever opens this file, these triggers go with it.
+// A log row can only be added, and only as the next one: whatever opens this file, these triggers
+// go with it.
 constexpr Migration kMigrations[] = {
     {1, R"sql(
 CREATE TABLE kv (collection TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (collection, key)) WITHOUT ROWID;
@@ -36,7 +37,8 @@ DELETE FROM kv WHERE collection = 'control' AND CAST(key AS TEXT) LIKE '%/watch'
 
 Result<int> version_of(sqlite3* db) {
   HEDDLE_ASSIGN_OR_RETURN(const auto statement, prepare(db, "PRAGMA user_version"));
-  if (sqlite3_step(statement.get()) != SQLITE_ROW) return sqlite_error(db, "read the schema version");
+  if (sqlite3_step(statement.get()) != SQLITE_ROW)
+    return sqlite_error(db, "read the schema version");
   return sqlite3_column_int(statement.get(), 0);
 }
 
@@ -46,12 +48,14 @@ Result<void> backup(sqlite3* db, const std::string& path, int version) {
   ::unlink(temporary.c_str());
   HEDDLE_ASSIGN_OR_RETURN(const auto statement, prepare(db, "VACUUM INTO ?1"));
   sqlite3_bind_text(statement.get(), 1, temporary.c_str(), -1, SQLITE_TRANSIENT);
-  if (sqlite3_step(statement.get()) != SQLITE_DONE) return sqlite_error(db, "back up before a migration");
+  if (sqlite3_step(statement.get()) != SQLITE_DONE)
+    return sqlite_error(db, "back up before a migration");
   const int fd = ::open(temporary.c_str(), O_RDONLY | O_CLOEXEC);
   const bool synced = fd >= 0 && ::fsync(fd) == 0;
   if (fd >= 0) ::close(fd);
   if (!synced || ::rename(temporary.c_str(), copy.c_str()) != 0) {
-    return Error{ErrorKind::kIo, "state-backup-failed", fmt::format("cannot write the backup `{}`", copy),
+    return Error{ErrorKind::kIo, "state-backup-failed",
+                 fmt::format("cannot write the backup `{}`", copy),
                  "nothing was migrated; make room beside the state and start again"};
   }
   const auto slash = copy.find_last_of('/');
@@ -67,9 +71,10 @@ Result<void> migrate(sqlite3* db, const std::string& path, std::span<const Migra
   const int found = version;
   const int latest = migrations.empty() ? 0 : migrations.back().to;
   if (version > latest) {
-    return Error{ErrorKind::kConflict, "state-newer",
-                 fmt::format("`{}` has schema {}, this program knows up to {}", path, version, latest),
-                 "run the newer heddle that wrote it, or restore the backup made before its migration"};
+    return Error{
+        ErrorKind::kConflict, "state-newer",
+        fmt::format("`{}` has schema {}, this program knows up to {}", path, version, latest),
+        "run the newer heddle that wrote it, or restore the backup made before its migration"};
   }
   for (const auto& migration : migrations) {
     if (migration.to <= version) continue;

@@ -18,8 +18,10 @@ struct Migration {
 /// All of them, ascending from 1.
 [[nodiscard]] std::span<const Migration> state_migrations();
 
-/// Brings `db` (file `path`) to the last of `migrations`, one transaction a step, each after a backup of what was there to
+/// Brings `db` (file `path`) to the last of `migrations`, one transaction a step, each after a
+/// backup of what was there to
 /// `<path>.v<N>.backup`. kConflict `state-newer` when the file is past the last one.
-[[nodiscard]] Result<void> migrate(sqlite3* db, const std::string& path, std::span<const Migration> migrations);
+[[nodiscard]] Result<void> migrate(sqlite3* db, const std::string& path,
+                                   std::span<const Migration> migrations);
 
 }  // namespace heddle::adapters

@@ -20,26 +20,31 @@ Error sqlite_error(sqlite3* db, std::string_view what) {
   const std::string message = fmt::format("cannot {}: {}", what, sqlite3_errmsg(db));
   switch (code & 0xff) {
     case SQLITE_FULL:
-      return {ErrorKind::kIo, "disk-full", message, "free space on that disk; nothing was half-written"};
+      return {ErrorKind::kIo, "disk-full", message,
+              "free space on that disk; nothing was half-written"};
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return {ErrorKind::kCorrupt, "state-corrupt", message, "restore the state from a backup, then run `heddle audit verify`"};
+      return {ErrorKind::kCorrupt, "state-corrupt", message,
+              "restore the state from a backup, then run `heddle audit verify`"};
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return {ErrorKind::kConflict, "state-locked", message, "another process has the state open; stop it first"};
+      return {ErrorKind::kConflict, "state-locked", message,
+              "another process has the state open; stop it first"};
     default:
       return {ErrorKind::kIo, "state-failed", message, "see the disk's health, then start again"};
   }
 }
 
 Result<void> execute(sqlite3* db, const char* sql) {
-  if (sqlite3_exec(db, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return sqlite_error(db, "use the state");
+  if (sqlite3_exec(db, sql, nullptr, nullptr, nullptr) != SQLITE_OK)
+    return sqlite_error(db, "use the state");
   return {};
 }
 
 Result<Statement> prepare(sqlite3* db, const char* sql) {
   sqlite3_stmt* statement = nullptr;
-  if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
+  if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) !=
+      SQLITE_OK) {
     return sqlite_error(db, "use the state");
   }
   return Statement(statement);
@@ -64,7 +69,8 @@ class Use {
   }
   void blob(int index, std::string_view value) {
     // A null pointer would bind NULL; an empty blob is a value.
-    sqlite3_bind_blob64(statement_, index, value.empty() ? "" : value.data(), value.size(), SQLITE_STATIC);
+    sqlite3_bind_blob64(statement_, index, value.empty() ? "" : value.data(), value.size(),
+                        SQLITE_STATIC);
   }
   void integer(int index, std::int64_t value) { sqlite3_bind_int64(statement_, index, value); }
   int step() { return sqlite3_step(statement_); }
@@ -72,7 +78,9 @@ class Use {
     const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, index));
     return {bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, index))};
   }
-  [[nodiscard]] std::int64_t number(int index) const { return sqlite3_column_int64(statement_, index); }
+  [[nodiscard]] std::int64_t number(int index) const {
+    return sqlite3_column_int64(statement_, index);
+  }
 
  private:
   sqlite3_stmt* statement_;
@@ -82,9 +90,13 @@ struct Statements {
   Statement get, put, erase, append, size;
 
   [[nodiscard]] Result<void> open(sqlite3* db) {
-    HEDDLE_ASSIGN_OR_RETURN(get, prepare(db, "SELECT value FROM kv WHERE collection = ?1 AND key = ?2"));
-    HEDDLE_ASSIGN_OR_RETURN(put, prepare(db, "INSERT INTO kv VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = ?3"));
-    HEDDLE_ASSIGN_OR_RETURN(erase, prepare(db, "DELETE FROM kv WHERE collection = ?1 AND key = ?2"));
+    HEDDLE_ASSIGN_OR_RETURN(get,
+                            prepare(db, "SELECT value FROM kv WHERE collection = ?1 AND key = ?2"));
+    HEDDLE_ASSIGN_OR_RETURN(
+        put,
+        prepare(db, "INSERT INTO kv VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = ?3"));
+    HEDDLE_ASSIGN_OR_RETURN(erase,
+                            prepare(db, "DELETE FROM kv WHERE collection = ?1 AND key = ?2"));
     HEDDLE_ASSIGN_OR_RETURN(append, prepare(db, "INSERT INTO log VALUES (?1, ?2)"));
     HEDDLE_ASSIGN_OR_RETURN(size, prepare(db, "SELECT coalesce(max(seq) + 1, 0) FROM log"));
     return {};
@@ -101,9 +113,11 @@ std::string after_prefix(std::string_view prefix) {
 
 class SqliteTxn final : public store::Txn {
  public:
-  SqliteTxn(sqlite3* db, Statements& statements, bool writable) : db_(db), sql_(statements), writable_(writable) {}
+  SqliteTxn(sqlite3* db, Statements& statements, bool writable)
+      : db_(db), sql_(statements), writable_(writable) {}
 
-  Result<std::optional<std::string>> get(std::string_view collection, std::string_view key) override {
+  Result<std::optional<std::string>> get(std::string_view collection,
+                                         std::string_view key) override {
     Use use(sql_.get.get());
     use.text(1, collection);
     use.blob(2, key);
@@ -114,7 +128,8 @@ class SqliteTxn final : public store::Txn {
     }
   }
 
-  Result<void> put(std::string_view collection, std::string_view key, std::string_view value) override {
+  Result<void> put(std::string_view collection, std::string_view key,
+                   std::string_view value) override {
     HEDDLE_TRY(writable());
     Use use(sql_.put.get());
     use.text(1, collection);
@@ -137,10 +152,13 @@ class SqliteTxn final : public store::Txn {
                     const std::function<bool(std::string_view, std::string_view)>& visit) override {
     const std::string end = after_prefix(prefix);
     // Prepared anew: a visitor may scan again.
-    HEDDLE_ASSIGN_OR_RETURN(const auto statement,
-                            prepare(db_, end.empty() ? "SELECT key, value FROM kv WHERE collection = ?1 AND key >= ?2 ORDER BY key"
-                                                     : "SELECT key, value FROM kv WHERE collection = ?1 AND key >= ?2 AND key < ?3 "
-                                                       "ORDER BY key"));
+    HEDDLE_ASSIGN_OR_RETURN(
+        const auto statement,
+        prepare(db_,
+                end.empty()
+                    ? "SELECT key, value FROM kv WHERE collection = ?1 AND key >= ?2 ORDER BY key"
+                    : "SELECT key, value FROM kv WHERE collection = ?1 AND key >= ?2 AND key < ?3 "
+                      "ORDER BY key"));
     Use use(statement.get());
     use.text(1, collection);
     use.blob(2, prefix);
@@ -169,13 +187,16 @@ class SqliteTxn final : public store::Txn {
     return static_cast<std::uint64_t>(use.number(0));
   }
 
-  Result<void> read_log(std::uint64_t begin, std::uint64_t end,
-                        const std::function<bool(std::uint64_t, std::string_view)>& visit) override {
-    HEDDLE_ASSIGN_OR_RETURN(const auto statement,
-                            prepare(db_, "SELECT seq, entry FROM log WHERE seq >= ?1 AND seq < ?2 ORDER BY seq"));
+  Result<void> read_log(
+      std::uint64_t begin, std::uint64_t end,
+      const std::function<bool(std::uint64_t, std::string_view)>& visit) override {
+    HEDDLE_ASSIGN_OR_RETURN(
+        const auto statement,
+        prepare(db_, "SELECT seq, entry FROM log WHERE seq >= ?1 AND seq < ?2 ORDER BY seq"));
     Use use(statement.get());
     use.integer(1, static_cast<std::int64_t>(begin));
-    use.integer(2, end > static_cast<std::uint64_t>(INT64_MAX) ? INT64_MAX : static_cast<std::int64_t>(end));
+    use.integer(2, end > static_cast<std::uint64_t>(INT64_MAX) ? INT64_MAX
+                                                               : static_cast<std::int64_t>(end));
     for (;;) {
       const int code = use.step();
       if (code == SQLITE_DONE) return {};
@@ -187,7 +208,8 @@ class SqliteTxn final : public store::Txn {
  private:
   [[nodiscard]] Result<void> writable() const {
     if (writable_) return {};
-    return Error{ErrorKind::kInternal, "state-read-only", "a read transaction cannot change the state"};
+    return Error{ErrorKind::kInternal, "state-read-only",
+                 "a read transaction cannot change the state"};
   }
 
   sqlite3* db_;
@@ -197,11 +219,14 @@ class SqliteTxn final : public store::Txn {
 
 class SqliteState final : public store::State {
  public:
-  SqliteState(Database db, Statements statements) : db_(std::move(db)), sql_(std::move(statements)) {}
+  SqliteState(Database db, Statements statements)
+      : db_(std::move(db)), sql_(std::move(statements)) {}
 
   ~SqliteState() override {
     sql_ = {};
-    if (!failed_) (void)sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+    if (!failed_)
+      (void)sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr,
+                                      nullptr);
   }
 
   Result<void> write(const std::function<Result<void>(store::Txn&)>& body) override {
@@ -213,8 +238,9 @@ class SqliteState final : public store::State {
     if (request.done) return std::move(request.result);
     // The first in line commits for everybody behind it.
     busy_ = true;
-    std::vector<Request*> group(waiting_.begin(),
-                                waiting_.begin() + static_cast<std::ptrdiff_t>(std::min(waiting_.size(), kLargestGroup)));
+    std::vector<Request*> group(
+        waiting_.begin(),
+        waiting_.begin() + static_cast<std::ptrdiff_t>(std::min(waiting_.size(), kLargestGroup)));
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(group.size()));
     lock.unlock();
     runner_ = std::this_thread::get_id();
@@ -257,7 +283,8 @@ class SqliteState final : public store::State {
   };
 
   static Error nested() {
-    return {ErrorKind::kInternal, "state-nested", "a transaction cannot open another on the same state"};
+    return {ErrorKind::kInternal, "state-nested",
+            "a transaction cannot open another on the same state"};
   }
 
   void fail_all(const std::vector<Request*>& group, const Error& error) {
@@ -268,7 +295,8 @@ class SqliteState final : public store::State {
 
   void commit(const std::vector<Request*>& group) {
     if (failed_) return fail_all(group, *failed_);
-    if (auto begun = execute(db_.get(), "BEGIN IMMEDIATE"); !begun) return fail_all(group, begun.error());
+    if (auto begun = execute(db_.get(), "BEGIN IMMEDIATE"); !begun)
+      return fail_all(group, begun.error());
     const bool alone = group.size() == 1;
     bool anything = false;
     for (auto* member : group) {
@@ -279,9 +307,11 @@ class SqliteState final : public store::State {
       }
       member->result = (*member->body)(txn);
       anything = anything || member->result.ok();
-      // A full disk can make SQLite roll back the whole transaction: then nobody's work is there any more.
+      // A full disk can make SQLite roll back the whole transaction: then nobody's work is there
+      // any more.
       if (sqlite3_get_autocommit(db_.get()) != 0) {
-        return fail_all(group, member->result ? Error{ErrorKind::kIo, "state-failed", "the transaction was rolled back"}
+        return fail_all(group, member->result ? Error{ErrorKind::kIo, "state-failed",
+                                                      "the transaction was rolled back"}
                                               : member->result.error());
       }
       if (alone) continue;
@@ -295,7 +325,8 @@ class SqliteState final : public store::State {
     if (auto done = execute(db_.get(), "COMMIT"); !done) {
       const int code = sqlite3_extended_errcode(db_.get());
       if (sqlite3_get_autocommit(db_.get()) == 0) (void)execute(db_.get(), "ROLLBACK");
-      // After a failed fsync the kernel may have dropped what was to be written: nothing can be believed any more.
+      // After a failed fsync the kernel may have dropped what was to be written: nothing can be
+      // believed any more.
       if (code != SQLITE_FULL && (code & 0xff) != SQLITE_BUSY) failed_ = done.error();
       fail_all(group, done.error());
     }
@@ -317,22 +348,27 @@ Result<std::unique_ptr<store::State>> open_sqlite_state(const std::string& path)
   // Made before SQLite does, so that it is nobody else's to read from the first moment.
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) {
-    return Error{ErrorKind::kIo, "state-open-failed", fmt::format("cannot open the state `{}`", path),
+    return Error{ErrorKind::kIo, "state-open-failed",
+                 fmt::format("cannot open the state `{}`", path),
                  "see that its folder exists and is yours to write"};
   }
   ::close(fd);
   sqlite3* raw = nullptr;
-  const int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                                     nullptr);
+  const int opened =
+      sqlite3_open_v2(path.c_str(), &raw,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   Database db(raw);
   if (opened != SQLITE_OK) return sqlite_error(db.get(), "open the state");
-  HEDDLE_TRY(execute(db.get(), "PRAGMA locking_mode = EXCLUSIVE; PRAGMA mmap_size = 0; PRAGMA journal_mode = WAL;"
-                               "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192;"
-                               "PRAGMA recursive_triggers = ON"));
+  HEDDLE_TRY(
+      execute(db.get(),
+              "PRAGMA locking_mode = EXCLUSIVE; PRAGMA mmap_size = 0; PRAGMA journal_mode = WAL;"
+              "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192;"
+              "PRAGMA recursive_triggers = ON"));
   HEDDLE_TRY(migrate(db.get(), path, state_migrations()));
   Statements statements;
   HEDDLE_TRY(statements.open(db.get()));
-  return std::unique_ptr<store::State>(std::make_unique<SqliteState>(std::move(db), std::move(statements)));
+  return std::unique_ptr<store::State>(
+      std::make_unique<SqliteState>(std::move(db), std::move(statements)));
 }
 
 }  // namespace heddle::adapters

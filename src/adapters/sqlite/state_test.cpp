@@ -16,7 +16,8 @@
 
 namespace heddle::store {
 
-INSTANTIATE_TEST_SUITE_P(Sqlite, StateConformance, testing::Values([](const std::string& directory) {
+INSTANTIATE_TEST_SUITE_P(Sqlite, StateConformance,
+                         testing::Values([](const std::string& directory) {
                            return adapters::open_sqlite_state(directory + "/state.db").value();
                          }));
 
@@ -41,7 +42,7 @@ TEST(SqliteState, IsForItsOwnerOnly) {
   const std::string path = fresh_directory() + "/state.db";
   const auto state = open_sqlite_state(path);
   ASSERT_TRUE(state.ok());
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600U);
 }
@@ -51,14 +52,17 @@ TEST(SqliteState, ItsLogCannotBeChangedFromOutsideEither) {
   {
     auto state = open_sqlite_state(path);
     ASSERT_TRUE(state.ok());
-    ASSERT_TRUE((*state)->write([](store::Txn& txn) -> Result<void> {
-                            for (const char* entry : {"a", "b", "c"}) HEDDLE_TRY(txn.append(entry));
-                            return {};
-                          }).ok());
+    ASSERT_TRUE((*state)
+                    ->write([](store::Txn& txn) -> Result<void> {
+                      for (const char* entry : {"a", "b", "c"}) HEDDLE_TRY(txn.append(entry));
+                      return {};
+                    })
+                    .ok());
   }
   const auto db = raw(path);
-  for (const char* sql : {"UPDATE log SET entry = x'00' WHERE seq = 1", "DELETE FROM log WHERE seq = 2",
-                          "INSERT INTO log VALUES (7, x'00')", "INSERT INTO log VALUES (0, x'00')"}) {
+  for (const char* sql :
+       {"UPDATE log SET entry = x'00' WHERE seq = 1", "DELETE FROM log WHERE seq = 2",
+        "INSERT INTO log VALUES (7, x'00')", "INSERT INTO log VALUES (0, x'00')"}) {
     EXPECT_FALSE(execute(db.get(), sql).ok()) << sql;
   }
   EXPECT_TRUE(execute(db.get(), "INSERT INTO log VALUES (3, x'00')").ok());
@@ -112,7 +116,8 @@ TEST(Migration, EachIsMadeAfterABackupAndANewerSchemaIsRefused) {
 
 TEST(Migration, AFailedStepLeavesTheVersionBefore) {
   const std::string path = fresh_directory() + "/state.db";
-  constexpr Migration kSteps[] = {{1, "CREATE TABLE a (x)"}, {2, "CREATE TABLE b (x); this is no SQL"}};
+  constexpr Migration kSteps[] = {{1, "CREATE TABLE a (x)"},
+                                  {2, "CREATE TABLE b (x); this is no SQL"}};
   const auto db = raw(path);
   EXPECT_FALSE(migrate(db.get(), path, kSteps).ok());
   EXPECT_FALSE(execute(db.get(), "SELECT x FROM b").ok());
@@ -162,10 +167,12 @@ TEST(Migration, TheSnapshotOfTheControlPlaneComesInPieces) {
   EXPECT_TRUE(path_exists(path + ".v1.backup"));
 }
 
-// A child writes and says on a pipe what was acknowledged; it is killed at a random moment; all it had said must be there.
+// A child writes and says on a pipe what was acknowledged; it is killed at a random moment; all it
+// had said must be there.
 TEST(SqliteState, AKillLosesNothingThatWasAcknowledged) {
   constexpr int kKills = 40;
-  const auto seed = static_cast<unsigned>(std::chrono::steady_clock::now().time_since_epoch().count());
+  const auto seed =
+      static_cast<unsigned>(std::chrono::steady_clock::now().time_since_epoch().count());
   RecordProperty("seed", static_cast<int>(seed));
   SCOPED_TRACE(fmt::format("seed {}", seed));
   std::mt19937 random(seed);
@@ -192,10 +199,12 @@ TEST(SqliteState, AKillLosesNothingThatWasAcknowledged) {
     ::close(fds[1]);
     // Some number of acknowledgements, then a random moment inside what follows.
     std::uint64_t number = 0;
-    for (unsigned n = 1 + random() % 20; n > 0 && ::read(fds[0], &number, sizeof number) == sizeof number; --n) {
+    for (unsigned n = 1 + random() % 20;
+         n > 0 && ::read(fds[0], &number, sizeof number) == sizeof number; --n) {
       acknowledged = number + 1;
     }
-    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 3000);
+    const auto until =
+        std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 3000);
     while (std::chrono::steady_clock::now() < until) {
     }
     ::kill(child, SIGKILL);
@@ -207,21 +216,24 @@ TEST(SqliteState, AKillLosesNothingThatWasAcknowledged) {
 
     auto state = open_sqlite_state(path);
     ASSERT_TRUE(state.ok()) << state.error().str();
-    ASSERT_TRUE((*state)->read([&](store::Txn& txn) -> Result<void> {
-                            HEDDLE_ASSIGN_OR_RETURN(const auto size, txn.log_size());
-                            EXPECT_GE(size, acknowledged);
-                            EXPECT_LE(size, acknowledged + 1);  // committed, not yet said
-                            std::uint64_t next = 0;
-                            HEDDLE_TRY(txn.read_log(0, size, [&](std::uint64_t seq, std::string_view entry) {
-                              EXPECT_EQ(seq, next++);
-                              EXPECT_EQ(entry, std::to_string(seq));
-                              return true;
-                            }));
-                            HEDDLE_ASSIGN_OR_RETURN(const auto last, txn.get("c", "last"));
-                            EXPECT_EQ(last, std::to_string(size - 1));
-                            acknowledged = size;
-                            return {};
-                          }).ok());
+    ASSERT_TRUE((*state)
+                    ->read([&](store::Txn& txn) -> Result<void> {
+                      HEDDLE_ASSIGN_OR_RETURN(const auto size, txn.log_size());
+                      EXPECT_GE(size, acknowledged);
+                      EXPECT_LE(size, acknowledged + 1);  // committed, not yet said
+                      std::uint64_t next = 0;
+                      HEDDLE_TRY(
+                          txn.read_log(0, size, [&](std::uint64_t seq, std::string_view entry) {
+                            EXPECT_EQ(seq, next++);
+                            EXPECT_EQ(entry, std::to_string(seq));
+                            return true;
+                          }));
+                      HEDDLE_ASSIGN_OR_RETURN(const auto last, txn.get("c", "last"));
+                      EXPECT_EQ(last, std::to_string(size - 1));
+                      acknowledged = size;
+                      return {};
+                    })
+                    .ok());
   }
   EXPECT_GE(acknowledged, static_cast<std::uint64_t>(kKills));
 }
