@@ -11,9 +11,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import harness
 from harness import Planes, Project, World  # noqa: E402
 
 CASES = []
@@ -409,20 +409,10 @@ def a_bundle_that_does_not_say(world):
 
 def main():
     world = World(sys.argv[1])
-    chosen = [c for c in CASES if not sys.argv[2:] or c.__name__ in sys.argv[2:]]
-    failed = []
     try:
-        for check in chosen:
-            try:
-                check(world)
-                print(f"ok   {check.__name__}", flush=True)
-            except Exception:  # noqa: BLE001 - every case is tried
-                failed.append(check.__name__)
-                print(f"FAIL {check.__name__}\n{traceback.format_exc()}", flush=True)
+        return harness.run_cases(CASES, sys.argv[2:], world)
     finally:
         world.close()
-    print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

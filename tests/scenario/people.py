@@ -5,10 +5,9 @@ import pathlib
 import re
 import shutil
 import sys
-import time
-import traceback
 
 import small_project
+import harness
 from harness import Planes, World
 
 CASES = []
@@ -229,12 +228,10 @@ def a_signed_request_serves_once(world):
 
 def main():
     os.environ["NO_COLOR"] = "1"
-    chosen = [c for c in CASES if len(sys.argv) < 4 or c.__name__ in sys.argv[3:]]
     small_project.FILES["policies/default.yaml"] = (pathlib.Path(sys.argv[2]) / "policies/default.yaml").read_text()
     people = small_project.FILES["people.yaml"]
     small_project.FILES["people.yaml"] = people.replace("service_accounts:\n", "service_accounts:\n  - name: replayer\n    permissions: [predict, label, replay]\n")
     world = World(sys.argv[1])
-    failed = []
     try:
         candidate = world.built.json("run")["candidate"]
         world.candidate = candidate["bundle"], candidate["standby"]
@@ -244,18 +241,9 @@ def main():
         other.commit()
         world.third, world.other = other.root, other.json("run")["candidate"]["bundle"]
         assert world.other not in world.candidate
-        for test in chosen:
-            start = time.monotonic()
-            try:
-                test(world)
-                print(f"ok   {test.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
-            except Exception:  # every other case is still of interest
-                failed.append(test.__name__)
-                print(f"FAIL {test.__name__}\n{traceback.format_exc()}", flush=True)
+        return harness.run_cases(CASES, sys.argv[3:], world)
     finally:
         world.close()
-    print(f"{len(chosen) - len(failed)} of {len(chosen)} hold" + (f"; not: {', '.join(failed)}" if failed else ""))
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":
