@@ -174,7 +174,7 @@ TEST(Odcs, LayoutsOfTimesByWhatTheyHave) {
   }
   std::vector<std::string> findings;
   (void)contract_with("{name: a, logicalType: date, physicalType: timestamp}", "", findings);
-  EXPECT_EQ(ids_of(findings), "warning[type-from-physical] warning[not-enforced] ");
+  EXPECT_EQ(ids_of(findings), "warning[not-enforced] warning[type-from-physical] ");
 }
 
 TEST(Odcs, KeysOfAnotherTypeOfRuleAreSaid) {
