@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "spec/odcs.hpp"
+#include "table/cell.hpp"
 
 namespace heddle::spec {
 namespace {
@@ -51,12 +52,17 @@ std::optional<Micros> zone_offset(std::string_view text) {
   return (text[0] == '-' ? -1 : 1) * (*hours + *minutes);
 }
 
-template <class T>
-std::optional<T> number_in(const std::string& text) {
-  T out{};
+std::optional<int> number_in(const std::string& text) {
+  int out = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
   if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return out;
+}
+
+/// Text as a row's cell of the field's type; other values are none.
+expr::Datum cell_of(const Field& field, const doc::Value& value) {
+  return value.is_string() ? table::cell_of_text(value.as_string(), field.type)
+                           : expr::Datum::error();
 }
 
 Error no_value(const Field& field, const doc::Value& value) {
@@ -118,8 +124,8 @@ Result<doc::Value> typed_value(const Field& field, const doc::Value& value) {
   switch (field.type) {
     case Type::kBool:
       if (value.is_bool()) return value;
-      if (value == doc::Value("true")) return doc::Value(true);
-      if (value == doc::Value("false")) return doc::Value(false);
+      if (const auto cell = cell_of(field, value); cell.kind == expr::Datum::Kind::kBool)
+        return doc::Value(cell.b);
       break;
     case Type::kInt:
       if (value.is_int()) return value;
@@ -127,19 +133,13 @@ Result<doc::Value> typed_value(const Field& field, const doc::Value& value) {
           std::abs(value.as_double()) < 0x1p63) {
         return doc::Value(static_cast<std::int64_t>(value.as_double()));
       }
-      if (value.is_string()) {
-        if (const auto number = number_in<std::int64_t>(value.as_string()))
-          return doc::Value(*number);
-      }
+      if (const auto cell = cell_of(field, value); cell.kind == expr::Datum::Kind::kInt)
+        return doc::Value(cell.i);
       break;
     case Type::kDouble:
       if (value.is_number() && !std::isnan(value.as_double())) return doc::Value(value.as_double());
-      if (value.is_string()) {
-        if (const auto number = number_in<double>(value.as_string());
-            number && !std::isnan(*number)) {
-          return doc::Value(*number);
-        }
-      }
+      if (const auto cell = cell_of(field, value); cell.kind == expr::Datum::Kind::kDouble)
+        return doc::Value(cell.d);
       break;
     case Type::kTimestamp: {
       const auto time = value.is_string() ? parse_time(value.as_string()) : std::nullopt;
@@ -421,7 +421,7 @@ class OptionReader {
       return true;
     }
     if (format.size() < 2 || (format[0] != 'i' && format[0] != 'u')) return false;
-    const auto bits = number_in<int>(format.substr(1));
+    const auto bits = number_in(format.substr(1));
     if (!bits || (*bits != 8 && *bits != 16 && *bits != 32 && *bits != 64 && *bits != 128))
       return false;
     const bool is_signed = format[0] == 'i';

@@ -253,6 +253,9 @@ void QualityReader::read_library(const Quality& quality, const std::string& fiel
     return bad("counts all rows in percent of themselves", "write `unit: rows`");
   }
   if (rule.metric == "invalidValues" && rule.arguments.empty() && rule.pattern.empty()) {
+    rule.arguments = field_of(contract_, field)->enum_values;  // the property itself lists them
+  }
+  if (rule.metric == "invalidValues" && rule.arguments.empty() && rule.pattern.empty()) {
     return bad("has neither `validValues` nor `pattern`",
                "write one of them under `arguments`: else every value is valid");
   }

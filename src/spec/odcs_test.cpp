@@ -177,6 +177,25 @@ TEST(Odcs, LayoutsOfTimesByWhatTheyHave) {
   EXPECT_EQ(ids_of(findings), "warning[not-enforced] warning[type-from-physical] ");
 }
 
+TEST(Odcs, AnEnumOfTextsMeansWhatCellsOfRowsMean) {
+  Field field;
+  field.name = "a";
+  const auto read = [&](expr::Type type, const char* text) {
+    field.type = type;
+    const auto value = typed_value(field, doc::Value(text));
+    return value.ok() ? *value : doc::Value(value.error().id);
+  };
+  EXPECT_EQ(read(expr::Type::kInt, "1.0"), doc::Value(1));
+  EXPECT_EQ(read(expr::Type::kInt, " +2 "), doc::Value(2));
+  EXPECT_EQ(read(expr::Type::kInt, "1.5"), doc::Value("wrong-type"));
+  EXPECT_EQ(read(expr::Type::kDouble, ".5"), doc::Value(0.5));
+  EXPECT_EQ(read(expr::Type::kDouble, "inf"), doc::Value("wrong-type"));
+  EXPECT_EQ(read(expr::Type::kBool, "TRUE"), doc::Value(true));
+  EXPECT_EQ(read(expr::Type::kBool, "0"), doc::Value(false));
+  EXPECT_EQ(read(expr::Type::kBool, ""), doc::Value("wrong-type"));
+  EXPECT_EQ(read(expr::Type::kString, "1.0"), doc::Value("1.0"));
+}
+
 TEST(Odcs, KeysOfAnotherTypeOfRuleAreSaid) {
   std::vector<std::string> findings;
   const Contract contract = contract_with(
@@ -264,6 +283,16 @@ TEST(Odcs, LibraryRulesOfEveryVersion) {
                 "a-unique duplicateValues a mustBe 0", "b-primary-key nullValues b mustBe 0",
                 "primary-key duplicateValues a+b mustBe 0"}));
   EXPECT_EQ(contract.set_rules[2].arguments, (std::vector<doc::Value>{1, 2}));
+}
+
+TEST(Odcs, InvalidValuesOfAPropertyWithAnEnumAreThoseThatItDoesNotList) {
+  std::vector<std::string> findings;
+  const Contract contract = contract_with(
+      "{name: a, logicalType: integer, enum: [{value: 1}, {value: 2}], quality: [{metric: "
+      "invalidValues, mustBeLessThan: 1, unit: percent}]}",
+      "", findings);
+  EXPECT_EQ(ids_of(findings), "");
+  EXPECT_EQ(contract.set_rules.at(0).arguments, (std::vector<doc::Value>{1, 2}));
 }
 
 TEST(Odcs, AKeyWithAPartThatIsNotReadIsReported) {

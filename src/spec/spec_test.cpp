@@ -8,6 +8,7 @@
 #include "base/file.hpp"
 #include "doc/json.hpp"
 #include "spec/load.hpp"
+#include "table/table.hpp"
 
 namespace heddle::spec {
 namespace {
@@ -110,6 +111,12 @@ TEST_F(SpecTest, AWellFormedProjectLoadsWhole) {
   EXPECT_EQ(contract.row_rules[0].effect, RuleEffect::kWarn);
   EXPECT_EQ(contract.set_rules.at(0).operation, "mustBeGreaterThan");
   EXPECT_EQ(*load_enum(project, "places", "code"), (Lines{"A", "B"}));
+  // A column of another type than text is read as a CSV would have it.
+  table::Column column;
+  column.name = "code", column.type = expr::Type::kDouble, column.doubles = {1.5, 3};
+  ASSERT_TRUE(
+      table::write_parquet(*table::Table::make({column}), root_ + "/data/codes.parquet").ok());
+  EXPECT_EQ(*load_enum(project, "data/codes.parquet", "code"), (Lines{"1.5", "3"}));
   // A feature stands after what it reads, whatever the file's order.
   EXPECT_EQ(project.feature_sets.at("f").features[0].name, "base");
   EXPECT_EQ(project.models.at("m").search.space[0].kind, SearchDimension::Kind::kLogUniform);
