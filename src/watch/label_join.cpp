@@ -47,7 +47,14 @@ LabelJoin::Outcome LabelJoin::add_label(const std::string& id, double label, Mic
     if (!row.alternatives.empty()) joined_.push_back(row);
     return Outcome::kJoined;
   }
-  if (row.label == value) return Outcome::kRepeated;
+  if (row.label == value) {
+    // A label of between the two is the older one then, whichever came first.
+    if (event_time > row.label_time) {
+      row.label_time = event_time;
+      relabelled(it->second);
+    }
+    return Outcome::kRepeated;
+  }
   if (event_time <= row.label_time) return Outcome::kIgnored;
   row.label = value;
   row.label_time = event_time;
