@@ -308,14 +308,14 @@ def names_and_places(world):
 def links_and_modules(world):
     project = world.copy(world.built)
     applies(project)
-    (project.root / "shared").mkdir()
-    (project.root / "shared/rule.yaml").write_text(FREEZE)
-    (project.root / RULE).symlink_to("../shared/rule.yaml")
+    (project.root / "common").mkdir()
+    (project.root / "common/rule.yaml").write_text(FREEZE)
+    (project.root / RULE).symlink_to("../common/rule.yaml")
     git(project, "add", "-A")
     git(project, "commit", "-qm", "a link")
     applies(project)
     denied_by(project, "frozen")
-    project.edit("shared/rule.yaml", "deny", "allow")
+    project.edit("common/rule.yaml", "deny", "allow")
     nothing_changes(project, 7, "apply-not-committed")
     git(project, "checkout", "-q", ".")
     outside = world.dir / "outside.yaml"
