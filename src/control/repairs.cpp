@@ -94,6 +94,19 @@ bool is_refitted(const std::vector<bundle::Bundle>& chain, const Digest& before)
 
 }  // namespace
 
+Result<bool> descends_from(store::Objects& objects, const Digest& bundle, const Digest& ancestor) {
+  if (bundle == ancestor) return true;
+  HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
+  return std::any_of(chain.begin(), chain.end(), [&](const bundle::Bundle& each) {
+    return each.digest() == ancestor || each.config().string_or("derived_from") == ancestor.str();
+  });
+}
+
+Result<std::vector<spec::Transform>> transforms_of(store::Objects& objects, const Digest& bundle) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, bundle));
+  return transforms_of(opened);
+}
+
 Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle) {
   HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
   return repairs_along(chain);

@@ -21,6 +21,14 @@ struct Repairs {
   double calibration = 0;  ///< logits added to the intercept since its model was trained
 };
 
+/// Whether `bundle` is `ancestor`, or was made from it by repairs or retraining.
+[[nodiscard]] Result<bool> descends_from(store::Objects& objects, const Digest& bundle,
+                                         const Digest& ancestor);
+
+/// The transforms of the contract of `bundle`, also those it was built with.
+[[nodiscard]] Result<std::vector<spec::Transform>> transforms_of(store::Objects& objects,
+                                                                 const Digest& bundle);
+
 /// Follows `derived_from` to the bundle that was built. Where an ancestor is not there any more,
 /// all that the oldest known one has counts as a repair.
 [[nodiscard]] Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle);
