@@ -146,7 +146,7 @@ def releases(world, run, planes):
     run("release", "rollback", "late", code=7)
 
 
-def traffic(world, run):
+def traffic(world, run, planes):
     file = world.dir / "rows.csv"
     broken_rows(run.project, file)
     run("replay", file, "--service", "late", "--lockstep")
@@ -157,9 +157,15 @@ def traffic(world, run):
     run.both("incident", "show", listed[0]["id"])
     run("incident", "show", "incident-9", code=6)
     by_hand(run, listed[0]["id"])
+    planes.until(lambda: in_force(run), "the data plane has the newest route")
     run.both("quarantine", "list")
     run.both("quarantine", "show", "late", "--limit", "2")
     run.both("status", note="with an incident")
+
+
+def in_force(run):
+    service = run.project.json("status")["services"][0]
+    return service["route"] == service["applied"] == service["data_plane"]["route_version"]
 
 
 def by_hand(run, first):
@@ -204,7 +210,7 @@ def main():
         run.project.commit()
         with Planes(run.project, "--lockstep") as planes:
             releases(world, run, planes)
-            traffic(world, run)
+            traffic(world, run, planes)
             afterwards(run)
         left = [c for c in commands(world.heddle) if c not in run.ran and c not in ELSEWHERE]
         said = "\n".join(run.said)
