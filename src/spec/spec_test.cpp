@@ -331,7 +331,9 @@ TEST_F(SpecTest, APersonsDiagnosticPointsAtWhatItIsAbout) {
           "service_accounts:\n  - name: bot\n    permissions: [predict, fly]\n"
           "  - {permissions: [read], name: bot}\n");
   Lines places;
-  for (const auto& each : load_project(root_)->diagnostics) {
+  const auto loaded = load_project(root_);
+  ASSERT_TRUE(loaded.ok());
+  for (const auto& each : loaded->diagnostics) {
     places.push_back(fmt::format("{}:{} {}", each.position.line, each.position.column, each.id));
   }
   std::sort(places.begin(), places.end());
