@@ -338,8 +338,8 @@ TEST_F(SpecTest, APersonsDiagnosticPointsAtWhatItIsAbout) {
   }
   std::sort(places.begin(), places.end());
   EXPECT_EQ(places, (Lines{"12:12 people-key-shared", "13:19 people-os-user-shared",
-                           "14:29 duplicate-name", "15:11 people-name", "19:28 unknown-value",
-                           "20:31 duplicate-name", "8:9 people-key"}));
+                           "14:31 duplicate-name", "15:11 people-name", "19:28 unknown-value",
+                           "20:33 duplicate-name", "8:9 people-key"}));
 }
 
 TEST_F(SpecTest, ANameThatAppearsTwiceInAListIsPointedAt) {
