@@ -7,6 +7,7 @@
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "spec/check_monitor.hpp"
+#include "spec/check_policy.hpp"
 #include "spec/environment.hpp"
 #include "spec/load.hpp"
 #include "spec/trainer_parameters.hpp"
@@ -577,6 +578,7 @@ class Checker {
             "give the role to a person in people.yaml");
       }
     }
+    check_policy_numbers(policy, project_.people, diagnostics_);
     for (const auto& budget : policy.budgets)
       unique(file, seen, budget.id, at(policy.identity, "budgets"), "budget");
   }
