@@ -114,6 +114,8 @@ std::string watch_line(const doc::Value& watch) {
     line += fmt::format(", {} wait for an unknown row", count);
   if (const auto count = watch.int_or("labels_forgotten"); count > 0)
     line += fmt::format(", {} OF UNKNOWN ROWS", count);
+  if (const auto count = watch.int_or("labels_malformed"); count > 0)
+    line += fmt::format(", {} OF NO VALUE OF THE TARGET", count);
   return line;
 }
 

@@ -602,6 +602,7 @@ doc::Value ServiceControl::watch_value() const {
                              {"labels_joined", labels.joined},
                              {"labels_waiting", watch_->labels_waiting()},
                              {"labels_forgotten", labels.forgotten},
+                             {"labels_malformed", labels.malformed},
                              {"line", std::move(line)},
                              {"watched", watched},
                              {"why", watched ? "" : routes_.back().unwatched},

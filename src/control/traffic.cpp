@@ -139,7 +139,7 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool,
         rows.push_back({request->event_time, std::move(request->rows[i].fields)});
       }
     } else if (const auto* label = std::get_if<plane::LabelRecord>(&*record)) {
-      if (label->event_time > selection.until) continue;
+      if (label->event_time > selection.until || (label->label != 0 && label->label != 1)) continue;
       const auto at = by_id.find(label->row_id);
       if (at == by_id.end() || label->event_time < rows[at->second].labelled_at) continue;
       rows[at->second].label = label->label;
@@ -167,7 +167,7 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool,
   }
   HEDDLE_ASSIGN_OR_RETURN(out.rows, table::Table::make(std::move(columns)));
   for (const auto& row : rows) {
-    out.labels.push_back(row.label >= 0.5 ? 1 : 0);
+    out.labels.push_back(row.label == 1 ? 1 : 0);
     out.event_times.push_back(row.event_time);
   }
   return out;

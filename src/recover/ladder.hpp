@@ -34,8 +34,8 @@ struct Performed {
 ///   the moved intercept → verify monitor silent   nothing but to say so: a person makes the metric
 ///   reachable, or takes it out no answers       say so at once: a person decides costly quarantine
 ///   propose to let the source in; its rows are refused one by one label fault      ask a person;
-///   learn nothing from these labels covariate shift  nothing, unless labelled quality falls: then
-///   as concept shift outlived repair  take it back
+///   until they say that the labels are right, learn nothing from them covariate shift  nothing,
+///   unless labelled quality falls: then as concept shift outlived repair  take it back
 ///
 /// then the postmortem. Acts in force are verified at every tick, also those of incidents that are
 /// closed, and taken back when they do not pay (docs/adr/0024). A serialisable value, driven by
@@ -116,6 +116,7 @@ class Ladder {
   [[nodiscard]] Step prove(Incident& incident, Tick& tick);
 
   void see_windows(Incident& incident, const Tick& tick) const;
+  static void see_others(Incident& incident, const watch::Finding& finding, const Tick& tick);
   [[nodiscard]] bool is_quiet(const Incident& incident) const;
   /// What was alerted about is over, so what waits to be done about it is not done.
   [[nodiscard]] bool is_over(const Incident& incident, const Tick& tick) const;

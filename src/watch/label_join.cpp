@@ -16,7 +16,7 @@ std::int64_t day_of(Micros time) { return time >= 0 ? time / kDay : -((-time + k
 void LabelJoin::add_row(JoinedRow row) {
   if (index_.contains(row.id)) return;  // a retried request: the first answer counts
   if (const auto early = waiting_.find(row.id); early != waiting_.end()) {
-    row.label = early->second.label > 0.5 ? 1 : 0;
+    row.label = early->second.label;
     row.label_time = early->second.event_time;
     ++labelled_by_day_[day_of(row.event_time)];
     ++counts_.joined;
@@ -29,11 +29,16 @@ void LabelJoin::add_row(JoinedRow row) {
 }
 
 LabelJoin::Outcome LabelJoin::add_label(const std::string& id, double label, Micros event_time) {
-  const std::int8_t value = label > 0.5 ? 1 : 0;
+  // A journal of before, or one that another program wrote: half a label is not a true one.
+  if (label != 0 && label != 1) {
+    ++counts_.malformed;
+    return Outcome::kMalformed;
+  }
+  const auto value = static_cast<std::int8_t>(label);
   const auto it = index_.find(id);
   if (it == index_.end()) {
-    auto [early, fresh] = waiting_.try_emplace(id, Waiting{label, event_time});
-    if (!fresh && event_time > early->second.event_time) early->second = {label, event_time};
+    auto [early, fresh] = waiting_.try_emplace(id, Waiting{value, event_time});
+    if (!fresh && event_time > early->second.event_time) early->second = {value, event_time};
     touch(id, early->second.event_time);
     return Outcome::kWaiting;
   }
@@ -104,13 +109,21 @@ std::optional<Micros> LabelJoin::first_from(Micros from, std::uint64_t epoch) co
   return first;
 }
 
-std::map<std::string, LabelJoin::Chunk> LabelJoin::by_source(Micros from, Micros to,
-                                                             std::uint64_t epoch) const {
-  std::map<std::string, Chunk> out;
+LabelJoin::Chunks LabelJoin::by_source(Micros from, Micros to, std::uint64_t epoch) const {
+  return by(&JoinedRow::source, from, to, epoch);
+}
+
+LabelJoin::Chunks LabelJoin::by_account(Micros from, Micros to, std::uint64_t epoch) const {
+  return by(&JoinedRow::account, from, to, epoch);
+}
+
+LabelJoin::Chunks LabelJoin::by(std::string JoinedRow::* key, Micros from, Micros to,
+                                std::uint64_t epoch) const {
+  Chunks out;
   for (const JoinedRow& row : rows_) {
     if (row.event_time < from || row.event_time >= to || row.epoch != epoch) continue;
     if (row.label < 0 || std::isnan(row.margin)) continue;
-    Chunk& chunk = out[row.source];
+    Chunk& chunk = out[row.*key];
     chunk.margins.push_back(row.margin);
     chunk.labels.push_back(static_cast<std::uint8_t>(row.label));
   }
@@ -130,6 +143,7 @@ void LabelJoin::save_head(StateWriter& out) const {
   out.put(pruned_before_);
   out.put(counts_.joined);
   out.put(counts_.forgotten);
+  out.put(counts_.malformed);
   out.put(std::uint64_t{labelled_by_day_.size()});
   for (const auto& [day, count] : labelled_by_day_) {
     out.put(day);
@@ -144,6 +158,7 @@ void LabelJoin::load_head(StateReader& in) {
   pruned_before_ = in.i64();
   counts_.joined = in.i64();
   counts_.forgotten = in.i64();
+  counts_.malformed = in.i64();
   for (std::uint64_t n = in.count(); n > 0; --n) {
     const std::int64_t day = in.i64();
     labelled_by_day_.emplace(day, in.i64());
@@ -164,6 +179,7 @@ void LabelJoin::save_rows(StateWriter& out, std::uint64_t from) const {
     out.put(static_cast<int>(row.label));
     out.put(row.label_time);
     out.put(row.source);
+    out.put(row.account);
     out.put(std::uint64_t{row.alternatives.size()});
     for (const auto& [trial, margin] : row.alternatives) {
       out.put(std::uint64_t{trial});
@@ -196,7 +212,7 @@ std::optional<std::string> LabelJoin::changes() const {
     const auto it = waiting_.find(id);
     out.put(id);
     out.put(it != waiting_.end());
-    out.put(it != waiting_.end() ? it->second.label : 0.0);
+    out.put(it != waiting_.end() ? int{it->second.label} : 0);
     out.put(it != waiting_.end() ? it->second.event_time : time);
   }
   return out.take();
@@ -208,7 +224,7 @@ void LabelJoin::save_whole(StateWriter& out) const {
   out.put(std::uint64_t{waiting_.size()});
   for (const auto& [id, label] : waiting_) {
     out.put(id);
-    out.put(label.label);
+    out.put(int{label.label});
     out.put(label.event_time);
   }
 }
@@ -259,6 +275,7 @@ bool LabelJoin::load_piece(std::uint64_t number, std::string_view bytes) {
     row.label = static_cast<std::int8_t>(in.small());
     row.label_time = in.i64();
     row.source = in.text();
+    row.account = in.text();
     for (std::uint64_t m = in.count(); m > 0; --m) {
       const auto trial = static_cast<std::uint32_t>(in.u64());
       row.alternatives.emplace_back(trial, static_cast<float>(in.real()));
@@ -281,7 +298,7 @@ bool LabelJoin::load_piece(std::uint64_t number, std::string_view bytes) {
   for (std::uint64_t n = in.count(); n > 0; --n) {
     std::string id = in.text();
     const bool waits = in.flag();
-    const double label = in.real();
+    const auto label = static_cast<std::int8_t>(in.small());
     const Micros time = in.i64();
     until.waiting_end = std::max(until.waiting_end, time);
     if (waits && time >= pruned_before_)

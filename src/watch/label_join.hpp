@@ -26,7 +26,8 @@ struct JoinedRow {
   float standby_margin = 0;  ///< NaN without standby
   std::int8_t label = -1;    ///< -1: not yet
   Micros label_time = 0;
-  std::string source{};  ///< who sent it
+  std::string source{};   ///< where it came from
+  std::string account{};  ///< who sent it
   /// Trials this row belongs to, by number, with the margin of the alternative.
   std::vector<std::pair<std::uint32_t, float>> alternatives{};
 };
@@ -39,9 +40,10 @@ struct JoinedRow {
 /// before, so that what is written follows from what came and not from what is kept.
 class LabelJoin {
  public:
-  enum class Outcome { kJoined, kWaiting, kRepeated, kChanged, kIgnored };
+  enum class Outcome { kJoined, kWaiting, kRepeated, kChanged, kIgnored, kMalformed };
   struct Counts {
     std::int64_t joined = 0;     ///< labels that met their row
+    std::int64_t malformed = 0;  ///< values that no target has; the data plane lets none in
     std::int64_t forgotten = 0;  ///< labels whose row never came within the time that rows are kept
   };
 
@@ -63,9 +65,12 @@ class LabelJoin {
   [[nodiscard]] Chunk collect(Micros from, Micros to, std::uint64_t epoch) const;
   /// Event time of the earliest row of `epoch` at or after `from`.
   [[nodiscard]] std::optional<Micros> first_from(Micros from, std::uint64_t epoch) const;
-  /// Margins and labels of the labelled rows with from <= event time < to, by who sent them.
+  /// Margins and labels of the labelled rows with from <= event time < to, by where they came from.
   [[nodiscard]] std::map<std::string, Chunk> by_source(Micros from, Micros to,
                                                        std::uint64_t epoch) const;
+  /// The same, by who sent them.
+  [[nodiscard]] std::map<std::string, Chunk> by_account(Micros from, Micros to,
+                                                        std::uint64_t epoch) const;
   /// Labelled rows, whoever answered, of event days from that of `from` on.
   [[nodiscard]] std::int64_t labelled_since(Micros from) const;
   [[nodiscard]] std::size_t rows() const noexcept { return rows_.size(); }
@@ -94,8 +99,11 @@ class LabelJoin {
   void save_whole(StateWriter& out) const;
 
  private:
+  using Chunks = std::map<std::string, Chunk>;
+  [[nodiscard]] Chunks by(std::string JoinedRow::* key, Micros from, Micros to,
+                          std::uint64_t epoch) const;
   struct Waiting {
-    double label = 0;
+    std::int8_t label = 0;
     Micros event_time = 0;
   };
   /// Until when a piece is needed: for rows below `rows_end`, and waiting labels up to

@@ -599,6 +599,19 @@ TEST(Baseline, AMonitorOfAnUnknownColumnIsRefused) {
   EXPECT_EQ(build_baseline(monitor, Stream::contract(), {}).error().id, "watch-column");
 }
 
+TEST(LabelJoin, WhatIsNoValueOfTheTargetIsNoLabel) {
+  LabelJoin join;
+  join.add_row({"a#0", 10, 1, 0.5F, 0.1F});
+  for (const double value : {0.5, 25.0, -1.0, std::numeric_limits<double>::quiet_NaN(),
+                             std::numeric_limits<double>::infinity()}) {
+    EXPECT_EQ(join.add_label("a#0", value, 20), LabelJoin::Outcome::kMalformed) << value;
+    EXPECT_EQ(join.add_label("b#0", value, 20), LabelJoin::Outcome::kMalformed) << value;
+  }
+  EXPECT_EQ(join.counts().malformed, 10);
+  EXPECT_EQ(join.waiting(), 0U);
+  EXPECT_TRUE(join.collect(0, 100, 1).labels.empty());
+}
+
 TEST(LabelJoin, RepeatsChangesAndEarlyLabels) {
   LabelJoin join;
   EXPECT_EQ(join.add_label("a#0", 1, 20), LabelJoin::Outcome::kWaiting);

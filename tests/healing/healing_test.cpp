@@ -18,6 +18,7 @@ namespace {
 using heddle::from_civil;
 using heddle::kDay;
 using heddle::kHour;
+using heddle::kMinute;
 using heddle::Micros;
 using heddle::replay::Fault;
 
