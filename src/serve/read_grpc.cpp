@@ -80,7 +80,7 @@ Result<void> take_parameter(const Parameter& parameter, Rows& rows) {
              !((name == "sequence_id" || name == "sequence_start" || name == "sequence_end") &&
                parameter.number == 0 && parameter.text.empty())) {
     return Error{ErrorKind::kInvalid, "request-unknown-member",
-                 fmt::format("the request has an unknown parameter `{}`", name),
+                 fmt::format("the request has an unknown parameter `{}`", shown(name)),
                  "known: `source`, `event_time`, `timeout`, `explain`"};
   }
   return {};
@@ -222,11 +222,11 @@ Result<void> GrpcReader::read_input(std::string_view message, std::size_t& next_
   if (raw_.empty()) return put_contents(input, contents);
   if (has_contents && !contents.empty())
     return Error{ErrorKind::kInvalid, "oip-input",
-                 fmt::format("input `{}` has contents beside `raw_input_contents`", name),
+                 fmt::format("input `{}` has contents beside `raw_input_contents`", shown(name)),
                  "send one or the other"};
   if (next_raw == raw_.size())
     return Error{ErrorKind::kInvalid, "oip-binary",
-                 fmt::format("`raw_input_contents` has no part for input `{}`", name),
+                 fmt::format("`raw_input_contents` has no part for input `{}`", shown(name)),
                  "send one part an input"};
   return tensors_.put_raw(input, raw_[next_raw++]);
 }

@@ -29,6 +29,7 @@ struct Options {
   store::Objects* objects = nullptr;  ///< used from a loading thread; outlives the data plane
   Ed25519Public control_key{};        ///< route tables must be signed by it
   std::vector<Token> tokens;
+  std::string socket{};   ///< of the project's owner, for a stop that waits for nobody; empty: none
   bool lockstep = false;  ///< ticks come over HTTP only; else one each second from the clock
   const Clock* clock = &system_clock();
   std::uint64_t spool_bytes = 1ull << 30;
