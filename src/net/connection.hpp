@@ -53,7 +53,7 @@ struct Connection {
   bool again = false;          ///< in the list of those that go on next turn though nothing comes
   Phase phase = Phase::kIdle;
   std::uint32_t interest = 0;  ///< epoll events asked for
-  std::size_t head_read = 0;   ///< bytes of a head that is not whole, as far as it was looked at
+  PartialHead partial_head;
   std::size_t body_at = 0;
   std::uint64_t content_length = 0;
   std::size_t drained = 0;

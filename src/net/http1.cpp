@@ -39,16 +39,11 @@ void HttpServer::Loop::process(Connection& connection) {
       set_phase(connection, Connection::Phase::kReading);
     RequestHead head;
     if (!connection.head_known) {
-      // What came since adds no line: the head is not whole, and a client that sends byte by byte
-      // does not have it read anew for each of them.
-      if (connection.head_read > 0 && in.size() < limits.header_bytes &&
-          in.view().find('\n', connection.head_read) == std::string_view::npos) {
-        connection.head_read = in.size();
+      if (!connection.partial_head.worth_reading(in.view(), limits.header_bytes))
         return need_more();
-      }
       std::string_view reason;
       switch (read_head(in.view(), limits.header_bytes, limits.headers, head, headers, reason)) {
-        case HeadResult::kNeedMore: connection.head_read = in.size(); return need_more();
+        case HeadResult::kNeedMore: connection.partial_head.was_read(in.size()); return need_more();
         case HeadResult::kBad: return refuse(connection, 400, "http-malformed", reason);
         case HeadResult::kTooLarge: return refuse(connection, 431, "http-head-too-large", reason);
         case HeadResult::kUnsupported: return refuse(connection, 505, "http-version", reason);
@@ -103,7 +98,7 @@ bool HttpServer::Loop::begin_body(Connection& connection, const RequestHead& hea
     return false;
   }
   connection.head_known = true;
-  connection.head_read = 0;
+  connection.partial_head.reset();
   connection.body_at = head.bytes;
   connection.chunked_body = head.chunked;
   connection.content_length = head.content_length.value_or(0);
