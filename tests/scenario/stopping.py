@@ -40,10 +40,11 @@ class Idle:
 
     def __init__(self, port, count, addresses, first=b""):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if hard != resource.RLIM_INFINITY and hard < count + 200:
+        wanted = 2 * count + 500
+        if hard != resource.RLIM_INFINITY and hard < wanted:
             raise Skipped(f"{count} connections need a limit of open files above {hard}")
-        if soft < count + 200:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (count + 200, hard))
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         self.port, self.count, self.addresses, self.first, self.sockets = port, count, addresses, first, []
 
     def __enter__(self):
