@@ -7,6 +7,7 @@
 #include "control/access.hpp"
 #include "control/definitions.hpp"
 #include "control/operations.hpp"
+#include "control/sandboxes.hpp"
 
 namespace heddle::control {
 
@@ -121,6 +122,7 @@ Result<bool> Control::pump() {
     HEDDLE_ASSIGN_OR_RETURN(const bool again, service->pump());
     more = more || again;
   }
+  HEDDLE_TRY(record_sandboxes(*core_));
   return more;
 }
 
