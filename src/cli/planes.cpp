@@ -103,6 +103,7 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
   api::Options options;
   options.control = control.get();
   options.socket = control->home().socket();
+  options.secret_path = control->home().owner_secret();
   options.port = project.control_port;
   for (const auto& account : project.service_accounts) {
     HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(control->home().token(account.name)));

@@ -22,7 +22,8 @@ constexpr auto kLockPatience =
 
 class RemoteSession final : public Session {
  public:
-  explicit RemoteSession(const std::string& socket) : client_(options_of(socket)) {}
+  RemoteSession(const std::string& socket, std::string secret)
+      : client_(options_of(socket, std::move(secret))) {}
 
   Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
     HEDDLE_ASSIGN_OR_RETURN(const auto reply, client_.post(fmt::format("/v1/ops/{}", operation),
@@ -40,9 +41,10 @@ class RemoteSession final : public Session {
   bool remote() const noexcept override { return true; }
 
  private:
-  static net::HttpClient::Options options_of(const std::string& socket) {
+  static net::HttpClient::Options options_of(const std::string& socket, std::string secret) {
     net::HttpClient::Options options;
     options.unix_path = socket;
+    options.token = std::move(secret);
     options.timeout_ms = 300'000;  // an operation may verify a long ledger
     return options;
   }
@@ -82,8 +84,11 @@ Result<std::unique_ptr<Session>> Session::open(const std::string& root,
                                                control::Control::Purpose purpose) {
   const auto until = std::chrono::steady_clock::now() + kLockPatience;
   for (;;) {
-    if (control_answers(root))
-      return std::unique_ptr<Session>(new RemoteSession(control::Home(root).socket()));
+    if (control_answers(root)) {
+      const control::Home home(root);
+      HEDDLE_ASSIGN_OR_RETURN(auto secret, read_file(home.owner_secret()));
+      return std::unique_ptr<Session>(new RemoteSession(home.socket(), std::move(secret)));
+    }
     auto control = control::Control::open(root, wiring, purpose);
     if (control.ok()) return std::unique_ptr<Session>(new LocalSession(std::move(*control)));
     // Another command has the project open, or a control plane that starts and does not listen yet:

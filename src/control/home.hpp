@@ -15,6 +15,8 @@ class Home {
   [[nodiscard]] std::string lock() const { return dir_ + "/lock"; }
   [[nodiscard]] std::string supervisor_lock() const { return dir_ + "/supervisor.lock"; }
   [[nodiscard]] std::string socket() const { return dir_ + "/control.sock"; }
+  /// What a caller of `socket` must know to be the owner; readable by the owner alone.
+  [[nodiscard]] std::string owner_secret() const { return dir_ + "/keys/owner.secret"; }
   [[nodiscard]] std::string applied() const { return dir_ + "/applied.json"; }
   [[nodiscard]] std::string state() const { return dir_ + "/state.db"; }
   [[nodiscard]] std::string objects() const { return dir_ + "/objects"; }
