@@ -43,6 +43,10 @@ class Served:
         project.commit()
         done = project.run("run")
         assert done.code == 0, done
+        secret = project.root / ".heddle/keys/owner.secret"  # a build of before makes none, and asks for none
+        secret.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        secret.write_text("0" * 64)
+        secret.chmod(0o600)
         self.planes = scenario.Planes(project).__enter__()
         self.planes.release(self.world)
         self.connection = http.client.HTTPConnection("127.0.0.1", project.port(), timeout=30)
