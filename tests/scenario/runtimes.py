@@ -165,6 +165,11 @@ def sandboxed(planes, bundles):
     assert "sandbox" in project.run("status").out
     entries = [each for each in project.json("audit", "log")["decisions"] if each["action"] == "worker.sandbox"]
     assert entries[-1]["attributes"]["workers"] == told(), (entries, told())
+    demanded = {"native": "none", "upstream": "none", "process": "available"}
+    for each in project.json("audit", "log")["decisions"]:
+        for name, bundle in bundles.items():
+            if each["action"] == "release.promote" and bundle.removeprefix("sha256:")[:12] in each["reason"]:
+                assert each["attributes"]["sandbox"] == demanded[name], each
     print(f"the worker's sandbox is in status and in the ledger: {mine[0]['in_force']}")
     return len(entries)
 
