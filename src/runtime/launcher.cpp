@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <initializer_list>
 #include <vector>
 
 #include <dirent.h>
@@ -211,27 +212,33 @@ std::int64_t number_after(std::string_view text, std::string_view label) {
   return value;
 }
 
-/// What a process holds of memory, pages of files on disk apart. `exact`: what it shares with
-/// others is divided among them; takes the time of looking at each page. A process that hides its
-/// pages (PR_SET_DUMPABLE) is counted as if it shared none.
-std::int64_t memory_of(int proc, const std::string& pid, bool exact) {
-  const auto sum_of = [&](const char* file, std::string_view one, std::string_view other) {
-    const std::string text = read_at(proc, pid + file);
-    const std::int64_t first = number_after(text, one);
-    const std::int64_t second = number_after(text, other);
-    return first < 0 || second < 0 ? -1 : (first + second) * 1024;
-  };
-  if (exact) {
-    if (const std::int64_t sum = sum_of("/smaps_rollup", "Pss_Anon:", "Pss_Shmem:"); sum >= 0)
-      return sum;
-  }
-  return std::max<std::int64_t>(0, sum_of("/status", "RssAnon:", "RssShmem:"));  // 0: it ended
+std::int64_t sum_after(std::string_view text, std::initializer_list<std::string_view> labels) {
+  std::int64_t sum = 0;
+  for (const std::string_view label : labels)
+    sum += std::max<std::int64_t>(0, number_after(text, label));
+  return sum * 1024;
 }
 
-std::int64_t memory_of_all(int proc, bool exact) {
+/// What a process holds of memory, pages of files on disk apart. `exact`: what it shares with
+/// others is divided among them; takes the time of looking at each page. A process that hides its
+/// pages (PR_SET_DUMPABLE) is counted as if it shared none, one that ended meanwhile as nothing.
+std::int64_t memory_of(int proc, const std::string& pid, bool exact) {
+  const std::string status = read_at(proc, pid + "/status");
+  const std::string rollup = exact ? read_at(proc, pid + "/smaps_rollup") : std::string();
+  // A pipe's buffer is nobody's memory either: two pages where a user has many of them.
+  const std::int64_t many_files = std::max<std::int64_t>(0, number_after(status, "FDSize:") - 256);
+  return many_files * 4096 + sum_after(status, {"VmPTE:", "HugetlbPages:"}) +
+         (rollup.empty() ? sum_after(status, {"RssAnon:", "RssShmem:"})
+                         : sum_after(rollup, {"Pss_Anon:", "Pss_Shmem:"}));
+}
+
+/// What all of them hold, what waits in their sockets included: each at most `socket_bytes`.
+std::int64_t memory_of_all(int proc, std::int64_t socket_bytes, bool exact) {
   DIR* folder = ::fdopendir(::openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder == nullptr) return 0;
-  std::int64_t sum = 0;
+  std::int64_t sum =
+      std::max<std::int64_t>(0, number_after(read_at(proc, "1/net/sockstat"), "used")) *
+      socket_bytes;
   while (const dirent* entry = ::readdir(folder)) {
     const std::string name = entry->d_name;
     if (name[0] >= '1' && name[0] <= '9' && name != "1") sum += memory_of(proc, name, exact);
@@ -241,20 +248,22 @@ std::int64_t memory_of_all(int proc, bool exact) {
 }
 
 /// Waits until init has ended; ends it when its processes hold more than they may.
-void supervise(pid_t init, int proc, std::int64_t most) {
+void supervise(pid_t init, int proc, std::int64_t most, std::int64_t socket_bytes) {
   sigset_t child;
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
-  const timespec pause{0, kLookEveryNs};
-  std::int64_t exact_from = 0;
+  std::int64_t pause_ns = kLookEveryNs;
   while (::waitpid(init, nullptr, WNOHANG) == 0) {
+    const timespec pause{pause_ns / 1'000'000'000, pause_ns % 1'000'000'000};
     (void)::sigtimedwait(&child, nullptr, proc >= 0 && most > 0 ? &pause : nullptr);
+    if (proc < 0 || most <= 0) continue;
     // The quick sum counts what is shared once for each process: only when it is too much it is
-    // worth the exact one, and that no more than a twentieth of the time.
+    // worth the exact one.
     const std::int64_t begin = mono_ns();
-    if (proc < 0 || most <= 0 || begin < exact_from || memory_of_all(proc, false) <= most) continue;
-    const std::int64_t held = memory_of_all(proc, true);
-    exact_from = begin + 20 * (mono_ns() - begin);
+    std::int64_t held = memory_of_all(proc, socket_bytes, false);
+    if (held > most) held = memory_of_all(proc, socket_bytes, true);
+    // Who has many processes does not thereby get a core of the machine.
+    pause_ns = std::max<std::int64_t>(kLookEveryNs, 20 * (mono_ns() - begin));
     if (held <= most) continue;
     ::kill(init, SIGKILL);
     const std::string why =
@@ -297,6 +306,9 @@ std::string read_all(int fd) {
   sigset_t all;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  // Of the machine: it is not seen from another network namespace.
+  const std::int64_t socket_bytes = std::max<std::int64_t>(
+      1, number_after("=" + read_at(AT_FDCWD, "/proc/sys/net/core/wmem_default"), "="));
   Layers layers;
   const bool own_mounts = separate(layers);
   int inner[2];
@@ -320,7 +332,7 @@ std::string read_all(int fd) {
   ::close(kChannelFd);
   ::close(fds[0]);
   if (report.failed != 0) ::_exit(kFailed);
-  supervise(init, report.layers.proc ? fds[1] : -1, launch.memory_bytes);
+  supervise(init, report.layers.proc ? fds[1] : -1, launch.memory_bytes, socket_bytes);
   int status = SIGKILL;  // init was killed
   (void)receive_message(inner[0], &status, sizeof status, nullptr, 0);
   end_as(status);

@@ -261,10 +261,10 @@ TEST_P(Sandboxed, NothingThatHostileCodeTriesIsPossible) {
 
 TEST_P(Sandboxed, MemoryOfAllItsProcessesIsBounded) {
   const Instance instance(GetParam());
-  for (const char* what : {"shared", "private"}) {
-    const Outcome greedy = run_as(instance.launch({what, "512"}, 256));
+  for (const char* what : {"shared", "private", "sockets", "tables"}) {
+    const Outcome greedy = run_as(instance.launch({what, "256"}, 128));
     EXPECT_EQ(greedy.how, "signal 9") << what << greedy.output;
-    EXPECT_NE(greedy.output.find("more than `memory_bytes` (256 MiB)"), std::string::npos)
+    EXPECT_NE(greedy.output.find("more than `memory_bytes` (128 MiB)"), std::string::npos)
         << what << greedy.output;
   }
   // Six children with the pages of their parent: 560 MiB where each is counted alone.
