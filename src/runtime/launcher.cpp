@@ -96,16 +96,18 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   return out;
 }
 
-[[noreturn]] void become_program(const Launch& launch, int started) {
+[[noreturn]] void become_program(const Launch& launch, char* const* argv, char* const* envp,
+                                 int started) {
   (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::setsid();
   for (const int each : {SIGPIPE, SIGTERM, SIGINT, SIGHUP, SIGCHLD}) ::signal(each, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (::chdir(launch.directory.c_str()) == 0)
-    ::execve(launch.program.c_str(), pointers(launch.arguments).data(),
-             pointers(launch.environment).data());
+  if (::chdir(launch.directory.c_str()) == 0) {
+    set_limits(launch);  // of the program: what is left of us here may hold more already
+    ::execve(launch.program.c_str(), argv, envp);
+  }
   const int why = errno;
   (void)!::write(started, &why, sizeof why);
   ::_exit(kFailed);
@@ -142,17 +144,18 @@ int wait_for(pid_t worker) {
   // when it takes the report.
   (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
   (void)::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // the worker is the same user
-  set_limits(launch);
   layers.landlock = restrict_files(launch, layers.mount);
   layers.seccomp = restrict_calls(layers.mount);
   ::umask(0077);
 
+  const std::vector<char*> argv = pointers(launch.arguments);
+  const std::vector<char*> envp = pointers(launch.environment);
   int started[2];
   LaunchReport report{layers, 0};
   pid_t worker = -1;
   if (::pipe2(started, O_CLOEXEC) == 0) {
     worker = ::fork();
-    if (worker == 0) become_program(launch, started[1]);
+    if (worker == 0) become_program(launch, argv.data(), envp.data(), started[1]);
     if (worker < 0) report.failed = errno;
     ::close(started[1]);
     // Nothing comes when the program was started: its end of the pipe is closed then.
