@@ -172,20 +172,11 @@ int wait_for(pid_t worker) {
 
 // ---- the launcher, outside
 
-/// Namespaces of its own, as many as there may be. An ordinary user has them in a user namespace,
-/// where it is nobody but itself; root needs none, and becomes another user later.
-bool separate(Layers& layers) {
-  const std::string uid_map = fmt::format("{0} {0} 1", ::geteuid());
-  const std::string gid_map = fmt::format("{0} {0} 1", ::getegid());
-  bool mounts = ::unshare(CLONE_NEWNS) == 0;
-  if (!mounts && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) {
-    (void)write_text("/proc/self/setgroups", "deny");
-    mounts = write_text("/proc/self/uid_map", uid_map) && write_text("/proc/self/gid_map", gid_map);
-  }
+/// The namespaces beside those of mounts and users, as many as there may be.
+void separate(Layers& layers) {
   layers.pid = ::unshare(CLONE_NEWPID) == 0;
   layers.network = ::unshare(CLONE_NEWNET) == 0;
   layers.ipc = ::unshare(CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) == 0;
-  return mounts;
 }
 
 std::int64_t mono_ns() {
@@ -298,7 +289,7 @@ std::string read_all(int fd) {
   return bytes;
 }
 
-[[noreturn]] void be_launcher() {
+[[noreturn]] void be_launcher(bool own_mounts) {
   const auto launched = decode_launch(read_all(kLaunchFd));
   ::close(kLaunchFd);
   // Killed with its parent; that one may have ended before this was asked for.
@@ -313,7 +304,7 @@ std::string read_all(int fd) {
   const std::int64_t socket_bytes = std::max<std::int64_t>(
       1, number_after("=" + read_at(AT_FDCWD, "/proc/sys/net/core/wmem_default"), "="));
   Layers layers;
-  const bool own_mounts = separate(layers);
+  separate(layers);
   int inner[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, inner) != 0) ::_exit(kFailed);
   const pid_t self = ::getpid();
@@ -344,7 +335,8 @@ std::string read_all(int fd) {
 /// Before `main`: whatever program this is, under this name it is a launcher (as runc does it). So
 /// there is no second program to install, find and keep in step.
 __attribute__((constructor)) void launch_when_asked(int argc, char** argv, char** /*environment*/) {
-  if (argc == 1 && std::strcmp(argv[0], kLauncher) == 0) be_launcher();
+  if (argc == 2 && std::strcmp(argv[0], kLauncher) == 0)
+    be_launcher(std::strcmp(argv[1], kOwnMounts) == 0);
 }
 
 }  // namespace

@@ -17,6 +17,10 @@ namespace heddle::runtime {
 /// the root folder, gives up every right, starts the worker, reaps, and takes everything with it
 /// when it ends.
 inline constexpr const char* kLauncher = "heddle-sandbox";
+/// Its one argument when it is in a mount namespace of its own already: a user namespace, which
+/// that takes for who is not root, is for a process without threads, and a library of this program
+/// may start one before `main`.
+inline constexpr const char* kOwnMounts = "own-mounts";
 
 // The descriptors of a launcher, beside its input and outputs, which the worker inherits.
 inline constexpr int kChannelFd = 3;  ///< a socket of whole messages; a LaunchReport comes by it

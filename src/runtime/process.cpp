@@ -9,7 +9,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -40,9 +42,39 @@ class Descriptor {
   int fd_;
 };
 
+bool write_text(const char* path, const std::string& text) noexcept {
+  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  ::close(fd);
+  return written;
+}
+
+/// A mount namespace of its own. An ordinary user has one in a user namespace, where it is nobody
+/// but itself; root needs none, and becomes another user later. Between fork and exec.
+bool own_mounts(const std::string& uid_map, const std::string& gid_map) noexcept {
+  if (::unshare(CLONE_NEWNS) == 0) return true;
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
+  (void)::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);  // else the files below are root's
+  (void)write_text("/proc/self/setgroups", "deny");
+  if (!write_text("/proc/self/uid_map", uid_map) || !write_text("/proc/self/gid_map", gid_map))
+    return false;
+  // The launcher needs its rights within this namespace for the other ones, and loses what is not
+  // ambient when it is started. Init gives them up before the worker is.
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct rights[2] = {};
+  (void)::syscall(SYS_capget, &header, rights);
+  for (__user_cap_data_struct& half : rights) half.inheritable = half.permitted;
+  (void)::syscall(SYS_capset, &header, rights);
+  for (unsigned long right = 0; right < 64; ++right)
+    (void)::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, right, 0, 0);
+  return true;
+}
+
 /// Becomes the launcher. Between fork and exec: async-signal-safe calls only.
 [[noreturn]] void become_launcher(int launch, int output, int channel, pid_t parent,
-                                  char* const* environment) noexcept {
+                                  char* const* environment, const std::string& uid_map,
+                                  const std::string& gid_map) noexcept {
   ::setsid();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // it died before the signal was asked for
@@ -62,8 +94,10 @@ class Descriptor {
   ::dup2(launch, kLaunchFd);
   (void)::syscall(SYS_close_range, 5u, ~0u, 0u);  // nothing of ours is left open in it
   char name[16];
+  char mounts[16] = "";
   std::strcpy(name, kLauncher);
-  char* const argv[] = {name, nullptr};
+  if (own_mounts(uid_map, gid_map)) std::strcpy(mounts, kOwnMounts);
+  char* const argv[] = {name, mounts, nullptr};
   ::execve("/proc/self/exe", argv, environment);
   ::_exit(127);
 }
@@ -108,9 +142,13 @@ Result<Process> spawn(const Launch& launch) {
   const char* libraries = std::getenv("LD_LIBRARY_PATH");
   std::string word = fmt::format("LD_LIBRARY_PATH={}", libraries == nullptr ? "" : libraries);
   char* const environment[] = {libraries == nullptr ? nullptr : word.data(), nullptr};
+  const std::string uid_map = fmt::format("{0} {0} 1", ::geteuid());
+  const std::string gid_map = fmt::format("{0} {0} 1", ::getegid());
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid == 0) become_launcher(file.get(), write_end.get(), theirs.get(), parent, environment);
+  if (pid == 0)
+    become_launcher(file.get(), write_end.get(), theirs.get(), parent, environment, uid_map,
+                    gid_map);
   if (pid < 0) return cannot(launch.program, errno);
   write_end.reset();
   theirs.reset();
