@@ -72,9 +72,10 @@ class Served:
 
 def main():
     report = Report(BUILD, "worker_bench", f"{REQUESTS} requests of one row a block, {PAIRS} pairs of blocks")
-    ours = Served(os.path.join(BUILD, "bin/heddle"))
-    theirs = Served(PEER) if PEER else None
+    ours = theirs = None
     try:
+        ours = Served(os.path.join(BUILD, "bin/heddle"))
+        theirs = Served(PEER) if PEER else None
         blocks = {"ours": [], "theirs": []}
         for side in (ours, theirs):
             if side is not None:
