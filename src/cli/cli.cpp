@@ -7,6 +7,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/usage.hpp"
+#include "doc/value.hpp"
 
 namespace heddle::cli {
 
@@ -24,7 +25,10 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   app.fallthrough();
   app.add_subcommand("version", "the version of this program")->callback([&invocation] {
     invocation.run = [](const Console& console) {
-      console.data("heddle " HEDDLE_VERSION);
+      if (console.json())
+        console.document(doc::Value::object({{"version", HEDDLE_VERSION}}));
+      else
+        console.data("heddle " HEDDLE_VERSION);
       return 0;
     };
   });
@@ -41,7 +45,8 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // `--help`, `--version`
+    // `--help`, `--version`: of a command that there is.
+    if (error.get_exit_code() == 0 && !names_unknown(app, argc, argv)) return app.exit(error);
     // The parser may have stopped before it set the flag.
     const bool json =
         std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == "--json"; });

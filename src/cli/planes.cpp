@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
+#include <mutex>
 #include <thread>
 
 #include "api/api.hpp"
@@ -58,6 +60,48 @@ Result<std::string> read_token(const std::string& path) {
   return token;
 }
 
+/// What accounts may do by what is applied. `look` is called by one thread, `now` by those that
+/// serve.
+class AppliedRights {
+ public:
+  AppliedRights(control::Home home, const control::Wiring& wiring)
+      : home_(std::move(home)), wiring_(wiring) {}
+
+  /// Reads the definitions again when others were applied.
+  void look() {
+    const auto text = read_file(home_.applied());
+    if (!text.ok() || *text == seen_ || std::chrono::steady_clock::now() < again_) return;
+    const auto project = control::applied_project(home_, wiring_);
+    if (!project.ok()) {
+      // What accounts may do is not known then: they keep what they had, and that is said.
+      log::error("the rights of accounts do not follow what was applied: {}",
+                 project.error().str());
+      again_ = std::chrono::steady_clock::now() + kPause;
+      return;
+    }
+    auto rights = std::make_shared<serve::Rights>();
+    for (const auto& account : project->service_accounts)
+      (*rights)[account.name] = account.permissions;
+    seen_ = *text;
+    const std::lock_guard lock(mutex_);
+    rights_ = std::move(rights);
+  }
+
+  [[nodiscard]] std::shared_ptr<const serve::Rights> now() const {
+    const std::lock_guard lock(mutex_);
+    return rights_;
+  }
+
+ private:
+  static constexpr auto kPause = std::chrono::seconds(5);
+  control::Home home_;
+  const control::Wiring& wiring_;
+  std::string seen_;  ///< the text that the rights follow from
+  std::chrono::steady_clock::time_point again_{};
+  mutable std::mutex mutex_;
+  std::shared_ptr<const serve::Rights> rights_;
+};
+
 /// A command that found no control plane has the project open while it runs, `heddle status` for
 /// one. The control plane starts after it: to end here would end the data plane too. Another
 /// control plane does not end by itself.
@@ -79,8 +123,6 @@ Result<spec::Project> prepare_project(const std::string& root, const control::Wi
   const control::Home home(root);
   HEDDLE_TRY(make_dirs(home.dir() + "/keys"));
   HEDDLE_TRY(make_dirs(home.tokens()));
-  HEDDLE_ASSIGN_OR_RETURN(const auto key, Ed25519Key::load_or_create(home.control_key()));
-  HEDDLE_TRY(control::publish_control_key(home, key));
   if (!control::read_applied(home).ok()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto control, open_when_free(root, wiring));
     HEDDLE_TRY(control->apply_first());
@@ -89,10 +131,25 @@ Result<spec::Project> prepare_project(const std::string& root, const control::Wi
   HEDDLE_ASSIGN_OR_RETURN(auto project, control::applied_project(home, wiring));
   for (const auto& account : project.service_accounts) {
     if (path_exists(home.token(account.name))) continue;
-    HEDDLE_TRY(
-        write_file_atomic(home.token(account.name), hex_encode(random_bytes(24)) + "\n", 0600));
+    // On a full disk those who have a token are served all the same.
+    const auto made =
+        write_file_atomic(home.token(account.name), hex_encode(random_bytes(24)) + "\n", 0600);
+    if (!made.ok()) log::error("account `{}` has no token: {}", account.name, made.error().str());
   }
   return project;
+}
+
+Result<Ed25519Public> read_control_public_key(const control::Home& home) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_token(home.control_public_key()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto bytes, hex_decode(text));
+  Ed25519Public key{};
+  if (bytes.size() != key.size()) {
+    return Error{ErrorKind::kCorrupt, "key-malformed",
+                 fmt::format("`{}` is not a public key", home.control_public_key()),
+                 "remove it: the control plane writes it again"};
+  }
+  std::copy(bytes.begin(), bytes.end(), key.begin());
+  return key;
 }
 
 Result<void> run_control_plane(const std::string& root, const control::Wiring& wiring) {
@@ -103,10 +160,11 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
   api::Options options;
   options.control = control.get();
   options.socket = control->home().socket();
+  options.secret_path = control->home().owner_secret();
   options.port = project.control_port;
   for (const auto& account : project.service_accounts) {
-    HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(control->home().token(account.name)));
-    options.accounts.push_back({account.name, std::move(token), account.permissions});
+    auto token = read_token(control->home().token(account.name));
+    if (token.ok()) options.accounts.push_back({account.name, *std::move(token)});
   }
   log::info("control plane of `{}`, commit {}, on 127.0.0.1:{}", project.name,
             project.commit.substr(0, 12), project.control_port);
@@ -118,12 +176,12 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   stop_on_signals();
   const control::Home home(root);
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
-  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_token(home.control_public_key()));
-  HEDDLE_ASSIGN_OR_RETURN(const auto key, hex_decode(text));
+  HEDDLE_ASSIGN_OR_RETURN(const auto key, read_control_public_key(home));
   const std::vector<net::ListenerFd> inherited = net::inherited_listeners();
   struct sigaction action{};
   action.sa_handler = ask_for_successor;
   sigaction(SIGUSR2, &action, nullptr);
+  AppliedRights rights(home, wiring);
   std::atomic<std::size_t> ended{0};
   std::vector<std::thread> threads;
   std::vector<Result<std::vector<net::ListenerFd>>> outcomes(project.services.size(),
@@ -134,8 +192,9 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
     options.heddle_dir = home.dir();
     options.service = service;
     options.objects = objects.get();
-    std::copy_n(key.begin(), std::min<std::size_t>(key.size(), 32), options.control_key.begin());
+    options.control_key = key;
     options.lockstep = lockstep;
+    options.socket = home.data_socket(name);
     options.clock = wiring.clock;
     options.listeners = listeners_of(name, inherited);
     for (std::string* file : {&options.service.tls.certificate, &options.service.tls.key,
@@ -143,9 +202,11 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
       if (!file->empty() && file->front() != '/') *file = root + "/" + *file;
     }
     for (const auto& account : project.service_accounts) {
-      HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(home.token(account.name)));
-      options.tokens.push_back({account.name, std::move(token), account.permissions});
+      auto token = read_token(home.token(account.name));
+      if (token.ok())
+        options.tokens.push_back({account.name, *std::move(token), account.permissions});
     }
+    options.rights = [&rights] { return rights.now(); };
     log::info("data plane of `{}` on {}:{}", name, service.host, service.port);
     threads.emplace_back(
         [options = std::move(options), &outcome = outcomes[index++], &ended]() mutable {
@@ -156,6 +217,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   }
   while (ended < threads.size()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    rights.look();
     if (!successor_asked.exchange(false) || stop_asked) continue;
     // What the successor would stumble over is found before anything ends.
     if (const auto valid = control::applied_project(home, wiring); !valid.ok()) {

@@ -18,15 +18,42 @@ namespace heddle::cli {
 namespace {
 
 constexpr auto kLockPatience =
-    std::chrono::seconds(10);  ///< how long a command waits for another to end
+    std::chrono::seconds(10);                      ///< how long a command waits for another to end
+constexpr auto kWonder = std::chrono::seconds(1);  ///< then a person is told how far it is
+constexpr auto kAskAgain = std::chrono::milliseconds(100);
+
+constexpr std::int64_t kPatienceMs = 300'000;     ///< an operation may verify a long ledger
+constexpr std::int64_t kStopPatienceMs = 10'000;  ///< the data planes were told before
 
 class RemoteSession final : public Session {
  public:
-  explicit RemoteSession(const std::string& socket) : client_(options_of(socket)) {}
+  RemoteSession(const std::string& socket, std::string secret)
+      : client_(options_of(socket, std::move(secret))) {}
 
   Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
-    HEDDLE_ASSIGN_OR_RETURN(const auto reply, client_.post(fmt::format("/v1/ops/{}", operation),
-                                                           doc::to_json(request)));
+    const auto began = std::chrono::steady_clock::now();
+    std::string told;
+    for (;;) {
+      HEDDLE_ASSIGN_OR_RETURN(auto reply, call_once(operation, request));
+      const auto* progress = reply.find("comparing");
+      if (progress == nullptr) return reply;
+      const auto line = fmt::format(
+          "comparing: {} of {} MiB of the recorded traffic are read, {} labelled rows found",
+          progress->int_or("read") >> 20, progress->int_or("of") >> 20, progress->int_or("rows"));
+      // Most are over before anybody wonders.
+      if (line != told && std::chrono::steady_clock::now() - began > kWonder)
+        fmt::print(stderr, "{}\n", told = line);
+      std::this_thread::sleep_for(kAskAgain);
+    }
+  }
+  bool remote() const noexcept override { return true; }
+
+ private:
+  Result<doc::Value> call_once(std::string_view operation, const doc::Value& request) {
+    HEDDLE_ASSIGN_OR_RETURN(
+        const auto reply,
+        client_.send("POST", fmt::format("/v1/ops/{}", operation), doc::to_json(request), {},
+                     operation == "stop" ? kStopPatienceMs : kPatienceMs));
     HEDDLE_ASSIGN_OR_RETURN(auto value, doc::parse_json(reply.body));
     if (reply.status == 200) return value;
     ErrorKind kind = ErrorKind::kInternal;
@@ -37,13 +64,10 @@ class RemoteSession final : public Session {
     return Error{kind, value.string_or("id", "control-error"), value.string_or("error"),
                  value.string_or("hint")};
   }
-  bool remote() const noexcept override { return true; }
-
- private:
-  static net::HttpClient::Options options_of(const std::string& socket) {
+  static net::HttpClient::Options options_of(const std::string& socket, std::string secret) {
     net::HttpClient::Options options;
     options.unix_path = socket;
-    options.timeout_ms = 300'000;  // an operation may verify a long ledger
+    options.token = std::move(secret);
     return options;
   }
   net::HttpClient client_;
@@ -82,8 +106,11 @@ Result<std::unique_ptr<Session>> Session::open(const std::string& root,
                                                control::Control::Purpose purpose) {
   const auto until = std::chrono::steady_clock::now() + kLockPatience;
   for (;;) {
-    if (control_answers(root))
-      return std::unique_ptr<Session>(new RemoteSession(control::Home(root).socket()));
+    if (control_answers(root)) {
+      const control::Home home(root);
+      HEDDLE_ASSIGN_OR_RETURN(auto secret, read_file(home.owner_secret()));
+      return std::unique_ptr<Session>(new RemoteSession(home.socket(), std::move(secret)));
+    }
     auto control = control::Control::open(root, wiring, purpose);
     if (control.ok()) return std::unique_ptr<Session>(new LocalSession(std::move(*control)));
     // Another command has the project open, or a control plane that starts and does not listen yet:

@@ -5,6 +5,7 @@
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "plane/route.hpp"
 
 namespace heddle::control {
 namespace {
@@ -66,17 +67,8 @@ Result<std::optional<Applied>> applied_of(store::State& state) {
   return applied;
 }
 
-Result<void> publish_control_key(const Home& home, const Ed25519Key& key) {
-  const std::string public_key(key.public_key.begin(), key.public_key.end());
-  const std::string line = hex_encode(public_key) + "\n";
-  if (const auto there = read_file(home.control_public_key()); there.ok() && *there == line)
-    return {};
-  return write_file_atomic(home.control_public_key(), line);
-}
-
 Result<void> publish_applied(const Home& home, store::Git& git, const Ed25519Key& key,
                              const Applied& applied) {
-  HEDDLE_TRY(publish_control_key(home, key));
   // One ref for each commit: the ledger names them all, and what decided then has to stay readable.
   const std::string ref = "refs/heddle/applied/" + applied.commit;
   if (const auto kept = git.resolve(ref); !kept.ok() || *kept != applied.commit) {
@@ -119,6 +111,18 @@ Result<Applied> read_applied(const Home& home) {
   HEDDLE_ASSIGN_OR_RETURN(applied.definitions, Digest::parse(value->string_or("definitions")));
   applied.entry = static_cast<std::uint64_t>(value->int_or("entry"));
   return applied;
+}
+
+Result<std::map<std::string, Digest>> released_primaries(const Home& home,
+                                                         const spec::Project& project) {
+  std::map<std::string, Digest> primaries;
+  for (const auto& [name, service] : project.services) {
+    if (!path_exists(home.route(name))) continue;  // nothing was ever released
+    HEDDLE_ASSIGN_OR_RETURN(const auto key, verifier_of(home));
+    HEDDLE_ASSIGN_OR_RETURN(const auto route, plane::read_route(home.route(name), key));
+    if (!route.primary.empty()) primaries[name] = route.primary;
+  }
+  return primaries;
 }
 
 Result<spec::Loaded> load_applied(store::Git& git, const std::string& root,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -24,10 +25,6 @@ struct Applied {
 /// Nullopt before the first apply.
 [[nodiscard]] Result<std::optional<Applied>> applied_of(store::State& state);
 
-/// Writes the public part of the control plane's key, by which other processes check what it signs.
-/// Not written again where it stands: a full disk must not keep a plane from coming back.
-[[nodiscard]] Result<void> publish_control_key(const Home& home, const Ed25519Key& key);
-
 /// Tells the processes that do not open the state: keeps the commit under `refs/heddle/applied/`
 /// and writes
 /// `.heddle/applied.json`, signed (docs/formats/applied.md). Doing it again changes nothing.
@@ -44,6 +41,11 @@ struct Applied {
 /// the commit.
 [[nodiscard]] Result<spec::Loaded> load_applied(store::Git& git, const std::string& root,
                                                 const std::string& commit);
+
+/// The primary of each service that has one, by the route tables that the control plane signed: for
+/// a process that does not open the state. kCorrupt when one is signed by somebody else.
+[[nodiscard]] Result<std::map<std::string, Digest>> released_primaries(
+    const Home& home, const spec::Project& project);
 
 /// Both at once, for a process of its own: the project that runs.
 [[nodiscard]] Result<spec::Project> applied_project(const Home& home, const Wiring& wiring);

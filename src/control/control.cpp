@@ -6,7 +6,9 @@
 #include "base/log.hpp"
 #include "control/access.hpp"
 #include "control/definitions.hpp"
+#include "control/keys.hpp"
 #include "control/operations.hpp"
+#include "control/sandboxes.hpp"
 
 namespace heddle::control {
 
@@ -17,6 +19,13 @@ Control::Control(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Control::~Control() = default;
 
 const Home& Control::home() const noexcept { return core_->home; }
+
+const std::vector<std::string>* Control::permissions_of(std::string_view account) const noexcept {
+  for (const auto& each : core_->project.service_accounts) {
+    if (each.name == account) return &each.permissions;
+  }
+  return nullptr;
+}
 
 namespace {
 
@@ -60,6 +69,7 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
                  "a command runs still, or a control plane is busy: try again when it has ended"};
   }
   core->lock.emplace(std::move(*lock));
+  core->reserve.fill();
   HEDDLE_ASSIGN_OR_RETURN(core->state, wiring.open_state(core->home.state()));
   HEDDLE_ASSIGN_OR_RETURN(core->git, wiring.open_git(root));
   HEDDLE_ASSIGN_OR_RETURN(core->applied, applied_of(*core->state));
@@ -68,11 +78,11 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   core->project = std::move(loaded.project);
   HEDDLE_ASSIGN_OR_RETURN(core->objects, wiring.open_objects(core->home.objects()));
   core->runner = wiring.make_runner();
-  HEDDLE_ASSIGN_OR_RETURN(core->control_key, Ed25519Key::load_or_create(core->home.control_key()));
+  HEDDLE_ASSIGN_OR_RETURN(core->control_key, open_control_key(core->home));
   ledger::Ledger::Options options;
   options.directory = core->home.dir() + "/tiles";
   options.project = core->project.name;
-  HEDDLE_ASSIGN_OR_RETURN(options.key, Ed25519Key::load_or_create(core->home.ledger_key()));
+  HEDDLE_ASSIGN_OR_RETURN(options.key, open_ledger_key(core->home));
   options.clock = wiring.clock;
   HEDDLE_ASSIGN_OR_RETURN(core->ledger, ledger::Ledger::open(*core->state, options));
   HEDDLE_ASSIGN_OR_RETURN(core->policy, policy::LocalEngine::open(*core->state, *core->ledger,
@@ -83,17 +93,18 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
     HEDDLE_TRY(publish_applied(core->home, *core->git, core->control_key, *core->applied));
   }
   if (!whole) return std::unique_ptr<Control>(new Control(std::move(core)));
+  core->running = core->project;
   std::vector<spec::Notification> notifications;
-  for (const auto& [name, monitor] : core->project.monitors) {
+  for (const auto& [name, monitor] : core->running.monitors) {
     notifications.insert(notifications.end(), monitor.notifications.begin(),
                          monitor.notifications.end());
   }
   HEDDLE_ASSIGN_OR_RETURN(core->outbox, Outbox::open(*core->state, notifications));
-  ServiceParts parts{&core->home,         &core->project,     core->state.get(),
+  ServiceParts parts{&core->home,         &core->running,     core->state.get(),
                      core->objects.get(), core->git.get(),    core->runner.get(),
                      core->policy.get(),  core->outbox.get(), &core->control_key,
                      wiring.executable};
-  for (const auto& [name, service] : core->project.services) {
+  for (const auto& [name, service] : core->running.services) {
     HEDDLE_ASSIGN_OR_RETURN(auto control, ServiceControl::open(parts, service));
     core->services.emplace(name, std::move(control));
   }
@@ -121,10 +132,12 @@ Result<bool> Control::pump() {
     HEDDLE_ASSIGN_OR_RETURN(const bool again, service->pump());
     more = more || again;
   }
+  HEDDLE_TRY(record_sandboxes(*core_));
   return more;
 }
 
 Result<void> Control::publish_ledger() {
+  core_->reserve.fill();  // once a stop on a full disk has used it and there is room again
   HEDDLE_ASSIGN_OR_RETURN(const auto size, core_->ledger->size());
   if (size == core_->published) return {};
   HEDDLE_TRY(core_->ledger->publish());
@@ -162,7 +175,10 @@ Result<doc::Value> Control::call(std::string_view operation, const doc::Value& r
                    fmt::format("`{}` needs the permission `{}`, which `{}` has not", operation,
                                permission, caller.account)};
     }
-    if (permission != "read" && operation != "definition.apply") HEDDLE_TRY(apply_first());
+    // The first apply may be what waits for an answer.
+    const bool is_first_apply = operation == "definition.apply" ||
+                                operation == "approval.approve" || operation == "approval.reject";
+    if (permission != "read" && !is_first_apply) HEDDLE_TRY(apply_first());
     return row.handler(*core_, request, caller);
   }
   return Error{ErrorKind::kNotFound, "operation-unknown",

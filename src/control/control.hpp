@@ -24,6 +24,10 @@ struct Caller {
   bool owner = false;
   std::vector<std::string> permissions{};
   std::string os_user{};  ///< of the owner: the account's name, its number where it has none
+  /// The caller has this process to itself: an operation does its work before it answers. Where
+  /// others are served too, long work goes to a process of its own, and the reply says `comparing`
+  /// until it has ended.
+  bool waits = true;
 };
 
 /// One row of the table of operations: every surface (CLI, HTTP, later MCP) calls these and nothing
@@ -82,6 +86,10 @@ class Control {
   [[nodiscard]] Result<void> write_access_logs();
 
   [[nodiscard]] const Home& home() const noexcept;
+
+  /// What a service account may do by the definitions that are applied now; null: it is none.
+  [[nodiscard]] const std::vector<std::string>* permissions_of(
+      std::string_view account) const noexcept;
 
   struct Core;  ///< what is open; defined for this module's own files in control/operations.hpp
 

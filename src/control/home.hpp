@@ -15,6 +15,14 @@ class Home {
   [[nodiscard]] std::string lock() const { return dir_ + "/lock"; }
   [[nodiscard]] std::string supervisor_lock() const { return dir_ + "/supervisor.lock"; }
   [[nodiscard]] std::string socket() const { return dir_ + "/control.sock"; }
+  [[nodiscard]] std::string data_sockets() const { return dir_ + "/data"; }
+  /// Of the data plane of one service: how its owner stops it (docs/http.md).
+  [[nodiscard]] std::string data_socket(const std::string& service) const {
+    return data_sockets() + "/" + service + ".sock";
+  }
+  [[nodiscard]] std::string reserve() const { return dir_ + "/reserve"; }
+  /// What a caller of `socket` must know to be the owner; readable by the owner alone.
+  [[nodiscard]] std::string owner_secret() const { return dir_ + "/keys/owner.secret"; }
   [[nodiscard]] std::string applied() const { return dir_ + "/applied.json"; }
   [[nodiscard]] std::string state() const { return dir_ + "/state.db"; }
   [[nodiscard]] std::string objects() const { return dir_ + "/objects"; }
@@ -32,6 +40,9 @@ class Home {
     return routes() + "/" + service + ".json";
   }
   [[nodiscard]] std::string runs() const { return dir_ + "/runs"; }
+  [[nodiscard]] std::string comparison(const std::string& service) const {
+    return runs() + "/compare/" + service;
+  }
   [[nodiscard]] std::string tokens() const { return dir_ + "/tokens"; }
   [[nodiscard]] std::string token(const std::string& account) const {
     return tokens() + "/" + account;

@@ -50,6 +50,11 @@ bool has(const std::vector<spec::Transform>& list, const spec::Transform& wanted
   });
 }
 
+std::string sentence(const spec::Transform& transform) {
+  return fmt::format("transform `{}` of `{}`: {}", transform.id, transform.field,
+                     transform.expression.text);
+}
+
 Result<double> intercept_of(const bundle::Bundle& bundle) {
   if (!bundle.has(bundle::kCalibration)) return 0.0;
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration, bundle.json(bundle::kCalibration));
@@ -94,9 +99,43 @@ bool is_refitted(const std::vector<bundle::Bundle>& chain, const Digest& before)
 
 }  // namespace
 
+Result<bool> descends_from(store::Objects& objects, const Digest& bundle, const Digest& ancestor) {
+  if (bundle == ancestor) return true;
+  HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
+  return std::any_of(chain.begin(), chain.end(), [&](const bundle::Bundle& each) {
+    return each.digest() == ancestor || each.config().string_or("derived_from") == ancestor.str();
+  });
+}
+
+Result<std::vector<spec::Transform>> transforms_of(store::Objects& objects, const Digest& bundle) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, bundle));
+  return transforms_of(opened);
+}
+
 Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle) {
   HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
   return repairs_along(chain);
+}
+
+Result<std::vector<std::string>> revived_repairs(store::Objects& objects, const Digest& before,
+                                                 const Digest& after) {
+  std::vector<std::string> revived;
+  HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, before));
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, after));
+  HEDDLE_ASSIGN_OR_RETURN(const auto coming, transforms_of(opened));
+  HEDDLE_ASSIGN_OR_RETURN(const auto there, transforms_of(chain.front()));
+  for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
+    const auto* change = chain[i].config().find("change");
+    if (change == nullptr || change->string_or("kind") != "transform-withdrawn") continue;
+    HEDDLE_ASSIGN_OR_RETURN(const auto older, transforms_of(chain[i + 1]));
+    for (const auto& transform : older) {
+      if (transform.id != change->string_or("id") || has(there, transform) ||
+          !has(coming, transform))
+        continue;
+      revived.push_back(sentence(transform));
+    }
+  }
+  return revived;
 }
 
 Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const Digest& before,
@@ -108,8 +147,7 @@ Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const 
   HEDDLE_ASSIGN_OR_RETURN(const auto own, repairs_along(chain));
   for (const auto& transform : repairs.transforms) {
     if (has(there, transform)) continue;
-    dropped.push_back(fmt::format("transform `{}` of `{}`: {}", transform.id, transform.field,
-                                  transform.expression.text));
+    dropped.push_back(sentence(transform));
   }
   const bool is_recalibrated = std::abs(repairs.calibration) > kSameIntercept;
   const bool is_same = std::abs(repairs.calibration - own.calibration) <= kSameIntercept;

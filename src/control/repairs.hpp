@@ -11,7 +11,8 @@
 
 namespace heddle::control {
 
-/// Name of the evidence that says what a release drops: {"of", "drops": [..]}.
+/// Name of the evidence that says what a release does to repairs: {"of", "drops": [..], "revives":
+/// [..]}.
 inline constexpr std::string_view kRepairsEvidence = "repairs.json";
 
 /// What recovery did to a bundle since `heddle run` built it (docs/adr/0026).
@@ -21,6 +22,14 @@ struct Repairs {
   double calibration = 0;  ///< logits added to the intercept since its model was trained
 };
 
+/// Whether `bundle` is `ancestor`, or was made from it by repairs or retraining.
+[[nodiscard]] Result<bool> descends_from(store::Objects& objects, const Digest& bundle,
+                                         const Digest& ancestor);
+
+/// The transforms of the contract of `bundle`, also those it was built with.
+[[nodiscard]] Result<std::vector<spec::Transform>> transforms_of(store::Objects& objects,
+                                                                 const Digest& bundle);
+
 /// Follows `derived_from` to the bundle that was built. Where an ancestor is not there any more,
 /// all that the oldest known one has counts as a repair.
 [[nodiscard]] Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle);
@@ -29,6 +38,12 @@ struct Repairs {
 /// that was retrained from `before` was fitted to the newer labels itself: a recalibration is not
 /// missing there.
 [[nodiscard]] Result<std::vector<std::string>> dropped_repairs(store::Objects& objects,
+                                                               const Digest& before,
+                                                               const Digest& after);
+
+/// The transforms that recovery took back on the way to `before` and that `after` has, a sentence
+/// each: for example from the branch of a postmortem that is merged after its fault was over.
+[[nodiscard]] Result<std::vector<std::string>> revived_repairs(store::Objects& objects,
                                                                const Digest& before,
                                                                const Digest& after);
 

@@ -50,7 +50,7 @@ std::vector<std::string> facts_of(const policy::Proposal& proposal) {
     return {"primary"};
   }
   if (action == "release.rollback") return {"primary", "rollback"};
-  if (action == "release.recalibrate") return {"primary"};
+  if (action == "release.recalibrate" || action == "retrain.start") return {"primary"};
   if (action == "slot.swap") return {"primary", "standby"};
   if (action == "transform.propose" || action == "transform.withdraw" ||
       action == "recalibration.withdraw")
@@ -73,7 +73,7 @@ doc::Value ServiceControl::binds_of(const policy::Proposal& proposal) const {
   for (const auto& name : facts_of(proposal)) binds.set(name, fact(releases_, name).value_or(""));
   // Terms: what the subjects do not say of the act itself.
   for (const char* term : {"weight", "field", "expression", "source", "account", "rule",
-                           "intercept_delta", "from", "rows", "started_at", "back", "id"}) {
+                           "intercept_delta", "from", "rows", "started_at", "back", "id", "text"}) {
     const auto* value = proposal.attributes.find(term);
     if (value != nullptr)
       binds.set(term, value->is_string() ? *value : doc::Value(doc::to_json(*value)));

@@ -9,6 +9,7 @@
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "base/signature.hpp"
 #include "bundle/bundle.hpp"
 #include "contract/contract.hpp"
 #include "control/outbox.hpp"
@@ -26,8 +27,7 @@ constexpr std::uintmax_t kTrafficBytes =
 
 // Collections of the state, each with keys `<service>/...`.
 constexpr std::string_view kControl = "control";
-constexpr std::string_view kIncidents = "incidents";      ///< that the ladder still looks at
-constexpr std::string_view kClosed = "incidents-closed";  ///< written once
+constexpr std::string_view kIncidents = "incidents";  ///< that the ladder still looks at
 constexpr std::string_view kWatchParts = "watch";
 constexpr std::string_view kWatchRows = "watch-rows";  ///< pieces of the label join, written once
 constexpr std::string_view kSnapshotFormat = "heddle.control/2";
@@ -62,7 +62,10 @@ plane::FieldValue to_field_value(const expr::Datum& datum) {
 }  // namespace
 
 ServiceControl::ServiceControl(const ServiceParts& parts, const spec::Service& service)
-    : parts_(parts), service_(service), releases_(service.identity.name) {}
+    : parts_(parts),
+      service_(service),
+      releases_(service.identity.name),
+      comparing_(*parts.home, parts.runner, parts.executable, service.identity.name) {}
 
 Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts& parts,
                                                              const spec::Service& service) {
@@ -75,7 +78,8 @@ Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts&
   for (const auto& field : contract.fields) {
     if (!field.label_time) fields.push_back(field.name);
   }
-  HEDDLE_ASSIGN_OR_RETURN(auto watch, watch::Watch::open({monitor, contract, fields}));
+  HEDDLE_ASSIGN_OR_RETURN(auto watch,
+                          watch::Watch::open({monitor, contract, fields, {random_bytes(16)}}));
   control->watch_ = std::make_unique<watch::Watch>(std::move(watch));
   recover::Ladder::Options options;
   options.service = service.identity.name;
@@ -122,6 +126,7 @@ Result<void> ServiceControl::restore() {
     }));
     HEDDLE_ASSIGN_OR_RETURN(const auto snapshot, txn.get(kControl, snapshot_key(name)));
     if (snapshot) HEDDLE_TRY(restore_snapshot(txn, *snapshot, position));
+    HEDDLE_TRY(restore_by_hand(txn));
     HEDDLE_TRY(txn.scan("variants", name + "/", [&](std::string_view key, std::string_view bytes) {
       const auto value = doc::parse_json(bytes);
       if (!value.ok()) return true;
@@ -295,7 +300,12 @@ Result<bool> ServiceControl::pump() {
     }
     output.findings.clear();
     output.moves.clear();
+    const double sample = watch_->sample();
     watch_->observe(*record, output);
+    if (watch_->sample() != sample) {
+      log::warn("`{}`: of the rows that come now one in {:.0f} is kept for its label",
+                service_.identity.name, 1 / watch_->sample());
+    }
     if (const auto& run = releases_.canary(); run.running()) {
       cohorts_.follow(run.started, run.stepped);
       if (const auto* request = std::get_if<plane::RequestRecord>(&*record))
@@ -304,8 +314,10 @@ Result<bool> ServiceControl::pump() {
     }
     for (auto& finding : output.findings) new_findings_.push_back(std::move(finding));
     for (auto& move : output.moves) moves_.push_back(std::move(move));
-    if (const auto* applied = std::get_if<plane::AppliedRecord>(&*record))
+    if (auto* applied = std::get_if<plane::AppliedRecord>(&*record)) {
       applied_ = std::max(applied_, applied->route_version);
+      sandboxes_ = std::move(applied->sandboxes);
+    }
     if (const auto* act = std::get_if<plane::ActRecord>(&*record)) acts_.push_back(*act);
     HEDDLE_TRY(take_up(*record));
     if (tick != nullptr) HEDDLE_TRY(decide(tick->event_time));
@@ -321,6 +333,7 @@ Result<void> ServiceControl::decide(Micros event_time) {
   if (event_time <= ladder_->last_tick()) return {};
   const auto performed = ladder_->on_tick(event_time, moves_, acts_, *watch_, *this);
   last_tick_ = std::max(last_tick_, event_time);
+  take_by_hand();
   HEDDLE_TRY(try_alternatives());
   HEDDLE_TRY(decide_canary(event_time));
   bool settled = !moves_.empty() || !acts_.empty();
@@ -371,6 +384,7 @@ Result<void> ServiceControl::save_snapshot() {
                                      {"findings", count},
                                      {"canary", canary_state()}});
     HEDDLE_TRY(save_ladder(txn, value, finished));
+    HEDDLE_TRY(drop_by_hand(txn));
     HEDDLE_TRY(rows_.put(txn, kControl, snapshot_key(name), doc::to_json(value)));
     failpoint("control-snapshot");
     HEDDLE_TRY(rows_.put(txn, kControl, cohorts_key(name), cohorts_.save()));
@@ -379,6 +393,7 @@ Result<void> ServiceControl::save_snapshot() {
   rows_.ended(saved.ok());
   HEDDLE_TRY(saved);
   ladder_->let_go(finished);
+  std::erase_if(by_hand_, [&](const auto& act) { return act.number <= ladder_->by_hand(); });
   watch_->stored(change);
   finding_count_ = count;
   new_findings_.clear();
@@ -402,7 +417,7 @@ Result<void> ServiceControl::save_ladder(store::Txn& txn, doc::Value& snapshot,
       if (std::find(finished.begin(), finished.end(), id) == finished.end()) {
         HEDDLE_TRY(rows_.put(txn, kIncidents, key, doc::to_json(incident)));
       } else {
-        HEDDLE_TRY(txn.put(kClosed, key, doc::to_json(incident)));
+        HEDDLE_TRY(txn.put(kClosedIncidents, key, doc::to_json(incident)));
         HEDDLE_TRY(rows_.erase(txn, kIncidents, key));
       }
     }
@@ -425,7 +440,7 @@ Result<std::vector<recover::Incident>> ServiceControl::incidents() const {
   std::vector<recover::Incident> all;
   HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
     Result<void> parsed;
-    HEDDLE_TRY(txn.scan(kClosed, service_.identity.name + "/",
+    HEDDLE_TRY(txn.scan(kClosedIncidents, service_.identity.name + "/",
                         [&](std::string_view, std::string_view bytes) {
                           const auto value = doc::parse_json(bytes);
                           auto incident = value.ok() ? recover::Incident::from_value(*value)
@@ -499,8 +514,10 @@ Result<void> ServiceControl::publish() {
     }
     return {};
   }));
-  return plane::write_route(parts_.home->route(service_.identity.name), releases_.route(decision),
-                            *parts_.control_key);
+  HEDDLE_TRY(plane::write_route(parts_.home->route(service_.identity.name),
+                                releases_.route(decision), *parts_.control_key));
+  published_ = releases_.version();
+  return {};
 }
 
 Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Releases& next,
@@ -522,7 +539,8 @@ Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Rele
 }
 
 Result<policy::Decision> ServiceControl::change_releases(
-    const policy::Proposal& given, const std::function<Result<void>(release::Releases&)>& change) {
+    const policy::Proposal& given, const std::function<Result<void>(release::Releases&)>& change,
+    const std::function<Result<void>(store::Txn&)>& also) {
   policy::Proposal proposal = given;
   proposal.binds = binds_of(proposal);
   const auto changed = [&](release::Releases& into) {
@@ -536,6 +554,7 @@ Result<policy::Decision> ServiceControl::change_releases(
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
     HEDDLE_TRY(store_releases(txn, next, proposal.action, proposal.event_time,
                               fmt::format("ledger/{}", entries - 1)));
+    if (also) HEDDLE_TRY(also(txn));
     // Whatever else waits and is not true any more ends with this decision, in its transaction.
     return parts_.policy->void_stale(
         txn, [&](const policy::Approval& approval) { return made_untrue(approval, next); });
@@ -592,6 +611,8 @@ doc::Value ServiceControl::watch_value() const {
     line = labelled ? "columns and labelled quality" : "columns; no quality section";
   const auto& rows = watch_->row_counts();
   const auto& labels = watch_->labels();
+  auto given_up = doc::Value::object();
+  for (const auto& [account, count] : watch_->labels_given_up()) given_up.set(account, count);
   return doc::Value::object({{"rows", watch_->rows_seen()},
                              {"in_windows", rows.taken},
                              {"partial", rows.partial},
@@ -602,6 +623,10 @@ doc::Value ServiceControl::watch_value() const {
                              {"labels_joined", labels.joined},
                              {"labels_waiting", watch_->labels_waiting()},
                              {"labels_forgotten", labels.forgotten},
+                             {"labels_malformed", labels.malformed},
+                             {"labels_unsampled", labels.unsampled},
+                             {"labels_given_up", std::move(given_up)},
+                             {"sample", watch_->sample()},
                              {"line", std::move(line)},
                              {"watched", watched},
                              {"why", watched ? "" : routes_.back().unwatched},
@@ -640,6 +665,8 @@ Result<void> ServiceControl::take_up(const plane::Record& record) {
   const auto* act = std::get_if<plane::ActRecord>(&record);
   if (const auto* stop = std::get_if<plane::StopRecord>(&record)) {
     id = stop->id;
+    if (releases_.acknowledged(id)) return {};
+    if (releases_.stopped()) return stopped_again(id);
     proposal.action = "service.stop";
     proposal.reason = fmt::format("stopped on the data plane by `{}`", stop->by);
   } else if (act != nullptr && act->act == "fail-over") {
@@ -676,6 +703,32 @@ Result<void> ServiceControl::take_up(const plane::Record& record) {
   return {};
 }
 
+/// Stops of the data plane that are in the journal and were not taken up yet.
+Result<doc::Value> ServiceControl::unread_stops() const {
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto reader,
+      plane::JournalReader::open(parts_.home->spool(service_.identity.name), reader_->position()));
+  auto stops = doc::Value::array();
+  for (;;) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto record, reader->next());
+    if (!record) return stops;
+    if (const auto* stop = std::get_if<plane::StopRecord>(&*record))
+      stops.push(doc::Value::object({{"id", stop->id}, {"by", stop->by}}));
+  }
+}
+
+/// A stop of what is stopped is in the ledger already. It stands on the data plane until a route
+/// table names it, which the next one does: one that lets the service go on, for example.
+Result<void> ServiceControl::stopped_again(const std::string& id) {
+  auto next = releases_;
+  next.acknowledge_with_next(id);
+  HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
+    return txn.put("releases", service_.identity.name, doc::to_json(next.to_value()));
+  }));
+  releases_ = std::move(next);
+  return {};
+}
+
 Digest ServiceControl::canary_of(std::uint64_t version) const {
   const auto& run = releases_.canary();
   if (run.running() && run.started <= version) return run.canary.bundle;
@@ -709,6 +762,12 @@ void ServiceControl::trim_traffic() const {
 }
 
 Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor& actor) {
+  if (stopped && releases_.stopped()) {
+    // Decided and not published: the disk was full in between.
+    if (published_ != releases_.version()) HEDDLE_TRY(publish());
+    HEDDLE_ASSIGN_OR_RETURN(const auto entry, parts_.policy->stop_entry(service_.identity.name));
+    return doc::Value::object({{"applied", true}, {"entry", entry.value_or(0)}});
+  }
   policy::Proposal proposal;
   proposal.action = stopped ? "service.stop" : "service.resume";
   proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action,
@@ -718,7 +777,12 @@ Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor
   proposal.reason =
       stopped ? "stopped: requests are answered 503 until a person resumes" : "resumed by a person";
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
-  if (!stopped) return asked_by_hand(std::move(proposal), {}, "", false);
+  if (!stopped) {
+    // Whoever lets it go on lets it go on in spite of these too, and the entry says so.
+    HEDDLE_ASSIGN_OR_RETURN(auto stops, unread_stops());
+    if (stops.size() > 0) proposal.attributes.set("stops", std::move(stops));
+    return asked_by_hand(std::move(proposal), {}, "", false);
+  }
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(proposal));
   return doc::Value::object({{"applied", true}, {"entry", decision.entry}});
 }

@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "base/signature.hpp"
 #include "control/changed_rows.hpp"
+#include "control/comparing.hpp"
 #include "control/home.hpp"
 #include "jobs/jobs.hpp"
 #include "plane/journal.hpp"
@@ -26,6 +27,9 @@
 namespace heddle::control {
 
 class Outbox;
+
+/// Collection of incidents that are over and that the ladder let go.
+inline constexpr std::string_view kClosedIncidents = "incidents-closed";
 
 /// What one service's control stands on; owned by `Control` and outliving it.
 struct ServiceParts {
@@ -57,6 +61,11 @@ class ServiceControl final : public recover::Effects {
   /// until then.
   void archived(std::uint64_t segment) noexcept { archived_ = segment; }
 
+  /// The sandboxes of the workers, when the data plane has told of them since the last call.
+  [[nodiscard]] std::optional<std::vector<plane::SandboxRecord>> told_sandboxes() noexcept {
+    return std::exchange(sandboxes_, std::nullopt);
+  }
+
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
   [[nodiscard]] std::uint64_t applied() const noexcept { return applied_; }
   [[nodiscard]] const release::Releases& releases() const noexcept { return releases_; }
@@ -69,11 +78,16 @@ class ServiceControl final : public recover::Effects {
   /// `slot`: primary, standby, canary or shadow. `weight` of a canary in ten-thousandths (0: its
   /// first step); for the one that runs it is the next step. `again`: also what a person rejected
   /// before; without it that is kConflict `release-rejected`.
+  /// `compared`: what `comparison` gave for this bundle; none: it is made here.
   [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot,
                                            std::uint32_t weight, const policy::Actor& actor,
-                                           bool again = false);
-  /// The bundle and the primary on the same newest labelled rows: `compare_on_traffic`.
-  [[nodiscard]] Result<doc::Value> compare(const Digest& bundle) const;
+                                           bool again = false,
+                                           const std::optional<doc::Value>& compared = {});
+  /// The bundle and the primary on the same newest labelled rows: `compare_bundles`. Without
+  /// `waits` (as in `Caller`) it is made in a process of its own: nullopt until it has ended.
+  [[nodiscard]] Result<std::optional<doc::Value>> comparison(const Digest& bundle, bool waits);
+  /// How far that is: {"read", "of", "rows"}.
+  [[nodiscard]] doc::Value comparing() const { return comparing_.progress(); }
   /// Ends the canary; kNotFound when none runs.
   [[nodiscard]] Result<doc::Value> abort_canary(const policy::Actor& actor, bool again = false);
   /// Sets the shadow, or takes it away with an empty digest.
@@ -88,6 +102,13 @@ class ServiceControl final : public recover::Effects {
   /// `approval-void`) says why.
   [[nodiscard]] Result<bool> resume_promotion(const std::string& approval);
   [[nodiscard]] Result<doc::Value> set_stopped(bool stopped, const policy::Actor& actor);
+  /// What a person does about an incident or a source: `kind`, `incident` (kOpen: none), `source`,
+  /// `account` and `text` of `what`. `{applied, entry, incident, state, in_force}`, or
+  /// `{applied: false, approval}`. kConflict `incident-closed`, `incident-acknowledged`,
+  /// `release-quarantined`; kNotFound `incident-unknown`, `source-unknown`, `account-unknown`,
+  /// `release-not-quarantined`; kDenied `incident-denied`, `quarantine-denied`.
+  [[nodiscard]] Result<doc::Value> act_by_hand(const recover::ByHand& what,
+                                               const policy::Actor& actor, bool again = false);
 
   /// What watches the service, and what became of the rows and labels it was given, counts by name
   /// (docs/operations.md):
@@ -101,6 +122,9 @@ class ServiceControl final : public recover::Effects {
   Result<recover::Outcome> perform(const recover::Action& action) override;
   Result<void> recorded(Micros from, Micros to,
                         const std::function<void(const plane::Record&)>& sink) override;
+  std::optional<plane::QuarantinedSource> quarantine_of(std::string_view account,
+                                                        std::string_view source) override;
+  bool in_force(const recover::Act& act) override;
   std::vector<watch::Route> routes() override { return routes_; }
 
  private:
@@ -130,6 +154,8 @@ class ServiceControl final : public recover::Effects {
   /// What the data plane did by itself, pre-authorised: a stop or a fail-over becomes a decision
   /// and is acknowledged.
   [[nodiscard]] Result<void> take_up(const plane::Record& record);
+  [[nodiscard]] Result<void> stopped_again(const std::string& id);
+  [[nodiscard]] Result<doc::Value> unread_stops() const;
   /// Judges the canary when it is due or failing, and proposes what follows: rise, promotion, end;
   /// or asks a person.
   [[nodiscard]] Result<void> decide_canary(Micros event_time);
@@ -144,6 +170,14 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<doc::Value> asked_by_hand(policy::Proposal proposal, const Digest& bundle,
                                                  const std::string& slot, bool again);
   [[nodiscard]] Result<void> follow_question(policy::Proposal& proposal, bool again) const;
+  /// The comparison of an automatic promotion, on what was known at `event_time`, goes into
+  /// evidence and attributes (`comparison`: better, worse, unclear, none); a question that waits
+  /// already keeps what it was asked with.
+  [[nodiscard]] Result<void> add_comparison(policy::Proposal& proposal, const Digest& bundle,
+                                            Micros event_time);
+  /// Says in reason and attribute `gates_not_judged` which gates of the bundle on `base.*` were not
+  /// judged against what serves now.
+  void name_gates_not_judged(policy::Proposal& proposal, const doc::Value& evaluation) const;
   /// What the bundle brings of evidence: its evaluation and the statements about how it was made.
   [[nodiscard]] std::vector<policy::Named> evidence_of(const Digest& bundle) const;
   /// The facts and terms that an approval of this proposal binds, as they are now.
@@ -156,11 +190,11 @@ class ServiceControl final : public recover::Effects {
       const std::string& op_id) const;
   /// Tells policy what a bundle was built from: attributes `commit` and `dirty`.
   [[nodiscard]] Result<void> name_origin(policy::Proposal& proposal, const Digest& bundle);
-  /// Says in reason, attributes (`drops_repairs`, `repairs_dropped`) and evidence which repairs of
-  /// `replaced` are lost.
-  [[nodiscard]] Result<void> name_dropped_repairs(policy::Proposal& proposal,
-                                                  const Digest& replaced,
-                                                  const Digest& bundle) const;
+  /// Says in reason, attributes (`drops_repairs`, `repairs_dropped`, `revives_repairs`,
+  /// `repairs_revived`) and evidence which repairs of `replaced` are lost, and which that were
+  /// taken back from it come again.
+  [[nodiscard]] Result<void> name_repairs(policy::Proposal& proposal, const Digest& replaced,
+                                          const Digest& bundle) const;
   [[nodiscard]] doc::Value canary_state() const;
   void restore_canary(const doc::Value& state);
 
@@ -188,12 +222,31 @@ class ServiceControl final : public recover::Effects {
 
   /// Proposes `action`; on yes changes a copy of the releases with `change`, commits both,
   /// publishes. The one way a route is made.
+  /// `also` is written in the same transaction.
   [[nodiscard]] Result<policy::Decision> change_releases(
       const policy::Proposal& proposal,
-      const std::function<Result<void>(release::Releases&)>& change);
+      const std::function<Result<void>(release::Releases&)>& change,
+      const std::function<Result<void>(store::Txn&)>& also = {});
+
+  // service_by_hand.cpp
+  /// What is against it before anybody is asked.
+  [[nodiscard]] Result<void> check_by_hand(const recover::ByHand& what) const;
+  [[nodiscard]] Result<policy::Decision> carry_out_by_hand(const policy::Proposal& proposal);
+  [[nodiscard]] recover::ByHand by_hand_of(const policy::Proposal& proposal);
+  [[nodiscard]] Result<void> note_closed_incident(store::Txn& txn,
+                                                  const recover::ByHand& act) const;
+  [[nodiscard]] const recover::Incident* watched_incident(const std::string& id) const;
+  /// Gives the ladder what was done by hand until the tick that it is at.
+  void take_by_hand();
+  [[nodiscard]] Result<void> restore_by_hand(store::Txn& txn);
+  /// Those that the saved ladder has taken are not needed any more.
+  [[nodiscard]] Result<void> drop_by_hand(store::Txn& txn) const;
   [[nodiscard]] policy::Proposal proposal_of(const recover::Action& action, std::string type) const;
   [[nodiscard]] recover::Outcome outcome_of(const policy::Decision& decision) const;
 
+  [[nodiscard]] Result<recover::Outcome> carry_out_action(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> change_route(const recover::Action& action);
+  [[nodiscard]] Result<bool> look_for(const recover::Act& act) const;
   [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action);
   /// Repaired bundles, and those they were made from.
   struct Repaired {
@@ -212,10 +265,13 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> write_postmortem(const recover::Action& action);
-  /// The contract's file with the transforms that the incident put into force and that are so
-  /// still; none: there are none.
-  [[nodiscard]] Result<std::optional<store::Git::File>> repaired_contract(
-      const std::string& incident) const;
+  /// What the branch of an incident says of the transforms that it put into force and that are so
+  /// still.
+  struct BranchRepair {
+    std::optional<store::Git::File> contract{};  ///< of HEAD, with those that it has not
+    std::string note{};                          ///< for the commit's message; empty: none are
+  };
+  [[nodiscard]] Result<BranchRepair> repair_for_branch(const std::string& incident) const;
   [[nodiscard]] Result<recover::Outcome> record_only(const recover::Action& action);
 
   ServiceParts parts_;
@@ -223,6 +279,7 @@ class ServiceControl final : public recover::Effects {
   release::Releases releases_;
   std::unique_ptr<watch::Watch> watch_;
   std::unique_ptr<recover::Ladder> ladder_;
+  Comparing comparing_;
   std::unique_ptr<plane::JournalReader> reader_;
   std::optional<plane::Record> held_;  ///< a tick that waits for a retrain
   std::vector<watch::Route> routes_;
@@ -233,12 +290,17 @@ class ServiceControl final : public recover::Effects {
       origins_;                               ///< of bundles that were proposed: commit, dirty
   std::map<std::string, Repaired> variants_;  ///< by op_id; made once and kept
   std::vector<Retrain> retrains_;
+  std::vector<recover::ByHand> by_hand_;      ///< kept, and in no snapshot yet
+  std::string in_force_in_;                   ///< the two slots that `in_force_` is about
+  std::map<std::string, bool> in_force_;      ///< by id of the act
   std::vector<watch::Alert> moves_;           ///< since the last tick
   std::vector<plane::ActRecord> acts_;        ///< since the last tick
   std::vector<watch::Finding> new_findings_;  ///< since the last snapshot
   std::uint64_t finding_count_ = 0;
   std::uint64_t applied_ = 0;
+  std::uint64_t published_ = 0;  ///< version of the route table that was written last
   std::uint64_t archived_ = 0;
+  std::optional<std::vector<plane::SandboxRecord>> sandboxes_;
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;

@@ -1,4 +1,6 @@
 // Releases a person asks for.
+#include <algorithm>
+
 #include "bundle/bundle.hpp"
 #include "control/compare.hpp"
 #include "control/outbox.hpp"
@@ -6,12 +8,20 @@
 #include "control/requester.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
+#include "evaluate/evaluate.hpp"
 
 namespace heddle::control {
 namespace {
 
 constexpr const char* kWaiting =
     "waiting";  ///< collection: approval id -> what to do when it is given
+
+/// The first word of the ids of errors about an act.
+std::string_view family_of(std::string_view action) {
+  return action.starts_with("incident.") ? "incident"
+         : action.starts_with("source.") ? "quarantine"
+                                         : "release";
+}
 
 std::vector<policy::Named> read_named(const doc::Value* list) {
   std::vector<policy::Named> items;
@@ -21,6 +31,15 @@ std::vector<policy::Named> read_named(const doc::Value* list) {
       items.push_back({item.string_or("name"), *digest});
   }
   return items;
+}
+
+/// What a bundle demands of the sandbox around its worker: `full` or `available`; `none`: it brings
+/// no code.
+Result<std::string> demanded_sandbox(const bundle::Bundle& bundle) {
+  if (!bundle.has(bundle::kRuntime)) return std::string("none");
+  HEDDLE_ASSIGN_OR_RETURN(const auto runtime, bundle.json(bundle::kRuntime));
+  if (runtime.string_or("runtime") != "process") return std::string("none");
+  return runtime.string_or("sandbox", "available");
 }
 
 doc::Value write_named(const std::vector<policy::Named>& items) {
@@ -71,6 +90,7 @@ doc::Value write_proposal(const policy::Proposal& proposal, const std::string& s
 
 Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& proposal) {
   const auto& attributes = proposal.attributes;
+  if (attributes.bool_or("by_hand")) return carry_out_by_hand(proposal);
   const Digest bundle = proposal.subjects.empty() ? Digest{} : proposal.subjects.front().digest;
   const auto slot = attributes.string_or("slot");
   const auto weight = static_cast<std::uint32_t>(attributes.int_or("weight"));
@@ -85,8 +105,15 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
           "see `heddle release history`"};
     }
     const auto& action = proposal.action;
-    if (action == "service.stop" || action == "service.resume") {
-      action == "service.stop" ? next.stop() : next.resume();
+    if (action == "service.stop") {
+      next.stop();
+      return {};
+    }
+    if (action == "service.resume") {
+      if (const auto* stops = attributes.find("stops")) {
+        for (const auto& stop : stops->as_array()) next.acknowledge(stop.string_or("id"));
+      }
+      next.resume();
       return {};
     }
     if (action == "release.rollback") return next.rollback();
@@ -115,7 +142,11 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
 
 Result<void> ServiceControl::wait_for(const policy::Decision& decision,
                                       const policy::Proposal& proposal) {
-  HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
+  HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto asked, txn.get(kWaiting, decision.approval));
+    // Who asks for the same again joins the question: it stays the first one's, who cannot approve
+    // it and as whose act it is carried out.
+    if (asked) return {};
     return txn.put(kWaiting, decision.approval,
                    doc::to_json(write_proposal(proposal, service_.identity.name)));
   }));
@@ -152,8 +183,8 @@ Result<std::optional<policy::Approval>> ServiceControl::newest_approval(
   return newest;
 }
 
-/// What was asked about this bundle and slot before decides how it is asked now: what waits is not
-/// asked twice, and what a person rejected is asked again only by who says so.
+/// What was asked about this bundle, slot or source before decides how it is asked now: what waits
+/// is not asked twice, and what a person rejected is asked again only by who says so.
 Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool again) const {
   proposal.binds = binds_of(proposal);
   const auto digest_of = [](const std::vector<policy::Named>& subjects) {
@@ -162,8 +193,11 @@ Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool ag
   HEDDLE_ASSIGN_OR_RETURN(const auto approvals, parts_.policy->approvals());
   const policy::Approval* last = nullptr;
   for (const auto& approval : approvals) {
-    const bool same_act = approval.action == proposal.action &&
-                          approval.slot == proposal.attributes.string_or("slot");
+    // A source is named with the account whose rows they are.
+    const bool same_act =
+        approval.action == proposal.action && approval.target == proposal.target &&
+        approval.slot == proposal.attributes.string_or("slot") &&
+        approval.binds.string_or("account") == proposal.binds.string_or("account");
     // A repair that a person rejected is a bundle that may be promoted, by who says that it is one.
     const bool repair =
         approval.action == "transform.propose" && proposal.action == "release.promote";
@@ -183,7 +217,7 @@ Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool ag
   if (last->status != Status::kRejected) return {};
   if (!again) {
     return Error{
-        ErrorKind::kConflict, "release-rejected",
+        ErrorKind::kConflict, fmt::format("{}-rejected", family_of(proposal.action)),
         fmt::format("`{}` rejected it as `{}`: {}", last->rejected_by, last->id,
                     last->rejected_because),
         "say `--again` with the same command to ask again; somebody else than you has to say yes"};
@@ -200,7 +234,7 @@ Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, cons
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(proposal));
   if (!decision.applied && decision.effect == policy::Effect::kDeny) {
     const auto how = how_to_be_a_person(proposal.actor);
-    return Error{ErrorKind::kDenied, "release-denied",
+    return Error{ErrorKind::kDenied, fmt::format("{}-denied", family_of(proposal.action)),
                  fmt::format("policy denied `{}` (rule `{}`): {}", proposal.action,
                              decision.rules.empty() ? "default-deny" : decision.rules.front(),
                              decision.reason),
@@ -217,8 +251,10 @@ Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, cons
                                    {"entry", decision.entry},
                                    {"approval", decision.approval},
                                    {"reason", proposal.reason}});
-  if (const auto* drops = proposal.attributes.find("drops_repairs"); drops != nullptr)
-    reply.set("drops_repairs", *drops);
+  for (const char* list : {"drops_repairs", "revives_repairs"}) {
+    if (const auto* repairs = proposal.attributes.find(list); repairs != nullptr)
+      reply.set(list, *repairs);
+  }
   return reply;
 }
 
@@ -233,39 +269,124 @@ Result<void> ServiceControl::name_origin(policy::Proposal& proposal, const Diges
   return {};
 }
 
-Result<void> ServiceControl::name_dropped_repairs(policy::Proposal& proposal,
-                                                  const Digest& replaced,
-                                                  const Digest& bundle) const {
+Result<void> ServiceControl::name_repairs(policy::Proposal& proposal, const Digest& replaced,
+                                          const Digest& bundle) const {
   if (replaced.empty() || replaced == bundle) return {};
   const auto dropped = dropped_repairs(*parts_.objects, replaced, bundle);
-  if (!dropped.ok()) {
+  const auto revived = revived_repairs(*parts_.objects, replaced, bundle);
+  if (!dropped.ok() || !revived.ok()) {
     // What serves cannot be read: it must be replaceable all the same, by somebody who knows.
-    proposal.reason += fmt::format("; the repairs of {} are not known: {}", replaced.short_str(),
-                                   dropped.error().message);
+    proposal.reason +=
+        fmt::format("; the repairs of {} are not known: {}", replaced.short_str(),
+                    dropped.ok() ? revived.error().message : dropped.error().message);
     return {};
   }
-  auto list = doc::Value::array();
-  for (const auto& repair : *dropped) list.push(repair);
-  proposal.attributes.set("repairs_dropped", list.size());
-  proposal.attributes.set("drops_repairs", list);
-  if (dropped->empty()) return {};
-  proposal.reason += fmt::format("; it drops what repairs {}: {}", replaced.short_str(),
-                                 fmt::join(*dropped, "; "));
-  const auto text =
-      doc::to_json(doc::Value::object({{"of", replaced.str()}, {"drops", std::move(list)}}));
+  const auto named = [&](const char* list_name, const char* count_name,
+                         const std::vector<std::string>& repairs) {
+    auto list = doc::Value::array();
+    for (const auto& repair : repairs) list.push(repair);
+    proposal.attributes.set(count_name, list.size());
+    proposal.attributes.set(list_name, list);
+    return list;
+  };
+  auto drops = named("drops_repairs", "repairs_dropped", *dropped);
+  auto revives = named("revives_repairs", "repairs_revived", *revived);
+  if (dropped->empty() && revived->empty()) return {};
+  if (!dropped->empty())
+    proposal.reason += fmt::format("; it drops what repairs {}: {}", replaced.short_str(),
+                                   fmt::join(*dropped, "; "));
+  if (!revived->empty())
+    proposal.reason += fmt::format("; it brings back what was taken back as its fault was over: {}",
+                                   fmt::join(*revived, "; "));
+  const auto text = doc::to_json(doc::Value::object(
+      {{"of", replaced.str()}, {"drops", std::move(drops)}, {"revives", std::move(revives)}}));
   HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(text));
   proposal.evidence.push_back({std::string(kRepairsEvidence), digest});
   return {};
 }
 
-Result<doc::Value> ServiceControl::compare(const Digest& bundle) const {
-  return compare_on_traffic(*parts_.objects, parts_.home->spool(service_.identity.name),
-                            releases_.primary(), bundle);
+Result<std::optional<doc::Value>> ServiceControl::comparison(const Digest& bundle, bool waits) {
+  const Digest& primary = releases_.primary();
+  if (!waits && !primary.empty() && primary != bundle) {
+    HEDDLE_TRY(bundle::open(*parts_.objects, bundle));  // what is not there is said at once
+    return comparing_.result(primary, bundle);
+  }
+  ComparisonInput input;
+  input.objects = parts_.objects;
+  input.spool = parts_.home->spool(service_.identity.name);
+  input.base = primary;
+  input.candidate = bundle;
+  HEDDLE_ASSIGN_OR_RETURN(auto compared, compare_bundles(input));
+  return std::optional(std::move(compared));
+}
+
+Result<void> ServiceControl::add_comparison(policy::Proposal& proposal, const Digest& bundle,
+                                            Micros event_time) {
+  const auto opened = bundle::open(*parts_.objects, bundle);
+  const auto evaluation =
+      opened.ok() ? opened->json(bundle::kEvaluation) : Result<doc::Value>(opened.error());
+  name_gates_not_judged(proposal, evaluation.ok() ? *evaluation : doc::Value::object());
+  HEDDLE_ASSIGN_OR_RETURN(const auto asked, newest_approval(proposal.op_id));
+  using Status = policy::Approval::Status;
+  if (asked && (asked->status == Status::kPending || asked->status == Status::kApproved)) {
+    const auto known =
+        std::find_if(asked->evidence.begin(), asked->evidence.end(),
+                     [](const auto& item) { return item.name == kComparisonEvidence; });
+    if (known != asked->evidence.end()) {
+      HEDDLE_ASSIGN_OR_RETURN(const auto bytes, parts_.objects->get(known->digest));
+      HEDDLE_ASSIGN_OR_RETURN(const auto then, doc::parse_json(bytes));
+      if (then.string_or("base") == releases_.primary().str()) {
+        proposal.evidence.push_back(*known);
+        proposal.attributes.set("comparison", then.string_or("verdict", "none"));
+        return {};
+      }
+    }
+  }
+  // Part of a decision at a tick, so it is made in that tick, of what was recorded before it: a
+  // replay decides the same. The journal is read within the comparison's bound.
+  ComparisonInput input;
+  input.objects = parts_.objects;
+  input.spool = parts_.home->spool(service_.identity.name);
+  input.base = releases_.primary();
+  input.candidate = bundle;
+  input.until = event_time;
+  input.end = reader_->position();
+  HEDDLE_ASSIGN_OR_RETURN(const auto compared, compare_bundles(input));
+  HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(compared)));
+  proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
+  const auto verdict = compared.string_or("verdict", "none");
+  proposal.attributes.set("comparison", verdict);
+  if (verdict == "worse") {
+    proposal.reason += fmt::format(
+        "; on {} rows of {} its log loss is clearly above that of what serves: a person decides",
+        compared.find("rows")->int_or("count"), compared.find("rows")->string_or("of"));
+  }
+  return {};
+}
+
+void ServiceControl::name_gates_not_judged(policy::Proposal& proposal,
+                                           const doc::Value& evaluation) const {
+  const auto* base = evaluation.find("base");
+  proposal.attributes.set("gates_not_judged", 0);
+  if (base == nullptr) return;  // no gate reads it
+  const auto now = releases_.primary().empty() ? std::string() : releases_.primary().str();
+  const auto then = base->string_or("bundle");
+  std::vector<std::string> open;
+  const auto* gates = evaluation.find("gates");
+  for (const auto& gate : gates == nullptr ? doc::Value::Array{} : gates->as_array()) {
+    if (evaluate::reads_base({.id = {}, .when = {gate.string_or("when"), {}}}) && then != now)
+      open.push_back(gate.string_or("id"));
+  }
+  proposal.attributes.set("gates_not_judged", open.size());
+  if (open.empty()) return;
+  proposal.reason +=
+      fmt::format("; its gates `{}` were judged against {}, not against what serves",
+                  fmt::join(open, "`, `"), then.empty() ? "nothing" : then.substr(0, 19));
 }
 
 Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot,
                                            std::uint32_t weight, const policy::Actor& actor,
-                                           bool again) {
+                                           bool again, const std::optional<doc::Value>& compared) {
   if (slot == "shadow") return set_shadow(bundle, actor, again);
   HEDDLE_ASSIGN_OR_RETURN(const auto opened,
                           bundle::open(*parts_.objects, bundle));  // every byte against its digest
@@ -298,6 +419,8 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     proposal.subjects.push_back({"baseline", releases_.primary()});
   proposal.attributes = doc::Value::object({{"service", service_.identity.name}, {"slot", slot}});
   HEDDLE_TRY(name_origin(proposal, bundle));
+  HEDDLE_ASSIGN_OR_RETURN(const std::string sandbox, demanded_sandbox(opened));
+  proposal.attributes.set("sandbox", sandbox);
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason =
       fmt::format("release {} as {} of `{}`", bundle.short_str(), slot, service_.identity.name);
@@ -308,15 +431,19 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     if (raises) proposal.attributes.set("canary", run.started);
     proposal.reason += fmt::format(" for {:g}% of the requests", weight / 100.0);
   }
+  if (slot != "standby") name_gates_not_judged(proposal, evaluation);
   proposal.evidence = evidence_of(bundle);
   // What answers now and what is to answer, on the same rows: the person who signs sees both.
   if (slot != "standby" && !releases_.primary().empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto comparison, compare(bundle));
-    HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(comparison)));
+    auto known = compared;
+    if (!known || known->string_or("base") != releases_.primary().str()) {
+      HEDDLE_ASSIGN_OR_RETURN(known, comparison(bundle, true));
+    }
+    HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(*known)));
     proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
   }
-  HEDDLE_TRY(name_dropped_repairs(
-      proposal, slot == "standby" ? releases_.standby() : releases_.primary(), bundle));
+  HEDDLE_TRY(name_repairs(proposal, slot == "standby" ? releases_.standby() : releases_.primary(),
+                          bundle));
   return asked_by_hand(std::move(proposal), bundle, slot, again);
 }
 
@@ -388,7 +515,7 @@ Result<doc::Value> ServiceControl::roll_back(const policy::Actor& actor, bool ag
   const Digest target = releases_.rollback_target();
   proposal.subjects.push_back({"rollback", releases_.primary()});
   proposal.evidence = evidence_of(target);
-  HEDDLE_TRY(name_dropped_repairs(proposal, releases_.primary(), target));
+  HEDDLE_TRY(name_repairs(proposal, releases_.primary(), target));
   return asked_by_hand(std::move(proposal), target, "primary", again);
 }
 

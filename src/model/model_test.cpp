@@ -389,6 +389,18 @@ TEST(Forest, AFileThatIsNoModelIsNamed) {
       {"\xff\xfe{\0", "UTF-16"},
       {"\xef\xbb\xbf{\"learner\":{}}", "byte order mark"},
       {"PAR1\x15", "Parquet"},
+      // The beginnings of what CatBoost 1.2.10 (`format=`), joblib, LightGBM 4.7.0, treelite 4.8.1
+      // and MLflow write.
+      {std::string("\x08\x01\x12\x03\x0a\x01x\xd2\x0d\0", 10), "Core ML"},
+      {"#include <string>\n", "source code"},
+      {"###  Model data\nclass catboost_model(object):\n", "source code"},
+      {std::string("]\0\0\x80\0\xff", 6), "joblib"},
+      {"______LightGBM_Binary_File_Token______\n", "data set of LightGBM"},
+      {std::string("\4\0\0\0\x08\0\0\0\1\0\0\0", 12), "treelite"},
+      {R"({"threshold_type": "float32", "num_feature": 4, "leaf_vector_shape": [1, 1]})",
+       "treelite"},
+      {"artifact_path: model\nflavors:\n", "MLmodel"},
+      {"\n\n <html><body>", "web page"},
   };
   for (const auto& [bytes, is] : files) {
     const auto loaded = Scorer::load(bytes);
@@ -434,6 +446,42 @@ TEST(Forest, ABestIterationBeforeTheLastIsAChoice) {
   const std::string paired = replace(longer, R"("gbtree_model_param":{)",
                                      R"("gbtree_model_param":{"num_parallel_tree":"2",)");
   EXPECT_TRUE(Scorer::load(replace(paired, R"("attributes":{})", best)).ok());
+}
+
+/// What XGBClassifier.save_model of XGBoost 1.5.2 and 1.7.6 notes beside the trees, shortened.
+TEST(Forest, TheNoteOfTheScikitLearnWrapperIsHonoured) {
+  const auto noted = [](std::string_view note) {
+    std::string escaped;
+    for (const char c : note) escaped.append(c == '"' || c == '\\' ? "\\" : "").push_back(c);
+    return Scorer::load(replace(kStump, R"("attributes":{})",
+                                fmt::format(R"("attributes":{{"scikit_learn":"{}"}})", escaped)));
+  };
+  const auto plain = noted(R"({"missing": NaN, "gamma": -Infinity, "objective": "a \" NaN",)"
+                           R"( "classes_": [0, 1], "_estimator_type": "classifier"})");
+  ASSERT_TRUE(plain.ok()) << plain.error().str();
+  EXPECT_EQ((*plain)->use().classes, (std::vector<std::string>{"0", "1"}));
+  EXPECT_EQ((*noted(R"({"classes_": [0.0, 1.0]})"))->use().classes,
+            (std::vector<std::string>{"0", "1"}));
+  EXPECT_EQ((*noted(R"({"classes_": ["late", "on time"]})"))->use().classes,
+            (std::vector<std::string>{"late", "on time"}));
+  EXPECT_TRUE((*noted(R"({"_estimator_type": "classifier"})"))->use().classes.empty());
+  EXPECT_TRUE(noted(R"({"missing": null})").ok());
+  for (const std::string_view missing : {"-999", "0", "-1.5"}) {
+    const auto refused = noted(fmt::format(R"({{"missing": {}}})", missing));
+    ASSERT_FALSE(refused.ok()) << missing;
+    EXPECT_EQ(refused.error().id, "model-unsupported");
+    EXPECT_NE(refused.error().message.find(fmt::format("says that {} is a missing value", missing)),
+              std::string::npos)
+        << refused.error().str();
+  }
+  EXPECT_EQ(noted("{").error().id, "model-corrupt");
+}
+
+TEST(Forest, NothingStandsBehindTheEndOfAJsonModel) {
+  const std::string model = kStump;
+  EXPECT_TRUE(Scorer::load(model + "\n\n").ok());
+  for (const std::string& more : {model, std::string("x"), std::string("{}")})
+    EXPECT_EQ(Scorer::load(model + more).error().id, "model-corrupt") << more.substr(0, 9);
 }
 
 TEST(Forest, WhatAFileSaysOfItsUseIsKept) {

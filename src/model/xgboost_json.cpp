@@ -193,10 +193,11 @@ Result<void> read_attributes(od::value value, XgboostParts& parts) {
   for (auto entry : attributes) {
     std::string_view name;
     READ(name, entry.unescaped_key(), "`attributes`");
-    if (name != "best_iteration") continue;
+    auto* const known = parts.attribute(name);
+    if (known == nullptr) continue;
     std::string_view text;
-    READ(text, entry.value().get_string(), "`best_iteration`");
-    parts.best_iteration = text;
+    READ(text, entry.value().get_string(), "`attributes`");
+    *known = text;
   }
   return {};
 }
@@ -251,6 +252,9 @@ Result<XgboostParts> parse(std::string_view bytes) {
     }
   }
   if (!has_learner) return xgboost_corrupt("has no `learner`");
+  // There is a place to read on at only where something follows.
+  if (document.current_location().error() == simdjson::SUCCESS)
+    return xgboost_corrupt("has something behind its end");
   return parts;
 }
 

@@ -98,6 +98,16 @@ struct LabelRecord {
   std::string row_id;  ///< request_id#index
   double label = 0;
   Micros event_time = 0;  ///< when the label became known
+  std::string account{};  ///< whose token it came by; empty in journals of before
+};
+
+/// A worker that a slot has, and the layers of the sandbox around it.
+struct SandboxRecord {
+  std::string slot;
+  std::string bundle;
+  std::string in_force;
+  std::string missing{};  ///< of this machine; empty: none
+  bool operator==(const SandboxRecord&) const = default;
 };
 
 /// The data plane now answers by this route table.
@@ -105,6 +115,7 @@ struct AppliedRecord {
   std::uint64_t route_version = 0;
   std::vector<std::string>
       standing{};  ///< ids of acts and stops that still stand: this table did not settle them
+  std::vector<SandboxRecord> sandboxes{};
 };
 
 /// A pre-authorised act of the data plane, journaled before it takes effect: `fail-over`,

@@ -177,7 +177,9 @@ struct LocalEngine::Impl {
     const bool happened =
         proposal.actor.type == ActorType::kSystem && proposal.actor.id == "system:data-plane" &&
         (proposal.action == "slot.fail-over" || proposal.action == "canary.abort");
-    if (stopped && !happened && !resumes)
+    // A stop is an incident: what people write down about it changes nothing that is served.
+    const bool writes_down = person && is_record_action(proposal.action);
+    if (stopped && !happened && !resumes && !writes_down)
       return Verdict{Effect::kDeny,
                      {"stop"},
                      {},
@@ -779,6 +781,15 @@ Result<std::vector<Approval>> LocalEngine::approvals() {
     return {};
   }));
   return list;
+}
+
+Result<std::optional<std::uint64_t>> LocalEngine::stop_entry(const std::string& service) {
+  std::optional<std::uint64_t> entry;
+  HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(entry, policy::stop_entry(txn, service));
+    return {};
+  }));
+  return entry;
 }
 
 Result<std::vector<std::string>> LocalEngine::stopped() {

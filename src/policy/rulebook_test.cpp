@@ -81,6 +81,35 @@ TEST(Rulebook, DenyBeatsApprovalBeatsAllowAndAllAreNamed) {
   EXPECT_FALSE(denied.reason.empty());
 }
 
+TEST(Rulebook, WhatClearlyLosesIsNoAgentsToPromote) {
+  const auto promote = rule("free", Kind::kAllow, {"agent:*", "person:*"}, {"release.promote"});
+  auto lost = proposal("release.promote");
+  lost.attributes = doc::Value::object({{"comparison", "worse"}});
+  const auto asked = judge(project({promote}), lost);
+  EXPECT_EQ(asked.effect, Effect::kRequireApproval);
+  EXPECT_EQ(asked.rules, (std::vector<std::string>{"clear-loss-needs-a-person", "free"}));
+  for (const char* other : {"better", "unclear", "none"}) {
+    auto fair = lost;
+    fair.attributes = doc::Value::object({{"comparison", other}});
+    EXPECT_EQ(judge(project({promote}), fair).effect, Effect::kAllow) << other;
+  }
+  // A person has seen the comparison; what nobody compared is the team's rules' matter alone.
+  auto by_hand = lost;
+  by_hand.actor = {ActorType::kPerson, "ada"};
+  EXPECT_EQ(judge(project({promote}), by_hand).effect, Effect::kAllow);
+  EXPECT_EQ(judge(project({promote}), proposal("release.promote")).effect, Effect::kAllow);
+  // It lets nobody ask for what no rule allows, and a denial stands.
+  EXPECT_EQ(judge(project({}), lost).rules, std::vector<std::string>{"default-deny"});
+  const auto never = rule("never", Kind::kDeny, {"agent:*"}, {"release.*"});
+  EXPECT_EQ(judge(project({promote, never}), lost).effect, Effect::kDeny);
+  // The yes is of the role that the project asks for when somebody promotes.
+  auto others = rule("ask", Kind::kRequireApproval, {"person:*"}, {"release.promote"});
+  others.approver_role = "approver";
+  const auto needed = judge(project({promote, others}), lost);
+  ASSERT_EQ(needed.needs.size(), 1U);
+  EXPECT_EQ(needed.needs[0].role, "approver");
+}
+
 TEST(Rulebook, WhoActionAndTargetAllHaveToMatch) {
   const auto of =
       project({rule("a", Kind::kAllow, {"role:approver"}, {"run.start"}, "", {"service/delay"})});
@@ -153,6 +182,37 @@ TEST(Rulebook, AConditionThatCannotBeEvaluatedNeverAllows) {
       Rulebook::compile(project({rule("a", Kind::kAllow, {"*"}, {"*"}, "attributes. >")}));
   ASSERT_FALSE(compiled.ok());
   EXPECT_EQ(compiled.error().id, "policy-when-malformed");
+}
+
+TEST(Rulebook, WhatOneAccountAloneShowsNeedsAPersonWhateverTheRulesSay) {
+  const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
+  const Actor ladder{ActorType::kAgent, "agent:recover"};
+  for (const char* action :
+       {"slot.swap", "release.recalibrate", "retrain.start", "release.promote"}) {
+    auto what = proposal(action, ladder);
+    what.attributes = doc::Value::object({{"only_account", ""}});
+    EXPECT_EQ(judge(project({allow}), what).effect, Effect::kAllow) << action;
+    what.attributes.set("only_account", "partner");
+    const auto verdict = judge(project({allow}), what);
+    EXPECT_EQ(verdict.effect, Effect::kRequireApproval) << action;
+    EXPECT_EQ(verdict.rules.front(), "one-account-needs-a-person");
+    ASSERT_EQ(verdict.needs.size(), 1U);
+    EXPECT_EQ(verdict.needs[0].approvals, 1);
+    // Nothing is let in by it: what no rule allows stays denied, and what asks already asks once.
+    EXPECT_EQ(judge(project({}), what).effect, Effect::kDeny);
+    const auto ask = rule("ask", Kind::kRequireApproval, {"*"}, {"*"});
+    EXPECT_EQ(judge(project({allow, ask}), what).needs.size(), 1U);
+    what.actor = {ActorType::kPerson, "ada"};
+    EXPECT_EQ(judge(project({allow}), what).effect, Effect::kAllow) << "a person knows";
+  }
+}
+
+TEST(Rulebook, WhetherLabelsAreRightIsAskedOfAPerson) {
+  const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
+  const Actor ladder{ActorType::kAgent, "agent:recover"};
+  EXPECT_EQ(judge(project({allow}), proposal("label.accept", ladder)).effect,
+            Effect::kRequireApproval);
+  EXPECT_EQ(judge(project({}), proposal("label.accept", ladder)).effect, Effect::kRequireApproval);
 }
 
 TEST(Rulebook, AutonomyIsAPresetOfRules) {

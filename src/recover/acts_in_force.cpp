@@ -29,6 +29,15 @@ bool is_back(Micros now, Micros wrong, int lag_hours) {
   return std::llabs(now - right_clock(wrong, lag_hours)) < std::llabs(now - wrong);
 }
 
+/// Labelled rows of one chunk duration. Where few rows come a chunk is of several, and a loss that
+/// is allowed by the chunk would be much of a month's.
+std::int64_t rows_of_duration(const watch::Watch& watch, Micros duration) {
+  const auto at = watch.latest().find("quality/ratio");
+  if (at == watch.latest().end() || at->second.to - at->second.from <= duration)
+    return watch.rows_of_chunk();
+  return at->second.rows * duration / (at->second.to - at->second.from);
+}
+
 double hours(Micros time) { return static_cast<double>(time) / static_cast<double>(kHour); }
 
 }  // namespace
@@ -94,7 +103,23 @@ watch::Diagnosis Ladder::with_acts(watch::Diagnosis diagnosis) const {
 void Ladder::verify_acts(Tick& tick) {
   const std::vector<Act> acts = acts_;  // taking one back changes the list
   for (const Act& act : acts) {
-    if (!act.kept && act_of(act.id) != nullptr) verify(act, tick);
+    if (act_of(act.id) == nullptr) continue;
+    if (!tick.effects.in_force(act)) {
+      forget(act, tick);
+    } else if (!act.kept) {
+      verify(act, tick);
+    }
+  }
+}
+
+void Ladder::forget(const Act& act, const Tick& tick) {
+  std::erase_if(acts_, [&](const Act& each) { return each.id == act.id; });
+  for (Incident& incident : incidents_) {
+    if (incident.id != act.incident && incident.act != act.id) continue;
+    incident.timeline.push_back(
+        {tick.now,
+         fmt::format("the {} is not in force any more: a release replaced it", act_text(act)), 0});
+    if (act.kind == Act::Kind::kSwap) incident.swapped = false;
   }
 }
 
@@ -113,7 +138,9 @@ std::string Ladder::why_not(const Act& act, const Tick& tick) const {
     if (now && std::llabs(*now - *act.clock) < watch::ClockRuns::kTolerance) return {};
   }
   const watch::Trial* trial = tick.watch.trial(act.id);
-  if (trial == nullptr || !trial->loses(options_.most_lost, tick.watch.rows_of_chunk())) return {};
+  const Micros duration = options_.monitor.quality.chunk_duration;
+  if (trial == nullptr || !trial->loses(options_.most_lost, rows_of_duration(tick.watch, duration)))
+    return {};
   return fmt::format(
       "the {} of {} does not pay any more: on the last of {} labelled rows it lost {:.0f} nats "
       "against what would be "
@@ -148,7 +175,8 @@ void Ladder::verify(const Act& act, Tick& tick) {
     // The incident goes on without it.
     owner->why = why;
     owner->timeline.push_back({tick.now, why, 0});
-    if (take_back(*owner, act, tick) == Status::kApplied) {
+    const Status status = take_back(*owner, act, tick);
+    if (status == Status::kApplied || status == Status::kOvertaken) {
       owner->swapped = false;
       owner->swap_refused = true;
     }
@@ -199,12 +227,23 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
   const Act taken = act;  // `act` may be in the list that changes
   const std::string service = "service/" + options_.service;
   const std::string reason = !incident.why.empty() ? incident.why : incident.diagnosis.reason;
+  // A person said yes to a repair and to a release: the labels of one account alone do not undo it
+  // for the others.
+  const watch::Trial* trial = tick.watch.trial(taken.id);
+  const bool by_labels =
+      trial != nullptr &&
+      (trial->loses(options_.most_lost,
+                    rows_of_duration(tick.watch, options_.monitor.quality.chunk_duration)) ||
+       trial->alternative_pays());
+  const std::string only = by_labels ? tick.watch.trial_account(taken.id) : std::string();
   Outcome outcome;
   switch (taken.kind) {
     case Act::Kind::kTransform:
-      outcome = propose(incident, "transform.withdraw", service,
-                        doc::Value::object({{"field", taken.field}, {"id", taken.transform}}),
-                        reason, tick, taken.id);
+      outcome =
+          propose(incident, "transform.withdraw", service,
+                  doc::Value::object(
+                      {{"field", taken.field}, {"id", taken.transform}, {"only_account", only}}),
+                  reason, tick, taken.id);
       break;
     case Act::Kind::kRecalibration:
       outcome = propose(incident, "recalibration.withdraw", service,
@@ -213,17 +252,23 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
       break;
     case Act::Kind::kSwap:
       outcome = propose(incident, "slot.swap", service, doc::Value::object({{"back", true}}),
-                        reason, tick, "back/" + taken.id);
+                        reason, tick,
+                        incident.swaps > 1 ? fmt::format("back/{}/{}", taken.id, incident.swaps)
+                                           : "back/" + taken.id);
       break;
     case Act::Kind::kRelease:
       outcome = propose(incident, "release.rollback", service,
-                        doc::Value::object({{"bundle", taken.before}}), reason, tick, taken.id);
+                        doc::Value::object({{"bundle", taken.before}, {"only_account", only}}),
+                        reason, tick, taken.id);
       break;
   }
+  if (outcome.status == Status::kOvertaken)
+    std::erase_if(acts_, [&](const Act& each) { return each.id == taken.id; });
   if (outcome.status == Status::kApplied) {
     std::erase_if(acts_, [&](const Act& each) { return each.id == taken.id; });
     if (taken.kind == Act::Kind::kRelease && taken.on_standby) {
-      begin({taken.incident + "/swap", Act::Kind::kSwap, taken.incident, tick.now});
+      Act swap{taken.incident + "/swap", Act::Kind::kSwap, taken.incident, tick.now};
+      begin(std::move(swap));
     }
     if (taken.kind == Act::Kind::kRecalibration) {
       // Twice as long each time: the harm of trying is bounded, whatever the base rate does.
@@ -296,10 +341,22 @@ Step Ladder::prove(Incident& incident, Tick& tick) {
   return Step::kAwaitQuiet;
 }
 
+/// What was the matter of one account alone is everybody's once the rows of others show it too.
+void Ladder::see_others(Incident& incident, const watch::Finding& finding, const Tick& tick) {
+  if (incident.diagnosis.only_account.empty() || !finding.alert || !finding.account.empty()) return;
+  incident.timeline.push_back(
+      {tick.now,
+       fmt::format("`{}` is seen in the rows of others than account `{}` too", finding.key,
+                   incident.diagnosis.only_account),
+       0});
+  incident.diagnosis.only_account.clear();
+}
+
 void Ladder::see_windows(Incident& incident, const Tick& tick) const {
   for (auto& [key, quiet] : incident.quiet) {
     const auto at = tick.watch.latest().find(key);
     if (at == tick.watch.latest().end() || at->second.to <= quiet.seen) continue;
+    see_others(incident, at->second, tick);
     quiet.seen = at->second.to;
     quiet.windows = at->second.alert ? 0 : quiet.windows + 1;
   }
@@ -338,11 +395,20 @@ bool Ladder::escalate(Incident& incident, std::string next, Micros deadline, Tic
   const bool due = deadline == 0 || waited >= (incident.escalations + 1) * every;
   if (due) {
     ++incident.escalations;
-    (void)propose(incident, "incident.escalate", "incident/" + incident.id,
-                  doc::Value::object({{"step", step_name(incident.step)}, {"next", next}}),
-                  std::move(next), tick, fmt::format("{}/{}", step_name(incident.step), tick.now));
+    tell(incident, std::move(next), tick);
   }
   return waited >= deadline;
+}
+
+void Ladder::tell(Incident& incident, std::string next, Tick& tick, std::string_view about) {
+  if (!incident.acknowledged_by.empty()) {
+    incident.timeline.push_back(
+        {tick.now, fmt::format("`{}` knows of it: {}", incident.acknowledged_by, next), 0});
+    return;
+  }
+  (void)propose(incident, "incident.escalate", "incident/" + incident.id,
+                doc::Value::object({{"step", step_name(incident.step)}, {"next", next}}), next,
+                tick, fmt::format("{}{}/{}", step_name(incident.step), about, tick.now));
 }
 
 }  // namespace heddle::recover

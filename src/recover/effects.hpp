@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,8 @@
 #include "base/result.hpp"
 #include "doc/value.hpp"
 #include "plane/journal.hpp"
+#include "plane/route.hpp"
+#include "recover/act.hpp"
 #include "watch/watch.hpp"
 
 namespace heddle::recover {
@@ -19,13 +22,15 @@ namespace heddle::recover {
 ///
 /// Types and their attributes: `incident.open` {cause, column, source, account};
 /// `incident.escalate` {step, next}; `incident.lapse` {op_id}: what was proposed is not to be done
-/// any more; `source.quarantine` {source, account, rule, readmit_after}; `source.release` {source,
+/// any more; `label.accept` {source, from}: a person says that labels which look turned over are
+/// right; `source.quarantine` {source, account, rule, readmit_after}; `source.release` {source,
 /// account}; `slot.swap` {primary_log_loss, standby_log_loss} or {back: true}; `transform.propose`
 /// {field, lag_hours, expression, id}; `transform.withdraw` {field, id}; `retrain.start` {from,
 /// rows, started_at}; `release.promote` {bundle, slot, metrics}; `release.rollback` {bundle};
 /// `release.recalibrate` {intercept_delta}; `recalibration.withdraw` {intercept_delta};
 /// `postmortem.write` {page, addition_file, addition_path, addition, proof}; `incident.close`
-/// {recovered_at}.
+/// {recovered_at}. What changes the answers of all has `only_account` too: the one whose rows alone
+/// are the reason, where several use the service; policy then asks a person, whatever its rules.
 struct Action {
   std::string op_id;
   std::string type;
@@ -45,13 +50,17 @@ struct Outcome {
     kWaiting,  ///< for an approval
     kRunning,  ///< work goes on; ask again
     kFailed,   ///< it was tried and could not be done
+    /// Not done, and there is nothing to ask again: somebody else did it, or what it was about is
+    /// not there any more. The step ends.
+    kOvertaken,
   };
   Status status = Status::kApplied;
   doc::Value result{};  ///< `retrain.start`: {bundle, gates_passed, failed_gates, metrics};
-                        ///< `release.promote`: {before}
+                        ///< `release.promote`: {before}; `slot.swap`: {before, made};
+                        ///< `transform.propose`, `release.recalibrate`: {made}
   std::vector<std::string> rules{};  ///< policy rules that decided
   std::uint64_t entry = 0;           ///< ledger entry
-  std::string note{};                ///< why it was denied or failed
+  std::string note{};                ///< why it was denied, failed or overtaken
 };
 
 [[nodiscard]] std::string_view status_name(Outcome::Status status) noexcept;
@@ -68,6 +77,12 @@ class Effects {
   /// The journal's records with event times in [from, to), ticks included, in their order.
   [[nodiscard]] virtual Result<void> recorded(
       Micros from, Micros to, const std::function<void(const plane::Record&)>& sink) = 0;
+  /// What holds back the rows of this account of this source now, its own quarantine before one of
+  /// everybody's; empty: nothing does.
+  [[nodiscard]] virtual std::optional<plane::QuarantinedSource> quarantine_of(
+      std::string_view account, std::string_view source) = 0;
+  /// Whether what serves still has this act in it: a release by hand may have replaced it.
+  [[nodiscard]] virtual bool in_force(const Act& act) = 0;
   /// Every route version there was, as the watch knows it.
   [[nodiscard]] virtual std::vector<watch::Route> routes() = 0;
 };

@@ -113,10 +113,9 @@ class Releases {
 
   [[nodiscard]] Result<void> quarantine(
       plane::QuarantinedSource source);  ///< kConflict when it is already
-  [[nodiscard]] Result<void> readmit(
-      std::string_view account,
-      std::string_view
-          source);  ///< kNotFound when it is not; without one of the account, the one for all
+  /// Ends exactly this quarantine: of the account, or with an empty one that of everybody.
+  /// kNotFound when there is none.
+  [[nodiscard]] Result<void> readmit(std::string_view account, std::string_view source);
   void allow_fail_over(bool allowed, const plane::FailOver& rule = {});
   /// The data plane left `failed` by itself: its act is acknowledged. Standby and primary change
   /// places here too, if `failed` is primary still and there is a standby; else a decision came
@@ -125,6 +124,9 @@ class Releases {
   /// The data plane ended the canary of `bundle` by itself: it ends here too, if it runs still.
   void acknowledge_canary_abort(const std::string& act, const Digest& bundle);
   void acknowledge(const std::string& act);
+  /// The act changes nothing, for example a stop of what is stopped: the next table names it.
+  void acknowledge_with_next(const std::string& act);
+  [[nodiscard]] bool acknowledged(const std::string& act) const;
   void stop();
   void resume();
 
@@ -149,7 +151,6 @@ class Releases {
 
  private:
   [[nodiscard]] Result<void> servable(const Digest& bundle) const;
-  [[nodiscard]] bool acknowledged(const std::string& act) const;
   /// `bundle` answers from now on; it is in no other slot but shadow or canary.
   void make_primary(Digest bundle);
   void changed() { ++version_; }

@@ -99,8 +99,10 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   };
   const bool other_window =
       serving_ == nullptr || serving_->route.fail_over.requests != route.fail_over.requests;
-  if (other_window || changed(SlotId::kPrimary) || changed(SlotId::kStandby))
+  if (other_window || changed(SlotId::kPrimary) || changed(SlotId::kStandby)) {
     primary_failures_ = Failures(route.fail_over.requests);
+    witnesses_.clear();
+  }
   if (other_window || changed(SlotId::kCanary))
     canary_failures_ = Failures(route.fail_over.requests);
   serving_ = std::move(next);
@@ -109,7 +111,8 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
       !failed_over()) {
     (void)try_fail_over(serving_->primary_error, event_clock_.now(options_.clock->wall()));
   }
-  options_.journal->append(plane::AppliedRecord{route.version, acts_.ids()});
+  options_.journal->append(
+      plane::AppliedRecord{route.version, acts_.ids(), sandboxes_of(serving_->slots)});
   commit();
   metrics_.applied();
   std::string others;
@@ -157,7 +160,7 @@ Result<Engine::Slot> Engine::slot_of(std::string_view version) const {
     }
     if (slot.loaded == nullptr) {
       return Error{ErrorKind::kNotFound, "version-unknown",
-                   fmt::format("service `{}` has no version `{}`", name_, version),
+                   fmt::format("service `{}` has no version `{}`", name_, shown(version)),
                    "use `primary`, `standby`, `canary` or the digest of one of them"};
     }
   }
@@ -186,6 +189,7 @@ bool Engine::try_fail_over(std::string_view reason, Micros event_time) {
   act("fail-over", serving_->slot(failed_over() ? SlotId::kStandby : SlotId::kPrimary).digest,
       reason, event_time);
   primary_failures_.clear();
+  witnesses_.clear();
   log::error("service `{}` failed over from {} to {}: {}", name_,
              from.loaded == nullptr ? "nothing" : name_of(from.id), name_of(to), reason);
   return true;
@@ -225,7 +229,7 @@ Result<Engine::Admitted> Engine::admit(const Asked& asked) {
   if (!rows.source.empty() &&
       std::find(declared.begin(), declared.end(), rows.source) == declared.end()) {
     return Error{ErrorKind::kInvalid, "source-unknown",
-                 fmt::format("service `{}` declares no source `{}`", name_, rows.source),
+                 fmt::format("service `{}` declares no source `{}`", name_, shown(rows.source)),
                  "declare it in the Service, or leave it out"};
   }
   admitted.source = rows.source.empty() ? kDefaultSource : rows.source;
@@ -392,7 +396,10 @@ void Engine::after(const Admitted& admitted, std::uint32_t failed, std::uint32_t
     return;  // asked for by name, or swapped meanwhile
   primary_failures_.add(failed > 0, count, refused);
   if (!serving_->route.fail_over_allowed) return;
-  if (const std::string reason = primary_failures_.reason(rule); !reason.empty())
+  const std::int64_t mono_ns = options_.clock->mono_ns();
+  witnesses_.add(admitted.account, mono_ns, {failed > 0, count, refused});
+  const std::string reason = primary_failures_.reason(rule);
+  if (!reason.empty() && witnesses_.agree(rule, mono_ns))
     (void)try_fail_over(reason, admitted.event_time);
 }
 
@@ -443,7 +450,8 @@ Result<void> Engine::explain(const Rows& rows, const score::Plan& plan) {
   return {};
 }
 
-Engine::RefusedLabels Engine::add_labels(std::span<const LabelIn> labels) {
+Engine::RefusedLabels Engine::add_labels(std::span<const LabelIn> labels,
+                                         std::string_view account) {
   const Micros now = options_.clock->wall();
   RefusedLabels refused;
   for (std::size_t i = 0; i < labels.size(); ++i) {
@@ -454,7 +462,8 @@ Engine::RefusedLabels Engine::add_labels(std::span<const LabelIn> labels) {
     } else if (!time.ok()) {
       refused.emplace_back(i, time.error());
     } else {
-      options_.journal->append(plane::LabelRecord{std::string(label.row_id), label.label, *time});
+      options_.journal->append(
+          plane::LabelRecord{std::string(label.row_id), label.label, *time, std::string(account)});
     }
   }
   metrics_.labels(labels.size() - refused.size(), refused.size());
@@ -468,6 +477,8 @@ Result<void> Engine::tick(Micros event_time) {
 }
 
 std::string Engine::stop(std::string_view by) {
+  // It stands until a route table names it, whatever that table says: another one adds nothing.
+  if (acts_.stopped()) return acts_.standing_stop();
   const plane::StopRecord stop{name_, std::string(by), uuid7(*options_.clock)};
   options_.journal->append(stop);
   commit();

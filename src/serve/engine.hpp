@@ -81,12 +81,13 @@ class Engine {
   [[nodiscard]] Result<std::optional<Answer>> infer(const Asked& asked);
   /// Of labels that were not taken: the place of each in the request, and why.
   using RefusedLabels = std::vector<std::pair<std::size_t, Error>>;
-  /// Journals the others. Whether a row is known is not: the control plane joins them, and counts
-  /// those that find none.
-  [[nodiscard]] RefusedLabels add_labels(std::span<const LabelIn> labels);
+  /// Journals the others, as sent by `account`. Whether a row is known is not: the control plane
+  /// joins them, and counts those that find none.
+  [[nodiscard]] RefusedLabels add_labels(std::span<const LabelIn> labels, std::string_view account);
   /// A replay says that everything before `event_time` was sent (serve/event_clock.hpp).
   [[nodiscard]] Result<void> tick(Micros event_time);
-  /// Stops the service at once; the id of the stop. Journaled before it takes effect.
+  /// Stops the service at once; the id of the stop that stands. Journaled before it takes effect,
+  /// and once: to stop again what the data plane stopped is the same stop.
   [[nodiscard]] std::string stop(std::string_view by);
 
   /// Puts a route table in force: the swap is one assignment.
@@ -177,6 +178,7 @@ class Engine {
   std::uint64_t applied_version_ = 0;
   std::vector<std::uint32_t> clean_rows_;  ///< in a row, one a quarantine of `serving_`
   Failures primary_failures_;              ///< of whoever answers in the primary's place
+  Witnesses witnesses_;                    ///< of those failures
   Failures canary_failures_;
   Rates rates_;
   StandingQueue queue_;

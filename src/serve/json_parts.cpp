@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include <fmt/format.h>
@@ -13,12 +16,57 @@ namespace {
 // number only beside a real one.
 constexpr std::string_view kInfinity = "\x7fInfinity", kMinusInfinity = "\x7f-Infinity";
 
-/// Copies `body` to `out` with each bare `NaN` as null and each bare infinity as a string of its
-/// own. False: there was none.
+/// What to write in place of a number that JSON allows and the parser does not take, since it is
+/// past 64 bits or past the doubles: the same as a double; empty: it is taken as it is.
+std::string_view rewrite_large(std::string_view number, std::string& buffer, bool& infinity) {
+  const bool integer = number.find_first_of(".eE") == std::string_view::npos;
+  std::int64_t signed_value = 0;
+  std::uint64_t unsigned_value = 0;
+  const char* const end = number.data() + number.size();
+  if (integer && (std::from_chars(number.data(), end, signed_value).ec == std::errc{} ||
+                  std::from_chars(number.data(), end, unsigned_value).ec == std::errc{}))
+    return {};
+  buffer.assign(number);
+  char* read_to = nullptr;
+  const double value = std::strtod(buffer.c_str(), &read_to);
+  if (*read_to != 0) return {};  // no number: it stays what does not parse
+  if (std::isinf(value)) {
+    infinity = true;
+    buffer = fmt::format("\"{}\"", number.front() == '-' ? kMinusInfinity : kInfinity);
+    return buffer;
+  }
+  return integer ? std::string_view(buffer.append("e0")) : std::string_view{};
+}
+
+/// The word at the beginning of `rest` that is to be rewritten, and what stands for it; both empty:
+/// there is none. A number is looked at whole, so its tail is never taken for one.
+struct Rewrite {
+  std::size_t length = 1;
+  std::string_view text{};
+};
+Rewrite rewrite_at(std::string_view rest, std::string& buffer, bool& infinity) {
+  if (rest.starts_with("NaN")) return {3, "null"};
+  const std::size_t sign = rest.front() == '-' ? 1 : 0;
+  if (rest.substr(sign).starts_with("Infinity")) {
+    infinity = true;
+    buffer = fmt::format("\"{}\"", sign == 1 ? kMinusInfinity : kInfinity);
+    return {sign + 8, buffer};
+  }
+  const std::string_view number =
+      rest.substr(0, std::min(rest.find_first_not_of("+-.0123456789eE"), rest.size()));
+  const bool begins = rest.front() == '-' || (rest.front() >= '0' && rest.front() <= '9');
+  if (!begins || number.empty()) return {};
+  return {number.size(), rewrite_large(number, buffer, infinity)};
+}
+
+/// Copies `body` to `out` with each bare `NaN` as null, each bare infinity as a string of its own
+/// and each number that is too large for the parser as a double or an infinity. False: there was
+/// none.
 bool rewrite_numbers(std::string_view body, std::string& out, bool& infinity) {
   out.clear();
   bool found = false;
   bool in_string = false;
+  std::string buffer;
   for (std::size_t i = 0; i < body.size();) {
     const std::string_view rest = body.substr(i);
     if (in_string || rest.front() == '"') {
@@ -29,18 +77,10 @@ bool rewrite_numbers(std::string_view body, std::string& out, bool& infinity) {
       out.push_back(body[i++]);
       continue;
     }
-    std::string_view word;
-    if (rest.starts_with("NaN")) {
-      word = "NaN";
-      out.append("null");
-    } else if (rest.starts_with("Infinity") || rest.starts_with("-Infinity")) {
-      word = rest.front() == '-' ? "-Infinity" : "Infinity";
-      out.append("\"").append(rest.front() == '-' ? kMinusInfinity : kInfinity).append("\"");
-      infinity = true;
-    }
-    found = found || !word.empty();
-    if (word.empty()) out.push_back(rest.front());
-    i += std::max<std::size_t>(word.size(), 1);
+    const Rewrite word = rewrite_at(rest, buffer, infinity);
+    found = found || !word.text.empty();
+    out.append(word.text.empty() ? rest.substr(0, word.length) : word.text);
+    i += word.length;
   }
   return found;
 }
@@ -105,7 +145,7 @@ Error invalid(std::string_view id, std::string message, std::string hint) {
 
 Error unknown_member(std::string_view name, std::string_view known) {
   return invalid("request-unknown-member",
-                 fmt::format("the request has an unknown member `{}`", name),
+                 fmt::format("the request has an unknown member `{}`", shown(name)),
                  fmt::format("known: {}", known));
 }
 Error too_many_rows(std::size_t max) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,13 +22,14 @@ class FieldNames {
   explicit FieldNames(std::span<const spec::Field> fields);
   [[nodiscard]] std::size_t size() const noexcept { return names_.size(); }
   [[nodiscard]] const std::vector<std::string>& names() const noexcept { return names_; }
-  /// The place of `name`, looked for from `hint` on: fields mostly come in their order. -1: there
+  /// The place of `name`, looked for at `hint` first: fields mostly come in their order. -1: there
   /// is none.
   [[nodiscard]] int find(std::string_view name, std::size_t hint) const noexcept;
   [[nodiscard]] std::string list() const;  ///< for a message: "`a`, `b`"
 
  private:
   std::vector<std::string> names_;
+  std::vector<std::uint32_t> by_name_;  ///< places, in the order of the names
 };
 
 /// What a client asks back of one output.
@@ -79,17 +81,22 @@ inline constexpr std::string_view kNotAScalar = "not-a-scalar";
 inline constexpr std::size_t kMostStray = 4;
 
 struct LabelIn {
-  std::string_view row_id;
-  double label = 0;
+  std::string_view row_id{};  ///< empty: none, or none that a row could have
+  double label = std::numeric_limits<double>::quiet_NaN();  ///< NaN: none, or no number
   std::optional<Micros> event_time{};
+  std::optional<Error> fault{};  ///< of a member that means nothing: this label is refused
 };
 
-/// Whether this can be the label of a row: `label-value` when it is no value of the target (every
-/// target is binary: 0 or 1), `label-row-id` when no row can have the id.
+/// Whether this can be the label of a row: its `fault`; `label-value` when it is no value of the
+/// target (every target is binary: 0 or 1), `label-row-id` when no row can have the id.
 [[nodiscard]] Result<void> check_label(const LabelIn& label);
 
 /// Longer than any client waits: a timeout past it is one of it, which no arithmetic overflows.
 inline constexpr std::int64_t kLongestTimeoutUs = 86'400'000'000;
+
+/// What a message quotes of a name that a client chose, however long it is.
+inline constexpr std::size_t kMostShown = 100;
+[[nodiscard]] std::string_view shown(std::string_view name) noexcept;
 
 /// `request-repeated`: a request gives `name` twice.
 [[nodiscard]] Error repeated(std::string_view name);

@@ -49,7 +49,20 @@ TEST(DataPlane, ALabelThatNoRowCanHaveIsRefusedByItselfAndSaysWhy) {
   const auto none = post(R"({"row_id":"q-1#0","label":2})");
   EXPECT_EQ(none->status, 422) << none->body;
   EXPECT_EQ(World::json(none).int_or("accepted"), 0);
-  EXPECT_EQ(post(R"({"row_id":"q-1#0","label":[1]})")->status, 400);
+  EXPECT_EQ(post(R"({"row_id":"q-1#0","label":[1]})")->status, 422);
+  // What is wrong with one leaves the others as they are.
+  const auto odd = World::json(post(
+      R"({"row_id":"q-2#0","label":1},{"row_id":"q 2#0","label":1},{"row_id":17,"label":1},{"label":1},{"row_id":"q-2#1"},
+         {"row_id":"q-2#2","label":1,"event_time":"soon"},{"row_id":"q-2#3","label":1,"weight":2},{"row_id":"q-2#4","label":1e400},
+         {"row_id":"q-2#5","label":{}},{"row_id":"q-2#6","label":0,"event_time":null})"));
+  EXPECT_EQ(odd.int_or("accepted"), 2);
+  std::vector<std::string> faults;
+  for (const auto& error : odd.find("errors")->as_array())
+    faults.push_back(fmt::format("{} {}", error.int_or("label"), error.string_or("id")));
+  EXPECT_EQ(faults,
+            (std::vector<std::string>{"1 label-row-id", "2 label-row-id", "3 label-row-id",
+                                      "4 label-value", "5 request-time", "6 request-unknown-member",
+                                      "7 label-value", "8 label-value"}));
   // The id of a row is longer than the longest id of a request.
   EXPECT_EQ(
       World::json(post(fmt::format(R"({{"row_id":"{}#1023","label":1}})", std::string(128, 'r'))))
@@ -59,7 +72,7 @@ TEST(DataPlane, ALabelThatNoRowCanHaveIsRefusedByItselfAndSaysWhy) {
   std::vector<std::string> taken;
   for (const auto& label : world.of<plane::LabelRecord>())
     taken.push_back(label.row_id.substr(label.row_id.size() - 3));
-  EXPECT_EQ(taken, (std::vector<std::string>{"1#0", "1#2", "1#7", "023"}));
+  EXPECT_EQ(taken, (std::vector<std::string>{"1#0", "1#2", "1#7", "2#0", "2#6", "023"}));
 }
 
 TEST(DataPlane, TicksOnlyGoForward) {
@@ -234,6 +247,23 @@ TEST(DataPlane, ReadsWhatClientsWriteForMissingAndInfiniteValues) {
   (void)outcome("-Infinity");
   const plane::RowRecord row = world.of<plane::RequestRecord>().back().rows[0];
   EXPECT_EQ(row.fields[2].d, -std::numeric_limits<double>::infinity());
+  // JSON's numbers have no bounds. What an integer cannot hold refuses its row, not the request.
+  const auto value = [&](const std::string& distance) {
+    const std::string reply = outcome(distance);
+    const plane::RowRecord sent = world.of<plane::RequestRecord>().back().rows[0];
+    return reply.substr(0, 4) + fmt::format("{}", sent.fields[2].datum().number());
+  };
+  EXPECT_EQ(value("123456789012345678901234567890"), "422 1.2345678901234568e+29");
+  EXPECT_EQ(value("-9223372036854775809"), "422 -9.223372036854776e+18");
+  EXPECT_EQ(value("1e400"), "422 inf");
+  EXPECT_EQ(value("-1" + std::string(400, '0')), "422 -inf");
+  EXPECT_EQ(value("1e-400"), "422 0") << "it rounds to 0";
+  for (const char* number : {"05", "5.", ".5", "+5", "1_0", "0x5", "1e", "5-", "--5"}) {
+    const std::string body = fmt::format(R"({{"rows":[{{"distance":{}}}]}})", number);
+    EXPECT_EQ(World::json(http.post("/v1/services/trips/predict", body)).string_or("id"),
+              "request-json")
+        << number;
+  }
   EXPECT_EQ(World::json(http.post("/v1/services/trips/predict", R"({"rows":[{"distance":Nan}]})"))
                 .string_or("id"),
             "request-json");
@@ -503,6 +533,22 @@ TEST(DataPlane, AfterARestartAnOlderTableIsStillRefused) {
   EXPECT_EQ(world.replayer().get("/v2/health/ready")->status, 200);
 }
 
+TEST(DataPlane, AnOlderTableIsRefusedAlsoWhereTheJournalIsGone) {
+  World world;
+  world.up();
+  world.route.version = 7;
+  world.publish_and_wait();
+  world.down();
+  std::filesystem::remove_all(world.dir + "/spool");
+  plane::RouteTable old = world.route;
+  old.version = 3;
+  ASSERT_TRUE(plane::write_route(world.route_path(), old, world.key).ok());
+  world.up();
+  EXPECT_EQ(world.replayer().get("/v2/health/ready")->status, 503);
+  world.publish_and_wait();
+  EXPECT_EQ(world.replayer().get("/v2/health/ready")->status, 200);
+}
+
 TEST(DataPlane, FailsOverOnlyWhenAuthorisedAndStandsByIt) {
   World world;
   world.objects.blobs.erase(world.bundles[0]);  // the primary cannot be loaded
@@ -630,6 +676,81 @@ TEST(DataPlane, StopsAtOnceAndOnlyAnAcknowledgingTableStartsItAgain) {
   (void)world.predict(again, kGoodRow, "s1", 200);
 }
 
+TEST(DataPlane, AStopOfWhatStandsStoppedIsTheSameStop) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto ops = world.client("ops-secret-0000000003");
+  const std::string first = World::json(ops.post("/v1/services/trips/stop", "")).string_or("id");
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(World::json(ops.post("/v1/services/trips/stop", "")).string_or("id"), first);
+  }
+  EXPECT_EQ(world.of<plane::StopRecord>().size(), 1u);
+  world.down();
+  world.up();
+  auto again = world.client("ops-secret-0000000003");
+  EXPECT_EQ(World::json(again.post("/v1/services/trips/stop", "")).string_or("id"), first);
+  // Once a table has taken it up it does not stand any more. Another one is another stop: it may
+  // come before the table that lets the service go on.
+  world.route.acknowledged = {first};
+  world.route.stopped = true;
+  world.publish_and_wait();
+  EXPECT_NE(World::json(again.post("/v1/services/trips/stop", "")).string_or("id"), first);
+  EXPECT_EQ(world.of<plane::StopRecord>().size(), 2u);
+}
+
+TEST(DataPlane, ItsOwnerStopsItOverItsSocketAndNothingElse) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto owner = world.owner();
+  EXPECT_FALSE(World::json(owner.get("/v1/services/trips")).bool_or("stopped", true));
+  for (const char* path : {"/v1/services/trips/predict", "/v1/services/trips/labels",
+                           "/v1/services/trips/tick", "/v2/models/trips/infer"})
+    EXPECT_EQ(owner.post(path, "{}")->status, 401) << path;
+  EXPECT_EQ(owner.post("/v1/services/trips/stop", "{}")->status, 200);
+  EXPECT_TRUE(World::json(owner.get("/v1/services/trips")).bool_or("stopped"));
+  EXPECT_TRUE(world.of<plane::StopRecord>().at(0).by.starts_with("owner:"));
+  auto http = world.replayer();
+  (void)world.predict(http, kGoodRow, "s1", 503);
+}
+
+TEST(DataPlane, ServesWhereItsSocketCannotBeMade) {
+  World world;
+  ASSERT_TRUE(write_file_atomic(world.dir + "/data", "a file").ok());
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  (void)world.predict(http, kGoodRow);
+}
+
+TEST(DataPlane, WhatAMessageQuotesIsBounded) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  const std::string name(100'000, 'n');
+  for (const std::string& body : {fmt::format(R"({{"rows":[{{}}],"{}":1}})", name),
+                                  fmt::format(R"({{"rows":[{{}}],"source":"{}"}})", name),
+                                  fmt::format(R"({{"rows":[{{"origin":1,"{}":1}}]}})", name),
+                                  fmt::format(R"({{"{}":1}})", name)}) {
+    const auto reply = http.post("/v1/services/trips/predict", body);
+    EXPECT_LT(reply->body.size(), 2000u) << body.substr(0, 40);
+  }
+  for (const std::string& body :
+       {fmt::format(R"({{"inputs":[{{"name":"{0}","shape":[1],"datatype":"{0}","data":[1]}}]}})",
+                    name),
+        fmt::format(R"({{"inputs":[{{"name":"{0}","shape":[1,2,3],"datatype":"BYTES"}}]}})", name),
+        fmt::format(R"({{"inputs":[{{"{0}":1}}]}})", name),
+        fmt::format(R"({{"model_name":"{0}","inputs":[{{"name":"origin","shape":[1],)"
+                    R"("datatype":"BYTES","data":["LAX"]}}]}})",
+                    name)}) {
+    const auto reply = http.post("/v2/models/trips/infer", body);
+    EXPECT_EQ(reply->status, 400);
+    EXPECT_LT(reply->body.size(), 2000u) << body.substr(0, 40);
+  }
+}
+
 TEST(DataPlane, SwapsUnderLoadWithoutAFailedOrMixedAnswer) {
   World world;
   world.up();
@@ -729,6 +850,23 @@ TEST(Tokens, ShortSecretsAreNotAccepted) {
   ASSERT_NE(tokens.find("long-enough-secret"), nullptr);
   EXPECT_TRUE(tokens.find("long-enough-secret")->may(Permission::kPredict));
   EXPECT_FALSE(tokens.find("long-enough-secret")->may(Permission::kReplay));
+}
+
+TEST(Tokens, FollowTheRightsThatCountNow) {
+  Tokens tokens({{"app", "app-secret-0000000002", {"predict"}},
+                 {"ops", "ops-secret-0000000003", {"read", "stop"}}});
+  const Principal* app = tokens.find("app-secret-0000000002");
+  ASSERT_NE(app, nullptr);
+  tokens.set_rights({{"app", {"read"}}});
+  EXPECT_EQ(tokens.find("app-secret-0000000002"), app) << "who asks stays the same account";
+  EXPECT_FALSE(app->may(Permission::kPredict));
+  EXPECT_TRUE(app->may(Permission::kRead));
+  EXPECT_EQ(tokens.find("ops-secret-0000000003"), nullptr) << "it is no account any more";
+  EXPECT_EQ(tokens.allow("ops-secret-0000000003", Permission::kStop, "trips").error().id,
+            "token-unknown");
+  tokens.set_rights({{"app", {"predict"}}, {"ops", {"stop"}}});
+  EXPECT_TRUE(app->may(Permission::kPredict));
+  EXPECT_TRUE(tokens.allow("ops-secret-0000000003", Permission::kStop, "trips").ok());
 }
 
 TEST(Tokens, AllowWhatTheAccountMayAndSayWhyNot) {

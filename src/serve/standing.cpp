@@ -47,6 +47,8 @@ void StandingActs::settle(const plane::RouteTable& table) {
 }
 
 bool StandingActs::readmitted(const plane::QuarantinedSource& quarantine) const noexcept {
+  // What only a person lets in is not let in by what was seen under an earlier quarantine.
+  if (quarantine.readmit_after == 0) return false;
   return std::any_of(readmissions_.begin(), readmissions_.end(), [&](const Readmission& item) {
     return quarantine.is(item.account, item.source);
   });

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
 
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "spec/check_monitor.hpp"
+#include "spec/check_policy.hpp"
 #include "spec/environment.hpp"
 #include "spec/load.hpp"
 #include "spec/trainer_parameters.hpp"
@@ -48,6 +50,13 @@ class Checker {
   static doc::Position at(const Identity& identity, std::string_view key) {
     const doc::Value* value = identity.content.find(key);
     return value == nullptr ? identity.content.position() : value->position();
+  }
+
+  /// Where item `i` of the list `key` stands.
+  static doc::Position at(const Identity& identity, std::string_view key, std::size_t i) {
+    const doc::Value* list = identity.content.find(key);
+    const bool is_there = list != nullptr && list->is_array() && i < list->size();
+    return is_there ? list->as_array()[i].position() : at(identity, key);
   }
 
   /// Where offset `offset` of an expression stands, when it is written on one line.
@@ -145,10 +154,39 @@ class Checker {
     }
   }
 
+  /// No file is read whose columns have such a name (`table-column-unnamed`, `-spaces`, `-case`),
+  /// so a contract cannot ask for one.
+  void check_column_name(const Field& field, const std::string& file,
+                         std::map<std::string, std::string>& folds) {
+    const std::string& name = field.name;
+    constexpr const char* kSpaces = " \t\r\n";
+    if (name.empty()) return;  // said where it was read
+    if (name.find_first_not_of(kSpaces) == std::string::npos) {
+      report(file, field.position, "bad-name", "a field's name is blank",
+             "write the column's name");
+      return;
+    }
+    if (name.find_first_of(kSpaces) == 0 || name.find_last_of(kSpaces) == name.size() - 1) {
+      report(file, field.position, "bad-name",
+             fmt::format("the name of field `{}` has spaces around it", name),
+             "remove them here and from the column's name");
+    }
+    std::string folded = name;
+    for (char& c : folded) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const auto [first, is_fresh] = folds.emplace(std::move(folded), name);
+    if (!is_fresh && first->second != name) {
+      report(file, field.position, "bad-name",
+             fmt::format("fields `{}` and `{}` differ only by case", first->second, name),
+             "rename one of the two columns at the source");
+    }
+  }
+
   void check(Contract& contract) {
     const std::string& file = contract.identity.file;
     std::set<std::string> seen;
+    std::map<std::string, std::string> folds;
     for (const auto& field : contract.fields) {
+      check_column_name(field, file, folds);
       unique(file, seen, field.name, field.position, "field");
       // The rest of Unicode is fine: backticks quote such a name in expressions. These would need
       // an escape in each of the many places where a rule is named.
@@ -205,8 +243,11 @@ class Checker {
       unique(file, ids, transform.id, transform.expression.position, "transform");
       need_field(file, transform.expression.position, contract, transform.field,
                  fmt::format("transform `{}`", transform.id));
+      const auto field =
+          std::find_if(contract.fields.begin(), contract.fields.end(),
+                       [&](const Field& each) { return each.name == transform.field; });
       compile(file, fmt::format("transform `{}`", transform.id), transform.expression, environment,
-              expr::Type::kDyn);
+              field == contract.fields.end() ? expr::Type::kDyn : field->type);
     }
   }
 
@@ -535,8 +576,9 @@ class Checker {
     if (contract == nullptr) return;
     const expr::Environment metrics = metric_environment(contract->fields);
     std::set<std::string> names;
-    for (const auto& metric : evaluation.metrics) {
-      unique(file, names, metric.name, at(evaluation.identity, "metrics"), "metric");
+    for (std::size_t i = 0; i < evaluation.metrics.size(); ++i) {
+      const auto& metric = evaluation.metrics[i];
+      unique(file, names, metric.name, at(evaluation.identity, "metrics", i), "metric");
       if (!metric.expression.text.empty())
         compile(file, fmt::format("metric `{}`", metric.name), metric.expression, metrics,
                 expr::Type::kDouble);
@@ -577,8 +619,9 @@ class Checker {
             "give the role to a person in people.yaml");
       }
     }
-    for (const auto& budget : policy.budgets)
-      unique(file, seen, budget.id, at(policy.identity, "budgets"), "budget");
+    check_policy_numbers(policy, project_.people, diagnostics_);
+    for (std::size_t i = 0; i < policy.budgets.size(); ++i)
+      unique(file, seen, policy.budgets[i].id, at(policy.identity, "budgets", i), "budget");
   }
 
   const Contract* contract_of(const Service& service) const {
@@ -638,38 +681,62 @@ class Checker {
   void check_people() {
     std::set<std::string> seen;
     for (const auto& person : project_.people)
-      unique("people.yaml", seen, person.name, {1, 1}, "person");
+      unique("people.yaml", seen, person.name, person.position, "person");
     std::set<std::string> accounts;
-    for (const auto& account : project_.service_accounts)
-      unique("people.yaml", accounts, account.name, {1, 1}, "service account");
+    for (const auto& account : project_.service_accounts) {
+      unique("people.yaml", accounts, account.name, account.position, "service account");
+      check_account(account);
+    }
     // Two names for one person would be two people: who asked as the one could approve as the
     // other.
     std::map<std::string, std::string> keys, users;
     for (const auto& person : project_.people) {
       check_name(person, accounts);
-      for (const auto& key : person.keys) {
-        if (const auto material = key_material(person, key); !material.empty()) {
-          one_person("people-key-shared", "SSH key", keys, material, person.name);
+      for (std::size_t i = 0; i < person.keys.size(); ++i) {
+        const doc::Position position = place_of(person.key_positions, i, person);
+        if (const auto material = key_material(person, person.keys[i], position);
+            !material.empty()) {
+          one_person("people-key-shared", "SSH key", keys, material, person, position);
         }
       }
-      for (const auto& user : person.os_users)
+      for (std::size_t i = 0; i < person.os_users.size(); ++i) {
+        const std::string& user = person.os_users[i];
         one_person("people-os-user-shared", fmt::format("system's user `{}`", user), users, user,
-                   person.name);
+                   person, place_of(person.os_user_positions, i, person));
+      }
     }
   }
 
-  void check_name(const Person& person, const std::set<std::string>& accounts) {
-    const auto plain = [](char c) {
+  static doc::Position place_of(const std::vector<doc::Position>& positions, std::size_t i,
+                                const Person& person) {
+    return i < positions.size() ? positions[i] : person.position;
+  }
+
+  static bool is_plain(std::string_view name) {
+    return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
              std::string_view("._-@+").find(c) != std::string_view::npos;
-    };
-    if (person.name.empty() || !std::all_of(person.name.begin(), person.name.end(), plain)) {
-      report("people.yaml", {1, 1}, "people-name",
+    });
+  }
+
+  /// Its name is that of the file with its token.
+  void check_account(const ServiceAccount& account) {
+    const bool is_name = is_plain(account.name) && account.name.front() != '.';
+    if (is_name) return;
+    report("people.yaml", account.position, "people-name",
+           fmt::format("`{}` cannot be the name of a service account", account.name),
+           "letters, digits and `.`, `_`, `-`, `@`, `+`, not with a `.` first: its token is the "
+           "file `.heddle/tokens/NAME`");
+  }
+
+  void check_name(const Person& person, const std::set<std::string>& accounts) {
+    if (!is_plain(person.name)) {
+      report("people.yaml", person.position, "people-name",
              fmt::format("`{}` cannot be the name of a person", person.name),
              "letters, digits and `.`, `_`, `-`, `@`, `+`: it stands in rules, signatures and the "
              "ledger");
     } else if (accounts.contains(person.name)) {
-      report("people.yaml", {1, 1}, "people-name",
+      report("people.yaml", person.position, "people-name",
              fmt::format("`{}` is a person and a service account", person.name),
              "give the program another name: it is no person");
     }
@@ -677,7 +744,7 @@ class Checker {
 
   /// What makes a key the same one: its type and bytes, not its comment. Empty, with a diagnostic,
   /// for what is no key.
-  std::string key_material(const Person& person, const std::string& key) {
+  std::string key_material(const Person& person, const std::string& key, doc::Position position) {
     const auto type_end = key.find(' ');
     const auto type = key.substr(0, type_end);
     const auto rest = type_end == std::string::npos ? std::string() : key.substr(type_end + 1);
@@ -688,7 +755,7 @@ class Checker {
                        bytes->compare(4, type.size(), type) == 0 && !type.empty() &&
                        key.find_first_of("\r\n") == std::string::npos;
     if (whole) return type + " " + encoded;
-    report("people.yaml", {1, 1}, "people-key",
+    report("people.yaml", position, "people-key",
            fmt::format("`{}` has a key that is no SSH public key", person.name),
            "paste the one line of the `.pub` file: `ssh-ed25519 AAAA...`");
     return {};
@@ -696,11 +763,11 @@ class Checker {
 
   void one_person(const char* id, const std::string& what,
                   std::map<std::string, std::string>& owners, const std::string& value,
-                  const std::string& name) {
-    const auto [owner, fresh] = owners.try_emplace(value, name);
-    if (fresh || owner->second == name) return;
-    report("people.yaml", {1, 1}, id,
-           fmt::format("`{}` and `{}` have the same {}", owner->second, name, what),
+                  const Person& person, doc::Position position) {
+    const auto [owner, fresh] = owners.try_emplace(value, person.name);
+    if (fresh || owner->second == person.name) return;
+    report("people.yaml", position, id,
+           fmt::format("`{}` and `{}` have the same {}", owner->second, person.name, what),
            "a person has one name; let each have an own one");
   }
 

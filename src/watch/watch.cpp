@@ -11,7 +11,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/3";
+constexpr std::string_view kFormat = "heddle.watch-state/4";
 
 float margin_of(float probability) {
   return std::isnan(probability)
@@ -33,11 +33,13 @@ std::string key_of(const Route& route) { return route.primary.hex() + "/" + rout
 
 Watch::Watch(Options options, RuleWindows rules)
     : options_(std::move(options)),
+      join_(options_.join),
       sources_(options_.monitor.refused_share, options_.monitor.refused_rows),
       answers_(options_.monitor, options_.contract),
       quality_(options_.monitor),
       rules_(std::move(rules)),
-      silence_(options_.monitor) {
+      silence_(options_.monitor),
+      accounts_(options_.monitor.window_rows) {
   columns_.start(options_.monitor, 0, 0);
   for (const auto& name : options_.fields) {
     const auto& fields = options_.contract.fields;
@@ -65,7 +67,8 @@ void Watch::observe(const plane::Record& record, Output& out) {
     // One that says it is from the future waits as long as one of today.
     const Micros latest =
         watermark_ == INT64_MIN ? plane::kLatestEvent : watermark_ + plane::kFarthestAhead;
-    (void)join_.add_label(label->row_id, label->label, std::min(label->event_time, latest));
+    (void)join_.add_label(label->row_id, label->label, std::min(label->event_time, latest),
+                          label->account);
     silence_.label();
     try_alternatives();
   } else if (const auto* tick = std::get_if<plane::TickRecord>(&record)) {
@@ -118,6 +121,10 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   if (route.version >= route_version_) enter(route, request.event_time);
   const bool of_epoch = key_of(route) == epoch_key_;
   if (of_epoch) last_row_ = std::max(last_row_, request.event_time);
+  accounts_.add(request.account, request.event_time,
+                std::count_if(request.rows.begin(), request.rows.end(), [](const auto& row) {
+                  return row.outcome == plane::RowOutcome::kServed;
+                }));
   const Baseline* baseline = route.baseline.get();
   const std::size_t settled = out.findings.size();
   // What standby and canary answer says nothing about the primary's predictions.
@@ -163,7 +170,8 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
         const expr::Datum value = field_of(metric.metric.column);
         values.push_back(value.is_null() && !served ? expr::Datum::error() : value);
       }
-      ++(columns_.add(*baseline, request.event_time, values) ? rows_.taken : rows_.late);
+      ++(columns_.add(*baseline, request.account, request.event_time, values) ? rows_.taken
+                                                                              : rows_.late);
     } else {
       ++(of_epoch ? rows_.unwatched : rows_.other_epoch);
     }
@@ -180,19 +188,19 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       rules_.add(values, request.event_time, out.findings);
     }
     if (served && of_epoch) {
-      JoinedRow joined{
-          request.request_id + "#" + std::to_string(index),
+      const std::string id = request.request_id + "#" + std::to_string(index);
+      ServedRow joined{
+          id,
           request.event_time,
           epoch_,
           by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
           margin_of(row.standby_probability),
-          -1,
-          0,
-          request.source};
+          request.source,
+          request.account};
       for (std::size_t i = 0; by_primary && i < trials.size(); ++i) {
         joined.alternatives.emplace_back(trials[i], route.alternatives[i].margin(row.fields));
       }
-      join_.add_row(std::move(joined));
+      join_.add_row(joined);
     }
   }
   if (!trials.empty()) try_alternatives();
@@ -207,15 +215,15 @@ void Watch::forget_what_is_ahead(Micros event_time) {
   last_row_ = INT64_MIN;
   epoch_key_.clear();  // the next row begins a new epoch
   columns_.start(options_.monitor, epoch_, event_time);
-  join_ = {};
+  join_.clear();
 }
 
 void Watch::try_alternatives() {
-  for (const JoinedRow& row : join_.take_joined()) {
+  for (const TrialRow& row : join_.take_joined()) {
     for (const auto& [trial, margin] : row.alternatives) {
       if (std::isnan(margin) || std::isnan(row.margin)) continue;
-      trials_.add(trial, loss_of(row.margin, row.label != 0), loss_of(margin, row.label != 0),
-                  row.label != 0, row.event_time / options_.monitor.quality.chunk_duration);
+      trials_.add(trial, loss_of(row.margin, row.label), loss_of(margin, row.label), row.label,
+                  row.event_time / options_.monitor.quality.chunk_duration, row.account);
     }
   }
 }
@@ -233,7 +241,8 @@ void Watch::observe_tick(Micros event_time, Output& out) {
   const auto route = routes_.find(route_version_);
   const Baseline* baseline = route == routes_.end() ? nullptr : route->second.baseline.get();
   if (baseline != nullptr) {
-    leave_out(columns_.close(*baseline, event_time, out.findings));
+    const bool several = accounts_.several();
+    leave_out(columns_.close(*baseline, event_time, several, out.findings));
     settle(settled, event_time, out);
     const std::size_t quality = out.findings.size();
     // A column that moved explains an intercept that moved with it. One that has stood for longer
@@ -245,11 +254,12 @@ void Watch::observe_tick(Micros event_time, Output& out) {
     const bool quiet =
         !alerts_.standing(Subject::kColumn, fresh) && !alerts_.confirmed(Subject::kQuality);
     if (options_.monitor.labelled_quality)
-      quality_.close(join_, *baseline, event_time, quiet, out.findings);
+      quality_.close(join_, *baseline, event_time, quiet, several, out.findings);
     settle(quality, event_time, out);
   }
   look_for_silence(baseline, event_time, out);
   join_.prune(event_time - options_.monitor.label_retention);
+  accounts_.prune(event_time - options_.monitor.label_retention);
 }
 
 void Watch::look_for_silence(const Baseline* baseline, Micros at, Output& out) {
@@ -320,6 +330,7 @@ Watch::Change Watch::change() const {
   part("silence", [&](StateWriter& out) { silence_.save(out); });
   part("clocks", [&](StateWriter& out) { clocks_.save(out); });
   part("trials", [&](StateWriter& out) { trials_.save(out); });
+  part("accounts", [&](StateWriter& out) { accounts_.save(out); });
   part("alerts", [&](StateWriter& out) { alerts_.save(out); });
   part("latest", [&](StateWriter& out) {
     out.put(std::uint64_t{latest_.size()});
@@ -379,6 +390,7 @@ bool Watch::load(const std::map<std::string, std::string>& parts,
   part("silence", [&](StateReader& in) { silence_.load(in); });
   part("clocks", [&](StateReader& in) { clocks_.load(in); });
   part("trials", [&](StateReader& in) { trials_.load(in); });
+  part("accounts", [&](StateReader& in) { accounts_.load(in); });
   part("alerts", [&](StateReader& in) { alerts_.load(in); });
   part("latest", [&](StateReader& in) {
     latest_.clear();

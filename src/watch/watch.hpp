@@ -15,6 +15,7 @@
 #include "plane/journal.hpp"
 #include "spec/contract.hpp"
 #include "spec/monitor.hpp"
+#include "watch/accounts.hpp"
 #include "watch/alert_book.hpp"
 #include "watch/answers.hpp"
 #include "watch/baseline.hpp"
@@ -80,6 +81,7 @@ class Watch {
     spec::Monitor monitor;
     spec::Contract contract;
     std::vector<std::string> fields;  ///< of the journal's rows, in their order
+    LabelJoin::Options join{};
   };
   [[nodiscard]] static Result<Watch> open(Options options);
 
@@ -98,6 +100,10 @@ class Watch {
   }
   /// What is known of a trial, from rows that were labelled since it began.
   [[nodiscard]] const Trial* trial(const std::string& name) const { return trials_.find(name); }
+  /// The only account whose rows say that it loses, where several use the service.
+  [[nodiscard]] std::string trial_account(const std::string& name) const {
+    return accounts_.several() ? trials_.only_account(name) : std::string();
+  }
   void keep_trials(const std::vector<std::string>& names) { trials_.keep(names); }
   /// Labelled rows of the latest quality chunk; before there is one, the least a chunk may have.
   [[nodiscard]] std::int64_t rows_of_chunk() const;
@@ -112,6 +118,12 @@ class Watch {
   [[nodiscard]] const RowCounts& row_counts() const noexcept { return rows_; }
   [[nodiscard]] const LabelJoin::Counts& labels() const noexcept { return join_.counts(); }
   [[nodiscard]] std::size_t labels_waiting() const noexcept { return join_.waiting(); }
+  /// By account: labels of unknown rows that gave way to newer ones.
+  [[nodiscard]] const std::map<std::string, std::int64_t>& labels_given_up() const noexcept {
+    return join_.given_up();
+  }
+  /// Share of the rows that come now which is kept for its label: 1, 1/2, 1/4 ...
+  [[nodiscard]] double sample() const noexcept { return join_.sample(); }
   /// Whether the route that answers has a baseline to be watched by.
   [[nodiscard]] bool watching() const;
   [[nodiscard]] const Silence& silence() const noexcept { return silence_; }
@@ -155,6 +167,7 @@ class Watch {
   /// as they are they do not. `threshold`: of the quality ratio.
   [[nodiscard]] std::vector<std::string> turned_labels(const Finding& chunk,
                                                        double threshold) const;
+  [[nodiscard]] Diagnosis cause_of(const Alert& alert) const;
   [[nodiscard]] Diagnosis quality_cause(const Alert& alert) const;
   [[nodiscard]] Diagnosis prior_cause(const Alert& alert) const;
 
@@ -176,6 +189,7 @@ class Watch {
   RuleWindows rules_;
   Silence silence_;
   ClockRuns clocks_;
+  Accounts accounts_;  ///< of the last `label_retention`
   Trials trials_;
   AlertBook alerts_;
   std::map<std::string, Finding> latest_;

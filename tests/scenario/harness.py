@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import traceback
 
 import small_project
 
@@ -99,18 +100,20 @@ class Reply:
 
 
 class Planes:
-    """`heddle up` of a project, awaited until live; ended with SIGTERM."""
+    """`heddle up` of a project, awaited until live; ended with SIGTERM. `locked`: its control plane does not come up, the data plane is
+    awaited alone. `first`: runs in the child before it becomes `heddle`."""
 
-    def __init__(self, project, *words):
-        self.project, self.words = project, words
+    def __init__(self, project, *words, locked=False, first=None):
+        self.project, self.words, self.locked, self.first = project, words, locked, first
         self.log = open(project.root.parent / (project.root.name + ".log"), "w+")
 
     def __enter__(self):
         self.process = subprocess.Popen([self.project.heddle, "--project", str(self.project.root), "up", *self.words],
-                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=self.first)
         try:
             self.until(lambda: self.get("/health/live").status == 200, "the data plane is live")
-            self.until(lambda: self.control_live(), "the control plane is live")
+            if not self.locked:
+                self.until(lambda: self.control_live(), "the control plane is live")
         except BaseException:
             self.__exit__()
             raise
@@ -188,13 +191,31 @@ class Planes:
             connection.settimeout(60)
             connection.connect(str(self.project.root / ".heddle/control.sock"))
             body = json.dumps(request).encode()
-            connection.sendall(b"POST /v1/ops/%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (name.encode(), len(body)) + body)
+            secret = (self.project.root / ".heddle/keys/owner.secret").read_bytes()
+            connection.sendall(b"POST /v1/ops/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n"
+                               % (name.encode(), secret, len(body)) + body)
             reply = http.client.HTTPResponse(connection)
             reply.begin()
             return Reply(reply.status, reply.headers, reply.read())
 
     def raw(self):
         return socket.create_connection(("127.0.0.1", self.project.port()), timeout=30)
+
+
+def run_cases(cases, names, *arguments):
+    """Every case of `cases` (those in `names`, when it names any), also after one has failed. The exit status of the test."""
+    chosen = [case for case in cases if not names or case.__name__ in names]
+    failed = []
+    for case in chosen:
+        begun = time.monotonic()
+        try:
+            told = case(*arguments)
+            print(f"ok   {case.__name__} ({time.monotonic() - begun:.1f} s)" + (f": {told}" if told else ""), flush=True)
+        except Exception:  # every other case is still of interest
+            failed.append(case.__name__)
+            print(f"FAIL {case.__name__}\n{traceback.format_exc()}", flush=True)
+    print(f"{len(chosen) - len(failed)} of {len(chosen)} hold" + (f"; not: {', '.join(failed)}" if failed else ""))
+    return 1 if failed or not chosen else 0
 
 
 def read_status(connection):

@@ -13,10 +13,10 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bad_input  # noqa: E402
+import harness
 from harness import Planes, World  # noqa: E402
 from small_project import rows  # noqa: E402
 
@@ -166,24 +166,13 @@ def killed_while_it_scores(world):
 
 def main():
     os.environ["NO_COLOR"] = "1"
-    chosen = [c for c in CASES if len(sys.argv) < 3 or c.__name__ in sys.argv[2:]]
     world = World(sys.argv[1])
-    failed = []
     try:
         world.candidate = bad_input.good_run(world.built)
         world.released = bad_input.make_released(world)
-        for test in chosen:
-            start = time.monotonic()
-            try:
-                test(world)
-                print(f"ok   {test.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
-            except Exception:  # every other case is still of interest
-                failed.append(test.__name__)
-                print(f"FAIL {test.__name__}\n{traceback.format_exc()}", flush=True)
+        return harness.run_cases(CASES, sys.argv[2:], world)
     finally:
         world.close()
-    print(f"{len(chosen) - len(failed)} of {len(chosen)} hold" + (f"; not: {', '.join(failed)}" if failed else ""))
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

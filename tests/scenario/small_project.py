@@ -1,4 +1,5 @@
 """A small project that behaves like examples/flights: 20,000 seeded rows as CSV, one model, one service.   small_project.py DIR"""
+import contextlib
 import datetime
 import math
 import os
@@ -208,9 +209,12 @@ readmit_after: 20
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the ports that Linux gives to connections: one of those may be taken by a client of another test when a plane starts again."""
+    while True:
+        port = random.SystemRandom().randrange(12_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def os_user():

@@ -24,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bad_input  # noqa: E402
+import harness
 from harness import Planes, World  # noqa: E402
 from small_project import rows  # noqa: E402
 
@@ -246,6 +247,7 @@ def the_access_log_is_what_the_ledger_says(world):
                 assert "sha256:" + root_of([leaf(r) for r in table]).hex() == told["root"], path
         names, table = read_segment(segments(project)[-1])
         row = dict(zip(names, table[-1]))
+        assert row["account"] == "caller", row
         assert row["source"] in ("one", "default") and row["slot"] == "primary" and row["bundle"].startswith("sha256:") and "fields" not in names, row
         refused = [dict(zip(names, r)) for r in table if r[names.index("outcome")] == "refused"]
         assert refused and all(r["rules"] == "route-fixes-distance" and r["probability"] is None for r in refused)
@@ -335,24 +337,13 @@ def killed_while_it_writes(world):
 
 def main():
     os.environ["NO_COLOR"] = "1"
-    chosen = [c for c in CASES if len(sys.argv) < 3 or c.__name__ in sys.argv[2:]]
     world = World(sys.argv[1])
-    failed = []
     try:
         world.candidate = bad_input.good_run(world.built)
         world.released = bad_input.make_released(world)
-        for test in chosen:
-            start = time.monotonic()
-            try:
-                test(world)
-                print(f"ok   {test.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
-            except Exception:  # every other case is still of interest
-                failed.append(test.__name__)
-                print(f"FAIL {test.__name__}\n{traceback.format_exc()}", flush=True)
+        return harness.run_cases(CASES, sys.argv[2:], world)
     finally:
         world.close()
-    print(f"{len(chosen) - len(failed)} of {len(chosen)} hold" + (f"; not: {', '.join(failed)}" if failed else ""))
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 
@@ -147,12 +146,10 @@ def replayed(world):
 def main():
     world = harness.World(sys.argv[1])
     try:
-        for case in (started_while_a_command_has_the_project_open, asked_while_the_planes_start_and_end, replayed):
-            begun = time.monotonic()
-            print(f"{case.__name__}: {case(world)} ({time.monotonic() - begun:.1f} s)", flush=True)
+        return harness.run_cases((started_while_a_command_has_the_project_open, asked_while_the_planes_start_and_end, replayed), sys.argv[2:], world)
     finally:
         world.close()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
