@@ -34,7 +34,8 @@ struct Question {
   }
 };
 
-class ApprovalsModelTest : public fixture::ServiceTest {
+class ApprovalsModelTest : public fixture::ServiceTest,
+                           public testing::WithParamInterface<unsigned> {
  protected:
   static void SetUpTestSuite() {
     fixture::ServiceTest::SetUpTestSuite();
@@ -154,12 +155,12 @@ class ApprovalsModelTest : public fixture::ServiceTest {
       EXPECT_EQ(said, last->id) << "what waits is not asked twice";
       return;
     }
-    if (waits) last->status = Status::kExpired;
     release::Releases tried = model_;
     if (const auto possible = carry_out(q, tried); !possible.ok()) {
       EXPECT_EQ(said, possible.error().id);
-      return;
+      return;  // and nobody looked at the old question
     }
+    if (waits) last->status = Status::kExpired;
     ASSERT_TRUE(said.starts_with("approval-")) << said;
     q.id = said;
     q.expires = time + kWithin;
@@ -409,10 +410,10 @@ class ApprovalsModelTest : public fixture::ServiceTest {
   int swaps_ = 0;
 };
 
-TEST_F(ApprovalsModelTest, InAnyOrderOnlyWhatIsSignedForAsThingsAreHappens) {
+TEST_P(ApprovalsModelTest, InAnyOrderOnlyWhatIsSignedForAsThingsAreHappens) {
   const char* given = std::getenv("HEDDLE_TEST_SEED");
-  const auto seed = given == nullptr ? std::random_device()()
-                                     : static_cast<unsigned>(std::strtoul(given, nullptr, 10));
+  const auto seed =
+      given == nullptr ? GetParam() : static_cast<unsigned>(std::strtoul(given, nullptr, 10));
   fmt::print("seed {} (HEDDLE_TEST_SEED sets it)\n", seed);
   begin(seed);
   std::vector<std::string> story;
@@ -427,6 +428,8 @@ TEST_F(ApprovalsModelTest, InAnyOrderOnlyWhatIsSignedForAsThingsAreHappens) {
                                                            std::min<std::size_t>(story.size(), 12)),
                                          story.end(), "\n"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Seeds, ApprovalsModelTest, testing::Values(1U, 2U, 3U, 4U, 436725100U));
 
 }  // namespace
 }  // namespace heddle::control
