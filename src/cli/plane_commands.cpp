@@ -114,6 +114,12 @@ std::string watch_line(const doc::Value& watch) {
     line += fmt::format(", {} wait for an unknown row", count);
   if (const auto count = watch.int_or("labels_forgotten"); count > 0)
     line += fmt::format(", {} OF UNKNOWN ROWS", count);
+  if (const doc::Value* given_up = watch.find("labels_given_up"); given_up != nullptr) {
+    for (const auto& [account, count] : given_up->as_object())
+      line += fmt::format(", {} OF UNKNOWN ROWS BY `{}` GAVE WAY", count.as_int(), account);
+  }
+  if (const double sample = watch.double_or("sample"); sample < 1)
+    line += fmt::format("; ONE ROW IN {:.0f} IS KEPT FOR ITS LABEL", 1 / sample);
   return line;
 }
 

@@ -45,15 +45,29 @@ Result<std::string> Control::metrics() {
     }
   });
   text.family("heddle_watch_labels_total", "counter",
-              "Labels by what became of them: `forgotten` ones were of rows that never came");
+              "Labels by what became of them: `forgotten` ones were of rows that never came, "
+              "`unsampled` ones of rows that are not in the sample");
   each([&](const std::string& label, const ServiceControl& service) {
     const auto counts = service.watch_value();
     text.sample(label + ",fate=\"joined\"", counts.int_or("labels_joined"));
     text.sample(label + ",fate=\"forgotten\"", counts.int_or("labels_forgotten"));
+    text.sample(label + ",fate=\"unsampled\"", counts.int_or("labels_unsampled"));
   });
   text.family("heddle_watch_labels_waiting", "gauge", "Labels whose row is not known so far");
   each([&](const std::string& label, const ServiceControl& service) {
     text.sample(label, service.watch_value().int_or("labels_waiting"));
+  });
+  text.family("heddle_watch_labels_given_up_total", "counter",
+              "Labels of unknown rows that gave way to newer ones of their account");
+  each([&](const std::string& label, const ServiceControl& service) {
+    const auto counts = service.watch_value();
+    for (const auto& [account, count] : counts.find("labels_given_up")->as_object())
+      text.sample(fmt::format("{},account=\"{}\"", label, account), count.as_int());
+  });
+  text.family("heddle_watch_sample_ratio", "gauge",
+              "Share of the rows that come now which is kept for its label");
+  each([&](const std::string& label, const ServiceControl& service) {
+    text.sample(label, service.watch_value().double_or("sample"));
   });
   text.family("heddle_watermark_seconds", "gauge",
               "Event time up to which every decision is finished");

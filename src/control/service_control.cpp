@@ -9,6 +9,7 @@
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "base/signature.hpp"
 #include "bundle/bundle.hpp"
 #include "contract/contract.hpp"
 #include "control/outbox.hpp"
@@ -75,7 +76,8 @@ Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts&
   for (const auto& field : contract.fields) {
     if (!field.label_time) fields.push_back(field.name);
   }
-  HEDDLE_ASSIGN_OR_RETURN(auto watch, watch::Watch::open({monitor, contract, fields}));
+  HEDDLE_ASSIGN_OR_RETURN(auto watch,
+                          watch::Watch::open({monitor, contract, fields, {random_bytes(16)}}));
   control->watch_ = std::make_unique<watch::Watch>(std::move(watch));
   recover::Ladder::Options options;
   options.service = service.identity.name;
@@ -295,7 +297,12 @@ Result<bool> ServiceControl::pump() {
     }
     output.findings.clear();
     output.moves.clear();
+    const double sample = watch_->sample();
     watch_->observe(*record, output);
+    if (watch_->sample() != sample) {
+      log::warn("`{}`: of the rows that come now one in {:.0f} is kept for its label",
+                service_.identity.name, 1 / watch_->sample());
+    }
     if (const auto& run = releases_.canary(); run.running()) {
       cohorts_.follow(run.started, run.stepped);
       if (const auto* request = std::get_if<plane::RequestRecord>(&*record))
@@ -592,6 +599,8 @@ doc::Value ServiceControl::watch_value() const {
     line = labelled ? "columns and labelled quality" : "columns; no quality section";
   const auto& rows = watch_->row_counts();
   const auto& labels = watch_->labels();
+  auto given_up = doc::Value::object();
+  for (const auto& [account, count] : watch_->labels_given_up()) given_up.set(account, count);
   return doc::Value::object({{"rows", watch_->rows_seen()},
                              {"in_windows", rows.taken},
                              {"partial", rows.partial},
@@ -602,6 +611,9 @@ doc::Value ServiceControl::watch_value() const {
                              {"labels_joined", labels.joined},
                              {"labels_waiting", watch_->labels_waiting()},
                              {"labels_forgotten", labels.forgotten},
+                             {"labels_unsampled", labels.unsampled},
+                             {"labels_given_up", std::move(given_up)},
+                             {"sample", watch_->sample()},
                              {"line", std::move(line)},
                              {"watched", watched},
                              {"why", watched ? "" : routes_.back().unwatched},

@@ -98,6 +98,7 @@ struct LabelRecord {
   std::string row_id;  ///< request_id#index
   double label = 0;
   Micros event_time = 0;  ///< when the label became known
+  std::string account{};  ///< whose token it came by; empty in journals of before
 };
 
 /// The data plane now answers by this route table.

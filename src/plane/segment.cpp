@@ -193,6 +193,7 @@ struct Encoder {
       put_string(r.row_id, out);
       put_raw(r.label, out);
       put_signed(r.event_time, out);
+      if (!r.account.empty()) put_string(r.account, out);
     });
   }
   void operator()(const AppliedRecord& r) const {
@@ -341,6 +342,7 @@ std::optional<Record> decode_record(std::string_view payload) {
       in.string(r.row_id);
       r.label = in.raw<double>();
       r.event_time = in.number();
+      if (!in.finished()) in.string(r.account);
       record = std::move(r);
       break;
     }

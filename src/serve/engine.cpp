@@ -443,7 +443,8 @@ Result<void> Engine::explain(const Rows& rows, const score::Plan& plan) {
   return {};
 }
 
-Engine::RefusedLabels Engine::add_labels(std::span<const LabelIn> labels) {
+Engine::RefusedLabels Engine::add_labels(std::span<const LabelIn> labels,
+                                         std::string_view account) {
   const Micros now = options_.clock->wall();
   RefusedLabels refused;
   for (std::size_t i = 0; i < labels.size(); ++i) {
@@ -454,7 +455,8 @@ Engine::RefusedLabels Engine::add_labels(std::span<const LabelIn> labels) {
     } else if (!time.ok()) {
       refused.emplace_back(i, time.error());
     } else {
-      options_.journal->append(plane::LabelRecord{std::string(label.row_id), label.label, *time});
+      options_.journal->append(
+          plane::LabelRecord{std::string(label.row_id), label.label, *time, std::string(account)});
     }
   }
   metrics_.labels(labels.size() - refused.size(), refused.size());

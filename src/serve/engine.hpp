@@ -81,9 +81,9 @@ class Engine {
   [[nodiscard]] Result<std::optional<Answer>> infer(const Asked& asked);
   /// Of labels that were not taken: the place of each in the request, and why.
   using RefusedLabels = std::vector<std::pair<std::size_t, Error>>;
-  /// Journals the others. Whether a row is known is not: the control plane joins them, and counts
-  /// those that find none.
-  [[nodiscard]] RefusedLabels add_labels(std::span<const LabelIn> labels);
+  /// Journals the others, as sent by `account`. Whether a row is known is not: the control plane
+  /// joins them, and counts those that find none.
+  [[nodiscard]] RefusedLabels add_labels(std::span<const LabelIn> labels, std::string_view account);
   /// A replay says that everything before `event_time` was sent (serve/event_clock.hpp).
   [[nodiscard]] Result<void> tick(Micros event_time);
   /// Stops the service at once; the id of the stop. Journaled before it takes effect.

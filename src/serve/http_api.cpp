@@ -164,10 +164,10 @@ Result<void> HttpApi::predict(const net::Request& request, net::Response& respon
 }
 
 Result<void> HttpApi::labels(const net::Request& request, net::Response& response) {
-  HEDDLE_TRY(principal(request, Permission::kLabel));
+  HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kLabel));
   HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, reader_.read_labels(body, kMostLabels));
-  const auto refused = engine_.add_labels(labels);
+  const auto refused = engine_.add_labels(labels, who->account);
   // As with rows: what is right is taken, and nobody has to look for what was wrong.
   response.status = refused.empty() || refused.size() < labels.size() ? 202 : 422;
   auto errors = doc::Value::array();

@@ -9,95 +9,180 @@ namespace heddle::watch {
 
 namespace {
 
+constexpr std::size_t kRoomToRefine = 8;
+/// Days that labels are counted by: an incident of more than a year ago learns from no row of then.
+constexpr std::int64_t kMostDays = 400;
+
 std::int64_t day_of(Micros time) { return time >= 0 ? time / kDay : -((-time + kDay - 1) / kDay); }
 
 }  // namespace
 
-void LabelJoin::add_row(JoinedRow row) {
-  if (index_.contains(row.id)) return;  // a retried request: the first answer counts
-  if (const auto early = waiting_.find(row.id); early != waiting_.end()) {
-    row.label = early->second.label > 0.5 ? 1 : 0;
-    row.label_time = early->second.event_time;
-    ++labelled_by_day_[day_of(row.event_time)];
-    ++counts_.joined;
-    touch(early->first, early->second.event_time);
-    waiting_.erase(early);
-    if (!row.alternatives.empty()) joined_.push_back(row);
+void LabelJoin::add_row(const ServedRow& served) {
+  const RowKey key = row_key(options_.secret, served.id);
+  if (!sample_.takes(key)) return;
+  if (index_.contains(key)) return;  // a retried request: the first answer counts
+  Row row;
+  row.key = key;
+  row.sequence = next_++;
+  row.event_time = served.event_time;
+  row.margin = served.margin;
+  row.standby_margin = served.standby_margin;
+  row.epoch = static_cast<std::uint32_t>(served.epoch);
+  row.source = sources_.number(served.source);
+  for (const auto& [trial, margin] : served.alternatives)
+    alternatives_.push_back({row.sequence, trial, margin});
+  index_.emplace(key, front_ + rows_.size());
+  rows_.push_back(row);
+  if (const auto early = waiting_.take(key)) {
+    rows_.back().label = early->label > 0.5 ? 1 : 0;
+    rows_.back().label_time = early->event_time;
+    labelled(rows_.back());
   }
-  index_.emplace(row.id, first_ + rows_.size());
-  rows_.push_back(std::move(row));
+  if (rows_.size() > options_.most_rows) thin();
 }
 
-LabelJoin::Outcome LabelJoin::add_label(const std::string& id, double label, Micros event_time) {
+LabelJoin::Outcome LabelJoin::add_label(std::string_view id, double label, Micros event_time,
+                                        std::string_view account) {
+  const RowKey key = row_key(options_.secret, id);
   const std::int8_t value = label > 0.5 ? 1 : 0;
-  const auto it = index_.find(id);
-  if (it == index_.end()) {
-    auto [early, fresh] = waiting_.try_emplace(id, Waiting{label, event_time});
-    if (!fresh && event_time > early->second.event_time) early->second = {label, event_time};
-    touch(id, early->second.event_time);
+  Row* row = find(key);
+  if (row == nullptr) {
+    if (!sample_.always_takes(key)) {
+      ++counts_.unsampled;
+      return Outcome::kUnsampled;
+    }
+    counts_.forgotten += waiting_.add(key, label, event_time, account) ? 0 : 1;
     return Outcome::kWaiting;
   }
-  JoinedRow& row = rows_[it->second - first_];
-  if (row.label < 0) {
-    row.label = value;
-    row.label_time = event_time;
-    ++labelled_by_day_[day_of(row.event_time)];
-    ++counts_.joined;
-    relabelled(it->second);
-    if (!row.alternatives.empty()) joined_.push_back(row);
-    return Outcome::kJoined;
-  }
-  if (row.label == value) return Outcome::kRepeated;
-  if (event_time <= row.label_time) return Outcome::kIgnored;
-  row.label = value;
-  row.label_time = event_time;
-  relabelled(it->second);
-  return Outcome::kChanged;
+  if (row->label == value) return Outcome::kRepeated;
+  const bool fresh = row->label < 0;
+  if (!fresh && event_time <= row->label_time) return Outcome::kIgnored;
+  row->label = value;
+  row->label_time = event_time;
+  // A row that is in a piece already was labelled; one that is not goes into the next piece with
+  // its label.
+  if (row->sequence < kept_rows_) relabelled_.insert(row->sequence);
+  if (!fresh) return Outcome::kChanged;
+  labelled(*row);
+  return Outcome::kJoined;
 }
 
-/// A row that is in a piece already was labelled; one that is not goes into the next piece with its
-/// label.
-void LabelJoin::relabelled(std::uint64_t sequence) {
-  if (sequence < kept_rows_) relabelled_.insert(sequence);
+/// The first label of a row that is kept.
+void LabelJoin::labelled(Row& row) {
+  labelled_by_day_[day_of(row.event_time)] += std::int64_t{1} << sample_.halvings_at(row.sequence);
+  ++counts_.joined;
+  auto alternatives = alternatives_of(row.sequence);
+  if (!alternatives.empty())
+    joined_.push_back({row.event_time, row.margin, row.label != 0, std::move(alternatives)});
 }
 
-void LabelJoin::touch(const std::string& id, Micros event_time) {
-  auto [at, fresh] = touched_.try_emplace(id, event_time);
-  if (!fresh) at->second = std::max(at->second, event_time);
+LabelJoin::Row* LabelJoin::find(RowKey key) {
+  const auto at = index_.find(key);
+  return at == index_.end() ? nullptr : &rows_[at->second - front_];
+}
+
+LabelJoin::Rows::const_iterator LabelJoin::from_sequence(std::uint64_t sequence) const {
+  return std::lower_bound(
+      rows_.begin(), rows_.end(), sequence,
+      [](const Row& row, std::uint64_t wanted) { return row.sequence < wanted; });
+}
+
+std::vector<std::pair<std::uint32_t, float>> LabelJoin::alternatives_of(
+    std::uint64_t sequence) const {
+  std::vector<std::pair<std::uint32_t, float>> out;
+  auto at = std::lower_bound(
+      alternatives_.begin(), alternatives_.end(), sequence,
+      [](const Alternative& item, std::uint64_t wanted) { return item.sequence < wanted; });
+  for (; at != alternatives_.end() && at->sequence == sequence; ++at)
+    out.emplace_back(at->trial, at->margin);
+  return out;
+}
+
+/// Halves the sample, and what is kept with it.
+void LabelJoin::thin() {
+  sample_.halve();
+  const auto outside = [&](const Row& row) { return !sample_.holds(row.key, row.sequence); };
+  rows_.erase(std::remove_if(rows_.begin(), rows_.end(), outside), rows_.end());
+  index_.clear();
+  front_ = 0;
+  for (std::size_t i = 0; i < rows_.size(); ++i) index_.emplace(rows_[i].key, i);
+  const auto gone = [&](const Alternative& item) {
+    const auto at = from_sequence(item.sequence);
+    return at == rows_.end() || at->sequence != item.sequence;
+  };
+  alternatives_.erase(std::remove_if(alternatives_.begin(), alternatives_.end(), gone),
+                      alternatives_.end());
+  waiting_.thin(sample_);
+  refine_after_ = rows_.empty() ? INT64_MIN : rows_.back().event_time;
+}
+
+void LabelJoin::forget_front() {
+  const std::uint64_t sequence = rows_.front().sequence;
+  index_.erase(rows_.front().key);
+  rows_.pop_front();
+  ++front_;
+  first_ = rows_.empty() ? next_ : rows_.front().sequence;
+  while (!alternatives_.empty() && alternatives_.front().sequence <= sequence)
+    alternatives_.pop_front();
 }
 
 void LabelJoin::prune(Micros before) {
-  while (!rows_.empty() && rows_.front().event_time < before) {
-    index_.erase(rows_.front().id);
-    rows_.pop_front();
-    ++first_;
+  while (!rows_.empty() && rows_.front().event_time < before) forget_front();
+  sample_.prune(first_);
+  counts_.forgotten += waiting_.prune(before);
+  const auto oldest = day_of(std::max(before, INT64_MIN + kMostDays * kDay)) - kMostDays;
+  labelled_by_day_.erase(labelled_by_day_.begin(), labelled_by_day_.lower_bound(oldest));
+  if (sample_.halvings() == 0 || refine_after_ >= before) return;
+  if (rows_.size() > options_.most_rows / kRoomToRefine) return;
+  sample_.refine(next_);
+  refine_after_ = rows_.empty() ? before : rows_.back().event_time;
+}
+
+void LabelJoin::clear() {
+  rows_.clear();
+  index_.clear();
+  alternatives_.clear();
+  waiting_.clear();
+  joined_.clear();
+  labelled_by_day_.clear();
+  counts_ = {};
+  first_ = next_;
+}
+
+double LabelJoin::sample() const noexcept { return std::ldexp(1.0, -sample_.halvings()); }
+
+/// Calls `take` with each row of `epoch` with from <= event time < to that is in the coarsest
+/// sample among them, so that no part of the time weighs more than another. That sample's share.
+template <class Take>
+double LabelJoin::select(Micros from, Micros to, std::uint64_t epoch, Take take) const {
+  const auto wanted = [&](const Row& row) {
+    return row.event_time >= from && row.event_time < to && row.epoch == epoch;
+  };
+  const auto first = std::find_if(rows_.begin(), rows_.end(), wanted);
+  if (first == rows_.end()) return 1;
+  const int halvings = sample_.halvings_at(first->sequence);
+  for (auto row = first; row != rows_.end(); ++row) {
+    if (wanted(*row) && RowSample::begins(row->key, halvings)) take(*row);
   }
-  if (before <= pruned_before_) return;
-  pruned_before_ = before;
-  for (auto it = waiting_.begin(); it != waiting_.end();) {
-    const bool over = it->second.event_time < before;
-    counts_.forgotten += over ? 1 : 0;
-    it = over ? waiting_.erase(it) : std::next(it);
-  }
+  return std::ldexp(1.0, -halvings);
 }
 
 LabelJoin::Chunk LabelJoin::collect(Micros from, Micros to, std::uint64_t epoch) const {
   Chunk chunk;
   chunk.first = to;
-  for (const JoinedRow& row : rows_) {
-    if (row.event_time < from || row.event_time >= to || row.epoch != epoch) continue;
+  chunk.sample = select(from, to, epoch, [&](const Row& row) {
     chunk.first = std::min(chunk.first, row.event_time);
-    if (row.label < 0 || std::isnan(row.margin)) continue;
+    if (row.label < 0 || std::isnan(row.margin)) return;
     chunk.margins.push_back(row.margin);
     chunk.standby.push_back(row.standby_margin);
     chunk.labels.push_back(static_cast<std::uint8_t>(row.label));
-  }
+  });
   return chunk;
 }
 
 std::optional<Micros> LabelJoin::first_from(Micros from, std::uint64_t epoch) const {
   std::optional<Micros> first;
-  for (const JoinedRow& row : rows_) {
+  for (const Row& row : rows_) {
     if (row.epoch == epoch && row.event_time >= from)
       first = std::min(first.value_or(row.event_time), row.event_time);
   }
@@ -107,13 +192,13 @@ std::optional<Micros> LabelJoin::first_from(Micros from, std::uint64_t epoch) co
 std::map<std::string, LabelJoin::Chunk> LabelJoin::by_source(Micros from, Micros to,
                                                              std::uint64_t epoch) const {
   std::map<std::string, Chunk> out;
-  for (const JoinedRow& row : rows_) {
-    if (row.event_time < from || row.event_time >= to || row.epoch != epoch) continue;
-    if (row.label < 0 || std::isnan(row.margin)) continue;
-    Chunk& chunk = out[row.source];
+  const double sample = select(from, to, epoch, [&](const Row& row) {
+    if (row.label < 0 || std::isnan(row.margin)) return;
+    Chunk& chunk = out[sources_.name(row.source)];
     chunk.margins.push_back(row.margin);
     chunk.labels.push_back(static_cast<std::uint8_t>(row.label));
-  }
+  });
+  for (auto& [source, chunk] : out) chunk.sample = sample;
   return out;
 }
 
@@ -125,11 +210,15 @@ std::int64_t LabelJoin::labelled_since(Micros from) const {
 }
 
 void LabelJoin::save_head(StateWriter& out) const {
+  out.put(options_.secret);
   out.put(first_);
-  out.put(first_ + rows_.size());
-  out.put(pruned_before_);
-  out.put(counts_.joined);
-  out.put(counts_.forgotten);
+  out.put(next_);
+  out.put(std::uint64_t{rows_.size()});
+  sample_.save(out);
+  out.put(refine_after_);
+  waiting_.save_head(out);
+  for (const std::int64_t count : {counts_.joined, counts_.forgotten, counts_.unsampled})
+    out.put(count);
   out.put(std::uint64_t{labelled_by_day_.size()});
   for (const auto& [day, count] : labelled_by_day_) {
     out.put(day);
@@ -138,12 +227,16 @@ void LabelJoin::save_head(StateWriter& out) const {
 }
 
 void LabelJoin::load_head(StateReader& in) {
-  *this = {};
+  *this = LabelJoin(std::move(options_));
+  options_.secret = in.text();
   first_ = in.u64();
-  loaded_end_ = in.u64();
-  pruned_before_ = in.i64();
-  counts_.joined = in.i64();
-  counts_.forgotten = in.i64();
+  next_ = in.u64();
+  loaded_rows_ = in.u64();
+  sample_.load(in);
+  refine_after_ = in.i64();
+  waiting_.load_head(in);
+  for (std::int64_t* count : {&counts_.joined, &counts_.forgotten, &counts_.unsampled})
+    *count = in.i64();
   for (std::uint64_t n = in.count(); n > 0; --n) {
     const std::int64_t day = in.i64();
     labelled_by_day_.emplace(day, in.i64());
@@ -152,20 +245,22 @@ void LabelJoin::load_head(StateReader& in) {
 
 /// Rows from sequence number `from` on, with their labels as they are now.
 void LabelJoin::save_rows(StateWriter& out, std::uint64_t from) const {
-  out.put(from);
-  out.put(first_ + rows_.size() - from);
-  for (std::uint64_t sequence = from; sequence < first_ + rows_.size(); ++sequence) {
-    const JoinedRow& row = rows_[sequence - first_];
-    out.put(row.id);
-    out.put(row.event_time);
-    out.put(row.epoch);
-    out.put(static_cast<double>(row.margin));
-    out.put(static_cast<double>(row.standby_margin));
-    out.put(static_cast<int>(row.label));
-    out.put(row.label_time);
-    out.put(row.source);
-    out.put(std::uint64_t{row.alternatives.size()});
-    for (const auto& [trial, margin] : row.alternatives) {
+  auto row = from_sequence(from);
+  out.put(static_cast<std::uint64_t>(std::distance(row, rows_.end())));
+  for (; row != rows_.end(); ++row) {
+    out.put(row->sequence);
+    out.put(row->key.high);
+    out.put(row->key.low);
+    out.put(row->event_time);
+    out.put(std::uint64_t{row->epoch});
+    out.put(static_cast<double>(row->margin));
+    out.put(static_cast<double>(row->standby_margin));
+    out.put(static_cast<int>(row->label));
+    out.put(row->label_time);
+    out.put(sources_.name(row->source));
+    const auto alternatives = alternatives_of(row->sequence);
+    out.put(std::uint64_t{alternatives.size()});
+    for (const auto& [trial, margin] : alternatives) {
       out.put(std::uint64_t{trial});
       out.put(static_cast<double>(margin));
     }
@@ -173,68 +268,59 @@ void LabelJoin::save_rows(StateWriter& out, std::uint64_t from) const {
 }
 
 std::size_t LabelJoin::changed() const noexcept {
-  return first_ + rows_.size() - std::max(kept_rows_, first_) + relabelled_.size() +
-         touched_.size();
+  const auto unsaved = static_cast<std::size_t>(
+      std::distance(from_sequence(std::max(kept_rows_, first_)), rows_.end()));
+  return unsaved + relabelled_.size() + waiting_.changed();
 }
 
 std::optional<std::string> LabelJoin::changes() const {
   if (changed() == 0) return std::nullopt;
-  const std::uint64_t from = std::max(kept_rows_, first_);
   StateWriter out;
-  save_rows(out, from);
-  const auto first =
-      relabelled_.lower_bound(first_);  // what was forgotten meanwhile needs no label
-  out.put(static_cast<std::uint64_t>(std::distance(first, relabelled_.end())));
-  for (auto it = first; it != relabelled_.end(); ++it) {
-    const JoinedRow& row = rows_[*it - first_];
-    out.put(*it);
-    out.put(static_cast<int>(row.label));
-    out.put(row.label_time);
+  save_rows(out, std::max(kept_rows_, first_));
+  // What was forgotten meanwhile, or is not in the sample any more, needs no label.
+  std::vector<const Row*> rows;
+  for (auto it = relabelled_.lower_bound(first_); it != relabelled_.end(); ++it) {
+    const auto row = from_sequence(*it);
+    if (row != rows_.end() && row->sequence == *it) rows.push_back(&*row);
   }
-  out.put(std::uint64_t{touched_.size()});
-  for (const auto& [id, time] : touched_) {
-    const auto it = waiting_.find(id);
-    out.put(id);
-    out.put(it != waiting_.end());
-    out.put(it != waiting_.end() ? it->second.label : 0.0);
-    out.put(it != waiting_.end() ? it->second.event_time : time);
+  out.put(std::uint64_t{rows.size()});
+  for (const Row* row : rows) {
+    out.put(row->sequence);
+    out.put(static_cast<int>(row->label));
+    out.put(row->label_time);
   }
+  waiting_.save_changes(out);
   return out.take();
 }
 
 void LabelJoin::save_whole(StateWriter& out) const {
   save_head(out);
   save_rows(out, first_);
-  out.put(std::uint64_t{waiting_.size()});
-  for (const auto& [id, label] : waiting_) {
-    out.put(id);
-    out.put(label.label);
-    out.put(label.event_time);
-  }
+  waiting_.save_whole(out);
 }
 
 LabelJoin::Lifetime LabelJoin::lifetime_of_changes() const {
   Lifetime until;
-  const std::uint64_t end = first_ + rows_.size();
-  if (std::max(kept_rows_, first_) < end)
-    until.rows_end = end;
+  if (from_sequence(std::max(kept_rows_, first_)) != rows_.end())
+    until.rows_end = next_;
   else if (!relabelled_.empty())
     until.rows_end = *relabelled_.rbegin() + 1;
-  for (const auto& [id, time] : touched_) until.waiting_end = std::max(until.waiting_end, time);
+  until.waiting_end = waiting_.changed_until();
   return until;
 }
 
 void LabelJoin::kept(std::uint64_t number) {
   pieces_[number] = lifetime_of_changes();
-  kept_rows_ = first_ + rows_.size();
+  kept_rows_ = next_;
   relabelled_.clear();
-  touched_.clear();
+  waiting_.kept();
 }
 
 std::vector<std::uint64_t> LabelJoin::spent() const {
   std::vector<std::uint64_t> numbers;
   for (const auto& [number, until] : pieces_) {
-    if (until.rows_end <= first_ && until.waiting_end < pruned_before_) numbers.push_back(number);
+    if (until.rows_end <= first_ && until.waiting_end < waiting_.pruned_before())
+      numbers.push_back(number);
   }
   return numbers;
 }
@@ -246,51 +332,47 @@ void LabelJoin::dropped(std::span<const std::uint64_t> numbers) {
 bool LabelJoin::load_piece(std::uint64_t number, std::string_view bytes) {
   StateReader in(bytes);
   Lifetime until;
-  const std::uint64_t from = in.u64();
-  const std::uint64_t count = in.count();
-  if (count > 0) until.rows_end = from + count;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    JoinedRow row;
-    row.id = in.text();
+  for (std::uint64_t n = in.count(); n > 0; --n) {
+    Row row;
+    row.sequence = in.u64();
+    row.key.high = in.u64();
+    row.key.low = in.u64();
     row.event_time = in.i64();
-    row.epoch = in.u64();
+    row.epoch = static_cast<std::uint32_t>(in.u64());
     row.margin = static_cast<float>(in.real());
     row.standby_margin = static_cast<float>(in.real());
     row.label = static_cast<std::int8_t>(in.small());
     row.label_time = in.i64();
-    row.source = in.text();
+    row.source = sources_.number(in.text());
+    const std::size_t before = alternatives_.size();
     for (std::uint64_t m = in.count(); m > 0; --m) {
       const auto trial = static_cast<std::uint32_t>(in.u64());
-      row.alternatives.emplace_back(trial, static_cast<float>(in.real()));
+      alternatives_.push_back({row.sequence, trial, static_cast<float>(in.real())});
     }
-    if (from + i < first_) continue;                      // forgotten since
-    if (from + i != first_ + rows_.size()) return false;  // a piece before this one is missing
-    index_.emplace(row.id, from + i);
-    rows_.push_back(std::move(row));
+    until.rows_end = std::max(until.rows_end, row.sequence + 1);
+    // Forgotten since, or sampled away.
+    if (row.sequence < first_ || !sample_.holds(row.key, row.sequence)) {
+      alternatives_.resize(before);
+      continue;
+    }
+    if (!rows_.empty() && rows_.back().sequence >= row.sequence) return false;
+    index_.emplace(row.key, rows_.size());
+    rows_.push_back(row);
   }
   for (std::uint64_t n = in.count(); n > 0; --n) {
     const std::uint64_t sequence = in.u64();
     const auto label = static_cast<std::int8_t>(in.small());
     const Micros time = in.i64();
     until.rows_end = std::max(until.rows_end, sequence + 1);
-    if (sequence < first_) continue;
-    if (sequence - first_ >= rows_.size()) return false;
-    rows_[sequence - first_].label = label;
-    rows_[sequence - first_].label_time = time;
+    const auto at = from_sequence(sequence);
+    if (at == rows_.end() || at->sequence != sequence) continue;
+    Row& row = rows_[static_cast<std::size_t>(std::distance(rows_.cbegin(), at))];
+    row.label = label;
+    row.label_time = time;
   }
-  for (std::uint64_t n = in.count(); n > 0; --n) {
-    std::string id = in.text();
-    const bool waits = in.flag();
-    const double label = in.real();
-    const Micros time = in.i64();
-    until.waiting_end = std::max(until.waiting_end, time);
-    if (waits && time >= pruned_before_)
-      waiting_.insert_or_assign(std::move(id), Waiting{label, time});
-    else
-      waiting_.erase(id);
-  }
+  until.waiting_end = waiting_.load_changes(in);
   pieces_[number] = until;
-  kept_rows_ = first_ + rows_.size();
+  kept_rows_ = next_;
   return in.done();
 }
 

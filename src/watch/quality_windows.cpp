@@ -18,6 +18,19 @@ Micros align_up(Micros time, Micros step) {
   return rest == 0 ? time : time + step - rest;
 }
 
+/// Of the mean log loss of the chunk's rows.
+double standard_error_of_loss(const LabelJoin::Chunk& chunk) {
+  const auto n = static_cast<double>(chunk.labels.size());
+  double sum = 0;
+  double squares = 0;
+  for (std::size_t i = 0; i < chunk.labels.size(); ++i) {
+    const double loss = loss_of(chunk.margins[i], chunk.labels[i] != 0);
+    sum += loss;
+    squares += loss * loss;
+  }
+  return n < 2 ? 0 : std::sqrt(std::max(0.0, squares - sum * sum / n) / (n - 1) / n);
+}
+
 }  // namespace
 
 void QualityWindows::start(std::uint64_t epoch, Micros from) {
@@ -89,6 +102,11 @@ void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseli
   f.epoch = epoch_;
   f.detail = doc::Value::object({{"log_loss", quality.log_loss}, {"intercept", quality.intercept}});
   if (comparison_) f.detail.set("standby_log_loss", comparison_->standby_log_loss);
+  if (chunk.sample < 1) {
+    // What is said of a sample is said with how far it may be off.
+    f.detail.set("sample", chunk.sample);
+    f.detail.set("log_loss_standard_error", standard_error_of_loss(chunk));
+  }
   out.push_back(f);
 
   intercepts_.push_back(quality.intercept);

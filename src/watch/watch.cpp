@@ -11,7 +11,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/3";
+constexpr std::string_view kFormat = "heddle.watch-state/4";
 
 float margin_of(float probability) {
   return std::isnan(probability)
@@ -33,6 +33,7 @@ std::string key_of(const Route& route) { return route.primary.hex() + "/" + rout
 
 Watch::Watch(Options options, RuleWindows rules)
     : options_(std::move(options)),
+      join_(options_.join),
       sources_(options_.monitor.refused_share, options_.monitor.refused_rows),
       answers_(options_.monitor, options_.contract),
       quality_(options_.monitor),
@@ -65,7 +66,8 @@ void Watch::observe(const plane::Record& record, Output& out) {
     // One that says it is from the future waits as long as one of today.
     const Micros latest =
         watermark_ == INT64_MIN ? plane::kLatestEvent : watermark_ + plane::kFarthestAhead;
-    (void)join_.add_label(label->row_id, label->label, std::min(label->event_time, latest));
+    (void)join_.add_label(label->row_id, label->label, std::min(label->event_time, latest),
+                          label->account);
     silence_.label();
     try_alternatives();
   } else if (const auto* tick = std::get_if<plane::TickRecord>(&record)) {
@@ -180,19 +182,18 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       rules_.add(values, request.event_time, out.findings);
     }
     if (served && of_epoch) {
-      JoinedRow joined{
-          request.request_id + "#" + std::to_string(index),
+      const std::string id = request.request_id + "#" + std::to_string(index);
+      ServedRow joined{
+          id,
           request.event_time,
           epoch_,
           by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
           margin_of(row.standby_probability),
-          -1,
-          0,
           request.source};
       for (std::size_t i = 0; by_primary && i < trials.size(); ++i) {
         joined.alternatives.emplace_back(trials[i], route.alternatives[i].margin(row.fields));
       }
-      join_.add_row(std::move(joined));
+      join_.add_row(joined);
     }
   }
   if (!trials.empty()) try_alternatives();
@@ -207,15 +208,15 @@ void Watch::forget_what_is_ahead(Micros event_time) {
   last_row_ = INT64_MIN;
   epoch_key_.clear();  // the next row begins a new epoch
   columns_.start(options_.monitor, epoch_, event_time);
-  join_ = {};
+  join_.clear();
 }
 
 void Watch::try_alternatives() {
-  for (const JoinedRow& row : join_.take_joined()) {
+  for (const TrialRow& row : join_.take_joined()) {
     for (const auto& [trial, margin] : row.alternatives) {
       if (std::isnan(margin) || std::isnan(row.margin)) continue;
-      trials_.add(trial, loss_of(row.margin, row.label != 0), loss_of(margin, row.label != 0),
-                  row.label != 0, row.event_time / options_.monitor.quality.chunk_duration);
+      trials_.add(trial, loss_of(row.margin, row.label), loss_of(margin, row.label), row.label,
+                  row.event_time / options_.monitor.quality.chunk_duration);
     }
   }
 }

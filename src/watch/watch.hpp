@@ -80,6 +80,7 @@ class Watch {
     spec::Monitor monitor;
     spec::Contract contract;
     std::vector<std::string> fields;  ///< of the journal's rows, in their order
+    LabelJoin::Options join{};
   };
   [[nodiscard]] static Result<Watch> open(Options options);
 
@@ -112,6 +113,12 @@ class Watch {
   [[nodiscard]] const RowCounts& row_counts() const noexcept { return rows_; }
   [[nodiscard]] const LabelJoin::Counts& labels() const noexcept { return join_.counts(); }
   [[nodiscard]] std::size_t labels_waiting() const noexcept { return join_.waiting(); }
+  /// By account: labels of unknown rows that gave way to newer ones.
+  [[nodiscard]] const std::map<std::string, std::int64_t>& labels_given_up() const noexcept {
+    return join_.given_up();
+  }
+  /// Share of the rows that come now which is kept for its label: 1, 1/2, 1/4 ...
+  [[nodiscard]] double sample() const noexcept { return join_.sample(); }
   /// Whether the route that answers has a baseline to be watched by.
   [[nodiscard]] bool watching() const;
   [[nodiscard]] const Silence& silence() const noexcept { return silence_; }

@@ -599,21 +599,5 @@ TEST(Baseline, AMonitorOfAnUnknownColumnIsRefused) {
   EXPECT_EQ(build_baseline(monitor, Stream::contract(), {}).error().id, "watch-column");
 }
 
-TEST(LabelJoin, RepeatsChangesAndEarlyLabels) {
-  LabelJoin join;
-  EXPECT_EQ(join.add_label("a#0", 1, 20), LabelJoin::Outcome::kWaiting);
-  join.add_row({"a#0", 10, 1, 0.5F, 0.1F});
-  join.add_row({"b#0", 11, 1, 0.5F, 0.1F});
-  EXPECT_EQ(join.labelled_since(0), 1);
-  EXPECT_EQ(join.add_label("a#0", 1, 30), LabelJoin::Outcome::kRepeated);
-  EXPECT_EQ(join.add_label("a#0", 0, 10), LabelJoin::Outcome::kIgnored);
-  EXPECT_EQ(join.add_label("a#0", 0, 31), LabelJoin::Outcome::kChanged);
-  EXPECT_EQ(join.collect(0, 100, 1).labels, (std::vector<std::uint8_t>{0}));
-  join.prune(11);
-  EXPECT_EQ(join.rows(), 1U);
-  EXPECT_EQ(join.add_label("b#0", 1, 40), LabelJoin::Outcome::kJoined);
-  EXPECT_EQ(join.labelled_since(0), 2);
-}
-
 }  // namespace
 }  // namespace heddle::watch

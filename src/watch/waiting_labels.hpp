@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/clock.hpp"
+#include "watch/names.hpp"
+#include "watch/row_sample.hpp"
+#include "watch/state_bytes.hpp"
+
+namespace heddle::watch {
+
+/// A label whose row is not known so far.
+struct WaitingLabel {
+  double label = 0;
+  Micros event_time = 0;
+  std::uint16_t account = 0;  ///< who sent it, by its number in `Names`
+};
+
+/// Labels that came before their row, or whose row never comes. At most `most` of them: past it the
+/// account that has most waiting loses the older half of its own, so that nobody can drive out what
+/// others sent. Single-threaded; deterministic in its input order.
+class WaitingLabels {
+ public:
+  explicit WaitingLabels(std::size_t most) : most_(most) {}
+
+  /// Of two labels of a row the later event time counts. False: older than what is kept.
+  bool add(RowKey key, double label, Micros event_time, std::string_view account);
+  /// The label of a row that came now.
+  [[nodiscard]] std::optional<WaitingLabel> take(RowKey key);
+  /// Forgets labels before `before`, by whole hours. How many went.
+  std::int64_t prune(Micros before);
+  /// Keeps only what `sample` takes at any time.
+  void thin(const RowSample& sample);
+  void clear();
+
+  [[nodiscard]] std::size_t size() const noexcept { return labels_.size(); }
+  /// Labels that gave way to newer ones of their account, since the watch began.
+  [[nodiscard]] const std::map<std::string, std::int64_t>& given_up() const noexcept {
+    return given_up_;
+  }
+  [[nodiscard]] Micros pruned_before() const noexcept { return pruned_before_; }
+
+  void save_head(StateWriter& out) const;
+  void load_head(StateReader& in);
+  [[nodiscard]] std::size_t changed() const noexcept { return touched_.size(); }
+  /// Latest event time of what changed; INT64_MIN: nothing did.
+  [[nodiscard]] Micros changed_until() const noexcept;
+  void save_changes(StateWriter& out) const;
+  void kept() { touched_.clear(); }
+  /// Latest event time among them.
+  [[nodiscard]] Micros load_changes(StateReader& in);
+  void save_whole(StateWriter& out) const;
+
+ private:
+  void touch(RowKey key, Micros event_time);
+  void erase(std::unordered_map<RowKey, WaitingLabel>::iterator at);
+  void give_way();
+  void write(StateWriter& out, RowKey key, const WaitingLabel& label) const;
+
+  std::size_t most_;
+  std::unordered_map<RowKey, WaitingLabel> labels_;
+  std::map<RowKey, Micros> touched_;  ///< came, changed or went since the last piece: latest time
+  std::map<std::uint16_t, std::size_t> of_account_;
+  std::map<std::string, std::int64_t> given_up_;
+  Micros pruned_before_ = INT64_MIN;
+  Names names_;
+};
+
+}  // namespace heddle::watch
