@@ -34,8 +34,10 @@ def to_rows(table: Any) -> list[dict[str, Any]]:
         columns = [(name, _polars_column(table[name])) for name in table.columns]
     elif kind == "arrow":
         columns = [(name, _arrow_column(table.column(i))) for i, name in enumerate(table.schema.names)]
-    else:
+    elif isinstance(table, Iterable):
         return [_row(row) for row in ([table] if isinstance(table, Mapping) else table)]
+    else:
+        raise TypeError(f"rows are a list of dicts, or a pandas, polars or Arrow table, and this is a `{type(table).__name__}`")
     for name, _ in columns:
         if not isinstance(name, str):
             raise TypeError(f"column names are strings, and `{name!r}` is none")
@@ -67,7 +69,10 @@ def column(values: list[float | None], like: Any) -> Any:
 def rfc3339(moment: datetime.datetime) -> str:
     """In UTC with `Z`; a time without a zone is taken as UTC. What pandas keeps past the microsecond is cut off, as the service does."""
     if moment.tzinfo is not None:
-        moment = moment.astimezone(datetime.timezone.utc)
+        try:
+            moment = moment.astimezone(datetime.timezone.utc)
+        except OverflowError:  # in UTC it is outside the years 1 to 9999: the contract refuses it as it stands
+            return moment.isoformat()
     precision = "microseconds" if getattr(moment, "nanosecond", 0) else "auto"
     return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
@@ -143,9 +148,16 @@ def _cell(value: Any, name: object) -> Any:
     if type(value).__module__.startswith("pandas") and type(value).__name__ in ("NAType", "NaTType"):
         return None
     if type(value).__module__ == "numpy":
-        if type(value).__name__ == "datetime64":
+        kind = type(value).__name__
+        if kind == "datetime64":
             return _numpy_time(value)
-        return _cell(value.item(), name)
+        if kind == "longdouble":  # whose `item` is itself
+            return _cell(float(value), name)
+        # A duration in nanoseconds would become a bare number, and an array of one value that value.
+        if kind != "timedelta64" and not getattr(value, "shape", ()):
+            item = value.item()
+            if type(item).__module__ != "numpy":
+                return _cell(item, name)
     raise TypeError(f"field `{name}` holds a `{type(value).__name__}`, which a service cannot read; "
                     "numbers, text, booleans, dates and times can be sent")
 

@@ -61,13 +61,17 @@ class Rows(unittest.TestCase):
                             .startswith(wanted), kind)
         cells = {"hour": (numpy.datetime64("2001-04-10T05", "h"), "2001-04-10T05:00Z"), "month": (numpy.datetime64("2001-04"), "2001-04-01"),
                  "large": (2**70, float(2**70)), "very large": (10**400, "Infinity"), "unsigned": (numpy.uint64(2**64 - 1), 2**64 - 1),
-                 "whole decimal": (decimal.Decimal("9007199254740993.00"), 9007199254740993), "no decimal": (decimal.Decimal("NaN"), None)}
+                 "whole decimal": (decimal.Decimal("9007199254740993.00"), 9007199254740993), "no decimal": (decimal.Decimal("NaN"), None),
+                 "long double": (numpy.longdouble(0.5), 0.5), "array without a shape": (numpy.array(5), 5),
+                 "before the year 1 in UTC": (datetime.datetime(1, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=5))),
+                                              "0001-01-01T00:00:00+05:00")}
         for what, (value, wanted) in cells.items():
             self.assertEqual(rows.to_rows([{"c": value}]), [{"c": wanted}], what)
 
     def test_what_cannot_be_sent(self):
         twice = pyarrow.Table.from_arrays([pyarrow.array([1]), pyarrow.array([2])], names=["a", "a"])
-        for table in (twice, [[1, 2]], [{"c": object()}], [{"c": b"x"}], pandas.DataFrame([[1, 2]]), pandas.DataFrame([[1, 2]], columns=["a", "a"])):
+        for table in (twice, [[1, 2]], [{"c": object()}], [{"c": b"x"}], None, 5, [{"c": numpy.timedelta64(5, "ns")}], [{"c": numpy.array([5])}],
+                      [{"c": numpy.clongdouble(1)}], pandas.DataFrame([[1, 2]]), pandas.DataFrame([[1, 2]], columns=["a", "a"])):
             with self.assertRaises(TypeError):
                 rows.to_rows(table)
 

@@ -182,6 +182,7 @@ class Scoring {
         auto cells, Cells::match(plan_.contract().request_fields(), *file_, options_.input));
     cells_.emplace(std::move(cells));
     report_.left_out = file_->left_out();
+    report_.absent = cells_->absent();
     std::vector<table::ColumnInfo> carried;
     for (std::size_t i = 0; i < file_->columns().size(); ++i) {
       const auto& column = file_->columns()[i];

@@ -38,6 +38,7 @@ struct Report {
   Digest refused_output{};
   std::vector<std::string>
       left_out{};  ///< columns that OUT does not carry, as no column of it can hold their type
+  std::vector<std::string> absent{};  ///< fields of the contract that the file has no column for
   doc::Value profile{};  ///< `heddle.batch/1` (docs/score.md): counts and histograms, no row values
   double seconds = 0;    ///< reading, scoring and writing; not the digest of the input
   std::function<Result<void>()> publish{};  ///< both files appear, the refused one first; once.

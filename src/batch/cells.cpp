@@ -22,7 +22,7 @@ Result<Cells> Cells::match(std::span<const spec::Field> fields, const table::Tab
     for (std::size_t i = 0; i < file.columns().size(); ++i) {
       if (file.columns()[i].name == field.name) at = static_cast<int>(i);
     }
-    if (at < 0 && field.required) missing.push_back(field.name);
+    if (at < 0) (field.required ? missing : out.absent_).push_back(field.name);
     if (at >= 0 && !out.text_) {
       const Type type = file.columns()[static_cast<std::size_t>(at)].type;
       if (!table::can_hold(type, field.type)) {

@@ -20,6 +20,9 @@ class Cells {
   [[nodiscard]] static Result<Cells> match(std::span<const spec::Field> fields,
                                            const table::TableReader& file, const std::string& path);
 
+  /// Fields that need not be there and have no column: missing in every row.
+  [[nodiscard]] const std::vector<std::string>& absent() const noexcept { return absent_; }
+
   /// A column of one chunk; none for a field that the file does not have.
   struct Source {
     const table::Column* column = nullptr;
@@ -31,6 +34,7 @@ class Cells {
            std::vector<expr::Datum>& out) const noexcept;
 
  private:
+  std::vector<std::string> absent_;
   std::vector<int> column_;       ///< of each field; -1: none
   std::vector<expr::Type> type_;  ///< of each field
   bool text_ = false;

@@ -108,6 +108,9 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
     auto left_out = doc::Value::array();
     for (const auto& name : report.left_out) left_out.push(name);
     value.set("left_out", std::move(left_out));
+    auto absent = doc::Value::array();
+    for (const auto& name : report.absent) absent.push(name);
+    value.set("absent", std::move(absent));
     for (const auto& [key, item] : report.profile.as_object()) {
       if (key != "format") value.set(key, item);
     }
@@ -124,6 +127,10 @@ int print_score(const Console& console, const ScoreArguments& arguments, const S
   if (!report.left_out.empty()) {
     console.message(fmt::format("  not carried, as no column of the output can hold its type: `{}`",
                                 fmt::join(report.left_out, "`, `")));
+  }
+  if (!report.absent.empty()) {
+    console.message(fmt::format("  no column `{}`: taken as missing in every row",
+                                fmt::join(report.absent, "`, `")));
   }
   for (const auto& metric : report.profile.find("metrics")->as_array()) {
     if (metric.bool_or("past")) {

@@ -51,11 +51,15 @@ bool within(const spec::Field& field, const Datum& value) noexcept {
   return inside(*spec::parse_time_of_day(value.str()), field.earliest, field.latest);
 }
 
-/// Integers by their remainder. A decimal step has no exact double: .3 is a multiple of .1 although
-/// the quotient is not 3, so the quotient may be off by what two roundings make.
+/// By the remainder where the step is a whole number, which is exact. A decimal step has no exact
+/// double: .3 is a multiple of .1 although the quotient is not 3, so the quotient may be off by
+/// what two roundings make.
 bool is_multiple(const Datum& value, double step) noexcept {
-  if (value.kind == Datum::Kind::kInt && step < 0x1p63 && std::trunc(step) == step)
-    return value.i % static_cast<std::int64_t>(step) == 0;
+  if (std::trunc(step) == step) {
+    if (value.kind == Datum::Kind::kInt && step < 0x1p63)
+      return value.i % static_cast<std::int64_t>(step) == 0;
+    return std::fmod(value.number(), step) == 0;
+  }
   const double quotient = value.number() / step;
   return std::abs(quotient - std::nearbyint(quotient)) <=
          4 * std::numeric_limits<double>::epsilon() * std::abs(quotient);

@@ -329,6 +329,8 @@ std::vector<ValueCase> value_cases() {
   fives.multiple_of = 5;
   auto tenths = field("x", Type::kDouble);
   tenths.multiple_of = 0.1;
+  auto ones = field("x", Type::kDouble);
+  ones.multiple_of = 1;
   auto open = field("x", Type::kDouble);
   open.minimum = 1, open.maximum = 3, open.minimum_excluded = true;
   auto codes = field("x", Type::kInt);
@@ -363,6 +365,8 @@ std::vector<ValueCase> value_cases() {
       {tenths, Datum::real(0.7), ""},
       {tenths, Datum::real(1.05), "multiple"},
       {tenths, Datum::real(1e3), ""},
+      {ones, Datum::real(1e15), ""},
+      {ones, Datum::real(1e15 + 0.5), "multiple"},
       {open, Datum::real(1), "range"},
       {open, Datum::real(1.0000001), ""},
       {open, Datum::real(3), ""},

@@ -259,8 +259,14 @@ class Parser {
 
   Result<Node> run() {
     HEDDLE_ASSIGN_OR_RETURN(auto node, ternary());
-    if (peek().kind != TokenKind::kEnd)
-      return error_at(peek().offset, fmt::format("`{}` was not expected here", peek().text));
+    if (peek().kind != TokenKind::kEnd) {
+      const bool is_number = peek().kind == TokenKind::kInt || peek().kind == TokenKind::kDouble;
+      const bool is_string = peek().kind == TokenKind::kString;
+      return error_at(peek().offset, fmt::format("{} was not expected here",
+                                                 is_number   ? "a number"
+                                                 : is_string ? "a string"
+                                                             : fmt::format("`{}`", peek().text)));
+    }
     return node;
   }
 

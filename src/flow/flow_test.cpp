@@ -455,6 +455,10 @@ TEST(FlowMisuse, MissingAndUnreadableFiles) {
   const auto gone = flow::run(loaded->project, scene.host, {}, {});
   ASSERT_FALSE(gone.ok());
   EXPECT_EQ(gone.error().id, "source-missing");
+  std::filesystem::create_directory(scene.root + "/data/rows.parquet");
+  const auto folder = flow::run(loaded->project, scene.host, {}, {});
+  EXPECT_EQ(folder.error().id, "table-no-file");
+  std::filesystem::remove(scene.root + "/data/rows.parquet");
   scene.put("data/rows.parquet", "PAR1 this is no Parquet file PAR1");
   const auto broken = scene.run();
   ASSERT_FALSE(broken.ok());

@@ -35,6 +35,12 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
                  "put the file there, or change `sources` in heddle.yaml; then run `heddle run`, "
                  "which goes on where it was"};
   }
+  // Of a pipe the digest would wait for a writer, and of a folder there is none.
+  if (!S_ISREG(status.st_mode)) {
+    return Error{ErrorKind::kInvalid, "table-no-file",
+                 fmt::format("source `{}`: `{}` is not a file", d.model->source, path),
+                 "name one Parquet or CSV file; make one of a folder of parts"};
+  }
   const Digest stamp =
       digest_of_text(fmt::format("{}|{}|{}|{}.{:09}", path, status.st_size, status.st_ino,
                                  status.st_mtim.tv_sec, status.st_mtim.tv_nsec));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
 
 #include "base/encoding.hpp"
@@ -145,10 +146,39 @@ class Checker {
     }
   }
 
+  /// No file is read whose columns have such a name (`table-column-unnamed`, `-spaces`, `-case`),
+  /// so a contract cannot ask for one.
+  void check_column_name(const Field& field, const std::string& file,
+                         std::map<std::string, std::string>& folds) {
+    const std::string& name = field.name;
+    constexpr const char* kSpaces = " \t\r\n";
+    if (name.empty()) return;  // said where it was read
+    if (name.find_first_not_of(kSpaces) == std::string::npos) {
+      report(file, field.position, "bad-name", "a field's name is blank",
+             "write the column's name");
+      return;
+    }
+    if (name.find_first_of(kSpaces) == 0 || name.find_last_of(kSpaces) == name.size() - 1) {
+      report(file, field.position, "bad-name",
+             fmt::format("the name of field `{}` has spaces around it", name),
+             "remove them here and from the column's name");
+    }
+    std::string folded = name;
+    for (char& c : folded) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const auto [first, is_fresh] = folds.emplace(std::move(folded), name);
+    if (!is_fresh && first->second != name) {
+      report(file, field.position, "bad-name",
+             fmt::format("fields `{}` and `{}` differ only by case", first->second, name),
+             "rename one of the two columns at the source");
+    }
+  }
+
   void check(Contract& contract) {
     const std::string& file = contract.identity.file;
     std::set<std::string> seen;
+    std::map<std::string, std::string> folds;
     for (const auto& field : contract.fields) {
+      check_column_name(field, file, folds);
       unique(file, seen, field.name, field.position, "field");
       // The rest of Unicode is fine: backticks quote such a name in expressions. These would need
       // an escape in each of the many places where a rule is named.
@@ -205,8 +235,11 @@ class Checker {
       unique(file, ids, transform.id, transform.expression.position, "transform");
       need_field(file, transform.expression.position, contract, transform.field,
                  fmt::format("transform `{}`", transform.id));
+      const auto field =
+          std::find_if(contract.fields.begin(), contract.fields.end(),
+                       [&](const Field& each) { return each.name == transform.field; });
       compile(file, fmt::format("transform `{}`", transform.id), transform.expression, environment,
-              expr::Type::kDyn);
+              field == contract.fields.end() ? expr::Type::kDyn : field->type);
     }
   }
 

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/clock.hpp"
 #include "base/file.hpp"
 #include "spec/load.hpp"
 #include "table/stream.hpp"
@@ -25,12 +26,22 @@ class Values {
   std::vector<std::string> values_;
 };
 
-/// A column of a table, read as text by the reader that reads rows: what a row says is compared
-/// with what stands here.
+/// A value of a column as the text that a CSV would have; `typed_value` reads it as a row's cell.
+std::string text_of(const expr::Datum& value) {
+  switch (value.kind) {
+    case expr::Datum::Kind::kBool: return value.b ? "true" : "false";
+    case expr::Datum::Kind::kInt: return fmt::to_string(value.i);
+    case expr::Datum::Kind::kDouble: return fmt::to_string(value.d);
+    case expr::Datum::Kind::kTimestamp: return format_time(value.i);
+    default: return std::string(value.str());
+  }
+}
+
+/// A column of a table, read by the reader that reads rows: what a row says is compared with what
+/// stands here.
 Result<void> read_column(const std::string& file, const std::string& column, Values& out) {
   table::ReadOptions options;
   options.columns = {column};
-  options.types.emplace(column, expr::Type::kString);
   auto opened = table::TableReader::open(file, options);
   if (!opened.ok()) {
     Error error = opened.error();
@@ -50,7 +61,7 @@ Result<void> read_column(const std::string& file, const std::string& column, Val
                      fmt::format("column `{}` of `{}` holds text that is not UTF-8", column, file),
                      "save the file as UTF-8"};
       }
-      if (!value.is_null()) out.add(value.str());
+      if (!value.is_null()) out.add(text_of(value));
     }
   }
 }

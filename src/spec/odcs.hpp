@@ -61,6 +61,7 @@ struct Property {
   bool has_unknown_type = false;  ///< a `logicalType` that is none: said already
   Options options{};
   std::vector<EnumValue> enum_values{};
+  bool has_enum = false;  ///< `enum` is written, if with nothing in it
   std::vector<Quality> quality{};
   std::vector<CustomProperty> custom{};
   doc::Position position{};
@@ -115,6 +116,10 @@ class QualityReader {
 
  private:
   void read_library(const Quality& quality, const std::string& field);
+  /// Whether the metric takes each argument that is written, and each is what it must be.
+  bool has_arguments(const Quality& quality, const SetRule& rule);
+  /// What is written beside the keys that a rule of `type` reads is dropped: it is said.
+  void report_unused(const Quality& quality, std::string_view type);
   void read_sql(const Quality& quality, const std::string& field);
   void read_custom(const Quality& quality, const std::string& field);
   bool read_dependency(const Quality& quality, const doc::Value& dependency, RowRule& rule);

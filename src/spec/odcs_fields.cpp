@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "spec/odcs.hpp"
+#include "table/cell.hpp"
 
 namespace heddle::spec {
 namespace {
@@ -51,12 +52,17 @@ std::optional<Micros> zone_offset(std::string_view text) {
   return (text[0] == '-' ? -1 : 1) * (*hours + *minutes);
 }
 
-template <class T>
-std::optional<T> number_in(const std::string& text) {
-  T out{};
+std::optional<int> number_in(const std::string& text) {
+  int out = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
   if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return out;
+}
+
+/// Text as a row's cell of the field's type; other values are none.
+expr::Datum cell_of(const Field& field, const doc::Value& value) {
+  return value.is_string() ? table::cell_of_text(value.as_string(), field.type)
+                           : expr::Datum::error();
 }
 
 Error no_value(const Field& field, const doc::Value& value) {
@@ -118,8 +124,8 @@ Result<doc::Value> typed_value(const Field& field, const doc::Value& value) {
   switch (field.type) {
     case Type::kBool:
       if (value.is_bool()) return value;
-      if (value == doc::Value("true")) return doc::Value(true);
-      if (value == doc::Value("false")) return doc::Value(false);
+      if (const auto cell = cell_of(field, value); cell.kind == expr::Datum::Kind::kBool)
+        return doc::Value(cell.b);
       break;
     case Type::kInt:
       if (value.is_int()) return value;
@@ -127,19 +133,13 @@ Result<doc::Value> typed_value(const Field& field, const doc::Value& value) {
           std::abs(value.as_double()) < 0x1p63) {
         return doc::Value(static_cast<std::int64_t>(value.as_double()));
       }
-      if (value.is_string()) {
-        if (const auto number = number_in<std::int64_t>(value.as_string()))
-          return doc::Value(*number);
-      }
+      if (const auto cell = cell_of(field, value); cell.kind == expr::Datum::Kind::kInt)
+        return doc::Value(cell.i);
       break;
     case Type::kDouble:
       if (value.is_number() && !std::isnan(value.as_double())) return doc::Value(value.as_double());
-      if (value.is_string()) {
-        if (const auto number = number_in<double>(value.as_string());
-            number && !std::isnan(*number)) {
-          return doc::Value(*number);
-        }
-      }
+      if (const auto cell = cell_of(field, value); cell.kind == expr::Datum::Kind::kDouble)
+        return doc::Value(cell.d);
       break;
     case Type::kTimestamp: {
       const auto time = value.is_string() ? parse_time(value.as_string()) : std::nullopt;
@@ -223,24 +223,40 @@ std::optional<FieldType> field_type(const std::string& logical) {
   return found == types.end() ? std::nullopt : std::optional(found->second);
 }
 
-/// Layouts of the JDK's DateTimeFormatter that ISO 8601 has. Quotes around `T` and `Z` do not
-/// matter.
-bool is_iso_layout(std::string layout) {
+/// What a layout of times has, where ISO 8601 has it.
+struct Layout {
+  bool date = false;
+  bool time = false;
+};
+
+/// Layouts of the JDK's DateTimeFormatter that ISO 8601 has, and the names that JSON Schema and
+/// others give it. Quotes around `T` and `Z` do not matter.
+std::optional<Layout> iso_layout(std::string layout) {
+  std::string name = layout;
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::erase_if(name, [](char c) { return c == '-' || c == '_' || c == ' '; });
+  if (name == "datetime" || name == "iso8601" || name == "rfc3339") return Layout{true, true};
+  if (name == "date") return Layout{true, false};
+  if (name == "time") return Layout{false, true};
   std::erase(layout, '\'');
   const auto take = [&](std::string_view prefix) {
     if (!layout.starts_with(prefix)) return false;
     layout.erase(0, prefix.size());
     return true;
   };
-  const bool date = take("yyyy-MM-dd") || take("uuuu-MM-dd") || take("YYYY-MM-DD");
-  if (date && layout.empty()) return true;
-  if (date && !take("T") && !take(" ")) return false;
-  if (!take("HH:mm")) return false;
+  Layout out;
+  out.date = take("yyyy-MM-dd") || take("uuuu-MM-dd") || take("YYYY-MM-DD");
+  if (out.date && layout.empty()) return out;
+  if (out.date && !take("T") && !take(" ")) return std::nullopt;
+  if (!take("HH:mm")) return std::nullopt;
+  out.time = true;
   if (take(":ss") && take(".")) {
     while (take("S") || take("n")) continue;
   }
   take(" ");
-  return layout.find_first_not_of("ZXxVOz") == std::string::npos;
+  return layout.find_first_not_of("ZXxVOz") == std::string::npos ? std::optional(out)
+                                                                 : std::nullopt;
 }
 
 /// Reads the options of one field; its type says which there are.
@@ -297,8 +313,22 @@ class OptionReader {
              "remove the quotes, or write a plain number");
       return;
     }
+    // The largest integer bounds nothing, so that it may be rounded.
+    const bool is_none = key == "maximum" && value == doc::Value(INT64_MAX);
+    if (field_.type == Type::kInt && value.is_int() && !is_none && !is_exact(value.as_int())) {
+      refuse(value,
+             fmt::format("`{}` of field `{}` is beyond 2^53 and has no exact double", key,
+                         field_.name),
+             "write a bound that a double holds, for example a power of two");
+      return;
+    }
     auto& bound = low ? field_.minimum : field_.maximum;
     tighten(bound, value.as_double(), low, exclusive || is_flag(low));
+  }
+
+  static bool is_exact(std::int64_t value) {
+    const auto real = static_cast<double>(value);
+    return real < 0x1p63 && static_cast<std::int64_t>(real) == value;
   }
 
   void read_time_bound(const std::string& key, const doc::Value& value, bool low, bool exclusive) {
@@ -358,12 +388,19 @@ class OptionReader {
   void read_format(const doc::Value& value, bool number, bool time) {
     const std::string& format = value.as_string();
     if (time) {
-      if (!is_iso_layout(format)) {
+      const auto layout = iso_layout(format);
+      if (!layout) {
         reader_.report(
             value.position(), "unknown-format",
             fmt::format("field `{}`: times written as `{}` are not read", field_.name, format),
             "Heddle reads ISO 8601, for example `2020-01-31T12:00:00Z`: convert at the source "
             "and write `format: yyyy-MM-dd`, or remove it");
+      } else if (layout->date != (field_.form != Form::kTime)) {
+        reader_.report(
+            value.position(), "unknown-format",
+            fmt::format("field `{}` is a {}, and `{}` is the layout of a {}", field_.name,
+                        property_.logical_type, format, layout->date ? "date" : "time of day"),
+            "correct the layout or `logicalType`");
       }
       return;
     }
@@ -384,7 +421,7 @@ class OptionReader {
       return true;
     }
     if (format.size() < 2 || (format[0] != 'i' && format[0] != 'u')) return false;
-    const auto bits = number_in<int>(format.substr(1));
+    const auto bits = number_in(format.substr(1));
     if (!bits || (*bits != 8 && *bits != 16 && *bits != 32 && *bits != 64 && *bits != 128))
       return false;
     const bool is_signed = format[0] == 'i';
@@ -436,6 +473,22 @@ class OptionReader {
   Reader& reader_;
 };
 
+/// 3.0 has no `timestamp`: there a `date` has a time of day when its `format` has one, or else its
+/// `physicalType`. A layout that is not read is an error of its own.
+bool has_time_of_day(const Property& property, Reader& reader) {
+  const auto format = property.options.values.find("format");
+  if (format != property.options.values.end()) {
+    const auto layout = iso_layout(format->second.as_string());
+    return layout && layout->time;
+  }
+  if (logical_of(property.physical_type) != "timestamp") return false;
+  reader.warn_once("a date with a time", property.physical_type_position, "type-from-physical",
+                   fmt::format("`{}` is a date whose physical type is `{}`: times of day are taken",
+                               property.name, property.physical_type),
+                   "write `logicalType: timestamp`, or `format: yyyy-MM-dd` where it is a date");
+  return true;
+}
+
 }  // namespace
 
 std::string read_pattern(const doc::Value& value, const std::string& what, Reader& reader) {
@@ -486,7 +539,8 @@ std::optional<FieldType> type_of(const Property& property, Reader& reader) {
         "physicalType", property.physical_type_position,
         "`logicalType` and its options are enforced: write lengths and bounds there");
   }
-  const auto type = field_type(logical);
+  auto type = field_type(logical);
+  if (logical == "date" && has_time_of_day(property, reader)) type->form = Form::kAny;
   if (!type) {
     reader.warn_once(
         "nested", property.position, "field-not-read",

@@ -223,8 +223,14 @@ const Table<Property>& property_keys() {
                  "synonyms", "deprecated"});
     t.finally([](Property& into, const doc::Value& value, Reader& reader) {
       into.position = value.position();
+      const doc::Value* name = value.find("name");
+      if (name != nullptr && name->is_string() && name->as_string().empty())
+        reader.report(name->position(), "bad-name", "a property's name is empty",
+                      "write the column's name");
       const doc::Value* type = value.find("logicalType");
       into.has_unknown_type = into.logical_type.empty() && type != nullptr && !type->is_null();
+      const doc::Value* enumeration = value.find("enum");
+      into.has_enum = enumeration != nullptr && enumeration->is_array();
       report_physical_name(into.name, into.physical_name, value, reader);
     });
     return t;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <tuple>
 
 #include "expr/program.hpp"
 #include "spec/environment.hpp"
@@ -46,6 +47,15 @@ RuleEffect QualityReader::effect_of(const Quality& quality) {
 }
 
 bool QualityReader::is_taken(const std::string& id) const {
+  // The rules that a field has by itself: `origin-type`, `origin-required` and so on.
+  constexpr std::string_view kOwn[] = {"type",    "required", "enum",     "range",
+                                       "pattern", "length",   "multiple", "format"};
+  const auto is_own = [&](const Field& field) {
+    return std::any_of(std::begin(kOwn), std::end(kOwn), [&](std::string_view each) {
+      return id == fmt::format("{}-{}", field.name, each);
+    });
+  };
+  if (std::any_of(contract_.fields.begin(), contract_.fields.end(), is_own)) return true;
   const auto same = [&](const auto& rule) { return rule.id == id; };
   return std::any_of(contract_.row_rules.begin(), contract_.row_rules.end(), same) ||
          std::any_of(contract_.set_rules.begin(), contract_.set_rules.end(), same);
@@ -109,6 +119,13 @@ bool QualityReader::has_operands(const Quality& quality, const std::string& id) 
                                         value.as_array()[0].is_number() &&
                                         value.as_array()[1].is_number()
                                   : value.is_number();
+    if (is_right && is_pair && value.as_array()[0].as_double() > value.as_array()[1].as_double()) {
+      reader_.report(
+          value.position(), "bad-quality",
+          fmt::format("`{}` of rule `{}` has a first number above its second", each.name, id),
+          "swap the two");
+      return false;
+    }
     if (is_right) continue;
     reader_.report(value.position(), "wrong-type",
                    fmt::format("`{}` of rule `{}` must be {}", each.name, id,
@@ -135,7 +152,65 @@ void QualityReader::add(SetRule rule, const Quality& quality) {
   }
 }
 
+bool QualityReader::has_arguments(const Quality& quality, const SetRule& rule) {
+  if (!quality.arguments.is_object()) return true;
+  const auto bad = [&](std::string message, std::string hint) {
+    reader_.report(quality.position, "bad-quality", fmt::format("rule `{}` {}", rule.id, message),
+                   std::move(hint));
+    return false;
+  };
+  const auto takes = [&](const std::string& key) {
+    if (key == "missingValues") return rule.metric == "missingValues";
+    if (key == "properties") return rule.metric == "duplicateValues" && rule.field.empty();
+    return (key == "validValues" || key == "pattern") && rule.metric == "invalidValues";
+  };
+  for (const auto& [key, argument] : quality.arguments.as_object()) {
+    if (!takes(key)) {
+      return bad(fmt::format("has the argument `{}`, which `{}`{} does not take", key, rule.metric,
+                             rule.field.empty() ? "" : " of a property"),
+                 "`missingValues` takes `missingValues`, `invalidValues` takes `validValues` and "
+                 "`pattern`, `duplicateValues` of an object takes `properties`");
+    }
+    if (key == "pattern") {
+      if (argument.is_string()) continue;
+      return bad("has an argument `pattern` that is no text", "write it like in the standard");
+    }
+    if (!argument.is_array()) {
+      return bad(fmt::format("has an argument `{}` that is no list", key),
+                 "write it like in the standard");
+    }
+    for (const auto& item : argument.as_array()) {
+      const bool is_right =
+          key == "properties" ? item.is_string() : !item.is_array() && !item.is_object();
+      if (is_right) continue;
+      return bad(fmt::format("has a list `{}` with an item of type {}", key, item.type_name()),
+                 key == "properties" ? "list names of properties" : "list single values");
+    }
+  }
+  return true;
+}
+
+void QualityReader::report_unused(const Quality& quality, std::string_view type) {
+  const bool is_library = type == "library";
+  const bool is_custom = type == "custom";
+  const bool is_sql = type == "sql";
+  const std::tuple<const char*, bool, bool> keys[] = {
+      {"metric", !quality.metric.empty(), is_library},
+      {"arguments", !quality.arguments.is_null(), is_library},
+      {"query", !quality.query.empty(), is_sql},
+      {"unit", !quality.unit.empty(), is_library || is_sql},
+      {"engine", !quality.engine.empty(), is_custom},
+      {"implementation", !quality.implementation.is_null(), is_custom}};
+  for (const auto& [key, is_written, is_read] : keys) {
+    if (!is_written || is_read) continue;
+    reader_.warn_once(fmt::format("{} of {}", key, type), quality.position, "not-enforced",
+                      fmt::format("`{}` of a rule of `type: {}` is not enforced", key, type),
+                      "write a rule of its own for it, with the `type` that has this key");
+  }
+}
+
 void QualityReader::read_library(const Quality& quality, const std::string& field) {
+  report_unused(quality, "library");
   SetRule rule;
   rule.metric = metric_of(quality.metric);
   rule.id = id_of(quality, field, rule.metric);
@@ -156,28 +231,16 @@ void QualityReader::read_library(const Quality& quality, const std::string& fiel
   if (!quality.unit.empty() && quality.unit != "rows" && quality.unit != "percent") {
     return bad(fmt::format("has the unit `{}`", quality.unit), "use `rows` or `percent`");
   }
-  for (const auto& [key, argument] :
-       quality.arguments.is_object() ? quality.arguments.as_object() : doc::Value::Object()) {
-    const bool is_list = key == "properties" || key == "missingValues" || key == "validValues";
-    if (!is_list && key != "pattern") {
-      return bad(fmt::format("has the argument `{}`, which Heddle does not know", key),
-                 "there are `missingValues`, `validValues`, `pattern` and `properties`");
-    }
-    if (is_list ? argument.is_array() : argument.is_string()) continue;
-    return bad(fmt::format("has an argument `{}` that is no {}", key, is_list ? "list" : "text"),
-               "write it like in the standard");
-  }
+  rule.field = field;
+  if (!has_arguments(quality, rule)) return;
   const auto list = [&](const char* key) {
     const doc::Value* found = quality.arguments.find(key);
     return found == nullptr ? doc::Value::Array() : found->as_array();
   };
-  rule.field = field;
   rule.percent = quality.unit == "percent";
   rule.effect = effect_of(quality);
   rule.position = quality.position;
-  for (const auto& item : list("properties")) {
-    if (item.is_string()) rule.properties.push_back(item.as_string());
-  }
+  for (const auto& item : list("properties")) rule.properties.push_back(item.as_string());
   rule.arguments = list(rule.metric == "missingValues" ? "missingValues" : "validValues");
   if (const doc::Value* pattern = quality.arguments.find("pattern"); pattern != nullptr) {
     rule.pattern = read_pattern(*pattern, fmt::format("rule `{}`", rule.id), reader_);
@@ -190,20 +253,37 @@ void QualityReader::read_library(const Quality& quality, const std::string& fiel
     return bad("counts all rows in percent of themselves", "write `unit: rows`");
   }
   if (rule.metric == "invalidValues" && rule.arguments.empty() && rule.pattern.empty()) {
+    rule.arguments = field_of(contract_, field)->enum_values;  // the property itself lists them
+  }
+  if (rule.metric == "invalidValues" && rule.arguments.empty() && rule.pattern.empty()) {
     return bad("has neither `validValues` nor `pattern`",
                "write one of them under `arguments`: else every value is valid");
+  }
+  const bool is_of_rows =
+      rule.metric == "duplicateValues" && field.empty() && rule.properties.empty();
+  if (is_of_rows && !contract_.unread.empty()) {
+    // Rows that are alike in what is read may well differ in the rest.
+    reader_.warn_once(
+        "duplicates of rows", quality.position, "not-enforced",
+        fmt::format("rule `{}` is not enforced: it counts rows that repeat in every property, and "
+                    "`{}` is not read",
+                    rule.id, contract_.unread.front()),
+        "name those that make a row one of its kind: `arguments: {properties: [...]}`");
+    return;
   }
   add(std::move(rule), quality);
 }
 
 void QualityReader::read_sql(const Quality& quality, const std::string& field) {
   const std::string id = id_of(quality, field, "sql");
+  report_unused(quality, "sql");
   std::vector<std::string> objects{contract_.object};
   if (!object_.physical_name.empty()) objects.push_back(object_.physical_name);
   std::vector<std::string> names;
   for (const Field& each : contract_.fields) names.push_back(each.name);
   const auto measure = spec::read_sql(quality.query, {objects, names, field});
   std::string why = measure.ok() ? "" : measure.error().message;
+  if (quality.query.empty()) why = "it has no `query`";
   if (measure.ok() && !measure->condition.empty()) {
     const auto program = expr::Program::compile(
         measure->condition, target_environment(contract_.fields), expr::Type::kBool);
@@ -271,6 +351,7 @@ void QualityReader::read_custom(const Quality& quality, const std::string& field
         "their engine checks them; what Heddle must keep is written with `engine: heddle`");
     return;
   }
+  report_unused(quality, "custom");
   RowRule rule;
   rule.id = id_of(quality, field, "rule");
   rule.effect = effect_of(quality);

@@ -79,6 +79,14 @@ void read_transforms(const std::vector<CustomProperty>& customs, std::string_vie
 }
 
 void read_enum(const odcs::Property& property, Field& field, Reader& reader) {
+  const bool has_value =
+      std::any_of(property.enum_values.begin(), property.enum_values.end(),
+                  [](const odcs::EnumValue& each) { return !each.value.is_null(); });
+  if (property.has_enum && !has_value) {
+    reader.report(property.position, "bad-field",
+                  fmt::format("the `enum` of field `{}` has no value", property.name),
+                  "list the values as `{value: ...}`, or remove `enum`");
+  }
   for (const auto& each : property.enum_values) {
     if (each.value.is_null()) continue;  // whether a value may be missing is what `required` says
     auto value = typed_value(field, each.value);
@@ -106,6 +114,11 @@ void read_property(const odcs::Property& property, Contract& contract, Reader& r
   field.position = property.position;
   read_enum(property, field, reader);
   for (const auto& custom : property.custom) read_field_property(custom, field, reader);
+  if (property.has_enum && !field.enum_file.empty()) {
+    reader.report(property.position, "bad-field",
+                  fmt::format("field `{}` has both `enum` and `enumFile`", field.name),
+                  "keep one of the two: only one says which values there are");
+  }
   odcs::read_options(property, field, reader);
 }
 

@@ -8,7 +8,7 @@
 #include "base/file.hpp"
 #include "doc/json.hpp"
 #include "spec/load.hpp"
-#include "spec/sql.hpp"
+#include "table/table.hpp"
 
 namespace heddle::spec {
 namespace {
@@ -111,6 +111,12 @@ TEST_F(SpecTest, AWellFormedProjectLoadsWhole) {
   EXPECT_EQ(contract.row_rules[0].effect, RuleEffect::kWarn);
   EXPECT_EQ(contract.set_rules.at(0).operation, "mustBeGreaterThan");
   EXPECT_EQ(*load_enum(project, "places", "code"), (Lines{"A", "B"}));
+  // A column of another type than text is read as a CSV would have it.
+  table::Column column;
+  column.name = "code", column.type = expr::Type::kDouble, column.doubles = {1.5, 3};
+  ASSERT_TRUE(
+      table::write_parquet(*table::Table::make({column}), root_ + "/data/codes.parquet").ok());
+  EXPECT_EQ(*load_enum(project, "data/codes.parquet", "code"), (Lines{"1.5", "3"}));
   // A feature stands after what it reads, whatever the file's order.
   EXPECT_EQ(project.feature_sets.at("f").features[0].name, "base");
   EXPECT_EQ(project.models.at("m").search.space[0].kind, SearchDimension::Kind::kLogUniform);
@@ -449,239 +455,6 @@ TEST_F(SpecTest, AFolderWithoutAProject) {
   EXPECT_EQ(loaded.error().id, "project-not-found");
 }
 
-/// A contract whose object has these properties and these rules, both in YAML's flow style.
-Contract contract_with(const std::string& properties, const std::string& quality,
-                       std::vector<std::string>& findings) {
-  const std::string yaml = fmt::format(
-      "apiVersion: v3.1.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n- name: rows\n  "
-      "properties: [{}]\n  quality: [{}]\n",
-      properties, quality);
-  std::vector<doc::Diagnostic> diagnostics;
-  Contract contract = parse_contract(yaml, "c.yaml", diagnostics);
-  for (const auto& each : diagnostics) findings.push_back(doc::render_concise(each));
-  return contract;
-}
-
-std::string ids_of(const std::vector<std::string>& findings) {
-  std::string out;
-  for (const auto& line : findings)
-    out += line.substr(line.find(": ") + 2, line.find("]: ") - line.find(": ") - 1) + " ";
-  return out;
-}
-
-TEST(Odcs, EveryLogicalTypeWithItsOptions) {
-  std::vector<std::string> findings;
-  const Contract contract = contract_with(
-      "{name: a, logicalType: string, logicalTypeOptions: {minLength: 1, maxLength: 3, pattern: "
-      "'\\u0041', format: ipv4}},"
-      "{name: b, logicalType: date, logicalTypeOptions: {exclusiveMinimum: '2020-01-01', maximum: "
-      "'2021-01-01', format: yyyy-MM-dd}},"
-      "{name: c, logicalType: timestamp, logicalTypeOptions: {minimum: '2020-01-01 "
-      "00:00:00+10:00', defaultTimezone: UTC}},"
-      "{name: d, logicalType: time, logicalTypeOptions: {minimum: '00:00:00', maximum: '23:59:59', "
-      "format: 'HH:mm:ss', timezone: false}},"
-      "{name: e, logicalType: number, logicalTypeOptions: {minimum: 0, exclusiveMinimum: true, "
-      "multipleOf: 0.5, format: f32}},"
-      "{name: f, logicalType: integer, logicalTypeOptions: {minimum: -5, exclusiveMinimum: -9, "
-      "exclusiveMaximum: 3, format: i8}},"
-      "{name: g, logicalType: boolean},{name: h, logicalType: array, required: true, "
-      "logicalTypeOptions: {minItems: 0}},"
-      "{name: i, logicalType: object, properties: [{name: x}]},{name: j, physicalType: "
-      "'VARCHAR(18)'},{name: k, physicalType: geography},"
-      "{name: l, logicalType: integer, enum: [{value: 1}, {value: '2'}]},{name: m, logicalType: "
-      "integer, logicalTypeOptions: {format: u16}}",
-      "", findings);
-  EXPECT_EQ(ids_of(findings),
-            "warning[field-not-read] warning[type-from-physical] warning[field-not-read] ");
-  ASSERT_EQ(contract.fields.size(), 10U);
-  EXPECT_EQ(contract.unread, (std::vector<std::string>{"h", "i", "k"}));
-  const auto& f = contract.fields;
-  EXPECT_EQ(f[0].pattern, "\\x{0041}");
-  EXPECT_EQ(f[0].form, Form::kIpv4);
-  EXPECT_EQ(f[0].max_length, 3);
-  EXPECT_EQ(f[1].form, Form::kDate);
-  EXPECT_TRUE(f[1].minimum_excluded);
-  EXPECT_EQ(f[1].latest, parse_time("2021-01-01"));
-  EXPECT_EQ(f[2].earliest, parse_time("2019-12-31T14:00:00Z"));
-  EXPECT_EQ(f[3].latest, kDay - kSecond);
-  EXPECT_TRUE(f[4].minimum_excluded);
-  EXPECT_EQ(f[4].minimum, 0);
-  EXPECT_EQ(f[4].multiple_of, 0.5);
-  EXPECT_FALSE(f[5].minimum_excluded) << "the stricter of the two bounds includes its value";
-  EXPECT_EQ(f[5].minimum, -5);
-  EXPECT_TRUE(f[5].maximum_excluded);
-  EXPECT_EQ(f[5].maximum, 3);
-  EXPECT_EQ(f[7].type, expr::Type::kString);
-  EXPECT_EQ(f[8].enum_values, (std::vector<doc::Value>{1, 2}));
-  EXPECT_EQ(f[9].maximum, 65'535);
-}
-
-TEST(Odcs, WhatCannotBeKeptIsRefusedWithItsPlace) {
-  const std::vector<std::pair<std::string, std::string>> cases = {
-      {"{name: a, logicalType: string, logicalTypeOptions: {pattern: '(?=x)'}}",
-       "error[bad-pattern] "},
-      {"{name: a, logicalType: string, quality: [{metric: invalidValues, mustBe: 0, arguments: "
-       "{pattern: '(a)\\1'}}]}",
-       "error[bad-pattern] "},
-      {"{name: a, logicalType: integer, logicalTypeOptions: {pattern: x}}", "error[bad-field] "},
-      {"{name: a, logicalType: boolean, logicalTypeOptions: {minimum: 1}}", "error[bad-field] "},
-      {"{name: a, logicalType: date, logicalTypeOptions: {format: dd/MM/yyyy}}",
-       "error[unknown-format] "},
-      {"{name: a, logicalType: date, logicalTypeOptions: {minimum: 2020}}", "error[bad-field] "},
-      {"{name: a, logicalType: number, logicalTypeOptions: {minimum: 'x'}}", "error[bad-field] "},
-      {"{name: a, logicalType: number, logicalTypeOptions: {exclusiveMaximum: true}}",
-       "error[bad-field] "},
-      {"{name: a, logicalType: number, logicalTypeOptions: {multipleOf: 0}}", "error[bad-field] "},
-      {"{name: a, logicalType: string, logicalTypeOptions: {minLength: 3, maxLength: 2}}",
-       "error[out-of-range] "},
-      {"{name: a, logicalType: integer, enum: [{value: x}]}", "error[wrong-type] "},
-      {"{name: a, logicalType: blob}", "error[unknown-value] "},
-      {"{name: a, logicalType: integer, quality: [{metric: invalidValues, mustBe: 0}]}",
-       "error[bad-quality] "},
-      {"{name: a, logicalType: integer, quality: [{metric: freshness, mustBe: 0}]}",
-       "error[bad-quality] "},
-      {"{name: a, logicalType: integer, quality: [{metric: nullValues}]}", "error[bad-quality] "},
-      {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBe: 0, unit: EUR}]}",
-       "error[bad-quality] "},
-      {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBeBetween: [1]}]}",
-       "error[wrong-type] "},
-      {"{name: a, logicalType: integer, quality: [{metric: nullValues, mustBe: 0, arguments: "
-       "{filter: x}}]}",
-       "error[bad-quality] "},
-      {"{name: a, logicalType: integer, quality: [{description: no type}]}", "error[missing-key] "},
-      {"{name: a, logicalType: integer, quality: [{type: sql, severity: error, query: 'SELECT f(a) "
-       "FROM rows', mustBe: 0}]}",
-       "error[sql-not-enforced] "},
-      {"{name: a, logicalType: integer, quality: [{metric: rowCount, mustBe: 1, unit: percent}]}",
-       "error[bad-quality] "},
-      {"{name: a, logicalType: integer, lgicalType: x}", "error[unknown-key] "},
-  };
-  for (const auto& [properties, wanted] : cases) {
-    std::vector<std::string> findings;
-    (void)contract_with(properties, "", findings);
-    EXPECT_EQ(ids_of(findings), wanted) << properties;
-    for (const auto& line : findings) EXPECT_TRUE(line.starts_with("c.yaml:7:")) << line;
-  }
-}
-
-TEST(Odcs, WhatIsNotEnforcedIsSaidOnceAFile) {
-  std::vector<std::string> findings;
-  const Contract contract = contract_with(
-      "{name: a, physicalName: a_1, logicalType: string, physicalType: text, classification: x, "
-      "partitioned: false, logicalTypeOptions: {format: password}},"
-      "{name: b, physicalName: b_1, logicalType: string, physicalType: text, partitioned: true, "
-      "description: null, businessName: B},"
-      "{name: c, physicalName: c, logicalType: timestamp, logicalTypeOptions: {timezone: true, "
-      "defaultTimezone: Australia/Sydney}},"
-      "{name: d, logicalType: string, customProperties: [{property: role, value: label}]},{name: "
-      "e, semanticType: measure, logicalType: number}",
-      "{type: text, description: x},{type: text, description: y},{type: custom, engine: soda, "
-      "implementation: x},"
-      "{type: custom, engine: Heddle, implementation: \"a != ''\"},{type: sql, query: 'SELECT "
-      "median(a) FROM rows', mustBe: 0, schedule: 0 20 * * *}",
-      findings);
-  std::vector<std::string> said;
-  for (const auto& line : findings) said.push_back(line.substr(line.find("]: ") + 3));
-  std::sort(said.begin(), said.end());
-  EXPECT_EQ(said, (std::vector<std::string>{
-                      "`classification` is not enforced", "`defaultTimezone` is not enforced",
-                      "`e` is a measure: it is computed from many rows, no field of one",
-                      "`format: password` is not enforced", "`partitioned` is not enforced",
-                      "`physicalName` is not enforced, here and in one place more",
-                      "`physicalType` is not enforced, here and in one place more",
-                      "`role` is not enforced", "`schedule` is not enforced",
-                      "`timezone` is not enforced",
-                      "rule `rows-sql` of `type: sql` is not enforced: the query has `median`",
-                      "rules of `engine: soda` are not enforced",
-                      "rules of `type: text` are not enforced, here and in one place more"}));
-  ASSERT_EQ(contract.row_rules.size(), 1U) << "`engine: Heddle` is evaluated";
-  EXPECT_EQ(contract.row_rules[0].id, "rows-rule");
-}
-
-TEST(Odcs, LibraryRulesOfEveryVersion) {
-  std::vector<std::string> findings;
-  const Contract contract = contract_with(
-      "{name: a, logicalType: integer, unique: true, primaryKey: true, required: true, quality: ["
-      "{metric: nullValues, mustBe: 0},{rule: duplicateCount, mustBeLessThan: 5, unit: percent, "
-      "severity: info},"
-      "{rule: validValues, validValues: [1, 2], mustBe: 0},{type: library, metric: missingValues, "
-      "mustBeGreaterThan: 0, mustBeLessThan: 9,"
-      "arguments: {missingValues: [-1, null]}}]},{name: b, logicalType: string, primaryKey: true, "
-      "primaryKeyPosition: 2, quality: ["
-      "{id: nulls, metric: nullValues, mustBe: 0},{metric: nullValues, mustBeBetween: [0, 3], "
-      "severity: critical}]}",
-      "{id: nulls, metric: rowCount, mustBe: 3},{type: sql, query: 'select count(*) from rows "
-      "where a <= 0 or b is null;', mustBe: 0, severity: error}",
-      findings);
-  EXPECT_EQ(ids_of(findings), "warning[unknown-severity] ");
-  std::vector<std::string> rules;
-  for (const auto& rule : contract.set_rules) {
-    rules.push_back(fmt::format("{} {} {}{} {} {}{}{}{}", rule.id, rule.metric, rule.field,
-                                fmt::join(rule.properties, "+"), rule.operation,
-                                fmt::join(rule.operands, ","), rule.percent ? "%" : "",
-                                rule.effect == RuleEffect::kWarn ? " warns" : "", rule.condition));
-  }
-  EXPECT_EQ(rules,
-            (std::vector<std::string>{
-                "a-nullValues nullValues a mustBe 0",
-                "a-duplicateValues duplicateValues a mustBeLessThan 5% warns",
-                "a-invalidValues invalidValues a mustBe 0",
-                "a-missingValues missingValues a mustBeGreaterThan 0",
-                "a-missingValues-mustBeLessThan missingValues a mustBeLessThan 9",
-                "nulls nullValues b mustBe 0", "b-nullValues nullValues b mustBeBetween 0,3",
-                "rows-nulls rowCount  mustBe 3", "rows-sql rowCount  mustBe 0(a <= 0 || b == null)",
-                "a-unique duplicateValues a mustBe 0", "b-primary-key nullValues b mustBe 0",
-                "primary-key duplicateValues a+b mustBe 0"}));
-  EXPECT_EQ(contract.set_rules[2].arguments, (std::vector<doc::Value>{1, 2}));
-}
-
-TEST(Odcs, AKeyWithAPartThatIsNotReadIsReported) {
-  std::vector<std::string> findings;
-  const Contract contract = contract_with(
-      "{name: a, logicalType: integer, primaryKey: true},{name: b, logicalType: array, primaryKey: "
-      "true}",
-      "", findings);
-  EXPECT_EQ(ids_of(findings), "warning[not-enforced] warning[field-not-read] ");
-  ASSERT_EQ(contract.set_rules.size(), 1U) << "`a` alone may repeat";
-  EXPECT_EQ(contract.set_rules[0].id, "a-primary-key");
-}
-
-TEST(Odcs, SqlThatMeansTheSameEverywhere) {
-  const SqlNames names{{"orders", "orders_v2"}, {"id", "total", "state"}, "total"};
-  const std::vector<std::pair<std::string, std::string>> read = {
-      {"SELECT COUNT(*) FROM orders", "rowCount  "},
-      {"select count( * ) as n from main.orders where state = 'it''s' ;",
-       "rowCount  state == 'it\\'s'"},
-      {"SELECT COUNT({property}) FROM ${table}", "rowCount  total != null"},
-      {"SELECT AVG(total) FROM `orders_v2` WHERE NOT (id < 5 AND \"state\" IS NOT NULL) OR id NOT "
-       "IN (1, -2)",
-       "average total (!(((id < 5 && state != null))) || !(id in [1, -2]))"},
-      {"SELECT MAX(id) FROM {model} WHERE total BETWEEN 1.5 AND id",
-       "maximum id (total >= 1.5 && total <= id)"},
-  };
-  for (const auto& [query, wanted] : read) {
-    const auto measure = read_sql(query, names);
-    ASSERT_TRUE(measure.ok()) << query << ": " << measure.error().message;
-    EXPECT_EQ(fmt::format("{} {} {}", measure->metric, measure->field, measure->condition), wanted)
-        << query;
-  }
-  for (const char* query :
-       {"", "DELETE FROM orders", "SELECT COUNT(*) FROM orders, items",
-        "SELECT COUNT(*) FROM items", "SELECT COUNT(DISTINCT id) FROM orders",
-        "SELECT COUNT(*) FROM orders WHERE lower(state) = 'a'",
-        "SELECT COUNT(*) FROM orders WHERE nothing = 1",
-        "SELECT COUNT(*) FROM orders WHERE id = NULL", "SELECT COUNT(*) FROM orders GROUP BY id",
-        "SELECT COUNT(*) FROM orders WHERE id = 1 + 1",
-        "SELECT COUNT(*) FROM orders WHERE state LIKE 'a%'", "SELECT COUNT(*), id FROM orders",
-        "SELECT COUNT(*) FROM orders WHERE state = 'a",
-        "SELECT COUNT(*) FROM orders WHERE id IN (SELECT 1)",
-        "SELECT COUNT(*) FROM orders WHERE {other} = 1",
-        "SELECT COUNT(*) FROM orders SAMPLE (10 ROWS)", "SELECT COUNT(*) FROM orders -- all"}) {
-    const auto measure = read_sql(query, names);
-    EXPECT_FALSE(measure.ok()) << query;
-  }
-}
-
 TEST_F(SpecTest, OneOfSeveralObjectsIsNamedWithItsContract) {
   change(
       "contracts/c.odcs.yaml", "  - name: rows\n",
@@ -704,6 +477,31 @@ TEST_F(SpecTest, OneOfSeveralObjectsIsNamedWithItsContract) {
     is_named = is_named || line.find("which contract `c/other` has and a flat row cannot hold") !=
                                std::string::npos;
   EXPECT_TRUE(is_named);
+}
+
+TEST_F(SpecTest, AFieldHasANameThatAFileCanHave) {
+  const auto ids = [&](const std::string& properties, const std::string& rest = "") {
+    put("contracts/names.yaml",
+        fmt::format("apiVersion: v3.1.0\nkind: DataContract\nid: x\nversion: 1.0.0\nschema:\n- "
+                    "{{name: a, properties: [{}]{}}}\n",
+                    properties, rest));
+    std::string out;
+    const auto loaded = load_contracts(root_ + "/contracts/names.yaml");
+    for (const auto& each : loaded->diagnostics) out += each.id + " ";
+    return out;
+  };
+  EXPECT_EQ(ids("{name: größe a-b/c, logicalType: integer}"), "");
+  EXPECT_EQ(ids("{name: '', logicalType: integer}"), "bad-name ");
+  EXPECT_EQ(ids("{name: ' a', logicalType: integer}"), "bad-name ");
+  EXPECT_EQ(ids("{name: a, logicalType: integer},{name: A, logicalType: integer}"), "bad-name ");
+  // What a run would refuse is found by `check`: the value of another type that a transform gives.
+  const std::string transform =
+      ", customProperties: [{{property: transforms, vendor: heddle, value: [{{id: t, field: n, "
+      "expression: '{}'}}]}}]";
+  EXPECT_EQ(ids("{name: n, logicalType: integer}", fmt::format(fmt::runtime(transform), "n + 1")),
+            "");
+  EXPECT_EQ(ids("{name: n, logicalType: integer}", fmt::format(fmt::runtime(transform), "n * 1.5")),
+            "bad-expression ");
 }
 
 TEST_F(SpecTest, ContractsWithoutAProject) {

@@ -57,6 +57,8 @@ Result<std::vector<Token>> tokens_of(std::string_view query, const std::string& 
       ++at;
     } else if (c == '\'') {
       HEDDLE_ASSIGN_OR_RETURN(auto text, quoted(query, at, c));
+      if (std::find(text.begin(), text.end(), '\\') != text.end())
+        return beyond("a backslash in a text, which some databases take for an escape");
       out.push_back({Token::Kind::kText, std::move(text)});
     } else if (c == '"' || c == '`') {
       HEDDLE_ASSIGN_OR_RETURN(auto text, quoted(query, at, c));
@@ -73,7 +75,11 @@ Result<std::vector<Token>> tokens_of(std::string_view query, const std::string& 
     } else if (std::isdigit(static_cast<unsigned char>(c)) != 0) {
       const std::size_t begin = at;
       while (at < query.size() && (is_name_char(query[at]) || query[at] == '.')) ++at;
-      out.push_back({Token::Kind::kNumber, std::string(query.substr(begin, at - begin))});
+      std::string number(query.substr(begin, at - begin));
+      // `0x10`, `1_000` and `5L` are numbers to some databases only.
+      if (number.find_first_not_of("0123456789.eE") != std::string::npos)
+        return beyond(fmt::format("the number `{}`", number));
+      out.push_back({Token::Kind::kNumber, std::move(number)});
     } else if (is_name_char(c)) {
       const std::size_t begin = at;
       while (at < query.size() && is_name_char(query[at])) ++at;
@@ -100,7 +106,10 @@ class Parser {
     SqlMeasure out;
     if (!word("SELECT")) return unexpected();
     HEDDLE_TRY(aggregate(out));
-    if (word("AS")) ++at_;
+    if (word("AS")) {
+      if (!is_name()) return unexpected();
+      ++at_;
+    }
     if (!word("FROM")) return unexpected();
     HEDDLE_TRY(object());
     if (word("WHERE")) {
@@ -167,25 +176,26 @@ class Parser {
     return unexpected();
   }
 
-  /// A name of a field. Others would be read as something else by the expression language.
+  /// A field's name as the expression language has it: quoted where it is no plain word.
   Result<std::string> field_name() {
     const std::string& name = tokens_[at_++].text;
-    const bool is_plain = !name.empty() && std::all_of(name.begin(), name.end(), is_name_char) &&
-                          std::isdigit(static_cast<unsigned char>(name[0])) == 0;
     if (std::find(names_.fields.begin(), names_.fields.end(), name) == names_.fields.end()) {
       return beyond(fmt::format("`{}`, which is no field that rows have", name));
     }
-    if (!is_plain || name == "true" || name == "false" || name == "null" || name == "in") {
-      return beyond(fmt::format("the field `{}`, whose name is no plain word", name));
-    }
-    return name;
+    const bool is_plain = !name.empty() && std::all_of(name.begin(), name.end(), is_name_char) &&
+                          std::isdigit(static_cast<unsigned char>(name[0])) == 0;
+    const bool is_word = name == "true" || name == "false" || name == "null" || name == "in";
+    return is_plain && !is_word ? name : fmt::format("`{}`", name);
   }
 
   Result<void> object() {
     if (!is_name()) return unexpected();
     // A schema before the table's name says where the table is.
     std::string name = tokens_[at_++].text;
-    while (symbol(".") && is_name()) name = tokens_[at_++].text;
+    while (symbol(".")) {
+      if (!is_name()) return unexpected();
+      name = tokens_[at_++].text;
+    }
     if (std::find(names_.objects.begin(), names_.objects.end(), name) != names_.objects.end())
       return {};
     return beyond(fmt::format("another object, `{}`", name));

@@ -82,13 +82,14 @@ Target target_of(const arrow::DataType& type, std::optional<Type> wanted, bool c
   }
   Target out;
   out.strict = !wanted;
-  const bool number = wanted == Type::kInt || wanted == Type::kDouble;
+  const bool number = wanted == Type::kInt || wanted == Type::kDouble || wanted == Type::kBool;
   if (csv) {
     out.type = wanted && !as_written ? *wanted : Type::kString;
   } else if (type.id() == arrow::Type::NA) {  // no value at all: of any type
     out.type = wanted.value_or(Type::kString);
   } else if (arrow::is_decimal(type.id())) {
-    // Its text is exact; a number is what that text says. No other field can hold it.
+    // Its text is exact; a number is what that text says, and databases without booleans keep 0 and
+    // 1 so. No other field can hold it.
     out.type = number ? *wanted : wanted ? Type::kDyn : Type::kString;
   } else if (type.id() == arrow::Type::UINT64 && wanted == Type::kDouble) {
     out.type = Type::kDouble;

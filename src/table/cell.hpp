@@ -35,7 +35,8 @@ namespace heddle::table {
       if (type == Type::kBool) {
         return raw.d == 0 || raw.d == 1 ? Datum::boolean(raw.d == 1) : Datum::error();
       }
-      if (raw.d >= -0x1p63 && raw.d < 0x1p63 && std::trunc(raw.d) == raw.d) {
+      // -2^63 is also what the integers below it round to, where a double was made of one.
+      if (std::abs(raw.d) < 0x1p63 && std::trunc(raw.d) == raw.d) {
         return Datum::integer(static_cast<std::int64_t>(raw.d));
       }
       return Datum::error();

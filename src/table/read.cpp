@@ -1,7 +1,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
+#include <unordered_set>
 
 #include <arrow/csv/api.h>
 #include <arrow/csv/invalid_row.h>
@@ -10,19 +12,20 @@
 #include <arrow/util/utf8.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
+#include <parquet/column_page.h>
 #include <parquet/column_reader.h>
 #include <parquet/statistics.h>
 
 #include "doc/diagnostic.hpp"
 #include "table/arrow_columns.hpp"
 #include "table/cell.hpp"
+#include "table/csv_scan.hpp"
+#include "table/file_kind.hpp"
 #include "table/stream.hpp"
 #include "table/table.hpp"
 
 namespace heddle::table {
 namespace {
-
-enum class Format { kParquet, kCsv };
 
 constexpr std::int32_t kCsvBlock = 4 << 20;
 
@@ -40,8 +43,12 @@ Result<Format> format_of(const std::string& path) {
     return Error{ErrorKind::kInvalid, "table-empty-file", fmt::format("`{}` is empty", path),
                  "write it again; the writer may have been cut off"};
   }
-  if (path.ends_with(".parquet") || path.ends_with(".pq")) return Format::kParquet;
-  if (path.ends_with(".csv")) return Format::kCsv;
+  const bool is_parquet = path.ends_with(".parquet") || path.ends_with(".pq");
+  if (is_parquet || path.ends_with(".csv")) {
+    const Format format = is_parquet ? Format::kParquet : Format::kCsv;
+    if (auto other = not_a_table(path, format)) return std::move(*other);
+    return format;
+  }
   return Error{ErrorKind::kInvalid, "table-extension",
                fmt::format("`{}` has an extension that says neither Parquet nor CSV", path),
                "rename it to end in `.parquet` or `.csv`"};
@@ -55,6 +62,19 @@ std::string printable(std::string_view text) {
 }
 
 Error unreadable(const std::string& path, Format format, const std::string& why) {
+  // A whole file that Arrow has no code for is not a damaged one.
+  for (const char* word : {"implemented", "not supported", "ncrypt"}) {
+    if (format != Format::kParquet || why.find(word) == std::string::npos) continue;
+    return Error{ErrorKind::kInvalid, "table-unsupported",
+                 fmt::format("`{}` is written in a way that is not read: {}", path, printable(why)),
+                 "write it with common types and encodings, without encryption, or leave out the "
+                 "column"};
+  }
+  if (why.find("straddling") != std::string::npos) {
+    return Error{ErrorKind::kInvalid, "table-row-length",
+                 fmt::format("`{}` has a row of more than 4 MiB", path),
+                 "close the quote that makes one cell of many rows, or write Parquet"};
+  }
   return Error{ErrorKind::kCorrupt, "table-unreadable",
                fmt::format("`{}` is not readable {}: {}", path,
                            format == Format::kParquet ? "Parquet" : "CSV", printable(why)),
@@ -78,10 +98,54 @@ Error no_such_column(const std::string& path, const std::string& name,
   }                                                                                             \
   decl = std::move(HEDDLE_CONCAT(arrow_result_, __LINE__)).ValueUnsafe()
 
+/// Arrow makes dictionaries of plain and of dictionary pages. Of the delta encodings, which writers
+/// of Parquet's version 2 choose for strings, it makes none.
+bool has_plain_pages(const parquet::FileMetaData& metadata, int leaf) {
+  for (int group = 0; group < metadata.num_row_groups(); ++group) {
+    for (const auto encoding : metadata.RowGroup(group)->ColumnChunk(leaf)->encodings()) {
+      if (encoding != parquet::Encoding::PLAIN && encoding != parquet::Encoding::PLAIN_DICTIONARY &&
+          encoding != parquet::Encoding::RLE_DICTIONARY && encoding != parquet::Encoding::RLE &&
+          encoding != parquet::Encoding::BIT_PACKED)
+        return false;
+    }
+  }
+  return true;
+}
+
+/// Whether a page of a dictionary holds a text twice.
+bool has_repeats(const parquet::DictionaryPage& page) {
+  std::string_view bytes(reinterpret_cast<const char*>(page.data()),
+                         static_cast<std::size_t>(page.size()));
+  std::unordered_set<std::string_view> seen;
+  for (std::int32_t i = 0; i < page.num_values() && bytes.size() >= 4; ++i) {
+    std::uint32_t size = 0;
+    std::memcpy(&size, bytes.data(), sizeof size);
+    bytes.remove_prefix(sizeof size);
+    if (!seen.insert(bytes.substr(0, size)).second) return true;
+    bytes.remove_prefix(std::min<std::size_t>(size, bytes.size()));
+  }
+  return false;
+}
+
+/// Of a dictionary in which a text stands twice Arrow keeps one and leaves the codes as they are,
+/// so that they mean other texts. DuckDB writes such for the values of an enumeration that no row
+/// has.
+bool repeats_in_dictionary(parquet::ParquetFileReader& file, int leaf) {
+  for (int group = 0; group < file.metadata()->num_row_groups(); ++group) {
+    const auto rows = file.RowGroup(group);
+    if (!rows->metadata()->ColumnChunk(leaf)->has_dictionary_page()) continue;
+    const auto page = rows->GetColumnPageReader(leaf)->NextPage();
+    if (page != nullptr && page->type() == parquet::PageType::DICTIONARY_PAGE &&
+        has_repeats(static_cast<const parquet::DictionaryPage&>(*page)))
+      return true;
+  }
+  return false;
+}
+
 /// `whole`: every row will be wanted at once, so column chunks are read ahead; else a bounded
 /// buffer a column.
-Result<std::unique_ptr<parquet::arrow::FileReader>> open_parquet(const std::string& path,
-                                                                 bool whole) {
+Result<std::unique_ptr<parquet::arrow::FileReader>> open_parquet(
+    const std::string& path, bool whole, const std::vector<int>& without_dictionary = {}) {
   ARROW_OR_CORRUPT(auto file, arrow::io::ReadableFile::Open(path), path, Format::kParquet);
   parquet::arrow::FileReaderBuilder builder;
   auto buffers = parquet::default_reader_properties();
@@ -96,10 +160,14 @@ Result<std::unique_ptr<parquet::arrow::FileReader>> open_parquet(const std::stri
   properties.set_batch_size(1 << 17);
   // As nanoseconds, Arrow's default, INT96 times past 2262 wrap around.
   properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
-  const auto* schema = builder.raw_reader()->metadata()->schema();
+  const auto metadata = builder.raw_reader()->metadata();
+  const auto* schema = metadata->schema();
   for (int i = 0; i < schema->num_columns(); ++i) {
     const auto* column = schema->Column(i);
-    if (column->physical_type() == parquet::Type::BYTE_ARRAY && column->logical_type()->is_string())
+    if (column->physical_type() == parquet::Type::BYTE_ARRAY &&
+        column->logical_type()->is_string() && has_plain_pages(*metadata, i) &&
+        std::find(without_dictionary.begin(), without_dictionary.end(), i) ==
+            without_dictionary.end())
       properties.set_read_dictionary(i, true);
   }
   builder.properties(properties);
@@ -129,6 +197,7 @@ arrow::csv::ParseOptions parse_options(std::size_t columns) {
 /// rows are read.
 Result<std::vector<std::string>> csv_names(const std::string& path) {
   ARROW_OR_CORRUPT(auto file, arrow::io::ReadableFile::Open(path), path, Format::kCsv);
+  const auto input = scanned(std::move(file), std::make_shared<CsvScan>());
   auto read = arrow::csv::ReadOptions::Defaults();
   read.use_threads = false;
   read.block_size = kCsvBlock;
@@ -139,7 +208,7 @@ Result<std::vector<std::string>> csv_names(const std::string& path) {
   auto convert = arrow::csv::ConvertOptions::Defaults();
   convert.check_utf8 = false;
   ARROW_OR_CORRUPT(const auto reader,
-                   arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), file, read,
+                   arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), input, read,
                                                      parse, convert),
                    path, Format::kCsv);
   return reader->schema()->field_names();
@@ -149,6 +218,18 @@ std::string folded(std::string_view name) {
   std::string out(name);
   for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return out;
+}
+
+/// A header without a comma that has another separator: the file has one column for nobody.
+Result<void> check_separator(const std::string& path, const std::vector<std::string>& names) {
+  if (names.size() != 1) return {};
+  const auto at = names[0].find_first_of(";\t|");
+  if (at == std::string::npos) return {};
+  const char separator = names[0][at];
+  return Error{ErrorKind::kInvalid, "table-separator",
+               fmt::format("`{}` separates its columns by {}, not by commas", path,
+                           separator == '\t' ? "tabs" : fmt::format("`{}`", separator)),
+               "write it with commas, and numbers with a point"};
 }
 
 /// A name means one column, for every reader and in every file that is written from this one.
@@ -202,11 +283,21 @@ Result<File> open_file(const std::string& path, bool whole) {
     std::shared_ptr<arrow::Schema> schema;
     if (const auto status = out.parquet->GetSchema(&schema); !status.ok())
       return unreadable(path, out.format, status.message());
-    for (const auto& field : schema->fields())
-      out.names.push_back(field->name()), out.types.push_back(field->type());
+    const auto& leaves = out.parquet->manifest().schema_fields;
+    const auto* columns = out.parquet->parquet_reader()->metadata()->schema();
+    for (int i = 0; i < schema->num_fields(); ++i) {
+      const auto& field = *schema->field(i);
+      const int leaf = leaves[static_cast<std::size_t>(i)].column_index;
+      // The name of an enumerated value, as writers of Avro and Protobuf put it; Arrow calls it
+      // binary.
+      const bool is_enum = leaf >= 0 && columns->Column(leaf)->logical_type()->is_enum();
+      out.names.push_back(field.name());
+      out.types.push_back(is_enum ? arrow::utf8() : field.type());
+    }
   } else {
     HEDDLE_ASSIGN_OR_RETURN(out.names, csv_names(path));
     out.types.assign(out.names.size(), arrow::binary());
+    HEDDLE_TRY(check_separator(path, out.names));
   }
   HEDDLE_TRY(check_names(path, out.names));
   return out;
@@ -411,6 +502,21 @@ struct Batches {
   std::vector<int> place;  ///< of each column read, in a batch
   std::int64_t row = 0;    ///< of the file, at the next batch; -1 when row groups are left out
   std::shared_ptr<Error> ragged;  ///< what a row with too few or too many cells left
+  std::shared_ptr<CsvScan> scan;  ///< of a CSV
+
+  /// A cell whose quotes are wrong may have swallowed rows, or say something else than was meant.
+  Result<void> check_quotes(const File& file) const {
+    const auto fault = scan ? scan->fault() : CsvScan::Fault::kNone;
+    if (fault == CsvScan::Fault::kNone) return {};
+    const bool is_open = fault == CsvScan::Fault::kNotClosed;
+    return Error{ErrorKind::kCorrupt, "table-quotes",
+                 fmt::format("`{}` has a quoted cell in line {} that {}", file.path, scan->line(),
+                             is_open ? "is not closed: the file ends inside it"
+                                     : "goes on after its closing quote"),
+                 is_open ? "write the file again; the writer may have been cut off"
+                         : "double each quote inside a quoted cell: `\"\"`; Spark does with "
+                           "`escape='\"'`, MySQL with `ESCAPED BY '\"'`"};
+  }
 
   Result<std::shared_ptr<arrow::RecordBatch>> next(const File& file) {
     std::shared_ptr<arrow::RecordBatch> batch;
@@ -418,6 +524,8 @@ struct Batches {
       if (ragged && !ragged->id.empty()) return *ragged;
       return unreadable(file.path, file.format, status.message());
     }
+    // Arrow reads ahead in a thread of its own, which is done once there is no batch any more.
+    if (batch == nullptr) HEDDLE_TRY(check_quotes(file));
     return batch;
   }
 };
@@ -457,6 +565,25 @@ Result<Batches> parquet_batches(const File& file, const Reading& reading,
   return out;
 }
 
+/// Opens the file again when a column of it is not read right as a dictionary.
+Result<void> mend_dictionaries(File& file, const Reading& reading, bool whole) {
+  if (file.format != Format::kParquet) return {};
+  auto properties = parquet::default_reader_properties();
+  properties.enable_buffered_stream();  // a page at a time: the first one is all that is wanted
+  std::unique_ptr<parquet::ParquetFileReader> pages;
+  std::vector<int> wrong;
+  for (const int field : reading.fields()) {
+    const auto at = static_cast<std::size_t>(field);
+    const int leaf = file.parquet->manifest().schema_fields[at].column_index;
+    if (leaf < 0 || !file.parquet->properties().read_dictionary(leaf)) continue;
+    if (!pages) pages = parquet::ParquetFileReader::OpenFile(file.path, false, properties);
+    if (repeats_in_dictionary(*pages, leaf)) wrong.push_back(leaf);
+  }
+  if (wrong.empty()) return {};
+  HEDDLE_ASSIGN_OR_RETURN(file.parquet, open_parquet(file.path, whole, wrong));
+  return {};
+}
+
 Result<Batches> csv_batches(const File& file, const Reading& reading) {
   Batches out;
   auto convert = arrow::csv::ConvertOptions::Defaults();
@@ -485,7 +612,9 @@ Result<Batches> csv_batches(const File& file, const Reading& reading) {
               "quote the cells that hold commas, quotes or line ends"};
     return arrow::csv::InvalidRowResult::Error;
   };
-  ARROW_OR_CORRUPT(auto input, arrow::io::ReadableFile::Open(file.path), file.path, file.format);
+  ARROW_OR_CORRUPT(auto bytes, arrow::io::ReadableFile::Open(file.path), file.path, file.format);
+  out.scan = std::make_shared<CsvScan>();
+  const auto input = scanned(std::move(bytes), out.scan);
   auto made = arrow::csv::StreamingReader::Make(arrow::io::default_io_context(), input, read, parse,
                                                 convert);
   if (!made.ok() && !out.ragged->id.empty()) return *out.ragged;
@@ -571,6 +700,7 @@ Result<std::unique_ptr<TableReader>> TableReader::open(const std::string& path,
   return guarded(path, [&]() -> Result<std::unique_ptr<TableReader>> {
     HEDDLE_ASSIGN_OR_RETURN(auto file, open_file(path, false));
     HEDDLE_ASSIGN_OR_RETURN(auto reading, Reading::open(file, options));
+    HEDDLE_TRY(mend_dictionaries(file, reading, false));
     HEDDLE_ASSIGN_OR_RETURN(auto batches, batches_of(file, reading, options));
     return std::unique_ptr<TableReader>(
         std::make_unique<Stream>(std::move(file), std::move(reading), std::move(batches), options));
@@ -579,8 +709,9 @@ Result<std::unique_ptr<TableReader>> TableReader::open(const std::string& path,
 
 Result<Table> read_table(const std::string& path, const ReadOptions& options) {
   return guarded(path, [&]() -> Result<Table> {
-    HEDDLE_ASSIGN_OR_RETURN(const auto file, open_file(path, true));
+    HEDDLE_ASSIGN_OR_RETURN(auto file, open_file(path, true));
     HEDDLE_ASSIGN_OR_RETURN(auto reading, Reading::open(file, options));
+    HEDDLE_TRY(mend_dictionaries(file, reading, true));
     HEDDLE_ASSIGN_OR_RETURN(auto batches, batches_of(file, reading, options));
     for (bool more = true; more;) {
       HEDDLE_ASSIGN_OR_RETURN(more, read_on(file, batches, reading));

@@ -8,6 +8,7 @@ import contextlib
 import csv
 import datetime
 import decimal
+import gzip
 import http.client
 import http.server
 import json
@@ -219,7 +220,7 @@ csv_case("booleans of all kinds", {"flag": [("1", 1), ("0", 0), ("True", True), 
 csv_case("only 0 and 1", {"flag": [("1", 1), ("0", 0)] * 6})
 csv_case("integers of all kinds", {"n": [("12.0", 12.0), ("1e2", 1e2), (" 7 ", 7), ("+5", 5), ("-0", 0), ("9223372036854775807", 2**63 - 1),
                                          ("-9223372036854775808", -2**63), ("9007199254740993", 2**53 + 1), ("NaN", None), ('"5"', 5), ('""', None)]})
-csv_case("integers that are none", {"n": [("12.5", Bad(12.5)), ("9223372036854775808", Bad(2**63)), ("18446744073709551616", Bad(2**64)),
+csv_case("integers that are none", {"n": [("12.5", Bad(12.5)), ("9223372036854775808", Bad(2**63)), ("18446744073709551616", Bad(2**64)), ("-9223372036854775809", Bad(-2**63 - 1)),
                                           ("inf", Bad(float("inf")))] + bad("0x1F", "1_000", '"1,000"', "1 000", "one", "--1")})
 csv_case("numbers of all kinds", {"x": [(".5", 0.5), ("5.", 5.0), ("-0", -0.0), ("1e-400", 0.0), ("+1e2", 100.0), ("nan", None), ("5e-324", 5e-324),
                                         ("0.1000000000000000055511151231257827", 0.1), ("123456789012345678901234567890", 123456789012345678901234567890)]})
@@ -257,6 +258,7 @@ parquet_case("large decimals", {"n": pa.array([decimal.Decimal(2**63), decimal.D
 parquet_case("infinities", {"x": pa.array([float("inf"), float("-inf"), float("nan"), None] + [1.0] * 8)}, {0, 1})
 parquet_case("booleans as integers", {"flag": pa.array([0, 1, 2, None] + [1] * 8, pa.int8())}, {2})
 parquet_case("booleans as doubles", {"flag": pa.array([0.0, 1.0, 0.5, float("nan")] + [1.0] * 8)}, {2})
+parquet_case("booleans as decimals", {"flag": pa.array([decimal.Decimal(v) for v in ("0", "1", "2", "1")] + [None] * 8, pa.decimal128(3, 0))}, {2})
 parquet_case("times as text", {"when": pa.array(["2001-04-10T05:00:00.123456789+0500", "2001-04-10", "noon", None, ""] + ["2001-04-10"] * 7)}, {2, 4})
 parquet_case("event times as text", {"at": lambda a: pa.array([f"{v.as_py().isoformat()}Z" for v in a])})
 parquet_case("INT96 times", {"when": pa.array([T("9999-12-31"), T("0001-01-01"), T("1816-03-30"), T("2262-04-12")] + [None] * 8, pa.timestamp("us"))},
@@ -275,6 +277,9 @@ parquet_case("types nobody asked for", table=lambda t: t.append_column("list", p
              .append_column("map", pa.array([[("a", 1)]] * ROWS, pa.map_(pa.string(), pa.int64()))).append_column("empty", pa.nulls(ROWS))
              .append_column("half", pa.array([1.5] * ROWS, pa.float16())))
 parquet_case("row groups of three", row_group_size=3)
+for encoding in ("DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"):
+    parquet_case(f"strings in {encoding}", use_dictionary=False, column_encoding={"code": encoding}, data_page_version="2.0")
+parquet_case("integers past the smallest", {"n": pa.array([decimal.Decimal(-2**63), decimal.Decimal(-2**63 - 1)] + [None] * 10, pa.decimal128(25, 0))}, {1})
 parquet_case("columns in another order in Parquet", table=lambda t: t.select(list(reversed(COLUMNS))))
 
 
@@ -432,6 +437,22 @@ def whole_files(ways, folder):
     training.edit("contracts/trips.odcs.yaml", "name: x,", "name: 'say \"x\"',")
     assert "bad-name" in training.run("check").ids
     training.edit("contracts/trips.odcs.yaml", "name: 'say \"x\"',", "name: x,")
+    # What Arrow would read as something else, and what is no CSV and no Parquet.
+    good = ",".join(COLUMNS) + "\n" + "".join(",".join(text_of(row[f]) if f != "code" else "7" for f in COLUMNS) + "\n" for row in rows_of(0))
+    last = good.splitlines()[-1]
+    parquet = folder / "whole.parquet"
+    pq.write_table(pa.table({f: pa.array([row[f] for row in rows_of(0)]) for f in COLUMNS}), parquet)
+    whole = parquet.read_bytes()
+    for name, content, id_ in (
+            ("cut.csv", (good + last.rsplit(",", 1)[0] + ',"30\n').encode(), "table-quotes"),
+            ("backslash.csv", (good + last.replace(",7,", r',"say \"x\"",', 1) + "\n").encode(), "table-quotes"),
+            ("semicolons.csv", good.replace(",", ";").encode(), "table-separator"), ("tabs.csv", good.replace(",", "\t").encode(), "table-separator"),
+            ("gzip.csv", gzip.compress(good.encode()), "table-format"), ("utf16.csv", good.encode("utf-16"), "table-format"),
+            ("parquet.csv", whole, "table-format"), ("text.parquet", good.encode(), "table-format"), ("pointer.csv", b"version https://git-lfs\n", "table-format"),
+            ("half.parquet", whole[:len(whole) // 2], "table-unreadable")):
+        path = folder / name
+        path.write_bytes(content)
+        refused_by_all(path, id_, ways)
     path = folder / "ragged.csv"
     path.write_text(",".join(COLUMNS) + "\n" + ",".join(texts[0]) + "\n1,2\n")
     refused_by_all(path, "table-row-width", ways)
