@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <limits>
 
 #include <fmt/format.h>
@@ -13,8 +14,53 @@ namespace {
 // number only beside a real one.
 constexpr std::string_view kInfinity = "\x7fInfinity", kMinusInfinity = "\x7f-Infinity";
 
-/// Copies `body` to `out` with each bare `NaN` as null and each bare infinity as a string of its
-/// own. False: there was none.
+/// The number that `text` begins with, by JSON's grammar; empty where there is none or it runs on.
+std::string_view number_at(std::string_view text) {
+  std::size_t at = text.starts_with('-') ? 1 : 0;
+  const auto digits = [&] {
+    const std::size_t begin = at;
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+    return at - begin;
+  };
+  const bool has_zero = at < text.size() && text[at] == '0';
+  const std::size_t whole = digits();
+  if (whole == 0 || (has_zero && whole > 1)) return {};
+  if (at < text.size() && text[at] == '.' && (++at, digits() == 0)) return {};
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    ++at;
+    if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
+    if (digits() == 0) return {};
+  }
+  const bool runs_on =
+      at < text.size() && std::string_view(",]} \t\r\n").find(text[at]) == std::string_view::npos;
+  return runs_on ? std::string_view{} : text.substr(0, at);
+}
+
+/// JSON's numbers have no bounds, simdjson's have: an integer past 64 bits is written as a double,
+/// a number past a double's range as an infinity. Empty for a number that it reads as it stands.
+std::string within_bounds(std::string_view number, bool& infinity) {
+  const char* end = number.data() + number.size();
+  double real = 0;
+  // Out of range is also what rounds to 0.
+  const bool has_exponent = number.find_first_of("eE") != std::string_view::npos;
+  const bool is_small = has_exponent ? number.find("e-") != std::string_view::npos ||
+                                           number.find("E-") != std::string_view::npos
+                                     : number.find('.') != std::string_view::npos;
+  if (std::from_chars(number.data(), end, real).ec == std::errc::result_out_of_range && !is_small) {
+    infinity = true;
+    return fmt::format("\"{}\"", number.starts_with('-') ? kMinusInfinity : kInfinity);
+  }
+  if (has_exponent || number.find('.') != std::string_view::npos) return {};
+  std::int64_t integer = 0;
+  std::uint64_t natural = 0;
+  const bool is_within =
+      std::from_chars(number.data(), end, integer).ec != std::errc::result_out_of_range ||
+      std::from_chars(number.data(), end, natural).ec == std::errc();
+  return is_within ? std::string() : fmt::format("{}.0", number);
+}
+
+/// Copies `body` to `out` with each bare `NaN` as null, each bare infinity as a string of its own
+/// and each number beyond simdjson's bounds as one within them. False: there was none.
 bool rewrite_numbers(std::string_view body, std::string& out, bool& infinity) {
   out.clear();
   bool found = false;
@@ -39,8 +85,14 @@ bool rewrite_numbers(std::string_view body, std::string& out, bool& infinity) {
       infinity = true;
     }
     found = found || !word.empty();
-    if (word.empty()) out.push_back(rest.front());
-    i += std::max<std::size_t>(word.size(), 1);
+    if (word.empty()) {
+      const std::string_view number = number_at(rest);
+      const std::string other = within_bounds(number, infinity);
+      found = found || !other.empty();
+      word = number.empty() ? rest.substr(0, 1) : number;
+      out.append(other.empty() ? word : std::string_view(other));
+    }
+    i += word.size();
   }
   return found;
 }

@@ -234,6 +234,23 @@ TEST(DataPlane, ReadsWhatClientsWriteForMissingAndInfiniteValues) {
   (void)outcome("-Infinity");
   const plane::RowRecord row = world.of<plane::RequestRecord>().back().rows[0];
   EXPECT_EQ(row.fields[2].d, -std::numeric_limits<double>::infinity());
+  // JSON's numbers have no bounds. What an integer cannot hold refuses its row, not the request.
+  const auto value = [&](const std::string& distance) {
+    const std::string reply = outcome(distance);
+    const plane::RowRecord sent = world.of<plane::RequestRecord>().back().rows[0];
+    return reply.substr(0, 4) + fmt::format("{}", sent.fields[2].datum().number());
+  };
+  EXPECT_EQ(value("123456789012345678901234567890"), "422 1.2345678901234568e+29");
+  EXPECT_EQ(value("-9223372036854775809"), "422 -9.223372036854776e+18");
+  EXPECT_EQ(value("1e400"), "422 inf");
+  EXPECT_EQ(value("-1" + std::string(400, '0')), "422 -inf");
+  EXPECT_EQ(value("1e-400"), "422 0") << "it rounds to 0";
+  for (const char* number : {"05", "5.", ".5", "+5", "1_0", "0x5", "1e", "5-", "--5"}) {
+    const std::string body = fmt::format(R"({{"rows":[{{"distance":{}}}]}})", number);
+    EXPECT_EQ(World::json(http.post("/v1/services/trips/predict", body)).string_or("id"),
+              "request-json")
+        << number;
+  }
   EXPECT_EQ(World::json(http.post("/v1/services/trips/predict", R"({"rows":[{"distance":Nan}]})"))
                 .string_or("id"),
             "request-json");
