@@ -436,6 +436,35 @@ TEST(Forest, ABestIterationBeforeTheLastIsAChoice) {
   EXPECT_TRUE(Scorer::load(replace(paired, R"("attributes":{})", best)).ok());
 }
 
+/// What XGBClassifier.save_model of XGBoost 1.5.2 and 1.7.6 notes beside the trees, shortened.
+TEST(Forest, TheNoteOfTheScikitLearnWrapperIsHonoured) {
+  const auto noted = [](std::string_view note) {
+    std::string escaped;
+    for (const char c : note) escaped.append(c == '"' || c == '\\' ? "\\" : "").push_back(c);
+    return Scorer::load(replace(kStump, R"("attributes":{})",
+                                fmt::format(R"("attributes":{{"scikit_learn":"{}"}})", escaped)));
+  };
+  const auto plain = noted(R"({"missing": NaN, "gamma": -Infinity, "objective": "a \" NaN",)"
+                           R"( "classes_": [0, 1], "_estimator_type": "classifier"})");
+  ASSERT_TRUE(plain.ok()) << plain.error().str();
+  EXPECT_EQ((*plain)->use().classes, (std::vector<std::string>{"0", "1"}));
+  EXPECT_EQ((*noted(R"({"classes_": [0.0, 1.0]})"))->use().classes,
+            (std::vector<std::string>{"0", "1"}));
+  EXPECT_EQ((*noted(R"({"classes_": ["late", "on time"]})"))->use().classes,
+            (std::vector<std::string>{"late", "on time"}));
+  EXPECT_TRUE((*noted(R"({"_estimator_type": "classifier"})"))->use().classes.empty());
+  EXPECT_TRUE(noted(R"({"missing": null})").ok());
+  for (const std::string_view missing : {"-999", "0", "-1.5"}) {
+    const auto refused = noted(fmt::format(R"({{"missing": {}}})", missing));
+    ASSERT_FALSE(refused.ok()) << missing;
+    EXPECT_EQ(refused.error().id, "model-unsupported");
+    EXPECT_NE(refused.error().message.find(fmt::format("says that {} is a missing value", missing)),
+              std::string::npos)
+        << refused.error().str();
+  }
+  EXPECT_EQ(noted("{").error().id, "model-corrupt");
+}
+
 TEST(Forest, WhatAFileSaysOfItsUseIsKept) {
   const std::string named =
       replace(kStump, R"("attributes":{})", R"("attributes":{},"feature_names":["a","b"])");

@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "model/file_kind.hpp"
@@ -48,6 +49,11 @@ std::string_view text_of(const OnnxNode& node, std::string_view name, std::strin
 Result<Link> link_of(const OnnxNode& node, int outputs) {
   const std::string_view transform = text_of(node, "post_transform", "NONE");
   if (transform == "NONE") return Link::kIdentity;
+  if (!node.type.ends_with("Classifier")) {
+    // ONNX Runtime passes over a regressor's, and answers the sum itself.
+    return onnx_unsupported(
+        fmt::format("has post_transform `{}` in {}, a regressor", shown(transform), node.title()));
+  }
   if (transform == "LOGISTIC") return outputs == 1 ? Link::kLogistic : Link::kOneVsAll;
   if (transform == "SOFTMAX") return Link::kSoftmax;
   return onnx_unsupported(
@@ -71,6 +77,164 @@ Result<std::vector<std::string>> class_labels(const OnnxNode& node) {
   }
   return labels;
 }
+
+/// An operator of ONNX itself; another domain's may have the same name and another meaning.
+bool is_onnx(const OnnxNode& node, std::string_view type) {
+  return node.type == type && (node.domain.empty() || node.domain == "ai.onnx");
+}
+
+/// What the nodes after the model made of its scores.
+struct Scores {
+  std::string_view tensor{};
+  bool normalized = false;                 ///< divided by their sum
+  const OnnxNode* transforming = nullptr;  ///< `Exp` or `Sigmoid`, after a regressor
+  [[nodiscard]] bool is_like(const Scores& other) const noexcept {
+    return normalized == other.normalized && transforming == other.transforming;
+  }
+};
+
+/// The one model node, the width of the matrix it reads, -1 where open, and its scores as the graph
+/// gives them.
+class Finder {
+ public:
+  explicit Finder(const OnnxGraph& graph) : graph_(graph) {}
+
+  Result<void> run() {
+    if (graph_.inputs.size() != 1)
+      return onnx_unsupported(
+          fmt::format("has {} inputs, one matrix can be scored", graph_.inputs.size()));
+    const OnnxInput& input = graph_.inputs[0];
+    if (input.rank != 2)
+      return onnx_unsupported(
+          fmt::format("has an input that is no matrix, `{}`", shown(input.name)));
+    columns = input.columns;
+    is_float_ = input.type == kFloat;
+    fed_ = input.name;
+    for (const auto& each : graph_.nodes) {
+      const bool is_model = each.domain == "ai.onnx.ml" && (each.type.starts_with("TreeEnsemble") ||
+                                                            each.type.starts_with("Linear"));
+      HEDDLE_TRY(is_model ? take(each) : node == nullptr ? prepare(each) : follow(each));
+    }
+    if (node == nullptr) return onnx_unsupported("has no tree ensemble or linear model");
+    return find_given();
+  }
+
+  const OnnxNode* node = nullptr;
+  std::int64_t columns = -1;
+  Scores given{};
+
+ private:
+  Result<void> take(const OnnxNode& each) {
+    if (node != nullptr)
+      return onnx_unsupported(
+          fmt::format("has several models: {} and {}", node->title(), each.title()));
+    if (each.inputs.size() != 1 || each.inputs[0] != fed_) {
+      return onnx_unsupported(
+          fmt::format("has {} on something that is not its input", each.title()));
+    }
+    if (!is_float_)
+      return onnx_unsupported(fmt::format("reads numbers that are no floats in {}", each.title()));
+    node = &each;
+    classifier_ = each.type.ends_with("Classifier");
+    const std::size_t at = classifier_ ? 1 : 0;
+    if (each.outputs.size() > at) scores_.push_back({each.outputs[at]});
+    return {};
+  }
+
+  /// Before the model: Identity, and Cast to float.
+  Result<void> prepare(const OnnxNode& each) {
+    const bool casts = is_onnx(each, "Cast");
+    if (!casts && !is_onnx(each, "Identity"))
+      return onnx_unsupported(fmt::format("has {} before its model", each.title()));
+    if (each.inputs.size() != 1 || each.inputs[0] != fed_ || each.outputs.size() != 1) {
+      return onnx_unsupported(
+          fmt::format("prepares its input in a way that is not followed, by {}", each.title()));
+    }
+    if (casts) {
+      const auto* const to = each.find("to");
+      if (!is_float_ || to == nullptr || to->integer != kFloat)
+        return onnx_unsupported(fmt::format("casts its input by {}", each.title()));
+    }
+    fed_ = each.outputs[0];
+    return {};
+  }
+
+  /// After it: what reads its scores, in whichever form, must keep them or change their link in a
+  /// way that is known. What reads only labels is passed over.
+  Result<void> follow(const OnnxNode& each) {
+    const auto read = std::find_if(scores_.begin(), scores_.end(), [&](const Scores& scores) {
+      return std::find(each.inputs.begin(), each.inputs.end(), scores.tensor) != each.inputs.end();
+    });
+    if (read == scores_.end()) return {};
+    Scores made = *read;
+    if (each.outputs.size() != 1 || !keeps(each, made)) {
+      return onnx_unsupported(fmt::format("changes its scores by {}", each.title()));
+    }
+    made.tensor = each.outputs[0];
+    scores_.push_back(made);
+    return {};
+  }
+
+  bool keeps(const OnnxNode& each, Scores& scores) const {
+    if (each.domain == "ai.onnx.ml" && each.type == "ZipMap") return true;
+    if (each.domain == "ai.onnx.ml" && each.type == "Normalizer") {
+      // A regressor's one column would become 1; the other norms give no probabilities.
+      scores.normalized = true;
+      return classifier_ && text_of(each, "norm", "MAX") == "L1";
+    }
+    if (is_onnx(each, "Exp") || is_onnx(each, "Sigmoid")) {
+      const bool first = !classifier_ && scores.transforming == nullptr && !scores.normalized;
+      scores.transforming = &each;
+      return first;
+    }
+    if (is_onnx(each, "Cast")) {
+      const auto* const to = each.find("to");
+      return to != nullptr && (to->integer == kFloat || to->integer == kDouble);
+    }
+    return is_onnx(each, "Identity") || multiplies_by_one(each, scores.tensor);
+  }
+
+  /// `Mul` by a constant of ones: onnxmltools writes it in place of a ZipMap.
+  [[nodiscard]] bool multiplies_by_one(const OnnxNode& each, std::string_view scores) const {
+    if (!is_onnx(each, "Mul") || each.inputs.size() != 2) return false;
+    const std::string_view factor = each.inputs[each.inputs[0] == scores ? 1 : 0];
+    return std::any_of(graph_.constants.begin(), graph_.constants.end(),
+                       [&](const OnnxConstant& constant) {
+                         return constant.name == factor && !constant.values.empty() &&
+                                std::all_of(constant.values.begin(), constant.values.end(),
+                                            [](double value) { return value == 1; });
+                       });
+  }
+
+  /// The form of the scores that is an output of the graph. A node whose result nobody asks for
+  /// says nothing of the answer.
+  Result<void> find_given() {
+    bool found = false;
+    for (const Scores& scores : scores_) {
+      if (std::find(graph_.outputs.begin(), graph_.outputs.end(), scores.tensor) ==
+          graph_.outputs.end())
+        continue;
+      if (found && !scores.is_like(given)) {
+        return onnx_unsupported(
+            fmt::format("gives its scores in two forms, `{}` and `{}`: which of them answers is "
+                        "not said",
+                        shown(given.tensor), shown(scores.tensor)));
+      }
+      given = scores;
+      found = true;
+    }
+    if (found) return {};
+    return onnx_unsupported(
+        fmt::format("does not give the scores of {}: its outputs are `{}`", node->title(),
+                    shown(fmt::format("{}", fmt::join(graph_.outputs, "`, `")))));
+  }
+
+  const OnnxGraph& graph_;
+  bool is_float_ = false;
+  bool classifier_ = false;
+  std::string_view fed_{};        ///< what the model node must read
+  std::vector<Scores> scores_{};  ///< its scores, through the nodes that keep them
+};
 
 /// How a branch's mode becomes a split: right when x >= threshold.
 struct Mode {
@@ -199,6 +363,38 @@ Result<void> unshare(std::vector<ParsedTree>& trees) {
   return {};
 }
 
+/// The specification lets the nodes of trees be mixed. ONNX Runtime scores such a file as
+/// something else, so whoever wrote it never saw it answer as it says.
+Result<void> check_order(const std::vector<std::int64_t>& trees, const OnnxNode& node) {
+  std::unordered_set<std::int64_t> done;
+  for (std::size_t i = 1; i < trees.size(); ++i) {
+    if (trees[i] == trees[i - 1]) continue;
+    done.insert(trees[i - 1]);
+    if (done.contains(trees[i]))
+      return onnx_unsupported(fmt::format("mixes the nodes of its trees in {}", node.title()));
+  }
+  return {};
+}
+
+/// The root of a tree is its first node: ONNX Runtime and the converters agree on that. Then every
+/// other node has a parent.
+Result<void> check_roots(const std::vector<ParsedTree>& trees, const OnnxNode& node) {
+  std::vector<std::uint8_t> reached;
+  for (std::size_t t = 0; t < trees.size(); ++t) {
+    const auto& nodes = trees[t].nodes;
+    reached.assign(nodes.size(), 0);
+    for (const Node& each : nodes) {
+      if (each.leaf()) continue;
+      reached[static_cast<std::size_t>(each.left)] = 1;
+      reached[static_cast<std::size_t>(each.right)] = 1;
+    }
+    if (std::find(reached.begin() + 1, reached.end(), 0) == reached.end()) continue;
+    return onnx_unsupported(
+        fmt::format("has a tree, {}, whose first node is not its root, in {}", t, node.title()));
+  }
+  return {};
+}
+
 /// The trees of the node, without leaf values; in the order of their first nodes.
 Result<std::vector<ParsedTree>> read_nodes(const OnnxNode& node, ParsedForest& forest,
                                            Places& places) {
@@ -232,7 +428,7 @@ Result<std::vector<ParsedTree>> read_nodes(const OnnxNode& node, ParsedForest& f
     nodes.emplace_back();
   }
   Infinities infinities;
-  // The root of a tree is its first node: ONNX Runtime and the converters agree on that.
+  HEDDLE_TRY(check_order(ids->integers, node));
   for (std::size_t i = 0; i < size; ++i) {
     if ((*modes)[i] == "LEAF") continue;
     const Place place = places.find({ids->integers[i], (*numbers)[i]})->second;
@@ -281,6 +477,7 @@ Result<std::vector<ParsedTree>> read_nodes(const OnnxNode& node, ParsedForest& f
   if (infinities.below && infinities.at) {
     return onnx_unsupported("compares with +inf both by `<` and by `<=`");
   }
+  HEDDLE_TRY(check_roots(trees, node));
   return trees;
 }
 
@@ -318,15 +515,27 @@ Result<LeafWeights> read_weights(const OnnxNode& node, std::string_view prefix, 
 }
 
 /// Whether the weights of two classes say one margin: only one class has any, or each leaf of the
-/// first class has the negative of the second's (CatBoost). Those of the first are then taken out.
-bool one_margin(LeafWeights& weights, std::size_t base_values) {
+/// first class has the negative of the second's, and so have the base values (CatBoost). Those of
+/// the first are then taken out.
+Result<bool> one_margin(LeafWeights& weights, const std::vector<float>& base, bool normalized,
+                        const OnnxNode& node) {
   const auto& outputs = weights.outputs;
   if (std::adjacent_find(outputs.begin(), outputs.end(), std::not_equal_to<>()) == outputs.end()) {
-    // It is the second class's, whatever number the writer gave it.
+    // It is the second class's, whatever number the writer gave it: converters write 0. ONNX
+    // Runtime takes one base value beside 0 and has ways of its own for the rest.
+    const bool second = !outputs.empty() && outputs.front() == 1;
+    if (base.size() > (second ? 0U : 1U) || (second && normalized)) {
+      return onnx_unsupported(fmt::format(
+          "has weights of class {} alone beside {} in {}: what the other class has is "
+          "not said",
+          second ? 1 : 0,
+          base.empty() ? std::string("a `Normalizer`") : fmt::format("{} base values", base.size()),
+          node.title()));
+    }
     std::fill(weights.outputs.begin(), weights.outputs.end(), 0);
     return true;
   }
-  if (base_values != 0) return false;
+  if (!base.empty() && !(base.size() == 2 && base[0] == -base[1])) return false;
   std::unordered_map<const Place*, std::pair<double, int>>
       sums;  // second less first, and how many of each
   for (std::size_t w = 0; w < outputs.size(); ++w) {
@@ -396,7 +605,7 @@ Result<void> read_base_values(const OnnxNode& node, bool binary, ParsedForest& f
   return {};
 }
 
-Result<ParsedForest> read_trees(const OnnxNode& node, bool classifier, std::int64_t columns) {
+Result<ParsedForest> read_trees(const OnnxNode& node, bool classifier, const Finder& found) {
   ParsedForest forest;
   forest.format = "onnx";
   forest.base_last = true;
@@ -412,6 +621,7 @@ Result<ParsedForest> read_trees(const OnnxNode& node, bool classifier, std::int6
     for (const auto& split : tree.nodes)
       forest.features = std::max(forest.features, split.feature + 1);
   }
+  const std::int64_t columns = found.columns;
   if (columns >= 0) {
     if (columns < forest.features)
       return onnx_corrupt("splits on a feature that its input does not have");
@@ -432,8 +642,12 @@ Result<ParsedForest> read_trees(const OnnxNode& node, bool classifier, std::int6
   HEDDLE_ASSIGN_OR_RETURN(LeafWeights weights, read_weights(node, classifier ? "class" : "target",
                                                             targets, trees, places));
   const auto* const base = node.find("base_values");
-  const bool binary =
-      classifier && targets == 2 && one_margin(weights, base == nullptr ? 0 : base->reals.size());
+  bool binary = false;
+  if (classifier && targets == 2) {
+    HEDDLE_ASSIGN_OR_RETURN(
+        binary, one_margin(weights, base == nullptr ? std::vector<float>() : base->reals,
+                           found.given.normalized, node));
+  }
   forest.outputs = binary ? 1 : targets;
   HEDDLE_ASSIGN_OR_RETURN(forest.link, link_of(node, forest.outputs));
   HEDDLE_TRY(add_trees(trees, weights, forest));
@@ -507,129 +721,18 @@ Result<LinearModel> read_linear(const OnnxNode& node, bool classifier, std::int6
   return out;
 }
 
-/// The one model node, the width of the matrix it reads, -1 where open, and what the nodes after it
-/// make of its scores.
-class Finder {
- public:
-  explicit Finder(const OnnxGraph& graph) : graph_(graph) {}
-
-  Result<void> run() {
-    if (graph_.inputs.size() != 1)
-      return onnx_unsupported(
-          fmt::format("has {} inputs, one matrix can be scored", graph_.inputs.size()));
-    const OnnxInput& input = graph_.inputs[0];
-    if (input.rank != 2)
-      return onnx_unsupported(
-          fmt::format("has an input that is no matrix, `{}`", shown(input.name)));
-    columns = input.columns;
-    is_float_ = input.type == kFloat;
-    fed_ = input.name;
-    for (const auto& each : graph_.nodes) {
-      const bool is_model = each.domain == "ai.onnx.ml" && (each.type.starts_with("TreeEnsemble") ||
-                                                            each.type.starts_with("Linear"));
-      HEDDLE_TRY(is_model ? take(each) : node == nullptr ? prepare(each) : follow(each));
-    }
-    if (node == nullptr) return onnx_unsupported("has no tree ensemble or linear model");
-    return {};
-  }
-
-  const OnnxNode* node = nullptr;
-  std::int64_t columns = -1;
-  bool normalized = false;       ///< scores are divided by their sum
-  std::string_view transform{};  ///< `Exp` or `Sigmoid` of the scores, after a regressor
-  const OnnxNode* transforming = nullptr;
-
- private:
-  Result<void> take(const OnnxNode& each) {
-    if (node != nullptr)
-      return onnx_unsupported(
-          fmt::format("has several models: {} and {}", node->title(), each.title()));
-    if (each.inputs.size() != 1 || each.inputs[0] != fed_) {
-      return onnx_unsupported(
-          fmt::format("has {} on something that is not its input", each.title()));
-    }
-    if (!is_float_)
-      return onnx_unsupported(fmt::format("reads numbers that are no floats in {}", each.title()));
-    node = &each;
-    classifier_ = each.type.ends_with("Classifier");
-    const std::size_t at = classifier_ ? 1 : 0;
-    if (each.outputs.size() > at) scores_ = each.outputs[at];
-    return {};
-  }
-
-  /// Before the model: Identity, and Cast to float.
-  Result<void> prepare(const OnnxNode& each) {
-    const bool known = each.type == "Identity" || each.type == "Cast";
-    if (!known) return onnx_unsupported(fmt::format("has {} before its model", each.title()));
-    if (each.inputs.size() != 1 || each.inputs[0] != fed_ || each.outputs.size() != 1) {
-      return onnx_unsupported(
-          fmt::format("prepares its input in a way that is not followed, by {}", each.title()));
-    }
-    if (each.type == "Cast") {
-      const auto* const to = each.find("to");
-      if (!is_float_ || to == nullptr || to->integer != kFloat)
-        return onnx_unsupported(fmt::format("casts its input by {}", each.title()));
-    }
-    fed_ = each.outputs[0];
-    return {};
-  }
-
-  /// After it: what reads its scores must keep them. What reads only labels is passed over.
-  Result<void> follow(const OnnxNode& each) {
-    if (scores_.empty() ||
-        std::find(each.inputs.begin(), each.inputs.end(), scores_) == each.inputs.end())
-      return {};
-    const auto unknown = [&] {
-      return onnx_unsupported(fmt::format("changes its scores by {}", each.title()));
-    };
-    const bool ml = each.domain == "ai.onnx.ml";
-    if (ml && each.type == "ZipMap") return {};
-    if (each.outputs.empty()) return unknown();
-    if (ml && each.type == "Normalizer") {
-      normalized = true;
-    } else if (!classifier_ && (each.type == "Exp" || each.type == "Sigmoid") &&
-               transforming == nullptr) {
-      transform = each.type;
-      transforming = &each;
-    } else if (each.type == "Cast") {
-      const auto* const to = each.find("to");
-      if (to == nullptr || (to->integer != kFloat && to->integer != kDouble)) return unknown();
-    } else if (each.type != "Identity" && !multiplies_by_one(each)) {
-      return unknown();
-    }
-    scores_ = each.outputs[0];
-    return {};
-  }
-
-  /// `Mul` by a constant of ones: onnxmltools writes it in place of a ZipMap.
-  [[nodiscard]] bool multiplies_by_one(const OnnxNode& each) const {
-    if (each.type != "Mul" || each.inputs.size() != 2) return false;
-    const std::string_view factor = each.inputs[each.inputs[0] == scores_ ? 1 : 0];
-    return std::any_of(graph_.constants.begin(), graph_.constants.end(),
-                       [&](const OnnxConstant& constant) {
-                         return constant.name == factor && !constant.values.empty() &&
-                                std::all_of(constant.values.begin(), constant.values.end(),
-                                            [](double value) { return value == 1; });
-                       });
-  }
-
-  const OnnxGraph& graph_;
-  bool is_float_ = false;
-  bool classifier_ = false;
-  std::string_view fed_{};     ///< what the model node must read
-  std::string_view scores_{};  ///< its scores, through the nodes that keep them
-};
-
 /// What the nodes after the model add to its own transform.
-Result<void> apply_after(const Finder& found, int outputs, Link& link) {
-  if (found.normalized && link != Link::kSoftmax && !(link == Link::kLogistic && outputs == 1)) {
+Result<void> apply_after(const Scores& given, int outputs, Link& link) {
+  if (given.normalized && link != Link::kSoftmax && !(link == Link::kLogistic && outputs == 1)) {
     return onnx_unsupported(
         "divides its scores by their sum (`Normalizer`), which is another link than its model's");
   }
-  if (found.transforming == nullptr) return {};
+  if (given.transforming == nullptr) return {};
   if (link != Link::kIdentity)
-    return onnx_unsupported(fmt::format("changes its scores by {}", found.transforming->title()));
-  link = found.transform == "Exp" ? Link::kExp : outputs == 1 ? Link::kLogistic : Link::kOneVsAll;
+    return onnx_unsupported(fmt::format("changes its scores by {}", given.transforming->title()));
+  link = given.transforming->type == "Exp" ? Link::kExp
+         : outputs == 1                    ? Link::kLogistic
+                                           : Link::kOneVsAll;
   return {};
 }
 
@@ -654,12 +757,12 @@ Result<std::unique_ptr<Scorer>> load_onnx(std::string_view bytes, const LoadOpti
     return onnx_unsupported(fmt::format("has {}", found.node->title()));
   if (type.starts_with("Linear")) {
     HEDDLE_ASSIGN_OR_RETURN(LinearModel model, read_linear(*found.node, classifier, found.columns));
-    HEDDLE_TRY(apply_after(found, model.outputs, model.link));
+    HEDDLE_TRY(apply_after(found.given, model.outputs, model.link));
     describe(graph, *found.node, model.link, model.outputs, model.use);
     return make_linear(std::move(model));
   }
-  HEDDLE_ASSIGN_OR_RETURN(ParsedForest forest, read_trees(*found.node, classifier, found.columns));
-  HEDDLE_TRY(apply_after(found, forest.outputs, forest.link));
+  HEDDLE_ASSIGN_OR_RETURN(ParsedForest forest, read_trees(*found.node, classifier, found));
+  HEDDLE_TRY(apply_after(found.given, forest.outputs, forest.link));
   describe(graph, *found.node, forest.link, forest.outputs, forest.use);
   return build_forest(std::move(forest), options);
 }

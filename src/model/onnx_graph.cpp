@@ -184,6 +184,9 @@ Result<OnnxGraph> read_onnx_graph(std::string_view bytes) {
       graph.producer = model.bytes();
     } else if (model.field() == 8) {
       HEDDLE_TRY(check_operators(model.bytes()));
+    } else if (model.field() == 25) {
+      // A function may give any operator's name another meaning.
+      return onnx_unsupported("has functions of its own");
     } else if (model.field() == 7) {
       if (found) return onnx_corrupt("has two graphs");
       found = true;
@@ -203,6 +206,11 @@ Result<OnnxGraph> read_onnx_graph(std::string_view bytes) {
     } else if (in.field() == 11) {
       if (!read_input(in.bytes(), graph.inputs.emplace_back()))
         return onnx_corrupt("has an input that does not read as protobuf");
+    } else if (in.field() == 12) {
+      OnnxInput output;  // a ValueInfoProto, too; only its name matters
+      if (!read_input(in.bytes(), output))
+        return onnx_corrupt("has an output that does not read as protobuf");
+      graph.outputs.push_back(output.name);
     }
   }
   if (in.failed()) return onnx_corrupt("has a graph that does not read as protobuf");

@@ -52,6 +52,7 @@ struct OnnxGraph {
   std::vector<OnnxNode> nodes{};
   std::vector<OnnxConstant> constants{};
   std::vector<OnnxInput> inputs{};  ///< initializers left out
+  std::vector<std::string_view> outputs{};
 };
 
 [[nodiscard]] Error onnx_corrupt(std::string what);

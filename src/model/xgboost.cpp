@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "doc/json.hpp"
 #include "model/file_kind.hpp"
 
 namespace heddle::model {
@@ -212,6 +213,58 @@ Result<void> check_best(const XgboostParts& parts, int outputs) {
           best + 1)};
 }
 
+/// Python's JSON with its bare `NaN` and infinities as null.
+std::string without_bare_words(std::string_view json) {
+  std::string out;
+  bool in_string = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_string && c == '\\' && i + 1 < json.size()) {
+      out.push_back(c);
+      out.push_back(json[++i]);
+      continue;
+    }
+    if (c == '"') in_string = !in_string;
+    std::string_view word;
+    for (const std::string_view bare : {"NaN", "-Infinity", "Infinity"}) {
+      if (!in_string && word.empty() && json.substr(i).starts_with(bare)) word = bare;
+    }
+    if (word.empty()) {
+      out.push_back(c);
+      continue;
+    }
+    out.append("null");
+    i += word.size() - 1;
+  }
+  return out;
+}
+
+/// What the scikit-learn wrapper noted of itself. To 1.7 that is all its parameters: the labels in
+/// the order of the classes, and which number it took for a missing value. From 2.0 on neither is
+/// in the file.
+Result<void> read_wrapper(const std::string& text, Use& use) {
+  if (text.empty()) return {};
+  const auto noted = doc::parse_json(without_bare_words(text));
+  if (!noted.ok()) return xgboost_corrupt("has an attribute `scikit_learn` that is no JSON");
+  const doc::Value* const missing = noted->find("missing");
+  if (missing != nullptr && missing->is_number()) {
+    return Error{ErrorKind::kInvalid, "model-unsupported",
+                 fmt::format("the XGBoost model says that {} is a missing value (`missing` of its "
+                             "scikit-learn wrapper), and here it is a number like others",
+                             missing->as_double()),
+                 "let the feature program make null of it, then save without the note: "
+                 "`model.get_booster().save_model(\"model.json\")`"};
+  }
+  const doc::Value* const classes = noted->find("classes_");
+  if (classes == nullptr || !classes->is_array()) return {};
+  for (const doc::Value& label : classes->as_array()) {
+    use.classes.push_back(label.is_string()   ? label.as_string()
+                          : label.is_number() ? fmt::format("{}", label.as_double())
+                                              : doc::to_json(label));
+  }
+  return {};
+}
+
 Result<void> read_bases(const XgboostParts& parts, const Objective& objective,
                         ParsedForest& forest) {
   HEDDLE_ASSIGN_OR_RETURN(const auto scores, base_scores(parts.base_score));
@@ -296,6 +349,12 @@ std::string* XgboostParts::parameter(std::string_view name) noexcept {
   return nullptr;
 }
 
+std::string* XgboostParts::attribute(std::string_view name) noexcept {
+  if (name == "best_iteration") return &best_iteration;
+  if (name == "scikit_learn") return &wrapper;
+  return nullptr;
+}
+
 Result<ParsedForest> xgboost_forest(XgboostParts parts) {
   HEDDLE_TRY(check_version(parts.version));
   if (parts.booster != "gbtree" && parts.booster != "dart") {
@@ -338,11 +397,18 @@ Result<ParsedForest> xgboost_forest(XgboostParts parts) {
       forest.use.feature_names.size() != static_cast<std::size_t>(forest.features)) {
     return xgboost_corrupt("has another count of feature names than of features");
   }
+  HEDDLE_TRY(read_wrapper(parts.wrapper, forest.use));
   const std::size_t trees = parts.trees.size();
   if (!parts.tree_info.empty() && parts.tree_info.size() != trees) {
     return xgboost_corrupt("has another count of `tree_info` than of trees");
   }
-  if (parts.tree_info.empty() && forest.outputs > 1 && trees > 0) {
+  if (trees == 0) {
+    // XGBoost answers with the base score as it stands, whatever the objective makes of it.
+    return Error{ErrorKind::kInvalid, "model-unsupported",
+                 "the XGBoost model has no trees: it was saved before it was trained",
+                 "train it for one round or more, then save it"};
+  }
+  if (parts.tree_info.empty() && forest.outputs > 1) {
     return xgboost_corrupt("has several outputs and no `tree_info`");
   }
   // Trees that were added by `gbtree` to a model of `dart` have no weight of their own: it is 1.

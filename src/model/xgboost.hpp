@@ -44,6 +44,7 @@ struct XgboostParts {
   std::string booster{};
   std::string parallel_trees{};         ///< trees of a round and class
   std::string best_iteration{};         ///< an attribute that early stopping leaves
+  std::string wrapper{};                ///< an attribute of its scikit-learn wrapper: JSON
   std::vector<std::int32_t> version{};  ///< of the library that wrote the file: major, minor, patch
   std::vector<std::string> feature_names{};
   bool has_trees = false;
@@ -55,6 +56,8 @@ struct XgboostParts {
 
   /// The parameter of learner_model_param of that name; null for others.
   [[nodiscard]] std::string* parameter(std::string_view name) noexcept;
+  /// The attribute of that name; null for others.
+  [[nodiscard]] std::string* attribute(std::string_view name) noexcept;
 };
 
 /// The newest XGBoost whose files were compared with ours, major and minor.

@@ -193,10 +193,11 @@ Result<void> read_attributes(od::value value, XgboostParts& parts) {
   for (auto entry : attributes) {
     std::string_view name;
     READ(name, entry.unescaped_key(), "`attributes`");
-    if (name != "best_iteration") continue;
+    auto* const known = parts.attribute(name);
+    if (known == nullptr) continue;
     std::string_view text;
-    READ(text, entry.value().get_string(), "`best_iteration`");
-    parts.best_iteration = text;
+    READ(text, entry.value().get_string(), "`attributes`");
+    *known = text;
   }
   return {};
 }

@@ -249,10 +249,11 @@ void learner(Reader& in, char type, XgboostParts& parts) {
     if (name == "learner_model_param") return parameters(in, value, parts);
     if (name == "feature_names") return texts(in, value, parts.feature_names);
     if (name != "objective" && name != "attributes") return in.skip(value, 0);
-    const std::string_view wanted = name == "objective" ? "name" : "best_iteration";
-    std::string& target = name == "objective" ? parts.objective : parts.best_iteration;
     object(in, value, [&](std::string_view member, char inner) {
-      return member == wanted ? text(in, inner, target) : in.skip(inner, 0);
+      auto* const known = name == "attributes" ? parts.attribute(member)
+                          : member == "name"   ? &parts.objective
+                                               : nullptr;
+      return known != nullptr ? text(in, inner, *known) : in.skip(inner, 0);
     });
   });
 }

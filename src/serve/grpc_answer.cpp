@@ -33,7 +33,11 @@ void write_stream(const Result<void>& done, std::string_view response, std::stri
   if (done.ok())
     writer.bytes(2, response);
   else
-    writer.bytes(1, done.error().message);
+    writer.bytes(1, status_text(done.error()));
+}
+
+std::string status_text(const Error& error) {
+  return fmt::format("{}; {} ({})", error.message, error.hint, error.id);
 }
 
 Result<void> write_grpc(const Answer& answer, const GrpcWanted& wanted, std::string& out) {

@@ -124,7 +124,7 @@ void write_statistics(ProtoWriter& writer, const oip::Statistics& one) {
 void set_status(const Error& error, net::GrpcReply& reply) {
   reply.message.clear();
   reply.status = grpc_status(error.kind);
-  reply.status_message = fmt::format("{}; {} ({})", error.message, error.hint, error.id);
+  reply.status_message = status_text(error);
 }
 
 }  // namespace

@@ -62,6 +62,8 @@ class GrpcApi {
 /// One message of ModelStreamInfer's answer: an error of one request is told in its place, the
 /// stream goes on.
 void write_stream(const Result<void>& done, std::string_view response, std::string& out);
+/// What a status and a stream say of an error: message, hint and id.
+[[nodiscard]] std::string status_text(const Error& error);
 
 /// Which outputs a client wants, and how.
 struct GrpcWanted {

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include <fmt/format.h>
@@ -14,57 +16,57 @@ namespace {
 // number only beside a real one.
 constexpr std::string_view kInfinity = "\x7fInfinity", kMinusInfinity = "\x7f-Infinity";
 
-/// The number that `text` begins with, by JSON's grammar; empty where there is none or it runs on.
-std::string_view number_at(std::string_view text) {
-  std::size_t at = text.starts_with('-') ? 1 : 0;
-  const auto digits = [&] {
-    const std::size_t begin = at;
-    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
-    return at - begin;
-  };
-  const bool has_zero = at < text.size() && text[at] == '0';
-  const std::size_t whole = digits();
-  if (whole == 0 || (has_zero && whole > 1)) return {};
-  if (at < text.size() && text[at] == '.' && (++at, digits() == 0)) return {};
-  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
-    ++at;
-    if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
-    if (digits() == 0) return {};
+/// What to write in place of a number that JSON allows and the parser does not take, since it is
+/// past 64 bits or past the doubles: the same as a double; empty: it is taken as it is.
+std::string_view rewrite_large(std::string_view number, std::string& buffer, bool& infinity) {
+  const bool integer = number.find_first_of(".eE") == std::string_view::npos;
+  std::int64_t signed_value = 0;
+  std::uint64_t unsigned_value = 0;
+  const char* const end = number.data() + number.size();
+  if (integer && (std::from_chars(number.data(), end, signed_value).ec == std::errc{} ||
+                  std::from_chars(number.data(), end, unsigned_value).ec == std::errc{}))
+    return {};
+  buffer.assign(number);
+  char* read_to = nullptr;
+  const double value = std::strtod(buffer.c_str(), &read_to);
+  if (*read_to != 0) return {};  // no number: it stays what does not parse
+  if (std::isinf(value)) {
+    infinity = true;
+    buffer = fmt::format("\"{}\"", number.front() == '-' ? kMinusInfinity : kInfinity);
+    return buffer;
   }
-  const bool runs_on =
-      at < text.size() && std::string_view(",]} \t\r\n").find(text[at]) == std::string_view::npos;
-  return runs_on ? std::string_view{} : text.substr(0, at);
+  return integer ? std::string_view(buffer.append("e0")) : std::string_view{};
 }
 
-/// JSON's numbers have no bounds, simdjson's have: an integer past 64 bits is written as a double,
-/// a number past a double's range as an infinity. Empty for a number that it reads as it stands.
-std::string within_bounds(std::string_view number, bool& infinity) {
-  const char* end = number.data() + number.size();
-  double real = 0;
-  // Out of range is also what rounds to 0.
-  const bool has_exponent = number.find_first_of("eE") != std::string_view::npos;
-  const bool is_small = has_exponent ? number.find("e-") != std::string_view::npos ||
-                                           number.find("E-") != std::string_view::npos
-                                     : number.find('.') != std::string_view::npos;
-  if (std::from_chars(number.data(), end, real).ec == std::errc::result_out_of_range && !is_small) {
+/// The word at the beginning of `rest` that is to be rewritten, and what stands for it; both empty:
+/// there is none. A number is looked at whole, so its tail is never taken for one.
+struct Rewrite {
+  std::size_t length = 1;
+  std::string_view text{};
+};
+Rewrite rewrite_at(std::string_view rest, std::string& buffer, bool& infinity) {
+  if (rest.starts_with("NaN")) return {3, "null"};
+  const std::size_t sign = rest.front() == '-' ? 1 : 0;
+  if (rest.substr(sign).starts_with("Infinity")) {
     infinity = true;
-    return fmt::format("\"{}\"", number.starts_with('-') ? kMinusInfinity : kInfinity);
+    buffer = fmt::format("\"{}\"", sign == 1 ? kMinusInfinity : kInfinity);
+    return {sign + 8, buffer};
   }
-  if (has_exponent || number.find('.') != std::string_view::npos) return {};
-  std::int64_t integer = 0;
-  std::uint64_t natural = 0;
-  const bool is_within =
-      std::from_chars(number.data(), end, integer).ec != std::errc::result_out_of_range ||
-      std::from_chars(number.data(), end, natural).ec == std::errc();
-  return is_within ? std::string() : fmt::format("{}.0", number);
+  const std::string_view number =
+      rest.substr(0, std::min(rest.find_first_not_of("+-.0123456789eE"), rest.size()));
+  const bool begins = rest.front() == '-' || (rest.front() >= '0' && rest.front() <= '9');
+  if (!begins || number.empty()) return {};
+  return {number.size(), rewrite_large(number, buffer, infinity)};
 }
 
 /// Copies `body` to `out` with each bare `NaN` as null, each bare infinity as a string of its own
-/// and each number beyond simdjson's bounds as one within them. False: there was none.
+/// and each number that is too large for the parser as a double or an infinity. False: there was
+/// none.
 bool rewrite_numbers(std::string_view body, std::string& out, bool& infinity) {
   out.clear();
   bool found = false;
   bool in_string = false;
+  std::string buffer;
   for (std::size_t i = 0; i < body.size();) {
     const std::string_view rest = body.substr(i);
     if (in_string || rest.front() == '"') {
@@ -75,24 +77,10 @@ bool rewrite_numbers(std::string_view body, std::string& out, bool& infinity) {
       out.push_back(body[i++]);
       continue;
     }
-    std::string_view word;
-    if (rest.starts_with("NaN")) {
-      word = "NaN";
-      out.append("null");
-    } else if (rest.starts_with("Infinity") || rest.starts_with("-Infinity")) {
-      word = rest.front() == '-' ? "-Infinity" : "Infinity";
-      out.append("\"").append(rest.front() == '-' ? kMinusInfinity : kInfinity).append("\"");
-      infinity = true;
-    }
-    found = found || !word.empty();
-    if (word.empty()) {
-      const std::string_view number = number_at(rest);
-      const std::string other = within_bounds(number, infinity);
-      found = found || !other.empty();
-      word = number.empty() ? rest.substr(0, 1) : number;
-      out.append(other.empty() ? word : std::string_view(other));
-    }
-    i += word.size();
+    const Rewrite word = rewrite_at(rest, buffer, infinity);
+    found = found || !word.text.empty();
+    out.append(word.text.empty() ? rest.substr(0, word.length) : word.text);
+    i += word.length;
   }
   return found;
 }

@@ -9,12 +9,13 @@ namespace heddle::serve {
 
 struct RequestReader::Parser {
   simdjson::dom::parser dom;
-  std::string rewritten;      ///< the body with `NaN` and `Infinity` as JSON can say them
+  std::string rewritten;      ///< the body with every number as the parser can read it
   bool has_infinity = false;  ///< of the body being read; it was rewritten
 
   /// `body` is followed by padding (net::Request): nothing is copied. The bare `NaN`, `Infinity`
   /// and `-Infinity` that Python's and other writers of JSON give are read too: a NaN as null,
-  /// which is what a missing value is here.
+  /// which is what a missing value is here. An integer past 64 bits is read as a double, and what
+  /// is past the doubles as an infinity: whether a field holds that is its row's matter.
   [[nodiscard]] Result<simdjson::dom::object> object(std::string_view body);
   /// A scalar; false for an array or an object.
   [[nodiscard]] bool to_datum(const simdjson::dom::element& value, expr::Datum& out) const;

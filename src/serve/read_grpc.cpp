@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -21,12 +20,15 @@ Error malformed(std::string_view what) {
 
 /// One entry of a `map<string, InferParameter>`.
 struct Parameter {
+  enum class Kind { kNone, kBool, kInteger, kText, kReal };
   std::string_view name{};
+  Kind kind = Kind::kNone;  ///< `kNone`: no value was set, which counts as left out
   std::string_view text{};
   std::int64_t number = 0;  ///< integers and booleans
-  bool is_text = false;
 };
 
+/// The members of the `oneof` of `InferParameter`: bool_param 1, int64_param 2, string_param 3,
+/// double_param 4, uint64_param 5.
 Result<Parameter> read_parameter(std::string_view message) {
   Parameter parameter;
   ProtoReader entry(message);
@@ -35,15 +37,27 @@ Result<Parameter> read_parameter(std::string_view message) {
     if (entry.field() != 2) continue;
     ProtoReader value(entry.bytes());
     while (value.next()) {
-      if (value.field() == 3) {
-        parameter.text = value.bytes();
-        parameter.is_text = true;
-      } else if (value.field() == 4) {
-        const double number = value.wide_real();
-        if (!(std::abs(number) < 0x1p62)) return malformed("a parameter");
-        parameter.number = static_cast<std::int64_t>(number);
-      } else {
-        parameter.number = static_cast<std::int64_t>(value.integer());
+      switch (value.field()) {
+        case 1:
+          parameter.kind = Parameter::Kind::kBool;
+          parameter.number = value.integer() != 0;
+          break;
+        case 2:
+        case 5:
+          parameter.number = static_cast<std::int64_t>(value.integer());
+          // What is past the signed integers is no count and no time.
+          parameter.kind = value.field() == 5 && parameter.number < 0 ? Parameter::Kind::kReal
+                                                                      : Parameter::Kind::kInteger;
+          break;
+        case 3:
+          parameter.kind = Parameter::Kind::kText;
+          parameter.text = value.bytes();
+          break;
+        case 4:
+          parameter.kind = Parameter::Kind::kReal;
+          (void)value.wide_real();  // no parameter here is one
+          break;
+        default: return malformed("a parameter");
       }
     }
     if (value.failed()) return malformed("a parameter");
@@ -52,36 +66,62 @@ Result<Parameter> read_parameter(std::string_view message) {
   return parameter;
 }
 
-Result<void> take_parameter(const Parameter& parameter, Rows& rows) {
+/// Parameters of a request that mean something here, by the same rules as in JSON.
+bool is_parameter(std::string_view name) noexcept {
+  return name == "source" || name == "event_time" || name == "timeout" || name == "explain";
+}
+
+/// Parameters that clients send of their own accord and that change nothing here.
+bool changes_nothing(const Parameter& parameter) noexcept {
   const std::string_view name = parameter.name;
+  if (name == "content_type" || name == "headers" || name == "priority" ||
+      name == "binary_data_output")
+    return true;
+  using Kind = Parameter::Kind;
+  if (name == "sequence_id")
+    return parameter.kind == Kind::kNone ||
+           (parameter.kind == Kind::kInteger && parameter.number == 0);
+  if (name == "sequence_start" || name == "sequence_end")
+    return parameter.kind == Kind::kNone ||
+           (parameter.kind == Kind::kBool && parameter.number == 0);
+  return false;
+}
+
+Error unknown_parameter(std::string_view name, std::string_view known) {
+  return Error{ErrorKind::kInvalid, "request-unknown-member",
+               fmt::format("the request has an unknown parameter `{}`", name),
+               fmt::format("known: {}", known)};
+}
+
+Result<void> take_parameter(const Parameter& parameter, Rows& rows) {
+  using Kind = Parameter::Kind;
+  const std::string_view name = parameter.name;
+  if (parameter.kind == Kind::kNone && is_parameter(name)) return {};
   if (name == "source") {
-    if (!is_id(parameter.text))
+    if (parameter.kind != Kind::kText || !is_id(parameter.text))
       return Error{ErrorKind::kInvalid, "request-id",
                    "`source` is not a name of 1 to 128 printable characters",
                    "leave out spaces, quotes, backslashes and `#`"};
     rows.source = parameter.text;
   } else if (name == "event_time") {
-    if (!parameter.is_text)
-      rows.event_time = parameter.number;
-    else
-      rows.event_time = parse_time(parameter.text);
+    rows.event_time.reset();
+    if (parameter.kind == Kind::kInteger) rows.event_time = parameter.number;
+    if (parameter.kind == Kind::kText) rows.event_time = parse_time(parameter.text);
     if (!rows.event_time.has_value())
       return Error{ErrorKind::kInvalid, "request-time", "`event_time` is no time",
                    "write it as `2001-04-10T05:00:00Z`, or as microseconds since 1970"};
   } else if (name == "timeout") {
-    if (parameter.number < 0)
+    if (parameter.kind != Kind::kInteger || parameter.number < 0)
       return Error{ErrorKind::kInvalid, "oip-timeout", "`timeout` is no time", "send microseconds"};
     rows.timeout_us = std::min(parameter.number, kLongestTimeoutUs);
   } else if (name == "explain") {
+    if (parameter.kind != Kind::kBool)
+      return Error{ErrorKind::kInvalid, "request-shape", "`explain` is neither true nor false",
+                   "send a boolean"};
     // An output that is asked for by its name is wanted whatever comes first.
     if (parameter.number != 0) rows.contributions.wanted = true;
-  } else if (name != "content_type" && name != "headers" && name != "priority" &&
-             name != "binary_data_output" &&
-             !((name == "sequence_id" || name == "sequence_start" || name == "sequence_end") &&
-               parameter.number == 0 && parameter.text.empty())) {
-    return Error{ErrorKind::kInvalid, "request-unknown-member",
-                 fmt::format("the request has an unknown parameter `{}`", name),
-                 "known: `source`, `event_time`, `timeout`, `explain`"};
+  } else if (!changes_nothing(parameter)) {
+    return unknown_parameter(name, "`source`, `event_time`, `timeout`, `explain`");
   }
   return {};
 }
@@ -91,6 +131,11 @@ Result<void> take_output(std::string_view message, Rows& rows) {
   std::string_view name;
   while (reader.next()) {
     if (reader.field() == 1) name = reader.bytes();
+    if (reader.field() != 2) continue;
+    HEDDLE_ASSIGN_OR_RETURN(const Parameter parameter, read_parameter(reader.bytes()));
+    const bool none = parameter.name == "classification" && parameter.number == 0;
+    if (!none && parameter.name != "binary_data" && parameter.name != "content_type")
+      return unknown_parameter(parameter.name, "`binary_data`");
   }
   if (reader.failed()) return malformed("a requested output");
   HEDDLE_TRY(rows.list_output(name));
@@ -210,14 +255,24 @@ Result<void> GrpcReader::read_input(std::string_view message, std::size_t& next_
       case 1: name = reader.bytes(); break;
       case 2: datatype = reader.bytes(); break;
       case 3: reader.integers(shape_); break;
+      case 4: {
+        // What only describes the tensor is taken; shared memory, for example, would be elsewhere.
+        HEDDLE_ASSIGN_OR_RETURN(const Parameter parameter, read_parameter(reader.bytes()));
+        if (parameter.name != "content_type" && parameter.name != "binary_data_size")
+          return unknown_parameter(parameter.name, "`content_type`");
+        break;
+      }
       case 5:
         contents = reader.bytes();
         has_contents = true;
         break;
-      default: break;  // parameters of a tensor change nothing here
+      default: return malformed("an input");
     }
   }
-  if (reader.failed() || name.empty()) return malformed("an input");
+  if (reader.failed()) return malformed("an input");
+  if (name.empty() || datatype.empty())
+    return Error{ErrorKind::kInvalid, "oip-input", "an input lacks `name` or `datatype`",
+                 "see the Open Inference Protocol, version 2"};
   HEDDLE_ASSIGN_OR_RETURN(const TensorRows::Input input, tensors_.input(name, datatype, shape_));
   if (raw_.empty()) return put_contents(input, contents);
   if (has_contents && !contents.empty())
@@ -259,14 +314,16 @@ Result<void> GrpcReader::put_contents(const TensorRows::Input& input, std::strin
         integers_.clear();
         reader.integers(integers_);
         for (const std::int64_t value : integers_) {
-          // A negative int32 is sent sign-extended; an unsigned number past the language's integers
-          // is a double.
-          if (reader.field() == 1)
+          // A negative int32 is sent sign-extended.
+          if (reader.field() == 1) {
             put(expr::Datum::boolean(value != 0));
-          else if (reader.field() == 5 && value < 0)
-            put(expr::Datum::real(static_cast<double>(static_cast<std::uint64_t>(value))));
-          else
+          } else if (reader.field() == 5 && value < 0) {
+            if (row < tensors_.count())
+              fits = tensors_.put_unsigned(input, row, static_cast<std::uint64_t>(value)) && fits;
+            ++row;
+          } else {
             put(expr::Datum::integer(value));
+          }
         }
         break;
       case 6:

@@ -297,6 +297,8 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
                          "send an array");
         HEDDLE_TRY(
             each_value(tensor.name, data, rows_.count, [&](std::size_t row, const element& cell) {
+              if (cell.type() == simdjson::dom::element_type::UINT64)
+                return tensors_.put_unsigned(input, row, cell.get_uint64().value_unsafe());
               expr::Datum datum;
               return parser_->to_datum(cell, datum) && tensors_.put(input, row, datum);
             }));

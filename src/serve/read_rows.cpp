@@ -110,38 +110,38 @@ Result<std::span<const LabelIn>> RequestReader::read_labels(std::string_view bod
       if (item.get(members) != simdjson::SUCCESS)
         return invalid("request-shape", fmt::format("label {} is not an object", labels_.size()),
                        "each has `row_id` and `label`");
+      // What is wrong with one label refuses that one; a name given twice leaves the request
+      // ambiguous.
       LabelIn label;
+      bool has_id = false;
       bool has_value = false;
+      bool has_time = false;
+      const auto note = [&label](Error error) {
+        if (!label.fault.has_value()) label.fault = std::move(error);
+      };
       for (const auto [key, cell] : members) {
-        if (key == "event_time" && cell.is_null()) continue;
         if (key == "row_id") {
-          if (!label.row_id.empty()) return repeated(key);
-          HEDDLE_ASSIGN_OR_RETURN(label.row_id, to_id(cell, key, true));
+          if (std::exchange(has_id, true)) return repeated(key);
+          if (const auto id = to_id(cell, key, true); id.ok()) label.row_id = *id;
         } else if (key == "label") {
           if (std::exchange(has_value, true)) return repeated(key);
           bool flag = false;
-          if (cell.get(label.label) == simdjson::SUCCESS) continue;
-          if (cell.is_array() || cell.is_object())
-            return invalid("request-shape",
-                           fmt::format("label {} is an array or an object", labels_.size()),
-                           "send 0 or 1");
-          // Another type is no value of the target: this label is refused, and the others are not.
-          label.label = cell.get(flag) != simdjson::SUCCESS
-                            ? std::numeric_limits<double>::quiet_NaN()
-                        : flag ? 1
-                               : 0;
+          if (cell.get(flag) == simdjson::SUCCESS)
+            label.label = flag ? 1 : 0;
+          else if (cell.get(label.label) != simdjson::SUCCESS)
+            label.label = std::numeric_limits<double>::quiet_NaN();
         } else if (key == "event_time") {
-          if (label.event_time.has_value()) return repeated(key);
-          HEDDLE_ASSIGN_OR_RETURN(label.event_time, to_time(cell));
+          if (std::exchange(has_time, true)) return repeated(key);
+          if (cell.is_null()) continue;
+          if (auto time = to_time(cell); time.ok())
+            label.event_time = *time;
+          else
+            note(time.error());
         } else {
-          return unknown_member(key, "`row_id`, `label`, `event_time`");
+          note(unknown_member(key, "`row_id`, `label`, `event_time`"));
         }
       }
-      if (label.row_id.empty() || !has_value)
-        return invalid("request-shape",
-                       fmt::format("label {} lacks `row_id` or `label`", labels_.size()),
-                       "each has both");
-      labels_.push_back(label);
+      labels_.push_back(std::move(label));
     }
   }
   if (!has_labels)

@@ -79,6 +79,7 @@ Error repeated(std::string_view name) {
 }
 
 Result<void> check_label(const LabelIn& label) {
+  if (label.fault.has_value()) return *label.fault;
   if (label.label != 0 && label.label != 1) {
     return Error{ErrorKind::kUnprocessable, "label-value",
                  std::isnan(label.label)

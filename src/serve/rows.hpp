@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -79,13 +80,14 @@ inline constexpr std::string_view kNotAScalar = "not-a-scalar";
 inline constexpr std::size_t kMostStray = 4;
 
 struct LabelIn {
-  std::string_view row_id;
-  double label = 0;
+  std::string_view row_id{};  ///< empty: none, or none that a row could have
+  double label = std::numeric_limits<double>::quiet_NaN();  ///< NaN: none, or no number
   std::optional<Micros> event_time{};
+  std::optional<Error> fault{};  ///< of a member that means nothing: this label is refused
 };
 
-/// Whether this can be the label of a row: `label-value` when it is no value of the target (every
-/// target is binary: 0 or 1), `label-row-id` when no row can have the id.
+/// Whether this can be the label of a row: its `fault`; `label-value` when it is no value of the
+/// target (every target is binary: 0 or 1), `label-row-id` when no row can have the id.
 [[nodiscard]] Result<void> check_label(const LabelIn& label);
 
 /// Longer than any client waits: a timeout past it is one of it, which no arithmetic overflows.

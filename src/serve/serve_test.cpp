@@ -49,7 +49,20 @@ TEST(DataPlane, ALabelThatNoRowCanHaveIsRefusedByItselfAndSaysWhy) {
   const auto none = post(R"({"row_id":"q-1#0","label":2})");
   EXPECT_EQ(none->status, 422) << none->body;
   EXPECT_EQ(World::json(none).int_or("accepted"), 0);
-  EXPECT_EQ(post(R"({"row_id":"q-1#0","label":[1]})")->status, 400);
+  EXPECT_EQ(post(R"({"row_id":"q-1#0","label":[1]})")->status, 422);
+  // What is wrong with one leaves the others as they are.
+  const auto odd = World::json(post(
+      R"({"row_id":"q-2#0","label":1},{"row_id":"q 2#0","label":1},{"row_id":17,"label":1},{"label":1},{"row_id":"q-2#1"},
+         {"row_id":"q-2#2","label":1,"event_time":"soon"},{"row_id":"q-2#3","label":1,"weight":2},{"row_id":"q-2#4","label":1e400},
+         {"row_id":"q-2#5","label":{}},{"row_id":"q-2#6","label":0,"event_time":null})"));
+  EXPECT_EQ(odd.int_or("accepted"), 2);
+  std::vector<std::string> faults;
+  for (const auto& error : odd.find("errors")->as_array())
+    faults.push_back(fmt::format("{} {}", error.int_or("label"), error.string_or("id")));
+  EXPECT_EQ(faults,
+            (std::vector<std::string>{"1 label-row-id", "2 label-row-id", "3 label-row-id",
+                                      "4 label-value", "5 request-time", "6 request-unknown-member",
+                                      "7 label-value", "8 label-value"}));
   // The id of a row is longer than the longest id of a request.
   EXPECT_EQ(
       World::json(post(fmt::format(R"({{"row_id":"{}#1023","label":1}})", std::string(128, 'r'))))
@@ -59,7 +72,7 @@ TEST(DataPlane, ALabelThatNoRowCanHaveIsRefusedByItselfAndSaysWhy) {
   std::vector<std::string> taken;
   for (const auto& label : world.of<plane::LabelRecord>())
     taken.push_back(label.row_id.substr(label.row_id.size() - 3));
-  EXPECT_EQ(taken, (std::vector<std::string>{"1#0", "1#2", "1#7", "023"}));
+  EXPECT_EQ(taken, (std::vector<std::string>{"1#0", "1#2", "1#7", "2#0", "2#6", "023"}));
 }
 
 TEST(DataPlane, TicksOnlyGoForward) {

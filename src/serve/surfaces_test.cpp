@@ -376,6 +376,169 @@ TEST(Surfaces, TypedContentsAreThoseOfTheDatatype) {
   }
 }
 
+/// The id of the error that a request with one parameter meets, by HTTP and by gRPC; `taken`.
+std::pair<std::string, std::string> parameter_ids(
+    std::string_view name, std::string_view json,
+    const std::function<void(doc::ProtoWriter&)>& proto) {
+  const std::vector<spec::Field> fields{{.name = "a"}};
+  const FieldNames names(fields);
+  const auto id = [](const auto& read) { return read.ok() ? "taken" : read.error().id; };
+  std::string body = fmt::format(
+      R"({{"parameters":{{"{}":{}}},"inputs":[{{"name":"a","datatype":"FP64","shape":[1],"data":[1]}}]}})",
+      name, json);
+  body.reserve(body.size() + net::Request::kBodyPadding);
+  RequestReader http;
+  std::string message;
+  doc::ProtoWriter writer(message);
+  writer.message(4, [&](doc::ProtoWriter& entry) {
+    entry.bytes(1, name);
+    entry.message(2, proto);
+  });
+  writer.message(5, [&](doc::ProtoWriter& tensor) {
+    tensor.bytes(1, "a");
+    tensor.bytes(2, "FP64");
+    tensor.integer(3, 1);
+    tensor.message(5, [](doc::ProtoWriter& contents) { contents.bytes(7, std::string(8, '\0')); });
+  });
+  GrpcReader grpc;
+  return {id(http.read_oip(body, body.size(), names, 4)), id(grpc.read(message, names, 4))};
+}
+
+TEST(Surfaces, AParameterMeansTheSameByBothProtocols) {
+  using Writer = doc::ProtoWriter;
+  // bool_param 1, int64_param 2, string_param 3, double_param 4, uint64_param 5; a double of 0 is
+  // eight bytes of 0.
+  const std::vector<std::pair<std::string_view, std::function<void(Writer&)>>> values = {
+      {"null", [](Writer&) {}},
+      {"true", [](Writer& w) { w.integer(1, 1); }},
+      {"false", [](Writer& w) { w.integer(1, 0); }},
+      {"7", [](Writer& w) { w.integer(2, 7); }},
+      {"0", [](Writer& w) { w.integer(2, 0); }},
+      {"-7", [](Writer& w) { w.integer(2, static_cast<std::uint64_t>(-7)); }},
+      {"7", [](Writer& w) { w.integer(5, 7); }},
+      {"18446744073709551615", [](Writer& w) { w.integer(5, UINT64_MAX); }},
+      {"\"7\"", [](Writer& w) { w.bytes(3, "7"); }},
+      {"\"true\"", [](Writer& w) { w.bytes(3, "true"); }},
+      {"\"2001-04-10T05:00:00Z\"", [](Writer& w) { w.bytes(3, "2001-04-10T05:00:00Z"); }},
+      {"\"a b\"", [](Writer& w) { w.bytes(3, "a b"); }}};
+  int taken = 0;
+  for (const std::string_view name : {"source", "event_time", "timeout", "explain", "content_type",
+                                      "sequence_start", "temperature"}) {
+    for (const auto& [json, proto] : values) {
+      const auto [http, grpc] = parameter_ids(name, json, proto);
+      EXPECT_EQ(http, grpc) << name << " = " << json;
+      taken += http == "taken" ? 1 : 0;
+    }
+  }
+  EXPECT_GT(taken, 25);
+}
+
+TEST(Surfaces, TheLargestIntegersAreThoseOfUint64) {
+  const std::vector<spec::Field> fields{{.name = "a"}};
+  const FieldNames names(fields);
+  for (const std::string_view datatype : {"UINT64", "FP64", "INT64", "UINT32", "BOOL"}) {
+    for (const std::uint64_t value : {UINT64_MAX, std::uint64_t{1} << 63}) {
+      std::string body =
+          fmt::format(R"({{"inputs":[{{"name":"a","datatype":"{}","shape":[1],"data":[{}]}}]}})",
+                      datatype, value);
+      body.reserve(body.size() + net::Request::kBodyPadding);
+      RequestReader http;
+      const auto json = http.read_oip(body, body.size(), names, 4);
+      EXPECT_EQ(json.ok(), datatype == "UINT64" || datatype == "FP64") << datatype << value;
+      if (json.ok()) {
+        EXPECT_EQ((*json)->values[0].d, static_cast<double>(value));
+      }
+    }
+  }
+  for (const bool raw : {false, true}) {
+    std::string message;
+    const std::string largest(8, '\xff');
+    doc::ProtoWriter writer(message);
+    writer.message(5, [&](doc::ProtoWriter& tensor) {
+      tensor.bytes(1, "a");
+      tensor.bytes(2, "UINT64");
+      tensor.integer(3, 1);
+      if (raw) return;
+      tensor.message(5, [](doc::ProtoWriter& contents) { contents.integer(5, UINT64_MAX); });
+    });
+    if (raw) writer.bytes(7, largest);
+    GrpcReader grpc;
+    const auto read = grpc.read(message, names, 4);
+    ASSERT_TRUE(read.ok()) << read.error().str();
+    EXPECT_EQ(read->rows->values[0].d, 0x1p64);
+  }
+}
+
+TEST(Surfaces, WhatATensorOfGrpcSaysOfItselfIsKnownOrRefused) {
+  const std::vector<spec::Field> fields{{.name = "a"}};
+  const FieldNames names(fields);
+  GrpcReader reader;
+  const auto read = [&](bool of_output, std::string_view name, std::uint64_t value) {
+    std::string message;
+    doc::ProtoWriter writer(message);
+    const auto parameter = [&](doc::ProtoWriter& w, std::uint32_t field) {
+      w.message(field, [&](doc::ProtoWriter& entry) {
+        entry.bytes(1, name);
+        entry.message(2, [&](doc::ProtoWriter& number) { number.integer(2, value); });
+      });
+    };
+    writer.message(5, [&](doc::ProtoWriter& tensor) {
+      tensor.bytes(1, "a");
+      tensor.bytes(2, "FP64");
+      tensor.integer(3, 1);
+      if (!of_output) parameter(tensor, 4);
+      tensor.message(5,
+                     [](doc::ProtoWriter& contents) { contents.bytes(7, std::string(8, '\0')); });
+    });
+    writer.message(6, [&](doc::ProtoWriter& output) {
+      output.bytes(1, "probability");
+      if (of_output) parameter(output, 2);
+    });
+    const auto result = reader.read(message, names, 4);
+    return result.ok() ? std::string("taken") : result.error().id;
+  };
+  EXPECT_EQ(read(true, "binary_data", 1), "taken");
+  EXPECT_EQ(read(true, "classification", 0), "taken");
+  EXPECT_EQ(read(true, "classification", 3), "request-unknown-member");
+  EXPECT_EQ(read(true, "shared_memory_region", 3), "request-unknown-member");
+  EXPECT_EQ(read(false, "binary_data_size", 8), "taken") << "kserve's client sends it";
+  EXPECT_EQ(read(false, "shared_memory_region", 3), "request-unknown-member");
+}
+
+TEST(Surfaces, ANumberThatIsTooLargeIsItsRowsMatter) {
+  Surfaces world(native_plan(0.1));
+  const std::string digits(400, '9');
+  const std::map<std::string, double> numbers = {
+      {"100000000000000000000", 1e20},
+      {"-100000000000000000000", -1e20},
+      {"1e400", std::numeric_limits<double>::infinity()},
+      {"-1.5E+999", -std::numeric_limits<double>::infinity()},
+      {"18446744073709551616", 18446744073709551616.0},
+      {digits, std::numeric_limits<double>::infinity()},
+      {"-" + digits, -std::numeric_limits<double>::infinity()}};
+  for (const auto& [text, value] : numbers) {
+    const auto response = world.post(
+        "/v1/services/trips/predict",
+        fmt::format(
+            R"({{"rows":[{0},{{"date":"2001-04-10T05:00:00Z","origin":"{1} 1e400","distance":{1}}}]}})",
+            kGoodRow, text));
+    EXPECT_EQ(response.status, 200) << text << ": " << response.body;
+    const auto request = std::get<plane::RequestRecord>(world.records().back());
+    EXPECT_EQ(request.rows[0].outcome, plane::RowOutcome::kServed) << text;
+    EXPECT_EQ(request.rows[1].outcome, plane::RowOutcome::kRefused) << text;
+    EXPECT_EQ(request.rows[1].fields[2].d, value) << text;
+    EXPECT_EQ(request.rows[1].fields[1].s, text + " 1e400") << "a string is left alone";
+  }
+  for (const std::string_view text : {"0100000000000000000000", "1e400.5", "--1", "1e", "1e400x"}) {
+    EXPECT_EQ(world
+                  .post("/v1/services/trips/predict",
+                        fmt::format(R"({{"rows":[{{"distance":{}}}]}})", text))
+                  .status,
+              400)
+        << text;
+  }
+}
+
 TEST(Surfaces, ARuntimeIsNotSentARowWithAnUnknownField) {
   Surfaces surfaces(worker_plan());
   const auto response = surfaces.post(

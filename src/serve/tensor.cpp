@@ -218,6 +218,14 @@ bool TensorRows::put(const Input& input, std::size_t row, const expr::Datum& val
   }
 }
 
+bool TensorRows::put_unsigned(const Input& input, std::size_t row, std::uint64_t value) noexcept {
+  // Not through a double: the largest integers round to 2^64, which is none.
+  if (input.column < fields_->size())
+    rows_->values[row * fields_->size() + input.column] = unsigned_integer(value);
+  return input.datatype == Datatype::kUint64 ||
+         (input.datatype >= Datatype::kFp16 && input.datatype <= Datatype::kFp64);
+}
+
 Result<void> TensorRows::put_raw(const Input& input, std::string_view bytes) {
   const std::size_t width = fields_->size();
   const bool known = input.column < width;

@@ -60,6 +60,9 @@ class TensorRows {
   [[nodiscard]] std::size_t count() const noexcept { return rows_->count; }
   /// One element; false when the value does not fit the datatype. NaN is a missing value.
   [[nodiscard]] bool put(const Input& input, std::size_t row, const expr::Datum& value) noexcept;
+  /// The same of an integer past the signed ones, which only UINT64 and the real datatypes hold.
+  [[nodiscard]] bool put_unsigned(const Input& input, std::size_t row,
+                                  std::uint64_t value) noexcept;
   /// All elements from raw bytes: little-endian, BYTES each after a 4-byte length. `oip-data` when
   /// they are not exactly that many. Strings are borrowed from `bytes`.
   [[nodiscard]] Result<void> put_raw(const Input& input, std::string_view bytes);

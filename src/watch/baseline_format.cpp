@@ -63,8 +63,10 @@ class Part {
                         [](const doc::Value& item) { return doc::exact_number(item); });
   }
   std::vector<std::int64_t> counts(std::string_view key) {
+    constexpr std::int64_t kMost = std::int64_t{1} << 53;  // so that no sum of them overflows
     return list<std::int64_t>(key, "counts", [](const doc::Value& item) {
-      return item.is_int() && item.as_int() >= 0 ? std::optional(item.as_int()) : std::nullopt;
+      const bool valid = item.is_int() && item.as_int() >= 0 && item.as_int() <= kMost;
+      return valid ? std::optional(item.as_int()) : std::nullopt;
     });
   }
   void refuse(std::string_view key, std::string_view wanted) {
@@ -138,8 +140,10 @@ Result<MetricReference> metric_from(const doc::Value& item) {
   auto counts = part.counts("counts");
   if (counts.size() != m.binning.size())
     part.refuse("counts", fmt::format("one count for each of {} bins", m.binning.size()));
-  HEDDLE_TRY(part.done());
   m.reference = stats::Histogram(std::move(counts));
+  // Every distance to a reference without rows is 0: the metric could never alert.
+  if (m.reference.total() == 0) part.refuse("counts", "of at least one row");
+  HEDDLE_TRY(part.done());
   return m;
 }
 
@@ -153,8 +157,8 @@ Result<DependencyReference> dependency_from(const doc::Value& item) {
   if (expected == nullptr || !expected->is_object())
     return corrupt("`expected` of a dependency is not an object");
   for (const auto& [key, number] : expected->as_object()) {
-    if (!number.is_number()) {
-      part.refuse("expected", "an object of numbers");
+    if (!number.is_number() || !std::isfinite(number.as_double())) {
+      part.refuse("expected", "an object of finite numbers");
       break;
     }
     out.expected.emplace(key, number.as_double());

@@ -212,6 +212,24 @@ void each_leaf(doc::Value& at, const std::string& path,
   }
 }
 
+/// Every object of a document in turn, without each of its members.
+void each_absence(doc::Value& at, const std::string& path,
+                  const std::function<void(const std::string&)>& visit) {
+  if (at.is_array()) {
+    for (std::size_t i = 0; i < at.size(); ++i)
+      each_absence(at.as_array()[i], path + "[" + std::to_string(i) + "]", visit);
+  }
+  if (!at.is_object() || path.ends_with(".expected")) return;  // a map: any key may be absent
+  for (std::size_t i = 0; i < at.as_object().size(); ++i) {
+    auto& members = at.as_object();
+    const auto taken = members[i];
+    members.erase(members.begin() + static_cast<std::ptrdiff_t>(i));
+    visit(path + "." + taken.first);
+    members.insert(members.begin() + static_cast<std::ptrdiff_t>(i), taken);
+    each_absence(members[i].second, path + "." + taken.first, visit);
+  }
+}
+
 TEST(Baseline, NothingThatWasLostInWritingIsReadAsZero) {
   doc::Value value = fixture::Stream(15).baseline().to_value();
   ASSERT_TRUE(Baseline::from_value(value).ok());
@@ -219,12 +237,41 @@ TEST(Baseline, NothingThatWasLostInWritingIsReadAsZero) {
   each_leaf(value, "", [&](const std::string& path, doc::Value& leaf) {
     ++leaves;
     const doc::Value kept = leaf;
-    leaf = nullptr;
-    EXPECT_FALSE(Baseline::from_value(value).ok()) << path;
+    const doc::Value mistyped = kept.is_string() ? doc::Value(1) : doc::Value("one");
+    for (const doc::Value& wrong :
+         {doc::Value(nullptr), doc::Value(NAN), doc::Value(true), doc::Value::array(),
+          doc::Value::object({}), doc::Value(std::string()), mistyped}) {
+      const bool a_text = wrong.is_string() && kept.is_string();  // the digest is what tells
+      if (a_text) continue;
+      leaf = wrong;
+      EXPECT_FALSE(Baseline::from_value(value).ok()) << path << " = " << doc::to_json(wrong);
+    }
+    leaf = kInfinity;  // of the numbers only a point may be infinite
+    EXPECT_TRUE(path.find(".points[") != std::string::npos || !Baseline::from_value(value).ok())
+        << path;
     leaf = kept;
   });
   EXPECT_GT(leaves, 100);
+  int absent = 0;
+  each_absence(value, "", [&](const std::string& path) {
+    ++absent;
+    EXPECT_FALSE(Baseline::from_value(value).ok()) << path;
+  });
+  EXPECT_GT(absent, 20);
+  EXPECT_TRUE(Baseline::from_value(value).ok());
   EXPECT_FALSE(Baseline::from_value(doc::Value::object({{"format", "heddle.baseline/1"}})).ok());
+  // A reference without rows can never alert, and counts whose sum is no number mean nothing.
+  for (const std::int64_t count : {std::int64_t{0}, INT64_MAX}) {
+    doc::Value other = value;
+    for (auto& [name, member] : other.as_object()) {
+      if (name != "metrics") continue;
+      for (auto& [key, counts] : member.as_array()[0].as_object()) {
+        if (key != "counts") continue;
+        for (auto& each : counts.as_array()) each = count;
+      }
+    }
+    EXPECT_FALSE(Baseline::from_value(other).ok()) << count;
+  }
 }
 
 TEST(Baseline, ADependencyIsNotLearnedFromWhatIsNoNumber) {

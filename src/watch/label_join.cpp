@@ -54,15 +54,18 @@ LabelJoin::Outcome LabelJoin::add_label(std::string_view id, double label, Micro
     counts_.forgotten += waiting_.add(key, label, event_time, account) ? 0 : 1;
     return Outcome::kWaiting;
   }
-  if (row->label == value) return Outcome::kRepeated;
   const bool fresh = row->label < 0;
-  if (!fresh && event_time <= row->label_time) return Outcome::kIgnored;
+  const bool repeated = row->label == value;
+  if (!fresh && event_time <= row->label_time)
+    return repeated ? Outcome::kRepeated : Outcome::kIgnored;
+  // A repeat counts with its later time: a label of between the two is the older one then,
+  // whichever came first.
   row->label = value;
   row->label_time = event_time;
   // A row that is in a piece already was labelled; one that is not goes into the next piece with
   // its label.
   if (row->sequence < kept_rows_) relabelled_.insert(row->sequence);
-  if (!fresh) return Outcome::kChanged;
+  if (!fresh) return repeated ? Outcome::kRepeated : Outcome::kChanged;
   labelled(*row);
   return Outcome::kJoined;
 }

@@ -60,6 +60,8 @@ TEST(LabelJoin, RepeatsChangesAndEarlyLabels) {
   EXPECT_EQ(join.labelled_since(0), 1);
   EXPECT_EQ(join.add_label("a#0", 1, 30), LabelJoin::Outcome::kRepeated);
   EXPECT_EQ(join.add_label("a#0", 0, 10), LabelJoin::Outcome::kIgnored);
+  EXPECT_EQ(join.add_label("a#0", 0, 25), LabelJoin::Outcome::kIgnored)
+      << "what was said again at 30 is later";
   EXPECT_EQ(join.add_label("a#0", 0, 31), LabelJoin::Outcome::kChanged);
   EXPECT_EQ(join.collect(0, 100, 1).labels, (std::vector<std::uint8_t>{0}));
   join.prune(11);
