@@ -41,6 +41,7 @@ constexpr Mark kMarks[] = {
     {"x\x9c"sv, "zlib data, as joblib writes a compressed pickle", kSaveModel},
     {"x\xda"sv, "zlib data, as joblib writes a compressed pickle", kSaveModel},
     {"ZF0x"sv, "a compressed pickle of joblib", kSaveModel},
+    {"]\0\0"sv, "LZMA data, as joblib writes a compressed pickle", kSaveModel},
     {"\x1f\x8b"sv, "a gzip archive", kUnpack},
     {"BZh"sv, "a bzip2 archive", kUnpack},
     {"\xfd"
@@ -72,6 +73,14 @@ constexpr Mark kMarks[] = {
     {"digraph"sv, "a graph of trees for Graphviz", kSaveModel},
     {"CBM1"sv, "a CatBoost model in its own format, which is not read",
      "save it with `save_model(\"model.onnx\", format=\"onnx\")`"},
+    {"#include"sv, "source code, as CatBoost exports it", kSaveModel},
+    {"###  Model data"sv, "source code, as CatBoost exports it", kSaveModel},
+    {"______LightGBM_Binary_File_Token______"sv,
+     "a data set of LightGBM (`save_binary`): data, no model", kSaveModel},
+    {"\x03\0\0\0"sv, "a checkpoint of treelite, which is not read", kSaveModel},
+    {"\x04\0\0\0"sv, "a checkpoint of treelite, which is not read", kSaveModel},
+    {"artifact_path:"sv, "MLflow's `MLmodel`, which says what a model is and does not hold it",
+     "give the model file that stands beside it"},
     {"\x89HDF"sv, "an HDF5 file (Keras writes such), which is not read", kSaveModel},
     {"\x93NUMPY"sv, "an array of numpy", kSaveModel},
     {"PAR1"sv, "a Parquet file: data, no model", kSaveModel},
@@ -94,6 +103,7 @@ constexpr Mark kTexts[] = {
      "save it with `save_model(\"model.onnx\", format=\"onnx\")`"},
     {"\"features_info\""sv, "a CatBoost model in JSON, which is not read",
      "save it with `save_model(\"model.onnx\", format=\"onnx\")`"},
+    {"\"leaf_vector_shape\""sv, "a treelite model in JSON, which is not read", kSaveModel},
     {"\"max_feature_idx\""sv, "a JSON dump of LightGBM (`dump_model`)",
      "write it with `save_model(\"model.txt\")`"},
 };
@@ -143,15 +153,17 @@ std::string shown(std::string_view text) {
 
 std::optional<Error> not_a_model(std::string_view bytes) {
   if (bytes.empty()) return is_no_model("empty", "write or fetch the model again");
+  const auto first = bytes.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos)
+    return is_no_model("blank", "write or fetch the model again");
   for (const Mark& mark : kMarks) {
-    if (bytes.size() >= mark.at && bytes.substr(mark.at).starts_with(mark.bytes)) {
+    // Servers send pages with empty lines before them.
+    const std::size_t at = mark.bytes.starts_with('<') ? first : mark.at;
+    if (bytes.size() >= at && bytes.substr(at).starts_with(mark.bytes)) {
       return is_no_model(mark.is, mark.hint);
     }
   }
   if (is_safetensors(bytes)) return is_no_model("tensors (safetensors), no trees", kSaveModel);
-  const auto first = bytes.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos)
-    return is_no_model("blank", "write or fetch the model again");
   // XGBoost's UBJSON begins with a brace too, and with bytes that JSON does not have.
   if (bytes[first] == '[' || bytes[first] == '{') return named_json(bytes);
   return std::nullopt;

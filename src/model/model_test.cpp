@@ -389,6 +389,18 @@ TEST(Forest, AFileThatIsNoModelIsNamed) {
       {"\xff\xfe{\0", "UTF-16"},
       {"\xef\xbb\xbf{\"learner\":{}}", "byte order mark"},
       {"PAR1\x15", "Parquet"},
+      // The beginnings of what CatBoost 1.2.10 (`format=`), joblib, LightGBM 4.7.0, treelite 4.8.1
+      // and MLflow write.
+      {std::string("\x08\x01\x12\x03\x0a\x01x\xd2\x0d\0", 10), "Core ML"},
+      {"#include <string>\n", "source code"},
+      {"###  Model data\nclass catboost_model(object):\n", "source code"},
+      {std::string("]\0\0\x80\0\xff", 6), "joblib"},
+      {"______LightGBM_Binary_File_Token______\n", "data set of LightGBM"},
+      {std::string("\4\0\0\0\x08\0\0\0\1\0\0\0", 12), "treelite"},
+      {R"({"threshold_type": "float32", "num_feature": 4, "leaf_vector_shape": [1, 1]})",
+       "treelite"},
+      {"artifact_path: model\nflavors:\n", "MLmodel"},
+      {"\n\n <html><body>", "web page"},
   };
   for (const auto& [bytes, is] : files) {
     const auto loaded = Scorer::load(bytes);
@@ -463,6 +475,13 @@ TEST(Forest, TheNoteOfTheScikitLearnWrapperIsHonoured) {
         << refused.error().str();
   }
   EXPECT_EQ(noted("{").error().id, "model-corrupt");
+}
+
+TEST(Forest, NothingStandsBehindTheEndOfAJsonModel) {
+  const std::string model = kStump;
+  EXPECT_TRUE(Scorer::load(model + "\n\n").ok());
+  for (const std::string& more : {model, std::string("x"), std::string("{}")})
+    EXPECT_EQ(Scorer::load(model + more).error().id, "model-corrupt") << more.substr(0, 9);
 }
 
 TEST(Forest, WhatAFileSaysOfItsUseIsKept) {

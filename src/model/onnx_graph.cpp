@@ -171,6 +171,7 @@ Result<OnnxGraph> read_onnx_graph(std::string_view bytes) {
   OnnxGraph graph;
   std::string_view content;
   bool found = false;
+  bool core_ml = false;
   doc::ProtoReader model(bytes);
   while (model.next()) {
     if (model.field() == 1) {
@@ -184,6 +185,8 @@ Result<OnnxGraph> read_onnx_graph(std::string_view bytes) {
       graph.producer = model.bytes();
     } else if (model.field() == 8) {
       HEDDLE_TRY(check_operators(model.bytes()));
+    } else if (model.field() >= 200) {
+      core_ml = true;  // the kind of its model: 200 to 3000 of Core ML's Model.proto
     } else if (model.field() == 25) {
       // A function may give any operator's name another meaning.
       return onnx_unsupported("has functions of its own");
@@ -192,6 +195,10 @@ Result<OnnxGraph> read_onnx_graph(std::string_view bytes) {
       found = true;
       content = model.bytes();
     }
+  }
+  if (core_ml && !model.failed() && !found) {
+    return Error{ErrorKind::kInvalid, "model-format",
+                 "the file is a Core ML model, which is not read", "convert the model to ONNX"};
   }
   if (model.failed() || !found) return onnx_corrupt("does not read as protobuf, or has no graph");
   doc::ProtoReader in(content);

@@ -252,6 +252,9 @@ Result<XgboostParts> parse(std::string_view bytes) {
     }
   }
   if (!has_learner) return xgboost_corrupt("has no `learner`");
+  // There is a place to read on at only where something follows.
+  if (document.current_location().error() == simdjson::SUCCESS)
+    return xgboost_corrupt("has something behind its end");
   return parts;
 }
 
