@@ -65,7 +65,8 @@ void handle(const Options& options, const net::Request& request, net::Response& 
     response.body = R"({"live":true})";
     return;
   }
-  const auto caller = caller_of(options, request);
+  auto caller = caller_of(options, request);
+  if (caller) caller->waits = false;  // the loop serves others, and reads the journal
   if (!caller) {
     answer(response, {ErrorKind::kUnauthenticated, "token-missing", "no valid bearer token",
                       "send `Authorization: Bearer TOKEN`, a token of .heddle/tokens"});

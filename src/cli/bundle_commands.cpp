@@ -48,8 +48,13 @@ int inspect(const Console& console, const bundle::Bundle& bundle) {
   console.data(fmt::format("\ngates {}", evaluation->bool_or("passed") ? "passed" : "not passed"));
   if (const auto* gates = evaluation->find("gates"); gates != nullptr && gates->is_array()) {
     for (const auto& gate : gates->as_array()) {
-      console.data(fmt::format("  {} {}: {}", gate.bool_or("passed") ? "yes" : "NO ",
-                               gate.string_or("id"), gate.string_or("when")));
+      const auto open = gate.string_or("not_judged");
+      console.data(fmt::format("  {} {}: {}{}",
+                               gate.bool_or("passed") ? "yes"
+                               : open.empty()         ? "NO "
+                                                      : "not judged",
+                               gate.string_or("id"), gate.string_or("when"),
+                               open.empty() ? "" : " (" + open + ")"));
     }
   }
   return 0;

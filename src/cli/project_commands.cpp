@@ -8,6 +8,7 @@
 #include "cli/session.hpp"
 #include "cli/signing.hpp"
 #include "cli/work_tree.hpp"
+#include "control/applied.hpp"
 #include "control/home.hpp"
 #include "flow/flow.hpp"
 #include "flow/origin.hpp"
@@ -129,13 +130,14 @@ struct OpenHost {
   flow::Host host;
 };
 
-Result<OpenHost> open_host(const Invocation& invocation, const std::string& root) {
-  const control::Home home(root);
+Result<OpenHost> open_host(const Invocation& invocation, const spec::Project& project) {
+  const control::Home home(project.root);
   HEDDLE_TRY(make_dirs(home.dir()));
   OpenHost open;
   HEDDLE_ASSIGN_OR_RETURN(open.objects, invocation.wiring->open_objects(home.objects()));
   open.runner = invocation.wiring->make_runner();
   open.host = {open.objects.get(), open.runner.get(), invocation.wiring->executable, home.dir()};
+  HEDDLE_ASSIGN_OR_RETURN(open.host.primaries, control::released_primaries(home, project));
   return open;
 }
 
@@ -145,7 +147,7 @@ int show_plan(const Invocation& invocation, const Console& console, const std::s
   if (!loaded.ok()) return console.fail(loaded.error());
   const auto origin = name_origin(invocation, *loaded);
   if (!origin.ok()) return console.fail(origin.error());
-  auto open = open_host(invocation, loaded->project.root);
+  auto open = open_host(invocation, loaded->project);
   if (!open.ok()) return console.fail(open.error());
   auto plan = flow::plan(loaded->project, open->host, model);
   if (!plan.ok()) return console.fail(plan.error());
@@ -187,7 +189,7 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
   const auto origin = name_origin(invocation, *loaded);
   if (!origin.ok()) return console.fail(origin.error());
   if (!console.json()) tell_origin(console, *origin);
-  auto open = open_host(invocation, loaded->project.root);
+  auto open = open_host(invocation, loaded->project);
   if (!open.ok()) return console.fail(open.error());
   const auto progress = [&](const flow::Progress& step) {
     using Kind = flow::Progress::Kind;

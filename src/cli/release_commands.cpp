@@ -65,27 +65,72 @@ std::string number_of(const doc::Value* value) {
   return value == nullptr || !value->is_number() ? "-" : fmt::format("{:.4g}", value->as_double());
 }
 
+/// Both sides of each metric, the difference and where it lies with 95 % confidence.
+std::string differences_table(const doc::Value& metrics) {
+  std::vector<std::vector<std::string>> rows{
+      {"METRIC", "PRIMARY", "CANDIDATE", "DIFFERENCE", "95 % INTERVAL"}};
+  for (const auto& item : metrics.as_array()) {
+    const auto* low = item.find("low");
+    const bool known = low != nullptr && low->is_number();
+    rows.push_back(
+        {item.string_or("name"), number_of(item.find("base")), number_of(item.find("candidate")),
+         number_of(item.find("difference")),
+         known ? fmt::format("{} to {}", number_of(low), number_of(item.find("high"))) : "-"});
+  }
+  return format_rows(rows);
+}
+
 /// A comparison as a table, or why there is none.
 std::vector<std::string> comparison_lines(const doc::Value& comparison) {
   if (!comparison.bool_or("compared"))
     return {"not compared with the primary: " + comparison.string_or("why")};
   const auto& of = *comparison.find("rows");
-  std::vector<std::string> lines{fmt::format(
-      "on {} rows of {} from {} to {}, {} of them positive", of.int_or("count"), of.string_or("of"),
-      of.string_or("from"), of.string_or("to"), of.int_or("positive"))};
+  const auto from = of.string_or("from");
+  std::vector<std::string> lines{
+      fmt::format("on {} rows of {}{}, {} of them positive", of.int_or("count"), of.string_or("of"),
+                  from.empty() ? "" : fmt::format(" from {} to {}", from, of.string_or("to")),
+                  of.int_or("positive"))};
+  if (const auto why = comparison.string_or("why_not_traffic"); !why.empty())
+    lines.push_back("not on recorded traffic: " + why);
+  if (const auto note = of.string_or("note"); !note.empty()) lines.push_back(note);
   if (of.int_or("refused_by_base") + of.int_or("refused_by_candidate") > 0) {
     lines.push_back(fmt::format("refused, and not compared: {} by the primary, {} by the candidate",
                                 of.int_or("refused_by_base"), of.int_or("refused_by_candidate")));
   }
-  std::vector<std::vector<std::string>> rows{
-      {"METRIC", "PRIMARY", "CANDIDATE", "DIFFERENCE", "STANDARD ERROR"}};
-  for (const auto& item : comparison.find("metrics")->as_array()) {
-    rows.push_back({item.string_or("name"), number_of(item.find("base")),
-                    number_of(item.find("candidate")), number_of(item.find("difference")),
-                    number_of(item.find("standard_error"))});
-  }
-  lines.push_back(format_rows(rows));
+  lines.push_back(differences_table(*comparison.find("metrics")));
+  lines.push_back(fmt::format("by its log loss the candidate is {}",
+                              comparison.string_or("verdict") == "unclear"
+                                  ? "not told apart from the primary"
+                                  : comparison.string_or("verdict") + " than the primary"));
   return lines;
+}
+
+/// What the gates held the candidate against, or why nothing.
+std::vector<std::string> base_lines(const doc::Value& base) {
+  if (!base.bool_or("measured"))
+    return {"its gates held it against no primary: " + base.string_or("why")};
+  std::vector<std::string> lines{fmt::format(
+      "its gates held it against {} on {} held-out rows ({} without an answer there, {} learned "
+      "from there)",
+      base.string_or("bundle").substr(0, 19), base.int_or("rows"), base.int_or("without_answer"),
+      base.int_or("learned_from"))};
+  if (const auto note = base.string_or("note"); !note.empty()) lines.push_back(note);
+  lines.push_back(differences_table(*base.find("metrics")));
+  return lines;
+}
+
+/// What a gate read, or why it could not be judged.
+std::string gate_values(const doc::Value& gate) {
+  std::string values;
+  if (const auto* read = gate.find("values"); read != nullptr && read->is_object()) {
+    for (const auto& [name, value] : read->as_object())
+      values += fmt::format("{}{} {}", values.empty() ? "" : ", ", name, number_of(&value));
+  }
+  for (const char* why : {"error", "not_judged"}) {
+    if (const auto text = gate.string_or(why); !text.empty())
+      values += (values.empty() ? "" : "; ") + text;
+  }
+  return values;
 }
 
 /// What the evidence of a release says: repairs that it drops, gates, metrics, comparison.
@@ -106,17 +151,18 @@ std::vector<std::string> evidence_lines(const doc::Value& shown) {
     std::vector<std::vector<std::string>> rows{{"GATE", "PASSED", "WHEN", "VALUES"}};
     if (const auto* gates = evaluation->find("gates"); gates != nullptr && gates->is_array()) {
       for (const auto& gate : gates->as_array()) {
-        std::string values;
-        if (const auto* read = gate.find("values"); read != nullptr && read->is_object()) {
-          for (const auto& [name, value] : read->as_object()) {
-            values += fmt::format("{}{} {}", values.empty() ? "" : ", ", name, number_of(&value));
-          }
-        }
-        rows.push_back({gate.string_or("id"), gate.bool_or("passed") ? "yes" : "no",
-                        gate.string_or("when"), values});
+        const bool is_open = !gate.string_or("not_judged").empty();
+        rows.push_back({gate.string_or("id"),
+                        gate.bool_or("passed") ? "yes"
+                        : is_open              ? "not judged"
+                                               : "no",
+                        gate.string_or("when"), gate_values(gate)});
       }
     }
     if (rows.size() > 1) lines.push_back(format_rows(rows));
+    if (const auto* base = evaluation->find("base"); base != nullptr && base->is_object()) {
+      for (auto& line : base_lines(*base)) lines.push_back(std::move(line));
+    }
   }
   if (const auto* comparison = shown.find("comparison"); comparison != nullptr) {
     for (auto& line : comparison_lines(*comparison)) lines.push_back(std::move(line));

@@ -18,13 +18,34 @@ namespace heddle::cli {
 namespace {
 
 constexpr auto kLockPatience =
-    std::chrono::seconds(10);  ///< how long a command waits for another to end
+    std::chrono::seconds(10);                      ///< how long a command waits for another to end
+constexpr auto kWonder = std::chrono::seconds(1);  ///< then a person is told how far it is
+constexpr auto kAskAgain = std::chrono::milliseconds(100);
 
 class RemoteSession final : public Session {
  public:
   explicit RemoteSession(const std::string& socket) : client_(options_of(socket)) {}
 
   Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
+    const auto began = std::chrono::steady_clock::now();
+    std::string told;
+    for (;;) {
+      HEDDLE_ASSIGN_OR_RETURN(auto reply, call_once(operation, request));
+      const auto* progress = reply.find("comparing");
+      if (progress == nullptr) return reply;
+      const auto line = fmt::format(
+          "comparing: {} of {} MiB of the recorded traffic are read, {} labelled rows found",
+          progress->int_or("read") >> 20, progress->int_or("of") >> 20, progress->int_or("rows"));
+      // Most are over before anybody wonders.
+      if (line != told && std::chrono::steady_clock::now() - began > kWonder)
+        fmt::print(stderr, "{}\n", told = line);
+      std::this_thread::sleep_for(kAskAgain);
+    }
+  }
+  bool remote() const noexcept override { return true; }
+
+ private:
+  Result<doc::Value> call_once(std::string_view operation, const doc::Value& request) {
     HEDDLE_ASSIGN_OR_RETURN(const auto reply, client_.post(fmt::format("/v1/ops/{}", operation),
                                                            doc::to_json(request)));
     HEDDLE_ASSIGN_OR_RETURN(auto value, doc::parse_json(reply.body));
@@ -37,9 +58,6 @@ class RemoteSession final : public Session {
     return Error{kind, value.string_or("id", "control-error"), value.string_or("error"),
                  value.string_or("hint")};
   }
-  bool remote() const noexcept override { return true; }
-
- private:
   static net::HttpClient::Options options_of(const std::string& socket) {
     net::HttpClient::Options options;
     options.unix_path = socket;

@@ -2,6 +2,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "control/compare.hpp"
 #include "control/retrain.hpp"
 #include "train/search.hpp"
 
@@ -26,6 +27,17 @@ void add_worker_commands(CLI::App& app, Invocation& invocation) {
       auto root = find_project(invocation.project);
       if (!root.ok()) return console.fail(root.error());
       const auto done = control::run_retrain(*root, *dir, *invocation.wiring);
+      return done.ok() ? 0 : console.fail(done.error());
+    };
+  });
+
+  auto* compare = worker->add_subcommand("compare", "two bundles on the same labelled rows");
+  compare->add_option("dir", *dir)->required();
+  compare->callback([&invocation, dir] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto root = find_project(invocation.project);
+      if (!root.ok()) return console.fail(root.error());
+      const auto done = control::run_comparison(*root, *dir, *invocation.wiring);
       return done.ok() ? 0 : console.fail(done.error());
     };
   });

@@ -5,6 +5,7 @@
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "plane/route.hpp"
 
 namespace heddle::control {
 namespace {
@@ -119,6 +120,18 @@ Result<Applied> read_applied(const Home& home) {
   HEDDLE_ASSIGN_OR_RETURN(applied.definitions, Digest::parse(value->string_or("definitions")));
   applied.entry = static_cast<std::uint64_t>(value->int_or("entry"));
   return applied;
+}
+
+Result<std::map<std::string, Digest>> released_primaries(const Home& home,
+                                                         const spec::Project& project) {
+  std::map<std::string, Digest> primaries;
+  for (const auto& [name, service] : project.services) {
+    if (!path_exists(home.route(name))) continue;  // nothing was ever released
+    HEDDLE_ASSIGN_OR_RETURN(const auto key, verifier_of(home));
+    HEDDLE_ASSIGN_OR_RETURN(const auto route, plane::read_route(home.route(name), key));
+    if (!route.primary.empty()) primaries[name] = route.primary;
+  }
+  return primaries;
 }
 
 Result<spec::Loaded> load_applied(store::Git& git, const std::string& root,

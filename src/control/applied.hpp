@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -44,6 +45,11 @@ struct Applied {
 /// the commit.
 [[nodiscard]] Result<spec::Loaded> load_applied(store::Git& git, const std::string& root,
                                                 const std::string& commit);
+
+/// The primary of each service that has one, by the route tables that the control plane signed: for
+/// a process that does not open the state. kCorrupt when one is signed by somebody else.
+[[nodiscard]] Result<std::map<std::string, Digest>> released_primaries(
+    const Home& home, const spec::Project& project);
 
 /// Both at once, for a process of its own: the project that runs.
 [[nodiscard]] Result<spec::Project> applied_project(const Home& home, const Wiring& wiring);

@@ -343,5 +343,150 @@ TEST_F(ApprovalsTest, AReleaseThatDropsARepairSaysSoAndItIsSigned) {
   EXPECT_EQ(next->find("drops_repairs")->size(), 0U);
 }
 
+/// Policy lets recovery promote by itself.
+class AutomaticTest : public ApprovalsTest {
+ protected:
+  void SetUp() override {
+    ApprovalsTest::SetUp();
+    auto& rules = project_.policies["p"].rules;
+    rules[0].who = {"person:*"};
+    spec::PolicyRule free;
+    free.id = "recovery-promotes";
+    free.effect = spec::PolicyRule::Effect::kAllow;
+    free.who = {"agent:recover"};
+    free.actions = {"release.promote"};
+    rules.push_back(free);
+    ASSERT_TRUE(policy_->load(project_).ok());
+  }
+  /// Labelled rows of the recorded traffic, read by the control plane.
+  void record(int rows) {
+    static const std::vector<std::string> kOrigins = {"ABQ", "LAX", "JFK", "ORD", "SEA"};
+    plane::JournalWriter::Options options;
+    options.dir = home_->spool("s");
+    options.fields = {"date", "origin", "distance"};
+    const auto writer = *plane::JournalWriter::open(options);
+    const Micros begin = *parse_time("2001-06-01");
+    for (int i = 0; i < rows; ++i) {
+      plane::RequestRecord request;
+      request.request_id = fmt::format("r-{}", i);
+      request.event_time = begin + i * kMinute;
+      plane::RowRecord row;
+      row.fields.resize(3);
+      row.fields[0].kind = row.fields[1].kind = expr::Datum::Kind::kString;
+      row.fields[0].s = format_time(request.event_time);
+      row.fields[1].s = kOrigins[static_cast<std::size_t>(i % 5)];
+      row.fields[2].kind = expr::Datum::Kind::kInt;
+      row.fields[2].i = 100 + 300 * (i % 5);
+      request.rows = {row};
+      writer->append(request);
+      writer->append(plane::LabelRecord{fmt::format("r-{}#0", i), i % 2 == 0 ? 1.0 : 0.0,
+                                        request.event_time + kMinute});
+    }
+    ASSERT_TRUE(writer->commit().ok());
+    now_ = begin + rows * kMinute + kHour;
+    for (auto more = control_->pump();; more = control_->pump()) {
+      ASSERT_TRUE(more.ok()) << more.error().str();
+      if (!*more) break;
+    }
+  }
+  recover::Outcome promote_automatically(const Digest& bundle) {
+    recover::Action action;
+    action.op_id = "incident-0001/release.promote/" + bundle.short_str();
+    action.type = "release.promote";
+    action.incident = "incident-0001";
+    action.target = "service/s";
+    action.attributes = doc::Value::object({{"bundle", bundle.str()}, {"slot", "primary"}});
+    action.reason = "because";
+    action.event_time = now_;
+    const auto outcome = control_->perform(action);
+    EXPECT_TRUE(outcome.ok()) << outcome.error().str();
+    return outcome.ok() ? *outcome : recover::Outcome{};
+  }
+  /// The comparison among the evidence of the last entry about a promotion, and what it says.
+  std::string verdict_on_record() {
+    std::string verdict = "no comparison";
+    EXPECT_TRUE(ledger_
+                    ->read(0,
+                           [&](const ledger::Entry& entry) {
+                             if (entry.action != "release.promote") return true;
+                             for (const auto& [name, digest] : entry.evidence) {
+                               if (name != kComparisonEvidence) continue;
+                               const auto value = doc::parse_json(*objects_->get(digest)).value();
+                               verdict = value.string_or("verdict", "none");
+                               EXPECT_EQ(entry.attributes.string_or("comparison", "none"), verdict);
+                             }
+                             return true;
+                           })
+                    .ok());
+    return verdict;
+  }
+
+  Micros now_ = 0;
+};
+
+TEST_F(AutomaticTest, ACandidateThatClearlyLosesIsForAPerson) {
+  record(600);
+  const Digest wild = pack(8);
+  EXPECT_EQ(promote_automatically(wild).status, recover::Outcome::Status::kWaiting);
+  EXPECT_EQ(control_->releases().primary(), bundles_[0]);
+  EXPECT_EQ(verdict_on_record(), "worse");
+  const auto asked = policy_->approval(newest()).value();
+  EXPECT_NE(asked.reason.find("clearly above"), std::string::npos) << asked.reason;
+  EXPECT_GT(asked.expires, asked.asked);  // the question ends by itself
+  // At the next tick it is the same question, with the evidence of then.
+  record(600);
+  EXPECT_EQ(promote_automatically(wild).status, recover::Outcome::Status::kWaiting);
+  EXPECT_EQ(newest(), asked.id);
+  // The yes is the one that the project asks for whenever somebody promotes.
+  ASSERT_EQ(yes(asked.id), "");
+  EXPECT_EQ(promote_automatically(wild).status, recover::Outcome::Status::kApplied);
+  EXPECT_EQ(control_->releases().primary(), wild);
+}
+
+TEST_F(AutomaticTest, WhatDoesNotLoseIsPromotedWithTheComparisonOnRecord) {
+  record(600);
+  ASSERT_EQ(promote_automatically(pack(8)).status, recover::Outcome::Status::kWaiting);
+  EXPECT_EQ(promote_automatically(pack(0.01)).status, recover::Outcome::Status::kApplied);
+  EXPECT_NE(verdict_on_record(), "worse");
+  EXPECT_NE(verdict_on_record(), "no comparison");
+}
+
+TEST_F(AutomaticTest, WithoutLabelsThereIsNothingToLoseBy) {
+  EXPECT_EQ(promote_automatically(pack(8)).status, recover::Outcome::Status::kApplied);
+  EXPECT_EQ(verdict_on_record(), "none");
+}
+
+TEST_F(ApprovalsTest, GatesThatWereJudgedAgainstAnotherPrimaryAreNamed) {
+  const auto with_base = [&](const std::string& base) {
+    const auto made = bundle::open(*objects_, pack(1.5)).value();
+    auto layers = made.layers();
+    for (auto& layer : layers) {
+      if (layer.title != bundle::kEvaluation) continue;
+      layer.bytes = doc::to_json(doc::Value::object(
+          {{"passed", true},
+           {"base", doc::Value::object({{"bundle", base}, {"measured", true}})},
+           {"gates",
+            doc::Value::array(
+                {doc::Value::object(
+                     {{"id", "no-worse"}, {"when", "metrics.auc >= base.auc"}, {"passed", true}}),
+                 doc::Value::object(
+                     {{"id", "good"}, {"when", "metrics.auc > 0.5"}, {"passed", true}})})}}));
+    }
+    return bundle::pack(*objects_, std::move(layers), made.config()).value();
+  };
+  const auto reason = [&](const Digest& bundle) {
+    const auto reply = control_->promote(bundle, "primary", 0, kBen);
+    EXPECT_TRUE(reply.ok()) << reply.error().str();
+    return reply->string_or("reason");
+  };
+  EXPECT_EQ(reason(with_base(bundles_[0].str())).find("gates"), std::string::npos);
+  const auto stale = reason(with_base(bundles_[1].str()));
+  EXPECT_NE(
+      stale.find("its gates `no-worse` were judged against " + bundles_[1].str().substr(0, 19)),
+      std::string::npos)
+      << stale;
+  EXPECT_NE(reason(with_base("")).find("judged against nothing"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace heddle::control

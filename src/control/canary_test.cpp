@@ -1,5 +1,7 @@
 // The control loop of a canary over a synthetic journal: real state, ledger, policy, objects and
 // route table.
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +11,7 @@
 #include "base/ids.hpp"
 #include "bundle/bundle.hpp"
 #include "contract/contract.hpp"
+#include "control/compare.hpp"
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
@@ -191,7 +194,11 @@ TEST_F(CanaryTest, AGoodOneRisesByItsStepsAndAsksForItsPromotion) {
       << doc::to_json(value);
   // While it waits it is judged on, and ended when it becomes bad: the yes that may still come
   // promotes nothing.
-  const auto approval = policy_->approvals()->at(0).id;
+  const auto asked = policy_->approvals()->at(0);
+  const auto& approval = asked.id;
+  // Beside what its cohorts said: both bundles on the same labelled rows, or why not.
+  EXPECT_TRUE(std::any_of(asked.evidence.begin(), asked.evidence.end(),
+                          [](const auto& item) { return item.name == kComparisonEvidence; }));
   hour(500, 60);
   EXPECT_FALSE(control_->releases().canary().running());
   const auto given =

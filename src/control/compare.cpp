@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "base/file.hpp"
 #include "bundle/bundle.hpp"
+#include "control/home.hpp"
 #include "control/traffic.hpp"
-#include "evaluate/evaluate.hpp"
+#include "doc/json.hpp"
+#include "evaluate/paired.hpp"
+#include "flow/held_out.hpp"
 #include "score/plan.hpp"
 
 namespace heddle::control {
@@ -17,26 +20,27 @@ namespace {
 
 constexpr std::int64_t kMostRows = 10'000;
 constexpr std::int64_t kLeastRows = 200;  ///< as for a retrain: fewer say little of either
+constexpr std::uint64_t kMostBytes = 128ull << 20;
 
 struct Side {
   bundle::Bundle bundle;
-  std::unique_ptr<const score::Plan> plan;
+  std::unique_ptr<const score::Plan> plan{};
 };
 
-Error not_compared(std::string why) {
+Error impossible(std::string why) {
   return {ErrorKind::kUnprocessable, "comparison-impossible", std::move(why)};
 }
 
 /// Makes the side ready to score.
 Result<void> load(Side& side) {
   if (side.bundle.has(bundle::kRuntime)) {
-    return not_compared(fmt::format("bundle {} is scored by a runtime, not beside the traffic",
-                                    side.bundle.digest().short_str()));
+    return impossible(fmt::format("bundle {} is scored by a runtime, not beside the traffic",
+                                  side.bundle.digest().short_str()));
   }
   auto plan = score::Plan::load(side.bundle);
   if (!plan.ok()) {
-    return not_compared(fmt::format("bundle {} cannot be scored: {}",
-                                    side.bundle.digest().short_str(), plan.error().message));
+    return impossible(fmt::format("bundle {} cannot be scored: {}",
+                                  side.bundle.digest().short_str(), plan.error().message));
   }
   side.plan = *std::move(plan);
   return {};
@@ -53,15 +57,15 @@ Result<std::vector<spec::Field>> fields_of_both(const Side& base, const Side& ca
     if (same == fields.end()) {
       fields.push_back(field);
     } else if (same->type != field.type) {
-      return not_compared(
+      return impossible(
           fmt::format("field `{}` has another type in each of the two contracts", field.name));
     }
   }
   return fields;
 }
 
-/// Event time up to which recorded traffic taught the model; a retrained bundle that does not say
-/// is compared on nothing.
+/// Event time up to which the model learned; INT64_MIN: it says nothing of it. A retrained bundle
+/// that does not say is compared on nothing.
 Result<Micros> learned_until(const Side& side) {
   const auto& config = side.bundle.config();
   const auto* until = config.find("learned_until");
@@ -69,10 +73,19 @@ Result<Micros> learned_until(const Side& side) {
   const auto* change = config.find("change");
   if (until == nullptr && (change == nullptr || change->string_or("kind") != "retrain"))
     return INT64_MIN;
-  return not_compared(
+  return impossible(
       fmt::format("bundle {} was retrained on recorded traffic and does not say up to when",
                   side.bundle.digest().short_str()));
 }
+
+/// Labelled rows that both can be asked, and what is to be known of them.
+struct Rows {
+  table::Table table{};
+  std::vector<std::uint8_t> labels{};
+  std::vector<Micros> times{};  ///< empty: they have no order in time
+  std::string of{};
+  std::string note{};
+};
 
 /// Rows that both answer.
 struct Answered {
@@ -82,154 +95,215 @@ struct Answered {
   std::int64_t refused_by_base = 0, refused_by_candidate = 0;
 };
 
-Result<Answered> answer(const Side& base, const Side& candidate, const LabelledRows& traffic) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto by_base, base.plan->score_table(traffic.rows));
-  HEDDLE_ASSIGN_OR_RETURN(const auto by_candidate, candidate.plan->score_table(traffic.rows));
+Result<Answered> answer(const Side& base, const Side& candidate, const Rows& rows) {
+  if (static_cast<std::int64_t>(rows.labels.size()) < kLeastRows) {
+    return impossible(fmt::format("there are {} that neither has learned from; {} are wanted",
+                                  rows.labels.size(), kLeastRows));
+  }
+  const auto by_base = base.plan->score_table(rows.table);
+  const auto by_candidate = candidate.plan->score_table(rows.table);
+  for (const auto* scored : {&by_base, &by_candidate}) {
+    if (!scored->ok()) return impossible("they cannot be scored: " + scored->error().message);
+  }
   Answered out;
-  for (std::size_t row = 0; row < traffic.labels.size(); ++row) {
-    out.refused_by_base += by_base.refused[row];
-    out.refused_by_candidate += by_candidate.refused[row];
-    if (by_base.refused[row] != 0 || by_candidate.refused[row] != 0) continue;
+  for (std::size_t row = 0; row < rows.labels.size(); ++row) {
+    out.refused_by_base += by_base->refused[row];
+    out.refused_by_candidate += by_candidate->refused[row];
+    if (by_base->refused[row] != 0 || by_candidate->refused[row] != 0) continue;
     out.rows.push_back(static_cast<std::int64_t>(row));
-    out.base.push_back(by_base.margins[row]);
-    out.candidate.push_back(by_candidate.margins[row]);
-    out.labels.push_back(traffic.labels[row]);
+    out.base.push_back(by_base->margins[row]);
+    out.candidate.push_back(by_candidate->margins[row]);
+    out.labels.push_back(rows.labels[row]);
+  }
+  const auto count = static_cast<std::int64_t>(out.labels.size());
+  const auto positive = std::count(out.labels.begin(), out.labels.end(), 1);
+  if (count < kLeastRows || positive == 0 || positive == count) {
+    return impossible(fmt::format(
+        "both answer {} of {} labelled rows, {} of them positive: too few, or of one class", count,
+        rows.labels.size(), positive));
   }
   return out;
 }
 
-using Loss = std::function<double(double margin, bool label)>;
+/// What both are asked about.
+struct Question {
+  const ComparisonInput* input = nullptr;
+  Side base;
+  Side candidate;
+  std::vector<spec::Field> fields{};
+  Micros learned = INT64_MIN;  ///< the later of the two
 
-double log_loss(double margin, bool label) {
-  const double against = label ? -margin : margin;  // log(1 + exp(x)) without overflow
-  return std::max(against, 0.0) + std::log1p(std::exp(-std::abs(against)));
+  [[nodiscard]] std::string newer() const {
+    return learned == INT64_MIN
+               ? ""
+               : fmt::format(" after {}, up to which they learned", format_time(learned));
+  }
+};
+
+Result<Rows> rows_of_traffic(const Question& question, doc::Value& out) {
+  TrafficSelection selection;
+  selection.limit = kMostRows;
+  selection.until = question.input->until;
+  selection.most_bytes = kMostBytes;
+  selection.end = question.input->end;
+  selection.every_field = true;
+  selection.progress = question.input->progress;
+  if (question.learned != INT64_MIN) selection.from = question.learned + 1;
+  auto traffic = read_labelled_rows(question.input->spool, question.fields, selection);
+  if (!traffic.ok())
+    return impossible("the recorded traffic cannot be read: " + traffic.error().message);
+  out.set("traffic", doc::Value::object(
+                         {{"bytes_read", traffic->bytes}, {"read_to_its_end", traffic->is_all}}));
+  if (static_cast<std::int64_t>(traffic->labels.size()) < kLeastRows) {
+    std::string why = fmt::format("the recorded traffic has {} labelled rows{}; {} are wanted",
+                                  traffic->labels.size(), question.newer(), kLeastRows);
+    if (!traffic->is_all) why += fmt::format("; its newest {} MiB were read", traffic->bytes >> 20);
+    if (traffic->incomplete > 0)
+      why += fmt::format("; {} more have no field `{}`", traffic->incomplete, traffic->lacks);
+    return impossible(std::move(why));
+  }
+  return Rows{std::move(traffic->rows), std::move(traffic->labels), std::move(traffic->event_times),
+              "recorded traffic"};
 }
 
-double is_right(double margin, bool label) { return (margin >= 0) == label ? 1 : 0; }
-
-/// Standard error of the mean of the differences, row by row: both answer the same rows, so what is
-/// hard for both cancels.
-double paired_error(const Answered& rows, const Loss& loss) {
-  const auto n = static_cast<double>(rows.labels.size());
-  std::vector<double> differences;
-  double mean = 0;
-  for (std::size_t i = 0; i < rows.labels.size(); ++i) {
-    const bool label = rows.labels[i] != 0;
-    differences.push_back(loss(rows.candidate[i], label) - loss(rows.base[i], label));
-    mean += differences.back() / n;
+/// What the candidate's run has kept, as far as neither learned from it.
+Result<Rows> rows_held_out(const Question& question) {
+  auto held =
+      flow::read_held_out(*question.input->objects, question.candidate.bundle, question.fields);
+  if (!held.ok()) return impossible(held.error().message);
+  for (const auto& field : question.fields) {
+    if (held->rows.find(field.name) == nullptr)
+      return impossible(
+          fmt::format("the candidate's held-out rows have no column `{}`", field.name));
   }
-  double squares = 0;
-  for (const double difference : differences) squares += (difference - mean) * (difference - mean);
-  return std::sqrt(squares / (n - 1) / n);
+  Rows out{std::move(held->rows), std::move(held->labels), std::move(held->times),
+           "the candidate's held-out rows"};
+  if (out.times.empty() || question.learned == INT64_MIN) {
+    out.note = "it is not known whether what serves has learned from some of these rows";
+    return out;
+  }
+  const auto first = std::upper_bound(out.times.begin(), out.times.end(), question.learned);
+  const auto skipped = first - out.times.begin();
+  out.table = out.table.slice(skipped, out.table.rows());
+  out.labels.erase(out.labels.begin(), out.labels.begin() + skipped);
+  out.times.erase(out.times.begin(), first);
+  return out;
 }
 
-doc::Value metrics_value(const evaluate::Numbers& base, const evaluate::Numbers& candidate,
-                         const Answered& rows) {
-  auto list = doc::Value::array();
-  for (const auto& [name, number] : candidate) {
-    if (name == "rows") continue;
-    const double other = base.at(name);
-    auto item = doc::Value::object(
-        {{"name", name}, {"base", other}, {"candidate", number}, {"difference", number - other}});
-    // Means over rows have one; of a rank or a binned statistic it is left open.
-    doc::Value error;
-    if (name == "log_loss") error = paired_error(rows, log_loss);
-    if (name == "accuracy") error = paired_error(rows, is_right);
-    item.set("standard_error", std::move(error));
-    list.push(std::move(item));
-  }
-  return list;
+/// Fills in what was measured on these rows.
+Result<void> measure_on(const Question& question, const Rows& rows, doc::Value& out) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto both, answer(question.base, question.candidate, rows));
+  const spec::Evaluation
+      definition;  // a metric of a project's own may read label fields, which traffic has not
+  const auto answered = rows.table.take(both.rows);
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto differences,
+      evaluate::compare(definition, {&answered, both.base, both.candidate, both.labels}));
+  const auto time_of = [&](std::int64_t row) {
+    return rows.times.empty() ? std::string()
+                              : format_time(rows.times[static_cast<std::size_t>(row)]);
+  };
+  auto about =
+      doc::Value::object({{"of", rows.of},
+                          {"from", time_of(both.rows.front())},
+                          {"to", time_of(both.rows.back())},
+                          {"count", both.labels.size()},
+                          {"positive", std::count(both.labels.begin(), both.labels.end(), 1)},
+                          {"refused_by_base", both.refused_by_base},
+                          {"refused_by_candidate", both.refused_by_candidate}});
+  if (!rows.note.empty()) about.set("note", rows.note);
+  out.set("rows", std::move(about));
+  auto metrics = doc::Value::array();
+  for (const auto& each : differences) metrics.push(each.to_value());
+  out.set("metrics", std::move(metrics));
+  out.set("verdict", evaluate::verdict(differences));
+  return {};
+}
+
+bool cannot(const Result<void>& result) {
+  return !result.ok() && result.error().id == "comparison-impossible";
 }
 
 /// Fills in what was measured. `comparison-impossible`: there is nothing to be measured.
-Result<void> measure(const std::string& spool, Side& base, Side& candidate, doc::Value& out) {
-  HEDDLE_TRY(load(base));
-  HEDDLE_TRY(load(candidate));
-  HEDDLE_ASSIGN_OR_RETURN(const auto fields, fields_of_both(base, candidate));
-  HEDDLE_ASSIGN_OR_RETURN(const Micros one, learned_until(base));
-  HEDDLE_ASSIGN_OR_RETURN(const Micros other, learned_until(candidate));
-  const Micros learned = std::max(one, other);
-  TrafficSelection selection;
-  selection.limit = kMostRows;
-  if (learned != INT64_MIN) selection.from = learned + 1;
-  const auto traffic = read_labelled_rows(spool, fields, selection);
-  if (!traffic.ok())
-    return not_compared("the recorded traffic cannot be read: " + traffic.error().message);
-  const std::string newer =
-      learned == INT64_MIN
-          ? ""
-          : fmt::format(" after {}, up to which they learned", format_time(learned));
-  for (const auto& field : fields) {
-    if (!traffic->labels.empty() && traffic->rows.find(field.name) == nullptr) {
-      return not_compared(fmt::format("the recorded traffic has no field `{}`", field.name));
-    }
+Result<void> measure(Question& question, doc::Value& out) {
+  HEDDLE_TRY(load(question.base));
+  HEDDLE_TRY(load(question.candidate));
+  HEDDLE_ASSIGN_OR_RETURN(question.fields, fields_of_both(question.base, question.candidate));
+  HEDDLE_ASSIGN_OR_RETURN(const Micros one, learned_until(question.base));
+  HEDDLE_ASSIGN_OR_RETURN(const Micros other, learned_until(question.candidate));
+  question.learned = std::max(one, other);
+  const auto on_traffic = [&]() -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto rows, rows_of_traffic(question, out));
+    return measure_on(question, rows, out);
+  };
+  const auto on_held_out = [&]() -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto rows, rows_held_out(question));
+    return measure_on(question, rows, out);
+  };
+  const auto newest = on_traffic();
+  if (!cannot(newest)) return newest;
+  const auto kept = on_held_out();
+  if (cannot(kept)) {
+    return impossible(fmt::format("{}; on the candidate's held-out rows neither: {}",
+                                  newest.error().message, kept.error().message));
   }
-  if (static_cast<std::int64_t>(traffic->labels.size()) < kLeastRows) {
-    return not_compared(fmt::format("the recorded traffic has {} labelled rows{}; {} are wanted",
-                                    traffic->labels.size(), newer, kLeastRows));
-  }
-  auto rows = answer(base, candidate, *traffic);
-  if (!rows.ok())
-    return not_compared("the recorded rows cannot be scored: " + rows.error().message);
-  const auto count = static_cast<std::int64_t>(rows->labels.size());
-  const auto positive = std::count(rows->labels.begin(), rows->labels.end(), 1);
-  if (count < kLeastRows || positive == 0 || positive == count) {
-    return not_compared(fmt::format(
-        "both answer {} of {} labelled rows, {} of them positive: too few, or of one class", count,
-        traffic->labels.size(), positive));
-  }
-  const spec::Evaluation
-      definition;  // a metric of a project's own may read label fields, which traffic has not
-  const auto answered = traffic->rows.take(rows->rows);
-  HEDDLE_ASSIGN_OR_RETURN(const auto base_numbers,
-                          evaluate::metrics(definition, {&answered, rows->base, rows->labels}));
-  HEDDLE_ASSIGN_OR_RETURN(
-      const auto numbers,
-      evaluate::metrics(definition, {&answered, rows->candidate, rows->labels}));
-  const auto& times = traffic->event_times;
-  out.set("rows", doc::Value::object(
-                      {{"of", "recorded traffic"},
-                       {"from", format_time(times[static_cast<std::size_t>(rows->rows.front())])},
-                       {"to", format_time(times[static_cast<std::size_t>(rows->rows.back())])},
-                       {"count", count},
-                       {"positive", positive},
-                       {"refused_by_base", rows->refused_by_base},
-                       {"refused_by_candidate", rows->refused_by_candidate}}));
-  out.set("metrics", metrics_value(base_numbers, numbers, *rows));
+  HEDDLE_TRY(kept);
+  out.set("why_not_traffic", newest.error().message);
   return {};
 }
 
 }  // namespace
 
-Result<doc::Value> compare_on_traffic(store::Objects& objects, const std::string& spool,
-                                      const Digest& base, const Digest& candidate) {
-  auto out = doc::Value::object({{"format", "heddle.comparison/1"},
-                                 {"base", base.empty() ? "" : base.str()},
-                                 {"candidate", candidate.str()},
-                                 {"compared", false}});
-  if (base.empty() || base == candidate) {
-    out.set("why", base.empty() ? "nothing is released that it could be compared with"
-                                : "it is what serves");
-    return out;
+doc::Value not_compared(const Digest& base, const Digest& candidate, std::string why) {
+  return doc::Value::object({{"format", "heddle.comparison/1"},
+                             {"base", base.empty() ? "" : base.str()},
+                             {"candidate", candidate.str()},
+                             {"compared", false},
+                             {"why", std::move(why)}});
+}
+
+Result<doc::Value> compare_bundles(const ComparisonInput& input) {
+  if (input.base.empty() || input.base == input.candidate) {
+    return not_compared(input.base, input.candidate,
+                        input.base.empty() ? "nothing is released that it could be compared with"
+                                           : "it is what serves");
   }
-  HEDDLE_ASSIGN_OR_RETURN(auto opened, bundle::open(objects, candidate));
-  auto serving = bundle::open(objects, base);
-  if (!serving.ok()) {
+  HEDDLE_ASSIGN_OR_RETURN(auto candidate, bundle::open(*input.objects, input.candidate));
+  auto base = bundle::open(*input.objects, input.base);
+  if (!base.ok()) {
     // What serves and cannot be read must be replaceable all the same.
-    out.set("why", "what serves cannot be read: " + serving.error().message);
-    return out;
+    return not_compared(input.base, input.candidate,
+                        "what serves cannot be read: " + base.error().message);
   }
-  Side own{std::move(opened), nullptr};
-  Side theirs{*std::move(serving), nullptr};
-  const auto measured = measure(spool, theirs, own, out);
-  if (measured.ok()) {
-    out.set("compared", true);
-  } else if (measured.error().id == "comparison-impossible") {
-    out.set("why", measured.error().message);
-  } else {
-    return measured.error();
-  }
+  Question question{&input, {*std::move(base)}, {std::move(candidate)}};
+  auto out = doc::Value::object({{"format", "heddle.comparison/1"},
+                                 {"base", input.base.str()},
+                                 {"candidate", input.candidate.str()},
+                                 {"compared", true}});
+  const auto measured = measure(question, out);
+  if (cannot(measured)) return not_compared(input.base, input.candidate, measured.error().message);
+  HEDDLE_TRY(measured);
   return out;
+}
+
+Result<void> run_comparison(const std::string& root, const std::string& dir, const Wiring& wiring) {
+  const Home home(root);
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/request.json"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto request, doc::parse_json(text));
+  HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
+  ComparisonInput input;
+  input.objects = objects.get();
+  input.spool = home.spool(request.string_or("service"));
+  HEDDLE_ASSIGN_OR_RETURN(input.base, Digest::parse(request.string_or("base")));
+  HEDDLE_ASSIGN_OR_RETURN(input.candidate, Digest::parse(request.string_or("candidate")));
+  input.progress = [&](std::uint64_t read, std::uint64_t of, std::int64_t rows) {
+    // Only for who looks on: what cannot be told changes nothing.
+    (void)write_file_atomic(
+        dir + "/progress.json",
+        doc::to_json(doc::Value::object({{"read", read}, {"of", of}, {"rows", rows}})));
+  };
+  HEDDLE_ASSIGN_OR_RETURN(const auto compared, compare_bundles(input));
+  return write_file_atomic(dir + "/result.json", doc::to_json(compared));
 }
 
 }  // namespace heddle::control

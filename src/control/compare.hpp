@@ -1,11 +1,16 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
+#include "base/clock.hpp"
 #include "base/digest.hpp"
 #include "base/result.hpp"
+#include "control/wiring.hpp"
 #include "doc/value.hpp"
+#include "plane/journal.hpp"
 #include "store/store.hpp"
 
 namespace heddle::control {
@@ -13,15 +18,31 @@ namespace heddle::control {
 /// Name of the evidence that holds a comparison.
 inline constexpr std::string_view kComparisonEvidence = "comparison.json";
 
-/// Two bundles on the same newest labelled rows of a service's recorded traffic (docs/adr/0026), at
-/// most 10,000 of them, all newer than what either says that it learned from.
-/// `heddle.comparison/1`: {"base", "candidate", "compared"}; compared: "rows"
-/// {"from", "to", "count", "positive", "refused_by_base", "refused_by_candidate"} and "metrics"[]
-/// {"name", "base", "candidate", "difference" (candidate less base), "standard_error" (of the
-/// difference, paired by row; null: not known)}; else "why" not. The error is of a candidate that
-/// is not there or damaged. Reads the whole journal: memory in proportion to it.
-[[nodiscard]] Result<doc::Value> compare_on_traffic(store::Objects& objects,
-                                                    const std::string& spool, const Digest& base,
-                                                    const Digest& candidate);
+struct ComparisonInput {
+  store::Objects* objects = nullptr;
+  std::string spool{};  ///< the journal of the service
+  Digest base{};        ///< what serves; empty: nothing does
+  Digest candidate{};
+  Micros until = INT64_MAX;                   ///< labels that became known later are not seen
+  plane::JournalPosition end{UINT64_MAX, 0};  ///< nothing behind it is read
+  /// Called as the journal is read: bytes, of at most, labelled rows found.
+  std::function<void(std::uint64_t, std::uint64_t, std::int64_t)> progress{};
+};
+
+/// Two bundles on the same labelled rows (docs/adr/0026): the newest of the recorded traffic, else
+/// those that the candidate's run held out; 200 to 10,000 of them, none that either says that it
+/// learned from. Reads 128 MiB of the journal at most, the newest first. `heddle.comparison/1` as
+/// `release.compare` (docs/operations.md). The error is of a candidate that is not there or
+/// damaged.
+[[nodiscard]] Result<doc::Value> compare_bundles(const ComparisonInput& input);
+
+/// A comparison that could not be made, for the record.
+[[nodiscard]] doc::Value not_compared(const Digest& base, const Digest& candidate, std::string why);
+
+/// The work of one comparison in a process of its own: reads `DIR/request.json` {service, base,
+/// candidate}, writes `DIR/progress.json` {read, of, rows} as it goes, and leaves
+/// `DIR/result.json`, whole or not at all.
+[[nodiscard]] Result<void> run_comparison(const std::string& root, const std::string& dir,
+                                          const Wiring& wiring);
 
 }  // namespace heddle::control

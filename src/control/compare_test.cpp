@@ -8,6 +8,7 @@
 
 #include "base/file.hpp"
 #include "base/ids.hpp"
+#include "flow/held_out.hpp"
 #include "plane/journal.hpp"
 #include "score/bundle_fixture.hpp"
 
@@ -55,8 +56,28 @@ class CompareTest : public testing::Test {
     }
     ASSERT_TRUE(writer_->commit().ok());
   }
+  ComparisonInput input(const Digest& base, const Digest& candidate) {
+    ComparisonInput out;
+    out.objects = &objects_;
+    out.spool = spool_;
+    out.base = base;
+    out.candidate = candidate;
+    return out;
+  }
+  /// The same bundle naming these held-out rows.
+  Digest with_held_out(const Digest& digest, int rows, bool timed = true) {
+    flow::HeldOut held;
+    held.rows = score::fixture::rows(rows);
+    for (int i = 0; i < rows; ++i) {
+      held.labels.push_back(label_of(i) ? 1 : 0);
+      if (timed) held.times.push_back(time_of(i));
+    }
+    const auto kept = flow::keep_held_out(objects_, score::fixture::contract().fields, held);
+    EXPECT_TRUE(kept.ok());
+    return with_config(digest, "lineage", doc::Value::object({{"held_out", kept->str()}}));
+  }
   doc::Value compare(const Digest& base, const Digest& candidate) {
-    const auto compared = compare_on_traffic(objects_, spool_, base, candidate);
+    const auto compared = compare_bundles(input(base, candidate));
     EXPECT_TRUE(compared.ok()) << compared.error().str();
     return compared.ok() ? *compared : doc::Value();
   }
@@ -126,6 +147,71 @@ TEST_F(CompareTest, BothAnswerTheSameRowsAndTheErrorIsPaired) {
   EXPECT_DOUBLE_EQ(metric(back, "log_loss").double_or("difference"), -loss.double_or("difference"));
 }
 
+TEST_F(CompareTest, TheIntervalAndWhatItSays) {
+  record(kRows);
+  const auto compared = compare(base_, candidate_);
+  const auto& loss = metric(compared, "log_loss");
+  // 1.96 standard errors on each side: the 97.5 % point of the normal distribution.
+  const double half = 1.959963984540054 * loss.double_or("standard_error");
+  EXPECT_NEAR(loss.double_or("low"), loss.double_or("difference") - half, 1e-12);
+  EXPECT_NEAR(loss.double_or("high"), loss.double_or("difference") + half, 1e-12);
+  EXPECT_TRUE(metric(compared, "auc").find("low")->is_null());
+  EXPECT_EQ(compared.string_or("verdict"), loss.double_or("high") < 0  ? "better"
+                                           : loss.double_or("low") > 0 ? "worse"
+                                                                       : "unclear");
+  const auto wild = score::fixture::pack(objects_, 6).value();
+  EXPECT_EQ(compare(base_, wild).string_or("verdict"), "worse");
+  EXPECT_EQ(compare(wild, base_).string_or("verdict"), "better");
+  EXPECT_EQ(compared.find("rows")->string_or("of"), "recorded traffic");
+  EXPECT_EQ(compared.find("why_not_traffic"), nullptr);
+}
+
+TEST_F(CompareTest, WithTooFewLabelsTheCandidatesHeldOutRowsAreTaken) {
+  record(50);
+  const auto candidate = with_held_out(candidate_, 300);
+  const auto compared = compare(base_, candidate);
+  ASSERT_TRUE(compared.bool_or("compared")) << compared.string_or("why");
+  const auto& rows = *compared.find("rows");
+  EXPECT_EQ(rows.string_or("of"), "the candidate's held-out rows");
+  EXPECT_EQ(rows.int_or("count"), 300);
+  EXPECT_EQ(rows.string_or("from"), format_time(time_of(0)));
+  EXPECT_EQ(rows.string_or("to"), format_time(time_of(299)));
+  EXPECT_NE(compared.string_or("why_not_traffic").find("50 labelled rows; 200 are wanted"),
+            std::string::npos)
+      << compared.string_or("why_not_traffic");
+  const auto one = losses(base_, 300), other = losses(candidate, 300);
+  double sum = 0;
+  for (std::size_t i = 0; i < one.size(); ++i) sum += other[i] - one[i];
+  EXPECT_NEAR(metric(compared, "log_loss").double_or("difference"), sum / 300, 1e-6);
+  // Rows that the base learned from say nothing: what is left is too little, or enough.
+  const auto learned = [&](int row) { return with_config(base_, "learned_until", time_of(row)); };
+  EXPECT_EQ(compare(learned(49), candidate).find("rows")->int_or("count"), 250);
+  EXPECT_NE(why_not(learned(150), candidate).find("149 that neither has learned from"),
+            std::string::npos)
+      << why_not(learned(150), candidate);
+  // Without times it is not known which those are.
+  const auto untimed = compare(base_, with_held_out(candidate_, 300, false));
+  EXPECT_EQ(untimed.find("rows")->string_or("from"), "");
+  EXPECT_NE(untimed.find("rows")->string_or("note"), "");
+  // With enough labels the traffic is taken.
+  record(kRows);
+  EXPECT_EQ(compare(base_, candidate).find("rows")->string_or("of"), "recorded traffic");
+}
+
+TEST_F(CompareTest, OnlyWhatWasKnownThenIsSeen) {
+  record(kRows);
+  auto then = input(base_, candidate_);
+  then.until = time_of(249) + kDay;  // a label comes a day after its row
+  const auto compared = compare_bundles(then).value();
+  EXPECT_EQ(compared.find("rows")->int_or("count"), 250);
+  EXPECT_EQ(compared.find("rows")->string_or("to"), format_time(time_of(249)));
+  // What is behind the place that was read does not count either.
+  then.until = INT64_MAX;
+  then.end = writer_->position();
+  record(kRows);
+  EXPECT_EQ(compare_bundles(then)->find("rows")->int_or("count"), kRows);
+}
+
 TEST_F(CompareTest, RowsThatAContractRefusesAreCountedAndNotCompared) {
   record(kRows, 10);
   const auto compared = compare(base_, candidate_);
@@ -160,7 +246,7 @@ TEST_F(CompareTest, SaysWhyItCannot) {
   EXPECT_NE(why_not({}, candidate_).find("nothing is released"), std::string::npos);
   EXPECT_NE(why_not(base_, base_).find("what serves"), std::string::npos);
   EXPECT_NE(why_not(sha256("gone"), candidate_).find("cannot be read"), std::string::npos);
-  const auto unknown = compare_on_traffic(objects_, spool_, base_, sha256("unknown"));
+  const auto unknown = compare_bundles(input(base_, sha256("unknown")));
   ASSERT_FALSE(unknown.ok());
   EXPECT_EQ(unknown.error().kind, ErrorKind::kNotFound);
   const auto worker = with_config(candidate_, "model", "other");

@@ -24,6 +24,10 @@ struct Caller {
   bool owner = false;
   std::vector<std::string> permissions{};
   std::string os_user{};  ///< of the owner: the account's name, its number where it has none
+  /// The caller has this process to itself: an operation does its work before it answers. Where
+  /// others are served too, long work goes to a process of its own, and the reply says `comparing`
+  /// until it has ended.
+  bool waits = true;
 };
 
 /// One row of the table of operations: every surface (CLI, HTTP, later MCP) calls these and nothing

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -88,6 +90,100 @@ TEST(Traffic, JoinsTheLatestLabelAndKeepsTheNewestRows) {
   EXPECT_EQ(rows->rows.find("date")->ints, rows->event_times);
   EXPECT_EQ(rows->rows.find("distance")->ints, (std::vector<std::int64_t>{104, 105, 106, 107}));
   EXPECT_EQ(rows->rows.find("delay"), nullptr);
+}
+
+/// A journal of many small segments: row and label side by side.
+class LongJournal : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = ::testing::TempDir() + uuid7();
+    ASSERT_TRUE(make_dirs(dir_).ok());
+    size_.name = "size";
+    size_.type = expr::Type::kInt;
+  }
+  void write(int from, int to, std::vector<std::string> fields = {"size"}) {
+    plane::JournalWriter::Options options;
+    options.dir = dir_;
+    options.fields = std::move(fields);
+    options.segment_bytes = 4096;
+    const auto writer = *plane::JournalWriter::open(options);
+    for (int i = from; i < to; ++i) {
+      plane::RequestRecord request;
+      request.request_id = fmt::format("r-{}", i);
+      request.event_time = i * kHour;
+      plane::RowRecord row;
+      row.fields.resize(options.fields.size());
+      for (auto& field : row.fields) {
+        field.kind = expr::Datum::Kind::kInt;
+        field.i = i;
+      }
+      request.rows = {row};
+      writer->append(request);
+      writer->append(
+          plane::LabelRecord{fmt::format("r-{}#0", i), i % 2 == 0 ? 1.0 : 0.0, i * kHour + kDay});
+      ASSERT_TRUE(writer->commit().ok());
+    }
+  }
+  LabelledRows read(const TrafficSelection& selection) {
+    auto rows = read_labelled_rows(dir_, {size_}, selection);
+    EXPECT_TRUE(rows.ok()) << rows.error().str();
+    return rows.ok() ? *std::move(rows) : LabelledRows{};
+  }
+
+  std::string dir_;
+  spec::Field size_;
+};
+
+TEST_F(LongJournal, IsReadFromItsEndAndNoFurtherThanTheBound) {
+  write(0, 2000);
+  const auto all = read({});
+  ASSERT_EQ(all.labels.size(), 2000U);
+  EXPECT_TRUE(all.is_all);
+  ASSERT_GT(all.bytes, 100'000U);  // far larger than the bound
+  TrafficSelection bounded;
+  bounded.most_bytes = 20'000;
+  std::vector<std::uint64_t> told;
+  bounded.progress = [&](std::uint64_t read, std::uint64_t of, std::int64_t) {
+    told.push_back(read);
+    EXPECT_EQ(of, 20'000U);
+  };
+  const auto newest = read(bounded);
+  EXPECT_FALSE(newest.is_all);
+  EXPECT_LE(newest.bytes, 20'000U);
+  ASSERT_GT(newest.labels.size(), 50U);
+  ASSERT_LT(newest.labels.size(), 1000U);
+  EXPECT_EQ(newest.event_times.back(), 1999 * kHour);
+  EXPECT_TRUE(std::is_sorted(newest.event_times.begin(), newest.event_times.end()));
+  EXPECT_GT(told.size(), 1U);
+  EXPECT_TRUE(std::is_sorted(told.begin(), told.end()));
+  // As many rows as are wanted, and then no further.
+  TrafficSelection few;
+  few.limit = 10;
+  const auto ten = read(few);
+  EXPECT_EQ(ten.event_times.front(), 1990 * kHour);
+  EXPECT_LT(ten.bytes, 10'000U);
+  EXPECT_FALSE(ten.is_all);
+}
+
+TEST_F(LongJournal, AFieldIsReadWhereTheSegmentHasIt) {
+  write(0, 10, {"other", "size"});
+  write(10, 20, {"size"});
+  write(20, 30, {"size", "kind"});
+  const auto rows = read({});
+  ASSERT_EQ(rows.labels.size(), 30U);
+  for (int i = 0; i < 30; ++i)
+    EXPECT_EQ(rows.rows.find("size")->ints[static_cast<std::size_t>(i)], i);
+  spec::Field kind;
+  kind.name = "kind";
+  kind.type = expr::Type::kInt;
+  const auto both = read_labelled_rows(dir_, {size_, kind}, {}).value();
+  EXPECT_EQ(both.rows.find("kind")->null_count(), 20);
+  TrafficSelection whole;
+  whole.every_field = true;
+  const auto complete = read_labelled_rows(dir_, {size_, kind}, whole).value();
+  EXPECT_EQ(complete.labels.size(), 10U);
+  EXPECT_EQ(complete.incomplete, 20);
+  EXPECT_EQ(complete.lacks, "kind");
 }
 
 }  // namespace

@@ -32,6 +32,9 @@ class Home {
     return routes() + "/" + service + ".json";
   }
   [[nodiscard]] std::string runs() const { return dir_ + "/runs"; }
+  [[nodiscard]] std::string comparison(const std::string& service) const {
+    return runs() + "/compare/" + service;
+  }
   [[nodiscard]] std::string tokens() const { return dir_ + "/tokens"; }
   [[nodiscard]] std::string token(const std::string& account) const {
     return tokens() + "/" + account;

@@ -260,7 +260,7 @@ void show_evidence(store::Objects& objects, const policy::Approval& approval, do
       value.set("unread", fmt::format("`{}` cannot be read: {}", item.name, read.error().message));
     } else if (item.name == bundle::kEvaluation) {
       auto shown = doc::Value::object({{"passed", read->bool_or("passed")}});
-      for (const char* part : {"metrics", "gates"}) {
+      for (const char* part : {"metrics", "base", "gates"}) {
         if (const auto* found = read->find(part); found != nullptr) shown.set(part, *found);
       }
       value.set("evaluation", std::move(shown));
@@ -318,10 +318,17 @@ Result<Digest> bundle_asked_for(Core& core, const ServiceControl& service,
   return slot == "standby" ? candidate.standby : candidate.bundle;
 }
 
-Result<doc::Value> release_compare(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto* service, core.service(request.string_or("service")));
+/// Ask again: the comparison is made in a process of its own.
+doc::Value still_comparing(const ServiceControl& service) {
+  return doc::Value::object({{"comparing", service.comparing()}});
+}
+
+Result<doc::Value> release_compare(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle_asked_for(core, *service, request, "primary"));
-  return service->compare(bundle);
+  HEDDLE_ASSIGN_OR_RETURN(auto compared, service->comparison(bundle, caller.waits));
+  if (!compared) return still_comparing(*service);
+  return *std::move(compared);
 }
 
 Result<doc::Value> release_promote(Core& core, const doc::Value& request, const Caller& caller) {
@@ -338,9 +345,15 @@ Result<doc::Value> release_promote(Core& core, const doc::Value& request, const 
                  "a canary has a weight, of 5000 at most: the other half is its baseline"};
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle_asked_for(core, *service, request, slot));
+  // Before it is looked at who asks: a signed request is taken once, and this one may come again.
+  std::optional<doc::Value> compared;
+  if (!caller.waits && (slot == "primary" || slot == "canary")) {
+    HEDDLE_ASSIGN_OR_RETURN(compared, service->comparison(bundle, false));
+    if (!compared) return still_comparing(*service);
+  }
   HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "release.promote", request, caller));
   return service->promote(bundle, slot, static_cast<std::uint32_t>(weight), actor,
-                          request.bool_or("again"));
+                          request.bool_or("again"), compared);
 }
 
 Result<doc::Value> release_canary(Core& core, const doc::Value& request, const Caller&) {

@@ -109,8 +109,10 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   next.attributes.set("judgement", fmt::format("ledger/{}", recorded.entry));
   next.evidence = evidence_of(run.canary.bundle);
   next.evidence.push_back({"judgement", evidence});
-  if (next.action == "release.promote")
+  if (next.action == "release.promote") {
+    HEDDLE_TRY(add_comparison(next, run.canary.bundle, event_time));
     HEDDLE_TRY(name_dropped_repairs(next, releases_.primary(), run.canary.bundle));
+  }
   // While it waits it is judged on: the question stays the one that was put, with the evidence of
   // then.
   HEDDLE_ASSIGN_OR_RETURN(const auto asked, newest_approval(next.op_id));

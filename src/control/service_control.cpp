@@ -63,7 +63,10 @@ plane::FieldValue to_field_value(const expr::Datum& datum) {
 }  // namespace
 
 ServiceControl::ServiceControl(const ServiceParts& parts, const spec::Service& service)
-    : parts_(parts), service_(service), releases_(service.identity.name) {}
+    : parts_(parts),
+      service_(service),
+      releases_(service.identity.name),
+      comparing_(*parts.home, parts.runner, parts.executable, service.identity.name) {}
 
 Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts& parts,
                                                              const spec::Service& service) {

@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "base/signature.hpp"
 #include "control/changed_rows.hpp"
+#include "control/comparing.hpp"
 #include "control/home.hpp"
 #include "jobs/jobs.hpp"
 #include "plane/journal.hpp"
@@ -69,11 +70,16 @@ class ServiceControl final : public recover::Effects {
   /// `slot`: primary, standby, canary or shadow. `weight` of a canary in ten-thousandths (0: its
   /// first step); for the one that runs it is the next step. `again`: also what a person rejected
   /// before; without it that is kConflict `release-rejected`.
+  /// `compared`: what `comparison` gave for this bundle; none: it is made here.
   [[nodiscard]] Result<doc::Value> promote(const Digest& bundle, const std::string& slot,
                                            std::uint32_t weight, const policy::Actor& actor,
-                                           bool again = false);
-  /// The bundle and the primary on the same newest labelled rows: `compare_on_traffic`.
-  [[nodiscard]] Result<doc::Value> compare(const Digest& bundle) const;
+                                           bool again = false,
+                                           const std::optional<doc::Value>& compared = {});
+  /// The bundle and the primary on the same newest labelled rows: `compare_bundles`. Without
+  /// `waits` (as in `Caller`) it is made in a process of its own: nullopt until it has ended.
+  [[nodiscard]] Result<std::optional<doc::Value>> comparison(const Digest& bundle, bool waits);
+  /// How far that is: {"read", "of", "rows"}.
+  [[nodiscard]] doc::Value comparing() const { return comparing_.progress(); }
   /// Ends the canary; kNotFound when none runs.
   [[nodiscard]] Result<doc::Value> abort_canary(const policy::Actor& actor, bool again = false);
   /// Sets the shadow, or takes it away with an empty digest.
@@ -144,6 +150,14 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<doc::Value> asked_by_hand(policy::Proposal proposal, const Digest& bundle,
                                                  const std::string& slot, bool again);
   [[nodiscard]] Result<void> follow_question(policy::Proposal& proposal, bool again) const;
+  /// The comparison of an automatic promotion, on what was known at `event_time`, goes into
+  /// evidence and attributes (`comparison`: better, worse, unclear, none); a question that waits
+  /// already keeps what it was asked with.
+  [[nodiscard]] Result<void> add_comparison(policy::Proposal& proposal, const Digest& bundle,
+                                            Micros event_time);
+  /// Says in reason and attribute `gates_not_judged` which gates of the bundle on `base.*` were not
+  /// judged against what serves now.
+  void name_gates_not_judged(policy::Proposal& proposal, const doc::Value& evaluation) const;
   /// What the bundle brings of evidence: its evaluation and the statements about how it was made.
   [[nodiscard]] std::vector<policy::Named> evidence_of(const Digest& bundle) const;
   /// The facts and terms that an approval of this proposal binds, as they are now.
@@ -223,6 +237,7 @@ class ServiceControl final : public recover::Effects {
   release::Releases releases_;
   std::unique_ptr<watch::Watch> watch_;
   std::unique_ptr<recover::Ladder> ladder_;
+  Comparing comparing_;
   std::unique_ptr<plane::JournalReader> reader_;
   std::optional<plane::Record> held_;  ///< a tick that waits for a retrain
   std::vector<watch::Route> routes_;

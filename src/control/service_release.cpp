@@ -1,4 +1,6 @@
 // Releases a person asks for.
+#include <algorithm>
+
 #include "bundle/bundle.hpp"
 #include "control/compare.hpp"
 #include "control/outbox.hpp"
@@ -6,6 +8,7 @@
 #include "control/requester.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
+#include "evaluate/evaluate.hpp"
 
 namespace heddle::control {
 namespace {
@@ -258,14 +261,88 @@ Result<void> ServiceControl::name_dropped_repairs(policy::Proposal& proposal,
   return {};
 }
 
-Result<doc::Value> ServiceControl::compare(const Digest& bundle) const {
-  return compare_on_traffic(*parts_.objects, parts_.home->spool(service_.identity.name),
-                            releases_.primary(), bundle);
+Result<std::optional<doc::Value>> ServiceControl::comparison(const Digest& bundle, bool waits) {
+  const Digest& primary = releases_.primary();
+  if (!waits && !primary.empty() && primary != bundle) {
+    HEDDLE_TRY(bundle::open(*parts_.objects, bundle));  // what is not there is said at once
+    return comparing_.result(primary, bundle);
+  }
+  ComparisonInput input;
+  input.objects = parts_.objects;
+  input.spool = parts_.home->spool(service_.identity.name);
+  input.base = primary;
+  input.candidate = bundle;
+  HEDDLE_ASSIGN_OR_RETURN(auto compared, compare_bundles(input));
+  return std::optional(std::move(compared));
+}
+
+Result<void> ServiceControl::add_comparison(policy::Proposal& proposal, const Digest& bundle,
+                                            Micros event_time) {
+  const auto opened = bundle::open(*parts_.objects, bundle);
+  const auto evaluation =
+      opened.ok() ? opened->json(bundle::kEvaluation) : Result<doc::Value>(opened.error());
+  name_gates_not_judged(proposal, evaluation.ok() ? *evaluation : doc::Value::object());
+  HEDDLE_ASSIGN_OR_RETURN(const auto asked, newest_approval(proposal.op_id));
+  using Status = policy::Approval::Status;
+  if (asked && (asked->status == Status::kPending || asked->status == Status::kApproved)) {
+    const auto known =
+        std::find_if(asked->evidence.begin(), asked->evidence.end(),
+                     [](const auto& item) { return item.name == kComparisonEvidence; });
+    if (known != asked->evidence.end()) {
+      HEDDLE_ASSIGN_OR_RETURN(const auto bytes, parts_.objects->get(known->digest));
+      HEDDLE_ASSIGN_OR_RETURN(const auto then, doc::parse_json(bytes));
+      if (then.string_or("base") == releases_.primary().str()) {
+        proposal.evidence.push_back(*known);
+        proposal.attributes.set("comparison", then.string_or("verdict", "none"));
+        return {};
+      }
+    }
+  }
+  // Part of a decision at a tick, so it is made in that tick, of what was recorded before it: a
+  // replay decides the same. The journal is read within the comparison's bound.
+  ComparisonInput input;
+  input.objects = parts_.objects;
+  input.spool = parts_.home->spool(service_.identity.name);
+  input.base = releases_.primary();
+  input.candidate = bundle;
+  input.until = event_time;
+  input.end = reader_->position();
+  HEDDLE_ASSIGN_OR_RETURN(const auto compared, compare_bundles(input));
+  HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(compared)));
+  proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
+  const auto verdict = compared.string_or("verdict", "none");
+  proposal.attributes.set("comparison", verdict);
+  if (verdict == "worse") {
+    proposal.reason += fmt::format(
+        "; on {} rows of {} its log loss is clearly above that of what serves: a person decides",
+        compared.find("rows")->int_or("count"), compared.find("rows")->string_or("of"));
+  }
+  return {};
+}
+
+void ServiceControl::name_gates_not_judged(policy::Proposal& proposal,
+                                           const doc::Value& evaluation) const {
+  const auto* base = evaluation.find("base");
+  proposal.attributes.set("gates_not_judged", 0);
+  if (base == nullptr) return;  // no gate reads it
+  const auto now = releases_.primary().empty() ? std::string() : releases_.primary().str();
+  const auto then = base->string_or("bundle");
+  std::vector<std::string> open;
+  const auto* gates = evaluation.find("gates");
+  for (const auto& gate : gates == nullptr ? doc::Value::Array{} : gates->as_array()) {
+    if (evaluate::reads_base({.id = {}, .when = {gate.string_or("when"), {}}}) && then != now)
+      open.push_back(gate.string_or("id"));
+  }
+  proposal.attributes.set("gates_not_judged", open.size());
+  if (open.empty()) return;
+  proposal.reason +=
+      fmt::format("; its gates `{}` were judged against {}, not against what serves",
+                  fmt::join(open, "`, `"), then.empty() ? "nothing" : then.substr(0, 19));
 }
 
 Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::string& slot,
                                            std::uint32_t weight, const policy::Actor& actor,
-                                           bool again) {
+                                           bool again, const std::optional<doc::Value>& compared) {
   if (slot == "shadow") return set_shadow(bundle, actor, again);
   HEDDLE_ASSIGN_OR_RETURN(const auto opened,
                           bundle::open(*parts_.objects, bundle));  // every byte against its digest
@@ -308,11 +385,15 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     if (raises) proposal.attributes.set("canary", run.started);
     proposal.reason += fmt::format(" for {:g}% of the requests", weight / 100.0);
   }
+  if (slot != "standby") name_gates_not_judged(proposal, evaluation);
   proposal.evidence = evidence_of(bundle);
   // What answers now and what is to answer, on the same rows: the person who signs sees both.
   if (slot != "standby" && !releases_.primary().empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto comparison, compare(bundle));
-    HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(comparison)));
+    auto known = compared;
+    if (!known || known->string_or("base") != releases_.primary().str()) {
+      HEDDLE_ASSIGN_OR_RETURN(known, comparison(bundle, true));
+    }
+    HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(*known)));
     proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
   }
   HEDDLE_TRY(name_dropped_repairs(

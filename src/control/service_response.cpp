@@ -362,6 +362,8 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
   for (auto& item : evidence_of(bundle)) proposal.evidence.push_back(std::move(item));
   proposal.attributes.set("slot", "primary");
   HEDDLE_TRY(name_origin(proposal, bundle));
+  HEDDLE_ASSIGN_OR_RETURN(const bool done, parts_.policy->applied(proposal.op_id));
+  if (!done) HEDDLE_TRY(add_comparison(proposal, bundle, action.event_time));
   HEDDLE_TRY(name_dropped_repairs(proposal, releases_.primary(), bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision,
                           change_releases(proposal, [&](release::Releases& next) -> Result<void> {

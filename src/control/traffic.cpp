@@ -2,17 +2,155 @@
 
 #include <algorithm>
 #include <deque>
+#include <filesystem>
+#include <unordered_map>
 
 #include "plane/journal.hpp"
+#include "plane/segment.hpp"
 
 namespace heddle::control {
 namespace {
 
+constexpr std::int64_t kLabelsPerRow = 20;  ///< kept for rows that were not met yet
+
+/// A served row, its values in the order of the fields that are wanted.
 struct Row {
+  std::string id;
   Micros event_time = 0;
-  std::vector<plane::FieldValue> fields;
-  double label = 0;
-  Micros labelled_at = INT64_MIN;  ///< INT64_MIN: no label yet
+  std::vector<plane::FieldValue> values{};
+  bool label = false;
+};
+
+struct Label {
+  bool value = false;
+  Micros at = 0;
+  std::uint64_t segment = 0;  ///< where it was read: of labels of one time the last one counts
+};
+
+/// Collects labelled rows segment by segment, the newest first: a label comes after its row, so it
+/// is known when the row is met.
+class Collector {
+ public:
+  Collector(std::string spool, const std::vector<spec::Field>& fields,
+            const TrafficSelection& selection)
+      : spool_(std::move(spool)),
+        fields_(fields),
+        selection_(selection),
+        most_labels_(selection.limit > INT64_MAX / kLabelsPerRow
+                         ? SIZE_MAX
+                         : static_cast<std::size_t>(selection.limit * kLabelsPerRow)) {}
+
+  /// False: the segment is not there any more, and nor is what came before it.
+  Result<bool> read(std::uint64_t segment) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto reader, plane::JournalReader::open(spool_, {segment, 0}));
+    std::vector<Row> served;
+    for (bool first = true;; first = false) {
+      auto record = reader->next();
+      if (!record.ok()) {
+        if (record.error().kind == ErrorKind::kNotFound) return false;
+        return record.error();
+      }
+      const auto position = reader->position();
+      if (!*record || position.segment != segment || position > selection_.end) break;
+      if (first) find_fields(reader->fields());
+      if (auto* request = std::get_if<plane::RequestRecord>(&**record)) {
+        take_in(*request, served);
+      } else if (const auto* label = std::get_if<plane::LabelRecord>(&**record)) {
+        take_in(*label, segment);
+      }
+    }
+    join(served);
+    return true;
+  }
+
+  [[nodiscard]] std::int64_t found() const noexcept {
+    return static_cast<std::int64_t>(rows_.size());
+  }
+  [[nodiscard]] std::int64_t incomplete() const noexcept { return incomplete_; }
+  [[nodiscard]] const std::string& lacks() const noexcept { return lacks_; }
+  /// Which of the fields any row of the journal could have.
+  [[nodiscard]] const std::vector<bool>& recorded() const noexcept { return recorded_; }
+  [[nodiscard]] std::vector<Row> take_rows() && { return std::move(rows_); }
+
+ private:
+  void find_fields(const std::vector<std::string>& names) {
+    places_.clear();
+    whole_ = true;
+    recorded_.resize(fields_.size(), false);
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+      const auto at = std::find(names.begin(), names.end(), fields_[i].name);
+      places_.push_back(at == names.end() ? SIZE_MAX
+                                          : static_cast<std::size_t>(at - names.begin()));
+      if (at != names.end()) {
+        recorded_[i] = true;
+      } else if (whole_) {
+        whole_ = false;
+        absent_ = fields_[i].name;
+      }
+    }
+  }
+
+  void take_in(plane::RequestRecord& request, std::vector<Row>& served) const {
+    if (request.event_time < selection_.from) return;
+    for (std::size_t i = 0; i < request.rows.size(); ++i) {
+      auto& row = request.rows[i];
+      if (row.outcome != plane::RowOutcome::kServed) continue;
+      Row kept{fmt::format("{}#{}", request.request_id, i), request.event_time};
+      for (const std::size_t place : places_) {
+        kept.values.push_back(place < row.fields.size() ? std::move(row.fields[place])
+                                                        : plane::FieldValue{});
+      }
+      served.push_back(std::move(kept));
+    }
+  }
+
+  void take_in(const plane::LabelRecord& label, std::uint64_t segment) {
+    if (label.event_time > selection_.until) return;
+    const auto known = labels_.find(label.row_id);
+    if (known == labels_.end()) {
+      // The newest were read first: those left out are older than twenty for each row wanted.
+      if (labels_.size() < most_labels_)
+        labels_[label.row_id] = {label.label >= 0.5, label.event_time, segment};
+      return;
+    }
+    const bool later = label.event_time > known->second.at ||
+                       (label.event_time == known->second.at && known->second.segment == segment);
+    if (later) known->second = {label.label >= 0.5, label.event_time, segment};
+  }
+
+  void join(std::vector<Row>& served) {
+    for (auto row = served.rbegin(); row != served.rend(); ++row) {
+      const auto label = labels_.find(row->id);
+      if (label == labels_.end()) continue;
+      if (selection_.every_field && !whole_) {
+        ++incomplete_;
+        lacks_ = absent_;
+        continue;
+      }
+      row->label = label->second.value;
+      // An id that was used twice is of its first row, the one met last.
+      const auto [at, fresh] = taken_.try_emplace(row->id, rows_.size());
+      if (fresh) {
+        rows_.push_back(std::move(*row));
+      } else {
+        rows_[at->second] = std::move(*row);
+      }
+    }
+  }
+
+  std::string spool_;
+  const std::vector<spec::Field>& fields_;
+  const TrafficSelection& selection_;
+  std::size_t most_labels_;
+  std::vector<std::size_t> places_;  ///< of the fields in this segment; SIZE_MAX: not there
+  bool whole_ = true;                ///< this segment has all of them
+  std::string absent_;               ///< one that it has not
+  std::vector<bool> recorded_;
+  std::unordered_map<std::string, Label> labels_;
+  std::unordered_map<std::string, std::size_t> taken_;
+  std::vector<Row> rows_;
+  std::int64_t incomplete_ = 0;
+  std::string lacks_;
 };
 
 /// Fills column after column from the rows; strings get codes in order of first use.
@@ -125,49 +263,57 @@ Result<doc::Value> read_refused_rows(const std::string& spool, const std::string
 Result<LabelledRows> read_labelled_rows(const std::string& spool,
                                         const std::vector<spec::Field>& fields,
                                         const TrafficSelection& selection) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto reader, plane::JournalReader::open(spool));
-  std::vector<Row> rows;
-  std::unordered_map<std::string, std::size_t> by_id;
-  for (;;) {
-    HEDDLE_ASSIGN_OR_RETURN(auto record, reader->next());
-    if (!record) break;
-    if (auto* request = std::get_if<plane::RequestRecord>(&*record)) {
-      if (request->event_time < selection.from) continue;
-      for (std::size_t i = 0; i < request->rows.size(); ++i) {
-        if (request->rows[i].outcome != plane::RowOutcome::kServed) continue;
-        by_id.try_emplace(fmt::format("{}#{}", request->request_id, i), rows.size());
-        rows.push_back({request->event_time, std::move(request->rows[i].fields)});
-      }
-    } else if (const auto* label = std::get_if<plane::LabelRecord>(&*record)) {
-      if (label->event_time > selection.until) continue;
-      const auto at = by_id.find(label->row_id);
-      if (at == by_id.end() || label->event_time < rows[at->second].labelled_at) continue;
-      rows[at->second].label = label->label;
-      rows[at->second].labelled_at = label->event_time;
-    }
+  struct Segment {
+    std::uint64_t number = 0;
+    std::uint64_t bytes = 0;
+  };
+  std::vector<Segment> segments;
+  std::uint64_t total = 0;
+  for (const std::uint64_t number : plane::list_segments(spool)) {
+    if (number > selection.end.segment) break;
+    std::error_code gone;
+    const auto size = std::filesystem::file_size(plane::segment_path(spool, number), gone);
+    segments.push_back({number, gone ? 0 : size});
+    total += segments.back().bytes;
   }
-  std::erase_if(rows, [](const Row& row) { return row.labelled_at == INT64_MIN; });
+  const std::uint64_t most = std::min(total, selection.most_bytes);
+  LabelledRows out;
+  Collector collector(spool, fields, selection);
+  for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
+    const bool bounded =
+        out.bytes > 0 && segment->bytes > selection.most_bytes - std::min(out.bytes, most);
+    if (bounded || collector.found() >= selection.limit) {
+      out.is_all = false;
+      break;
+    }
+    HEDDLE_ASSIGN_OR_RETURN(const bool there, collector.read(segment->number));
+    if (!there) break;
+    out.bytes += segment->bytes;
+    if (selection.progress) selection.progress(out.bytes, most, collector.found());
+  }
+  out.incomplete = collector.incomplete();
+  out.lacks = collector.lacks();
+  const auto recorded = collector.recorded();
+  auto rows = std::move(collector).take_rows();
+  // They were met from the newest to the oldest; rows of one time keep the order in which they
+  // came.
+  std::reverse(rows.begin(), rows.end());
   std::stable_sort(rows.begin(), rows.end(),
                    [](const Row& a, const Row& b) { return a.event_time < b.event_time; });
   // The newest are how the world is now; the first after a change may still be of its onset.
   if (static_cast<std::int64_t>(rows.size()) > selection.limit)
     rows.erase(rows.begin(), rows.end() - selection.limit);
 
-  LabelledRows out;
   std::vector<table::Column> columns;
-  for (const auto& field : fields) {
-    const auto& names = reader->fields();
-    const auto at = std::find(names.begin(), names.end(), field.name);
-    if (at == names.end()) continue;
-    const auto index = static_cast<std::size_t>(at - names.begin());
-    ColumnBuilder builder(field);
-    for (const auto& row : rows)
-      builder.add(index < row.fields.size() ? row.fields[index] : plane::FieldValue{});
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (i >= recorded.size() || !recorded[i]) continue;
+    ColumnBuilder builder(fields[i]);
+    for (const auto& row : rows) builder.add(row.values[i]);
     columns.push_back(builder.finish());
   }
   HEDDLE_ASSIGN_OR_RETURN(out.rows, table::Table::make(std::move(columns)));
   for (const auto& row : rows) {
-    out.labels.push_back(row.label >= 0.5 ? 1 : 0);
+    out.labels.push_back(row.label ? 1 : 0);
     out.event_times.push_back(row.event_time);
   }
   return out;

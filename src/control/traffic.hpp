@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "doc/value.hpp"
+#include "plane/journal.hpp"
 #include "spec/contract.hpp"
 #include "table/table.hpp"
 
@@ -18,17 +20,29 @@ struct LabelledRows {
       rows;  ///< the request fields as received, typed by the contract, before its transforms
   std::vector<std::uint8_t> labels;  ///< 0 or 1
   std::vector<Micros> event_times;
+  std::uint64_t bytes = 0;      ///< of the journal that were read
+  bool is_all = true;           ///< false: older traffic is there and was not read
+  std::int64_t incomplete = 0;  ///< labelled rows left out by `every_field`
+  std::string lacks{};          ///< a field that those do not have
 };
 
 struct TrafficSelection {
-  Micros from = INT64_MIN;         ///< event time of the rows, inclusive
-  Micros until = INT64_MAX;        ///< labels that became known later are not seen
-  std::int64_t limit = INT64_MAX;  ///< the newest so many rows
+  Micros from = INT64_MIN;                ///< event time of the rows, inclusive
+  Micros until = INT64_MAX;               ///< labels that became known later are not seen
+  std::int64_t limit = INT64_MAX;         ///< the newest so many rows
+  std::uint64_t most_bytes = UINT64_MAX;  ///< of the journal; a segment is read whole, one always
+  plane::JournalPosition end{UINT64_MAX, 0};  ///< nothing behind it is read
+  /// Leave out rows that were recorded before the journal had all of the fields; else these are
+  /// missing there.
+  bool every_field = false;
+  /// Called after each segment: bytes read, of at most, rows found.
+  std::function<void(std::uint64_t, std::uint64_t, std::int64_t)> progress{};
 };
 
-/// Reads the journal in `spool` from its oldest segment: requests and the labels that came for
-/// them. Of labels that differ the one with the later event time counts (DESIGN 4, Labels). Memory
-/// is proportional to the rows selected. kCorrupt when a segment is damaged before its end.
+/// Reads the journal in `spool` from its newest segment back, until it has the rows: requests and
+/// the labels that came for them. Of labels that differ the one with the later event time counts
+/// (DESIGN 4, Labels). Memory: the rows selected, one segment, and twenty labels for each row of
+/// `limit`. kCorrupt when a segment is damaged before its end.
 [[nodiscard]] Result<LabelledRows> read_labelled_rows(const std::string& spool,
                                                       const std::vector<spec::Field>& fields,
                                                       const TrafficSelection& selection);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "doc/json.hpp"
+#include "evaluate/paired.hpp"
 
 namespace heddle::evaluate {
 namespace {
@@ -33,39 +34,125 @@ void add_group(std::string_view group, const Numbers& from, Numbers& to) {
   for (const auto& [name, number] : from) to[fmt::format("{}.{}", group, name)] = number;
 }
 
+/// The gates that always stand beside the definition's own.
+std::vector<spec::Gate> leakage_gates(const Leakage& leakage, const spec::Evaluation& definition) {
+  std::vector<spec::Gate> gates;
+  if (leakage.numbers.contains("time_order_violations"))
+    gates.push_back({"leakage-time-order",
+                     {"leakage.time_order_violations == 0.0", {}},
+                     "no training row is later than the first held-out row"});
+  gates.push_back({"leakage-duplicate-rows",
+                   {"leakage.duplicate_share <= 0.001", {}},
+                   "held-out rows are no copies of training rows"});
+  gates.push_back(
+      {"leakage-single-feature",
+       {fmt::format("leakage.single_feature_auc <= {:#}", definition.single_feature_auc_max), {}},
+       "no feature alone predicts the target"});
+  return gates;
+}
+
+/// Metrics and slices of some of the rows, as gates name them.
+Result<void> measure_rows(const spec::Evaluation& definition, const Predictions& predictions,
+                          Evidence& evidence, Numbers& numbers) {
+  HEDDLE_ASSIGN_OR_RETURN(evidence.metrics, metrics(definition, predictions));
+  HEDDLE_ASSIGN_OR_RETURN(evidence.slices, slices(definition, predictions));
+  add_group("metrics", evidence.metrics, numbers);
+  for (const auto& slice : evidence.slices) add_extremes(slice, numbers);
+  return {};
+}
+
+/// Holds the candidate against the base on the rows that both answer. `numbers` becomes what gates
+/// on the base read: where the base has not answered every row, metrics and slices of the candidate
+/// are of fewer rows too.
+Result<void> measure_base(const EvaluateInput& input, BaseEvidence& base, Numbers& numbers) {
+  if (!base.missing.why.empty()) return {};
+  const auto& whole = input.predictions;
+  std::vector<std::int64_t> common;
+  std::vector<float> of_base;
+  std::vector<float> of_candidate;
+  std::vector<std::uint8_t> labels;
+  for (std::size_t row = 0; row < input.base->margins.size(); ++row) {
+    if (!std::isfinite(input.base->margins[row])) continue;
+    common.push_back(static_cast<std::int64_t>(row));
+    of_base.push_back(input.base->margins[row]);
+    of_candidate.push_back(whole.margins[row]);
+    labels.push_back(whole.labels[row]);
+  }
+  base.rows = static_cast<std::int64_t>(common.size());
+  if (common.empty()) {
+    base.missing = {
+        fmt::format("of {} held-out rows the base answers none that it has not learned from ({} "
+                    "without an answer, {} learned from)",
+                    input.base->margins.size(), base.refused, base.learned),
+        true};
+    return {};
+  }
+  const table::Table rows = whole.rows->take(common);
+  HEDDLE_ASSIGN_OR_RETURN(const auto differences,
+                          compare(*input.definition, {&rows, of_base, of_candidate, labels}));
+  base.metrics = doc::Value::array();
+  for (const auto& each : differences) {
+    base.metrics.push(each.to_value());
+    numbers["base." + each.metric] = each.base;
+  }
+  numbers["base.rows"] = static_cast<double>(base.rows);
+  if (common.size() == whole.margins.size()) return {};
+  std::erase_if(numbers, [](const auto& item) {
+    return item.first.starts_with("metrics.") || item.first.starts_with("slices.");
+  });
+  Evidence on_common;
+  return measure_rows(*input.definition, {&rows, of_candidate, labels}, on_common, numbers);
+}
+
+doc::Value to_value(const BaseEvidence& base) {
+  if (!base.missing.why.empty()) {
+    return doc::Value::object({{"bundle", base.bundle},
+                               {"measured", false},
+                               {"why", base.missing.why},
+                               {"fails", base.missing.fails}});
+  }
+  auto value = doc::Value::object({{"bundle", base.bundle},
+                                   {"measured", true},
+                                   {"rows", base.rows},
+                                   {"without_answer", base.refused},
+                                   {"learned_from", base.learned},
+                                   {"metrics", base.metrics}});
+  if (!base.note.empty()) value.set("note", base.note);
+  return value;
+}
+
 }  // namespace
 
 Result<Evidence> evaluate(const EvaluateInput& input) {
   const spec::Evaluation& definition = *input.definition;
   Evidence evidence;
-  HEDDLE_ASSIGN_OR_RETURN(evidence.metrics, metrics(definition, input.predictions));
-  HEDDLE_ASSIGN_OR_RETURN(evidence.slices, slices(definition, input.predictions));
+  Numbers numbers;
+  HEDDLE_TRY(measure_rows(definition, input.predictions, evidence, numbers));
   evidence.standby = input.standby;
+  add_group("standby", evidence.standby, numbers);
   std::vector<spec::Gate> gates;
   if (input.split.train_rows != nullptr) {
     HEDDLE_ASSIGN_OR_RETURN(evidence.leakage, leakage(input.split));
-    const bool timed = evidence.leakage.numbers.contains("time_order_violations");
-    if (timed)
-      gates.push_back({"leakage-time-order",
-                       {"leakage.time_order_violations == 0.0", {}},
-                       "no training row is later than the first held-out row"});
-    gates.push_back({"leakage-duplicate-rows",
-                     {"leakage.duplicate_share <= 0.001", {}},
-                     "held-out rows are no copies of training rows"});
-    gates.push_back(
-        {"leakage-single-feature",
-         {fmt::format("leakage.single_feature_auc <= {:#}", definition.single_feature_auc_max), {}},
-         "no feature alone predicts the target"});
+    add_group("leakage", evidence.leakage.numbers, numbers);
+    gates = leakage_gates(evidence.leakage, definition);
   }
   gates.insert(gates.end(), definition.gates.begin(), definition.gates.end());
-  Numbers numbers;
-  add_group("metrics", evidence.metrics, numbers);
-  add_group("standby", evidence.standby, numbers);
-  add_group("leakage", evidence.leakage.numbers, numbers);
-  for (const auto& slice : evidence.slices) add_extremes(slice, numbers);
-  HEDDLE_ASSIGN_OR_RETURN(evidence.gates, run_gates(gates, numbers));
+  Numbers beside_base = numbers;
+  NoBase no_base;
+  if (input.base != nullptr) {
+    evidence.base = BaseEvidence{input.base->bundle,  input.base->missing, input.base->note, 0,
+                                 input.base->refused, input.base->learned};
+    HEDDLE_TRY(measure_base(input, *evidence.base, beside_base));
+    no_base = evidence.base->missing;
+  }
   evidence.passed = true;
-  for (const auto& gate : evidence.gates) evidence.passed = evidence.passed && gate.passed;
+  for (const auto& gate : gates) {
+    HEDDLE_ASSIGN_OR_RETURN(
+        auto results,
+        run_gates(std::span(&gate, 1), reads_base(gate) ? beside_base : numbers, no_base));
+    evidence.passed = evidence.passed && !results.front().failed();
+    evidence.gates.push_back(std::move(results.front()));
+  }
   return evidence;
 }
 
@@ -89,6 +176,7 @@ doc::Value Evidence::to_value() const {
     found.set("single_feature", leakage.single_feature);
     value.set("leakage", std::move(found));
   }
+  if (base) value.set("base", evaluate::to_value(*base));
   doc::Value::Array gate_values;
   for (const auto& gate : gates) {
     doc::Value item = doc::Value::object({{"id", gate.id},
@@ -97,6 +185,7 @@ doc::Value Evidence::to_value() const {
                                           {"values", evaluate::to_value(gate.values)}});
     if (!gate.description.empty()) item.set("description", gate.description);
     if (!gate.error.empty()) item.set("error", gate.error);
+    if (!gate.not_judged.empty()) item.set("not_judged", gate.not_judged);
     gate_values.push_back(std::move(item));
   }
   value.set("gates", std::move(gate_values));
@@ -116,16 +205,21 @@ std::string to_statement(const Evidence& evidence, std::span<const Resource> sub
     return doc::Value(std::move(out));
   };
   doc::Value::Array passed;
+  doc::Value::Array warned;
   doc::Value::Array failed;
-  for (const auto& gate : evidence.gates) (gate.passed ? passed : failed).emplace_back(gate.id);
+  for (const auto& gate : evidence.gates) {
+    auto& list = gate.passed ? passed : gate.failed() ? failed : warned;
+    list.emplace_back(gate.id);
+  }
+  const char* result = !evidence.passed ? "FAILED" : warned.empty() ? "PASSED" : "WARNED";
   return doc::to_canonical_json(doc::Value::object(
       {{"_type", "https://in-toto.io/Statement/v1"},
        {"subject", resources(subjects)},
        {"predicateType", "https://in-toto.io/attestation/test-result/v0.1"},
-       {"predicate", doc::Value::object({{"result", evidence.passed ? "PASSED" : "FAILED"},
+       {"predicate", doc::Value::object({{"result", result},
                                          {"configuration", resources(configuration)},
                                          {"passedTests", std::move(passed)},
-                                         {"warnedTests", doc::Value::array()},
+                                         {"warnedTests", std::move(warned)},
                                          {"failedTests", std::move(failed)}})}}));
 }
 

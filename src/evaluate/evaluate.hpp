@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -72,6 +73,40 @@ struct GateResult {
   std::string description{};
   Numbers values{};  ///< the names it reads, with what they were
   std::string error{};
+  /// Why there is no base that its answer hangs on: it was not judged, and has neither passed nor
+  /// failed. Empty: it was.
+  std::string not_judged{};
+
+  [[nodiscard]] bool failed() const noexcept { return !passed && not_judged.empty(); }
+};
+
+/// Why `base.*` has no numbers.
+struct NoBase {
+  std::string why{};
+  bool fails = true;  ///< there is a base that could not be measured; false: nothing serves yet
+};
+
+/// What serves on the held-out rows, for the gates that read `base.*`.
+struct BaseAnswers {
+  std::string bundle{};  ///< its digest; empty: none
+  NoBase missing{};      ///< with a `why`: there are no margins
+  std::vector<float>
+      margins{};             ///< log odds, one a held-out row; NaN: it is not compared on the row
+  std::int64_t refused = 0;  ///< rows without an answer of the base
+  std::int64_t learned = 0;  ///< rows that the base has learned from
+  std::string note{};        ///< what is to be known of the comparison
+};
+
+/// What came of it. Its metrics, and those that gates on it read, are of the rows that both answer
+/// and the base has not learned from.
+struct BaseEvidence {
+  std::string bundle{};
+  NoBase missing{};
+  std::string note{};
+  std::int64_t rows = 0;
+  std::int64_t refused = 0;
+  std::int64_t learned = 0;
+  doc::Value metrics{};  ///< [Difference::to_value()]
 };
 
 struct Evidence {
@@ -79,21 +114,27 @@ struct Evidence {
   std::vector<SliceResult> slices{};
   Numbers standby{};  ///< metrics of the standby; empty when there is none
   Leakage leakage{};
+  std::optional<BaseEvidence> base{};  ///< nullopt: no gate reads it
   std::vector<GateResult> gates{};
-  bool passed = false;  ///< every gate did
+  bool passed = false;  ///< no gate failed
   [[nodiscard]] doc::Value to_value()
       const;  ///< no times, no paths: the same evidence gives the same bytes
 };
 
 /// Names a gate may use: `metrics.NAME`, `slices.NAME.METRIC_min|METRIC_max`, `standby.NAME`,
-/// `leakage.NAME`; all double.
+/// `base.NAME`, `leakage.NAME`; all double.
 [[nodiscard]] expr::Environment gate_environment(const spec::Evaluation& definition);
 
 /// Runs the gates over numbers that are named as `gate_environment` does, or by any dotted names
-/// (`base.auc`); a name that has no number here, null, NaN-compared or an error: failed. kInvalid
-/// only when a gate's text does not compile.
+/// (`metrics.label_entropy`); a name that has no number here, null, NaN-compared or an error:
+/// failed. `no_base` says why `base.*` has no numbers: a gate whose answer hangs on nothing else is
+/// not judged where nothing serves. kInvalid only when a gate's text does not compile.
 [[nodiscard]] Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates,
-                                                        const Numbers& numbers);
+                                                        const Numbers& numbers,
+                                                        const NoBase& no_base = {});
+/// Whether the gate reads `base.*`.
+[[nodiscard]] bool reads_base(const spec::Gate& gate);
+[[nodiscard]] bool reads_base(const spec::Evaluation& definition);
 
 /// All of it: metrics, slices, leakage, then the three leakage gates that always stand
 /// (`leakage-time-order`, `leakage-duplicate-rows`: share at most 1 in 1000,
@@ -101,8 +142,9 @@ struct Evidence {
 struct EvaluateInput {
   const spec::Evaluation* definition = nullptr;
   Predictions predictions{};
-  Split split{};      ///< left empty (no train_rows): leakage is not looked at
-  Numbers standby{};  ///< from `metrics` of the standby on the same rows
+  Split split{};                      ///< left empty (no train_rows): leakage is not looked at
+  Numbers standby{};                  ///< from `metrics` of the standby on the same rows
+  const BaseAnswers* base = nullptr;  ///< nullptr: no gate reads it
 };
 [[nodiscard]] Result<Evidence> evaluate(const EvaluateInput& input);
 
@@ -112,8 +154,8 @@ struct Resource {
   Digest digest{};
 };
 /// An in-toto Statement v1 with a test-result/v0.1 predicate, canonical JSON, no timestamps:
-/// subjects (model, features), the definitions it was configured by, and the ids of passed and
-/// failed gates.
+/// subjects (model, features), the definitions it was configured by, and the ids of passed,
+/// not judged (`warnedTests`) and failed gates.
 [[nodiscard]] std::string to_statement(const Evidence& evidence, std::span<const Resource> subjects,
                                        std::span<const Resource> configuration);
 

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "doc/json.hpp"
+#include "evaluate/paired.hpp"
 #include "model/logistic.hpp"
 #include "model/scorer.hpp"
 #include "stats/scalar.hpp"
@@ -262,11 +263,171 @@ TEST(Gates, EnvironmentNamesWhatEvidenceHas) {
   std::vector<std::string> names;
   for (const auto& variable : gate_environment(definition()).variables)
     names.push_back(variable.name);
-  for (const char* name : {"metrics.auc", "metrics.cost", "standby.log_loss",
+  for (const char* name : {"metrics.auc", "metrics.cost", "standby.log_loss", "base.log_loss",
                            "slices.origin.cost_max", "leakage.duplicate_share"}) {
     EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
   }
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
+}
+
+/// What serves answers the held-out rows with these margins, and the gate reads it.
+class AgainstBase : public Evaluating {
+ protected:
+  void SetUp() override {
+    Evaluating::SetUp();
+    definition_ = definition();
+    definition_.gates = {{.id = "no-worse", .when = {"metrics.log_loss <= base.log_loss", {}}},
+                         {.id = "close", .when = {"metrics.cost - base.cost <= 1000.0", {}}},
+                         {.id = "of-itself", .when = {"metrics.auc > 0.6", {}}}};
+    base_.bundle = "sha256:b";
+  }
+  /// The candidate's margins, `factor` times: farther from zero than what the labels say is worse.
+  void base_says(float factor) {
+    base_.margins.clear();
+    for (const float margin : predictions().margins) base_.margins.push_back(margin * factor);
+  }
+  Evidence evidence() {
+    EvaluateInput input{&definition_, predictions(), {}, {}};
+    input.base = &base_;
+    const auto made = evaluate(input);
+    EXPECT_TRUE(made.ok()) << made.error().str();
+    return made.ok() ? *made : Evidence{};
+  }
+  static const GateResult& gate(const Evidence& evidence, const std::string& id) {
+    for (const auto& each : evidence.gates) {
+      if (each.id == id) return each;
+    }
+    static const GateResult none;
+    ADD_FAILURE() << "no gate " << id;
+    return none;
+  }
+
+  spec::Evaluation definition_;
+  BaseAnswers base_;
+};
+
+TEST_F(AgainstBase, ABetterOnePassesAndAWorseOneFails) {
+  base_says(10);
+  const auto better = evidence();
+  EXPECT_TRUE(better.passed);
+  const auto& values = gate(better, "no-worse").values;
+  EXPECT_LT(values.at("metrics.log_loss"), values.at("base.log_loss"));
+  EXPECT_EQ(better.base->rows, 2000);
+
+  // Seen from the other side: what serves is the better one.
+  base_says(1);
+  auto worse = predictions();
+  std::vector<float> margins;
+  for (const float margin : worse.margins) margins.push_back(margin * 10);
+  worse.margins = margins;
+  EvaluateInput input{&definition_, worse, {}, {}};
+  input.base = &base_;
+  const auto made = evaluate(input);
+  ASSERT_TRUE(made.ok()) << made.error().str();
+  EXPECT_FALSE(made->passed);
+  EXPECT_TRUE(gate(*made, "no-worse").failed());
+  EXPECT_TRUE(gate(*made, "of-itself").passed);
+  // The evidence has both sides, the difference and where it lies.
+  const auto value = made->to_value();
+  for (const auto& metric : value.find("base")->find("metrics")->as_array()) {
+    if (metric.string_or("name") != "log_loss") continue;
+    EXPECT_GT(metric.double_or("low"), 0);
+    EXPECT_LT(metric.double_or("low"), metric.double_or("difference"));
+    EXPECT_LT(metric.double_or("difference"), metric.double_or("high"));
+  }
+}
+
+TEST_F(AgainstBase, WithoutOneAGateIsNotJudgedAndNeverPassesInSilence) {
+  base_.bundle.clear();
+  base_.missing = {"nothing is released as primary of `s` yet", false};
+  definition_.gates.push_back(
+      {.id = "both", .when = {"metrics.auc > 0.99 && metrics.auc >= base.auc", {}}});
+  definition_.gates.push_back({.id = "standby", .when = {"standby.auc >= base.auc", {}}});
+  const auto made = evidence();
+  const auto& gate_of = gate(made, "no-worse");
+  EXPECT_FALSE(gate_of.passed);
+  EXPECT_FALSE(gate_of.failed());
+  EXPECT_EQ(gate_of.not_judged, base_.missing.why);
+  // What is false whatever serves is false; what lacks something else too has failed.
+  EXPECT_TRUE(gate(made, "both").failed());
+  EXPECT_TRUE(gate(made, "standby").failed());
+  EXPECT_FALSE(made.passed);
+  definition_.gates.resize(3);
+  const auto first = evidence();
+  EXPECT_TRUE(first.passed);  // the first release is possible
+  const auto statement = doc::parse_json(to_statement(first, {}, {})).value();
+  EXPECT_EQ(statement.find("predicate")->string_or("result"), "WARNED");
+  EXPECT_EQ(doc::to_json(*statement.find("predicate")->find("warnedTests")),
+            R"(["no-worse","close"])");
+}
+
+TEST_F(AgainstBase, OneThatCannotBeMeasuredFailsItsGatesWithTheReason) {
+  base_.missing = {"the held-out rows have no column `fare`", true};
+  const auto made = evidence();
+  EXPECT_FALSE(made.passed);
+  EXPECT_EQ(gate(made, "no-worse").error,
+            "there is no `base.log_loss`: the held-out rows have no column `fare`");
+  EXPECT_TRUE(gate(made, "of-itself").passed);
+}
+
+TEST_F(AgainstBase, BothAreOfTheRowsThatBothAnswer) {
+  base_says(1);
+  // The base answers the first half only: the same margins there, so both have the same numbers.
+  for (std::size_t i = base_.margins.size() / 2; i < base_.margins.size(); ++i)
+    base_.margins[i] = kNan;
+  base_.refused = 600;
+  base_.learned = 400;
+  const auto made = evidence();
+  EXPECT_EQ(made.base->rows, 1000);
+  const auto& values = gate(made, "no-worse").values;
+  EXPECT_EQ(values.at("metrics.log_loss"), values.at("base.log_loss"));
+  EXPECT_NE(values.at("metrics.log_loss"), made.metrics.at("log_loss"));
+  EXPECT_TRUE(gate(made, "no-worse").passed);
+  for (auto& margin : base_.margins) margin = kNan;
+  base_.missing.fails = false;  // as of a base that could be asked
+  const auto none = evidence();
+  EXPECT_NE(gate(none, "no-worse").error.find("600 without an answer, 400 learned from"),
+            std::string::npos)
+      << gate(none, "no-worse").error;
+}
+
+TEST(Paired, DifferenceAndItsIntervalAreThoseOfAPairedTest) {
+  // scipy 1.17.1, d = right(candidate) - right(base) = [0, 1, 0, 1, 0, 0, -1, 1]: mean 0.25,
+  // stats.sem(d) 0.25, stats.norm.interval(0.95, 0.25, 0.25) from -0.23999 to 0.73999.
+  const std::vector<float> base = {1, -1, 1, -1, 2, 2, 2, -2};
+  const std::vector<float> candidate = {1, 1, 1, 1, 2, 2, -2, 2};
+  const std::vector<std::uint8_t> labels = {1, 1, 1, 1, 1, 1, 1, 1};
+  table::Column size{.name = "size", .type = Type::kInt};
+  size.ints.resize(8);
+  const auto rows = *table::Table::make({size});
+  spec::Evaluation definition;
+  definition.metrics.push_back({.name = "missed",
+                                .expression = {"probability < 0.5 ? 1.0 : 0.0", {}},
+                                .aggregation = "sum"});
+  const auto compared = compare(definition, {&rows, base, candidate, labels});
+  ASSERT_TRUE(compared.ok()) << compared.error().str();
+  std::map<std::string, Difference> by_name;
+  for (const auto& each : *compared) by_name[each.metric] = each;
+  EXPECT_FALSE(by_name.contains("rows"));
+  const auto& accuracy = by_name.at("accuracy");
+  EXPECT_DOUBLE_EQ(accuracy.difference(), 0.25);
+  EXPECT_NEAR(*accuracy.standard_error, 0.25, 1e-12);
+  EXPECT_NEAR(*accuracy.margin_of_error(), 0.48999099613, 1e-9);
+  EXPECT_DOUBLE_EQ(by_name.at("missed").difference(), -2);
+  EXPECT_NEAR(*by_name.at("missed").standard_error, 2.0, 1e-12);
+  EXPECT_FALSE(by_name.at("auc").standard_error.has_value());
+  EXPECT_EQ(verdict(*compared), "unclear");
+  std::vector<float> sure, unsure;
+  std::vector<std::uint8_t> all;
+  for (int i = 0; i < 400; ++i) {
+    sure.push_back(i % 7 == 0 ? 1.0F : 2.0F);
+    unsure.push_back(0.1F);
+    all.push_back(i % 50 != 0);
+  }
+  size.ints.resize(400);
+  const auto many = *table::Table::make({size});
+  EXPECT_EQ(verdict(*compare({}, {&many, unsure, sure, all})), "better");
+  EXPECT_EQ(verdict(*compare({}, {&many, sure, unsure, all})), "worse");
 }
 
 }  // namespace

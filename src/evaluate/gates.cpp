@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -6,9 +7,37 @@
 namespace heddle::evaluate {
 namespace {
 
+constexpr std::string_view kBasePrefix = "base.";
+
 std::string first_part(const std::string& name) { return name.substr(0, name.find('.')); }
 
+/// Says in `result` why a gate has no answer. `missing`: the names it reads that have no number.
+void explain(GateResult& result, const std::vector<std::string>& missing, const NoBase& no_base) {
+  const auto is_base = [](const std::string& name) { return name.starts_with(kBasePrefix); };
+  const bool only_base = !missing.empty() && std::all_of(missing.begin(), missing.end(), is_base);
+  if (only_base && !no_base.why.empty() && !no_base.fails) {
+    result.not_judged = no_base.why;
+    return;
+  }
+  result.error = missing.empty() ? "it could not be evaluated"
+                                 : fmt::format("there is no `{}`", fmt::join(missing, "`, `"));
+  if (!no_base.why.empty() && std::any_of(missing.begin(), missing.end(), is_base))
+    result.error += ": " + no_base.why;
+}
+
 }  // namespace
+
+bool reads_base(const spec::Gate& gate) {
+  const auto names = expr::names_in(gate.when.text);
+  return names.ok() && std::any_of(names->begin(), names->end(), [](const std::string& name) {
+           return name.starts_with(kBasePrefix);
+         });
+}
+
+bool reads_base(const spec::Evaluation& definition) {
+  return std::any_of(definition.gates.begin(), definition.gates.end(),
+                     [](const spec::Gate& gate) { return reads_base(gate); });
+}
 
 expr::Environment gate_environment(const spec::Evaluation& definition) {
   std::set<std::string> metrics{"accuracy", "auc", "calibration_error", "log_loss", "rows"};
@@ -18,6 +47,7 @@ expr::Environment gate_environment(const spec::Evaluation& definition) {
   for (const auto& metric : metrics) {
     names.insert("metrics." + metric);
     names.insert("standby." + metric);
+    names.insert("base." + metric);
     for (const auto& slice : definition.slices) {
       names.insert(fmt::format("slices.{}.{}_min", slice.name, metric));
       names.insert(fmt::format("slices.{}.{}_max", slice.name, metric));
@@ -28,9 +58,9 @@ expr::Environment gate_environment(const spec::Evaluation& definition) {
   return environment;
 }
 
-Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates,
-                                          const Numbers& numbers) {
-  std::set<std::string> groups{"leakage", "metrics", "slices", "standby"};
+Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates, const Numbers& numbers,
+                                          const NoBase& no_base) {
+  std::set<std::string> groups{"base", "leakage", "metrics", "slices", "standby"};
   std::set<std::string> names;
   for (const auto& [name, value] : numbers) {
     names.insert(name);
@@ -64,22 +94,19 @@ Result<std::vector<GateResult>> run_gates(std::span<const spec::Gate> gates,
       return error;
     }
     GateResult result{gate.id, false, gate.when.text, gate.description};
-    std::string missing;
+    std::vector<std::string> missing;
     for (const int index : program->variables()) {
       const auto i = static_cast<std::size_t>(index);
       const std::string& name = environment.variables[i].name;
       if (row[i].is_null()) {
-        missing += (missing.empty() ? "`" : ", `") + name + "`";
+        missing.push_back(name);
       } else {
         result.values[name] = row[i].d;
       }
     }
     const expr::Datum answer = program->evaluate(row, scratch);
     result.passed = answer.is_true();
-    if (answer.is_null() || answer.is_error()) {
-      result.error =
-          missing.empty() ? "it could not be evaluated" : fmt::format("there is no {}", missing);
-    }
+    if (answer.is_null() || answer.is_error()) explain(result, missing, no_base);
     results.push_back(std::move(result));
   }
   return results;

@@ -6,8 +6,10 @@
 #include "base/result.hpp"
 #include "contract/contract.hpp"
 #include "doc/value.hpp"
+#include "evaluate/evaluate.hpp"
 #include "feature/program.hpp"
 #include "flow/step.hpp"
+#include "runtime/endpoint.hpp"
 
 namespace heddle::flow {
 
@@ -24,6 +26,8 @@ namespace heddle::flow {
 /// Asks a runtime instead of training.
 [[nodiscard]] Result<StepRecord> run_runtime(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_standby(Work& work, const std::string& directory);
+/// Names what serves the model: the base that gates may read.
+[[nodiscard]] Result<StepRecord> run_base(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_evaluate(Work& work, const std::string& directory);
 [[nodiscard]] Result<StepRecord> run_gates(Work& work, const std::string& directory);
 /// `trained`: the step whose model it is, `train` or `standby`.
@@ -31,6 +35,16 @@ namespace heddle::flow {
                                               const std::string& trained);
 [[nodiscard]] Result<StepRecord> run_bundle(Work& work, const std::string& trained,
                                             const std::string& profile, const std::string& role);
+
+/// The primary of the model's services as the host knows it, or why there is none; what `run_base`
+/// depends on.
+[[nodiscard]] doc::Value what_serves(const Definitions& definitions, const Host& host);
+/// The answers of the base to held-out rows as they were received; `accepted` are the same rows
+/// after the contract. An error is of the run; a base that cannot be asked says why.
+[[nodiscard]] Result<evaluate::BaseAnswers> base_answers(Work& work, const table::Table& received,
+                                                         const table::Table& accepted);
+/// Workers are started where those of the data plane are, and see as little.
+[[nodiscard]] runtime::Host host_of(const Work& work);
 
 /// The step that makes the primary's model: `train`, or `runtime` when Heddle does not train it.
 [[nodiscard]] std::string primary_step(const spec::Model& model);

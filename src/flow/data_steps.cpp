@@ -206,6 +206,8 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
     work.note("validate.rows",
               fmt::format("{} rows have no `{}` and are left out", untimed, d.model->time_field));
   HEDDLE_TRY(table::write_parquet(check.accepted, directory + "/accepted.parquet"));
+  if (!contract.transform_ids().empty())
+    HEDDLE_TRY(table::write_parquet(rows.take(kept), directory + "/received.parquet"));
   // Rows as received, for the reference predictions: before transforms, label fields left out.
   std::vector<std::int64_t> chosen;
   for (const auto i : spread(0, static_cast<std::int64_t>(kept.size()), kReferenceRows))

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct Host {
   std::string worker;     ///< path of the `heddle` binary: a trial is `worker worker trial DIR`
   std::string state_dir;  ///< `.heddle`; flow keeps its cache under `runs/`
   int parallel = 2;       ///< steps at once
+  /// The primary of each service that has one: what gates on `base.*` hold the candidate against.
+  std::map<std::string, Digest> primaries{};
 };
 
 /// One step of a plan. Steps are pure functions of their inputs' digests; equal inputs were
@@ -49,6 +52,7 @@ struct Candidate {
   doc::Value metrics{};  ///< {"auc", "log_loss", ...} on the test rows
   doc::Value standby_metrics{};
   bool gates_passed = false;
+  doc::Value base{};      ///< what serves on the same rows (docs/gates.md); null: no gate reads it
   std::int64_t rows = 0;  ///< accepted rows of the snapshot
   int trials = 0;
   [[nodiscard]] doc::Value to_value() const;

@@ -19,6 +19,7 @@
 #include "bundle/bundle.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
+#include "flow/held_out.hpp"
 #include "flow/variant.hpp"
 #include "score/plan.hpp"
 #include "spec/environment.hpp"
@@ -335,6 +336,140 @@ TEST(Flow, CheckAndEvaluateNameTheSameThings) {
   for (const auto& variable : evaluate::gate_environment(definition).variables)
     evaluated.insert(variable.name);
   EXPECT_EQ(checked, evaluated);
+}
+
+/// A scene whose evaluation holds the candidate against what serves.
+class AgainstWhatServes : public testing::Test {
+ protected:
+  void SetUp() override {
+    scene.change("evaluations/e.yaml", "  - {id: good, when: metrics.auc > 0.55}\n",
+                 "  - {id: good, when: metrics.auc > 0.55}\n"
+                 "  - {id: no-worse, when: metrics.log_loss <= base.log_loss * 1.02}\n");
+  }
+  doc::Value evidence(const Digest& bundle) {
+    return bundle::open(*scene.objects, bundle)->json(bundle::kEvaluation).value();
+  }
+  void release(const Digest& bundle) { scene.host.primaries["s"] = bundle; }
+
+  Scene scene;
+};
+
+TEST_F(AgainstWhatServes, TheFirstReleaseIsPossibleAndARunAfterItHasNothingToDo) {
+  const auto first = scene.run();
+  ASSERT_TRUE(first.ok()) << first.error().str();
+  const auto made = evidence(first->candidate.bundle);
+  EXPECT_EQ(made.find("base")->string_or("why"), "nothing is released as primary of `s` yet");
+  const auto& gate = made.find("gates")->as_array().back();
+  EXPECT_EQ(gate.string_or("id"), "no-worse");
+  EXPECT_FALSE(gate.bool_or("passed", true));
+  EXPECT_EQ(gate.string_or("not_judged"), made.find("base")->string_or("why"));
+  // It is what serves now: not held against itself, the same bundle again.
+  release(first->candidate.bundle);
+  const auto after = scene.run();
+  ASSERT_TRUE(after.ok()) << after.error().str();
+  EXPECT_EQ(after->ran, 1) << "the base is looked up anew";
+  EXPECT_EQ(after->candidate.bundle, first->candidate.bundle);
+  EXPECT_TRUE(scene.to_run().empty());
+}
+
+TEST_F(AgainstWhatServes, AWorseCandidateFailsAndABetterOneSaysByHowMuch) {
+  const auto good = scene.run();
+  ASSERT_TRUE(good.ok()) << good.error().str();
+  release(good->candidate.bundle);
+  // Nearly nothing is learned: by itself it passes, against what serves it does not.
+  scene.change("evaluations/e.yaml", "metrics.auc > 0.55", "metrics.auc > 0.5");
+  scene.change("models/m.yaml", "trials: 4\n  startup: 2\n  max_rounds: 20",
+               "trials: 1\n  startup: 1\n  max_rounds: 1");
+  const auto worse = scene.run();
+  ASSERT_FALSE(worse.ok());
+  EXPECT_EQ(worse.error().kind, ErrorKind::kUnprocessable);
+  EXPECT_NE(worse.error().message.find("`no-worse`"), std::string::npos) << worse.error().message;
+  EXPECT_NE(worse.error().message.find("base.log_loss = "), std::string::npos);
+  EXPECT_EQ(worse.error().message.find("`good`"), std::string::npos);
+
+  // What serves answers ten times too sure: the candidate is better, on the same rows.
+  const auto off = with_calibration(*scene.objects, good->candidate.bundle, 3, "c0ffee").value();
+  release(off);
+  scene.change("models/m.yaml", "trials: 1\n  startup: 1\n  max_rounds: 1",
+               "trials: 4\n  startup: 2\n  max_rounds: 20");
+  std::vector<std::string> notes;
+  const auto better = scene.run("", [&](const Progress& progress) {
+    if (progress.kind == Progress::Kind::kNote) notes.push_back(progress.text);
+  });
+  ASSERT_TRUE(better.ok()) << better.error().str();
+  const auto base = *evidence(better->candidate.bundle).find("base");
+  EXPECT_EQ(base.string_or("bundle"), off.str());
+  EXPECT_TRUE(base.bool_or("measured"));
+  EXPECT_GT(base.int_or("rows"), 400);
+  EXPECT_EQ(base.int_or("learned_from"), 0);  // the test rows of its run are those of this one
+  for (const auto& metric : base.find("metrics")->as_array()) {
+    if (metric.string_or("name") != "log_loss") continue;
+    EXPECT_LT(metric.double_or("high"), 0);
+  }
+  EXPECT_TRUE(std::any_of(notes.begin(), notes.end(), [&](const std::string& note) {
+    return note.starts_with("against " + off.str().substr(0, 19));
+  })) << fmt::to_string(fmt::join(notes, "\n"));
+  EXPECT_EQ(better->candidate.base.string_or("bundle"), off.str());
+}
+
+TEST_F(AgainstWhatServes, ABaseThatCannotBeAskedNamesTheColumn) {
+  const auto good = scene.run();
+  ASSERT_TRUE(good.ok()) << good.error().str();
+  release(good->candidate.bundle);
+  // The new contract has no `size` any more.
+  scene.change("contracts/c.odcs.yaml",
+               "      - name: size\n        logicalType: integer\n        required: true\n        "
+               "logicalTypeOptions: {minimum: 0, maximum: 99}\n",
+               "");
+  scene.change("features/f.yaml", "  - {name: big, expression: size * 2}\n", "");
+  scene.change("monitors/w.yaml", "  - {name: size, column: size, kind: ks, floor: 0.1}\n",
+               "  - {name: place, column: place, kind: total_variation, floor: 0.1}\n");
+  scene.change("evaluations/e.yaml", "metrics.auc > 0.55", "metrics.auc > 0.5");
+  const auto lacks = scene.run();
+  ASSERT_FALSE(lacks.ok());
+  EXPECT_NE(lacks.error().message.find("the held-out rows have no column `size`"),
+            std::string::npos)
+      << lacks.error().message;
+}
+
+TEST_F(AgainstWhatServes, RowsThatTheBaseLearnedFromAreLeftOut) {
+  const auto newer = scene.run();
+  ASSERT_TRUE(newer.ok()) << newer.error().str();
+  release(newer->candidate.bundle);
+  // A candidate of an earlier time: what serves has learned from its test rows.
+  scene.change("models/m.yaml", "to: \"2001-02-01\"", "to: \"2001-01-16\"");
+  const auto earlier = scene.run();
+  ASSERT_FALSE(earlier.ok());
+  EXPECT_NE(earlier.error().message.find("learned from"), std::string::npos)
+      << earlier.error().message;
+}
+
+TEST_F(AgainstWhatServes, TheBundleNamesItsHeldOutRows) {
+  const auto made = scene.run();
+  ASSERT_TRUE(made.ok()) << made.error().str();
+  const auto opened = bundle::open(*scene.objects, made->candidate.bundle).value();
+  const auto contract = contract::Contract::from_value(*opened.json(bundle::kContract)).value();
+  const auto held = read_held_out(*scene.objects, opened, contract.request_fields());
+  ASSERT_TRUE(held.ok()) << held.error().str();
+  ASSERT_GT(held->rows.rows(), 400);
+  EXPECT_EQ(held->labels.size(), static_cast<std::size_t>(held->rows.rows()));
+  EXPECT_EQ(held->rows.find("at")->ints, held->times);
+  EXPECT_EQ(held->rows.find("late"), nullptr);  // a request does not carry it
+  EXPECT_LT(opened.config().int_or("learned_until"), held->times.front());
+  // The last rows of the file are the last rows kept.
+  const auto rows = make_rows(3000, 7);
+  EXPECT_EQ(held->rows.find("size")->ints.back(), rows.find("size")->ints.back());
+  // Of a bundle from elsewhere they are not there.
+  auto config = opened.config();
+  auto lineage = *config.find("lineage");
+  lineage.set("held_out", sha256("gone").str());
+  config.set("lineage", lineage);
+  const auto other = bundle::pack(*scene.objects, opened.layers(), config).value();
+  EXPECT_EQ(
+      read_held_out(*scene.objects, *bundle::open(*scene.objects, other), contract.request_fields())
+          .error()
+          .kind,
+      ErrorKind::kNotFound);
 }
 
 TEST(Flow, UntilRunsWhatItNeeds) {

@@ -26,7 +26,7 @@ std::string primary_step(const spec::Model& model) {
   return model.runtime.has_value() ? "runtime" : "train";
 }
 
-Result<std::vector<Step>> graph_of(const Definitions& d) {
+Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host) {
   const std::string path = d.source_path();
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
@@ -52,7 +52,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
        .body = run_source});
 
   Step rows{.name = "validate.rows",
-            .version = 3,
+            .version = 4,
             .needs = {{"source", "file"}},
             .body = run_validate_rows};
   const std::string& contract_file = d.contract->identity.file;
@@ -165,17 +165,28 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
     steps.push_back(std::move(train));
   }
 
-  steps.push_back({.name = "evaluate",
-                   .needs = {{primary_step(*d.model), "model"},
-                             {"standby", "model"},
-                             {"features", "matrices"},
-                             {"features", "program"},
-                             {"validate.rows", "accepted"},
-                             {"split", "split"},
-                             {"split", "labels"}},
-                   .inputs = {{fmt::format("`{}`", d.evaluation->identity.file),
-                               digest_of(d.evaluation->identity.content)}},
-                   .body = run_evaluate});
+  Step evaluates{.name = "evaluate",
+                 .needs = {{primary_step(*d.model), "model"},
+                           {"standby", "model"},
+                           {"features", "matrices"},
+                           {"features", "program"},
+                           {"validate.rows", "accepted"},
+                           {"split", "split"},
+                           {"split", "labels"}},
+                 .inputs = {{fmt::format("`{}`", d.evaluation->identity.file),
+                             digest_of(d.evaluation->identity.content)}},
+                 .body = run_evaluate};
+  if (evaluate::reads_base(*d.evaluation)) {
+    // What serves is no definition: without a gate on it, a release changes nothing of a run.
+    steps.push_back({.name = "base",
+                     .needs = {{primary_step(*d.model), "model"},
+                               {"features", "program"},
+                               {"validate.rows", "contract"}},
+                     .inputs = {{"what serves", digest_of(what_serves(d, host))}},
+                     .body = run_base});
+    evaluates.needs.push_back({"base", "base"});
+  }
+  steps.push_back(std::move(evaluates));
   steps.push_back({.name = "gates", .needs = {{"evaluate", "evidence"}}, .body = run_gates});
 
   const std::string& monitor_file = d.monitor->identity.file;
@@ -205,7 +216,7 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
   for (const bool primary : {true, false}) {
     const std::string trained = primary ? primary_step(*d.model) : "standby";
     const std::string profile = primary ? "baseline" : "baseline.standby";
-    Step bundle{.name = primary ? "bundle" : "bundle.standby"};
+    Step bundle{.name = primary ? "bundle" : "bundle.standby", .version = 2};
     bundle.needs = {{"gates", "passed"},
                     {"validate.set", "report"},
                     {"validate.rows", "contract"},
@@ -217,7 +228,9 @@ Result<std::vector<Step>> graph_of(const Definitions& d) {
                     {"evaluate", "evidence"},
                     {"evaluate", "statements"},
                     {"snapshot", "snapshot"},
-                    {"source", "file"}};
+                    {"source", "file"},
+                    {"split", "split"},
+                    {"split", "labels"}};
     bundle.inputs = {
         {fmt::format("`{}`: target and time field", model_file),
          digest_of_text(d.model->target.text + "\n" + d.model->time_field)},

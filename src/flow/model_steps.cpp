@@ -8,6 +8,7 @@
 #include "evaluate/evaluate.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
+#include "flow/held_out.hpp"
 #include "model/scorer.hpp"
 #include "runtime/endpoint.hpp"
 #include "runtime/tar.hpp"
@@ -26,11 +27,6 @@ train::RowsView view(const table::Matrix& matrix, const std::uint8_t* labels) {
 
 std::vector<std::string> names_of(const feature::Program& program) {
   return {program.feature_names().begin(), program.feature_names().end()};
-}
-
-/// Workers are started where those of the data plane are, and see as little.
-runtime::Host host_of(const Work& work) {
-  return {.directory = work.host().state_dir + "/runtime", .hidden = work.host().state_dir};
 }
 
 /// Writes model, its margins on validation and test rows, and how it was trained.
@@ -65,7 +61,33 @@ std::span<const float> test_margins(const std::vector<float>& margins, const Par
       static_cast<std::size_t>(parts.validation_end - parts.train_end));
 }
 
+std::string in_words(const evaluate::GateResult& gate) {
+  std::vector<std::string> values;
+  for (const auto& [name, number] : gate.values)
+    values.push_back(fmt::format("{} = {:.4g}", name, number));
+  return fmt::format("`{}` ({}; {})", gate.id, gate.when,
+                     gate.error.empty() ? fmt::to_string(fmt::join(values, ", ")) : gate.error);
+}
+
+/// What came of the base, in a line: for the person who watches the run.
+std::string in_words(const evaluate::BaseEvidence& base) {
+  if (!base.missing.why.empty()) return "not held against what serves: " + base.missing.why;
+  std::string line = fmt::format("against {} on {} rows", base.bundle.substr(0, 19), base.rows);
+  for (const auto& metric : base.metrics.as_array()) {
+    line += fmt::format("; {} {:.4f}, there {:.4f}", metric.string_or("name"),
+                        metric.double_or("candidate"), metric.double_or("base"));
+    if (metric.find("low")->is_number())
+      line += fmt::format(" (difference {:+.4f} to {:+.4f})", metric.double_or("low"),
+                          metric.double_or("high"));
+  }
+  return base.note.empty() ? line : line + "; " + base.note;
+}
+
 }  // namespace
+
+runtime::Host host_of(const Work& work) {
+  return {.directory = work.host().state_dir + "/runtime", .hidden = work.host().state_dir};
+}
 
 Result<StepRecord> run_search(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
@@ -220,6 +242,13 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   evaluate::Predictions standby = input.predictions;
   standby.margins = test_margins(standby_margins, parts);
   HEDDLE_ASSIGN_OR_RETURN(input.standby, evaluate::metrics(*d.evaluation, standby));
+  evaluate::BaseAnswers base;
+  if (evaluate::reads_base(*d.evaluation)) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto received, work.received());
+    HEDDLE_ASSIGN_OR_RETURN(
+        base, base_answers(work, received->slice(parts.validation_end, parts.rows), test_rows));
+    input.base = &base;
+  }
   HEDDLE_ASSIGN_OR_RETURN(const auto evidence, evaluate::evaluate(input));
   const std::vector<evaluate::Resource> subjects = {
       {d.model->runtime.has_value() ? "runtime.json" : "model.json",
@@ -239,19 +268,21 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   doc::Value standby_metrics = doc::Value::object();
   for (const auto& [name, number] : input.standby) standby_metrics.set(name, number);
   doc::Value failed = doc::Value::array();
+  doc::Value not_judged = doc::Value::array();
   for (const auto& gate : evidence.gates) {
-    if (gate.passed) continue;
-    std::vector<std::string> values;
-    for (const auto& [name, number] : gate.values)
-      values.push_back(fmt::format("{} = {:.4g}", name, number));
-    failed.push(
-        fmt::format("`{}` ({}; {})", gate.id, gate.when,
-                    gate.error.empty() ? fmt::to_string(fmt::join(values, ", ")) : gate.error));
+    if (gate.failed()) failed.push(in_words(gate));
+    if (!gate.not_judged.empty())
+      not_judged.push(fmt::format("`{}`: {}", gate.id, gate.not_judged));
   }
   record.facts = doc::Value::object({{"metrics", std::move(metrics)},
                                      {"standby", std::move(standby_metrics)},
                                      {"failed", std::move(failed)},
+                                     {"not_judged", std::move(not_judged)},
                                      {"gates", evidence.gates.size()}});
+  if (const doc::Value* against = value.find("base")) {
+    record.facts.set("base", *against);
+    work.note("evaluate", in_words(*evidence.base));
+  }
   work.note("evaluate", fmt::format("auc {:.4f}, log loss {:.4f}; standby {:.4f}, {:.4f}",
                                     evidence.metrics.at("auc"), evidence.metrics.at("log_loss"),
                                     input.standby.at("auc"), input.standby.at("log_loss")));
@@ -275,7 +306,15 @@ Result<StepRecord> run_gates(Work& work, const std::string& directory) {
       record.outputs["passed"],
       write_json(directory, "passed.json",
                  doc::Value::object({{"evidence", evaluated.outputs.at("evidence").str()}})));
-  work.note("gates", fmt::format("all {} passed", evaluated.facts.int_or("gates")));
+  const doc::Value* open = evaluated.facts.find("not_judged");
+  const std::size_t left = open == nullptr ? 0 : open->size();
+  for (std::size_t i = 0; i < left; ++i)
+    work.note("gates", "not judged: " + open->as_array()[i].as_string());
+  work.note("gates", left == 0 ? fmt::format("all {} passed", evaluated.facts.int_or("gates"))
+                               : fmt::format("{} passed, {} not judged",
+                                             evaluated.facts.int_or("gates") -
+                                                 static_cast<std::int64_t>(left),
+                                             left));
   return record;
 }
 
@@ -338,6 +377,29 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory,
   return record;
 }
 
+namespace {
+
+/// The rows of the test as an object: what is released later is compared on them where traffic has
+/// too few labels.
+Result<Digest> keep_test_rows(Work& work, const contract::Contract& contract, const Parts& parts) {
+  const Definitions& d = work.definitions();
+  HEDDLE_ASSIGN_OR_RETURN(const auto received, work.received());
+  HEDDLE_ASSIGN_OR_RETURN(const auto accepted, work.accepted());
+  HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
+  HeldOut held;
+  held.rows = received->slice(parts.validation_end, parts.rows);
+  held.labels.assign(labels->begin() + static_cast<std::ptrdiff_t>(parts.validation_end),
+                     labels->end());
+  if (!d.model->time_field.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, accepted->column(d.model->time_field));
+    held.times.assign(time->ints.begin() + static_cast<std::ptrdiff_t>(parts.validation_end),
+                      time->ints.end());
+  }
+  return keep_held_out(*work.host().objects, contract.request_fields(), held);
+}
+
+}  // namespace
+
 Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std::string& profile,
                               const std::string& role) {
   const Definitions& d = work.definitions();
@@ -361,6 +423,8 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   HEDDLE_ASSIGN_OR_RETURN(assembly.statements, read_file(work.file("evaluate", "statements.json")));
   HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows,
                           table::read_table(work.file("validate.rows", "reference.parquet")));
+  HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
+  HEDDLE_ASSIGN_OR_RETURN(const Digest held_out, keep_test_rows(work, contract, parts));
   doc::Value names = doc::Value::array();
   for (const auto& name : program.feature_names()) names.push(std::string(name));
   assembly.config = doc::Value::object(
@@ -382,7 +446,15 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
                             {"contract", digest_of(d.contract->identity.content).str()},
                             {"features", digest_of(d.features->identity.content).str()},
                             {"model", digest_of(d.model->identity.content).str()},
-                            {"evaluation", digest_of(d.evaluation->identity.content).str()}})}});
+                            {"evaluation", digest_of(d.evaluation->identity.content).str()},
+                            {"held_out", held_out.str()}})}});
+  if (!d.model->time_field.empty()) {
+    // The rows that guided the search were learned from too.
+    HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* time, rows->column(d.model->time_field));
+    assembly.config.set("learned_until",
+                        time->ints[static_cast<std::size_t>(parts.validation_end - 1)]);
+  }
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["bundle"], assemble(*work.host().objects, assembly));
   work.note(role == "standby" ? "bundle.standby" : "bundle", record.outputs["bundle"].short_str());

@@ -131,6 +131,7 @@ Candidate candidate_of(const std::map<std::string, StepRecord>& finished) {
   if (const doc::Value* metrics = evaluated->second.facts.find("metrics")) out.metrics = *metrics;
   if (const doc::Value* metrics = evaluated->second.facts.find("standby"))
     out.standby_metrics = *metrics;
+  if (const doc::Value* base = evaluated->second.facts.find("base")) out.base = *base;
   out.gates_passed = finished.contains("gates");
   if (const auto rows = finished.find("validate.rows"); rows != finished.end())
     out.rows = rows->second.facts.int_or("accepted");
@@ -300,13 +301,14 @@ doc::Value Candidate::to_value() const {
        {"metrics", metrics},
        {"standby_metrics", standby_metrics},
        {"gates_passed", gates_passed},
+       {"base", base},
        {"rows", rows},
        {"trials", trials}});
 }
 
 Result<Plan> plan(const spec::Project& project, const Host& host, const std::string& model) {
   HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, model));
-  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions));
+  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host));
   return plan_graph(steps, definitions, Cache(host.state_dir), host).plan;
 }
 
@@ -314,7 +316,7 @@ Result<RunResult> run(const spec::Project& project, const Host& host, const RunO
                       const ProgressSink& progress) {
   const auto begin = SteadyClock::now();
   HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, options.model));
-  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions));
+  HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host));
   HEDDLE_ASSIGN_OR_RETURN(const auto wanted, wanted_steps(steps, options.until));
   const Cache cache(host.state_dir);
   HEDDLE_TRY(make_dirs(cache.root()));
@@ -348,6 +350,7 @@ Result<Candidate> last_candidate(const Host& host, const std::string& model) {
   HEDDLE_ASSIGN_OR_RETURN(out.standby, Digest::parse(value.string_or("standby")));
   if (const doc::Value* metrics = value.find("metrics")) out.metrics = *metrics;
   if (const doc::Value* metrics = value.find("standby_metrics")) out.standby_metrics = *metrics;
+  if (const doc::Value* base = value.find("base")) out.base = *base;
   out.gates_passed = value.bool_or("gates_passed");
   out.rows = value.int_or("rows");
   out.trials = static_cast<int>(value.int_or("trials"));

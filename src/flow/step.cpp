@@ -162,6 +162,13 @@ Result<std::shared_ptr<const table::Table>> Work::accepted() {
   return accepted_;
 }
 
+Result<std::shared_ptr<const table::Table>> Work::received() {
+  const std::string path = file("validate.rows", "received.parquet");
+  if (!path_exists(path)) return accepted();  // the contract has no transforms
+  HEDDLE_ASSIGN_OR_RETURN(auto rows, table::read_table(path));
+  return std::make_shared<const table::Table>(std::move(rows));
+}
+
 Result<std::shared_ptr<const table::Matrix>> Work::matrix(const std::string& part) {
   const std::lock_guard guard(reading_);
   auto& slot = matrices_[part];

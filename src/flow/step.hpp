@@ -49,7 +49,7 @@ struct Definitions {
 };
 
 /// The graph of one model, in an order in which the steps could run one by one.
-[[nodiscard]] Result<std::vector<Step>> graph_of(const Definitions& definitions);
+[[nodiscard]] Result<std::vector<Step>> graph_of(const Definitions& definitions, const Host& host);
 
 /// What running steps share: definitions, where finished steps' files are, and tables read once.
 /// Thread-safe.
@@ -72,6 +72,9 @@ class Work {
 
   /// The accepted rows, in time order; read once.
   [[nodiscard]] Result<std::shared_ptr<const table::Table>> accepted();
+  /// The same rows as they were received, before the contract's transforms: as a request would
+  /// carry them.
+  [[nodiscard]] Result<std::shared_ptr<const table::Table>> received();
   /// A matrix file of `features`: `train`, `validation`, `test`.
   [[nodiscard]] Result<std::shared_ptr<const table::Matrix>> matrix(const std::string& part);
   /// Labels of the accepted rows.

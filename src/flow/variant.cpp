@@ -7,8 +7,10 @@
 #include "contract/contract.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
+#include "evaluate/paired.hpp"
 #include "feature/program.hpp"
 #include "flow/assemble.hpp"
+#include "flow/held_out.hpp"
 #include "model/scorer.hpp"
 #include "runtime/spec.hpp"
 #include "stats/metrics.hpp"
@@ -263,6 +265,12 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
   evaluate::Evidence evidence;
   evidence.metrics = metrics;
   HEDDLE_ASSIGN_OR_RETURN(evidence.gates, evaluate::run_gates(gates, numbers));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto differences,
+      evaluate::compare(definition, {&held_rows, base_margins, margins, held_labels}));
+  evidence.base = evaluate::BaseEvidence{.bundle = input.base.str(), .rows = held.rows};
+  evidence.base->metrics = doc::Value::array();
+  for (const auto& each : differences) evidence.base->metrics.push(each.to_value());
 
   RetrainOutcome outcome;
   outcome.train_rows = parts.stopping;
@@ -270,7 +278,7 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
   outcome.metrics =
       doc::Value::object({{"new", to_value(metrics)}, {"base", to_value(base_metrics)}});
   for (const auto& gate : evidence.gates) {
-    if (!gate.passed) outcome.failed_gates.push_back(gate.id);
+    if (gate.failed()) outcome.failed_gates.push_back(gate.id);
   }
   outcome.gates_passed = evidence.passed = outcome.failed_gates.empty();
   if (!outcome.gates_passed) return outcome;
@@ -323,6 +331,21 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
   assembly.config.set("learned_until", input.event_times.empty()
                                            ? doc::Value()
                                            : doc::Value(input.event_times[last]));
+  HeldOut own;
+  const auto kept_held =
+      std::span<const std::int64_t>(kept).subspan(static_cast<std::size_t>(parts.stopping));
+  own.rows = input.rows.take(kept_held);
+  own.labels.assign(held_labels.begin(), held_labels.end());
+  for (const auto row : kept_held) {
+    if (!input.event_times.empty())
+      own.times.push_back(input.event_times[static_cast<std::size_t>(row)]);
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const Digest held_out,
+                          keep_held_out(*input.objects, base.contract.request_fields(), own));
+  const auto* lineage = config.find("lineage");
+  doc::Value own_lineage = lineage == nullptr ? doc::Value::object() : *lineage;
+  own_lineage.set("held_out", held_out.str());
+  assembly.config.set("lineage", std::move(own_lineage));
   assembly.config.set("role", "primary");
   assembly.config.set("rounds", trained.rounds);
   assembly.config.set("seed", training.seed);

@@ -34,6 +34,9 @@ struct Rule {
   spec::PolicyRule rule;
   std::string service{};             ///< generated rules: only what is about this service
   std::vector<std::string> names{};  ///< that `when` mentions
+  /// It makes a question of what others allow, and allows nobody to ask for what none does; a
+  /// proposal without its names is not its matter.
+  bool is_guard = false;
   mutable std::map<std::string, std::shared_ptr<const expr::Program>> programs{};
 };
 
@@ -137,6 +140,20 @@ Digest digest_of(const spec::Project& project) {
                                                  {"service_accounts", std::move(accounts)}})));
 }
 
+/// The role whose yes the project asks for when somebody promotes; empty: any person's.
+std::string promoter_role(const spec::Project& project) {
+  for (const auto& [name, policy] : project.policies) {
+    for (const auto& rule : policy.rules) {
+      const bool about = std::any_of(
+          rule.actions.begin(), rule.actions.end(),
+          [](const std::string& action) { return glob_match(action, "release.promote"); });
+      if (about && rule.effect == spec::PolicyRule::Effect::kRequireApproval)
+        return rule.approver_role;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 bool glob_match(std::string_view pattern, std::string_view text) noexcept {
@@ -230,7 +247,8 @@ struct Rulebook::Impl {
       if (!name.starts_with("attributes.")) continue;
       const bool given = std::any_of(attributes.begin(), attributes.end(),
                                      [&](const auto& a) { return a.name == name; });
-      if (!given) return Truth::kUnknown;  // nobody said what it is
+      // Nobody said what it is.
+      if (!given) return rule.is_guard ? Truth::kFalse : Truth::kUnknown;
     }
     std::string key;
     for (const auto& variable : environment.variables)
@@ -317,6 +335,19 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
   canary.who = {"agent:canary", "system:data-plane"};
   canary.actions = {"canary.judgement", "canary.abort"};
   impl->rules.push_back(Rule{std::move(canary), ""});
+  // What clearly loses against what serves is no agent's to promote, whatever lets it promote
+  // others. Who may say yes to a promotion may say yes to this one.
+  spec::PolicyRule loses;
+  loses.id = "clear-loss-needs-a-person";
+  loses.effect = spec::PolicyRule::Effect::kRequireApproval;
+  loses.who = {"agent:*"};
+  loses.actions = {"release.promote"};
+  loses.when = spec::Expression{"attributes.comparison == \"worse\"", {}};
+  loses.approver_role = promoter_role(project);
+  Rule guard{std::move(loses), ""};
+  guard.names = {"attributes.comparison"};
+  guard.is_guard = true;
+  impl->rules.push_back(std::move(guard));
   impl->people = project.people;
   for (const auto& account : project.service_accounts) impl->accounts.insert(account.name);
   impl->digest = digest_of(project);
@@ -329,6 +360,7 @@ Verdict Rulebook::evaluate(const Proposal& proposal, const CountFn& count) const
   const auto attributes = attributes_of(proposal);
   const auto service = service_of(proposal);
   std::vector<std::string> deny, ask, allow;
+  std::vector<const spec::PolicyRule*> asks, guards;
   Verdict verdict;
   for (const auto& compiled : impl_->rules) {
     const auto& rule = compiled.rule;
@@ -359,9 +391,13 @@ Verdict Rulebook::evaluate(const Proposal& proposal, const CountFn& count) const
       deny.push_back(rule.id);
       continue;
     }
-    ask.push_back(rule.id);
+    (compiled.is_guard ? guards : asks).push_back(&rule);
+  }
+  if (!asks.empty() || !allow.empty()) asks.insert(asks.end(), guards.begin(), guards.end());
+  for (const auto* rule : asks) {
+    ask.push_back(rule->id);
     verdict.needs.push_back(
-        {rule.id, std::max(1, rule.approvals), rule.approver_role, rule.approval_within});
+        {rule->id, std::max(1, rule->approvals), rule->approver_role, rule->approval_within});
   }
   const auto join = [&](std::vector<std::string>& first, std::vector<std::string>& second,
                         std::vector<std::string>& third) {

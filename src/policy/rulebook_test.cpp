@@ -81,6 +81,35 @@ TEST(Rulebook, DenyBeatsApprovalBeatsAllowAndAllAreNamed) {
   EXPECT_FALSE(denied.reason.empty());
 }
 
+TEST(Rulebook, WhatClearlyLosesIsNoAgentsToPromote) {
+  const auto promote = rule("free", Kind::kAllow, {"agent:*", "person:*"}, {"release.promote"});
+  auto lost = proposal("release.promote");
+  lost.attributes = doc::Value::object({{"comparison", "worse"}});
+  const auto asked = judge(project({promote}), lost);
+  EXPECT_EQ(asked.effect, Effect::kRequireApproval);
+  EXPECT_EQ(asked.rules, (std::vector<std::string>{"clear-loss-needs-a-person", "free"}));
+  for (const char* other : {"better", "unclear", "none"}) {
+    auto fair = lost;
+    fair.attributes = doc::Value::object({{"comparison", other}});
+    EXPECT_EQ(judge(project({promote}), fair).effect, Effect::kAllow) << other;
+  }
+  // A person has seen the comparison; what nobody compared is the team's rules' matter alone.
+  auto by_hand = lost;
+  by_hand.actor = {ActorType::kPerson, "ada"};
+  EXPECT_EQ(judge(project({promote}), by_hand).effect, Effect::kAllow);
+  EXPECT_EQ(judge(project({promote}), proposal("release.promote")).effect, Effect::kAllow);
+  // It lets nobody ask for what no rule allows, and a denial stands.
+  EXPECT_EQ(judge(project({}), lost).rules, std::vector<std::string>{"default-deny"});
+  const auto never = rule("never", Kind::kDeny, {"agent:*"}, {"release.*"});
+  EXPECT_EQ(judge(project({promote, never}), lost).effect, Effect::kDeny);
+  // The yes is of the role that the project asks for when somebody promotes.
+  auto others = rule("ask", Kind::kRequireApproval, {"person:*"}, {"release.promote"});
+  others.approver_role = "approver";
+  const auto needed = judge(project({promote, others}), lost);
+  ASSERT_EQ(needed.needs.size(), 1U);
+  EXPECT_EQ(needed.needs[0].role, "approver");
+}
+
 TEST(Rulebook, WhoActionAndTargetAllHaveToMatch) {
   const auto of =
       project({rule("a", Kind::kAllow, {"role:approver"}, {"run.start"}, "", {"service/delay"})});

@@ -504,6 +504,21 @@ Result<doc::Value> Plan::make_reference(std::span<const spec::Field> fields,
         fmt::format("{} reference rows with {} margins", rows.rows(), expected_margins.size()),
         fmt::format("give 1 to {} rows, one margin each", kMostReferenceRows)};
   }
+  HEDDLE_ASSIGN_OR_RETURN(auto value, rows_value(kReferenceFormat, fields, rows));
+  doc::Value margins = doc::Value::array();
+  for (const float margin : expected_margins) {
+    // A double holds every float: written and read back, the bits are the same.
+    if (std::isnan(margin))
+      margins.push(nullptr);
+    else
+      margins.push(static_cast<double>(margin));
+  }
+  value.set("margins", std::move(margins));
+  return value;
+}
+
+Result<doc::Value> Plan::rows_value(std::string_view format, std::span<const spec::Field> fields,
+                                    const table::Table& rows) {
   doc::Value names = doc::Value::array();
   std::vector<expr::ColumnView> columns;
   for (const spec::Field& field : fields) {
@@ -512,22 +527,13 @@ Result<doc::Value> Plan::make_reference(std::span<const spec::Field> fields,
     columns.push_back(column->view());
   }
   doc::Value values = doc::Value::array();
-  doc::Value margins = doc::Value::array();
   for (std::int64_t row = 0; row < rows.rows(); ++row) {
     doc::Value cells = doc::Value::array();
     for (const auto& column : columns) cells.push(to_json_value(column.at(row)));
     values.push(std::move(cells));
-    const float margin = expected_margins[static_cast<std::size_t>(row)];
-    // A double holds every float: written and read back, the bits are the same.
-    if (std::isnan(margin))
-      margins.push(nullptr);
-    else
-      margins.push(static_cast<double>(margin));
   }
-  return doc::Value::object({{"format", kReferenceFormat},
-                             {"fields", std::move(names)},
-                             {"rows", std::move(values)},
-                             {"margins", std::move(margins)}});
+  return doc::Value::object(
+      {{"format", format}, {"fields", std::move(names)}, {"rows", std::move(values)}});
 }
 
 }  // namespace heddle::score

@@ -108,6 +108,11 @@ class Plan {
   [[nodiscard]] static Result<doc::Value> make_reference(std::span<const spec::Field> fields,
                                                          const table::Table& rows,
                                                          std::span<const float> expected_margins);
+  /// The part of it that is the rows, any number of them: {"format", "fields": [..], "rows":
+  /// [[..]]}.
+  [[nodiscard]] static Result<doc::Value> rows_value(std::string_view format,
+                                                     std::span<const spec::Field> fields,
+                                                     const table::Table& rows);
 
   /// What a runtime is sent of rows that keep the contract, transforms applied, with a fitted
   /// program.

@@ -350,9 +350,10 @@ const Object& evaluation_kind() {
   static const Table<Gate> gate = [] {
     Table<Gate> t("a gate", "a threshold fixed before the run; null or error fails it");
     t.text("id", &Gate::id, "permanent id").required();
-    t.expression("when", &Gate::when,
-                 "passes when true: `metrics.NAME`, `standby.NAME`, `slices.NAME.METRIC_min|_max`, "
-                 "`leakage.NAME`")
+    t.expression(
+         "when", &Gate::when,
+         "passes when true: `metrics.NAME`, `standby.NAME`, `base.NAME` (what serves, on the "
+         "same rows), `slices.NAME.METRIC_min|_max`, `leakage.NAME`")
         .required();
     t.text("description", &Gate::description, "why it is there");
     return t;

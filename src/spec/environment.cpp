@@ -56,6 +56,7 @@ expr::Environment gate_environment(const Evaluation& evaluation) {
   for (const auto& metric : names) {
     add("metrics." + metric);
     add("standby." + metric);
+    add("base." + metric);
     for (const auto& slice : evaluation.slices) {
       add(fmt::format("slices.{}.{}_min", slice.name, metric));
       add(fmt::format("slices.{}.{}_max", slice.name, metric));

@@ -23,7 +23,7 @@ namespace heddle::spec {
 /// Metrics of the project's own: `probability` (double), `label` (int), then the request's fields
 /// and label fields.
 [[nodiscard]] expr::Environment metric_environment(std::span<const Field> fields);
-/// Gates: `metrics.NAME`, `standby.NAME`, `slices.SLICE.METRIC_min` and `_max`,
+/// Gates: `metrics.NAME`, `standby.NAME`, `base.NAME`, `slices.SLICE.METRIC_min` and `_max`,
 /// `leakage.time_order_violations`, `leakage.duplicate_rows`, `leakage.duplicate_share`,
 /// `leakage.single_feature_auc`; all double.
 [[nodiscard]] expr::Environment gate_environment(const Evaluation& evaluation);

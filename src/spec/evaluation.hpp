@@ -27,7 +27,7 @@ struct Slice {
 struct Gate {
   std::string id;
   Expression when;  ///< passes when true; `metrics.NAME`, `slices.NAME.METRIC_min|_max`,
-                    ///< `standby.NAME`, `leakage.NAME`
+                    ///< `standby.NAME`, `base.NAME` (what serves), `leakage.NAME`
   std::string description{};
 };
 

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/digest.hpp"
+#include "base/result.hpp"
+#include "control/home.hpp"
+#include "doc/value.hpp"
+#include "jobs/jobs.hpp"
+
+namespace heddle::control {
+
+/// Comparisons of one service that people ask for while the control plane runs: each in a process
+/// of its own (docs/adr/0010), one at a time. Who asks is told to ask again until it has ended.
+/// Confined to the control thread.
+class Comparing {
+ public:
+  Comparing(const Home& home, jobs::Runner* runner, std::string executable, std::string service)
+      : home_(home),
+        runner_(runner),
+        executable_(std::move(executable)),
+        service_(std::move(service)) {}
+  ~Comparing() { stop(); }
+  Comparing(const Comparing&) = delete;
+  Comparing& operator=(const Comparing&) = delete;
+
+  /// The comparison of these two when its process has ended, once; nullopt while it runs, or while
+  /// one of others runs that somebody waits for. The first call starts it.
+  [[nodiscard]] Result<std::optional<doc::Value>> result(const Digest& base,
+                                                         const Digest& candidate);
+  /// How far it is: {"read", "of" (bytes of the journal), "rows" (labelled ones found)}.
+  [[nodiscard]] doc::Value progress() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  [[nodiscard]] Result<void> start(const Digest& base, const Digest& candidate);
+  [[nodiscard]] Result<doc::Value> read_result();
+  void stop();
+
+  const Home& home_;
+  jobs::Runner* runner_;
+  std::string executable_;
+  std::string service_;
+  std::optional<std::int64_t> handle_{};
+  Digest base_{};
+  Digest candidate_{};
+  Clock::time_point asked_{};  ///< last time: what nobody asks for any more gives way
+};
+
+}  // namespace heddle::control

@@ -1,0 +1,87 @@
+// A comparison in a process of its own: who asks is told to ask again until it has ended.
+#include "control/comparing.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/file.hpp"
+#include "base/ids.hpp"
+#include "control/compare.hpp"
+#include "doc/json.hpp"
+
+namespace heddle::control {
+namespace {
+
+/// Processes that end when the test says so.
+class Runner final : public jobs::Runner {
+ public:
+  Result<std::int64_t> start(const jobs::Job& job) override {
+    jobs.push_back(job);
+    ended = false;
+    return static_cast<std::int64_t>(jobs.size());
+  }
+  Result<jobs::Outcome> wait(std::int64_t) override { return outcome; }
+  Result<bool> finished(std::int64_t) override { return ended; }
+  void stop(std::int64_t) override { ++stopped; }
+
+  std::vector<jobs::Job> jobs;
+  jobs::Outcome outcome{};
+  bool ended = false;
+  int stopped = 0;
+};
+
+class ComparingTest : public testing::Test {
+ protected:
+  void write(const std::string& name, const doc::Value& value) {
+    ASSERT_TRUE(write_file_atomic(home_.comparison("s") + "/" + name, doc::to_json(value)).ok());
+  }
+  std::optional<doc::Value> ask(const Digest& candidate) {
+    auto result = comparing_.result(base_, candidate);
+    EXPECT_TRUE(result.ok()) << result.error().str();
+    return result.ok() ? *result : std::optional<doc::Value>();
+  }
+
+  Home home_{testing::TempDir() + uuid7()};
+  Runner runner_;
+  Comparing comparing_{home_, &runner_, "/bin/heddle", "s"};
+  const Digest base_ = sha256("base"), one_ = sha256("one"), other_ = sha256("other");
+};
+
+TEST_F(ComparingTest, RunsOnceHoweverOftenItIsAskedForAndSaysHowFarItIs) {
+  EXPECT_FALSE(ask(one_).has_value());
+  EXPECT_FALSE(ask(one_).has_value());
+  ASSERT_EQ(runner_.jobs.size(), 1U);
+  EXPECT_EQ(runner_.jobs[0].argv.at(4), "compare");
+  const auto request = doc::parse_json(*read_file(home_.comparison("s") + "/request.json")).value();
+  EXPECT_EQ(request.string_or("base"), base_.str());
+  EXPECT_EQ(request.string_or("candidate"), one_.str());
+  EXPECT_EQ(comparing_.progress().int_or("read", -1), 0);
+  write("progress.json", doc::Value::object({{"read", 5}, {"of", 10}, {"rows", 3}}));
+  EXPECT_EQ(comparing_.progress().int_or("read"), 5);
+  // One at a time: another one waits for the first.
+  EXPECT_FALSE(ask(other_).has_value());
+  EXPECT_EQ(runner_.jobs.size(), 1U);
+  write("result.json", doc::Value::object({{"compared", true}, {"verdict", "better"}}));
+  runner_.ended = true;
+  EXPECT_FALSE(ask(other_).has_value());
+  const auto made = ask(one_);
+  ASSERT_TRUE(made.has_value());
+  EXPECT_EQ(made->string_or("verdict"), "better");
+  // It is given once: the next question is of the traffic of then.
+  EXPECT_FALSE(ask(one_).has_value());
+  EXPECT_EQ(runner_.jobs.size(), 2U);
+  EXPECT_EQ(comparing_.progress().int_or("read", -1), 0);
+}
+
+TEST_F(ComparingTest, OneThatDiedSaysSoAndStandsInNobodysWay) {
+  EXPECT_FALSE(ask(one_).has_value());
+  runner_.ended = true;
+  runner_.outcome.exit_code = 137;
+  const auto made = ask(one_);
+  ASSERT_TRUE(made.has_value());
+  EXPECT_FALSE(made->bool_or("compared", true));
+  EXPECT_NE(made->string_or("why").find("exit code 137"), std::string::npos);
+  EXPECT_EQ(made->string_or("base"), base_.str());
+}
+
+}  // namespace
+}  // namespace heddle::control

@@ -1,0 +1,112 @@
+#include "evaluate/paired.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "evaluate/measured.hpp"
+
+namespace heddle::evaluate {
+namespace {
+
+constexpr double kNormal95 = 1.959963984540054;  ///< the 97.5 % point of the normal distribution
+
+/// log(1 + exp(x)) without overflow, x against the label.
+double log_loss(double margin, bool label) {
+  const double against = label ? -margin : margin;
+  return std::max(against, 0.0) + std::log1p(std::exp(-std::abs(against)));
+}
+
+double is_right(double margin, bool label) { return (margin >= 0) == label ? 1 : 0; }
+
+/// Standard error of the mean of the differences; nullopt for less than two rows.
+std::optional<double> error_of_mean(const std::vector<double>& differences) {
+  if (differences.size() < 2) return std::nullopt;
+  const auto n = static_cast<double>(differences.size());
+  double mean = 0;
+  for (const double difference : differences) mean += difference / n;
+  double squares = 0;
+  for (const double difference : differences) squares += (difference - mean) * (difference - mean);
+  return std::sqrt(squares / (n - 1) / n);
+}
+
+std::optional<double> error_of_loss(const Pair& pair, double (*loss)(double, bool)) {
+  std::vector<double> differences;
+  differences.reserve(pair.labels.size());
+  for (std::size_t i = 0; i < pair.labels.size(); ++i) {
+    const bool label = pair.labels[i] != 0;
+    differences.push_back(loss(static_cast<double>(pair.candidate[i]), label) -
+                          loss(static_cast<double>(pair.base[i]), label));
+  }
+  return error_of_mean(differences);
+}
+
+/// Of a metric of the project's own. Where a row has a value of one model only, the two are not of
+/// the same rows, and nothing is known of the difference.
+std::optional<double> error_of_own(const Measured::Own& base, const Measured::Own& candidate) {
+  std::vector<double> differences;
+  for (std::size_t i = 0; i < base.values.size(); ++i) {
+    if (std::isnan(base.values[i]) != std::isnan(candidate.values[i])) return std::nullopt;
+    if (!std::isnan(base.values[i])) differences.push_back(candidate.values[i] - base.values[i]);
+  }
+  const auto error = error_of_mean(differences);
+  if (!error || base.mean) return error;
+  return *error * static_cast<double>(differences.size());
+}
+
+doc::Value number(std::optional<double> value) {
+  return value && std::isfinite(*value) ? doc::Value(*value) : doc::Value();
+}
+
+}  // namespace
+
+std::optional<double> Difference::margin_of_error() const noexcept {
+  if (!standard_error) return std::nullopt;
+  return kNormal95 * *standard_error;
+}
+
+doc::Value Difference::to_value() const {
+  const auto margin = margin_of_error();
+  const auto end = [&](double side) {
+    return margin ? number(difference() + side * *margin) : doc::Value();
+  };
+  return doc::Value::object({{"name", metric},
+                             {"base", number(base)},
+                             {"candidate", number(candidate)},
+                             {"difference", number(difference())},
+                             {"standard_error", number(standard_error)},
+                             {"low", end(-1)},
+                             {"high", end(1)}});
+}
+
+Result<std::vector<Difference>> compare(const spec::Evaluation& definition, const Pair& pair) {
+  HEDDLE_ASSIGN_OR_RETURN(const Measured base,
+                          measure(definition, {pair.rows, pair.base, pair.labels}));
+  HEDDLE_ASSIGN_OR_RETURN(const Measured candidate,
+                          measure(definition, {pair.rows, pair.candidate, pair.labels}));
+  const Numbers of_base = numbers_of(base, nullptr);
+  std::vector<Difference> out;
+  for (const auto& [name, value] : numbers_of(candidate, nullptr)) {
+    if (name == "rows") continue;
+    Difference difference{name, of_base.at(name), value};
+    if (name == "log_loss") difference.standard_error = error_of_loss(pair, log_loss);
+    if (name == "accuracy") difference.standard_error = error_of_loss(pair, is_right);
+    for (std::size_t i = 0; i < base.own.size(); ++i) {
+      if (base.own[i].name == name)
+        difference.standard_error = error_of_own(base.own[i], candidate.own[i]);
+    }
+    out.push_back(std::move(difference));
+  }
+  return out;
+}
+
+std::string_view verdict(std::span<const Difference> differences) noexcept {
+  for (const auto& each : differences) {
+    const auto margin = each.margin_of_error();
+    if (each.metric != "log_loss" || !margin) continue;
+    if (each.difference() - *margin > 0) return "worse";
+    if (each.difference() + *margin < 0) return "better";
+  }
+  return "unclear";
+}
+
+}  // namespace heddle::evaluate

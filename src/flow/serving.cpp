@@ -1,0 +1,191 @@
+// What serves the model today, on the rows that the candidate has not learned from.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "doc/json.hpp"
+#include "evaluate/evaluate.hpp"
+#include "flow/bodies.hpp"
+#include "runtime/spec.hpp"
+#include "score/plan.hpp"
+
+namespace heddle::flow {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+struct Base {
+  Digest bundle{};
+  evaluate::NoBase missing{};
+
+  [[nodiscard]] doc::Value to_value() const {
+    return doc::Value::object({{"bundle", bundle.empty() ? "" : bundle.str()},
+                               {"why", missing.why},
+                               {"fails", !missing.why.empty() && missing.fails}});
+  }
+  [[nodiscard]] static Result<Base> from_value(const doc::Value& value) {
+    Base base;
+    if (const auto named = value.string_or("bundle"); !named.empty()) {
+      HEDDLE_ASSIGN_OR_RETURN(base.bundle, Digest::parse(named));
+    }
+    base.missing = {value.string_or("why"), value.bool_or("fails")};
+    return base;
+  }
+};
+
+/// The primary of the model's services.
+Base primary_of(const Definitions& d, const Host& host) {
+  Base base;
+  std::string first;
+  std::vector<std::string> services;
+  for (const auto& [name, service] : d.project->services) {
+    if (service.model != d.model->identity.name) continue;
+    services.push_back(name);
+    const auto at = host.primaries.find(name);
+    if (at == host.primaries.end() || at->second == base.bundle) continue;
+    if (!base.bundle.empty()) {
+      return {{},
+              {fmt::format("services `{}` and `{}` are served by different bundles, {} and {}",
+                           first, name, base.bundle.short_str(), at->second.short_str()),
+               true}};
+    }
+    base.bundle = at->second;
+    first = name;
+  }
+  if (base.bundle.empty()) {
+    base.missing = {
+        fmt::format("nothing is released as primary of `{}` yet", fmt::join(services, "`, `")),
+        false};
+  }
+  return base;
+}
+
+/// Whether a bundle is the model, features and contract of this run: what serves is the candidate.
+Result<bool> is_candidate(const Work& work, const bundle::Bundle& serving) {
+  const Definitions& d = work.definitions();
+  const StepRecord trained = work.record(primary_step(*d.model));
+  HEDDLE_ASSIGN_OR_RETURN(const auto calibration, serving.json(bundle::kCalibration));
+  if (calibration.double_or("intercept") != 0 ||
+      serving.has(bundle::kRuntime) != d.model->runtime.has_value())
+    return false;
+  const auto same_bytes = [&](std::string_view layer, const Digest& digest) {
+    const auto bytes = serving.layer(layer);
+    return bytes.ok() && sha256(*bytes) == digest;
+  };
+  if (!d.model->runtime.has_value()) {
+    if (!same_bytes(bundle::kModel, trained.outputs.at("model"))) return false;
+  } else {
+    HEDDLE_ASSIGN_OR_RETURN(const auto runtime, serving.json(bundle::kRuntime));
+    if (digest_of(runtime) != digest_of(runtime::to_value(*d.model->runtime))) return false;
+    const auto files = trained.outputs.find("files");
+    if (files != trained.outputs.end() && !same_bytes(bundle::kRuntimeFiles, files->second))
+      return false;
+  }
+  const std::pair<std::string_view, std::string> parts[] = {
+      {bundle::kFeatures, work.file("features", "features.json")},
+      {bundle::kContract, work.file("validate.rows", "contract.json")}};
+  for (const auto& [layer, file] : parts) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto theirs, serving.json(layer));
+    HEDDLE_ASSIGN_OR_RETURN(const auto ours, read_json(file));
+    if (digest_of(theirs) != digest_of(ours)) return false;
+  }
+  return true;
+}
+
+/// What the base cannot be asked of these rows; empty: it can.
+std::string lacking(const contract::Contract& contract, const table::Table& rows) {
+  std::vector<std::string> missing;
+  for (const auto& field : contract.request_fields()) {
+    const table::Column* column = rows.find(field.name);
+    if (column == nullptr) {
+      missing.push_back(field.name);
+    } else if (column->type != field.type) {
+      return fmt::format("its field `{}` is a {}, in the held-out rows it is a {}", field.name,
+                         expr::type_name(field.type), expr::type_name(column->type));
+    }
+  }
+  if (missing.empty()) return "";
+  return fmt::format("the held-out rows have no column `{}`", fmt::join(missing, "`, `"));
+}
+
+/// Takes the rows out that the base has learned from, as far as times tell.
+Result<void> leave_out_learned(const Definitions& d, const doc::Value& config,
+                               const table::Table& rows, evaluate::BaseAnswers& out) {
+  const auto* until = config.find("learned_until");
+  if (d.model->time_field.empty() || until == nullptr || !until->is_int()) {
+    // On rows that it knows the base looks better than it is: a candidate that passes is better all
+    // the same.
+    out.note = "it is not known which of these rows the base has learned from";
+    return {};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const table::Column* times, rows.column(d.model->time_field));
+  for (std::size_t row = 0; row < out.margins.size(); ++row) {
+    if (times->ints[row] > until->as_int()) continue;
+    out.refused -= std::isfinite(out.margins[row]) ? 0 : 1;
+    out.margins[row] = kNan;
+    ++out.learned;
+  }
+  return {};
+}
+
+}  // namespace
+
+doc::Value what_serves(const Definitions& definitions, const Host& host) {
+  return primary_of(definitions, host).to_value();
+}
+
+Result<StepRecord> run_base(Work& work, const std::string& directory) {
+  Base base = primary_of(work.definitions(), work.host());
+  if (!base.bundle.empty()) {
+    const auto opened = bundle::open(*work.host().objects, base.bundle);
+    if (!opened.ok()) {
+      base.missing = {"what serves cannot be read: " + opened.error().message, true};
+    } else {
+      const auto same = is_candidate(work, *opened);
+      if (same.ok() && *same) {
+        // A model is not held against itself. It was released since: what it was held against then
+        // stays its base, and the run has nothing to do.
+        const auto evaluation = opened->json(bundle::kEvaluation);
+        const auto* then = evaluation.ok() ? evaluation->find("base") : nullptr;
+        base = {{}, {"this model is what serves", false}};
+        if (then != nullptr) {
+          HEDDLE_ASSIGN_OR_RETURN(base, Base::from_value(*then));
+        }
+      }
+    }
+  }
+  StepRecord record;
+  record.facts = base.to_value();
+  HEDDLE_ASSIGN_OR_RETURN(record.outputs["base"], write_json(directory, "base.json", record.facts));
+  work.note("base", base.missing.why.empty() ? base.bundle.short_str() : base.missing.why);
+  return record;
+}
+
+Result<evaluate::BaseAnswers> base_answers(Work& work, const table::Table& received,
+                                           const table::Table& accepted) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, read_json(work.file("base", "base.json")));
+  HEDDLE_ASSIGN_OR_RETURN(const Base base, Base::from_value(value));
+  evaluate::BaseAnswers out;
+  out.bundle = base.bundle.empty() ? "" : base.bundle.str();
+  out.missing = base.missing;
+  if (!out.missing.why.empty()) return out;
+  const auto cannot = [&](std::string why) {
+    out.missing = {fmt::format("bundle {} cannot be measured: {}", base.bundle.short_str(), why),
+                   true};
+    return out;
+  };
+  const auto opened = bundle::open(*work.host().objects, base.bundle);
+  if (!opened.ok()) return cannot(opened.error().message);
+  const auto plan = score::Plan::load(*opened, host_of(work));
+  if (!plan.ok()) return cannot(plan.error().message);
+  if (const auto why = lacking((*plan)->contract(), received); !why.empty()) return cannot(why);
+  auto scored = (*plan)->score_table(received);
+  if (!scored.ok()) return cannot(scored.error().message);
+  out.margins = std::move(scored->margins);
+  out.refused = std::count_if(out.margins.begin(), out.margins.end(),
+                              [](float margin) { return !std::isfinite(margin); });
+  HEDDLE_TRY(leave_out_learned(work.definitions(), opened->config(), accepted, out));
+  return out;
+}
+
+}  // namespace heddle::flow
