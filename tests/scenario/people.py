@@ -75,7 +75,7 @@ def every_command(world):
         works(project.run("release", "history", "late"))
         works(project.run("release", "canary", "late"))
         compared = works(project.run("release", "compare", "late", "--bundle", standby)).out
-    assert "of the candidate's held-out rows" in compared and "not on recorded traffic" in compared, compared
+        assert "of the candidate's held-out rows" in compared and "not on recorded traffic" in compared, compared
         # A canary and a shadow want a bundle that is in no slot: the standby's place is taken first.
         third = world.other
         shutil.copytree(world.third / ".heddle/objects", project.root / ".heddle/objects", dirs_exist_ok=True)
