@@ -36,8 +36,9 @@ std::optional<control::Caller> caller_of(const Options& options, const net::Requ
   std::optional<control::Caller> caller;
   for (const auto& account :
        options.accounts) {  // every token is compared: the time says nothing about which matched
-    if (equal_constant_time(account.token, token) && !token.empty())
-      caller = control::Caller{account.name, false, account.permissions};
+    const auto* permissions = options.control->permissions_of(account.name);
+    if (equal_constant_time(account.token, token) && !token.empty() && permissions != nullptr)
+      caller = control::Caller{account.name, false, *permissions};
   }
   return caller;
 }

@@ -9,10 +9,11 @@
 
 namespace heddle::api {
 
+/// Whose token it is. What the account may do is asked of `Control::permissions_of` at each
+/// request: it follows what is applied.
 struct Account {
   std::string name;
   std::string token;
-  std::vector<std::string> permissions;
 };
 
 struct Options {

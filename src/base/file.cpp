@@ -13,10 +13,26 @@
 namespace heddle {
 namespace {
 
+/// What a person can do about a failed call on a file.
+const char* hint_of(int code) {
+  switch (code) {
+    case EACCES:
+    case EPERM:
+      return "it belongs to another user, or its folder does: run as that user (`ls -ld` names it)";
+    case EROFS: return "that disk is mounted for reading only";
+    case ENOTDIR:
+    case EISDIR:
+      return "a file stands where a folder is meant, or the other way round: move it away";
+    case EMFILE:
+    case ENFILE: return "too many files are open: raise `ulimit -n`";
+    default: return "see what the system's log says of that disk";
+  }
+}
+
 Error io_error(std::string_view what, const std::string& path) {
   const int code = errno;
   Error error{ErrorKind::kIo, "file-io-failed",
-              fmt::format("cannot {} `{}`: {}", what, path, std::strerror(code))};
+              fmt::format("cannot {} `{}`: {}", what, path, std::strerror(code)), hint_of(code)};
   if (code == ENOENT)
     error = {ErrorKind::kNotFound, "file-not-found", fmt::format("no such file: `{}`", path)};
   if (code == ENOSPC || code == EDQUOT) {

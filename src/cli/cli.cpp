@@ -7,6 +7,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/usage.hpp"
+#include "doc/value.hpp"
 
 namespace heddle::cli {
 
@@ -24,7 +25,10 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   app.fallthrough();
   app.add_subcommand("version", "the version of this program")->callback([&invocation] {
     invocation.run = [](const Console& console) {
-      console.data("heddle " HEDDLE_VERSION);
+      if (console.json())
+        console.document(doc::Value::object({{"version", HEDDLE_VERSION}}));
+      else
+        console.data("heddle " HEDDLE_VERSION);
       return 0;
     };
   });

@@ -28,6 +28,7 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
   const control::Home home(*root);
   if (auto made = make_dirs(home.dir()); !made.ok()) return console.fail(made.error());
   auto lock = FileLock::acquire(home.supervisor_lock());
+  if (!lock.ok() && lock.error().kind != ErrorKind::kConflict) return console.fail(lock.error());
   if (!lock.ok()) {
     return console.fail({ErrorKind::kConflict, "project-up",
                          fmt::format("project `{}` is up already", *root),
@@ -230,7 +231,8 @@ void add_plane_commands(CLI::App& app, Invocation& invocation) {
   stop->callback([&invocation, service, all, by = add_asked_by(*stop)] {
     invocation.run = [=, &invocation](const Console& console) {
       if (service->empty() && !*all) {
-        return console.fail({ErrorKind::kInvalid, "stop-what", "name a service, or say `--all`"});
+        return console.fail({ErrorKind::kInvalid, "stop-what", "it is not said what to stop",
+                             "name a service, or say `--all`"});
       }
       auto reply = call_as(invocation, "stop",
                            doc::Value::object({{"service", *all ? "*" : *service}}), *by);

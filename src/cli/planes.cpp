@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
+#include <mutex>
 #include <thread>
 
 #include "api/api.hpp"
@@ -58,6 +60,48 @@ Result<std::string> read_token(const std::string& path) {
   return token;
 }
 
+/// What accounts may do by what is applied. `look` is called by one thread, `now` by those that
+/// serve.
+class AppliedRights {
+ public:
+  AppliedRights(control::Home home, const control::Wiring& wiring)
+      : home_(std::move(home)), wiring_(wiring) {}
+
+  /// Reads the definitions again when others were applied.
+  void look() {
+    const auto text = read_file(home_.applied());
+    if (!text.ok() || *text == seen_ || std::chrono::steady_clock::now() < again_) return;
+    const auto project = control::applied_project(home_, wiring_);
+    if (!project.ok()) {
+      // What accounts may do is not known then: they keep what they had, and that is said.
+      log::error("the rights of accounts do not follow what was applied: {}",
+                 project.error().str());
+      again_ = std::chrono::steady_clock::now() + kPause;
+      return;
+    }
+    auto rights = std::make_shared<serve::Rights>();
+    for (const auto& account : project->service_accounts)
+      (*rights)[account.name] = account.permissions;
+    seen_ = *text;
+    const std::lock_guard lock(mutex_);
+    rights_ = std::move(rights);
+  }
+
+  [[nodiscard]] std::shared_ptr<const serve::Rights> now() const {
+    const std::lock_guard lock(mutex_);
+    return rights_;
+  }
+
+ private:
+  static constexpr auto kPause = std::chrono::seconds(5);
+  control::Home home_;
+  const control::Wiring& wiring_;
+  std::string seen_;  ///< the text that the rights follow from
+  std::chrono::steady_clock::time_point again_{};
+  mutable std::mutex mutex_;
+  std::shared_ptr<const serve::Rights> rights_;
+};
+
 /// A command that found no control plane has the project open while it runs, `heddle status` for
 /// one. The control plane starts after it: to end here would end the data plane too. Another
 /// control plane does not end by itself.
@@ -106,7 +150,7 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
   options.port = project.control_port;
   for (const auto& account : project.service_accounts) {
     HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(control->home().token(account.name)));
-    options.accounts.push_back({account.name, std::move(token), account.permissions});
+    options.accounts.push_back({account.name, std::move(token)});
   }
   log::info("control plane of `{}`, commit {}, on 127.0.0.1:{}", project.name,
             project.commit.substr(0, 12), project.control_port);
@@ -124,6 +168,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   struct sigaction action{};
   action.sa_handler = ask_for_successor;
   sigaction(SIGUSR2, &action, nullptr);
+  AppliedRights rights(home, wiring);
   std::atomic<std::size_t> ended{0};
   std::vector<std::thread> threads;
   std::vector<Result<std::vector<net::ListenerFd>>> outcomes(project.services.size(),
@@ -146,6 +191,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
       HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(home.token(account.name)));
       options.tokens.push_back({account.name, std::move(token), account.permissions});
     }
+    options.rights = [&rights] { return rights.now(); };
     log::info("data plane of `{}` on {}:{}", name, service.host, service.port);
     threads.emplace_back(
         [options = std::move(options), &outcome = outcomes[index++], &ended]() mutable {
@@ -156,6 +202,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   }
   while (ended < threads.size()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    rights.look();
     if (!successor_asked.exchange(false) || stop_asked) continue;
     // What the successor would stumble over is found before anything ends.
     if (const auto valid = control::applied_project(home, wiring); !valid.ok()) {

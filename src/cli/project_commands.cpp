@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <mutex>
 #include <set>
 
@@ -34,10 +35,22 @@ Result<spec::Loaded> shown(spec::Loaded loaded, const Console& console) {
                "correct them, then run `heddle check`"};
 }
 
-/// Loads a project and prints its diagnostics; the error says how many there are.
+/// Loads a project that is to be used and prints its diagnostics; definitions with an error are
+/// used for nothing, whatever the output is.
 Result<spec::Loaded> load(const Invocation& invocation, const Console& console) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(root));
+  if (console.json() && loaded.has_errors()) {
+    const auto first =
+        std::find_if(loaded.diagnostics.begin(), loaded.diagnostics.end(),
+                     [](const auto& each) { return each.severity == doc::Severity::kError; });
+    Error error{ErrorKind::kInvalid, "project-invalid",
+                fmt::format("the definitions have errors, the first one: {}", first->message),
+                "see all of them with `heddle check --json`"};
+    error.where =
+        fmt::format("{}:{}:{}", first->file, first->position.line, first->position.column);
+    return error;
+  }
   return shown(std::move(loaded), console);
 }
 
@@ -211,6 +224,7 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
   };
   // One run of a project at a time: a second would do the same work again.
   auto lock = FileLock::acquire(control::Home(loaded->project.root).dir() + "/run.lock");
+  if (!lock.ok() && lock.error().kind != ErrorKind::kConflict) return console.fail(lock.error());
   if (!lock.ok()) {
     return console.fail({ErrorKind::kConflict, "run-in-progress",
                          "another `heddle run` works on this project",
@@ -239,14 +253,15 @@ int run(const Invocation& invocation, const Console& console, const flow::RunOpt
 }
 
 /// Without a revision, what is applied is what one sees: a work tree that differs from HEAD is
-/// refused, with every difference named. The operation itself reads git alone.
-Result<void> same_as_head(const Invocation& invocation) {
+/// refused, with every difference named. Returns the commit that it was compared with: HEAD may be
+/// another one by the time it is applied. The operation itself reads git alone.
+Result<std::string> commit_of_work_tree(const Invocation& invocation) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   HEDDLE_ASSIGN_OR_RETURN(const auto git, invocation.wiring->open_git(root));
   HEDDLE_ASSIGN_OR_RETURN(const auto head, git->head());
   HEDDLE_ASSIGN_OR_RETURN(const auto work, spec::load_project(root));
   HEDDLE_ASSIGN_OR_RETURN(const auto changes, spec::differences(work, *git, head));
-  if (changes.empty()) return {};
+  if (changes.empty()) return head;
   return Error{ErrorKind::kConflict, "apply-not-committed",
                fmt::format("the definitions differ from commit {}: {}", head.substr(0, 12),
                            spec::summary(changes)),
@@ -255,10 +270,10 @@ Result<void> same_as_head(const Invocation& invocation) {
 
 int apply(const Invocation& invocation, const Console& console, const std::string& revision,
           const AskedBy& by) {
-  if (revision.empty()) {
-    if (const auto same = same_as_head(invocation); !same.ok()) return console.fail(same.error());
-  }
-  const auto request = doc::Value::object({{"revision", revision.empty() ? "HEAD" : revision}});
+  Result<std::string> wanted = revision;
+  if (revision.empty()) wanted = commit_of_work_tree(invocation);
+  if (!wanted.ok()) return console.fail(wanted.error());
+  const auto request = doc::Value::object({{"revision", *wanted}});
   const auto reply = call_as(invocation, "definition.apply", request, by);
   if (!reply.ok()) return console.fail(reply.error());
   if (console.json()) {
@@ -272,9 +287,14 @@ int apply(const Invocation& invocation, const Console& console, const std::strin
     return code;
   } else if (reply->bool_or("changed")) {
     console.message(fmt::format("applied {} (ledger entry {})", commit, reply->int_or("entry")));
+    if (const auto* warnings = reply->find("warnings"); warnings != nullptr) {
+      for (const auto& each : warnings->as_array())
+        console.message(
+            fmt::format("warning: {}: {}", each.string_or("file"), each.string_or("message")));
+    }
     console.message(
-        "policies and people count from now on; services, monitors and accounts when the planes "
-        "start again");
+        "policies, people and what accounts may do count from now on; services and monitors when "
+        "the planes start again");
   } else {
     console.message(fmt::format("commit {} is what runs already (ledger entry {})", commit,
                                 reply->int_or("entry")));

@@ -57,7 +57,8 @@ Result<void> show_statement(const Console& console, const std::string& id,
                  fmt::format("what came back is no statement about `{}`", id),
                  "nothing was signed; see `heddle approval show`"};
   }
-  console.message(format_rows(statement_rows(*statement, "you sign", id)));
+  if (!console.json())  // stderr is an error's JSON then, or empty
+    console.message(format_rows(statement_rows(*statement, "you sign", id)));
   return {};
 }
 
@@ -133,13 +134,23 @@ std::string gate_values(const doc::Value& gate) {
   return values;
 }
 
-/// What the evidence of a release says: repairs that it drops, gates, metrics, comparison.
-std::vector<std::string> evidence_lines(const doc::Value& shown) {
+/// What a release does to repairs of what it replaces.
+std::vector<std::string> repair_lines(const doc::Value& shown) {
   std::vector<std::string> lines;
-  if (const auto* drops = shown.find("drops_repairs"); drops != nullptr && drops->is_array()) {
-    for (const auto& repair : drops->as_array())
-      lines.push_back("drops a repair: " + repair.as_string());
+  const std::pair<const char*, const char*> kinds[] = {
+      {"drops_repairs", "drops a repair: "},
+      {"revives_repairs", "brings back a repair that was taken back: "}};
+  for (const auto& [member, words] : kinds) {
+    const auto* repairs = shown.find(member);
+    if (repairs == nullptr || !repairs->is_array()) continue;
+    for (const auto& repair : repairs->as_array()) lines.push_back(words + repair.as_string());
   }
+  return lines;
+}
+
+/// What the evidence of a release says: repairs, gates, metrics, comparison.
+std::vector<std::string> evidence_lines(const doc::Value& shown) {
+  std::vector<std::string> lines = repair_lines(shown);
   if (const auto* evaluation = shown.find("evaluation"); evaluation != nullptr) {
     if (const auto* metrics = evaluation->find("metrics");
         metrics != nullptr && metrics->is_object()) {
@@ -238,6 +249,7 @@ int print_approval(const Console& console, const doc::Value& reply) {
                                                   "evaluation",
                                                   "comparison",
                                                   "drops_repairs",
+                                                  "revives_repairs",
                                                   "unread"};
     if (std::find(std::begin(kShown), std::end(kShown), name) == std::end(kShown))
       others.set(name, value);
@@ -265,10 +277,7 @@ int print_release(const Console& console, const doc::Value& reply) {
                                 reply.string_or("bundle").substr(0, 19), reply.string_or("slot"),
                                 reply.int_or("entry")));
     // Of one that waits the reason says it.
-    if (const auto* drops = reply.find("drops_repairs"); drops != nullptr && drops->is_array()) {
-      for (const auto& repair : drops->as_array())
-        console.message("it dropped a repair: " + repair.as_string());
-    }
+    for (const auto& line : repair_lines(reply)) console.message("it " + line);
   } else {
     return print_waiting(console, reply);
   }
@@ -447,8 +456,9 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
   shadow->callback([&invocation, service, bundle, clear, again, by = add_asked_by(*shadow)] {
     invocation.run = [=, &invocation](const Console& console) {
       if (bundle->empty() && !*clear)
-        return console.fail(
-            {ErrorKind::kInvalid, "shadow-what", "name a bundle, or say `--clear`"});
+        return console.fail({ErrorKind::kInvalid, "shadow-what",
+                             "it is not said what the shadow is to be",
+                             "name a bundle with `--bundle`, or say `--clear`"});
       auto request =
           doc::Value::object({{"service", *service}, {"bundle", *bundle}, {"again", *again}});
       auto reply = call_as(invocation, "release.shadow", std::move(request), *by);
@@ -543,7 +553,8 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
         if (const auto seen = show_statement(console, whole, shown->string_or("statement"));
             !seen.ok())
           return console.fail(seen.error());
-        for (const auto& line : evidence_lines(*shown)) console.message(line);
+        if (!console.json())
+          for (const auto& line : evidence_lines(*shown)) console.message(line);
         signature = sign_statement(shown->string_or("statement"), *key, "heddle-approval");
         if (!signature.ok()) return console.fail(signature.error());
       }

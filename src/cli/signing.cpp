@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,16 +14,21 @@
 #include "base/signature.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "control/applied.hpp"
 #include "doc/yaml.hpp"
 #include "policy/request.hpp"
 
 namespace heddle::cli {
 namespace {
 
-/// The project's name, which a signed request names: read from heddle.yaml, as the one that answers
-/// does.
-Result<std::string> project_name(const std::string& root) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(root + "/heddle.yaml"));
+/// The project's name, which a signed request names: as the one that answers has it, from what was
+/// applied, before that from HEAD. The work tree may say anything.
+Result<std::string> project_name(const std::string& root, const control::Wiring& wiring) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto git, wiring.open_git(root));
+  const auto applied = control::read_applied(control::Home(root));
+  if (!applied.ok() && applied.error().kind != ErrorKind::kNotFound) return applied.error();
+  HEDDLE_ASSIGN_OR_RETURN(const auto text,
+                          git->read(applied.ok() ? applied->commit : "HEAD", "heddle.yaml"));
   HEDDLE_ASSIGN_OR_RETURN(const auto project, doc::parse_yaml(text, "heddle.yaml"));
   return project.string_or("name");
 }
@@ -35,8 +41,15 @@ Result<std::string> sign_statement(const std::string& statement, const std::stri
   const std::string path =
       fmt::format("{}/heddle-approval-{}", tmp == nullptr ? "/tmp" : tmp, uuid7());
   HEDDLE_TRY(write_file_atomic(path, statement, 0600));
+  const std::string said = path + ".said";
   const pid_t pid = ::fork();
   if (pid == 0) {
+    // A person at a terminal is told by ssh-keygen itself (to touch a key, for one); elsewhere
+    // stderr is ours, and may have to be JSON.
+    if (::isatty(STDERR_FILENO) == 0) {
+      const int fd = ::open(said.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+      if (fd < 0 || ::dup2(fd, STDERR_FILENO) < 0) _exit(127);
+    }
     ::execlp("ssh-keygen", "ssh-keygen", "-q", "-Y", "sign", "-f", key.c_str(), "-n", name_space,
              path.c_str(), nullptr);
     _exit(127);
@@ -46,10 +59,14 @@ Result<std::string> sign_statement(const std::string& statement, const std::stri
   ::unlink(path.c_str());
   auto signature = read_file(path + ".sig");
   ::unlink((path + ".sig").c_str());
+  const auto told = read_file(said);
+  ::unlink(said.c_str());
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || !signature.ok()) {
-    return Error{ErrorKind::kInvalid, "approval-sign-failed",
-                 fmt::format("`ssh-keygen` could not sign with `{}`", key),
-                 "give the private key of a person named in people.yaml with --key"};
+    const auto why = told.ok() ? told->substr(0, told->find_first_of("\r\n")) : std::string();
+    return Error{
+        ErrorKind::kInvalid, "approval-sign-failed",
+        fmt::format("`ssh-keygen` could not sign with `{}`{}{}", key, why.empty() ? "" : ": ", why),
+        "give the private key of a person named in people.yaml with --key"};
   }
   return signature;
 }
@@ -69,7 +86,7 @@ Result<doc::Value> call_as(const Invocation& invocation, std::string_view operat
   if (!by.name.empty()) request.set(member, by.name);
   if (!by.key.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-    HEDDLE_ASSIGN_OR_RETURN(const auto project, project_name(root));
+    HEDDLE_ASSIGN_OR_RETURN(const auto project, project_name(root, *invocation.wiring));
     const policy::SignedRequest about{project, std::string(operation), by.name,
                                       invocation.wiring->clock->wall(),
                                       hex_encode(random_bytes(16))};

@@ -1,150 +1,14 @@
 // What is signed is what happens: approvals of one service over real state, ledger, policy and
 // objects.
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
-#include "adapters/objects/layout.hpp"
-#include "adapters/sqlite/state.hpp"
-#include "base/file.hpp"
-#include "base/ids.hpp"
-#include "bundle/bundle.hpp"
 #include "control/compare.hpp"
-#include "control/outbox.hpp"
 #include "control/repairs.hpp"
-#include "control/service_control.hpp"
-#include "doc/json.hpp"
-#include "policy/ssh_key_fixture.hpp"
-#include "score/bundle_fixture.hpp"
-#include "watch/baseline.hpp"
+#include "control/service_fixture.hpp"
 
 namespace heddle::control {
 namespace {
 
 using Status = policy::Approval::Status;
-
-class ApprovalsTest : public testing::Test {
- protected:
-  static void SetUpTestSuite() { ada_ = std::make_unique<policy::SshKey>("ada"); }
-  static void TearDownTestSuite() { ada_.reset(); }
-
-  void SetUp() override {
-    home_.emplace(testing::TempDir() + uuid7());
-    ASSERT_TRUE(make_dirs(home_->dir() + "/keys").ok());
-    project_.contracts["c"] = score::fixture::contract();
-    project_.feature_sets["f"].contract = "c";
-    project_.models["m"].features = "f";
-    project_.monitors["w"].service = "s";
-    auto& service = project_.services["s"];
-    service.identity.name = "s";
-    service.model = "m";
-    service.monitor = "w";
-    service.autonomy = "act";
-    service.canary.steps = {500, 2'500};
-    spec::PolicyRule ask;
-    ask.id = "a-person-says-yes";
-    ask.effect = spec::PolicyRule::Effect::kRequireApproval;
-    ask.who = {"person:*", "agent:*"};
-    ask.actions = {"release.*", "canary.start", "shadow.*", "transform.propose"};
-    ask.approver_role = "approver";
-    spec::PolicyRule allow;
-    allow.id = "agents-act";
-    allow.effect = spec::PolicyRule::Effect::kAllow;
-    allow.who = {"agent:*", "person:*"};
-    allow.actions = {"slot.swap", "source.*"};
-    project_.policies["p"].rules = {ask, allow};
-    project_.people = {{"ada", {"approver"}, {ada_->public_key()}}, {"ben", {}, {}}};
-    state_ = adapters::open_sqlite_state(home_->state()).value();
-    objects_ = adapters::open_layout(home_->objects()).value();
-    key_ = Ed25519Key::from_seed(std::string(32, '\5')).value();
-    const ledger::Ledger::Options options{home_->dir() + "/tiles", "tiny",
-                                          Ed25519Key::from_seed(std::string(32, '\3')).value(),
-                                          &system_clock()};
-    ledger_ = ledger::Ledger::open(*state_, options).value();
-    policy_ = policy::LocalEngine::open(*state_, *ledger_, project_, system_clock()).value();
-    outbox_ = Outbox::open(*state_, {}).value();
-    for (int i = 0; i < 4; ++i) bundles_.push_back(pack(0.25 * i));
-    open();
-    ASSERT_TRUE(promote(0));
-    ASSERT_TRUE(promote(1, "standby"));
-  }
-  Digest pack(double intercept) {
-    const auto made =
-        bundle::open(*objects_, score::fixture::pack(*objects_, intercept).value()).value();
-    auto layers = made.layers();
-    layers.push_back(
-        {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())});
-    layers.push_back({std::string(bundle::kEvaluation), "", R"({"passed": true})"});
-    layers.push_back({std::string(bundle::kStatements), "", "[]"});
-    return bundle::pack(*objects_, std::move(layers), made.config()).value();
-  }
-  void open() {
-    control_.reset();
-    auto opened = ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), nullptr,
-                                        nullptr, policy_.get(), outbox_.get(), &key_, ""},
-                                       project_.services.at("s"));
-    ASSERT_TRUE(opened.ok()) << opened.error().str();
-    control_ = std::move(*opened);
-  }
-  /// The id of the approval that a command asked for, or of the error.
-  static std::string asked(const Result<doc::Value>& reply) {
-    return reply.ok() ? reply->string_or("approval") : reply.error().id;
-  }
-  std::string ask(int bundle, const std::string& slot = "primary", bool again = false) {
-    return asked(
-        control_->promote(bundles_[static_cast<std::size_t>(bundle)], slot, 0, kBen, again));
-  }
-  /// Ada's yes and what it allows; the error's id, or empty.
-  std::string yes(const std::string& approval) {
-    const auto found = policy_->approval(approval);
-    if (!found.ok()) return found.error().id;
-    const auto given = policy_->approve(approval, "ada", ada_->sign(found->statement));
-    if (!given.ok()) return given.error().id;
-    const auto applied = control_->resume_promotion(approval);
-    return applied.ok() ? "" : applied.error().id;
-  }
-  bool promote(int bundle, const std::string& slot = "primary") {
-    return yes(ask(bundle, slot)).empty();
-  }
-  Status status(const std::string& approval) { return policy_->approval(approval)->status; }
-
-  recover::Outcome recover(const std::string& type, doc::Value attributes) {
-    recover::Action action;
-    action.op_id = "incident-0001/" + type;
-    action.type = type;
-    action.incident = "incident-0001";
-    action.target = "service/s";
-    action.attributes = std::move(attributes);
-    action.evidence = {sha256("finding")};
-    action.reason = "because";
-    const auto outcome = control_->perform(action);
-    EXPECT_TRUE(outcome.ok()) << outcome.error().str();
-    return outcome.ok() ? *outcome : recover::Outcome{};
-  }
-  recover::Outcome swap() { return recover("slot.swap", doc::Value::object()); }
-  recover::Outcome repair() {
-    return recover("transform.propose",
-                   doc::Value::object(
-                       {{"id", "shift"}, {"field", "distance"}, {"expression", "distance + 1"}}));
-  }
-  recover::Outcome promote_retrained() {
-    return recover("release.promote",
-                   doc::Value::object({{"bundle", bundles_[3].str()}, {"slot", "primary"}}));
-  }
-  std::string newest() { return policy_->approvals()->back().id; }
-
-  static inline std::unique_ptr<policy::SshKey> ada_;
-  const policy::Actor kBen{policy::ActorType::kPerson, "ben", {"os-user:ben"}};
-  std::optional<Home> home_;
-  spec::Project project_;
-  std::unique_ptr<store::State> state_;
-  std::unique_ptr<store::Objects> objects_;
-  Ed25519Key key_;
-  std::unique_ptr<ledger::Ledger> ledger_;
-  std::unique_ptr<policy::LocalEngine> policy_;
-  std::unique_ptr<Outbox> outbox_;
-  std::unique_ptr<ServiceControl> control_;
-  std::vector<Digest> bundles_;
-};
+using ApprovalsTest = fixture::ServiceTest;
 
 TEST_F(ApprovalsTest, AQuestionEndsWithTheAlertItWasAskedFor) {
   ASSERT_EQ(repair().status, recover::Outcome::Status::kWaiting);
@@ -294,6 +158,38 @@ TEST_F(ApprovalsTest, ARetrainedCandidateIsAskedAnewWhenThePrimaryIsAnother) {
   ASSERT_EQ(yes(anew), "");
   EXPECT_EQ(promote_retrained().status, recover::Outcome::Status::kApplied);
   EXPECT_EQ(control_->releases().primary(), bundles_[3]);
+}
+
+TEST_F(ApprovalsTest, ARetrainIsAskedAnewWhenWhatItStartsFromIsAnother) {
+  project_.policies["p"].rules[0].actions.push_back("retrain.start");
+  ASSERT_TRUE(policy_->load(project_).ok());
+  const auto retrain = [&] {
+    return recover("retrain.start",
+                   doc::Value::object({{"from", 1}, {"rows", 500}, {"started_at", 2}}));
+  };
+  ASSERT_EQ(retrain().status, recover::Outcome::Status::kWaiting);
+  const auto before = newest();
+  swap();
+  EXPECT_EQ(status(before), Status::kVoid);
+  EXPECT_EQ(retrain().status, recover::Outcome::Status::kWaiting);
+  EXPECT_NE(newest(), before);
+}
+
+TEST_F(ApprovalsTest, WhoJoinsAQuestionDoesNotBecomeWhoAsked) {
+  const auto asked_first = ask(2);
+  const policy::Actor ada{policy::ActorType::kPerson, "ada", {"os-user:ada"}};
+  EXPECT_EQ(asked(control_->promote(bundles_[2], "primary", 0, ada)), asked_first);
+  ASSERT_EQ(yes(asked_first), "");
+  std::string actor;
+  ASSERT_TRUE(ledger_
+                  ->read(0,
+                         [&](const ledger::Entry& entry) {
+                           if (entry.approval == asked_first && entry.result == "applied")
+                             actor = entry.actor;
+                           return true;
+                         })
+                  .ok());
+  EXPECT_EQ(actor, "ben") << "ada said yes to what ben asked, not to what she asked herself";
 }
 
 TEST_F(ApprovalsTest, WhatWasRejectedIsAskedAgainByWhoSaysSo) {

@@ -18,6 +18,13 @@ Control::~Control() = default;
 
 const Home& Control::home() const noexcept { return core_->home; }
 
+const std::vector<std::string>* Control::permissions_of(std::string_view account) const noexcept {
+  for (const auto& each : core_->project.service_accounts) {
+    if (each.name == account) return &each.permissions;
+  }
+  return nullptr;
+}
+
 namespace {
 
 /// A verdict and who may approve follow from these files alone.
@@ -83,17 +90,18 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
     HEDDLE_TRY(publish_applied(core->home, *core->git, core->control_key, *core->applied));
   }
   if (!whole) return std::unique_ptr<Control>(new Control(std::move(core)));
+  core->running = core->project;
   std::vector<spec::Notification> notifications;
-  for (const auto& [name, monitor] : core->project.monitors) {
+  for (const auto& [name, monitor] : core->running.monitors) {
     notifications.insert(notifications.end(), monitor.notifications.begin(),
                          monitor.notifications.end());
   }
   HEDDLE_ASSIGN_OR_RETURN(core->outbox, Outbox::open(*core->state, notifications));
-  ServiceParts parts{&core->home,         &core->project,     core->state.get(),
+  ServiceParts parts{&core->home,         &core->running,     core->state.get(),
                      core->objects.get(), core->git.get(),    core->runner.get(),
                      core->policy.get(),  core->outbox.get(), &core->control_key,
                      wiring.executable};
-  for (const auto& [name, service] : core->project.services) {
+  for (const auto& [name, service] : core->running.services) {
     HEDDLE_ASSIGN_OR_RETURN(auto control, ServiceControl::open(parts, service));
     core->services.emplace(name, std::move(control));
   }
@@ -162,7 +170,10 @@ Result<doc::Value> Control::call(std::string_view operation, const doc::Value& r
                    fmt::format("`{}` needs the permission `{}`, which `{}` has not", operation,
                                permission, caller.account)};
     }
-    if (permission != "read" && operation != "definition.apply") HEDDLE_TRY(apply_first());
+    // The first apply may be what waits for an answer.
+    const bool is_first_apply = operation == "definition.apply" ||
+                                operation == "approval.approve" || operation == "approval.reject";
+    if (permission != "read" && !is_first_apply) HEDDLE_TRY(apply_first());
     return row.handler(*core_, request, caller);
   }
   return Error{ErrorKind::kNotFound, "operation-unknown",

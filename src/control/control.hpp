@@ -87,6 +87,10 @@ class Control {
 
   [[nodiscard]] const Home& home() const noexcept;
 
+  /// What a service account may do by the definitions that are applied now; null: it is none.
+  [[nodiscard]] const std::vector<std::string>* permissions_of(
+      std::string_view account) const noexcept;
+
   struct Core;  ///< what is open; defined for this module's own files in control/operations.hpp
 
  private:

@@ -6,6 +6,30 @@
 namespace heddle::control {
 namespace {
 
+constexpr std::string_view kApplied = "applied";  ///< fact: the commit that runs
+
+std::string applied_fact(const std::optional<Applied>& applied) {
+  return applied ? applied->commit : "";
+}
+
+/// What of an approval's statement is not so once `next` runs under `rules`; empty: nothing.
+std::string made_untrue(const policy::Approval& approval, const Applied& next,
+                        const Digest& rules) {
+  if (approval.policy != rules) return "the policy it was asked under was replaced";
+  if (approval.action != "definition.apply") return {};
+  const auto then = approval.binds.string_or(kApplied);
+  if (then == next.commit) return {};
+  return fmt::format("`{}` was `{}` when it was asked and is `{}` now", kApplied, then,
+                     next.commit);
+}
+
+/// What is not as its authors may think, for who applies it.
+doc::Value warnings_of(const spec::Loaded& loaded) {
+  auto list = doc::Value::array();
+  for (const auto& diagnostic : loaded.diagnostics) list.push(doc::to_value(diagnostic));
+  return list;
+}
+
 doc::Value reply_of(const Applied& applied, bool changed) {
   return doc::Value::object({{"applied", true},
                              {"changed", changed},
@@ -26,6 +50,9 @@ policy::Proposal proposal_of(const Control::Core& core, const spec::Loaded& load
   proposal.actor = actor;
   proposal.subjects.push_back({"definitions", loaded.digest()});
   proposal.attributes = doc::Value::object({{"commit", commit}});
+  // What the person who signs reads: from which commit to which.
+  proposal.binds =
+      doc::Value::object({{std::string(kApplied), applied_fact(core.applied)}, {"commit", commit}});
   proposal.reason = fmt::format("apply the definitions of commit {}", commit.substr(0, 12));
   return proposal;
 }
@@ -41,14 +68,20 @@ Result<doc::Value> apply_definitions(Control::Core& core, const std::string& rev
   // speaks for itself.
   if (!core.applied) HEDDLE_TRY(core.policy->load(loaded.project));
   const auto proposal = proposal_of(core, loaded, actor);
+  auto warnings = warnings_of(loaded);
   Applied next{commit, loaded.digest()};
+  HEDDLE_ASSIGN_OR_RETURN(const auto book, policy::Rulebook::compile(loaded.project));
   HEDDLE_ASSIGN_OR_RETURN(
       const auto decision, core.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
         HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
         next.entry = entries - 1;
         HEDDLE_TRY(txn.put("control", "applied", next.commit));
         HEDDLE_TRY(txn.put("control", "applied-digest", next.definitions.str()));
-        return txn.put("control", "applied-entry", fmt::to_string(next.entry));
+        HEDDLE_TRY(txn.put("control", "applied-entry", fmt::to_string(next.entry)));
+        // What waits and is not true under these definitions ends with this decision.
+        return core.policy->void_stale(txn, [&](const policy::Approval& approval) {
+          return made_untrue(approval, next, book.digest());
+        });
       }));
   if (!decision.applied && decision.effect == policy::Effect::kRequireApproval) {
     return doc::Value::object({{"applied", false},
@@ -67,14 +100,12 @@ Result<doc::Value> apply_definitions(Control::Core& core, const std::string& rev
                      : how};
   }
   HEDDLE_TRY(core.policy->load(loaded.project));
-  const Digest rules = core.policy->policy_digest();
-  HEDDLE_TRY(core.policy->void_stale([&](const policy::Approval& approval) -> std::string {
-    return approval.policy == rules ? "" : "the policy it was asked under was replaced";
-  }));
   core.project = std::move(loaded.project);
   core.applied = next;
   HEDDLE_TRY(publish_applied(core.home, *core.git, core.control_key, next));
-  return reply_of(next, true);
+  auto reply = reply_of(next, true);
+  reply.set("warnings", std::move(warnings));
+  return reply;
 }
 
 Result<void> apply_first(Control::Core& core) {

@@ -60,6 +60,11 @@ Result<FoundIncident> incident_named(Control::Core& core, std::string_view given
   return std::move(all[first]);
 }
 
+std::string branch_of(std::string_view project, std::string_view service,
+                      std::string_view incident) {
+  return fmt::format("heddle/{}/{}/{}", project, service, incident);
+}
+
 std::string_view waits_for(recover::Step step) noexcept {
   using recover::Step;
   switch (step) {
@@ -107,7 +112,7 @@ Result<doc::Value> incident_next(Control::Core& core, const FoundIncident& found
         "the rows that were refused, with their rules");
   }
   if (paged && core.git)
-    add("git diff HEAD...heddle/" + incident.id,
+    add("git diff HEAD..." + branch_of(core.running.name, service, incident.id),
         "its page, and an addition to review, on a branch");
   return next;
 }

@@ -28,6 +28,11 @@ struct FoundIncident {
 /// name, `SERVICE/incident-0001`.
 [[nodiscard]] Result<FoundIncident> incident_named(Control::Core& core, std::string_view given);
 
+/// Branch of the page of an incident and of its addition. A repository may hold several projects
+/// and a project several services; each numbers its own incidents.
+[[nodiscard]] std::string branch_of(std::string_view project, std::string_view service,
+                                    std::string_view incident);
+
 /// What an incident waits for, in words; empty when it is closed.
 [[nodiscard]] std::string_view waits_for(recover::Step step) noexcept;
 

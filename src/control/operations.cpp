@@ -267,6 +267,8 @@ void show_evidence(store::Objects& objects, const policy::Approval& approval, do
     } else if (item.name == kRepairsEvidence) {
       if (const auto* drops = read->find("drops"); drops != nullptr)
         value.set("drops_repairs", *drops);
+      if (const auto* revives = read->find("revives"); revives != nullptr)
+        value.set("revives_repairs", *revives);
     } else {
       value.set("comparison", *read);
     }

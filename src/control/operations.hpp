@@ -26,7 +26,10 @@ struct Control::Core {
   Home home;
   Wiring wiring;
   std::optional<FileLock> lock;
-  spec::Project project;           ///< what was applied; before the first apply what HEAD holds
+  spec::Project project;  ///< what was applied; before the first apply what HEAD holds
+  /// What the services were opened with, for as long as they are open: policy and people follow
+  /// what is applied, services and monitors do when the planes start again.
+  spec::Project running;
   std::optional<Applied> applied;  ///< nullopt before the first apply
   std::unique_ptr<store::State> state;
   std::unique_ptr<store::Objects> objects;

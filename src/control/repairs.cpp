@@ -50,6 +50,11 @@ bool has(const std::vector<spec::Transform>& list, const spec::Transform& wanted
   });
 }
 
+std::string sentence(const spec::Transform& transform) {
+  return fmt::format("transform `{}` of `{}`: {}", transform.id, transform.field,
+                     transform.expression.text);
+}
+
 Result<double> intercept_of(const bundle::Bundle& bundle) {
   if (!bundle.has(bundle::kCalibration)) return 0.0;
   HEDDLE_ASSIGN_OR_RETURN(const auto calibration, bundle.json(bundle::kCalibration));
@@ -99,6 +104,44 @@ Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle) {
   return repairs_along(chain);
 }
 
+Result<std::vector<Digest>> lineage_of(store::Objects& objects, const Digest& bundle) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
+  std::vector<Digest> lineage;
+  for (const auto& each : chain) {
+    lineage.push_back(each.digest());
+    if (is_retrained(each)) break;
+  }
+  return lineage;
+}
+
+Result<bool> has_transform(store::Objects& objects, const Digest& bundle, std::string_view id) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, bundle));
+  HEDDLE_ASSIGN_OR_RETURN(const auto transforms, transforms_of(opened));
+  return std::any_of(transforms.begin(), transforms.end(),
+                     [&](const spec::Transform& each) { return each.id == id; });
+}
+
+Result<std::vector<std::string>> revived_repairs(store::Objects& objects, const Digest& before,
+                                                 const Digest& after) {
+  std::vector<std::string> revived;
+  HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, before));
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, after));
+  HEDDLE_ASSIGN_OR_RETURN(const auto coming, transforms_of(opened));
+  HEDDLE_ASSIGN_OR_RETURN(const auto there, transforms_of(chain.front()));
+  for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
+    const auto* change = chain[i].config().find("change");
+    if (change == nullptr || change->string_or("kind") != "transform-withdrawn") continue;
+    HEDDLE_ASSIGN_OR_RETURN(const auto older, transforms_of(chain[i + 1]));
+    for (const auto& transform : older) {
+      if (transform.id != change->string_or("id") || has(there, transform) ||
+          !has(coming, transform))
+        continue;
+      revived.push_back(sentence(transform));
+    }
+  }
+  return revived;
+}
+
 Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const Digest& before,
                                                  const Digest& after) {
   std::vector<std::string> dropped;
@@ -108,8 +151,7 @@ Result<std::vector<std::string>> dropped_repairs(store::Objects& objects, const 
   HEDDLE_ASSIGN_OR_RETURN(const auto own, repairs_along(chain));
   for (const auto& transform : repairs.transforms) {
     if (has(there, transform)) continue;
-    dropped.push_back(fmt::format("transform `{}` of `{}`: {}", transform.id, transform.field,
-                                  transform.expression.text));
+    dropped.push_back(sentence(transform));
   }
   const bool is_recalibrated = std::abs(repairs.calibration) > kSameIntercept;
   const bool is_same = std::abs(repairs.calibration - own.calibration) <= kSameIntercept;

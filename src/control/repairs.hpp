@@ -11,7 +11,8 @@
 
 namespace heddle::control {
 
-/// Name of the evidence that says what a release drops: {"of", "drops": [..]}.
+/// Name of the evidence that says what a release does to repairs: {"of", "drops": [..], "revives":
+/// [..]}.
 inline constexpr std::string_view kRepairsEvidence = "repairs.json";
 
 /// What recovery did to a bundle since `heddle run` built it (docs/adr/0026).
@@ -25,10 +26,23 @@ struct Repairs {
 /// all that the oldest known one has counts as a repair.
 [[nodiscard]] Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle);
 
+/// The bundle and those it was made from since its model was trained, newest first: what recovery
+/// changes of a release stays that release.
+[[nodiscard]] Result<std::vector<Digest>> lineage_of(store::Objects& objects, const Digest& bundle);
+/// Whether the bundle's contract has a transform of this id, from recovery or from its definitions.
+[[nodiscard]] Result<bool> has_transform(store::Objects& objects, const Digest& bundle,
+                                         std::string_view id);
+
 /// The repairs of `before` that `after` has not, a sentence each; empty: it has them all. A model
 /// that was retrained from `before` was fitted to the newer labels itself: a recalibration is not
 /// missing there.
 [[nodiscard]] Result<std::vector<std::string>> dropped_repairs(store::Objects& objects,
+                                                               const Digest& before,
+                                                               const Digest& after);
+
+/// The transforms that recovery took back on the way to `before` and that `after` has, a sentence
+/// each: for example from the branch of a postmortem that is merged after its fault was over.
+[[nodiscard]] Result<std::vector<std::string>> revived_repairs(store::Objects& objects,
                                                                const Digest& before,
                                                                const Digest& after);
 

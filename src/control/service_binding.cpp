@@ -50,7 +50,7 @@ std::vector<std::string> facts_of(const policy::Proposal& proposal) {
     return {"primary"};
   }
   if (action == "release.rollback") return {"primary", "rollback"};
-  if (action == "release.recalibrate") return {"primary"};
+  if (action == "release.recalibrate" || action == "retrain.start") return {"primary"};
   if (action == "slot.swap") return {"primary", "standby"};
   if (action == "transform.propose" || action == "transform.withdraw" ||
       action == "recalibration.withdraw")

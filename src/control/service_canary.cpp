@@ -111,7 +111,7 @@ Result<void> ServiceControl::decide_canary(Micros event_time) {
   next.evidence.push_back({"judgement", evidence});
   if (next.action == "release.promote") {
     HEDDLE_TRY(add_comparison(next, run.canary.bundle, event_time));
-    HEDDLE_TRY(name_dropped_repairs(next, releases_.primary(), run.canary.bundle));
+    HEDDLE_TRY(name_repairs(next, releases_.primary(), run.canary.bundle));
   }
   // While it waits it is judged on: the question stays the one that was put, with the evidence of
   // then.

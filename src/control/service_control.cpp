@@ -329,6 +329,7 @@ Result<void> ServiceControl::decide(Micros event_time) {
   // A tick sent twice (its answer was lost) decides nothing; what came since the last one waits for
   // the next.
   if (event_time <= ladder_->last_tick()) return {};
+  end_acts_of_before(event_time);
   const auto performed = ladder_->on_tick(event_time, moves_, acts_, *watch_, *this);
   last_tick_ = std::max(last_tick_, event_time);
   HEDDLE_TRY(try_alternatives());

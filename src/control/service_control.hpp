@@ -170,11 +170,11 @@ class ServiceControl final : public recover::Effects {
       const std::string& op_id) const;
   /// Tells policy what a bundle was built from: attributes `commit` and `dirty`.
   [[nodiscard]] Result<void> name_origin(policy::Proposal& proposal, const Digest& bundle);
-  /// Says in reason, attributes (`drops_repairs`, `repairs_dropped`) and evidence which repairs of
-  /// `replaced` are lost.
-  [[nodiscard]] Result<void> name_dropped_repairs(policy::Proposal& proposal,
-                                                  const Digest& replaced,
-                                                  const Digest& bundle) const;
+  /// Says in reason, attributes (`drops_repairs`, `repairs_dropped`, `revives_repairs`,
+  /// `repairs_revived`) and evidence which repairs of `replaced` are lost, and which that were
+  /// taken back from it come again.
+  [[nodiscard]] Result<void> name_repairs(policy::Proposal& proposal, const Digest& replaced,
+                                          const Digest& bundle) const;
   [[nodiscard]] doc::Value canary_state() const;
   void restore_canary(const doc::Value& state);
 
@@ -190,6 +190,11 @@ class ServiceControl final : public recover::Effects {
   /// candidates.
   [[nodiscard]] Result<void> try_alternatives();
   [[nodiscard]] Result<Digest> without(const recover::Act& act);
+  /// Tells the ladder which acts are not in force any more: something else was released by hand, or
+  /// the data plane changed the slots.
+  void end_acts_of_before(Micros event_time);
+  /// The bundle that answered from the decision of this ledger entry on; empty: it made no route.
+  [[nodiscard]] Result<Digest> primary_after(std::uint64_t entry) const;
   [[nodiscard]] Result<watch::Alternative> alternative_of(std::string trial, bool candidate,
                                                           const Digest& bundle);
   /// Builds the watch's view of a bundle; cached by digest. kCorrupt or kNotFound when it has no
@@ -226,10 +231,13 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action);
   [[nodiscard]] Result<recover::Outcome> write_postmortem(const recover::Action& action);
-  /// The contract's file with the transforms that the incident put into force and that are so
-  /// still; none: there are none.
-  [[nodiscard]] Result<std::optional<store::Git::File>> repaired_contract(
-      const std::string& incident) const;
+  /// What the branch of an incident says of the transforms that it put into force and that are so
+  /// still.
+  struct BranchRepair {
+    std::optional<store::Git::File> contract{};  ///< of HEAD, with those that it has not
+    std::string note{};                          ///< for the commit's message; empty: none are
+  };
+  [[nodiscard]] Result<BranchRepair> repair_for_branch(const std::string& incident) const;
   [[nodiscard]] Result<recover::Outcome> record_only(const recover::Action& action);
 
   ServiceParts parts_;
@@ -243,7 +251,8 @@ class ServiceControl final : public recover::Effects {
   std::vector<watch::Route> routes_;
   std::map<Digest, watch::Route> route_cache_;
   std::map<Digest, std::shared_ptr<const score::Plan>> plans_;  ///< of the alternatives on trial
-  std::vector<std::string> on_trial_;  ///< what the trials of the last route follow from
+  std::vector<std::string> on_trial_;        ///< what the trials of the last route follow from
+  std::pair<Digest, Digest> slots_of_acts_;  ///< primary and standby when acts were last looked at
   std::map<Digest, std::pair<std::string, bool>>
       origins_;                               ///< of bundles that were proposed: commit, dirty
   std::map<std::string, Repaired> variants_;  ///< by op_id; made once and kept

@@ -118,7 +118,11 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
 
 Result<void> ServiceControl::wait_for(const policy::Decision& decision,
                                       const policy::Proposal& proposal) {
-  HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
+  HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto asked, txn.get(kWaiting, decision.approval));
+    // Who asks for the same again joins the question: it stays the first one's, who cannot approve
+    // it and as whose act it is carried out.
+    if (asked) return {};
     return txn.put(kWaiting, decision.approval,
                    doc::to_json(write_proposal(proposal, service_.identity.name)));
   }));
@@ -220,8 +224,10 @@ Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, cons
                                    {"entry", decision.entry},
                                    {"approval", decision.approval},
                                    {"reason", proposal.reason}});
-  if (const auto* drops = proposal.attributes.find("drops_repairs"); drops != nullptr)
-    reply.set("drops_repairs", *drops);
+  for (const char* list : {"drops_repairs", "revives_repairs"}) {
+    if (const auto* repairs = proposal.attributes.find(list); repairs != nullptr)
+      reply.set(list, *repairs);
+  }
   return reply;
 }
 
@@ -236,26 +242,37 @@ Result<void> ServiceControl::name_origin(policy::Proposal& proposal, const Diges
   return {};
 }
 
-Result<void> ServiceControl::name_dropped_repairs(policy::Proposal& proposal,
-                                                  const Digest& replaced,
-                                                  const Digest& bundle) const {
+Result<void> ServiceControl::name_repairs(policy::Proposal& proposal, const Digest& replaced,
+                                          const Digest& bundle) const {
   if (replaced.empty() || replaced == bundle) return {};
   const auto dropped = dropped_repairs(*parts_.objects, replaced, bundle);
-  if (!dropped.ok()) {
+  const auto revived = revived_repairs(*parts_.objects, replaced, bundle);
+  if (!dropped.ok() || !revived.ok()) {
     // What serves cannot be read: it must be replaceable all the same, by somebody who knows.
-    proposal.reason += fmt::format("; the repairs of {} are not known: {}", replaced.short_str(),
-                                   dropped.error().message);
+    proposal.reason +=
+        fmt::format("; the repairs of {} are not known: {}", replaced.short_str(),
+                    dropped.ok() ? revived.error().message : dropped.error().message);
     return {};
   }
-  auto list = doc::Value::array();
-  for (const auto& repair : *dropped) list.push(repair);
-  proposal.attributes.set("repairs_dropped", list.size());
-  proposal.attributes.set("drops_repairs", list);
-  if (dropped->empty()) return {};
-  proposal.reason += fmt::format("; it drops what repairs {}: {}", replaced.short_str(),
-                                 fmt::join(*dropped, "; "));
-  const auto text =
-      doc::to_json(doc::Value::object({{"of", replaced.str()}, {"drops", std::move(list)}}));
+  const auto named = [&](const char* list_name, const char* count_name,
+                         const std::vector<std::string>& repairs) {
+    auto list = doc::Value::array();
+    for (const auto& repair : repairs) list.push(repair);
+    proposal.attributes.set(count_name, list.size());
+    proposal.attributes.set(list_name, list);
+    return list;
+  };
+  auto drops = named("drops_repairs", "repairs_dropped", *dropped);
+  auto revives = named("revives_repairs", "repairs_revived", *revived);
+  if (dropped->empty() && revived->empty()) return {};
+  if (!dropped->empty())
+    proposal.reason += fmt::format("; it drops what repairs {}: {}", replaced.short_str(),
+                                   fmt::join(*dropped, "; "));
+  if (!revived->empty())
+    proposal.reason += fmt::format("; it brings back what was taken back as its fault was over: {}",
+                                   fmt::join(*revived, "; "));
+  const auto text = doc::to_json(doc::Value::object(
+      {{"of", replaced.str()}, {"drops", std::move(drops)}, {"revives", std::move(revives)}}));
   HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(text));
   proposal.evidence.push_back({std::string(kRepairsEvidence), digest});
   return {};
@@ -396,8 +413,8 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     HEDDLE_ASSIGN_OR_RETURN(const auto digest, parts_.objects->put(doc::to_json(*known)));
     proposal.evidence.push_back({std::string(kComparisonEvidence), digest});
   }
-  HEDDLE_TRY(name_dropped_repairs(
-      proposal, slot == "standby" ? releases_.standby() : releases_.primary(), bundle));
+  HEDDLE_TRY(name_repairs(proposal, slot == "standby" ? releases_.standby() : releases_.primary(),
+                          bundle));
   return asked_by_hand(std::move(proposal), bundle, slot, again);
 }
 
@@ -469,7 +486,7 @@ Result<doc::Value> ServiceControl::roll_back(const policy::Actor& actor, bool ag
   const Digest target = releases_.rollback_target();
   proposal.subjects.push_back({"rollback", releases_.primary()});
   proposal.evidence = evidence_of(target);
-  HEDDLE_TRY(name_dropped_repairs(proposal, releases_.primary(), target));
+  HEDDLE_TRY(name_repairs(proposal, releases_.primary(), target));
   return asked_by_hand(std::move(proposal), target, "primary", again);
 }
 

@@ -8,11 +8,13 @@
 #include "base/log.hpp"
 #include "bundle/bundle.hpp"
 #include "control/amend.hpp"
+#include "control/incidents.hpp"
 #include "control/outbox.hpp"
 #include "control/repairs.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
+#include "spec/load.hpp"
 
 namespace heddle::control {
 namespace {
@@ -27,6 +29,52 @@ doc::Value scalars_of(const doc::Value& attributes) {
     if (value.is_array() || value.is_object()) continue;
     if (value.is_string() && value.as_string().size() > 512) continue;
     out.set(key, value);
+  }
+  return out;
+}
+
+bool changes_primary(std::string_view type) {
+  static constexpr std::string_view kTypes[] = {
+      "slot.swap",           "transform.propose",      "transform.withdraw", "release.promote",
+      "release.recalibrate", "recalibration.withdraw", "release.rollback"};
+  return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
+}
+
+/// Which of the transforms in force a contract of HEAD still needs, and what is to be said of the
+/// others.
+struct TakenUp {
+  std::vector<spec::Transform> missing{};
+  std::string note{};
+};
+
+TakenUp transforms_for(const spec::Contract& running, const spec::Contract& head,
+                       const std::vector<spec::Transform>& in_force) {
+  const auto field_of = [](const spec::Contract& contract, const std::string& name) {
+    return std::find_if(contract.fields.begin(), contract.fields.end(),
+                        [&](const spec::Field& field) { return field.name == name; });
+  };
+  TakenUp out;
+  for (const auto& transform : in_force) {
+    const auto before = field_of(running, transform.field);
+    const auto now = field_of(head, transform.field);
+    // Under whatever id: twice in one contract it would be applied twice.
+    const bool has_it = std::any_of(
+        head.transforms.begin(), head.transforms.end(), [&](const spec::Transform& each) {
+          return each.field == transform.field && each.expression.text == transform.expression.text;
+        });
+    if (has_it) continue;
+    const bool fits =
+        now != head.fields.end() && before != running.fields.end() && now->type == before->type;
+    if (fits) {
+      out.missing.push_back(transform);
+      continue;
+    }
+    out.note += fmt::format(
+        "{}The repair of `{}` that is in force is not on this branch: the contract of HEAD has "
+        "{}.\nIt is `{}`: write it for the contract as it is now, or a release from it drops it.",
+        out.note.empty() ? "" : "\n\n", transform.field,
+        now == head.fields.end() ? "no such field" : "another type for it",
+        transform.expression.text);
   }
   return out;
 }
@@ -112,6 +160,11 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
     outcome = outcome_of(*decision);
   } else {
     outcome = record_only(action);
+  }
+  if (outcome.ok() && outcome->status == Status::kApplied && changes_primary(type)) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto after, primary_after(outcome->entry));
+    if (!outcome->result.is_object()) outcome->result = doc::Value::object();
+    outcome->result.set("after", after.empty() ? "" : after.str());
   }
   if (outcome.ok() && outcome->status == Status::kWaiting) {
     HEDDLE_ASSIGN_OR_RETURN(const auto asked,
@@ -220,7 +273,8 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
 
 Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action) {
   auto variant = variants_.find(action.op_id);
-  HEDDLE_ASSIGN_OR_RETURN(const bool applied, parts_.policy->applied(action.op_id));
+  HEDDLE_ASSIGN_OR_RETURN(const bool applied,
+                          parts_.policy->applied(service_.identity.name + "/" + action.op_id));
   if (variant == variants_.end() || (!applied && !made_of_what_serves(variant->second))) {
     std::pair<Digest, Digest> back{releases_.primary(), releases_.standby()};
     if (action.type == "transform.withdraw") {
@@ -364,7 +418,7 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
   HEDDLE_TRY(name_origin(proposal, bundle));
   HEDDLE_ASSIGN_OR_RETURN(const bool done, parts_.policy->applied(proposal.op_id));
   if (!done) HEDDLE_TRY(add_comparison(proposal, bundle, action.event_time));
-  HEDDLE_TRY(name_dropped_repairs(proposal, releases_.primary(), bundle));
+  HEDDLE_TRY(name_repairs(proposal, releases_.primary(), bundle));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision,
                           change_releases(proposal, [&](release::Releases& next) -> Result<void> {
                             next.approve(bundle, proposal.op_id);
@@ -396,26 +450,49 @@ Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& acti
   return outcome_of(decision);
 }
 
-Result<std::optional<store::Git::File>> ServiceControl::repaired_contract(
+Result<ServiceControl::BranchRepair> ServiceControl::repair_for_branch(
     const std::string& incident) const {
-  const auto& acts = ladder_->acts();
   std::vector<std::string> own;
-  for (const auto& act : acts) {
+  for (const auto& act : ladder_->acts()) {
     if (act.kind == recover::Act::Kind::kTransform && act.incident == incident)
       own.push_back(act.transform);
   }
-  if (own.empty()) return std::optional<store::Git::File>();
+  if (own.empty()) return BranchRepair{};
   HEDDLE_ASSIGN_OR_RETURN(auto repairs, repairs_of(*parts_.objects, releases_.primary()));
   std::erase_if(repairs.transforms, [&](const spec::Transform& transform) {
     return std::find(own.begin(), own.end(), transform.id) == own.end();
   });
-  if (repairs.transforms.empty()) return std::optional<store::Git::File>();
+  if (repairs.transforms.empty()) return BranchRepair{};
+  // The branch grows from HEAD, whose contract may be another by now than the one that runs: moved,
+  // with other fields, or with the repair taken up already.
   const auto& model = parts_.project->models.at(service_.model);
-  const auto& contract =
-      parts_.project->contracts.at(parts_.project->feature_sets.at(model.features).contract);
-  HEDDLE_ASSIGN_OR_RETURN(const auto now, parts_.git->read("HEAD", contract.identity.file));
-  HEDDLE_ASSIGN_OR_RETURN(auto amended, amend_transforms(now, contract.object, repairs.transforms));
-  return std::optional(store::Git::File{contract.identity.file, std::move(amended)});
+  const auto& name = parts_.project->feature_sets.at(model.features).contract;
+  HEDDLE_ASSIGN_OR_RETURN(const auto head, parts_.git->head());
+  HEDDLE_ASSIGN_OR_RETURN(const auto loaded,
+                          spec::load_commit(*parts_.git, parts_.home->root(), head));
+  const auto found = loaded.project.contracts.find(name);
+  if (found == loaded.project.contracts.end()) {
+    return BranchRepair{{},
+                        fmt::format("The repair that is in force is not on this branch: HEAD "
+                                    "has no contract `{}`.",
+                                    name)};
+  }
+  const auto taken_up =
+      transforms_for(parts_.project->contracts.at(name), found->second, repairs.transforms);
+  BranchRepair repair;
+  repair.note = taken_up.note;
+  if (taken_up.missing.empty()) return repair;
+  const auto& file = found->second.identity.file;
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, parts_.git->read(head, file));
+  HEDDLE_ASSIGN_OR_RETURN(auto amended,
+                          amend_transforms(text, found->second.object, taken_up.missing));
+  repair.note += fmt::format(
+      "{}The repair that is in force stands in {}: a release without it drops it. A transform of a "
+      "contract is\napplied to the rows that a model is trained on as well: take it where those "
+      "have the fault too.",
+      repair.note.empty() ? "" : "\n\n", file);
+  repair.contract = store::Git::File{file, std::move(amended)};
+  return repair;
 }
 
 Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action& action) {
@@ -441,7 +518,9 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
   if (outcome.status != Status::kApplied || parts_.git == nullptr) return outcome;
   // The commit is outside the transaction and idempotent: after a crash the same files give no
   // second one.
-  std::vector<store::Git::File> files{{fmt::format("incidents/{}.md", action.incident), page}};
+  const std::string& service = service_.identity.name;
+  std::vector<store::Git::File> files{
+      {fmt::format("incidents/{}/{}.md", service, action.incident), page}};
   if (const auto file = action.attributes.string_or("addition_file");
       !addition.empty() && !file.empty()) {
     const auto now = parts_.git->read("HEAD", file);
@@ -456,19 +535,17 @@ Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action&
   }
   std::string message =
       fmt::format("{}: page, and an addition to review\n\n{}", action.incident, action.reason);
-  if (auto repair = repaired_contract(action.incident); !repair.ok()) {
-    log::warn("the repair of {} is not on its branch: {}", action.incident, repair.error().message);
-  } else if (repair->has_value()) {
-    files.push_back(**repair);
-    message += fmt::format(
-        "\n\nThe repair that is in force stands in {}: a release without it drops it. A transform "
-        "of a contract is\n"
-        "applied to the rows that a model is trained on as well: take it where those have the "
-        "fault too.\n",
-        files.back().path);
+  auto repair = repair_for_branch(action.incident);
+  if (!repair.ok()) {
+    repair = BranchRepair{{},
+                          fmt::format("The repair that is in force is not on this branch: {}.",
+                                      repair.error().message)};
   }
+  if (!repair->note.empty()) message += fmt::format("\n\n{}\n", repair->note);
+  if (repair->contract) files.push_back(*repair->contract);
   const auto commit =
-      parts_.git->commit("refs/heads/heddle/" + action.incident, "HEAD", files, message);
+      parts_.git->commit("refs/heads/" + branch_of(parts_.project->name, service, action.incident),
+                         "HEAD", files, message);
   if (!commit.ok()) {
     log::warn("the page of {} is kept, its branch could not be written: {}", action.incident,
               commit.error().message);

@@ -23,6 +23,7 @@ doc::Value Act::to_value() const {
                                        {"lag_hours", lag_hours},
                                        {"intercept", intercept},
                                        {"before", before},
+                                       {"after", after},
                                        {"on_standby", on_standby},
                                        {"kept", kept}});
   if (clock) out.set("clock", *clock);
@@ -49,6 +50,7 @@ Result<Act> Act::from_value(const doc::Value& value) {
   out.lag_hours = static_cast<int>(value.int_or("lag_hours"));
   out.intercept = value.double_or("intercept");
   out.before = value.string_or("before");
+  out.after = value.string_or("after");
   out.on_standby = value.bool_or("on_standby");
   out.kept = value.bool_or("kept");
   if (const doc::Value* clock = value.find("clock"); clock != nullptr && clock->is_int())

@@ -27,6 +27,7 @@ struct Act {
                                   ///< repaired; empty: rows did not agree
   double intercept = 0;           ///< kRecalibration: logits added
   std::string before{};           ///< kRelease: digest of what was served before
+  std::string after{};      ///< digest of what answered by it; empty: begun before this was kept
   bool on_standby = false;  ///< kRelease: what was served before was a standby that had taken over
   bool kept = false;        ///< policy or a person does not let it be taken back
 

@@ -68,6 +68,23 @@ void Ladder::begin(Act act) {
   acts_.push_back(std::move(act));
 }
 
+void Ladder::end_acts(const std::function<bool(const Act&)>& in_force, Micros at) {
+  std::erase_if(acts_, [&](const Act& act) {
+    if (in_force(act)) return false;
+    for (Incident& incident : incidents_) {
+      if (incident.id != act.incident) continue;
+      incident.timeline.push_back(
+          {at,
+           fmt::format("the {} is not in force any more: something else was released since",
+                       act_name(act.kind)),
+           0});
+      // The two do not stand as the swap left them: to swap them again would not be to go back.
+      if (act.kind == Act::Kind::kSwap) incident.swapped = false;
+    }
+    return true;
+  });
+}
+
 watch::Diagnosis Ladder::with_acts(watch::Diagnosis diagnosis) const {
   if (diagnosis.cause != Cause::kTimeShift) return diagnosis;
   const Act* repair = repair_of(diagnosis.column);
@@ -223,7 +240,9 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
   if (outcome.status == Status::kApplied) {
     std::erase_if(acts_, [&](const Act& each) { return each.id == taken.id; });
     if (taken.kind == Act::Kind::kRelease && taken.on_standby) {
-      begin({taken.incident + "/swap", Act::Kind::kSwap, taken.incident, tick.now});
+      Act swap{taken.incident + "/swap", Act::Kind::kSwap, taken.incident, tick.now};
+      swap.after = outcome.result.string_or("after");
+      begin(std::move(swap));
     }
     if (taken.kind == Act::Kind::kRecalibration) {
       // Twice as long each time: the harm of trying is bounded, whatever the base rate does.

@@ -48,7 +48,8 @@ struct Outcome {
   };
   Status status = Status::kApplied;
   doc::Value result{};  ///< `retrain.start`: {bundle, gates_passed, failed_gates, metrics};
-                        ///< `release.promote`: {before}
+                        ///< `release.promote`: {before}; what changed which bundle
+                        ///< answers: {after}, its digest
   std::vector<std::string> rules{};  ///< policy rules that decided
   std::uint64_t entry = 0;           ///< ledger entry
   std::string note{};                ///< why it was denied or failed

@@ -74,6 +74,18 @@ bool explains(const Incident& incident, const watch::Alert& alert,
   return false;
 }
 
+/// The id of a transform that repairs the incident's column. A repair in force is replaced by the
+/// sum of both, under its own id. One that the definitions have by that name is not recovery's: the
+/// new one comes after it.
+std::string repair_id(const Act* in_force, const Incident& incident,
+                      const spec::Contract& contract) {
+  if (in_force != nullptr) return in_force->transform;
+  std::string id = incident.diagnosis.column + "-shift";
+  const bool is_taken = std::any_of(contract.transforms.begin(), contract.transforms.end(),
+                                    [&](const spec::Transform& each) { return each.id == id; });
+  return is_taken ? fmt::format("{}-{}", id, incident.id) : id;
+}
+
 }  // namespace
 
 std::string_view status_name(Outcome::Status status) noexcept {
@@ -275,7 +287,9 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
               tick, std::to_string(seen->to));
   if (outcome.status == Status::kApplied) {
     incident.swapped = true;
-    begin({incident.id + "/swap", Act::Kind::kSwap, incident.id, tick.now});
+    Act act{incident.id + "/swap", Act::Kind::kSwap, incident.id, tick.now};
+    act.after = outcome.result.string_or("after");
+    begin(std::move(act));
     respond(incident, "swap to standby", tick);
   } else if (outcome.status == Status::kDenied) {
     incident.swap_refused = true;
@@ -419,7 +433,7 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
   constexpr std::string_view kProposal = "transform.propose";
   if (is_over(incident, tick))
     return lapse(incident, "the shift was over before it was repaired", kProposal, tick);
-  const std::string id = d.column + "-shift";
+  const std::string id = repair_id(repair_of(d.column), incident, options_.contract);
   const Outcome outcome = propose(incident, std::string(kProposal), "service/" + options_.service,
                                   doc::Value::object({{"id", id},
                                                       {"field", d.column},
@@ -444,6 +458,7 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
   act.transform = id;
   act.lag_hours = d.lag_hours;
   act.clock = incident.clock;
+  act.after = outcome.result.string_or("after");
   begin(std::move(act));
   incident.why = "the input is repaired: the primary of before takes over again";
   respond(incident, fmt::format("contract transform of `{}` by {:+d} h", d.column, -d.lag_hours),
@@ -548,6 +563,7 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
   Act act{incident.id + "/release", Act::Kind::kRelease, incident.id, tick.now};
   act.before = outcome.result.string_or("before");
+  act.after = outcome.result.string_or("after");
   act.on_standby = swap_in_force() != nullptr;
   // What it replaces went with the model that it was about.
   std::erase_if(acts_, [](const Act& old) {
@@ -573,6 +589,7 @@ Step Ladder::recalibrate(Incident& incident, Tick& tick) {
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
   Act act{incident.id + "/recalibration", Act::Kind::kRecalibration, incident.id, tick.now};
   act.intercept = delta;
+  act.after = outcome.result.string_or("after");
   // One recalibration is in force: the sum of what was added, held against none at all.
   for (const Act& old : acts_) {
     if (old.kind == Act::Kind::kRecalibration) act.intercept += old.intercept;

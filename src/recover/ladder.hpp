@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -73,6 +74,9 @@ class Ladder {
   [[nodiscard]] Micros last_tick() const noexcept { return last_tick_; }
   /// What is in force, the oldest first.
   [[nodiscard]] const std::vector<Act>& acts() const noexcept { return acts_; }
+  /// Ends the acts that are not in force any more, because a person or the data plane put something
+  /// else into their place: they are neither verified nor taken back.
+  void end_acts(const std::function<bool(const Act&)>& in_force, Micros at);
   /// A candidate that is to be scored beside what serves: name of its trial and digest.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> candidates() const;
 

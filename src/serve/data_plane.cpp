@@ -22,6 +22,7 @@ namespace heddle::serve {
 namespace {
 
 constexpr std::int64_t kTickMs = 1000;
+constexpr std::int64_t kRightsMs = 50;
 constexpr std::int64_t kMostHeldNs = 10'000'000'000;
 
 /// Work for the serving thread from threads that may outlive it: a runtime's answer that comes
@@ -68,9 +69,11 @@ class Plane final : public DataPlane {
  private:
   [[nodiscard]] Result<void> open_server();
   [[nodiscard]] Metrics::Gauges gauges() const;
+  void follow_rights();
 
   Options options_;
   Tokens tokens_;
+  std::shared_ptr<const Rights> rights_;  ///< the last that were taken over
   std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
   std::unique_ptr<plane::JournalWriter> journal_;
   std::unique_ptr<Engine> engine_;
@@ -181,7 +184,15 @@ Result<void> Plane::open_server() {
   HEDDLE_ASSIGN_OR_RETURN(server_, net::HttpServer::open(std::move(http)));
   mailbox_->open(server_.get());
   server_->every(kTickMs, [this] { engine_->each_second(); });
+  if (options_.rights) server_->every(kRightsMs, [this] { follow_rights(); });
   return {};
+}
+
+void Plane::follow_rights() {
+  auto now = options_.rights();
+  if (now == nullptr || now == rights_) return;
+  rights_ = std::move(now);
+  tokens_.set_rights(*rights_);
 }
 
 Metrics::Gauges Plane::gauges() const {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,12 +24,18 @@ struct Token {
   std::vector<std::string> permissions;
 };
 
+/// What each service account may do now; one that is not named is none any more.
+using Rights = std::map<std::string, std::vector<std::string>>;
+
 struct Options {
   std::string heddle_dir;  ///< `<project>/.heddle`: routes/<service>.json, spool/<service>/
   spec::Service service;
   store::Objects* objects = nullptr;  ///< used from a loading thread; outlives the data plane
   Ed25519Public control_key{};        ///< route tables must be signed by it
   std::vector<Token> tokens;
+  /// Asked several times a second by the serving thread: the rights that count now, null while they
+  /// are those of `tokens`. Quick, and safe to call from any thread.
+  std::function<std::shared_ptr<const Rights>()> rights{};
   bool lockstep = false;  ///< ticks come over HTTP only; else one each second from the clock
   const Clock* clock = &system_clock();
   std::uint64_t spool_bytes = 1ull << 30;

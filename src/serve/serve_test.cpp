@@ -761,6 +761,23 @@ TEST(Tokens, ShortSecretsAreNotAccepted) {
   EXPECT_FALSE(tokens.find("long-enough-secret")->may(Permission::kReplay));
 }
 
+TEST(Tokens, FollowTheRightsThatCountNow) {
+  Tokens tokens({{"app", "app-secret-0000000002", {"predict"}},
+                 {"ops", "ops-secret-0000000003", {"read", "stop"}}});
+  const Principal* app = tokens.find("app-secret-0000000002");
+  ASSERT_NE(app, nullptr);
+  tokens.set_rights({{"app", {"read"}}});
+  EXPECT_EQ(tokens.find("app-secret-0000000002"), app) << "who asks stays the same account";
+  EXPECT_FALSE(app->may(Permission::kPredict));
+  EXPECT_TRUE(app->may(Permission::kRead));
+  EXPECT_EQ(tokens.find("ops-secret-0000000003"), nullptr) << "it is no account any more";
+  EXPECT_EQ(tokens.allow("ops-secret-0000000003", Permission::kStop, "trips").error().id,
+            "token-unknown");
+  tokens.set_rights({{"app", {"predict"}}, {"ops", {"stop"}}});
+  EXPECT_TRUE(app->may(Permission::kPredict));
+  EXPECT_TRUE(tokens.allow("ops-secret-0000000003", Permission::kStop, "trips").ok());
+}
+
 TEST(Tokens, AllowWhatTheAccountMayAndSayWhyNot) {
   const Tokens tokens({{"app", "app-secret-0000000002", {"predict"}},
                        {"ops", "ops-secret-0000000003", {"read"}},

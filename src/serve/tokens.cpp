@@ -11,6 +11,16 @@ namespace {
 constexpr Permission kPermissions[] = {Permission::kPredict, Permission::kLabel,
                                        Permission::kReplay, Permission::kRead, Permission::kStop};
 
+std::uint8_t bits_of(const std::vector<std::string>& permissions) {
+  std::uint8_t bits = 0;
+  for (const std::string& name : permissions) {
+    for (const Permission permission : kPermissions) {
+      if (name == name_of(permission)) bits |= static_cast<std::uint8_t>(permission);
+    }
+  }
+  return bits;
+}
+
 }  // namespace
 
 std::string_view name_of(Permission permission) noexcept {
@@ -30,21 +40,23 @@ Tokens::Tokens(const std::vector<Token>& tokens) {
       log::warn("the token of `{}` is shorter than 16 bytes: it is not accepted", token.account);
       continue;
     }
-    Entry entry{token.secret, {token.account, 0, entries_.size()}};
-    for (const std::string& name : token.permissions) {
-      for (const Permission permission : kPermissions) {
-        if (name == name_of(permission))
-          entry.principal.permissions |= static_cast<std::uint8_t>(permission);
-      }
-    }
-    entries_.push_back(std::move(entry));
+    entries_.push_back(
+        {token.secret, {token.account, bits_of(token.permissions), entries_.size()}});
+  }
+}
+
+void Tokens::set_rights(const Rights& rights) {
+  for (Entry& entry : entries_) {
+    const auto now = rights.find(entry.principal.account);
+    entry.known = now != rights.end();
+    entry.principal.permissions = entry.known ? bits_of(now->second) : std::uint8_t{0};
   }
 }
 
 const Principal* Tokens::find(std::string_view bearer) const noexcept {
   const Principal* found = nullptr;
   for (const Entry& entry : entries_) {
-    if (equal_constant_time(entry.secret, bearer)) found = &entry.principal;
+    if (equal_constant_time(entry.secret, bearer) && entry.known) found = &entry.principal;
   }
   return found;
 }

@@ -29,10 +29,13 @@ struct Principal {
   }
 };
 
-/// The tokens of a service. Every lookup compares all of them in constant time. Immutable.
+/// The tokens of a service. Every lookup compares all of them in constant time. Used by the serving
+/// thread alone.
 class Tokens {
  public:
   explicit Tokens(const std::vector<Token>& tokens);
+  /// From now on the accounts may do this; the token of one that is not named is not known.
+  void set_rights(const Rights& rights);
   /// Nothing for an unknown or empty token.
   [[nodiscard]] const Principal* find(std::string_view bearer) const noexcept;
   /// Whose token it is, when they may do this on `service`: kUnauthenticated or kDenied otherwise.
@@ -47,6 +50,7 @@ class Tokens {
   struct Entry {
     std::string secret;
     Principal principal;
+    bool known = true;  ///< its account is one of the project still
   };
   std::vector<Entry> entries_;
 };

@@ -673,8 +673,10 @@ class Checker {
     for (const auto& person : project_.people)
       unique("people.yaml", seen, person.name, {1, 1}, "person");
     std::set<std::string> accounts;
-    for (const auto& account : project_.service_accounts)
+    for (const auto& account : project_.service_accounts) {
       unique("people.yaml", accounts, account.name, {1, 1}, "service account");
+      check_account(account);
+    }
     // Two names for one person would be two people: who asked as the one could approve as the
     // other.
     std::map<std::string, std::string> keys, users;
@@ -691,12 +693,25 @@ class Checker {
     }
   }
 
-  void check_name(const Person& person, const std::set<std::string>& accounts) {
-    const auto plain = [](char c) {
+  static bool is_plain(std::string_view name) {
+    return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
              std::string_view("._-@+").find(c) != std::string_view::npos;
-    };
-    if (person.name.empty() || !std::all_of(person.name.begin(), person.name.end(), plain)) {
+    });
+  }
+
+  /// Its name is that of the file with its token.
+  void check_account(const ServiceAccount& account) {
+    const bool is_name = is_plain(account.name) && account.name.front() != '.';
+    if (is_name) return;
+    report("people.yaml", {1, 1}, "people-name",
+           fmt::format("`{}` cannot be the name of a service account", account.name),
+           "letters, digits and `.`, `_`, `-`, `@`, `+`, not with a `.` first: its token is the "
+           "file `.heddle/tokens/NAME`");
+  }
+
+  void check_name(const Person& person, const std::set<std::string>& accounts) {
+    if (!is_plain(person.name)) {
       report("people.yaml", {1, 1}, "people-name",
              fmt::format("`{}` cannot be the name of a person", person.name),
              "letters, digits and `.`, `_`, `-`, `@`, `+`: it stands in rules, signatures and the "

@@ -1,6 +1,7 @@
 #include "spec/files.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/file.hpp"
 
@@ -14,7 +15,21 @@ class WorkTree final : public Files {
     return read_file(root_ + "/" + path);
   }
   Result<std::vector<std::string>> list(const std::string& folder) const override {
-    return list_dir(root_ + "/" + folder);
+    namespace fs = std::filesystem;
+    const std::string path = root_ + "/" + folder;
+    std::error_code code;
+    if (!fs::is_directory(path, code)) return std::vector<std::string>{};
+    std::vector<std::string> names;
+    fs::directory_iterator at(path, code);
+    for (; !code && at != fs::directory_iterator(); at.increment(code))
+      names.push_back(at->path().filename().string());
+    // A folder that cannot be read is not an empty one: its rules would be missing.
+    if (code)
+      return Error{ErrorKind::kIo, "file-io-failed",
+                   fmt::format("cannot read the folder `{}`: {}", folder, code.message()),
+                   "see that you may read it"};
+    std::sort(names.begin(), names.end());
+    return names;
   }
   bool has_data() const override { return true; }
 

@@ -49,6 +49,15 @@ doc::Diagnostic from_error(const Error& error, const std::string& file) {
   return diagnostic;
 }
 
+bool is_yaml(std::string_view name) { return name.ends_with(".yaml") || name.ends_with(".yml"); }
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return text;
+}
+
 class Loader {
  public:
   explicit Loader(std::string root, const Files* files = nullptr) : files_(files) {
@@ -98,10 +107,14 @@ class Loader {
         continue;
       }
       for (const auto& name : *names) {
-        if (!name.ends_with(".yaml") && !name.ends_with(".yml")) continue;
-        load_definition(fmt::format("{}/{}", folder, name), kind);
+        const std::string path = fmt::format("{}/{}", folder, name);
+        if (is_yaml(name))
+          load_definition(path, kind);
+        else
+          note_unread(path, is_yaml(lower(name)));
       }
     }
+    note_unread_at_top();
     note_enum_files();
     check_project(project, texts_, *files_, loaded_.diagnostics);
     sort();
@@ -143,6 +156,43 @@ class Loader {
   bool there(const std::string& file) const {
     const auto text = files_->read(file);
     return text.ok() || text.error().kind != ErrorKind::kNotFound;
+  }
+
+  void warn_unread(const std::string& file, std::string hint) {
+    doc::Diagnostic diagnostic;
+    diagnostic.id = "definition-not-read";
+    diagnostic.severity = doc::Severity::kWarning;
+    diagnostic.message = fmt::format("`{}` is not read: nothing in it counts", file);
+    diagnostic.file = file;
+    diagnostic.hint = std::move(hint);
+    loaded_.diagnostics.push_back(std::move(diagnostic));
+  }
+
+  /// What somebody may take for a definition, a rule that denies above all, and is none: another
+  /// ending, or a folder below.
+  void note_unread(const std::string& path, bool is_named_so) {
+    if (is_named_so) return warn_unread(path, "the ending is `.yaml` or `.yml`, in small letters");
+    const auto below = files_->list(path);
+    const bool holds_some =
+        !below.ok() || std::any_of(below->begin(), below->end(),
+                                   [](const auto& name) { return is_yaml(lower(name)); });
+    if (holds_some)
+      warn_unread(path, fmt::format("definitions stand in `{}` itself, not in a folder below it",
+                                    path.substr(0, path.find('/'))));
+  }
+
+  void note_unread_at_top() {
+    const auto names = files_->list("");
+    if (!names.ok()) return;
+    for (const auto& name : *names) {
+      for (const char* known : {"people", "heddle"}) {
+        const auto small = lower(name);
+        const bool is_near =
+            small == std::string(known) + ".yaml" || small == std::string(known) + ".yml";
+        if (is_near && name != std::string(known) + ".yaml")
+          warn_unread(name, fmt::format("its name is `{}.yaml`", known));
+      }
+    }
   }
 
   /// What the fields' enums are read from decides as much as the contract itself.

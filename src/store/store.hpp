@@ -106,8 +106,8 @@ class Git {
   /// Lets `ref` (`refs/heddle/...`) name `commit`, so that no clean-up of the repository removes
   /// it.
   [[nodiscard]] virtual Result<void> keep(const std::string& ref, std::string_view commit) = 0;
-  /// Adds one commit to `ref` (`refs/heads/heddle/incident-0001`) with `files` over the tree of
-  /// `base` (a revision; empty: the ref's own tip, or an empty tree). Returns the commit id. The
+  /// Adds one commit to `ref` (`refs/heads/heddle/...`) with `files` over the tree of its tip; a
+  /// new ref begins at `base` (a revision; empty: without a parent). Returns the commit id. The
   /// same call twice gives one commit more only if trees differ.
   [[nodiscard]] virtual Result<std::string> commit(const std::string& ref, const std::string& base,
                                                    const std::vector<File>& files,

@@ -7,10 +7,13 @@ nothing; what a bundle was built from is on it, and policy decides.
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness
@@ -248,6 +251,107 @@ def edits_and_a_restart_change_nothing(world):
     git(project, "checkout", "-q", ".")
     plan = project.json("plan")
     assert not plan["work_tree"]["differs"] and not plan["dirty"], plan
+
+
+@case
+def an_apply_beside_running_planes(world):
+    """What accounts may do counts with the decision, in both planes. Services and monitors wait for the next start, whatever became of their names."""
+    project = world.copy(world.built)
+    project.edit("people.yaml", "permissions: [read]", "permissions: [read, predict]")
+    project.commit()
+    assert project.run("apply").code == 0
+    row = {"date": "2001-04-10T05:00:00Z", "distance": 260, "origin": "AAA", "destination": "BBB"}
+    with Planes(project) as planes:
+        planes.release(world)
+        control = f"http://127.0.0.1:{re.search(r'control_port: ([0-9]+)', (project.root / 'heddle.yaml').read_text())[1]}/metrics"
+
+        def metrics(token):
+            asked_for = urllib.request.Request(control, headers={"Authorization": "Bearer " + project.token(token)})
+            try:
+                return urllib.request.urlopen(asked_for).status
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        assert (planes.predict({"rows": [row]}).status, planes.predict({"rows": [row]}, token="reader").status, metrics("reader")) == (200, 200, 200)
+        project.edit("people.yaml", "  - name: caller\n    permissions: [predict, label]\n", "")
+        project.edit("people.yaml", "permissions: [read, predict]", "permissions: [predict]")
+        project.commit()
+        assert project.run("apply").code == 0
+        assert metrics("reader") == 403, "the control plane asks what counts now"
+        planes.until(lambda: planes.predict({"rows": [row]}).status == 401, "the token of an account that is gone is not known")
+        assert planes.predict({"rows": [row]}, token="reader").status == 200
+        assert planes.request("GET", "/v1/services/late", token="stopper").status == 403
+        project.edit("people.yaml", "  - name: reader\n", "  - name: caller\n    permissions: [label]\n  - name: reader\n")
+        project.commit()
+        assert project.run("apply").code == 0
+        planes.until(lambda: planes.predict({"rows": [row]}).status == 403, "it is known again, and may do something else")
+        # Everything under another name: what runs goes on as it was started.
+        project.edit("monitors/late.yaml", "name: late\n", "name: other\n")
+        project.edit("services/late.yaml", "monitor: late", "monitor: other")
+        project.edit("models/late.yaml", "name: late", "name: model")
+        project.edit("services/late.yaml", "model: late", "model: model")
+        project.edit("evaluations/late.yaml", "model: late", "model: model")
+        project.commit()
+        assert project.run("apply").code == 0
+        assert project.json("status")["control_plane"] == "running"
+        assert planes.predict({"rows": [row]}, token="reader").status == 200
+        assert project.run("release", "history", "late").code == 0
+        assert "was ended by signal" not in planes.text(), planes.text()[-2000:]
+    with Planes(project) as planes:
+        planes.until(lambda: planes.predict({"rows": [row]}, token="reader").status == 200, "the released bundle answers")
+
+
+@case
+def definitions_with_an_error_build_nothing(world):
+    """As text and as JSON: the exit code and the id are the same, and nothing is made."""
+    project = world.copy(world.fresh)
+    (project.root / "policies/bad.yaml").write_text("kind: Policy\nname: default\nrules: [\n")
+    for words in (["plan"], ["run"]):
+        for flags in ([], ["--json"]):
+            done = project.run(*flags, *words)
+            assert done.code == 2 and done.out == "", done
+            assert "project-invalid" in done.err and "policies/bad.yaml" in done.err, done
+    assert not (project.root / ".heddle/objects/index.json").exists(), "nothing was packed"
+
+
+@case
+def of_two_applies_that_wait(world):
+    """The one that is carried out ends the other, and who signs reads from which commit to which."""
+    project = with_file(world, "policies/apply.yaml", FREEZE.replace("name: freeze", "name: apply").replace(
+        '{id: frozen, effect: deny, who: "*", action: release.promote}',
+        '{id: applies-are-signed, effect: require_approval, who: "*", action: definition.apply, needs: {role: approver}}'))
+    # The first apply of all needs a yes as well, and gets it.
+    first = project.json("apply")["approval"]
+    assert project.run("approve", first, "--person", "ann", "--key", world.keys / "ann").code == 0
+    assert project.json("apply")["applied"]
+    base = git(project, "rev-parse", "HEAD")
+    asked_for = []
+    for owner in ("bob", "eve"):
+        project.edit("heddle.yaml", "owners: [", f"owners: [{owner}, ")
+        project.commit()
+        reply = project.json("apply")
+        asked_for.append((reply["approval"], reply["commit"]))
+    (first, _), (second, commit) = asked_for
+    done = project.run("approve", second, "--person", "ann", "--key", world.keys / "ann")
+    assert done.code == 0 and commit in done.err and base in done.err, f"both commits are to be shown: {done}"
+    assert project.run("apply").code == 0
+    assert project.json("status")["applied"] == commit
+    shown = project.json("approval", "show", first)
+    assert shown["state"] == "void" and commit in shown["void_because"], shown
+    refused(project.run("approve", first, "--person", "ann", "--key", world.keys / "ann"), 7, "approval-void")
+
+
+@case
+def a_signature_names_the_project_that_runs(world):
+    """A request is signed for the project as it was applied, whatever the work tree calls it, or when heddle.yaml is gone."""
+    project = world.copy(world.built)
+    assert project.run("apply").code == 0
+    assert project.run("stop", "late").code == 0
+    project.edit("heddle.yaml", "name: trips", "name: renamed")
+    assert project.run("resume", "late", "--person", "ann", "--key", world.keys / "ann").code == 0
+    assert project.run("stop", "late").code == 0
+    (project.root / "heddle.yaml").unlink()
+    assert project.run("resume", "late", "--person", "ann", "--key", world.keys / "ann").code == 0
 
 
 @case

@@ -158,10 +158,10 @@ class GitRepository final : public store::Git {
       HEDDLE_ASSIGN_OR_RETURN(const auto object, object_of(base));
       HEDDLE_ASSIGN_OR_RETURN(parent, commit_of(*git_object_id(object.get())));
     }
+    // A branch that is there goes on from its own tip: what others put on it stays, and nothing of
+    // `base` gets in as if it were this commit's.
     Tree under;
-    if (!base.empty()) {
-      HEDDLE_ASSIGN_OR_RETURN(under, tree_of(base));
-    } else if (parent) {
+    if (parent) {
       git_tree* raw = nullptr;
       if (git_commit_tree(&raw, parent.get()) != 0) return git_failure("read the tree of a commit");
       under.reset(raw);
@@ -215,6 +215,12 @@ class GitRepository final : public store::Git {
 
   Result<Object> object_of(const std::string& revision) {
     git_object* raw = nullptr;
+    git_oid id;
+    const bool is_head =
+        revision == "HEAD" && git_reference_name_to_id(&id, repository_.get(), "HEAD") == 0;
+    if (is_head ||
+        (revision.size() == GIT_OID_HEXSZ && git_oid_fromstr(&id, revision.c_str()) == 0))
+      HEDDLE_TRY(check_whole(repository_.get(), hex(id)));
     const std::string spec = revision + "^{commit}";
     if (git_revparse_single(&raw, repository_.get(), spec.c_str()) != 0) {
       return Error{ErrorKind::kNotFound, "git-revision-not-found",
@@ -232,6 +238,8 @@ class GitRepository final : public store::Git {
 
   Result<Tree> tree_of(const std::string& revision) {
     HEDDLE_ASSIGN_OR_RETURN(const auto object, object_of(revision));
+    const auto* commit = reinterpret_cast<const git_commit*>(object.get());
+    HEDDLE_TRY(check_whole(repository_.get(), hex(*git_commit_tree_id(commit))));
     git_object* raw = nullptr;
     if (git_object_peel(&raw, object.get(), GIT_OBJECT_TREE) != 0)
       return git_failure("read a tree");

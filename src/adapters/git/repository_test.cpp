@@ -230,6 +230,24 @@ TEST_F(GitTest, AFileIsTheSameByGitsOwnFilters) {
   EXPECT_FALSE(*repository_->same_on_disk(blob("a.txt"), "sub"));
 }
 
+TEST_F(GitTest, AnObjectThatWasCutShortIsAnError) {
+  const auto head = git(root_, "rev-parse HEAD");
+  for (const char* what : {"HEAD:a.txt", "HEAD:sub", "HEAD^{tree}", "HEAD"}) {
+    const auto id = git(root_, std::string("rev-parse ") + what);
+    const auto file = root_ + "/.git/objects/" + id.substr(0, 2) + "/" + id.substr(2);
+    const auto whole = read_file(file).value();
+    for (const std::size_t length : {whole.size() - 1, whole.size() / 2, std::size_t{0}}) {
+      ASSERT_TRUE(write_file_atomic(file, whole.substr(0, length)).ok());
+      const auto reopened = open_git(root_).value();  // without what it has read already
+      const auto read =
+          reopened->read(head, std::string_view(what) == "HEAD:sub" ? "sub/b.txt" : "a.txt");
+      EXPECT_FALSE(read.ok()) << what << " of " << length;
+    }
+    ASSERT_TRUE(write_file_atomic(file, whole).ok());
+  }
+  EXPECT_EQ(open_git(root_).value()->read(head, "sub/b.txt").value(), "two\n");
+}
+
 TEST_F(GitTest, WhatIsKeptOutlivesItsBranch) {
   const auto first = *repository_->head();
   ASSERT_TRUE(repository_->keep("refs/heddle/applied/" + first, first).ok());

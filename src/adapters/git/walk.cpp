@@ -1,6 +1,11 @@
 #include "adapters/git/walk.hpp"
 
+#include <zlib.h>
+
 #include <algorithm>
+#include <array>
+
+#include "base/file.hpp"
 
 namespace heddle::adapters {
 namespace {
@@ -66,7 +71,35 @@ bool follow(std::vector<std::string> before, std::string_view target,
   return true;
 }
 
+/// Whether zlib's stream in `bytes` comes to its end.
+bool is_whole(const std::string& bytes) {
+  z_stream stream{};
+  if (inflateInit(&stream) != Z_OK) return false;
+  std::array<unsigned char, 1 << 14> out{};
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  stream.avail_in = static_cast<unsigned>(bytes.size());
+  int code = Z_OK;
+  while (code == Z_OK) {
+    stream.next_out = out.data();
+    stream.avail_out = static_cast<unsigned>(out.size());
+    code = inflate(&stream, Z_NO_FLUSH);
+  }
+  inflateEnd(&stream);
+  return code == Z_STREAM_END;
+}
+
 }  // namespace
+
+Result<void> check_whole(git_repository* repository, const std::string& id) {
+  const char* folder = git_repository_commondir(repository);
+  if (folder == nullptr || id.size() < 3) return {};
+  const auto bytes =
+      read_file(fmt::format("{}objects/{}/{}", folder, id.substr(0, 2), id.substr(2)));
+  if (!bytes.ok() || is_whole(*bytes)) return {};  // packed, or whole
+  return Error{ErrorKind::kIo, "git-failed",
+               fmt::format("cannot read the object {}: its file ends too soon", id),
+               "see what `git fsck` says of the project's repository"};
+}
 
 std::vector<Entry> entries_of(const git_tree* tree) {
   std::vector<Entry> entries;
@@ -79,6 +112,7 @@ std::vector<Entry> entries_of(const git_tree* tree) {
 }
 
 Result<std::string> blob_bytes(git_repository* repository, const std::string& id) {
+  HEDDLE_TRY(check_whole(repository, id));
   git_oid oid;
   git_blob* raw = nullptr;
   if (git_oid_fromstr(&oid, id.c_str()) != 0 || git_blob_lookup(&raw, repository, &oid) != 0) {
@@ -90,6 +124,7 @@ Result<std::string> blob_bytes(git_repository* repository, const std::string& id
 }
 
 Result<Tree> tree_by_id(git_repository* repository, const std::string& id) {
+  HEDDLE_TRY(check_whole(repository, id));
   git_oid oid;
   git_tree* raw = nullptr;
   if (git_oid_fromstr(&oid, id.c_str()) != 0 || git_tree_lookup(&raw, repository, &oid) != 0) {

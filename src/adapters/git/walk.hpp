@@ -19,6 +19,10 @@ namespace heddle::adapters {
 /// The entries of one tree, in git's order.
 [[nodiscard]] std::vector<store::Git::Entry> entries_of(const git_tree* tree);
 
+/// libgit2 reads a loose object whose file was cut short for ever (seen with 1.5.1): that is asked
+/// before. An error `git-failed` then.
+[[nodiscard]] Result<void> check_whole(git_repository* repository, const std::string& id);
+
 [[nodiscard]] Result<std::string> blob_bytes(git_repository* repository, const std::string& id);
 [[nodiscard]] Result<Tree> tree_by_id(git_repository* repository, const std::string& id);
 

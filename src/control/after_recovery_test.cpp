@@ -1,0 +1,310 @@
+// What recovery did, and what people release after it: branches for review in a real repository,
+// releases that take a repair up or drop it, acts that are over.
+#include <cstdio>
+
+#include "adapters/git/repository.hpp"
+#include "contract/contract.hpp"
+#include "control/repairs.hpp"
+#include "control/service_fixture.hpp"
+#include "flow/variant.hpp"
+#include "spec/load.hpp"
+
+namespace heddle::control {
+namespace {
+
+using recover::Act;
+using Outcome = recover::Outcome::Status;
+
+constexpr const char* kContract = R"(apiVersion: v3.2.0
+kind: DataContract
+id: trips
+name: c
+version: 1.0.0
+status: active
+schema:
+  - name: trips  # one row a trip
+    logicalType: object
+    properties:
+      - {name: date, logicalType: timestamp, required: true}
+      - {name: origin, logicalType: string, required: true}
+      - {name: distance, logicalType: integer, required: true}
+)";
+
+class AfterRecoveryTest : public fixture::ServiceTest {
+ protected:
+  void SetUp() override {
+    fixture::ServiceTest::SetUp();
+    ASSERT_FALSE(HasFatalFailure());
+    git("init -q -b main");
+    write("heddle.yaml", "apiVersion: heddle/v1\nkind: Project\nname: tiny\nowners: [ada]\n");
+    write("contracts/c.odcs.yaml", kContract);
+    write(".gitignore", "/.heddle/\n");
+    commit("start");
+    git_ = adapters::open_git(home_->root()).value();
+    project_.name = "tiny";
+    project_.contracts["c"].identity.file = "contracts/c.odcs.yaml";
+    project_.policies["p"].rules[1].actions = {"slot.swap",          "source.*",
+                                               "postmortem.*",       "incident.*",
+                                               "transform.withdraw", "recalibration.withdraw"};
+    ASSERT_TRUE(policy_->load(project_).ok());
+    open();
+    plane::JournalWriter::Options journal;
+    journal.dir = home_->spool("s");
+    journal.fields = {"date", "origin", "distance"};
+    writer_ = plane::JournalWriter::open(journal).value();
+  }
+  /// The answer of the real git, without the newline at its end.
+  std::string git(const std::string& arguments, bool must = true) {
+    const auto command = fmt::format(
+        "git -C '{}' -c user.name=t -c user.email=t@localhost -c commit.gpgsign=false {} 2>&1",
+        home_->root(), arguments);
+    FILE* pipe = ::popen(command.c_str(), "r");
+    HEDDLE_CHECK(pipe != nullptr, "popen");
+    std::string text;
+    for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe))
+      text.push_back(static_cast<char>(c));
+    const int status = ::pclose(pipe);
+    HEDDLE_CHECK(!must || status == 0, text);
+    while (text.ends_with('\n')) text.pop_back();
+    return text;
+  }
+  void write(const std::string& path, std::string_view text) {
+    const auto full = home_->root() + "/" + path;
+    ASSERT_TRUE(make_dirs(full.substr(0, full.rfind('/'))).ok());
+    ASSERT_TRUE(write_file_atomic(full, text).ok());
+  }
+  void commit(const std::string& message) {
+    git("add -A");
+    git("commit -q -m " + message);
+  }
+  /// As the ladder keeps it: what recovery did is in its saved state.
+  void begin(const Act& act) {
+    auto ladder = control_->ladder().to_value();
+    ladder.find("acts")->push(act.to_value());
+    auto rest = doc::Value::object();
+    for (const auto& [member, value] : ladder.as_object()) {
+      if (member != "incidents") rest.set(member, value);
+    }
+    const auto snapshot =
+        doc::Value::object({{"format", "heddle.control/2"}, {"ladder", std::move(rest)}});
+    ASSERT_TRUE(state_
+                    ->write([&](store::Txn& txn) {
+                      return txn.put("control", "s/snapshot", doc::to_json(snapshot));
+                    })
+                    .ok());
+    open();
+    ASSERT_EQ(control_->ladder().acts().size(), 1U);
+  }
+  void tick(int day) {
+    writer_->append(plane::TickRecord{*parse_time("2001-01-01") + day * kDay});
+    ASSERT_TRUE(writer_->commit().ok());
+    for (auto more = control_->pump();; more = control_->pump()) {
+      ASSERT_TRUE(more.ok()) << more.error().str();
+      if (!*more) break;
+    }
+  }
+  /// A repair of `distance`, asked, signed, applied and in force.
+  void repaired() {
+    repair();
+    ASSERT_EQ(yes(newest()), "");
+    const auto done = repair();
+    ASSERT_EQ(done.status, Outcome::kApplied);
+    ASSERT_EQ(done.result.string_or("after"), control_->releases().primary().str());
+    Act act{"incident-0001/transform", Act::Kind::kTransform, "incident-0001"};
+    act.field = "distance";
+    act.transform = "shift";
+    act.after = done.result.string_or("after");
+    begin(act);
+  }
+  Outcome postmortem() {
+    return recover("postmortem.write", doc::Value::object({{"page", "# what happened\n"}})).status;
+  }
+  std::vector<spec::Transform> transforms_at(const std::string& revision,
+                                             const std::string& file = "contracts/c.odcs.yaml") {
+    std::vector<doc::Diagnostic> said;
+    const auto contract =
+        spec::parse_contract(git("show " + revision + ":" + file) + "\n", file, said);
+    for (const auto& each : said) EXPECT_NE(each.severity, doc::Severity::kError) << each.message;
+    return contract.transforms;
+  }
+  /// What `heddle run` makes of definitions with these transforms: built, not derived.
+  Digest built(const std::vector<spec::Transform>& transforms, double intercept) {
+    Digest made = pack(intercept);
+    for (const auto& each : transforms)
+      made = flow::with_transform(*objects_, made, each, "c0ffee").value();
+    auto config = doc::Value::object({{"model", "trips"}});
+    return bundle::pack(*objects_, bundle::open(*objects_, made)->layers(), config).value();
+  }
+  /// What the bundle's contract makes of a distance of 100.
+  double distance_by(const Digest& bundle) {
+    const auto opened = bundle::open(*objects_, bundle).value();
+    const auto contract =
+        contract::Contract::from_value(opened.json(bundle::kContract).value()).value();
+    const std::vector<expr::Datum> row{expr::Datum::timestamp(0), expr::Datum::string("ABQ"),
+                                       expr::Datum::integer(100)};
+    contract::RowCheck check;
+    contract.check(row, check);
+    return static_cast<double>(check.row.at(2).i);
+  }
+  Result<doc::Value> release(const Digest& bundle) {
+    auto reply = control_->promote(bundle, "primary", 0, kBen);
+    if (!reply.ok()) return reply;
+    EXPECT_EQ(yes(reply->string_or("approval")), "");
+    return reply;
+  }
+
+  static constexpr const char* kBranch = "heddle/tiny/s/incident-0001";
+  std::unique_ptr<plane::JournalWriter> writer_;
+};
+
+TEST_F(AfterRecoveryTest, ARepairThatIsMergedIsInTheCandidateOnce) {
+  repaired();
+  ASSERT_EQ(distance_by(control_->releases().primary()), 101);
+  ASSERT_EQ(postmortem(), Outcome::kApplied);
+  EXPECT_EQ(git(fmt::format("show {}:incidents/s/incident-0001.md", kBranch)), "# what happened");
+  EXPECT_NE(git(fmt::format("log -1 --format=%B {}", kBranch)).find("in force stands in"),
+            std::string::npos);
+  // A crash after it: the same files are no second commit.
+  const auto tip = git(fmt::format("rev-parse {}", kBranch));
+  ASSERT_EQ(postmortem(), Outcome::kApplied);
+  EXPECT_EQ(git(fmt::format("rev-parse {}", kBranch)), tip);
+
+  write("contracts/c.odcs.yaml", std::string(kContract) + "# somebody else's line\n");
+  commit("meanwhile");
+  git(fmt::format("merge -q --no-edit {}", kBranch), false);
+  if (!git("diff --name-only --diff-filter=U").empty()) {
+    git("checkout -q --theirs contracts/c.odcs.yaml");
+    commit("merged");
+  }
+  const auto merged = transforms_at("HEAD");
+  ASSERT_EQ(merged.size(), 1U);
+  const auto candidate = built(merged, 0.75);
+  const auto reply = release(candidate);
+  ASSERT_TRUE(reply.ok()) << reply.error().str();
+  EXPECT_EQ(reply->find("drops_repairs")->size(), 0U);
+  EXPECT_EQ(reply->string_or("reason").find("repair"), std::string::npos);
+  EXPECT_EQ(distance_by(control_->releases().primary()), 101) << "applied once";
+  // It is the release's own now and still recovery's to watch: the fault may end.
+  tick(1);
+  ASSERT_EQ(control_->ladder().acts().size(), 1U);
+  EXPECT_EQ(repair().status, Outcome::kApplied);
+  EXPECT_EQ(control_->releases().primary(), candidate) << "the same repair again does nothing";
+}
+
+TEST_F(AfterRecoveryTest, ARepairThatWasTakenBackIsNotBroughtBackUnsaid) {
+  repaired();
+  ASSERT_EQ(postmortem(), Outcome::kApplied);
+  const auto withdrawn =
+      recover("transform.withdraw", doc::Value::object({{"field", "distance"}, {"id", "shift"}}));
+  ASSERT_EQ(withdrawn.status, Outcome::kApplied);
+  ASSERT_EQ(distance_by(control_->releases().primary()), 100);
+  // The branch of when it was in force is merged now.
+  git(fmt::format("merge -q --no-edit {}", kBranch));
+  const auto reply = release(built(transforms_at("HEAD"), 0.75));
+  ASSERT_TRUE(reply.ok()) << reply.error().str();
+  ASSERT_EQ(reply->find("revives_repairs")->size(), 1U);
+  EXPECT_NE(reply->string_or("reason").find("brings back"), std::string::npos);
+  const auto approval = policy_->approval(reply->string_or("approval")).value();
+  EXPECT_EQ(approval.evidence.back().name, kRepairsEvidence);
+}
+
+TEST_F(AfterRecoveryTest, ABranchFitsTheContractOfHead) {
+  repaired();
+  // The same repair by hand, under another id: twice in one contract it would be applied twice.
+  write("contracts/c.odcs.yaml", std::string(kContract) +
+                                     "customProperties:\n  - property: transforms\n    vendor: "
+                                     "heddle\n    value:\n      - {id: by-hand, field: distance, "
+                                     "expression: distance + 1, reason: miles}\n");
+  commit("by-hand");
+  ASSERT_EQ(postmortem(), Outcome::kApplied);
+  EXPECT_EQ(transforms_at(kBranch).size(), 1U);
+  EXPECT_EQ(git(fmt::format("diff --name-only main...{}", kBranch)),
+            "incidents/s/incident-0001.md");
+
+  // The contract in another file.
+  git(fmt::format("branch -q -D {}", kBranch));
+  git("rm -q contracts/c.odcs.yaml");
+  write("contracts/trips.yaml", kContract);
+  commit("moved");
+  ASSERT_EQ(postmortem(), Outcome::kApplied);
+  EXPECT_EQ(transforms_at(kBranch, "contracts/trips.yaml").size(), 1U);
+
+  // The column under another name, or of another type.
+  for (const char* column :
+       {"{name: miles, logicalType: integer}", "{name: distance, logicalType: string}"}) {
+    git(fmt::format("branch -q -D {}", kBranch));
+    std::string text = kContract;
+    const std::string old = "{name: distance, logicalType: integer, required: true}";
+    write("contracts/trips.yaml", text.replace(text.find(old), old.size(), column));
+    commit("other-column");
+    ASSERT_EQ(postmortem(), Outcome::kApplied);
+    EXPECT_EQ(git(fmt::format("diff --name-only main...{}", kBranch)),
+              "incidents/s/incident-0001.md");
+    const auto message = git(fmt::format("log -1 --format=%B {}", kBranch));
+    EXPECT_NE(message.find("repair of `distance` that is in force is not on this branch"),
+              std::string::npos)
+        << message;
+    EXPECT_NE(message.find("distance + 1"), std::string::npos);
+  }
+}
+
+TEST_F(AfterRecoveryTest, WhatSomebodyPutOnTheBranchStays) {
+  repaired();
+  ASSERT_EQ(postmortem(), Outcome::kApplied);
+  git(fmt::format("checkout -q {}", kBranch));
+  write("incidents/s/notes.md", "seen\n");
+  commit("notes");
+  git("checkout -q main");
+  write("other.txt", "of main\n");
+  commit("main-goes-on");
+  ASSERT_EQ(recover("postmortem.write", doc::Value::object({{"page", "# more\n"}})).status,
+            Outcome::kApplied);
+  EXPECT_EQ(git(fmt::format("show {}:incidents/s/notes.md", kBranch)), "seen");
+  EXPECT_EQ(git(fmt::format("show {}:incidents/s/incident-0001.md", kBranch)), "# more");
+  EXPECT_EQ(git(fmt::format("ls-tree --name-only {} other.txt", kBranch)), "") << "nothing of main";
+}
+
+TEST_F(AfterRecoveryTest, ARecalibrationThatIsDroppedIsSaidAndNotTakenBackFromAnother) {
+  const auto ask_for = doc::Value::object({{"intercept_delta", 0.5}});
+  ASSERT_EQ(recover("release.recalibrate", ask_for).status, Outcome::kWaiting);
+  ASSERT_EQ(yes(newest()), "");
+  const auto done = recover("release.recalibrate", ask_for);
+  ASSERT_EQ(done.status, Outcome::kApplied);
+  Act act{"incident-0001/recalibration", Act::Kind::kRecalibration, "incident-0001"};
+  act.intercept = 0.5;
+  act.after = done.result.string_or("after");
+  begin(act);
+  tick(1);
+  EXPECT_EQ(control_->ladder().acts().size(), 1U);
+  // Behind a standby that took over it waits.
+  ASSERT_EQ(swap().status, Outcome::kApplied);
+  tick(2);
+  EXPECT_EQ(control_->ladder().acts().size(), 1U);
+  const auto reply = release(bundles_[2]);
+  ASSERT_TRUE(reply.ok()) << reply.error().str();
+  tick(3);
+  EXPECT_EQ(control_->ladder().acts().size(), 1U) << "it is the standby's still";
+  ASSERT_TRUE(promote(3, "standby"));
+  tick(4);
+  EXPECT_TRUE(control_->ladder().acts().empty());
+  EXPECT_EQ(control_->releases().primary(), bundles_[2]);
+}
+
+TEST_F(AfterRecoveryTest, ASwapIsNotUndoneOnceAPersonReleasedSomethingElse) {
+  const auto done = swap();
+  ASSERT_EQ(done.status, Outcome::kApplied);
+  Act act{"incident-0001/swap", Act::Kind::kSwap, "incident-0001"};
+  act.after = done.result.string_or("after");
+  ASSERT_EQ(act.after, bundles_[1].str());
+  begin(act);
+  tick(1);
+  ASSERT_EQ(control_->ladder().acts().size(), 1U);
+  ASSERT_TRUE(promote(2));
+  open();  // and a restart forgets nothing of it
+  tick(2);
+  EXPECT_TRUE(control_->ladder().acts().empty());
+  EXPECT_EQ(control_->releases().primary(), bundles_[2]);
+}
+
+}  // namespace
+}  // namespace heddle::control

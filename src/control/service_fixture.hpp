@@ -1,0 +1,174 @@
+#pragma once
+
+// One service over real state, ledger, policy and objects. For tests only.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adapters/objects/layout.hpp"
+#include "adapters/sqlite/state.hpp"
+#include "base/file.hpp"
+#include "base/ids.hpp"
+#include "bundle/bundle.hpp"
+#include "control/outbox.hpp"
+#include "control/service_control.hpp"
+#include "doc/json.hpp"
+#include "policy/ssh_key_fixture.hpp"
+#include "score/bundle_fixture.hpp"
+#include "watch/baseline.hpp"
+
+namespace heddle::control::fixture {
+
+/// A clock that stands where it is put.
+class StandingClock final : public Clock {
+ public:
+  Micros at = 1'000'000 * kSecond;
+  [[nodiscard]] Micros wall() const override { return at; }
+  [[nodiscard]] std::int64_t mono_ns() const override { return at * 1000; }
+};
+
+/// Ada approves, Ben asks; four bundles, the first is primary and the second standby.
+class ServiceTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { ada_ = std::make_unique<policy::SshKey>("ada"); }
+  static void TearDownTestSuite() { ada_.reset(); }
+
+  void SetUp() override {
+    home_.emplace(testing::TempDir() + uuid7());
+    ASSERT_TRUE(make_dirs(home_->dir() + "/keys").ok());
+    project_.contracts["c"] = score::fixture::contract();
+    project_.feature_sets["f"].contract = "c";
+    project_.models["m"].features = "f";
+    project_.monitors["w"].service = "s";
+    auto& service = project_.services["s"];
+    service.identity.name = "s";
+    service.model = "m";
+    service.monitor = "w";
+    service.autonomy = "act";
+    service.canary.steps = {500, 2'500};
+    spec::PolicyRule ask;
+    ask.id = "a-person-says-yes";
+    ask.effect = spec::PolicyRule::Effect::kRequireApproval;
+    ask.who = {"person:*", "agent:*"};
+    ask.actions = {"release.*", "canary.start", "shadow.*", "transform.propose"};
+    ask.approver_role = "approver";
+    spec::PolicyRule allow;
+    allow.id = "agents-act";
+    allow.effect = spec::PolicyRule::Effect::kAllow;
+    allow.who = {"agent:*", "person:*"};
+    allow.actions = {"slot.swap", "source.*"};
+    project_.policies["p"].rules = {ask, allow};
+    project_.people = {{"ada", {"approver"}, {ada_->public_key()}}, {"ben", {}, {}}};
+    open_parts();
+    for (int i = 0; i < 4; ++i) bundles_.push_back(pack(0.25 * i));
+    open();
+    ASSERT_TRUE(promote(0));
+    ASSERT_TRUE(promote(1, "standby"));
+  }
+  /// The parts anew over what lies on the disk, as a process that starts finds it.
+  void open_parts() {
+    control_.reset();
+    outbox_.reset();
+    policy_.reset();
+    ledger_.reset();
+    state_.reset();
+    state_ = adapters::open_sqlite_state(home_->state()).value();
+    objects_ = adapters::open_layout(home_->objects()).value();
+    key_ = Ed25519Key::from_seed(std::string(32, '\5')).value();
+    const ledger::Ledger::Options options{home_->dir() + "/tiles", "tiny",
+                                          Ed25519Key::from_seed(std::string(32, '\3')).value(),
+                                          &clock_};
+    ledger_ = ledger::Ledger::open(*state_, options).value();
+    policy_ = policy::LocalEngine::open(*state_, *ledger_, project_, clock_).value();
+    outbox_ = Outbox::open(*state_, {}).value();
+  }
+  Digest pack(double intercept) {
+    const auto made =
+        bundle::open(*objects_, score::fixture::pack(*objects_, intercept).value()).value();
+    auto layers = made.layers();
+    layers.push_back(
+        {std::string(bundle::kBaseline), "", doc::to_json(watch::Baseline{}.to_value())});
+    layers.push_back({std::string(bundle::kEvaluation), "", R"({"passed": true})"});
+    layers.push_back({std::string(bundle::kStatements), "", "[]"});
+    return bundle::pack(*objects_, std::move(layers), made.config()).value();
+  }
+  void open() {
+    control_.reset();
+    auto opened =
+        ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), git_.get(), nullptr,
+                              policy_.get(), outbox_.get(), &key_, ""},
+                             project_.services.at("s"));
+    ASSERT_TRUE(opened.ok()) << opened.error().str();
+    control_ = std::move(*opened);
+  }
+  /// The id of the approval that a command asked for, or of the error.
+  static std::string asked(const Result<doc::Value>& reply) {
+    return reply.ok() ? reply->string_or("approval") : reply.error().id;
+  }
+  std::string ask(int bundle, const std::string& slot = "primary", bool again = false) {
+    return asked(
+        control_->promote(bundles_[static_cast<std::size_t>(bundle)], slot, 0, kBen, again));
+  }
+  /// Ada's yes and what it allows; the error's id, or empty.
+  std::string yes(const std::string& approval) {
+    const auto found = policy_->approval(approval);
+    if (!found.ok()) return found.error().id;
+    const auto given = policy_->approve(approval, "ada", ada_->sign(found->statement));
+    if (!given.ok()) return given.error().id;
+    const auto applied = control_->resume_promotion(approval);
+    return applied.ok() ? "" : applied.error().id;
+  }
+  bool promote(int bundle, const std::string& slot = "primary") {
+    return yes(ask(bundle, slot)).empty();
+  }
+  policy::Approval::Status status(const std::string& approval) {
+    return policy_->approval(approval)->status;
+  }
+
+  recover::Outcome recover(const std::string& type, doc::Value attributes,
+                           const std::string& incident = "incident-0001") {
+    recover::Action action;
+    action.op_id = incident + "/" + type;
+    action.type = type;
+    action.incident = incident;
+    action.target = "service/s";
+    action.attributes = std::move(attributes);
+    action.evidence = {sha256("finding")};
+    action.reason = "because";
+    const auto outcome = control_->perform(action);
+    EXPECT_TRUE(outcome.ok()) << outcome.error().str();
+    return outcome.ok() ? *outcome : recover::Outcome{};
+  }
+  recover::Outcome swap() { return recover("slot.swap", doc::Value::object()); }
+  recover::Outcome repair() {
+    return recover("transform.propose",
+                   doc::Value::object(
+                       {{"id", "shift"}, {"field", "distance"}, {"expression", "distance + 1"}}));
+  }
+  recover::Outcome promote_retrained() {
+    return recover("release.promote",
+                   doc::Value::object({{"bundle", bundles_[3].str()}, {"slot", "primary"}}));
+  }
+  std::string newest() { return policy_->approvals()->back().id; }
+
+  static inline std::unique_ptr<policy::SshKey> ada_;
+  const policy::Actor kBen{policy::ActorType::kPerson, "ben", {"os-user:ben"}};
+  StandingClock clock_;
+  std::optional<Home> home_;
+  spec::Project project_;
+  std::unique_ptr<store::State> state_;
+  std::unique_ptr<store::Objects> objects_;
+  std::unique_ptr<store::Git> git_;
+  Ed25519Key key_;
+  std::unique_ptr<ledger::Ledger> ledger_;
+  std::unique_ptr<policy::LocalEngine> policy_;
+  std::unique_ptr<Outbox> outbox_;
+  std::unique_ptr<ServiceControl> control_;
+  std::vector<Digest> bundles_;
+};
+
+}  // namespace heddle::control::fixture
