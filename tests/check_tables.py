@@ -22,7 +22,7 @@ if not in_code or in_code != in_docs:
     wrong.append(f"docs/exit-codes.md and src/base/error.cpp differ: {sorted(set(in_code) ^ set(in_docs))}")
 
 code = (root / "src/control/operations.cpp").read_text()
-in_code = re.findall(r'\{\{"([a-z.]+)", "([a-z]+)", "[^"]*"\}, \w+\}', code)
+in_code = re.findall(r'\{\{"([a-z.]+)",\s*"([a-z]+)",\s*"[^"]*"\},\s*[\w:]+(?:\([\w:]+\))?\}', code)
 in_docs = [(row[0].strip("`"), row[1]) for row in rows("operations.md")]
 if not in_code or in_code != in_docs:
     wrong.append(f"docs/operations.md and src/control/operations.cpp differ: {sorted(set(in_code) ^ set(in_docs))}")

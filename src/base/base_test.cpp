@@ -7,6 +7,7 @@
 
 #include "base/clock.hpp"
 #include "base/digest.hpp"
+#include "base/display_width.hpp"
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "base/ids.hpp"
@@ -103,6 +104,19 @@ TEST(Log, AReaderThatStopsStopsNobody) {
   for (const int fd : {ends[0], before}) ::close(fd);
   EXPECT_NE(read.find("error line 0 with"), std::string::npos);
   EXPECT_NE(read.find("lines were dropped: stderr was not read"), std::string::npos);
+}
+
+TEST(DisplayWidth, CountsColumnsNotBytes) {
+  // wcwidth 0.2.13 (PyPI), `wcswidth`; it answers -1 for a control character, which is not asked.
+  const std::pair<const char*, std::size_t> widths[] = {
+      {"", 0},         {"abc", 3},           {"Zürich", 6},       {"Zu\u0308rich", 6},
+      {"Łódź", 4},     {"дом", 3},           {"東京", 4},         {"한국", 4},
+      {"ｆｕｌｌ", 8}, {"e\u0301\u0323", 1}, {"…–“”", 4},         {"😀", 2},
+      {"a\u200bb", 2}, {"שלום", 4},          {"\u0e01\u0e33", 2}, {"✓", 1}};
+  for (const auto& [text, width] : widths) EXPECT_EQ(display_width(text), width) << text;
+  // What is no UTF-8 is shown as one U+FFFD a byte.
+  EXPECT_EQ(display_width("a\xff\xc3"), 3U);
+  EXPECT_EQ(display_width("\xe6\x9d"), 2U);
 }
 
 TEST(YieldOften, DisturbsNoCallThatBlocks) {

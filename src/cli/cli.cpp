@@ -45,7 +45,8 @@ int run(int argc, char** argv, const control::Wiring& wiring) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // `--help`, `--version`
+    // `--help`, `--version`: of a command that there is.
+    if (error.get_exit_code() == 0 && !names_unknown(app, argc, argv)) return app.exit(error);
     // The parser may have stopped before it set the flag.
     const bool json =
         std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == "--json"; });

@@ -64,6 +64,10 @@ Named named_command(const CLI::App& app, int argc, const char* const* argv) {
 
 }  // namespace
 
+bool names_unknown(const CLI::App& app, int argc, const char* const* argv) {
+  return !named_command(app, argc, argv).unknown.empty();
+}
+
 Error usage_error(const CLI::App& app, const CLI::ParseError& refused, int argc,
                   const char* const* argv) {
   const Named named = named_command(app, argc, argv);

@@ -109,11 +109,11 @@ class AfterRecoveryTest : public fixture::ServiceTest {
     ASSERT_EQ(yes(newest()), "");
     const auto done = repair();
     ASSERT_EQ(done.status, Outcome::kApplied);
-    ASSERT_EQ(done.result.string_or("after"), control_->releases().primary().str());
+    ASSERT_EQ(done.result.string_or("made"), control_->releases().primary().str());
     Act act{"incident-0001/transform", Act::Kind::kTransform, "incident-0001"};
     act.field = "distance";
     act.transform = "shift";
-    act.after = done.result.string_or("after");
+    act.made = done.result.string_or("made");
     begin(act);
   }
   Outcome postmortem() {
@@ -272,7 +272,7 @@ TEST_F(AfterRecoveryTest, ARecalibrationThatIsDroppedIsSaidAndNotTakenBackFromAn
   ASSERT_EQ(done.status, Outcome::kApplied);
   Act act{"incident-0001/recalibration", Act::Kind::kRecalibration, "incident-0001"};
   act.intercept = 0.5;
-  act.after = done.result.string_or("after");
+  act.made = done.result.string_or("made");
   begin(act);
   tick(1);
   EXPECT_EQ(control_->ladder().acts().size(), 1U);
@@ -294,8 +294,9 @@ TEST_F(AfterRecoveryTest, ASwapIsNotUndoneOnceAPersonReleasedSomethingElse) {
   const auto done = swap();
   ASSERT_EQ(done.status, Outcome::kApplied);
   Act act{"incident-0001/swap", Act::Kind::kSwap, "incident-0001"};
-  act.after = done.result.string_or("after");
-  ASSERT_EQ(act.after, bundles_[1].str());
+  act.before = done.result.string_or("before");
+  act.made = done.result.string_or("made");
+  ASSERT_EQ(act.made, bundles_[1].str());
   begin(act);
   tick(1);
   ASSERT_EQ(control_->ladder().acts().size(), 1U);

@@ -84,6 +84,7 @@ std::string_view waits_for(recover::Step step) noexcept {
     case Step::kWithdraw: return "an act to be taken back";
     case Step::kRecalibrate: return "the recalibration";
     case Step::kAwaitQuiet: return "its metrics to be quiet";
+    case Step::kByHand: return "a person to close it";
     case Step::kPostmortem: return "its page";
     case Step::kClose: return "to be closed";
     case Step::kDone: return "";
@@ -111,6 +112,19 @@ Result<doc::Value> incident_next(Control::Core& core, const FoundIncident& found
                     source.empty() ? "" : " --source " + source),
         "the rows that were refused, with their rules");
   }
+  if (const auto held =
+          core.services.at(service)->quarantine_of(incident.diagnosis.account, source);
+      incident.open() && !source.empty() && held) {
+    add(recover::release_command(service, held->account, held->source),
+        held->by.empty() ? "let the source in before its rows are clean"
+                         : fmt::format("`{}` shut it out: it does not end by itself", held->by));
+  }
+  if (incident.open() && incident.acknowledged_by.empty())
+    add(fmt::format("heddle incident ack {} --reason TEXT", incident.id),
+        "you know of it: nobody is told again");
+  if (incident.open())
+    add(fmt::format("heddle incident close {} --reason TEXT", incident.id),
+        "it is over, or is followed elsewhere");
   if (paged && core.git)
     add("git diff HEAD..." + branch_of(core.running.name, service, incident.id),
         "its page, and an addition to review, on a branch");

@@ -9,6 +9,7 @@
 #include "bundle/bundle.hpp"
 #include "control/access.hpp"
 #include "control/batches.hpp"
+#include "control/by_hand.hpp"
 #include "control/compare.hpp"
 #include "control/definitions.hpp"
 #include "control/incidents.hpp"
@@ -34,32 +35,39 @@ Error required(std::string_view member) {
 }
 
 doc::Value incident_value(const recover::Incident& incident, const std::string& service) {
-  auto value = doc::Value::object({{"id", incident.id},
-                                   {"service", service},
-                                   {"state", recover::step_name(incident.step)},
-                                   {"waits_for", waits_for(incident.step)},
-                                   {"cause", watch::cause_name(incident.diagnosis.cause)},
-                                   {"reason", incident.diagnosis.reason},
-                                   {"source", incident.diagnosis.source},
-                                   {"account", incident.diagnosis.account},
-                                   {"column", incident.diagnosis.column},
-                                   {"rule", incident.diagnosis.rule},
-                                   {"ratio", incident.diagnosis.ratio},
-                                   {"ratio_name", incident.diagnosis.ratio_name},
-                                   {"lag_hours", incident.diagnosis.lag_hours},
-                                   {"change_from", time_or_empty(incident.diagnosis.change_from)},
-                                   {"response", incident.response},
-                                   {"raised", time_or_empty(incident.raised_at)},
-                                   {"opened", time_or_empty(incident.confirmed_at)},
-                                   {"responded", time_or_empty(incident.responded_at)},
-                                   {"closed", time_or_empty(incident.recovered_at)},
-                                   {"rows_raised", incident.rows_raised},
-                                   {"rows_confirmed", incident.rows_confirmed},
-                                   {"rows_responded", incident.rows_responded}});
+  auto value = doc::Value::object(
+      {{"id", incident.id},
+       {"service", service},
+       {"state", recover::step_name(incident.step)},
+       {"waits_for", waits_for(incident.step)},
+       {"cause", watch::cause_name(incident.diagnosis.cause)},
+       {"reason", incident.diagnosis.reason},
+       {"source", incident.diagnosis.source},
+       {"account", incident.diagnosis.account},
+       {"column", incident.diagnosis.column},
+       {"rule", incident.diagnosis.rule},
+       {"ratio", incident.diagnosis.ratio},
+       {"ratio_name", incident.diagnosis.ratio_name},
+       {"lag_hours", incident.diagnosis.lag_hours},
+       {"change_from", time_or_empty(incident.diagnosis.change_from)},
+       {"response", incident.response},
+       {"raised", time_or_empty(incident.raised_at)},
+       {"opened", time_or_empty(incident.confirmed_at)},
+       {"responded", time_or_empty(incident.responded_at)},
+       {"closed",
+        time_or_empty(incident.closed_by.empty() ? incident.recovered_at : incident.closed_at)},
+       {"opened_by", incident.opened_by},
+       {"acknowledged_by", incident.acknowledged_by},
+       {"closed_by", incident.closed_by},
+       {"rows_raised", incident.rows_raised},
+       {"rows_confirmed", incident.rows_confirmed},
+       {"rows_responded", incident.rows_responded}});
   auto timeline = doc::Value::array();
   for (const auto& entry : incident.timeline) {
-    timeline.push(doc::Value::object(
-        {{"at", time_or_empty(entry.at)}, {"what", entry.what}, {"entry", entry.entry}}));
+    timeline.push(doc::Value::object({{"at", time_or_empty(entry.at)},
+                                      {"what", entry.what},
+                                      {"entry", entry.entry},
+                                      {"by", entry.by}}));
   }
   value.set("timeline", std::move(timeline));
   return value;
@@ -82,6 +90,13 @@ std::string command_to_ask(const policy::Approval& approval) {
   }
   if (action == "canary.start" || action == "canary.raise") {
     return fmt::format("heddle release promote {} --slot canary --bundle {}", service, bundle);
+  }
+  if (action == "source.quarantine" || action == "source.release") {
+    const auto account = approval.binds.string_or("account");
+    const auto source = approval.binds.string_or("source");
+    if (action == "source.release") return recover::release_command(service, account, source);
+    return fmt::format("heddle quarantine add {} {}{}{} --reason TEXT", service, source,
+                       account.empty() ? "" : " --account ", account);
   }
   return action == "definition.apply" ? "heddle apply" : "";
 }
@@ -144,6 +159,14 @@ doc::Value approval_value(const policy::Approval& approval) {
                              {"next", approval_next(approval)}});
 }
 
+/// What ends a quarantine that does not end by itself.
+doc::Value how_to_let_in(const std::string& service, const plane::QuarantinedSource& source) {
+  return doc::Value::object(
+      {{"command", recover::release_command(service, source.account, source.source)},
+       {"why", fmt::format("`{}` shut out source {}: it does not end by itself", source.by,
+                           plane::source_text(source.account, source.source))}});
+}
+
 Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
   auto services = doc::Value::array();
   auto quarantined = doc::Value::array();
@@ -190,9 +213,14 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
            {"source", source.source},
            {"account", source.account},
            {"rule", source.rule},
-           {"line", fmt::format("{} of {}{}: breaks `{}`", source.source, name,
+           {"by", source.by},
+           {"reason", source.reason},
+           {"line", fmt::format("{} of {}{}: {}", source.source, name,
                                 source.account.empty() ? "" : ", sent by " + source.account,
-                                source.rule)}}));
+                                source.by.empty() ? fmt::format("breaks `{}`", source.rule)
+                                                  : fmt::format("shut out by `{}`: {}", source.by,
+                                                                source.reason))}}));
+      if (!source.by.empty()) next.push(how_to_let_in(name, source));
     }
     for (const auto& incident : service->ladder().incidents()) {
       if (!incident.open()) continue;
@@ -304,8 +332,8 @@ Result<doc::Value> approval_reject(Core& core, const doc::Value& request, const 
   HEDDLE_ASSIGN_OR_RETURN(const auto person,
                           proven_person(core, "approval.reject", request, caller));
   HEDDLE_ASSIGN_OR_RETURN(const auto id, approval_named(core, request.string_or("id")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto approval,
-                          core.policy->reject(id, person, request.string_or("reason")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reason, reason_of(request));
+  HEDDLE_ASSIGN_OR_RETURN(const auto approval, core.policy->reject(id, person, reason));
   return approval_value(approval);
 }
 
@@ -436,16 +464,20 @@ Result<doc::Value> incident_show(Core& core, const doc::Value& request, const Ca
 
 Result<doc::Value> quarantine_list(Core& core, const doc::Value&, const Caller&) {
   auto sources = doc::Value::array();
+  auto next = doc::Value::array();
   for (const auto& [name, service] : core.services) {
     for (const auto& source : service->releases().quarantined()) {
       sources.push(doc::Value::object({{"service", name},
                                        {"source", source.source},
                                        {"account", source.account},
                                        {"rule", source.rule},
-                                       {"readmit_after", source.readmit_after}}));
+                                       {"readmit_after", source.readmit_after},
+                                       {"by", source.by},
+                                       {"reason", source.reason}}));
+      if (!source.by.empty()) next.push(how_to_let_in(name, source));
     }
   }
-  return doc::Value::object({{"sources", sources}});
+  return doc::Value::object({{"sources", sources}, {"next", next}});
 }
 
 Result<doc::Value> quarantine_show(Core& core, const doc::Value& request, const Caller&) {
@@ -600,6 +632,13 @@ Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller& c
   return reply;
 }
 
+/// A row's handler of what a person does by hand.
+auto by_hand(recover::ByHand::Kind kind) {
+  return [kind](Control::Core& core, const doc::Value& request, const Caller& caller) {
+    return do_by_hand(core, kind, request, caller);
+  };
+}
+
 }  // namespace
 
 policy::Actor system_user() {
@@ -620,6 +659,7 @@ Result<ServiceControl*> Control::Core::service(const std::string& name) {
 }
 
 const std::vector<OperationRow>& operation_table() {
+  using Kind = recover::ByHand::Kind;
   static const std::vector<OperationRow> table = {
       {{"status", "read", "services, slots, incidents, approvals, and what to do next"}, status},
       {{"watermark", "read", "event time up to which every decision is finished"}, watermark},
@@ -639,8 +679,16 @@ const std::vector<OperationRow>& operation_table() {
       {{"release.history", "read", "every route a service had"}, release_history},
       {{"incident.list", "read", "every incident"}, incident_list},
       {{"incident.show", "read", "one incident with its page"}, incident_show},
+      {{"incident.open", "owner", "an incident that a person saw"}, by_hand(Kind::kOpen)},
+      {{"incident.acknowledge", "owner", "a person knows of it: nobody is told again"},
+       by_hand(Kind::kAcknowledge)},
+      {{"incident.comment", "owner", "a line in the timeline"}, by_hand(Kind::kComment)},
+      {{"incident.close", "owner", "it is over, as a person says"}, by_hand(Kind::kClose)},
       {{"quarantine.list", "read", "sources whose rows are refused"}, quarantine_list},
       {{"quarantine.show", "owner", "refused rows with the rules they broke"}, quarantine_show},
+      {{"quarantine.add", "owner", "shut a source out until a person lets it in"},
+       by_hand(Kind::kQuarantine)},
+      {{"quarantine.release", "owner", "let a source in"}, by_hand(Kind::kRelease)},
       {{"decision.list", "read", "entries of the ledger"}, decision_list},
       {{"audit.verify", "read", "recompute the ledger and compare"}, audit_verify},
       {{"audit.prove", "read", "inclusion proof of an entry"}, audit_prove},

@@ -99,26 +99,22 @@ bool is_refitted(const std::vector<bundle::Bundle>& chain, const Digest& before)
 
 }  // namespace
 
+Result<bool> descends_from(store::Objects& objects, const Digest& bundle, const Digest& ancestor) {
+  if (bundle == ancestor) return true;
+  HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
+  return std::any_of(chain.begin(), chain.end(), [&](const bundle::Bundle& each) {
+    return each.digest() == ancestor || each.config().string_or("derived_from") == ancestor.str();
+  });
+}
+
+Result<std::vector<spec::Transform>> transforms_of(store::Objects& objects, const Digest& bundle) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, bundle));
+  return transforms_of(opened);
+}
+
 Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle) {
   HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
   return repairs_along(chain);
-}
-
-Result<std::vector<Digest>> lineage_of(store::Objects& objects, const Digest& bundle) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
-  std::vector<Digest> lineage;
-  for (const auto& each : chain) {
-    lineage.push_back(each.digest());
-    if (is_retrained(each)) break;
-  }
-  return lineage;
-}
-
-Result<bool> has_transform(store::Objects& objects, const Digest& bundle, std::string_view id) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, bundle));
-  HEDDLE_ASSIGN_OR_RETURN(const auto transforms, transforms_of(opened));
-  return std::any_of(transforms.begin(), transforms.end(),
-                     [&](const spec::Transform& each) { return each.id == id; });
 }
 
 Result<std::vector<std::string>> revived_repairs(store::Objects& objects, const Digest& before,

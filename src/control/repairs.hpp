@@ -22,16 +22,17 @@ struct Repairs {
   double calibration = 0;  ///< logits added to the intercept since its model was trained
 };
 
+/// Whether `bundle` is `ancestor`, or was made from it by repairs or retraining.
+[[nodiscard]] Result<bool> descends_from(store::Objects& objects, const Digest& bundle,
+                                         const Digest& ancestor);
+
+/// The transforms of the contract of `bundle`, also those it was built with.
+[[nodiscard]] Result<std::vector<spec::Transform>> transforms_of(store::Objects& objects,
+                                                                 const Digest& bundle);
+
 /// Follows `derived_from` to the bundle that was built. Where an ancestor is not there any more,
 /// all that the oldest known one has counts as a repair.
 [[nodiscard]] Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle);
-
-/// The bundle and those it was made from since its model was trained, newest first: what recovery
-/// changes of a release stays that release.
-[[nodiscard]] Result<std::vector<Digest>> lineage_of(store::Objects& objects, const Digest& bundle);
-/// Whether the bundle's contract has a transform of this id, from recovery or from its definitions.
-[[nodiscard]] Result<bool> has_transform(store::Objects& objects, const Digest& bundle,
-                                         std::string_view id);
 
 /// The repairs of `before` that `after` has not, a sentence each; empty: it has them all. A model
 /// that was retrained from `before` was fitted to the newer labels itself: a recalibration is not

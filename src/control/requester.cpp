@@ -125,7 +125,9 @@ Result<policy::Actor> requester(Control::Core& core, std::string_view operation,
 
 Result<policy::Actor> proven_person(Control::Core& core, std::string_view operation,
                                     const doc::Value& request, const Caller& caller) {
-  const char* unknown = operation == "resume" ? "resume-not-a-person" : "approval-unknown-person";
+  const char* unknown = operation == "resume"            ? "resume-not-a-person"
+                        : operation == "approval.reject" ? "approval-unknown-person"
+                                                         : "person-unknown";
   HEDDLE_ASSIGN_OR_RETURN(
       auto actor, identify(core, operation, request, caller, request.string_or("person"), unknown));
   if (actor.type != policy::ActorType::kPerson) {

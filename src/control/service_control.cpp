@@ -27,8 +27,7 @@ constexpr std::uintmax_t kTrafficBytes =
 
 // Collections of the state, each with keys `<service>/...`.
 constexpr std::string_view kControl = "control";
-constexpr std::string_view kIncidents = "incidents";      ///< that the ladder still looks at
-constexpr std::string_view kClosed = "incidents-closed";  ///< written once
+constexpr std::string_view kIncidents = "incidents";  ///< that the ladder still looks at
 constexpr std::string_view kWatchParts = "watch";
 constexpr std::string_view kWatchRows = "watch-rows";  ///< pieces of the label join, written once
 constexpr std::string_view kSnapshotFormat = "heddle.control/2";
@@ -127,6 +126,7 @@ Result<void> ServiceControl::restore() {
     }));
     HEDDLE_ASSIGN_OR_RETURN(const auto snapshot, txn.get(kControl, snapshot_key(name)));
     if (snapshot) HEDDLE_TRY(restore_snapshot(txn, *snapshot, position));
+    HEDDLE_TRY(restore_by_hand(txn));
     HEDDLE_TRY(txn.scan("variants", name + "/", [&](std::string_view key, std::string_view bytes) {
       const auto value = doc::parse_json(bytes);
       if (!value.ok()) return true;
@@ -329,9 +329,9 @@ Result<void> ServiceControl::decide(Micros event_time) {
   // A tick sent twice (its answer was lost) decides nothing; what came since the last one waits for
   // the next.
   if (event_time <= ladder_->last_tick()) return {};
-  end_acts_of_before(event_time);
   const auto performed = ladder_->on_tick(event_time, moves_, acts_, *watch_, *this);
   last_tick_ = std::max(last_tick_, event_time);
+  take_by_hand();
   HEDDLE_TRY(try_alternatives());
   HEDDLE_TRY(decide_canary(event_time));
   bool settled = !moves_.empty() || !acts_.empty();
@@ -382,6 +382,7 @@ Result<void> ServiceControl::save_snapshot() {
                                      {"findings", count},
                                      {"canary", canary_state()}});
     HEDDLE_TRY(save_ladder(txn, value, finished));
+    HEDDLE_TRY(drop_by_hand(txn));
     HEDDLE_TRY(rows_.put(txn, kControl, snapshot_key(name), doc::to_json(value)));
     failpoint("control-snapshot");
     HEDDLE_TRY(rows_.put(txn, kControl, cohorts_key(name), cohorts_.save()));
@@ -390,6 +391,7 @@ Result<void> ServiceControl::save_snapshot() {
   rows_.ended(saved.ok());
   HEDDLE_TRY(saved);
   ladder_->let_go(finished);
+  std::erase_if(by_hand_, [&](const auto& act) { return act.number <= ladder_->by_hand(); });
   watch_->stored(change);
   finding_count_ = count;
   new_findings_.clear();
@@ -413,7 +415,7 @@ Result<void> ServiceControl::save_ladder(store::Txn& txn, doc::Value& snapshot,
       if (std::find(finished.begin(), finished.end(), id) == finished.end()) {
         HEDDLE_TRY(rows_.put(txn, kIncidents, key, doc::to_json(incident)));
       } else {
-        HEDDLE_TRY(txn.put(kClosed, key, doc::to_json(incident)));
+        HEDDLE_TRY(txn.put(kClosedIncidents, key, doc::to_json(incident)));
         HEDDLE_TRY(rows_.erase(txn, kIncidents, key));
       }
     }
@@ -436,7 +438,7 @@ Result<std::vector<recover::Incident>> ServiceControl::incidents() const {
   std::vector<recover::Incident> all;
   HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) -> Result<void> {
     Result<void> parsed;
-    HEDDLE_TRY(txn.scan(kClosed, service_.identity.name + "/",
+    HEDDLE_TRY(txn.scan(kClosedIncidents, service_.identity.name + "/",
                         [&](std::string_view, std::string_view bytes) {
                           const auto value = doc::parse_json(bytes);
                           auto incident = value.ok() ? recover::Incident::from_value(*value)
@@ -533,7 +535,8 @@ Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Rele
 }
 
 Result<policy::Decision> ServiceControl::change_releases(
-    const policy::Proposal& given, const std::function<Result<void>(release::Releases&)>& change) {
+    const policy::Proposal& given, const std::function<Result<void>(release::Releases&)>& change,
+    const std::function<Result<void>(store::Txn&)>& also) {
   policy::Proposal proposal = given;
   proposal.binds = binds_of(proposal);
   const auto changed = [&](release::Releases& into) {
@@ -547,6 +550,7 @@ Result<policy::Decision> ServiceControl::change_releases(
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
     HEDDLE_TRY(store_releases(txn, next, proposal.action, proposal.event_time,
                               fmt::format("ledger/{}", entries - 1)));
+    if (also) HEDDLE_TRY(also(txn));
     // Whatever else waits and is not true any more ends with this decision, in its transaction.
     return parts_.policy->void_stale(
         txn, [&](const policy::Approval& approval) { return made_untrue(approval, next); });

@@ -28,6 +28,9 @@ namespace heddle::control {
 
 class Outbox;
 
+/// Collection of incidents that are over and that the ladder let go.
+inline constexpr std::string_view kClosedIncidents = "incidents-closed";
+
 /// What one service's control stands on; owned by `Control` and outliving it.
 struct ServiceParts {
   const Home* home = nullptr;
@@ -94,6 +97,13 @@ class ServiceControl final : public recover::Effects {
   /// `approval-void`) says why.
   [[nodiscard]] Result<bool> resume_promotion(const std::string& approval);
   [[nodiscard]] Result<doc::Value> set_stopped(bool stopped, const policy::Actor& actor);
+  /// What a person does about an incident or a source: `kind`, `incident` (kOpen: none), `source`,
+  /// `account` and `text` of `what`. `{applied, entry, incident, state, in_force}`, or
+  /// `{applied: false, approval}`. kConflict `incident-closed`, `incident-acknowledged`,
+  /// `release-quarantined`; kNotFound `incident-unknown`, `source-unknown`, `account-unknown`,
+  /// `release-not-quarantined`; kDenied `incident-denied`, `quarantine-denied`.
+  [[nodiscard]] Result<doc::Value> act_by_hand(const recover::ByHand& what,
+                                               const policy::Actor& actor, bool again = false);
 
   /// What watches the service, and what became of the rows and labels it was given, counts by name
   /// (docs/operations.md):
@@ -107,6 +117,9 @@ class ServiceControl final : public recover::Effects {
   Result<recover::Outcome> perform(const recover::Action& action) override;
   Result<void> recorded(Micros from, Micros to,
                         const std::function<void(const plane::Record&)>& sink) override;
+  std::optional<plane::QuarantinedSource> quarantine_of(std::string_view account,
+                                                        std::string_view source) override;
+  bool in_force(const recover::Act& act) override;
   std::vector<watch::Route> routes() override { return routes_; }
 
  private:
@@ -190,11 +203,6 @@ class ServiceControl final : public recover::Effects {
   /// candidates.
   [[nodiscard]] Result<void> try_alternatives();
   [[nodiscard]] Result<Digest> without(const recover::Act& act);
-  /// Tells the ladder which acts are not in force any more: something else was released by hand, or
-  /// the data plane changed the slots.
-  void end_acts_of_before(Micros event_time);
-  /// The bundle that answered from the decision of this ledger entry on; empty: it made no route.
-  [[nodiscard]] Result<Digest> primary_after(std::uint64_t entry) const;
   [[nodiscard]] Result<watch::Alternative> alternative_of(std::string trial, bool candidate,
                                                           const Digest& bundle);
   /// Builds the watch's view of a bundle; cached by digest. kCorrupt or kNotFound when it has no
@@ -207,12 +215,31 @@ class ServiceControl final : public recover::Effects {
 
   /// Proposes `action`; on yes changes a copy of the releases with `change`, commits both,
   /// publishes. The one way a route is made.
+  /// `also` is written in the same transaction.
   [[nodiscard]] Result<policy::Decision> change_releases(
       const policy::Proposal& proposal,
-      const std::function<Result<void>(release::Releases&)>& change);
+      const std::function<Result<void>(release::Releases&)>& change,
+      const std::function<Result<void>(store::Txn&)>& also = {});
+
+  // service_by_hand.cpp
+  /// What is against it before anybody is asked.
+  [[nodiscard]] Result<void> check_by_hand(const recover::ByHand& what) const;
+  [[nodiscard]] Result<policy::Decision> carry_out_by_hand(const policy::Proposal& proposal);
+  [[nodiscard]] recover::ByHand by_hand_of(const policy::Proposal& proposal);
+  [[nodiscard]] Result<void> note_closed_incident(store::Txn& txn,
+                                                  const recover::ByHand& act) const;
+  [[nodiscard]] const recover::Incident* watched_incident(const std::string& id) const;
+  /// Gives the ladder what was done by hand until the tick that it is at.
+  void take_by_hand();
+  [[nodiscard]] Result<void> restore_by_hand(store::Txn& txn);
+  /// Those that the saved ladder has taken are not needed any more.
+  [[nodiscard]] Result<void> drop_by_hand(store::Txn& txn) const;
   [[nodiscard]] policy::Proposal proposal_of(const recover::Action& action, std::string type) const;
   [[nodiscard]] recover::Outcome outcome_of(const policy::Decision& decision) const;
 
+  [[nodiscard]] Result<recover::Outcome> carry_out_action(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> change_route(const recover::Action& action);
+  [[nodiscard]] Result<bool> look_for(const recover::Act& act) const;
   [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action);
   /// Repaired bundles, and those they were made from.
   struct Repaired {
@@ -251,12 +278,14 @@ class ServiceControl final : public recover::Effects {
   std::vector<watch::Route> routes_;
   std::map<Digest, watch::Route> route_cache_;
   std::map<Digest, std::shared_ptr<const score::Plan>> plans_;  ///< of the alternatives on trial
-  std::vector<std::string> on_trial_;        ///< what the trials of the last route follow from
-  std::pair<Digest, Digest> slots_of_acts_;  ///< primary and standby when acts were last looked at
+  std::vector<std::string> on_trial_;  ///< what the trials of the last route follow from
   std::map<Digest, std::pair<std::string, bool>>
       origins_;                               ///< of bundles that were proposed: commit, dirty
   std::map<std::string, Repaired> variants_;  ///< by op_id; made once and kept
   std::vector<Retrain> retrains_;
+  std::vector<recover::ByHand> by_hand_;      ///< kept, and in no snapshot yet
+  std::string in_force_in_;                   ///< the two slots that `in_force_` is about
+  std::map<std::string, bool> in_force_;      ///< by id of the act
   std::vector<watch::Alert> moves_;           ///< since the last tick
   std::vector<plane::ActRecord> acts_;        ///< since the last tick
   std::vector<watch::Finding> new_findings_;  ///< since the last snapshot

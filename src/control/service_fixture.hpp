@@ -49,6 +49,7 @@ class ServiceTest : public testing::Test {
     service.model = "m";
     service.monitor = "w";
     service.autonomy = "act";
+    service.sources = {"one", "two"};
     service.canary.steps = {500, 2'500};
     spec::PolicyRule ask;
     ask.id = "a-person-says-yes";
@@ -63,6 +64,8 @@ class ServiceTest : public testing::Test {
     allow.actions = {"slot.swap", "source.*"};
     project_.policies["p"].rules = {ask, allow};
     project_.people = {{"ada", {"approver"}, {ada_->public_key()}}, {"ben", {}, {}}};
+    project_.service_accounts = {{"app", {"predict"}, "tokens/app"},
+                                 {"other", {"predict"}, "tokens/other"}};
     open_parts();
     for (int i = 0; i < 4; ++i) bundles_.push_back(pack(0.25 * i));
     open();

@@ -16,6 +16,13 @@ namespace {
 constexpr const char* kWaiting =
     "waiting";  ///< collection: approval id -> what to do when it is given
 
+/// The first word of the ids of errors about an act.
+std::string_view family_of(std::string_view action) {
+  return action.starts_with("incident.") ? "incident"
+         : action.starts_with("source.") ? "quarantine"
+                                         : "release";
+}
+
 std::vector<policy::Named> read_named(const doc::Value* list) {
   std::vector<policy::Named> items;
   if (list == nullptr || !list->is_array()) return items;
@@ -74,6 +81,7 @@ doc::Value write_proposal(const policy::Proposal& proposal, const std::string& s
 
 Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& proposal) {
   const auto& attributes = proposal.attributes;
+  if (attributes.bool_or("by_hand")) return carry_out_by_hand(proposal);
   const Digest bundle = proposal.subjects.empty() ? Digest{} : proposal.subjects.front().digest;
   const auto slot = attributes.string_or("slot");
   const auto weight = static_cast<std::uint32_t>(attributes.int_or("weight"));
@@ -159,8 +167,8 @@ Result<std::optional<policy::Approval>> ServiceControl::newest_approval(
   return newest;
 }
 
-/// What was asked about this bundle and slot before decides how it is asked now: what waits is not
-/// asked twice, and what a person rejected is asked again only by who says so.
+/// What was asked about this bundle, slot or source before decides how it is asked now: what waits
+/// is not asked twice, and what a person rejected is asked again only by who says so.
 Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool again) const {
   proposal.binds = binds_of(proposal);
   const auto digest_of = [](const std::vector<policy::Named>& subjects) {
@@ -169,8 +177,11 @@ Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool ag
   HEDDLE_ASSIGN_OR_RETURN(const auto approvals, parts_.policy->approvals());
   const policy::Approval* last = nullptr;
   for (const auto& approval : approvals) {
-    const bool same_act = approval.action == proposal.action &&
-                          approval.slot == proposal.attributes.string_or("slot");
+    // A source is named with the account whose rows they are.
+    const bool same_act =
+        approval.action == proposal.action && approval.target == proposal.target &&
+        approval.slot == proposal.attributes.string_or("slot") &&
+        approval.binds.string_or("account") == proposal.binds.string_or("account");
     // A repair that a person rejected is a bundle that may be promoted, by who says that it is one.
     const bool repair =
         approval.action == "transform.propose" && proposal.action == "release.promote";
@@ -190,7 +201,7 @@ Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool ag
   if (last->status != Status::kRejected) return {};
   if (!again) {
     return Error{
-        ErrorKind::kConflict, "release-rejected",
+        ErrorKind::kConflict, fmt::format("{}-rejected", family_of(proposal.action)),
         fmt::format("`{}` rejected it as `{}`: {}", last->rejected_by, last->id,
                     last->rejected_because),
         "say `--again` with the same command to ask again; somebody else than you has to say yes"};
@@ -207,7 +218,7 @@ Result<doc::Value> ServiceControl::asked_by_hand(policy::Proposal proposal, cons
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(proposal));
   if (!decision.applied && decision.effect == policy::Effect::kDeny) {
     const auto how = how_to_be_a_person(proposal.actor);
-    return Error{ErrorKind::kDenied, "release-denied",
+    return Error{ErrorKind::kDenied, fmt::format("{}-denied", family_of(proposal.action)),
                  fmt::format("policy denied `{}` (rule `{}`): {}", proposal.action,
                              decision.rules.empty() ? "default-deny" : decision.rules.front(),
                              decision.reason),

@@ -21,6 +21,9 @@ namespace {
 
 using Status = recover::Outcome::Status;
 
+/// Id of the error of a repair that what serves has already.
+constexpr std::string_view kRepairMade = "repair-made";
+
 /// Attributes that `when` and a reader of the ledger need: scalars, no texts of pages.
 doc::Value scalars_of(const doc::Value& attributes) {
   auto out = doc::Value::object();
@@ -31,13 +34,6 @@ doc::Value scalars_of(const doc::Value& attributes) {
     out.set(key, value);
   }
   return out;
-}
-
-bool changes_primary(std::string_view type) {
-  static constexpr std::string_view kTypes[] = {
-      "slot.swap",           "transform.propose",      "transform.withdraw", "release.promote",
-      "release.recalibrate", "recalibration.withdraw", "release.rollback"};
-  return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
 }
 
 /// Which of the transforms in force a contract of HEAD still needs, and what is to be said of the
@@ -77,6 +73,31 @@ TakenUp transforms_for(const spec::Contract& running, const spec::Contract& head
         transform.expression.text);
   }
   return out;
+}
+
+std::string text_of(const Digest& bundle) { return bundle.empty() ? "" : bundle.str(); }
+
+/// An error as the end of a step, where to ask again would bring the same one: the slots and
+/// sources are not any more as the step wants them, or what it works on is not usable. What may
+/// pass by itself (a disk, a part that is down) stays an error, and is tried at the next tick.
+Result<recover::Outcome> outcome_of_error(const Error& error) {
+  recover::Outcome outcome;
+  outcome.note = error.message;
+  if (error.id.starts_with("release-") || error.id == kRepairMade) {
+    outcome.status = Status::kOvertaken;
+    return outcome;
+  }
+  outcome.status = Status::kFailed;
+  switch (error.kind) {
+    case ErrorKind::kInvalid:
+    case ErrorKind::kUnprocessable:
+    case ErrorKind::kDenied:
+    case ErrorKind::kNotFound:
+    case ErrorKind::kConflict:
+    case ErrorKind::kTooLarge:
+    case ErrorKind::kCorrupt: return outcome;
+    default: return error;
+  }
 }
 
 double calibration_of(const bundle::Bundle& bundle) {
@@ -121,51 +142,50 @@ recover::Outcome ServiceControl::outcome_of(const policy::Decision& decision) co
   return outcome;
 }
 
-Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) {
+Result<recover::Outcome> ServiceControl::carry_out_action(const recover::Action& action) {
   const auto& type = action.type;
-  Result<recover::Outcome> outcome = recover::Outcome{};
-  if (type == "incident.open") {
-    outcome = open_incident(action);
-  } else if (type == "transform.propose") {
-    outcome = propose_transform(action);
-  } else if (type == "retrain.start") {
-    outcome = start_retrain(action);
-  } else if (type == "release.promote") {
-    outcome = promote_candidate(action);
-  } else if (type == "release.recalibrate") {
-    outcome = recalibrate(action);
-  } else if (type == "transform.withdraw" || type == "recalibration.withdraw" ||
-             type == "release.rollback") {
-    outcome = withdraw(action);
-  } else if (type == "incident.lapse") {
-    outcome = lapse(action);
-  } else if (type == "incident.escalate") {
-    outcome = escalate(action);
-  } else if (type == "postmortem.write") {
-    outcome = write_postmortem(action);
-  } else if (type == "source.quarantine" || type == "source.release" || type == "slot.swap") {
-    const auto source = action.attributes.string_or("source");
-    const auto account = action.attributes.string_or("account");
-    const auto decision =
-        change_releases(proposal_of(action, type), [&](release::Releases& next) -> Result<void> {
-          if (type == "source.quarantine") {
-            return next.quarantine(
-                {source, action.attributes.string_or("rule"),
-                 static_cast<std::uint32_t>(action.attributes.int_or("readmit_after")), account});
-          }
-          if (type == "source.release") return next.readmit(account, source);
-          return next.swap();
-        });
-    if (!decision.ok()) return decision.error();
-    outcome = outcome_of(*decision);
-  } else {
-    outcome = record_only(action);
+  if (type == "incident.open") return open_incident(action);
+  if (type == "transform.propose") return propose_transform(action);
+  if (type == "retrain.start") return start_retrain(action);
+  if (type == "release.promote") return promote_candidate(action);
+  if (type == "release.recalibrate") return recalibrate(action);
+  if (type == "transform.withdraw" || type == "recalibration.withdraw" ||
+      type == "release.rollback") {
+    return withdraw(action);
   }
-  if (outcome.ok() && outcome->status == Status::kApplied && changes_primary(type)) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto after, primary_after(outcome->entry));
-    if (!outcome->result.is_object()) outcome->result = doc::Value::object();
-    outcome->result.set("after", after.empty() ? "" : after.str());
-  }
+  if (type == "incident.lapse") return lapse(action);
+  if (type == "incident.escalate") return escalate(action);
+  if (type == "postmortem.write") return write_postmortem(action);
+  if (type == "source.quarantine" || type == "source.release" || type == "slot.swap")
+    return change_route(action);
+  return record_only(action);
+}
+
+Result<recover::Outcome> ServiceControl::change_route(const recover::Action& action) {
+  const auto source = action.attributes.string_or("source");
+  const auto account = action.attributes.string_or("account");
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto decision,
+      change_releases(
+          proposal_of(action, action.type), [&](release::Releases& next) -> Result<void> {
+            if (action.type == "source.quarantine") {
+              return next.quarantine(
+                  {source, action.attributes.string_or("rule"),
+                   static_cast<std::uint32_t>(action.attributes.int_or("readmit_after")), account});
+            }
+            if (action.type == "source.release") return next.readmit(account, source);
+            return next.swap();
+          }));
+  auto outcome = outcome_of(decision);
+  if (decision.applied && action.type == "slot.swap")
+    outcome.result = doc::Value::object(
+        {{"before", text_of(releases_.standby())}, {"made", text_of(releases_.primary())}});
+  return outcome;
+}
+
+Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) {
+  auto outcome = carry_out_action(action);
+  if (!outcome.ok()) outcome = outcome_of_error(outcome.error());
   if (outcome.ok() && outcome->status == Status::kWaiting) {
     HEDDLE_ASSIGN_OR_RETURN(const auto asked,
                             newest_approval(service_.identity.name + "/" + action.op_id));
@@ -177,7 +197,7 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
                {"approval", asked->id},
                {"service", service_.identity.name},
                {"incident", action.incident},
-               {"action", type},
+               {"action", action.type},
                {"event_time", format_time(action.event_time)},
                {"text", action.reason},
                {"next", fmt::format("heddle approve {} --person NAME --key FILE", asked->id)}})));
@@ -216,11 +236,10 @@ bool ServiceControl::made_of_what_serves(const Repaired& made) const {
 }
 
 std::string ServiceControl::to_json(const Repaired& made) {
-  const auto text = [](const Digest& bundle) { return bundle.empty() ? "" : bundle.str(); };
-  return doc::to_json(doc::Value::object({{"of_primary", text(made.of_primary)},
-                                          {"of_standby", text(made.of_standby)},
-                                          {"primary", text(made.primary)},
-                                          {"standby", text(made.standby)}}));
+  return doc::to_json(doc::Value::object({{"of_primary", text_of(made.of_primary)},
+                                          {"of_standby", text_of(made.of_standby)},
+                                          {"primary", text_of(made.primary)},
+                                          {"standby", text_of(made.standby)}}));
 }
 
 Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action& action) {
@@ -229,6 +248,20 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
   // for, anew.
   auto variant = variants_.find(action.op_id);
   HEDDLE_ASSIGN_OR_RETURN(const bool applied, parts_.policy->applied(proposal.op_id));
+  if (!applied) {
+    // Made by hand meanwhile, for example by a release of the branch of an earlier postmortem:
+    // twice would be wrong.
+    const auto field = action.attributes.string_or("field");
+    HEDDLE_ASSIGN_OR_RETURN(const auto there, transforms_of(*parts_.objects, releases_.primary()));
+    const bool made = std::any_of(there.begin(), there.end(), [&](const auto& each) {
+      return each.field == field &&
+             each.expression.text == action.attributes.string_or("expression");
+    });
+    if (made) {
+      return Error{ErrorKind::kConflict, std::string(kRepairMade),
+                   fmt::format("what serves repairs `{}` so already", field)};
+    }
+  }
   if (variant == variants_.end() || (!applied && !made_of_what_serves(variant->second))) {
     spec::Transform transform;
     transform.id = action.attributes.string_or("id");
@@ -268,7 +301,9 @@ Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action
                    ? Result<void>()
                    : next.replace("standby", swapped ? repaired.primary : repaired.standby);
       }));
-  return outcome_of(decision);
+  auto outcome = outcome_of(decision);
+  if (decision.applied) outcome.result = doc::Value::object({{"made", text_of(repaired.primary)}});
+  return outcome;
 }
 
 Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action) {
@@ -447,7 +482,61 @@ Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& acti
                             next.mark_ready(variant);
                             return next.replace("primary", variant);
                           }));
-  return outcome_of(decision);
+  auto outcome = outcome_of(decision);
+  // Asked again after a crash, `variant` is one of what serves now, and was not made.
+  if (decision.applied) {
+    outcome.result =
+        doc::Value::object({{"made", text_of(decision.repeated ? releases_.primary() : variant)}});
+  }
+  return outcome;
+}
+
+std::optional<plane::QuarantinedSource> ServiceControl::quarantine_of(std::string_view account,
+                                                                      std::string_view source) {
+  std::optional<plane::QuarantinedSource> found;
+  for (const auto& each : releases_.quarantined()) {
+    if (each.is(account, source)) return each;
+    if (each.holds(account, source)) found = each;
+  }
+  return found;
+}
+
+bool ServiceControl::in_force(const recover::Act& act) {
+  const auto slots =
+      fmt::format("{} {}", text_of(releases_.primary()), text_of(releases_.standby()));
+  if (slots != in_force_in_) in_force_.clear();
+  in_force_in_ = slots;
+  const auto known = in_force_.find(act.id);
+  if (known != in_force_.end()) return known->second;
+  const auto found = look_for(act);
+  // What cannot be read now is not known to be gone.
+  return in_force_.emplace(act.id, found.ok() ? *found : true).first->second;
+}
+
+Result<bool> ServiceControl::look_for(const recover::Act& act) const {
+  using Kind = recover::Act::Kind;
+  if (releases_.primary().empty()) return false;
+  if (act.kind == Kind::kTransform) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto there, transforms_of(*parts_.objects, releases_.primary()));
+    return std::any_of(there.begin(), there.end(),
+                       [&](const auto& each) { return each.id == act.transform; });
+  }
+  // A swap is in force while what took over serves and what served before waits; the others while
+  // what they made, or what was made of that since, is in one of the two slots.
+  const auto origin = Digest::parse(act.kind == Kind::kSwap ? act.before : act.made);
+  if (!origin.ok()) return true;  // of a state of before: it was not written down
+  if (act.kind == Kind::kSwap) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto took_over, Digest::parse(act.made));
+    HEDDLE_ASSIGN_OR_RETURN(const bool serves,
+                            descends_from(*parts_.objects, releases_.primary(), took_over));
+    if (!serves) return false;
+  } else {
+    HEDDLE_ASSIGN_OR_RETURN(const bool serves,
+                            descends_from(*parts_.objects, releases_.primary(), *origin));
+    if (serves) return true;
+  }
+  if (releases_.standby().empty()) return false;
+  return descends_from(*parts_.objects, releases_.standby(), *origin);
 }
 
 Result<ServiceControl::BranchRepair> ServiceControl::repair_for_branch(

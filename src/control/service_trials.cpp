@@ -31,53 +31,6 @@ Result<Digest> ServiceControl::without(const recover::Act& act) {
   return Digest{};
 }
 
-void ServiceControl::end_acts_of_before(Micros event_time) {
-  const std::pair slots(releases_.primary(), releases_.standby());
-  if (ladder_->acts().empty() || slots == slots_of_acts_) return;
-  auto& objects = *parts_.objects;
-  const auto of_primary = lineage_of(objects, slots.first);
-  const auto of_standby = slots.second.empty() ? Result<std::vector<Digest>>(std::vector<Digest>{})
-                                               : lineage_of(objects, slots.second);
-  // What cannot be read is an alert of its own; nothing is concluded from it.
-  if (!of_primary.ok() || !of_standby.ok()) return;
-  slots_of_acts_ = slots;
-  const auto holds = [](const std::vector<Digest>& lineage, const std::string& bundle) {
-    return std::any_of(lineage.begin(), lineage.end(),
-                       [&](const Digest& each) { return each.str() == bundle; });
-  };
-  const auto before = ladder_->acts().size();
-  ladder_->end_acts(
-      [&](const recover::Act& act) {
-        using Kind = recover::Act::Kind;
-        if (act.after.empty() || holds(*of_primary, act.after)) return true;
-        // It waits behind the standby that took over.
-        if (act.kind == Kind::kRecalibration) return holds(*of_standby, act.after);
-        // A release from definitions that took the repair up has it as well.
-        const auto taken_up = act.kind == Kind::kTransform
-                                  ? has_transform(objects, slots.first, act.transform)
-                                  : Result<bool>(false);
-        return taken_up.ok() && *taken_up;
-      },
-      event_time);
-  decided_ = decided_ || ladder_->acts().size() != before;
-}
-
-Result<Digest> ServiceControl::primary_after(std::uint64_t entry) const {
-  const auto decision = fmt::format("ledger/{}", entry);
-  Digest primary;
-  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) {
-    return txn.scan("routes", service_.identity.name + "/",
-                    [&](std::string_view, std::string_view bytes) {
-                      const auto value = doc::parse_json(bytes);
-                      if (!value.ok() || value->string_or("decision") != decision) return true;
-                      if (auto parsed = Digest::parse(value->string_or("primary")); parsed.ok())
-                        primary = *parsed;
-                      return false;
-                    });
-  }));
-  return primary;
-}
-
 Result<watch::Alternative> ServiceControl::alternative_of(std::string trial, bool candidate,
                                                           const Digest& bundle) {
   auto& plan = plans_[bundle];

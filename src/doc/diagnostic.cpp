@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/display_width.hpp"
 #include "base/file.hpp"
 
 namespace heddle::doc {
@@ -28,6 +29,25 @@ std::string line_of(const std::string& path, int line) {
   return text->substr(begin, text->find('\n', begin) - begin);
 }
 
+/// At most `most` bytes of it, and no half of a character.
+std::string_view beginning_of(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0U) == 0x80U) --most;
+  return text.substr(0, most);
+}
+
+/// As many columns as `text` takes, its tabs kept.
+std::string blank_of(std::string_view text) {
+  std::string blank;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t tab = std::min(text.find('\t', begin), text.size());
+    blank += std::string(display_width(text.substr(begin, tab - begin)), ' ');
+    if (tab < text.size()) blank += '\t';
+    begin = tab + 1;
+  }
+  return blank;
+}
+
 }  // namespace
 
 std::string render_concise(const Diagnostic& diagnostic) {
@@ -47,16 +67,20 @@ std::string render_full(const Diagnostic& diagnostic, const std::string& root, b
   if (!diagnostic.file.empty()) {
     out += fmt::format("  --> {}:{}:{}\n", diagnostic.file, diagnostic.position.line,
                        diagnostic.position.column);
-    std::string excerpt = line_of(root.empty() ? diagnostic.file : root + "/" + diagnostic.file,
-                                  diagnostic.position.line);
-    if (!excerpt.empty() && diagnostic.position.column > 0) {
-      excerpt = excerpt.substr(0, 120);
+    const std::string line = line_of(root.empty() ? diagnostic.file : root + "/" + diagnostic.file,
+                                     diagnostic.position.line);
+    if (!line.empty() && diagnostic.position.column > 0) {
+      constexpr std::size_t kExcerpt = 120;
+      const std::string_view excerpt = beginning_of(line, kExcerpt);
       const std::string number = fmt::to_string(diagnostic.position.line);
-      const auto column = static_cast<std::size_t>(diagnostic.position.column - 1);
-      const auto length = static_cast<std::size_t>(std::max(1, diagnostic.length));
+      // Positions count bytes.
+      const auto column =
+          std::min(static_cast<std::size_t>(diagnostic.position.column - 1), excerpt.size());
+      const auto marked = static_cast<std::size_t>(std::max(1, diagnostic.length));
+      const std::size_t length =
+          std::max<std::size_t>(1, display_width(excerpt.substr(column, marked)));
       out += fmt::format("{} | {}\n{} | {}{}{}\n", number, excerpt, std::string(number.size(), ' '),
-                         std::string(std::min(column, excerpt.size()), ' '),
-                         paint(tint, std::string(length, '^')),
+                         blank_of(excerpt.substr(0, column)), paint(tint, std::string(length, '^')),
                          diagnostic.label.empty() ? "" : " " + diagnostic.label);
     }
   }

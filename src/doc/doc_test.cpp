@@ -4,6 +4,7 @@
 #include <limits>
 #include <optional>
 
+#include "base/file.hpp"
 #include "doc/diagnostic.hpp"
 #include "doc/json.hpp"
 #include "doc/numbers.hpp"
@@ -108,6 +109,39 @@ TEST(Yaml, SaysWhereItIsWrong) {
   EXPECT_EQ(parse_yaml("a: 1\na: 2\n", "f.yaml").error().where, "f.yaml:2:1");
   EXPECT_EQ(parse_yaml("a: !!int 1\n", "f.yaml").error().id, "yaml-tag");
   EXPECT_FALSE(parse_yaml("a: [1\n", "f.yaml").ok());
+}
+
+TEST(Diagnostic, TheMarkStandsUnderItsColumn) {
+  const std::string file = testing::TempDir() + "/marks.yaml";
+  const auto under = [&](const std::string& before, const std::string& what) {
+    const std::string line = before + what;
+    EXPECT_TRUE(write_file_atomic(file, line + "\n").ok());
+    Diagnostic diagnostic;
+    diagnostic.id = "x";
+    diagnostic.message = "x";
+    diagnostic.file = file;
+    diagnostic.position = {1, static_cast<int>(before.size()) + 1};
+    diagnostic.length = static_cast<int>(what.size());
+    const std::string text = render_full(diagnostic, "", false);
+    const std::size_t mark = text.find("  | ");
+    return text.substr(mark + 4, text.find('\n', mark) - mark - 4);
+  };
+  EXPECT_EQ(under("name: ", "late"), "      ^^^^");
+  EXPECT_EQ(under("name: Zürich, sort: ", "groß"), std::string(20, ' ') + "^^^^");
+  EXPECT_EQ(under("name: 東京, sort: ", "한국"), std::string(18, ' ') + "^^^^");
+  EXPECT_EQ(under("\tname: ", "late"), "\t      ^^^^");
+  // A line that is cut is cut between characters.
+  EXPECT_EQ(render_full(
+                [&] {
+                  Diagnostic diagnostic;
+                  EXPECT_TRUE(write_file_atomic(file, std::string(119, 'a') + "ä\n").ok());
+                  diagnostic.file = file;
+                  diagnostic.position = {1, 1};
+                  return diagnostic;
+                }(),
+                "", false)
+                .find("\xc3\n"),
+            std::string::npos);
 }
 
 TEST(Diagnostic, NearestName) {

@@ -18,9 +18,12 @@ namespace heddle::plane {
 /// again (pre-authorised, journaled as `source-readmit`).
 struct QuarantinedSource {
   std::string source;
-  std::string rule;                 ///< the contract rule whose breakage was confirmed
+  std::string
+      rule;  ///< the contract rule whose breakage was confirmed; empty: whatever refuses a row
   std::uint32_t readmit_after = 5;  ///< 0: only a person or a decision lets it in
   std::string account{};            ///< whose rows of the source; empty: everybody's
+  std::string by{};      ///< the person who shut it out; empty: recovery. Of the control plane
+  std::string reason{};  ///< of that person. Of the control plane: no table has the two
 
   [[nodiscard]] bool is(std::string_view of_account, std::string_view of_source) const noexcept {
     return source == of_source && account == of_account;

@@ -177,7 +177,9 @@ struct LocalEngine::Impl {
     const bool happened =
         proposal.actor.type == ActorType::kSystem && proposal.actor.id == "system:data-plane" &&
         (proposal.action == "slot.fail-over" || proposal.action == "canary.abort");
-    if (stopped && !happened && !resumes)
+    // A stop is an incident: what people write down about it changes nothing that is served.
+    const bool writes_down = person && is_record_action(proposal.action);
+    if (stopped && !happened && !resumes && !writes_down)
       return Verdict{Effect::kDeny,
                      {"stop"},
                      {},

@@ -206,12 +206,16 @@ TEST_F(EngineTest, AStopBlocksEverythingUntilAPersonResumes) {
   EXPECT_TRUE(act(proposal("stop-1", "service.stop", {ActorType::kAgent, "agent:anyone"})).applied);
   open();  // it outlives a restart
   EXPECT_EQ(engine_->stopped().value(), std::vector<std::string>{"delay"});
-  for (const char* action : {"slot.swap", "incident.open"}) {
+  const Actor ada{ActorType::kPerson, "ada"};
+  for (const char* action : {"slot.swap", "source.release", "incident.open"})
     EXPECT_EQ(act(proposal(fmt::format("while-{}", action), action)).rules.front(), "stop");
-    EXPECT_EQ(act(proposal(fmt::format("person-{}", action), action, {ActorType::kPerson, "ada"}))
-                  .rules.front(),
-              "stop");
-  }
+  for (const char* action : {"slot.swap", "source.release"})
+    EXPECT_EQ(act(proposal(fmt::format("person-{}", action), action, ada)).rules.front(), "stop");
+  // What a person writes down about it changes nothing that is served.
+  EXPECT_EQ(act(proposal("person-opens", "incident.open", ada)).rules.front(), "agents-act");
+  EXPECT_EQ(act(proposal("program-opens", "incident.open", {ActorType::kPerson, "replayer"}))
+                .rules.front(),
+            "stop");
   auto elsewhere = proposal("elsewhere", "slot.swap");
   elsewhere.target = "service/other";
   EXPECT_TRUE(act(elsewhere).applied);

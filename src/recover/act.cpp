@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include <fmt/format.h>
+
 namespace heddle::recover {
 namespace {
 
@@ -11,6 +13,18 @@ constexpr std::array<std::string_view, 4> kKinds{"transform", "recalibration", "
 
 std::string_view act_name(Act::Kind kind) noexcept {
   return kKinds[static_cast<std::size_t>(kind)];
+}
+
+std::string act_text(const Act& act) {
+  switch (act.kind) {
+    case Act::Kind::kTransform:
+      return fmt::format("transform `{}` of `{}`", act.transform, act.field);
+    case Act::Kind::kRecalibration:
+      return fmt::format("recalibration by {:+.4g} logits", act.intercept);
+    case Act::Kind::kSwap: return "swap to standby";
+    case Act::Kind::kRelease: return "release of the retrained model";
+  }
+  return {};
 }
 
 doc::Value Act::to_value() const {
@@ -23,7 +37,7 @@ doc::Value Act::to_value() const {
                                        {"lag_hours", lag_hours},
                                        {"intercept", intercept},
                                        {"before", before},
-                                       {"after", after},
+                                       {"made", made},
                                        {"on_standby", on_standby},
                                        {"kept", kept}});
   if (clock) out.set("clock", *clock);
@@ -50,7 +64,7 @@ Result<Act> Act::from_value(const doc::Value& value) {
   out.lag_hours = static_cast<int>(value.int_or("lag_hours"));
   out.intercept = value.double_or("intercept");
   out.before = value.string_or("before");
-  out.after = value.string_or("after");
+  out.made = value.string_or("made");
   out.on_standby = value.bool_or("on_standby");
   out.kept = value.bool_or("kept");
   if (const doc::Value* clock = value.find("clock"); clock != nullptr && clock->is_int())

@@ -26,8 +26,8 @@ struct Act {
   std::optional<Micros> clock{};  ///< kTransform: where the field's clock stood when it was
                                   ///< repaired; empty: rows did not agree
   double intercept = 0;           ///< kRecalibration: logits added
-  std::string before{};           ///< kRelease: digest of what was served before
-  std::string after{};      ///< digest of what answered by it; empty: begun before this was kept
+  std::string before{};           ///< kRelease, kSwap: digest of what was served before
+  std::string made{};             ///< digest of what serves by it
   bool on_standby = false;  ///< kRelease: what was served before was a standby that had taken over
   bool kept = false;        ///< policy or a person does not let it be taken back
 
@@ -37,5 +37,7 @@ struct Act {
 
 [[nodiscard]] std::string_view act_name(
     Act::Kind kind) noexcept;  ///< transform, recalibration, swap, release
+/// What it does, for people: "transform `at-shift` of `at`", "recalibration by +0.5 logits".
+[[nodiscard]] std::string act_text(const Act& act);
 
 }  // namespace heddle::recover

@@ -68,23 +68,6 @@ void Ladder::begin(Act act) {
   acts_.push_back(std::move(act));
 }
 
-void Ladder::end_acts(const std::function<bool(const Act&)>& in_force, Micros at) {
-  std::erase_if(acts_, [&](const Act& act) {
-    if (in_force(act)) return false;
-    for (Incident& incident : incidents_) {
-      if (incident.id != act.incident) continue;
-      incident.timeline.push_back(
-          {at,
-           fmt::format("the {} is not in force any more: something else was released since",
-                       act_name(act.kind)),
-           0});
-      // The two do not stand as the swap left them: to swap them again would not be to go back.
-      if (act.kind == Act::Kind::kSwap) incident.swapped = false;
-    }
-    return true;
-  });
-}
-
 watch::Diagnosis Ladder::with_acts(watch::Diagnosis diagnosis) const {
   if (diagnosis.cause != Cause::kTimeShift) return diagnosis;
   const Act* repair = repair_of(diagnosis.column);
@@ -111,7 +94,23 @@ watch::Diagnosis Ladder::with_acts(watch::Diagnosis diagnosis) const {
 void Ladder::verify_acts(Tick& tick) {
   const std::vector<Act> acts = acts_;  // taking one back changes the list
   for (const Act& act : acts) {
-    if (!act.kept && act_of(act.id) != nullptr) verify(act, tick);
+    if (act_of(act.id) == nullptr) continue;
+    if (!tick.effects.in_force(act)) {
+      forget(act, tick);
+    } else if (!act.kept) {
+      verify(act, tick);
+    }
+  }
+}
+
+void Ladder::forget(const Act& act, const Tick& tick) {
+  std::erase_if(acts_, [&](const Act& each) { return each.id == act.id; });
+  for (Incident& incident : incidents_) {
+    if (incident.id != act.incident && incident.act != act.id) continue;
+    incident.timeline.push_back(
+        {tick.now,
+         fmt::format("the {} is not in force any more: a release replaced it", act_text(act)), 0});
+    if (act.kind == Act::Kind::kSwap) incident.swapped = false;
   }
 }
 
@@ -165,7 +164,8 @@ void Ladder::verify(const Act& act, Tick& tick) {
     // The incident goes on without it.
     owner->why = why;
     owner->timeline.push_back({tick.now, why, 0});
-    if (take_back(*owner, act, tick) == Status::kApplied) {
+    const Status status = take_back(*owner, act, tick);
+    if (status == Status::kApplied || status == Status::kOvertaken) {
       owner->swapped = false;
       owner->swap_refused = true;
     }
@@ -230,18 +230,21 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
       break;
     case Act::Kind::kSwap:
       outcome = propose(incident, "slot.swap", service, doc::Value::object({{"back", true}}),
-                        reason, tick, "back/" + taken.id);
+                        reason, tick,
+                        incident.swaps > 1 ? fmt::format("back/{}/{}", taken.id, incident.swaps)
+                                           : "back/" + taken.id);
       break;
     case Act::Kind::kRelease:
       outcome = propose(incident, "release.rollback", service,
                         doc::Value::object({{"bundle", taken.before}}), reason, tick, taken.id);
       break;
   }
+  if (outcome.status == Status::kOvertaken)
+    std::erase_if(acts_, [&](const Act& each) { return each.id == taken.id; });
   if (outcome.status == Status::kApplied) {
     std::erase_if(acts_, [&](const Act& each) { return each.id == taken.id; });
     if (taken.kind == Act::Kind::kRelease && taken.on_standby) {
       Act swap{taken.incident + "/swap", Act::Kind::kSwap, taken.incident, tick.now};
-      swap.after = outcome.result.string_or("after");
       begin(std::move(swap));
     }
     if (taken.kind == Act::Kind::kRecalibration) {
@@ -357,11 +360,20 @@ bool Ladder::escalate(Incident& incident, std::string next, Micros deadline, Tic
   const bool due = deadline == 0 || waited >= (incident.escalations + 1) * every;
   if (due) {
     ++incident.escalations;
-    (void)propose(incident, "incident.escalate", "incident/" + incident.id,
-                  doc::Value::object({{"step", step_name(incident.step)}, {"next", next}}),
-                  std::move(next), tick, fmt::format("{}/{}", step_name(incident.step), tick.now));
+    tell(incident, std::move(next), tick);
   }
   return waited >= deadline;
+}
+
+void Ladder::tell(Incident& incident, std::string next, Tick& tick, std::string_view about) {
+  if (!incident.acknowledged_by.empty()) {
+    incident.timeline.push_back(
+        {tick.now, fmt::format("`{}` knows of it: {}", incident.acknowledged_by, next), 0});
+    return;
+  }
+  (void)propose(incident, "incident.escalate", "incident/" + incident.id,
+                doc::Value::object({{"step", step_name(incident.step)}, {"next", next}}), next,
+                tick, fmt::format("{}{}/{}", step_name(incident.step), about, tick.now));
 }
 
 }  // namespace heddle::recover

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,8 @@
 #include "base/result.hpp"
 #include "doc/value.hpp"
 #include "plane/journal.hpp"
+#include "plane/route.hpp"
+#include "recover/act.hpp"
 #include "watch/watch.hpp"
 
 namespace heddle::recover {
@@ -45,14 +48,17 @@ struct Outcome {
     kWaiting,  ///< for an approval
     kRunning,  ///< work goes on; ask again
     kFailed,   ///< it was tried and could not be done
+    /// Not done, and there is nothing to ask again: somebody else did it, or what it was about is
+    /// not there any more. The step ends.
+    kOvertaken,
   };
   Status status = Status::kApplied;
   doc::Value result{};  ///< `retrain.start`: {bundle, gates_passed, failed_gates, metrics};
-                        ///< `release.promote`: {before}; what changed which bundle
-                        ///< answers: {after}, its digest
+                        ///< `release.promote`: {before}; `slot.swap`: {before, made};
+                        ///< `transform.propose`, `release.recalibrate`: {made}
   std::vector<std::string> rules{};  ///< policy rules that decided
   std::uint64_t entry = 0;           ///< ledger entry
-  std::string note{};                ///< why it was denied or failed
+  std::string note{};                ///< why it was denied, failed or overtaken
 };
 
 [[nodiscard]] std::string_view status_name(Outcome::Status status) noexcept;
@@ -69,6 +75,12 @@ class Effects {
   /// The journal's records with event times in [from, to), ticks included, in their order.
   [[nodiscard]] virtual Result<void> recorded(
       Micros from, Micros to, const std::function<void(const plane::Record&)>& sink) = 0;
+  /// What holds back the rows of this account of this source now, its own quarantine before one of
+  /// everybody's; empty: nothing does.
+  [[nodiscard]] virtual std::optional<plane::QuarantinedSource> quarantine_of(
+      std::string_view account, std::string_view source) = 0;
+  /// Whether what serves still has this act in it: a release by hand may have replaced it.
+  [[nodiscard]] virtual bool in_force(const Act& act) = 0;
   /// Every route version there was, as the watch knows it.
   [[nodiscard]] virtual std::vector<watch::Route> routes() = 0;
 };

@@ -6,11 +6,11 @@ namespace heddle::recover {
 
 namespace {
 
-constexpr std::array<std::string_view, 19> kSteps{
+constexpr std::array<std::string_view, 20> kSteps{
     "open",        "quarantine",   "await-readmit", "release",  "propose-repair",
     "swap-back",   "verify-input", "ask-labels",    "collect",  "retrain",
     "prove",       "promote",      "verify-act",    "withdraw", "recalibrate",
-    "await-quiet", "postmortem",   "close",         "done"};
+    "await-quiet", "by-hand",      "postmortem",    "close",    "done"};
 
 }  // namespace
 
@@ -23,8 +23,8 @@ doc::Value Incident::to_value() const {
   for (const Digest& digest : evidence) digests.push(digest.str());
   doc::Value events = doc::Value::array();
   for (const TimelineEntry& e : timeline) {
-    events.push(doc::Value::object(
-        {{"at", e.at}, {"what", e.what}, {"entry", static_cast<std::int64_t>(e.entry)}}));
+    events.push(
+        doc::Value::object({{"at", e.at}, {"what", e.what}, {"entry", e.entry}, {"by", e.by}}));
   }
   doc::Value windows = doc::Value::array();
   for (const auto& [key, seen] : quiet) {
@@ -61,6 +61,15 @@ doc::Value Incident::to_value() const {
                           {"refused_share", refused_share},
                           {"swapped", swapped},
                           {"swap_refused", swap_refused},
+                          {"swap_asked", swap_asked},
+                          {"swaps", swaps},
+                          {"tell_of_errors", tell_of_errors},
+                          {"opened_by", opened_by},
+                          {"acknowledged_by", acknowledged_by},
+                          {"closed_by", closed_by},
+                          {"closed_at", closed_at},
+                          {"page_due", page_due},
+                          {"shut_out", shut_out},
                           {"release_refused", release_refused},
                           {"repair_refused", repair_refused},
                           {"compared_until", compared_until},
@@ -120,8 +129,8 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
     out.evidence.push_back(digest);
   }
   for (const doc::Value& e : timeline->as_array()) {
-    out.timeline.push_back(
-        {e.int_or("at"), e.string_or("what"), static_cast<std::uint64_t>(e.int_or("entry"))});
+    out.timeline.push_back({e.int_or("at"), e.string_or("what"),
+                            static_cast<std::uint64_t>(e.int_or("entry")), e.string_or("by")});
   }
   out.response = value.string_or("response");
   out.raised_at = value.int_or("raised_at");
@@ -135,6 +144,15 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   out.refused_share = value.double_or("refused_share");
   out.swapped = value.bool_or("swapped");
   out.swap_refused = value.bool_or("swap_refused");
+  out.swap_asked = value.bool_or("swap_asked");
+  out.swaps = static_cast<int>(value.int_or("swaps"));
+  out.tell_of_errors = value.int_or("tell_of_errors");
+  out.opened_by = value.string_or("opened_by");
+  out.acknowledged_by = value.string_or("acknowledged_by");
+  out.closed_by = value.string_or("closed_by");
+  out.closed_at = value.int_or("closed_at");
+  out.page_due = value.bool_or("page_due");
+  out.shut_out = value.bool_or("shut_out");
   out.release_refused = value.bool_or("release_refused");
   out.repair_refused = value.bool_or("repair_refused");
   out.compared_until = value.int_or("compared_until");

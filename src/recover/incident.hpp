@@ -36,6 +36,7 @@ enum class Step : std::uint8_t {
   kWithdraw,   ///< an act is taken back
   kRecalibrate,
   kAwaitQuiet,  ///< nothing to do but watch whether it goes away
+  kByHand,      ///< a person opened it: a person closes it
   kPostmortem,
   kClose,
   kDone,
@@ -47,6 +48,7 @@ struct TimelineEntry {
   Micros at = 0;  ///< event time
   std::string what;
   std::uint64_t entry = 0;  ///< ledger entry, 0: none
+  std::string by{};         ///< the person whose act it was; empty: recovery's
 };
 
 /// How the newest windows of a metric look to an incident.
@@ -78,6 +80,8 @@ struct Incident {
   bool swapped = false;
   bool release_refused = false;  ///< of a quarantine that cost more than its budget
   bool swap_refused = false;
+  bool swap_asked = false;      ///< a question about a swap waits for its answer
+  int swaps = 0;                ///< done so far: each has an op_id of its own
   bool repair_refused = false;  ///< a retrain for a time shift needs this first
   bool stands = false;          ///< closed without having gone away
   int escalations = 0;          ///< of this step: how often people were told that it waits
@@ -88,6 +92,13 @@ struct Incident {
   std::string candidate;        ///< digest of the retrained bundle
   std::string candidate_metrics;  ///< JSON
   Micros retrain_started = 0;
+  Micros tell_of_errors = 0;  ///< an act fails again and again: when people are told; 0: none does
+  std::string opened_by{};    ///< the person who opened it; empty: an alert did
+  std::string acknowledged_by{};  ///< the person who knows of it: nobody is told of it again
+  std::string closed_by{};        ///< the person who closed it; empty: recovery does
+  Micros closed_at = 0;           ///< by that person
+  bool page_due = false;          ///< closed by a person: its page is written at the next tick
+  bool shut_out = false;          ///< closed by a person while its source is under its quarantine
 
   [[nodiscard]] bool open() const noexcept { return step != Step::kDone; }
   [[nodiscard]] doc::Value to_value() const;

@@ -23,6 +23,7 @@ constexpr Micros kCollectAtMost = 14 * kDay;
 constexpr Micros kAnswerWithin = 7 * kDay;  ///< for a person; then the next best step
 constexpr Micros kAskAgain =
     3 * kDay;  ///< until people are told that something could not be taken back
+constexpr Micros kErrorsAtMost = kDay;  ///< until people are told that an act fails again and again
 constexpr Micros kLabelsAtMost =
     14 * kDay;  ///< labels that look wrong for longer are how the world is now
 constexpr Micros kStandsAfter = 14 * kDay;  ///< what has not gone away by then is closed as it is
@@ -95,6 +96,7 @@ std::string_view status_name(Outcome::Status status) noexcept {
     case Status::kWaiting: return "waiting";
     case Status::kRunning: return "running";
     case Status::kFailed: return "failed";
+    case Status::kOvertaken: return "overtaken";
   }
   return "";
 }
@@ -116,7 +118,10 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
   }
   verify_acts(tick);
   for (std::size_t i = 0; i < incidents_.size(); ++i) {
-    if (!incidents_[i].open()) continue;
+    if (!incidents_[i].open()) {
+      follow_closed(incidents_[i], tick);
+      continue;
+    }
     see_windows(incidents_[i], tick);
     advance(incidents_[i], tick);
   }
@@ -129,7 +134,7 @@ bool Ladder::joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis
   const spec::Monitor& monitor = options_.monitor;
   const Micros related = monitor.label_delay + 2 * monitor.quality.chunk_duration + monitor.window;
   for (Incident& incident : incidents_) {
-    if (!incident.open() || incident.step >= Step::kPostmortem) continue;
+    if (incident.step >= Step::kByHand) continue;  // a person's own, or over
     if (!explains(incident, alert, diagnosis, tick.now <= incident.confirmed_at + related))
       continue;
     if (std::find(incident.keys.begin(), incident.keys.end(), alert.first.key) ==
@@ -268,14 +273,21 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   const Step step = incident.step;
   const bool in_time = step == Step::kProposeRepair || step == Step::kCollect ||
                        step == Step::kRetrain || step == Step::kProve || step == Step::kPromote;
-  if (!in_time || incident.swapped || incident.swap_refused || swap_in_force() != nullptr) return;
-  const auto& seen = tick.watch.comparison();
-  if (!seen || seen->to <= std::max(incident.compared_until, incident.diagnosis.change_from))
+  if (!in_time || incident.swapped || incident.swap_refused || swap_in_force() != nullptr) {
+    drop_swap_question(incident, "the incident went on without a swap", tick);
     return;
+  }
+  const auto& seen = tick.watch.comparison();
+  if (!seen) return;
+  const bool is_new = seen->to > std::max(incident.compared_until, incident.diagnosis.change_from);
+  // A question that waits is put again at each tick, so that its answer is followed.
+  if (!is_new && !incident.swap_asked) return;
   incident.compared_until = seen->to;
   if (!(seen->standby_log_loss + options_.swap_margin < seen->primary_log_loss) ||
-      seen->z < watch::kPairedZ)
+      seen->z < watch::kPairedZ) {
+    drop_swap_question(incident, "on the newest labelled rows the standby is no better", tick);
     return;
+  }
   const Outcome outcome =
       propose(incident, "slot.swap", "service/" + options_.service,
               doc::Value::object({{"primary_log_loss", seen->primary_log_loss},
@@ -284,18 +296,32 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
               fmt::format("on {} labelled rows since the change the standby has log loss {:.3f}, "
                           "the primary {:.3f}",
                           seen->rows, seen->standby_log_loss, seen->primary_log_loss),
-              tick, std::to_string(seen->to));
+              tick, std::to_string(incident.swaps + 1));
+  // One question, whatever newer rows say: its op_id is that of the swap, not of the comparison.
+  incident.swap_asked = outcome.status == Status::kWaiting;
   if (outcome.status == Status::kApplied) {
     incident.swapped = true;
+    ++incident.swaps;
     Act act{incident.id + "/swap", Act::Kind::kSwap, incident.id, tick.now};
-    act.after = outcome.result.string_or("after");
+    act.before = outcome.result.string_or("before");
+    act.made = outcome.result.string_or("made");
     begin(std::move(act));
     respond(incident, "swap to standby", tick);
-  } else if (outcome.status == Status::kDenied) {
+  } else if (settled(outcome.status)) {
     incident.swap_refused = true;
-  } else {
+  } else if (outcome.status == Status::kRunning) {
     incident.compared_until = 0;  // the same comparison counts again at the next tick
   }
+}
+
+void Ladder::drop_swap_question(Incident& incident, std::string_view why, Tick& tick) {
+  if (!incident.swap_asked) return;
+  incident.swap_asked = false;
+  incident.timeline.push_back({tick.now, fmt::format("no swap is asked for any more: {}", why), 0});
+  (void)propose(incident, "incident.lapse", "incident/" + incident.id,
+                doc::Value::object(
+                    {{"op_id", fmt::format("{}/slot.swap/{}", incident.id, incident.swaps + 1)}}),
+                std::string(why), tick, fmt::format("slot.swap/{}", tick.now));
 }
 
 Step Ladder::step_on(Incident& incident, Tick& tick) {
@@ -318,22 +344,9 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     }
     case Step::kQuarantine: return quarantine(incident, tick);
     case Step::kAwaitReadmit: return await_readmit(incident, tick);
-    case Step::kRelease: {
-      const Outcome outcome =
-          propose(incident, "source.release", "source/" + d.source,
-                  doc::Value::object({{"source", d.source}, {"account", d.account}}),
-                  "the data plane found its rows clean and let it in", tick);
-      return settled(outcome.status) ? Step::kPostmortem : incident.step;
-    }
+    case Step::kRelease: return release_source(incident, tick);
     case Step::kProposeRepair: return propose_repair(incident, tick);
-    case Step::kSwapBack: {
-      const Act* swap = swap_in_force();
-      if (swap != nullptr && !settled(take_back(incident, *swap, tick))) return incident.step;
-      incident.swapped = false;
-      const Act* repair = repair_of(d.column);
-      return repair != nullptr && repair->incident == incident.id ? Step::kVerifyInput
-                                                                  : Step::kAwaitQuiet;
-    }
+    case Step::kSwapBack: return swap_back(incident, tick);
     case Step::kVerifyInput: return verify_input(incident, tick);
     case Step::kAskLabels: return ask_labels(incident, tick);
     case Step::kCollect: return collect(incident, tick);
@@ -344,8 +357,15 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     case Step::kWithdraw: return withdraw(incident, tick);
     case Step::kRecalibrate: return recalibrate(incident, tick);
     case Step::kAwaitQuiet: return await_quiet(incident, tick);
+    case Step::kByHand:
+      escalate(incident,
+               fmt::format("close it when it is over: `heddle incident close {} --reason TEXT`",
+                           incident.id),
+               kAnswerWithin, tick);
+      return incident.step;
     case Step::kPostmortem: return write_postmortem(incident, tick);
     case Step::kClose: {
+      drop_swap_question(incident, "the incident is over", tick);
       const Outcome outcome =
           propose(incident, "incident.close", "incident/" + incident.id,
                   doc::Value::object({{"recovered_at", incident.recovered_at}}),
@@ -381,14 +401,54 @@ Step Ladder::quarantine(Incident& incident, Tick& tick) {
     }
     return lapse(incident, "nobody answered in time", kProposal, tick);
   }
+  if (outcome.status == Status::kOvertaken && tick.effects.quarantine_of(d.account, d.source)) {
+    respond(incident, plane::source_text(d.account, d.source) + " was shut out already", tick);
+    return Step::kAwaitReadmit;
+  }
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
+  // What the data plane let in before was of another quarantine.
+  std::erase(readmitted_, Readmitted{d.account, d.source});
   respond(incident, "quarantine of source " + plane::source_text(d.account, d.source), tick);
   return Step::kAwaitReadmit;
 }
 
+Step Ladder::release_source(Incident& incident, Tick& tick) {
+  const watch::Diagnosis& d = incident.diagnosis;
+  const Outcome outcome =
+      propose(incident, "source.release", "source/" + d.source,
+              doc::Value::object({{"source", d.source}, {"account", d.account}}),
+              "the data plane found its rows clean and let it in", tick);
+  return settled(outcome.status) ? Step::kPostmortem : Step::kRelease;
+}
+
+/// Its rows count again from now on: it is over when they keep the contract.
+Step Ladder::let_in_by_others(Incident& incident, const Tick& tick) {
+  const watch::Diagnosis& d = incident.diagnosis;
+  incident.timeline.push_back(
+      {tick.now,
+       fmt::format("source {} is not under quarantine any more: its rows are looked at again",
+                   plane::source_text(d.account, d.source)),
+       0});
+  respond(incident, "source let in by hand", tick);
+  for (auto& [key, quiet] : incident.quiet) quiet = {tick.now, 0};
+  return Step::kAwaitQuiet;
+}
+
+Step Ladder::swap_back(Incident& incident, Tick& tick) {
+  const Act* swap = swap_in_force();
+  if (swap != nullptr && !settled(take_back(incident, *swap, tick))) {
+    escalate(incident, "answer the proposal: primary and standby are to change back", kAskAgain,
+             tick);
+    return incident.step;
+  }
+  incident.swapped = false;
+  const Act* repair = repair_of(incident.diagnosis.column);
+  return repair != nullptr && repair->incident == incident.id ? Step::kVerifyInput
+                                                              : Step::kAwaitQuiet;
+}
+
 Step Ladder::await_readmit(Incident& incident, Tick& tick) {
   const watch::Diagnosis& d = incident.diagnosis;
-  const std::string source = plane::source_text(d.account, d.source);
   const auto it =
       std::find(readmitted_.begin(), readmitted_.end(), Readmitted{d.account, d.source});
   if (it != readmitted_.end()) {
@@ -396,6 +456,9 @@ Step Ladder::await_readmit(Incident& incident, Tick& tick) {
     incident.recovered_at = tick.now;
     return Step::kRelease;
   }
+  const auto held = tick.effects.quarantine_of(d.account, d.source);
+  if (!held) return let_in_by_others(incident, tick);
+  const std::string source = plane::source_text(held->account, held->source);
   const watch::Finding* cost = nullptr;
   for (const std::string& key : incident.keys) {
     const auto latest = tick.watch.latest().find(key);
@@ -404,24 +467,40 @@ Step Ladder::await_readmit(Incident& incident, Tick& tick) {
       cost = &latest->second;
     }
   }
-  if (cost == nullptr || incident.release_refused) {
-    escalate(incident, "correct source " + source + " upstream, or release it by hand",
-             kAnswerWithin, tick);
+  const std::string let_in = fmt::format(
+      "`{}` lets it in", release_command(options_.service, held->account, held->source));
+  const std::string why = cost == nullptr ? std::string() : cost->detail.string_or("why");
+  if (!held->by.empty()) {
+    // What a person shut out is let in by a person.
+    const bool at_once = cost != nullptr && incident.escalations == 0;
+    escalate(incident,
+             fmt::format("{}{}`{}` shut out source {} by hand: {}", why, why.empty() ? "" : "; ",
+                         held->by, source, let_in),
+             at_once ? 0 : kAnswerWithin, tick);
     return incident.step;
   }
-  const std::string why = cost->detail.string_or("why");
+  if (cost == nullptr || incident.release_refused) {
+    escalate(incident, fmt::format("correct source {} upstream; {}", source, let_in), kAnswerWithin,
+             tick);
+    return incident.step;
+  }
   if (incident.escalations == 0) escalate(incident, why + ": its release is proposed", 0, tick);
-  const Outcome outcome = propose(
-      incident, "source.release", "source/" + d.source,
-      doc::Value::object({{"source", d.source}, {"account", d.account}}), why, tick, "budget");
+  const Outcome outcome =
+      propose(incident, "source.release", "source/" + held->source,
+              doc::Value::object({{"source", held->source}, {"account", held->account}}), why, tick,
+              "budget");
   if (!settled(outcome.status)) {
     escalate(incident, "answer the proposal: the quarantine holds back rows that break no rule",
              kAnswerWithin, tick);
     return incident.step;
   }
+  if (outcome.status == Status::kOvertaken) return let_in_by_others(incident, tick);
   if (outcome.status != Status::kApplied) {
     incident.release_refused = true;
-    escalate(incident, why + "; policy keeps it: correct source " + source + " upstream", 0, tick);
+    escalate(
+        incident,
+        fmt::format("{}; policy keeps it: correct source {} upstream, or {}", why, source, let_in),
+        0, tick);
     return incident.step;
   }
   respond(incident, "source " + source + " let in: its quarantine cost more than its budget", tick);
@@ -449,6 +528,8 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
     incident.repair_refused = true;
     return Step::kCollect;
   }
+  // Somebody else repaired it: then a whole window tells.
+  if (outcome.status == Status::kOvertaken) return Step::kVerifyInput;
   if (outcome.status != Status::kApplied) {
     incident.repair_refused = true;
     return Step::kCollect;
@@ -458,7 +539,7 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
   act.transform = id;
   act.lag_hours = d.lag_hours;
   act.clock = incident.clock;
-  act.after = outcome.result.string_or("after");
+  act.made = outcome.result.string_or("made");
   begin(std::move(act));
   incident.why = "the input is repaired: the primary of before takes over again";
   respond(incident, fmt::format("contract transform of `{}` by {:+d} h", d.column, -d.lag_hours),
@@ -524,6 +605,10 @@ Step Ladder::retrain(Incident& incident, Tick& tick) {
                           {"rows", options_.retrain_rows},
                           {"started_at", incident.retrain_started}}),
       fmt::format("{} labelled rows since the change are there", options_.retrain_rows), tick);
+  if (outcome.status == Status::kWaiting &&
+      escalate(incident, "answer the proposal; else what serves stays", kAnswerWithin, tick)) {
+    return lapse(incident, "nobody answered in time", "retrain.start", tick);
+  }
   if (!settled(outcome.status)) return incident.step;
   incident.candidate = outcome.result.string_or("bundle");
   if (const doc::Value* metrics = outcome.result.find("metrics"))
@@ -563,7 +648,7 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
   Act act{incident.id + "/release", Act::Kind::kRelease, incident.id, tick.now};
   act.before = outcome.result.string_or("before");
-  act.after = outcome.result.string_or("after");
+  act.made = incident.candidate;
   act.on_standby = swap_in_force() != nullptr;
   // What it replaces went with the model that it was about.
   std::erase_if(acts_, [](const Act& old) {
@@ -589,7 +674,7 @@ Step Ladder::recalibrate(Incident& incident, Tick& tick) {
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
   Act act{incident.id + "/recalibration", Act::Kind::kRecalibration, incident.id, tick.now};
   act.intercept = delta;
-  act.after = outcome.result.string_or("after");
+  act.made = outcome.result.string_or("made");
   // One recalibration is in force: the sum of what was added, held against none at all.
   for (const Act& old : acts_) {
     if (old.kind == Act::Kind::kRecalibration) act.intercept += old.intercept;
@@ -604,17 +689,19 @@ Step Ladder::withdraw(Incident& incident, Tick& tick) {
   const Act* act = act_of(incident.act);
   if (act == nullptr) return Step::kAwaitQuiet;  // something else replaced it
   const std::string_view name = act_name(act->kind);
+  const std::string by_hand =
+      fmt::format("`heddle release rollback {}` goes back to the release before", options_.service);
   const Status status = take_back(incident, *act, tick);
   if (!settled(status)) {
-    escalate(incident, fmt::format("take the {} back by hand, or answer the proposal", name),
+    escalate(incident, fmt::format("answer the proposal to take the {} back; {}", name, by_hand),
              kAskAgain, tick);
     return incident.step;
   }
   if (status == Status::kApplied) {
     respond(incident, fmt::format("{} taken back", name), tick);
-  } else {
+  } else if (status != Status::kOvertaken) {
     escalate(incident,
-             fmt::format("take the {} back by hand: policy does not let recovery do it", name), 0,
+             fmt::format("policy does not let recovery take the {} back; {}", name, by_hand), 0,
              tick);
   }
   // It is over when what answers now is as good as it should be, on rows after this.
@@ -675,9 +762,11 @@ Outcome Ladder::propose(Incident& incident, std::string type, std::string target
   Outcome outcome;
   if (result.ok()) {
     outcome = *std::move(result);
+    if (action.type != "incident.escalate") incident.tell_of_errors = 0;
   } else {
     outcome.status = Status::kRunning;  // asked again at the next tick
     outcome.note = result.error().message;
+    if (action.type != "incident.escalate") note_error(incident, action, result.error(), tick);
   }
   if (settled(outcome.status) && action.type != "postmortem.write") {
     incident.timeline.push_back({tick.now,
@@ -687,6 +776,15 @@ Outcome Ladder::propose(Incident& incident, std::string type, std::string target
   }
   tick.performed.push_back({std::move(action), outcome});
   return outcome;
+}
+
+void Ladder::note_error(Incident& incident, const Action& action, const Error& error, Tick& tick) {
+  if (incident.tell_of_errors == 0) incident.tell_of_errors = tick.now + kErrorsAtMost;
+  if (tick.now < incident.tell_of_errors) return;
+  incident.tell_of_errors = tick.now + kAskAgain;
+  incident.timeline.push_back(
+      {tick.now, fmt::format("{} is tried again and again: {}", action.type, error.message), 0});
+  tell(incident, fmt::format("`{}` fails: {}", action.type, error.message), tick, "/errors");
 }
 
 void Ladder::respond(Incident& incident, std::string_view what, const Tick& tick) {
@@ -704,7 +802,8 @@ std::vector<std::string> Ladder::finished() const {
   const Micros acting_since = acts_.empty() ? INT64_MAX : acts_.front().since;
   for (const Incident& incident : incidents_) {
     const bool cooled = last_tick_ >= incident.recovered_at + options_.monitor.cool_down;
-    if (!incident.open() && cooled && incident.confirmed_at < acting_since)
+    const bool has_more_to_do = incident.open() || incident.page_due || incident.shut_out;
+    if (!has_more_to_do && cooled && incident.confirmed_at < acting_since)
       ids.push_back(incident.id);
   }
   return ids;
@@ -730,6 +829,7 @@ doc::Value Ladder::to_value() const {
   return doc::Value::object({{"format", "heddle.recovery/1"},
                              {"last_tick", last_tick_},
                              {"opened", opened_},
+                             {"by_hand", by_hand_},
                              {"incidents", std::move(list)},
                              {"acts", std::move(in_force)},
                              {"recalibrations_taken_back", recalibrations_taken_back_},
@@ -773,6 +873,7 @@ Result<void> Ladder::restore(const doc::Value& value) {
   for (const doc::Value& key : waiting->as_array()) {
     if (key.is_string()) deferred_.push_back(key.as_string());
   }
+  by_hand_ = static_cast<std::uint64_t>(value.int_or("by_hand"));
   opened_ = value.int_or("opened", static_cast<std::int64_t>(incidents_.size()));
   last_tick_ = value.int_or("last_tick", INT64_MIN);
   return {};

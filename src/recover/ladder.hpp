@@ -8,6 +8,7 @@
 
 #include "base/result.hpp"
 #include "recover/act.hpp"
+#include "recover/by_hand.hpp"
 #include "recover/effects.hpp"
 #include "recover/incident.hpp"
 #include "spec/contract.hpp"
@@ -25,18 +26,24 @@ struct Performed {
 /// The recovery ladder: confirmed alerts become incidents with a cause, and each cause has its
 /// response.
 ///
-///   unit change      quarantine the source of that account → until the data plane finds it clean →
-///   let it in; refused: as
-///                    contract fault
-///   contract fault   rows are refused already → until it is quiet (quarantine when most of one
-///   source breaks) time shift       standby if better + propose a contract transform → approved:
-///   verify; refused: retrain concept shift    standby if better + collect labels → retrain → gates
-///   → prove on newer rows → approval → promote → verify prior shift      recalibrate by half of
-///   the moved intercept → verify monitor silent   nothing but to say so: a person makes the metric
-///   reachable, or takes it out no answers       say so at once: a person decides costly quarantine
-///   propose to let the source in; its rows are refused one by one label fault      ask a person;
-///   learn nothing from these labels covariate shift  nothing, unless labelled quality falls: then
-///   as concept shift outlived repair  take it back
+/// - unit change: quarantine the source of that account, until the data plane finds it clean, then
+///   let it in; refused: as contract fault
+/// - contract fault: rows are refused already, until it is quiet (quarantine when most of one
+/// source
+///   breaks)
+/// - time shift: standby if better, propose a contract transform; approved: verify; refused:
+/// retrain
+/// - concept shift: standby if better, collect labels, retrain, gates, prove on newer rows,
+/// approval,
+///   promote, verify
+/// - prior shift: recalibrate by half of the moved intercept, verify
+/// - monitor silent: nothing but to say so: a person makes the metric reachable, or takes it out
+/// - no answers: say so at once: a person decides
+/// - costly quarantine: propose to let the source in; its rows are refused one by one
+/// - label fault: ask a person; learn nothing from these labels
+/// - covariate shift: nothing, unless labelled quality falls: then as concept shift
+/// - outlived repair: take it back
+/// - opened by a person: a person closes it
 ///
 /// then the postmortem. Acts in force are verified at every tick, also those of incidents that are
 /// closed, and taken back when they do not pay (docs/adr/0024). A serialisable value, driven by
@@ -69,14 +76,20 @@ class Ladder {
                                                std::span<const plane::ActRecord> acts,
                                                const watch::Watch& watch, Effects& effects);
 
+  /// Takes what a person did: into the timelines, and what it changes. Each `number` once.
+  void take(const ByHand& act);
+  /// Number of the last act by hand that was taken.
+  [[nodiscard]] std::uint64_t by_hand() const noexcept { return by_hand_; }
+  /// The id that the next incident gets.
+  [[nodiscard]] std::string next_id() const;
+  /// The acts of this incident that are in force, in words.
+  [[nodiscard]] std::vector<std::string> in_force(const std::string& id) const;
+
   /// Open ones and those closed of late, in the order of opening.
   [[nodiscard]] const std::vector<Incident>& incidents() const noexcept { return incidents_; }
   [[nodiscard]] Micros last_tick() const noexcept { return last_tick_; }
   /// What is in force, the oldest first.
   [[nodiscard]] const std::vector<Act>& acts() const noexcept { return acts_; }
-  /// Ends the acts that are not in force any more, because a person or the data plane put something
-  /// else into their place: they are neither verified nor taken back.
-  void end_acts(const std::function<bool(const Act&)>& in_force, Micros at);
   /// A candidate that is to be scored beside what serves: name of its trial and digest.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> candidates() const;
 
@@ -105,9 +118,16 @@ class Ladder {
   [[nodiscard]] watch::Diagnosis with_acts(watch::Diagnosis diagnosis) const;
   Incident& open(watch::Diagnosis diagnosis, const Tick& tick);
 
+  // by_hand.cpp
+  void open_by_hand(const ByHand& act);
+  static void note(Incident& incident, const ByHand& act);
+  void follow_closed(Incident& incident, Tick& tick);
+
   // acts_in_force.cpp
   void verify_acts(Tick& tick);
   void verify(const Act& act, Tick& tick);
+  /// Lets an act go that a release by hand replaced.
+  void forget(const Act& act, const Tick& tick);
   /// Why the act is to be taken back, or empty.
   [[nodiscard]] std::string why_not(const Act& act, const Tick& tick) const;
   void follow_clock(const Act& act, const Tick& tick);
@@ -128,6 +148,8 @@ class Ladder {
   /// Tells people that a step waits, as often as they were not heard for so long; false while the
   /// deadline has not passed.
   bool escalate(Incident& incident, std::string next, Micros deadline, Tick& tick);
+  /// The entry and the notification; once a person acknowledged the incident, the timeline alone.
+  void tell(Incident& incident, std::string next, Tick& tick, std::string_view about = {});
   /// Whether an incident of this alert recovered less than the monitor's cool-down ago. Contract
   /// alerts know none: bad rows do not wait; prior shift has its own, in chunks.
   [[nodiscard]] bool cooling(const watch::Alert& alert, Micros now) const;
@@ -136,8 +158,14 @@ class Ladder {
   [[nodiscard]] Step step_on(Incident& incident, Tick& tick);
   [[nodiscard]] Step first_response(const Incident& incident) const;
   void consider_swap(Incident& incident, Tick& tick);
+  /// Takes the question about a swap back, if one waits.
+  void drop_swap_question(Incident& incident, std::string_view why, Tick& tick);
   [[nodiscard]] Step quarantine(Incident& incident, Tick& tick);
   [[nodiscard]] Step await_readmit(Incident& incident, Tick& tick);
+  /// kPostmortem once it is recorded, else kRelease.
+  [[nodiscard]] Step release_source(Incident& incident, Tick& tick);
+  [[nodiscard]] Step let_in_by_others(Incident& incident, const Tick& tick);
+  [[nodiscard]] Step swap_back(Incident& incident, Tick& tick);
   [[nodiscard]] Step propose_repair(Incident& incident, Tick& tick);
   [[nodiscard]] Step verify_input(Incident& incident, Tick& tick);
   [[nodiscard]] Step ask_labels(Incident& incident, Tick& tick);
@@ -152,11 +180,14 @@ class Ladder {
   [[nodiscard]] Outcome propose(Incident& incident, std::string type, std::string target,
                                 doc::Value attributes, std::string reason, Tick& tick,
                                 std::string_view attempt = "1");
+  /// People are told of an act that errors keep from being carried out, once they do for a day.
+  void note_error(Incident& incident, const Action& action, const Error& error, Tick& tick);
   void respond(Incident& incident, std::string_view what, const Tick& tick);
 
   Options options_;
   std::vector<Incident> incidents_;  ///< open ones, and closed ones that cool down
   std::int64_t opened_ = 0;          ///< incidents there ever were
+  std::uint64_t by_hand_ = 0;        ///< acts by hand that were taken
   std::vector<Act> acts_;
   int recalibrations_taken_back_ = 0;
   Micros recalibrate_again_ = INT64_MIN;  ///< no recalibration before

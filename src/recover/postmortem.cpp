@@ -79,8 +79,8 @@ std::string page_of(const PostmortemInput& input) {
       i.rows_responded);
   page += "\n## Timeline (event time)\n";
   for (const TimelineEntry& e : i.timeline) {
-    page += fmt::format("- {} {}{}\n", format_time(e.at), e.what,
-                        e.entry == 0 ? "" : fmt::format(" (ledger/{})", e.entry));
+    page += fmt::format("- {} {}{}\n", e.at == 0 ? "before the first tick" : format_time(e.at),
+                        e.what, e.entry == 0 ? "" : fmt::format(" (ledger/{})", e.entry));
   }
   page += "\n## Evidence\n";
   for (const Digest& digest : i.evidence) page += "- " + digest.str() + "\n";

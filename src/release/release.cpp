@@ -277,7 +277,7 @@ Result<void> Releases::quarantine(plane::QuarantinedSource source) {
       return failure(
           ErrorKind::kConflict, "release-quarantined",
           "source " + plane::source_text(source.account, source.source) + " is quarantined already",
-          "");
+          "see `heddle quarantine list`");
     }
   }
   quarantined_.push_back(std::move(source));
@@ -286,11 +286,11 @@ Result<void> Releases::quarantine(plane::QuarantinedSource source) {
 }
 
 Result<void> Releases::readmit(std::string_view account, std::string_view source) {
-  const auto of_account = [&](const auto& known) { return known.is(account, source); };
-  const auto of_all = [&](const auto& known) { return known.is("", source); };
-  if (std::erase_if(quarantined_, of_account) == 0 && std::erase_if(quarantined_, of_all) == 0) {
+  const auto named = [&](const auto& known) { return known.is(account, source); };
+  if (std::erase_if(quarantined_, named) == 0) {
     return failure(ErrorKind::kNotFound, "release-not-quarantined",
-                   "source " + plane::source_text(account, source) + " is not quarantined", "");
+                   "source " + plane::source_text(account, source) + " is not quarantined",
+                   "see `heddle quarantine list`");
   }
   changed();
   return {};
@@ -364,7 +364,8 @@ plane::RouteTable Releases::route(std::string decision) const {
 bool Releases::operator==(const Releases& other) const {
   const auto same_source = [](const plane::QuarantinedSource& a,
                               const plane::QuarantinedSource& b) {
-    return a.is(b.account, b.source) && a.rule == b.rule && a.readmit_after == b.readmit_after;
+    return a.is(b.account, b.source) && a.rule == b.rule && a.readmit_after == b.readmit_after &&
+           a.by == b.by && a.reason == b.reason;
   };
   return service_ == other.service_ && version_ == other.version_ && primary_ == other.primary_ &&
          standby_ == other.standby_ && rollback_ == other.rollback_ &&
@@ -385,7 +386,9 @@ doc::Value Releases::to_value() const {
     sources.push(doc::Value::object({{"source", q.source},
                                      {"account", q.account},
                                      {"rule", q.rule},
-                                     {"readmit_after", q.readmit_after}}));
+                                     {"readmit_after", q.readmit_after},
+                                     {"by", q.by},
+                                     {"reason", q.reason}}));
   }
   doc::Value acts = doc::Value::array();
   for (const std::string& act : acknowledged_) acts.push(act);
@@ -481,7 +484,8 @@ Result<Releases> Releases::from_value(const doc::Value& value) {
   for (const doc::Value& item : sources->as_array()) {
     out.quarantined_.push_back({item.string_or("source"), item.string_or("rule"),
                                 static_cast<std::uint32_t>(item.int_or("readmit_after")),
-                                item.string_or("account")});
+                                item.string_or("account"), item.string_or("by"),
+                                item.string_or("reason")});
   }
   for (const doc::Value& item : acts->as_array()) {
     if (!item.is_string()) return corrupt();

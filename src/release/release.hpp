@@ -113,10 +113,9 @@ class Releases {
 
   [[nodiscard]] Result<void> quarantine(
       plane::QuarantinedSource source);  ///< kConflict when it is already
-  [[nodiscard]] Result<void> readmit(
-      std::string_view account,
-      std::string_view
-          source);  ///< kNotFound when it is not; without one of the account, the one for all
+  /// Ends exactly this quarantine: of the account, or with an empty one that of everybody.
+  /// kNotFound when there is none.
+  [[nodiscard]] Result<void> readmit(std::string_view account, std::string_view source);
   void allow_fail_over(bool allowed, const plane::FailOver& rule = {});
   /// The data plane left `failed` by itself: its act is acknowledged. Standby and primary change
   /// places here too, if `failed` is primary still and there is a standby; else a decision came

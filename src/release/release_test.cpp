@@ -60,10 +60,18 @@ TEST(Releases, SourcesGoInAndOut) {
   EXPECT_EQ(r.version(), version + 1);
   EXPECT_EQ(r.route("ledger/7").quarantined.at(0).rule, "route-fixes-distance");
   ASSERT_TRUE(r.quarantine({"carrier-3", "other", 5, "app"}).ok());
-  ASSERT_TRUE(r.readmit("other-app", "carrier-3").ok());  // the one that holds for all
+  // To let one account in is not to let everybody in.
+  EXPECT_EQ(r.readmit("other-app", "carrier-3").error().id, "release-not-quarantined");
+  ASSERT_TRUE(r.readmit("", "carrier-3").ok());
   EXPECT_EQ(r.readmit("", "carrier-3").error().kind, ErrorKind::kNotFound);
   EXPECT_EQ(r.quarantined().at(0).account, "app");
   ASSERT_TRUE(r.readmit("app", "carrier-3").ok());
+  // By hand: who and why are kept, and no table says them.
+  ASSERT_TRUE(r.quarantine({"carrier-3", "", 0, "", "ada", "the feed is broken"}).ok());
+  EXPECT_EQ(*Releases::from_value(r.to_value()), r);
+  EXPECT_EQ(Releases::from_value(r.to_value())->quarantined().at(0).by, "ada");
+  EXPECT_EQ(plane::to_value(r.route("ledger/8")).find("quarantined")->as_array()[0].find("by"),
+            nullptr);
 }
 
 TEST(Releases, AFailOverIsTakenOverOnce) {

@@ -51,6 +51,13 @@ class Checker {
     return value == nullptr ? identity.content.position() : value->position();
   }
 
+  /// Where item `i` of the list `key` stands.
+  static doc::Position at(const Identity& identity, std::string_view key, std::size_t i) {
+    const doc::Value* list = identity.content.find(key);
+    const bool is_there = list != nullptr && list->is_array() && i < list->size();
+    return is_there ? list->as_array()[i].position() : at(identity, key);
+  }
+
   /// Where offset `offset` of an expression stands, when it is written on one line.
   doc::Position inside(const std::string& file, const Expression& expression,
                        std::size_t offset) const {
@@ -568,8 +575,9 @@ class Checker {
     if (contract == nullptr) return;
     const expr::Environment metrics = metric_environment(contract->fields);
     std::set<std::string> names;
-    for (const auto& metric : evaluation.metrics) {
-      unique(file, names, metric.name, at(evaluation.identity, "metrics"), "metric");
+    for (std::size_t i = 0; i < evaluation.metrics.size(); ++i) {
+      const auto& metric = evaluation.metrics[i];
+      unique(file, names, metric.name, at(evaluation.identity, "metrics", i), "metric");
       if (!metric.expression.text.empty())
         compile(file, fmt::format("metric `{}`", metric.name), metric.expression, metrics,
                 expr::Type::kDouble);
@@ -610,8 +618,8 @@ class Checker {
             "give the role to a person in people.yaml");
       }
     }
-    for (const auto& budget : policy.budgets)
-      unique(file, seen, budget.id, at(policy.identity, "budgets"), "budget");
+    for (std::size_t i = 0; i < policy.budgets.size(); ++i)
+      unique(file, seen, policy.budgets[i].id, at(policy.identity, "budgets", i), "budget");
   }
 
   const Contract* contract_of(const Service& service) const {
@@ -671,10 +679,10 @@ class Checker {
   void check_people() {
     std::set<std::string> seen;
     for (const auto& person : project_.people)
-      unique("people.yaml", seen, person.name, {1, 1}, "person");
+      unique("people.yaml", seen, person.name, person.position, "person");
     std::set<std::string> accounts;
     for (const auto& account : project_.service_accounts) {
-      unique("people.yaml", accounts, account.name, {1, 1}, "service account");
+      unique("people.yaml", accounts, account.name, account.position, "service account");
       check_account(account);
     }
     // Two names for one person would be two people: who asked as the one could approve as the
@@ -682,15 +690,24 @@ class Checker {
     std::map<std::string, std::string> keys, users;
     for (const auto& person : project_.people) {
       check_name(person, accounts);
-      for (const auto& key : person.keys) {
-        if (const auto material = key_material(person, key); !material.empty()) {
-          one_person("people-key-shared", "SSH key", keys, material, person.name);
+      for (std::size_t i = 0; i < person.keys.size(); ++i) {
+        const doc::Position position = place_of(person.key_positions, i, person);
+        if (const auto material = key_material(person, person.keys[i], position);
+            !material.empty()) {
+          one_person("people-key-shared", "SSH key", keys, material, person, position);
         }
       }
-      for (const auto& user : person.os_users)
+      for (std::size_t i = 0; i < person.os_users.size(); ++i) {
+        const std::string& user = person.os_users[i];
         one_person("people-os-user-shared", fmt::format("system's user `{}`", user), users, user,
-                   person.name);
+                   person, place_of(person.os_user_positions, i, person));
+      }
     }
+  }
+
+  static doc::Position place_of(const std::vector<doc::Position>& positions, std::size_t i,
+                                const Person& person) {
+    return i < positions.size() ? positions[i] : person.position;
   }
 
   static bool is_plain(std::string_view name) {
@@ -704,7 +721,7 @@ class Checker {
   void check_account(const ServiceAccount& account) {
     const bool is_name = is_plain(account.name) && account.name.front() != '.';
     if (is_name) return;
-    report("people.yaml", {1, 1}, "people-name",
+    report("people.yaml", account.position, "people-name",
            fmt::format("`{}` cannot be the name of a service account", account.name),
            "letters, digits and `.`, `_`, `-`, `@`, `+`, not with a `.` first: its token is the "
            "file `.heddle/tokens/NAME`");
@@ -712,12 +729,12 @@ class Checker {
 
   void check_name(const Person& person, const std::set<std::string>& accounts) {
     if (!is_plain(person.name)) {
-      report("people.yaml", {1, 1}, "people-name",
+      report("people.yaml", person.position, "people-name",
              fmt::format("`{}` cannot be the name of a person", person.name),
              "letters, digits and `.`, `_`, `-`, `@`, `+`: it stands in rules, signatures and the "
              "ledger");
     } else if (accounts.contains(person.name)) {
-      report("people.yaml", {1, 1}, "people-name",
+      report("people.yaml", person.position, "people-name",
              fmt::format("`{}` is a person and a service account", person.name),
              "give the program another name: it is no person");
     }
@@ -725,7 +742,7 @@ class Checker {
 
   /// What makes a key the same one: its type and bytes, not its comment. Empty, with a diagnostic,
   /// for what is no key.
-  std::string key_material(const Person& person, const std::string& key) {
+  std::string key_material(const Person& person, const std::string& key, doc::Position position) {
     const auto type_end = key.find(' ');
     const auto type = key.substr(0, type_end);
     const auto rest = type_end == std::string::npos ? std::string() : key.substr(type_end + 1);
@@ -736,7 +753,7 @@ class Checker {
                        bytes->compare(4, type.size(), type) == 0 && !type.empty() &&
                        key.find_first_of("\r\n") == std::string::npos;
     if (whole) return type + " " + encoded;
-    report("people.yaml", {1, 1}, "people-key",
+    report("people.yaml", position, "people-key",
            fmt::format("`{}` has a key that is no SSH public key", person.name),
            "paste the one line of the `.pub` file: `ssh-ed25519 AAAA...`");
     return {};
@@ -744,11 +761,11 @@ class Checker {
 
   void one_person(const char* id, const std::string& what,
                   std::map<std::string, std::string>& owners, const std::string& value,
-                  const std::string& name) {
-    const auto [owner, fresh] = owners.try_emplace(value, name);
-    if (fresh || owner->second == name) return;
-    report("people.yaml", {1, 1}, id,
-           fmt::format("`{}` and `{}` have the same {}", owner->second, name, what),
+                  const Person& person, doc::Position position) {
+    const auto [owner, fresh] = owners.try_emplace(value, person.name);
+    if (fresh || owner->second == person.name) return;
+    report("people.yaml", position, id,
+           fmt::format("`{}` and `{}` have the same {}", owner->second, person.name, what),
            "a person has one name; let each have an own one");
   }
 

@@ -808,6 +808,28 @@ const Object& project_kind() {
   return table;
 }
 
+namespace {
+
+/// Where the member `key` of `object` stands; the object itself where it has none.
+doc::Position position_of(const doc::Value& object, std::string_view key) {
+  const doc::Value* member = object.find(key);
+  return member == nullptr ? object.position() : member->position();
+}
+
+/// Where each text of the list `key` stands; one text alone is a list of one.
+std::vector<doc::Position> positions_of(const doc::Value& object, std::string_view key) {
+  const doc::Value* member = object.find(key);
+  if (member == nullptr) return {};
+  if (!member->is_array()) return {member->position()};
+  std::vector<doc::Position> positions;
+  for (const doc::Value& item : member->as_array()) {
+    if (item.is_string()) positions.push_back(item.position());
+  }
+  return positions;
+}
+
+}  // namespace
+
 const Object& people_kind() {
   static const Table<Person> person = [] {
     Table<Person> t("a person", "somebody who may approve");
@@ -816,6 +838,11 @@ const Object& people_kind() {
     t.texts("keys", &Person::keys, "SSH public keys, `ssh-ed25519 AAAA...`");
     t.texts("os_users", &Person::os_users,
             "users of the operating system that are this person: their commands are this person's");
+    t.finally([](Person& into, const doc::Value& value, Reader&) {
+      into.position = position_of(value, "name");
+      into.key_positions = positions_of(value, "keys");
+      into.os_user_positions = positions_of(value, "os_users");
+    });
     return t;
   }();
   static const Table<ServiceAccount> account = [] {
@@ -827,11 +854,13 @@ const Object& people_kind() {
            "its token, relative to .heddle; without it, `tokens/NAME`");
     t.finally([](ServiceAccount& into, const doc::Value& value, Reader& reader) {
       if (into.token_file.empty()) into.token_file = fmt::format("tokens/{}", into.name);
+      into.position = position_of(value, "name");
       static const std::vector<std::string> known = {"predict", "label", "replay", "read", "stop"};
-      for (const auto& permission : into.permissions) {
-        if (std::find(known.begin(), known.end(), permission) != known.end()) continue;
-        reader.report(value.position(), "unknown-value",
-                      fmt::format("there is no permission `{}`", permission),
+      const auto positions = positions_of(value, "permissions");
+      for (std::size_t i = 0; i < into.permissions.size(); ++i) {
+        if (std::find(known.begin(), known.end(), into.permissions[i]) != known.end()) continue;
+        reader.report(i < positions.size() ? positions[i] : value.position(), "unknown-value",
+                      fmt::format("there is no permission `{}`", into.permissions[i]),
                       "the permissions are `predict`, `label`, `replay`, `read`, `stop`");
       }
     });

@@ -20,12 +20,16 @@ struct Person {
   std::vector<std::string> keys;  ///< `ssh-ed25519 AAAA…`
   /// Accounts of the operating system that are this person; numeric where it has no name.
   std::vector<std::string> os_users{};
+  doc::Position position{};                        ///< of its name in people.yaml
+  std::vector<doc::Position> key_positions{};      ///< one a key
+  std::vector<doc::Position> os_user_positions{};  ///< one a user
 };
 
 struct ServiceAccount {
   std::string name;
   std::vector<std::string> permissions;  ///< predict, label, replay, read
   std::string token_file;                ///< relative to .heddle
+  doc::Position position{};              ///< of its name in people.yaml
 };
 
 /// A whole project as read from its work tree or from a commit: every definition, by name. A value

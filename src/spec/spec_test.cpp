@@ -319,6 +319,43 @@ TEST_F(SpecTest, OnePersonHasOneName) {
   }
 }
 
+TEST_F(SpecTest, APersonsDiagnosticPointsAtWhatItIsAbout) {
+  const std::string key =
+      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy";
+  put("people.yaml",
+      "apiVersion: heddle/v1\nkind: People\npeople:\n"
+      "  - name: ada\n    roles: [approver]\n    keys:\n      - " +
+          key +
+          " ada\n      - \"none\"\n"
+          "    os_users: [root]\n"
+          "  - name: ben\n    roles: [approver]\n    keys: [\"" +
+          key +
+          " ben\"]\n"
+          "    os_users: [x, root]\n"
+          "  - {roles: [approver], name: ada}\n"
+          "  - name: a b\n    roles: [approver]\n"
+          "service_accounts:\n  - name: bot\n    permissions: [predict, fly]\n"
+          "  - {permissions: [read], name: bot}\n");
+  Lines places;
+  const auto loaded = load_project(root_);
+  ASSERT_TRUE(loaded.ok());
+  for (const auto& each : loaded->diagnostics) {
+    places.push_back(fmt::format("{}:{} {}", each.position.line, each.position.column, each.id));
+  }
+  std::sort(places.begin(), places.end());
+  EXPECT_EQ(places, (Lines{"12:12 people-key-shared", "13:19 people-os-user-shared",
+                           "14:31 duplicate-name", "15:11 people-name", "19:28 unknown-value",
+                           "20:33 duplicate-name", "8:9 people-key"}));
+}
+
+TEST_F(SpecTest, ANameThatAppearsTwiceInAListIsPointedAt) {
+  change("evaluations/e.yaml", "metrics:\n  - name: auc\n",
+         "metrics:\n  - name: auc\n  - name: auc\n");
+  EXPECT_EQ(findings(),
+            (Lines{"evaluations/e.yaml:7:5: error[duplicate-name]: metric `auc` appears "
+                   "twice"}));
+}
+
 TEST_F(SpecTest, ARuntimeInPlaceOfTraining) {
   const auto with = [&](std::string_view runtime, std::string_view search = "") {
     put("models/m.yaml",

@@ -91,6 +91,11 @@ def every_command(world):
         assert "--again" in done.err, done
         for words in (["incident", "list"], ["quarantine", "list"], ["quarantine", "show", "late"], ["audit", "log"], ["audit", "prove", "0"]):
             works(project.run(*words))
+        why = ("--reason", "the feed is broken")
+        opened = project.json("incident", "open", "late", *why)["incident"]
+        for words in (["incident", "ack", opened], ["incident", "comment", opened], ["quarantine", "add", "late", "default"],
+                      ["quarantine", "release", "late", "default"], ["incident", "close", opened]):
+            works(project.run(*words, *why))
         rows = world.dir / "rows.csv"
         rows.write_text("".join((project.root / "data/trips.csv").read_text().splitlines(True)[:200]))
         works(project.run("score", rows, "-o", world.dir / "scored.csv", "--service", "late"))
@@ -138,6 +143,17 @@ def nobody_known(world):
     refused(project.run("resume", "late", "--person", "ann", "--key", world.keys / "bob"), 5, "approval-signature-invalid")
     assert slots(project)["state"] == "stopped"
     works(project.run("resume", "late", "--person", "ann", "--key", world.keys / "ann"))
+    # What is done by hand is done by a person: one who signs is one.
+    why = ("--reason", "the feed is broken")
+    for words in (["incident", "open", "late"], ["quarantine", "add", "late", "default"]):
+        assert add in refused(project.run(*words, *why), 5, "person-unproven").err
+        refused(project.run(*words, *why, "--person", "ann"), 5, "person-unproven")
+        refused(project.run(*words, *why, "--person", "ghost"), 5, "person-unknown")
+        refused(project.run(*words, *why, "--person", "ann", "--key", world.keys / "bob"), 5, "approval-signature-invalid")
+        works(project.run(*words, *why, "--person", "ann", "--key", world.keys / "ann"))
+    assert project.json("quarantine", "list")["sources"][0]["by"] == "ann"
+    last = project.json("audit", "log")["decisions"][-1]
+    assert (last["actor"], last["action"], last["reason"], last["attributes"]["proof"]) == ("ann", "source.quarantine", why[1], "signature"), last
     works(project.run("audit", "verify"))
 
 

@@ -92,6 +92,8 @@ def before_anything_runs(world, run):
     run("plan", "--why", "train")
     run.both("run")
     run("schema", "Evaluation")
+    for words in (["relase", "--help"], ["release", "promot", "--help"], ["--help", "relase"]):
+        run(*words, code=2)
     for words in (["relase", "promote"], ["release", "promot", "late"], ["incident"], ["approval", "xyzzy", "approval-0001"], ["check", "--jsn"], ["release", "promote"]):
         run.both(*words, code=2, note="a command line that names nothing we have" if words[0] == "relase" else "")
 
@@ -144,7 +146,7 @@ def releases(world, run, planes):
     run("release", "rollback", "late", code=7)
 
 
-def traffic(world, run):
+def traffic(world, run, planes):
     file = world.dir / "rows.csv"
     broken_rows(run.project, file)
     run("replay", file, "--service", "late", "--lockstep")
@@ -154,9 +156,40 @@ def traffic(world, run):
     assert listed, "the broken rows opened no incident"
     run.both("incident", "show", listed[0]["id"])
     run("incident", "show", "incident-9", code=6)
+    by_hand(run, listed[0]["id"])
+    planes.until(lambda: in_force(run), "the data plane has the newest route")
     run.both("quarantine", "list")
     run.both("quarantine", "show", "late", "--limit", "2")
     run.both("status", note="with an incident")
+
+
+def in_force(run):
+    service = run.project.json("status")["services"][0]
+    return service["route"] == service["applied"] == service["data_plane"]["route_version"]
+
+
+def by_hand(run, first):
+    """What a person does about incidents and sources; JSON once a command, for each act is done once."""
+    why = ("--reason", "the feed of Zürich is broken")
+    run("incident", "ack", first, *why)
+    run("incident", "ack", first, *why, code=7)
+    opened = run.project.json("incident", "open", "late", "--source", "one", *why)
+    assert opened["applied"] and opened["state"] == "by-hand", opened
+    run.ran.add("incident open")
+    run("incident", "open", "late", *why)
+    run("incident", "open", "late", "--reason", " ", code=2)
+    run("quarantine", "add", "late", "one", "--account", "caller", *why)
+    run("quarantine", "add", "late", "one", "--account", "caller", *why, code=7)
+    run("quarantine", "add", "late", "oen", *why, code=6)
+    run.both("quarantine", "list", note="with one by hand")
+    run("quarantine", "release", "late", "one", *why, code=6)
+    run("incident", "comment", opened["incident"], "--reason", "asked the carrier")
+    closed = run.project.json("incident", "close", opened["incident"], "--reason", "followed elsewhere")
+    assert closed["in_force"] == ["quarantine of source `one` of account `caller`, until a person lets it in"], closed
+    run("incident", "close", "incident-0004", *why)
+    run("incident", "close", "incident-0004", *why, code=7)
+    run.both("incident", "show", opened["incident"], note="opened and closed by hand")
+    run("quarantine", "release", "late", "one", "--account", "caller", "--reason", "the feed is right again")
 
 
 def afterwards(run):
@@ -177,7 +210,7 @@ def main():
         run.project.commit()
         with Planes(run.project, "--lockstep") as planes:
             releases(world, run, planes)
-            traffic(world, run)
+            traffic(world, run, planes)
             afterwards(run)
         left = [c for c in commands(world.heddle) if c not in run.ran and c not in ELSEWHERE]
         said = "\n".join(run.said)

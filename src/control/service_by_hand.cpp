@@ -1,0 +1,283 @@
+// What people do about incidents and sources by hand: a decision in the ledger, and in the same
+// transaction what the ladder takes from it.
+#include <algorithm>
+
+#include "base/ids.hpp"
+#include "control/outbox.hpp"
+#include "control/requester.hpp"
+#include "control/service_control.hpp"
+#include "doc/diagnostic.hpp"
+#include "doc/json.hpp"
+
+namespace heddle::control {
+namespace {
+
+using Kind = recover::ByHand::Kind;
+
+constexpr std::string_view kByHand =
+    "by-hand";  ///< collection: until the ladder that took it is saved
+constexpr std::string_view kDefaultSource = "default";  ///< of requests that name none
+
+std::string key_of(const std::string& service, std::uint64_t number) {
+  return fmt::format("{}/{:010}", service, number);
+}
+
+std::string_view action_of(Kind kind) {
+  switch (kind) {
+    case Kind::kOpen: return "incident.open";
+    case Kind::kAcknowledge: return "incident.acknowledge";
+    case Kind::kComment: return "incident.comment";
+    case Kind::kClose: return "incident.close";
+    case Kind::kQuarantine: return "source.quarantine";
+    case Kind::kRelease: return "source.release";
+  }
+  return "";
+}
+
+Kind kind_of(std::string_view action) {
+  for (const Kind kind :
+       {Kind::kOpen, Kind::kAcknowledge, Kind::kClose, Kind::kQuarantine, Kind::kRelease}) {
+    if (action_of(kind) == action) return kind;
+  }
+  return Kind::kComment;
+}
+
+bool is_about_source(Kind kind) { return kind == Kind::kQuarantine || kind == Kind::kRelease; }
+
+Error unknown_name(const char* id, std::string_view what, const std::string& given,
+                   std::vector<std::string> known) {
+  const auto near = doc::nearest(given, known);
+  return {ErrorKind::kNotFound, id, fmt::format("there is no {} `{}`", what, given.substr(0, 100)),
+          near.empty() ? fmt::format("there are: {}", fmt::join(known, ", "))
+                       : fmt::format("did you mean `{}`?", near)};
+}
+
+}  // namespace
+
+const recover::Incident* ServiceControl::watched_incident(const std::string& id) const {
+  const auto& all = ladder_->incidents();
+  const auto at =
+      std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.id == id; });
+  return at == all.end() ? nullptr : &*at;
+}
+
+Result<void> ServiceControl::check_by_hand(const recover::ByHand& what) const {
+  if (!what.source.empty()) {
+    auto sources = service_.sources;
+    sources.emplace_back(kDefaultSource);
+    std::vector<std::string> accounts;
+    for (const auto& account : parts_.project->service_accounts) accounts.push_back(account.name);
+    const auto in = [](const std::vector<std::string>& list, const std::string& name) {
+      return std::find(list.begin(), list.end(), name) != list.end();
+    };
+    // What is under quarantine can be let in, also when the definitions have forgotten it.
+    if (what.kind != Kind::kRelease && !in(sources, what.source))
+      return unknown_name("source-unknown", "source", what.source, std::move(sources));
+    if (what.kind != Kind::kRelease && !what.account.empty() && !in(accounts, what.account))
+      return unknown_name("account-unknown", "service account", what.account, std::move(accounts));
+  }
+  const bool needs_open = what.kind == Kind::kAcknowledge || what.kind == Kind::kClose;
+  if (!needs_open) return {};
+  const auto* incident = watched_incident(what.incident);
+  if (incident == nullptr || !incident->open()) {
+    return Error{
+        ErrorKind::kConflict, "incident-closed", fmt::format("`{}` is closed", what.incident),
+        fmt::format("`heddle incident comment {} --reason TEXT` adds to it", what.incident)};
+  }
+  if (what.kind == Kind::kAcknowledge && !incident->acknowledged_by.empty()) {
+    return Error{
+        ErrorKind::kConflict, "incident-acknowledged",
+        fmt::format("`{}` was acknowledged by `{}`", what.incident, incident->acknowledged_by),
+        fmt::format("`heddle incident comment {} --reason TEXT` adds to it", what.incident)};
+  }
+  return {};
+}
+
+Result<doc::Value> ServiceControl::act_by_hand(const recover::ByHand& what,
+                                               const policy::Actor& actor, bool again) {
+  HEDDLE_TRY(check_by_hand(what));
+  policy::Proposal proposal;
+  proposal.action = action_of(what.kind);
+  proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action, uuid7());
+  proposal.target = is_about_source(what.kind) ? "source/" + what.source
+                    : what.kind == Kind::kOpen ? "service/" + service_.identity.name
+                                               : "incident/" + what.incident;
+  proposal.actor = actor;
+  proposal.attributes = doc::Value::object({{"service", service_.identity.name},
+                                            {"by_hand", true},
+                                            {"text", what.text},
+                                            {"incident", what.incident},
+                                            {"source", what.source},
+                                            {"account", what.account}});
+  // Recovery's have a rule and a number of clean rows. A person's has neither: it ends by a person.
+  if (what.kind == Kind::kQuarantine) {
+    proposal.attributes.set("rule", "");
+    proposal.attributes.set("readmit_after", 0);
+  }
+  proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
+  proposal.reason = what.text;
+  proposal.incident = what.incident;
+  const auto number = by_hand_.empty() ? ladder_->by_hand() : by_hand_.back().number;
+  HEDDLE_ASSIGN_OR_RETURN(auto reply, asked_by_hand(std::move(proposal), {}, "", again));
+  if (!reply.bool_or("applied")) return reply;
+  auto out = doc::Value::object(
+      {{"applied", true}, {"entry", reply.int_or("entry")}, {"service", service_.identity.name}});
+  if (is_about_source(what.kind)) {
+    out.set("source", what.source);
+    out.set("account", what.account);
+    auto next = doc::Value::array();
+    if (what.kind == Kind::kQuarantine) {
+      next.push(doc::Value::object(
+          {{"command", recover::release_command(service_.identity.name, what.account, what.source)},
+           {"why", "it does not end by itself: a person lets the source in"}}));
+    }
+    out.set("next", std::move(next));
+    return out;
+  }
+  const bool is_kept = !by_hand_.empty() && by_hand_.back().number > number;
+  const auto id = is_kept ? by_hand_.back().incident : what.incident;
+  const auto* incident = watched_incident(id);
+  out.set("incident", id);
+  out.set("state", recover::step_name(incident == nullptr ? recover::Step::kDone : incident->step));
+  auto in_force = doc::Value::array();
+  if (is_kept) {
+    for (const auto& each : by_hand_.back().in_force) in_force.push(each);
+  }
+  out.set("in_force", std::move(in_force));
+  return out;
+}
+
+recover::ByHand ServiceControl::by_hand_of(const policy::Proposal& proposal) {
+  const auto& attributes = proposal.attributes;
+  recover::ByHand act;
+  act.kind = kind_of(proposal.action);
+  act.number = (by_hand_.empty() ? ladder_->by_hand() : by_hand_.back().number) + 1;
+  act.after = ladder_->last_tick();
+  act.by = proposal.actor.id;
+  act.text = attributes.string_or("text");
+  act.source = attributes.string_or("source");
+  act.account = attributes.string_or("account");
+  act.incident = act.kind == Kind::kOpen ? ladder_->next_id() : attributes.string_or("incident");
+  if (act.kind != Kind::kClose) return act;
+  act.in_force = ladder_->in_force(act.incident);
+  const auto* incident = watched_incident(act.incident);
+  if (incident == nullptr || incident->diagnosis.source.empty()) return act;
+  const auto& d = incident->diagnosis;
+  for (const auto& held : releases_.quarantined()) {
+    const bool is_about_it =
+        held.source == d.source && (d.account.empty() || held.holds(d.account, d.source));
+    if (!is_about_it) continue;
+    act.shut_out = act.shut_out || (held.by.empty() && held.is(d.account, d.source));
+    act.in_force.push_back(fmt::format(
+        "quarantine of source {}, {}", plane::source_text(held.account, held.source),
+        held.readmit_after == 0 ? std::string("until a person lets it in")
+                                : fmt::format("until {} clean rows", held.readmit_after)));
+  }
+  return act;
+}
+
+Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposal& given) {
+  policy::Proposal proposal = given;
+  recover::ByHand act = by_hand_of(proposal);
+  if (act.kind == Kind::kOpen) proposal.incident = act.incident;
+  const bool is_over = !is_about_source(act.kind) && act.kind != Kind::kOpen &&
+                       watched_incident(act.incident) == nullptr;
+  const auto keep = [&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
+    act.entry = entries - 1;
+    if (is_over) return note_closed_incident(txn, act);
+    if (act.kind == Kind::kClose) {
+      // Nobody shall say yes to what the incident wanted.
+      const auto prefix = fmt::format("{}/{}/", service_.identity.name, act.incident);
+      HEDDLE_TRY(parts_.policy->void_stale(txn, [&](const policy::Approval& approval) {
+        return approval.op_id.starts_with(prefix)
+                   ? fmt::format("`{}` closed {}", act.by, act.incident)
+                   : std::string();
+      }));
+    }
+    return txn.put(kByHand, key_of(service_.identity.name, act.number),
+                   doc::to_json(act.to_value()));
+  };
+  policy::Decision decision;
+  if (is_about_source(act.kind)) {
+    HEDDLE_ASSIGN_OR_RETURN(
+        decision, change_releases(
+                      proposal,
+                      [&](release::Releases& next) -> Result<void> {
+                        if (act.kind == Kind::kRelease)
+                          return next.readmit(act.account, act.source);
+                        return next.quarantine({act.source, "", 0, act.account, act.by, act.text});
+                      },
+                      keep));
+  } else {
+    // Asked before the answer came: it may have been closed since.
+    HEDDLE_TRY(check_by_hand(act));
+    proposal.binds = binds_of(proposal);
+    HEDDLE_ASSIGN_OR_RETURN(decision, parts_.policy->act(proposal, keep));
+  }
+  if (!decision.applied || decision.repeated || is_over) return decision;
+  decided_ = true;
+  by_hand_.push_back(act);
+  take_by_hand();
+  if (act.kind != Kind::kOpen) return decision;
+  HEDDLE_TRY(parts_.outbox->enqueue(
+      fmt::format("incident/{}/{}", service_.identity.name, act.incident),
+      doc::Value::object({{"kind", "incident"},
+                          {"incident", act.incident},
+                          {"service", service_.identity.name},
+                          {"cause", watch::cause_name(watch::Cause::kUnknown)},
+                          {"event_time", format_time(proposal.event_time)},
+                          {"text", act.line()},
+                          {"next", "heddle incident show " + act.incident}})));
+  return decision;
+}
+
+Result<void> ServiceControl::note_closed_incident(store::Txn& txn,
+                                                  const recover::ByHand& act) const {
+  const auto key = service_.identity.name + "/" + act.incident;
+  HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get(kClosedIncidents, key));
+  if (!row) {
+    return Error{ErrorKind::kNotFound, "incident-unknown",
+                 fmt::format("there is no incident `{}`", act.incident),
+                 "see `heddle incident list`"};
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*row));
+  HEDDLE_ASSIGN_OR_RETURN(auto incident, recover::Incident::from_value(value));
+  incident.timeline.push_back(
+      {act.after == INT64_MIN ? 0 : act.after, act.line(), act.entry, act.by});
+  return txn.put(kClosedIncidents, key, doc::to_json(incident.to_value()));
+}
+
+void ServiceControl::take_by_hand() {
+  for (const auto& act : by_hand_) {
+    if (act.after <= ladder_->last_tick()) ladder_->take(act);
+  }
+}
+
+Result<void> ServiceControl::restore_by_hand(store::Txn& txn) {
+  Result<void> parsed;
+  HEDDLE_TRY(txn.scan(kByHand, service_.identity.name + "/",
+                      [&](std::string_view, std::string_view bytes) {
+                        const auto value = doc::parse_json(bytes);
+                        auto act = value.ok() ? recover::ByHand::from_value(*value)
+                                              : Result<recover::ByHand>(value.error());
+                        if (act.ok())
+                          by_hand_.push_back(*std::move(act));
+                        else
+                          parsed = act.error();
+                        return parsed.ok();
+                      }));
+  HEDDLE_TRY(std::move(parsed));
+  take_by_hand();
+  return {};
+}
+
+Result<void> ServiceControl::drop_by_hand(store::Txn& txn) const {
+  for (const auto& act : by_hand_) {
+    if (act.number <= ladder_->by_hand())
+      HEDDLE_TRY(txn.erase(kByHand, key_of(service_.identity.name, act.number)));
+  }
+  return {};
+}
+
+}  // namespace heddle::control

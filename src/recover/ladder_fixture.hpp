@@ -1,0 +1,250 @@
+#pragma once
+
+// A world that plays the control plane, and a scene of days in it.
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "recover/ladder.hpp"
+#include "watch/stream_fixture.hpp"
+
+namespace heddle::recover::fixture {
+
+using watch::Alert;
+using watch::Watch;
+using watch::fixture::Stream;
+using Status = Outcome::Status;
+
+/// A world that plays the control plane: applies what it is told to, remembers what was done under
+/// which op_id.
+class World : public Effects {
+ public:
+  explicit World(unsigned seed)
+      : stream(seed), baseline(std::make_shared<watch::Baseline>(stream.baseline())) {
+    known.push_back({1, sha256("primary"), "", baseline});
+  }
+
+  Result<Outcome> perform(const Action& action) override {
+    asked.push_back(action.type);
+    op_ids[action.type].insert(action.op_id);
+    if (failing.contains(action.type)) return Error{ErrorKind::kIo, "disk", "the disk is full", ""};
+    if (const auto it = done.find(action.op_id); it != done.end()) return it->second;
+    Outcome out;
+    out.entry = done.size() + 1;
+    if (unanswered.contains(action.type)) return Outcome{Status::kWaiting, {}, {}, 0, ""};
+    if (denied.contains(action.type)) {
+      out.status = Status::kDenied;
+    } else if (overtaken.contains(action.type)) {
+      out.status = Status::kOvertaken;
+      out.note = "somebody else did it";
+    } else if (action.type == "transform.propose" || action.type == "release.promote") {
+      const auto first = waiting_since.try_emplace(action.op_id, action.event_time).first->second;
+      if (action.event_time < first + approval_after)
+        return Outcome{Status::kWaiting, {}, {}, 0, ""};
+    } else if (action.type == "retrain.start") {
+      if (action.event_time < action.attributes.int_or("started_at") + 2 * kHour)
+        return Outcome{Status::kRunning, {}, {}, 0, ""};
+      out.result =
+          doc::Value::object({{"bundle", sha256("retrained").str()}, {"gates_passed", true}});
+    }
+    if (action.type == "release.promote")
+      out.result = doc::Value::object({{"before", known.back().primary.str()}});
+    if (out.status == Status::kApplied) apply(action);
+    done.emplace(action.op_id, out);
+    applied.push_back(action.op_id + (out.status == Status::kApplied
+                                          ? ""
+                                          : fmt::format(" {}", status_name(out.status))));
+    last[action.type] = action;
+    return out;
+  }
+  Result<void> recorded(Micros from, Micros to,
+                        const std::function<void(const plane::Record&)>& sink) override {
+    for (const auto& record : journal) {
+      const auto* request = std::get_if<plane::RequestRecord>(&record);
+      const auto* label = std::get_if<plane::LabelRecord>(&record);
+      const auto* tick = std::get_if<plane::TickRecord>(&record);
+      const Micros at = request != nullptr ? request->event_time
+                        : label != nullptr ? label->event_time
+                                           : tick->event_time;
+      if (at >= from && at < to) sink(record);
+    }
+    return {};
+  }
+  std::vector<watch::Route> routes() override { return known; }
+  std::optional<plane::QuarantinedSource> quarantine_of(std::string_view account,
+                                                        std::string_view source) override {
+    std::optional<plane::QuarantinedSource> found;
+    for (const auto& each : shut) {
+      if (each.holds(account, source)) found = each;
+    }
+    return found;
+  }
+  bool in_force(const Act& act) override { return !gone.contains(act.id); }
+
+  void apply(const Action& action) {
+    watch::Route route = known.back();
+    ++route.version;
+    if (action.type == "source.quarantine") {
+      shut.push_back({action.attributes.string_or("source"), action.attributes.string_or("rule"), 5,
+                      action.attributes.string_or("account")});
+      return;
+    }
+    if (action.type == "source.release") {
+      std::erase_if(shut, [&](const auto& each) {
+        return each.is(action.attributes.string_or("account"),
+                       action.attributes.string_or("source"));
+      });
+      return;
+    }
+    if (action.type == "slot.swap") {
+      route.primary = route.primary == sha256("primary") ? sha256("standby") : sha256("primary");
+    } else if (action.type == "transform.withdraw") {
+      route.repair.clear();
+      route.apply_repair = {};
+    } else if (action.type == "recalibration.withdraw") {
+      route.primary = sha256("primary");
+      intercept += action.attributes.double_or("intercept_delta");
+    } else if (action.type == "release.rollback") {
+      route.primary = *Digest::parse(action.attributes.string_or("bundle"));
+    } else if (action.type == "transform.propose") {
+      route.repair = action.attributes.string_or("expression");
+      const Micros shift = action.attributes.int_or("lag_hours") * kHour;
+      route.apply_repair = [shift](std::vector<plane::FieldValue>& fields) {
+        if (fields[0].kind == expr::Datum::Kind::kTimestamp) fields[0].i -= shift;
+      };
+    } else if (action.type == "release.promote") {
+      route.primary = sha256("retrained");
+    } else if (action.type == "release.recalibrate") {
+      route.primary = sha256("recalibrated" + action.op_id);
+      intercept += action.attributes.double_or("intercept_delta");
+    } else {
+      return;
+    }
+    known.push_back(route);
+  }
+
+  /// Plays one day; the tick of each day's end reaches the ladder, those within it too.
+  void day(int day, Stream::Fault fault, Watch& watch, Ladder& ladder,
+           std::vector<plane::ActRecord> acts = {}) {
+    std::vector<plane::Record> records;
+    stream.day(day, fault, records);
+    for (auto& record : records) {
+      if (auto* request = std::get_if<plane::RequestRecord>(&record)) {
+        request->route_version = known.back().version;
+        auto& row = request->rows[0];
+        plane::RowRecord received = row;
+        if (known.back().apply_repair) known.back().apply_repair(received.fields);
+        const float primary = margin_of(received.fields) + static_cast<float>(intercept);
+        if (known.back().primary == sha256("retrained")) {
+          row.probability = sigmoid(retrained_margin(received.fields));
+        } else if (known.back().primary == sha256("standby")) {
+          row.probability = row.standby_probability;
+          row.standby_probability = sigmoid(primary);
+        } else {
+          row.probability = sigmoid(primary);
+        }
+      }
+      journal.push_back(record);
+      watch::Output out;
+      watch.observe(record, out);
+      moves.insert(moves.end(), out.moves.begin(), out.moves.end());
+      if (const auto* tick = std::get_if<plane::TickRecord>(&record);
+          tick != nullptr && tick->event_time > ladder.last_tick()) {
+        (void)ladder.on_tick(tick->event_time, moves, acts, watch, *this);
+        try_alternatives(ladder);
+        for (const watch::Route& route : routes()) watch.register_route(route);
+        moves.clear();
+        acts.clear();
+      }
+    }
+  }
+  using Fields = std::vector<plane::FieldValue>;
+  static float sigmoid(float margin) {
+    return static_cast<float>(stats::sigmoid(static_cast<double>(margin)));
+  }
+  static int hour_of(const Fields& fields) { return static_cast<int>(fields[0].i % kDay / kHour); }
+  static float margin_of(const Fields& fields) {
+    return static_cast<float>(-2.6 + 0.16 * (hour_of(fields) - 6) +
+                              static_cast<double>(fields[2].i) / 2000);
+  }
+  /// Learned while the mornings were the other way round.
+  static float retrained_margin(const Fields& fields) {
+    return hour_of(fields) >= 6 && hour_of(fields) <= 11 ? -margin_of(fields) : margin_of(fields);
+  }
+  /// As the control plane does it: the newest route, with what else could answer.
+  void try_alternatives(const Ladder& ladder) {
+    watch::Route& route = known.back();
+    route.alternatives.clear();
+    for (const Act& act : ladder.acts()) {
+      const double without =
+          act.kind == Act::Kind::kRecalibration ? intercept - act.intercept : intercept;
+      const auto repair = act.kind == Act::Kind::kTransform ? nullptr : route.apply_repair;
+      route.alternatives.push_back({act.id, false, [repair, without](const Fields& received) {
+                                      Fields fields = received;
+                                      if (repair) repair(fields);
+                                      return margin_of(fields) + static_cast<float>(without);
+                                    }});
+    }
+    for (const auto& [trial, bundle] : ladder.candidates()) {
+      route.alternatives.push_back(
+          {trial, true, [](const Fields& fields) { return retrained_margin(fields); }});
+    }
+  }
+
+  Stream stream;
+  std::shared_ptr<const watch::Baseline> baseline;
+  std::vector<watch::Route> known;
+  std::vector<plane::Record> journal;
+  std::vector<Alert> moves;
+  std::map<std::string, Outcome> done;
+  std::map<std::string, Micros> waiting_since;
+  std::map<std::string, Action> last;
+  std::vector<std::string> applied;
+  std::vector<std::string> asked;
+  std::map<std::string, std::set<std::string>> op_ids;  ///< by type, whatever came of it
+  std::set<std::string> denied;
+  std::set<std::string> unanswered;
+  std::set<std::string> overtaken;
+  std::set<std::string> failing;  ///< the machine's fault
+  std::vector<plane::QuarantinedSource> shut;
+  std::set<std::string> gone;  ///< acts that a release by hand replaced
+  Micros approval_after = 2 * kDay;
+  double intercept = 0;
+};
+
+inline Ladder::Options options() {
+  const Watch::Options w = Stream::options();
+  Ladder::Options out;
+  out.service = "trips";
+  out.monitor = w.monitor;
+  out.monitor.identity.file = "monitors/trips.yaml";
+  out.contract = w.contract;
+  out.fields = w.fields;
+  out.evaluation_file = "evaluations/trips.yaml";
+  out.retrain_rows = 9000;
+  return out;
+}
+
+struct Scene {
+  explicit Scene(unsigned seed)
+      : world(seed), watch(*Watch::open(Stream::options())), ladder(options()) {
+    watch.register_route(world.known[0]);
+  }
+  void play(int from, int to, const Stream::Fault& fault) {
+    for (int day = from; day < to; ++day) world.day(day, fault, watch, ladder);
+  }
+  [[nodiscard]] bool did(const std::string& op) const {
+    return std::any_of(world.applied.begin(), world.applied.end(),
+                       [&](const std::string& a) { return a.find(op) != a.npos; });
+  }
+  World world;
+  Watch watch;
+  Ladder ladder;
+};
+
+}  // namespace heddle::recover::fixture
