@@ -115,6 +115,8 @@ std::string watch_line(const doc::Value& watch) {
     line += fmt::format(", {} wait for an unknown row", count);
   if (const auto count = watch.int_or("labels_forgotten"); count > 0)
     line += fmt::format(", {} OF UNKNOWN ROWS", count);
+  if (const auto count = watch.int_or("labels_malformed"); count > 0)
+    line += fmt::format(", {} OF NO VALUE OF THE TARGET", count);
   if (const doc::Value* given_up = watch.find("labels_given_up"); given_up != nullptr) {
     for (const auto& [account, count] : given_up->as_object())
       line += fmt::format(", {} OF UNKNOWN ROWS BY `{}` GAVE WAY", count.as_int(), account);

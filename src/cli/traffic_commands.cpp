@@ -202,6 +202,9 @@ std::vector<std::string> losses(const replay::Replayed& replayed, const doc::Val
       "rows were answered by a release without a baseline, which is not watched");
   say(watch.int_or("labels_forgotten"), "labels were of rows that the service does not know");
   say(replayed.labels_refused, "labels were refused");
+  say(replayed.unlabelled, "rows have no label: their target is missing in the file, or fails");
+  say(replayed.untimed,
+      "rows have no time in the file: they were sent with that of the row before them");
   say(replayed.rejected, "requests were refused as a whole");
   return lines;
 }
@@ -218,6 +221,8 @@ int print_replayed(const Console& console, const Done& done) {
                                          {"rejected", replayed.rejected},
                                          {"labels", replayed.labels},
                                          {"labels_refused", replayed.labels_refused},
+                                         {"unlabelled", replayed.unlabelled},
+                                         {"untimed", replayed.untimed},
                                          {"watch", done.watch},
                                          {"seconds", replayed.seconds}}));
   } else {

@@ -46,12 +46,14 @@ Result<std::string> Control::metrics() {
   });
   text.family("heddle_watch_labels_total", "counter",
               "Labels by what became of them: `forgotten` ones were of rows that never came, "
-              "`unsampled` ones of rows that are not in the sample");
+              "`unsampled` ones of rows that are not in the sample, `malformed` ones no value "
+              "of the target");
   each([&](const std::string& label, const ServiceControl& service) {
     const auto counts = service.watch_value();
     text.sample(label + ",fate=\"joined\"", counts.int_or("labels_joined"));
     text.sample(label + ",fate=\"forgotten\"", counts.int_or("labels_forgotten"));
     text.sample(label + ",fate=\"unsampled\"", counts.int_or("labels_unsampled"));
+    text.sample(label + ",fate=\"malformed\"", counts.int_or("labels_malformed"));
   });
   text.family("heddle_watch_labels_waiting", "gauge", "Labels whose row is not known so far");
   each([&](const std::string& label, const ServiceControl& service) {

@@ -619,6 +619,7 @@ doc::Value ServiceControl::watch_value() const {
                              {"labels_joined", labels.joined},
                              {"labels_waiting", watch_->labels_waiting()},
                              {"labels_forgotten", labels.forgotten},
+                             {"labels_malformed", labels.malformed},
                              {"labels_unsampled", labels.unsampled},
                              {"labels_given_up", std::move(given_up)},
                              {"sample", watch_->sample()},

@@ -62,7 +62,10 @@ Result<watch::Alternative> ServiceControl::alternative_of(std::string trial, boo
 
 Result<void> ServiceControl::try_alternatives() {
   if (releases_.primary().empty()) return {};
-  std::vector<std::string> wanted{releases_.primary().str(), releases_.standby().str()};
+  // A route table that changed for another reason, a quarantine for example, is a new route to the
+  // watch: what is on trial goes on there.
+  std::vector<std::string> wanted{fmt::to_string(releases_.version()), releases_.primary().str(),
+                                  releases_.standby().str()};
   for (const auto& act : ladder_->acts()) wanted.push_back(act.id);
   for (const auto& [trial, bundle] : ladder_->candidates()) wanted.push_back(trial + "=" + bundle);
   if (wanted == on_trial_) return {};

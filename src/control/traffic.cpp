@@ -105,17 +105,17 @@ class Collector {
   }
 
   void take_in(const plane::LabelRecord& label, std::uint64_t segment) {
-    if (label.event_time > selection_.until) return;
+    if (label.event_time > selection_.until || (label.label != 0 && label.label != 1)) return;
     const auto known = labels_.find(label.row_id);
     if (known == labels_.end()) {
       // The newest were read first: those left out are older than twenty for each row wanted.
       if (labels_.size() < most_labels_)
-        labels_[label.row_id] = {label.label >= 0.5, label.event_time, segment};
+        labels_[label.row_id] = {label.label == 1, label.event_time, segment};
       return;
     }
     const bool later = label.event_time > known->second.at ||
                        (label.event_time == known->second.at && known->second.segment == segment);
-    if (later) known->second = {label.label >= 0.5, label.event_time, segment};
+    if (later) known->second = {label.label == 1, label.event_time, segment};
   }
 
   void join(std::vector<Row>& served) {

@@ -147,8 +147,10 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
     std::vector<std::int64_t> rows;
     std::vector<std::uint8_t> labels;
     for (std::size_t i = begin; i < end; ++i) {
-      rows.push_back(truth.rows[served[i]].recorded);
-      labels.push_back(truth.rows[served[i]].label);
+      const replay::TruthRow& row = truth.rows[served[i]];
+      if (!row.label) continue;
+      rows.push_back(row.recorded);
+      labels.push_back(*row.label);
     }
     HEDDLE_ASSIGN_OR_RETURN(const table::Table received, input.recording->received(rows));
     HEDDLE_ASSIGN_OR_RETURN(auto plan, refit(release, received, labels));
@@ -164,8 +166,9 @@ Result<std::vector<replay::ScoredRow>> judge(const JudgeInput& input) {
     const replay::TruthRow& row = truth.rows[served[i]];
     // A row that the first release's contract would have refused has no answer of the others to
     // compare with.
-    if (std::isnan(never[i]) || std::isnan(oracle[i])) continue;
-    out.push_back({row.event_time, row.label, answers[served[i]].probability, never[i], oracle[i]});
+    if (std::isnan(never[i]) || std::isnan(oracle[i]) || !row.label) continue;
+    out.push_back(
+        {row.event_time, *row.label, answers[served[i]].probability, never[i], oracle[i]});
   }
   return out;
 }
@@ -183,6 +186,7 @@ std::vector<FaultWindow> fault_windows(std::span<const replay::Fault> faults, Mi
       case replay::Fault::Kind::kUnknownCode: window.title = "(b) contract"; break;
       case replay::Fault::Kind::kTimeShift: window.title = "(c) +5 hours"; break;
       case replay::Fault::Kind::kInvertLabel: window.title = "(d) concept"; break;
+      case replay::Fault::Kind::kMissing: window.title = "missing"; break;
       case replay::Fault::Kind::kWrongLabel: window.title = "wrong labels"; break;
       case replay::Fault::Kind::kDropPositive: window.title = "base rate"; break;
     }

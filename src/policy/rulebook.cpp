@@ -40,6 +40,8 @@ struct Rule {
   mutable std::map<std::string, std::shared_ptr<const expr::Program>> programs{};
 };
 
+constexpr std::string_view kOneAccount = "one-account-needs-a-person";
+
 enum class Truth { kTrue, kFalse, kUnknown };
 
 expr::Function count_function(expr::Type window) {
@@ -348,6 +350,13 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
   guard.names = {"attributes.comparison"};
   guard.is_guard = true;
   impl->rules.push_back(std::move(guard));
+  // Whether labels are right is what no agent can know.
+  spec::PolicyRule labels;
+  labels.id = "labels-need-a-person";
+  labels.effect = spec::PolicyRule::Effect::kRequireApproval;
+  labels.who = {"agent:*"};
+  labels.actions = {"label.accept"};
+  impl->rules.push_back(Rule{std::move(labels), ""});
   impl->people = project.people;
   for (const auto& account : project.service_accounts) impl->accounts.insert(account.name);
   impl->digest = digest_of(project);
@@ -398,6 +407,13 @@ Verdict Rulebook::evaluate(const Proposal& proposal, const CountFn& count) const
     ask.push_back(rule->id);
     verdict.needs.push_back(
         {rule->id, std::max(1, rule->approvals), rule->approver_role, rule->approval_within});
+  }
+  // What one of several accounts sends changes nothing for the others without a person.
+  const bool of_one = proposal.actor.type == ActorType::kAgent &&
+                      !proposal.attributes.string_or("only_account").empty();
+  if (of_one && ask.empty() && !allow.empty()) {
+    ask.emplace_back(kOneAccount);
+    verdict.needs.push_back({std::string(kOneAccount), 1, "", spec::PolicyRule{}.approval_within});
   }
   const auto join = [&](std::vector<std::string>& first, std::vector<std::string>& second,
                         std::vector<std::string>& third) {

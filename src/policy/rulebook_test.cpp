@@ -184,6 +184,37 @@ TEST(Rulebook, AConditionThatCannotBeEvaluatedNeverAllows) {
   EXPECT_EQ(compiled.error().id, "policy-when-malformed");
 }
 
+TEST(Rulebook, WhatOneAccountAloneShowsNeedsAPersonWhateverTheRulesSay) {
+  const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
+  const Actor ladder{ActorType::kAgent, "agent:recover"};
+  for (const char* action :
+       {"slot.swap", "release.recalibrate", "retrain.start", "release.promote"}) {
+    auto what = proposal(action, ladder);
+    what.attributes = doc::Value::object({{"only_account", ""}});
+    EXPECT_EQ(judge(project({allow}), what).effect, Effect::kAllow) << action;
+    what.attributes.set("only_account", "partner");
+    const auto verdict = judge(project({allow}), what);
+    EXPECT_EQ(verdict.effect, Effect::kRequireApproval) << action;
+    EXPECT_EQ(verdict.rules.front(), "one-account-needs-a-person");
+    ASSERT_EQ(verdict.needs.size(), 1U);
+    EXPECT_EQ(verdict.needs[0].approvals, 1);
+    // Nothing is let in by it: what no rule allows stays denied, and what asks already asks once.
+    EXPECT_EQ(judge(project({}), what).effect, Effect::kDeny);
+    const auto ask = rule("ask", Kind::kRequireApproval, {"*"}, {"*"});
+    EXPECT_EQ(judge(project({allow, ask}), what).needs.size(), 1U);
+    what.actor = {ActorType::kPerson, "ada"};
+    EXPECT_EQ(judge(project({allow}), what).effect, Effect::kAllow) << "a person knows";
+  }
+}
+
+TEST(Rulebook, WhetherLabelsAreRightIsAskedOfAPerson) {
+  const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
+  const Actor ladder{ActorType::kAgent, "agent:recover"};
+  EXPECT_EQ(judge(project({allow}), proposal("label.accept", ladder)).effect,
+            Effect::kRequireApproval);
+  EXPECT_EQ(judge(project({}), proposal("label.accept", ladder)).effect, Effect::kRequireApproval);
+}
+
 TEST(Rulebook, AutonomyIsAPresetOfRules) {
   const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
   const Actor ada{ActorType::kPerson, "ada"};

@@ -29,6 +29,15 @@ bool is_back(Micros now, Micros wrong, int lag_hours) {
   return std::llabs(now - right_clock(wrong, lag_hours)) < std::llabs(now - wrong);
 }
 
+/// Labelled rows of one chunk duration. Where few rows come a chunk is of several, and a loss that
+/// is allowed by the chunk would be much of a month's.
+std::int64_t rows_of_duration(const watch::Watch& watch, Micros duration) {
+  const auto at = watch.latest().find("quality/ratio");
+  if (at == watch.latest().end() || at->second.to - at->second.from <= duration)
+    return watch.rows_of_chunk();
+  return at->second.rows * duration / (at->second.to - at->second.from);
+}
+
 double hours(Micros time) { return static_cast<double>(time) / static_cast<double>(kHour); }
 
 }  // namespace
@@ -129,7 +138,9 @@ std::string Ladder::why_not(const Act& act, const Tick& tick) const {
     if (now && std::llabs(*now - *act.clock) < watch::ClockRuns::kTolerance) return {};
   }
   const watch::Trial* trial = tick.watch.trial(act.id);
-  if (trial == nullptr || !trial->loses(options_.most_lost, tick.watch.rows_of_chunk())) return {};
+  const Micros duration = options_.monitor.quality.chunk_duration;
+  if (trial == nullptr || !trial->loses(options_.most_lost, rows_of_duration(tick.watch, duration)))
+    return {};
   return fmt::format(
       "the {} of {} does not pay any more: on the last of {} labelled rows it lost {:.0f} nats "
       "against what would be "
@@ -216,12 +227,23 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
   const Act taken = act;  // `act` may be in the list that changes
   const std::string service = "service/" + options_.service;
   const std::string reason = !incident.why.empty() ? incident.why : incident.diagnosis.reason;
+  // A person said yes to a repair and to a release: the labels of one account alone do not undo it
+  // for the others.
+  const watch::Trial* trial = tick.watch.trial(taken.id);
+  const bool by_labels =
+      trial != nullptr &&
+      (trial->loses(options_.most_lost,
+                    rows_of_duration(tick.watch, options_.monitor.quality.chunk_duration)) ||
+       trial->alternative_pays());
+  const std::string only = by_labels ? tick.watch.trial_account(taken.id) : std::string();
   Outcome outcome;
   switch (taken.kind) {
     case Act::Kind::kTransform:
-      outcome = propose(incident, "transform.withdraw", service,
-                        doc::Value::object({{"field", taken.field}, {"id", taken.transform}}),
-                        reason, tick, taken.id);
+      outcome =
+          propose(incident, "transform.withdraw", service,
+                  doc::Value::object(
+                      {{"field", taken.field}, {"id", taken.transform}, {"only_account", only}}),
+                  reason, tick, taken.id);
       break;
     case Act::Kind::kRecalibration:
       outcome = propose(incident, "recalibration.withdraw", service,
@@ -236,7 +258,8 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
       break;
     case Act::Kind::kRelease:
       outcome = propose(incident, "release.rollback", service,
-                        doc::Value::object({{"bundle", taken.before}}), reason, tick, taken.id);
+                        doc::Value::object({{"bundle", taken.before}, {"only_account", only}}),
+                        reason, tick, taken.id);
       break;
   }
   if (outcome.status == Status::kOvertaken)
@@ -318,10 +341,22 @@ Step Ladder::prove(Incident& incident, Tick& tick) {
   return Step::kAwaitQuiet;
 }
 
+/// What was the matter of one account alone is everybody's once the rows of others show it too.
+void Ladder::see_others(Incident& incident, const watch::Finding& finding, const Tick& tick) {
+  if (incident.diagnosis.only_account.empty() || !finding.alert || !finding.account.empty()) return;
+  incident.timeline.push_back(
+      {tick.now,
+       fmt::format("`{}` is seen in the rows of others than account `{}` too", finding.key,
+                   incident.diagnosis.only_account),
+       0});
+  incident.diagnosis.only_account.clear();
+}
+
 void Ladder::see_windows(Incident& incident, const Tick& tick) const {
   for (auto& [key, quiet] : incident.quiet) {
     const auto at = tick.watch.latest().find(key);
     if (at == tick.watch.latest().end() || at->second.to <= quiet.seen) continue;
+    see_others(incident, at->second, tick);
     quiet.seen = at->second.to;
     quiet.windows = at->second.alert ? 0 : quiet.windows + 1;
   }

@@ -22,13 +22,15 @@ namespace heddle::recover {
 ///
 /// Types and their attributes: `incident.open` {cause, column, source, account};
 /// `incident.escalate` {step, next}; `incident.lapse` {op_id}: what was proposed is not to be done
-/// any more; `source.quarantine` {source, account, rule, readmit_after}; `source.release` {source,
+/// any more; `label.accept` {source, from}: a person says that labels which look turned over are
+/// right; `source.quarantine` {source, account, rule, readmit_after}; `source.release` {source,
 /// account}; `slot.swap` {primary_log_loss, standby_log_loss} or {back: true}; `transform.propose`
 /// {field, lag_hours, expression, id}; `transform.withdraw` {field, id}; `retrain.start` {from,
 /// rows, started_at}; `release.promote` {bundle, slot, metrics}; `release.rollback` {bundle};
 /// `release.recalibrate` {intercept_delta}; `recalibration.withdraw` {intercept_delta};
 /// `postmortem.write` {page, addition_file, addition_path, addition, proof}; `incident.close`
-/// {recovered_at}.
+/// {recovered_at}. What changes the answers of all has `only_account` too: the one whose rows alone
+/// are the reason, where several use the service; policy then asks a person, whatever its rules.
 struct Action {
   std::string op_id;
   std::string type;

@@ -39,6 +39,7 @@ doc::Value Incident::to_value() const {
                                                             {"column", d.column},
                                                             {"source", d.source},
                                                             {"account", d.account},
+                                                            {"only_account", d.only_account},
                                                             {"rule", d.rule},
                                                             {"ratio", d.ratio},
                                                             {"ratio_name", d.ratio_name},
@@ -112,6 +113,7 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   out.diagnosis.column = d->string_or("column");
   out.diagnosis.source = d->string_or("source");
   out.diagnosis.account = d->string_or("account");
+  out.diagnosis.only_account = d->string_or("only_account");
   out.diagnosis.rule = d->string_or("rule");
   out.diagnosis.ratio = d->double_or("ratio", 1);
   out.diagnosis.ratio_name = d->string_or("ratio_name");

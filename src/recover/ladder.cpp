@@ -292,7 +292,8 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
       propose(incident, "slot.swap", "service/" + options_.service,
               doc::Value::object({{"primary_log_loss", seen->primary_log_loss},
                                   {"standby_log_loss", seen->standby_log_loss},
-                                  {"rows", seen->rows}}),
+                                  {"rows", seen->rows},
+                                  {"only_account", incident.diagnosis.only_account}}),
               fmt::format("on {} labelled rows since the change the standby has log loss {:.3f}, "
                           "the primary {:.3f}",
                           seen->rows, seen->standby_log_loss, seen->primary_log_loss),
@@ -517,7 +518,8 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
                                   doc::Value::object({{"id", id},
                                                       {"field", d.column},
                                                       {"lag_hours", d.lag_hours},
-                                                      {"expression", repair_expression(d)}}),
+                                                      {"expression", repair_expression(d)},
+                                                      {"only_account", d.only_account}}),
                                   d.reason, tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident, "answer the proposal; else a retrain on the rows as they come is next",
@@ -568,16 +570,31 @@ Step Ladder::ask_labels(Incident& incident, Tick& tick) {
     respond(incident, "nothing is learned from these labels; a person is asked", tick);
     escalate(incident, "find out who sent these labels", 0, tick);
   }
+  // From the rows alone a world that turned over and labels that did are the same. A person knows.
+  constexpr std::string_view kQuestion = "label.accept";
+  const watch::Diagnosis& d = incident.diagnosis;
   if (is_quiet(incident)) {
-    incident.timeline.push_back({tick.now, "the labels fit the scores again", 0});
+    (void)lapse(incident, "the labels fit the scores again", kQuestion, tick);
     incident.recovered_at = tick.now;
     return Step::kPostmortem;
   }
+  const Outcome answer =
+      propose(incident, std::string(kQuestion), "service/" + options_.service,
+              doc::Value::object({{"source", d.source}, {"from", d.change_from}}),
+              d.reason +
+                  ": a yes says that they are right and a retrain learns from them, a no "
+                  "that nothing does",
+              tick);
+  if (answer.status == Status::kApplied) {
+    incident.diagnosis.cause = Cause::kConceptShift;
+    return Step::kCollect;
+  }
+  if (settled(answer.status)) return Step::kAwaitQuiet;
   if (!escalate(incident, "say whether these labels are right; a retrain on them is next",
                 kLabelsAtMost, tick))
     return incident.step;
-  incident.timeline.push_back(
-      {tick.now, "nobody corrected them in time: they are taken as how the world is now", 0});
+  (void)lapse(incident, "nobody answered in time: these labels are taken as how the world is now",
+              kQuestion, tick);
   incident.diagnosis.cause = Cause::kConceptShift;
   return Step::kCollect;
 }
@@ -603,10 +620,12 @@ Step Ladder::retrain(Incident& incident, Tick& tick) {
       incident, "retrain.start", "service/" + options_.service,
       doc::Value::object({{"from", incident.diagnosis.change_from},
                           {"rows", options_.retrain_rows},
-                          {"started_at", incident.retrain_started}}),
+                          {"started_at", incident.retrain_started},
+                          {"only_account", incident.diagnosis.only_account}}),
       fmt::format("{} labelled rows since the change are there", options_.retrain_rows), tick);
-  if (outcome.status == Status::kWaiting &&
-      escalate(incident, "answer the proposal; else what serves stays", kAnswerWithin, tick)) {
+  if (outcome.status == Status::kWaiting) {
+    if (!escalate(incident, "answer the proposal; else what serves stays", kAnswerWithin, tick))
+      return incident.step;
     return lapse(incident, "nobody answered in time", "retrain.start", tick);
   }
   if (!settled(outcome.status)) return incident.step;
@@ -633,13 +652,15 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
     return lapse(incident, "on the newest labelled rows the candidate is worse than what serves",
                  kProposal, tick);
   }
-  const Outcome outcome = propose(incident, std::string(kProposal), "service/" + options_.service,
-                                  doc::Value::object({{"bundle", incident.candidate},
-                                                      {"slot", "primary"},
-                                                      {"metrics", incident.candidate_metrics}}),
-                                  "retrained on the newest rows since the change, past its gates, "
-                                  "better on rows newer than those",
-                                  tick);
+  const Outcome outcome =
+      propose(incident, std::string(kProposal), "service/" + options_.service,
+              doc::Value::object({{"bundle", incident.candidate},
+                                  {"slot", "primary"},
+                                  {"metrics", incident.candidate_metrics},
+                                  {"only_account", incident.diagnosis.only_account}}),
+              "retrained on the newest rows since the change, past its gates, "
+              "better on rows newer than those",
+              tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident, "answer the proposal; else what serves stays", kAnswerWithin, tick))
       return incident.step;
@@ -665,7 +686,9 @@ Step Ladder::recalibrate(Incident& incident, Tick& tick) {
   const double delta = options_.recalibrate_share * incident.diagnosis.intercept;
   const Outcome outcome =
       propose(incident, "release.recalibrate", "service/" + options_.service,
-              doc::Value::object({{"intercept_delta", delta}}), incident.diagnosis.reason, tick);
+              doc::Value::object(
+                  {{"intercept_delta", delta}, {"only_account", incident.diagnosis.only_account}}),
+              incident.diagnosis.reason, tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident, "answer the proposal; else the calibration stays", kAnswerWithin, tick))
       return incident.step;

@@ -40,7 +40,7 @@ struct Performed {
 /// - monitor silent: nothing but to say so: a person makes the metric reachable, or takes it out
 /// - no answers: say so at once: a person decides
 /// - costly quarantine: propose to let the source in; its rows are refused one by one
-/// - label fault: ask a person; learn nothing from these labels
+/// - label fault: ask a person; until they say that the labels are right, learn nothing from them
 /// - covariate shift: nothing, unless labelled quality falls: then as concept shift
 /// - outlived repair: take it back
 /// - opened by a person: a person closes it
@@ -140,6 +140,7 @@ class Ladder {
   [[nodiscard]] Step prove(Incident& incident, Tick& tick);
 
   void see_windows(Incident& incident, const Tick& tick) const;
+  static void see_others(Incident& incident, const watch::Finding& finding, const Tick& tick);
   [[nodiscard]] bool is_quiet(const Incident& incident) const;
   /// What was alerted about is over, so what waits to be done about it is not done.
   [[nodiscard]] bool is_over(const Incident& incident, const Tick& tick) const;

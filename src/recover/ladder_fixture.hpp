@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -36,7 +37,9 @@ class World : public Effects {
     if (const auto it = done.find(action.op_id); it != done.end()) return it->second;
     Outcome out;
     out.entry = done.size() + 1;
-    if (unanswered.contains(action.type)) return Outcome{Status::kWaiting, {}, {}, 0, ""};
+    const bool asks =
+        action.type == "label.accept" && !labels_are_right && !denied.contains(action.type);
+    if (asks || unanswered.contains(action.type)) return Outcome{Status::kWaiting, {}, {}, 0, ""};
     if (denied.contains(action.type)) {
       out.status = Status::kDenied;
     } else if (overtaken.contains(action.type)) {
@@ -133,6 +136,7 @@ class World : public Effects {
            std::vector<plane::ActRecord> acts = {}) {
     std::vector<plane::Record> records;
     stream.day(day, fault, records);
+    if (others) watch::fixture::beside(*others, "other", day, others_fault, records);
     for (auto& record : records) {
       if (auto* request = std::get_if<plane::RequestRecord>(&record)) {
         request->route_version = known.back().version;
@@ -197,6 +201,8 @@ class World : public Effects {
   }
 
   Stream stream;
+  std::unique_ptr<Stream> others;  ///< of another account
+  Stream::Fault others_fault{};
   std::shared_ptr<const watch::Baseline> baseline;
   std::vector<watch::Route> known;
   std::vector<plane::Record> journal;
@@ -214,6 +220,7 @@ class World : public Effects {
   std::vector<plane::QuarantinedSource> shut;
   std::set<std::string> gone;  ///< acts that a release by hand replaced
   Micros approval_after = 2 * kDay;
+  bool labels_are_right = false;  ///< what the person answers who is asked; false: not yet
   double intercept = 0;
 };
 

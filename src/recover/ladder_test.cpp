@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <set>
 
 #include "doc/json.hpp"
@@ -410,7 +411,72 @@ TEST(Ladder, LabelsThatAreTurnedOverTeachNothing) {
   EXPECT_EQ(s.ladder.incidents()[0].diagnosis.cause, Cause::kLabelFault);
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
   EXPECT_TRUE(s.did("incident.escalate")) << "a person is asked";
+  EXPECT_EQ(s.ladder.incidents()[0].why, "the labels fit the scores again");
+  EXPECT_TRUE(s.did("incident.lapse")) << "the question is taken back";
   for (const char* act : {"slot.swap", "retrain", "recalibrate"}) EXPECT_FALSE(s.did(act)) << act;
+}
+
+TEST(Ladder, APersonWhoSaysThatTurnedLabelsAreRightEndsTheWait) {
+  Scene s(26);
+  s.world.labels_are_right = true;
+  s.play(100, 103, {});
+  s.play(103, 108, {.wrong_labels = true});
+  ASSERT_FALSE(s.ladder.incidents().empty());
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.cause, Cause::kConceptShift);
+  EXPECT_TRUE(s.did("retrain.start")) << "within days, not after two weeks";
+}
+
+TEST(Ladder, APersonWhoSaysThatLabelsAreWrongIsBelieved) {
+  Scene s(26);
+  s.world.denied = {"label.accept"};
+  s.play(100, 103, {});
+  s.play(103, 122, {.wrong_labels = true});
+  ASSERT_FALSE(s.ladder.incidents().empty());
+  EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone) << step_name(s.ladder.incidents()[0].step);
+  EXPECT_TRUE(s.ladder.incidents()[0].stands);
+  EXPECT_FALSE(s.did("retrain.start"));
+}
+
+TEST(Ladder, AnActForAllSaysWhenOneAccountAloneIsItsReason) {
+  for (const bool alone : {true, false}) {
+    Scene s(27);
+    s.world.others = std::make_unique<Stream>(78U);
+    (void)s.world.others->baseline();
+    if (!alone) s.world.others_fault = {.prior = -2.4};
+    s.play(100, 110, {.prior = -2.4});
+    ASSERT_TRUE(s.did("release.recalibrate"));
+    EXPECT_EQ(s.world.last["release.recalibrate"].attributes.string_or("only_account", "none"),
+              alone ? "app" : "");
+  }
+}
+
+TEST(Ladder, WhatOneAccountAloneShowsIsEverybodysOnceOthersShowIt) {
+  Scene s(26);
+  s.play(100, 103, {});
+  // Another account uses the service too, in a world of its own that does not change.
+  s.world.others = std::make_unique<Stream>(77U);
+  (void)s.world.others->baseline();
+  s.world.approval_after = 1000 * kDay;
+  s.play(103, 105, {});
+  s.play(105, 108, {.shift_hours = 5});
+  ASSERT_FALSE(s.ladder.incidents().empty());
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.only_account, "app");
+  // It goes through its state, and is everybody's when the others show it.
+  ASSERT_TRUE(s.ladder.restore(s.ladder.to_value()).ok());
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.only_account, "app");
+  s.world.others_fault = {.shift_hours = 5};
+  s.play(108, 111, {.shift_hours = 5});
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.only_account, "");
+}
+
+TEST(Ladder, ARetrainThatNobodyAnswersAboutHasADeadline) {
+  Scene s(26);
+  s.world.unanswered = {"retrain.start", "slot.swap"};
+  s.play(100, 103, {});
+  s.play(103, 118, {.inverted = true});
+  ASSERT_FALSE(s.ladder.incidents().empty());
+  EXPECT_NE(s.ladder.incidents()[0].step, Step::kRetrain);
+  EXPECT_EQ(s.ladder.incidents()[0].why, "nobody answered in time");
 }
 
 TEST(Ladder, ARetrainOfSomethingThatPassedIsNotReleased) {

@@ -18,6 +18,7 @@ struct Fault {
     kUnit,          ///< `field` (number) times `factor`, rounded
     kDateFormat,    ///< `field` (timestamp) sent as text, `MM/DD/YY`
     kUnknownCode,   ///< `field` (string) replaced by a code that no enum holds
+    kMissing,       ///< `field` sent without a value
     kTimeShift,     ///< `field` (timestamp) plus `shift`, the date rolls over
     kInvertLabel,   ///< the world turns over: the label becomes 1 - label
     kWrongLabel,    ///< what is sent as label is 1 - label; the world stays as it was

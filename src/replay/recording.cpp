@@ -111,6 +111,7 @@ Result<void> check_fault(const Fault& fault, const table::Column& column) {
     case Fault::Kind::kDateFormat:
     case Fault::Kind::kTimeShift: fits = column.type == Type::kTimestamp; break;
     case Fault::Kind::kUnknownCode: fits = column.type == Type::kString; break;
+    case Fault::Kind::kMissing:
     case Fault::Kind::kInvertLabel:
     case Fault::Kind::kWrongLabel:
     case Fault::Kind::kDropPositive: break;
@@ -144,14 +145,13 @@ Result<table::Table> read_rows(const Recording::Options& options) {
 }
 
 /// The event time of each row; one that is missing or malformed is that of the row before it, or
-/// else of the first row that has one.
+/// else of the first row that has one. Some row must.
 std::vector<Micros> times_of(const table::Column& column) {
   std::vector<Micros> out = column.ints;
   if (column.valid.empty()) return out;
   const auto first = std::find(column.valid.begin(), column.valid.end(), 1);
-  Micros last = first == column.valid.end()
-                    ? 0
-                    : column.ints[static_cast<std::size_t>(first - column.valid.begin())];
+  HEDDLE_CHECK(first != column.valid.end(), "no row has a time");
+  Micros last = column.ints[static_cast<std::size_t>(first - column.valid.begin())];
   for (std::size_t i = 0; i < out.size(); ++i) last = out[i] = column.valid[i] != 0 ? out[i] : last;
   return out;
 }
@@ -161,6 +161,8 @@ bool about_label(Fault::Kind kind) {
   return kind == Fault::Kind::kInvertLabel || kind == Fault::Kind::kWrongLabel ||
          kind == Fault::Kind::kDropPositive;
 }
+
+constexpr std::int8_t kNoLabel = -1;
 
 double unit_changed(double value, double factor) { return std::round(value * factor); }
 
@@ -187,7 +189,13 @@ Result<Recording> Recording::open(const Options& options) {
         "name the field that holds when each row happened as `train.time_field`"};
   }
   HEDDLE_ASSIGN_OR_RETURN(table::Table all, read_rows(options));
-  const std::vector<Micros> times = times_of(*all.find(options.time_field));
+  const table::Column& time = *all.find(options.time_field);
+  if (all.rows() > 0 && time.null_count() == all.rows()) {
+    return Error{ErrorKind::kInvalid, "replay-no-time",
+                 fmt::format("no row of `{}` has a time in `{}`", options.file, options.time_field),
+                 "replay a file whose rows say when they happened: their order is that of time"};
+  }
+  const std::vector<Micros> times = times_of(time);
   // Order of event time; rows of one instant stay in the order of the file, and `every` counts in
   // that order.
   std::vector<std::int64_t> order(static_cast<std::size_t>(all.rows()));
@@ -197,8 +205,11 @@ Result<Recording> Recording::open(const Options& options) {
   });
   std::vector<std::int64_t> chosen;
   chosen.reserve(order.size() / static_cast<std::size_t>(options.every) + 1);
-  for (std::size_t i = 0; i < order.size(); i += static_cast<std::size_t>(options.every))
+  std::int64_t untimed = 0;
+  for (std::size_t i = 0; i < order.size(); i += static_cast<std::size_t>(options.every)) {
     chosen.push_back(order[i]);
+    if (!time.valid.empty() && time.valid[static_cast<std::size_t>(order[i])] == 0) ++untimed;
+  }
   const table::Table picked = all.take(chosen);
   all = table::Table{};
   if (picked.rows() == 0) {
@@ -209,6 +220,7 @@ Result<Recording> Recording::open(const Options& options) {
 
   Recording recording;
   recording.faults_ = options.faults;
+  recording.untimed_ = untimed;
   for (const std::int64_t row : chosen)
     recording.times_.push_back(times[static_cast<std::size_t>(row)]);
   const auto n = static_cast<std::size_t>(picked.rows());
@@ -221,10 +233,14 @@ Result<Recording> Recording::open(const Options& options) {
   recording.labels_.resize(n);
   const std::vector<expr::ColumnView> views = picked.views();
   expr::Program::Scratch scratch;
-  target.evaluate_columns(
-      views, 0, picked.rows(), scratch, [&](std::int64_t row, expr::Datum value) {
-        recording.labels_[static_cast<std::size_t>(row)] = value.is_true() ? 1 : 0;
-      });
+  target.evaluate_columns(views, 0, picked.rows(), scratch,
+                          [&](std::int64_t row, expr::Datum value) {
+                            // Null, or an error: what is not known is not false.
+                            const bool known = value.kind == expr::Datum::Kind::kBool;
+                            if (!known) ++recording.unlabelled_;
+                            recording.labels_[static_cast<std::size_t>(row)] =
+                                static_cast<std::int8_t>(known ? (value.b ? 1 : 0) : kNoLabel);
+                          });
 
   recording.sources_.assign(n, 0);
   if (!options.source_field.empty()) {
@@ -272,7 +288,8 @@ Result<Recording> Recording::open(const Options& options) {
       if (!fault.active(recording.times_[i], recording.sources_[i], seeded_draw(options.seed, i)))
         continue;
       recording.bits_[i] = static_cast<std::uint8_t>(recording.bits_[i] | 1u << f);
-      if (fault.kind == Fault::Kind::kInvertLabel) recording.labels_[i] ^= 1;
+      if (fault.kind == Fault::Kind::kInvertLabel && recording.labels_[i] != kNoLabel)
+        recording.labels_[i] = static_cast<std::int8_t>(1 - recording.labels_[i]);
     }
   }
   return recording;
@@ -282,7 +299,7 @@ Result<void> Recording::drop_positives(std::uint64_t seed) {
   std::vector<std::int64_t> kept;
   for (std::size_t i = 0; i < labels_.size(); ++i) {
     const bool dropped =
-        labels_[i] != 0 && std::any_of(faults_.begin(), faults_.end(), [&](const Fault& fault) {
+        labels_[i] == 1 && std::any_of(faults_.begin(), faults_.end(), [&](const Fault& fault) {
           return fault.kind == Fault::Kind::kDropPositive &&
                  fault.active(times_[i], sources_[i], seeded_draw(seed, i));
         });
@@ -304,11 +321,12 @@ Result<void> Recording::drop_positives(std::uint64_t seed) {
   return {};
 }
 
-std::uint8_t Recording::sent_label(std::int64_t row) const noexcept {
+std::optional<std::uint8_t> Recording::sent_label(std::int64_t row) const noexcept {
   const std::uint8_t bits = fault_bits(row);
-  std::uint8_t label = this->label(row);
-  for (std::size_t f = 0; bits != 0 && f < faults_.size(); ++f) {
-    if ((bits >> f & 1) != 0 && faults_[f].kind == Fault::Kind::kWrongLabel) label ^= 1;
+  std::optional<std::uint8_t> label = this->label(row);
+  for (std::size_t f = 0; label && bits != 0 && f < faults_.size(); ++f) {
+    if ((bits >> f & 1) != 0 && faults_[f].kind == Fault::Kind::kWrongLabel)
+      label = static_cast<std::uint8_t>(1 - *label);
   }
   return label;
 }
@@ -341,7 +359,8 @@ void Recording::append_json(std::int64_t row, std::string& out) const {
     bool written = false;
     if (bits != 0) {
       for (const FieldFault& at : field_faults_) {
-        if (at.field != static_cast<int>(f) || (bits >> at.fault & 1) == 0) continue;
+        if (at.field != static_cast<int>(f) || (bits >> at.fault & 1) == 0 || value.is_null())
+          continue;
         const Fault& fault = faults_[static_cast<std::size_t>(at.fault)];
         switch (fault.kind) {
           case Fault::Kind::kUnit: {
@@ -355,6 +374,7 @@ void Recording::append_json(std::int64_t row, std::string& out) const {
             unknown_code(static_cast<std::uint64_t>(row), code);
             value = expr::Datum::string(std::string_view(code, 4));
             break;
+          case Fault::Kind::kMissing: value = expr::Datum::null(); break;
           case Fault::Kind::kTimeShift:
             value = expr::Datum::timestamp(value.i + fault.shift);
             break;
@@ -392,6 +412,10 @@ Result<table::Table> Recording::received(std::span<const std::int64_t> rows) con
           }
           break;
         case Fault::Kind::kTimeShift: column.ints[i] += fault.shift; break;
+        case Fault::Kind::kMissing:
+          column.valid.resize(rows.size(), 1);
+          column.valid[i] = 0;
+          break;
         case Fault::Kind::kUnknownCode: {
           char code[4];
           unknown_code(static_cast<std::uint64_t>(rows[i]), code);

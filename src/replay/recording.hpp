@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,12 +45,14 @@ class Recording {
   [[nodiscard]] int source(std::int64_t row) const noexcept {
     return sources_[static_cast<std::size_t>(row)];
   }
-  /// As the world had it: `kInvertLabel` changes it, no other fault does.
-  [[nodiscard]] std::uint8_t label(std::int64_t row) const noexcept {
-    return labels_[static_cast<std::size_t>(row)];
+  /// As the world had it: `kInvertLabel` changes it, no other fault does. Empty where the target is
+  /// null or fails: nobody knows what became of the row.
+  [[nodiscard]] std::optional<std::uint8_t> label(std::int64_t row) const noexcept {
+    const std::int8_t label = labels_[static_cast<std::size_t>(row)];
+    return label < 0 ? std::nullopt : std::optional(static_cast<std::uint8_t>(label));
   }
   /// What is sent as its label: the same, unless a `kWrongLabel` touches the row.
-  [[nodiscard]] std::uint8_t sent_label(std::int64_t row) const noexcept;
+  [[nodiscard]] std::optional<std::uint8_t> sent_label(std::int64_t row) const noexcept;
   /// Bit i: fault i of the options touches this row.
   [[nodiscard]] std::uint8_t fault_bits(std::int64_t row) const noexcept {
     return bits_[static_cast<std::size_t>(row)];
@@ -63,8 +66,9 @@ class Recording {
   /// time-shift faults applied. Rows with a text date cannot be in a typed column: their date stays
   /// the true one (every contract refuses them).
   [[nodiscard]] Result<table::Table> received(std::span<const std::int64_t> rows) const;
-  /// Rows of the file in [from, to), before `every`: what offline models see of the past.
-  [[nodiscard]] std::span<const std::uint8_t> labels() const noexcept { return labels_; }
+  [[nodiscard]] std::int64_t unlabelled() const noexcept { return unlabelled_; }
+  /// Rows that have the time of a row before them, for their own is missing or malformed.
+  [[nodiscard]] std::int64_t untimed() const noexcept { return untimed_; }
 
  private:
   struct FieldFault {
@@ -78,11 +82,13 @@ class Recording {
   table::Table table_;               ///< request fields only, in their order
   std::vector<std::string> prefix_;  ///< `{"date":` or `,"distance":`
   std::vector<Micros> times_;
-  std::vector<std::uint8_t> labels_;
+  std::vector<std::int8_t> labels_;  ///< -1: none
   std::vector<std::uint8_t> sources_;
   std::vector<std::uint8_t> bits_;
   std::vector<Fault> faults_;
   std::vector<FieldFault> field_faults_;
+  std::int64_t unlabelled_ = 0;
+  std::int64_t untimed_ = 0;
 };
 
 /// CRC-32 (IEEE 802.3), the fixed hash that gives a row its source.

@@ -240,6 +240,78 @@ TEST(Recording, WrongLabelsAreSentAndTheWorldStaysAsItWas) {
   EXPECT_GT(wrong, 0);
 }
 
+/// The flights with some cells missing.
+std::string with_missing(const std::string& file, const std::string& column, int every) {
+  const auto table = *table::read_table(file);
+  table::Column changed = *table.find(column);
+  changed.valid.assign(static_cast<std::size_t>(table.rows()), 1);
+  for (std::size_t i = 0; i < changed.valid.size(); i += static_cast<std::size_t>(every))
+    changed.valid[i] = 0;
+  EXPECT_TRUE(table::write_parquet(*table.with_column(changed), file).ok());
+  return file;
+}
+
+TEST(Recording, ARowWithoutATargetHasNoLabel) {
+  const Folder folder;
+  Recording::Options options =
+      recording_options(with_missing(write_flights(folder, kStart, 144), "delay", 4));
+  Fault inverted, wrong, dropped;
+  inverted.kind = Fault::Kind::kInvertLabel;
+  wrong.kind = Fault::Kind::kWrongLabel;
+  dropped.kind = Fault::Kind::kDropPositive;
+  dropped.to = kStart;
+  options.faults = {inverted, wrong, dropped};
+  const auto recording = Recording::open(options);
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  EXPECT_EQ(recording->unlabelled(), 36);
+  for (std::int64_t row = 0; row < recording->rows(); ++row) {
+    EXPECT_EQ(recording->label(row).has_value(), row % 4 != 0) << row;
+    EXPECT_EQ(recording->sent_label(row).has_value(), row % 4 != 0) << row;
+  }
+  // An expression that fails says as little as a null does.
+  options.faults.clear();
+  options.target = "10 / (distance - 103) > 0";
+  const auto failing = Recording::open(options);
+  ASSERT_TRUE(failing.ok()) << failing.error().str();
+  EXPECT_GT(failing->unlabelled(), 0);
+  for (std::int64_t row = 0; row < failing->rows(); ++row)
+    EXPECT_EQ(failing->label(row).has_value(), row % 7 != 3) << row;
+}
+
+TEST(Recording, RowsWithoutATimeAreCountedAndAFileOfThemIsRefused) {
+  const Folder folder;
+  const std::string file = with_missing(write_flights(folder, kStart, 60), "date", 6);
+  const auto some = Recording::open(recording_options(file));
+  ASSERT_TRUE(some.ok()) << some.error().str();
+  EXPECT_EQ(some->untimed(), 10);
+  const auto none = Recording::open(recording_options(with_missing(file, "date", 1)));
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().id, "replay-no-time");
+}
+
+TEST(Recording, AColumnCanGoMissing) {
+  const Folder folder;
+  Recording::Options options = recording_options(write_flights(folder, kStart, 144));
+  Fault fault;
+  fault.kind = Fault::Kind::kMissing;
+  fault.field = "distance";
+  fault.from = kStart + 12 * kHour;
+  options.faults = {fault};
+  const auto recording = Recording::open(options);
+  ASSERT_TRUE(recording.ok()) << recording.error().str();
+  std::vector<std::int64_t> all(144);
+  for (std::int64_t row = 0; row < 144; ++row) all[static_cast<std::size_t>(row)] = row;
+  const auto received = recording->received(all);
+  ASSERT_TRUE(received.ok());
+  for (std::int64_t row = 0; row < 144; ++row) {
+    const bool missing = row >= 72;
+    std::string json;
+    recording->append_json(row, json);
+    EXPECT_EQ(json.find("\"distance\":null") != std::string::npos, missing) << json;
+    EXPECT_EQ(received->find("distance")->view().at(row).is_null(), missing) << row;
+  }
+}
+
 TEST(Recording, LeavesPositivesOut) {
   const Folder folder;
   Recording::Options options = recording_options(write_flights(folder, kStart, 144));
@@ -252,8 +324,8 @@ TEST(Recording, LeavesPositivesOut) {
   ASSERT_TRUE(recording.ok()) << recording.error().str();
   int positive = 0;
   for (std::int64_t row = 0; row < recording->rows(); ++row) {
-    EXPECT_FALSE(recording->label(row) != 0 && recording->event_time(row) < fault.to);
-    positive += recording->label(row);
+    EXPECT_FALSE(recording->label(row) == 1 && recording->event_time(row) < fault.to);
+    positive += *recording->label(row);
     std::string json;
     recording->append_json(row, json);
     EXPECT_EQ(*parse_time(doc::parse_json(json)->string_or("date")), recording->event_time(row))
@@ -528,6 +600,26 @@ TEST(Replay, EndsWithTheServicesOwnWordsWhenItsWatchIsPastTheRows) {
   EXPECT_EQ(replayed.error().kind, ErrorKind::kConflict);
   EXPECT_EQ(replayed.error().message, "the watch is past that");
   EXPECT_TRUE(plane.requests.empty());
+}
+
+TEST(Replay, SendsNoLabelOfARowWithoutATargetAndSaysHowMany) {
+  const Folder folder;
+  FakePlane plane;
+  Options options = replay_options(
+      with_missing(write_flights(folder, from_civil({2001, 3, 1}), 200), "delay", 10),
+      plane.port());
+  options.truth_path = folder / "truth.jsonl";
+  const auto replayed = replay(options);
+  ASSERT_TRUE(replayed.ok()) << replayed.error().str();
+  plane.end();
+  EXPECT_EQ(replayed->unlabelled, 20);
+  EXPECT_EQ(replayed->labels, 180);
+  EXPECT_EQ(plane.labels.size(), 180U);
+  const auto truth = read_truth(options.truth_path);
+  ASSERT_TRUE(truth.ok()) << truth.error().str();
+  EXPECT_EQ(std::count_if(truth->rows.begin(), truth->rows.end(),
+                          [](const TruthRow& row) { return !row.label; }),
+            20);
 }
 
 TEST(Replay, TicksWithoutLockstepToo) {

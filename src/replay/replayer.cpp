@@ -335,6 +335,7 @@ Result<Replayed> replay(const Options& options) {
 
   Replayed result;
   result.rows.reserve(static_cast<std::size_t>(recording.rows()));
+  result.untimed = recording.untimed();
   Cutter cutter(recording, options);
   Senders senders(options, recording);
   std::vector<Batch> block;
@@ -421,8 +422,12 @@ Result<Replayed> replay(const Options& options) {
           out.bundle = bundle;
           out.slot = slot;
         }
-        pending.push_back({batch.request, out.index, recording.sent_label(row),
-                           recording.event_time(row) + options.label_delay});
+        if (const auto label = recording.sent_label(row)) {
+          pending.push_back(
+              {batch.request, out.index, *label, recording.event_time(row) + options.label_delay});
+        } else {
+          ++result.unlabelled;
+        }
         if (truth.has_value()) {
           truth->add(run, {row, batch.request, out.index, recording.event_time(row),
                            static_cast<std::uint8_t>(recording.source(row)), recording.label(row),

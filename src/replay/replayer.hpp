@@ -69,6 +69,8 @@ struct Replayed {
   std::int64_t label_requests = 0;
   std::int64_t labels = 0;
   std::int64_t labels_refused = 0;  ///< of those, by the service
+  std::int64_t unlabelled = 0;      ///< rows whose target is null or fails: no label is sent
+  std::int64_t untimed = 0;         ///< rows sent with the time of a row before them
   std::int64_t answered = 0;        ///< predict requests that got an answer below 500 in the end
   std::int64_t failed = 0;    ///< requests that met a timeout or a 5xx, or had no answer in the end
   std::int64_t retried = 0;   ///< requests whose connection was lost before an answer, sent again

@@ -29,6 +29,10 @@ class Line {
     rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
     return true;
   }
+  bool label(std::optional<std::uint8_t>& out) {
+    if (expect("null")) return true;
+    return number(out.emplace());
+  }
   bool until(char stop, std::string_view& out) {
     const std::size_t at = rest_.find(stop);
     if (at == std::string_view::npos) return false;
@@ -50,6 +54,10 @@ class Line {
  private:
   std::string_view rest_;
 };
+
+std::string label_text(std::optional<std::uint8_t> label) {
+  return label ? fmt::format("{}", *label) : "null";
+}
 
 void append_names(const std::vector<std::string>& names, unsigned bits, std::string& out) {
   out.push_back('[');
@@ -97,7 +105,7 @@ void TruthWriter::add(std::string_view run, const TruthRow& row) {
   fmt::format_to(std::back_inserter(line_),
                  "{{\"id\":\"{}#{}\",\"row\":{},\"time\":{},\"source\":{},\"label\":{},\"faults\":",
                  request_id(run, row.request), row.index, row.recorded, row.event_time, row.source,
-                 row.label);
+                 label_text(row.label));
   append_names(names_, row.faults, line_);
   line_ += "}\n";
   std::fwrite(line_.data(), 1, line_.size(), file_);
@@ -137,7 +145,7 @@ Result<Truth> read_truth(const std::string& path) {
              line.number(row.request) && line.expect("#") && line.number(row.index) &&
              line.expect("\",\"row\":") && line.number(row.recorded) && line.expect(",\"time\":") &&
              line.number(row.event_time) && line.expect(",\"source\":") &&
-             line.number(row.source) && line.expect(",\"label\":") && line.number(row.label) &&
+             line.number(row.source) && line.expect(",\"label\":") && line.label(row.label) &&
              line.expect(",\"faults\":") && line.names(names) && line.expect("}");
       for (const std::string& name : names) {
         bool known = false;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,8 @@ struct TruthRow {
   std::int32_t index = 0;  ///< within the request
   Micros event_time = 0;
   std::uint8_t source = 0;
-  std::uint8_t label = 0;
-  std::uint8_t faults = 0;  ///< bit i: fault i of the header touched it
+  std::optional<std::uint8_t> label{};  ///< empty: nobody knows
+  std::uint8_t faults = 0;              ///< bit i: fault i of the header touched it
 };
 
 struct Truth {
@@ -29,8 +30,8 @@ struct Truth {
 
 /// Writes the truth beside the traffic: JSON lines, first a header
 /// `{"schema":"heddle.truth/1","faults":[...]}`, then one line a row,
-/// `{"id":"r1.3a9dd880-00000000#0","row":0,"time":...,"source":2,"label":1,"faults":["a"]}`.
-/// Confined to one thread.
+/// `{"id":"r1.3a9dd880-00000000#0","row":0,"time":...,"source":2,"label":1,"faults":["a"]}`;
+/// `label` is null where nobody knows. Confined to one thread.
 class TruthWriter {
  public:
   [[nodiscard]] static Result<TruthWriter> open(const std::string& path,

@@ -99,8 +99,10 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   };
   const bool other_window =
       serving_ == nullptr || serving_->route.fail_over.requests != route.fail_over.requests;
-  if (other_window || changed(SlotId::kPrimary) || changed(SlotId::kStandby))
+  if (other_window || changed(SlotId::kPrimary) || changed(SlotId::kStandby)) {
     primary_failures_ = Failures(route.fail_over.requests);
+    witnesses_.clear();
+  }
   if (other_window || changed(SlotId::kCanary))
     canary_failures_ = Failures(route.fail_over.requests);
   serving_ = std::move(next);
@@ -186,6 +188,7 @@ bool Engine::try_fail_over(std::string_view reason, Micros event_time) {
   act("fail-over", serving_->slot(failed_over() ? SlotId::kStandby : SlotId::kPrimary).digest,
       reason, event_time);
   primary_failures_.clear();
+  witnesses_.clear();
   log::error("service `{}` failed over from {} to {}: {}", name_,
              from.loaded == nullptr ? "nothing" : name_of(from.id), name_of(to), reason);
   return true;
@@ -392,7 +395,10 @@ void Engine::after(const Admitted& admitted, std::uint32_t failed, std::uint32_t
     return;  // asked for by name, or swapped meanwhile
   primary_failures_.add(failed > 0, count, refused);
   if (!serving_->route.fail_over_allowed) return;
-  if (const std::string reason = primary_failures_.reason(rule); !reason.empty())
+  const std::int64_t mono_ns = options_.clock->mono_ns();
+  witnesses_.add(admitted.account, mono_ns, {failed > 0, count, refused});
+  const std::string reason = primary_failures_.reason(rule);
+  if (!reason.empty() && witnesses_.agree(rule, mono_ns))
     (void)try_fail_over(reason, admitted.event_time);
 }
 

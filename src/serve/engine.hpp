@@ -177,6 +177,7 @@ class Engine {
   std::uint64_t applied_version_ = 0;
   std::vector<std::uint32_t> clean_rows_;  ///< in a row, one a quarantine of `serving_`
   Failures primary_failures_;              ///< of whoever answers in the primary's place
+  Witnesses witnesses_;                    ///< of those failures
   Failures canary_failures_;
   Rates rates_;
   StandingQueue queue_;

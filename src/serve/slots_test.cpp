@@ -277,6 +277,44 @@ TEST(FailOver, ByTheShareOfRefusedRowsAndBoundedInNumber) {
   EXPECT_EQ(answer.string_or("bundle"), world.bundles[1].str());
 }
 
+TEST(FailOver, OneAccountAloneMovesNobodyElse) {
+  World world;
+  world.route.fail_over_allowed = true;
+  world.route.fail_over = {.requests = 10, .failed_share = 1, .refused_share = 0.9, .most = 1};
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  auto app = world.client("app-secret-0000000002");
+  const auto ask = [&](const char* row) {
+    return app.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}]}})", row))->status;
+  };
+  ASSERT_EQ(ask(kGoodRow), 200);
+  for (int i = 0; i < 60; ++i) (void)world.predict(http, kFarRow, "s1", 422);
+  EXPECT_TRUE(world.of<plane::ActRecord>().empty()) << "the other account sees no fault";
+  EXPECT_EQ(ask(kGoodRow), 200);
+  // Its own newest requests show it too.
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(ask(kFarRow), 422);
+  for (int i = 0; i < 10; ++i) (void)world.predict(http, kFarRow, "s1", 422);
+  ASSERT_EQ(world.of<plane::ActRecord>().size(), 1u);
+  EXPECT_EQ(world.predict(http, kGoodRow).string_or("slot"), "standby");
+}
+
+TEST(Witnesses, AnAccountIsThereForAMinuteAfterItsLastRequest) {
+  const plane::FailOver rule{.requests = 10, .failed_share = 0.5, .refused_share = 1, .most = 1};
+  Witnesses witnesses;
+  EXPECT_TRUE(witnesses.agree(rule, 0)) << "nobody says otherwise";
+  witnesses.add("b", 0, {false, 1, 0});
+  for (std::int64_t i = 1; i < 100; ++i) witnesses.add("a", i, {true, 1, 0});
+  EXPECT_FALSE(witnesses.agree(rule, Witnesses::kThere));
+  EXPECT_TRUE(witnesses.agree(rule, Witnesses::kThere + 1)) << "`b` is gone, `a` is the service's";
+  witnesses.add("b", Witnesses::kThere, {true, 1, 0});
+  EXPECT_TRUE(witnesses.agree(rule, Witnesses::kThere)) << "one of its two, and half is enough";
+  // Of very many accounts the one heard of longest ago makes room.
+  for (std::size_t i = 0; i < 2 * Witnesses::kAccounts; ++i)
+    witnesses.add(fmt::format("c{}", i), Witnesses::kThere + 2, {false, 1, 0});
+  EXPECT_FALSE(witnesses.agree(rule, Witnesses::kThere + 2));
+}
+
 TEST(Canary, IsTakenOutByTheDataPlaneWhenItFails) {
   World world;
   world.route.canary = {.bundle = world.bundles[2], .weight = 5000};

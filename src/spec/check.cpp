@@ -8,6 +8,7 @@
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "spec/check_monitor.hpp"
+#include "spec/check_policy.hpp"
 #include "spec/environment.hpp"
 #include "spec/load.hpp"
 #include "spec/trainer_parameters.hpp"
@@ -618,6 +619,7 @@ class Checker {
             "give the role to a person in people.yaml");
       }
     }
+    check_policy_numbers(policy, project_.people, diagnostics_);
     for (std::size_t i = 0; i < policy.budgets.size(); ++i)
       unique(file, seen, policy.budgets[i].id, at(policy.identity, "budgets", i), "budget");
   }

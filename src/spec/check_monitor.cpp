@@ -6,10 +6,13 @@
 
 #include <fmt/format.h>
 
+#include "spec/never.hpp"
+
 namespace heddle::spec {
 namespace {
 
 constexpr double kEndless = HUGE_VAL;
+constexpr double kMostIntercept = 20;  ///< logits: stats::refit_intercept goes no further
 
 /// Findings about one monitor. Positions come from its content as it was read.
 class MonitorCheck {
@@ -20,7 +23,20 @@ class MonitorCheck {
   void numbers() {
     const doc::Value& content = monitor_.identity.content;
     need_time(content, "window", monitor_.window);
+    need_count(content, "", "window_rows", monitor_.window_rows);
     need_range(content, "", "refused_share", monitor_.refused_share, 0, 1);
+    need_count(content, "", "refused_rows", monitor_.refused_rows);
+    need_count(content, "", "quarantined_good_rows", monitor_.quarantined_good_rows);
+    if (monitor_.quarantined_good_rows == 0) {
+      always(position_of(content, "quarantined_good_rows"),
+             "the first row that breaks no rule is past `quarantined_good_rows` 0: every "
+             "quarantine would be proposed to end at once",
+             "write how many good rows a quarantine may hold back");
+    }
+    for (const auto& [key, value] : {std::pair{"label_delay", monitor_.label_delay},
+                                     {"label_retention", monitor_.label_retention},
+                                     {"cool_down", monitor_.cool_down}})
+      need_end(content, key, value);
     std::set<std::string> names;
     for (std::size_t i = 0; i < monitor_.distributions.size(); ++i) {
       const DistributionMetric& metric = monitor_.distributions[i];
@@ -29,8 +45,15 @@ class MonitorCheck {
       need_new_name(names, item, "metric", metric.name);
       need_range(item, of, "floor", metric.floor, 0, 1);
       need_range(item, of, "sds", metric.sds, 0, kEndless);
+      if (metric.floor == 0 && metric.sds == 0) {
+        always(position_of(item, "floor"),
+               fmt::format("{}half of all windows are above the reference mean, and `floor` and "
+                           "`sds` are 0",
+                           of),
+               "write `floor: 0.1`, the smallest distance that matters, and `sds: 3`");
+      }
       if (metric.kind == DistributionMetric::Kind::kHourOfDay && monitor_.window % kDay != 0) {
-        never(at(content, "window"),
+        never(position_of(content, "window"),
               fmt::format("{}a window of {} has not every hour of a day", of,
                           format_duration(monitor_.window)),
               "write whole days, `window: 1d`");
@@ -43,7 +66,9 @@ class MonitorCheck {
       const MonitorRule& rule = monitor_.rules[i];
       const doc::Value& item = item_of("rules", i);
       need_new_name(ids, item, "rule", rule.id);
-      need_range(item, fmt::format("rule `{}`: ", rule.id), "threshold", rule.threshold, 0, 1);
+      const std::string of = fmt::format("rule `{}`: ", rule.id);
+      need_range(item, of, "threshold", rule.threshold, 0, 1);
+      need_count(item, of, "window_rows", rule.window_rows);
     }
     labels();
   }
@@ -59,17 +84,18 @@ class MonitorCheck {
                        [&](const Field& each) { return each.name == metric.column; });
       const bool prediction = metric.column == "prediction";
       if (!prediction && (field == contract.fields.end() || field->label_time)) {
-        no_column(metric, at(item, "column"), contract, features, field != contract.fields.end());
+        no_column(metric, position_of(item, "column"), contract, features,
+                  field != contract.fields.end());
         continue;
       }
       const expr::Type type = prediction ? expr::Type::kDouble : field->type;
       if (!reads(metric.kind, type)) {
-        error(at(item, "kind"), "watch-kind",
+        error(position_of(item, "kind"), "watch-kind",
               fmt::format("metric `{}`: `{}` does not read `{}`, a {}", metric.name,
                           kind_name(metric.kind), metric.column, expr::type_name(type)),
               fmt::format("write `kind:` {}", kinds_that_read(type)));
       } else if (metric.kind == DistributionMetric::Kind::kKs && metric.column == time_field) {
-        error(at(item, "kind"), "always-alerts",
+        error(position_of(item, "kind"), "always-alerts",
               fmt::format("metric `{}`: `ks` of `{}` is 1 in every window, for new rows are later "
                           "than those of the training",
                           metric.name, metric.column),
@@ -83,7 +109,7 @@ class MonitorCheck {
     const doc::Value& content = monitor_.identity.content;
     if (monitor_.label_delay >= monitor_.label_retention) {
       never(
-          at(content, "label_retention"),
+          position_of(content, "label_retention"),
           fmt::format(
               "a label comes {} after its row, which is forgotten after {}: no label finds its row",
               format_duration(monitor_.label_delay), format_duration(monitor_.label_retention)),
@@ -102,9 +128,28 @@ class MonitorCheck {
     need_range(item, "quality: ", "sds", quality.sds, 0, kEndless);
     need_range(item, "quality: ", "alert_twice", quality.alert_twice, 0, kEndless);
     need_range(item, "quality: ", "alert_once", quality.alert_once, 0, kEndless);
-    need_range(item, "quality: ", "prior_shift", quality.prior_shift, 0, kEndless);
+    need_range(item, "quality: ", "prior_shift", quality.prior_shift, 0, kMostIntercept);
+    need_count(item, "quality: ", "chunk_rows", quality.chunk_rows);
+    if (quality.prior_shift == 0) {
+      always(position_of(item, "prior_shift"),
+             "quality: every base rate is above `prior_shift` 0 of the reference, or below",
+             "write the change in logits that counts, for example 0.25");
+    }
+    if (quality.alert_twice == 0 && quality.sds == 0) {
+      always(position_of(item, "alert_twice"),
+             "quality: half of all chunks are above the reference mean, and `alert_twice` and "
+             "`sds` are 0",
+             "write `alert_twice: 1`: worse than the base rate alone");
+    }
+    if (quality.chunk_duration > 0 &&
+        quality.prior_shift_chunks > kLongest / quality.chunk_duration) {
+      never(position_of(item, "prior_shift_chunks"),
+            fmt::format("quality: {} chunks of {} never pass", quality.prior_shift_chunks,
+                        format_duration(quality.chunk_duration)),
+            "write `prior_shift_chunks: 7`");
+    }
     if (quality.alert_once < quality.alert_twice && std::isfinite(quality.alert_twice)) {
-      never(at(item, "alert_once"),
+      never(position_of(item, "alert_once"),
             fmt::format("quality: a chunk above `alert_once` {:g} and below `alert_twice` {:g} is "
                         "never confirmed",
                         quality.alert_once, quality.alert_twice),
@@ -112,7 +157,7 @@ class MonitorCheck {
     }
     const Micros needed = quality.chunk_duration + monitor_.label_delay;
     if (needed > monitor_.label_retention) {
-      never(at(item, "chunk_duration"),
+      never(position_of(item, "chunk_duration"),
             fmt::format("quality: a chunk of {} is judged {} after its end, when rows older than "
                         "{} are forgotten",
                         format_duration(quality.chunk_duration),
@@ -152,11 +197,6 @@ class MonitorCheck {
     return there ? found->as_array()[i] : monitor_.identity.content;
   }
 
-  static doc::Position at(const doc::Value& value, std::string_view key) {
-    const doc::Value* found = value.find(key);
-    return found == nullptr ? value.position() : found->position();
-  }
-
   void need_range(const doc::Value& item, std::string_view of, std::string_view key, double value,
                   double from, double below) {
     if (value >= from && value < below) return;  // false for NaN
@@ -164,18 +204,35 @@ class MonitorCheck {
                                    ? fmt::format("a number of {:g} or more", from)
                                    : fmt::format("from {:g} to below {:g}", from, below);
     if (value < from) {
-      error(at(item, key), "bad-value", fmt::format("{}`{}` {:g} is negative", of, key, value),
+      error(position_of(item, key), "bad-value",
+            fmt::format("{}`{}` {:g} is negative", of, key, value),
             fmt::format("write {}", wanted));
       return;
     }
-    never(at(item, key), fmt::format("{}no value is above `{}` {:g}", of, key, value),
+    never(position_of(item, key), fmt::format("{}no value is above `{}` {:g}", of, key, value),
           fmt::format("write {}", wanted));
   }
 
   void need_time(const doc::Value& item, std::string_view key, Micros value) {
-    if (value > 0) return;
-    never(at(item, key), fmt::format("`{}` is no time: no row falls into it", key),
+    if (value > 0) {
+      need_end(item, key, value);
+      return;
+    }
+    never(position_of(item, key), fmt::format("`{}` is no time: no row falls into it", key),
           fmt::format("write `{}: 1d`", key));
+  }
+
+  void need_end(const doc::Value& item, std::string_view key, Micros value) {
+    if (value <= kLongest) return;
+    never(position_of(item, key), fmt::format("`{}` of {} never ends", key, format_duration(value)),
+          fmt::format("write {} or less", format_duration(kLongest)));
+  }
+
+  void need_count(const doc::Value& item, std::string_view of, std::string_view key,
+                  std::int64_t value) {
+    if (value <= kMostCount) return;
+    never(position_of(item, key), fmt::format("{}no service has `{}` {}", of, key, value),
+          fmt::format("write {} or less", kMostCount));
   }
 
   void need_new_name(std::set<std::string>& seen, const doc::Value& item, std::string_view what,
@@ -188,6 +245,10 @@ class MonitorCheck {
 
   void never(doc::Position position, std::string message, std::string hint) {
     error(position, "never-alerts", std::move(message), std::move(hint));
+  }
+
+  void always(doc::Position position, std::string message, std::string hint) {
+    error(position, "always-alerts", std::move(message), std::move(hint));
   }
 
   void absent(std::string message, std::string hint) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -136,8 +137,14 @@ class Table : public Object {
   Table& integer(std::string key, I T::* member, std::string key_about, double at_least = 0) {
     static_assert(std::is_integral_v<I>);
     add(std::move(key), Shape::kInteger, std::move(key_about),
-        [member](T& into, const doc::Value& value, Reader&) {
-          into.*member = static_cast<I>(value.as_int());
+        [member](T& into, const doc::Value& value, Reader& reader) {
+          if (std::in_range<I>(value.as_int())) {
+            into.*member = static_cast<I>(value.as_int());
+            return;
+          }
+          reader.report(value.position(), "out-of-range",
+                        "the number is above " + std::to_string(std::numeric_limits<I>::max()),
+                        "write a smaller one");
         });
     keys.back().at_least = at_least;
     return *this;

@@ -608,6 +608,34 @@ TEST_F(SpecTest, AMonitorThatCanNeverAlertIsAnError) {
       {size + "quality: {}\nrefused_share: 1\n", "never-alerts"},
       {size + "quality: {}\nrefused_share: .nan\n", "wrong-type"},
       {size + "quality: {}\nrefused_share: -0.1\n", "bad-value"},
+      {size + "quality: {}\nquarantined_good_rows: 0\n", "always-alerts"},
+      {size + "quality: {}\nquarantined_good_rows: 1\n", ""},
+      {size + "quality: {}\nquarantined_good_rows: 9000000000000000000\n", "never-alerts"},
+      {size + "quality: {}\nquarantined_good_rows: -1\n", "out-of-range"},
+      {size + "quality: {}\nrefused_rows: 9000000000000000000\n", "never-alerts"},
+      {size + "quality: {}\nrefused_rows: 0\n", "out-of-range"},
+      {size + "quality: {}\nwindow_rows: 9000000000000000000\n", "never-alerts"},
+      {size + "quality: {}\nwindow_rows: 0\n", "out-of-range"},
+      {size + "quality: {}\nwindow: 99999d\n", "never-alerts"},
+      {size + "quality: {}\ncool_down: 99999d\n", "never-alerts"},
+      {size + "quality: {}\nlabel_retention: 99999d\n", "never-alerts"},
+      {size + "quality: {chunk_rows: 9000000000000000000}\n", "never-alerts"},
+      {size + "quality: {chunk_rows: 0}\n", "out-of-range"},
+      {size + "quality: {prior_shift: 20}\n", "never-alerts"},  // no intercept is fitted past it
+      {size + "quality: {prior_shift: 19}\n", ""},
+      {size + "quality: {prior_shift: 0}\n", "always-alerts"},
+      {size + "quality: {prior_shift_chunks: 2000000}\n", "never-alerts"},
+      {size + "quality: {prior_shift_chunks: 4294967297}\n", "out-of-range"},  // was read as 1
+      {size + "quality: {prior_shift_chunks: 0}\n", "out-of-range"},
+      {size + "quality: {alert_twice: 0, sds: 0}\n", "always-alerts"},
+      {size + "quality: {alert_twice: 0}\n", ""},  // the reference decides
+      {size + "quality: {sds: .inf}\n", "never-alerts"},
+      {size + "quality: {}\nrules: [{id: r, expression: size > 1, window_rows: "
+              "9000000000000000000}]\n",
+       "never-alerts"},
+      {size + "quality: {}\nrules: [{id: r, expression: size > 1, window_rows: 0}]\n",
+       "out-of-range"},
+      {size + "quality: {}\nrules: [{id: r, expression: size > 1, threshold: -1}]\n", "bad-value"},
       {size + "quality: {}\nrules: [{id: r, expression: size > 1, threshold: 1}]\n",
        "never-alerts"},
       {size + "quality: {}\nrules: [{id: r, expression: size > 1, threshold: 1.5}]\n",
@@ -620,6 +648,8 @@ TEST_F(SpecTest, AMonitorThatCanNeverAlertIsAnError) {
       {metric("column: size, kind: ks, floor: .nan"), "wrong-type"},
       {metric("column: size, kind: ks, floor: -0.1"), "bad-value"},
       {metric("column: size, kind: ks, sds: .inf"), "never-alerts"},
+      {metric("column: size, kind: ks, floor: 0, sds: 0"), "always-alerts"},
+      {metric("column: size, kind: ks, floor: 0"), ""},
       {metric("column: size, kind: ks"), ""},
       {metric("column: size, kind: total_variation"), ""},
       {metric("column: size, kind: hour_of_day"), "watch-kind"},
@@ -647,6 +677,63 @@ TEST_F(SpecTest, AMonitorThatCanNeverAlertIsAnError) {
       if (each.severity != doc::Severity::kError) continue;
       errors.push_back(each.id);
       EXPECT_GT(each.position.line, 0) << text;
+      EXPECT_FALSE(each.hint.empty()) << text;
+    }
+    EXPECT_EQ(errors, id.empty() ? std::vector<std::string>{} : std::vector<std::string>{id})
+        << text;
+  }
+}
+
+TEST_F(SpecTest, ANumberOfAPolicyThatNeverOrAlwaysAppliesIsAnError) {
+  const std::string head =
+      "apiVersion: heddle/v1\nkind: Policy\nname: q\nrules:\n"
+      "  - {id: r, effect: allow, who: \"agent:*\", action: slot.swap}\n";
+  const auto needs = [](const std::string& text) {
+    return "  - {id: a, effect: require_approval, who: \"person:*\", action: release.promote, "
+           "needs: {role: approver, " +
+           text + "}}\n";
+  };
+  const auto fail_over = [](const std::string& text) {
+    return "failover: {allowed: true, " + text + "}\n";
+  };
+  const auto retrain = [](const std::string& text) {
+    return "recovery: {retrain: {" + text + "}}\n";
+  };
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {needs("approvals: 1, within: 7d"), ""},
+      {needs("approvals: 2"), "never-applies"},  // one person has the role
+      {needs("approvals: 0"), "out-of-range"},
+      {needs("approvals: 4294967297"), "out-of-range"},  // was read as 1
+      {needs("within: 0d"), "never-applies"},
+      {needs("within: 99999d"), "never-applies"},
+      {"budgets: [{id: b, action: slot.swap, limit: 4, window: 1d}]\n", ""},
+      {"budgets: [{id: b, action: slot.swap, limit: 0, window: 1d}]\n", "never-applies"},
+      {"budgets: [{id: b, action: slot.swap, limit: -1, window: 1d}]\n", "out-of-range"},
+      {"budgets: [{id: b, action: slot.swap, limit: 9000000000000000000}]\n", "never-applies"},
+      {"budgets: [{id: b, action: slot.swap, limit: 4, window: 99999d}]\n", "never-applies"},
+      {fail_over("requests: 1000000, most: 1000"), ""},
+      {fail_over("requests: 1000001"), "never-applies"},  // no route table holds it
+      {fail_over("requests: 0"), "out-of-range"},
+      {fail_over("most: 1001"), "never-applies"},
+      {fail_over("most: 0"), "out-of-range"},
+      {fail_over("failed_share: 0"), "always-applies"},
+      {fail_over("failed_share: 1"), ""},
+      {fail_over("failed_share: 1.5"), "bad-share"},
+      {fail_over("refused_share: 0"), "always-applies"},
+      {fail_over("refused_share: 1"), ""},  // written down as never
+      {retrain("max_rows: 28000, event_time_cost: 4h"), ""},
+      {retrain("max_rows: 100, event_time_cost: 4h"), "never-applies"},  // a retrain wants 200
+      {retrain("max_rows: 9000000000000000000, event_time_cost: 4h"), "never-applies"},
+      {retrain("max_rows: 28000, event_time_cost: 99999d"), "never-applies"},
+  };
+  for (const auto& [text, id] : cases) {
+    put("policies/q.yaml", head + text);
+    const auto loaded = load_project(root_);
+    std::vector<std::string> errors;
+    for (const auto& each : loaded->diagnostics) {
+      if (each.severity != doc::Severity::kError) continue;
+      errors.push_back(each.id);
+      EXPECT_GT(each.position.line, 1) << text;
       EXPECT_FALSE(each.hint.empty()) << text;
     }
     EXPECT_EQ(errors, id.empty() ? std::vector<std::string>{} : std::vector<std::string>{id})

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cmath>
@@ -24,17 +25,30 @@ using expr::Type;
 
 constexpr std::int64_t kChunkRows = 16'384;
 constexpr std::string_view kSuffix = ".parquet";
+constexpr std::string_view kAccount = "account";
 
 /// The columns, in the order in which a row is hashed. `fields` comes last, and only where the
 /// service asks for it.
 const std::vector<table::ColumnInfo>& columns() {
-  static const std::vector<table::ColumnInfo> all = {
-      {"salt", Type::kString},       {"request_id", Type::kString},    {"row", Type::kInt},
-      {"arrival", Type::kTimestamp}, {"event_time", Type::kTimestamp}, {"source", Type::kString},
-      {"slot", Type::kString},       {"route_version", Type::kInt},    {"bundle", Type::kString},
-      {"cohort", Type::kString},     {"micros", Type::kInt},           {"rows", Type::kInt},
-      {"served", Type::kInt},        {"refused", Type::kInt},          {"outcome", Type::kString},
-      {"rules", Type::kString},      {"probability", Type::kDouble},   {"fields", Type::kString}};
+  static const std::vector<table::ColumnInfo> all = {{"salt", Type::kString},
+                                                     {"request_id", Type::kString},
+                                                     {"row", Type::kInt},
+                                                     {"arrival", Type::kTimestamp},
+                                                     {"event_time", Type::kTimestamp},
+                                                     {"source", Type::kString},
+                                                     {std::string(kAccount), Type::kString},
+                                                     {"slot", Type::kString},
+                                                     {"route_version", Type::kInt},
+                                                     {"bundle", Type::kString},
+                                                     {"cohort", Type::kString},
+                                                     {"micros", Type::kInt},
+                                                     {"rows", Type::kInt},
+                                                     {"served", Type::kInt},
+                                                     {"refused", Type::kInt},
+                                                     {"outcome", Type::kString},
+                                                     {"rules", Type::kString},
+                                                     {"probability", Type::kDouble},
+                                                     {"fields", Type::kString}};
   return all;
 }
 
@@ -165,6 +179,7 @@ class Conversion {
       rows_.integer(request.arrival);
       rows_.integer(request.event_time);
       rows_.text(request.source);
+      rows_.text(request.account, !request.account.empty());
       rows_.text(request.slot);
       rows_.integer(static_cast<std::int64_t>(request.route_version));
       rows_.text(bundle, !bundle.empty());
@@ -262,10 +277,20 @@ Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segme
   const std::string path = access_path(folder, segment);
   HEDDLE_ASSIGN_OR_RETURN(const auto reader, table::TableReader::open(path));
   const auto& found = reader->columns();
-  const bool fields = found.size() == columns().size();
-  bool right = fields || found.size() + 1 == columns().size();
-  for (std::size_t i = 0; right && i < found.size(); ++i)
-    right = found[i].name == columns()[i].name && found[i].type == columns()[i].type;
+  const auto place_of = [&](std::string_view name) {
+    return std::find_if(found.begin(), found.end(),
+                        [&](const auto& column) { return column.name == name; }) -
+           found.begin();
+  };
+  // Segments of before have no account; `fields` are there where the service asked for them.
+  auto expected = columns();
+  std::erase_if(expected, [&](const auto& column) {
+    return (column.name == kAccount || column.name == "fields") &&
+           place_of(column.name) == std::ssize(found);
+  });
+  const bool right =
+      std::equal(found.begin(), found.end(), expected.begin(), expected.end(),
+                 [](const auto& a, const auto& b) { return a.name == b.name && a.type == b.type; });
   if (!right)
     return Error{ErrorKind::kCorrupt, "access-format",
                  fmt::format("`{}` has not the columns of an access log", path),
@@ -273,15 +298,18 @@ Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segme
   AccessSegment out;
   out.segment = segment;
   ledger::CompactRange tree;
+  const auto arrival_at = static_cast<std::size_t>(place_of("arrival"));
+  const auto outcome_at = static_cast<std::size_t>(place_of("outcome"));
+  const auto row_at = static_cast<std::size_t>(place_of("row"));
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(const auto chunk, reader->next());
     if (!chunk) break;
     const auto views = chunk->views();
     for (std::int64_t i = 0; i < chunk->rows(); ++i) {
       tree.append(ledger::leaf_hash(leaf_of(views, i)));
-      const auto arrival = views[3].at(i).i;
-      const auto outcome = views[14].at(i).str();
-      out.requests += views[2].at(i).i == 0 ? 1 : 0;
+      const auto arrival = views[arrival_at].at(i).i;
+      const auto outcome = views[outcome_at].at(i).str();
+      out.requests += views[row_at].at(i).i == 0 ? 1 : 0;
       out.served += outcome == "served" ? 1 : 0;
       out.refused += outcome == "refused" ? 1 : 0;
       out.first_arrival = out.rows == 0 && i == 0 ? arrival : std::min(out.first_arrival, arrival);

@@ -35,6 +35,7 @@ class AccessLogTest : public testing::Test {
       plane::RequestRecord request;
       request.request_id = fmt::format("r-{}", i);
       request.source = "one";
+      request.account = i == 0 ? "" : "app";
       request.arrival = 1000 + i;
       request.event_time = 5;
       request.slot = i % 2 == 0 ? "primary" : "standby";
@@ -93,6 +94,8 @@ TEST_F(AccessLogTest, ASegmentHasOneRowARowAndNoValues) {
   EXPECT_EQ(text("bundle", 0).str(), "sha256:aa");
   EXPECT_TRUE(text("bundle", 3).is_null());
   EXPECT_EQ(text("cohort", 0).str(), "baseline");
+  EXPECT_TRUE(text("account", 0).is_null()) << "a journal of before does not say";
+  EXPECT_EQ(text("account", 3).str(), "app");
   EXPECT_EQ(text("outcome", 2).str(), "quarantined");
   EXPECT_EQ(text("rules", 1).str(), "a,b");
   EXPECT_EQ(static_cast<float>(text("probability", 0).d), 0.1f);
@@ -136,6 +139,27 @@ TEST_F(AccessLogTest, TheRootIsReadBackAndAChangedRowShows) {
     EXPECT_EQ(read_access(dir_ + "/access", 1)->root, made->root)
         << "the rows count, not how they are packed";
   }
+}
+
+TEST_F(AccessLogTest, ASegmentOfBeforeAccountsIsRead) {
+  journal(100);
+  journal(1);
+  ASSERT_TRUE(convert(1).ok());
+  const auto path = access_path(dir_ + "/access", 1);
+  const auto table = *table::read_table(path);
+  std::vector<table::Column> kept;
+  for (const auto& column : table.columns()) {
+    if (column.name != "account") kept.push_back(column);
+  }
+  ASSERT_TRUE(table::write_parquet(*table::Table::make(kept), path).ok());
+  const auto back = read_access(dir_ + "/access", 1);
+  ASSERT_TRUE(back.ok()) << back.error().str();
+  EXPECT_EQ(back->requests, 100);
+  EXPECT_EQ(back->served, 100);
+  EXPECT_EQ(back->refused, 100);
+  kept.erase(kept.begin() + 5);  // `source`: that was always there
+  ASSERT_TRUE(table::write_parquet(*table::Table::make(kept), path).ok());
+  EXPECT_EQ(read_access(dir_ + "/access", 1).error().id, "access-format");
 }
 
 TEST_F(AccessLogTest, ARootSaysNothingOfTheRows) {

@@ -21,21 +21,35 @@ void ColumnWindows::start(const spec::Monitor& monitor, std::uint64_t epoch, Mic
   epoch_from_ = from;
 }
 
-bool ColumnWindows::add(const Baseline& baseline, Micros event_time,
+bool ColumnWindows::add(const Baseline& baseline, const std::string& account, Micros event_time,
                         std::span<const expr::Datum> values) {
   const std::int64_t index = index_of(event_time, length_);
   if (index < next_ || (index + 1) * length_ <= epoch_from_) return false;
   Window& window = open_[index];
-  if (window.counts.empty()) {
-    window.from = std::max(index * length_, epoch_from_);
+  if (window.counts.empty()) window.from = std::max(index * length_, epoch_from_);
+  std::vector<stats::Histogram>& counts = window.counts[account];
+  if (counts.empty()) {
     for (const MetricReference& metric : baseline.metrics)
-      window.counts.emplace_back(metric.binning.size());
+      counts.emplace_back(metric.binning.size());
   }
   ++window.rows;
-  for (std::size_t i = 0; i < values.size() && i < window.counts.size(); ++i) {
-    if (const auto bin = baseline.metrics[i].bin_of(values[i])) window.counts[i].add(*bin);
+  for (std::size_t i = 0; i < values.size() && i < counts.size(); ++i) {
+    if (const auto bin = baseline.metrics[i].bin_of(values[i])) counts[i].add(*bin);
   }
   return true;
+}
+
+std::string ColumnWindows::only_account(const MetricReference& reference, std::size_t i,
+                                        const stats::Histogram& all, const Window& window) const {
+  for (const auto& [account, counts] : window.counts) {
+    std::vector<std::int64_t> rest = all.counts();
+    for (std::size_t bin = 0; bin < rest.size(); ++bin) rest[bin] -= counts[i].counts()[bin];
+    const stats::Histogram others(std::move(rest));
+    // Too few rows of the others say nothing, and what nobody else shows is this one's.
+    if (others.total() < least_rows_ || !(reference.statistic(others) > reference.threshold()))
+      return account;
+  }
+  return {};
 }
 
 Finding ColumnWindows::finding_of(const MetricReference& reference, const stats::Histogram& counts,
@@ -69,7 +83,7 @@ std::int64_t ColumnWindows::open_rows() const noexcept {
   return rows;
 }
 
-std::int64_t ColumnWindows::close(const Baseline& baseline, Micros watermark,
+std::int64_t ColumnWindows::close(const Baseline& baseline, Micros watermark, bool several,
                                   std::vector<Finding>& out) {
   std::int64_t dropped = 0;
   while (!open_.empty()) {
@@ -88,15 +102,23 @@ std::int64_t ColumnWindows::close(const Baseline& baseline, Micros watermark,
       if (!fresh) {
         after->second.rows += window.rows;
         after->second.from = window.from;
-        for (std::size_t i = 0; i < window.counts.size(); ++i)
-          after->second.counts[i].merge(window.counts[i]);
+        for (auto& [account, counts] : window.counts) {
+          const auto [held, first] = after->second.counts.try_emplace(account, counts);
+          for (std::size_t i = 0; !first && i < counts.size(); ++i)
+            held->second[i].merge(counts[i]);
+        }
       }
       if ((next_ + 1) * length_ > watermark) return dropped;
       continue;
     }
-    for (std::size_t i = 0; i < window.counts.size() && i < baseline.metrics.size(); ++i) {
-      if (window.counts[i].total() > 0)
-        out.push_back(finding_of(baseline.metrics[i], window.counts[i], window, to));
+    for (std::size_t i = 0; i < baseline.metrics.size(); ++i) {
+      const MetricReference& metric = baseline.metrics[i];
+      stats::Histogram all(metric.binning.size());
+      for (const auto& [account, counts] : window.counts) all.merge(counts[i]);
+      if (all.total() == 0) continue;
+      Finding finding = finding_of(metric, all, window, to);
+      if (several && finding.alert) finding.account = only_account(metric, i, all, window);
+      out.push_back(std::move(finding));
     }
   }
   return dropped;
@@ -114,9 +136,13 @@ void ColumnWindows::save(StateWriter& out) const {
     out.put(window.rows);
     out.put(window.from);
     out.put(std::uint64_t{window.counts.size()});
-    for (const stats::Histogram& h : window.counts) {
-      out.put(std::uint64_t{h.counts().size()});
-      for (const std::int64_t count : h.counts()) out.put(count);
+    for (const auto& [account, histograms] : window.counts) {
+      out.put(account);
+      out.put(std::uint64_t{histograms.size()});
+      for (const stats::Histogram& h : histograms) {
+        out.put(std::uint64_t{h.counts().size()});
+        for (const std::int64_t count : h.counts()) out.put(count);
+      }
     }
   }
 }
@@ -133,10 +159,13 @@ void ColumnWindows::load(StateReader& in) {
     Window& window = open_[index];
     window.rows = in.i64();
     window.from = in.i64();
-    for (std::uint64_t m = in.count(); m > 0; --m) {
-      std::vector<std::int64_t> counts(in.count());
-      for (std::int64_t& count : counts) count = in.i64();
-      window.counts.emplace_back(std::move(counts));
+    for (std::uint64_t a = in.count(); a > 0; --a) {
+      std::vector<stats::Histogram>& histograms = window.counts[in.text()];
+      for (std::uint64_t m = in.count(); m > 0; --m) {
+        std::vector<std::int64_t> counts(in.count());
+        for (std::int64_t& count : counts) count = in.i64();
+        histograms.emplace_back(std::move(counts));
+      }
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -24,10 +25,13 @@ class ColumnWindows {
 
   /// `values[i]` is the value of metric i of the baseline; an error datum when the row says nothing
   /// of it. False: the row is late, its window was closed.
-  bool add(const Baseline& baseline, Micros event_time, std::span<const expr::Datum> values);
+  bool add(const Baseline& baseline, const std::string& account, Micros event_time,
+           std::span<const expr::Datum> values);
   /// Closes every window that ends at or before `watermark`. Returns the rows of those that are
-  /// dropped.
-  std::int64_t close(const Baseline& baseline, Micros watermark, std::vector<Finding>& out);
+  /// dropped. `several`: more than one account uses the service, so a finding says when it is seen
+  /// in the rows of one alone (Finding::account).
+  std::int64_t close(const Baseline& baseline, Micros watermark, bool several,
+                     std::vector<Finding>& out);
 
   [[nodiscard]] std::int64_t open_rows() const noexcept;
 
@@ -38,10 +42,14 @@ class ColumnWindows {
   struct Window {
     std::int64_t rows = 0;
     Micros from = 0;
-    std::vector<stats::Histogram> counts;
+    std::map<std::string, std::vector<stats::Histogram>> counts;  ///< by account, a metric each
   };
   [[nodiscard]] Finding finding_of(const MetricReference& reference, const stats::Histogram& counts,
                                    const Window& window, Micros to) const;
+  /// The account without whose rows metric `i` would not alert, or could not be told to; empty:
+  /// there is none.
+  [[nodiscard]] std::string only_account(const MetricReference& reference, std::size_t i,
+                                         const stats::Histogram& all, const Window& window) const;
 
   Micros length_ = kDay;
   std::int64_t least_rows_ = 1;

@@ -67,6 +67,18 @@ Diagnosis label_fault(const std::vector<std::string>& sources, Micros change_fro
 }  // namespace
 
 Diagnosis Watch::diagnose(const Alert& alert) const {
+  Diagnosis out = cause_of(alert);
+  const Subject subject = alert.last.subject;
+  const bool of_rows =
+      subject == Subject::kColumn || subject == Subject::kQuality || subject == Subject::kPrior;
+  if (of_rows && !alert.last.account.empty()) {
+    out.only_account = alert.last.account;
+    out.reason += fmt::format("; only the rows of account `{}` show it", out.only_account);
+  }
+  return out;
+}
+
+Diagnosis Watch::cause_of(const Alert& alert) const {
   Diagnosis out;
   out.change_from = alert.first.from;
   switch (alert.first.subject) {

@@ -33,7 +33,8 @@ struct Finding {
   Subject subject = Subject::kColumn;
   std::string column{};   ///< kColumn
   std::string source{};   ///< kContract, kAnswers of a quarantine
-  std::string account{};  ///< of `source`: who sent the rows; empty: nobody knows
+  std::string account{};  ///< kContract, kAnswers: who sent the rows of `source`, empty: nobody
+                          ///< knows; else the only account whose rows show it, empty: several do
   double value = 0;
   double threshold = 0;
   bool alert = false;     ///< past the threshold: confirms an alert that was raised
@@ -86,11 +87,13 @@ enum class Cause : std::uint8_t {
 /// Why a confirmed alert stands, as far as the windows say.
 struct Diagnosis {
   Cause cause = Cause::kUnknown;
-  std::string column{};   ///< unit change, time shift
-  std::string source{};   ///< unit change, contract fault of one source; empty: all
-  std::string account{};  ///< who sends the rows of `source`; empty: nobody knows
-  std::string rule{};     ///< contract rule that broke
-  double ratio = 1;       ///< unit change: value / expected
+  std::string column{};        ///< unit change, time shift
+  std::string source{};        ///< unit change, contract fault of one source; empty: all
+  std::string account{};       ///< who sends the rows of `source`; empty: nobody knows
+  std::string only_account{};  ///< columns and labels: the one whose rows alone show it, where
+                               ///< several use the service; empty: the rows of several do
+  std::string rule{};          ///< contract rule that broke
+  double ratio = 1;            ///< unit change: value / expected
   std::string ratio_name{};
   int lag_hours = 0;       ///< time shift, of the rows as they were received
   double intercept = 0;    ///< prior shift, logits

@@ -249,8 +249,8 @@ void CohortBook::observe(const plane::RequestRecord& request) {
 
 void CohortBook::observe(const plane::LabelRecord& label) {
   const auto found = waiting_.find(label.row_id);
-  if (found == waiting_.end()) return;
-  const double error = found->second.probability - std::clamp(label.label, 0.0, 1.0);
+  if (found == waiting_.end() || (label.label != 0 && label.label != 1)) return;
+  const double error = found->second.probability - label.label;
   (found->second.canary ? canary_ : baseline_).loss.add(error * error);
   waiting_.erase(found);
   // Only from the front: what is left behind goes when it gets there.

@@ -64,6 +64,7 @@ class LabelJoin {
   };
   struct Counts {
     std::int64_t joined = 0;     ///< labels that met their row
+    std::int64_t malformed = 0;  ///< values that no target has; the data plane lets none in
     std::int64_t forgotten = 0;  ///< labels whose row never came within the time that rows are kept
     std::int64_t unsampled = 0;  ///< labels of rows that are not in the sample
   };
@@ -95,7 +96,7 @@ class LabelJoin {
   [[nodiscard]] Chunk collect(Micros from, Micros to, std::uint64_t epoch) const;
   /// Event time of the earliest row of `epoch` at or after `from`.
   [[nodiscard]] std::optional<Micros> first_from(Micros from, std::uint64_t epoch) const;
-  /// Margins and labels of the labelled rows with from <= event time < to, by who sent them.
+  /// Margins and labels of the labelled rows with from <= event time < to, by where they came from.
   [[nodiscard]] std::map<std::string, Chunk> by_source(Micros from, Micros to,
                                                        std::uint64_t epoch) const;
   /// Labelled rows, whoever answered, of event days from that of `from` on; where rows were

@@ -29,7 +29,12 @@ double standard_error_of_loss(const LabelJoin::Chunk& chunk) {
     squares += loss * loss;
   }
   return n < 2 ? 0 : std::sqrt(std::max(0.0, squares - sum * sum / n) / (n - 1) / n);
-}
+  bool is_seen_in(const LabelJoin::Chunk& rows, const Finding& finding) {
+    if (finding.subject == Subject::kQuality)
+      return stats::quality_ratio(rows.margins, rows.labels).ratio > finding.threshold;
+    const double sign = finding.detail.double_or("intercept") < 0 ? -1 : 1;
+    return sign * stats::refit_intercept(rows.margins, rows.labels) > finding.threshold;
+  }
 
 }  // namespace
 
@@ -43,11 +48,13 @@ void QualityWindows::start(std::uint64_t epoch, Micros from) {
 }
 
 void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micros watermark,
-                           bool quiet, std::vector<Finding>& out) {
+                           bool quiet, bool several, std::vector<Finding>& out) {
   while (started() && to_ + label_delay_ <= watermark) {
     const LabelJoin::Chunk chunk = join.collect(from_, to_, epoch_);
     if (static_cast<std::int64_t>(chunk.labels.size()) >= metric_.chunk_rows) {
+      const std::size_t first = out.size();
       judge(chunk, baseline, to_, quiet, out);
+      if (several) name_accounts(join, std::span(out).subspan(first));
       from_ = to_;
     }
     // Ends between here and the next row change nothing: years without one are one step, not a
@@ -55,6 +62,27 @@ void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micr
     const Micros due = watermark - label_delay_;
     const Micros next = std::min(join.first_from(to_, epoch_).value_or(due), due);
     to_ += ((next - to_) / metric_.chunk_duration + 1) * metric_.chunk_duration;
+  }
+}
+
+void QualityWindows::name_accounts(const LabelJoin& join, std::span<Finding> findings) const {
+  for (Finding& finding : findings) {
+    if (!finding.alert) continue;
+    const auto accounts = join.by_account(finding.from, finding.to, epoch_);
+    for (const auto& [account, own] : accounts) {
+      LabelJoin::Chunk others;
+      for (const auto& [other, chunk] : accounts) {
+        if (other == account) continue;
+        others.margins.insert(others.margins.end(), chunk.margins.begin(), chunk.margins.end());
+        others.labels.insert(others.labels.end(), chunk.labels.begin(), chunk.labels.end());
+      }
+      // Too few labels of the others say nothing, and what nobody else shows is this one's.
+      if (static_cast<std::int64_t>(others.labels.size()) >= metric_.chunk_rows &&
+          is_seen_in(others, finding))
+        continue;
+      finding.account = account;
+      break;
+    }
   }
 }
 

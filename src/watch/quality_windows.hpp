@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "spec/monitor.hpp"
@@ -34,9 +35,11 @@ class QualityWindows {
   [[nodiscard]] bool started() const noexcept { return from_ != INT64_MAX; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   /// Judges every chunk whose labels are due at `watermark`; `quiet` says that no column alert
-  /// stands (a prior shift is told apart from a broken input by that).
+  /// stands (a prior shift is told apart from a broken input by that); `several`: more than one
+  /// account uses the service, so a finding says when it is seen in the rows of one alone
+  /// (Finding::account).
   void close(const LabelJoin& join, const Baseline& baseline, Micros watermark, bool quiet,
-             std::vector<Finding>& out);
+             bool several, std::vector<Finding>& out);
   [[nodiscard]] const std::optional<Comparison>& comparison() const noexcept { return comparison_; }
 
   void save(StateWriter& out) const;
@@ -45,6 +48,7 @@ class QualityWindows {
  private:
   void judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to, bool quiet,
              std::vector<Finding>& out);
+  void name_accounts(const LabelJoin& join, std::span<Finding> findings) const;
 
   spec::QualityMetric metric_;
   Micros label_delay_;

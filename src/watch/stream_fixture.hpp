@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <random>
 #include <string>
 #include <utility>
@@ -104,7 +106,7 @@ class Stream {
     for (int i = 0; i < kRows; ++i) {
       const Trip t = trip(day, i, fault);
       while (t.time >= tick) {
-        out.push_back(plane::TickRecord{tick});
+        out.emplace_back(plane::TickRecord{tick});
         tick += 2 * kHour;
       }
       while (due < late_labels_.size() && late_labels_[due].event_time <= t.time)
@@ -153,7 +155,7 @@ class Stream {
     }
     while (due < late_labels_.size()) out.push_back(late_labels_[due++]);
     late_labels_ = std::move(labels);
-    out.push_back(plane::TickRecord{(day + 1) * kDay});
+    out.emplace_back(plane::TickRecord{(day + 1) * kDay});
   }
 
   static constexpr int kRows = 3000;
@@ -198,5 +200,35 @@ class Stream {
   double day_effect_ = 0;
   std::vector<plane::LabelRecord> late_labels_;
 };
+
+/// Puts the day of another account's stream into `records`, in order of time: its requests and
+/// labels, not its ticks.
+inline void beside(Stream& stream, const std::string& account, int day, const Stream::Fault& fault,
+                   std::vector<plane::Record>& records) {
+  const auto time_of = [](const plane::Record& record) {
+    if (const auto* request = std::get_if<plane::RequestRecord>(&record))
+      return request->event_time;
+    if (const auto* label = std::get_if<plane::LabelRecord>(&record)) return label->event_time;
+    return std::get<plane::TickRecord>(record).event_time;
+  };
+  std::vector<plane::Record> others;
+  stream.day(day, fault, others);
+  std::erase_if(others, [](const plane::Record& record) {
+    return std::holds_alternative<plane::TickRecord>(record);
+  });
+  for (plane::Record& record : others) {
+    if (auto* request = std::get_if<plane::RequestRecord>(&record)) {
+      request->request_id = account + "-" + request->request_id;
+      request->account = account;
+    } else {
+      auto& label = std::get<plane::LabelRecord>(record);
+      label.row_id = account + "-" + label.row_id;
+    }
+  }
+  std::vector<plane::Record> all;
+  std::merge(others.begin(), others.end(), records.begin(), records.end(), std::back_inserter(all),
+             [&](const auto& a, const auto& b) { return time_of(a) < time_of(b); });
+  records = std::move(all);
+}
 
 }  // namespace heddle::watch::fixture

@@ -55,16 +55,41 @@ bool Trial::alternative_pays() const noexcept { return sum > 3 * std::sqrt(squar
 
 std::uint32_t Trials::number(const std::string& name, bool candidate) {
   const auto [at, fresh] = running_.try_emplace(name);
-  if (fresh) at->second = {next_++, candidate, {}};
+  if (fresh) at->second = {next_++, candidate, {}, {}};
   return at->second.number;
 }
 
-void Trials::add(std::uint32_t number, double served, double other, bool label,
-                 std::int64_t chunk) {
+void Trials::add(std::uint32_t number, double served, double other, bool label, std::int64_t chunk,
+                 const std::string& account) {
   for (auto& [name, running] : running_) {
-    if (running.number == number)
-      running.trial.add(running.candidate ? other - served : served - other, label, chunk);
+    if (running.number != number) continue;
+    const double difference = running.candidate ? other - served : served - other;
+    const double before = running.trial.least;
+    running.trial.add(difference, label, chunk);
+    // It was worth most at the end of the chunk before this row.
+    if (running.trial.least != before) {
+      for (auto& [of, share] : running.shares) {
+        share.least = share.sum;
+        share.least_squares = share.squares;
+      }
+    }
+    Share& share = running.shares[account];
+    share.sum += difference;
+    share.squares += difference * difference;
   }
+}
+
+std::string Trials::only_account(const std::string& name) const {
+  const auto at = running_.find(name);
+  if (at == running_.end() || at->second.shares.size() < 2) return {};
+  const Trial& trial = at->second.trial;
+  for (const auto& [account, share] : at->second.shares) {
+    const double others = trial.lost() - (share.sum - share.least);
+    const double variance =
+        trial.squares - trial.least_squares - (share.squares - share.least_squares);
+    if (!(others > 2 * std::sqrt(std::max(0.0, variance)))) return account;
+  }
+  return {};
 }
 
 const Trial* Trials::find(const std::string& name) const {
@@ -92,6 +117,12 @@ void Trials::save(StateWriter& out) const {
     for (const double value :
          {t.sum, t.squares, t.closed, t.closed_squares, t.least, t.least_squares})
       out.put(value);
+    out.put(std::uint64_t{running.shares.size()});
+    for (const auto& [account, share] : running.shares) {
+      out.put(account);
+      for (const double value : {share.sum, share.squares, share.least, share.least_squares})
+        out.put(value);
+    }
   }
 }
 
@@ -109,6 +140,11 @@ void Trials::load(StateReader& in) {
     for (double* value :
          {&t.sum, &t.squares, &t.closed, &t.closed_squares, &t.least, &t.least_squares})
       *value = in.real();
+    for (std::uint64_t m = in.count(); m > 0; --m) {
+      Share& share = running.shares[in.text()];
+      for (double* value : {&share.sum, &share.squares, &share.least, &share.least_squares})
+        *value = in.real();
+    }
   }
 }
 

@@ -39,14 +39,19 @@ struct Trial {
   [[nodiscard]] bool alternative_pays() const noexcept;
 };
 
-/// The trials that run, by name. Bounded by their number: a trial is six numbers. Single-threaded.
+/// The trials that run, by name. Bounded by their number and that of accounts: a few numbers each.
+/// Single-threaded.
 class Trials {
  public:
   /// The number by which rows refer to the trial `name`; begins it when there is none.
   [[nodiscard]] std::uint32_t number(const std::string& name, bool candidate = false);
   /// `served` and `other` are losses; a trial of a candidate takes them the other way round.
-  void add(std::uint32_t number, double served, double other, bool label, std::int64_t chunk);
+  void add(std::uint32_t number, double served, double other, bool label, std::int64_t chunk,
+           const std::string& account);
   [[nodiscard]] const Trial* find(const std::string& name) const;
+  /// Of a trial that loses: the account without whose rows the loss is within two standard errors.
+  /// Empty: there is none, or only one account has rows in it.
+  [[nodiscard]] std::string only_account(const std::string& name) const;
   /// Ends every trial but these.
   void keep(const std::vector<std::string>& names);
 
@@ -54,10 +59,18 @@ class Trials {
   void load(StateReader& in);
 
  private:
+  /// What the rows of one account are of a trial's sums, and were when it was worth most.
+  struct Share {
+    double sum = 0;
+    double squares = 0;
+    double least = 0;
+    double least_squares = 0;
+  };
   struct Running {
     std::uint32_t number = 0;
     bool candidate = false;
     Trial trial;
+    std::map<std::string, Share> shares;  ///< by account
   };
   std::map<std::string, Running> running_;
   std::uint32_t next_ = 1;

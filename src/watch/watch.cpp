@@ -38,7 +38,8 @@ Watch::Watch(Options options, RuleWindows rules)
       answers_(options_.monitor, options_.contract),
       quality_(options_.monitor),
       rules_(std::move(rules)),
-      silence_(options_.monitor) {
+      silence_(options_.monitor),
+      accounts_(options_.monitor.window_rows) {
   columns_.start(options_.monitor, 0, 0);
   for (const auto& name : options_.fields) {
     const auto& fields = options_.contract.fields;
@@ -120,6 +121,10 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
   if (route.version >= route_version_) enter(route, request.event_time);
   const bool of_epoch = key_of(route) == epoch_key_;
   if (of_epoch) last_row_ = std::max(last_row_, request.event_time);
+  accounts_.add(request.account, request.event_time,
+                std::count_if(request.rows.begin(), request.rows.end(), [](const auto& row) {
+                  return row.outcome == plane::RowOutcome::kServed;
+                }));
   const Baseline* baseline = route.baseline.get();
   const std::size_t settled = out.findings.size();
   // What standby and canary answer says nothing about the primary's predictions.
@@ -165,7 +170,8 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
         const expr::Datum value = field_of(metric.metric.column);
         values.push_back(value.is_null() && !served ? expr::Datum::error() : value);
       }
-      ++(columns_.add(*baseline, request.event_time, values) ? rows_.taken : rows_.late);
+      ++(columns_.add(*baseline, request.account, request.event_time, values) ? rows_.taken
+                                                                              : rows_.late);
     } else {
       ++(of_epoch ? rows_.unwatched : rows_.other_epoch);
     }
@@ -189,7 +195,8 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
           epoch_,
           by_primary ? margin_of(row.probability) : std::numeric_limits<float>::quiet_NaN(),
           margin_of(row.standby_probability),
-          request.source};
+          request.source,
+          request.account};
       for (std::size_t i = 0; by_primary && i < trials.size(); ++i) {
         joined.alternatives.emplace_back(trials[i], route.alternatives[i].margin(row.fields));
       }
@@ -216,7 +223,7 @@ void Watch::try_alternatives() {
     for (const auto& [trial, margin] : row.alternatives) {
       if (std::isnan(margin) || std::isnan(row.margin)) continue;
       trials_.add(trial, loss_of(row.margin, row.label), loss_of(margin, row.label), row.label,
-                  row.event_time / options_.monitor.quality.chunk_duration);
+                  row.event_time / options_.monitor.quality.chunk_duration, row.account);
     }
   }
 }
@@ -234,7 +241,8 @@ void Watch::observe_tick(Micros event_time, Output& out) {
   const auto route = routes_.find(route_version_);
   const Baseline* baseline = route == routes_.end() ? nullptr : route->second.baseline.get();
   if (baseline != nullptr) {
-    leave_out(columns_.close(*baseline, event_time, out.findings));
+    const bool several = accounts_.several();
+    leave_out(columns_.close(*baseline, event_time, several, out.findings));
     settle(settled, event_time, out);
     const std::size_t quality = out.findings.size();
     // A column that moved explains an intercept that moved with it. One that has stood for longer
@@ -246,11 +254,12 @@ void Watch::observe_tick(Micros event_time, Output& out) {
     const bool quiet =
         !alerts_.standing(Subject::kColumn, fresh) && !alerts_.confirmed(Subject::kQuality);
     if (options_.monitor.labelled_quality)
-      quality_.close(join_, *baseline, event_time, quiet, out.findings);
+      quality_.close(join_, *baseline, event_time, quiet, several, out.findings);
     settle(quality, event_time, out);
   }
   look_for_silence(baseline, event_time, out);
   join_.prune(event_time - options_.monitor.label_retention);
+  accounts_.prune(event_time - options_.monitor.label_retention);
 }
 
 void Watch::look_for_silence(const Baseline* baseline, Micros at, Output& out) {
@@ -321,6 +330,7 @@ Watch::Change Watch::change() const {
   part("silence", [&](StateWriter& out) { silence_.save(out); });
   part("clocks", [&](StateWriter& out) { clocks_.save(out); });
   part("trials", [&](StateWriter& out) { trials_.save(out); });
+  part("accounts", [&](StateWriter& out) { accounts_.save(out); });
   part("alerts", [&](StateWriter& out) { alerts_.save(out); });
   part("latest", [&](StateWriter& out) {
     out.put(std::uint64_t{latest_.size()});
@@ -380,6 +390,7 @@ bool Watch::load(const std::map<std::string, std::string>& parts,
   part("silence", [&](StateReader& in) { silence_.load(in); });
   part("clocks", [&](StateReader& in) { clocks_.load(in); });
   part("trials", [&](StateReader& in) { trials_.load(in); });
+  part("accounts", [&](StateReader& in) { accounts_.load(in); });
   part("alerts", [&](StateReader& in) { alerts_.load(in); });
   part("latest", [&](StateReader& in) {
     latest_.clear();

@@ -15,6 +15,7 @@
 #include "plane/journal.hpp"
 #include "spec/contract.hpp"
 #include "spec/monitor.hpp"
+#include "watch/accounts.hpp"
 #include "watch/alert_book.hpp"
 #include "watch/answers.hpp"
 #include "watch/baseline.hpp"
@@ -99,6 +100,10 @@ class Watch {
   }
   /// What is known of a trial, from rows that were labelled since it began.
   [[nodiscard]] const Trial* trial(const std::string& name) const { return trials_.find(name); }
+  /// The only account whose rows say that it loses, where several use the service.
+  [[nodiscard]] std::string trial_account(const std::string& name) const {
+    return accounts_.several() ? trials_.only_account(name) : std::string();
+  }
   void keep_trials(const std::vector<std::string>& names) { trials_.keep(names); }
   /// Labelled rows of the latest quality chunk; before there is one, the least a chunk may have.
   [[nodiscard]] std::int64_t rows_of_chunk() const;
@@ -162,6 +167,7 @@ class Watch {
   /// as they are they do not. `threshold`: of the quality ratio.
   [[nodiscard]] std::vector<std::string> turned_labels(const Finding& chunk,
                                                        double threshold) const;
+  [[nodiscard]] Diagnosis cause_of(const Alert& alert) const;
   [[nodiscard]] Diagnosis quality_cause(const Alert& alert) const;
   [[nodiscard]] Diagnosis prior_cause(const Alert& alert) const;
 
@@ -183,6 +189,7 @@ class Watch {
   RuleWindows rules_;
   Silence silence_;
   ClockRuns clocks_;
+  Accounts accounts_;  ///< of the last `label_retention`
   Trials trials_;
   AlertBook alerts_;
   std::map<std::string, Finding> latest_;

@@ -1,10 +1,12 @@
 // healing_test PROJECT HEDDLE [--only NAME] [--every N] [-v]: faults that end, labels that lie,
 // traffic without a fault. On every one of them Heddle must not be worse than the release that was
-// never updated by more than .002 log loss in any month.
+// never updated by more than .002 log loss in any month, no incident may stay open for good, and no
+// cause may be named that is not true.
 #include <fmt/format.h>
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -16,6 +18,7 @@ namespace {
 using heddle::from_civil;
 using heddle::kDay;
 using heddle::kHour;
+using heddle::kMinute;
 using heddle::Micros;
 using heddle::replay::Fault;
 
@@ -24,36 +27,53 @@ constexpr double kHarm = 0.002;
 struct Case {
   std::string name;
   std::vector<Fault> faults;
+  std::vector<std::string> causes{};  ///< beside `kAlwaysTrue`: what may be named
+  bool labels_are_right = false;      ///< what a person says when asked
 };
+
+/// What is true of itself whatever the fault: the base rate of these months moves, acts are taken
+/// back, and what nobody can tell is said to be so.
+const std::vector<std::string> kAlwaysTrue{"unknown",    "prior shift",       "outlived repair",
+                                           "no answers", "costly quarantine", "monitor silent"};
 
 Micros day(int month, int number) { return from_civil({2001, month, number}); }
 
-Fault shift(int hours, Micros from, Micros to, int source = -1) {
+Fault of(Fault::Kind kind, std::string field, Micros from, Micros to, int source = -1) {
   Fault fault;
-  fault.name = "shift";
-  fault.kind = Fault::Kind::kTimeShift;
-  fault.field = "date";
+  fault.name = field.empty() ? "labels" : field;
+  fault.kind = kind;
+  fault.field = std::move(field);
   fault.from = from;
   fault.to = to;
-  fault.shift = hours * kHour;
   fault.source = source;
   return fault;
+}
+
+Fault shift_by(Micros by, Micros from, Micros to, int source = -1) {
+  Fault fault = of(Fault::Kind::kTimeShift, "date", from, to, source);
+  fault.shift = by;
+  return fault;
+}
+
+Fault shift(int hours, Micros from, Micros to, int source = -1) {
+  return shift_by(hours * kHour, from, to, source);
 }
 
 Fault labels(Fault::Kind kind, Micros from, Micros to, int source = -1) {
-  Fault fault;
-  fault.name = "labels";
-  fault.kind = kind;
-  fault.from = from;
-  fault.to = to;
-  fault.source = source;
+  return of(kind, "", from, to, source);
+}
+
+Fault kilometres(Micros from, Micros to, int source = -1) {
+  Fault fault = of(Fault::Kind::kUnit, "distance", from, to, source);
+  fault.factor = 1.609344;
   return fault;
 }
 
-Fault mornings(Micros from, Micros to) {
+Fault mornings(Micros from, Micros to, double share = 1) {
   Fault fault = labels(Fault::Kind::kInvertLabel, from, to);
   fault.hour_from = 6;
   fault.hour_to = 11;
+  fault.share_to = share;
   return fault;
 }
 
@@ -63,31 +83,75 @@ Fault dropped(double share, Micros from, Micros to) {
   return fault;
 }
 
+Fault unknown_codes(double share, Micros from, Micros to) {
+  Fault fault = of(Fault::Kind::kUnknownCode, "origin", from, to);
+  fault.share_to = share;
+  return fault;
+}
+
 std::vector<Case> cases() {
   using Kind = Fault::Kind;
   const Micros end = day(7, 1);
+  const std::vector<std::string> time{"time shift"};
+  const std::vector<std::string> unit{"unit change"};
+  const std::vector<std::string> contract{"contract fault"};
+  const std::vector<std::string> concept_shift{"concept shift"};
+  const std::vector<std::string> label{"label fault"};
+  const std::vector<std::string> turned{"label fault", "concept shift"};
   return {
       {"clean", {}},
-      {"shift-2", {shift(5, day(5, 1), day(5, 3))}},
-      {"shift-3", {shift(5, day(5, 1), day(5, 4))}},
-      {"shift-5", {shift(5, day(5, 1), day(5, 6))}},
-      {"shift-12", {shift(5, day(5, 1), day(5, 13))}},
-      {"two-shifts", {shift(5, day(5, 1), day(5, 20)), shift(-3, day(5, 20), end)}},
-      {"labels-3", {labels(Kind::kWrongLabel, day(4, 10), day(4, 13))}},
-      {"labels-7-source", {labels(Kind::kWrongLabel, day(4, 10), day(4, 17), 1)}},
+      {"shift-2", {shift(5, day(5, 1), day(5, 3))}, time},
+      {"shift-3", {shift(5, day(5, 1), day(5, 4))}, time},
+      {"shift-5", {shift(5, day(5, 1), day(5, 6))}, time},
+      {"shift-12", {shift(5, day(5, 1), day(5, 13))}, time},
+      {"two-shifts", {shift(5, day(5, 1), day(5, 20)), shift(-3, day(5, 20), end)}, time},
+      {"labels-3", {labels(Kind::kWrongLabel, day(4, 10), day(4, 13))}, label},
+      {"labels-7-source", {labels(Kind::kWrongLabel, day(4, 10), day(4, 17), 1)}, label},
       {"prior-7", {dropped(0.7, day(5, 1), day(5, 8))}},
-      // beside the nine
-      {"shift", {shift(5, day(5, 11), end)}},
-      {"two-shifts-gap", {shift(5, day(5, 1), day(5, 15)), shift(9, day(5, 20), end)}},
-      {"shift-8-4", {shift(8, day(4, 20), day(4, 24))}},
-      {"shift-mid", {shift(-5, day(4, 3) + 11 * kHour, day(4, 12) + 15 * kHour)}},
-      {"shift-source", {shift(5, day(5, 1), day(5, 9), 1)}},
-      {"concept", {mornings(day(6, 8), end)}},
-      {"concept-10", {mornings(day(5, 1), day(5, 11))}},
-      {"all-inverted", {labels(Kind::kInvertLabel, day(5, 1), end)}},
+      // A quarantine makes a new route table while a recalibration is in force: it stays on trial.
+      {"missing-5", {of(Kind::kMissing, "distance", day(5, 5), day(5, 10))}, contract},
+      // beside the ten
+      {"shift", {shift(5, day(5, 11), end)}, time},
+      {"two-shifts-gap", {shift(5, day(5, 1), day(5, 15)), shift(9, day(5, 20), end)}, time},
+      {"shift-8-4", {shift(8, day(4, 20), day(4, 24))}, time},
+      {"shift-mid", {shift(-5, day(4, 3) + 11 * kHour, day(4, 12) + 15 * kHour)}, time},
+      {"shift-source", {shift(5, day(5, 1), day(5, 9), 1)}, {"time shift", "covariate shift"}},
+      {"shift-back-3", {shift(-3, day(5, 4), day(5, 14))}, time},
+      {"shift-half", {shift_by(30 * kMinute, day(5, 4), day(5, 24))}, time},
+      {"shift-first-days", {shift(5, day(3, 2), day(3, 6))}, time},
+      {"shift-month-end", {shift(5, day(4, 27), day(5, 1))}, time},
+      {"concept", {mornings(day(6, 8), end)}, concept_shift},
+      {"concept-10", {mornings(day(5, 1), day(5, 11))}, concept_shift},
+      {"concept-10-all", {labels(Kind::kInvertLabel, day(5, 1), day(5, 11))}, turned, true},
+      {"concept-gradual",
+       {mornings(day(4, 10), day(4, 17), 0.25), mornings(day(4, 17), day(4, 24), 0.5),
+        mornings(day(4, 24), day(5, 1), 0.75), mornings(day(5, 1), end)},
+       concept_shift},
+      {"all-inverted", {labels(Kind::kInvertLabel, day(5, 1), end)}, turned, true},
+      {"all-inverted-unanswered", {labels(Kind::kInvertLabel, day(5, 1), end)}, turned},
+      {"labels-3-source", {labels(Kind::kWrongLabel, day(5, 10), day(5, 13), 2)}, label},
+      {"labels-7", {labels(Kind::kWrongLabel, day(4, 10), day(4, 17))}, label},
+      {"labels-14", {labels(Kind::kWrongLabel, day(4, 10), day(4, 24))}, label},
+      {"labels-14-source", {labels(Kind::kWrongLabel, day(4, 10), day(4, 24), 1)}, label},
       {"prior", {dropped(0.7, day(5, 1), end)}},
       {"prior-3", {dropped(0.9, day(4, 1), day(4, 4))}},
-      {"demo", heddle::replay::flights_faults()},
+      {"prior-returns",
+       {dropped(0.7, day(4, 5), day(4, 19)), dropped(0.7, day(5, 10), day(5, 24))}},
+      {"unit-2", {kilometres(day(4, 10), day(4, 12), 1)}, unit},
+      {"unit-7", {kilometres(day(4, 10), day(4, 17), 1)}, unit},
+      {"unit-30", {kilometres(day(4, 10), day(5, 10), 1)}, unit},
+      {"unit-7-all", {kilometres(day(4, 10), day(4, 17))}, unit},
+      {"missing-5-source", {of(Kind::kMissing, "distance", day(5, 5), day(5, 10), 1)}, contract},
+      {"codes-30", {unknown_codes(0.3, day(5, 5), day(6, 1))}, contract},
+      {"unit-and-labels",
+       {kilometres(day(4, 10), day(4, 20), 1), labels(Kind::kWrongLabel, day(4, 14), day(4, 18))},
+       {"unit change", "label fault"}},
+      {"shift-and-concept",
+       {shift(5, day(5, 1), day(5, 15)), mornings(day(5, 8), end)},
+       {"time shift", "concept shift"}},
+      {"demo",
+       heddle::replay::flights_faults(),
+       {"unit change", "contract fault", "time shift", "concept shift"}},
   };
 }
 
@@ -102,7 +166,7 @@ int main(int argc, char** argv) {
   options.binary = argv[2];
   options.from = day(3, 1);
   options.to = day(7, 1);
-  std::size_t most = 9;
+  std::size_t most = 10;
   for (int i = 3; i < argc; ++i) {
     if (std::strcmp(argv[i], "-v") == 0)
       options.verbose = true;
@@ -124,6 +188,7 @@ int main(int argc, char** argv) {
         (!only.empty() && ("," + only + ",").find("," + each.name + ",") == std::string::npos))
       continue;
     options.faults = each.faults;
+    options.labels_are_right = each.labels_are_right;
     options.scratch = std::filesystem::temp_directory_path() /
                       fmt::format("heddle-healing-{}-{}", each.name, ::getpid());
     std::filesystem::remove_all(options.scratch);
@@ -133,7 +198,7 @@ int main(int argc, char** argv) {
       fmt::print("{}: {}\n", each.name, account.error().str());
       return 1;
     }
-    bool harm = false;
+    bool harm = account->stuck_incidents > 0;
     fmt::print("{:<16}", each.name);
     for (const auto& month : account->months) {
       const double worse = month.heddle.log_loss - month.never.log_loss;
@@ -141,7 +206,15 @@ int main(int argc, char** argv) {
       fmt::print("  {} {:.4f}/{:.4f}{}", month.name.substr(5), month.heddle.log_loss,
                  month.never.log_loss, worse > kHarm ? " HARM" : "");
     }
-    fmt::print("  open {} refused {}\n", account->open_incidents, account->refused);
+    fmt::print("  open {} refused {}", account->open_incidents, account->refused);
+    if (account->stuck_incidents > 0) fmt::print(" STUCK {}", account->stuck_incidents);
+    for (const auto& cause : account->causes) {
+      const auto is = [&](const std::string& other) { return other == cause; };
+      if (std::ranges::any_of(kAlwaysTrue, is) || std::ranges::any_of(each.causes, is)) continue;
+      fmt::print(" MISNAMED {}", cause);
+      harm = true;
+    }
+    fmt::print("\n");
     harmful += harm ? 1 : 0;
     if (options.verbose) {
       for (const auto& d : account->days)
@@ -152,6 +225,6 @@ int main(int argc, char** argv) {
     for (const auto& i : account->incidents) fmt::print("   {}\n", i);
     std::fflush(stdout);
   }
-  fmt::print("{} of the runs did harm\n", harmful);
+  fmt::print("{} of the runs failed\n", harmful);
   return harmful == 0 ? 0 : 1;
 }

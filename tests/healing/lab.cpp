@@ -28,6 +28,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kBlock = 128;  ///< rows between ticks, as `heddle replay` sends them
 constexpr Micros kRequestSpan = 10 * kMinute;
 constexpr Micros kLabelDelay = kDay;
+constexpr Micros kStuckAfter = 15 * kDay;  ///< no step of the ladder waits longer
 
 struct Sent {
   std::string id;
@@ -218,11 +219,12 @@ class Lab {
       const plane::RowRecord answer = score(row, request, *primary, standby);
       if (answer.outcome == plane::RowOutcome::kServed) {
         const float probability = never.probabilities[static_cast<std::size_t>(row)];
-        sent.push_back({fmt::format("{}#{}", request.request_id, request.rows.size()),
-                        time + kLabelDelay, static_cast<double>(recording_->sent_label(row))});
-        if (!std::isnan(probability))
-          scored_.push_back(
-              {time, recording_->label(row), answer.probability, probability, probability});
+        if (const auto label = recording_->sent_label(row)) {
+          sent.push_back({fmt::format("{}#{}", request.request_id, request.rows.size()),
+                          time + kLabelDelay, static_cast<double>(*label)});
+        }
+        if (const auto label = recording_->label(row); label && !std::isnan(probability))
+          scored_.push_back({time, *label, answer.probability, probability, probability});
       } else {
         ++refused_;
       }
@@ -247,6 +249,11 @@ class Lab {
       const table::Column& column = *table_.find(name);
       const auto i = static_cast<std::size_t>(row);
       expr::Datum value;
+      if (!column.valid.empty() && column.valid[i] == 0) {
+        raw.push_back(expr::Datum::null());
+        out.fields.emplace_back();
+        continue;
+      }
       switch (column.type) {
         case expr::Type::kTimestamp: value = expr::Datum::timestamp(column.ints[i]); break;
         case expr::Type::kInt: value = expr::Datum::integer(column.ints[i]); break;
@@ -315,6 +322,7 @@ class Lab {
     HEDDLE_ASSIGN_OR_RETURN(const auto approvals, policy_->approvals());
     for (const auto& approval : approvals) {
       if (approval.status != policy::Approval::Status::kPending) continue;
+      if (approval.action == "label.accept" && !options_.labels_are_right) continue;
       const Micros patience =
           approval.action == "transform.propose" ? options_.transform_after : options_.others_after;
       if (patience < 0 || now < approval.asked_event_time + patience) continue;
@@ -336,7 +344,15 @@ class Lab {
       return true;
     }));
     for (const auto& incident : control_->ladder().incidents()) {
+      out.causes.emplace_back(watch::cause_name(incident.diagnosis.cause));
       out.open_incidents += incident.open() ? 1 : 0;
+      const Micros age = control_->ladder().last_tick() - incident.step_since;
+      // A source is shut out for as long as its fault lasts.
+      const bool waits_rightly =
+          incident.step == recover::Step::kAwaitReadmit &&
+          std::any_of(options_.faults.begin(), options_.faults.end(),
+                      [&](const replay::Fault& fault) { return fault.to >= options_.to - kDay; });
+      out.stuck_incidents += incident.open() && age > kStuckAfter && !waits_rightly ? 1 : 0;
       out.incidents.push_back(fmt::format(
           "{} {} [{}] {} -> {}", incident.id, watch::cause_name(incident.diagnosis.cause),
           recover::step_name(incident.step), incident.diagnosis.reason, incident.response));

@@ -29,6 +29,8 @@ struct Options {
   Micros transform_after =
       2 * kDay;  ///< a person says yes so long after being asked; negative: never
   Micros others_after = 4 * kHour;
+  bool labels_are_right = false;  ///< what a person says of labels that look turned over; false:
+                                  ///< nobody knows
   bool verbose = false;
 };
 
@@ -37,7 +39,9 @@ struct Account {
   std::vector<replay::PeriodQuality> days;
   std::vector<std::string> decisions;  ///< `2001-05-04 slot.swap applied: reason`
   std::vector<std::string> incidents;  ///< `incident-0001 time shift done: response`
+  std::vector<std::string> causes;     ///< that were named, in order of opening
   int open_incidents = 0;
+  int stuck_incidents = 0;  ///< open, and in one step for longer than any deadline
   std::int64_t refused = 0;
 };
 

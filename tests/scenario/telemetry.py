@@ -247,6 +247,7 @@ def the_access_log_is_what_the_ledger_says(world):
                 assert "sha256:" + root_of([leaf(r) for r in table]).hex() == told["root"], path
         names, table = read_segment(segments(project)[-1])
         row = dict(zip(names, table[-1]))
+        assert row["account"] == "caller", row
         assert row["source"] in ("one", "default") and row["slot"] == "primary" and row["bundle"].startswith("sha256:") and "fields" not in names, row
         refused = [dict(zip(names, r)) for r in table if r[names.index("outcome")] == "refused"]
         assert refused and all(r["rules"] == "route-fixes-distance" and r["probability"] is None for r in refused)
