@@ -3,15 +3,20 @@
 #include <chrono>
 #include <thread>
 
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.hpp"
 #include "base/digest.hpp"
+#include "base/disk_reserve.hpp"
 #include "base/display_width.hpp"
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "base/open_files.hpp"
 #include "base/signature.hpp"
 #include "base/yield_often.hpp"
 
@@ -23,6 +28,45 @@ TEST(Digest, MatchesTheStandardsVector) {  // FIPS 180-4, "abc"
             "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(*Digest::parse(sha256("abc").str()), sha256("abc"));
   EXPECT_FALSE(Digest::parse("sha256:BA").ok());
+}
+
+TEST(OpenFiles, AreRaisedToWhatTheSystemAllows) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const rlimit few{64, 96};
+    const bool set = ::setrlimit(RLIMIT_NOFILE, &few) == 0;
+    const bool raised = raise_open_files() == 96 && raise_open_files() == 96;
+    rlimit now{};
+    ::getrlimit(RLIMIT_NOFILE, &now);
+    ::_exit(set && raised && now.rlim_cur == 96 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+TEST(DiskReserve, HoldsRoomUntilItIsReleased) {
+  const std::string path = ::testing::TempDir() + "/reserve-" + uuid7();
+  const auto blocks = [&] {
+    struct stat info{};
+    return ::stat(path.c_str(), &info) == 0 ? info.st_blocks * 512 : -1;
+  };
+  {
+    DiskReserve reserve(path, 1 << 20);
+    EXPECT_FALSE(reserve.release());
+    reserve.fill();
+    EXPECT_GE(blocks(), 1 << 20);
+    EXPECT_TRUE(reserve.release());
+    EXPECT_EQ(blocks(), 0);
+    EXPECT_FALSE(reserve.release()) << "it is used up";
+    reserve.fill();
+    EXPECT_GE(blocks(), 1 << 20);
+  }
+  EXPECT_GE(blocks(), 1 << 20) << "it is kept for the next process";
+  DiskReserve nowhere(path + "/no/folder", 1 << 20);
+  nowhere.fill();
+  EXPECT_FALSE(nowhere.release());
+  ::unlink(path.c_str());
 }
 
 TEST(Encoding, Base64RoundTripsAndIsStrict) {

@@ -2,15 +2,18 @@
 
 #include "base/clock.hpp"
 #include "base/file.hpp"
+#include "base/open_files.hpp"
 #include "cli/commands.hpp"
 #include "cli/data_plane_probe.hpp"
 #include "cli/planes.hpp"
 #include "cli/session.hpp"
 #include "cli/signing.hpp"
+#include "cli/stopping.hpp"
 #include "cli/supervisor.hpp"
 #include "cli/work_tree.hpp"
 #include "control/applied.hpp"
 #include "control/home.hpp"
+#include "plane/route.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::cli {
@@ -20,6 +23,7 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
        bool lockstep) {
   auto root = find_project(invocation.project);
   if (!root.ok()) return console.fail(root.error());
+  raise_open_files();
   if (only == "control" || only == "data") {
     const auto ended = only == "control" ? run_control_plane(*root, *invocation.wiring)
                                          : run_data_plane(*root, *invocation.wiring, lockstep);
@@ -28,12 +32,13 @@ int up(const Invocation& invocation, const Console& console, const std::string& 
   const control::Home home(*root);
   if (auto made = make_dirs(home.dir()); !made.ok()) return console.fail(made.error());
   auto lock = FileLock::acquire(home.supervisor_lock());
-  if (!lock.ok() && lock.error().kind != ErrorKind::kConflict) return console.fail(lock.error());
-  if (!lock.ok()) {
+  if (!lock.ok() && lock.error().kind == ErrorKind::kConflict) {
     return console.fail({ErrorKind::kConflict, "project-up",
                          fmt::format("project `{}` is up already", *root),
                          "run `heddle status`, or end the other `heddle up` first"});
   }
+  // A disk that cannot be written must not keep what was released from being served.
+  if (!lock.ok()) console.message(fmt::format("warning: {}", lock.error().message));
   // Both planes need the keys, the tokens and what was applied: once, before either starts.
   if (auto ready = prepare_project(*root, *invocation.wiring); !ready.ok()) {
     return console.fail(ready.error());
@@ -65,17 +70,63 @@ std::string state_now(const doc::Value& service) {
 
 /// Adds what runs to what was decided: the reply's `control_plane`, each service's `data_plane` and
 /// the `state` that follows.
-Result<doc::Value> status_now(const Invocation& invocation) {
+struct Status {
+  doc::Value reply{};
+  std::optional<Error> locked{};  ///< why nothing can be decided; what runs is told all the same
+};
+
+/// What can be said where the control plane's part cannot be opened: what was applied and released.
+doc::Value status_of_locked(const spec::Project& project, const Error& why) {
+  const control::Home home(project.root);
+  const auto key = read_control_public_key(home);
+  const auto text_of = [](const Digest& digest) {
+    return digest.empty() ? std::string() : digest.str();
+  };
+  auto services = doc::Value::array();
+  for (const auto& [name, service] : project.services) {
+    const auto route = key.ok() ? plane::read_route(home.route(name), *key)
+                                : Result<plane::RouteTable>(key.error());
+    auto told = doc::Value::object(
+        {{"name", name},
+         {"state", path_exists(home.route(name)) ? "released" : "nothing released"},
+         {"autonomy", service.autonomy}});
+    if (route.ok()) {
+      told.set("state", route->stopped ? "stopped" : "released");
+      told.set("primary", text_of(route->primary));
+      told.set("standby", text_of(route->standby));
+      told.set("route", route->version);
+    }
+    services.push(std::move(told));
+  }
+  auto reply = doc::Value::object(
+      {{"project", project.name},
+       {"applied", project.commit},
+       {"services", std::move(services)},
+       {"locked",
+        doc::Value::object({{"id", why.id}, {"error", why.message}, {"hint", why.hint}})}});
+  for (const char* list : {"quarantined", "incidents", "approvals", "next"})
+    reply.set(list, doc::Value::array());
+  return reply;
+}
+
+Result<Status> status_now(const Invocation& invocation) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
-  HEDDLE_ASSIGN_OR_RETURN(auto answered,
-                          ask(root, *invocation.wiring, "status", doc::Value::object()));
-  const auto& session = answered.session;
-  doc::Value& reply = answered.reply;
-  reply.set("control_plane", session->remote() ? "running" : "not running");
+  auto answered = ask(root, *invocation.wiring, "status", doc::Value::object());
   // The definitions that run; before the first apply nothing does.
   const auto project = control::applied_project(control::Home(root), *invocation.wiring);
-  if (!project.ok() && project.error().id != "nothing-applied") return project.error();
-  bool idle = !session->remote();
+  Status status;
+  if (answered.ok()) {
+    status.reply = std::move(answered->reply);
+    if (!project.ok() && project.error().id != "nothing-applied") return project.error();
+  } else {
+    if (!project.ok()) return answered.error();
+    status.locked = answered.error();
+    status.reply = status_of_locked(*project, *status.locked);
+  }
+  doc::Value& reply = status.reply;
+  const bool controlled = answered.ok() && answered->session->remote();
+  reply.set("control_plane", controlled ? "running" : "not running");
+  bool idle = !controlled && answered.ok();
   for (auto& service : reply.find("services")->as_array()) {
     auto data = doc::Value::object({{"running", false}, {"problem", "nothing was applied yet"}});
     if (project.ok()) {
@@ -86,6 +137,7 @@ Result<doc::Value> status_now(const Invocation& invocation) {
                  : probe_data_plane(*project, known->second);
     }
     idle = idle || !data.bool_or("running");
+    if (status.locked) service.set("applied", data.int_or("route_version"));
     service.set("data_plane", std::move(data));
     service.set("state", state_now(service));
   }
@@ -94,7 +146,7 @@ Result<doc::Value> status_now(const Invocation& invocation) {
     next.insert(next.begin(),
                 doc::Value::object({{"command", "heddle up"}, {"why", "not every plane runs"}}));
   }
-  return reply;
+  return status;
 }
 
 /// `5,600 rows: 5,400 in windows, 200 late`: what is none is left out.
@@ -145,13 +197,14 @@ std::string data_plane_line(const doc::Value& data) {
 }
 
 int status(const Invocation& invocation, const Console& console) {
-  auto reply = status_now(invocation);
-  if (!reply.ok()) return console.fail(reply.error());
+  auto now = status_now(invocation);
+  if (!now.ok()) return console.fail(now.error());
+  doc::Value* const reply = &now->reply;
   const WorkTreeNote note = compare_with_applied(invocation, reply->string_or("applied"));
   reply->set("work_tree", note.to_value());
   if (console.json()) {
     console.document(*reply);
-    return 0;
+    return now->locked ? error_kind_info(now->locked->kind).exit_code : 0;
   }
   const auto applied = reply->string_or("applied");
   console.data(fmt::format("project `{}`, applied {}", reply->string_or("project"),
@@ -198,7 +251,9 @@ int status(const Invocation& invocation, const Console& console) {
           fmt::format("next: {}  ({})", item.string_or("command"), item.string_or("why")));
     }
   }
-  return 0;
+  if (!now->locked) return 0;
+  console.message("\nnothing can be decided:");
+  return console.fail(*now->locked);
 }
 
 }  // namespace
@@ -236,13 +291,7 @@ void add_plane_commands(CLI::App& app, Invocation& invocation) {
         return console.fail({ErrorKind::kInvalid, "stop-what", "it is not said what to stop",
                              "name a service, or say `--all`"});
       }
-      auto reply = call_as(invocation, "stop",
-                           doc::Value::object({{"service", *all ? "*" : *service}}), *by);
-      if (!reply.ok()) return console.fail(reply.error());
-      console.message(fmt::format("stopped `{}` (ledger entry {})", *all ? "everything" : *service,
-                                  reply->int_or("entry")));
-      console.message("next: heddle resume");
-      return 0;
+      return stop_services(invocation, console, *all ? "*" : *service, *by);
     };
   });
   auto* resume = app.add_subcommand("resume", "clear a stop; only a person does");

@@ -123,8 +123,6 @@ Result<spec::Project> prepare_project(const std::string& root, const control::Wi
   const control::Home home(root);
   HEDDLE_TRY(make_dirs(home.dir() + "/keys"));
   HEDDLE_TRY(make_dirs(home.tokens()));
-  HEDDLE_ASSIGN_OR_RETURN(const auto key, Ed25519Key::load_or_create(home.control_key()));
-  HEDDLE_TRY(control::publish_control_key(home, key));
   if (!control::read_applied(home).ok()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto control, open_when_free(root, wiring));
     HEDDLE_TRY(control->apply_first());
@@ -133,10 +131,25 @@ Result<spec::Project> prepare_project(const std::string& root, const control::Wi
   HEDDLE_ASSIGN_OR_RETURN(auto project, control::applied_project(home, wiring));
   for (const auto& account : project.service_accounts) {
     if (path_exists(home.token(account.name))) continue;
-    HEDDLE_TRY(
-        write_file_atomic(home.token(account.name), hex_encode(random_bytes(24)) + "\n", 0600));
+    // On a full disk those who have a token are served all the same.
+    const auto made =
+        write_file_atomic(home.token(account.name), hex_encode(random_bytes(24)) + "\n", 0600);
+    if (!made.ok()) log::error("account `{}` has no token: {}", account.name, made.error().str());
   }
   return project;
+}
+
+Result<Ed25519Public> read_control_public_key(const control::Home& home) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_token(home.control_public_key()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto bytes, hex_decode(text));
+  Ed25519Public key{};
+  if (bytes.size() != key.size()) {
+    return Error{ErrorKind::kCorrupt, "key-malformed",
+                 fmt::format("`{}` is not a public key", home.control_public_key()),
+                 "remove it: the control plane writes it again"};
+  }
+  std::copy(bytes.begin(), bytes.end(), key.begin());
+  return key;
 }
 
 Result<void> run_control_plane(const std::string& root, const control::Wiring& wiring) {
@@ -149,8 +162,9 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
   options.socket = control->home().socket();
   options.port = project.control_port;
   for (const auto& account : project.service_accounts) {
-    HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(control->home().token(account.name)));
-    options.accounts.push_back({account.name, std::move(token)});
+    auto token = read_token(control->home().token(account.name));
+    if (token.ok())
+      options.accounts.push_back({account.name, *std::move(token)});
   }
   log::info("control plane of `{}`, commit {}, on 127.0.0.1:{}", project.name,
             project.commit.substr(0, 12), project.control_port);
@@ -162,8 +176,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   stop_on_signals();
   const control::Home home(root);
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
-  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_token(home.control_public_key()));
-  HEDDLE_ASSIGN_OR_RETURN(const auto key, hex_decode(text));
+  HEDDLE_ASSIGN_OR_RETURN(const auto key, read_control_public_key(home));
   const std::vector<net::ListenerFd> inherited = net::inherited_listeners();
   struct sigaction action{};
   action.sa_handler = ask_for_successor;
@@ -179,8 +192,9 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
     options.heddle_dir = home.dir();
     options.service = service;
     options.objects = objects.get();
-    std::copy_n(key.begin(), std::min<std::size_t>(key.size(), 32), options.control_key.begin());
+    options.control_key = key;
     options.lockstep = lockstep;
+    options.socket = home.data_socket(name);
     options.clock = wiring.clock;
     options.listeners = listeners_of(name, inherited);
     for (std::string* file : {&options.service.tls.certificate, &options.service.tls.key,
@@ -188,8 +202,9 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
       if (!file->empty() && file->front() != '/') *file = root + "/" + *file;
     }
     for (const auto& account : project.service_accounts) {
-      HEDDLE_ASSIGN_OR_RETURN(auto token, read_token(home.token(account.name)));
-      options.tokens.push_back({account.name, std::move(token), account.permissions});
+      auto token = read_token(home.token(account.name));
+      if (token.ok())
+        options.tokens.push_back({account.name, *std::move(token), account.permissions});
     }
     options.rights = [&rights] { return rights.now(); };
     log::info("data plane of `{}` on {}:{}", name, service.host, service.port);

@@ -3,6 +3,8 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "base/signature.hpp"
+#include "control/home.hpp"
 #include "control/wiring.hpp"
 #include "spec/project.hpp"
 
@@ -13,6 +15,9 @@ namespace heddle::cli {
 /// applied yet. Returns the applied project.
 [[nodiscard]] Result<spec::Project> prepare_project(const std::string& root,
                                                     const control::Wiring& wiring);
+
+/// By which route tables are checked.
+[[nodiscard]] Result<Ed25519Public> read_control_public_key(const control::Home& home);
 
 /// Runs one plane until SIGTERM or SIGINT (`heddle up --only ...`); returns ok after an orderly
 /// end.

@@ -22,6 +22,9 @@ constexpr auto kLockPatience =
 constexpr auto kWonder = std::chrono::seconds(1);  ///< then a person is told how far it is
 constexpr auto kAskAgain = std::chrono::milliseconds(100);
 
+constexpr std::int64_t kPatienceMs = 300'000;     ///< an operation may verify a long ledger
+constexpr std::int64_t kStopPatienceMs = 10'000;  ///< the data planes were told before
+
 class RemoteSession final : public Session {
  public:
   explicit RemoteSession(const std::string& socket) : client_(options_of(socket)) {}
@@ -46,8 +49,10 @@ class RemoteSession final : public Session {
 
  private:
   Result<doc::Value> call_once(std::string_view operation, const doc::Value& request) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto reply, client_.post(fmt::format("/v1/ops/{}", operation),
-                                                           doc::to_json(request)));
+    HEDDLE_ASSIGN_OR_RETURN(
+        const auto reply,
+        client_.send("POST", fmt::format("/v1/ops/{}", operation), doc::to_json(request), {},
+                     operation == "stop" ? kStopPatienceMs : kPatienceMs));
     HEDDLE_ASSIGN_OR_RETURN(auto value, doc::parse_json(reply.body));
     if (reply.status == 200) return value;
     ErrorKind kind = ErrorKind::kInternal;
@@ -61,7 +66,6 @@ class RemoteSession final : public Session {
   static net::HttpClient::Options options_of(const std::string& socket) {
     net::HttpClient::Options options;
     options.unix_path = socket;
-    options.timeout_ms = 300'000;  // an operation may verify a long ledger
     return options;
   }
   net::HttpClient client_;

@@ -67,17 +67,8 @@ Result<std::optional<Applied>> applied_of(store::State& state) {
   return applied;
 }
 
-Result<void> publish_control_key(const Home& home, const Ed25519Key& key) {
-  const std::string public_key(key.public_key.begin(), key.public_key.end());
-  const std::string line = hex_encode(public_key) + "\n";
-  if (const auto there = read_file(home.control_public_key()); there.ok() && *there == line)
-    return {};
-  return write_file_atomic(home.control_public_key(), line);
-}
-
 Result<void> publish_applied(const Home& home, store::Git& git, const Ed25519Key& key,
                              const Applied& applied) {
-  HEDDLE_TRY(publish_control_key(home, key));
   // One ref for each commit: the ledger names them all, and what decided then has to stay readable.
   const std::string ref = "refs/heddle/applied/" + applied.commit;
   if (const auto kept = git.resolve(ref); !kept.ok() || *kept != applied.commit) {

@@ -25,10 +25,6 @@ struct Applied {
 /// Nullopt before the first apply.
 [[nodiscard]] Result<std::optional<Applied>> applied_of(store::State& state);
 
-/// Writes the public part of the control plane's key, by which other processes check what it signs.
-/// Not written again where it stands: a full disk must not keep a plane from coming back.
-[[nodiscard]] Result<void> publish_control_key(const Home& home, const Ed25519Key& key);
-
 /// Tells the processes that do not open the state: keeps the commit under `refs/heddle/applied/`
 /// and writes
 /// `.heddle/applied.json`, signed (docs/formats/applied.md). Doing it again changes nothing.

@@ -3,6 +3,7 @@
 #include "control/compare.hpp"
 #include "control/repairs.hpp"
 #include "control/service_fixture.hpp"
+#include "plane/route.hpp"
 
 namespace heddle::control {
 namespace {
@@ -83,6 +84,53 @@ TEST_F(ApprovalsTest, ARestartAppliesNothingThatWasNotAboutToBe) {
           .ok());
   ASSERT_TRUE(control_->set_stopped(true, kBen).ok());
   EXPECT_EQ(status(before_stop), Status::kVoid);
+}
+
+TEST_F(ApprovalsTest, StopsOfWhatIsStoppedAreOneEntry) {
+  const auto journal = plane::JournalWriter::open({.dir = home_->spool("s"), .fields = {}}).value();
+  const auto stop_on_data_plane = [&](const char* id) {
+    journal->append(plane::StopRecord{"s", "stopper", id});
+    ASSERT_TRUE(journal->commit().ok());
+  };
+  const auto read = [&] {
+    while (control_->pump().value()) {
+    }
+  };
+  const auto first = control_->set_stopped(true, kBen).value();
+  const auto entries = ledger_->size().value();
+  const auto version = control_->releases().version();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(control_->set_stopped(true, kBen)->int_or("entry"), first.int_or("entry"));
+    stop_on_data_plane("stop-1");
+    read();
+  }
+  EXPECT_EQ(ledger_->size().value(), entries);
+  EXPECT_EQ(control_->releases().version(), version);
+  // The stop of the data plane stands there until a table names it: the next one does, also after a
+  // restart here.
+  open();
+  EXPECT_TRUE(control_->set_stopped(false, kBen)->bool_or("applied"));
+  EXPECT_FALSE(control_->releases().stopped());
+  const auto table = plane::read_route(home_->route("s"), key_.public_key).value();
+  EXPECT_FALSE(table.stopped);
+  EXPECT_EQ(table.acknowledged.back(), "stop-1");
+  // It is read again from the last snapshot, and stops nothing.
+  open();
+  read();
+  EXPECT_FALSE(control_->releases().stopped());
+  // One that is not read yet when a person resumes is one that she resumes in spite of.
+  ASSERT_TRUE(control_->set_stopped(true, kBen).ok());
+  stop_on_data_plane("stop-2");
+  EXPECT_TRUE(control_->set_stopped(false, kBen)->bool_or("applied"));
+  read();
+  EXPECT_FALSE(control_->releases().stopped());
+  EXPECT_EQ(plane::read_route(home_->route("s"), key_.public_key)->acknowledged.back(), "stop-2");
+  // And a new one is a new decision.
+  const auto before = ledger_->size().value();
+  stop_on_data_plane("stop-3");
+  read();
+  EXPECT_TRUE(control_->releases().stopped());
+  EXPECT_EQ(ledger_->size().value(), before + 1);
 }
 
 TEST_F(ApprovalsTest, ARollbackIsBoundToBothEnds) {

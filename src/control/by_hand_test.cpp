@@ -258,10 +258,10 @@ TEST_F(ByHandTest, WhatSomebodyElseDidIsAnOutcome) {
 
 TEST_F(ByHandTest, AnActIsInForceWhileWhatItMadeServes) {
   recover::Act swap{"i/swap", recover::Act::Kind::kSwap, "i", 1};
-  ASSERT_EQ(swap.made, "");
   const auto outcome = this->swap();
   ASSERT_EQ(outcome.status, Outcome::Status::kApplied);
   swap.before = outcome.result.string_or("before");
+  swap.made = outcome.result.string_or("made");
   EXPECT_EQ(swap.before, bundles_[0].str());
   EXPECT_TRUE(control_->in_force(swap));
   // Both are repaired: each is made of what it was.
@@ -274,9 +274,10 @@ TEST_F(ByHandTest, AnActIsInForceWhileWhatItMadeServes) {
   recover::Act made{"i/release", recover::Act::Kind::kRelease, "i", 1};
   made.made = repaired.result.string_or("made");
   for (const auto& act : {swap, transform, made}) EXPECT_TRUE(control_->in_force(act)) << act.id;
-  // A person releases something else: the standby of before waits on, the repair is not there.
+  // A person releases something else: the standby of before waits on, what took over is gone, and
+  // the repair is not there.
   ASSERT_TRUE(promote(2));
-  EXPECT_TRUE(control_->in_force(swap));
+  EXPECT_FALSE(control_->in_force(swap));
   EXPECT_FALSE(control_->in_force(transform));
   ASSERT_TRUE(promote(3, "standby"));
   for (const auto& act : {swap, transform, made}) EXPECT_FALSE(control_->in_force(act)) << act.id;

@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "control/access.hpp"
 #include "control/definitions.hpp"
+#include "control/keys.hpp"
 #include "control/operations.hpp"
 
 namespace heddle::control {
@@ -67,6 +68,7 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
                  "a command runs still, or a control plane is busy: try again when it has ended"};
   }
   core->lock.emplace(std::move(*lock));
+  core->reserve.fill();
   HEDDLE_ASSIGN_OR_RETURN(core->state, wiring.open_state(core->home.state()));
   HEDDLE_ASSIGN_OR_RETURN(core->git, wiring.open_git(root));
   HEDDLE_ASSIGN_OR_RETURN(core->applied, applied_of(*core->state));
@@ -75,11 +77,11 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   core->project = std::move(loaded.project);
   HEDDLE_ASSIGN_OR_RETURN(core->objects, wiring.open_objects(core->home.objects()));
   core->runner = wiring.make_runner();
-  HEDDLE_ASSIGN_OR_RETURN(core->control_key, Ed25519Key::load_or_create(core->home.control_key()));
+  HEDDLE_ASSIGN_OR_RETURN(core->control_key, open_control_key(core->home));
   ledger::Ledger::Options options;
   options.directory = core->home.dir() + "/tiles";
   options.project = core->project.name;
-  HEDDLE_ASSIGN_OR_RETURN(options.key, Ed25519Key::load_or_create(core->home.ledger_key()));
+  HEDDLE_ASSIGN_OR_RETURN(options.key, open_ledger_key(core->home));
   options.clock = wiring.clock;
   HEDDLE_ASSIGN_OR_RETURN(core->ledger, ledger::Ledger::open(*core->state, options));
   HEDDLE_ASSIGN_OR_RETURN(core->policy, policy::LocalEngine::open(*core->state, *core->ledger,
@@ -133,6 +135,7 @@ Result<bool> Control::pump() {
 }
 
 Result<void> Control::publish_ledger() {
+  core_->reserve.fill();  // once a stop on a full disk has used it and there is room again
   HEDDLE_ASSIGN_OR_RETURN(const auto size, core_->ledger->size());
   if (size == core_->published) return {};
   HEDDLE_TRY(core_->ledger->publish());

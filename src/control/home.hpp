@@ -15,6 +15,12 @@ class Home {
   [[nodiscard]] std::string lock() const { return dir_ + "/lock"; }
   [[nodiscard]] std::string supervisor_lock() const { return dir_ + "/supervisor.lock"; }
   [[nodiscard]] std::string socket() const { return dir_ + "/control.sock"; }
+  [[nodiscard]] std::string data_sockets() const { return dir_ + "/data"; }
+  /// Of the data plane of one service: how its owner stops it (docs/http.md).
+  [[nodiscard]] std::string data_socket(const std::string& service) const {
+    return data_sockets() + "/" + service + ".sock";
+  }
+  [[nodiscard]] std::string reserve() const { return dir_ + "/reserve"; }
   [[nodiscard]] std::string applied() const { return dir_ + "/applied.json"; }
   [[nodiscard]] std::string state() const { return dir_ + "/state.db"; }
   [[nodiscard]] std::string objects() const { return dir_ + "/objects"; }

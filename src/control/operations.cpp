@@ -608,12 +608,24 @@ Result<doc::Value> definition_apply(Core& core, const doc::Value& request, const
   return apply_definitions(core, request.string_or("revision", "HEAD"), actor);
 }
 
+/// On a full disk the room that is kept for a stop is given to it.
+template <class Act>
+auto with_reserve(Core& core, const Act& act) {
+  auto done = act();
+  if (!done.ok() && done.error().id == "disk-full" && core.reserve.release()) done = act();
+  return done;
+}
+
 Result<doc::Value> stop(Core& core, const doc::Value& request, const Caller& caller) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "stop", request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, with_reserve(core, [&] {
+                            return requester(core, "stop", request, caller);
+                          }));
   std::uint64_t entry = 0;
   for (const auto& [name, service] : core.services) {
     if (request.string_or("service") != "*" && request.string_or("service") != name) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto reply, service->set_stopped(true, actor));
+    HEDDLE_ASSIGN_OR_RETURN(const auto reply, with_reserve(core, [&, &stopped = *service] {
+                              return stopped.set_stopped(true, actor);
+                            }));
     entry = static_cast<std::uint64_t>(reply.int_or("entry"));
   }
   if (entry == 0) HEDDLE_TRY(core.service(request.string_or("service")));

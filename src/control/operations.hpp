@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/disk_reserve.hpp"
 #include "base/file.hpp"
 #include "control/applied.hpp"
 #include "control/control.hpp"
@@ -31,6 +32,8 @@ struct Control::Core {
   /// what is applied, services and monitors do when the planes start again.
   spec::Project running;
   std::optional<Applied> applied;  ///< nullopt before the first apply
+  /// Room for a stop on a full disk: a few pages of the state, and a route table.
+  DiskReserve reserve{home.reserve(), 1 << 20};
   std::unique_ptr<store::State> state;
   std::unique_ptr<store::Objects> objects;
   std::unique_ptr<store::Git> git;

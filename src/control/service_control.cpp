@@ -512,8 +512,10 @@ Result<void> ServiceControl::publish() {
     }
     return {};
   }));
-  return plane::write_route(parts_.home->route(service_.identity.name), releases_.route(decision),
-                            *parts_.control_key);
+  HEDDLE_TRY(plane::write_route(parts_.home->route(service_.identity.name),
+                                releases_.route(decision), *parts_.control_key));
+  published_ = releases_.version();
+  return {};
 }
 
 Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Releases& next,
@@ -661,6 +663,8 @@ Result<void> ServiceControl::take_up(const plane::Record& record) {
   const auto* act = std::get_if<plane::ActRecord>(&record);
   if (const auto* stop = std::get_if<plane::StopRecord>(&record)) {
     id = stop->id;
+    if (releases_.acknowledged(id)) return {};
+    if (releases_.stopped()) return stopped_again(id);
     proposal.action = "service.stop";
     proposal.reason = fmt::format("stopped on the data plane by `{}`", stop->by);
   } else if (act != nullptr && act->act == "fail-over") {
@@ -697,6 +701,32 @@ Result<void> ServiceControl::take_up(const plane::Record& record) {
   return {};
 }
 
+/// Stops of the data plane that are in the journal and were not taken up yet.
+Result<doc::Value> ServiceControl::unread_stops() const {
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto reader,
+      plane::JournalReader::open(parts_.home->spool(service_.identity.name), reader_->position()));
+  auto stops = doc::Value::array();
+  for (;;) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto record, reader->next());
+    if (!record) return stops;
+    if (const auto* stop = std::get_if<plane::StopRecord>(&*record))
+      stops.push(doc::Value::object({{"id", stop->id}, {"by", stop->by}}));
+  }
+}
+
+/// A stop of what is stopped is in the ledger already. It stands on the data plane until a route
+/// table names it, which the next one does: one that lets the service go on, for example.
+Result<void> ServiceControl::stopped_again(const std::string& id) {
+  auto next = releases_;
+  next.acknowledge_with_next(id);
+  HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
+    return txn.put("releases", service_.identity.name, doc::to_json(next.to_value()));
+  }));
+  releases_ = std::move(next);
+  return {};
+}
+
 Digest ServiceControl::canary_of(std::uint64_t version) const {
   const auto& run = releases_.canary();
   if (run.running() && run.started <= version) return run.canary.bundle;
@@ -730,6 +760,12 @@ void ServiceControl::trim_traffic() const {
 }
 
 Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor& actor) {
+  if (stopped && releases_.stopped()) {
+    // Decided and not published: the disk was full in between.
+    if (published_ != releases_.version()) HEDDLE_TRY(publish());
+    HEDDLE_ASSIGN_OR_RETURN(const auto entry, parts_.policy->stop_entry(service_.identity.name));
+    return doc::Value::object({{"applied", true}, {"entry", entry.value_or(0)}});
+  }
   policy::Proposal proposal;
   proposal.action = stopped ? "service.stop" : "service.resume";
   proposal.op_id = fmt::format("{}/{}/{}", service_.identity.name, proposal.action,
@@ -739,7 +775,12 @@ Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor
   proposal.reason =
       stopped ? "stopped: requests are answered 503 until a person resumes" : "resumed by a person";
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
-  if (!stopped) return asked_by_hand(std::move(proposal), {}, "", false);
+  if (!stopped) {
+    // Whoever lets it go on lets it go on in spite of these too, and the entry says so.
+    HEDDLE_ASSIGN_OR_RETURN(auto stops, unread_stops());
+    if (stops.size() > 0) proposal.attributes.set("stops", std::move(stops));
+    return asked_by_hand(std::move(proposal), {}, "", false);
+  }
   HEDDLE_ASSIGN_OR_RETURN(const auto decision, carry_out(proposal));
   return doc::Value::object({{"applied", true}, {"entry", decision.entry}});
 }

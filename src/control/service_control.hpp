@@ -149,6 +149,8 @@ class ServiceControl final : public recover::Effects {
   /// What the data plane did by itself, pre-authorised: a stop or a fail-over becomes a decision
   /// and is acknowledged.
   [[nodiscard]] Result<void> take_up(const plane::Record& record);
+  [[nodiscard]] Result<void> stopped_again(const std::string& id);
+  [[nodiscard]] Result<doc::Value> unread_stops() const;
   /// Judges the canary when it is due or failing, and proposes what follows: rise, promotion, end;
   /// or asks a person.
   [[nodiscard]] Result<void> decide_canary(Micros event_time);
@@ -291,6 +293,7 @@ class ServiceControl final : public recover::Effects {
   std::vector<watch::Finding> new_findings_;  ///< since the last snapshot
   std::uint64_t finding_count_ = 0;
   std::uint64_t applied_ = 0;
+  std::uint64_t published_ = 0;  ///< version of the route table that was written last
   std::uint64_t archived_ = 0;
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;

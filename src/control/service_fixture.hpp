@@ -61,7 +61,7 @@ class ServiceTest : public testing::Test {
     allow.id = "agents-act";
     allow.effect = spec::PolicyRule::Effect::kAllow;
     allow.who = {"agent:*", "person:*"};
-    allow.actions = {"slot.swap", "source.*"};
+    allow.actions = {"slot.swap", "source.*", "service.resume"};
     project_.policies["p"].rules = {ask, allow};
     project_.people = {{"ada", {"approver"}, {ada_->public_key()}}, {"ben", {}, {}}};
     project_.service_accounts = {{"app", {"predict"}, "tokens/app"},

@@ -96,8 +96,15 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
           "see `heddle release history`"};
     }
     const auto& action = proposal.action;
-    if (action == "service.stop" || action == "service.resume") {
-      action == "service.stop" ? next.stop() : next.resume();
+    if (action == "service.stop") {
+      next.stop();
+      return {};
+    }
+    if (action == "service.resume") {
+      if (const auto* stops = attributes.find("stops")) {
+        for (const auto& stop : stops->as_array()) next.acknowledge(stop.string_or("id"));
+      }
+      next.resume();
       return {};
     }
     if (action == "release.rollback") return next.rollback();

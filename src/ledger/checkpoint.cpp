@@ -21,7 +21,9 @@ std::string big_endian(std::uint32_t value) {
 }
 
 Error malformed(std::string_view why) {
-  return {ErrorKind::kCorrupt, "checkpoint-malformed", fmt::format("not a checkpoint: {}", why)};
+  return {ErrorKind::kCorrupt, "checkpoint-malformed", fmt::format("not a checkpoint: {}", why),
+          "it was changed or damaged: bring `.heddle/tiles` back from a backup, then run `heddle "
+          "audit verify`"};
 }
 
 bool good_name(std::string_view name) {

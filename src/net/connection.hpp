@@ -4,6 +4,9 @@
 #include <memory>
 #include <string>
 
+#include <unistd.h>
+
+#include "net/admission.hpp"
 #include "net/h2.hpp"
 #include "net/http.hpp"
 #include "net/in_buffer.hpp"
@@ -11,7 +14,8 @@
 
 namespace heddle::net {
 
-/// One client. Owned by the loop, which alone touches it.
+/// One client, with its socket and its place among the others until its end. Owned by the loop,
+/// which alone touches it.
 struct Connection {
   enum class Phase : std::uint8_t {
     kHandshake,  ///< TLS is being agreed
@@ -22,7 +26,13 @@ struct Connection {
                  ///< client can read the answer
   };
 
-  int fd = -1;
+  Connection(int socket, Admission::Place among) : fd(socket), place(std::move(among)) {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() { ::close(fd); }
+
+  int fd;
+  Admission::Place place;
   std::uint64_t id = 0;
   std::uint64_t request = 0;    ///< number of the request being read or answered
   std::uint64_t last_turn = 0;  ///< of the loop that saw an event of this one
@@ -43,12 +53,14 @@ struct Connection {
   bool again = false;          ///< in the list of those that go on next turn though nothing comes
   Phase phase = Phase::kIdle;
   std::uint32_t interest = 0;  ///< epoll events asked for
+  PartialHead partial_head;
   std::size_t body_at = 0;
   std::uint64_t content_length = 0;
   std::size_t drained = 0;
   std::size_t received = 0;   ///< bytes of the request being read
   std::size_t accounted = 0;  ///< bytes of the loop's budget this one holds
   std::int64_t began_ns = 0;  ///< of the request being read
+  std::int64_t since_ns = 0;  ///< the phase began
   std::int64_t deadline_ns = 0;
   ChunkedReader chunks;
   InBuffer in;
@@ -58,6 +70,14 @@ struct Connection {
   std::unique_ptr<H2Session> h2;
 
   [[nodiscard]] bool has_output() const noexcept { return out_sent < out.size(); }
+  /// What would be lost if it were closed now.
+  [[nodiscard]] Use use() const noexcept {
+    if (phase == Phase::kDeferred) return Use::kAnswered;
+    if (phase == Phase::kDraining) return Use::kUnproven;
+    if (h2) return h2->use() == Use::kIdle && has_output() ? Use::kSlow : h2->use();
+    if (request == 0) return Use::kUnproven;
+    return has_output() || phase == Phase::kReading ? Use::kSlow : Use::kIdle;
+  }
 };
 
 }  // namespace heddle::net

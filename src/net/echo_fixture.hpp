@@ -42,6 +42,7 @@ class Echo {
         waiting.clear();
       }
       if (request.path == "/large") response.body.assign(4 << 20, 'x');
+      if (request.path == "/huge") response.body.assign(64 << 20, 'x');
       response.content_type = "text/plain";
       response.body +=
           fmt::format("{} {} {} {}", request.method, request.path, request.query, request.body);

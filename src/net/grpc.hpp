@@ -26,7 +26,8 @@ enum class GrpcStatus : std::uint8_t {
 struct GrpcCall {
   std::string_view method{};  ///< as in `:path`: "/inference.GRPCInferenceService/ModelInfer"
   std::span<const Header> metadata{};  ///< without pseudo-headers; names are in lower case
-  std::string_view message{};          ///< decompressed, without its frame
+  std::string_view message{};          ///< decompressed, without its frame; empty when it came
+                                       ///< compressed and `grpc_inflate_for` said no
   bool streaming = false;        ///< one of `Options::grpc_streaming`; more messages may follow
   std::int64_t deadline_ns = 0;  ///< of `grpc-timeout`, by the clock's `mono_ns`; 0: none
   std::int64_t queued_ns =

@@ -230,7 +230,7 @@ struct H2Session::Callbacks {
     const std::size_t n = std::min(most, stream.out.size() - stream.out_at);
     if (n > 0) std::memcpy(to, stream.out.data() + stream.out_at, n);
     stream.out_at += n;
-    stream.progress_ns = session.now_;
+    session.sent(stream, n);
     if (stream.out_at == stream.out.size()) {
       stream.out.clear();
       stream.out_at = 0;
@@ -446,7 +446,8 @@ void H2Session::pump(Stream& stream) {
     stream.in.clear();
     if (stream.in.capacity() > kKeptBytes) stream.in = std::string();
     stream.in_at = 0;
-  } else if (stream.in_at > 0) {
+  } else if (stream.in_at > stream.in.size() / 2) {
+    // Not for each message: what waits behind it would be moved for every one before it.
     stream.in.erase(0, stream.in_at);
     stream.in_at = 0;
   }
@@ -467,6 +468,11 @@ void H2Session::pump(Stream& stream) {
 
 /// False: the call is over or its answer comes later.
 bool H2Session::handle(Stream& stream, std::string_view message, bool compressed) {
+  GrpcCall call;
+  call.method = stream.path;
+  call.metadata = stream.metadata;
+  call.streaming = stream.streaming;
+  call.deadline_ns = stream.deadline_ns;
   if (compressed) {
     if (stream.encoding == Stream::Encoding::kOther) {
       fail(stream, GrpcStatus::kUnimplemented, "a message encoding other than gzip", true);
@@ -476,7 +482,12 @@ bool H2Session::handle(Stream& stream, std::string_view message, bool compressed
       fail(stream, GrpcStatus::kInternal, "a compressed message without grpc-encoding");
       return false;
     }
-    if (const auto inflated = gunzip(message, options_.message_bytes, inflated_); !inflated.ok()) {
+    inflated_.clear();
+    // Inflating makes a thousand bytes of one: it is done for those who are known.
+    const bool known = !options_.inflate_for || options_.inflate_for(call);
+    const auto inflated =
+        known ? gunzip(message, options_.message_bytes, inflated_) : Result<void>();
+    if (!inflated.ok()) {
       fail(stream,
            inflated.error().kind == ErrorKind::kTooLarge ? GrpcStatus::kResourceExhausted
                                                          : GrpcStatus::kInternal,
@@ -489,12 +500,7 @@ bool H2Session::handle(Stream& stream, std::string_view message, bool compressed
     fail(stream, GrpcStatus::kDeadlineExceeded, "the deadline passed before the call was handled");
     return false;
   }
-  GrpcCall call;
-  call.method = stream.path;
-  call.metadata = stream.metadata;
   call.message = message;
-  call.streaming = stream.streaming;
-  call.deadline_ns = stream.deadline_ns;
   stream.request = ++requests_;
   patience_ = std::min(kPatience, patience_ + kPatiencePerMessage);
   reply_.clear();
@@ -511,6 +517,7 @@ void H2Session::send(Stream& stream, const GrpcReply& reply) {
   if (reply.message.size() > UINT32_MAX)
     return fail(stream, GrpcStatus::kResourceExhausted, "the answer is too large for a frame");
   const auto size = static_cast<std::uint32_t>(reply.message.size());
+  if (stream.out.empty()) stream.progress_ns = now_;
   const char frame[kFrame] = {0, static_cast<char>(size >> 24), static_cast<char>(size >> 16),
                               static_cast<char>(size >> 8), static_cast<char>(size)};
   stream.out.append(frame, kFrame).append(reply.message);
@@ -539,6 +546,7 @@ void H2Session::end(Stream& stream, int status, std::string_view message, bool t
   if (stream.closing) return;
   stream.closing = true;
   stream.deferred = false;
+  if (stream.out.empty()) stream.progress_ns = now_;
   stream.status = status;
   stream.status_message.clear();
   append_percent_encoded(stream.status_message, message);
@@ -564,6 +572,24 @@ void H2Session::refuse(Stream& stream, std::string_view http_status) {
   stream.closing = stream.answered = true;
   const nghttp2_nv head[] = {header(":status", http_status)};
   nghttp2_submit_response(session_, stream.id, head, 1, nullptr);
+}
+
+Use H2Session::use() const noexcept {
+  if (requests_ == 0) return Use::kUnproven;
+  if (open_ == 0) return Use::kIdle;
+  const bool answered = std::any_of(streams_.begin(), streams_.end(),
+                                    [](const auto& stream) { return stream->deferred; });
+  return answered ? Use::kAnswered : Use::kSlow;
+}
+
+/// The client took so much: it has the time that so many bytes may take, from when the answer
+/// began. Who takes a byte now and then does not stay for ever.
+void H2Session::sent(Stream& stream, std::size_t bytes) const {
+  const auto bought =
+      options_.bytes_per_second == 0
+          ? INT64_MAX / 2
+          : static_cast<std::int64_t>(bytes) * 1'000'000'000 / options_.bytes_per_second;
+  if (bytes > 0) stream.progress_ns = std::min(now_, stream.progress_ns + bought);
 }
 
 bool H2Session::waiting(std::int32_t id, std::uint64_t request) const {
@@ -601,7 +627,8 @@ bool H2Session::sweep(std::int64_t now_ns) {
     const std::int64_t elapsed = now_ - stream.began_ns;
     const auto owed = static_cast<double>(elapsed - 1000 * kMs) * 1e-9 *
                       static_cast<double>(options_.bytes_per_second);
-    if (reading && (elapsed > patience || static_cast<double>(stream.in.size()) < owed)) {
+    if (reading &&
+        (elapsed > patience || static_cast<double>(stream.in.size() - stream.in_at) < owed)) {
       fail(stream, GrpcStatus::kDeadlineExceeded,
            "the message did not come whole within the time limit");
       pump(stream);

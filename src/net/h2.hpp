@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "net/admission.hpp"
 #include "net/grpc.hpp"
 
 struct nghttp2_session;
@@ -31,6 +32,9 @@ class H2Session {
         nullptr;  ///< methods that take many messages; outlives the session
     std::function<std::string(std::string_view authority)>
         refuse_host{};  ///< why a call to this host is refused; empty: it is not
+    std::function<bool(const GrpcCall&)>
+        inflate_for{};  ///< whether a compressed message of this call is inflated; none: all are.
+                        ///< Others are handled as empty
   };
   /// Answers one message into the reply, or returns true: the reply comes by `reply`. `request`
   /// names the message then.
@@ -63,6 +67,9 @@ class H2Session {
   /// Nothing is left to do and the other side knows.
   [[nodiscard]] bool finished() const;
   [[nodiscard]] std::size_t streams() const noexcept { return open_; }
+  /// What would be lost if the connection were closed now, apart from output it does not take.
+  [[nodiscard]] Use use() const noexcept;
+  [[nodiscard]] std::int64_t idle_since() const noexcept { return idle_since_; }
   [[nodiscard]] std::size_t buffered() const noexcept {
     return buffered_;
   }  ///< bytes of messages, in and out
@@ -85,6 +92,7 @@ class H2Session {
   void refuse(Stream& stream, std::string_view http_status);
   void consume(Stream& stream);
   void nuisance(int weight);
+  void sent(Stream& stream, std::size_t bytes) const;
   void account(Stream& stream);
 
   Options options_;

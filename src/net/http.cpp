@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 namespace heddle::net {
 namespace {
@@ -336,6 +337,11 @@ HeadResult read_head(std::string_view bytes, std::size_t max_bytes, std::size_t 
   if (!reason.empty()) return HeadResult::kBad;
   head.bytes = static_cast<std::size_t>(p - window.data());
   return HeadResult::kComplete;
+}
+
+bool PartialHead::goes_on(std::string_view bytes, std::size_t max_bytes) noexcept {
+  const std::size_t before = std::exchange(seen_, bytes.size());
+  return bytes.size() >= max_bytes || bytes.find('\n', before) != std::string_view::npos;
 }
 
 ChunkedReader::State ChunkedReader::read(char* buffer, std::size_t size,

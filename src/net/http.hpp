@@ -85,6 +85,22 @@ enum class HeadResult { kComplete, kNeedMore, kBad, kTooLarge, kUnsupported };
                                    std::size_t max_headers, RequestHead& head,
                                    std::vector<Header>& headers, std::string_view& reason);
 
+/// A head that comes in parts: `read_head` begins anew each time, so it is called when what came
+/// since may have made the head whole. Who sends byte by byte has it read once a line.
+class PartialHead {
+ public:
+  /// `bytes` of it are there now.
+  [[nodiscard]] bool worth_reading(std::string_view bytes, std::size_t max_bytes) noexcept {
+    return seen_ == 0 || goes_on(bytes, max_bytes);
+  }
+  void was_read(std::size_t bytes) noexcept { seen_ = bytes; }  ///< and needs more
+  void reset() noexcept { seen_ = 0; }
+
+ private:
+  [[nodiscard]] bool goes_on(std::string_view bytes, std::size_t max_bytes) noexcept;
+  std::size_t seen_ = 0;  ///< bytes that were looked at; 0: it is a new one
+};
+
 /// Decodes a chunked body in place; resumable. Extensions are skipped, trailers refused.
 class ChunkedReader {
  public:

@@ -39,9 +39,11 @@ void HttpServer::Loop::process(Connection& connection) {
       set_phase(connection, Connection::Phase::kReading);
     RequestHead head;
     if (!connection.head_known) {
+      if (!connection.partial_head.worth_reading(in.view(), limits.header_bytes))
+        return need_more();
       std::string_view reason;
       switch (read_head(in.view(), limits.header_bytes, limits.headers, head, headers, reason)) {
-        case HeadResult::kNeedMore: return need_more();
+        case HeadResult::kNeedMore: connection.partial_head.was_read(in.size()); return need_more();
         case HeadResult::kBad: return refuse(connection, 400, "http-malformed", reason);
         case HeadResult::kTooLarge: return refuse(connection, 431, "http-head-too-large", reason);
         case HeadResult::kUnsupported: return refuse(connection, 505, "http-version", reason);
@@ -96,6 +98,7 @@ bool HttpServer::Loop::begin_body(Connection& connection, const RequestHead& hea
     return false;
   }
   connection.head_known = true;
+  connection.partial_head.reset();
   connection.body_at = head.bytes;
   connection.chunked_body = head.chunked;
   connection.content_length = head.content_length.value_or(0);

@@ -30,19 +30,6 @@ TEST(HalfClosed, IsAnsweredAllTheSame) {
   EXPECT_EQ(exchange(port, "GET /part HTTP/1.1\r\nHo"), "");
 }
 
-TEST(Limits, BoundConnectionsOfOneAddress) {
-  HttpServer::Options options;
-  options.limits.connections_per_address = 2;
-  Echo echo(std::move(options));
-  const int port = echo.server->port();
-  const int one = raw_connect(port), two = raw_connect(port), three = raw_connect(port);
-  EXPECT_TRUE(receive(three).starts_with("HTTP/1.1 503 "));
-  ::close(one);
-  while (echo.server->connections() > 1) std::this_thread::yield();
-  EXPECT_EQ(echo.client().get("/")->status, 200);
-  for (const int fd : {two, three}) ::close(fd);
-}
-
 TEST(Limits, BoundWhatIsHeldForAllConnections) {
   HttpServer::Options options;
   options.limits.buffered_bytes = 1 << 20;

@@ -51,12 +51,18 @@ Connection* HttpServer::Loop::find(std::uint64_t id) {
 
 void HttpServer::Loop::set_phase(Connection& connection, Connection::Phase phase) {
   connection.phase = phase;
+  connection.since_ns = now;
   switch (phase) {
     case Connection::Phase::kHandshake:
       connection.deadline_ns = now + options.limits.handshake_timeout_ms * kMs;
       break;
     case Connection::Phase::kIdle:
-      connection.deadline_ns = now + options.limits.idle_timeout_ms * kMs;
+      // Who came and asks nothing has the time of a request.
+      connection.deadline_ns =
+          now + (connection.request == 0
+                     ? std::min(options.limits.read_timeout_ms, options.limits.idle_timeout_ms)
+                     : options.limits.idle_timeout_ms) *
+                    kMs;
       break;
     case Connection::Phase::kReading:
       connection.deadline_ns = now + options.limits.read_timeout_ms * kMs;
@@ -112,6 +118,8 @@ void HttpServer::Loop::events_of(Connection& connection, std::uint32_t events) {
 
 void HttpServer::Loop::sweep() {
   const std::int64_t rate = options.limits.body_bytes_per_second;
+  leaving.clear();
+  there_is_room();  // or not: then it is found out again
   for (std::size_t i = 0; i < slots.size(); ++i) {
     Connection* connection = slots[i].get();
     if (connection == nullptr) continue;
@@ -221,7 +229,7 @@ void HttpServer::Loop::turn() {
     next_sweep = now + kSweepNs;
     sweep();
   }
-  if (draining && (open_connections == 0 || now >= drain_until))
+  if (draining && (admission.open() == 0 || now >= drain_until))
     stopping.store(true, std::memory_order_relaxed);
 }
 
@@ -239,14 +247,16 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(Options options) {
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(loop)));
 }
 
+void HttpServer::Loop::ask_for_new(Door door) const {
+  epoll_event event{};
+  event.events = accepting && !waiting_room[door] ? EPOLLIN : 0u;
+  event.data.u64 = kFirstDoor + door;
+  if (doors[door] >= 0) ::epoll_ctl(epoll, EPOLL_CTL_MOD, doors[door], &event);
+}
+
 void HttpServer::Loop::set_accepting(bool on) {
   accepting = on;
-  for (std::size_t door = 0; door < kDoors; ++door) {
-    epoll_event event{};
-    event.events = on ? EPOLLIN : 0u;
-    event.data.u64 = kFirstDoor + door;
-    if (doors[door] >= 0) ::epoll_ctl(epoll, EPOLL_CTL_MOD, doors[door], &event);
-  }
+  for (const Door door : {kHttpDoor, kUnixDoor, kGrpcDoor}) ask_for_new(door);
 }
 
 void HttpServer::set_accepting(bool on) { loop_->set_accepting(on); }

@@ -37,14 +37,20 @@ struct HttpServer::Loop {
   bool handed_over = false;
   bool unix_is_ours = false;  ///< its file is removed at the end
   TlsContext http_tls, grpc_tls;
+  Admission admission;  ///< outlives the connections
   std::vector<std::unique_ptr<Connection>> slots;
   std::vector<std::uint32_t> free_slots;
   std::uint32_t generation = 0;
-  std::atomic<std::size_t> open_connections{0};
-  std::unordered_map<std::uint64_t, std::uint32_t> per_address;
-  std::size_t handshaking = 0;
   std::atomic<std::size_t> buffered{0};  ///< of `limits.buffered_bytes`; written by the loop alone
   bool accepting = true;
+  bool waiting_room[kDoors] = {};  ///< new ones wait in the kernel's queue: there is no room
+  int first_kept_fd = 0;           ///< descriptors from here on are not for clients
+  /// Those that go first when there is no room, chosen for many at once; forgotten at each sweep.
+  struct Leaving {
+    std::vector<Candidate> next;  ///< the first one at the end
+    bool none = false;            ///< nobody can be closed
+  };
+  std::unordered_map<std::uint64_t, Leaving> leaving;  ///< by address, or by `Among`
   bool draining = false;
   std::int64_t drain_until = 0;
   std::atomic<std::int64_t> drain_asked_ms{-1};
@@ -105,8 +111,19 @@ struct HttpServer::Loop {
   Result<void> open();
   Result<void> load_tls();
   void accept_all(Door door);
+  /// A connection that came; -1: none did, `more` says whether the next may.
+  int accept_one(Door door, std::uint64_t& address, bool& more);
   void set_accepting(bool on);
-  bool admit(int fd, std::uint64_t address, Door door);
+  void ask_for_new(Door door) const;
+  void wait_for_room(Door door);
+  void there_is_room();
+  void admit(int fd, std::uint64_t address, Door door);
+  /// Whose connections are looked through when there is no room: an address's, or these. No address
+  /// has these numbers.
+  enum Among : std::uint64_t { kAll, kHandshakes };
+  /// The one to close for a new one; nullptr: each of them is being answered.
+  Connection* first_to_go(std::uint64_t among);
+  void choose_leaving(std::uint64_t among, Leaving& leaving);
   void close(Connection& connection);
   void close_doors();
   void begin_drain(std::int64_t deadline_ms);
@@ -125,6 +142,7 @@ struct HttpServer::Loop {
   void account(Connection& connection);
   void mark_dirty(Connection& connection);
   void flush(Connection& connection);
+  std::int64_t still_taken_until(const Connection& connection, std::size_t bytes) const;
   void after_flush(Connection& connection);
 
   // http1.cpp

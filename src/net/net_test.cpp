@@ -110,6 +110,23 @@ TEST(HttpHead, EveryPrefixOfAGoodHeadNeedsMore) {
   EXPECT_EQ(head.content_length, 5u);
 }
 
+TEST(HttpHead, ThatComesByteByByteIsReadOnceALine) {
+  std::string bytes = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
+  bytes += std::string(10'000, 'x') + "\r\n\r\n";
+  PartialHead partial;
+  std::size_t reads = 0;
+  for (std::size_t n = 1; n <= bytes.size(); ++n) {
+    if (!partial.worth_reading(std::string_view(bytes).substr(0, n), 16'384)) continue;
+    partial.was_read(n);
+    ++reads;
+  }
+  EXPECT_EQ(reads, 5u);  // the first byte and four lines
+  // At the limit it is read whatever comes: it is refused then.
+  EXPECT_TRUE(partial.worth_reading(std::string(16'384, 'x'), 16'384));
+  partial.reset();
+  EXPECT_TRUE(partial.worth_reading("GET", 16'384));
+}
+
 TEST(HttpHead, LooksAtEachByteWhereverItIs) {
   std::vector<Header> headers;
   RequestHead head;

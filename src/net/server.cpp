@@ -95,7 +95,7 @@ std::vector<ListenerFd> HttpServer::listener_fds() {
 
 int HttpServer::port() const noexcept { return loop_->tcp_port; }
 int HttpServer::grpc_port() const noexcept { return loop_->grpc_port; }
-std::size_t HttpServer::connections() const noexcept { return loop_->open_connections; }
+std::size_t HttpServer::connections() const noexcept { return loop_->admission.open(); }
 std::size_t HttpServer::buffered_bytes() const noexcept { return loop_->buffered; }
 std::int64_t HttpServer::turn_began_ns() const noexcept { return loop_->now; }
 

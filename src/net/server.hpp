@@ -21,16 +21,18 @@ struct ServerLimits {
   std::size_t headers = 64;
   std::size_t body_bytes = 4 << 20;  ///< of a request's body, and of a gRPC message
   std::int64_t read_timeout_ms =
-      10'000;  ///< for a whole request from its first byte, and for a response to be taken
+      10'000;  ///< for a whole request from its first byte, for the first byte of a new connection,
+               ///< and for a response to be taken
   std::int64_t idle_timeout_ms = 60'000;  ///< between requests
-  std::size_t connections = 4096;
+  std::size_t connections = 4096;         ///< also bounded by the limit of open files
   std::size_t connections_per_address =
-      1024;  ///< one IPv4 address or IPv6 /64; Unix sockets are not counted
+      1024;  ///< in use at once, of one IPv4 address or IPv6 /64; Unix sockets are not counted
   std::size_t buffered_bytes =
       256 << 20;  ///< of requests not yet handled and responses not yet taken, over all connections
   std::int64_t body_bytes_per_second =
-      500;  ///< a request slower than this after its first second ends with 408; 0: any
-  std::size_t handshakes = 256;  ///< TLS handshakes in progress; further connections are closed
+      500;  ///< a request slower than this after its first second ends with 408, an answer that is
+            ///< taken more slowly after `read_timeout_ms` is cut off; 0: any
+  std::size_t handshakes = 256;  ///< TLS handshakes in progress; a further one ends the oldest
   std::int64_t handshake_timeout_ms = 5'000;
   std::size_t streams = 100;  ///< gRPC calls at once on one connection
 };
@@ -38,8 +40,10 @@ struct ServerLimits {
 /// Strict, bounded HTTP/1.1 over TCP and Unix sockets, and gRPC over HTTP/2, on one epoll loop:
 /// keep-alive, pipelining, Content-Length and chunked bodies, TLS. Handlers run on the loop's
 /// thread; what they answer in a turn of the loop leaves together, or in parts where many ask at
-/// once, each after `before_answers`. One instance, one thread: everything but `post`, `stop` and
-/// `drain` belongs to the thread that calls `run`.
+/// once, each after `before_answers`. Where a limit of connections or of open files is reached, a
+/// new connection takes the place of one that is not being answered (net/admission.hpp); where
+/// there is none, it waits in the kernel's queue. One instance, one thread: everything but `post`,
+/// `stop` and `drain` belongs to the thread that calls `run`.
 class HttpServer {
  public:
   /// Answers a request or a gRPC message after its handler returned, from the loop's thread. A copy
@@ -86,6 +90,8 @@ class HttpServer {
     Handler handler{};
     GrpcHandler
         grpc_handler{};  ///< called for each whole message of a call; needed with `grpc_host`
+    std::function<bool(const GrpcCall&)>
+        grpc_inflate_for{};  ///< whose compressed messages are inflated; none: everybody's
     std::function<void()> before_answers{};  ///< after requests were handled or work ran, before
                                              ///< any of their responses is written
   };

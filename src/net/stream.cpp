@@ -29,20 +29,20 @@ void HttpServer::Loop::handshake(Connection& connection) {
     case TlsStream::Handshake::kWantRead: return want(connection, EPOLLIN);
     case TlsStream::Handshake::kWantWrite: return want(connection, EPOLLOUT);
     case TlsStream::Handshake::kPlainHttp:
-      --handshaking;
+      connection.place.end_handshake();
       set_phase(connection, Connection::Phase::kIdle);
       connection.tls.reset();
       want(connection, EPOLLIN);
       return refuse(connection, 400, "http-plain", "come without TLS to a port that speaks it");
     case TlsStream::Handshake::kDone:
-      --handshaking;
+      connection.place.end_handshake();
       set_phase(connection, Connection::Phase::kIdle);
       want(connection, EPOLLIN);
       if (!connection.grpc || connection.tls->protocol() == "h2")
         return readable(connection);  // it may have sent on at once
       break;
     case TlsStream::Handshake::kFailed:
-      --handshaking;
+      connection.place.end_handshake();
       set_phase(connection, Connection::Phase::kIdle);
       connection.tls.reset();
       break;
@@ -114,6 +114,7 @@ void HttpServer::Loop::begin_h2(Connection& connection) {
   session.idle_timeout_ms = options.limits.idle_timeout_ms;
   session.bytes_per_second = options.limits.body_bytes_per_second;
   session.streaming = &options.grpc_streaming;
+  session.inflate_for = options.grpc_inflate_for;
   session.refuse_host = [this, fd = connection.fd](std::string_view authority) {
     return hosts.allow(authority, fd)
                ? std::string()
@@ -139,6 +140,8 @@ void HttpServer::Loop::process_h2(Connection& connection) {
       in.consume(in.size());
       return;
     }
+    // A part of it is not yet a session: it has the time of a first request, not of idleness.
+    if (known < kPreface.size()) return;
     begin_h2(connection);
   }
   if (!connection.h2->receive(in.view(), now)) connection.close_after = true;
@@ -193,6 +196,17 @@ void HttpServer::Loop::mark_dirty(Connection& connection) {
   dirty.push_back(&connection);
 }
 
+/// A client that takes `bytes` of its answer has so much more time as they may take: one that takes
+/// a byte now and then does not stay for ever.
+std::int64_t HttpServer::Loop::still_taken_until(const Connection& connection,
+                                                 std::size_t bytes) const {
+  const std::int64_t most = now + options.limits.read_timeout_ms * kMs;
+  const std::int64_t rate = options.limits.body_bytes_per_second;
+  if (rate == 0) return most;
+  const std::int64_t bought = static_cast<std::int64_t>(bytes) * 1000 * kMs / rate;
+  return std::min(most, connection.deadline_ns + bought);
+}
+
 void HttpServer::Loop::flush(Connection& connection) {
   while (true) {
     if (!connection.has_output() && connection.h2) {
@@ -220,7 +234,7 @@ void HttpServer::Loop::flush(Connection& connection) {
     }
     connection.out_sent += static_cast<std::size_t>(n);
     if ((connection.interest & EPOLLOUT) != 0)
-      connection.deadline_ns = now + options.limits.read_timeout_ms * kMs;
+      connection.deadline_ns = still_taken_until(connection, static_cast<std::size_t>(n));
   }
   after_flush(connection);
 }

@@ -120,10 +120,8 @@ class Writer final : public JournalWriter {
     reserve_ = ::open(reserve_path().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (reserve_ >= 0) fill_reserve();
     measure();
-    if (auto begun = begin_segment(); !begun.ok()) {
-      if (!path_exists(options_.dir) || ::access(options_.dir.c_str(), W_OK) != 0) return begun;
-      become_full();
-    }
+    // Also on a disk that only reads: what was released answers there too.
+    begin_or_become_full();
     return {};
   }
 
@@ -151,20 +149,19 @@ class Writer final : public JournalWriter {
     if (fields == options_.fields) return;
     (void)commit();
     options_.fields = std::move(fields);
-    if (!full_ && !begin_segment().ok()) become_full();
+    if (!full_) begin_or_become_full();
   }
 
   Result<void> commit() override {
     if (pending_.empty() && !(full_ && gap_ > 0)) return {};
     if (full_) try_to_recover();
     if (pending_.empty()) return {};
-    if (!full_ && offset_ > head_end_ && offset_ + pending_.size() > options_.segment_bytes) {
-      if (!begin_segment().ok()) become_full();
-    }
+    if (!full_ && offset_ > head_end_ && offset_ + pending_.size() > options_.segment_bytes)
+      begin_or_become_full();
     if (pending_.empty()) return {};
     auto written = write_pending();
     if (!written.ok() && !full_) {
-      become_full();
+      become_full(written.error());
       if (pending_.empty()) return {};
       written = write_pending();
     }
@@ -281,13 +278,15 @@ class Writer final : public JournalWriter {
     measure();
   }
 
+  void begin_or_become_full() {
+    if (const auto begun = begin_segment(); !begun.ok()) become_full(begun.error());
+  }
+
   /// From now on requests and labels are dropped; what must not be lost goes into what was
   /// allocated before.
-  void become_full() {
+  void become_full(const Error& why) {
     if (!full_)
-      log::warn(
-          "the journal `{}` is full: requests are answered, their records are dropped and counted",
-          options_.dir);
+      log::warn("the journal `{}` takes nothing more: {}; {}", options_.dir, why.message, why.hint);
     full_ = true;
     retry_ns_ = system_clock().mono_ns() + kRetryNs;
     gap_ += droppable_pending_;

@@ -783,6 +783,15 @@ Result<std::vector<Approval>> LocalEngine::approvals() {
   return list;
 }
 
+Result<std::optional<std::uint64_t>> LocalEngine::stop_entry(const std::string& service) {
+  std::optional<std::uint64_t> entry;
+  HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(entry, policy::stop_entry(txn, service));
+    return {};
+  }));
+  return entry;
+}
+
 Result<std::vector<std::string>> LocalEngine::stopped() {
   std::vector<std::string> scopes;
   HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {

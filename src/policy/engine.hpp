@@ -61,6 +61,8 @@ class LocalEngine final : public Engine {
 
   /// Scopes that are stopped: service names, or `*`.
   [[nodiscard]] Result<std::vector<std::string>> stopped();
+  /// The ledger entry of the stop that holds for `service`; none: it is not stopped.
+  [[nodiscard]] Result<std::optional<std::uint64_t>> stop_entry(const std::string& service);
   [[nodiscard]] Digest policy_digest() const;
   [[nodiscard]] spec::Project project() const;
 

@@ -137,6 +137,16 @@ Result<bool> is_stopped(store::Txn& txn, const std::string& service) {
   return one.has_value();
 }
 
+Result<std::optional<std::uint64_t>> stop_entry(store::Txn& txn, const std::string& service) {
+  for (const std::string& scope : {service, std::string("*")}) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get(kStopped, scope));
+    if (!row) continue;
+    HEDDLE_ASSIGN_OR_RETURN(const auto value, doc::parse_json(*row));
+    return std::optional(static_cast<std::uint64_t>(value.int_or("entry")));
+  }
+  return std::optional<std::uint64_t>();
+}
+
 Result<void> set_stopped(store::Txn& txn, const std::string& scope, const std::string& by,
                          std::uint64_t entry) {
   return txn.put(kStopped, scope, doc::to_json(doc::Value::object({{"by", by}, {"entry", entry}})));

@@ -41,6 +41,9 @@ struct Operation {
 
 /// The stop flags: a service's name, or `*`.
 [[nodiscard]] Result<bool> is_stopped(store::Txn& txn, const std::string& service);
+/// The ledger entry of the stop that holds for `service`; none: it is not stopped.
+[[nodiscard]] Result<std::optional<std::uint64_t>> stop_entry(store::Txn& txn,
+                                                              const std::string& service);
 [[nodiscard]] Result<void> set_stopped(store::Txn& txn, const std::string& scope,
                                        const std::string& by, std::uint64_t entry);
 [[nodiscard]] Result<void> clear_stopped(store::Txn& txn,

@@ -322,9 +322,14 @@ void Releases::acknowledge_canary_abort(const std::string& act, const Digest& bu
 
 void Releases::acknowledge(const std::string& act) {
   if (acknowledged(act)) return;
+  acknowledge_with_next(act);
+  changed();
+}
+
+void Releases::acknowledge_with_next(const std::string& act) {
+  if (acknowledged(act)) return;
   acknowledged_.push_back(act);
   if (acknowledged_.size() > kMostAcknowledged) acknowledged_.erase(acknowledged_.begin());
-  changed();
 }
 
 void Releases::stop() {

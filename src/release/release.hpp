@@ -124,6 +124,9 @@ class Releases {
   /// The data plane ended the canary of `bundle` by itself: it ends here too, if it runs still.
   void acknowledge_canary_abort(const std::string& act, const Digest& bundle);
   void acknowledge(const std::string& act);
+  /// The act changes nothing, for example a stop of what is stopped: the next table names it.
+  void acknowledge_with_next(const std::string& act);
+  [[nodiscard]] bool acknowledged(const std::string& act) const;
   void stop();
   void resume();
 
@@ -148,7 +151,6 @@ class Releases {
 
  private:
   [[nodiscard]] Result<void> servable(const Digest& bundle) const;
-  [[nodiscard]] bool acknowledged(const std::string& act) const;
   /// `bundle` answers from now on; it is in no other slot but shadow or canary.
   void make_primary(Digest bundle);
   void changed() { ++version_; }

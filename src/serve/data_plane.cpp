@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/file.hpp"
 #include "base/log.hpp"
 #include "net/listener.hpp"
 #include "net/server.hpp"
@@ -68,6 +69,7 @@ class Plane final : public DataPlane {
 
  private:
   [[nodiscard]] Result<void> open_server();
+  [[nodiscard]] Result<int> listen_for_owner() const;
   [[nodiscard]] Metrics::Gauges gauges() const;
   void follow_rights();
 
@@ -121,9 +123,11 @@ Result<void> Plane::open() {
       GrpcApi::Options{engine_.get(), &tokens_, &options_.service, options_.clock,
                        [this] { return server_->defer(); }, tracer_.get()});
   HEDDLE_TRY(open_server());
+  (void)make_dirs(options_.heddle_dir + "/data");  // what is kept there can be done without
   RouteFollower::Options follow;
   follow.directory = options_.heddle_dir + "/routes";
   follow.service = name;
+  follow.newest = fmt::format("{}/data/{}.route", options_.heddle_dir, name);
   follow.key = options_.control_key;
   follow.objects = options_.objects;
   const spec::ServiceLimits& limits = options_.service.limits;
@@ -164,15 +168,31 @@ Result<void> Plane::open_server() {
     const int wanted = listener.name == "http"   ? options_.service.port
                        : listener.name == "grpc" ? options_.service.grpc_port
                                                  : -1;
-    if (wanted == 0 || (wanted > 0 && net::bound_port(listener.fd) == wanted))
+    const bool owners = listener.name == "unix" && !options_.socket.empty();
+    if (owners) http.unix_path = options_.socket;
+    if (owners || wanted == 0 || (wanted > 0 && net::bound_port(listener.fd) == wanted))
       http.adopt_fds.push_back(listener);
     else
       ::close(listener.fd);
+  }
+  if (!options_.socket.empty() && http.unix_path.empty()) {
+    // Answers come first: a disk that takes no socket's name must not keep a plane from serving.
+    const auto listening = listen_for_owner();
+    if (listening.ok()) {
+      http.unix_path = options_.socket;
+      http.adopt_fds.push_back({"unix", *listening});
+    } else {
+      log::error("{}; `heddle stop` reaches this data plane by the control plane only",
+                 listening.error().str());
+    }
   }
   if (options_.service.grpc_port >= 0) {
     http.grpc_host = options_.service.host;
     http.grpc_port = options_.service.grpc_port;
     http.grpc_streaming = GrpcApi::streaming();
+    http.grpc_inflate_for = [this](const net::GrpcCall& call) {
+      return tokens_.find(call.bearer()) != nullptr;
+    };
     http.grpc_handler = [this](const net::GrpcCall& call, net::GrpcReply& reply) {
       grpc_->handle(call, reply);
     };
@@ -193,6 +213,11 @@ void Plane::follow_rights() {
   if (now == nullptr || now == rights_) return;
   rights_ = std::move(now);
   tokens_.set_rights(*rights_);
+}
+
+Result<int> Plane::listen_for_owner() const {
+  HEDDLE_TRY(make_dirs(options_.socket.substr(0, options_.socket.find_last_of('/'))));
+  return net::listen_unix(options_.socket);
 }
 
 Metrics::Gauges Plane::gauges() const {

@@ -159,7 +159,7 @@ Result<Engine::Slot> Engine::slot_of(std::string_view version) const {
     }
     if (slot.loaded == nullptr) {
       return Error{ErrorKind::kNotFound, "version-unknown",
-                   fmt::format("service `{}` has no version `{}`", name_, version),
+                   fmt::format("service `{}` has no version `{}`", name_, shown(version)),
                    "use `primary`, `standby`, `canary` or the digest of one of them"};
     }
   }
@@ -228,7 +228,7 @@ Result<Engine::Admitted> Engine::admit(const Asked& asked) {
   if (!rows.source.empty() &&
       std::find(declared.begin(), declared.end(), rows.source) == declared.end()) {
     return Error{ErrorKind::kInvalid, "source-unknown",
-                 fmt::format("service `{}` declares no source `{}`", name_, rows.source),
+                 fmt::format("service `{}` declares no source `{}`", name_, shown(rows.source)),
                  "declare it in the Service, or leave it out"};
   }
   admitted.source = rows.source.empty() ? kDefaultSource : rows.source;
@@ -476,6 +476,8 @@ Result<void> Engine::tick(Micros event_time) {
 }
 
 std::string Engine::stop(std::string_view by) {
+  // It stands until a route table names it, whatever that table says: another one adds nothing.
+  if (acts_.stopped()) return acts_.standing_stop();
   const plane::StopRecord stop{name_, std::string(by), uuid7(*options_.clock)};
   options_.journal->append(stop);
   commit();

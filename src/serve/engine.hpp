@@ -86,7 +86,8 @@ class Engine {
   [[nodiscard]] RefusedLabels add_labels(std::span<const LabelIn> labels, std::string_view account);
   /// A replay says that everything before `event_time` was sent (serve/event_clock.hpp).
   [[nodiscard]] Result<void> tick(Micros event_time);
-  /// Stops the service at once; the id of the stop. Journaled before it takes effect.
+  /// Stops the service at once; the id of the stop that stands. Journaled before it takes effect,
+  /// and once: to stop again what the data plane stopped is the same stop.
   [[nodiscard]] std::string stop(std::string_view by);
 
   /// Puts a route table in force: the swap is one assignment.

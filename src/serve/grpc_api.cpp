@@ -243,7 +243,7 @@ Result<void> GrpcApi::infer(const net::GrpcCall& call, std::string& out) {
       reader_.read(call.message, engine_.serving()->fields, options_.service->limits.batch_rows));
   if (infer.model != engine_.name()) {
     return Error{ErrorKind::kNotFound, "service-unknown",
-                 fmt::format("there is no model `{}`", infer.model),
+                 fmt::format("there is no model `{}`", shown(infer.model)),
                  fmt::format("a model is a service here: `{}`", engine_.name())};
   }
   const std::int64_t read = options_.clock->mono_ns();
@@ -284,7 +284,7 @@ Result<void> GrpcApi::describe(std::string_view method, std::string_view message
   const auto known = [&](std::string_view name) -> Result<void> {
     if (name == engine_.name()) return {};
     return Error{ErrorKind::kNotFound, "service-unknown",
-                 fmt::format("there is no model `{}`", name),
+                 fmt::format("there is no model `{}`", shown(name)),
                  fmt::format("a model is a service here: `{}`", engine_.name())};
   };
   if (method == "ServerMetadata") {
@@ -366,7 +366,7 @@ void GrpcApi::handle(const net::GrpcCall& call, net::GrpcReply& reply) {
     done = who.ok() ? reflect(call.message, reply.message) : Result<void>(who.error());
   } else {
     reply.status = static_cast<int>(net::GrpcStatus::kUnimplemented);
-    reply.status_message = fmt::format("there is no method `{}`", call.method);
+    reply.status_message = fmt::format("there is no method `{}`", shown(call.method));
   }
   if (std::exchange(deferred_, false)) return;
   if (!done.ok()) set_status(done.error(), reply);

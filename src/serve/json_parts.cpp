@@ -145,7 +145,7 @@ Error invalid(std::string_view id, std::string message, std::string hint) {
 
 Error unknown_member(std::string_view name, std::string_view known) {
   return invalid("request-unknown-member",
-                 fmt::format("the request has an unknown member `{}`", name),
+                 fmt::format("the request has an unknown member `{}`", shown(name)),
                  fmt::format("known: {}", known));
 }
 Error too_many_rows(std::size_t max) {

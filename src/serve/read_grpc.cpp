@@ -89,7 +89,7 @@ bool changes_nothing(const Parameter& parameter) noexcept {
 
 Error unknown_parameter(std::string_view name, std::string_view known) {
   return Error{ErrorKind::kInvalid, "request-unknown-member",
-               fmt::format("the request has an unknown parameter `{}`", name),
+               fmt::format("the request has an unknown parameter `{}`", shown(name)),
                fmt::format("known: {}", known)};
 }
 
@@ -277,11 +277,11 @@ Result<void> GrpcReader::read_input(std::string_view message, std::size_t& next_
   if (raw_.empty()) return put_contents(input, contents);
   if (has_contents && !contents.empty())
     return Error{ErrorKind::kInvalid, "oip-input",
-                 fmt::format("input `{}` has contents beside `raw_input_contents`", name),
+                 fmt::format("input `{}` has contents beside `raw_input_contents`", shown(name)),
                  "send one or the other"};
   if (next_raw == raw_.size())
     return Error{ErrorKind::kInvalid, "oip-binary",
-                 fmt::format("`raw_input_contents` has no part for input `{}`", name),
+                 fmt::format("`raw_input_contents` has no part for input `{}`", shown(name)),
                  "send one part an input"};
   return tensors_.put_raw(input, raw_[next_raw++]);
 }

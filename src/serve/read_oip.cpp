@@ -224,7 +224,7 @@ Result<TensorIn> read_tensor(const element& value) {
   }
   if (seen.has(kData) == tensor.binary) {
     return invalid("oip-input",
-                   fmt::format("input `{}` has {}", tensor.name,
+                   fmt::format("input `{}` has {}", shown(tensor.name),
                                tensor.binary ? "both `data` and `binary_data_size`" : "no data"),
                    "send `data`, or `binary_data_size` with the raw bytes behind the JSON");
   }
@@ -284,7 +284,8 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
                                                std::span(tensor.shape).first(tensor.dimensions)));
         if (tensor.binary) {
           if (tensor.binary_bytes > raw.size())
-            return invalid("oip-binary", fmt::format("input `{}` ends past the body", tensor.name),
+            return invalid("oip-binary",
+                           fmt::format("input `{}` ends past the body", shown(tensor.name)),
                            "send the raw bytes of each tensor in the order of `inputs`");
           HEDDLE_TRY(tensors_.put_raw(input, raw.substr(0, tensor.binary_bytes)));
           raw.remove_prefix(tensor.binary_bytes);
@@ -293,7 +294,7 @@ Result<const Rows*> RequestReader::read_oip(std::string_view body, std::size_t j
         simdjson::dom::array data;
         if (tensor.data.get(data) != simdjson::SUCCESS)
           return invalid("oip-data",
-                         fmt::format("`data` of input `{}` is not an array", tensor.name),
+                         fmt::format("`data` of input `{}` is not an array", shown(tensor.name)),
                          "send an array");
         HEDDLE_TRY(
             each_value(tensor.name, data, rows_.count, [&](std::size_t row, const element& cell) {

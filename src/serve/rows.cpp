@@ -13,15 +13,22 @@ constexpr std::size_t kMostStrayName = 64;
 }  // namespace
 
 FieldNames::FieldNames(std::span<const spec::Field> fields) {
-  for (const spec::Field& field : fields) names_.push_back(field.name);
+  for (const spec::Field& field : fields) {
+    by_name_.push_back(static_cast<std::uint32_t>(names_.size()));
+    names_.push_back(field.name);
+  }
+  std::ranges::sort(by_name_, {},
+                    [this](std::uint32_t at) -> std::string_view { return names_[at]; });
 }
 
 int FieldNames::find(std::string_view name, std::size_t hint) const noexcept {
-  for (std::size_t step = 0; step < names_.size(); ++step) {
-    const std::size_t at = hint + step < names_.size() ? hint + step : hint + step - names_.size();
+  // A field that is left out moves the others by one.
+  for (std::size_t at = hint; at < std::min(hint + 2, names_.size()); ++at) {
     if (names_[at] == name) return static_cast<int>(at);
   }
-  return -1;
+  const auto found = std::ranges::lower_bound(
+      by_name_, name, {}, [this](std::uint32_t at) -> std::string_view { return names_[at]; });
+  return found != by_name_.end() && names_[*found] == name ? static_cast<int>(*found) : -1;
 }
 
 std::string FieldNames::list() const { return fmt::format("`{}`", fmt::join(names_, "`, `")); }
@@ -73,9 +80,11 @@ Result<Wanted*> Rows::list_output(std::string_view name) {
   return output;
 }
 
+std::string_view shown(std::string_view name) noexcept { return name.substr(0, kMostShown); }
+
 Error repeated(std::string_view name) {
-  return Error{ErrorKind::kInvalid, "request-repeated", fmt::format("`{}` is there twice", name),
-               "give each name once"};
+  return Error{ErrorKind::kInvalid, "request-repeated",
+               fmt::format("`{}` is there twice", shown(name)), "give each name once"};
 }
 
 Result<void> check_label(const LabelIn& label) {

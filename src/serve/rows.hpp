@@ -22,13 +22,14 @@ class FieldNames {
   explicit FieldNames(std::span<const spec::Field> fields);
   [[nodiscard]] std::size_t size() const noexcept { return names_.size(); }
   [[nodiscard]] const std::vector<std::string>& names() const noexcept { return names_; }
-  /// The place of `name`, looked for from `hint` on: fields mostly come in their order. -1: there
+  /// The place of `name`, looked for at `hint` first: fields mostly come in their order. -1: there
   /// is none.
   [[nodiscard]] int find(std::string_view name, std::size_t hint) const noexcept;
   [[nodiscard]] std::string list() const;  ///< for a message: "`a`, `b`"
 
  private:
   std::vector<std::string> names_;
+  std::vector<std::uint32_t> by_name_;  ///< places, in the order of the names
 };
 
 /// What a client asks back of one output.
@@ -92,6 +93,10 @@ struct LabelIn {
 
 /// Longer than any client waits: a timeout past it is one of it, which no arithmetic overflows.
 inline constexpr std::int64_t kLongestTimeoutUs = 86'400'000'000;
+
+/// What a message quotes of a name that a client chose, however long it is.
+inline constexpr std::size_t kMostShown = 100;
+[[nodiscard]] std::string_view shown(std::string_view name) noexcept;
 
 /// `request-repeated`: a request gives `name` twice.
 [[nodiscard]] Error repeated(std::string_view name);

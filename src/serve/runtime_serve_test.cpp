@@ -40,6 +40,7 @@ class World {
     options.heddle_dir = dir;
     options.service.identity.name = "trips";
     options.service.port = 0;
+    options.service.grpc_port = 0;
     options.objects = &objects;
     options.control_key = key.public_key;
     options.lockstep = true;

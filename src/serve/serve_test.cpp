@@ -533,6 +533,22 @@ TEST(DataPlane, AfterARestartAnOlderTableIsStillRefused) {
   EXPECT_EQ(world.replayer().get("/v2/health/ready")->status, 200);
 }
 
+TEST(DataPlane, AnOlderTableIsRefusedAlsoWhereTheJournalIsGone) {
+  World world;
+  world.up();
+  world.route.version = 7;
+  world.publish_and_wait();
+  world.down();
+  std::filesystem::remove_all(world.dir + "/spool");
+  plane::RouteTable old = world.route;
+  old.version = 3;
+  ASSERT_TRUE(plane::write_route(world.route_path(), old, world.key).ok());
+  world.up();
+  EXPECT_EQ(world.replayer().get("/v2/health/ready")->status, 503);
+  world.publish_and_wait();
+  EXPECT_EQ(world.replayer().get("/v2/health/ready")->status, 200);
+}
+
 TEST(DataPlane, FailsOverOnlyWhenAuthorisedAndStandsByIt) {
   World world;
   world.objects.blobs.erase(world.bundles[0]);  // the primary cannot be loaded
@@ -658,6 +674,81 @@ TEST(DataPlane, StopsAtOnceAndOnlyAnAcknowledgingTableStartsItAgain) {
   world.route.stopped = false;
   world.publish_and_wait();
   (void)world.predict(again, kGoodRow, "s1", 200);
+}
+
+TEST(DataPlane, AStopOfWhatStandsStoppedIsTheSameStop) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto ops = world.client("ops-secret-0000000003");
+  const std::string first = World::json(ops.post("/v1/services/trips/stop", "")).string_or("id");
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(World::json(ops.post("/v1/services/trips/stop", "")).string_or("id"), first);
+  }
+  EXPECT_EQ(world.of<plane::StopRecord>().size(), 1u);
+  world.down();
+  world.up();
+  auto again = world.client("ops-secret-0000000003");
+  EXPECT_EQ(World::json(again.post("/v1/services/trips/stop", "")).string_or("id"), first);
+  // Once a table has taken it up it does not stand any more. Another one is another stop: it may
+  // come before the table that lets the service go on.
+  world.route.acknowledged = {first};
+  world.route.stopped = true;
+  world.publish_and_wait();
+  EXPECT_NE(World::json(again.post("/v1/services/trips/stop", "")).string_or("id"), first);
+  EXPECT_EQ(world.of<plane::StopRecord>().size(), 2u);
+}
+
+TEST(DataPlane, ItsOwnerStopsItOverItsSocketAndNothingElse) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto owner = world.owner();
+  EXPECT_FALSE(World::json(owner.get("/v1/services/trips")).bool_or("stopped", true));
+  for (const char* path : {"/v1/services/trips/predict", "/v1/services/trips/labels",
+                           "/v1/services/trips/tick", "/v2/models/trips/infer"})
+    EXPECT_EQ(owner.post(path, "{}")->status, 401) << path;
+  EXPECT_EQ(owner.post("/v1/services/trips/stop", "{}")->status, 200);
+  EXPECT_TRUE(World::json(owner.get("/v1/services/trips")).bool_or("stopped"));
+  EXPECT_TRUE(world.of<plane::StopRecord>().at(0).by.starts_with("owner:"));
+  auto http = world.replayer();
+  (void)world.predict(http, kGoodRow, "s1", 503);
+}
+
+TEST(DataPlane, ServesWhereItsSocketCannotBeMade) {
+  World world;
+  ASSERT_TRUE(write_file_atomic(world.dir + "/data", "a file").ok());
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  (void)world.predict(http, kGoodRow);
+}
+
+TEST(DataPlane, WhatAMessageQuotesIsBounded) {
+  World world;
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  const std::string name(100'000, 'n');
+  for (const std::string& body : {fmt::format(R"({{"rows":[{{}}],"{}":1}})", name),
+                                  fmt::format(R"({{"rows":[{{}}],"source":"{}"}})", name),
+                                  fmt::format(R"({{"rows":[{{"origin":1,"{}":1}}]}})", name),
+                                  fmt::format(R"({{"{}":1}})", name)}) {
+    const auto reply = http.post("/v1/services/trips/predict", body);
+    EXPECT_LT(reply->body.size(), 2000u) << body.substr(0, 40);
+  }
+  for (const std::string& body :
+       {fmt::format(R"({{"inputs":[{{"name":"{0}","shape":[1],"datatype":"{0}","data":[1]}}]}})",
+                    name),
+        fmt::format(R"({{"inputs":[{{"name":"{0}","shape":[1,2,3],"datatype":"BYTES"}}]}})", name),
+        fmt::format(R"({{"inputs":[{{"{0}":1}}]}})", name),
+        fmt::format(R"({{"model_name":"{0}","inputs":[{{"name":"origin","shape":[1],)"
+                    R"("datatype":"BYTES","data":["LAX"]}}]}})",
+                    name)}) {
+    const auto reply = http.post("/v2/models/trips/infer", body);
+    EXPECT_EQ(reply->status, 400);
+    EXPECT_LT(reply->body.size(), 2000u) << body.substr(0, 40);
+  }
 }
 
 TEST(DataPlane, SwapsUnderLoadWithoutAFailedOrMixedAnswer) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -107,6 +108,8 @@ Result<std::unique_ptr<RouteFollower>> RouteFollower::start(Options options) {
   HEDDLE_TRY(make_dirs(options.directory));
   std::unique_ptr<RouteFollower> follower(new RouteFollower(std::move(options)));
   follower->options_.host.ending = &follower->ending_;
+  if (const auto known = read_file(follower->options_.newest); known.ok())
+    follower->newest_ = std::strtoull(known->c_str(), nullptr, 10);
   follower->inotify_ = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   follower->wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (follower->wake_ < 0) {
@@ -195,11 +198,11 @@ void RouteFollower::look() {
     forget(*route);
     return;
   }
-  if (route->version < delivered_) {
+  if (route->version < newest_) {
     ++refused_;
     return complain({ErrorKind::kConflict, "route-older",
-                     fmt::format("route table {} is older than {}, which is in force",
-                                 route->version, delivered_),
+                     fmt::format("route table {} is older than {}, which was in force",
+                                 route->version, newest_),
                      "somebody put back an old file: look into `heddle audit verify`"});
   }
   auto built = build(*route);
@@ -219,7 +222,17 @@ void RouteFollower::look() {
     return item.second.use_count() == 1 && !names(*route, item.first) && plans_.size() > kSlots;
   });
   options_.ready(std::move(built->serving));
+  remember(route->version);
   forget(*route);
+}
+
+/// A disk that is full must not keep a table from its service: then the journal alone knows.
+void RouteFollower::remember(std::uint64_t version) {
+  if (version <= newest_) return;
+  newest_ = version;
+  if (options_.newest.empty()) return;
+  const auto kept = write_file_atomic(options_.newest, fmt::format("{}\n", version), 0600);
+  if (!kept.ok()) complain(kept.error());
 }
 
 /// A runtime that nothing refers to any more is stopped, here and not on the serving thread: a

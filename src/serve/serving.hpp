@@ -81,6 +81,8 @@ class RouteFollower {
     Ed25519Public key{};
     store::Objects* objects = nullptr;
     runtime::Host host{};  ///< of workers and upstreams
+    std::string newest{};  ///< file that keeps the newest version, beside what the journal keeps:
+                           ///< no older table is taken also where that is gone; empty: none
     /// Called on the follower's thread, the first time within `start`; the receiver takes it to its
     /// own.
     std::function<void(std::shared_ptr<const Serving>)> ready{};
@@ -109,6 +111,7 @@ class RouteFollower {
   [[nodiscard]] Result<Built> build(const plane::RouteTable& route);
   [[nodiscard]] Result<std::shared_ptr<const score::Plan>> plan(const Digest& digest);
   void complain(const Error& error);
+  void remember(std::uint64_t version);
 
   Options options_;
   int inotify_ = -1;
@@ -116,6 +119,7 @@ class RouteFollower {
   std::atomic<bool> ending_{false};
   std::atomic<std::uint64_t> refused_{0};
   std::uint64_t delivered_ = 0;  ///< version
+  std::uint64_t newest_ = 0;     ///< version that was ever delivered, as far as is known
   bool began_with_start_ = false;
   bool waits_ = false;                ///< for a bundle that is being loaded
   bool beside_serving_ = false;       ///< loads must not be felt

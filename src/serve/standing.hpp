@@ -28,6 +28,7 @@ class StandingActs {
   void settle(const plane::RouteTable& table);
 
   [[nodiscard]] bool stopped() const noexcept { return !stops_.empty(); }
+  [[nodiscard]] const std::string& standing_stop() const { return stops_.front(); }  ///< `stopped`
   /// The bundle that the last standing fail-over left: whatever the table in force says, it does
   /// not answer in the primary's place while there is another. Empty: none stands.
   [[nodiscard]] std::string_view left() const noexcept {

@@ -132,7 +132,7 @@ double from_bf16(std::uint16_t bits) noexcept {
 }
 
 Error TensorRows::wrong_data(std::string_view name, std::string_view what) {
-  return Error{ErrorKind::kInvalid, "oip-data", fmt::format("input `{}` has {}", name, what),
+  return Error{ErrorKind::kInvalid, "oip-data", fmt::format("input `{}` has {}", shown(name), what),
                "data holds one value a row, in the datatype that the input names"};
 }
 
@@ -151,7 +151,7 @@ Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_v
   const int at = fields_->find(name, expected_);
   const std::size_t column = at < 0 ? fields_->size() : static_cast<std::size_t>(at);
   if (at < 0) {
-    if (unknown_.size() < kMostStray) unknown_.emplace_back(name);
+    if (unknown_.size() < kMostStray) unknown_.emplace_back(shown(name));
   } else {
     if (seen_[column] != 0) return repeated(name);
     seen_[column] = 1;
@@ -160,13 +160,13 @@ Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_v
   const auto known = datatype_of(datatype);
   if (!known.has_value()) {
     return Error{ErrorKind::kInvalid, "oip-datatype",
-                 fmt::format("input `{}` is of datatype `{}`", name, datatype),
+                 fmt::format("input `{}` is of datatype `{}`", shown(name), shown(datatype)),
                  "use BYTES, BOOL, INT8 to INT64, UINT8 to UINT64, FP16, BF16, FP32 or FP64"};
   }
   if ((shape.size() != 1 && shape.size() != 2) || shape[0] < 1 ||
       (shape.size() == 2 && shape[1] != 1)) {
     return Error{ErrorKind::kInvalid, "oip-shape",
-                 fmt::format("input `{}` is not of shape [n] or [n,1]", name),
+                 fmt::format("input `{}` is not of shape [n] or [n,1]", shown(name)),
                  "send one value a row"};
   }
   const auto n = static_cast<std::uint64_t>(shape[0]);
@@ -179,9 +179,10 @@ Result<TensorRows::Input> TensorRows::input(std::string_view name, std::string_v
     rows_->count = static_cast<std::size_t>(n);
     rows_->values.assign(rows_->count * fields_->size(), expr::Datum::null());
   } else if (rows_->count != n) {
-    return Error{ErrorKind::kInvalid, "oip-shape",
-                 fmt::format("input `{}` has {} rows, others have {}", name, n, rows_->count),
-                 "send the same number of rows in each tensor"};
+    return Error{
+        ErrorKind::kInvalid, "oip-shape",
+        fmt::format("input `{}` has {} rows, others have {}", shown(name), n, rows_->count),
+        "send the same number of rows in each tensor"};
   }
   return Input{column, *known, name};
 }

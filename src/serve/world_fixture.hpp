@@ -62,6 +62,7 @@ class World {
     options.service.limits = limits;
     options.objects = &objects;
     options.control_key = key.public_key;
+    options.socket = owners_socket();
     options.lockstep = true;
     options.tokens = {{"replayer", "replayer-secret-0001", {"predict", "label", "replay"}},
                       {"app", "app-secret-0000000002", {"predict"}},
@@ -82,6 +83,12 @@ class World {
     net::HttpClient::Options options;
     options.port = plane->port();
     options.token = std::move(token);
+    return net::HttpClient(options);
+  }
+  std::string owners_socket() const { return dir + "/data/trips.sock"; }
+  net::HttpClient owner() const {
+    net::HttpClient::Options options;
+    options.unix_path = owners_socket();
     return net::HttpClient(options);
   }
   net::HttpClient replayer() const { return client("replayer-secret-0001"); }

@@ -28,13 +28,14 @@ void LabelJoin::add_row(const ServedRow& served) {
   row.margin = served.margin;
   row.standby_margin = served.standby_margin;
   row.epoch = static_cast<std::uint32_t>(served.epoch);
-  row.source = sources_.number(served.source);
+  row.source = names_.number(served.source);
+  row.account = names_.number(served.account);
   for (const auto& [trial, margin] : served.alternatives)
     alternatives_.push_back({row.sequence, trial, margin});
   index_.emplace(key, front_ + rows_.size());
   rows_.push_back(row);
   if (const auto early = waiting_.take(key)) {
-    rows_.back().label = early->label > 0.5 ? 1 : 0;
+    rows_.back().label = early->label;
     rows_.back().label_time = early->event_time;
     labelled(rows_.back());
   }
@@ -43,15 +44,20 @@ void LabelJoin::add_row(const ServedRow& served) {
 
 LabelJoin::Outcome LabelJoin::add_label(std::string_view id, double label, Micros event_time,
                                         std::string_view account) {
+  // A journal of before, or one that another program wrote: half a label is not a true one.
+  if (label != 0 && label != 1) {
+    ++counts_.malformed;
+    return Outcome::kMalformed;
+  }
+  const auto value = static_cast<std::int8_t>(label);
   const RowKey key = row_key(options_.secret, id);
-  const std::int8_t value = label > 0.5 ? 1 : 0;
   Row* row = find(key);
   if (row == nullptr) {
     if (!sample_.always_takes(key)) {
       ++counts_.unsampled;
       return Outcome::kUnsampled;
     }
-    counts_.forgotten += waiting_.add(key, label, event_time, account) ? 0 : 1;
+    counts_.forgotten += waiting_.add(key, value, event_time, account) ? 0 : 1;
     return Outcome::kWaiting;
   }
   const bool fresh = row->label < 0;
@@ -76,7 +82,8 @@ void LabelJoin::labelled(Row& row) {
   ++counts_.joined;
   auto alternatives = alternatives_of(row.sequence);
   if (!alternatives.empty())
-    joined_.push_back({row.event_time, row.margin, row.label != 0, std::move(alternatives)});
+    joined_.push_back({row.event_time, row.margin, row.label != 0, names_.name(row.account),
+                       std::move(alternatives)});
 }
 
 LabelJoin::Row* LabelJoin::find(RowKey key) {
@@ -192,16 +199,24 @@ std::optional<Micros> LabelJoin::first_from(Micros from, std::uint64_t epoch) co
   return first;
 }
 
-std::map<std::string, LabelJoin::Chunk> LabelJoin::by_source(Micros from, Micros to,
-                                                             std::uint64_t epoch) const {
-  std::map<std::string, Chunk> out;
+LabelJoin::Chunks LabelJoin::by_source(Micros from, Micros to, std::uint64_t epoch) const {
+  return by(&Row::source, from, to, epoch);
+}
+
+LabelJoin::Chunks LabelJoin::by_account(Micros from, Micros to, std::uint64_t epoch) const {
+  return by(&Row::account, from, to, epoch);
+}
+
+LabelJoin::Chunks LabelJoin::by(std::uint16_t Row::* key, Micros from, Micros to,
+                                std::uint64_t epoch) const {
+  Chunks out;
   const double sample = select(from, to, epoch, [&](const Row& row) {
     if (row.label < 0 || std::isnan(row.margin)) return;
-    Chunk& chunk = out[sources_.name(row.source)];
+    Chunk& chunk = out[names_.name(row.*key)];
     chunk.margins.push_back(row.margin);
     chunk.labels.push_back(static_cast<std::uint8_t>(row.label));
   });
-  for (auto& [source, chunk] : out) chunk.sample = sample;
+  for (auto& [name, chunk] : out) chunk.sample = sample;
   return out;
 }
 
@@ -220,7 +235,8 @@ void LabelJoin::save_head(StateWriter& out) const {
   sample_.save(out);
   out.put(refine_after_);
   waiting_.save_head(out);
-  for (const std::int64_t count : {counts_.joined, counts_.forgotten, counts_.unsampled})
+  for (const std::int64_t count :
+       {counts_.joined, counts_.malformed, counts_.forgotten, counts_.unsampled})
     out.put(count);
   out.put(std::uint64_t{labelled_by_day_.size()});
   for (const auto& [day, count] : labelled_by_day_) {
@@ -238,7 +254,8 @@ void LabelJoin::load_head(StateReader& in) {
   sample_.load(in);
   refine_after_ = in.i64();
   waiting_.load_head(in);
-  for (std::int64_t* count : {&counts_.joined, &counts_.forgotten, &counts_.unsampled})
+  for (std::int64_t* count :
+       {&counts_.joined, &counts_.malformed, &counts_.forgotten, &counts_.unsampled})
     *count = in.i64();
   for (std::uint64_t n = in.count(); n > 0; --n) {
     const std::int64_t day = in.i64();
@@ -260,7 +277,8 @@ void LabelJoin::save_rows(StateWriter& out, std::uint64_t from) const {
     out.put(static_cast<double>(row->standby_margin));
     out.put(static_cast<int>(row->label));
     out.put(row->label_time);
-    out.put(sources_.name(row->source));
+    out.put(names_.name(row->source));
+    out.put(names_.name(row->account));
     const auto alternatives = alternatives_of(row->sequence);
     out.put(std::uint64_t{alternatives.size()});
     for (const auto& [trial, margin] : alternatives) {
@@ -346,7 +364,8 @@ bool LabelJoin::load_piece(std::uint64_t number, std::string_view bytes) {
     row.standby_margin = static_cast<float>(in.real());
     row.label = static_cast<std::int8_t>(in.small());
     row.label_time = in.i64();
-    row.source = sources_.number(in.text());
+    row.source = names_.number(in.text());
+    row.account = names_.number(in.text());
     const std::size_t before = alternatives_.size();
     for (std::uint64_t m = in.count(); m > 0; --m) {
       const auto trial = static_cast<std::uint32_t>(in.u64());

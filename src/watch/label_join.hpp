@@ -31,9 +31,10 @@ struct ServedRow {
   std::string_view id;
   Micros event_time = 0;
   std::uint64_t epoch = 0;
-  float margin = 0;           ///< of the primary; NaN when the standby answered
-  float standby_margin = 0;   ///< NaN without standby
-  std::string_view source{};  ///< who sent it
+  float margin = 0;            ///< of the primary; NaN when the standby answered
+  float standby_margin = 0;    ///< NaN without standby
+  std::string_view source{};   ///< where it came from
+  std::string_view account{};  ///< who sent it
   /// Trials this row belongs to, by number, with the margin of the alternative.
   std::vector<std::pair<std::uint32_t, float>> alternatives{};
 };
@@ -43,6 +44,7 @@ struct TrialRow {
   Micros event_time = 0;
   float margin = 0;
   bool label = false;
+  std::string account{};
   std::vector<std::pair<std::uint32_t, float>> alternatives{};
 };
 
@@ -56,7 +58,7 @@ struct TrialRow {
 /// before, so that what is written follows from what came and not from what is kept.
 class LabelJoin {
  public:
-  enum class Outcome { kJoined, kWaiting, kRepeated, kChanged, kIgnored, kUnsampled };
+  enum class Outcome { kJoined, kWaiting, kRepeated, kChanged, kIgnored, kUnsampled, kMalformed };
   struct Options {
     std::string secret{};  ///< of the row keys; a saved state keeps its own
     std::size_t most_rows = kMostRows;
@@ -96,9 +98,11 @@ class LabelJoin {
   [[nodiscard]] Chunk collect(Micros from, Micros to, std::uint64_t epoch) const;
   /// Event time of the earliest row of `epoch` at or after `from`.
   [[nodiscard]] std::optional<Micros> first_from(Micros from, std::uint64_t epoch) const;
+  using Chunks = std::map<std::string, Chunk>;
   /// Margins and labels of the labelled rows with from <= event time < to, by where they came from.
-  [[nodiscard]] std::map<std::string, Chunk> by_source(Micros from, Micros to,
-                                                       std::uint64_t epoch) const;
+  [[nodiscard]] Chunks by_source(Micros from, Micros to, std::uint64_t epoch) const;
+  /// The same, by who sent them.
+  [[nodiscard]] Chunks by_account(Micros from, Micros to, std::uint64_t epoch) const;
   /// Labelled rows, whoever answered, of event days from that of `from` on; where rows were
   /// sampled, how many that stands for.
   [[nodiscard]] std::int64_t labelled_since(Micros from) const;
@@ -142,6 +146,7 @@ class LabelJoin {
     float standby_margin = 0;
     std::uint32_t epoch = 0;
     std::uint16_t source = 0;
+    std::uint16_t account = 0;
     std::int8_t label = -1;  ///< -1: not yet
   };
   /// What a trial's alternative says of a row. Few rows have one: it is kept beside them.
@@ -164,6 +169,8 @@ class LabelJoin {
   void labelled(Row& row);
   void thin();
   void forget_front();
+  [[nodiscard]] Chunks by(std::uint16_t Row::* key, Micros from, Micros to,
+                          std::uint64_t epoch) const;
   template <class Take>
   double select(Micros from, Micros to, std::uint64_t epoch, Take take) const;
   void save_rows(StateWriter& out, std::uint64_t from) const;
@@ -180,7 +187,7 @@ class LabelJoin {
   WaitingLabels waiting_;
   std::map<std::int64_t, std::int64_t> labelled_by_day_;
   Micros refine_after_ = INT64_MIN;  ///< the sample stays as it is until this is forgotten
-  Names sources_;
+  Names names_;                      ///< of sources and accounts
   Counts counts_;
   std::uint64_t loaded_rows_ = 0;  ///< by the head that was loaded
 

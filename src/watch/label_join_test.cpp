@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <random>
 #include <string>
@@ -68,6 +69,19 @@ TEST(LabelJoin, RepeatsChangesAndEarlyLabels) {
   EXPECT_EQ(join.rows(), 1U);
   EXPECT_EQ(join.add_label("b#0", 1, 40), LabelJoin::Outcome::kJoined);
   EXPECT_EQ(join.labelled_since(0), 2);
+}
+
+TEST(LabelJoin, WhatIsNoValueOfTheTargetIsNoLabel) {
+  LabelJoin join;
+  join.add_row(row_of("a#0", 10));
+  for (const double value : {0.5, 25.0, -1.0, std::numeric_limits<double>::quiet_NaN(),
+                             std::numeric_limits<double>::infinity()}) {
+    EXPECT_EQ(join.add_label("a#0", value, 20), LabelJoin::Outcome::kMalformed) << value;
+    EXPECT_EQ(join.add_label("b#0", value, 20), LabelJoin::Outcome::kMalformed) << value;
+  }
+  EXPECT_EQ(join.counts().malformed, 10);
+  EXPECT_EQ(join.waiting(), 0U);
+  EXPECT_TRUE(join.collect(0, 100, 1).labels.empty());
 }
 
 TEST(LabelJoin, ARetriedRowCountsOnceAlsoWithItsEarlyLabel) {

@@ -29,12 +29,14 @@ double standard_error_of_loss(const LabelJoin::Chunk& chunk) {
     squares += loss * loss;
   }
   return n < 2 ? 0 : std::sqrt(std::max(0.0, squares - sum * sum / n) / (n - 1) / n);
-  bool is_seen_in(const LabelJoin::Chunk& rows, const Finding& finding) {
-    if (finding.subject == Subject::kQuality)
-      return stats::quality_ratio(rows.margins, rows.labels).ratio > finding.threshold;
-    const double sign = finding.detail.double_or("intercept") < 0 ? -1 : 1;
-    return sign * stats::refit_intercept(rows.margins, rows.labels) > finding.threshold;
-  }
+}
+
+bool is_seen_in(const LabelJoin::Chunk& rows, const Finding& finding) {
+  if (finding.subject == Subject::kQuality)
+    return stats::quality_ratio(rows.margins, rows.labels).ratio > finding.threshold;
+  const double sign = finding.detail.double_or("intercept") < 0 ? -1 : 1;
+  return sign * stats::refit_intercept(rows.margins, rows.labels) > finding.threshold;
+}
 
 }  // namespace
 

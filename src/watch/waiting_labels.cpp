@@ -16,7 +16,8 @@ void WaitingLabels::erase(std::unordered_map<RowKey, WaitingLabel>::iterator at)
   labels_.erase(at);
 }
 
-bool WaitingLabels::add(RowKey key, double label, Micros event_time, std::string_view account) {
+bool WaitingLabels::add(RowKey key, std::int8_t label, Micros event_time,
+                        std::string_view account) {
   if (event_time < pruned_before_) return false;
   const WaitingLabel fresh{label, event_time, names_.number(account)};
   if (auto at = labels_.find(key); at != labels_.end()) {
@@ -125,7 +126,7 @@ void WaitingLabels::load_head(StateReader& in) {
 void WaitingLabels::write(StateWriter& out, RowKey key, const WaitingLabel& label) const {
   out.put(key.high);
   out.put(key.low);
-  out.put(label.label);
+  out.put(int{label.label});
   out.put(label.event_time);
   out.put(names_.name(label.account));
 }
@@ -146,7 +147,7 @@ Micros WaitingLabels::load_changes(StateReader& in) {
     RowKey key;
     key.high = in.u64();
     key.low = in.u64();
-    const double value = in.real();
+    const auto value = static_cast<std::int8_t>(in.small());
     const Micros time = in.i64();
     const std::string account = in.text();
     latest = std::max(latest, time);

@@ -17,7 +17,7 @@ namespace heddle::watch {
 
 /// A label whose row is not known so far.
 struct WaitingLabel {
-  double label = 0;
+  std::int8_t label = 0;
   Micros event_time = 0;
   std::uint16_t account = 0;  ///< who sent it, by its number in `Names`
 };
@@ -30,7 +30,7 @@ class WaitingLabels {
   explicit WaitingLabels(std::size_t most) : most_(most) {}
 
   /// Of two labels of a row the later event time counts. False: older than what is kept.
-  bool add(RowKey key, double label, Micros event_time, std::string_view account);
+  bool add(RowKey key, std::int8_t label, Micros event_time, std::string_view account);
   /// The label of a row that came now.
   [[nodiscard]] std::optional<WaitingLabel> take(RowKey key);
   /// Forgets labels before `before`, by whole hours. How many went.

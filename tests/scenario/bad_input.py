@@ -377,7 +377,7 @@ def bad_requests(world):
         wants(planes.request("POST", "/v2/models/nothing/infer", {"inputs": good}), 404)
         wants(planes.predict({"rows": [ROW]}, token=None), 401)
         wants(planes.predict({"rows": [ROW]}, token="reader"), 403)
-        wants(planes.request("POST", "/v1/services/late/labels", {"labels": [{"row_id": 7}]}), 400)
+        wants(planes.request("POST", "/v1/services/late/labels", {"labels": [{"row_id": 7}]}), 422)
         wants(planes.operation("no.such", {}), 404)
         wants(planes.operation("watermark", {"service": "nothing"}), 404)
         wants(planes.operation("watermark", {}), 400)

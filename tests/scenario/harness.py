@@ -100,18 +100,20 @@ class Reply:
 
 
 class Planes:
-    """`heddle up` of a project, awaited until live; ended with SIGTERM."""
+    """`heddle up` of a project, awaited until live; ended with SIGTERM. `locked`: its control plane does not come up, the data plane is
+    awaited alone. `first`: runs in the child before it becomes `heddle`."""
 
-    def __init__(self, project, *words):
-        self.project, self.words = project, words
+    def __init__(self, project, *words, locked=False, first=None):
+        self.project, self.words, self.locked, self.first = project, words, locked, first
         self.log = open(project.root.parent / (project.root.name + ".log"), "w+")
 
     def __enter__(self):
         self.process = subprocess.Popen([self.project.heddle, "--project", str(self.project.root), "up", *self.words],
-                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=self.first)
         try:
             self.until(lambda: self.get("/health/live").status == 200, "the data plane is live")
-            self.until(lambda: self.control_live(), "the control plane is live")
+            if not self.locked:
+                self.until(lambda: self.control_live(), "the control plane is live")
         except BaseException:
             self.__exit__()
             raise

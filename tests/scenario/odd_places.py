@@ -6,6 +6,7 @@ to do, and where it fails nothing is left half-written.
 """
 import fcntl
 import json
+import contextlib
 import os
 import pathlib
 import shutil
@@ -90,7 +91,7 @@ def places(world):
     for file in (root / ".heddle").glob("state.db-*"):
         file.unlink()
     import sqlite3
-    with sqlite3.connect(root / ".heddle/state.db") as state:
+    with contextlib.closing(sqlite3.connect(root / ".heddle/state.db")) as state:
         state.execute("PRAGMA user_version = 99")
     yield "the state of a newer program", root
     root = copy("gone", world.built.root)

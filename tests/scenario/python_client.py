@@ -85,7 +85,7 @@ def labels(service, table):
     assert service.label(got.row_ids[:1], [1]) == 1
     refused = raises(heddle.LabelsRefused, lambda: service.label(got.row_ids[:3], [25, 0, 0.5]), "label-value")
     assert refused.accepted == 1 and [each["row_id"] for each in refused.refused] == [got.row_ids[0], got.row_ids[2]], refused.refused
-    raises(heddle.InvalidRequest, lambda: service.label(got.row_ids[:1], [1], ["no time"]))
+    raises(heddle.LabelsRefused, lambda: service.label(got.row_ids[:1], [1], ["no time"]), "request-time")
 
 
 def faults(service, table):
