@@ -111,7 +111,8 @@ std::string read(Readers& readers, const FieldNames& fields, const Body& body) {
       expect(labels->size() <= kMostRows);
       std::string out;
       for (const LabelIn& label : *labels) {
-        expect(is_id(label.row_id, true) && std::isfinite(label.label));
+        if (check_label(label).ok())
+          expect(is_id(label.row_id, true) && (label.label == 0 || label.label == 1));
         out +=
             fmt::format("`{}` {} {}\n", label.row_id, label.label, label.event_time.value_or(-1));
       }

@@ -1,9 +1,12 @@
 #include "api/api.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 
+#include "base/encoding.hpp"
+#include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/os_user.hpp"
 #include "base/signature.hpp"
@@ -25,12 +28,29 @@ void answer(net::Response& response, const Error& error) {
                                                    {"hint", error.hint}}));
 }
 
-/// The caller of a request: the owner over the socket, an account by its token over TCP, nobody
-/// otherwise.
-std::optional<control::Caller> caller_of(const Options& options, const net::Request& request) {
+/// The secret at `path`; made when there is none. A process that may connect to the socket but was
+/// kept from the owner's files (a worker, a container that has the socket alone) does not know it.
+Result<std::string> owner_secret(const std::string& path) {
+  if (!path_exists(path)) HEDDLE_TRY(write_file_atomic(path, hex_encode(random_bytes(32)), 0600));
+  Result<std::string> secret = read_file(path);
+  if (secret.ok() && secret->size() < 32) {
+    return Error{ErrorKind::kCorrupt, "owner-secret",
+                 fmt::format("`{}` holds no secret of 32 characters and more", path),
+                 "remove it: the control plane makes another one when it starts"};
+  }
+  return secret;
+}
+
+/// The caller of a request: over the socket the owner, by user and secret; over TCP an account, by
+/// its token; nobody otherwise.
+std::optional<control::Caller> caller_of(const Options& options, const std::string& secret,
+                                         const net::Request& request) {
   if (request.peer_uid >= 0) {
-    return control::Caller{
-        "owner", true, {}, os_user_name(static_cast<std::uint32_t>(request.peer_uid))};
+    const auto user = static_cast<std::uint32_t>(request.peer_uid);
+    const bool knows = equal_constant_time(secret, request.bearer());
+    // Root reads the secret, whoever owns it.
+    if (!knows || (user != ::geteuid() && user != 0)) return std::nullopt;
+    return control::Caller{"owner", true, {}, os_user_name(user)};
   }
   const auto token = request.bearer();
   std::optional<control::Caller> caller;
@@ -61,13 +81,21 @@ void give_metrics(const Options& options, const control::Caller& caller, net::Re
   response.body = *std::move(text);
 }
 
-void handle(const Options& options, const net::Request& request, net::Response& response) {
+void handle(const Options& options, const std::string& secret, const net::Request& request,
+            net::Response& response) {
   if (request.path == "/health" && request.method == "GET") {
     response.body = R"({"live":true})";
     return;
   }
-  auto caller = caller_of(options, request);
+  auto caller = caller_of(options, secret, request);
   if (caller) caller->waits = false;  // the loop serves others, and reads the journal
+  if (!caller && request.peer_uid >= 0) {
+    answer(response,
+           {ErrorKind::kUnauthenticated, "not-the-owner",
+            "the caller is not the project's user or does not know the owner's secret",
+            "send `Authorization: Bearer SECRET`, the text of .heddle/keys/owner.secret"});
+    return;
+  }
   if (!caller) {
     answer(response, {ErrorKind::kUnauthenticated, "token-missing", "no valid bearer token",
                       "send `Authorization: Bearer TOKEN`, a token of .heddle/tokens"});
@@ -100,6 +128,7 @@ void handle(const Options& options, const net::Request& request, net::Response& 
 }  // namespace
 
 Result<void> serve(const Options& options, const std::atomic<bool>& stop) {
+  HEDDLE_ASSIGN_OR_RETURN(const std::string secret, owner_secret(options.secret_path));
   net::HttpServer::Options server_options;
   server_options.host = options.port == 0 ? "" : "127.0.0.1";
   server_options.port = options.port;
@@ -111,7 +140,7 @@ Result<void> serve(const Options& options, const std::atomic<bool>& stop) {
   std::function<void()> pump;
   server_options.handler = [&](const net::Request& request, net::Response& response) {
     if (request.path == kWatermark) pump();
-    handle(options, request, response);
+    handle(options, secret, request, response);
   };
   HEDDLE_ASSIGN_OR_RETURN(const auto server, net::HttpServer::open(std::move(server_options)));
   ::chmod(options.socket.c_str(), 0600);
@@ -135,6 +164,11 @@ Result<void> serve(const Options& options, const std::atomic<bool>& stop) {
     pump();
   });
   server->every(1000, [&] {
+    // Without it the owner could not even say stop.
+    if (!path_exists(options.secret_path)) {
+      if (auto again = write_file_atomic(options.secret_path, secret, 0600); !again.ok())
+        log::error("{}", again.error().str());
+    }
     if (const auto published = options.control->publish_ledger(); !published.ok()) {
       log::error("{}", published.error().str());
     }

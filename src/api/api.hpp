@@ -18,8 +18,10 @@ struct Account {
 
 struct Options {
   control::Control* control = nullptr;  ///< borrowed; used from the serving thread only
-  std::string socket;                   ///< Unix socket, made 0600: its caller is the owner
-  int port = 8010;                      ///< TCP on loopback, bearer tokens; 0: none
+  std::string socket;  ///< Unix socket, made 0600: a caller of the same user (or root) that knows
+                       ///< the secret is the owner
+  std::string secret_path;  ///< where the owner's secret is; made here, 0600
+  int port = 8010;          ///< TCP on loopback, bearer tokens; 0: none
   std::vector<Account> accounts;
 };
 

@@ -235,6 +235,13 @@ int status(const Invocation& invocation, const Console& console) {
       slots.push_back({"  watch", watch_line(*watch)});
     }
     slots.push_back({"  autonomy", service.string_or("autonomy")});
+    if (const auto* sandboxes = service.find("sandboxes")) {
+      for (const auto& worker : sandboxes->as_array()) {
+        const std::string missing = worker.string_or("missing");
+        slots.push_back({"  sandbox", fmt::format("of {}: {}", worker.string_or("slot"),
+                                                  missing.empty() ? "whole" : "lacks " + missing)});
+      }
+    }
     console.data(format_rows(slots));
   }
   for (const char* list : {"quarantined", "incidents", "approvals"}) {

@@ -160,11 +160,11 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
   api::Options options;
   options.control = control.get();
   options.socket = control->home().socket();
+  options.secret_path = control->home().owner_secret();
   options.port = project.control_port;
   for (const auto& account : project.service_accounts) {
     auto token = read_token(control->home().token(account.name));
-    if (token.ok())
-      options.accounts.push_back({account.name, *std::move(token)});
+    if (token.ok()) options.accounts.push_back({account.name, *std::move(token)});
   }
   log::info("control plane of `{}`, commit {}, on 127.0.0.1:{}", project.name,
             project.commit.substr(0, 12), project.control_port);

@@ -27,7 +27,8 @@ constexpr std::int64_t kStopPatienceMs = 10'000;  ///< the data planes were told
 
 class RemoteSession final : public Session {
  public:
-  explicit RemoteSession(const std::string& socket) : client_(options_of(socket)) {}
+  RemoteSession(const std::string& socket, std::string secret)
+      : client_(options_of(socket, std::move(secret))) {}
 
   Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
     const auto began = std::chrono::steady_clock::now();
@@ -63,9 +64,10 @@ class RemoteSession final : public Session {
     return Error{kind, value.string_or("id", "control-error"), value.string_or("error"),
                  value.string_or("hint")};
   }
-  static net::HttpClient::Options options_of(const std::string& socket) {
+  static net::HttpClient::Options options_of(const std::string& socket, std::string secret) {
     net::HttpClient::Options options;
     options.unix_path = socket;
+    options.token = std::move(secret);
     return options;
   }
   net::HttpClient client_;
@@ -104,8 +106,11 @@ Result<std::unique_ptr<Session>> Session::open(const std::string& root,
                                                control::Control::Purpose purpose) {
   const auto until = std::chrono::steady_clock::now() + kLockPatience;
   for (;;) {
-    if (control_answers(root))
-      return std::unique_ptr<Session>(new RemoteSession(control::Home(root).socket()));
+    if (control_answers(root)) {
+      const control::Home home(root);
+      HEDDLE_ASSIGN_OR_RETURN(auto secret, read_file(home.owner_secret()));
+      return std::unique_ptr<Session>(new RemoteSession(home.socket(), std::move(secret)));
+    }
     auto control = control::Control::open(root, wiring, purpose);
     if (control.ok()) return std::unique_ptr<Session>(new LocalSession(std::move(*control)));
     // Another command has the project open, or a control plane that starts and does not listen yet:

@@ -8,6 +8,7 @@
 #include "control/definitions.hpp"
 #include "control/keys.hpp"
 #include "control/operations.hpp"
+#include "control/sandboxes.hpp"
 
 namespace heddle::control {
 
@@ -131,6 +132,7 @@ Result<bool> Control::pump() {
     HEDDLE_ASSIGN_OR_RETURN(const bool again, service->pump());
     more = more || again;
   }
+  HEDDLE_TRY(record_sandboxes(*core_));
   return more;
 }
 

@@ -21,6 +21,8 @@ class Home {
     return data_sockets() + "/" + service + ".sock";
   }
   [[nodiscard]] std::string reserve() const { return dir_ + "/reserve"; }
+  /// What a caller of `socket` must know to be the owner; readable by the owner alone.
+  [[nodiscard]] std::string owner_secret() const { return dir_ + "/keys/owner.secret"; }
   [[nodiscard]] std::string applied() const { return dir_ + "/applied.json"; }
   [[nodiscard]] std::string state() const { return dir_ + "/state.db"; }
   [[nodiscard]] std::string objects() const { return dir_ + "/objects"; }

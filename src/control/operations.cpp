@@ -15,6 +15,7 @@
 #include "control/incidents.hpp"
 #include "control/repairs.hpp"
 #include "control/requester.hpp"
+#include "control/sandboxes.hpp"
 #include "control/traffic.hpp"
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
@@ -176,6 +177,7 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     const auto& releases = service->releases();
     const bool released = !releases.primary().empty();
     const auto watched = service->watch_value();
+    HEDDLE_ASSIGN_OR_RETURN(auto sandboxes, sandboxes_of(core, name));
     const bool unwatched = released && !watched.bool_or("watched", true);
     services.push(doc::Value::object(
         {{"name", name},
@@ -191,6 +193,7 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
          {"applied", service->applied()},
          {"watermark", time_or_empty(service->watermark())},
          {"watch", watched},
+         {"sandboxes", std::move(sandboxes)},
          {"autonomy", service->service().autonomy}}));
     if (unwatched) {
       next.push(doc::Value::object(

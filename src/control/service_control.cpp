@@ -314,8 +314,10 @@ Result<bool> ServiceControl::pump() {
     }
     for (auto& finding : output.findings) new_findings_.push_back(std::move(finding));
     for (auto& move : output.moves) moves_.push_back(std::move(move));
-    if (const auto* applied = std::get_if<plane::AppliedRecord>(&*record))
+    if (auto* applied = std::get_if<plane::AppliedRecord>(&*record)) {
       applied_ = std::max(applied_, applied->route_version);
+      sandboxes_ = std::move(applied->sandboxes);
+    }
     if (const auto* act = std::get_if<plane::ActRecord>(&*record)) acts_.push_back(*act);
     HEDDLE_TRY(take_up(*record));
     if (tick != nullptr) HEDDLE_TRY(decide(tick->event_time));

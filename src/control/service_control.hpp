@@ -61,6 +61,11 @@ class ServiceControl final : public recover::Effects {
   /// until then.
   void archived(std::uint64_t segment) noexcept { archived_ = segment; }
 
+  /// The sandboxes of the workers, when the data plane has told of them since the last call.
+  [[nodiscard]] std::optional<std::vector<plane::SandboxRecord>> told_sandboxes() noexcept {
+    return std::exchange(sandboxes_, std::nullopt);
+  }
+
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
   [[nodiscard]] std::uint64_t applied() const noexcept { return applied_; }
   [[nodiscard]] const release::Releases& releases() const noexcept { return releases_; }
@@ -295,6 +300,7 @@ class ServiceControl final : public recover::Effects {
   std::uint64_t applied_ = 0;
   std::uint64_t published_ = 0;  ///< version of the route table that was written last
   std::uint64_t archived_ = 0;
+  std::optional<std::vector<plane::SandboxRecord>> sandboxes_;
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;

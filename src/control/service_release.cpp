@@ -33,6 +33,15 @@ std::vector<policy::Named> read_named(const doc::Value* list) {
   return items;
 }
 
+/// What a bundle demands of the sandbox around its worker: `full` or `available`; `none`: it brings
+/// no code.
+Result<std::string> demanded_sandbox(const bundle::Bundle& bundle) {
+  if (!bundle.has(bundle::kRuntime)) return std::string("none");
+  HEDDLE_ASSIGN_OR_RETURN(const auto runtime, bundle.json(bundle::kRuntime));
+  if (runtime.string_or("runtime") != "process") return std::string("none");
+  return runtime.string_or("sandbox", "available");
+}
+
 doc::Value write_named(const std::vector<policy::Named>& items) {
   auto list = doc::Value::array();
   for (const auto& item : items)
@@ -410,6 +419,8 @@ Result<doc::Value> ServiceControl::promote(const Digest& bundle, const std::stri
     proposal.subjects.push_back({"baseline", releases_.primary()});
   proposal.attributes = doc::Value::object({{"service", service_.identity.name}, {"slot", slot}});
   HEDDLE_TRY(name_origin(proposal, bundle));
+  HEDDLE_ASSIGN_OR_RETURN(const std::string sandbox, demanded_sandbox(opened));
+  proposal.attributes.set("sandbox", sandbox);
   proposal.event_time = last_tick_ == INT64_MIN ? 0 : last_tick_;
   proposal.reason =
       fmt::format("release {} as {} of `{}`", bundle.short_str(), slot, service_.identity.name);

@@ -198,7 +198,7 @@ Result<void> Demo::bring_up() {
   std::filesystem::remove(log, ignored);
   HEDDLE_ASSIGN_OR_RETURN(Background planes, Background::start(up, log));
   planes_.emplace(std::move(planes));
-  session_.emplace(project_.state_dir() + "/control.sock");
+  session_.emplace(project_.state_dir());
   for (int waited = 0;; waited += 20) {
     if (!planes_->alive() || waited > kStartPatienceMs) {
       const auto said = read_file(log);

@@ -5,14 +5,16 @@
 
 #include <fmt/format.h>
 
+#include "base/file.hpp"
 #include "doc/json.hpp"
 
 namespace heddle::demo {
 
-Session::Session(const std::string& socket)
-    : client_({.host = "localhost",
+Session::Session(const std::string& state_dir)
+    : secret_path_(state_dir + "/keys/owner.secret"),
+      client_({.host = "localhost",
                .port = 0,
-               .unix_path = socket,
+               .unix_path = state_dir + "/control.sock",
                .token = {},
                .timeout_ms = 60'000}) {}
 
@@ -22,8 +24,12 @@ Result<doc::Value> Session::call(std::string_view operation, const doc::Value& r
   const std::string body = doc::to_json(request);
   const std::int64_t deadline = system_clock().mono_ns() + std::int64_t{timeout_ms} * 1'000'000;
   while (true) {
+    // A control plane that starts has not made it yet, nor listens.
+    const auto secret = read_file(secret_path_);
     auto answer =
-        client_.send("POST", path, body, {{"Content-Type", "application/json"}},
+        client_.send("POST", path, body,
+                     {{"Content-Type", "application/json"},
+                      {"Authorization", "Bearer " + (secret.ok() ? *secret : std::string())}},
                      std::max<std::int64_t>((deadline - system_clock().mono_ns()) / 1'000'000, 1));
     if (answer.ok()) {
       auto value = doc::parse_json(answer->body);

@@ -14,7 +14,7 @@ namespace heddle::demo {
 /// to one thread.
 class Session {
  public:
-  explicit Session(const std::string& socket);
+  explicit Session(const std::string& state_dir);
 
   /// An answer of 400 or more comes back as an error with the id and message it holds. A lost
   /// connection is tried again for some seconds: the control plane may be starting.
@@ -25,6 +25,7 @@ class Session {
   [[nodiscard]] Result<void> wait_watermark(const std::string& service, Micros event_time);
 
  private:
+  std::string secret_path_;
   net::HttpClient client_;
 };
 

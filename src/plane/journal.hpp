@@ -101,11 +101,21 @@ struct LabelRecord {
   std::string account{};  ///< whose token it came by; empty in journals of before
 };
 
+/// A worker that a slot has, and the layers of the sandbox around it.
+struct SandboxRecord {
+  std::string slot;
+  std::string bundle;
+  std::string in_force;
+  std::string missing{};  ///< of this machine; empty: none
+  bool operator==(const SandboxRecord&) const = default;
+};
+
 /// The data plane now answers by this route table.
 struct AppliedRecord {
   std::uint64_t route_version = 0;
   std::vector<std::string>
       standing{};  ///< ids of acts and stops that still stand: this table did not settle them
+  std::vector<SandboxRecord> sandboxes{};
 };
 
 /// A pre-authorised act of the data plane, journaled before it takes effect: `fail-over`,

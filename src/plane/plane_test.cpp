@@ -103,7 +103,9 @@ TEST(Crc32c, AgreesWithRfc3720) {
 TEST(Journal, GivesBackEveryRecord) {
   const Folder folder;
   auto writer = open_writer(folder.path());
-  writer->append(AppliedRecord{7, {"act-1"}});
+  const std::vector<SandboxRecord> sandboxes{{"primary", "sha256:aa", "user, mount", "pid"},
+                                             {"shadow", "sha256:bb", "none", ""}};
+  writer->append(AppliedRecord{7, {"act-1"}, sandboxes});
   writer->append(request(1));
   writer->append(LabelRecord{"r-1#0", 1, 99});
   writer->append(ActRecord{"source-readmit", "source-1", 5, "5 clean rows", "act-2"});
@@ -114,6 +116,7 @@ TEST(Journal, GivesBackEveryRecord) {
   const auto records = read_all(folder.path());
   ASSERT_EQ(records.size(), 7u);
   EXPECT_EQ(std::get<AppliedRecord>(records[0]).standing, std::vector<std::string>{"act-1"});
+  EXPECT_EQ(std::get<AppliedRecord>(records[0]).sandboxes, sandboxes);
   const auto& got = std::get<RequestRecord>(records[1]);
   EXPECT_EQ(got.request_id, "r-1");
   EXPECT_EQ(got.arrival, 1'700'000'000'000'001);

@@ -201,6 +201,12 @@ struct Encoder {
       put_varint(r.route_version, out);
       put_varint(r.standing.size(), out);
       for (const auto& id : r.standing) put_string(id, out);
+      if (r.sandboxes.empty()) return;
+      put_varint(r.sandboxes.size(), out);
+      for (const auto& each : r.sandboxes) {
+        for (const auto* text : {&each.slot, &each.bundle, &each.in_force, &each.missing})
+          put_string(*text, out);
+      }
     });
   }
   void operator()(const ActRecord& r) const {
@@ -350,6 +356,13 @@ std::optional<Record> decode_record(std::string_view payload) {
       AppliedRecord r;
       r.route_version = in.varint();
       in.strings(r.standing);
+      if (!in.finished()) {
+        r.sandboxes.resize(in.count());
+        for (SandboxRecord& each : r.sandboxes) {
+          for (auto* text : {&each.slot, &each.bundle, &each.in_force, &each.missing})
+            in.string(*text);
+        }
+      }
       record = std::move(r);
       break;
     }

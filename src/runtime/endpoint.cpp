@@ -21,14 +21,16 @@ class Live final : public Endpoint {
 
   Result<void> open(std::string_view files) {
     if (runtime_.kind == Runtime::Kind::kProcess) {
-      HEDDLE_ASSIGN_OR_RETURN(worker_, Worker::start({.command = runtime_.command,
-                                                      .model = std::string(kWorkerModel),
-                                                      .files = files,
-                                                      .directory = host_.directory,
-                                                      .hidden = host_.hidden,
-                                                      .memory_bytes = runtime_.memory_bytes,
-                                                      .start_timeout_ms = runtime_.start_timeout_ms,
-                                                      .ending = host_.ending}));
+      HEDDLE_ASSIGN_OR_RETURN(
+          worker_, Worker::start({.command = runtime_.command,
+                                  .model = std::string(kWorkerModel),
+                                  .files = files,
+                                  .directory = host_.directory,
+                                  .hidden = host_.hidden,
+                                  .whole_sandbox = runtime_.sandbox == Runtime::Sandbox::kFull,
+                                  .memory_bytes = runtime_.memory_bytes,
+                                  .start_timeout_ms = runtime_.start_timeout_ms,
+                                  .ending = host_.ending}));
       address_ = {.unix_path = worker_->socket(), .model = std::string(kWorkerModel)};
     } else {
       address_ = {.url = runtime_.url, .model = runtime_.model, .token = runtime_.token};
@@ -63,7 +65,8 @@ class Live final : public Endpoint {
   std::size_t batch_rows() const noexcept override { return host_.batch_rows; }
   Condition condition() const override {
     return {worker_ == nullptr || worker_->ready(), worker_ == nullptr ? 0 : worker_->restarts(),
-            pool_->batches(), pool_->waiting_rows()};
+            pool_->batches(), pool_->waiting_rows(),
+            worker_ == nullptr ? std::nullopt : std::optional(worker_->layers())};
   }
 
  private:

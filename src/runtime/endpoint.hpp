@@ -3,12 +3,14 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
 #include "runtime/pool.hpp"
 #include "runtime/rows.hpp"
+#include "runtime/sandbox.hpp"
 #include "runtime/spec.hpp"
 
 namespace heddle::runtime {
@@ -31,6 +33,7 @@ struct Condition {
   std::uint64_t restarts = 0;  ///< of the worker
   std::uint64_t batches = 0;
   std::size_t waiting_rows = 0;
+  std::optional<Layers> sandbox{};  ///< in force around the worker; empty for an upstream
 };
 
 /// One external model that is ready: a worker process of ours or an upstream server, with its

@@ -5,42 +5,76 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/launcher.hpp"
+
 namespace heddle::runtime {
 namespace {
 
-constexpr rlim_t kFiles = 1024;
-constexpr rlim_t kProcesses = 1024;  // of the user, its threads included
+/// A descriptor that is closed when it goes out of sight.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  ~Descriptor() { reset(); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+  void reset(int fd = -1) noexcept {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = fd;
+  }
 
-/// What the child says through a pipe before it becomes the program: once when the sandbox is
-/// entered, once more when exec failed.
-struct Report {
-  Sandbox::Entered entered{};
-  int failed = 0;  ///< errno
+ private:
+  int fd_;
 };
 
-void limit(int what, rlim_t value) noexcept {
-  rlimit now{};
-  if (::getrlimit(static_cast<__rlimit_resource>(what), &now) != 0) return;
-  const rlim_t most = now.rlim_max == RLIM_INFINITY ? value : std::min(value, now.rlim_max);
-  const rlimit set{most, most};
-  (void)::setrlimit(static_cast<__rlimit_resource>(what), &set);
+bool write_text(const char* path, const std::string& text) noexcept {
+  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  ::close(fd);
+  return written;
 }
 
-/// Between fork and exec: async-signal-safe calls only.
-[[noreturn]] void become(const char* program, char* const* argv, char* const* envp,
-                         const char* directory, std::int64_t memory, const Sandbox& sandbox,
-                         int output, int report, pid_t parent) noexcept {
+/// A mount namespace of its own. An ordinary user has one in a user namespace, where it is nobody
+/// but itself; root needs none, and becomes another user later. Between fork and exec.
+bool own_mounts(const std::string& uid_map, const std::string& gid_map) noexcept {
+  if (::unshare(CLONE_NEWNS) == 0) return true;
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
+  (void)::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);  // else the files below are root's
+  (void)write_text("/proc/self/setgroups", "deny");
+  if (!write_text("/proc/self/uid_map", uid_map) || !write_text("/proc/self/gid_map", gid_map))
+    return false;
+  // The launcher needs its rights within this namespace for the other ones, and loses what is not
+  // ambient when it is started. Init gives them up before the worker is.
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct rights[2] = {};
+  (void)::syscall(SYS_capget, &header, rights);
+  for (__user_cap_data_struct& half : rights) half.inheritable = half.permitted;
+  (void)::syscall(SYS_capset, &header, rights);
+  for (unsigned long right = 0; right < 64; ++right)
+    (void)::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, right, 0, 0);
+  return true;
+}
+
+/// Becomes the launcher. Between fork and exec: async-signal-safe calls only.
+[[noreturn]] void become_launcher(int launch, int output, int channel, pid_t parent,
+                                  char* const* environment, const std::string& uid_map,
+                                  const std::string& gid_map) noexcept {
   ::setsid();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // it died before the signal was asked for
@@ -48,44 +82,34 @@ void limit(int what, rlim_t value) noexcept {
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   for (const int each : {SIGPIPE, SIGTERM, SIGINT, SIGHUP, SIGCHLD}) ::signal(each, SIG_DFL);
-  const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  // Out of the way of the numbers that they get.
+  const int null = ::fcntl(::open("/dev/null", O_RDONLY | O_CLOEXEC), F_DUPFD_CLOEXEC, 10);
+  launch = ::fcntl(launch, F_DUPFD_CLOEXEC, 10);
+  output = ::fcntl(output, F_DUPFD_CLOEXEC, 10);
+  channel = ::fcntl(channel, F_DUPFD_CLOEXEC, 10);
   ::dup2(null, 0);
   ::dup2(output, 1);
   ::dup2(output, 2);
-  (void)::syscall(SYS_close_range, 3u, ~0u,
-                  4u);  // CLOSE_RANGE_CLOEXEC: nothing of ours is left open in the program
-  ::umask(0077);
-  limit(RLIMIT_CORE, 0);
-  limit(RLIMIT_NOFILE, kFiles);
-  limit(RLIMIT_NPROC, kProcesses);
-  if (memory > 0) limit(RLIMIT_DATA, static_cast<rlim_t>(memory));
-  Report message;
-  message.entered = sandbox.enter();
-  if (::chdir(directory) != 0) message.failed = errno;
-  (void)!::write(report, &message, sizeof message);
-  if (message.failed != 0) ::_exit(127);
-  ::execve(program, argv, envp);
-  message.failed = errno;
-  (void)!::write(report, &message, sizeof message);
+  ::dup2(channel, kChannelFd);
+  ::dup2(launch, kLaunchFd);
+  (void)::syscall(SYS_close_range, 5u, ~0u, 0u);  // nothing of ours is left open in it
+  char name[16];
+  char mounts[16] = "";
+  std::strcpy(name, kLauncher);
+  if (own_mounts(uid_map, gid_map)) std::strcpy(mounts, kOwnMounts);
+  char* const argv[] = {name, mounts, nullptr};
+  ::execve("/proc/self/exe", argv, environment);
   ::_exit(127);
 }
 
-bool read_report(int fd, Report& out) {
-  std::size_t got = 0;
-  while (got < sizeof out) {
-    const ssize_t n = ::read(fd, reinterpret_cast<char*>(&out) + got, sizeof out - got);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    got += static_cast<std::size_t>(n);
-  }
-  return true;
-}
-
-std::vector<char*> pointers(const std::vector<std::string>& words) {
-  std::vector<char*> out;
-  for (const std::string& word : words) out.push_back(const_cast<char*>(word.c_str()));
-  out.push_back(nullptr);
-  return out;
+/// The bytes of a launch in a file that is nowhere.
+int write_launch(const Launch& launch) {
+  const std::string bytes = encode(launch, ::getpid());
+  Descriptor file(::memfd_create("launch", MFD_CLOEXEC));
+  if (file.get() < 0 ||
+      ::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+    return -1;
+  return file.release();
 }
 
 Error cannot(const std::string& program, int why) {
@@ -95,7 +119,7 @@ Error cannot(const std::string& program, int why) {
 }
 
 void close_all(Process& process) {
-  for (int* fd : {&process.pid_fd, &process.output}) {
+  for (int* fd : {&process.pid_fd, &process.output, &process.scratch}) {
     if (*fd >= 0) ::close(*fd);
     *fd = -1;
   }
@@ -103,41 +127,44 @@ void close_all(Process& process) {
 
 }  // namespace
 
-Result<Process> spawn(const ProcessOptions& options, const Sandbox& sandbox) {
-  const std::vector<char*> argv = pointers(options.arguments);
-  const std::vector<char*> envp = pointers(options.environment);
+Result<Process> spawn(const Launch& launch) {
+  const Descriptor file(write_launch(launch));
   int output[2];
-  int report[2];
-  if (::pipe2(output, O_CLOEXEC) != 0) return cannot(options.program, errno);
-  if (::pipe2(report, O_CLOEXEC) != 0) {
-    const Error error = cannot(options.program, errno);
-    ::close(output[0]);
-    ::close(output[1]);
-    return error;
-  }
+  int channel[2];
+  if (file.get() < 0 || ::pipe2(output, O_CLOEXEC) != 0) return cannot(launch.program, errno);
+  Descriptor read_end(output[0]);
+  Descriptor write_end(output[1]);
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0)
+    return cannot(launch.program, errno);
+  const Descriptor ours(channel[0]);
+  Descriptor theirs(channel[1]);
+  // Of our environment only what finds our libraries.
+  const char* libraries = std::getenv("LD_LIBRARY_PATH");
+  std::string word = fmt::format("LD_LIBRARY_PATH={}", libraries == nullptr ? "" : libraries);
+  char* const environment[] = {libraries == nullptr ? nullptr : word.data(), nullptr};
+  const std::string uid_map = fmt::format("{0} {0} 1", ::geteuid());
+  const std::string gid_map = fmt::format("{0} {0} 1", ::getegid());
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid == 0)
-    become(options.program.c_str(), argv.data(), envp.data(), options.directory.c_str(),
-           options.memory_bytes, sandbox, output[1], report[1], parent);
-  const int why = errno;
-  ::close(output[1]);
-  ::close(report[1]);
-  Report first;
-  Report second;
-  const bool entered = pid > 0 && read_report(report[0], first);
-  const bool failed = entered && read_report(report[0], second);
-  ::close(report[0]);
-  if (pid < 0 || !entered || first.failed != 0 || failed) {
-    if (pid > 0) ::waitpid(pid, nullptr, 0);
-    ::close(output[0]);
-    return cannot(options.program, pid < 0             ? why
-                                   : first.failed != 0 ? first.failed
-                                                       : second.failed);
+    become_launcher(file.get(), write_end.get(), theirs.get(), parent, environment, uid_map,
+                    gid_map);
+  if (pid < 0) return cannot(launch.program, errno);
+  write_end.reset();
+  theirs.reset();
+  LaunchReport report;
+  int scratch = -1;
+  const bool said = receive_message(ours.get(), &report, sizeof report, &scratch, 1);
+  if (!said || report.failed != 0 || scratch < 0) {
+    if (scratch >= 0) ::close(scratch);
+    ::kill(-pid, SIGKILL);
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return cannot(launch.program, said ? report.failed : ECHILD);
   }
-  ::fcntl(output[0], F_SETFL, O_NONBLOCK);
-  return Process{pid, static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), output[0],
-                 first.entered};
+  ::fcntl(read_end.get(), F_SETFL, O_NONBLOCK);
+  return Process{pid, static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), read_end.release(),
+                 scratch, report.layers};
 }
 
 std::optional<std::string> reap(Process& process) {

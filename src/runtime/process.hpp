@@ -12,28 +12,21 @@
 
 namespace heddle::runtime {
 
-/// A running child in a session of its own, killed by the kernel when the thread that started it
-/// ends.
+/// A worker's launcher, in a session of its own, killed by the kernel when the thread that started
+/// it ends. It ends when the worker does, as the worker did, and takes along all that one started.
 struct Process {
   pid_t pid = -1;
-  int pid_fd = -1;  ///< readable once it ended; -1: the kernel has none
-  int output = -1;  ///< stdout and stderr, non-blocking
-  Sandbox::Entered entered{};
-};
-
-struct ProcessOptions {
-  std::string program;                 ///< absolute
-  std::vector<std::string> arguments;  ///< with the program's name
-  std::vector<std::string> environment;
-  std::string directory;
-  std::int64_t memory_bytes = 0;  ///< RLIMIT_DATA; 0: none
+  int pid_fd = -1;   ///< readable once it ended; -1: the kernel has none
+  int output = -1;   ///< stdout and stderr of all its processes, non-blocking
+  int scratch = -1;  ///< its scratch folder: a place in its root, not in ours
+  Layers layers{};   ///< of the sandbox, those in force
 };
 
 /// kUnavailable (`runtime-start`) when it cannot become the program. The descriptors are the
 /// caller's.
-[[nodiscard]] Result<Process> spawn(const ProcessOptions& options, const Sandbox& sandbox);
+[[nodiscard]] Result<Process> spawn(const Launch& launch);
 /// Reaps an ended child: `exit code 3` or `signal 9`; empty while it runs. What is left of its
-/// session's group is killed.
+/// session's group is killed, and its descriptors are closed.
 [[nodiscard]] std::optional<std::string> reap(Process& process);
 /// SIGTERM, SIGKILL after `grace_ms`, and reaps.
 void end(Process& process, std::int64_t grace_ms);

@@ -53,6 +53,9 @@ TEST(Spec, ComesBackAsItWasWritten) {
   const auto again = parse(to_value(process));
   ASSERT_TRUE(again.ok()) << again.error().str();
   EXPECT_EQ(to_value(*again), to_value(process));
+  EXPECT_EQ(to_value(process).find("sandbox"), nullptr) << "bundles of before have another digest";
+  process.sandbox = Runtime::Sandbox::kFull;
+  EXPECT_EQ(parse(to_value(process))->sandbox, Runtime::Sandbox::kFull);
   Runtime upstream{.kind = Runtime::Kind::kUpstream,
                    .output = "p",
                    .url = "http://127.0.0.1:8080",
@@ -72,6 +75,7 @@ TEST(Spec, IsReadStrictly) {
       head + R"("runtime":"process","inputs":"fields"})",
       head + R"("runtime":"process","inputs":"fields","command":[]})",
       head + R"("runtime":"process","inputs":"fields","command":[1]})",
+      head + R"("runtime":"process","inputs":"fields","command":["x"],"sandbox":"some"})",
       head + R"("runtime":"process","inputs":"fields","command":["x"],"timeout_ms":0})",
       head + R"("runtime":"process","inputs":"fields","command":["x"],"timeout_ms":"2"})",
       head + R"("runtime":"process","inputs":"fields","command":["x"],"tolerance":1})",

@@ -106,6 +106,10 @@ Result<Runtime> parse(const doc::Value& value) {
     }
     HEDDLE_ASSIGN_OR_RETURN(out.memory_bytes, members.integer("memory_bytes", out.memory_bytes,
                                                               16 << 20, std::int64_t{1} << 50));
+    HEDDLE_ASSIGN_OR_RETURN(const std::string sandbox, members.text("sandbox", "available"));
+    if (sandbox != "available" && sandbox != "full")
+      return malformed("`sandbox` is neither `available` nor `full`");
+    out.sandbox = sandbox == "full" ? Runtime::Sandbox::kFull : Runtime::Sandbox::kAvailable;
     HEDDLE_ASSIGN_OR_RETURN(
         out.start_timeout_ms,
         members.integer("start_timeout_ms", out.start_timeout_ms, 1, 3'600'000));
@@ -137,6 +141,8 @@ doc::Value to_value(const Runtime& runtime) {
     value.set("command", std::move(command));
     value.set("memory_bytes", runtime.memory_bytes);
     value.set("start_timeout_ms", runtime.start_timeout_ms);
+    // Left out where it demands nothing: bundles of before keep their digests.
+    if (runtime.sandbox == Runtime::Sandbox::kFull) value.set("sandbox", "full");
   } else {
     value.set("url", runtime.url);
     value.set("model", runtime.model);

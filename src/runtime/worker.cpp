@@ -11,9 +11,11 @@
 #include <mutex>
 #include <thread>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.hpp"
@@ -39,6 +41,11 @@ constexpr std::int64_t kStableMs = 60'000;
 constexpr int kMostEnds = 8;
 constexpr std::size_t kMostLine = 500;
 constexpr int kMostLinesASecond = 50;
+constexpr const char* kSocket = "worker.sock";  // in the scratch folder
+
+bool is_below(const std::string& path, const std::string& folder) {
+  return path.starts_with(folder + "/");
+}
 
 /// A worker's output as lines of the log: cut, printable, bounded a second. Keeps the last ones,
 /// for the message of an early end.
@@ -100,18 +107,32 @@ void sweep(const std::string& directory) {
   }
 }
 
+/// Whether all of `folder` is more than a program's own: it holds what is hidden, or it is where a
+/// person keeps everything.
+bool is_too_wide(const fs::path& folder, const std::string& hidden) {
+  if (folder == folder.root_path() || (hidden + "/").starts_with(folder.string() + "/"))
+    return true;
+  const char* home = std::getenv("HOME");
+  return folder.filename() == ".local" || (home != nullptr && folder == fs::path(home)) ||
+         folder == "/root" || folder.parent_path() == "/home";
+}
+
 /// Folders that a program needs for itself: of `/opt/env/bin/python` all of `/opt/env`, of each
-/// link on the way to it too.
+/// link on the way to it too; of one in a person's own `bin` that folder and `lib` beside it.
 std::vector<std::string> homes_of(std::string program, const std::string& hidden) {
   std::vector<std::string> homes;
   for (int links = 0; links < 16; ++links) {
     const fs::path folder = fs::path(program).parent_path();
-    const fs::path home =
-        folder.filename() == "bin" || folder.filename() == "shims" ? folder.parent_path() : folder;
-    // Never a folder that holds what is hidden, and never everything.
-    const bool too_wide = home == home.root_path() ||
-                          (!hidden.empty() && (hidden + "/").starts_with(home.string() + "/"));
-    homes.push_back(too_wide ? folder.string() : home.string());
+    const bool has_own = folder.filename() == "bin" || folder.filename() == "shims";
+    const fs::path home = has_own ? folder.parent_path() : folder;
+    if (!is_too_wide(home, hidden)) {
+      homes.push_back(home.string());
+    } else if (has_own) {
+      homes.push_back(folder.string());
+      homes.push_back((home / "lib").string());
+    } else {
+      homes.push_back(program);
+    }
     std::error_code error;
     const fs::path target = fs::read_symlink(program, error);
     if (error) break;
@@ -119,6 +140,56 @@ std::vector<std::string> homes_of(std::string program, const std::string& hidden
   }
   return homes;
 }
+
+/// Lets another user read a worker's own copy of its files: root's worker is no root.
+void open_to_others(const std::string& folder) {
+  using fs::perms;
+  std::error_code ignored;
+  const auto open_one = [&](const fs::path& path, perms more) {
+    fs::permissions(path, more, fs::perm_options::add, ignored);
+  };
+  constexpr perms kRead = perms::group_read | perms::others_read;
+  constexpr perms kEnter = kRead | perms::group_exec | perms::others_exec;
+  open_one(folder, kEnter);
+  for (const auto& entry : fs::recursive_directory_iterator(folder, ignored)) {
+    const bool enter = entry.is_directory(ignored) ||
+                       (entry.status(ignored).permissions() & perms::owner_exec) != perms::none;
+    open_one(entry.path(), enter ? kEnter : kRead);
+  }
+}
+
+/// The worker's socket, which lies in a root folder that is not ours: a descriptor of ours that
+/// stands for it, and can be connected to by a path that stays the same when the worker is started
+/// again. No path that the worker could bend is followed.
+class Door {
+ public:
+  Door()
+      : closed_(::open("/dev/null", O_PATH | O_CLOEXEC)),
+        fd_(::fcntl(closed_, F_DUPFD_CLOEXEC, 0)) {}
+  ~Door() {
+    ::close(closed_);
+    ::close(fd_);
+  }
+  Door(const Door&) = delete;
+  Door& operator=(const Door&) = delete;
+
+  /// Nobody answers any more, at once.
+  void shut() const { (void)::dup3(closed_, fd_, O_CLOEXEC); }
+  /// True when there is a socket `name` in `folder`.
+  [[nodiscard]] bool open(int folder, const char* name) const {
+    const int found = ::openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (found < 0) return false;
+    struct stat status{};
+    const bool is_socket = ::fstat(found, &status) == 0 && S_ISSOCK(status.st_mode);
+    if (is_socket) (void)::dup3(found, fd_, O_CLOEXEC);
+    ::close(found);
+    return is_socket;
+  }
+  [[nodiscard]] std::string path() const { return fmt::format("/proc/self/fd/{}", fd_); }
+
+ private:
+  int closed_, fd_;
+};
 
 class Supervised final : public Worker {
  public:
@@ -132,6 +203,10 @@ class Supervised final : public Worker {
   Result<void> open(std::string_view files);
   const std::string& socket() const noexcept override { return socket_; }
   bool ready() const noexcept override { return ready_.load(std::memory_order_relaxed); }
+  Layers layers() const override {
+    const std::lock_guard lock(mutex_);
+    return layers_;
+  }
   std::uint64_t restarts() const noexcept override {
     return restarts_.load(std::memory_order_relaxed);
   }
@@ -142,21 +217,25 @@ class Supervised final : public Worker {
   void supervise();
   /// Until the child ended or we are to stop; true when it had been ready.
   bool watch(Process& process, std::string& how);
-  void probe();
+  void probe(int scratch);
+  [[nodiscard]] Result<void> admit(const Layers& layers);
   void settle(Result<void> started);
   [[nodiscard]] bool sleep_unless_stopped(std::int64_t ms) const;
 
   Options options_;
-  std::string instance_, socket_;
-  std::unique_ptr<Sandbox> sandbox_;
-  ProcessOptions process_;
+  std::string instance_;
+  Door door_;
+  std::string socket_ = door_.path();
+  Launch launch_;
   int wake_ = -1;
   std::atomic<bool> ready_{false}, ending_{false};
   std::atomic<std::uint64_t> restarts_{0};
   Output output_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable settled_;
   bool is_settled_ = false;
+  bool said_ = false;  ///< what is missing of the sandbox
+  Layers layers_{};
   Result<void> started_{};
   std::thread thread_;
 };
@@ -180,32 +259,30 @@ Result<void> Supervised::prepare(std::string_view files) {
         fmt::format("{}/{}-{}-{}", directory, sha256(files).short_str(), ::getpid(), ++count);
     HEDDLE_TRY(make_dirs(instance_));
   }
-  const std::string folder = instance_ + "/files";
-  const std::string run = instance_ + "/run";
-  HEDDLE_TRY(unpack(files, folder));
-  HEDDLE_TRY(make_dirs(run));
-  socket_ = run + "/worker.sock";
+  launch_.directory = instance_ + "/files";
+  launch_.scratch = instance_ + "/run";
+  launch_.base = instance_ + "/root";
+  HEDDLE_TRY(unpack(files, launch_.directory));
+  if (::geteuid() == 0) open_to_others(launch_.directory);
+  HEDDLE_TRY(make_dirs(launch_.scratch));
+  HEDDLE_TRY(make_dirs(launch_.base));
   for (const std::string& word : options_.command) {
     HEDDLE_ASSIGN_OR_RETURN(auto resolved, resolve(word));
-    process_.arguments.push_back(std::move(resolved));
+    launch_.arguments.push_back(std::move(resolved));
   }
-  HEDDLE_ASSIGN_OR_RETURN(process_.program, find_program(process_.arguments[0], folder));
+  HEDDLE_ASSIGN_OR_RETURN(launch_.program, find_program(launch_.arguments[0], launch_.directory));
   const char* path = std::getenv("PATH");
-  process_.environment = {
+  launch_.environment = {
       fmt::format("PATH={}", path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path),
-      "HOME=" + run,
-      "TMPDIR=" + run,
+      "HOME=" + launch_.scratch,
+      "TMPDIR=" + launch_.scratch,
       "LANG=C.UTF-8",
-      "HEDDLE_WORKER_SOCKET=" + socket_,
+      fmt::format("HEDDLE_WORKER_SOCKET={}/{}", launch_.scratch, kSocket),
       "HEDDLE_WORKER_MODEL=" + options_.model};
-  process_.directory = folder;
-  process_.memory_bytes = options_.memory_bytes;
-  Sandbox::Options sandbox{.readable = homes_of(process_.program, options_.hidden),
-                           .run = run,
-                           .instance = instance_,
-                           .hidden = options_.hidden};
-  sandbox.readable.push_back(folder);
-  sandbox_ = std::make_unique<Sandbox>(std::move(sandbox));
+  launch_.memory_bytes = options_.memory_bytes;
+  launch_.hidden = options_.hidden;
+  if (!is_below(launch_.program, launch_.directory))
+    launch_.readable = homes_of(launch_.program, options_.hidden);
   return {};
 }
 
@@ -245,7 +322,8 @@ bool Supervised::sleep_unless_stopped(std::int64_t ms) const {
   return !ending_;
 }
 
-void Supervised::probe() {
+void Supervised::probe(int scratch) {
+  if (!door_.open(scratch, kSocket)) return;
   auto client =
       Client::open({.unix_path = socket_, .model = options_.model}, Runtime::Kind::kProcess);
   if (!client.ok() || !client->probe(kProbeMs).ok()) return;
@@ -277,7 +355,7 @@ bool Supervised::watch(Process& process, std::string& how) {
       settle(Error{ErrorKind::kCancelled, "runtime-closed", "the start was given up"});
       return false;
     }
-    probe();
+    probe(process.scratch);
     if (ready_) {
       log::info("worker: ready after {} ms", (system_clock().mono_ns() - begin) / kMs);
     } else if (system_clock().mono_ns() - begin > options_.start_timeout_ms * kMs) {
@@ -295,26 +373,47 @@ bool Supervised::watch(Process& process, std::string& how) {
   return true;
 }
 
+/// Says what of the sandbox this machine does not give; an error where all of it is demanded.
+Result<void> Supervised::admit(const Layers& layers) {
+  {
+    const std::lock_guard lock(mutex_);
+    layers_ = layers;
+  }
+  if (layers.whole()) return {};
+  if (options_.whole_sandbox) {
+    return Error{
+        ErrorKind::kUnavailable, "runtime-sandbox",
+        fmt::format("the model demands the whole sandbox, and this machine lacks of it: {}",
+                    missing_of(layers)),
+        "see SECURITY.md for what each layer needs; or set `sandbox: available` in the "
+        "model's runtime"};
+  }
+  if (!said_)
+    log::warn("worker: this machine lacks of the sandbox: {}; in force: {}", missing_of(layers),
+              text_of(layers));
+  said_ = true;
+  return {};
+}
+
 void Supervised::supervise() {
   int ends = 0;
   std::int64_t delay = kFirstDelayMs;
-  bool said = false;
   while (!ending_) {
-    ::unlink(socket_.c_str());
+    // One of before, where the scratch folder is one of the machine.
+    ::unlink(fmt::format("{}/{}", launch_.scratch, kSocket).c_str());
     const std::int64_t begin = system_clock().mono_ns();
-    auto process = spawn(process_, *sandbox_);
+    auto process = spawn(launch_);
     std::string how;
     if (process.ok()) {
-      const Sandbox::Entered& in = process->entered;
-      if (!said && !(in.network && in.files && (in.hidden || options_.hidden.empty()))) {
-        log::warn(
-            "worker: this kernel or user does not allow all of the sandbox: network namespace {}, "
-            "hidden state folder {}, Landlock {}",
-            in.network ? "yes" : "no", in.hidden ? "yes" : "no",
-            in.files ? fmt::format("version {}", in.landlock_abi) : "no");
+      if (auto admitted = admit(process->layers); !admitted.ok()) {
+        end(*process, 0);
+        settle(admitted.error());
+        if (!started_.ok()) return;
+        how = admitted.error().message;
+      } else {
+        (void)watch(*process, how);
       }
-      said = true;
-      (void)watch(*process, how);
+      door_.shut();
     } else {
       how = process.error().message;
     }

@@ -111,7 +111,8 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
       !failed_over()) {
     (void)try_fail_over(serving_->primary_error, event_clock_.now(options_.clock->wall()));
   }
-  options_.journal->append(plane::AppliedRecord{route.version, acts_.ids()});
+  options_.journal->append(
+      plane::AppliedRecord{route.version, acts_.ids(), sandboxes_of(serving_->slots)});
   commit();
   metrics_.applied();
   std::string others;

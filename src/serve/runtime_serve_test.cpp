@@ -95,15 +95,17 @@ class World {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
   }
-  std::vector<plane::RequestRecord> requests() const {
+  template <class T>
+  std::vector<T> records_of() const {
     auto reader = plane::JournalReader::open(dir + "/spool/trips");
-    std::vector<plane::RequestRecord> records;
+    std::vector<T> records;
     while (true) {
       auto record = (*reader)->next();
       if (!record.ok() || !record->has_value()) return records;
-      if (auto* request = std::get_if<plane::RequestRecord>(&**record)) records.push_back(*request);
+      if (auto* one = std::get_if<T>(&**record)) records.push_back(*one);
     }
   }
+  std::vector<plane::RequestRecord> requests() const { return records_of<plane::RequestRecord>(); }
 
   std::string dir;
   Ed25519Key key;
@@ -148,6 +150,12 @@ TEST(RuntimeSlot, AnswersLaterAndJournalsAsANativeOne) {
   EXPECT_EQ(records[0].rows[0].fields[1].s, "LAX");
   EXPECT_EQ(records[0].rows[1].outcome, plane::RowOutcome::kRefused);
   EXPECT_EQ(records[1].request_id, "b");
+  const auto applied = world.records_of<plane::AppliedRecord>();
+  ASSERT_FALSE(applied.empty());
+  ASSERT_EQ(applied.back().sandboxes.size(), 1u) << "the native standby has none";
+  EXPECT_EQ(applied.back().sandboxes[0].slot, "primary");
+  EXPECT_EQ(applied.back().sandboxes[0].bundle, world.worker.str());
+  EXPECT_NE(applied.back().sandboxes[0].in_force.find("seccomp"), std::string::npos);
 }
 
 TEST(RuntimeSlot, IsSwappedUnderLoadWithoutAFailedRequest) {

@@ -33,7 +33,7 @@ struct Options {
   store::Objects* objects = nullptr;  ///< used from a loading thread; outlives the data plane
   Ed25519Public control_key{};        ///< route tables must be signed by it
   std::vector<Token> tokens;
-  std::string socket{};   ///< of the project's owner, for a stop that waits for nobody; empty: none
+  std::string socket{};  ///< of the project's owner, for a stop that waits for nobody; empty: none
   /// Asked several times a second by the serving thread: the rights that count now, null while they
   /// are those of `tokens`. Quick, and safe to call from any thread.
   std::function<std::shared_ptr<const Rights>()> rights{};

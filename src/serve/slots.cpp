@@ -8,6 +8,19 @@ std::string_view name_of(SlotId slot) noexcept {
   return kNames[static_cast<std::size_t>(slot)];
 }
 
+std::vector<plane::SandboxRecord> sandboxes_of(const Slots& slots) {
+  std::vector<plane::SandboxRecord> all;
+  for (std::size_t i = 0; i < kSlots; ++i) {
+    const score::Plan* plan = slots[i].plan.get();
+    if (plan == nullptr || plan->endpoint() == nullptr) continue;
+    if (const auto layers = plan->endpoint()->condition().sandbox; layers.has_value()) {
+      all.push_back({std::string(name_of(static_cast<SlotId>(i))), slots[i].digest,
+                     runtime::text_of(*layers), runtime::missing_of(*layers)});
+    }
+  }
+  return all;
+}
+
 StickyKey parse_sticky(std::string_view text, const FieldNames& fields) {
   if (text == "source") return {.by = StickyKey::By::kSource};
   if (text.starts_with("header:"))

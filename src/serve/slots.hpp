@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "plane/journal.hpp"
 #include "plane/route.hpp"
@@ -24,6 +25,9 @@ struct Loaded {
   std::shared_ptr<const score::Plan> plan{};
 };
 using Slots = std::array<Loaded, kSlots>;
+
+/// The sandboxes of those that have a worker.
+[[nodiscard]] std::vector<plane::SandboxRecord> sandboxes_of(const Slots& slots);
 
 /// What a request is drawn for a canary by.
 struct StickyKey {

@@ -244,7 +244,14 @@ const Object& model_kind() {
     t.text("files", &Runtime::files, "of `process`: the worker's folder");
     t.texts("command", &Runtime::command,
             "of `process`: program and arguments; `${env:NAME}` is resolved where it runs");
-    t.integer("memory_bytes", &Runtime::memory_bytes, "of `process`: its private memory", 16 << 20);
+    t.integer("memory_bytes", &Runtime::memory_bytes,
+              "of `process`: memory of all its processes; files that it writes may take a quarter "
+              "as much again",
+              16 << 20);
+    t.choice("sandbox", &Runtime::sandbox,
+             {{"available", Runtime::Sandbox::kAvailable}, {"full", Runtime::Sandbox::kFull}},
+             "of `process`: `available`: the layers that the machine gives, and what is missing is "
+             "said; `full`: it is not started when one is missing");
     t.integer("start_timeout_ms", &Runtime::start_timeout_ms, "of `process`: until it is ready", 1);
     t.text("url", &Runtime::url, "of `upstream`: `http://host:port` or `https://...`");
     t.text("model", &Runtime::model, "of `upstream`: the model's name there");

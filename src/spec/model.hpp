@@ -40,6 +40,7 @@ struct Search {
 struct Runtime {
   enum class Kind { kProcess, kUpstream };
   enum class Inputs { kFields, kFeatures };
+  enum class Sandbox { kAvailable, kFull };
   Kind kind = Kind::kProcess;
   Inputs inputs =
       Inputs::kFeatures;  ///< what is sent: the contract's fields, or the feature program's columns
@@ -50,7 +51,8 @@ struct Runtime {
   std::string files{};                 ///< kProcess: the worker's folder, relative to the project
   std::vector<std::string>
       command{};  ///< kProcess: the program, by PATH or relative to the folder, and its arguments
-  std::int64_t memory_bytes = 2ll << 30;   ///< kProcess
+  std::int64_t memory_bytes = 2ll << 30;  ///< kProcess: of all its processes
+  Sandbox sandbox = Sandbox::kAvailable;  ///< kProcess: kFull: without each layer it is not started
   std::int64_t start_timeout_ms = 60'000;  ///< kProcess: until it is ready
   std::string url{};                       ///< kUpstream: `http://host:port`
   std::string model{};                     ///< kUpstream: its name there

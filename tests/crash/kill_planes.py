@@ -189,7 +189,9 @@ class Project:
         while True:
             connection = UnixConnection(os.path.join(self.state, "control.sock"))
             try:
-                connection.request("POST", "/v1/ops/" + name, json.dumps(request), {"Content-Type": "application/json"})
+                with open(os.path.join(self.state, "keys/owner.secret")) as file:
+                    secret = file.read()
+                connection.request("POST", "/v1/ops/" + name, json.dumps(request), {"Content-Type": "application/json", "Authorization": "Bearer " + secret})
                 reply = connection.getresponse()
                 body = reply.read()
                 if reply.status != 200:

@@ -191,7 +191,9 @@ class Planes:
             connection.settimeout(60)
             connection.connect(str(self.project.root / ".heddle/control.sock"))
             body = json.dumps(request).encode()
-            connection.sendall(b"POST /v1/ops/%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (name.encode(), len(body)) + body)
+            secret = (self.project.root / ".heddle/keys/owner.secret").read_bytes()
+            connection.sendall(b"POST /v1/ops/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n"
+                               % (name.encode(), secret, len(body)) + body)
             reply = http.client.HTTPResponse(connection)
             reply.begin()
             return Reply(reply.status, reply.headers, reply.read())

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 
 import small_project
@@ -240,6 +241,61 @@ def a_signed_request_serves_once(world):
                         {"service": "late", "person": "bob", "signed": signed}):
             reply = planes.operation("resume", request)
             assert reply.status == 403 and reply.json["id"] == "request-signature-invalid", reply
+        assert slots(project)["state"] == "stopped"
+
+
+ASK = """\
+import os, socket, sys
+path, secret, user = sys.argv[1:]
+if int(user):
+    os.setgroups([])
+    os.setresgid(int(user), int(user), int(user))
+    os.setresuid(int(user), int(user), int(user))
+with socket.socket(socket.AF_UNIX) as one:
+    one.connect(path)
+    proof = f"Authorization: Bearer {secret}\\r\\n" if secret else ""
+    one.sendall(f"POST /v1/ops/stop HTTP/1.1\\r\\nHost: localhost\\r\\n{proof}Connection: close\\r\\nContent-Length: 18\\r\\n\\r\\n".encode()
+                + b'{"service":"late"}')
+    answer = b""
+    while more := one.recv(4096):
+        answer += more
+print(answer.split()[1].decode(), answer.decode().rsplit("\\r\\n", 1)[1])
+"""
+
+
+@case
+def a_socket_is_no_proof(world):
+    """Who can connect to the control socket is not yet the owner: the user of the system and the secret make one."""
+    project = world.copy(world.built)
+    with Planes(project) as planes:
+        folder = project.root / ".heddle"
+        path, secret = folder / "control.sock", folder / "keys/owner.secret"
+        assert secret.stat().st_mode & 0o077 == 0, oct(secret.stat().st_mode)
+        known = secret.read_text()
+
+        def stop(proof, user=0):
+            done = subprocess.run([sys.executable, "-c", ASK, str(path), proof, str(user)], capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, done
+            return done.stdout
+
+        for proof in ("", "x", known[:-1], known + "0", known.upper() if known.upper() != known else "x", project.token("caller")):
+            said = stop(proof)
+            assert said.startswith("401 ") and "not-the-owner" in said, said
+        if os.geteuid() == 0:  # somebody else, whom the modes of the files let through
+            opened = [project.root, *project.root.parents, folder]
+            modes = [(each, each.stat().st_mode) for each in opened if each.stat().st_mode & 0o005 != 0o005]
+            for each, mode in modes:
+                each.chmod(mode | 0o005)
+            path.chmod(0o666)
+            said = stop(known, 65534)
+            assert said.startswith("401 ") and "not-the-owner" in said, said
+            for each, mode in modes:
+                each.chmod(mode)
+        assert slots(project)["state"] != "stopped"
+        secret.unlink()
+        planes.until(lambda: secret.exists(), "the secret is written again")
+        assert secret.read_text() == known
+        assert stop(known).startswith("200 ")
         assert slots(project)["state"] == "stopped"
 
 

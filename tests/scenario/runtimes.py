@@ -150,6 +150,30 @@ def swaps(world, planes, bundles):
     assert all(max(each) - min(each) < 1e-6 for each in answers.values()), f"one bundle, several answers: {answers}"
 
 
+def sandboxed(planes, bundles):
+    """What the worker runs in is in `status` and in the ledger, once."""
+    project = planes.project
+
+    def told():
+        return project.json("status")["services"][0]["sandboxes"]
+
+    planes.until(lambda: [each["slot"] for each in told() if each["bundle"] == bundles["process"]], "the sandbox is told")
+    mine = [each for each in told() if each["bundle"] == bundles["process"]]
+    if os.geteuid() == 0:  # who has every layer here
+        assert [each["missing"] for each in mine] == [""] * len(mine), mine
+        assert mine[0]["in_force"].startswith("user, mount, pid, proc, network, ipc, seccomp, landlock "), mine
+    assert "sandbox" in project.run("status").out
+    entries = [each for each in project.json("audit", "log")["decisions"] if each["action"] == "worker.sandbox"]
+    assert entries[-1]["attributes"]["workers"] == told(), (entries, told())
+    demanded = {"native": "none", "upstream": "none", "process": "available"}
+    for each in project.json("audit", "log")["decisions"]:
+        for name, bundle in bundles.items():
+            if each["action"] == "release.promote" and bundle.removeprefix("sha256:")[:12] in each["reason"]:
+                assert each["attributes"]["sandbox"] == demanded[name], each
+    print(f"the worker's sandbox is in status and in the ledger: {mine[0]['in_force']}")
+    return len(entries)
+
+
 def replaced(planes, bundles):
     """SIGUSR2 while a worker is the primary: who comes while the successor's worker starts waits, and is answered."""
     before = worker_pid(planes.project.root)
@@ -255,7 +279,9 @@ def main():
             planes.until(lambda: planes.get("/v2/health/ready").status == 200, "the service is ready")
             try:
                 swaps(world, planes, bundles)
+                entries = sandboxed(planes, bundles)
                 replaced(planes, bundles)
+                assert sandboxed(planes, bundles) == entries, "the successor told the same"
                 killed(world, planes, bundles)
                 hanging(world, planes, bundles, upstream)
             except BaseException:

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "control/operations.hpp"
+
+namespace heddle::control {
+
+/// Writes down what sandbox the workers of each service run in, as its data plane told it: an entry
+/// `worker.sandbox` in the ledger whenever a slot has another worker or other layers.
+[[nodiscard]] Result<void> record_sandboxes(Control::Core& core);
+
+/// The last ones: [{"slot", "bundle", "in_force", "missing"}].
+[[nodiscard]] Result<doc::Value> sandboxes_of(Control::Core& core, const std::string& service);
+
+}  // namespace heddle::control
