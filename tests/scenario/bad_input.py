@@ -548,6 +548,39 @@ def tampered_ledger(world):
 
 
 @case
+def deleted_evidence(world):
+    """Whichever part of the published ledger is gone, no command makes it ok in silence; a person does, and the ledger says so."""
+    project = world.copy(world.released)
+    project.run("stop", "late")  # one entry and one checkpoint more
+    assert project.run("audit", "verify").code == 0
+    tiles = project.root / ".heddle/tiles"
+    notes = (tiles / "history").read_bytes().split(b"\n\n")  # a body, its signatures, and so on
+    assert len(notes) >= 7, notes
+    deletions = {
+        "tiles": lambda: shutil.rmtree(tiles / "tile"),
+        "checkpoint": lambda: (tiles / "checkpoint").unlink(),
+        "history": lambda: (tiles / "history").unlink(),
+        "all": lambda: shutil.rmtree(tiles),
+        "tail": lambda: (tiles / "history").write_bytes(b"\n\n".join(notes[:2] + [b""])),
+        "middle": lambda: (tiles / "history").write_bytes(b"\n\n".join(notes[:2] + notes[4:])),
+    }
+    for what, delete in deletions.items():
+        one = world.copy(project)
+        tiles = one.root / ".heddle/tiles"
+        delete()
+        if what in ("all", "tail"):
+            one.run("status")  # what opens the project writes it again
+        for _ in range(2):
+            done = one.run("audit", "verify")
+            assert done.code == 13 and "-missing" in done.err and "audit verify --rebuild" in done.err, (what, done)
+        done = one.run("audit", "verify", "--rebuild")
+        assert done.code == 0, (what, done)
+        assert one.run("audit", "verify").code == 0, what
+        actions = [e["action"] for e in one.json("audit", "log")["decisions"]]
+        assert "ledger.rebuild" in actions, (what, actions[-4:])
+
+
+@case
 def killed_planes(world):
     project = world.copy(world.released)
     took = []
