@@ -4,12 +4,14 @@ status, a message with its id, a hint that says what to do, and that a good comm
 
     bad_input.py HEDDLE [CASE...]      standard library only; exit 0 when every case holds
 """
+import contextlib
 import json
 import os
 import pathlib
 import resource
 import shutil
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -545,6 +547,29 @@ def tampered_ledger(world):
     for _ in range(2):  # found again: to look at it repairs nothing
         done = project.run("audit", "verify")
         assert done.code == 13 and "audit failed" in done.out and "ledger-" in done.err, done
+
+
+@case
+def forged_approval(world):
+    """A yes written into the state by hand is not carried out at the next start, and the ledger stays sound."""
+    row = "collection = 'policy.approvals' AND key = ?"
+    for signatures in ([], [{"person": "ann", "armored": "", "t": 1}]):
+        project = world.copy(world.built)
+        with Planes(project) as planes:
+            id_ = release(world, planes)
+        with contextlib.closing(sqlite3.connect(project.root / ".heddle/state.db")) as state:
+            stored = json.loads(state.execute(f"SELECT value FROM kv WHERE {row}", (id_.encode(),)).fetchone()[0])
+            assert stored["status"] == "pending" and not stored["signatures"], stored
+            stored.update(status="approved", signatures=signatures)
+            state.execute(f"UPDATE kv SET value = ? WHERE {row}", (json.dumps(stored).encode(), id_.encode()))
+            state.commit()
+        with Planes(project) as planes:
+            planes.until(planes.control_live, "the control plane is up")
+            about = [e for e in project.json("audit", "log")["decisions"] if e["approval"] == id_]
+            assert [e["action"] for e in about if e["result"] == "void"] == ["approval.void"], about
+            assert "stored signature" in next(e["reason"] for e in about if e["result"] == "void"), about
+            assert not [e for e in about if e["result"] in ("applied", "approved")], about
+        assert project.run("audit", "verify").code == 0
 
 
 @case
