@@ -155,6 +155,23 @@ TEST_F(PythonVerifier, AgreesOnAnActWithoutTheApprovalItNeeded) {
   }
 }
 
+TEST_F(PythonVerifier, AgreesOnAHistoryThatIsGone) {
+  fs::remove(tiles() + "/history");
+  expect_both(false);
+}
+
+TEST_F(PythonVerifier, AgreesThatWhatWasFoundMissingCountsUntilItIsRebuilt) {
+  fs::remove(tiles() + "/checkpoint");
+  ASSERT_TRUE(ledger_->publish().ok());
+  expect_both(false);
+  Entry entry;
+  entry.actor = "system:test";
+  ASSERT_TRUE(ledger_->rebuild(entry).ok());
+  EXPECT_TRUE(verify({tiles(), ledger_->verifier_key(), nullptr, git_.get()}).value().ok());
+  EXPECT_EQ(python(fmt::format("{} --vkey '{}'", root_, ledger_->verifier_key().str())), 0)
+      << said();
+}
+
 TEST_F(PythonVerifier, AgreesOnAFlippedByte) {
   edit([](auto& entries) { entries[44][100] ^= 1; });
   expect_both(false);

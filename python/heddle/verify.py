@@ -267,12 +267,35 @@ class Approvals:
         return None
 
 
+class Damage:
+    """Published files that were found missing, until somebody had them written again."""
+
+    def __init__(self):
+        self.missing = {}
+
+    def observe(self, index, data):
+        if b'"action":"ledger.' not in data:
+            return
+        try:
+            entry = json.loads(data)
+            action, parts = entry.get("action"), entry.get("attributes", {}).get("missing", [])
+        except (ValueError, AttributeError):
+            return  # told by check_entry
+        if action == "ledger.rebuild":
+            self.missing.clear()
+        elif action == "ledger.damage":
+            for part in parts:
+                self.missing.setdefault(part, index)
+
+
 def verify(tiles, vkey, anchor, say):
     """Findings go to `say`; returns (entries, root, checkpoints of the history)."""
     note = read(os.path.join(tiles, "checkpoint"))
     size, root = open_checkpoint(note, vkey)
     history = []
     notes, torn = read_history(tiles)
+    if not notes and not torn:
+        say("the history of signed checkpoints is gone")
     for old in notes:
         try:
             opened = open_checkpoint(old, vkey)
@@ -299,7 +322,7 @@ def verify(tiles, vkey, anchor, say):
             say("the checkpoint in git: %s" % bad)
     wanted.sort(key=lambda item: item[0])
 
-    tree, leaves, last_time, checked, approvals = Range(), [], "", 0, Approvals()
+    tree, leaves, last_time, checked, approvals, damage = Range(), [], "", 0, Approvals(), Damage()
     for number in range((size + 255) // 256):
         width = min(256, size - 256 * number)
         path = tile_path(tiles, "entries", number, width)
@@ -313,6 +336,7 @@ def verify(tiles, vkey, anchor, say):
             wrong = approvals.observe(len(leaves), data)
             if wrong:
                 say(wrong)
+            damage.observe(len(leaves), data)
             leaves.append(leaf_hash(data))
             tree.append(leaves[-1])
             while checked < len(wanted) and wanted[checked][0] <= tree.size:
@@ -320,6 +344,8 @@ def verify(tiles, vkey, anchor, say):
                 if at == tree.size and expected != tree.root():
                     say("the first %d entries are not those of %s" % (at, what))
                 checked += 1
+    for part, index in sorted(damage.missing.items()):
+        say("entry %d found the %s missing or damaged" % (index, part))
     if tree.root() != root:
         say("the %d entries do not have the signed root" % size)
 

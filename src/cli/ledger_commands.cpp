@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <set>
 
 #include "base/file.hpp"
@@ -82,56 +83,84 @@ std::string who_of(const doc::Value& entry) {
   return claimed.empty() || claimed == actor ? actor : fmt::format("{} as {}", actor, claimed);
 }
 
+/// What to do about files that are gone; nothing where `findings` are of another kind.
+void hint_rebuild(const Console& console, const std::vector<std::string>& findings) {
+  const bool gone = std::any_of(findings.begin(), findings.end(), [](const std::string& each) {
+    return each.starts_with("ledger-tile") || each.starts_with("ledger-entries-missing") ||
+           each.starts_with("ledger-history-missing") ||
+           each.starts_with("ledger-checkpoint-missing");
+  });
+  if (gone) {
+    console.message(
+        "hint: `heddle audit verify --rebuild` writes tiles and checkpoint again from the state "
+        "and "
+        "records that it did; a lost history does not come back");
+  }
+}
+
 }  // namespace
 
 void add_ledger_commands(CLI::App& app, Invocation& invocation) {
   auto* audit = app.add_subcommand("audit", "the ledger: every decision, tamper-evident")
                     ->require_subcommand(1);
 
-  audit->add_subcommand("verify", "recompute everything from the bytes and compare")
-      ->callback([&invocation] {
-        invocation.run = [&invocation](const Console& console) {
-          const auto found = audit_as_found(invocation);
-          if (!found.ok()) return console.fail(found.error());
-          if (!found->ok()) {
-            if (console.json()) {
-              auto value = found->to_value();
-              value.set("audit", "failed");
-              console.document(value);
-            } else {
-              console.data(fmt::format("audit failed: {} entries, root {}", found->entries,
-                                       found->root.str().substr(0, 19)));
-              for (const auto& finding : found->findings)
-                console.message(fmt::format("{}: {}", finding.id, finding.message));
-            }
-            return error_kind_info(ErrorKind::kCorrupt).exit_code;
-          }
-          auto reply = call_operation(invocation, "audit.verify", doc::Value::object());
-          if (!reply.ok()) return console.fail(reply.error());
-          if (const auto access = audit_access(invocation, *reply); !access.ok())
-            return console.fail(access.error());
-          if (console.json()) {
-            console.document(*reply);
-          } else {
-            console.data(fmt::format("audit {}: {} entries, root {}, anchored at {}",
-                                     reply->string_or("audit"), reply->int_or("entries"),
-                                     reply->string_or("root").substr(0, 19),
-                                     reply->int_or("anchored")));
-            if (const auto* access = reply->find("access");
-                access->int_or("verified") + access->int_or("pruned") > 0) {
-              console.data(
-                  fmt::format("access log: {} segments with {} rows are as they were recorded, {} "
-                              "were pruned, {} removed by hand",
-                              access->int_or("verified"), access->int_or("rows"),
-                              access->int_or("pruned"), access->int_or("removed")));
-            }
-            for (const auto& finding : reply->find("findings")->as_array())
-              console.message(finding.as_string());
-          }
-          return reply->string_or("audit") == "ok" ? 0
-                                                   : error_kind_info(ErrorKind::kCorrupt).exit_code;
-        };
-      });
+  auto rebuild = std::make_shared<bool>(false);
+  auto* verify = audit->add_subcommand("verify", "recompute everything from the bytes and compare");
+  verify->add_flag("--rebuild", *rebuild,
+                   "first write what is missing again from the state, with an entry that says so");
+  verify->callback([&invocation, rebuild] {
+    invocation.run = [&invocation, rebuild](const Console& console) {
+      if (*rebuild) {
+        if (auto done = call_operation(invocation, "audit.rebuild", doc::Value::object());
+            !done.ok())
+          return console.fail(done.error());
+      }
+      const auto found = audit_as_found(invocation);
+      if (!found.ok()) return console.fail(found.error());
+      if (!found->ok()) {
+        if (console.json()) {
+          auto value = found->to_value();
+          value.set("audit", "failed");
+          console.document(value);
+        } else {
+          console.data(fmt::format("audit failed: {} entries, root {}", found->entries,
+                                   found->root.str().substr(0, 19)));
+          std::vector<std::string> said;
+          for (const auto& finding : found->findings)
+            said.push_back(fmt::format("{}: {}", finding.id, finding.message));
+          for (const auto& finding : said) console.message(finding);
+          hint_rebuild(console, said);
+        }
+        return error_kind_info(ErrorKind::kCorrupt).exit_code;
+      }
+      auto reply = call_operation(invocation, "audit.verify", doc::Value::object());
+      if (!reply.ok()) return console.fail(reply.error());
+      if (const auto access = audit_access(invocation, *reply); !access.ok())
+        return console.fail(access.error());
+      if (console.json()) {
+        console.document(*reply);
+      } else {
+        console.data(fmt::format("audit {}: {} entries, root {}, anchored at {}",
+                                 reply->string_or("audit"), reply->int_or("entries"),
+                                 reply->string_or("root").substr(0, 19),
+                                 reply->int_or("anchored")));
+        if (const auto* access = reply->find("access");
+            access->int_or("verified") + access->int_or("pruned") > 0) {
+          console.data(
+              fmt::format("access log: {} segments with {} rows are as they were recorded, {} "
+                          "were pruned, {} removed by hand",
+                          access->int_or("verified"), access->int_or("rows"),
+                          access->int_or("pruned"), access->int_or("removed")));
+        }
+        std::vector<std::string> said;
+        for (const auto& finding : reply->find("findings")->as_array())
+          said.push_back(finding.as_string());
+        for (const auto& finding : said) console.message(finding);
+        hint_rebuild(console, said);
+      }
+      return reply->string_or("audit") == "ok" ? 0 : error_kind_info(ErrorKind::kCorrupt).exit_code;
+    };
+  });
 
   auto from = std::make_shared<std::int64_t>(0);
   auto* log = audit->add_subcommand("log", "entries of the ledger, oldest first");

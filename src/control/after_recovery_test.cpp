@@ -290,6 +290,96 @@ TEST_F(AfterRecoveryTest, ARecalibrationThatIsDroppedIsSaidAndNotTakenBackFromAn
   EXPECT_EQ(control_->releases().primary(), bundles_[2]);
 }
 
+/// Agents recalibrate by themselves, within the bounds that hold where no policy states any.
+class RecalibrationBoundTest : public AfterRecoveryTest {
+ protected:
+  void SetUp() override {
+    AfterRecoveryTest::SetUp();
+    ASSERT_FALSE(HasFatalFailure());
+    project_.policies["p"].rules[0].who = {"person:*"};
+    project_.policies["p"].rules[1].actions = {"release.*", "recalibration.withdraw", "slot.swap"};
+    ASSERT_TRUE(policy_->load(project_).ok());
+    open();
+  }
+  /// Incident number `step_` recalibrates by `delta`; the rule that decided.
+  std::string move(double delta) {
+    ++step_;
+    return again(delta);
+  }
+  std::string again(double delta) {
+    const auto outcome =
+        recover("release.recalibrate", doc::Value::object({{"intercept_delta", delta}}),
+                fmt::format("incident-{:04}", step_));
+    return outcome.rules.empty() ? "" : outcome.rules.front();
+  }
+  void take_back(double delta) {
+    ++step_;
+    ASSERT_EQ(recover("recalibration.withdraw", doc::Value::object({{"intercept_delta", -delta}}),
+                      fmt::format("incident-{:04}", step_))
+                  .status,
+              Outcome::kApplied);
+  }
+  double intercept() {
+    return bundle::open(*objects_, control_->releases().primary())
+        ->json(bundle::kCalibration)
+        ->double_or("intercept");
+  }
+
+  static constexpr const char* kFree = "agents-act";
+  static constexpr const char* kAsked = "recalibration-bound-needs-a-person";
+  int step_ = 0;
+};
+
+TEST_F(RecalibrationBoundTest, ManyStepsStopAtTheSumUntilAPersonSaysYes) {
+  const double start = intercept();
+  EXPECT_EQ(move(0.74), kFree);
+  EXPECT_EQ(move(0.74), kFree);
+  EXPECT_EQ(move(0.74), kAsked);
+  EXPECT_NEAR(intercept() - start, 1.48, 1e-9);
+  const auto approval = policy_->approval(newest()).value();
+  EXPECT_EQ(approval.binds.string_or("intercept_delta"), "0.74");
+  EXPECT_EQ(approval.binds.string_or("intercept_sum"), "2.22");
+  EXPECT_NE(approval.reason.find("+2.22 in sum"), std::string::npos) << approval.reason;
+  // Neither a restart nor another name for the same forgets what was added.
+  open_parts();
+  open();
+  EXPECT_EQ(again(0.74), kAsked);
+  EXPECT_EQ(newest(), approval.id) << "one question";
+  const int asked = step_;
+  EXPECT_EQ(move(0.03), kAsked);
+  step_ = asked;
+  EXPECT_NEAR(intercept() - start, 1.48, 1e-9);
+  EXPECT_EQ(yes(approval.id), "");
+  again(0.74);
+  step_ = asked + 1;
+  EXPECT_NEAR(intercept() - start, 2.22, 1e-9);
+  // A person released that: from here it counts anew.
+  EXPECT_EQ(move(0.74), kFree);
+  EXPECT_EQ(move(-0.74), kFree);
+  EXPECT_EQ(move(0.9), kFree);
+  EXPECT_EQ(move(0.7), kAsked);
+}
+
+TEST_F(RecalibrationBoundTest, OneStepIsBoundedAndWhatIsTakenBackIsNotInTheSum) {
+  EXPECT_EQ(move(1.2), kAsked);
+  EXPECT_EQ(move(-1.2), kAsked);
+  EXPECT_EQ(move(1.0), kFree);
+  EXPECT_EQ(move(0.6), kAsked);
+  take_back(1.0);
+  EXPECT_EQ(move(0.9), kFree);
+  // Back to an earlier one by the agent: what that one has is still in the sum.
+  const Digest first = control_->releases().primary();
+  EXPECT_EQ(move(0.5), kFree);
+  ++step_;
+  ASSERT_EQ(recover("release.rollback", doc::Value::object({{"bundle", first.str()}}),
+                    fmt::format("incident-{:04}", step_))
+                .status,
+            Outcome::kApplied);
+  ASSERT_EQ(control_->releases().primary(), first);
+  EXPECT_EQ(move(0.7), kAsked);
+  EXPECT_EQ(move(0.4), kFree);
+}
+
 TEST_F(AfterRecoveryTest, ASwapIsNotUndoneOnceAPersonReleasedSomethingElse) {
   const auto done = swap();
   ASSERT_EQ(done.status, Outcome::kApplied);

@@ -15,6 +15,7 @@
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
+#include "plane/route_file.hpp"
 #include "policy/ssh_key_fixture.hpp"
 
 namespace heddle::control {
@@ -206,6 +207,24 @@ TEST_F(CanaryTest, AGoodOneRisesByItsStepsAndAsksForItsPromotion) {
   ASSERT_FALSE(given.ok());
   EXPECT_EQ(given.error().id, "approval-void");
   EXPECT_EQ(control_->releases().primary(), bundles_[0]);
+}
+
+TEST_F(CanaryTest, EachRunIsDrawnByASecretOfItsOwn) {
+  const auto secret = [&] {
+    return plane::read_route_file(home_->route("s"), key_.public_key)->draw_secret;
+  };
+  const std::string first = secret();
+  EXPECT_EQ(first, plane::draw_secret(key_, "s", control_->releases().canary().started));
+  open();  // a restart publishes again
+  tick();
+  EXPECT_EQ(secret(), first);
+  ASSERT_TRUE(control_->promote(bundles_[1], "canary", 2'500, kAda).ok());
+  EXPECT_EQ(secret(), first) << "raising the weight moves nobody away";
+  ASSERT_TRUE(control_->abort_canary(kAda).ok());
+  EXPECT_EQ(secret(), "");
+  ASSERT_TRUE(control_->promote(bundles_[1], "canary", 0, kAda, true).ok());
+  EXPECT_EQ(secret().size(), plane::kDrawSecretBytes);
+  EXPECT_NE(secret(), first);
 }
 
 TEST_F(CanaryTest, ABadOneIsEndedBeforeItIsDue) {

@@ -577,6 +577,20 @@ Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
                              {"findings", findings}});
 }
 
+Result<doc::Value> audit_rebuild(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto actor, requester(core, "audit.rebuild", request, caller));
+  HEDDLE_ASSIGN_OR_RETURN(const auto size, core.ledger->size());
+  ledger::Entry entry;
+  entry.op_id = fmt::format("{}/{}", ledger::kRebuildAction, size);
+  entry.actor_type = actor.type == policy::ActorType::kPerson ? "person" : "system";
+  entry.actor = actor.id;
+  entry.attributes =
+      doc::Value::object({{"proof", actor.proof.how}, {"claimed", actor.proof.claimed}});
+  entry.reason = "the published files were written again from the state";
+  HEDDLE_ASSIGN_OR_RETURN(const auto checkpoint, core.ledger->rebuild(std::move(entry)));
+  return doc::Value::object({{"entries", checkpoint.size}, {"root", checkpoint.root.str()}});
+}
+
 Result<doc::Value> audit_prove(Core& core, const doc::Value& request, const Caller&) {
   HEDDLE_TRY(core.ledger->publish());
   HEDDLE_ASSIGN_OR_RETURN(const auto proof,
@@ -706,6 +720,8 @@ const std::vector<OperationRow>& operation_table() {
       {{"quarantine.release", "owner", "let a source in"}, by_hand(Kind::kRelease)},
       {{"decision.list", "read", "entries of the ledger"}, decision_list},
       {{"audit.verify", "read", "recompute the ledger and compare"}, audit_verify},
+      {{"audit.rebuild", "owner", "write the ledger's published files again from the state"},
+       audit_rebuild},
       {{"audit.prove", "read", "inclusion proof of an entry"}, audit_prove},
       {{"metric.series", "read", "every metric of every window, with its threshold"},
        metric_series},

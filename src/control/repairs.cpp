@@ -66,6 +66,21 @@ bool is_retrained(const bundle::Bundle& bundle) {
   return change != nullptr && change->string_or("kind") == "retrain";
 }
 
+/// Logits since the newest in `chain` that was built, retrained, or is `released`. Where the chain
+/// ends before one of them, the whole intercept counts.
+Result<double> calibration_along(const std::vector<bundle::Bundle>& chain,
+                                 const std::function<bool(const Digest&)>& released) {
+  HEDDLE_ASSIGN_OR_RETURN(const double now, intercept_of(chain.front()));
+  for (const auto& each : chain) {
+    const bool is_start = is_retrained(each) || each.config().string_or("derived_from").empty() ||
+                          released(each.digest());
+    if (!is_start) continue;
+    HEDDLE_ASSIGN_OR_RETURN(const double start, intercept_of(each));
+    return now - start;
+  }
+  return now;
+}
+
 Result<Repairs> repairs_along(const std::vector<bundle::Bundle>& chain) {
   Repairs repairs;
   const bool root_is_known = chain.back().config().string_or("derived_from").empty();
@@ -76,14 +91,8 @@ Result<Repairs> repairs_along(const std::vector<bundle::Bundle>& chain) {
   HEDDLE_ASSIGN_OR_RETURN(repairs.transforms, transforms_of(chain.front()));
   std::erase_if(repairs.transforms, [&](const spec::Transform& each) { return has(built, each); });
   // The intercept counts from where the model was trained: built, or retrained since.
-  const auto retrained = std::find_if(chain.begin(), chain.end(), is_retrained);
-  const bool start_is_known = retrained != chain.end() || root_is_known;
-  HEDDLE_ASSIGN_OR_RETURN(repairs.calibration, intercept_of(chain.front()));
-  if (start_is_known) {
-    HEDDLE_ASSIGN_OR_RETURN(const double start,
-                            intercept_of(retrained != chain.end() ? *retrained : chain.back()));
-    repairs.calibration -= start;
-  }
+  HEDDLE_ASSIGN_OR_RETURN(repairs.calibration,
+                          calibration_along(chain, [](const Digest&) { return false; }));
   return repairs;
 }
 
@@ -115,6 +124,12 @@ Result<std::vector<spec::Transform>> transforms_of(store::Objects& objects, cons
 Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle) {
   HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
   return repairs_along(chain);
+}
+
+Result<double> calibration_since_release(store::Objects& objects, const Digest& bundle,
+                                         const std::function<bool(const Digest&)>& released) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto chain, ancestry(objects, bundle));
+  return calibration_along(chain, released);
 }
 
 Result<std::vector<std::string>> revived_repairs(store::Objects& objects, const Digest& before,

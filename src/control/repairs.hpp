@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,13 @@ struct Repairs {
 /// Follows `derived_from` to the bundle that was built. Where an ancestor is not there any more,
 /// all that the oldest known one has counts as a repair.
 [[nodiscard]] Result<Repairs> repairs_of(store::Objects& objects, const Digest& bundle);
+
+/// Logits between the intercept of `bundle` and that of the newest bundle on the way to it that a
+/// person released (`released`, asked of each digest) or whose model was trained. What was taken
+/// back is not in it. Where that bundle is not there any more, the whole intercept counts.
+[[nodiscard]] Result<double> calibration_since_release(
+    store::Objects& objects, const Digest& bundle,
+    const std::function<bool(const Digest&)>& released);
 
 /// The repairs of `before` that `after` has not, a sentence each; empty: it has them all. A model
 /// that was retrained from `before` was fitted to the newer labels itself: a recalibration is not

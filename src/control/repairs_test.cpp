@@ -89,6 +89,29 @@ TEST_F(RepairsTest, WhatWasRetrainedFromIsNotMissing) {
             std::vector<std::string>{"recalibration by +0.25 logits"});
 }
 
+TEST_F(RepairsTest, ACalibrationCountsFromTheNewestReleaseOrTraining) {
+  const auto built = pack(0.1);
+  const auto one = calibrated(built, 0.625), two = calibrated(shifted(one), 1.125);
+  const auto since = [&](const Digest& bundle, const Digest& released) {
+    return calibration_since_release(objects_, bundle,
+                                     [&](const Digest& each) { return each == released; })
+        .value();
+  };
+  EXPECT_DOUBLE_EQ(since(two, Digest{}), 1.0);
+  EXPECT_DOUBLE_EQ(since(two, built), 1.0);
+  EXPECT_DOUBLE_EQ(since(two, one), 0.5);
+  EXPECT_DOUBLE_EQ(since(two, two), 0.0);
+  EXPECT_DOUBLE_EQ(since(one, two), 0.5) << "a release of what came of it says nothing of it";
+  EXPECT_DOUBLE_EQ(since(calibrated(two, 0.625), one), 0.0) << "taken back";
+  const auto retrained =
+      pack(0.3, doc::Value::object({{"derived_from", two.str()},
+                                    {"change", doc::Value::object({{"kind", "retrain"}})}}));
+  EXPECT_DOUBLE_EQ(since(calibrated(retrained, 0.25), one), 0.125);
+  objects_.blobs.erase(built);
+  EXPECT_DOUBLE_EQ(since(two, Digest{}), 1.125) << "nobody knows where it began: all of it";
+  EXPECT_DOUBLE_EQ(since(two, one), 0.5);
+}
+
 TEST_F(RepairsTest, AnAncestorThatIsGoneLeavesTheRestToBeNamed) {
   const auto built = pack(0.1);
   const auto repaired = shifted(built);

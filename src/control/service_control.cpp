@@ -15,7 +15,7 @@
 #include "control/outbox.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
-#include "plane/route.hpp"
+#include "plane/route_file.hpp"
 
 namespace heddle::control {
 namespace {
@@ -514,8 +514,11 @@ Result<void> ServiceControl::publish() {
     }
     return {};
   }));
-  HEDDLE_TRY(plane::write_route(parts_.home->route(service_.identity.name),
-                                releases_.route(decision), *parts_.control_key));
+  plane::RouteFile file{releases_.route(decision)};
+  if (const auto& run = releases_.canary(); run.running())
+    file.draw_secret = plane::draw_secret(*parts_.control_key, file.table.service, run.started);
+  HEDDLE_TRY(plane::write_route_file(parts_.home->route(service_.identity.name), file,
+                                     *parts_.control_key));
   published_ = releases_.version();
   return {};
 }

@@ -1,7 +1,9 @@
 // What the recovery ladder asks for, carried out: every change through policy::act, everything
 // twice-callable.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <set>
 
 #include "base/failpoint.hpp"
 #include "base/file.hpp"
@@ -103,6 +105,45 @@ Result<recover::Outcome> outcome_of_error(const Error& error) {
 double calibration_of(const bundle::Bundle& bundle) {
   const auto value = bundle.json(bundle::kCalibration);
   return value.ok() ? value->double_or("intercept") : 0.0;
+}
+
+/// The bundles of a service that a person released: with a yes that was signed and carried out. A
+/// yes to a repair of the input is about that alone.
+Result<std::set<Digest>> released_by_people(policy::LocalEngine& engine,
+                                            const std::string& service) {
+  std::set<Digest> released;
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, engine.approvals());
+  for (const auto& approval : approvals) {
+    const bool is_release = approval.status == policy::Approval::Status::kUsed &&
+                            approval.action.starts_with("release.") &&
+                            approval.binds.string_or("service") == service;
+    if (!is_release) continue;
+    for (const auto& subject : approval.subjects) {
+      if (subject.name == "bundle") released.insert(subject.digest);
+    }
+  }
+  return released;
+}
+
+/// A sum of intercepts is given to a billionth of a logit.
+constexpr double kSteps = 1e9;
+
+/// What an act adds to the intercept of `primary`, and what that makes in sum: policies bound both.
+Result<void> name_calibration(policy::Proposal& proposal, const ServiceParts& parts,
+                              const std::string& service, const Digest& primary, double delta) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto released, released_by_people(*parts.policy, service));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const double before,
+      calibration_since_release(*parts.objects, primary,
+                                [&](const Digest& bundle) { return released.contains(bundle); }));
+  // Without the rounding of the additions: five times 0.3 is 1.5 for a bound and for who reads it.
+  const double sum = std::round((before + delta) * kSteps) / kSteps;
+  proposal.attributes.set("intercept_delta", delta);
+  proposal.attributes.set("intercept_sum", sum);
+  proposal.reason += fmt::format(
+      "; {:+.4g} logits, {:+.4g} in sum since a person released or the model was trained", delta,
+      sum);
+  return {};
 }
 
 }  // namespace
@@ -346,6 +387,10 @@ Result<recover::Outcome> ServiceControl::withdraw(const recover::Action& action)
   auto proposal = proposal_of(action, action.type);
   proposal.subjects.push_back({"bundle", primary});
   if (!standby.empty()) proposal.subjects.push_back({"standby", standby});
+  if (action.type == "recalibration.withdraw") {
+    HEDDLE_TRY(name_calibration(proposal, parts_, service_.identity.name, releases_.primary(),
+                                action.attributes.double_or("intercept_delta")));
+  }
   HEDDLE_TRY(name_origin(proposal, primary));
   HEDDLE_ASSIGN_OR_RETURN(
       const auto decision, change_releases(proposal, [&](release::Releases& next) -> Result<void> {
@@ -469,12 +514,15 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
 
 Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& action) {
   HEDDLE_ASSIGN_OR_RETURN(const auto base, bundle::open(*parts_.objects, releases_.primary()));
-  const double intercept = calibration_of(base) + action.attributes.double_or("intercept_delta");
-  HEDDLE_ASSIGN_OR_RETURN(const auto variant,
-                          flow::with_calibration(*parts_.objects, releases_.primary(), intercept,
-                                                 parts_.project->commit));
+  const double delta = action.attributes.double_or("intercept_delta");
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto variant,
+      flow::with_calibration(*parts_.objects, releases_.primary(), calibration_of(base) + delta,
+                             parts_.project->commit));
   auto proposal = proposal_of(action, action.type);
   proposal.subjects.push_back({"bundle", variant});
+  HEDDLE_TRY(
+      name_calibration(proposal, parts_, service_.identity.name, releases_.primary(), delta));
   HEDDLE_TRY(name_origin(proposal, variant));
   HEDDLE_ASSIGN_OR_RETURN(const auto decision,
                           change_releases(proposal, [&](release::Releases& next) -> Result<void> {

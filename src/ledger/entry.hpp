@@ -13,6 +13,9 @@
 namespace heddle::ledger {
 
 inline constexpr std::size_t kMaxEntryBytes = 16 << 10;
+/// Published files were found missing, and that somebody had them written again.
+inline constexpr const char* kDamageAction = "ledger.damage";
+inline constexpr const char* kRebuildAction = "ledger.rebuild";
 
 /// One line of the ledger: who did what to what, why, under which policy, and what came of it
 /// (docs/formats/ledger.md). No row values and no unsalted hashes of them ever go in; what is large

@@ -3,12 +3,49 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 
 #include "base/file.hpp"
 
 namespace heddle::ledger {
+
+void HistoryMark::add(std::string_view note) {
+  chain = sha256(chain.str() + std::string(note));
+  ++notes;
+}
+
+std::string HistoryMark::str() const { return fmt::format("{} {}", notes, chain.str()); }
+
+bool HistoryMark::begins(const History& history) const {
+  if (history.notes.size() < notes) return false;
+  HistoryMark found;
+  for (std::uint64_t i = 0; i < notes; ++i) found.add(history.notes[i]);
+  return found.chain == chain;
+}
+
+Result<HistoryMark> read_mark(store::Txn& txn) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, txn.get("ledger", "history"));
+  HistoryMark mark;
+  if (!text) return mark;
+  const auto space = std::min(text->find(' '), text->size());
+  const auto [end, code] = std::from_chars(text->data(), text->data() + space, mark.notes);
+  const auto chain =
+      Digest::parse(std::string_view(*text).substr(std::min(space + 1, text->size())));
+  if (code != std::errc() || end != text->data() + space || !chain) {
+    return Error{ErrorKind::kCorrupt, "ledger-history-mark",
+                 "the state's record of the signed checkpoints is malformed",
+                 "the state was changed or damaged: bring it back from a backup"};
+  }
+  mark.chain = *chain;
+  return mark;
+}
+
+Result<void> write_mark(store::Txn& txn, const HistoryMark& mark) {
+  return txn.put("ledger", "history", mark.str());
+}
 
 Result<History> read_history(const std::string& directory) {
   History history;

@@ -1,5 +1,7 @@
 #include "ledger/ledger.hpp"
 
+#include <sys/stat.h>
+
 #include <mutex>
 
 #include "base/encoding.hpp"
@@ -59,6 +61,8 @@ struct Ledger::Impl {
   TileWriter tiles;
   bool loaded = false;  ///< `tiles` stands at the last checkpoint
   std::size_t history_bytes = 0;
+  HistoryMark mark;         ///< of the checkpoints in the history
+  bool tiles_told = false;  ///< that the tiles do not load is recorded once, not every second
 
   mutable std::mutex checkpoint_mutex;
   std::optional<Checkpoint> checkpoint;
@@ -67,6 +71,70 @@ struct Ledger::Impl {
   [[nodiscard]] std::uint64_t signed_size() const {
     const std::lock_guard lock(checkpoint_mutex);
     return checkpoint ? checkpoint->size : 0;
+  }
+
+  Result<std::uint64_t> append(store::Txn& txn, Entry entry) {
+    HEDDLE_ASSIGN_OR_RETURN(auto head, read_head(txn));
+    entry.seq = head.range.size();
+    entry.t = head.t = std::max(clock.wall(), head.t);
+    HEDDLE_ASSIGN_OR_RETURN(const auto json, to_json(entry));
+    HEDDLE_ASSIGN_OR_RETURN(const auto number, txn.append(json));
+    if (number != entry.seq) return inconsistent(number, "the state's own head");
+    head.range.append(leaf_hash(json));
+    std::string bytes;
+    for (int shift = 56; shift >= 0; shift -= 8)
+      bytes.push_back(static_cast<char>(static_cast<std::uint64_t>(head.t) >> shift & 0xff));
+    HEDDLE_TRY(txn.put("ledger", "head", bytes + head.range.bytes()));
+    return number;
+  }
+
+  /// An entry for what is gone, before it is written again: else nobody would know that it was
+  /// gone.
+  Result<void> record_damage(const std::vector<std::string>& missing) {
+    if (missing.empty()) return {};
+    auto list = doc::Value::array();
+    for (const auto& each : missing) list.push(each);
+    return state.write([&](store::Txn& txn) -> Result<void> {
+      HEDDLE_ASSIGN_OR_RETURN(const auto rows, txn.log_size());
+      Entry entry;
+      entry.op_id = fmt::format("{}/{}", kDamageAction, rows);
+      entry.actor = "system:ledger";
+      entry.action = kDamageAction;
+      entry.target = "ledger";
+      entry.attributes = doc::Value::object({{"missing", list}});
+      entry.result = "found";
+      entry.reason = fmt::format("missing or damaged: {}", fmt::join(missing, ", "));
+      log::error(
+          "ledger: missing or damaged: {}; `heddle audit verify` fails until `heddle audit "
+          "verify --rebuild`",
+          fmt::join(missing, ", "));
+      HEDDLE_TRY(append(txn, std::move(entry)));
+      return {};
+    });
+  }
+
+  /// Looks for what was deleted since it was written.
+  Result<void> look() {
+    std::vector<std::string> missing;
+    if (signed_size() > 0 && !path_exists(options.directory + "/checkpoint"))
+      missing.emplace_back("checkpoint");
+    // By its size only: it grows for years, and `verify` reads it whole.
+    struct stat info{};
+    const auto path = options.directory + "/history";
+    if (history_bytes > 0 && (::stat(path.c_str(), &info) != 0 ||
+                              static_cast<std::size_t>(info.st_size) < history_bytes)) {
+      missing.emplace_back("history");
+      HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(options.directory));
+      follow(history);
+    }
+    return record_damage(missing);
+  }
+
+  /// Goes on from the history as it lies there.
+  void follow(const History& history) {
+    history_bytes = history.whole_bytes;
+    mark = {};
+    for (const auto& each : history.notes) mark.add(each);
   }
 
   /// Feeds committed entries to the tiles until all of them are there; the state is never held
@@ -95,10 +163,19 @@ struct Ledger::Impl {
     if (auto done = tiles.load(size);
         done && (size == 0 || tiles.range().root() == checkpoint->root)) {
       loaded = true;
+      tiles_told = false;
       return {};
-    } else if (size > 0) {
-      log::warn("ledger: tiles are missing or damaged, writing them again from the state");
     }
+    if (size > 0 && !tiles_told) {
+      HEDDLE_TRY(record_damage({"tiles"}));
+      tiles_told = true;
+    }
+    return rewrite();
+  }
+
+  /// Writes the tiles of the last checkpoint from the state's rows.
+  Result<void> rewrite() {
+    const auto size = signed_size();
     tiles = TileWriter(options.directory);
     std::vector<std::string> entries;
     while (tiles.size() < size) {
@@ -125,7 +202,14 @@ struct Ledger::Impl {
     const std::string vkey_path = options.directory + "/vkey";
     if (!path_exists(vkey_path)) HEDDLE_TRY(write_file_atomic(vkey_path, key.str() + "\n"));
     HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(options.directory));
-    history_bytes = history.whole_bytes;
+    follow(history);
+    std::vector<std::string> missing;
+    HistoryMark known;
+    HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
+      HEDDLE_ASSIGN_OR_RETURN(known, read_mark(txn));
+      return {};
+    }));
+    if (!known.begins(history)) missing.emplace_back("history");
     std::optional<Checkpoint> last;
     if (!history.notes.empty()) {
       note = history.notes.back();
@@ -139,23 +223,33 @@ struct Ledger::Impl {
         // Signed and written, and then a crash before the history: it counts.
         HEDDLE_TRY(append_history(options.directory, history_bytes, text));
         history_bytes += text.size() + 1;
+        mark.add(text);
         last = newest;
         note = text;
+      } else if (newest.size < last->size) {
+        missing.emplace_back("checkpoint");  // it is written before the history, so never behind it
       }
+    } else if (last || known.notes > 0) {
+      missing.emplace_back("checkpoint");
     }
-    if (last) HEDDLE_TRY(write_file_atomic(path, note));
     checkpoint = last;
 
     Head head;
     std::uint64_t rows = 0;
-    HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
-      HEDDLE_ASSIGN_OR_RETURN(head, read_head(txn));
-      HEDDLE_ASSIGN_OR_RETURN(rows, txn.log_size());
-      return {};
-    }));
+    const auto read_rows = [&] {
+      return state.read([&](store::Txn& txn) -> Result<void> {
+        HEDDLE_ASSIGN_OR_RETURN(head, read_head(txn));
+        HEDDLE_ASSIGN_OR_RETURN(rows, txn.log_size());
+        return {};
+      });
+    };
+    HEDDLE_TRY(read_rows());
     if (rows != head.range.size()) return inconsistent(head.range.size(), "the state's own head");
     if (rows < signed_size()) return rolled_back(rows, signed_size(), "the last checkpoint");
+    HEDDLE_TRY(record_damage(missing));
+    if (last) HEDDLE_TRY(write_file_atomic(path, note));
     HEDDLE_TRY(load());
+    HEDDLE_TRY(read_rows());  // with what was recorded meanwhile
     // What was committed after the checkpoint, against the head that was committed with it.
     CompactRange range = tiles.range();
     HEDDLE_TRY(state.read([&](store::Txn& txn) {
@@ -169,6 +263,7 @@ struct Ledger::Impl {
   }
 
   Result<Checkpoint> publish() {
+    HEDDLE_TRY(look());
     if (!loaded) HEDDLE_TRY(load());
     loaded = false;  // until all of it is done: what fails half-way is loaded again
     HEDDLE_ASSIGN_OR_RETURN(const auto head, feed());
@@ -203,6 +298,8 @@ struct Ledger::Impl {
       checkpoint = next;
       note = text;
     }
+    mark.add(text);
+    HEDDLE_TRY(state.write([&](store::Txn& txn) { return write_mark(txn, mark); }));
     loaded = true;
     return next;
   }
@@ -223,18 +320,7 @@ Result<std::unique_ptr<Ledger>> Ledger::open(store::State& state, Options option
 }
 
 Result<std::uint64_t> Ledger::append(store::Txn& txn, Entry entry) {
-  HEDDLE_ASSIGN_OR_RETURN(auto head, read_head(txn));
-  entry.seq = head.range.size();
-  entry.t = head.t = std::max(impl_->clock.wall(), head.t);
-  HEDDLE_ASSIGN_OR_RETURN(const auto json, to_json(entry));
-  HEDDLE_ASSIGN_OR_RETURN(const auto number, txn.append(json));
-  if (number != entry.seq) return inconsistent(number, "the state's own head");
-  head.range.append(leaf_hash(json));
-  std::string bytes;
-  for (int shift = 56; shift >= 0; shift -= 8)
-    bytes.push_back(static_cast<char>(static_cast<std::uint64_t>(head.t) >> shift & 0xff));
-  HEDDLE_TRY(txn.put("ledger", "head", bytes + head.range.bytes()));
-  return number;
+  return impl_->append(txn, std::move(entry));
 }
 
 Result<std::uint64_t> Ledger::record(Entry entry) {
@@ -268,6 +354,19 @@ Result<std::string> Ledger::anchor(store::Git& git) {
   return git.commit(kAnchorRef, "",
                     {{"checkpoint", impl_->note}, {"vkey", impl_->key.str() + "\n"}},
                     fmt::format("checkpoint of {} entries\n", checkpoint.size));
+}
+
+Result<Checkpoint> Ledger::rebuild(Entry entry) {
+  const std::lock_guard lock(impl_->publishing);
+  HEDDLE_TRY(impl_->look());
+  HEDDLE_TRY(impl_->rewrite());
+  if (impl_->signed_size() > 0)
+    HEDDLE_TRY(write_file_atomic(impl_->options.directory + "/checkpoint", impl_->note));
+  entry.action = kRebuildAction;
+  entry.target = "ledger";
+  entry.result = "done";
+  HEDDLE_TRY(record(std::move(entry)));
+  return impl_->publish();
 }
 
 Result<Proof> Ledger::prove(std::uint64_t index) {

@@ -43,7 +43,9 @@ class Ledger {
 
   /// Checks what is on disk against the state: kCorrupt `ledger-rolled-back` when the state holds
   /// less than the last signed checkpoint, `ledger-inconsistent` when it holds something else.
-  /// Missing or torn tiles are rebuilt. `state` must outlive it.
+  /// What is missing of the published files, or damaged, is written again from the state, and an
+  /// entry says so first (`ledger.damage`): `verify` fails until somebody asked for a `rebuild`.
+  /// `state` must outlive it.
   [[nodiscard]] static Result<std::unique_ptr<Ledger>> open(store::State& state, Options options);
   ~Ledger();
 
@@ -61,6 +63,10 @@ class Ledger {
   /// kCorrupt `ledger-rolled-back`, `ledger-inconsistent` when git holds a checkpoint that this
   /// ledger does not contain. Returns the commit.
   [[nodiscard]] Result<std::string> anchor(store::Git& git);
+
+  /// Writes every tile and the checkpoint again from the state, and records `entry` as
+  /// `ledger.rebuild`: with it a person says that what was missing is known.
+  [[nodiscard]] Result<Checkpoint> rebuild(Entry entry);
 
   /// Of a published entry, against the last checkpoint.
   [[nodiscard]] Result<Proof> prove(std::uint64_t index);

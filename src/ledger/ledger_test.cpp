@@ -180,7 +180,8 @@ TEST_F(LedgerTest, TilesAreRebuiltByteForByte) {
   fs::remove_all(tiles() + "/tile");
   open();
   EXPECT_EQ(read_file(tiles() + "/tile/1/000.p/2").value(), before);
-  EXPECT_TRUE(audit().ok()) << audit().str();
+  EXPECT_TRUE(ledger_->publish().ok());
+  EXPECT_TRUE(has(audit(), "ledger-tiles-missing")) << audit().str();
 }
 
 TEST_F(LedgerTest, TheSecondTimeNothingIsSigned) {
@@ -262,6 +263,71 @@ TEST_F(TamperTest, AFlippedByteOfAnyFileIsFound) {
   }
   EXPECT_GE(tried, 150U);
   EXPECT_TRUE(audit().ok());
+}
+
+/// Whatever is deleted, running or not: no later look at it is content before somebody said so.
+TEST_F(TamperTest, WhatWasDeletedIsToldUntilItIsRebuilt) {
+  const auto history = [&] { return read_file(tiles() + "/history").value(); };
+  const auto write = [&](const std::string& text) {
+    ASSERT_TRUE(write_file_atomic(tiles() + "/history", text).ok());
+  };
+  struct Deletion {
+    std::string part;
+    std::function<void()> act;
+    bool running = true;  ///< whether a ledger that is open can see it without reading all of it
+  };
+  const std::vector<Deletion> deletions{
+      {"tiles", [&] { fs::remove_all(tiles() + "/tile"); }, false},
+      {"checkpoint", [&] { fs::remove(tiles() + "/checkpoint"); }},
+      {"history", [&] { fs::remove(tiles() + "/history"); }},
+      {"history", [&] { write(history().substr(0, early_.size() + 1)); }, false},
+      {"history", [&] { write(early_ + "\n" + history().substr(2 * (early_.size() + 1))); }, false},
+      {"history",
+       [&] {
+         fs::remove(tiles() + "/checkpoint");
+         fs::remove(tiles() + "/history");
+       }},
+      {"checkpoint", [&] { fs::remove_all(tiles()); }},
+  };
+  for (const auto& [part, act, seen_running] : deletions) {
+    for (const bool running : {false, true}) {
+      if (running && !seen_running) continue;
+      SCOPED_TRACE(
+          fmt::format("{} {} running: {}", &part - &deletions.front().part, part, running));
+      add(1);
+      ASSERT_TRUE(ledger_->publish().ok());
+      act();
+      EXPECT_FALSE(audit().ok());
+      if (!running) open();
+      add(1);
+      if (const auto done = ledger_->publish(); !done.ok()) {
+        // What is proven from the tiles is missing too; the next one has written them again.
+        ASSERT_TRUE(running);
+        ASSERT_TRUE(ledger_->publish().ok());
+      }
+      ASSERT_TRUE(ledger_->publish().ok());
+      for (const bool with_state : {false, true})
+        EXPECT_TRUE(has(audit(with_state), fmt::format("ledger-{}-missing", part)))
+            << audit(with_state).str();
+      Entry entry;
+      entry.actor = "system:test";
+      ASSERT_TRUE(ledger_->rebuild(entry).ok());
+      EXPECT_TRUE(audit().ok()) << audit().str();
+      open();
+      EXPECT_TRUE(audit().ok()) << audit().str();
+    }
+  }
+}
+
+TEST_F(TamperTest, ARebuildBringsBackATileInTheMiddle) {
+  fs::remove(tiles() + "/tile/0/000");
+  fs::remove(tiles() + "/tile/entries/000");
+  open();
+  EXPECT_FALSE(audit().ok());
+  Entry entry;
+  entry.actor = "system:test";
+  ASSERT_TRUE(ledger_->rebuild(entry).ok());
+  EXPECT_TRUE(audit().ok()) << audit().str();
 }
 
 TEST_F(TamperTest, AFlippedByteIsNamed) {

@@ -1,6 +1,7 @@
 #include "ledger/verify.hpp"
 
 #include <charconv>
+#include <map>
 
 #include "base/file.hpp"
 #include "ledger/approval_audit.hpp"
@@ -20,10 +21,23 @@ class Verifier {
   explicit Verifier(const VerifyOptions& options) : options_(options) {}
 
   Result<Audit> run() {
+    if (options_.state != nullptr) {  // first: it is written last
+      HEDDLE_TRY(options_.state->read([&](store::Txn& txn) -> Result<void> {
+        HEDDLE_ASSIGN_OR_RETURN(mark_, read_mark(txn));
+        return {};
+      }));
+    }
     HEDDLE_TRY(checkpoint());
     if (!checkpoint_) return audit_;
     HEDDLE_TRY(history());
     entries();
+    for (const auto& [part, entry] : missing_) {
+      audit_.findings.push_back(
+          {fmt::format("ledger-{}-missing", part),
+           fmt::format("entry {} found it missing or damaged; `heddle audit verify --rebuild` "
+                       "records that you know of it",
+                       entry)});
+    }
     tree();
     if (options_.state != nullptr) HEDDLE_TRY(state());
     if (options_.git != nullptr) HEDDLE_TRY(anchor());
@@ -53,7 +67,7 @@ class Verifier {
         }));
       }
       audit_.unpublished = rows;
-      if (path_exists(options_.directory + "/history"))
+      if (mark_.notes > 0 || path_exists(options_.directory + "/history"))
         find("ledger-checkpoint-missing", "the checkpoint is gone");
       else if (rows == 0)
         return Error{ErrorKind::kNotFound, "ledger-empty", "there is no ledger yet",
@@ -76,6 +90,12 @@ class Verifier {
 
   Result<void> history() {
     HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(options_.directory));
+    // The first checkpoint of all may have been signed just before a crash: the next start adds it.
+    if (history.notes.empty() && history.torn.empty())
+      find("ledger-history-missing", "the history of signed checkpoints is gone");
+    else if (!mark_.begins(history))
+      find("ledger-history-missing", "the history holds {} checkpoints, and not the {} signed ones",
+           history.notes.size(), mark_.notes);
     for (const auto& note : history.notes) {
       const auto opened = open_checkpoint(note, options_.key);
       if (!opened) {
@@ -122,6 +142,7 @@ class Verifier {
         check_entry(index, entry, last_time);
         if (const auto wrong = approvals_.observe(index, entry); !wrong.empty())
           find("ledger-approval-missing", "{}", wrong);
+        observe_damage(index, entry);
         leaves_.push_back(leaf_hash(entry));
         range.append(leaves_.back());
         for (; next < history_.size() && history_[next].size <= range.size(); ++next) {
@@ -160,6 +181,18 @@ class Verifier {
     if (*t < last_time)
       find("ledger-entry-order", "entry {} is older than the one before it", index);
     last_time = std::max(last_time, *t);
+  }
+
+  /// What was found missing counts until somebody asked for it to be written again.
+  void observe_damage(std::uint64_t index, std::string_view json) {
+    if (json.find("\"action\":\"ledger.") == std::string_view::npos) return;
+    const auto entry = parse_entry(json);
+    if (!entry.ok()) return;  // told by check_entry
+    if (entry->action == kRebuildAction) missing_.clear();
+    if (entry->action != kDamageAction) return;
+    const auto* parts = entry->attributes.find("missing");
+    if (parts == nullptr || !parts->is_array()) return;
+    for (const auto& part : parts->as_array()) missing_.emplace(part.as_string(), index);
   }
 
   /// Compares what the bytes hash to with the tiles of every level, and the root with the signed
@@ -268,6 +301,8 @@ class Verifier {
   std::uint64_t shift_ = 0;
   bool root_holds_ = false;
   ApprovalAudit approvals_;
+  std::map<std::string, std::uint64_t> missing_;  ///< part of the published files, by its entry
+  HistoryMark mark_;                              ///< what the state says was signed
   std::size_t more_ = 0;
 };
 

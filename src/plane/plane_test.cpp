@@ -16,7 +16,7 @@
 #include "doc/json.hpp"
 #include "plane/crc32c.hpp"
 #include "plane/journal.hpp"
-#include "plane/route.hpp"
+#include "plane/route_file.hpp"
 #include "plane/segment.hpp"
 
 namespace heddle::plane {
@@ -452,6 +452,29 @@ TEST(Route, ReadsWhatItWrote) {
   const auto read = read_route(path, key->public_key);
   ASSERT_TRUE(read.ok()) << read.error().str();
   EXPECT_EQ(to_value(*read), to_value(table()));
+  EXPECT_EQ(read_route_file(path, key->public_key)->draw_secret, "");  // as a table of before
+}
+
+TEST(Route, TheFileHasTheSecretOfTheDraw) {
+  const Folder folder;
+  const auto key = Ed25519Key::from_seed(std::string(32, '\1'));
+  const auto other = Ed25519Key::from_seed(std::string(32, '\2'));
+  const std::string path = folder.path() + "/flights.json";
+  const std::string secret = draw_secret(*key, "flights", 12);
+  EXPECT_EQ(draw_secret(*key, "flights", 12), secret);
+  EXPECT_NE(draw_secret(*key, "flights", 13), secret);
+  EXPECT_NE(draw_secret(*key, "flights1", 2), secret);
+  EXPECT_NE(draw_secret(*other, "flights", 12), secret);
+  ASSERT_TRUE(write_route_file(path, {table(), secret}, *key).ok());
+  EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms(0600));
+  const auto read = read_route_file(path, key->public_key);
+  ASSERT_TRUE(read.ok()) << read.error().str();
+  EXPECT_EQ(read->draw_secret, secret);
+  EXPECT_EQ(to_value(read->table), to_value(table()));
+  for (const auto* bad : {"a", "16 bytes and more"}) {
+    ASSERT_TRUE(write_route_file(path, {table(), bad}, *key).ok());
+    EXPECT_EQ(read_route_file(path, key->public_key).error().id, "route-corrupt") << bad;
+  }
 }
 
 TEST(Route, AQuarantineWithoutAnAccountHoldsForAll) {

@@ -5,6 +5,7 @@
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "plane/route_file.hpp"
 
 namespace heddle::plane {
 namespace {
@@ -127,14 +128,32 @@ Result<RouteTable> route_from_value(const doc::Value& value) {
   return table;
 }
 
+std::string draw_secret(const Ed25519Key& key, std::string_view service, std::uint64_t started) {
+  const std::string_view seed(reinterpret_cast<const char*>(key.seed.data()), key.seed.size());
+  const std::string run = fmt::format("heddle.canary-draw/1\n{}\n{}", service, started);
+  return hmac_sha256(seed, run).substr(0, kDrawSecretBytes);
+}
+
 Result<void> write_route(const std::string& path, const RouteTable& table, const Ed25519Key& key) {
-  const std::string payload = doc::to_canonical_json(to_value(table));
+  return write_route_file(path, {table}, key);
+}
+
+Result<void> write_route_file(const std::string& path, const RouteFile& file,
+                              const Ed25519Key& key) {
+  doc::Value value = to_value(file.table);
+  if (!file.draw_secret.empty()) value.set("draw_secret", hex_encode(file.draw_secret));
+  const std::string payload = doc::to_canonical_json(value);
   const doc::Value envelope = doc::Value::object(
       {{"payload", base64_encode(payload)}, {"signature", base64_encode(key.sign(payload))}});
-  return write_file_atomic(path, doc::to_json(envelope) + "\n");
+  return write_file_atomic(path, doc::to_json(envelope) + "\n", 0600);
 }
 
 Result<RouteTable> read_route(const std::string& path, const Ed25519Public& key) {
+  HEDDLE_ASSIGN_OR_RETURN(RouteFile file, read_route_file(path, key));
+  return std::move(file.table);
+}
+
+Result<RouteFile> read_route_file(const std::string& path, const Ed25519Public& key) {
   if (!path_exists(path)) {
     return Error{ErrorKind::kNotFound, "route-missing",
                  fmt::format("there is no route table `{}` yet", path),
@@ -155,7 +174,13 @@ Result<RouteTable> read_route(const std::string& path, const Ed25519Public& key)
   }
   const auto value = doc::parse_json(*payload, {.max_depth = 8, .max_bytes = 1 << 20});
   if (!value.ok()) return corrupt("is no JSON");
-  return route_from_value(*value);
+  RouteFile file;
+  HEDDLE_ASSIGN_OR_RETURN(file.table, route_from_value(*value));
+  const auto secret = hex_decode(value->string_or("draw_secret"));
+  if (!secret.ok() || (!secret->empty() && secret->size() != kDrawSecretBytes))
+    return corrupt("has a malformed `draw_secret`");
+  file.draw_secret = *secret;
+  return file;
 }
 
 }  // namespace heddle::plane

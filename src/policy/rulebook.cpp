@@ -1,6 +1,8 @@
 #include "policy/rulebook.hpp"
 
+#include <algorithm>
 #include <mutex>
+#include <optional>
 #include <set>
 
 #include "doc/json.hpp"
@@ -94,6 +96,20 @@ std::string_view effect_word(spec::PolicyRule::Effect effect) noexcept {
   }
 }
 
+/// The smallest bounds that a policy of the project states; the default where none does.
+spec::RecalibrationBound recalibration_bound(const spec::Project& project) {
+  std::optional<double> step, sum;
+  const auto take = [](std::optional<double>& into, const std::optional<double>& stated) {
+    if (stated) into = std::min(into.value_or(*stated), *stated);
+  };
+  for (const auto& [name, policy] : project.policies) {
+    take(step, policy.recalibrate_step);
+    take(sum, policy.recalibrate_sum);
+  }
+  const spec::RecalibrationBound usual;
+  return {step.value_or(usual.step), sum.value_or(usual.sum)};
+}
+
 /// Everything that can change a verdict or who may approve, in one canonical text.
 Digest digest_of(const spec::Project& project) {
   auto policies = doc::Value::array();
@@ -121,6 +137,7 @@ Digest digest_of(const spec::Project& project) {
     policies.push(doc::Value::object(
         {{"name", name}, {"rules", std::move(rules)}, {"budgets", std::move(budgets)}}));
   }
+  const auto bound = recalibration_bound(project);
   auto services = doc::Value::array();
   for (const auto& [name, service] : project.services) {
     services.push(doc::Value::object({{"name", name}, {"autonomy", service.autonomy}}));
@@ -134,26 +151,52 @@ Digest digest_of(const spec::Project& project) {
   }
   auto accounts = doc::Value::array();
   for (const auto& account : project.service_accounts) accounts.push(account.name);
-  return sha256(
-      doc::to_canonical_json(doc::Value::object({{"format", "heddle.rules/1"},
-                                                 {"policies", std::move(policies)},
-                                                 {"services", std::move(services)},
-                                                 {"people", std::move(people)},
-                                                 {"service_accounts", std::move(accounts)}})));
+  return sha256(doc::to_canonical_json(doc::Value::object(
+      {{"format", "heddle.rules/1"},
+       {"policies", std::move(policies)},
+       {"recalibrate", doc::Value::object({{"step", bound.step}, {"sum", bound.sum}})},
+       {"services", std::move(services)},
+       {"people", std::move(people)},
+       {"service_accounts", std::move(accounts)}})));
 }
 
-/// The role whose yes the project asks for when somebody promotes; empty: any person's.
-std::string promoter_role(const spec::Project& project) {
+/// The role whose yes the project asks for when somebody does `act`; none: it asks nobody.
+std::optional<std::string> role_asked(const spec::Project& project, std::string_view act) {
   for (const auto& [name, policy] : project.policies) {
     for (const auto& rule : policy.rules) {
-      const bool about = std::any_of(
-          rule.actions.begin(), rule.actions.end(),
-          [](const std::string& action) { return glob_match(action, "release.promote"); });
+      const bool about =
+          std::any_of(rule.actions.begin(), rule.actions.end(),
+                      [&](const std::string& action) { return glob_match(action, act); });
       if (about && rule.effect == spec::PolicyRule::Effect::kRequireApproval)
         return rule.approver_role;
     }
   }
-  return {};
+  return std::nullopt;
+}
+
+/// The role whose yes the project asks for when somebody promotes; empty: any person's.
+std::string promoter_role(const spec::Project& project) {
+  return role_asked(project, "release.promote").value_or("");
+}
+
+/// Many small recalibrations move the answers as far as one large one: labels alone, of whoever
+/// may send them, reach the bound and no further. The yes is of who is asked about recalibrations,
+/// else of who may say yes to a promotion.
+spec::PolicyRule recalibration_guard(const spec::Project& project) {
+  const auto bound = recalibration_bound(project);
+  spec::PolicyRule rule;
+  rule.id = "recalibration-bound-needs-a-person";
+  rule.effect = spec::PolicyRule::Effect::kRequireApproval;
+  rule.who = {"agent:*"};
+  rule.actions = {"release.recalibrate"};
+  // `#`: a double is written as one, also where it is whole.
+  rule.when = spec::Expression{
+      fmt::format("attributes.intercept_delta > {0:#} || attributes.intercept_delta < -{0:#} || "
+                  "attributes.intercept_sum > {1:#} || attributes.intercept_sum < -{1:#}",
+                  bound.step, bound.sum),
+      {}};
+  rule.approver_role = role_asked(project, "release.recalibrate").value_or(promoter_role(project));
+  return rule;
 }
 
 }  // namespace
@@ -350,6 +393,10 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
   guard.names = {"attributes.comparison"};
   guard.is_guard = true;
   impl->rules.push_back(std::move(guard));
+  Rule bound{recalibration_guard(project), ""};
+  bound.names = {"attributes.intercept_delta", "attributes.intercept_sum"};
+  bound.is_guard = true;
+  impl->rules.push_back(std::move(bound));
   // Whether labels are right is what no agent can know.
   spec::PolicyRule labels;
   labels.id = "labels-need-a-person";

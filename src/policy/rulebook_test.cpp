@@ -110,6 +110,52 @@ TEST(Rulebook, WhatClearlyLosesIsNoAgentsToPromote) {
   EXPECT_EQ(needed.needs[0].role, "approver");
 }
 
+TEST(Rulebook, ARecalibrationPastItsBoundIsAskedOfAPerson) {
+  const auto free = rule("free", Kind::kAllow, {"agent:*", "person:*"}, {"release.*"});
+  const auto move = [](double delta, double sum) {
+    auto made = proposal("release.recalibrate");
+    made.attributes = doc::Value::object({{"intercept_delta", delta}, {"intercept_sum", sum}});
+    return made;
+  };
+  const auto effect = [&](const spec::Project& of, double delta, double sum) {
+    return judge(of, move(delta, sum)).effect;
+  };
+  const auto usual = project({free});
+  for (const double sign : {1.0, -1.0}) {
+    EXPECT_EQ(effect(usual, sign * 1.0, sign * 1.0), Effect::kAllow);
+    EXPECT_EQ(effect(usual, sign * 0.5, sign * 1.5), Effect::kAllow);
+    EXPECT_EQ(effect(usual, sign * 1.01, sign * 1.01), Effect::kRequireApproval);
+    EXPECT_EQ(effect(usual, sign * 0.1, sign * 1.51), Effect::kRequireApproval);
+    EXPECT_EQ(effect(usual, sign * -1.01, sign * 0.2), Effect::kRequireApproval);
+  }
+  const auto asked = judge(usual, move(0.74, 2.22));
+  EXPECT_EQ(asked.rules, (std::vector<std::string>{"recalibration-bound-needs-a-person", "free"}));
+  // A question out of what is allowed, never leave for what is not; a person has seen the numbers.
+  EXPECT_EQ(effect(project({}), 2, 2), Effect::kDeny);
+  const auto never = rule("never", Kind::kDeny, {"agent:*"}, {"release.*"});
+  EXPECT_EQ(effect(project({free, never}), 2, 2), Effect::kDeny);
+  auto by_hand = move(2, 2);
+  by_hand.actor = {ActorType::kPerson, "ada"};
+  EXPECT_EQ(judge(usual, by_hand).effect, Effect::kAllow);
+  // Policies state their own bounds; the smallest holds.
+  auto stated = project({free});
+  stated.policies["default"].recalibrate_step = 3;
+  stated.policies["default"].recalibrate_sum = 4;
+  EXPECT_EQ(effect(stated, 3, 4), Effect::kAllow);
+  EXPECT_EQ(effect(stated, 3, 4.01), Effect::kRequireApproval);
+  stated.policies["other"].recalibrate_sum = 0;
+  EXPECT_EQ(effect(stated, 0.01, 0.01), Effect::kRequireApproval);
+  EXPECT_NE(Rulebook::compile(stated)->digest(), Rulebook::compile(usual)->digest());
+  // The yes is of who is asked about recalibrations, else about promotions.
+  auto promotions = rule("p", Kind::kRequireApproval, {"person:*"}, {"release.promote"});
+  promotions.approver_role = "approver";
+  auto recalibrations = rule("r", Kind::kRequireApproval, {"person:*"}, {"release.recalibrate"});
+  recalibrations.approver_role = "ml-engineer";
+  EXPECT_EQ(judge(project({free, promotions}), move(2, 2)).needs.at(0).role, "approver");
+  EXPECT_EQ(judge(project({free, promotions, recalibrations}), move(2, 2)).needs.at(0).role,
+            "ml-engineer");
+}
+
 TEST(Rulebook, WhoActionAndTargetAllHaveToMatch) {
   const auto of =
       project({rule("a", Kind::kAllow, {"role:approver"}, {"run.start"}, "", {"service/delay"})});

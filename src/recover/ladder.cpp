@@ -56,7 +56,13 @@ bool explains(const Incident& incident, const watch::Alert& alert,
   if (diagnosis.cause == cause) {
     if (cause == Cause::kCostlyQuarantine) return same_sender;
     if (cause == Cause::kUnitChange) return same_sender;
-    if (cause == Cause::kContractFault) return related || same_sender;
+    if (cause == Cause::kContractFault) {
+      // One fault of several senders is one incident where nothing is done but to refuse its rows.
+      // Who is to be shut out has an incident of their own: the response to another is none to it.
+      const bool only_refused =
+          alert.last.value < kWholeSource && incident.refused_share < kWholeSource;
+      return same_sender || (related && only_refused && diagnosis.rule == incident.diagnosis.rule);
+    }
     if (cause == Cause::kTimeShift) return diagnosis.column == incident.diagnosis.column;
     return related || cause == Cause::kConceptShift || cause == Cause::kPriorShift;
   }

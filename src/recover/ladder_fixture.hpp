@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -141,6 +142,11 @@ class World : public Effects {
       if (auto* request = std::get_if<plane::RequestRecord>(&record)) {
         request->route_version = known.back().version;
         auto& row = request->rows[0];
+        if (broken.contains({request->account, request->source})) {
+          row.fields[0] = {};
+          row.outcome = plane::RowOutcome::kRefused;
+          row.rules = {"at.required"};
+        }
         plane::RowRecord received = row;
         if (known.back().apply_repair) known.back().apply_repair(received.fields);
         const float primary = margin_of(received.fields) + static_cast<float>(intercept);
@@ -203,6 +209,8 @@ class World : public Effects {
   Stream stream;
   std::unique_ptr<Stream> others;  ///< of another account
   Stream::Fault others_fault{};
+  /// Account and source whose every row has no time.
+  std::set<std::pair<std::string, std::string>> broken;
   std::shared_ptr<const watch::Baseline> baseline;
   std::vector<watch::Route> known;
   std::vector<plane::Record> journal;

@@ -150,6 +150,45 @@ TEST(Ladder, ContractFaultIsRefusedAndNothingMore) {
   EXPECT_FALSE(s.did("retrain"));
 }
 
+TEST(Ladder, ABrokenSourceIsShutOutWhileTheIncidentOfAnotherIsOpen) {
+  using Sender = std::pair<std::string, std::string>;  // account and source
+  const Sender app1 = {"app", "s1"};
+  const Sender app2 = {"app", "s2"};
+  const Sender other1 = {"other", "s1"};
+  struct Case {
+    bool unit_first;  ///< the distances of `app1` come in another unit; else its times are missing
+    Sender second;
+    bool unit_second;
+  };
+  for (const Case& c :
+       {Case{false, app2, false}, Case{false, other1, false}, Case{true, app2, false},
+        Case{true, other1, false}, Case{false, other1, true}, Case{true, other1, true}}) {
+    SCOPED_TRACE(
+        fmt::format("{} {} {} {}", c.unit_first, c.second.first, c.second.second, c.unit_second));
+    const Stream::Fault other_unit{.distance_ratio = 1.609344};
+    Scene s(23);
+    s.world.others = std::make_unique<Stream>(33);
+    s.play(100, 102, {});
+    if (!c.unit_first) s.world.broken = {app1};
+    const Stream::Fault first = c.unit_first ? other_unit : Stream::Fault{};
+    s.play(102, 103, first);
+    ASSERT_EQ(s.ladder.incidents().size(), 1U);
+    EXPECT_EQ(s.ladder.incidents()[0].step, Step::kAwaitReadmit);
+    if (c.unit_second) {
+      s.world.others_fault = other_unit;
+    } else {
+      s.world.broken.insert(c.second);
+    }
+    s.play(103, 104, first);
+    ASSERT_EQ(s.ladder.incidents().size(), 2U);
+    const Incident& second = s.ladder.incidents()[1];
+    EXPECT_EQ(second.diagnosis.cause, c.unit_second ? Cause::kUnitChange : Cause::kContractFault);
+    EXPECT_EQ(second.step, Step::kAwaitReadmit) << step_name(second.step);
+    ASSERT_EQ(s.world.shut.size(), 2U);
+    EXPECT_TRUE(s.world.shut[1].is(c.second.first, c.second.second));
+  }
+}
+
 TEST(Ladder, TimeShiftSwapsProposesARepairAndNeverRetrains) {
   Scene s(24);
   s.play(100, 103, {});

@@ -270,7 +270,7 @@ void Engine::choose_canary(const Asked& asked, Admitted& admitted) const {
     admitted.slot = {SlotId::kCanary, &loaded};
     return;  // chosen, not drawn: no part of the comparison
   }
-  admitted.cohort = draw(canary.weight, sticky_key(asked, admitted));
+  admitted.cohort = draw(canary.weight, serving_->draw_secret, sticky_key(asked, admitted));
   if (admitted.cohort == plane::Cohort::kCanary) admitted.slot = {SlotId::kCanary, &loaded};
 }
 

@@ -169,15 +169,16 @@ void RouteFollower::complain(const Error& error) {
 
 void RouteFollower::look() {
   settled_ = waits_ = false;
-  auto route =
-      plane::read_route(options_.directory + "/" + options_.service + ".json", options_.key);
-  if (!route.ok()) {
-    if (route.error().kind != ErrorKind::kNotFound) {
+  const auto file =
+      plane::read_route_file(options_.directory + "/" + options_.service + ".json", options_.key);
+  if (!file.ok()) {
+    if (file.error().kind != ErrorKind::kNotFound) {
       ++refused_;
-      complain(route.error());
+      complain(file.error());
     }
     return;
   }
+  const plane::RouteTable* route = &file->table;
   if (route->service != options_.service) {
     ++refused_;
     return complain({ErrorKind::kCorrupt, "route-other-service",
@@ -186,7 +187,7 @@ void RouteFollower::look() {
   }
   if (route->version == delivered_) {
     if (incomplete_) {
-      if (auto more = build(*route); more.ok()) {
+      if (auto more = build(*file); more.ok()) {
         incomplete_ = more->incomplete;
         if (more->loaded_slots > std::exchange(loaded_slots_, more->loaded_slots))
           options_.ready(std::move(more->serving));
@@ -205,7 +206,7 @@ void RouteFollower::look() {
                                  route->version, newest_),
                      "somebody put back an old file: look into `heddle audit verify`"});
   }
-  auto built = build(*route);
+  auto built = build(*file);
   if (!built.ok()) {
     waits_ = built.error().id == kLoading;
     if (waits_ || built.error().id == kStarting) return;
@@ -340,7 +341,8 @@ Result<std::shared_ptr<const score::Plan>> RouteFollower::plan(const Digest& dig
   return shared;
 }
 
-Result<RouteFollower::Built> RouteFollower::build(const plane::RouteTable& route) {
+Result<RouteFollower::Built> RouteFollower::build(const plane::RouteFile& file) {
+  const plane::RouteTable& route = file.table;
   auto serving = std::make_shared<Serving>();
   serving->route = route;
   Built built;
@@ -387,6 +389,7 @@ Result<RouteFollower::Built> RouteFollower::build(const plane::RouteTable& route
   }
   if (reads != nullptr) serving->fields = FieldNames(reads->contract().request_fields());
   serving->sticky = parse_sticky(route.canary.sticky, serving->fields);
+  serving->draw_secret = draw_secret_of(file.draw_secret.empty() ? own_secret_ : file.draw_secret);
   for (const plane::QuarantinedSource& source : route.quarantined) {
     Quarantine item{source, {}};
     for (std::size_t i = 0; i < kSlots; ++i) {

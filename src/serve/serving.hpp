@@ -13,8 +13,9 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/signature.hpp"
 #include "bundle/bundle.hpp"
-#include "plane/route.hpp"
+#include "plane/route_file.hpp"
 #include "serve/slots.hpp"
 #include "store/store.hpp"
 
@@ -34,6 +35,7 @@ struct Serving {
   Slots slots;        ///< the primary's plan is null only when the standby may take its place
   FieldNames fields;  ///< of all slots
   StickyKey sticky;   ///< of the canary
+  DrawSecret draw_secret{};  ///< of the canary
   std::vector<Quarantine> quarantined;
   std::string primary_error;  ///< why the primary's plan is null
 
@@ -108,12 +110,14 @@ class RouteFollower {
     bool incomplete = false;  ///< a slot is without its plan, and may get it yet
     int loaded_slots = 0;
   };
-  [[nodiscard]] Result<Built> build(const plane::RouteTable& route);
+  [[nodiscard]] Result<Built> build(const plane::RouteFile& file);
   [[nodiscard]] Result<std::shared_ptr<const score::Plan>> plan(const Digest& digest);
   void complain(const Error& error);
   void remember(std::uint64_t version);
 
   Options options_;
+  /// For tables that have none.
+  const std::string own_secret_ = random_bytes(plane::kDrawSecretBytes);
   int inotify_ = -1;
   int wake_ = -1;
   std::atomic<bool> ending_{false};

@@ -41,9 +41,15 @@ struct StickyKey {
 /// id.
 [[nodiscard]] StickyKey parse_sticky(std::string_view text, const FieldNames& fields);
 
-/// Which side of the canary's comparison `key` falls on, the same for equal keys. Canary and
-/// baseline take `weight` each, from the two ends of one scale: raising the weight moves nobody
-/// away from the canary. Uniform over keys (64-bit FNV-1a with a finaliser).
-[[nodiscard]] plane::Cohort draw(std::uint32_t weight, std::string_view key) noexcept;
+/// The two halves of a secret of 16 bytes, each with its least significant byte first.
+using DrawSecret = std::array<std::uint64_t, 2>;
+[[nodiscard]] DrawSecret draw_secret_of(std::string_view bytes) noexcept;
+
+/// Which side of the canary's comparison `key` falls on, the same for equal keys under one secret.
+/// Canary and baseline take `weight` each, from the two ends of one scale: raising the weight moves
+/// nobody away from the canary. Keys come from clients, so the hash (SipHash-2-4) is one that
+/// nobody can compute without the secret: else a client would choose keys of one side.
+[[nodiscard]] plane::Cohort draw(std::uint32_t weight, const DrawSecret& secret,
+                                 std::string_view key) noexcept;
 
 }  // namespace heddle::serve

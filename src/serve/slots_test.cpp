@@ -1,11 +1,16 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <map>
 #include <set>
+#include <string>
+#include <vector>
 
+#include "base/file.hpp"
+#include "plane/route_file.hpp"
 #include "serve/failures.hpp"
 #include "serve/rate.hpp"
 #include "serve/slots.hpp"
@@ -18,12 +23,71 @@ namespace {
 using namespace fixture;  // NOLINT: a test
 using plane::Cohort;
 
+constexpr DrawSecret kSecret = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
+
+/// Keys that a hash without a secret (64-bit FNV-1a with a finaliser) sends to the canary at 5 %: a
+/// client can compute it.
+std::vector<std::string> chosen_keys(std::size_t n) {
+  std::vector<std::string> keys;
+  for (int i = 0; keys.size() < n; ++i) {
+    std::string key = fmt::format("chosen-{}", i);
+    std::uint64_t hash = 0xcbf29ce484222325ull;
+    for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+    hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccdull;
+    hash ^= hash >> 33;
+    if (hash % 10'000 < 500) keys.push_back(std::move(key));
+  }
+  return keys;
+}
+
+TEST(Draw, ChosenKeysAreDrawnLikeAnyOthers) {
+  const auto keys = chosen_keys(300);
+  for (std::uint64_t run = 1; run <= 100; ++run) {
+    const DrawSecret secret = {run, ~run};
+    std::array<int, 3> counts{};
+    for (const auto& key : keys) ++counts[static_cast<std::size_t>(draw(500, secret, key))];
+    // Binomial with p = .05, n = 300: mean 15, standard deviation 3.8.
+    EXPECT_LT(counts[static_cast<std::size_t>(Cohort::kCanary)], 15 + 5 * 4) << run;
+    EXPECT_LT(counts[static_cast<std::size_t>(Cohort::kBaseline)], 15 + 5 * 4) << run;
+  }
+}
+
+TEST(Draw, HashesAsOpenSslDoes) {
+  std::string bytes;
+  for (char c = 0; c < 16; ++c) bytes += c;
+  ASSERT_EQ(draw_secret_of(bytes), kSecret);
+  // `openssl mac -macopt hexkey:000102030405060708090a0b0c0d0e0f -macopt size:8 SIPHASH` of
+  // OpenSSL 3.0.19 over the first bytes of the key itself, the lowest byte first.
+  const std::map<std::size_t, std::uint64_t> hashes = {{0, 0x726fdb47dd0e0e31},
+                                                       {1, 0x74f839c593dc67fd},
+                                                       {8, 0x93f5f5799a932462},
+                                                       {15, 0xa129ca6149be45e5},
+                                                       {16, 0x3f2acc7f57c29bdb}};
+  for (const auto& [length, hash] : hashes) {
+    const auto place = static_cast<std::uint32_t>(hash % 10'000);
+    const std::uint32_t from_its_end = place < 5000 ? place : 9'999 - place;
+    const Cohort side = place < 5000 ? Cohort::kCanary : Cohort::kBaseline;
+    const auto key = std::string_view(bytes).substr(0, length);
+    EXPECT_EQ(draw(from_its_end, kSecret, key), Cohort::kNone) << length;
+    EXPECT_EQ(draw(from_its_end + 1, kSecret, key), side) << length;
+  }
+}
+
+TEST(Draw, AnotherRunDrawsOtherwise) {
+  int moved = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string key = fmt::format("client-{}", i);
+    if (draw(5000, kSecret, key) != draw(5000, {kSecret[0] + 1, kSecret[1]}, key)) ++moved;
+  }
+  EXPECT_NEAR(moved, 500, 80);  // five standard deviations
+}
+
 TEST(Draw, TakesTheSharesItSaysAndIsSticky) {
   std::array<int, 3> counts{};
   for (int i = 0; i < 100'000; ++i) {
     const std::string key = fmt::format("request-{}", i);
-    const Cohort cohort = draw(500, key);
-    EXPECT_EQ(draw(500, key), cohort);
+    const Cohort cohort = draw(500, kSecret, key);
+    EXPECT_EQ(draw(500, kSecret, key), cohort);
     ++counts[static_cast<std::size_t>(cohort)];
   }
   // Binomial with p = .05: the standard deviation is 69.
@@ -36,7 +100,7 @@ TEST(Draw, RaisingTheWeightMovesNobodyAway) {
     const std::string key = fmt::format("client-{}", i);
     Cohort before = Cohort::kNone;
     for (const std::uint32_t weight : {0u, 1u, 100u, 500u, 2500u, 5000u}) {
-      const Cohort now = draw(weight, key);
+      const Cohort now = draw(weight, kSecret, key);
       if (before != Cohort::kNone) {
         EXPECT_EQ(now, before) << key << " at " << weight;
       }
@@ -200,6 +264,55 @@ TEST(Canary, TakesItsShareBesideABaselineAndIsNamed) {
                 R"({"inputs":[{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}]})")
           ->status,
       404);  // the shadow answers nobody
+}
+
+TEST(Canary, NoClientChoosesItByItsRequestIds) {
+  World world;
+  world.route.canary = {.bundle = world.bundles[2], .weight = 500};
+  world.up();
+  const auto publish = [&](std::string secret) {
+    ++world.route.version;
+    ASSERT_TRUE(make_dirs(world.dir + "/routes").ok());
+    ASSERT_TRUE(
+        plane::write_route_file(world.route_path(), {world.route, std::move(secret)}, world.key)
+            .ok());
+    world.wait_applied(world.route.version);
+  };
+  std::string secret;  // kSecret
+  for (char c = 0; c < 16; ++c) secret += c;
+  publish(secret);
+  auto http = world.replayer();
+  const auto keys = chosen_keys(300);
+  const auto ask = [&] {  // the ids that the canary answered
+    std::set<std::string> canary;
+    for (const auto& key : keys) {
+      const auto reply = http.post(
+          "/v1/services/trips/predict",
+          fmt::format(R"({{"rows":[{}],"source":"s1","request_id":"{}"}})", kGoodRow, key));
+      if (World::json(reply).string_or("slot") == "canary") canary.insert(key);
+    }
+    return canary;
+  };
+  const auto first = ask();
+  for (const auto& key : keys)
+    EXPECT_EQ(draw(500, kSecret, key) == Cohort::kCanary, first.contains(key)) << key;
+  EXPECT_LT(first.size(), 15u + 5 * 4);
+  world.route.canary.weight = 2500;
+  publish(secret);
+  const auto raised = ask();
+  EXPECT_TRUE(std::includes(raised.begin(), raised.end(), first.begin(), first.end()));
+  // Another run.
+  publish(std::string(16, 'a'));
+  const auto other = ask();
+  EXPECT_NE(other, raised);
+  EXPECT_NEAR(static_cast<double>(other.size()), 75, 5 * 7.5);
+  // A table of before has no secret: the data plane has one of its own.
+  publish("");
+  const auto own = ask();
+  EXPECT_NEAR(static_cast<double>(own.size()), 75, 5 * 7.5);
+  EXPECT_EQ(ask(), own);
+  for (const auto& request : world.of<plane::RequestRecord>())
+    EXPECT_EQ(request.cohort == Cohort::kCanary, request.slot == "canary");
 }
 
 TEST(Canary, IsChosenByAHeaderAndByASource) {

@@ -14,6 +14,8 @@ constexpr std::int64_t kMostRequests = 1'000'000;
 constexpr std::int64_t kMostFailOvers = 1000;
 /// A retrain on fewer rows is refused (`retrain-too-little`).
 constexpr std::int64_t kLeastRetrainRows = 200;
+/// No intercept is fitted past it.
+constexpr double kMostLogits = 20;
 
 class PolicyCheck {
  public:
@@ -26,6 +28,7 @@ class PolicyCheck {
     budgets();
     fail_over();
     retrain();
+    recalibrate();
   }
 
  private:
@@ -105,6 +108,20 @@ class PolicyCheck {
     }
     too_long(position_of(*section, "event_time_cost"), "recovery: `event_time_cost`",
              policy_.retrain_event_time_cost);
+  }
+
+  void recalibrate() {
+    const doc::Value* recovery = policy_.identity.content.find("recovery");
+    const doc::Value* section = recovery == nullptr ? nullptr : recovery->find("recalibrate");
+    if (section == nullptr) return;
+    for (const auto& [key, bound] :
+         {std::pair<std::string_view, std::optional<double>>{"step", policy_.recalibrate_step},
+          {"sum", policy_.recalibrate_sum}}) {
+      if (!bound || *bound <= kMostLogits) continue;
+      never(position_of(*section, key),
+            fmt::format("recovery: no recalibration is of {:g} logits", *bound),
+            fmt::format("write the logits that are too many, {:g} or less", kMostLogits));
+    }
   }
 
   void at_most(const doc::Value& section, std::string_view key, std::int64_t value,

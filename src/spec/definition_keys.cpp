@@ -495,9 +495,27 @@ const Object& policy_kind() {
         .required();
     return t;
   }();
+  static const Table<Policy> recalibrate = [] {
+    Table<Policy> t("recalibrate", "bounds of recalibrations that no person sees, in logits");
+    const auto bound = [&](std::string key, std::optional<double> Policy::* member,
+                           std::string about) {
+      t.custom(std::move(key), Shape::kNumber, std::move(about),
+               [member](Policy& into, const doc::Value& value, Reader&) {
+                 into.*member = value.as_double();
+               });
+      t.keys.back().at_least = 0;
+    };
+    bound("step", &Policy::recalibrate_step,
+          "one that adds or takes more needs a person; without it, 1");
+    bound("sum", &Policy::recalibrate_sum,
+          "more than that in sum, since a person signed a release or the model was trained, needs "
+          "one; without it, 1.5");
+    return t;
+  }();
   static const Table<Policy> recovery = [] {
     Table<Policy> t("recovery", "bounds of recovery");
     t.within("retrain", retrain, "bounds of a retrain");
+    t.within("recalibrate", recalibrate, "bounds of recalibrations that no person sees");
     return t;
   }();
   static const Table<Policy> table = [] {

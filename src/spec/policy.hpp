@@ -41,6 +41,13 @@ struct FailOverRule {
   std::int64_t most = 1;       ///< in a row, before the control plane has settled them
 };
 
+/// How far recovery moves the answers by recalibrations that no person sees, in logits. Beyond it a
+/// person is asked (docs/adr/0024).
+struct RecalibrationBound {
+  double step = 1.0;  ///< of one: odds times 2.7, for example 20 % to 40 %
+  double sum = 1.5;   ///< since a person signed a release or the model was trained: odds times 4.5
+};
+
 struct Policy {
   Identity identity;
   std::vector<PolicyRule> rules;
@@ -49,6 +56,8 @@ struct Policy {
   FailOverRule fail_over{};
   std::int64_t retrain_max_rows = 0;   ///< W: the most labelled rows a retrain may use
   Micros retrain_event_time_cost = 0;  ///< a retrain started at t is usable at exactly t + this
+  std::optional<double> recalibrate_step{};  ///< its own bound of one recalibration
+  std::optional<double> recalibrate_sum{};   ///< its own bound of their sum
 };
 
 }  // namespace heddle::spec

@@ -699,6 +699,9 @@ TEST_F(SpecTest, ANumberOfAPolicyThatNeverOrAlwaysAppliesIsAnError) {
   const auto retrain = [](const std::string& text) {
     return "recovery: {retrain: {" + text + "}}\n";
   };
+  const auto recalibrate = [](const std::string& text) {
+    return "recovery: {recalibrate: {" + text + "}}\n";
+  };
   const std::vector<std::pair<std::string, std::string>> cases = {
       {needs("approvals: 1, within: 7d"), ""},
       {needs("approvals: 2"), "never-applies"},  // one person has the role
@@ -725,6 +728,11 @@ TEST_F(SpecTest, ANumberOfAPolicyThatNeverOrAlwaysAppliesIsAnError) {
       {retrain("max_rows: 100, event_time_cost: 4h"), "never-applies"},  // a retrain wants 200
       {retrain("max_rows: 9000000000000000000, event_time_cost: 4h"), "never-applies"},
       {retrain("max_rows: 28000, event_time_cost: 99999d"), "never-applies"},
+      {recalibrate("step: 0.5, sum: 20"), ""},
+      {recalibrate("step: 0"), ""},  // each is asked about
+      {recalibrate("step: -0.5"), "out-of-range"},
+      {recalibrate("step: 20.5"), "never-applies"},  // no intercept is fitted past 20 logits
+      {recalibrate("sum: 1000"), "never-applies"},
   };
   for (const auto& [text, id] : cases) {
     put("policies/q.yaml", head + text);

@@ -4,12 +4,14 @@ status, a message with its id, a hint that says what to do, and that a good comm
 
     bad_input.py HEDDLE [CASE...]      standard library only; exit 0 when every case holds
 """
+import contextlib
 import json
 import os
 import pathlib
 import resource
 import shutil
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -546,6 +548,62 @@ def tampered_ledger(world):
     for _ in range(2):  # found again: to look at it repairs nothing
         done = project.run("audit", "verify")
         assert done.code == 13 and "audit failed" in done.out and "ledger-" in done.err, done
+
+
+@case
+def forged_approval(world):
+    """A yes written into the state by hand is not carried out at the next start, and the ledger stays sound."""
+    row = "collection = 'policy.approvals' AND key = ?"
+    for signatures in ([], [{"person": "ann", "armored": "", "t": 1}]):
+        project = world.copy(world.built)
+        with Planes(project) as planes:
+            id_ = release(world, planes)
+        with contextlib.closing(sqlite3.connect(project.root / ".heddle/state.db")) as state:
+            stored = json.loads(state.execute(f"SELECT value FROM kv WHERE {row}", (id_.encode(),)).fetchone()[0])
+            assert stored["status"] == "pending" and not stored["signatures"], stored
+            stored.update(status="approved", signatures=signatures)
+            state.execute(f"UPDATE kv SET value = ? WHERE {row}", (json.dumps(stored).encode(), id_.encode()))
+            state.commit()
+        with Planes(project) as planes:
+            planes.until(planes.control_live, "the control plane is up")
+            about = [e for e in project.json("audit", "log")["decisions"] if e["approval"] == id_]
+            assert [e["action"] for e in about if e["result"] == "void"] == ["approval.void"], about
+            assert "stored signature" in next(e["reason"] for e in about if e["result"] == "void"), about
+            assert not [e for e in about if e["result"] in ("applied", "approved")], about
+        assert project.run("audit", "verify").code == 0
+
+
+@case
+def deleted_evidence(world):
+    """Whichever part of the published ledger is gone, no command makes it ok in silence; a person does, and the ledger says so."""
+    project = world.copy(world.released)
+    project.run("stop", "late")  # one entry and one checkpoint more
+    assert project.run("audit", "verify").code == 0
+    tiles = project.root / ".heddle/tiles"
+    notes = (tiles / "history").read_bytes().split(b"\n\n")  # a body, its signatures, and so on
+    assert len(notes) >= 7, notes
+    deletions = {
+        "tiles": lambda: shutil.rmtree(tiles / "tile"),
+        "checkpoint": lambda: (tiles / "checkpoint").unlink(),
+        "history": lambda: (tiles / "history").unlink(),
+        "all": lambda: shutil.rmtree(tiles),
+        "tail": lambda: (tiles / "history").write_bytes(b"\n\n".join(notes[:2] + [b""])),
+        "middle": lambda: (tiles / "history").write_bytes(b"\n\n".join(notes[:2] + notes[4:])),
+    }
+    for what, delete in deletions.items():
+        one = world.copy(project)
+        tiles = one.root / ".heddle/tiles"
+        delete()
+        if what in ("all", "tail"):
+            one.run("status")  # what opens the project writes it again
+        for _ in range(2):
+            done = one.run("audit", "verify")
+            assert done.code == 13 and "-missing" in done.err and "audit verify --rebuild" in done.err, (what, done)
+        done = one.run("audit", "verify", "--rebuild")
+        assert done.code == 0, (what, done)
+        assert one.run("audit", "verify").code == 0, what
+        actions = [e["action"] for e in one.json("audit", "log")["decisions"]]
+        assert "ledger.rebuild" in actions, (what, actions[-4:])
 
 
 @case
