@@ -14,8 +14,9 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import Planes, World  # noqa: E402
-from stopping import Skipped, fill, full_disk, serves  # noqa: E402
+import harness  # noqa: E402
+from harness import Planes, Skipped, World  # noqa: E402
+from stopping import fill, full_disk, serves  # noqa: E402
 from survive import row  # noqa: E402
 
 CASES = []
@@ -198,24 +199,12 @@ def read_only(world):
 
 
 def main(binary, *wanted):
-    world, failed, skipped = World(binary), 0, 0
+    world = World(binary)
     try:
         world.made = released(world)
-        for function in CASES:
-            if wanted and function.__name__ not in wanted:
-                continue
-            try:
-                print(f"{function.__name__}: {function(world)}", flush=True)
-            except Skipped as why:
-                skipped += 1
-                print(f"{function.__name__}: SKIPPED: {why}", flush=True)
-            except Exception as error:  # the next case says something too
-                failed += 1
-                print(f"{function.__name__}: FAILED: {error!r}"[:3000], flush=True)
+        return harness.run_cases(CASES, wanted, world)
     finally:
         world.close()
-    print(f"{failed} failed, {skipped} skipped")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -202,19 +202,26 @@ class Planes:
         return socket.create_connection(("127.0.0.1", self.project.port()), timeout=30)
 
 
+class Skipped(Exception):
+    """Raised by a case that the machine cannot give what it needs."""
+
+
 def run_cases(cases, names, *arguments):
     """Every case of `cases` (those in `names`, when it names any), also after one has failed. The exit status of the test."""
     chosen = [case for case in cases if not names or case.__name__ in names]
-    failed = []
+    failed, skipped = [], 0
     for case in chosen:
         begun = time.monotonic()
         try:
             told = case(*arguments)
             print(f"ok   {case.__name__} ({time.monotonic() - begun:.1f} s)" + (f": {told}" if told else ""), flush=True)
+        except Skipped as why:
+            skipped += 1
+            print(f"SKIPPED {case.__name__}: {why}", flush=True)
         except Exception:  # every other case is still of interest
             failed.append(case.__name__)
             print(f"FAIL {case.__name__}\n{traceback.format_exc()}", flush=True)
-    print(f"{len(chosen) - len(failed)} of {len(chosen)} hold" + (f"; not: {', '.join(failed)}" if failed else ""))
+    print(f"{len(chosen) - len(failed) - skipped} of {len(chosen)} hold" + (f", {skipped} skipped" if skipped else "") + (f"; not: {', '.join(failed)}" if failed else ""))
     return 1 if failed or not chosen else 0
 
 

@@ -4,6 +4,7 @@ gone, thousands of idle connections. What happened is in the ledger afterwards, 
 
     stopping.py HEDDLE [--strict] [CASE...]      exit 0 when every case holds; --strict also wants each stop within a second
 """
+import functools
 import os
 import pathlib
 import resource
@@ -15,19 +16,21 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import Planes, World  # noqa: E402
+import harness  # noqa: E402
+from harness import Planes, Skipped, World  # noqa: E402
 from survive import row  # noqa: E402
 
 CASES = []
 STRICT = False
 
 
-class Skipped(Exception):
-    pass
-
-
 def case(function):
-    CASES.append(function)
+    """Each on a project of its own."""
+    @functools.wraps(function)
+    def alone(world):
+        return function(world, world.copy(world.built))
+
+    CASES.append(alone)
     return function
 
 
@@ -282,23 +285,11 @@ def main(binary, *words):
     global STRICT
     STRICT = "--strict" in words
     wanted = [word for word in words if not word.startswith("--")]
-    world, failed, skipped = World(binary), 0, 0
+    world = World(binary)
     try:
-        for function in CASES:
-            if wanted and function.__name__ not in wanted:
-                continue
-            try:
-                print(f"{function.__name__}: {function(world, world.copy(world.built))}", flush=True)
-            except Skipped as why:
-                skipped += 1
-                print(f"{function.__name__}: SKIPPED: {why}", flush=True)
-            except Exception as error:  # the next case says something too
-                failed += 1
-                print(f"{function.__name__}: FAILED: {error!r}"[:3000], flush=True)
+        return harness.run_cases(CASES, wanted, world)
     finally:
         world.close()
-    print(f"{failed} failed, {skipped} skipped")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":
