@@ -38,6 +38,7 @@ struct Performed {
 ///   promote, verify
 /// - prior shift: recalibrate by half of the moved intercept, verify
 /// - monitor silent: nothing but to say so: a person makes the metric reachable, or takes it out
+/// - clock jump: say so at once; it is over when event time and clock agree, or a person sets it
 /// - no answers: say so at once: a person decides
 /// - costly quarantine: propose to let the source in; its rows are refused one by one
 /// - label fault: ask a person; until they say that the labels are right, learn nothing from them
@@ -96,6 +97,9 @@ class Ladder {
   /// Ids of closed incidents that nothing here looks at any more, at the last tick: their cool-down
   /// is over, and no act is in force that is as old.
   [[nodiscard]] std::vector<std::string> finished() const;
+  /// Event time is `to` from now on, earlier than the last tick: what was to wait until a time that
+  /// does not come soon waits from now.
+  void set_back(Micros to);
   /// Drops incidents that are kept elsewhere; their ids are not given again.
   void let_go(std::span<const std::string> ids);
 

@@ -60,6 +60,9 @@ std::string what_next(const Incident& incident) {
     case Cause::kMonitorSilent:
       return "see that its rows or labels come in time, change the monitor's window or chunk, or "
              "take the metric out";
+    case Cause::kClockJump:
+      return "correct the clock (`chronyc tracking`, `timedatectl`) or the recording; "
+             "`heddle clock set` says that it is right";
     case Cause::kUnknown: return "a person looks: no cause of the catalogue fits";
   }
   return {};
@@ -168,6 +171,7 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
     case Cause::kMonitorSilent:
     case Cause::kNoAnswers:
     case Cause::kCostlyQuarantine:
+    case Cause::kClockJump:
     case Cause::kUnknown: return {};
   }
   return {};

@@ -18,10 +18,10 @@ std::string_view stage_name(AlertStage stage) noexcept {
 }
 
 namespace {
-constexpr std::array<std::string_view, 12> kCauses{
-    "unknown",         "contract fault",  "unit change",   "time shift",
-    "covariate shift", "prior shift",     "concept shift", "monitor silent",
-    "label fault",     "outlived repair", "no answers",    "costly quarantine"};
+constexpr std::array<std::string_view, 13> kCauses{
+    "unknown",     "contract fault",    "unit change",    "time shift",  "covariate shift",
+    "prior shift", "concept shift",     "monitor silent", "label fault", "outlived repair",
+    "no answers",  "costly quarantine", "clock jump"};
 }  // namespace
 
 std::string_view cause_name(Cause cause) noexcept {

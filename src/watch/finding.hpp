@@ -77,7 +77,8 @@ enum class Cause : std::uint8_t {
   kLabelFault,
   kRepairOutlived,
   kNoAnswers,
-  kCostlyQuarantine
+  kCostlyQuarantine,
+  kClockJump
 };
 
 [[nodiscard]] std::string_view cause_name(

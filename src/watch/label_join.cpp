@@ -156,6 +156,7 @@ void LabelJoin::clear() {
   joined_.clear();
   labelled_by_day_.clear();
   counts_ = {};
+  refine_after_ = INT64_MIN;
   first_ = next_;
 }
 
