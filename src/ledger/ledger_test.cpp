@@ -423,7 +423,7 @@ class PutBackTest : public LedgerTest {
     add(5, "release.promote");
     ASSERT_TRUE(ledger_->anchor(*git_).ok());
     close();
-    for (const auto* name : {"/tiles", "/state.db"}) fs::remove_all(root_ + name);
+    for (const auto* name : {"/tiles", "/state.db", "/state.db.sum"}) fs::remove_all(root_ + name);
     copy(".kept", "");
   }
   void close() {
@@ -431,7 +431,7 @@ class PutBackTest : public LedgerTest {
     state_.reset();
   }
   void copy(const std::string& from, const std::string& to) {
-    for (const auto* name : {"/tiles", "/state.db"})
+    for (const auto* name : {"/tiles", "/state.db", "/state.db.sum"})
       fs::copy(root_ + name + from, root_ + name + to, fs::copy_options::recursive);
   }
   [[nodiscard]] std::string ref() const { return anchor_ref(ledger_key()); }
@@ -514,14 +514,18 @@ TEST_F(PutBackTest, AnUnreadableAnchorIsNoMissingOne) {
 TEST_F(PutBackTest, AStateAloneThatWasPutBackIsRestoredTooAndItsTilesAreKeptAside) {
   close();
   // The published files of a newer state.
-  fs::remove_all(root_ + "/state.db");
-  fs::copy(root_ + "/state.db.kept", root_ + "/state.db");
+  for (const auto* name : {"/state.db", "/state.db.sum"}) {
+    fs::remove_all(root_ + name);
+    fs::copy(root_ + name + ".kept", root_ + name);
+  }
   open();
   add(20);
   ASSERT_TRUE(ledger_->publish().ok());
   close();
-  fs::remove_all(root_ + "/state.db");
-  fs::copy(root_ + "/state.db.kept", root_ + "/state.db");
+  for (const auto* name : {"/state.db", "/state.db.sum"}) {
+    fs::remove_all(root_ + name);
+    fs::copy(root_ + name + ".kept", root_ + name);
+  }
   EXPECT_EQ(open_error().id, "ledger-rolled-back");
   restore();
   int aside = 0;
