@@ -89,6 +89,10 @@ class Engine {
   /// Stops the service at once; the id of the stop that stands. Journaled before it takes effect,
   /// and once: to stop again what the data plane stopped is the same stop.
   [[nodiscard]] std::string stop(std::string_view by);
+  /// Whether what must outlive this process (acts, stops, ticks) is in the journal. False while the
+  /// disk takes nothing at all: it holds for as long as the process lives, and is written as soon
+  /// as that is possible.
+  [[nodiscard]] bool recorded() const noexcept { return !commit_failed_; }
 
   /// Puts a route table in force: the swap is one assignment.
   void apply(std::shared_ptr<const Serving> next);

@@ -214,7 +214,8 @@ Result<void> HttpApi::stop_service(const net::Request& request, net::Response& r
     by = who->account;
   }
   const std::string id = engine_.stop(by);
-  response.body = fmt::format(R"({{"stopped":true,"service":"{}","id":"{}"}})", engine_.name(), id);
+  response.body = fmt::format(R"({{"stopped":true,"service":"{}","id":"{}","recorded":{}}})",
+                              engine_.name(), id, engine_.recorded());
   return {};
 }
 

@@ -500,8 +500,7 @@ TEST(DataPlane, SwapsByRouteTableAndRefusesForgedOrOldOnes) {
   ASSERT_TRUE(plane::write_route(world.route_path(), forged, *Ed25519Key::generate()).ok());
   while (refused() == before) std::this_thread::yield();
   // A newer one that names a bundle with a changed byte.
-  auto& blob = world.objects.blobs.at(world.bundles[2]);
-  blob[blob.size() / 2] = static_cast<char>(blob[blob.size() / 2] ^ 1);
+  world.objects.flip(world.bundles[2]);
   plane::RouteTable tampered = world.route;
   tampered.version = 50;
   tampered.primary = world.bundles[2];
@@ -511,7 +510,7 @@ TEST(DataPlane, SwapsByRouteTableAndRefusesForgedOrOldOnes) {
   EXPECT_EQ(in_force().int_or("route_version"), 2);
   EXPECT_EQ(world.predict(http, kGoodRow).string_or("bundle"), world.bundles[1].str());
   // Once its bytes are right it is taken without a new table.
-  blob[blob.size() / 2] = static_cast<char>(blob[blob.size() / 2] ^ 1);
+  world.objects.flip(world.bundles[2]);
   world.wait_applied(50);
   EXPECT_EQ(world.predict(http, kGoodRow).string_or("bundle"), world.bundles[2].str());
 }
@@ -551,7 +550,7 @@ TEST(DataPlane, AnOlderTableIsRefusedAlsoWhereTheJournalIsGone) {
 
 TEST(DataPlane, FailsOverOnlyWhenAuthorisedAndStandsByIt) {
   World world;
-  world.objects.blobs.erase(world.bundles[0]);  // the primary cannot be loaded
+  world.objects.erase(world.bundles[0]);  // the primary cannot be loaded
   world.route.fail_over_allowed = true;
   world.up();
   world.publish_and_wait();

@@ -576,7 +576,7 @@ TEST(Slots, OneWhoseBundleIsMissingJoinsWhenItIsThere) {
       200)
       << "the primary serves";
   EXPECT_NE(http.get("/v2/models/trips/versions/standby/ready")->status, 200);
-  for (const auto& [digest, bytes] : elsewhere.blobs) ASSERT_TRUE(world.objects.put(bytes).ok());
+  for (const auto& [digest, bytes] : elsewhere.all()) ASSERT_TRUE(world.objects.put(bytes).ok());
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (http.get("/v2/models/trips/versions/standby/ready")->status != 200)
     ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "it was not tried again";

@@ -191,7 +191,8 @@ def read_only(world):
             answers(planes)
             done = project.run("status")
             assert done.code != 0 and "Read-only" in done.err and "service `late` (serving)" in done.out, done
-            assert planes.request("POST", "/v1/services/late/stop", "{}", token="stopper").status == 200
+            reply = planes.request("POST", "/v1/services/late/stop", "{}", token="stopper")
+            assert reply.status == 200 and reply.json["recorded"] is False, reply
             assert planes.predict({"rows": [row(project)]}).json["id"] == "service-stopped"
     finally:
         subprocess.run(["umount", "-l", str(heddle)], check=False)

@@ -68,7 +68,7 @@ class Asking:
 
 def stop_on_the_data_plane(planes):
     reply = planes.request("POST", "/v1/services/late/stop", "{}", token="stopper")
-    assert reply.status == 200, reply
+    assert reply.status == 200 and reply.json["recorded"], reply
     return reply.json["id"]
 
 
