@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <mutex>
 
 #include "base/encoding.hpp"
@@ -33,6 +34,12 @@ Error rolled_back(std::uint64_t have, std::uint64_t known, std::string_view wher
           fmt::format("the ledger holds {} entries, but {} were signed ({})", have, known, where),
           "an older copy of the state was put back: restore the newest one, then run `heddle audit "
           "verify`"};
+}
+
+/// A disk that does not say what is there is no proof that it is gone.
+bool is_gone(const std::string& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
 Error inconsistent(std::uint64_t size, std::string_view where) {
@@ -116,13 +123,14 @@ struct Ledger::Impl {
   /// Looks for what was deleted since it was written.
   Result<void> look() {
     std::vector<std::string> missing;
-    if (signed_size() > 0 && !path_exists(options.directory + "/checkpoint"))
+    if (signed_size() > 0 && is_gone(options.directory + "/checkpoint"))
       missing.emplace_back("checkpoint");
     // By its size only: it grows for years, and `verify` reads it whole.
     struct stat info{};
     const auto path = options.directory + "/history";
-    if (history_bytes > 0 && (::stat(path.c_str(), &info) != 0 ||
-                              static_cast<std::size_t>(info.st_size) < history_bytes)) {
+    const bool shorter =
+        ::stat(path.c_str(), &info) == 0 && static_cast<std::size_t>(info.st_size) < history_bytes;
+    if (history_bytes > 0 && (shorter || is_gone(path))) {
       missing.emplace_back("history");
       HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(options.directory));
       follow(history);
@@ -160,12 +168,14 @@ struct Ledger::Impl {
   /// Brings `tiles` to the last checkpoint: from disk, else from the state's rows.
   Result<void> load() {
     const auto size = signed_size();
-    if (auto done = tiles.load(size);
-        done && (size == 0 || tiles.range().root() == checkpoint->root)) {
+    const auto done = tiles.load(size);
+    if (done.ok() && (size == 0 || tiles.range().root() == checkpoint->root)) {
       loaded = true;
       tiles_told = false;
       return {};
     }
+    // What cannot be read at this moment (a disk that fails, no descriptor left) is not gone.
+    if (!done.ok() && done.error().kind == ErrorKind::kIo) return done.error();
     if (size > 0 && !tiles_told) {
       HEDDLE_TRY(record_damage({"tiles"}));
       tiles_told = true;
@@ -216,7 +226,7 @@ struct Ledger::Impl {
       HEDDLE_ASSIGN_OR_RETURN(last, open_checkpoint(note, key));
     }
     const std::string path = options.directory + "/checkpoint";
-    if (path_exists(path)) {
+    if (!is_gone(path)) {
       HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(path));
       HEDDLE_ASSIGN_OR_RETURN(const auto newest, open_checkpoint(text, key));
       if (!last || newest.size > last->size) {

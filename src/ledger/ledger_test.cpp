@@ -184,6 +184,24 @@ TEST_F(LedgerTest, TilesAreRebuiltByteForByte) {
   EXPECT_TRUE(has(audit(), "ledger-tiles-missing")) << audit().str();
 }
 
+TEST_F(LedgerTest, WhatCannotBeReadIsNeitherGoneNorWrittenOver) {
+  add(3);
+  ASSERT_TRUE(ledger_->publish().ok());
+  const auto history = read_file(tiles() + "/history").value();
+  for (const char* name : {"/tile/0/000.p/3", "/checkpoint", "/history"}) {
+    // A folder is there and cannot be read, for root too.
+    fs::rename(tiles() + name, root_ + "/kept");
+    fs::create_directory(tiles() + name);
+    EXPECT_EQ(open_error().kind, ErrorKind::kIo) << name;
+    fs::remove(tiles() + name);
+    fs::rename(root_ + "/kept", tiles() + name);
+    open();
+    EXPECT_EQ(ledger_->size().value(), 3U) << name << ": no entry says that it was gone";
+    EXPECT_EQ(read_file(tiles() + "/history").value(), history) << name;
+    EXPECT_TRUE(audit().ok()) << audit().str();
+  }
+}
+
 TEST_F(LedgerTest, TheSecondTimeNothingIsSigned) {
   add(3);
   ASSERT_TRUE(ledger_->publish().ok());
