@@ -2,7 +2,6 @@
 
 #include <sys/stat.h>
 
-#include <cerrno>
 #include <mutex>
 
 #include "base/encoding.hpp"
@@ -34,12 +33,6 @@ Error rolled_back(std::uint64_t have, std::uint64_t known, std::string_view wher
           fmt::format("the ledger holds {} entries, but {} were signed ({})", have, known, where),
           "an older copy of the state was put back: restore the newest one, then run `heddle audit "
           "verify`"};
-}
-
-/// A disk that does not say what is there is no proof that it is gone.
-bool is_gone(const std::string& path) {
-  struct stat info{};
-  return ::stat(path.c_str(), &info) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
 Error inconsistent(std::uint64_t size, std::string_view where) {
@@ -123,14 +116,14 @@ struct Ledger::Impl {
   /// Looks for what was deleted since it was written.
   Result<void> look() {
     std::vector<std::string> missing;
-    if (signed_size() > 0 && is_gone(options.directory + "/checkpoint"))
+    if (signed_size() > 0 && !path_exists(options.directory + "/checkpoint"))
       missing.emplace_back("checkpoint");
     // By its size only: it grows for years, and `verify` reads it whole.
     struct stat info{};
     const auto path = options.directory + "/history";
     const bool shorter =
         ::stat(path.c_str(), &info) == 0 && static_cast<std::size_t>(info.st_size) < history_bytes;
-    if (history_bytes > 0 && (shorter || is_gone(path))) {
+    if (history_bytes > 0 && (shorter || !path_exists(path))) {
       missing.emplace_back("history");
       HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(options.directory));
       follow(history);
@@ -226,7 +219,7 @@ struct Ledger::Impl {
       HEDDLE_ASSIGN_OR_RETURN(last, open_checkpoint(note, key));
     }
     const std::string path = options.directory + "/checkpoint";
-    if (!is_gone(path)) {
+    if (path_exists(path)) {
       HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(path));
       HEDDLE_ASSIGN_OR_RETURN(const auto newest, open_checkpoint(text, key));
       if (!last || newest.size > last->size) {
