@@ -97,8 +97,10 @@ TEST_F(PythonVerifier, AgreesOnAGoodLedger) {
 TEST_F(PythonVerifier, AgreesOnAnActWithoutTheApprovalItNeeded) {
   Entry asked;
   asked.op_id = "promote-1";
-  asked.actor_type = "agent";
-  asked.actor = "agent:recover";
+  asked.actor_type = "person";
+  asked.actor = "ben";
+  asked.attributes = doc::Value::object({{"claimed", "cyd"}});
+  asked.evidence = {{"statement", sha256("statement")}};
   asked.action = "release.promote";
   asked.target = "service/delay";
   asked.subjects = {{"bundle", sha256("new")}};
@@ -113,7 +115,16 @@ TEST_F(PythonVerifier, AgreesOnAnActWithoutTheApprovalItNeeded) {
   yes.action = "approval.approve";
   yes.target = "approval/approval-0001";
   yes.approval = "approval-0001";
+  yes.evidence = asked.evidence;
   yes.result = "approved";
+  const auto yes_of = [&](const char* who, const char* type = "person") {
+    Entry entry = yes;
+    entry.actor = who;
+    entry.actor_type = type;
+    return entry;
+  };
+  Entry to_else = yes;
+  to_else.evidence = {{"statement", sha256("another")}};
   Entry applied = asked;
   applied.result = "applied";
   Entry other = applied;
@@ -132,7 +143,13 @@ TEST_F(PythonVerifier, AgreesOnAnActWithoutTheApprovalItNeeded) {
       {false, {applied}},
       {false, {asked, applied, yes}},
       {false, {asked, yes, closed, applied}},
-      {false, {asked, yes, applied, applied}}};
+      {false, {asked, yes, applied, applied}},
+      {false, {asked, yes_of("ben"), yes}},
+      {false, {asked, yes_of("cyd"), yes}},
+      {false, {asked, yes_of("agent:recover", "agent")}},
+      {false, {asked, to_else}},
+      {false, {asked, closed, yes}},
+      {false, {yes}}};
   for (const auto& [good, entries] : ledgers) {
     SCOPED_TRACE(fmt::format("ledger {}", &entries - &ledgers.front().second));
     TearDown();

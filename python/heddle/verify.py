@@ -226,8 +226,14 @@ def check_entry(index, data, last_time):
     return None, moment
 
 
+def signed(entry):
+    """The digest of the statement that a person signs."""
+    return next((each.get("digest") for each in entry.get("evidence", []) if each.get("name") == "statement"), None)
+
+
 class Approvals:
-    """Whether each act that needed an approval has one: asked for, for the same act, approved before it, open still, used once."""
+    """Whether each act that needed an approval has one: asked for, for the same act, approved before it by a person who did not ask, to exactly
+    what was asked, open still, used once."""
 
     def __init__(self):
         self.asked = {}
@@ -244,12 +250,30 @@ class Approvals:
         known = self.asked.get(id_)
         if result == "applied" and decision == "require_approval":
             return self.applied(index, entry, known)
+        if action == "approval.approve":
+            return self.yes(index, entry, known)
         if result == "requested":
             self.asked[id_] = {"entry": entry, "approved": False, "closed": None}
-        elif known and action == "approval.approve" and result == "approved":
-            known["approved"] = True
         elif known and action in ("approval.reject", "approval.void", "approval.expire"):
             known["closed"] = result
+        return None
+
+    @staticmethod
+    def yes(index, entry, known):
+        who, asker = entry.get("actor", {}), known["entry"].get("actor", {}) if known else {}
+        head = "entry %d, the yes of %s to %s: " % (index, who.get("id"), entry.get("approval"))
+        if known is None:
+            return head + "nothing was asked for under that id"
+        if known["closed"]:
+            return head + "it was %s before" % known["closed"]
+        asked = known["entry"]
+        if who.get("type") != "person":
+            return head + "it is no person's"
+        if who.get("id") in (asker.get("id"), asked.get("attributes", {}).get("claimed")):
+            return head + "who says yes is who asked"
+        if signed(entry) != signed(asked):
+            return head + "it is to something else"
+        known["approved"] = known["approved"] or entry.get("result") == "approved"
         return None
 
     @staticmethod

@@ -14,6 +14,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/signature.hpp"
+#include "cli/place.hpp"
 #include "cli/session.hpp"
 #include "control/applied.hpp"
 #include "control/control.hpp"
@@ -146,6 +147,9 @@ Result<spec::Project> prepare_project(const std::string& root, const control::Wi
   const control::Home home(root);
   HEDDLE_TRY(make_dirs(home.dir() + "/keys"));
   HEDDLE_TRY(make_dirs(home.tokens()));
+  // A disk that is full or read-only keeps nobody from serving.
+  if (const auto settled = settle_place(home); !settled.ok())
+    log::error("{}", settled.error().str());
   if (!control::read_applied(home).ok()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto control, open_when_free(root, wiring));
     HEDDLE_TRY(control->apply_first());

@@ -73,6 +73,7 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   HEDDLE_ASSIGN_OR_RETURN(core->state, wiring.open_state(core->home.state()));
   HEDDLE_ASSIGN_OR_RETURN(core->git, wiring.open_git(root));
   HEDDLE_ASSIGN_OR_RETURN(core->applied, applied_of(*core->state));
+  HEDDLE_TRY(check_applied(*core->state, core->applied));
   HEDDLE_ASSIGN_OR_RETURN(auto loaded, definitions_of(*core, purpose));
   const bool whole = !loaded.has_errors();
   core->project = std::move(loaded.project);

@@ -12,6 +12,10 @@
 
 namespace heddle::control {
 
+/// Of a call over the project's own socket: who became root by `sudo` to make it. Taken from root
+/// alone.
+inline constexpr std::string_view kSudoHeader = "heddle-sudo-user";
+
 /// Id of the error of `Control::open` when another process has the project open.
 inline constexpr std::string_view kProjectLocked = "project-locked";
 
@@ -23,7 +27,8 @@ struct Caller {
   std::string account;
   bool owner = false;
   std::vector<std::string> permissions{};
-  std::string os_user{};  ///< of the owner: the account's name, its number where it has none
+  std::string os_user{};    ///< of the owner: the account's name, its number where it has none
+  std::string sudo_user{};  ///< who became root by `sudo` to call; empty: nobody did
   /// The caller has this process to itself: an operation does its work before it answers. Where
   /// others are served too, long work goes to a process of its own, and the reply says `comparing`
   /// until it has ended.

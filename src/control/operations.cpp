@@ -1,13 +1,14 @@
 #include "control/operations.hpp"
 
-#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "base/failpoint.hpp"
+#include "base/os_user.hpp"
 #include "bundle/bundle.hpp"
 #include "control/access.hpp"
+#include "control/audit.hpp"
 #include "control/batches.hpp"
 #include "control/by_hand.hpp"
 #include "control/compare.hpp"
@@ -20,6 +21,7 @@
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
 #include "ledger/verify.hpp"
+#include "policy/request.hpp"
 
 namespace heddle::control {
 namespace {
@@ -123,7 +125,9 @@ doc::Value approval_next(const policy::Approval& approval) {
     add(ask + " --again", "ask again for what was rejected");
   } else if ((approval.status == Status::kVoid || approval.status == Status::kExpired) &&
              !ask.empty()) {
-    add(ask, "ask again, as it is now");
+    // The no that it was asked in spite of stands still: nobody answered this one.
+    const bool in_spite = approval.op_id.find(kAskedAgain) != std::string::npos;
+    add(ask + (in_spite ? " --again" : ""), "ask again, as it is now");
   }
   return next;
 }
@@ -520,32 +524,6 @@ Result<doc::Value> decision_list(Core& core, const doc::Value& request, const Ca
   return doc::Value::object({{"decisions", decisions}});
 }
 
-/// The signatures of every yes on record, verified again; those of before statements were recorded
-/// are left out.
-Result<void> audit_signatures(Core& core, std::vector<ledger::Finding>& findings) {
-  Result<void> asked;
-  HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
-    const auto statement = entry.attributes.string_or("statement");
-    if (entry.action != "approval.approve" || statement.empty()) return true;
-    const bool same = std::find(entry.evidence.begin(), entry.evidence.end(),
-                                std::pair<std::string, Digest>("statement", sha256(statement))) !=
-                      entry.evidence.end();
-    const auto good =
-        same ? policy::check_signature(statement, entry.attributes.string_or("signature"))
-             : Result<void>();
-    if (same && good.ok()) return true;
-    if (!good.ok() && good.error().kind != ErrorKind::kDenied) {
-      asked = good.error();
-      return false;
-    }
-    findings.push_back({"approval-signature-invalid",
-                        fmt::format("entry {}: the yes of `{}` to `{}` is not signed", entry.seq,
-                                    entry.actor, entry.approval)});
-    return true;
-  }));
-  return asked;
-}
-
 Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
   const ledger::VerifyOptions options{core.home.dir() + "/tiles", core.ledger->verifier_key(),
                                       core.state.get(), core.git.get()};
@@ -564,7 +542,7 @@ Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
     }
     HEDDLE_ASSIGN_OR_RETURN(audit, ledger::verify(options));
   }
-  if (audit.ok()) HEDDLE_TRY(audit_signatures(core, audit.findings));
+  if (audit.ok()) HEDDLE_TRY(audit_decisions(core, audit.findings));
   auto findings = doc::Value::array();
   for (const auto& finding : audit.findings)
     findings.push(fmt::format("{}: {}", finding.id, finding.message));
@@ -584,8 +562,8 @@ Result<doc::Value> audit_rebuild(Core& core, const doc::Value& request, const Ca
   entry.op_id = fmt::format("{}/{}", ledger::kRebuildAction, size);
   entry.actor_type = actor.type == policy::ActorType::kPerson ? "person" : "system";
   entry.actor = actor.id;
-  entry.attributes =
-      doc::Value::object({{"proof", actor.proof.how}, {"claimed", actor.proof.claimed}});
+  entry.attributes = doc::Value::object();
+  policy::record_proof(entry.attributes, actor.proof);
   entry.reason = "the published files were written again from the state";
   HEDDLE_ASSIGN_OR_RETURN(const auto checkpoint, core.ledger->rebuild(std::move(entry)));
   return doc::Value::object({{"entries", checkpoint.size}, {"root", checkpoint.root.str()}});
@@ -671,9 +649,7 @@ auto by_hand(recover::ByHand::Kind kind) {
 }  // namespace
 
 policy::Actor system_user() {
-  const passwd* user = ::getpwuid(::getuid());
-  return {policy::ActorType::kSystem,
-          fmt::format("system:{}", user == nullptr ? "owner" : user->pw_name)};
+  return {policy::ActorType::kSystem, "system:" + os_user_name(::geteuid())};
 }
 
 Result<ServiceControl*> Control::Core::service(const std::string& name) {

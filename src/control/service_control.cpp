@@ -541,6 +541,22 @@ Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Rele
   return txn.put("routes", fmt::format("{}/{:010}", name, next.version()), doc::to_json(row));
 }
 
+Result<bool> ServiceControl::was_released(const Digest& bundle) const {
+  const auto text = bundle.str();
+  bool found = false;
+  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) {
+    return txn.scan("routes", service_.identity.name + "/",
+                    [&](std::string_view, std::string_view row) {
+                      const auto route = doc::parse_json(row);
+                      if (!route.ok()) return true;
+                      for (const char* slot : {"primary", "standby", "canary"})
+                        found = found || route->string_or(slot) == text;
+                      return !found;
+                    });
+  }));
+  return found;
+}
+
 Result<policy::Decision> ServiceControl::change_releases(
     const policy::Proposal& given, const std::function<Result<void>(release::Releases&)>& change,
     const std::function<Result<void>(store::Txn&)>& also) {
@@ -554,6 +570,7 @@ Result<policy::Decision> ServiceControl::change_releases(
   release::Releases next = releases_;
   const auto apply = [&](store::Txn& txn) -> Result<void> {
     HEDDLE_TRY(changed(next));
+    next.forget_others();
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
     HEDDLE_TRY(store_releases(txn, next, proposal.action, proposal.event_time,
                               fmt::format("ledger/{}", entries - 1)));

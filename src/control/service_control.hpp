@@ -28,6 +28,9 @@ namespace heddle::control {
 
 class Outbox;
 
+/// In the op_id of what is asked in spite of a rejection; the id of that approval follows.
+inline constexpr std::string_view kAskedAgain = "/again/";
+
 /// Collection of incidents that are over and that the ladder let go.
 inline constexpr std::string_view kClosedIncidents = "incidents-closed";
 
@@ -65,6 +68,9 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] std::optional<std::vector<plane::SandboxRecord>> told_sandboxes() noexcept {
     return std::exchange(sandboxes_, std::nullopt);
   }
+
+  /// Whether the bundle was ever in a slot that answers, by the routes there were.
+  [[nodiscard]] Result<bool> was_released(const Digest& bundle) const;
 
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
   [[nodiscard]] std::uint64_t applied() const noexcept { return applied_; }

@@ -203,7 +203,11 @@ struct Ledger::Impl {
   Result<void> open() {
     HEDDLE_TRY(make_dirs(options.directory));
     const std::string vkey_path = options.directory + "/vkey";
-    if (!path_exists(vkey_path)) HEDDLE_TRY(write_file_atomic(vkey_path, key.str() + "\n"));
+    // Until something is signed the project may still get another name.
+    const auto there = read_file(vkey_path);
+    const bool is_signed = path_exists(options.directory + "/checkpoint");
+    if (!there.ok() || (!is_signed && *there != key.str() + "\n"))
+      HEDDLE_TRY(write_file_atomic(vkey_path, key.str() + "\n"));
     HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(options.directory));
     follow(history);
     std::vector<std::string> missing;

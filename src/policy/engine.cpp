@@ -4,6 +4,7 @@
 
 #include "base/encoding.hpp"
 #include "base/signature.hpp"
+#include "policy/request.hpp"
 #include "policy/standing.hpp"
 
 namespace heddle::policy {
@@ -76,6 +77,11 @@ bool fulfilled(const Approval& approval, const Rulebook& rules) {
   return true;
 }
 
+bool is_open(const Approval& approval) noexcept {
+  return approval.status == Approval::Status::kPending ||
+         approval.status == Approval::Status::kApproved;
+}
+
 /// The same members with the same values, in any order.
 bool same_binds(const doc::Value& a, const doc::Value& b) {
   if (a.size() != b.size()) return false;
@@ -113,17 +119,6 @@ std::string what_changed(const Approval& approval, const Proposal& proposal) {
   if (!holds_all(proposal.evidence, approval.evidence))
     return "the evidence it was asked on is not named any more";
   return {};
-}
-
-/// Who asked, in an entry: how that is known, and the name that was only claimed.
-void record_proof(doc::Value& attributes, const Proof& proof) {
-  const auto put = [&](const char* name, const std::string& value) {
-    if (!value.empty()) attributes.set(name, value);
-  };
-  put("proof", proof.how);
-  put("claimed", proof.claimed);
-  put("request_statement", proof.statement);
-  put("request_signature", proof.signature);
 }
 
 /// An approval that was read outside a transaction, with what the check of its stored signatures
@@ -459,7 +454,7 @@ struct LocalEngine::Impl {
     if (approval->status == Status::kRejected) {
       return refuse("approval-rejected", fmt::format("`{}` rejected it", approval->rejected_by));
     }
-    if (approval->status != Status::kPending && approval->status != Status::kApproved) {
+    if (!is_open(*approval)) {
       return ask_anew(fmt::format("`{}` is {}", approval->id, status_name(approval->status)));
     }
     if (approval->op_id != proposal.op_id || approval->action != proposal.action ||
@@ -603,23 +598,20 @@ struct LocalEngine::Impl {
     return approval;
   }
 
-  /// Closes an open approval whose time is over, so that a clock set back does not open it again;
-  /// true when it did.
-  Result<bool> expire(const std::string& id) {
-    bool expired = false;
-    HEDDLE_TRY(state.write([&](store::Txn& txn) -> Result<void> {
-      expired = false;
+  /// Closes an open approval whose time is over, so that a clock set back does not open it again.
+  Result<void> close_if_expired(store::Txn& txn, Approval& approval) {
+    if (!is_open(approval)) return {};
+    HEDDLE_ASSIGN_OR_RETURN(const auto time, now(txn));
+    if (time < approval.expires) return {};
+    return close(txn, approval, Approval::Status::kExpired,
+                 fmt::format("it expired at {}", format_time(approval.expires)));
+  }
+
+  Result<void> expire(const std::string& id) {
+    return state.write([&](store::Txn& txn) -> Result<void> {
       HEDDLE_ASSIGN_OR_RETURN(auto approval, read_approval(txn, id));
-      if (!approval) return {};
-      const bool open = approval->status == Approval::Status::kPending ||
-                        approval->status == Approval::Status::kApproved;
-      HEDDLE_ASSIGN_OR_RETURN(const auto time, now(txn));
-      if (!open || time < approval->expires) return {};
-      expired = true;
-      return close(txn, *approval, Approval::Status::kExpired,
-                   fmt::format("it expired at {}", format_time(approval->expires)));
-    }));
-    return expired;
+      return approval ? close_if_expired(txn, *approval) : Result<void>();
+    });
   }
 
   static ledger::Entry answer_entry(const Approval& approval, const std::string& person,
@@ -737,9 +729,7 @@ Result<void> LocalEngine::void_stale(store::Txn& txn,
                                      const std::function<std::string(const Approval&)>& why) {
   HEDDLE_ASSIGN_OR_RETURN(auto approvals, read_approvals(txn));
   for (auto& approval : approvals) {
-    if (approval.status != Approval::Status::kPending &&
-        approval.status != Approval::Status::kApproved)
-      continue;
+    if (!is_open(approval)) continue;
     if (auto reason = why(approval); !reason.empty()) {
       HEDDLE_TRY(impl_->close(txn, approval, Approval::Status::kVoid, std::move(reason)));
     }
@@ -749,6 +739,14 @@ Result<void> LocalEngine::void_stale(store::Txn& txn,
 
 Result<void> LocalEngine::void_stale(const std::function<std::string(const Approval&)>& why) {
   return impl_->state.write([&](store::Txn& txn) { return void_stale(txn, why); });
+}
+
+Result<void> LocalEngine::close_expired() {
+  return impl_->state.write([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(auto approvals, read_approvals(txn));
+    for (auto& approval : approvals) HEDDLE_TRY(impl_->close_if_expired(txn, approval));
+    return {};
+  });
 }
 
 Result<bool> LocalEngine::applied(const std::string& op_id) {

@@ -54,6 +54,9 @@ class LocalEngine final : public Engine {
   [[nodiscard]] Result<void> void_stale(store::Txn& txn,
                                         const std::function<std::string(const Approval&)>& why);
   [[nodiscard]] Result<void> void_stale(const std::function<std::string(const Approval&)>& why);
+  /// Closes every open approval whose time is over, an entry each: a clock set back opens none of
+  /// them again.
+  [[nodiscard]] Result<void> close_expired();
   /// Whether the act of this op_id was carried out.
   [[nodiscard]] Result<bool> applied(const std::string& op_id);
   [[nodiscard]] Result<Approval> approval(const std::string& id);

@@ -5,9 +5,9 @@
 #include <map>
 #include <set>
 
-#include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "spec/check_monitor.hpp"
+#include "spec/check_people.hpp"
 #include "spec/check_policy.hpp"
 #include "spec/environment.hpp"
 #include "spec/load.hpp"
@@ -30,7 +30,7 @@ class Checker {
     for (auto& [name, policy] : project_.policies) check(policy);
     for (auto& [name, monitor] : project_.monitors) check(monitor);
     for (auto& [name, service] : project_.services) check(service);
-    check_people();
+    check_people(project_, diagnostics_);
   }
 
  private:
@@ -664,6 +664,7 @@ class Checker {
       need_field(service.identity.file, sticky == nullptr ? doc::Position{} : sticky->position(),
                  *contract, service.canary.sticky.substr(6), "`sticky`");
     }
+    check_sources(service);
     const Traces& traces = service.telemetry.traces;
     if (!traces.endpoint.empty() && !traces.endpoint.starts_with("http://")) {
       report(service.identity.file, at(service.identity, "telemetry"), "traces-endpoint",
@@ -678,97 +679,23 @@ class Checker {
     }
   }
 
-  void check_people() {
+  /// A request names its source, and so do rules, quarantines and the ledger.
+  void check_sources(const Service& service) {
     std::set<std::string> seen;
-    for (const auto& person : project_.people)
-      unique("people.yaml", seen, person.name, person.position, "person");
-    std::set<std::string> accounts;
-    for (const auto& account : project_.service_accounts) {
-      unique("people.yaml", accounts, account.name, account.position, "service account");
-      check_account(account);
-    }
-    // Two names for one person would be two people: who asked as the one could approve as the
-    // other.
-    std::map<std::string, std::string> keys, users;
-    for (const auto& person : project_.people) {
-      check_name(person, accounts);
-      for (std::size_t i = 0; i < person.keys.size(); ++i) {
-        const doc::Position position = place_of(person.key_positions, i, person);
-        if (const auto material = key_material(person, person.keys[i], position);
-            !material.empty()) {
-          one_person("people-key-shared", "SSH key", keys, material, person, position);
-        }
-      }
-      for (std::size_t i = 0; i < person.os_users.size(); ++i) {
-        const std::string& user = person.os_users[i];
-        one_person("people-os-user-shared", fmt::format("system's user `{}`", user), users, user,
-                   person, place_of(person.os_user_positions, i, person));
+    for (std::size_t i = 0; i < service.sources.size(); ++i) {
+      const std::string& name = service.sources[i];
+      const doc::Position position = at(service.identity, "sources", i);
+      unique(service.identity.file, seen, name, position, "source");
+      if (name == "default") {
+        report(service.identity.file, position, "source-name",
+               "`default` is the source of requests that name none",
+               "leave it out, or give the source another name");
+      } else if (!is_plain_name(name)) {
+        report(service.identity.file, position, "source-name",
+               fmt::format("`{}` cannot be the name of a source", name),
+               "letters, digits and `.`, `_`, `-`, `@`, `+`");
       }
     }
-  }
-
-  static doc::Position place_of(const std::vector<doc::Position>& positions, std::size_t i,
-                                const Person& person) {
-    return i < positions.size() ? positions[i] : person.position;
-  }
-
-  static bool is_plain(std::string_view name) {
-    return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             std::string_view("._-@+").find(c) != std::string_view::npos;
-    });
-  }
-
-  /// Its name is that of the file with its token.
-  void check_account(const ServiceAccount& account) {
-    const bool is_name = is_plain(account.name) && account.name.front() != '.';
-    if (is_name) return;
-    report("people.yaml", account.position, "people-name",
-           fmt::format("`{}` cannot be the name of a service account", account.name),
-           "letters, digits and `.`, `_`, `-`, `@`, `+`, not with a `.` first: its token is the "
-           "file `.heddle/tokens/NAME`");
-  }
-
-  void check_name(const Person& person, const std::set<std::string>& accounts) {
-    if (!is_plain(person.name)) {
-      report("people.yaml", person.position, "people-name",
-             fmt::format("`{}` cannot be the name of a person", person.name),
-             "letters, digits and `.`, `_`, `-`, `@`, `+`: it stands in rules, signatures and the "
-             "ledger");
-    } else if (accounts.contains(person.name)) {
-      report("people.yaml", person.position, "people-name",
-             fmt::format("`{}` is a person and a service account", person.name),
-             "give the program another name: it is no person");
-    }
-  }
-
-  /// What makes a key the same one: its type and bytes, not its comment. Empty, with a diagnostic,
-  /// for what is no key.
-  std::string key_material(const Person& person, const std::string& key, doc::Position position) {
-    const auto type_end = key.find(' ');
-    const auto type = key.substr(0, type_end);
-    const auto rest = type_end == std::string::npos ? std::string() : key.substr(type_end + 1);
-    const auto encoded = rest.substr(0, rest.find(' '));
-    // The bytes begin with the length and name of the type (RFC 4253, 6.6).
-    const auto bytes = base64_decode(encoded);
-    const bool whole = bytes.ok() && bytes->size() > 4 + type.size() &&
-                       bytes->compare(4, type.size(), type) == 0 && !type.empty() &&
-                       key.find_first_of("\r\n") == std::string::npos;
-    if (whole) return type + " " + encoded;
-    report("people.yaml", position, "people-key",
-           fmt::format("`{}` has a key that is no SSH public key", person.name),
-           "paste the one line of the `.pub` file: `ssh-ed25519 AAAA...`");
-    return {};
-  }
-
-  void one_person(const char* id, const std::string& what,
-                  std::map<std::string, std::string>& owners, const std::string& value,
-                  const Person& person, doc::Position position) {
-    const auto [owner, fresh] = owners.try_emplace(value, person.name);
-    if (fresh || owner->second == person.name) return;
-    report("people.yaml", position, id,
-           fmt::format("`{}` and `{}` have the same {}", owner->second, person.name, what),
-           "a person has one name; let each have an own one");
   }
 
   Project& project_;

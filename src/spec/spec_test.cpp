@@ -313,10 +313,47 @@ TEST_F(SpecTest, OnePersonHasOneName) {
         "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy"}) {
     EXPECT_EQ(with(person("ada", fmt::format("keys: [\"{}\"]", bad))), Lines{"people-key"}) << bad;
   }
-  for (const char* name : {"*", "agent:recover", "a b", "a\\nb", "bot"}) {
+  for (const char* name :
+       {"*", "", "agent:recover", "system:root", "a b", "a\\nb", "../x", "bot"}) {
     EXPECT_EQ(with(person("ada", "keys: []") + person(name, "keys: []")), Lines{"people-name"})
         << name;
   }
+  for (const char* user : {"*", "", "a b", "a\\nb"}) {
+    EXPECT_EQ(with(person("ada", fmt::format("os_users: [\"{}\"]", user))), Lines{"people-os-user"})
+        << user;
+  }
+  for (const char* role : {"*", "", "a\\nb"}) {
+    EXPECT_EQ(with(fmt::format("  - {{name: ada, roles: [approver, \"{}\"]}}\n", role)),
+              Lines{"people-role"})
+        << role;
+  }
+}
+
+TEST_F(SpecTest, NamesOfProgramsAndSourcesMeanNothingButThemselves) {
+  const auto ids_with = [&](const std::string& account, const std::string& source) {
+    put("people.yaml",
+        "apiVersion: heddle/v1\nkind: People\npeople:\n  - {name: ada, roles: [approver], keys: "
+        "[]}\nservice_accounts:\n  - " +
+            account);
+    put("services/s.yaml",
+        "apiVersion: heddle/v1\nkind: Service\nname: s\nmodel: m\nmonitor: w\nsources: [a, \"" +
+            source + "\"]\n");
+    std::vector<std::string> ids;
+    const auto loaded = load_project(root_);
+    EXPECT_TRUE(loaded.ok());
+    for (const auto& each : loaded->diagnostics) ids.push_back(each.id);
+    return ids;
+  };
+  EXPECT_TRUE(ids_with("{name: bot, permissions: [predict]}\n", "b").empty());
+  for (const char* name : {"../x", ".x", "a/b", "*", "", "agent:recover", "a\\nb"}) {
+    EXPECT_EQ(ids_with(fmt::format("{{name: \"{}\", permissions: []}}\n", name), "b"),
+              Lines{"people-name"})
+        << name;
+  }
+  for (const char* source : {"default", "", "*", "a/b", "b\\n", "b c"}) {
+    EXPECT_EQ(ids_with("{name: bot, permissions: []}\n", source), Lines{"source-name"}) << source;
+  }
+  EXPECT_EQ(ids_with("{name: bot, permissions: []}\n", "a"), Lines{"duplicate-name"});
 }
 
 TEST_F(SpecTest, APersonsDiagnosticPointsAtWhatItIsAbout) {
