@@ -101,15 +101,16 @@ class Reply:
 
 class Planes:
     """`heddle up` of a project, awaited until live; ended with SIGTERM. `locked`: its control plane does not come up, the data plane is
-    awaited alone. `first`: runs in the child before it becomes `heddle`."""
+    awaited alone. `first`: runs in the child before it becomes `heddle`. `environment`: further variables."""
 
-    def __init__(self, project, *words, locked=False, first=None):
+    def __init__(self, project, *words, locked=False, first=None, environment=None):
         self.project, self.words, self.locked, self.first = project, words, locked, first
+        self.environment = dict(os.environ, **(environment or {}))
         self.log = open(project.root.parent / (project.root.name + ".log"), "w+")
 
     def __enter__(self):
         self.process = subprocess.Popen([self.project.heddle, "--project", str(self.project.root), "up", *self.words],
-                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=self.first)
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=self.first, env=self.environment)
         try:
             self.until(lambda: self.get("/health/live").status == 200, "the data plane is live")
             if not self.locked:
