@@ -505,7 +505,7 @@ TEST(CheckTable, MissingColumnNamesTheNearest) {
   const Table rows = Table::make({ints("dates", {0}), ints("distance", {1})}).value();
   const auto check = compiled().check_table(rows);
   ASSERT_FALSE(check.ok());
-  EXPECT_EQ(check.error().id, "contract-column-missing");
+  EXPECT_EQ(check.error().id, "column-missing");
   EXPECT_EQ(check.error().kind, ErrorKind::kUnprocessable);
   EXPECT_THAT(check.error().hint, HasSubstr("`dates`"));
 }

@@ -567,6 +567,20 @@ class Checker {
            "fix it or search it, not both, and use one of its names");
   }
 
+  /// What the others that are set leave without effect. `place` says where a parameter stands.
+  template <class Place>
+  void check_unused(const std::string& file, const std::string& trainer,
+                    const std::vector<SetParameter>& parameters, const Place& place) {
+    for (const auto& [name, fault] : unused_parameters(trainer, parameters))
+      report(file, place(name), std::string(fault.id), fault.message, fault.hint);
+  }
+
+  static std::vector<SetParameter> fixed_parameters(const TrainerParameters& parameters) {
+    std::vector<SetParameter> out;
+    for (const auto& [name, value] : parameters.values) out.push_back({name, value});
+    return out;
+  }
+
   void check_trainers(const Model& model) {
     const std::string& file = model.identity.file;
     const doc::Value& content = model.identity.content;
@@ -574,6 +588,15 @@ class Checker {
     std::set<std::string> standby_taken;
     check_fixed(file, model.standby_trainer, model.standby_parameters,
                 standby == nullptr ? nullptr : standby->find("parameters"), standby_taken);
+    const auto place_in = [](const doc::Value* section, const std::string& name) {
+      const doc::Value* found = section == nullptr ? nullptr : section->find(name);
+      return found == nullptr ? doc::Position{} : found->position();
+    };
+    check_unused(file, model.standby_trainer, fixed_parameters(model.standby_parameters),
+                 [&](const std::string& name) {
+                   return place_in(standby == nullptr ? nullptr : standby->find("parameters"),
+                                   name);
+                 });
     if (model.runtime.has_value()) return;  // nothing else is trained
     std::set<std::string> taken;
     check_fixed(file, model.trainer, model.parameters, content.find("parameters"), taken);
@@ -584,6 +607,16 @@ class Checker {
       check_dimension(file, model.trainer, model.search.space[i],
                       written ? space->as_array()[i].position() : doc::Position{}, taken);
     }
+    std::vector<SetParameter> set = fixed_parameters(model.parameters);
+    for (const auto& dimension : model.search.space) set.push_back({dimension.name, ""});
+    check_unused(file, model.trainer, set, [&](const std::string& name) {
+      for (std::size_t i = 0; i < model.search.space.size(); ++i) {
+        const bool is_here = model.search.space[i].name == name && space != nullptr &&
+                             space->is_array() && i < space->size();
+        if (is_here) return space->as_array()[i].position();
+      }
+      return place_in(content.find("parameters"), name);
+    });
   }
 
   /// Every value that the search may draw must be one that the trainer takes.

@@ -414,7 +414,9 @@ TEST_F(SpecTest, ParametersOfTrainersAreChecked) {
   for (const std::string parameter :
        {"objective: binary:logistic", "booster: dart", "max_depth: 6", "subsample: 1",
         "base_score: 0.3", "tree_method: exact", "rounds: 30", "max_bin: 128",
-        "monotone_constraints: \"(1,0)\"", "rate_drop: 0.1", "num_parallel_tree: 3"}) {
+        "monotone_constraints: \"(1,0)\"", "booster: dart, rate_drop: 0.1, skip_drop: 0.2",
+        "num_parallel_tree: 3", "booster: dart, one_drop: 1, sample_type: weighted",
+        "tree_method: approx, max_leaves: 8, grow_policy: lossguide"}) {
     EXPECT_EQ(finding("parameters: {" + parameter + "}\n"), "") << parameter;
   }
   const std::pair<std::string, std::string> faults[] = {
@@ -446,6 +448,17 @@ TEST_F(SpecTest, ParametersOfTrainersAreChecked) {
       {"max_dept: 6", "unknown-parameter"},
       {"Max_depth: 6", "unknown-parameter"},
       {"num_leaves: 31", "unknown-parameter"},
+      // Held against XGBoost 1.7.6, 2.1.4 and 3.1.3: the trees are the same bytes without them.
+      {"rate_drop: 0.1", "unused-parameter"},
+      {"skip_drop: 0.1", "unused-parameter"},
+      {"one_drop: 1, booster: gbtree", "unused-parameter"},
+      {"sample_type: weighted", "unused-parameter"},
+      {"normalize_type: forest", "unused-parameter"},
+      {"normalize_type: forest, booster: dart", "unused-parameter"},
+      {"skip_drop: 0.5, booster: dart, rate_drop: 0", "unused-parameter"},
+      {"max_bin: 64, tree_method: exact", "unused-parameter"},
+      {"max_leaves: 8, tree_method: exact", "unused-parameter"},
+      {"grow_policy: lossguide, tree_method: exact", "unused-parameter"},
       {"learning_rate: 0.1", "duplicate-name"},  // the search varies `eta`
   };
   for (const auto& [parameter, id] : faults) {
@@ -457,6 +470,9 @@ TEST_F(SpecTest, ParametersOfTrainersAreChecked) {
         << found;
   }
   EXPECT_NE(finding("standby: {trainer: logistic, parameters: {l2: -1}}\n").find("bad-parameter"),
+            std::string::npos);
+  EXPECT_NE(finding("standby: {trainer: xgboost, parameters: {rate_drop: 0.5}}\n")
+                .find("error[unused-parameter]"),
             std::string::npos);
   EXPECT_NE(
       finding("standby: {trainer: logistic, parameters: {eta: 0.1}}\n").find("unknown-parameter"),
