@@ -174,11 +174,12 @@ TEST(Tensor, RawBytesAreCountedExactly) {
   EXPECT_TRUE(tensors.put_raw(*b, "\2\0\0\0hi\0\0\0\0"sv).ok());
   EXPECT_EQ(rows.values[1].str(), "hi");
   EXPECT_EQ(rows.values[3].str(), "");
-  for (const std::string_view wrong :
-       {"\2\0\0\0hi"sv, "\2\0\0\0hi\0\0\0"sv, "\2\0\0\0hi\0\0\0\0x"sv,
-        "\xff\xff\xff\xffhi\0\0\0\0"sv, "\2\0\0\0\xc3\x28\0\0\0\0"sv}) {
+  for (const std::string_view wrong : {"\2\0\0\0hi"sv, "\2\0\0\0hi\0\0\0"sv,
+                                       "\2\0\0\0hi\0\0\0\0x"sv, "\xff\xff\xff\xffhi\0\0\0\0"sv}) {
     EXPECT_EQ(tensors.put_raw(*b, wrong).error().id, "oip-data");
   }
+  ASSERT_TRUE(tensors.put_raw(*b, "\2\0\0\0\xc3\x28\0\0\0\0"sv).ok());
+  EXPECT_TRUE(rows.values[1].is_error()) << "no UTF-8: a value that refuses its row";
   EXPECT_EQ(tensors.input("b", "BYTES", shape).error().id, "request-repeated");
   tensors.begin(names, 4, rows);
   for (const auto& wrong :

@@ -541,6 +541,113 @@ TEST(Surfaces, ANumberThatIsTooLargeIsItsRowsMatter) {
   }
 }
 
+/// The rules that each row broke, of an answer in JSON.
+std::vector<std::string> rules_in(const plane::RequestRecord& request) {
+  std::vector<std::string> out;
+  for (const auto& row : request.rows) {
+    EXPECT_EQ(row.outcome == plane::RowOutcome::kServed, row.rules.empty());
+    out.push_back(row.rules.empty() ? "" : row.rules[0]);
+  }
+  return out;
+}
+
+/// RFC 8259, 8.2: a string may hold an escape of half a surrogate pair, and it is no text.
+TEST(Surfaces, AStringThatIsNoTextIsItsRowsMatter) {
+  Surfaces world(native_plan(0.1));
+  const std::vector<std::string> refused = {"", "origin-type"};
+  for (const std::string text :
+       {R"(\ud800)", R"(\uDC00)", R"(a\ud83dz)", R"(\ud83d\ud83d\ude00)", R"(\ude00\ud83d)",
+        R"(\\\ud800)", R"(\"\ud800\")", R"(\ud83d\u0041)", R"(\ud83d\n)"}) {
+    const auto response = world.post(
+        kPredict,
+        fmt::format(
+            R"({{"rows":[{0},{{"date":"2001-04-10T05:00:00Z","origin":"{1}","distance":400}}]}})",
+            kGoodRow, text));
+    EXPECT_EQ(response.status, 200) << text << ": " << response.body;
+    EXPECT_EQ(rules_in(std::get<plane::RequestRecord>(world.records().back())), refused) << text;
+    const auto oip = world.post(
+        "/v2/models/trips/infer",
+        fmt::format(
+            R"({{"inputs":[{{"name":"date","datatype":"BYTES","shape":[2],"data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]}},
+            {{"name":"origin","datatype":"BYTES","shape":[2],"data":["LAX","{}"]}},{{"name":"distance","datatype":"INT64","shape":[2],"data":[400,400]}}]}})",
+            text));
+    EXPECT_EQ(oip.status, 200) << text << ": " << oip.body;
+    EXPECT_EQ(rules_in(std::get<plane::RequestRecord>(world.records().back())), refused) << text;
+  }
+  // A whole pair is one character, an escaped backslash begins no escape, a name is a name, and
+  // what stands for no text is a client's own where nothing was rewritten.
+  for (const std::string text : {R"(\ud83d\ude00)", R"(\\ud800)", "\x7f no text"}) {
+    const auto response = world.post(
+        kPredict,
+        fmt::format(
+            R"({{"rows":[{{"date":"2001-04-10T05:00:00Z","origin":"{}","distance":400}}]}})",
+            text));
+    EXPECT_EQ(response.body.find("origin-type"), std::string::npos) << response.body;
+  }
+  EXPECT_NE(world.post(kPredict, R"({"rows":[{"\ud800":1,"distance":400}]})")
+                .body.find("unknown-field/? no text"),
+            std::string::npos);
+  EXPECT_EQ(world.post(kPredict, R"({"request_id":"\ud800","rows":[{"distance":400}]})").status,
+            400);
+  for (const std::string text : {R"({"rows":[{"origin":"\ud800}]})", R"({"rows":[{"origin":"\ud8)",
+                                 R"({"rows":[{"origin":"\ud80g"}]})", R"({"a":"\ud800",})"}) {
+    EXPECT_EQ(world.post(kPredict, text).status, 400) << text;
+  }
+  // A text in a tensor of numbers contradicts its datatype, as any text does.
+  EXPECT_EQ(
+      world
+          .post(
+              "/v2/models/trips/infer",
+              R"({"inputs":[{"name":"distance","datatype":"INT64","shape":[1],"data":["\ud800"]}]})")
+          .status,
+      400);
+}
+
+TEST(Surfaces, BytesThatAreNoTextAreTheirRowsMatter) {
+  Surfaces world(native_plan(0.1));
+  const std::vector<std::string> refused = {"", "origin-type"};
+  const auto with_length = [](std::string_view text) {
+    std::string out(4, '\0');
+    out[0] = static_cast<char>(text.size());
+    return out.append(text);
+  };
+  const std::string time = "2001-04-10T05:00:00Z";
+  for (const std::string text : {"\xff", "a\x80", "\xed\xa0\x80", "\xc3"}) {
+    const std::string raw = with_length("LAX") + with_length(text);
+    const std::string json = fmt::format(
+        R"({{"inputs":[{{"name":"date","datatype":"BYTES","shape":[2],"data":["{0}","{0}"]}},
+            {{"name":"origin","datatype":"BYTES","shape":[2],"parameters":{{"binary_data_size":{1}}}}},{{"name":"distance","datatype":"INT64","shape":[2],"data":[400,400]}}]}})",
+        time, raw.size());
+    const auto oip = world.post("/v2/models/trips/infer", json + raw,
+                                {{"inference-header-content-length", std::to_string(json.size())}});
+    EXPECT_EQ(oip.status, 200) << oip.body;
+    EXPECT_EQ(rules_in(std::get<plane::RequestRecord>(world.records().back())), refused);
+    for (const bool is_raw : {false, true}) {
+      std::string message;
+      doc::ProtoWriter writer(message);
+      writer.bytes(1, "trips");
+      const auto input = [&](std::string_view name, std::string_view datatype, auto&& put) {
+        writer.message(5, [&](doc::ProtoWriter& tensor) {
+          tensor.bytes(1, name);
+          tensor.bytes(2, datatype);
+          tensor.integer(3, 2);
+          if (!is_raw) tensor.message(5, put);
+        });
+      };
+      input("date", "BYTES", [&](doc::ProtoWriter& w) { w.bytes(8, time), w.bytes(8, time); });
+      input("origin", "BYTES", [&](doc::ProtoWriter& w) { w.bytes(8, "LAX"), w.bytes(8, text); });
+      input("distance", "INT64", [](doc::ProtoWriter& w) { w.integer(3, 400), w.integer(3, 400); });
+      if (is_raw) {
+        writer.bytes(7, with_length(time) + with_length(time));
+        writer.bytes(7, raw);
+        writer.bytes(7, std::string("\x90\x01\0\0\0\0\0\0\x90\x01\0\0\0\0\0\0", 16));
+      }
+      EXPECT_EQ(world.call(kModelInfer, message).status, 0);
+      EXPECT_EQ(rules_in(std::get<plane::RequestRecord>(world.records().back())), refused);
+    }
+  }
+}
+
 TEST(Surfaces, ARuntimeIsNotSentARowWithAnUnknownField) {
   Surfaces surfaces(worker_plan());
   const auto response = surfaces.post(

@@ -430,7 +430,7 @@ TEST_F(TableTest, UnknownColumnNamesTheNearest) {
   ReadOptions options;
   options.columns = {"orgin"};
   const auto read = read_table(path("a.parquet"), options);
-  EXPECT_EQ(read.error().id, "table-no-column");
+  EXPECT_EQ(read.error().id, "column-missing");
   EXPECT_THAT(read.error().hint, testing::HasSubstr("did you mean `origin`"));
   EXPECT_NE(sample().column("distanc").error().hint.find("`distance`"), std::string::npos);
   options = {};
