@@ -223,6 +223,27 @@ void Ladder::follow_clock(const Act& act, const Tick& tick) {
   incident.timeline.push_back({tick.now, diagnosis.reason, 0});
 }
 
+/// A shift that became another while its repair waits for an answer: what was asked is not true any
+/// more.
+void Ladder::follow_shift(Incident& incident, std::string_view proposal, Tick& tick) {
+  watch::Diagnosis& d = incident.diagnosis;
+  const auto now = tick.watch.clock(d.column);
+  if (!incident.clock || !now || std::llabs(*now - *incident.clock) < watch::ClockRuns::kTolerance)
+    return;
+  const auto lag =
+      static_cast<int>(std::lround(hours(*now - right_clock(*incident.clock, d.lag_hours))));
+  if (lag == 0 || lag == d.lag_hours) return;
+  const std::string why = fmt::format(
+      "the clock of `{}` moved while its repair waited: it is ahead by {:+d} h now, "
+      "{:+d} h when it was diagnosed",
+      d.column, lag, d.lag_hours);
+  (void)lapse(incident, why, proposal, tick);
+  ++incident.reconsidered;
+  incident.clock = now;
+  d.lag_hours = lag;
+  d.reason = why;
+}
+
 Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick) {
   const Act taken = act;  // `act` may be in the list that changes
   const std::string service = "service/" + options_.service;
@@ -236,14 +257,19 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
                     rows_of_duration(tick.watch, options_.monitor.quality.chunk_duration)) ||
        trial->alternative_pays());
   const std::string only = by_labels ? tick.watch.trial_account(taken.id) : std::string();
+  const std::string only_labels =
+      by_labels ? tick.watch.label_account_of_loss(taken.id) : std::string();
+  const bool disputed = by_labels && tick.watch.alerts().confirmed(watch::Subject::kLabels);
   Outcome outcome;
   switch (taken.kind) {
     case Act::Kind::kTransform:
-      outcome =
-          propose(incident, "transform.withdraw", service,
-                  doc::Value::object(
-                      {{"field", taken.field}, {"id", taken.transform}, {"only_account", only}}),
-                  reason, tick, taken.id);
+      outcome = propose(incident, "transform.withdraw", service,
+                        doc::Value::object({{"field", taken.field},
+                                            {"id", taken.transform},
+                                            {"only_account", only},
+                                            {"only_label_account", only_labels},
+                                            {"labels_disputed", disputed}}),
+                        reason, tick, taken.id);
       break;
     case Act::Kind::kRecalibration:
       outcome = propose(incident, "recalibration.withdraw", service,
@@ -258,7 +284,10 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
       break;
     case Act::Kind::kRelease:
       outcome = propose(incident, "release.rollback", service,
-                        doc::Value::object({{"bundle", taken.before}, {"only_account", only}}),
+                        doc::Value::object({{"bundle", taken.before},
+                                            {"only_account", only},
+                                            {"only_label_account", only_labels},
+                                            {"labels_disputed", disputed}}),
                         reason, tick, taken.id);
       break;
   }
@@ -341,24 +370,40 @@ Step Ladder::prove(Incident& incident, Tick& tick) {
   return Step::kAwaitQuiet;
 }
 
-/// What was the matter of one account alone is everybody's once the rows of others show it too.
+/// What was the matter of one account alone is everybody's once the rows, or the labels, of others
+/// show it too.
 void Ladder::see_others(Incident& incident, const watch::Finding& finding, const Tick& tick) {
-  if (incident.diagnosis.only_account.empty() || !finding.alert || !finding.account.empty()) return;
-  incident.timeline.push_back(
-      {tick.now,
-       fmt::format("`{}` is seen in the rows of others than account `{}` too", finding.key,
-                   incident.diagnosis.only_account),
-       0});
-  incident.diagnosis.only_account.clear();
+  if (!finding.alert) return;
+  watch::Diagnosis& d = incident.diagnosis;
+  if (!d.only_account.empty() && finding.account.empty()) {
+    incident.timeline.push_back(
+        {tick.now,
+         fmt::format("`{}` is seen in the rows of others than account `{}` too", finding.key,
+                     d.only_account),
+         0});
+    d.only_account.clear();
+  }
+  if (!d.only_label_account.empty() && finding.label_account.empty()) {
+    incident.timeline.push_back(
+        {tick.now,
+         fmt::format("`{}` is seen in the labels of others than account `{}` too", finding.key,
+                     d.only_label_account),
+         0});
+    d.only_label_account.clear();
+  }
 }
 
 void Ladder::see_windows(Incident& incident, const Tick& tick) const {
   for (auto& [key, quiet] : incident.quiet) {
     const auto at = tick.watch.latest().find(key);
     if (at == tick.watch.latest().end() || at->second.to <= quiet.seen) continue;
-    see_others(incident, at->second, tick);
-    quiet.seen = at->second.to;
-    quiet.windows = at->second.alert ? 0 : quiet.windows + 1;
+    const watch::Finding& finding = at->second;
+    see_others(incident, finding, tick);
+    quiet.seen = finding.to;
+    quiet.windows = finding.alert ? 0 : quiet.windows + 1;
+    const bool whole = finding.subject == watch::Subject::kContract && finding.alert &&
+                       finding.value >= kWholeSource;
+    quiet.whole = whole ? quiet.whole + 1 : 0;
   }
 }
 
@@ -383,8 +428,8 @@ Step Ladder::lapse(Incident& incident, std::string why, std::string_view proposa
   incident.timeline.push_back({tick.now, why, 0});
   if (!proposal.empty()) {
     (void)propose(incident, "incident.lapse", "incident/" + incident.id,
-                  doc::Value::object({{"op_id", fmt::format("{}/{}/1", incident.id, proposal)}}),
-                  std::move(why), tick, proposal);
+                  doc::Value::object({{"op_id", op_id_of(incident, proposal)}}), std::move(why),
+                  tick, fmt::format("{}/{}", proposal, incident.reconsidered + 1));
   }
   return incident.swapped ? Step::kSwapBack : Step::kAwaitQuiet;
 }
