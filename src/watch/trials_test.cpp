@@ -72,7 +72,9 @@ TEST(Trials, TheAccountWithoutWhoseLabelsItWouldNotPayIsNamed) {
       const double gain = two ? of_two : 0.1;
       // A candidate: what is served loses so much more.
       trials.add(number, 0.5 + gain + 0.05 * (i % 3 - 1), 0.5, i % 2 == 0, 0, "app",
-                 confirmed ? "" : two ? "two" : "one");
+                 confirmed ? ""
+                 : two     ? "two"
+                           : "one");
     }
     return trials;
   };
