@@ -123,6 +123,62 @@ void Ladder::forget(const Act& act, const Tick& tick) {
   }
 }
 
+/// What the data plane did by itself is verified as what recovery does: the standby against what
+/// was left, on the rows that both answer.
+void Ladder::take_fail_over(const plane::ActRecord& record, Tick& tick) {
+  const auto routes = tick.effects.routes();
+  const std::string serves = routes.empty() ? std::string() : routes.back().primary.str();
+  if (serves.empty() || serves == record.target) return;  // policy did not cover it
+  auto of = std::find_if(incidents_.begin(), incidents_.end(), [](const Incident& each) {
+    return each.diagnosis.cause == Cause::kFailOver && each.step < Step::kByHand;
+  });
+  const std::string what = "the data plane failed over: " + record.reason;
+  if (of == incidents_.end()) {
+    watch::Diagnosis diagnosis;
+    diagnosis.cause = Cause::kFailOver;
+    diagnosis.change_from = record.event_time;
+    diagnosis.reason = what;
+    (void)open(std::move(diagnosis), tick);
+    of = std::prev(incidents_.end());
+    of->keys = {"act/" + of->id + "/swap/1"};
+    respond(*of, "failed over to the standby", tick);
+  } else if (of->step != Step::kOpen) {
+    of->step = Step::kVerifyAct;
+    of->step_since = tick.now;
+  }
+  of->timeline.push_back({tick.now, what, 0});
+  of->let_in_at = 0;
+  ++of->swaps;
+  // Each has a trial of its own: labels of the one before say nothing of this one.
+  Act act{fmt::format("{}/swap/{}", of->id, of->swaps), Act::Kind::kSwap, of->id, tick.now};
+  act.before = record.target;
+  act.made = serves;
+  of->act = act.id;
+  begin(std::move(act));
+}
+
+/// Somebody released another, or the slots changed back: what answers since is looked at for a day.
+Step Ladder::verify_end_of_fail_over(Incident& incident, Tick& tick) {
+  if (incident.let_in_at == 0) {
+    incident.let_in_at = tick.now;
+    incident.rows_responded = tick.watch.rows_seen();
+    incident.timeline.push_back({tick.now,
+                                 "the fail-over is over: later rows tell whether that "
+                                 "holds",
+                                 0});
+  }
+  const bool enough =
+      tick.now >= incident.let_in_at + kDay &&
+      tick.watch.rows_seen() >= incident.rows_responded + options_.monitor.window_rows;
+  if (enough) {
+    incident.recovered_at = tick.now;
+    return Step::kPostmortem;
+  }
+  if (tick.now < incident.let_in_at + kVerifyAtMost) return incident.step;
+  incident.unverified = true;
+  return Step::kPostmortem;
+}
+
 std::string Ladder::why_not(const Act& act, const Tick& tick) const {
   if (act.kind == Act::Kind::kTransform && act.clock) {
     const auto now = tick.watch.clock(act.field);
@@ -223,6 +279,12 @@ void Ladder::follow_clock(const Act& act, const Tick& tick) {
   incident.timeline.push_back({tick.now, diagnosis.reason, 0});
 }
 
+bool Ladder::reads_as_diagnosed(const Incident& incident, const Tick& tick) {
+  if (!incident.clock) return true;
+  const auto now = tick.watch.clock(incident.diagnosis.column);
+  return now && std::llabs(*now - *incident.clock) < watch::ClockRuns::kTolerance;
+}
+
 /// A shift that became another while its repair waits for an answer: what was asked is not true any
 /// more.
 void Ladder::follow_shift(Incident& incident, std::string_view proposal, Tick& tick) {
@@ -315,7 +377,9 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
 
 Step Ladder::verify_act(Incident& incident, Tick& tick) {
   const Act* act = act_of(incident.act);
-  if (act == nullptr) return Step::kAwaitQuiet;  // something else replaced it
+  const bool failed_over = incident.diagnosis.cause == Cause::kFailOver;
+  if (act == nullptr)  // something else replaced it
+    return failed_over ? verify_end_of_fail_over(incident, tick) : Step::kAwaitQuiet;
   const watch::Trial* trial = tick.watch.trial(act->id);
   const std::int64_t rows = trial == nullptr ? 0 : trial->rows;
   if (rows >= tick.watch.rows_of_chunk() && trial->pays()) {
@@ -334,7 +398,15 @@ Step Ladder::verify_act(Incident& incident, Tick& tick) {
     return incident.step;
   if (rows == 0) {
     incident.timeline.push_back({tick.now, "no labels came: what was done is not verified", 0});
-    return Step::kAwaitQuiet;
+    incident.unverified = failed_over;
+    return failed_over ? Step::kPostmortem : Step::kAwaitQuiet;
+  }
+  if (failed_over && !worse) {
+    // What was left may fail still: to go back to it wants more than that it is no worse.
+    incident.timeline.push_back(
+        {tick.now, "what was left is no better on later rows: the standby goes on", 0});
+    incident.recovered_at = tick.now;
+    return Step::kPostmortem;
   }
   incident.why = fmt::format(
       "on {} labelled rows since, log loss is {:+.4f} against what it would be without it", rows,

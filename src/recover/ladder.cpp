@@ -135,6 +135,7 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
   }
   for (const plane::ActRecord& act : acts) {
     if (act.act == "source-readmit") readmitted_.push_back({act.account, act.target});
+    if (act.act == "fail-over") take_fail_over(act, tick);
   }
   verify_acts(tick);
   for (std::size_t i = 0; i < incidents_.size(); ++i) {
@@ -307,6 +308,7 @@ Step Ladder::first_response(const Incident& incident) const {
     case Cause::kPriorShift: return Step::kRecalibrate;
     case Cause::kLabelFault: return Step::kAskLabels;
     case Cause::kRepairOutlived: return Step::kWithdraw;
+    case Cause::kFailOver: return Step::kVerifyAct;
     case Cause::kCostlyQuarantine: return Step::kAwaitReadmit;
     case Cause::kNoAnswers:
     case Cause::kLabelConflict:
@@ -587,6 +589,15 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
   if (is_over(incident, tick))
     return lapse(incident, "the shift was over before it was repaired", kProposal, tick);
   follow_shift(incident, kProposal, tick);
+  if (!reads_as_diagnosed(incident, tick)) {
+    // A yes is for what was asked: it waits until the rows say whether that is still so.
+    const bool late = escalate(
+        incident, "look at the clock of `" + d.column + "`: the newest rows do not agree about it",
+        kAnswerWithin, tick);
+    return late
+               ? lapse(incident, "the rows did not agree about the clock any more", kProposal, tick)
+               : incident.step;
+  }
   const std::string id = repair_id(repair_of(d.column), incident, options_.contract);
   const Outcome outcome = propose(incident, std::string(kProposal), "service/" + options_.service,
                                   doc::Value::object({{"id", id},
@@ -700,7 +711,9 @@ Step Ladder::retrain(Incident& incident, Tick& tick) {
                                       {"rows", options_.retrain_rows},
                                       {"started_at", incident.retrain_started}}),
                   tick),
-      fmt::format("{} labelled rows since the change are there", options_.retrain_rows), tick);
+      fmt::format("there are labelled rows since the change to learn from: the newest {} at most",
+                  options_.retrain_rows),
+      tick);
   if (outcome.status == Status::kWaiting) {
     if (!escalate(incident, "answer the proposal; else what serves stays", kAnswerWithin, tick))
       return incident.step;

@@ -39,6 +39,9 @@ struct Performed {
 /// - monitor silent: nothing but to say so: a person makes the metric reachable, or takes it out
 /// - no answers: say so at once: a person decides
 /// - label conflict: a person is asked; until it is over nothing that labels move is done without
+/// - fail-over: the swap that the data plane made is verified as one of recovery's; when somebody
+/// ends
+///   it, later rows tell whether that held
 /// - costly quarantine: propose to let the source in; its rows are refused one by one
 /// - label fault: ask a person; until they say that the labels are right, learn nothing from them
 /// - covariate shift: nothing, unless labelled quality falls: then as concept shift
@@ -125,6 +128,8 @@ class Ladder {
   void follow_closed(Incident& incident, Tick& tick);
 
   // acts_in_force.cpp
+  void take_fail_over(const plane::ActRecord& record, Tick& tick);
+  [[nodiscard]] Step verify_end_of_fail_over(Incident& incident, Tick& tick);
   void verify_acts(Tick& tick);
   void verify(const Act& act, Tick& tick);
   /// Lets an act go that a release by hand replaced.
@@ -132,6 +137,8 @@ class Ladder {
   /// Why the act is to be taken back, or empty.
   [[nodiscard]] std::string why_not(const Act& act, const Tick& tick) const;
   void follow_clock(const Act& act, const Tick& tick);
+  /// Whether the newest rows show the shift that was diagnosed; true where no clock was read then.
+  [[nodiscard]] static bool reads_as_diagnosed(const Incident& incident, const Tick& tick);
   void follow_shift(Incident& incident, std::string_view proposal, Tick& tick);
   [[nodiscard]] const Act* act_of(const std::string& id) const;
   [[nodiscard]] const Act* repair_of(const std::string& field) const;

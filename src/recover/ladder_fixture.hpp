@@ -43,6 +43,9 @@ class World : public Effects {
     if (asks || unanswered.contains(action.type)) return Outcome{Status::kWaiting, {}, {}, 0, ""};
     if (denied.contains(action.type)) {
       out.status = Status::kDenied;
+    } else if (failed.contains(action.type)) {
+      out.status = Status::kFailed;
+      out.note = failed.at(action.type);
     } else if (overtaken.contains(action.type)) {
       out.status = Status::kOvertaken;
       out.note = "somebody else did it";
@@ -53,8 +56,12 @@ class World : public Effects {
     } else if (action.type == "retrain.start") {
       if (action.event_time < action.attributes.int_or("started_at") + 2 * kHour)
         return Outcome{Status::kRunning, {}, {}, 0, ""};
-      out.result =
-          doc::Value::object({{"bundle", sha256("retrained").str()}, {"gates_passed", true}});
+      auto gates = doc::Value::array();
+      for (const std::string& gate : failed_gates) gates.push(gate);
+      out.result = doc::Value::object(
+          {{"bundle", failed_gates.empty() ? sha256("retrained").str() : std::string()},
+           {"gates_passed", failed_gates.empty()},
+           {"failed_gates", std::move(gates)}});
     }
     if (action.type == "release.promote")
       out.result = doc::Value::object({{"before", known.back().primary.str()}});
@@ -248,7 +255,9 @@ class World : public Effects {
   std::set<std::string> denied;
   std::set<std::string> unanswered;
   std::set<std::string> overtaken;
-  std::set<std::string> failing;  ///< the machine's fault
+  std::map<std::string, std::string> failed;  ///< by type: why
+  std::vector<std::string> failed_gates;      ///< of a retrain
+  std::set<std::string> failing;              ///< the machine's fault
   std::vector<plane::QuarantinedSource> shut;
   std::set<std::string> gone;  ///< acts that a release by hand replaced
   Micros approval_after = 2 * kDay;

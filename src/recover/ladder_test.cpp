@@ -288,6 +288,38 @@ TEST(Ladder, AShiftThatBecomesAnotherWhileItsRepairWaitsIsAskedAboutAnew) {
                                    "incident-0001/transform.propose/2"}));
 }
 
+TEST(Ladder, AYesToARepairWaitsWhileTheRowsDoNotAgreeAboutTheClock) {
+  Scene s(24);
+  s.world.approval_after = 1000 * kDay;
+  s.play(100, 103, {});
+  s.play(103, 106, {.shift_hours = 5});
+  ASSERT_EQ(s.ladder.incidents()[0].step, Step::kProposeRepair);
+  // Half of the newest rows are right again when the yes comes.
+  std::vector<plane::Record> records;
+  s.world.stream.day(106, {.shift_hours = 5}, records);
+  std::size_t requests = 0;
+  const auto asked = [&] {
+    return std::count(s.world.asked.begin(), s.world.asked.end(), "transform.propose");
+  };
+  const auto before = asked();
+  s.world.approval_after = 0;
+  for (auto& record : records) {
+    if (auto* request = std::get_if<plane::RequestRecord>(&record);
+        request != nullptr && requests++ % 2 == 0)
+      request->rows[0].fields[0].i -= 5 * kHour;
+    watch::Output out;
+    s.watch.observe(record, out);
+    if (requests < 400) continue;
+    const auto* tick = std::get_if<plane::TickRecord>(&record);
+    if (tick != nullptr && tick->event_time > s.ladder.last_tick())
+      (void)s.ladder.on_tick(tick->event_time, {}, {}, s.watch, s.world);
+  }
+  EXPECT_EQ(asked(), before);
+  EXPECT_EQ(s.ladder.incidents()[0].step, Step::kProposeRepair);
+  s.play(107, 108, {.shift_hours = 5});
+  EXPECT_TRUE(s.did("transform.propose")) << "they agree again";
+}
+
 TEST(Ladder, TimeShiftSwapsProposesARepairAndNeverRetrains) {
   Scene s(24);
   s.play(100, 103, {});
@@ -334,6 +366,82 @@ TEST(Ladder, ConceptShiftRetrainsOnRowsSinceTheChangeAndPromotesAfterApproval) {
   EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_path"), "gates[]");
   EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_file"),
             "evaluations/trips.yaml");
+}
+
+TEST(Ladder, ARetrainThatGaveNothingSaysWhy) {
+  for (const bool by_gates : {true, false}) {
+    Scene s(26);
+    if (by_gates) {
+      s.world.failed_gates = {"retrain-beats-base", "retrain-holds-for-other-labels"};
+    } else {
+      s.world.failed["retrain.start"] = "the commit is not in the repository (applied-missing)";
+    }
+    s.play(100, 103, {});
+    s.play(103, 109, {.inverted = true});
+    ASSERT_TRUE(s.did("retrain.start"));
+    const std::string why =
+        by_gates ? "no candidate passed its gates: `retrain-beats-base`, "
+                   "`retrain-holds-for-other-labels` failed"
+                 : "there is no candidate: the commit is not in the repository (applied-missing)";
+    EXPECT_EQ(s.world.last["incident.escalate"].reason, "look at the retrain: " + why);
+    const auto& timeline = s.ladder.incidents()[0].timeline;
+    EXPECT_TRUE(std::any_of(timeline.begin(), timeline.end(), [&](const TimelineEntry& entry) {
+      return entry.what == why + ": what serves stays; a person decides";
+    }));
+  }
+}
+
+/// The data plane leaves the primary in the morning of `day`.
+void fail_over(Scene& s, int day) {
+  watch::Route route = s.world.known.back();
+  ++route.version;
+  route.primary = sha256("standby");
+  s.world.known.push_back(route);
+  s.watch.register_route(route);
+  s.world.day(day, {}, s.watch, s.ladder,
+              {{"fail-over", sha256("primary").str(), day * kDay, "5 of 5 requests failed",
+                fmt::format("f{}", day)}});
+}
+
+TEST(Ladder, AFailOverIsVerifiedByLaterRowsAndSoIsItsEnd) {
+  // The standby knows no hours: what was left is better on the rows that both answer.
+  Scene worse(26);
+  worse.play(100, 103, {});
+  fail_over(worse, 103);
+  ASSERT_EQ(worse.ladder.incidents().size(), 1U);
+  EXPECT_EQ(worse.ladder.incidents()[0].diagnosis.cause, Cause::kFailOver);
+  EXPECT_EQ(worse.ladder.incidents()[0].step, Step::kVerifyAct);
+  ASSERT_TRUE(worse.ladder.restore(worse.ladder.to_value()).ok());
+  worse.play(104, 109, {});
+  EXPECT_TRUE(worse.did("slot.swap/back"));
+  EXPECT_EQ(worse.ladder.incidents()[0].step, Step::kDone);
+  EXPECT_GT(worse.ladder.incidents()[0].recovered_at, worse.world.last["slot.swap"].event_time);
+
+  // Somebody releases another bundle: a day of its rows tells, and a second fail-over says no.
+  Scene ended(26);
+  ended.play(100, 103, {});
+  fail_over(ended, 103);
+  ended.world.gone = {"incident-0001/swap/1"};
+  watch::Route back = ended.world.known.back();
+  ++back.version;
+  back.primary = sha256("primary");
+  ended.world.known.push_back(back);
+  ended.watch.register_route(back);
+  ended.world.day(104, {}, ended.watch, ended.ladder);
+  ASSERT_EQ(ended.ladder.incidents().size(), 1U);
+  EXPECT_EQ(ended.ladder.incidents()[0].step, Step::kVerifyAct) << "rows of a day are wanted";
+  fail_over(ended, 105);
+  ASSERT_EQ(ended.ladder.incidents().size(), 1U);
+  EXPECT_EQ(ended.ladder.incidents()[0].step, Step::kVerifyAct);
+  EXPECT_EQ(ended.ladder.incidents()[0].swaps, 2);
+  ended.world.gone.insert("incident-0001/swap/2");
+  ++back.version;
+  ++back.version;
+  ended.world.known.push_back(back);
+  ended.watch.register_route(back);
+  ended.play(106, 109, {});
+  EXPECT_EQ(ended.ladder.incidents()[0].step, Step::kDone);
+  EXPECT_NE(ended.ladder.incidents()[0].recovered_at, 0);
 }
 
 TEST(Ladder, PriorShiftRecalibratesByHalf) {

@@ -52,6 +52,8 @@ std::string what_next(const Incident& incident) {
       return "find out whose labels are right, and take `label` from the account whose are not; "
              "what "
              "labels move waits for a person meanwhile";
+    case Cause::kFailOver:
+      return "see why the bundle that was left failed, and release one that does not";
     case Cause::kRepairOutlived: return "nothing: what a person released before answers again";
     case Cause::kCovariateShift:
       return "watch labelled quality; the model still holds on the new traffic";
@@ -173,6 +175,7 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
     case Cause::kNoAnswers:
     case Cause::kCostlyQuarantine:
     case Cause::kLabelConflict:
+    case Cause::kFailOver:
     case Cause::kUnknown: return {};
   }
   return {};

@@ -19,10 +19,10 @@ std::string_view stage_name(AlertStage stage) noexcept {
 }
 
 namespace {
-constexpr std::array<std::string_view, 13> kCauses{
+constexpr std::array<std::string_view, 14> kCauses{
     "unknown",     "contract fault",    "unit change",    "time shift",  "covariate shift",
     "prior shift", "concept shift",     "monitor silent", "label fault", "outlived repair",
-    "no answers",  "costly quarantine", "label conflict"};
+    "no answers",  "costly quarantine", "label conflict", "fail-over"};
 }  // namespace
 
 std::string_view cause_name(Cause cause) noexcept {

@@ -81,7 +81,8 @@ enum class Cause : std::uint8_t {
   kRepairOutlived,
   kNoAnswers,
   kCostlyQuarantine,
-  kLabelConflict
+  kLabelConflict,
+  kFailOver
 };
 
 [[nodiscard]] std::string_view cause_name(

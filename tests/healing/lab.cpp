@@ -360,7 +360,9 @@ class Lab {
           entry.incident, entry.action, entry.result, entry.reason));
       return true;
     }));
-    for (const auto& incident : control_->ladder().incidents()) {
+    // Also those that the ladder let go: a cause that was named is named, however long ago.
+    HEDDLE_ASSIGN_OR_RETURN(const auto incidents, control_->incidents());
+    for (const auto& incident : incidents) {
       out.causes.emplace_back(watch::cause_name(incident.diagnosis.cause));
       out.open_incidents += incident.open() ? 1 : 0;
       const Micros age = control_->ladder().last_tick() - incident.step_since;
@@ -373,6 +375,10 @@ class Lab {
       out.incidents.push_back(fmt::format(
           "{} {} [{}] {} -> {}", incident.id, watch::cause_name(incident.diagnosis.cause),
           recover::step_name(incident.step), incident.diagnosis.reason, incident.response));
+      for (const auto& entry : incident.timeline) {
+        if (entry.what.starts_with("retrain.start failed"))
+          out.failed_retrains.push_back(entry.what);
+      }
       if (!options_.verbose) continue;
       for (const auto& entry : incident.timeline)
         out.incidents.push_back(
