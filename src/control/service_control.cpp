@@ -645,6 +645,7 @@ doc::Value ServiceControl::watch_value() const {
                              {"labels_forgotten", labels.forgotten},
                              {"labels_malformed", labels.malformed},
                              {"labels_unsampled", labels.unsampled},
+                             {"labels_contested", labels.contested},
                              {"labels_given_up", std::move(given_up)},
                              {"sample", watch_->sample()},
                              {"line", std::move(line)},

@@ -696,6 +696,65 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   EXPECT_EQ(retrain(input).error().kind, ErrorKind::kInvalid);
 }
 
+TEST(Variant, ARetrainIsJudgedOnOthersLabelsAndOnRowsFromBeforeTheChange) {
+  Scene scene;
+  const auto first = scene.run();
+  ASSERT_TRUE(first.ok()) << first.error().str();
+  const Digest base = first->candidate.bundle;
+  const auto rows = make_rows(6000, 5);
+  const auto truth = [&](std::int64_t row) {
+    return static_cast<std::uint8_t>(rows.find("late")->ints[static_cast<std::size_t>(row)] > 15);
+  };
+  // Account 1 turns its labels over; account 2, which labels every fourth row, tells the truth.
+  RetrainInput input;
+  input.objects = scene.objects.get();
+  input.commit = "c0ffee";
+  input.base = base;
+  input.rows = rows;
+  input.accounts = {"", "liar", "honest"};
+  for (std::int64_t row = 0; row < rows.rows(); ++row) {
+    const bool honest = row % 4 == 0;
+    input.labels.push_back(honest ? truth(row) : 1 - truth(row));
+    input.label_accounts.push_back(honest ? 2 : 1);
+  }
+  // The poisoned candidate beats the base on all held-out rows, most of which are the liar's.
+  const auto poisoned = retrain(input);
+  ASSERT_TRUE(poisoned.ok()) << poisoned.error().str();
+  EXPECT_LT(poisoned->metrics.find("new")->double_or("log_loss"),
+            poisoned->metrics.find("base")->double_or("log_loss"));
+  EXPECT_EQ(poisoned->failed_gates, Names{"retrain-holds-for-other-labels"});
+  EXPECT_TRUE(poisoned->bundle.empty());
+  EXPECT_EQ(poisoned->judged.find("label_accounts")->string_or("most"), "liar");
+
+  // Where the honest one labels too little to tell, that is said.
+  input.label_accounts.assign(input.labels.size(), 1);
+  input.label_accounts.back() = 2;
+  for (std::int64_t row = 0; row < rows.rows(); ++row)
+    input.labels[static_cast<std::size_t>(row)] = 1 - truth(row);
+  input.before.rows = make_rows(1000, 6);
+  for (const auto late : input.before.rows.find("late")->ints)
+    input.before.labels.push_back(late > 15 ? 1 : 0);
+  input.before.of = "recorded traffic";
+  const auto alone = retrain(input);
+  ASSERT_TRUE(alone.ok()) << alone.error().str();
+  ASSERT_TRUE(alone->gates_passed);
+  const auto evaluation =
+      bundle::open(*scene.objects, alone->bundle)->json(bundle::kEvaluation).value();
+  const auto& judged = *evaluation.find("retrain");
+  EXPECT_EQ(judged.find("label_accounts")->string_or("only"), "liar");
+  // On rows from before the change it is clearly worse: the world turned over, or the labels did.
+  EXPECT_EQ(judged.find("before_change")->string_or("verdict"), "worse");
+  EXPECT_EQ(judged.find("before_change")->int_or("rows"), 1000);
+
+  // One account that nobody stands beside is not held against anybody.
+  input.label_accounts.assign(input.labels.size(), 1);
+  input.before = {{}, {}, "", "there are none"};
+  const auto only_one = retrain(input);
+  ASSERT_TRUE(only_one.ok()) << only_one.error().str();
+  EXPECT_EQ(only_one->judged.find("label_accounts")->string_or("only"), "");
+  EXPECT_EQ(only_one->judged.find("before_change")->string_or("verdict"), "none");
+}
+
 TEST(Flow, ABundleNamesItsCommitAndNothingElseDependsOnIt) {
   Scene scene;
   auto project = scene.project();

@@ -42,7 +42,23 @@ struct Rule {
   mutable std::map<std::string, std::shared_ptr<const expr::Program>> programs{};
 };
 
-constexpr std::string_view kOneAccount = "one-account-needs-a-person";
+/// What agents may not do alone, whatever the rules allow, by the attribute that says so: rows or
+/// labels of one account of several, labels that accounts contradict each other about, a model that
+/// is clearly worse on what was true before the change that it learned.
+struct Guarded {
+  std::string_view rule;
+  bool (*applies)(const doc::Value& attributes);
+};
+constexpr Guarded kGuarded[] = {
+    {"one-account-needs-a-person",
+     [](const doc::Value& of) { return !of.string_or("only_account").empty(); }},
+    {"one-label-account-needs-a-person",
+     [](const doc::Value& of) { return !of.string_or("only_label_account").empty(); }},
+    {"disputed-labels-need-a-person",
+     [](const doc::Value& of) { return of.bool_or("labels_disputed"); }},
+    {"forgotten-past-needs-a-person",
+     [](const doc::Value& of) { return of.string_or("before_change") == "worse"; }},
+};
 
 enum class Truth { kTrue, kFalse, kUnknown };
 
@@ -455,12 +471,14 @@ Verdict Rulebook::evaluate(const Proposal& proposal, const CountFn& count) const
     verdict.needs.push_back(
         {rule->id, std::max(1, rule->approvals), rule->approver_role, rule->approval_within});
   }
-  // What one of several accounts sends changes nothing for the others without a person.
-  const bool of_one = proposal.actor.type == ActorType::kAgent &&
-                      !proposal.attributes.string_or("only_account").empty();
-  if (of_one && ask.empty() && !allow.empty()) {
-    ask.emplace_back(kOneAccount);
-    verdict.needs.push_back({std::string(kOneAccount), 1, "", spec::PolicyRule{}.approval_within});
+  // An allowance is no answer to these; who is asked already is asked once.
+  if (proposal.actor.type == ActorType::kAgent && ask.empty() && !allow.empty()) {
+    for (const Guarded& guarded : kGuarded) {
+      if (!guarded.applies(proposal.attributes)) continue;
+      ask.emplace_back(guarded.rule);
+      verdict.needs.push_back(
+          {std::string(guarded.rule), 1, "", spec::PolicyRule{}.approval_within});
+    }
   }
   const auto join = [&](std::vector<std::string>& first, std::vector<std::string>& second,
                         std::vector<std::string>& third) {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "spec/load.hpp"
 
 namespace heddle::policy {
@@ -250,6 +252,31 @@ TEST(Rulebook, WhatOneAccountAloneShowsNeedsAPersonWhateverTheRulesSay) {
     EXPECT_EQ(judge(project({allow, ask}), what).needs.size(), 1U);
     what.actor = {ActorType::kPerson, "ada"};
     EXPECT_EQ(judge(project({allow}), what).effect, Effect::kAllow) << "a person knows";
+  }
+}
+
+TEST(Rulebook, WhatLabelsInDoubtOrAForgottenPastStandBehindNeedsAPerson) {
+  const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
+  const Actor ladder{ActorType::kAgent, "agent:recover"};
+  using Row = std::tuple<const char*, doc::Value, doc::Value, const char*>;
+  for (const auto& [name, harmless, doubtful, id] :
+       {Row{"only_label_account", "", "partner", "one-label-account-needs-a-person"},
+        Row{"labels_disputed", false, true, "disputed-labels-need-a-person"},
+        Row{"before_change", "unclear", "worse", "forgotten-past-needs-a-person"}}) {
+    for (const char* action :
+         {"slot.swap", "release.recalibrate", "retrain.start", "release.promote"}) {
+      SCOPED_TRACE(fmt::format("{} {}", name, action));
+      auto what = proposal(action, ladder);
+      what.attributes = doc::Value::object({{name, harmless}});
+      EXPECT_EQ(judge(project({allow}), what).effect, Effect::kAllow);
+      what.attributes.set(name, doubtful);
+      const auto verdict = judge(project({allow}), what);
+      EXPECT_EQ(verdict.effect, Effect::kRequireApproval);
+      EXPECT_EQ(verdict.rules.front(), id);
+      EXPECT_EQ(judge(project({}), what).effect, Effect::kDeny);
+      what.actor = {ActorType::kPerson, "ada"};
+      EXPECT_EQ(judge(project({allow}), what).effect, Effect::kAllow);
+    }
   }
 }
 

@@ -48,6 +48,12 @@ std::string what_next(const Incident& incident) {
     case Cause::kPriorShift: return "nothing, unless the base rate goes on moving";
     case Cause::kLabelFault:
       return "find out who sent the labels and what happened to them; send the right ones again";
+    case Cause::kLabelConflict:
+      return "find out whose labels are right, and take `label` from the account whose are not; "
+             "what "
+             "labels move waits for a person meanwhile";
+    case Cause::kFailOver:
+      return "see why the bundle that was left failed, and release one that does not";
     case Cause::kRepairOutlived: return "nothing: what a person released before answers again";
     case Cause::kCovariateShift:
       return "watch labelled quality; the model still holds on the new traffic";
@@ -168,6 +174,8 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
     case Cause::kMonitorSilent:
     case Cause::kNoAnswers:
     case Cause::kCostlyQuarantine:
+    case Cause::kLabelConflict:
+    case Cause::kFailOver:
     case Cause::kUnknown: return {};
   }
   return {};

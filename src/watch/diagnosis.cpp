@@ -75,6 +75,10 @@ Diagnosis Watch::diagnose(const Alert& alert) const {
     out.only_account = alert.last.account;
     out.reason += fmt::format("; only the rows of account `{}` show it", out.only_account);
   }
+  if (of_rows && !alert.last.label_account.empty()) {
+    out.only_label_account = alert.last.label_account;
+    out.reason += fmt::format("; only the labels of account `{}` show it", out.only_label_account);
+  }
   return out;
 }
 
@@ -119,6 +123,10 @@ Diagnosis Watch::cause_of(const Alert& alert) const {
       out.cause = alert.first.source.empty() ? Cause::kNoAnswers : Cause::kCostlyQuarantine;
       out.source = alert.first.source;
       out.account = alert.first.account;
+      out.reason = alert.last.detail.string_or("why");
+      return out;
+    case Subject::kLabels:
+      out.cause = Cause::kLabelConflict;
       out.reason = alert.last.detail.string_or("why");
       return out;
     case Subject::kRule:

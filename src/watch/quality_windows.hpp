@@ -26,6 +26,9 @@ class QualityWindows {
     Micros to = 0;
     double z =
         0;  ///< paired_z of the differences primary - standby: above kPairedZ the standby is better
+    /// The account without whose labels the standby is not better by as much as that, where several
+    /// send labels; empty: there is none.
+    std::string label_account{};
   };
 
   explicit QualityWindows(const spec::Monitor& monitor)
@@ -37,9 +40,9 @@ class QualityWindows {
   /// Judges every chunk whose labels are due at `watermark`; `quiet` says that no column alert
   /// stands (a prior shift is told apart from a broken input by that); `several`: more than one
   /// account uses the service, so a finding says when it is seen in the rows of one alone
-  /// (Finding::account).
+  /// (Finding::account), and `several_label` the same of who labels (Finding::label_account).
   void close(const LabelJoin& join, const Baseline& baseline, Micros watermark, bool quiet,
-             bool several, std::vector<Finding>& out);
+             bool several, bool several_label, std::vector<Finding>& out);
   [[nodiscard]] const std::optional<Comparison>& comparison() const noexcept { return comparison_; }
 
   void save(StateWriter& out) const;
@@ -49,6 +52,9 @@ class QualityWindows {
   void judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to, bool quiet,
              std::vector<Finding>& out);
   void name_accounts(const LabelJoin& join, std::span<Finding> findings) const;
+  void name_label_accounts(const LabelJoin& join, std::span<Finding> findings);
+  [[nodiscard]] static std::string only_one(const LabelJoin::Chunks& accounts, std::int64_t least,
+                                            const Finding& finding);
 
   spec::QualityMetric metric_;
   Micros label_delay_;

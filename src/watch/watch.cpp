@@ -11,7 +11,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/4";
+constexpr std::string_view kFormat = "heddle.watch-state/5";
 
 float margin_of(float probability) {
   return std::isnan(probability)
@@ -34,6 +34,7 @@ std::string key_of(const Route& route) { return route.primary.hex() + "/" + rout
 Watch::Watch(Options options, RuleWindows rules)
     : options_(std::move(options)),
       join_(options_.join),
+      label_sources_(options_.monitor),
       sources_(options_.monitor.refused_share, options_.monitor.refused_rows),
       answers_(options_.monitor, options_.contract),
       quality_(options_.monitor),
@@ -97,7 +98,7 @@ void Watch::enter(const Route& route, Micros event_time) {
   std::erase_if(latest_, [](const auto& item) {
     const Subject subject = item.second.subject;
     return subject != Subject::kContract && subject != Subject::kMonitor &&
-           subject != Subject::kAnswers;
+           subject != Subject::kAnswers && subject != Subject::kLabels;
   });
 }
 
@@ -223,7 +224,8 @@ void Watch::try_alternatives() {
     for (const auto& [trial, margin] : row.alternatives) {
       if (std::isnan(margin) || std::isnan(row.margin)) continue;
       trials_.add(trial, loss_of(row.margin, row.label), loss_of(margin, row.label), row.label,
-                  row.event_time / options_.monitor.quality.chunk_duration, row.account);
+                  row.event_time / options_.monitor.quality.chunk_duration, row.account,
+                  row.label_account);
     }
   }
 }
@@ -254,9 +256,12 @@ void Watch::observe_tick(Micros event_time, Output& out) {
     const bool quiet =
         !alerts_.standing(Subject::kColumn, fresh) && !alerts_.confirmed(Subject::kQuality);
     if (options_.monitor.labelled_quality)
-      quality_.close(join_, *baseline, event_time, quiet, several, out.findings);
+      quality_.close(join_, *baseline, event_time, quiet, several, several_label(), out.findings);
     settle(quality, event_time, out);
   }
+  const std::size_t labels = out.findings.size();
+  if (options_.monitor.labelled_quality) label_sources_.close(join_, event_time, out.findings);
+  settle(labels, event_time, out);
   look_for_silence(baseline, event_time, out);
   join_.prune(event_time - options_.monitor.label_retention);
   accounts_.prune(event_time - options_.monitor.label_retention);
@@ -326,6 +331,7 @@ Watch::Change Watch::change() const {
   part("sources", [&](StateWriter& out) { sources_.save(out); });
   part("answers", [&](StateWriter& out) { answers_.save(out); });
   part("quality", [&](StateWriter& out) { quality_.save(out); });
+  part("label-sources", [&](StateWriter& out) { label_sources_.save(out); });
   part("rules", [&](StateWriter& out) { rules_.save(out); });
   part("silence", [&](StateWriter& out) { silence_.save(out); });
   part("clocks", [&](StateWriter& out) { clocks_.save(out); });
@@ -386,6 +392,7 @@ bool Watch::load(const std::map<std::string, std::string>& parts,
   part("sources", [&](StateReader& in) { sources_.load(in); });
   part("answers", [&](StateReader& in) { answers_.load(in); });
   part("quality", [&](StateReader& in) { quality_.load(in); });
+  part("label-sources", [&](StateReader& in) { label_sources_.load(in); });
   part("rules", [&](StateReader& in) { rules_.load(in); });
   part("silence", [&](StateReader& in) { silence_.load(in); });
   part("clocks", [&](StateReader& in) { clocks_.load(in); });

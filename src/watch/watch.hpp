@@ -22,6 +22,7 @@
 #include "watch/clock_runs.hpp"
 #include "watch/column_windows.hpp"
 #include "watch/label_join.hpp"
+#include "watch/label_sources.hpp"
 #include "watch/quality_windows.hpp"
 #include "watch/rule_windows.hpp"
 #include "watch/silence.hpp"
@@ -104,6 +105,17 @@ class Watch {
   [[nodiscard]] std::string trial_account(const std::string& name) const {
     return accounts_.several() ? trials_.only_account(name) : std::string();
   }
+  /// The only account whose labels say that it loses, or that it pays, where several send labels.
+  [[nodiscard]] std::string label_account_of_loss(const std::string& trial) const {
+    return several_label() ? trials_.label_account_of_loss(trial) : std::string();
+  }
+  [[nodiscard]] std::string label_account_of_gain(const std::string& trial) const {
+    return several_label() ? trials_.label_account_of_gain(trial) : std::string();
+  }
+  /// Whether labels come from more than one account.
+  [[nodiscard]] bool several_label() const {
+    return join_.label_accounts(options_.monitor.window_rows) > 1;
+  }
   void keep_trials(const std::vector<std::string>& names) { trials_.keep(names); }
   /// Labelled rows of the latest quality chunk; before there is one, the least a chunk may have.
   [[nodiscard]] std::int64_t rows_of_chunk() const;
@@ -182,6 +194,7 @@ class Watch {
   std::int64_t rows_seen_ = 0;
   RowCounts rows_;
   LabelJoin join_;
+  LabelSources label_sources_;
   ColumnWindows columns_;
   SourceWindows sources_;
   Answers answers_;
