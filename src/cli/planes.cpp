@@ -81,7 +81,7 @@ class AppliedRights {
     }
     auto rights = std::make_shared<serve::Rights>();
     for (const auto& account : project->service_accounts)
-      (*rights)[account.name] = account.permissions;
+      (*rights)[account.name] = {account.permissions, account.sources};
     seen_ = *text;
     const std::lock_guard lock(mutex_);
     rights_ = std::move(rights);
@@ -204,7 +204,8 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
     for (const auto& account : project.service_accounts) {
       auto token = read_token(home.token(account.name));
       if (token.ok())
-        options.tokens.push_back({account.name, *std::move(token), account.permissions});
+        options.tokens.push_back(
+            {account.name, *std::move(token), account.permissions, account.sources});
     }
     options.rights = [&rights] { return rights.now(); };
     log::info("data plane of `{}` on {}:{}", name, service.host, service.port);

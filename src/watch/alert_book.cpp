@@ -67,7 +67,8 @@ void AlertBook::new_epoch() {
   std::erase_if(alerts_, [](const auto& item) {
     const Subject subject = item.second.alert.first.subject;
     return subject != Subject::kContract && subject != Subject::kRule &&
-           subject != Subject::kMonitor && subject != Subject::kAnswers;
+           subject != Subject::kMonitor && subject != Subject::kAnswers &&
+           subject != Subject::kJournal;
   });
 }
 

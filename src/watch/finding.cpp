@@ -7,8 +7,9 @@
 namespace heddle::watch {
 
 std::string_view subject_name(Subject subject) noexcept {
-  constexpr std::array<std::string_view, 8> kNames{"contract", "column", "prediction", "quality",
-                                                   "prior",    "rule",   "monitor",    "answers"};
+  constexpr std::array<std::string_view, 9> kNames{"contract", "column",  "prediction",
+                                                   "quality",  "prior",   "rule",
+                                                   "monitor",  "answers", "journal"};
   return kNames[static_cast<std::size_t>(subject)];
 }
 
@@ -18,10 +19,10 @@ std::string_view stage_name(AlertStage stage) noexcept {
 }
 
 namespace {
-constexpr std::array<std::string_view, 12> kCauses{
-    "unknown",         "contract fault",  "unit change",   "time shift",
-    "covariate shift", "prior shift",     "concept shift", "monitor silent",
-    "label fault",     "outlived repair", "no answers",    "costly quarantine"};
+constexpr std::array<std::string_view, 13> kCauses{
+    "unknown",     "contract fault",    "unit change",       "time shift",  "covariate shift",
+    "prior shift", "concept shift",     "monitor silent",    "label fault", "outlived repair",
+    "no answers",  "costly quarantine", "unrecorded traffic"};
 }  // namespace
 
 std::string_view cause_name(Cause cause) noexcept {

@@ -199,8 +199,16 @@ std::optional<Micros> LabelJoin::first_from(Micros from, std::uint64_t epoch) co
   return first;
 }
 
-LabelJoin::Chunks LabelJoin::by_source(Micros from, Micros to, std::uint64_t epoch) const {
-  return by(&Row::source, from, to, epoch);
+std::map<LabelJoin::Sender, LabelJoin::Chunk> LabelJoin::by_sender(Micros from, Micros to,
+                                                                   std::uint64_t epoch) const {
+  std::map<Sender, Chunk> out;
+  (void)select(from, to, epoch, [&](const Row& row) {
+    if (row.label < 0 || std::isnan(row.margin)) return;
+    Chunk& chunk = out[{names_.name(row.account), names_.name(row.source)}];
+    chunk.margins.push_back(row.margin);
+    chunk.labels.push_back(static_cast<std::uint8_t>(row.label));
+  });
+  return out;
 }
 
 LabelJoin::Chunks LabelJoin::by_account(Micros from, Micros to, std::uint64_t epoch) const {
@@ -214,6 +222,7 @@ LabelJoin::Chunks LabelJoin::by(std::uint16_t Row::* key, Micros from, Micros to
     if (row.label < 0 || std::isnan(row.margin)) return;
     Chunk& chunk = out[names_.name(row.*key)];
     chunk.margins.push_back(row.margin);
+    chunk.standby.push_back(row.standby_margin);
     chunk.labels.push_back(static_cast<std::uint8_t>(row.label));
   });
   for (auto& [name, chunk] : out) chunk.sample = sample;

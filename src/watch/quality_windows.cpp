@@ -56,7 +56,11 @@ void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micr
     if (static_cast<std::int64_t>(chunk.labels.size()) >= metric_.chunk_rows) {
       const std::size_t first = out.size();
       judge(chunk, baseline, to_, quiet, out);
-      if (several) name_accounts(join, std::span(out).subspan(first));
+      if (several) {
+        name_accounts(join, std::span(out).subspan(first));
+        if (comparison_ && comparison_->to == to_)
+          comparison_->only_account = who_favours_standby(join);
+      }
       from_ = to_;
     }
     // Ends between here and the next row change nothing: years without one are one step, not a
@@ -86,6 +90,24 @@ void QualityWindows::name_accounts(const LabelJoin& join, std::span<Finding> fin
       break;
     }
   }
+}
+
+/// Whose rows, of the chunk that was judged last, alone make the standby the better one.
+std::string QualityWindows::who_favours_standby(const LabelJoin& join) const {
+  if (comparison_->z <= kPairedZ) return {};
+  const auto accounts = join.by_account(from_, to_, epoch_);
+  for (const auto& [account, own] : accounts) {
+    std::vector<double> differences;
+    for (const auto& [other, chunk] : accounts) {
+      for (std::size_t i = 0; other != account && i < chunk.labels.size(); ++i) {
+        if (std::isnan(chunk.standby[i])) continue;
+        const bool label = chunk.labels[i] != 0;
+        differences.push_back(loss_of(chunk.margins[i], label) - loss_of(chunk.standby[i], label));
+      }
+    }
+    if (!(paired_z(differences) > kPairedZ)) return account;
+  }
+  return {};
 }
 
 void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to,
@@ -176,6 +198,7 @@ void QualityWindows::save(StateWriter& out) const {
   out.put(c.rows);
   out.put(c.to);
   out.put(c.z);
+  out.put(c.only_account);
 }
 
 void QualityWindows::load(StateReader& in) {
@@ -192,6 +215,7 @@ void QualityWindows::load(StateReader& in) {
   c.rows = in.i64();
   c.to = in.i64();
   c.z = in.real();
+  c.only_account = in.text();
   comparison_.reset();
   if (compared) comparison_ = c;
 }

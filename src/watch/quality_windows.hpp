@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "spec/monitor.hpp"
@@ -26,6 +27,8 @@ class QualityWindows {
     Micros to = 0;
     double z =
         0;  ///< paired_z of the differences primary - standby: above kPairedZ the standby is better
+    std::string only_account{};  ///< the one without whose rows the standby is not better, where
+                                 ///< several use the service and it is; else empty
   };
 
   explicit QualityWindows(const spec::Monitor& monitor)
@@ -49,6 +52,7 @@ class QualityWindows {
   void judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to, bool quiet,
              std::vector<Finding>& out);
   void name_accounts(const LabelJoin& join, std::span<Finding> findings) const;
+  [[nodiscard]] std::string who_favours_standby(const LabelJoin& join) const;
 
   spec::QualityMetric metric_;
   Micros label_delay_;

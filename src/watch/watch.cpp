@@ -11,7 +11,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/4";
+constexpr std::string_view kFormat = "heddle.watch-state/5";
 
 float margin_of(float probability) {
   return std::isnan(probability)
@@ -73,6 +73,12 @@ void Watch::observe(const plane::Record& record, Output& out) {
     try_alternatives();
   } else if (const auto* tick = std::get_if<plane::TickRecord>(&record)) {
     observe_tick(tick->event_time, out);
+  } else if (const auto* gap = std::get_if<plane::GapRecord>(&record)) {
+    // Before the first tick nobody knows what time it is here.
+    const Micros now = std::max(watermark_, last_row_);
+    const std::size_t settled = out.findings.size();
+    unrecorded_.add(*gap, now == INT64_MIN ? 0 : now, out.findings);
+    settle(settled, now, out);
   }
 }
 
@@ -97,7 +103,7 @@ void Watch::enter(const Route& route, Micros event_time) {
   std::erase_if(latest_, [](const auto& item) {
     const Subject subject = item.second.subject;
     return subject != Subject::kContract && subject != Subject::kMonitor &&
-           subject != Subject::kAnswers;
+           subject != Subject::kAnswers && subject != Subject::kJournal;
   });
 }
 
@@ -141,7 +147,7 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       if (types_[i] != expr::Type::kTimestamp) continue;
       const expr::Datum time = datum_of(row.fields[i], types_[i]);
       if (time.kind == expr::Datum::Kind::kTimestamp)
-        clocks_.add(options_.fields[i], time.i, request.event_time);
+        clocks_.add(request.account, options_.fields[i], time.i, request.event_time);
     }
     std::vector<plane::FieldValue> repaired;
     const std::vector<plane::FieldValue>* fields = &row.fields;
@@ -258,6 +264,9 @@ void Watch::observe_tick(Micros event_time, Output& out) {
     settle(quality, event_time, out);
   }
   look_for_silence(baseline, event_time, out);
+  const std::size_t recorded = out.findings.size();
+  unrecorded_.tick(event_time, out.findings);
+  settle(recorded, event_time, out);
   join_.prune(event_time - options_.monitor.label_retention);
   accounts_.prune(event_time - options_.monitor.label_retention);
 }
@@ -328,6 +337,7 @@ Watch::Change Watch::change() const {
   part("quality", [&](StateWriter& out) { quality_.save(out); });
   part("rules", [&](StateWriter& out) { rules_.save(out); });
   part("silence", [&](StateWriter& out) { silence_.save(out); });
+  part("unrecorded", [&](StateWriter& out) { unrecorded_.save(out); });
   part("clocks", [&](StateWriter& out) { clocks_.save(out); });
   part("trials", [&](StateWriter& out) { trials_.save(out); });
   part("accounts", [&](StateWriter& out) { accounts_.save(out); });
@@ -388,6 +398,7 @@ bool Watch::load(const std::map<std::string, std::string>& parts,
   part("quality", [&](StateReader& in) { quality_.load(in); });
   part("rules", [&](StateReader& in) { rules_.load(in); });
   part("silence", [&](StateReader& in) { silence_.load(in); });
+  part("unrecorded", [&](StateReader& in) { unrecorded_.load(in); });
   part("clocks", [&](StateReader& in) { clocks_.load(in); });
   part("trials", [&](StateReader& in) { trials_.load(in); });
   part("accounts", [&](StateReader& in) { accounts_.load(in); });
