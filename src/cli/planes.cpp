@@ -105,7 +105,7 @@ class AppliedRights {
     }
     auto rights = std::make_shared<serve::Rights>();
     for (const auto& account : project->service_accounts)
-      (*rights)[account.name] = account.permissions;
+      (*rights)[account.name] = {account.permissions, account.sources};
     seen_ = *text;
     const std::lock_guard lock(mutex_);
     rights_ = std::move(rights);
@@ -229,7 +229,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
     }
     for (const auto& [place, token] : tokens) {
       const auto& account = project.service_accounts[place];
-      options.tokens.push_back({account.name, token, account.permissions});
+      options.tokens.push_back({account.name, token, account.permissions, account.sources});
     }
     options.rights = [&rights] { return rights.now(); };
     log::info("data plane of `{}` on {}:{}", name, service.host, service.port);

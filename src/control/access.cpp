@@ -1,5 +1,6 @@
 #include "control/access.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/failpoint.hpp"
@@ -15,6 +16,8 @@ using Core = Control::Core;
 
 constexpr std::string_view kAction = "access.segment";
 constexpr auto kSlice = std::chrono::milliseconds(200);
+/// Where so many segments wait, their room in the journal counts more than an operation's time.
+constexpr std::size_t kFarBehind = 4;
 
 std::string done_key(const std::string& service) { return service + "/access"; }
 
@@ -83,7 +86,6 @@ Result<void> write_one(Core& core, const spec::Service& service, std::uint64_t s
 }  // namespace
 
 Result<void> write_access_logs(Core& core) {
-  const auto until = std::chrono::steady_clock::now() + kSlice;
   for (const auto& [name, control] : core.services) {
     const spec::Service& service = control->service();
     if (service.access_log.bytes == 0) {
@@ -97,6 +99,10 @@ Result<void> write_access_logs(Core& core) {
     }));
     control->archived(done);
     const auto segments = plane::list_segments(core.home.spool(name));
+    const auto waiting = std::count_if(segments.begin(), segments.end(),
+                                       [&](std::uint64_t segment) { return segment > done; });
+    const bool far_behind = static_cast<std::size_t>(waiting) > kFarBehind;
+    const auto until = std::chrono::steady_clock::now() + (far_behind ? 3 * kSlice : kSlice);
     bool made = false;
     for (std::size_t i = 0; i + 1 < segments.size(); ++i) {  // the last one is being written
       if (segments[i] <= done) continue;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 
 #include "base/failpoint.hpp"
 #include "base/file.hpp"
@@ -22,8 +21,8 @@ namespace {
 
 constexpr auto kPumpSlice = std::chrono::milliseconds(20);
 constexpr std::size_t kMostUnsaved = 20'000;  ///< rows and labels: 2 MB
-constexpr std::uintmax_t kTrafficBytes =
-    768ull << 20;  ///< of recorded traffic kept; the data plane thins past 1 GiB
+/// Segments of the journal that are read again after a crash: their room is nobody's until then.
+constexpr std::uint64_t kMostUnsavedSegments = 4;
 
 // Collections of the state, each with keys `<service>/...`.
 constexpr std::string_view kControl = "control";
@@ -154,6 +153,7 @@ Result<void> ServiceControl::restore() {
   const std::string spool = parts_.home->spool(service_.identity.name);
   HEDDLE_TRY(make_dirs(spool));
   HEDDLE_ASSIGN_OR_RETURN(reader_, plane::JournalReader::open(spool, position));
+  saved_segment_ = position.segment;
   if (releases_.version() > 0) {
     HEDDLE_TRY(try_alternatives());
     failpoint("control-restored");
@@ -350,15 +350,14 @@ Result<void> ServiceControl::decide(Micros event_time) {
   const Micros day = event_time / kDay;
   // A piece is one value of the state, and what came since the last one is read again after a
   // crash: neither grows with traffic.
-  const bool full = watch_->changed() >= kMostUnsaved;
+  const bool full = watch_->changed() >= kMostUnsaved ||
+                    reader_->position().segment >= saved_segment_ + kMostUnsavedSegments;
   if (settled || decided_ || full || day != snapshot_day_) {
-    const bool new_day = day != snapshot_day_;
     snapshot_day_ = day;
     decided_ = false;
     failpoint("control-decided");
     HEDDLE_TRY(save_snapshot());
-    if (new_day)
-      trim_traffic();  // only now is nothing before the reader's place needed after a crash
+    trim_traffic();  // only now is nothing before the reader's place needed after a crash
   }
   return {};
 }
@@ -392,6 +391,7 @@ Result<void> ServiceControl::save_snapshot() {
   });
   rows_.ended(saved.ok());
   HEDDLE_TRY(saved);
+  saved_segment_ = position.segment;
   ladder_->let_go(finished);
   std::erase_if(by_hand_, [&](const auto& act) { return act.number <= ladder_->by_hand(); });
   watch_->stored(change);
@@ -629,6 +629,8 @@ doc::Value ServiceControl::watch_value() const {
   if (!watched) line = "none: " + routes_.back().unwatched;
   if (watched && line.empty())
     line = labelled ? "columns and labelled quality" : "columns; no quality section";
+  if (const auto lost = watch_->unrecorded().line(); !lost.empty())
+    line += "; not recorded: " + lost;
   const auto& rows = watch_->row_counts();
   const auto& labels = watch_->labels();
   auto given_up = doc::Value::object();
@@ -648,6 +650,7 @@ doc::Value ServiceControl::watch_value() const {
                              {"labels_contested", labels.contested},
                              {"labels_given_up", std::move(given_up)},
                              {"sample", watch_->sample()},
+                             {"unrecorded", watch_->unrecorded().to_value()},
                              {"line", std::move(line)},
                              {"watched", watched},
                              {"why", watched ? "" : routes_.back().unwatched},
@@ -756,30 +759,19 @@ Digest ServiceControl::canary_of(std::uint64_t version) const {
   return {};
 }
 
-void ServiceControl::trim_traffic() const {
-  const std::string spool = parts_.home->spool(service_.identity.name);
-  std::vector<std::pair<std::string, std::uintmax_t>> segments;
-  std::uintmax_t total = 0;
-  for (const auto& name : list_dir(spool)) {
-    if (name.size() < 5 || name.substr(name.size() - 4) != ".seg") continue;
-    std::error_code failed;
-    const auto size = std::filesystem::file_size(spool + "/" + name, failed);
-    if (failed) continue;
-    segments.emplace_back(name, size);
-    total += size;
-  }
-  for (const auto& [name, size] : segments) {
-    const auto number = std::strtoull(name.c_str(), nullptr, 10);
-    if (total <= kTrafficBytes || number >= reader_->position().segment || number > archived_)
-      return;
-    std::error_code failed;
-    std::filesystem::remove(spool + "/" + name, failed);
-    if (failed) {
-      log::warn("recorded traffic `{}` cannot be removed: {}", name, failed.message());
-      return;
-    }
-    total -= size;
-  }
+void ServiceControl::archived(std::uint64_t segment) {
+  archived_ = segment;
+  trim_traffic();
+}
+
+void ServiceControl::trim_traffic() {
+  // A crash reads on from the snapshot, and the access log takes whole segments.
+  const std::uint64_t needed =
+      std::min(saved_segment_, archived_ == UINT64_MAX ? UINT64_MAX : archived_ + 1);
+  if (needed <= consumed_) return;
+  const auto said = plane::consumed(parts_.home->spool(service_.identity.name), needed);
+  if (!said.ok()) return log::warn("{}", said.error().str());
+  consumed_ = needed;
 }
 
 Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor& actor) {

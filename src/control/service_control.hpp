@@ -62,7 +62,7 @@ class ServiceControl final : public recover::Effects {
 
   /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept
   /// until then.
-  void archived(std::uint64_t segment) noexcept { archived_ = segment; }
+  void archived(std::uint64_t segment);
 
   /// The sandboxes of the workers, when the data plane has told of them since the last call.
   [[nodiscard]] std::optional<std::vector<plane::SandboxRecord>> told_sandboxes() noexcept {
@@ -206,8 +206,8 @@ class ServiceControl final : public recover::Effects {
 
   /// The canary that runs, if it ran by table `version` already; else empty.
   [[nodiscard]] Digest canary_of(std::uint64_t version) const;
-  /// Deletes the oldest consumed segments of recorded traffic past the retention bound.
-  void trim_traffic() const;
+  /// Says which segments of the journal nobody has to read any more; the oldest of them go.
+  void trim_traffic();
 
   /// Registers what a route version means; a bundle that cannot be read leaves it unwatched, which
   /// the watch alerts on.
@@ -306,6 +306,8 @@ class ServiceControl final : public recover::Effects {
   std::uint64_t applied_ = 0;
   std::uint64_t published_ = 0;  ///< version of the route table that was written last
   std::uint64_t archived_ = 0;
+  std::uint64_t saved_segment_ = 0;  ///< a restart reads the journal on from here
+  std::uint64_t consumed_ = 0;       ///< said to the writer of the journal
   std::optional<std::vector<plane::SandboxRecord>> sandboxes_;
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;

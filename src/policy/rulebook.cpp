@@ -126,6 +126,16 @@ spec::RecalibrationBound recalibration_bound(const spec::Project& project) {
   return {step.value_or(usual.step), sum.value_or(usual.sum)};
 }
 
+/// The smallest budget that a policy of the project states; the default where none does.
+std::int64_t quarantine_budget(const spec::Project& project) {
+  std::optional<std::int64_t> least;
+  for (const auto& [name, policy] : project.policies) {
+    if (policy.quarantine_good_rows)
+      least = std::min(least.value_or(*policy.quarantine_good_rows), *policy.quarantine_good_rows);
+  }
+  return least.value_or(spec::kQuarantineGoodRows);
+}
+
 /// Everything that can change a verdict or who may approve, in one canonical text.
 Digest digest_of(const spec::Project& project) {
   auto policies = doc::Value::array();
@@ -171,6 +181,7 @@ Digest digest_of(const spec::Project& project) {
       {{"format", "heddle.rules/1"},
        {"policies", std::move(policies)},
        {"recalibrate", doc::Value::object({{"step", bound.step}, {"sum", bound.sum}})},
+       {"quarantine", doc::Value::object({{"good_rows", quarantine_budget(project)}})},
        {"services", std::move(services)},
        {"people", std::move(people)},
        {"service_accounts", std::move(accounts)}})));
@@ -213,6 +224,23 @@ spec::PolicyRule recalibration_guard(const spec::Project& project) {
       {}};
   rule.approver_role = role_asked(project, "release.recalibrate").value_or(promoter_role(project));
   return rule;
+}
+
+/// Refusing a row costs that row; shutting a sender out costs what is well beside it. And what is
+/// shut out for everybody is taken from those who sent nothing wrong.
+std::vector<spec::PolicyRule> quarantine_guards(const spec::Project& project) {
+  spec::PolicyRule costly;
+  costly.id = "costly-quarantine-needs-a-person";
+  costly.effect = spec::PolicyRule::Effect::kRequireApproval;
+  costly.who = {"agent:*"};
+  costly.actions = {"source.quarantine"};
+  costly.when =
+      spec::Expression{fmt::format("attributes.good_rows > {}", quarantine_budget(project)), {}};
+  costly.approver_role = role_asked(project, "source.quarantine").value_or(promoter_role(project));
+  spec::PolicyRule of_all = costly;
+  of_all.id = "quarantine-of-everybody-needs-a-person";
+  of_all.when = spec::Expression{"attributes.account == \"\"", {}};
+  return {std::move(costly), std::move(of_all)};
 }
 
 }  // namespace
@@ -413,6 +441,13 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
   bound.names = {"attributes.intercept_delta", "attributes.intercept_sum"};
   bound.is_guard = true;
   impl->rules.push_back(std::move(bound));
+  for (spec::PolicyRule& rule : quarantine_guards(project)) {
+    auto names = expr::names_in(rule.when->text);
+    Rule of_quarantine{std::move(rule), ""};
+    if (names) of_quarantine.names = *std::move(names);
+    of_quarantine.is_guard = true;
+    impl->rules.push_back(std::move(of_quarantine));
+  }
   // Whether labels are right is what no agent can know.
   spec::PolicyRule labels;
   labels.id = "labels-need-a-person";

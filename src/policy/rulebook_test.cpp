@@ -280,6 +280,40 @@ TEST(Rulebook, WhatLabelsInDoubtOrAForgottenPastStandBehindNeedsAPerson) {
   }
 }
 
+}
+
+TEST(Rulebook, AQuarantineThatHoldsBackManyGoodRowsOrEverybodysNeedsAPerson) {
+  const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
+  const Actor ladder{ActorType::kAgent, "agent:recover"};
+  const auto quarantine = [&](std::int64_t good_rows, std::string account) {
+    auto what = proposal("source.quarantine", ladder);
+    what.attributes = doc::Value::object(
+        {{"source", "s1"}, {"account", std::move(account)}, {"good_rows", good_rows}});
+    return what;
+  };
+  auto usual = project({allow});
+  EXPECT_EQ(judge(usual, quarantine(1000, "app")).effect, Effect::kAllow);
+  EXPECT_EQ(judge(usual, quarantine(1001, "app")).effect, Effect::kRequireApproval);
+  EXPECT_EQ(judge(usual, quarantine(1001, "app")).rules.front(),
+            "costly-quarantine-needs-a-person");
+  EXPECT_EQ(judge(usual, quarantine(0, "")).effect, Effect::kRequireApproval)
+      << "it holds for everybody";
+  EXPECT_EQ(judge(usual, quarantine(0, "")).rules.front(),
+            "quarantine-of-everybody-needs-a-person");
+  auto strict = usual;
+  strict.policies["strict"].quarantine_good_rows = 10;
+  strict.policies["lax"].quarantine_good_rows = 100'000;
+  EXPECT_EQ(judge(strict, quarantine(10, "app")).effect, Effect::kAllow);
+  EXPECT_EQ(judge(strict, quarantine(11, "app")).effect, Effect::kRequireApproval)
+      << "the smallest counts";
+  EXPECT_NE(Rulebook::compile(usual)->digest(), Rulebook::compile(strict)->digest());
+  // It lets nobody do what no rule allows, and a person knows what it costs.
+  EXPECT_EQ(judge(project({}), quarantine(1001, "app")).effect, Effect::kDeny);
+  auto by_hand = quarantine(100'000, "");
+  by_hand.actor = {ActorType::kPerson, "ada"};
+  EXPECT_EQ(judge(usual, by_hand).effect, Effect::kAllow);
+}
+
 TEST(Rulebook, WhetherLabelsAreRightIsAskedOfAPerson) {
   const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
   const Actor ladder{ActorType::kAgent, "agent:recover"};

@@ -42,6 +42,7 @@ doc::Value Incident::to_value() const {
                                          {"only_account", d.only_account},
                                          {"only_label_account", d.only_label_account},
                                          {"rule", d.rule},
+                                         {"good_rows", d.good_rows},
                                          {"ratio", d.ratio},
                                          {"ratio_name", d.ratio_name},
                                          {"lag_hours", d.lag_hours},
@@ -120,6 +121,7 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   out.diagnosis.only_account = d->string_or("only_account");
   out.diagnosis.only_label_account = d->string_or("only_label_account");
   out.diagnosis.rule = d->string_or("rule");
+  out.diagnosis.good_rows = d->int_or("good_rows");
   out.diagnosis.ratio = d->double_or("ratio", 1);
   out.diagnosis.ratio_name = d->string_or("ratio_name");
   out.diagnosis.lag_hours = static_cast<int>(d->int_or("lag_hours"));

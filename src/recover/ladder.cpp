@@ -48,6 +48,9 @@ bool explains(const Incident& incident, const watch::Alert& alert,
     return true;
   const bool same_sender = diagnosis.source == incident.diagnosis.source &&
                            diagnosis.account == incident.diagnosis.account;
+  // Whose records are missing is a thing of their own, and no sign of what the rows say.
+  if (cause == Cause::kUnrecorded || diagnosis.cause == Cause::kUnrecorded)
+    return cause == diagnosis.cause && same_sender;
   if (diagnosis.cause == Cause::kCostlyQuarantine && incident.step == Step::kAwaitReadmit) {
     // A quarantine for everybody costs rows of each account.
     return same_sender ||
@@ -278,7 +281,8 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
 }
 
 bool Ladder::cooling(const watch::Alert& alert, Micros now) const {
-  if (alert.first.subject == Subject::kContract || alert.first.subject == Subject::kPrior)
+  if (alert.first.subject == Subject::kContract || alert.first.subject == Subject::kPrior ||
+      alert.first.subject == Subject::kJournal)
     return false;
   return std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& incident) {
     return !incident.open() && now < incident.recovered_at + options_.monitor.cool_down &&
@@ -314,6 +318,7 @@ Step Ladder::first_response(const Incident& incident) const {
     case Cause::kLabelConflict:
     case Cause::kCovariateShift:
     case Cause::kMonitorSilent:
+    case Cause::kUnrecorded:
     case Cause::kUnknown: return Step::kAwaitQuiet;
   }
   return Step::kAwaitQuiet;
@@ -338,13 +343,19 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
     drop_swap_question(incident, "on the newest labelled rows the standby is no better", tick);
     return;
   }
+  // The fault may be everybody's, and what speaks for the standby one account's alone.
+  const std::string& only = incident.diagnosis.only_account.empty()
+                                ? seen->only_account
+                                : incident.diagnosis.only_account;
+  doc::Value evidence =
+      on_evidence(incident, seen->label_account,
+                  doc::Value::object({{"primary_log_loss", seen->primary_log_loss},
+                                      {"standby_log_loss", seen->standby_log_loss},
+                                      {"rows", seen->rows}}),
+                  tick);
+  evidence.set("only_account", only);
   const Outcome outcome =
-      propose(incident, "slot.swap", "service/" + options_.service,
-              on_evidence(incident, seen->label_account,
-                          doc::Value::object({{"primary_log_loss", seen->primary_log_loss},
-                                              {"standby_log_loss", seen->standby_log_loss},
-                                              {"rows", seen->rows}}),
-                          tick),
+      propose(incident, "slot.swap", "service/" + options_.service, std::move(evidence),
               fmt::format("on {} labelled rows since the change the standby has log loss {:.3f}, "
                           "the primary {:.3f}",
                           seen->rows, seen->standby_log_loss, seen->primary_log_loss),
@@ -454,6 +465,7 @@ Step Ladder::quarantine(Incident& incident, Tick& tick) {
                                   doc::Value::object({{"source", d.source},
                                                       {"account", d.account},
                                                       {"rule", d.rule},
+                                                      {"good_rows", d.good_rows},
                                                       {"readmit_after", options_.readmit_after}}),
                                   d.reason, tick);
   if (!settled(outcome.status)) {
@@ -837,6 +849,9 @@ Step Ladder::await_quiet(Incident& incident, Tick& tick) {
       escalate(incident, "the service answers nobody: " + incident.diagnosis.reason, 0, tick);
     if (cause == Cause::kLabelConflict)
       escalate(incident, "find out whose labels are right: " + incident.diagnosis.reason, 0, tick);
+    if (cause == Cause::kUnrecorded)
+      escalate(incident, "what is answered is not all recorded: " + incident.diagnosis.reason, 0,
+               tick);
   }
   if (is_quiet(incident)) {
     incident.recovered_at = tick.now;

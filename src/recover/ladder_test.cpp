@@ -122,6 +122,67 @@ TEST(Ladder, AQuarantineOfNobodysIncidentHasABudgetToo) {
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
 }
 
+TEST(Ladder, AQuarantineSaysWhatItWouldCost) {
+  Scene s(22);
+  s.play(100, 103, {});
+  s.play(103, 104, {.distance_ratio = 1.609344});
+  ASSERT_TRUE(s.did("source.quarantine"));
+  EXPECT_EQ(s.world.last["source.quarantine"].attributes.int_or("good_rows", -1), 0)
+      << "every row of it is wrong";
+  ASSERT_TRUE(s.ladder.restore(s.ladder.to_value()).ok());
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.good_rows, 0);
+  // One row in three: the wrong ones show the unit, and most are well.
+  Scene t(22);
+  t.play(100, 103, {});
+  std::vector<plane::Record> records;
+  Stream wrong(23);
+  (void)wrong.baseline();
+  wrong.day(103, {.distance_ratio = 1.609344}, records);
+  int seen = 0;
+  for (auto& record : records) {
+    auto* request = std::get_if<plane::RequestRecord>(&record);
+    if (request != nullptr && request->rows[0].outcome == plane::RowOutcome::kRefused &&
+        seen++ % 3 != 0) {
+      request->rows[0].outcome = plane::RowOutcome::kServed;
+      request->rows[0].rules.clear();
+    }
+    watch::Output out;
+    t.watch.observe(record, out);
+    for (const Alert& move : out.moves) t.world.moves.push_back(move);
+    if (const auto* tick = std::get_if<plane::TickRecord>(&record);
+        tick != nullptr && tick->event_time > t.ladder.last_tick()) {
+      (void)t.ladder.on_tick(tick->event_time, t.world.moves, {}, t.watch, t.world);
+      t.world.moves.clear();
+    }
+  }
+  ASSERT_TRUE(t.did("source.quarantine"));
+  EXPECT_GT(t.world.last["source.quarantine"].attributes.int_or("good_rows"), 200);
+}
+
+TEST(Ladder, WhatIsNotRecordedIsAnIncidentThatPeopleAreToldOf) {
+  Scene s(22);
+  s.play(100, 101, {});
+  watch::Output out;
+  s.watch.observe(plane::GapRecord{40, "the journal is full", 2, "app"}, out);
+  s.watch.observe(plane::GapRecord{1, "the journal is full", 0, "other"}, out);
+  s.world.moves = out.moves;
+  s.play(101, 102, {});
+  ASSERT_EQ(s.ladder.incidents().size(), 2U) << "each account's is its own";
+  const Incident& i = s.ladder.incidents()[0];
+  EXPECT_EQ(i.diagnosis.cause, Cause::kUnrecorded);
+  EXPECT_EQ(i.diagnosis.account, "app");
+  EXPECT_TRUE(s.did("incident-0001/incident.open")) << "in the ledger";
+  EXPECT_TRUE(s.did("incident-0001/incident.escalate"));
+  EXPECT_EQ(i.response, "none");
+  EXPECT_EQ(i.step, Step::kDone) << "a day without";
+  // Within the cool-down of an alert it would be deferred: what is missing is told each time.
+  out = {};
+  s.watch.observe(plane::GapRecord{7, "the journal is full", 0, "app"}, out);
+  s.world.moves = out.moves;
+  s.play(102, 103, {});
+  EXPECT_EQ(s.ladder.incidents().size(), 3U);
+}
+
 TEST(Ladder, AServiceThatAnswersNobodyTellsAPersonAtOnce) {
   Scene s(22);
   s.play(100, 101, {});

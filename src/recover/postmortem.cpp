@@ -66,6 +66,10 @@ std::string what_next(const Incident& incident) {
     case Cause::kMonitorSilent:
       return "see that its rows or labels come in time, change the monitor's window or chunk, or "
              "take the metric out";
+    case Cause::kUnrecorded:
+      return "see that the disk has room and that the control plane keeps up; an account that "
+             "sends "
+             "more than its share has a limit in `limits.requests_per_second`";
     case Cause::kUnknown: return "a person looks: no cause of the catalogue fits";
   }
   return {};
@@ -176,6 +180,7 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
     case Cause::kCostlyQuarantine:
     case Cause::kLabelConflict:
     case Cause::kFailOver:
+    case Cause::kUnrecorded:
     case Cause::kUnknown: return {};
   }
   return {};

@@ -26,7 +26,7 @@ struct Standing {
 /// plane::Canary.
 struct CanaryPlan {
   std::vector<std::uint32_t> steps{};  ///< rising, each from 1 to plane::kMostCanaryWeight
-  std::string sticky{};                ///< key of the draw; empty: the request id
+  std::string sticky{};                ///< key of the draw; empty: each request for itself
   std::string header{};
   std::string header_value{};
 };

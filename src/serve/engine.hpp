@@ -82,9 +82,13 @@ class Engine {
   /// Of labels that were not taken: the place of each in the request, and why.
   using RefusedLabels = std::vector<std::pair<std::size_t, Error>>;
   /// Journals the others, as sent by `account`. Whether a row is known is not: the control plane
-  /// joins them, and counts those that find none.
-  [[nodiscard]] RefusedLabels add_labels(std::span<const LabelIn> labels, std::string_view account);
-  /// A replay says that everything before `event_time` was sent (serve/event_clock.hpp).
+  /// joins them, and counts those that find none. None is taken, and none is lost, when the account
+  /// holds its share of the journal (kBusy `journal-share`) or when nothing is recorded
+  /// (kUnavailable `journal-full`).
+  [[nodiscard]] Result<RefusedLabels> add_labels(std::span<const LabelIn> labels,
+                                                 std::string_view account);
+  /// A replay says that everything before `event_time` was sent (serve/event_clock.hpp). To say it
+  /// again says nothing. kBusy (`journal-share`) while those that came were not read yet.
   [[nodiscard]] Result<void> tick(Micros event_time);
   /// Stops the service at once; the id of the stop that stands. Journaled before it takes effect,
   /// and once: to stop again what the data plane stopped is the same stop.
@@ -126,7 +130,7 @@ class Engine {
   }
   [[nodiscard]] const EventClock& event_clock() const noexcept { return event_clock_; }
   [[nodiscard]] std::uint64_t applied_version() const noexcept { return applied_version_; }
-  [[nodiscard]] std::uint64_t dropped() const { return options_.journal->dropped(); }
+  [[nodiscard]] plane::JournalWriter& journal() const { return *options_.journal; }
   [[nodiscard]] Metrics& metrics() noexcept { return metrics_; }
   [[nodiscard]] const Metrics& metrics() const noexcept { return metrics_; }
 
@@ -141,8 +145,10 @@ class Engine {
   [[nodiscard]] Result<Admitted> admit(const Asked& asked);
   [[nodiscard]] Result<void> explain(const Rows& rows, const score::Plan& plan);
   [[nodiscard]] Slot routed() const;
-  void choose_canary(const Asked& asked, Admitted& admitted) const;
-  [[nodiscard]] std::string_view sticky_key(const Asked& asked, const Admitted& admitted) const;
+  [[nodiscard]] static Result<std::string_view> source_of(const Principal& who,
+                                                          std::string_view named);
+  void choose_canary(const Asked& asked, Admitted& admitted);
+  [[nodiscard]] std::string_view sticky_key(const Asked& asked, const Admitted& admitted);
   void score(const Rows& rows, Admitted& admitted);
   /// What the quarantine that holds a request's rows comes to by its rows: nothing is counted
   /// before `settle`.
@@ -184,6 +190,8 @@ class Engine {
   Failures primary_failures_;              ///< of whoever answers in the primary's place
   Witnesses witnesses_;                    ///< of those failures
   Failures canary_failures_;
+  Witnesses canary_witnesses_;
+  std::uint64_t drawn_ = 0;  ///< key of the last draw without a sticky key; nobody else knows it
   Rates rates_;
   StandingQueue queue_;
   EventClock event_clock_;
@@ -207,7 +215,7 @@ class Engine {
   std::vector<std::size_t> rule_ends_;
   std::vector<float> contributions_;
   std::string made_id_;
-  mutable std::string key_;
+  std::string key_;
 };
 
 }  // namespace heddle::serve

@@ -84,6 +84,8 @@ TEST(DataPlane, TicksOnlyGoForward) {
         http.post("/v1/services/trips/tick", fmt::format(R"({{"event_time":{}}})", time)));
   };
   EXPECT_EQ(tick("\"2001-04-12\"").string_or("event_time"), "2001-04-12T00:00:00Z");
+  EXPECT_EQ(tick("\"2001-04-12\"").string_or("event_time"), "2001-04-12T00:00:00Z")
+      << "said again: it is not in the journal twice";
   EXPECT_EQ(tick("\"2001-04-11\"").string_or("id"), "replay-behind");
   EXPECT_EQ(tick("9223372036854775807").string_or("id"), "event-time-outside");
   world.down();
@@ -859,14 +861,15 @@ TEST(Tokens, FollowTheRightsThatCountNow) {
                  {"ops", "ops-secret-0000000003", {"read", "stop"}}});
   const Principal* app = tokens.find("app-secret-0000000002");
   ASSERT_NE(app, nullptr);
-  tokens.set_rights({{"app", {"read"}}});
+  tokens.set_rights({{"app", {{"read"}}}});
   EXPECT_EQ(tokens.find("app-secret-0000000002"), app) << "who asks stays the same account";
   EXPECT_FALSE(app->may(Permission::kPredict));
   EXPECT_TRUE(app->may(Permission::kRead));
   EXPECT_EQ(tokens.find("ops-secret-0000000003"), nullptr) << "it is no account any more";
   EXPECT_EQ(tokens.allow("ops-secret-0000000003", Permission::kStop, "trips").error().id,
             "token-unknown");
-  tokens.set_rights({{"app", {"predict"}}, {"ops", {"stop"}}});
+  tokens.set_rights({{"app", {{"predict"}, {"s1"}}}, {"ops", {{"stop"}}}});
+  EXPECT_EQ(app->sources, std::vector<std::string>{"s1"}) << "its sources follow too";
   EXPECT_TRUE(app->may(Permission::kPredict));
   EXPECT_TRUE(tokens.allow("ops-secret-0000000003", Permission::kStop, "trips").ok());
 }

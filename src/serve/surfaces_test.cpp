@@ -23,6 +23,7 @@ namespace {
 
 constexpr const char* kGoodRow = R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400})";
 constexpr const char* kModelInfer = "/inference.GRPCInferenceService/ModelInfer";
+constexpr const char* kInfer = "/inference.GRPCInferenceService/ModelInfer";
 constexpr const char* kStreamInfer = "/inference.GRPCInferenceService/ModelStreamInfer";
 constexpr const char* kPredict = "/v1/services/trips/predict";
 
@@ -95,10 +96,12 @@ std::string infer_message(std::size_t rows, std::string_view source = "s1",
   std::string out;
   doc::ProtoWriter writer(out);
   writer.bytes(1, "trips");
-  writer.message(4, [&](doc::ProtoWriter& entry) {
-    entry.bytes(1, "source");
-    entry.message(2, [&](doc::ProtoWriter& value) { value.bytes(3, source); });
-  });
+  if (!source.empty()) {
+    writer.message(4, [&](doc::ProtoWriter& entry) {
+      entry.bytes(1, "source");
+      entry.message(2, [&](doc::ProtoWriter& value) { value.bytes(3, source); });
+    });
+  }
   writer.message(4, [&](doc::ProtoWriter& entry) {
     entry.bytes(1, "timeout");
     entry.message(2, [&](doc::ProtoWriter& value) {
@@ -121,6 +124,8 @@ std::string infer_message(std::size_t rows, std::string_view source = "s1",
   return out;
 }
 
+constexpr std::uint64_t kMostJournal = 1 << 20;
+
 class Surfaces {
  public:
   explicit Surfaces(std::shared_ptr<const score::Plan> primary,
@@ -129,7 +134,7 @@ class Surfaces {
     dir_ = ::mkdtemp(name.data());
     service_.identity.name = "trips";
     service_.sources = {"s1", "s2"};
-    journal_ = *plane::JournalWriter::open({.dir = dir_, .fields = {}});
+    journal_ = *plane::JournalWriter::open({.dir = dir_, .fields = {}, .max_bytes = kMostJournal});
     engine = std::make_unique<Engine>(Engine::Options{.service = &service_,
                                                       .clock = &system_clock(),
                                                       .journal = journal_.get(),
@@ -225,6 +230,12 @@ class Surfaces {
     return engine->metrics().text("trips", {}).find(fmt::format("{}\n", sample)) !=
            std::string::npos;
   }
+
+  void bind(std::vector<std::string> sources) {
+    tokens_.set_rights({{"app", {{"predict", "label", "replay", "read"}, std::move(sources)}}});
+  }
+  plane::JournalWriter& journal() { return *journal_; }
+  [[nodiscard]] const std::string& dir() const { return dir_; }
 
   std::unique_ptr<Engine> engine;
   std::unique_ptr<HttpApi> http;
@@ -433,6 +444,85 @@ TEST(Surfaces, AParameterMeansTheSameByBothProtocols) {
     }
   }
   EXPECT_GT(taken, 25);
+}
+
+TEST(Surfaces, AnAccountIsBoundToItsSourcesByEveryProtocol) {
+  Surfaces surfaces(native_plan(1));
+  const auto rows = [](std::string_view source) {
+    return fmt::format(R"({{"rows":[{}]{}}})", kGoodRow,
+                       source.empty() ? "" : fmt::format(R"(,"source":"{}")", source));
+  };
+  const auto oip = [](std::string_view source) {
+    return fmt::format(
+        R"({{"inputs":[{{"name":"date","shape":[1],"datatype":"BYTES","data":["2001-04-10T05:00:00Z"]}},
+            {{"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]}},
+            {{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}}]{}}})",
+        source.empty() ? "" : fmt::format(R"(,"parameters":{{"source":"{}"}})", source));
+  };
+  // HTTP status of rows, HTTP status of OIP, gRPC status; 0 is OK.
+  const auto ask = [&](std::string_view source) {
+    return std::vector<int>{
+        surfaces.post("/v1/services/trips/predict", rows(source)).status,
+        surfaces.post("/v2/models/trips/infer", oip(source)).status,
+        static_cast<int>(surfaces.call(kInfer, infer_message(1, source)).status)};
+  };
+  const std::vector<int> taken{200, 200, 0}, denied{403, 403, 7}, invalid{400, 400, 3};
+  EXPECT_EQ(ask("s1"), taken);
+  EXPECT_EQ(ask("s2"), taken) << "who is bound to none may name any";
+  surfaces.bind({"s1"});
+  EXPECT_EQ(ask("s1"), taken);
+  EXPECT_EQ(ask("s2"), denied) << "another's name";
+  for (const char* odd : {"S1", "s1 ", "default", "s1\\u0000", "*", "s3"}) {
+    const auto answers = ask(odd);
+    EXPECT_NE(answers[0], 200) << odd;
+    EXPECT_NE(answers[1], 200) << odd;
+    EXPECT_NE(answers[2], 0) << odd;
+  }
+  EXPECT_EQ(ask(""), taken) << "it has one: that is where its rows are from";
+  surfaces.bind({"s1", "s2"});
+  EXPECT_EQ(ask("s2"), taken);
+  EXPECT_EQ(ask(""), invalid) << "it has several and must say which";
+  std::map<std::string, int> sources;
+  for (const auto& record : surfaces.records()) {
+    if (const auto* request = std::get_if<plane::RequestRecord>(&record))
+      ++sources[request->source];
+  }
+  EXPECT_EQ(sources, (std::map<std::string, int>{{"s1", 9}, {"s2", 6}}));
+}
+
+TEST(Surfaces, LabelsThatFindNoRoomAreNotTaken) {
+  Surfaces surfaces(native_plan(1));
+  std::string labels;
+  for (int i = 0; i < 1000; ++i)
+    labels += fmt::format(R"({}{{"row_id":"r-{}#0","label":1}})", i == 0 ? "" : ",", i);
+  const std::string body = "{\"labels\":[" + labels + "]}";
+  net::Response last;
+  int taken = 0;
+  for (int i = 0; i < 1000 && last.status != 429; ++i) {
+    last = surfaces.post("/v1/services/trips/labels", body);
+    taken += last.status == 202 ? 1000 : 0;
+    ASSERT_TRUE(surfaces.journal().commit().ok());
+  }
+  EXPECT_EQ(last.status, 429) << last.body;
+  EXPECT_EQ(last.headers, "Retry-After: 1\r\n");
+  EXPECT_NE(last.body.find("journal-share"), std::string::npos) << last.body;
+  // Rows are answered and recorded all the same.
+  const std::string rows = fmt::format(R"({{"rows":[{}]}})", kGoodRow);
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(surfaces.post("/v1/services/trips/predict", rows).status, 200);
+  EXPECT_TRUE(surfaces.journal().unrecorded().empty());
+  int requests = 0, recorded = 0;
+  for (const auto& record : surfaces.records()) {
+    requests += std::holds_alternative<plane::RequestRecord>(record) ? 1 : 0;
+    recorded += std::holds_alternative<plane::LabelRecord>(record) ? 1 : 0;
+  }
+  EXPECT_EQ(requests, 100);
+  EXPECT_EQ(recorded, taken) << "what was taken is there, what was not is not";
+  // Once they were read there is room again.
+  ASSERT_TRUE(plane::consumed(surfaces.dir(), surfaces.journal().position().segment, 0).ok());
+  for (last.status = 429; last.status == 429;)
+    last = surfaces.post("/v1/services/trips/labels", body);
+  EXPECT_EQ(last.status, 202) << last.body;
 }
 
 TEST(Surfaces, TheLargestIntegersAreThoseOfUint64) {

@@ -39,11 +39,37 @@ class PeopleCheck {
   /// Its name is that of the file with its token.
   void check(const ServiceAccount& account) {
     unique(accounts_, account.name, account.position, "service account");
+    check_sources(account);
     if (is_plain_name(account.name) && account.name.front() != '.') return;
     report(account.position, "people-name",
            fmt::format("`{}` cannot be the name of a service account", account.name),
            fmt::format("{}, not with a `.` first: its token is the file `.heddle/tokens/NAME`",
                        kPlain));
+  }
+
+  /// A source that no service declares is one that nobody can name.
+  void check_sources(const ServiceAccount& account) {
+    std::vector<std::string> declared;
+    for (const auto& [name, service] : project_.services)
+      declared.insert(declared.end(), service.sources.begin(), service.sources.end());
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < account.sources.size(); ++i) {
+      const std::string& source = account.sources[i];
+      const doc::Position at =
+          i < account.source_positions.size() ? account.source_positions[i] : account.position;
+      if (!seen.insert(source).second) {
+        report(at, "duplicate-name",
+               fmt::format("`{}` has the source `{}` more than once", account.name, source),
+               "name it once");
+      } else if (std::find(declared.begin(), declared.end(), source) == declared.end()) {
+        const auto near = doc::nearest(source, declared);
+        report(at, "unknown-name",
+               fmt::format("no service declares the source `{}` of account `{}`", source,
+                           account.name),
+               near.empty() ? "add it to `sources` of a Service"
+                            : fmt::format("did you mean `{}`?", near));
+      }
+    }
   }
 
   void check(const Person& person) {

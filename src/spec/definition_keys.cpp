@@ -512,10 +512,22 @@ const Object& policy_kind() {
           "one; without it, 1.5");
     return t;
   }();
+  static const Table<Policy> quarantine = [] {
+    Table<Policy> t("quarantine", "bounds of a quarantine that no person sees");
+    t.custom("good_rows", Shape::kInteger,
+             "one that would hold back more rows a day that break no rule needs a person; without "
+             "it, 1000",
+             [](Policy& into, const doc::Value& value, Reader&) {
+               into.quarantine_good_rows = value.as_int();
+             });
+    t.keys.back().at_least = 0;
+    return t;
+  }();
   static const Table<Policy> recovery = [] {
     Table<Policy> t("recovery", "bounds of recovery");
     t.within("retrain", retrain, "bounds of a retrain");
     t.within("recalibrate", recalibrate, "bounds of recalibrations that no person sees");
+    t.within("quarantine", quarantine, "bounds of a quarantine that no person sees");
     return t;
   }();
   static const Table<Policy> table = [] {
@@ -694,8 +706,11 @@ const Object& service_kind() {
     t.duration("interval", &CanaryRules::interval, "of event time between judgements");
     t.duration("patience", &CanaryRules::patience,
                "of event time without a good or bad judgement, before a person is asked");
-    t.text("sticky", &CanaryRules::sticky,
-           "key of the draw: `source`, `header:NAME`, `field:NAME`; default: the request id");
+    t.text(
+        "sticky", &CanaryRules::sticky,
+        "key of the draw, `source`, `header:NAME` or `field:NAME`, so that a client stays with one "
+        "bundle: who may choose the key chooses the side; without it, the server draws each "
+        "request");
     t.text("header", &CanaryRules::header, "requests with this header always go to the canary");
     t.text("header_value", &CanaryRules::header_value, "and this value of it");
     t.object("judgement", &CanaryRules::judgement, judgement, "how much worse is bad");
@@ -877,7 +892,12 @@ const Object& people_kind() {
         .required();
     t.text("token_file", &ServiceAccount::token_file,
            "its token, relative to .heddle; without it, `tokens/NAME`");
+    t.texts(
+        "sources", &ServiceAccount::sources,
+        "sources that it may name, and no others; of one, all its requests are; without it, any "
+        "of the Service");
     t.finally([](ServiceAccount& into, const doc::Value& value, Reader& reader) {
+      into.source_positions = positions_of(value, "sources");
       if (into.token_file.empty()) into.token_file = fmt::format("tokens/{}", into.name);
       into.position = position_of(value, "name");
       static const std::vector<std::string> known = {"predict", "label", "replay", "read", "stop"};

@@ -284,6 +284,33 @@ TEST_F(SpecTest, NobodyCouldApprove) {
                                "`approver`, which nobody has"}));
 }
 
+TEST_F(SpecTest, AnAccountNamesSourcesThatAServiceDeclares) {
+  const auto with = [&](const std::string& sources) {
+    put("people.yaml",
+        "apiVersion: heddle/v1\nkind: People\npeople: []\nservice_accounts:\n  - {name: bot, "
+        "permissions: [predict], sources: " +
+            sources + "}\n");
+    std::vector<std::string> ids;
+    const auto loaded = load_project(root_);
+    EXPECT_TRUE(loaded.ok());
+    for (const auto& each : loaded->diagnostics) {
+      // Nobody is there to approve any more: another test's matter.
+      if (each.file != "people.yaml") continue;
+      ids.push_back(each.id);
+      EXPECT_EQ(each.position.line, 5) << "its own place";
+    }
+    return ids;
+  };
+  const auto declared = load_project(root_)->project.services.begin()->second.sources;
+  ASSERT_FALSE(declared.empty());
+  const std::string& known = declared.front();
+  EXPECT_EQ(with("[" + known + "]"), Lines{});
+  EXPECT_EQ(with("[]"), Lines{});
+  EXPECT_EQ(with("[" + known + ", " + known + "]"), Lines{"duplicate-name"});
+  for (const char* odd : {"default", "\"\"", "\"a\\nb\"", "\"*\"", "nobody"})
+    EXPECT_EQ(with(std::string("[") + odd + "]"), Lines{"unknown-name"}) << odd;
+}
+
 TEST_F(SpecTest, OnePersonHasOneName) {
   const std::string key =
       "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy";
@@ -889,6 +916,9 @@ TEST_F(SpecTest, ANumberOfAPolicyThatNeverOrAlwaysAppliesIsAnError) {
   const auto recalibrate = [](const std::string& text) {
     return "recovery: {recalibrate: {" + text + "}}\n";
   };
+  const auto quarantine = [](const std::string& text) {
+    return "recovery: {quarantine: {" + text + "}}\n";
+  };
   const std::vector<std::pair<std::string, std::string>> cases = {
       {needs("approvals: 1, within: 7d"), ""},
       {needs("approvals: 2"), "never-applies"},  // one person has the role
@@ -920,6 +950,10 @@ TEST_F(SpecTest, ANumberOfAPolicyThatNeverOrAlwaysAppliesIsAnError) {
       {recalibrate("step: -0.5"), "out-of-range"},
       {recalibrate("step: 20.5"), "never-applies"},  // no intercept is fitted past 20 logits
       {recalibrate("sum: 1000"), "never-applies"},
+      {quarantine("good_rows: 500"), ""},
+      {quarantine("good_rows: 0"), ""},  // each that holds back a good row is asked about
+      {quarantine("good_rows: -1"), "out-of-range"},
+      {quarantine("good_rows: 9000000000000000000"), "never-applies"},
   };
   for (const auto& [text, id] : cases) {
     put("policies/q.yaml", head + text);

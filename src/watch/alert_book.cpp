@@ -68,7 +68,7 @@ void AlertBook::new_epoch() {
     const Subject subject = item.second.alert.first.subject;
     return subject != Subject::kContract && subject != Subject::kRule &&
            subject != Subject::kMonitor && subject != Subject::kAnswers &&
-           subject != Subject::kLabels;
+           subject != Subject::kLabels && subject != Subject::kJournal;
   });
 }
 

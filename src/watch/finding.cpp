@@ -7,9 +7,9 @@
 namespace heddle::watch {
 
 std::string_view subject_name(Subject subject) noexcept {
-  constexpr std::array<std::string_view, 9> kNames{"contract", "column",  "prediction",
-                                                   "quality",  "prior",   "rule",
-                                                   "monitor",  "answers", "labels"};
+  constexpr std::array<std::string_view, 10> kNames{"contract", "column", "prediction", "quality",
+                                                    "prior",    "rule",   "monitor",    "answers",
+                                                    "labels",   "journal"};
   return kNames[static_cast<std::size_t>(subject)];
 }
 
@@ -19,10 +19,10 @@ std::string_view stage_name(AlertStage stage) noexcept {
 }
 
 namespace {
-constexpr std::array<std::string_view, 14> kCauses{
+constexpr std::array<std::string_view, 15> kCauses{
     "unknown",     "contract fault",    "unit change",    "time shift",  "covariate shift",
     "prior shift", "concept shift",     "monitor silent", "label fault", "outlived repair",
-    "no answers",  "costly quarantine", "label conflict", "fail-over"};
+    "no answers",  "costly quarantine", "label conflict", "fail-over",   "unrecorded traffic"};
 }  // namespace
 
 std::string_view cause_name(Cause cause) noexcept {

@@ -238,6 +238,18 @@ LabelJoin::Chunks LabelJoin::by_source(Micros from, Micros to, std::uint64_t epo
   return by([](const Row& row) { return row.source; }, from, to, epoch);
 }
 
+std::map<LabelJoin::Sender, LabelJoin::Chunk> LabelJoin::by_sender(Micros from, Micros to,
+                                                                   std::uint64_t epoch) const {
+  std::map<Sender, Chunk> out;
+  (void)select(from, to, epoch, [&](const Row& row) {
+    if (!row.opinion.stands() || std::isnan(row.margin)) return;
+    Chunk& chunk = out[{names_.name(row.account), names_.name(row.source)}];
+    chunk.margins.push_back(row.margin);
+    chunk.labels.push_back(static_cast<std::uint8_t>(row.opinion.label));
+  });
+  return out;
+}
+
 LabelJoin::Chunks LabelJoin::by_account(Micros from, Micros to, std::uint64_t epoch) const {
   return by([](const Row& row) { return row.account; }, from, to, epoch);
 }

@@ -111,10 +111,14 @@ class LabelJoin {
   [[nodiscard]] Chunk collect(Micros from, Micros to, std::uint64_t epoch) const;
   /// Event time of the earliest row of `epoch` at or after `from`.
   [[nodiscard]] std::optional<Micros> first_from(Micros from, std::uint64_t epoch) const;
+  /// An account and a source: what an account calls its source is no other account's.
+  using Sender = std::pair<std::string, std::string>;
+  /// Margins and labels of the labelled rows with from <= event time < to, by who sent them as
+  /// which source.
+  [[nodiscard]] std::map<Sender, Chunk> by_sender(Micros from, Micros to,
+                                                  std::uint64_t epoch) const;
   using Chunks = std::map<std::string, Chunk>;
-  /// Margins and labels of the labelled rows with from <= event time < to, by where they came from.
-  [[nodiscard]] Chunks by_source(Micros from, Micros to, std::uint64_t epoch) const;
-  /// The same, by who sent them.
+  /// The same by account alone, standby included.
   [[nodiscard]] Chunks by_account(Micros from, Micros to, std::uint64_t epoch) const;
   /// By the account that alone labelled them, standby included; rows that several label alike, or
   /// whose labels are nobody's known, are under the empty name.

@@ -82,7 +82,11 @@ void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micr
     if (static_cast<std::int64_t>(chunk.labels.size()) >= metric_.chunk_rows) {
       const std::size_t first = out.size();
       judge(chunk, baseline, to_, quiet, out);
-      if (several) name_accounts(join, std::span(out).subspan(first));
+      if (several) {
+        name_accounts(join, std::span(out).subspan(first));
+        if (comparison_ && comparison_->to == to_)
+          comparison_->only_account = who_favours_standby(join.by_account(from_, to_, epoch_));
+      }
       if (several_label) name_label_accounts(join, std::span(out).subspan(first));
       from_ = to_;
     }
@@ -104,14 +108,9 @@ void QualityWindows::name_accounts(const LabelJoin& join, std::span<Finding> fin
 
 void QualityWindows::name_label_accounts(const LabelJoin& join, std::span<Finding> findings) {
   for (Finding& finding : findings) {
-    auto accounts = join.by_label_account(finding.from, finding.to, epoch_);
-    if (finding.subject == Subject::kQuality && comparison_ && comparison_->z > kPairedZ) {
-      for (const auto& [account, own] : accounts) {
-        if (account.empty() || paired_z(losses_of(all_but(accounts, account))) > kPairedZ) continue;
-        comparison_->label_account = account;
-        break;
-      }
-    }
+    const auto accounts = join.by_label_account(finding.from, finding.to, epoch_);
+    if (finding.subject == Subject::kQuality && comparison_)
+      comparison_->label_account = who_favours_standby(accounts);
     if (finding.alert) finding.label_account = only_one(accounts, kLeastOfOthers, finding);
   }
 }
@@ -126,6 +125,17 @@ std::string QualityWindows::only_one(const LabelJoin::Chunks& accounts, std::int
     if (static_cast<std::int64_t>(others.labels.size()) >= least && is_seen_in(others, finding))
       continue;
     return account;
+  }
+  return {};
+}
+
+/// The first of the accounts without which the standby would not be the better one; empty where
+/// there is none, or where the standby is no better.
+std::string QualityWindows::who_favours_standby(const LabelJoin::Chunks& accounts) const {
+  if (!comparison_ || comparison_->z <= kPairedZ) return {};
+  for (const auto& [account, own] : accounts) {
+    if (!account.empty() && paired_z(losses_of(all_but(accounts, account))) <= kPairedZ)
+      return account;
   }
   return {};
 }
@@ -216,6 +226,7 @@ void QualityWindows::save(StateWriter& out) const {
   out.put(c.to);
   out.put(c.z);
   out.put(c.label_account);
+  out.put(c.only_account);
 }
 
 void QualityWindows::load(StateReader& in) {
@@ -233,6 +244,7 @@ void QualityWindows::load(StateReader& in) {
   c.to = in.i64();
   c.z = in.real();
   c.label_account = in.text();
+  c.only_account = in.text();
   comparison_.reset();
   if (compared) comparison_ = c;
 }

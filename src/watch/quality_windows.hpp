@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "spec/monitor.hpp"
@@ -29,6 +30,8 @@ class QualityWindows {
     /// The account without whose labels the standby is not better by as much as that, where several
     /// send labels; empty: there is none.
     std::string label_account{};
+    std::string only_account{};  ///< the one without whose rows the standby is not better, where
+                                 ///< several use the service and it is; else empty
   };
 
   explicit QualityWindows(const spec::Monitor& monitor)
@@ -55,6 +58,7 @@ class QualityWindows {
   void name_label_accounts(const LabelJoin& join, std::span<Finding> findings);
   [[nodiscard]] static std::string only_one(const LabelJoin::Chunks& accounts, std::int64_t least,
                                             const Finding& finding);
+  [[nodiscard]] std::string who_favours_standby(const LabelJoin::Chunks& accounts) const;
 
   spec::QualityMetric metric_;
   Micros label_delay_;

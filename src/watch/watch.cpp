@@ -74,6 +74,12 @@ void Watch::observe(const plane::Record& record, Output& out) {
     try_alternatives();
   } else if (const auto* tick = std::get_if<plane::TickRecord>(&record)) {
     observe_tick(tick->event_time, out);
+  } else if (const auto* gap = std::get_if<plane::GapRecord>(&record)) {
+    // Before the first tick nobody knows what time it is here.
+    const Micros now = std::max(watermark_, last_row_);
+    const std::size_t settled = out.findings.size();
+    unrecorded_.add(*gap, now == INT64_MIN ? 0 : now, out.findings);
+    settle(settled, now, out);
   }
 }
 
@@ -98,7 +104,8 @@ void Watch::enter(const Route& route, Micros event_time) {
   std::erase_if(latest_, [](const auto& item) {
     const Subject subject = item.second.subject;
     return subject != Subject::kContract && subject != Subject::kMonitor &&
-           subject != Subject::kAnswers && subject != Subject::kLabels;
+           subject != Subject::kAnswers && subject != Subject::kLabels &&
+           subject != Subject::kJournal;
   });
 }
 
@@ -142,7 +149,7 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       if (types_[i] != expr::Type::kTimestamp) continue;
       const expr::Datum time = datum_of(row.fields[i], types_[i]);
       if (time.kind == expr::Datum::Kind::kTimestamp)
-        clocks_.add(options_.fields[i], time.i, request.event_time);
+        clocks_.add(request.account, options_.fields[i], time.i, request.event_time);
     }
     std::vector<plane::FieldValue> repaired;
     const std::vector<plane::FieldValue>* fields = &row.fields;
@@ -263,6 +270,9 @@ void Watch::observe_tick(Micros event_time, Output& out) {
   if (options_.monitor.labelled_quality) label_sources_.close(join_, event_time, out.findings);
   settle(labels, event_time, out);
   look_for_silence(baseline, event_time, out);
+  const std::size_t recorded = out.findings.size();
+  unrecorded_.tick(event_time, out.findings);
+  settle(recorded, event_time, out);
   join_.prune(event_time - options_.monitor.label_retention);
   accounts_.prune(event_time - options_.monitor.label_retention);
 }
@@ -334,6 +344,7 @@ Watch::Change Watch::change() const {
   part("label-sources", [&](StateWriter& out) { label_sources_.save(out); });
   part("rules", [&](StateWriter& out) { rules_.save(out); });
   part("silence", [&](StateWriter& out) { silence_.save(out); });
+  part("unrecorded", [&](StateWriter& out) { unrecorded_.save(out); });
   part("clocks", [&](StateWriter& out) { clocks_.save(out); });
   part("trials", [&](StateWriter& out) { trials_.save(out); });
   part("accounts", [&](StateWriter& out) { accounts_.save(out); });
@@ -395,6 +406,7 @@ bool Watch::load(const std::map<std::string, std::string>& parts,
   part("label-sources", [&](StateReader& in) { label_sources_.load(in); });
   part("rules", [&](StateReader& in) { rules_.load(in); });
   part("silence", [&](StateReader& in) { silence_.load(in); });
+  part("unrecorded", [&](StateReader& in) { unrecorded_.load(in); });
   part("clocks", [&](StateReader& in) { clocks_.load(in); });
   part("trials", [&](StateReader& in) { trials_.load(in); });
   part("accounts", [&](StateReader& in) { accounts_.load(in); });

@@ -28,6 +28,7 @@
 #include "watch/silence.hpp"
 #include "watch/source_windows.hpp"
 #include "watch/trials.hpp"
+#include "watch/unrecorded.hpp"
 
 namespace heddle::watch {
 
@@ -120,7 +121,7 @@ class Watch {
   /// Labelled rows of the latest quality chunk; before there is one, the least a chunk may have.
   [[nodiscard]] std::int64_t rows_of_chunk() const;
   /// Where the clock of a timestamp field stands against the time of the event, now; empty when
-  /// rows do not agree.
+  /// rows do not agree, or the accounts do not.
   [[nodiscard]] std::optional<Micros> clock(const std::string& field) const {
     return clocks_.offset(field);
   }
@@ -139,6 +140,7 @@ class Watch {
   /// Whether the route that answers has a baseline to be watched by.
   [[nodiscard]] bool watching() const;
   [[nodiscard]] const Silence& silence() const noexcept { return silence_; }
+  [[nodiscard]] const Unrecorded& unrecorded() const noexcept { return unrecorded_; }
   [[nodiscard]] std::int64_t rows_seen() const noexcept { return rows_seen_; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
@@ -175,10 +177,10 @@ class Watch {
   void settle(std::size_t from, Micros at, Output& out);
   void look_for_silence(const Baseline* baseline, Micros at, Output& out);
   void try_alternatives();
-  /// Sources whose labels are the opposite of what they should be: turned over they fit as usual,
-  /// as they are they do not. `threshold`: of the quality ratio.
-  [[nodiscard]] std::vector<std::string> turned_labels(const Finding& chunk,
-                                                       double threshold) const;
+  /// Senders of rows whose labels are the opposite of what they should be: turned over they fit as
+  /// usual, as they are they do not. `threshold`: of the quality ratio.
+  [[nodiscard]] std::vector<LabelJoin::Sender> turned_labels(const Finding& chunk,
+                                                             double threshold) const;
   [[nodiscard]] Diagnosis cause_of(const Alert& alert) const;
   [[nodiscard]] Diagnosis quality_cause(const Alert& alert) const;
   [[nodiscard]] Diagnosis prior_cause(const Alert& alert) const;
@@ -201,6 +203,7 @@ class Watch {
   QualityWindows quality_;
   RuleWindows rules_;
   Silence silence_;
+  Unrecorded unrecorded_;
   ClockRuns clocks_;
   Accounts accounts_;  ///< of the last `label_retention`
   Trials trials_;

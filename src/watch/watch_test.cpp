@@ -125,13 +125,13 @@ TEST(PairedZ, IsTheStatisticOfScipysPairedTest) {
 
 TEST(ClockRuns, ReadsAClockThatRowsAgreeOn) {
   ClockRuns clocks;
-  for (int i = 0; i < 199; ++i) clocks.add("at", i * kMinute + 5 * kHour, i * kMinute);
+  for (int i = 0; i < 199; ++i) clocks.add("app", "at", i * kMinute + 5 * kHour, i * kMinute);
   EXPECT_FALSE(clocks.offset("at"));
-  clocks.add("at", 5 * kHour, 0);
+  clocks.add("app", "at", 5 * kHour, 0);
   EXPECT_EQ(clocks.offset("at"), 5 * kHour);
-  for (int i = 0; i < 100; ++i) clocks.add("at", i * kMinute, i * kMinute);
+  for (int i = 0; i < 100; ++i) clocks.add("app", "at", i * kMinute, i * kMinute);
   EXPECT_FALSE(clocks.offset("at")) << "half of the rows say this, half that";
-  for (int i = 0; i < 90; ++i) clocks.add("at", i * kMinute, i * kMinute);
+  for (int i = 0; i < 90; ++i) clocks.add("app", "at", i * kMinute, i * kMinute);
   EXPECT_EQ(clocks.offset("at"), 0);
   StateWriter out;
   clocks.save(out);

@@ -56,6 +56,8 @@ Result<std::pair<Digest, Digest>> released(const std::string& project, store::Ob
   return out;
 }
 
+constexpr std::string_view kAccount = "replayer";
+
 class Lab {
  public:
   explicit Lab(const Options& options) : options_(options), home_(options.scratch + "/project") {}
@@ -229,6 +231,7 @@ class Lab {
       if (request.rows.empty()) {
         request.request_id = fmt::format("q{}", next_request_++);
         request.source = service_.sources[static_cast<std::size_t>(source)];
+        request.account = kAccount;
         request.event_time = time;
         request.slot = "primary";
         request.route_version = applied_;
@@ -312,7 +315,8 @@ class Lab {
         clean = 0;
         readmitted_.insert(request.source);
         writer_->append(plane::ActRecord{"source-readmit", request.source, request.event_time,
-                                         "clean", fmt::format("act-{}", next_request_++)});
+                                         "clean", fmt::format("act-{}", next_request_++),
+                                         std::string(kAccount)});
       }
     }
     if (out.outcome != plane::RowOutcome::kServed) out.probability = std::nanf("");
