@@ -234,10 +234,6 @@ LabelJoin::Chunks LabelJoin::by(Key key, Micros from, Micros to, std::uint64_t e
   return out;
 }
 
-LabelJoin::Chunks LabelJoin::by_source(Micros from, Micros to, std::uint64_t epoch) const {
-  return by([](const Row& row) { return row.source; }, from, to, epoch);
-}
-
 std::map<LabelJoin::Sender, LabelJoin::Chunk> LabelJoin::by_sender(Micros from, Micros to,
                                                                    std::uint64_t epoch) const {
   std::map<Sender, Chunk> out;
