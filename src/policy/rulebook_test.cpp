@@ -280,8 +280,6 @@ TEST(Rulebook, WhatLabelsInDoubtOrAForgottenPastStandBehindNeedsAPerson) {
   }
 }
 
-}
-
 TEST(Rulebook, AQuarantineThatHoldsBackManyGoodRowsOrEverybodysNeedsAPerson) {
   const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
   const Actor ladder{ActorType::kAgent, "agent:recover"};
