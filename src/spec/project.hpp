@@ -27,8 +27,7 @@ struct Person {
 
 struct ServiceAccount {
   std::string name;
-  std::vector<std::string> permissions;  ///< predict, label, replay, read
-  std::string token_file;                ///< relative to .heddle
+  std::vector<std::string> permissions;  ///< predict, label, replay, read, stop
   doc::Position position{};              ///< of its name in people.yaml
 };
 
