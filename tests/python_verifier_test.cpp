@@ -12,6 +12,7 @@
 #include "ledger/ledger.hpp"
 #include "ledger/tiles.hpp"
 #include "ledger/verify.hpp"
+#include "policy/ssh_key_fixture.hpp"
 
 namespace heddle::ledger {
 namespace {
@@ -69,6 +70,30 @@ class PythonVerifier : public testing::Test {
         << said();
     EXPECT_EQ(said().starts_with("ok: 600 entries"), good) << said();
   }
+  struct Judged {
+    Audit ours;
+    bool python = false;  ///< what the other verifier says
+  };
+  /// A ledger of these entries alone.
+  Judged judge(const std::vector<Entry>& entries) {
+    const auto dir = fmt::format("{}/small-{}", root_, ++judged_);
+    EXPECT_TRUE(make_dirs(dir).ok());
+    const auto state = adapters::open_sqlite_state(dir + "/state.db").value();
+    const auto ledger =
+        Ledger::open(*state, {dir + "/tiles", "flights",
+                              Ed25519Key::from_seed(std::string(32, '\5')).value(), nullptr})
+            .value();
+    EXPECT_TRUE(state
+                    ->write([&](store::Txn& txn) -> Result<void> {
+                      for (auto entry : entries) HEDDLE_TRY(ledger->append(txn, std::move(entry)));
+                      return {};
+                    })
+                    .ok());
+    EXPECT_TRUE(ledger->publish().ok());
+    const auto key = ledger->verifier_key();
+    return {verify({dir + "/tiles", key, nullptr, nullptr}).value(),
+            python(fmt::format("--tiles {}/tiles --vkey '{}'", dir, key.str())) == 0};
+  }
   void edit(const std::function<void(std::vector<std::string>&)>& change) {
     const auto bytes = read_file(tiles() + "/tile/entries/001").value();
     const auto views = parse_entries(bytes).value();
@@ -81,6 +106,7 @@ class PythonVerifier : public testing::Test {
 
   static constexpr const char* kScript = "python/heddle/verify.py";
   std::string root_;
+  int judged_ = 0;
   std::string early_;
   std::unique_ptr<store::Git> git_;
   std::unique_ptr<store::State> state_;
@@ -152,24 +178,43 @@ TEST_F(PythonVerifier, AgreesOnAnActWithoutTheApprovalItNeeded) {
       {false, {yes}}};
   for (const auto& [good, entries] : ledgers) {
     SCOPED_TRACE(fmt::format("ledger {}", &entries - &ledgers.front().second));
-    TearDown();
-    SetUp();
-    ASSERT_TRUE(state_
-                    ->write([&](store::Txn& txn) -> Result<void> {
-                      for (auto entry : entries) HEDDLE_TRY(ledger_->append(txn, std::move(entry)));
-                      return {};
-                    })
-                    .ok());
-    ASSERT_TRUE(ledger_->publish().ok());
-    const auto audit = verify({tiles(), ledger_->verifier_key(), nullptr, git_.get()}).value();
-    EXPECT_EQ(audit.ok(), good) << audit.str();
+    const auto judged = judge(entries);
+    EXPECT_EQ(judged.ours.ok(), good) << judged.ours.str();
     if (!good) {
-      EXPECT_EQ(audit.findings.front().id, "ledger-approval-missing");
+      EXPECT_EQ(judged.ours.findings.front().id, "ledger-approval-missing");
     }
-    EXPECT_EQ(python(fmt::format("{} --vkey '{}'", root_, ledger_->verifier_key().str())),
-              good ? 0 : 1)
-        << said();
+    EXPECT_EQ(judged.python, good) << said();
   }
+}
+
+TEST_F(PythonVerifier, ChecksTheSignatureOfAYes) {
+  const policy::SshKey ada("ada");
+  const policy::SshKey rsa("ada", "-t rsa -b 2048");
+  const std::string statement = R"({"approval":"approval-0001"})";
+  const auto signed_by = [&](const std::string& text, const std::string& armored) {
+    Entry asked;
+    asked.actor_type = "agent";
+    asked.actor = "agent:recover";
+    asked.action = "release.promote";
+    asked.approval = "approval-0001";
+    asked.evidence = {{"statement", sha256(statement)}};
+    asked.result = "requested";
+    Entry yes = asked;
+    yes.actor_type = "person";
+    yes.actor = "ada";
+    yes.action = "approval.approve";
+    yes.attributes = doc::Value::object({{"statement", text}, {"signature", armored}});
+    yes.result = "approved";
+    return judge({asked, yes}).python;
+  };
+  EXPECT_TRUE(signed_by(statement, ada.sign(statement))) << said();
+  EXPECT_TRUE(signed_by(statement, rsa.sign(statement))) << "of another kind of key: not checked";
+  EXPECT_FALSE(signed_by(statement, ada.sign(statement + " ")));
+  EXPECT_FALSE(signed_by(statement, ada.sign(statement, "heddle-request"))) << "for another use";
+  EXPECT_FALSE(signed_by(statement + " ", ada.sign(statement + " "))) << "not what was asked";
+  EXPECT_FALSE(signed_by(statement, ""));
+  EXPECT_FALSE(signed_by(statement,
+                         "-----BEGIN SSH SIGNATURE-----\nU1NIU0lH\n-----END SSH SIGNATURE-----\n"));
 }
 
 TEST_F(PythonVerifier, AgreesOnAHistoryThatIsGone) {

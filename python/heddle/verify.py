@@ -231,9 +231,44 @@ def signed(entry):
     return next((each.get("digest") for each in entry.get("evidence", []) if each.get("name") == "statement"), None)
 
 
+def ssh_strings(data):
+    """The strings of SSH's encoding, each with its length before it (RFC 4251, 5)."""
+    parts = []
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        if len(data) < 4 + size:
+            raise Bad("not a whole SSH signature")
+        parts.append(data[4:4 + size])
+        data = data[4 + size:]
+    return parts
+
+
+def signs(armored, statement, namespace):
+    """Whether an SSH signature (OpenSSH's PROTOCOL.sshsig) is one over `statement`; None: by a kind of key that is not checked here. Whose key it is
+    stands in people.yaml of the commit that was applied then, which `heddle audit verify` reads."""
+    lines = armored.strip().split("\n")
+    if lines[0] != "-----BEGIN SSH SIGNATURE-----" or lines[-1] != "-----END SSH SIGNATURE-----":
+        return False
+    try:
+        data = b64("".join(lines[1:-1]))
+        if data[:10] != b"SSHSIG\0\0\0\1":
+            return False
+        key, space, reserved, algorithm, blob = ssh_strings(data[10:])
+        key, blob = ssh_strings(key), ssh_strings(blob)
+    except (Bad, ValueError):
+        return False
+    if space != namespace or algorithm not in (b"sha256", b"sha512"):
+        return False
+    if key[0] != b"ssh-ed25519":
+        return None
+    text = b"SSHSIG" + b"".join(len(part).to_bytes(4, "big") + part
+                                for part in (space, reserved, algorithm, hashlib.new(algorithm.decode(), statement).digest()))
+    return len(key) == 2 and len(blob) == 2 and blob[0] == key[0] and ed25519_verify(key[1], text, blob[1])
+
+
 class Approvals:
-    """Whether each act that needed an approval has one: asked for, for the same act, approved before it by a person who did not ask, to exactly
-    what was asked, open still, used once."""
+    """Whether each act that needed an approval has one: asked for, for the same act, approved before it by a person who did not ask, signed, to
+    exactly what was asked, open still, used once."""
 
     def __init__(self):
         self.asked = {}
@@ -273,6 +308,13 @@ class Approvals:
             return head + "who says yes is who asked"
         if signed(entry) != signed(asked):
             return head + "it is to something else"
+        said = entry.get("attributes", {})
+        text, armored = said.get("statement"), said.get("signature")
+        if isinstance(text, str) and isinstance(armored, str):
+            if signed(entry) != "sha256:" + hashlib.sha256(text.encode()).hexdigest():
+                return head + "the statement is not the one it names"
+            if signs(armored, text.encode(), b"heddle-approval") is False:
+                return head + "it is not signed"
         known["approved"] = known["approved"] or entry.get("result") == "approved"
         return None
 

@@ -412,6 +412,32 @@ TEST_F(AgainstWhatServes, AWorseCandidateFailsAndABetterOneSaysByHowMuch) {
   EXPECT_EQ(better->candidate.base.string_or("bundle"), off.str());
 }
 
+TEST_F(AgainstWhatServes, OfServicesWithDifferentPrimariesTheEvaluationNamesOne) {
+  const auto good = scene.run();
+  ASSERT_TRUE(good.ok()) << good.error().str();
+  const auto off = with_calibration(*scene.objects, good->candidate.bundle, 3, "c0ffee").value();
+  auto second = *read_file(scene.root + "/services/s.yaml");
+  second.replace(second.find("name: s"), 7, "name: t");
+  scene.put("services/t.yaml", second);
+  scene.host.primaries = {{"s", off}, {"t", good->candidate.bundle}};
+  scene.change("models/m.yaml", "trials: 4", "trials: 3");
+  const auto neither = scene.run();
+  ASSERT_FALSE(neither.ok());
+  EXPECT_NE(neither.error().message.find("name one of them with `base_service`"), std::string::npos)
+      << neither.error().message;
+  scene.put("evaluations/e.yaml",
+            *read_file(scene.root + "/evaluations/e.yaml") + "base_service: s\n");
+  const auto of_one = scene.run();
+  ASSERT_TRUE(of_one.ok()) << of_one.error().str();
+  EXPECT_EQ(evidence(of_one->candidate.bundle).find("base")->string_or("bundle"), off.str());
+  // Nothing is released as its primary yet: the other's does not stand in for it.
+  scene.host.primaries = {{"t", off}};
+  const auto first = scene.run();
+  ASSERT_TRUE(first.ok()) << first.error().str();
+  EXPECT_EQ(evidence(first->candidate.bundle).find("base")->string_or("why"),
+            "nothing is released as primary of `s` yet");
+}
+
 TEST_F(AgainstWhatServes, ABaseThatCannotBeAskedNamesTheColumn) {
   const auto good = scene.run();
   ASSERT_TRUE(good.ok()) << good.error().str();

@@ -30,7 +30,7 @@ spec::Project project(std::vector<spec::PolicyRule> rules, std::string autonomy 
   made.policies["default"].rules = std::move(rules);
   made.services["delay"].autonomy = std::move(autonomy);
   made.people = {{"ada", {"ml-engineer", "approver"}, {}}, {"ben", {"ml-engineer"}, {}}};
-  made.service_accounts = {{"replayer", {"predict"}, ""}};
+  made.service_accounts = {{"replayer", {"predict"}}};
   return made;
 }
 

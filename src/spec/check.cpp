@@ -650,10 +650,22 @@ class Checker {
     }
   }
 
+  void check_base_service(const Evaluation& evaluation) {
+    const auto& name = evaluation.base_service;
+    const Service* service =
+        refer(evaluation.identity, "base_service", name, project_.services, "service");
+    if (service == nullptr || service->model == evaluation.model) return;
+    report(evaluation.identity.file, at(evaluation.identity, "base_service"), "base-service-other",
+           fmt::format("service `{}` serves model `{}`, and this is an evaluation of `{}`", name,
+                       service->model, evaluation.model),
+           "name a service of this model");
+  }
+
   void check(Evaluation& evaluation) {
     const std::string& file = evaluation.identity.file;
     const Model* model =
         refer(evaluation.identity, "model", evaluation.model, project_.models, "model");
+    check_base_service(evaluation);
     const expr::Environment gates = gate_environment(evaluation);
     std::set<std::string> seen;
     for (const auto& gate : evaluation.gates) {

@@ -379,6 +379,9 @@ const Object& evaluation_kind() {
     t.objects("metrics", &Evaluation::metrics, metric, "what is measured").required();
     t.objects("slices", &Evaluation::slices, slice, "where it is measured apart");
     t.objects("gates", &Evaluation::gates, gate, "what must hold").required();
+    t.text(
+        "base_service", &Evaluation::base_service,
+        "the service whose primary is `base.*`, where services of the model have different ones");
     t.within("leakage", leakage, "leakage checks");
     return t;
   }();
@@ -887,18 +890,17 @@ const Object& people_kind() {
   }();
   static const Table<ServiceAccount> account = [] {
     Table<ServiceAccount> t("a service account", "a program that may call the endpoints");
-    t.text("name", &ServiceAccount::name, "its name").required();
+    t.text("name", &ServiceAccount::name,
+           "its name; its token is the file `.heddle/tokens/NAME`, which `heddle up` makes")
+        .required();
     t.texts("permissions", &ServiceAccount::permissions, "predict, label, replay, read, stop")
         .required();
-    t.text("token_file", &ServiceAccount::token_file,
-           "its token, relative to .heddle; without it, `tokens/NAME`");
     t.texts(
         "sources", &ServiceAccount::sources,
         "sources that it may name, and no others; of one, all its requests are; without it, any "
         "of the Service");
     t.finally([](ServiceAccount& into, const doc::Value& value, Reader& reader) {
       into.source_positions = positions_of(value, "sources");
-      if (into.token_file.empty()) into.token_file = fmt::format("tokens/{}", into.name);
       into.position = position_of(value, "name");
       static const std::vector<std::string> known = {"predict", "label", "replay", "read", "stop"};
       const auto positions = positions_of(value, "permissions");

@@ -123,7 +123,7 @@ TEST_F(SpecTest, AWellFormedProjectLoadsWhole) {
   EXPECT_EQ(project.policies.at("p").rules[1].approver_role, "approver");
   EXPECT_EQ(project.monitors.at("w").window, kDay);
   EXPECT_EQ(project.services.at("s").sources, (Lines{"a", "b"}));
-  EXPECT_EQ(project.service_accounts.at(0).token_file, "tokens/bot");
+  EXPECT_EQ(project.service_accounts.at(0).name, "bot");
 }
 
 TEST_F(SpecTest, AllErrorsComeAtOnce) {
@@ -311,6 +311,17 @@ TEST_F(SpecTest, AnAccountNamesSourcesThatAServiceDeclares) {
     EXPECT_EQ(with(std::string("[") + odd + "]"), Lines{"unknown-name"}) << odd;
 }
 
+TEST_F(SpecTest, TheBaseIsOfAServiceOfTheModel) {
+  const auto before = *read_file(root_ + "/evaluations/e.yaml");
+  put("evaluations/e.yaml", before + "base_service: s\n");
+  EXPECT_EQ(findings(), Lines{});
+  put("evaluations/e.yaml", before + "base_service: t\n");
+  const auto found = findings();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_NE(found[0].find("error[unknown-name]: there is no service `t`"), std::string::npos)
+      << found[0];
+}
+
 TEST_F(SpecTest, OnePersonHasOneName) {
   const std::string key =
       "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy";
@@ -381,6 +392,8 @@ TEST_F(SpecTest, NamesOfProgramsAndSourcesMeanNothingButThemselves) {
     EXPECT_EQ(ids_with("{name: bot, permissions: []}\n", source), Lines{"source-name"}) << source;
   }
   EXPECT_EQ(ids_with("{name: bot, permissions: []}\n", "a"), Lines{"duplicate-name"});
+  // It was read once and never used: the token lies where the name says.
+  EXPECT_EQ(ids_with("{name: bot, permissions: [], token_file: x}\n", "b"), Lines{"unknown-key"});
 }
 
 TEST_F(SpecTest, APersonsDiagnosticPointsAtWhatItIsAbout) {
