@@ -18,7 +18,7 @@ void add(Trial& trial, std::int64_t chunk, int rows, double loss) {
     trial.add(loss / rows + (i % 2 == 0 ? 0.01 : -0.01), i % 2 == 0, chunk);
 }
 
-TEST(Trial, WhatItLosesCountsByWholeChunks) {
+TEST(TrialLoss, WhatItLosesCountsByWholeChunks) {
   Trial trial;
   add(trial, 0, kChunk, -3 * kAllowed);  // it pays
   EXPECT_FALSE(trial.loses(kShare, kChunk));
@@ -28,7 +28,7 @@ TEST(Trial, WhatItLosesCountsByWholeChunks) {
   EXPECT_TRUE(trial.loses(kShare, kChunk)) << "since it was worth most, not since it began";
 }
 
-TEST(Trial, AMorningThatLosesAndAnEveningThatGainsAreADay) {
+TEST(TrialLoss, AMorningThatLosesAndAnEveningThatGainsAreADay) {
   Trial trial;
   add(trial, 0, kChunk, -kAllowed);
   for (int day = 1; day < 6; ++day) {
@@ -40,7 +40,7 @@ TEST(Trial, AMorningThatLosesAndAnEveningThatGainsAreADay) {
   EXPECT_FALSE(trial.loses(kShare, kChunk));
 }
 
-TEST(Trial, WhatLosesFourTimesAsMuchDoesNotWaitForTheEndOfTheChunk) {
+TEST(TrialLoss, WhatLosesFourTimesAsMuchDoesNotWaitForTheEndOfTheChunk) {
   Trial trial;
   add(trial, 0, kChunk, -kAllowed);
   add(trial, 1, kChunk / 2, 3.9 * kAllowed);
@@ -49,7 +49,7 @@ TEST(Trial, WhatLosesFourTimesAsMuchDoesNotWaitForTheEndOfTheChunk) {
   EXPECT_TRUE(trial.loses(kShare, kChunk));
 }
 
-TEST(Trial, ChanceIsNoLoss) {
+TEST(TrialLoss, ChanceIsNoLoss) {
   Trial trial;
   // One row in a hundred loses a lot: as much in sum, and within four standard errors.
   for (int i = 0; i < kChunk; ++i) trial.add(i % 100 == 0 ? kAllowed / 15 : 0, i % 2 == 0, 0);
