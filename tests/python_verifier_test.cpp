@@ -9,6 +9,7 @@
 #include "adapters/git/repository.hpp"
 #include "adapters/sqlite/state.hpp"
 #include "base/file.hpp"
+#include "ledger/anchor.hpp"
 #include "ledger/ledger.hpp"
 #include "ledger/tiles.hpp"
 #include "ledger/verify.hpp"
@@ -37,7 +38,7 @@ class PythonVerifier : public testing::Test {
     early_ = read_file(tiles() + "/checkpoint").value();
     add(1);
     ASSERT_TRUE(ledger_->anchor(*git_).ok());
-    add(299);
+    add(298);  // with the one that says that it is anchored
   }
   void TearDown() override { fs::remove_all(root_); }
   void add(int n) {
@@ -68,7 +69,7 @@ class PythonVerifier : public testing::Test {
     EXPECT_EQ(python(fmt::format("{} --vkey '{}'", root_, ledger_->verifier_key().str())),
               good ? 0 : 1)
         << said();
-    EXPECT_EQ(said().starts_with("ok: 600 entries"), good) << said();
+    EXPECT_EQ(said().starts_with("ok: "), good) << said();
   }
   struct Judged {
     Audit ours;
@@ -115,6 +116,7 @@ class PythonVerifier : public testing::Test {
 
 TEST_F(PythonVerifier, AgreesOnAGoodLedger) {
   expect_both(true);
+  EXPECT_TRUE(said().starts_with("ok: 600 entries")) << said();
   EXPECT_EQ(python(root_), 0) << said();  // the key from git
   EXPECT_NE(said().find("not pinned"), std::string::npos);
   EXPECT_EQ(python(fmt::format("--tiles {} --vkey {}/vkey", tiles(), tiles())), 0) << said();
@@ -273,6 +275,68 @@ TEST_F(PythonVerifier, AgreesOnAnyFlippedByteOfAnyFile) {
     ASSERT_TRUE(write_file_atomic(file.path(), bytes).ok());
   }
   EXPECT_GE(tried, 24);
+  expect_both(true);
+}
+
+TEST_F(PythonVerifier, AgreesOnBitsThatMeanNothing) {
+  const std::string alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  auto note = read_file(tiles() + "/checkpoint").value();
+  const auto at = note.find_last_of('=') - 1;  // of 68 bytes: two bits of it stand for nothing
+  note[at] = alphabet[alphabet.find(note[at]) ^ 1];
+  ASSERT_TRUE(write_file_atomic(tiles() + "/checkpoint", note).ok());
+  expect_both(false);
+}
+
+TEST_F(PythonVerifier, AgreesOnWhatGitHolds) {
+  const auto ref = anchor_ref(ledger_->verifier_key());
+  const auto git = [&](const std::string& words) {
+    ASSERT_EQ(std::system(fmt::format("git -C {} {}", root_, words).c_str()), 0) << words;
+    git_ = adapters::open_git(root_).value();
+  };
+  const auto first = git_->resolve(ref).value();
+  const auto heddle = root_ + "/.heddle";
+  ledger_.reset();
+  state_.reset();
+  fs::copy(heddle, root_ + "/kept", fs::copy_options::recursive);
+  const auto open = [&](bool restores) {
+    ledger_.reset();
+    state_ = adapters::open_sqlite_state(heddle + "/state.db").value();
+    Ledger::Options options{tiles(), "flights",
+                            Ed25519Key::from_seed(std::string(32, '\5')).value(), nullptr};
+    options.restores = restores;
+    ledger_ = Ledger::open(*state_, options).value();
+  };
+  open(false);
+  add(40);
+  ASSERT_TRUE(ledger_->anchor(*git_).ok());
+  const auto second = git_->resolve(ref).value();
+  ASSERT_TRUE(ledger_->publish().ok());
+  expect_both(true);
+  git(fmt::format("update-ref {} {}", ref, first));
+  expect_both(true);  // what git holds is contained, the earlier one as well
+  git("update-ref -d " + ref);
+  expect_both(false);
+  git(fmt::format("update-ref --create-reflog {} {}", ref, second));
+  expect_both(true);
+  const auto file = root_ + "/.git/" + ref;
+  ASSERT_TRUE(write_file_atomic(file, "nothing\n").ok());
+  git_ = adapters::open_git(root_).value();
+  expect_both(false);
+  ASSERT_TRUE(write_file_atomic(file, second + "\n").ok());
+  git("update-ref " + ref + " " + first);  // its log has the second one again
+  git_ = adapters::open_git(root_).value();
+  // All of `.heddle` put back, and the ref with it.
+  ledger_.reset();
+  state_.reset();
+  fs::remove_all(heddle);
+  fs::copy(root_ + "/kept", heddle, fs::copy_options::recursive);
+  open(false);
+  expect_both(false);
+  EXPECT_NE(said().find("rolled back"), std::string::npos) << said();
+  state_.reset();
+  open(true);
+  ASSERT_TRUE(ledger_->restore(*git_, {}).ok());
+  ASSERT_TRUE(ledger_->publish().ok());
   expect_both(true);
 }
 

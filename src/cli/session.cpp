@@ -150,7 +150,9 @@ Result<doc::Value> call_operation(const Invocation& invocation, std::string_view
     return std::move(answered.reply);
   }
   using Purpose = control::Control::Purpose;
-  const auto purpose = operation == "definition.apply" ? Purpose::kApply : Purpose::kOperate;
+  const auto purpose = operation == "definition.apply" ? Purpose::kApply
+                       : operation == "audit.restore"  ? Purpose::kRestore
+                                                       : Purpose::kOperate;
   HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring, purpose));
   return session->call(operation, request);
 }

@@ -50,8 +50,9 @@ class Control {
  public:
   /// What the project is opened for. To apply other definitions has to be possible also when this
   /// version refuses those that were applied: then no service is opened, and policy and people
-  /// still judge it.
-  enum class Purpose { kOperate, kApply };
+  /// still judge it. To restore: what was put back is older than what was signed, and a person says
+  /// that it counts; no service is opened.
+  enum class Purpose { kOperate, kApply, kRestore };
 
   /// What counts are the definitions that were applied, read from git; the work tree is not looked
   /// at. kConflict

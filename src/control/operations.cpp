@@ -12,6 +12,7 @@
 #include "control/batches.hpp"
 #include "control/by_hand.hpp"
 #include "control/compare.hpp"
+#include "control/custody.hpp"
 #include "control/definitions.hpp"
 #include "control/incidents.hpp"
 #include "control/repairs.hpp"
@@ -183,6 +184,7 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     const auto watched = service->watch_value();
     HEDDLE_ASSIGN_OR_RETURN(auto sandboxes, sandboxes_of(core, name));
     const bool unwatched = released && !watched.bool_or("watched", true);
+    const auto jump = service->clock_jump();
     services.push(doc::Value::object(
         {{"name", name},
          {"state", releases.stopped() ? "stopped"
@@ -196,9 +198,16 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
          {"route", releases.version()},
          {"applied", service->applied()},
          {"watermark", time_or_empty(service->watermark())},
+         {"clock_jump", jump},
          {"watch", watched},
          {"sandboxes", std::move(sandboxes)},
          {"autonomy", service->service().autonomy}}));
+    if (!jump.is_null()) {
+      next.push(doc::Value::object(
+          {{"command",
+            fmt::format("heddle clock set {} --reason TEXT --person NAME --key FILE", name)},
+           {"why", jump.string_or("reason")}}));
+    }
     if (unwatched) {
       next.push(doc::Value::object(
           {{"command", "heddle run"},
@@ -639,6 +648,13 @@ Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller& c
   return reply;
 }
 
+Result<doc::Value> clock_set(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reason, reason_of(request));
+  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, "clock.set", request, caller));
+  return service->set_clock(request.string_or("jump"), reason, person);
+}
+
 /// A row's handler of what a person does by hand.
 auto by_hand(recover::ByHand::Kind kind) {
   return [kind](Control::Core& core, const doc::Value& request, const Caller& caller) {
@@ -698,6 +714,7 @@ const std::vector<OperationRow>& operation_table() {
       {{"audit.verify", "read", "recompute the ledger and compare"}, audit_verify},
       {{"audit.rebuild", "owner", "write the ledger's published files again from the state"},
        audit_rebuild},
+      {{"audit.restore", "owner", "an older state counts, as a person signs"}, restore_ledger},
       {{"audit.prove", "read", "inclusion proof of an entry"}, audit_prove},
       {{"metric.series", "read", "every metric of every window, with its threshold"},
        metric_series},
@@ -707,6 +724,7 @@ const std::vector<OperationRow>& operation_table() {
       {{"definition.apply", "owner", "make what is committed what runs"}, definition_apply},
       {{"stop", "operate", "the declared safe state, at once"}, stop},
       {{"resume", "owner", "clear a stop, as a person"}, resume},
+      {{"clock.set", "owner", "event time follows its clock again, as a person says"}, clock_set},
   };
   return table;
 }

@@ -15,6 +15,7 @@
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
+#include "plane/segment.hpp"
 
 namespace heddle::control {
 namespace {
@@ -152,6 +153,11 @@ Result<void> ServiceControl::restore() {
   }
   const std::string spool = parts_.home->spool(service_.identity.name);
   HEDDLE_TRY(make_dirs(spool));
+  if (position.segment > 0 && !path_exists(plane::segment_path(spool, position.segment))) {
+    // To wait for that number would be to hear nothing until the data plane has written so many.
+    journal_lost_ = fmt::format("segment {} is gone", position.segment);
+    position = {};
+  }
   HEDDLE_ASSIGN_OR_RETURN(reader_, plane::JournalReader::open(spool, position));
   saved_segment_ = position.segment;
   if (releases_.version() > 0) {
@@ -175,6 +181,9 @@ Result<void> ServiceControl::restore_snapshot(store::Txn& txn, std::string_view 
   // The watermark follows from reading on: a route of the last tick may not be applied yet.
   snapshot_day_ = value.int_or("day", INT64_MIN);
   finding_count_ = static_cast<std::uint64_t>(value.int_or("findings"));
+  if (const auto* jump = value.find("clock_jump"); jump != nullptr && jump->is_object())
+    clock_jump_ = plane::ActRecord{"clock-jump", "", jump->int_or("event_time"),
+                                   jump->string_or("reason"), jump->string_or("id")};
   if (const auto* ladder = value.find("ladder")) {
     auto incidents = doc::Value::array();
     Result<void> parsed;
@@ -298,6 +307,7 @@ Result<bool> ServiceControl::pump() {
         return false;
       }
     }
+    if (const auto* act = std::get_if<plane::ActRecord>(&*record)) HEDDLE_TRY(follow_clock(*act));
     output.findings.clear();
     output.moves.clear();
     const double sample = watch_->sample();
@@ -380,6 +390,7 @@ Result<void> ServiceControl::save_snapshot() {
                                      {"applied", applied_},
                                      {"tick", last_tick_},
                                      {"day", snapshot_day_},
+                                     {"clock_jump", clock_jump()},
                                      {"findings", count},
                                      {"canary", canary_state()}});
     HEDDLE_TRY(save_ladder(txn, value, finished));

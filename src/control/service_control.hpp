@@ -72,6 +72,11 @@ class ServiceControl final : public recover::Effects {
   /// Whether the bundle was ever in a slot that answers, by the routes there were.
   [[nodiscard]] Result<bool> was_released(const Digest& bundle) const;
 
+  /// Why the journal does not go on where it was read up to; empty: it does. It is read from its
+  /// beginning then; `save_place` makes that the place after a crash too.
+  [[nodiscard]] const std::string& journal_lost() const noexcept { return journal_lost_; }
+  [[nodiscard]] Result<void> save_place() { return save_snapshot(); }
+
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
   [[nodiscard]] std::uint64_t applied() const noexcept { return applied_; }
   [[nodiscard]] const release::Releases& releases() const noexcept { return releases_; }
@@ -108,6 +113,15 @@ class ServiceControl final : public recover::Effects {
   /// `approval-void`) says why.
   [[nodiscard]] Result<bool> resume_promotion(const std::string& approval);
   [[nodiscard]] Result<doc::Value> set_stopped(bool stopped, const policy::Actor& actor);
+  /// Event time left its clock, and nobody has said that the clock is right: {"id", "event_time"
+  /// (where it was), "reason"}; null: they agree.
+  [[nodiscard]] doc::Value clock_jump() const;
+  /// A person says that the clock is right (the wall clock, or the replay before its jump): event
+  /// time is that once the data plane has it, earlier than it was, if need be. `jump`: the id of
+  /// the one that she looked at. `{applied, entry}`; kConflict `clock-agrees`, `clock-other-jump`;
+  /// kDenied `clock-denied`.
+  [[nodiscard]] Result<doc::Value> set_clock(const std::string& jump, const std::string& reason,
+                                             const policy::Actor& actor);
   /// What a person does about an incident or a source: `kind`, `incident` (kOpen: none), `source`,
   /// `account` and `text` of `what`. `{applied, entry, incident, state, in_force}`, or
   /// `{applied: false, approval}`. kConflict `incident-closed`, `incident-acknowledged`,
@@ -234,6 +248,9 @@ class ServiceControl final : public recover::Effects {
       const std::function<Result<void>(release::Releases&)>& change,
       const std::function<Result<void>(store::Txn&)>& also = {});
 
+  /// What the data plane says of its clock: an entry, and what event time is from now on.
+  [[nodiscard]] Result<void> follow_clock(const plane::ActRecord& act);
+
   // service_by_hand.cpp
   /// What is against it before anybody is asked.
   [[nodiscard]] Result<void> check_by_hand(const recover::ByHand& what) const;
@@ -309,6 +326,8 @@ class ServiceControl final : public recover::Effects {
   std::uint64_t saved_segment_ = 0;  ///< a restart reads the journal on from here
   std::uint64_t consumed_ = 0;       ///< said to the writer of the journal
   std::optional<std::vector<plane::SandboxRecord>> sandboxes_;
+  std::string journal_lost_;
+  std::optional<plane::ActRecord> clock_jump_;  ///< that stands
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;

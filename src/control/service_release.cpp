@@ -20,6 +20,7 @@ constexpr const char* kWaiting =
 std::string_view family_of(std::string_view action) {
   return action.starts_with("incident.") ? "incident"
          : action.starts_with("source.") ? "quarantine"
+         : action.starts_with("clock.")  ? "clock"
                                          : "release";
 }
 
@@ -114,6 +115,10 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
         for (const auto& stop : stops->as_array()) next.acknowledge(stop.string_or("id"));
       }
       next.resume();
+      return {};
+    }
+    if (action == "clock.set") {
+      next.acknowledge(attributes.string_or("jump"));
       return {};
     }
     if (action == "release.rollback") return next.rollback();

@@ -163,15 +163,22 @@ struct LocalEngine::Impl {
     const bool signed_by_hand = person && proposal.actor.proof.how == "signature";
     if (proposal.action == "service.stop")
       return Verdict{Effect::kAllow, {"stop-is-always-allowed"}, {}, {}};
+    const bool by_data_plane =
+        proposal.actor.type == ActorType::kSystem && proposal.actor.id == "system:data-plane";
+    if (proposal.action == "clock.jump" && by_data_plane)
+      return Verdict{Effect::kAllow, {"what-happened-is-recorded"}, {}, {}};
     HEDDLE_ASSIGN_OR_RETURN(const bool stopped, is_stopped(txn, service));
     const bool resumes = proposal.action == "service.resume";
     if (resumes && !person)
       return Verdict{Effect::kDeny, {"resume-needs-a-person"}, {}, "only a person clears a stop"};
+    const bool sets_clock = proposal.action == "clock.set";
+    if (sets_clock && !person)
+      return Verdict{
+          Effect::kDeny, {"clock-needs-a-person"}, {}, "only a person says that a clock is right"};
     // What the data plane did by itself has happened: a stop that came after it does not keep it
     // off the record.
     const bool happened =
-        proposal.actor.type == ActorType::kSystem && proposal.actor.id == "system:data-plane" &&
-        (proposal.action == "slot.fail-over" || proposal.action == "canary.abort");
+        by_data_plane && (proposal.action == "slot.fail-over" || proposal.action == "canary.abort");
     // A stop is an incident: what people write down about it changes nothing that is served.
     const bool writes_down = person && is_record_action(proposal.action);
     if (stopped && !happened && !resumes && !writes_down)
@@ -194,8 +201,10 @@ struct LocalEngine::Impl {
     HEDDLE_TRY(std::move(counted));
     // A signature is a person's own word; somebody known by the account of the system needs a rule
     // that lets the role.
-    if (resumes && signed_by_hand && verdict.rules == std::vector<std::string>{"default-deny"}) {
-      return Verdict{Effect::kAllow, {"resume-by-a-signature"}, {}, {}};
+    if ((resumes || sets_clock) && signed_by_hand &&
+        verdict.rules == std::vector<std::string>{"default-deny"}) {
+      return Verdict{
+          Effect::kAllow, {resumes ? "resume-by-a-signature" : "clock-by-a-signature"}, {}, {}};
     }
     if (verdict.effect == Effect::kDeny || person) return verdict;
     // Budgets bound agents and the system's own parts, whoever approved; a person's own act is not

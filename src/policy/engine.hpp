@@ -17,7 +17,8 @@ namespace heddle::policy {
 /// `service.stop` (target `service/NAME` or `service/*`) is allowed to everybody and sets the stop
 /// flag in the same transaction; while it stands, every act about that service is denied (`stop`),
 /// but a person's records (`incident.*`) are judged by the rules, and `service.resume` by a person
-/// clears it: one whom a rule lets, or who signed. What needs an
+/// clears it: one whom a rule lets, or who signed; so is `clock.set`. `clock.jump` of the data
+/// plane records what happened and is always allowed. What needs an
 /// approval is asked for by a person or an agent, never by the system (`requester-unproven`).
 /// Inside `apply`, the decision's own entry is number `txn.log_size() - 1`. Thread-safe; `state`,
 /// `ledger` and `clock` must outlive it.

@@ -180,6 +180,23 @@ void Ladder::reconsider(Incident& incident, Tick& tick) {
   }
 }
 
+void Ladder::set_back(Micros to) {
+  if (to >= last_tick_) return;
+  last_tick_ = to;
+  recalibrate_again_ = std::min(recalibrate_again_, to);
+  for (Act& act : acts_) act.since = std::min(act.since, to);
+  for (Incident& incident : incidents_) {
+    for (Micros* at : {&incident.raised_at, &incident.confirmed_at, &incident.responded_at,
+                       &incident.recovered_at, &incident.step_since, &incident.compared_until,
+                       &incident.retrain_started, &incident.tell_of_errors, &incident.closed_at,
+                       &incident.diagnosis.change_from})
+      *at = std::min(*at, to);
+    for (auto& [key, quiet] : incident.quiet) quiet.seen = std::min(quiet.seen, to);
+    if (incident.open())
+      incident.timeline.push_back({to, "event time was set back to this by a person", 0});
+  }
+}
+
 bool Ladder::joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis,
                     const Tick& tick) {
   const spec::Monitor& monitor = options_.monitor;
@@ -319,6 +336,7 @@ Step Ladder::first_response(const Incident& incident) const {
     case Cause::kCovariateShift:
     case Cause::kMonitorSilent:
     case Cause::kUnrecorded:
+    case Cause::kClockJump:
     case Cause::kUnknown: return Step::kAwaitQuiet;
   }
   return Step::kAwaitQuiet;

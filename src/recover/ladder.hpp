@@ -37,6 +37,7 @@ struct Performed {
 ///   promote, verify
 /// - prior shift: recalibrate by half of the moved intercept, verify
 /// - monitor silent: nothing but to say so: a person makes the metric reachable, or takes it out
+/// - clock jump: say so at once; it is over when event time and clock agree, or a person sets it
 /// - no answers: say so at once: a person decides
 /// - label conflict: a person is asked; until it is over nothing that labels move is done without
 /// - fail-over: the swap that the data plane made is verified as one of recovery's; when somebody
@@ -99,6 +100,9 @@ class Ladder {
   /// Ids of closed incidents that nothing here looks at any more, at the last tick: their cool-down
   /// is over, and no act is in force that is as old.
   [[nodiscard]] std::vector<std::string> finished() const;
+  /// Event time is `to` from now on, earlier than the last tick: what was to wait until a time that
+  /// does not come soon waits from now.
+  void set_back(Micros to);
   /// Drops incidents that are kept elsewhere; their ids are not given again.
   void let_go(std::span<const std::string> ids);
 

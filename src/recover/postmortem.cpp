@@ -70,6 +70,9 @@ std::string what_next(const Incident& incident) {
       return "see that the disk has room and that the control plane keeps up; an account that "
              "sends "
              "more than its share has a limit in `limits.requests_per_second`";
+    case Cause::kClockJump:
+      return "correct the clock (`chronyc tracking`, `timedatectl`) or the recording; "
+             "`heddle clock set` says that it is right";
     case Cause::kUnknown: return "a person looks: no cause of the catalogue fits";
   }
   return {};
@@ -181,6 +184,7 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
     case Cause::kLabelConflict:
     case Cause::kFailOver:
     case Cause::kUnrecorded:
+    case Cause::kClockJump:
     case Cause::kUnknown: return {};
   }
   return {};

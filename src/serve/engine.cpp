@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t kMostExplained = 32;
 constexpr std::string_view kDefaultSource = "default";
+// Which clock an act `clock-jump` is about.
+constexpr std::string_view kReplay = "replay";
+constexpr std::string_view kWallClock = "wall";
 
 std::string_view header_of(std::span<const net::Header> headers, std::string_view name) noexcept {
   for (const net::Header& header : headers) {
@@ -48,6 +51,11 @@ Engine::Engine(Options options, const plane::Standing& standing)
       event_clock_(options_.lockstep, standing.last_tick) {
   const std::string begin = random_bytes(sizeof drawn_);
   std::memcpy(&drawn_, begin.data(), sizeof drawn_);
+  for (const plane::Record& record : standing.acts) {
+    const auto* act = std::get_if<plane::ActRecord>(&record);
+    if (act != nullptr && act->act == "clock-jump")
+      event_clock_.stands({act->event_time, standing.last_tick, act->target == kReplay});
+  }
 }
 
 void Engine::commit() {
@@ -60,15 +68,38 @@ void Engine::commit() {
 
 void Engine::each_second() {
   options_.journal->sync_soon();
-  const bool held = event_clock_.held();
   const auto tick = event_clock_.wall_tick(options_.clock->wall(), options_.clock->mono_ns());
   if (tick) options_.journal->append(plane::TickRecord{*tick});
-  if (event_clock_.held() && !held) {
-    log::error(
-        "service `{}`: the wall clock jumped ahead to {}: the watch stands at {} until it has "
-        "stood for ten minutes",
-        name_, format_time(options_.clock->wall()), format_time(event_clock_.last_tick()));
+  tell_of_clock();
+}
+
+/// A jump stands until it is over by itself, or until a route table says that a person settled it.
+void Engine::tell_of_clock() {
+  const auto& jump = event_clock_.jump();
+  if (jump && acts_.clock_jump().empty()) {
+    const auto reason =
+        jump->of_replay
+            ? fmt::format("a replay's tick went from {} to {}: what lies between is left out",
+                          format_time(jump->from), format_time(jump->to))
+            : fmt::format(
+                  "the wall clock says {}, by the steady clock it is {}: event time goes on by the "
+                  "steady one",
+                  format_time(jump->to), format_time(jump->from));
+    log::error("service `{}`: {}", name_, reason);
+    act("clock-jump", jump->of_replay ? kReplay : kWallClock, reason, jump->from);
+  } else if (!jump && event_clock_.follows_wall() && !acts_.clock_jump().empty()) {
+    const std::string id = acts_.clock_jump();
+    clock_set(id, event_clock_.last_tick(), "the wall clock and event time agree");
   }
+}
+
+void Engine::clock_set(const std::string& jump, Micros event_time, std::string_view reason) {
+  const plane::ActRecord record{"clock-set", name_, event_time, std::string(reason), jump, {}};
+  options_.journal->append(record);
+  commit();
+  acts_.add(record);
+  log::warn("service `{}`: event time is {} from now on: {}", name_, format_time(event_time),
+            reason);
 }
 
 void Engine::apply(std::shared_ptr<const Serving> next) {
@@ -84,6 +115,7 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
         name_, route.version);
     return;
   }
+  const std::string clock_jump = acts_.clock_jump();
   acts_.settle(route);
   if (next->fields.size() > 0) options_.journal->set_fields(next->fields.names());
   std::vector<std::uint32_t> counts(next->quarantined.size(), 0);
@@ -120,6 +152,11 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   options_.journal->append(
       plane::AppliedRecord{route.version, acts_.ids(), sandboxes_of(serving_->slots)});
   commit();
+  if (clock_jump != acts_.clock_jump()) {
+    const Micros wall = options_.clock->wall();
+    const auto set = event_clock_.set(wall, options_.clock->mono_ns());
+    clock_set(clock_jump, set.value_or(event_clock_.now(wall)), "a person said that it is right");
+  }
   metrics_.applied();
   std::string others;
   for (const SlotId slot : {SlotId::kStandby, SlotId::kCanary, SlotId::kShadow}) {
@@ -525,6 +562,7 @@ Result<void> Engine::tick(Micros event_time) {
   HEDDLE_TRY(event_clock_.tick(event_time, options_.clock->wall()));
   if (event_time == before) return {};
   options_.journal->append(plane::TickRecord{event_time});
+  tell_of_clock();
   return {};
 }
 

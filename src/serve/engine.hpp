@@ -180,6 +180,8 @@ class Engine {
   void act(std::string_view what, std::string_view target, std::string_view reason,
            Micros event_time, std::string_view account = {});
   void readmit(std::size_t quarantine, Micros event_time);
+  void tell_of_clock();
+  void clock_set(const std::string& jump, Micros event_time, std::string_view reason);
 
   Options options_;
   std::string name_;

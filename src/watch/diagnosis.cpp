@@ -120,7 +120,7 @@ Diagnosis Watch::cause_of(const Alert& alert) const {
     }
     case Subject::kQuality: return quality_cause(alert);
     case Subject::kMonitor:
-      out.cause = Cause::kMonitorSilent;
+      out.cause = alert.first.key == kClockKey ? Cause::kClockJump : Cause::kMonitorSilent;
       out.reason = alert.last.detail.string_or("why");
       return out;
     case Subject::kJournal:

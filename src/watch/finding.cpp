@@ -19,10 +19,11 @@ std::string_view stage_name(AlertStage stage) noexcept {
 }
 
 namespace {
-constexpr std::array<std::string_view, 15> kCauses{
-    "unknown",     "contract fault",    "unit change",    "time shift",  "covariate shift",
-    "prior shift", "concept shift",     "monitor silent", "label fault", "outlived repair",
-    "no answers",  "costly quarantine", "label conflict", "fail-over",   "unrecorded traffic"};
+constexpr std::array<std::string_view, 16> kCauses{
+    "unknown",         "contract fault",  "unit change",        "time shift",
+    "covariate shift", "prior shift",     "concept shift",      "monitor silent",
+    "label fault",     "outlived repair", "no answers",         "costly quarantine",
+    "label conflict",  "fail-over",       "unrecorded traffic", "clock jump"};
 }  // namespace
 
 std::string_view cause_name(Cause cause) noexcept {

@@ -85,7 +85,8 @@ enum class Cause : std::uint8_t {
   kCostlyQuarantine,
   kLabelConflict,
   kFailOver,
-  kUnrecorded
+  kUnrecorded,
+  kClockJump
 };
 
 [[nodiscard]] std::string_view cause_name(

@@ -177,6 +177,7 @@ void LabelJoin::clear() {
   rows_of_label_account_.clear();
   labelled_by_day_.clear();
   counts_ = {};
+  refine_after_ = INT64_MIN;
   first_ = next_;
 }
 

@@ -100,6 +100,7 @@ void WaitingLabels::clear() {
   for (const auto& [key, label] : labels_) touch(key, latest_of(label));
   labels_.clear();
   of_account_.clear();
+  pruned_before_ = INT64_MIN;
 }
 
 Micros WaitingLabels::changed_until() const noexcept {

@@ -80,7 +80,42 @@ void Watch::observe(const plane::Record& record, Output& out) {
     const std::size_t settled = out.findings.size();
     unrecorded_.add(*gap, now == INT64_MIN ? 0 : now, out.findings);
     settle(settled, now, out);
+  } else if (const auto* act = std::get_if<plane::ActRecord>(&record)) {
+    observe_clock(*act, out);
   }
+}
+
+void Watch::observe_clock(const plane::ActRecord& act, Output& out) {
+  const Micros at = watermark_ == INT64_MIN ? act.event_time : watermark_;
+  if (act.act == "clock-jump") {
+    const std::size_t settled = out.findings.size();
+    out.findings.push_back(clock_jumped(act.reason, act.event_time, at));
+    settle(settled, at, out);
+  } else if (act.act == "clock-set") {
+    // Two ticks that agree clear the alert.
+    const auto latest = latest_.find(std::string(kClockKey));
+    if (latest != latest_.end()) latest->second.alert = false;
+  }
+}
+
+void Watch::set_back(Micros to) {
+  if (to >= watermark_) return;
+  watermark_ = to;
+  last_row_ = INT64_MIN;
+  epoch_key_.clear();  // the next row begins a new epoch, and its windows
+  leave_out(columns_.open_rows());
+  columns_.start(options_.monitor, epoch_, to);
+  join_.clear();
+  sources_ = SourceWindows(options_.monitor.refused_share, options_.monitor.refused_rows);
+  answers_ = Answers(options_.monitor, options_.contract);
+  rules_.clear();
+  silence_ = Silence(options_.monitor);
+  clocks_ = {};
+  trials_ = {};
+  accounts_ = Accounts(options_.monitor.window_rows);
+  std::erase_if(latest_, [&](const auto& item) {
+    return item.second.to > to && item.second.key != kClockKey;
+  });
 }
 
 void Watch::leave_out(std::int64_t rows) noexcept {
@@ -291,6 +326,9 @@ void Watch::look_for_silence(const Baseline* baseline, Micros at, Output& out) {
   for (Finding& finding : baseline == nullptr ? std::vector<Finding>{} : silence_.overdue(at)) {
     if (alerts_.find(finding.key) == nullptr) out.findings.push_back(std::move(finding));
   }
+  const auto clock = latest_.find(std::string(kClockKey));
+  if (clock != latest_.end() && !clock->second.alert && alerts_.find(clock->first) != nullptr)
+    out.findings.push_back(clock_agrees(at));
   settle(settled, at, out);
 }
 

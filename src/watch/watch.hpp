@@ -144,6 +144,9 @@ class Watch {
   [[nodiscard]] std::int64_t rows_seen() const noexcept { return rows_seen_; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
+  /// Event time is `to` from now on, earlier than it was, as a person said. What was seen belongs
+  /// to times that were not: windows, runs and rows that wait for labels begin anew; alerts stand.
+  void set_back(Micros to);
 
   /// The state but routes and definitions (docs/formats/watch-state.md): small parts by name, each
   /// to be written when it is other than before, and pieces of the label join, written once.
@@ -170,6 +173,7 @@ class Watch {
                           const std::map<std::uint64_t, std::string>& pieces);
   void observe_request(const plane::RequestRecord& request, Output& out);
   void observe_tick(Micros event_time, Output& out);
+  void observe_clock(const plane::ActRecord& act, Output& out);
   void enter(const Route& route, Micros event_time);
   [[nodiscard]] bool too_far_ahead(Micros event_time) const noexcept;
   void forget_what_is_ahead(Micros event_time);

@@ -559,10 +559,13 @@ def forged_approval(world):
         with Planes(project) as planes:
             id_ = release(world, planes)
         with contextlib.closing(sqlite3.connect(project.root / ".heddle/state.db")) as state:
+            state.create_function("heddle_sum", 3, lambda *row: harness.sum_of(*row))
+            (project.root / ".heddle/state.db.sum").unlink()  # as whoever forges it would
             stored = json.loads(state.execute(f"SELECT value FROM kv WHERE {row}", (id_.encode(),)).fetchone()[0])
             assert stored["status"] == "pending" and not stored["signatures"], stored
             stored.update(status="approved", signatures=signatures)
             state.execute(f"UPDATE kv SET value = ? WHERE {row}", (json.dumps(stored).encode(), id_.encode()))
+            state.execute(f"UPDATE kv SET sum = heddle_sum(collection, key, value) WHERE {row}", (id_.encode(),))
             state.commit()
         with Planes(project) as planes:
             planes.until(planes.control_live, "the control plane is up")
@@ -604,6 +607,95 @@ def deleted_evidence(world):
         assert one.run("audit", "verify").code == 0, what
         actions = [e["action"] for e in one.json("audit", "log")["decisions"]]
         assert "ledger.rebuild" in actions, (what, actions[-4:])
+
+
+@case
+def deleted_traffic(world):
+    """The access log and the journal: what Heddle did not remove itself is told."""
+    project = world.copy(world.released)
+    for _ in range(2):  # a start begins a segment, so that the one before is turned
+        with Planes(project) as planes:
+            planes.until(lambda: served(planes), "the released bundle answers")
+            planes.until(planes.control_live, "the control plane is live")
+    access = project.root / ".heddle/access/late"
+    with Planes(project) as planes:
+        planes.until(lambda: len(list(access.glob("*.parquet"))) >= 2, "segments are in the access log")
+    assert project.run("audit", "verify").code == 0
+    other = world.copy(project)
+    oldest = min(access.glob("*.parquet"))
+    for delete in (oldest.unlink, lambda: shutil.rmtree(project.root / ".heddle/access")):
+        delete()
+        for _ in range(2):
+            done = project.run("audit", "verify")
+            assert done.code == 13 and "access-segment-missing" in done.err, done
+    shutil.rmtree(other.root / ".heddle/spool")
+    for _ in range(2):
+        done = other.run("audit", "verify")
+        assert done.code == 13 and "ledger-journal-missing" in done.err, done
+    with Planes(other) as planes:  # and what comes is heard: nobody waits for the number where it stood
+        planes.until(lambda: served(planes), "the released bundle answers")
+        rows = lambda: other.json("status")["services"][0]["watch"]["rows"]  # noqa: E731
+        before = rows()
+        planes.until(lambda: served(planes) and rows() > before, "the watch sees new rows")
+    with Planes(other) as planes:
+        recorded = lambda: sum(e["action"] == "access.segment" for e in other.json("audit", "log")["decisions"])  # noqa: E731
+        planes.until(lambda: recorded() > 2, "the access log goes on")
+    assert other.run("audit", "verify", "--rebuild").code == 0
+    assert other.run("audit", "verify").code == 0
+
+
+@case
+def read_only_copy(world):
+    """What was put aside is verified where it lies, without writing; and a changed byte is found."""
+    project = world.copy(world.released)
+    assert project.run("audit", "verify").code == 0
+    for path in [project.root / ".heddle", *(project.root / ".heddle").rglob("*")]:
+        path.chmod(path.stat().st_mode & 0o555)
+    before = sorted((p.name, p.stat().st_mtime_ns) for p in (project.root / ".heddle").rglob("*"))
+    done = project.run("audit", "verify")
+    assert done.code == 0 and "audit ok" in done.out and "the state was not looked at" in done.err, done
+    assert project.json("audit", "verify")["state"] == "not looked at"
+    assert sorted((p.name, p.stat().st_mtime_ns) for p in (project.root / ".heddle").rglob("*")) == before
+    entries = next(p for p in (project.root / ".heddle/tiles/tile/entries").rglob("*") if p.is_file())
+    data = bytearray(entries.read_bytes())
+    data[9] ^= 1
+    entries.chmod(0o644)
+    entries.write_bytes(data)
+    assert project.run("audit", "verify").code == 13
+
+
+@case
+def keys_are_not_made_anew(world):
+    """Whatever else is gone with a key: the state knows that there was one. Another one is taken with an entry."""
+    project = world.copy(world.released)
+    keys, tiles = project.root / ".heddle/keys", project.root / ".heddle/tiles"
+    whole = {name: (keys / name).read_bytes() for name in ("control.key", "control.pub", "ledger.key")}
+    assert project.run("status").code == 0  # from here on the state knows them
+    (keys / "control.key").unlink()
+    (keys / "control.pub").unlink()
+    assert project.run("status").id == "control-key-lost" and not (keys / "control.key").exists()
+    (keys / "control.key").write_text("00" * 31 + "07\n")
+    assert project.run("status").code == 0
+    changed = [e for e in project.json("audit", "log")["decisions"] if e["action"] == "key.control"]
+    assert len(changed) == 1 and changed[0]["attributes"]["before"] == whole["control.pub"].decode().strip(), changed
+    (keys / "ledger.key").unlink()
+    shutil.rmtree(tiles)
+    assert project.run("status").id == "ledger-key-lost" and not (keys / "ledger.key").exists()
+
+
+@case
+def copied_project(world):
+    """A copy says that it is one; a move does not."""
+    project = world.copy(world.released)
+    assert project.run("status").code == 0
+    actions = lambda one: [e["action"] for e in one.json("audit", "log")["decisions"]]  # noqa: E731
+    before = actions(project).count("project.copied")
+    moved = harness.Project(world.heddle, world.dir / "moved")
+    project.root.rename(moved.root)
+    assert moved.run("status").code == 0 and actions(moved).count("project.copied") == before
+    copied = world.copy(moved)
+    assert "was copied from" in copied.run("status").err and actions(copied).count("project.copied") == before + 1
+    assert "was copied from" not in copied.run("status").err
 
 
 @case

@@ -1,5 +1,6 @@
 """What the scenarios share: the real binary on a small project, its planes, and a raw HTTP client that can misbehave."""
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -14,6 +15,13 @@ import time
 import traceback
 
 import small_project
+
+
+def sum_of(collection, key, value):
+    """What `state.db` keeps beside a row (docs/formats/state.md)."""
+    collection, key, value = (each.encode() if isinstance(each, str) else each for each in (collection, key, value))
+    data = len(collection).to_bytes(8, "big") + collection + len(key).to_bytes(8, "big") + key + value
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big", signed=True)
 
 
 class Ran:
