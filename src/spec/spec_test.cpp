@@ -7,93 +7,11 @@
 
 #include "base/file.hpp"
 #include "doc/json.hpp"
-#include "spec/load.hpp"
+#include "spec/spec_fixture.hpp"
 #include "table/table.hpp"
 
 namespace heddle::spec {
 namespace {
-
-/// A small project in a folder of its own; tests break it one way at a time.
-class SpecTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "heddle-spec-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    root_ = std::filesystem::canonical(pattern);
-    put("data/rows.csv", "at,place,size,late\n");
-    put("data/places.csv", "code,name\nA,\"Alpha, the first\"\nB,Beta\nA,again\n");
-    put("heddle.yaml",
-        "apiVersion: heddle/v1\nkind: Project\nname: tiny\nsources:\n  rows: data/rows.csv\n  "
-        "places: data/places.csv\n");
-    put("people.yaml",
-        "apiVersion: heddle/v1\nkind: People\npeople:\n  - {name: ada, roles: "
-        "[approver]}\nservice_accounts:\n"
-        "  - {name: bot, permissions: [predict]}\n");
-    put("contracts/c.odcs.yaml",
-        "apiVersion: v3.2.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n  - name: rows\n  "
-        "  properties:\n"
-        "      - {name: at, logicalType: timestamp, required: true}\n"
-        "      - name: place\n        logicalType: string\n        customProperties:\n"
-        "          - {property: enumFile, vendor: heddle, value: {file: places, column: code}}\n"
-        "      - name: size\n        logicalType: integer\n        logicalTypeOptions: {minimum: "
-        "0, maximum: 9}\n"
-        "      - name: late\n        logicalType: integer\n        customProperties:\n"
-        "          - {property: role, vendor: heddle, value: label}\n"
-        "    quality:\n"
-        "      - {id: enough, type: library, metric: rowCount, mustBeGreaterThan: 1}\n"
-        "      - id: odd\n        type: custom\n        engine: heddle\n        severity: warning\n"
-        "        implementation: {expression: size != 3}\n");
-    put("features/f.yaml",
-        "apiVersion: heddle/v1\nkind: FeatureSet\nname: f\ncontract: c\nfeatures:\n"
-        "  - {name: twice, expression: base * 2}\n  - {name: base, expression: size + 1}\n"
-        "  - name: place_late\n    target_encoding: {inputs: [place]}\n");
-    put("models/m.yaml",
-        "apiVersion: heddle/v1\nkind: Model\nname: m\nfeatures: f\ntarget: late > 0\n"
-        "train: {source: rows, time_field: at, from: \"2001-01-01\", to: \"2001-02-01\"}\n"
-        "search:\n  trials: 2\n  space:\n    - {name: eta, kind: log_uniform, low: 0.1, high: "
-        "0.3}\n");
-    put("evaluations/e.yaml",
-        "apiVersion: heddle/v1\nkind: Evaluation\nname: e\nmodel: m\nmetrics:\n  - name: "
-        "auc\ngates:\n"
-        "  - {id: good, when: metrics.auc > 0.5}\n");
-    put("policies/p.yaml",
-        "apiVersion: heddle/v1\nkind: Policy\nname: p\nrules:\n"
-        "  - {id: yes, effect: allow, who: \"agent:*\", action: slot.swap}\n"
-        "  - id: ask\n    effect: require_approval\n    who: [\"person:*\"]\n    action: "
-        "[release.promote]\n    needs: {role: "
-        "approver}\n");
-    put("monitors/w.yaml",
-        "apiVersion: heddle/v1\nkind: Monitor\nname: w\nservice: s\nwindow: 1d\nquality: "
-        "{}\ndistributions:\n"
-        "  - {name: size, column: size, kind: ks, floor: 0.1}\n");
-    put("services/s.yaml",
-        "apiVersion: heddle/v1\nkind: Service\nname: s\nmodel: m\nmonitor: w\nsources: [a, b]\n");
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
-
-  void put(const std::string& path, const std::string& text) {
-    std::filesystem::create_directories(std::filesystem::path(root_ + "/" + path).parent_path());
-    ASSERT_TRUE(write_file_atomic(root_ + "/" + path, text).ok());
-  }
-  /// Replaces `what`, which must be there once, in a file.
-  void change(const std::string& path, const std::string& what, const std::string& with) {
-    std::string text = *read_file(root_ + "/" + path);
-    const auto at = text.find(what);
-    ASSERT_NE(at, std::string::npos) << what << " in\n" << text;
-    text.replace(at, what.size(), with);
-    put(path, text);
-  }
-  std::vector<std::string> findings() {
-    const auto loaded = load_project(root_);
-    EXPECT_TRUE(loaded.ok());
-    std::vector<std::string> out;
-    for (const auto& each : loaded->diagnostics) out.push_back(doc::render_concise(each));
-    return out;
-  }
-  using Lines = std::vector<std::string>;
-
-  std::string root_;
-};
 
 TEST_F(SpecTest, AWellFormedProjectLoadsWhole) {
   const auto loaded = load_project(root_);
@@ -278,39 +196,6 @@ TEST_F(SpecTest, ASecretStandsInNoDefinition) {
       (Lines{"monitors/w.yaml:7:31: error[secret-in-file]: a secret stands in a definition"}));
 }
 
-TEST_F(SpecTest, NobodyCouldApprove) {
-  change("people.yaml", "roles: [approver]", "roles: [reader]");
-  EXPECT_EQ(findings(), (Lines{"policies/p.yaml:6:5: error[nobody-approves]: rule `ask` asks role "
-                               "`approver`, which nobody has"}));
-}
-
-TEST_F(SpecTest, AnAccountNamesSourcesThatAServiceDeclares) {
-  const auto with = [&](const std::string& sources) {
-    put("people.yaml",
-        "apiVersion: heddle/v1\nkind: People\npeople: []\nservice_accounts:\n  - {name: bot, "
-        "permissions: [predict], sources: " +
-            sources + "}\n");
-    std::vector<std::string> ids;
-    const auto loaded = load_project(root_);
-    EXPECT_TRUE(loaded.ok());
-    for (const auto& each : loaded->diagnostics) {
-      // Nobody is there to approve any more: another test's matter.
-      if (each.file != "people.yaml") continue;
-      ids.push_back(each.id);
-      EXPECT_EQ(each.position.line, 5) << "its own place";
-    }
-    return ids;
-  };
-  const auto declared = load_project(root_)->project.services.begin()->second.sources;
-  ASSERT_FALSE(declared.empty());
-  const std::string& known = declared.front();
-  EXPECT_EQ(with("[" + known + "]"), Lines{});
-  EXPECT_EQ(with("[]"), Lines{});
-  EXPECT_EQ(with("[" + known + ", " + known + "]"), Lines{"duplicate-name"});
-  for (const char* odd : {"default", "\"\"", "\"a\\nb\"", "\"*\"", "nobody"})
-    EXPECT_EQ(with(std::string("[") + odd + "]"), Lines{"unknown-name"}) << odd;
-}
-
 TEST_F(SpecTest, TheBaseIsOfAServiceOfTheModel) {
   const auto before = *read_file(root_ + "/evaluations/e.yaml");
   put("evaluations/e.yaml", before + "base_service: s\n");
@@ -320,109 +205,6 @@ TEST_F(SpecTest, TheBaseIsOfAServiceOfTheModel) {
   ASSERT_EQ(found.size(), 1U);
   EXPECT_NE(found[0].find("error[unknown-name]: there is no service `t`"), std::string::npos)
       << found[0];
-}
-
-TEST_F(SpecTest, OnePersonHasOneName) {
-  const std::string key =
-      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy";
-  const auto with = [&](const std::string& people) {
-    put("people.yaml", "apiVersion: heddle/v1\nkind: People\npeople:\n" + people +
-                           "service_accounts:\n  - {name: bot, permissions: [predict]}\n");
-    std::vector<std::string> ids;
-    const auto loaded = load_project(root_);
-    EXPECT_TRUE(loaded.ok());
-    for (const auto& each : loaded->diagnostics) ids.push_back(each.id);
-    return ids;
-  };
-  const auto person = [&](const std::string& name, const std::string& rest) {
-    return fmt::format("  - {{name: \"{}\", roles: [approver], {}}}\n", name, rest);
-  };
-  EXPECT_TRUE(with(person("ada", "keys: [\"" + key + " ada@laptop\"], os_users: [ada, root]") +
-                   person("ben.b@x", "os_users: [ben]"))
-                  .empty());
-  // The comment of a key is nobody's signature.
-  EXPECT_EQ(with(person("ada", "keys: [\"" + key + " ada\"]") +
-                 person("ben", "keys: [\"" + key + " ben\"]")),
-            Lines{"people-key-shared"});
-  EXPECT_EQ(with(person("ada", "os_users: [root]") + person("ben", "os_users: [x, root]")),
-            Lines{"people-os-user-shared"});
-  for (const char* bad :
-       {"ssh-ed25519 broken", "ada",
-        "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy"}) {
-    EXPECT_EQ(with(person("ada", fmt::format("keys: [\"{}\"]", bad))), Lines{"people-key"}) << bad;
-  }
-  for (const char* name :
-       {"*", "", "agent:recover", "system:root", "a b", "a\\nb", "../x", "bot"}) {
-    EXPECT_EQ(with(person("ada", "keys: []") + person(name, "keys: []")), Lines{"people-name"})
-        << name;
-  }
-  for (const char* user : {"*", "", "a b", "a\\nb"}) {
-    EXPECT_EQ(with(person("ada", fmt::format("os_users: [\"{}\"]", user))), Lines{"people-os-user"})
-        << user;
-  }
-  for (const char* role : {"*", "", "a\\nb"}) {
-    EXPECT_EQ(with(fmt::format("  - {{name: ada, roles: [approver, \"{}\"]}}\n", role)),
-              Lines{"people-role"})
-        << role;
-  }
-}
-
-TEST_F(SpecTest, NamesOfProgramsAndSourcesMeanNothingButThemselves) {
-  const auto ids_with = [&](const std::string& account, const std::string& source) {
-    put("people.yaml",
-        "apiVersion: heddle/v1\nkind: People\npeople:\n  - {name: ada, roles: [approver], keys: "
-        "[]}\nservice_accounts:\n  - " +
-            account);
-    put("services/s.yaml",
-        "apiVersion: heddle/v1\nkind: Service\nname: s\nmodel: m\nmonitor: w\nsources: [a, \"" +
-            source + "\"]\n");
-    std::vector<std::string> ids;
-    const auto loaded = load_project(root_);
-    EXPECT_TRUE(loaded.ok());
-    for (const auto& each : loaded->diagnostics) ids.push_back(each.id);
-    return ids;
-  };
-  EXPECT_TRUE(ids_with("{name: bot, permissions: [predict]}\n", "b").empty());
-  for (const char* name : {"../x", ".x", "a/b", "*", "", "agent:recover", "a\\nb"}) {
-    EXPECT_EQ(ids_with(fmt::format("{{name: \"{}\", permissions: []}}\n", name), "b"),
-              Lines{"people-name"})
-        << name;
-  }
-  for (const char* source : {"default", "", "*", "a/b", "b\\n", "b c"}) {
-    EXPECT_EQ(ids_with("{name: bot, permissions: []}\n", source), Lines{"source-name"}) << source;
-  }
-  EXPECT_EQ(ids_with("{name: bot, permissions: []}\n", "a"), Lines{"duplicate-name"});
-  // It was read once and never used: the token lies where the name says.
-  EXPECT_EQ(ids_with("{name: bot, permissions: [], token_file: x}\n", "b"), Lines{"unknown-key"});
-}
-
-TEST_F(SpecTest, APersonsDiagnosticPointsAtWhatItIsAbout) {
-  const std::string key =
-      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB5L5Hbr7Y1hrrV1p9J1Lw8mRGyZ0nSsnX5yBxYxMzEy";
-  put("people.yaml",
-      "apiVersion: heddle/v1\nkind: People\npeople:\n"
-      "  - name: ada\n    roles: [approver]\n    keys:\n      - " +
-          key +
-          " ada\n      - \"none\"\n"
-          "    os_users: [root]\n"
-          "  - name: ben\n    roles: [approver]\n    keys: [\"" +
-          key +
-          " ben\"]\n"
-          "    os_users: [x, root]\n"
-          "  - {roles: [approver], name: ada}\n"
-          "  - name: a b\n    roles: [approver]\n"
-          "service_accounts:\n  - name: bot\n    permissions: [predict, fly]\n"
-          "  - {permissions: [read], name: bot}\n");
-  Lines places;
-  const auto loaded = load_project(root_);
-  ASSERT_TRUE(loaded.ok());
-  for (const auto& each : loaded->diagnostics) {
-    places.push_back(fmt::format("{}:{} {}", each.position.line, each.position.column, each.id));
-  }
-  std::sort(places.begin(), places.end());
-  EXPECT_EQ(places, (Lines{"12:12 people-key-shared", "13:19 people-os-user-shared",
-                           "14:31 duplicate-name", "15:11 people-name", "19:28 unknown-value",
-                           "20:33 duplicate-name", "8:9 people-key"}));
 }
 
 TEST_F(SpecTest, ANameThatAppearsTwiceInAListIsPointedAt) {
