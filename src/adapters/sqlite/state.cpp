@@ -374,6 +374,7 @@ Result<std::unique_ptr<store::State>> open_sqlite_state(const std::string& path)
                  "see that its folder exists and is yours to write"};
   }
   ::close(fd);
+  const auto same = check_file_sum(path);  // before SQLite begins a new one
   sqlite3* raw = nullptr;
   const int opened =
       sqlite3_open_v2(path.c_str(), &raw,
@@ -387,7 +388,7 @@ Result<std::unique_ptr<store::State>> open_sqlite_state(const std::string& path)
               "PRAGMA recursive_triggers = ON"));
   HEDDLE_TRY(add_sum_function(db.get()));
   HEDDLE_TRY(check_version(db.get(), path, state_migrations()));
-  HEDDLE_TRY(check_file_sum(path));
+  HEDDLE_TRY(same);
   ::unlink((path + ".sum").c_str());  // from the first write on it is another file
   HEDDLE_TRY(migrate(db.get(), path, state_migrations()));
   HEDDLE_TRY(check_all(db.get()));

@@ -149,6 +149,15 @@ TEST(SqliteState, EveryBitThatFlipsWhileNothingRunsIsFound) {
   EXPECT_TRUE(open_sqlite_state(path).ok());
 }
 
+TEST(SqliteState, ALostOneIsMadeAnewAndGivesWayToTheRealOne) {
+  const std::string path = fresh_directory() + "/state.db";
+  const auto bytes = some_state(path);
+  ::unlink(path.c_str());
+  EXPECT_TRUE(open_sqlite_state(path).ok()) << "the ledger says that it is too young";
+  ASSERT_TRUE(write_file_atomic(path, bytes).ok());
+  EXPECT_TRUE(open_sqlite_state(path).ok());
+}
+
 /// After a crash there is no sum of the whole file: then what a reader could see is found.
 TEST(SqliteState, WithoutTheFilesSumAFlippedBitIsFoundOrChangesNothing) {
   const std::string path = fresh_directory() + "/state.db";
