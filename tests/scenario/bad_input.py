@@ -387,6 +387,45 @@ def bad_requests(world):
         assert served(planes)
 
 
+def tensors(**changes):
+    """An infer request of `ROW`; `changes` replace members of a field's tensor."""
+    kinds = {"distance": "INT64"}
+    return {"inputs": [{"name": field, "datatype": kinds.get(field, "BYTES"), "shape": [1], "data": [value], **changes.get(field, {})}
+                       for field, value in ROW.items()]}
+
+
+@case
+def odd_tensors(world):
+    """What a tensor, its parameters and outputs may not be: each is a 4xx with id and hint, whatever the type of the member."""
+    body = json.dumps(tensors())
+    changed = [{"distance": {key: value}} for key, values in {
+        "shape": ([], [0], [-1], [1, 1, 1], [1.0], ["1"], None, [1, 2], [[1]], [2**62], [2**63], [-2**63], {}, "1", [None], [True], [1, 0], [1024 * 1024]),
+        "datatype": ("int64", "STRING", "FP8", "", 7, None, ["INT64"], "INT64 ", "X" * 100000),
+        "data": ([[260, 1]], [[[260]]], {"0": 260}, "260", [], [[]], [None, None], [{}], [260, 260], 260, ["260"], [True], [260.5])}.items() for value in values]
+    requests = [tensors(**each) for each in changed]
+    requests += [{**tensors(), "parameters": each} for each in (
+        [], "x", 5, True, {"timeout": 1e3}, {"timeout": True}, {"timeout": 2**63}, {"event_time": 1.5}, {"event_time": "yesterday"}, {"source": 7}, {"source": "a b"},
+        {"source": {}}, {"explain": 1}, {"explain": "true"}, {"binary_data_output": "yes"}, {"sequence_id": 1}, {"nonsense": 1}, {"": 1})]
+    requests += [{**tensors(), "outputs": each} for each in (
+        {}, "x", [{}], [{"name": 7}], [{"name": "nothing"}], [{"name": "probability"}] * 2, [5], [{"name": "probability", "parameters": {"classification": 3}}])]
+    requests += [{"inputs": each} for each in ([], {}, None, "x", [5], [None], [[]], [{}])]
+    requests += [body[:-1] + ", " + body[1:], json.dumps({"inputs": tensors()["inputs"] + tensors()["inputs"][:1]}),
+                 body.replace('"name": "distance"', '"name": "distance", "n\\u0061me": "distance"'), body[:-1] + ',"id":"\\ud800"}',
+                 body.replace("[260]", "[" * 5000 + "260" + "]" * 5000), body + body, body[:-1] + ",}", body.encode("utf-16"), body[:-1] + "\0}"]
+    with Planes(world.released) as planes:
+        planes.until(lambda: served(planes), "the released bundle answers")
+        for request in requests:
+            reply = planes.request("POST", "/v2/models/late/infer", request)
+            assert reply.status in (400, 413) and reply.json["id"] and reply.json["hint"] and len(reply.body) < 2000, (str(request)[:300], reply)
+        # What is one row's matter refuses that row.
+        for row in ({**ROW, "origin": "\ud800"}, {**ROW, "origin": "A\0A"}, {**ROW, "origin": "A" * 1000000}, {**ROW, "distance": {"$numberLong": "260"}},
+                    {**ROW, "": 1}, {**ROW, "k" * 100000: 1}, {**ROW, "date": "2001-02-29T05:00:00Z"}, {}):
+            reply = planes.predict({"rows": [ROW, row]})
+            first, second = reply.json["predictions"]
+            assert reply.status == 200 and first["probability"] is not None and second["validation"] and len(reply.body) < 2000, (str(row)[:300], reply)
+        assert served(planes)
+
+
 @case
 def load_misused(world):
     """`heddle dev bench`: what it refuses, what it counts, and a run over the service's own rows."""
