@@ -552,6 +552,10 @@ Result<Engine::RefusedLabels> Engine::add_labels(std::span<const LabelIn> labels
           plane::LabelRecord{std::string(label.row_id), label.label, *time, std::string(account)});
     }
   }
+  // Accepted means recorded: who is told so does not send them again.
+  commit();
+  if (options_.journal->room(plane::RecordKind::kLabels, account) == plane::Room::kFull)
+    HEDDLE_TRY(has_room(plane::Room::kFull, {}));
   metrics_.labels(labels.size() - refused.size(), refused.size());
   return refused;
 }

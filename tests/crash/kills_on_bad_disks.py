@@ -4,8 +4,8 @@ is there afterwards.
 
     kills_on_bad_disks.py HEDDLE FAULTY_DISK_LIBRARY [--kills N] [--seed N]
 
-Acknowledged: an operation that replied 200 (its entry is in the ledger, once, and no entry ever changes), a stop that was `recorded`. A request that
-was answered and a label that was accepted are in the journal; while the disk takes nothing, both go on being taken and what goes unrecorded
+Acknowledged: an operation that replied 200 (its entry is in the ledger, once, and no entry ever changes), a label that was accepted, a
+stop. A request that was answered is in the journal; while the disk takes nothing, requests go on being answered and what goes unrecorded
 must be told by the journal's gap records. Real full disks need root (a small tmpfs); the other faults do not. The seed is printed.
 """
 import argparse
@@ -79,11 +79,10 @@ class Predicting(Client):
 class Labelling(Client):
     def ask(self):
         self.count += 1
-        good = self.storm.good
         rows = [f"q{self.number}-{self.count}-{i}#0" for i in range(self.draw.choice([1, 1, 20]))]
         status, answer = self.post("/v1/services/late/labels", {"labels": [{"row_id": each, "label": self.draw.randrange(2)} for each in rows]})
         if status == 202 and answer["refused"] == 0:
-            (self.storm.labelled if good and self.storm.good else self.storm.labelled_badly).extend(rows)
+            self.storm.labelled.extend(rows)
         self.storm.ending.wait(0.005)
 
 
@@ -114,7 +113,7 @@ class Storm:
         self.own_disk = self.mount()
         self.disk = FaultyDisk(library, self.project.root.parent / "plan", self.heddle, seed)
         self.ending, self.seen, self.good = threading.Event(), threading.Event(), True
-        self.answered, self.answered_badly, self.labelled, self.labelled_badly, self.acknowledged, self.refused = [], [], [], [], [], {}
+        self.answered, self.answered_badly, self.labelled, self.acknowledged, self.refused = [], [], [], [], {}
         self.entries, self.untold, self.unrecorded, self.counts, self.slowest = [], 0, 0, {}, 0.0
         self.recorded = Recorded(self.heddle / "spool/late")
         self.open_files = {}
@@ -255,19 +254,19 @@ class Storm:
     def check_records(self, fault, told):
         """What was acknowledged since the last call. `told`: what the journal's gap records had added up to before the fault."""
         taken = {}
-        for kind in ("answered", "answered_badly", "labelled", "labelled_badly"):
+        for kind in ("answered", "answered_badly", "labelled"):
             taken[kind] = getattr(self, kind)
             setattr(self, kind, [])
         lost = self.missing(taken["answered"], "requests")
         assert not lost, f"{len(lost)} of {len(taken['answered'])} answered requests are not in the journal, the first is {lost[0]} (fault: {fault})"
         lost = self.missing(taken["labelled"], "labels")
         assert not lost, f"{len(lost)} of {len(taken['labelled'])} accepted labels are not in the journal, the first is {lost[0]} (fault: {fault})"
-        unrecorded = len(self.missing(taken["answered_badly"], "requests") + self.missing(taken["labelled_badly"], "labels"))
+        unrecorded = len(self.missing(taken["answered_badly"], "requests"))
         self.unrecorded += unrecorded
         if unrecorded and self.recorded.dropped == told:
             # A disk that takes no byte from anybody takes no record of it either; a full one has room kept for it.
             self.untold += unrecorded
-            assert fault != "full disk", f"{unrecorded} requests and labels were taken on a full disk and the journal does not say that they are missing"
+            assert fault != "full disk", f"{unrecorded} requests were answered on a full disk and the journal does not say that they are missing"
 
     def check_ledger(self):
         acknowledged = list(self.acknowledged)
@@ -352,8 +351,8 @@ def main():
         storm.close()
     skipped = "" if storm.own_disk else "; SKIPPED: real full disks (no tmpfs may be mounted)"
     print(f"{arguments.kills} kills {storm.counts}, {storm.disk.failed()} calls failed; {len(storm.recorded.requests)} requests, "
-          f"{len(storm.recorded.labels)} labels and {len(storm.acknowledged)} operations acknowledged, 0 lost; {storm.unrecorded} requests and labels were taken while the "
-          f"disk took nothing ({storm.untold} where it could not even say so); refused meanwhile: {storm.refused}; back in {storm.slowest:.1f} s at "
+          f"{len(storm.recorded.labels)} labels and {len(storm.acknowledged)} operations acknowledged, 0 lost; {storm.unrecorded} requests were answered by a "
+          f"disk that took nothing ({storm.untold} where it could not even say so); refused meanwhile: {storm.refused}; back in {storm.slowest:.1f} s at "
           f"most; both verifiers ok{skipped}")
     return 0
 

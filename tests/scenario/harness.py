@@ -139,7 +139,7 @@ class Planes:
     def text(self):
         return pathlib.Path(self.log.name).read_text()
 
-    def until(self, holds, what, seconds=30):
+    def until(self, holds, what, seconds=60):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with contextlib.suppress(OSError, http.client.HTTPException):
