@@ -77,7 +77,8 @@ LabelDistance label_distance(std::vector<StratumRow> rows) {
 }
 
 void LabelSources::close(const LabelJoin& join, Micros watermark, std::vector<Finding>& out) {
-  if (to_ == INT64_MIN) {
+  // A clock that was set back begins anew: a chunk never opens after now, and would be waited for.
+  if (to_ == INT64_MIN || watermark < from_) {
     from_ = floor_to(watermark, duration_);
     to_ = from_ + duration_;
   }

@@ -87,6 +87,24 @@ struct TwoLabellers {
 double as_it_is(double label) { return label; }
 double turned(double label) { return 1 - label; }
 
+TEST(LabelSources, AClockThatIsSetBackDoesNotMakeItDeaf) {
+  LabelSources sources(Stream::monitor());
+  LabelJoin join;
+  std::vector<Finding> out;
+  sources.close(join, 1000 * kDay, out);
+  for (int i = 0; i < 600; ++i) {
+    const std::string id = "r" + std::to_string(i);
+    join.add_row({id, 100 * kDay + i * kMinute, 1, 0.5F, 0.1F, "s", "app"});
+    (void)join.add_label(id, 1, 101 * kDay, "one");
+    (void)join.add_label(id, 0, 101 * kDay, "two");
+  }
+  sources.close(join, 100 * kDay, out);
+  sources.close(join, 102 * kDay, out);
+  ASSERT_EQ(out.size(), 2U);
+  EXPECT_EQ(out.front().value, 1);
+  EXPECT_TRUE(out.front().alert);
+}
+
 TEST(LabelSources, TwoHonestAccountsAreOfOneMind) {
   TwoLabellers apart;
   apart.play(100, 125, 0.4, as_it_is);
