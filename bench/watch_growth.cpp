@@ -4,6 +4,7 @@
 //   watch_growth ROWS_PER_SECOND DAYS
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -117,6 +118,13 @@ plane::RequestRecord request_at(std::uint64_t first, Micros time) {
   return request;
 }
 
+/// What this thread has computed so far: other work on the machine does not count.
+double cpu_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
 double quantile(std::vector<double> values, double q) {
   if (values.empty()) return 0;
   std::sort(values.begin(), values.end());
@@ -140,18 +148,25 @@ int main(int argc, char** argv) {
       {1, sha256("model"), "", std::make_shared<const watch::Baseline>(baseline())});
   fmt::print("{} rows a second, labels a day later, kept for {} days\n", rate,
              monitor().label_retention / kDay);
-  fmt::print("{:>4} {:>14} {:>8} {:>9} {:>10} {:>12} {:>10} {:>10}\n", "day", "rows", "sample",
-             "RSS MiB", "pieces MiB", "piece MiB", "tick ms", "worst ms");
+  fmt::print("{:>4} {:>14} {:>8} {:>9} {:>10} {:>12} {:>10} {:>10} {:>8} {:>11}\n", "day", "rows",
+             "sample", "RSS MiB", "pieces MiB", "piece MiB", "tick ms", "worst ms", "CPU ms",
+             "rows/CPU s");
   const std::uint64_t requests_of_second = rate / kRowsOfRequest;
   const Micros step = kSecond / static_cast<Micros>(requests_of_second);
   watch::Output out;
   std::map<std::uint64_t, std::size_t> pieces;
   double most_resident = 0;
+  std::int64_t capped_at = 0;  // rows that had come when the sample was first halved
+  double capped_resident = 0;
   std::vector<double> all;
+  std::vector<double> all_cpu;
   const Micros origin = 11'000 * kDay;
   for (std::uint64_t day = 0; day < days; ++day) {
     std::vector<double> ticks;
+    std::vector<double> cpu;
     std::size_t largest = 0;
+    const double day_begin = cpu_ms();
+    const auto day_rows = watch.rows_seen();
     for (std::uint64_t minute = 0; minute < 24 * 60; ++minute) {
       const Micros begin = origin + static_cast<Micros>(day * 24 * 60 + minute) * kMinute;
       for (std::uint64_t r = 0; r < requests_of_second * 60; ++r) {
@@ -168,7 +183,12 @@ int main(int argc, char** argv) {
                         out);
         }
       }
+      if (capped_at == 0 && watch.sample() < 1) {
+        capped_at = static_cast<std::int64_t>(watch.rows_seen());
+        capped_resident = resident_mib();
+      }
       const auto start = std::chrono::steady_clock::now();
+      const double cpu_start = cpu_ms();
       watch.observe(plane::TickRecord{begin + kMinute}, out);
       if (watch.changed() >= kMostUnsaved || minute == 24 * 60 - 1) {
         const auto change = watch.change();
@@ -182,24 +202,33 @@ int main(int argc, char** argv) {
       ticks.push_back(
           std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
               .count());
+      cpu.push_back(cpu_ms() - cpu_start);
       out.findings.clear();
       out.moves.clear();
     }
     std::size_t bytes = 0;
     for (const auto& [number, size] : pieces) bytes += size;
     most_resident = std::max(most_resident, resident_mib());
-    fmt::print("{:>4} {:>14} {:>8} {:>9.0f} {:>10.1f} {:>12.2f} {:>10.2f} {:>10.2f}\n", day + 1,
-               watch.rows_seen(), fmt::format("1/{:.0f}", 1 / watch.sample()), resident_mib(),
-               static_cast<double>(bytes) / (1 << 20), static_cast<double>(largest) / (1 << 20),
-               quantile(ticks, 0.5), quantile(ticks, 1));
+    const double seconds = (cpu_ms() - day_begin) / 1e3;
+    fmt::print(
+        "{:>4} {:>14} {:>8} {:>9.0f} {:>10.1f} {:>12.2f} {:>10.2f} {:>10.2f} {:>8.2f} {:>11.0f}\n",
+        day + 1, watch.rows_seen(), fmt::format("1/{:.0f}", 1 / watch.sample()), resident_mib(),
+        static_cast<double>(bytes) / (1 << 20), static_cast<double>(largest) / (1 << 20),
+        quantile(ticks, 0.5), quantile(ticks, 1), quantile(cpu, 1),
+        static_cast<double>(watch.rows_seen() - day_rows) / seconds);
     std::fflush(stdout);
     all.insert(all.end(), ticks.begin(), ticks.end());
+    all_cpu.insert(all_cpu.end(), cpu.begin(), cpu.end());
+  }
+  if (capped_at > 0) {
+    fmt::print("sampled from row {} on: {:.0f} MiB then, {:.0f} MiB at most afterwards\n",
+               capped_at, capped_resident, most_resident);
   }
   const double p99 = quantile(all, 0.99);
   fmt::print(
-      "decisions: p50 {:.2f} ms, p99 {:.2f} ms (goal ≤ 50: {}); memory at most {:.0f} MiB "
-      "(goal ≤ 512: {})\n",
-      quantile(all, 0.5), p99, p99 <= 50 ? "met" : "MISSED", most_resident,
+      "decisions: p50 {:.2f} ms, p99 {:.2f} ms (goal ≤ 50: {}), p99 of their CPU time {:.2f} ms; "
+      "memory at most {:.0f} MiB (goal ≤ 512: {})\n",
+      quantile(all, 0.5), p99, p99 <= 50 ? "met" : "MISSED", quantile(all_cpu, 0.99), most_resident,
       most_resident <= 512 ? "met" : "MISSED");
   return p99 <= 50 && most_resident <= 512 ? 0 : 1;
 }

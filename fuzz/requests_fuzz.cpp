@@ -56,6 +56,7 @@ std::string said(const Error& error) {
 std::string said(const Datum& value, const Body& body) {
   switch (value.kind) {
     case Datum::Kind::kNull: return "null";
+    case Datum::Kind::kError: return "no text";
     case Datum::Kind::kBool: return value.b ? "true" : "false";
     case Datum::Kind::kInt: return fmt::format("{}", value.i);
     case Datum::Kind::kDouble:

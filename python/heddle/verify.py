@@ -5,16 +5,18 @@
     verify.py --tiles DIR --vkey KEY|FILE
 
 Recomputes the Merkle tree (RFC 6962) from `.heddle/tiles/tile/entries`, and compares it with the tiles, the signed checkpoint,
-every checkpoint of the history, and the one committed to git (`refs/heddle/checkpoints`). docs/formats/ledger.md has the bytes.
+every checkpoint of the history, and those committed to git (`refs/heddle/anchor/KEYID`). docs/formats/ledger.md has the bytes.
 Exit: 0 all is as it was signed, 1 it is not (each finding on stderr), 2 it could not be checked.
 """
 
 import argparse
 import base64
 import binascii
+import datetime
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -86,9 +88,12 @@ class Bad(Exception):
 
 def b64(text):
     try:
-        return base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
+        if base64.b64encode(data).decode() == text:  # else bits that mean nothing are set
+            return data
     except (binascii.Error, ValueError):
-        raise Bad("not base64: %r" % text[:40]) from None
+        pass
+    raise Bad("not base64: %r" % text[:40])
 
 
 def parse_vkey(text):
@@ -212,22 +217,67 @@ def read_history(tiles):
         begin = end + 2
 
 
+BEGIN = re.compile(rb'\{"v":1,"seq":([0-9]+),"t":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,6}))?Z"')
+
+
 def check_entry(index, data, last_time):
+    begin = BEGIN.match(data)
     try:
-        entry = json.loads(data)
-        assert entry["v"] == 1 and isinstance(entry["seq"], int) and isinstance(entry["t"], str)
-    except (ValueError, AssertionError, KeyError, TypeError):
+        json.loads(data)
+        datetime.datetime.strptime(begin[2].decode(), "%Y-%m-%dT%H:%M:%S")
+    except (ValueError, TypeError):
         return "entry %d is no entry of version 1" % index, last_time
-    if entry["seq"] != index:
-        return "at place %d stands the entry that says it is %d" % (index, entry["seq"]), last_time
-    moment = entry["t"][:19] + "." + (entry["t"][20:-1] if len(entry["t"]) > 20 else "").ljust(6, "0")
+    if int(begin[1]) != index:
+        return "at place %d stands the entry that says it is %s" % (index, begin[1].decode()), last_time
+    moment = begin[2].decode() + "." + (begin[3] or b"").decode().ljust(6, "0")
     if moment < last_time:
         return "entry %d is older than the one before it" % index, last_time
     return None, moment
 
 
+def signed(entry):
+    """The digest of the statement that a person signs."""
+    return next((each.get("digest") for each in entry.get("evidence", []) if each.get("name") == "statement"), None)
+
+
+def ssh_strings(data):
+    """The strings of SSH's encoding, each with its length before it (RFC 4251, 5)."""
+    parts = []
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        if len(data) < 4 + size:
+            raise Bad("not a whole SSH signature")
+        parts.append(data[4:4 + size])
+        data = data[4 + size:]
+    return parts
+
+
+def signs(armored, statement, namespace):
+    """Whether an SSH signature (OpenSSH's PROTOCOL.sshsig) is one over `statement`; None: by a kind of key that is not checked here. Whose key it is
+    stands in people.yaml of the commit that was applied then, which `heddle audit verify` reads."""
+    lines = armored.strip().split("\n")
+    if lines[0] != "-----BEGIN SSH SIGNATURE-----" or lines[-1] != "-----END SSH SIGNATURE-----":
+        return False
+    try:
+        data = b64("".join(lines[1:-1]))
+        if data[:10] != b"SSHSIG\0\0\0\1":
+            return False
+        key, space, reserved, algorithm, blob = ssh_strings(data[10:])
+        key, blob = ssh_strings(key), ssh_strings(blob)
+    except (Bad, ValueError):
+        return False
+    if space != namespace or algorithm not in (b"sha256", b"sha512"):
+        return False
+    if key[0] != b"ssh-ed25519":
+        return None
+    text = b"SSHSIG" + b"".join(len(part).to_bytes(4, "big") + part
+                                for part in (space, reserved, algorithm, hashlib.new(algorithm.decode(), statement).digest()))
+    return len(key) == 2 and len(blob) == 2 and blob[0] == key[0] and ed25519_verify(key[1], text, blob[1])
+
+
 class Approvals:
-    """Whether each act that needed an approval has one: asked for, for the same act, approved before it, open still, used once."""
+    """Whether each act that needed an approval has one: asked for, for the same act, approved before it by a person who did not ask, signed, to
+    exactly what was asked, open still, used once."""
 
     def __init__(self):
         self.asked = {}
@@ -244,12 +294,37 @@ class Approvals:
         known = self.asked.get(id_)
         if result == "applied" and decision == "require_approval":
             return self.applied(index, entry, known)
+        if action == "approval.approve":
+            return self.yes(index, entry, known)
         if result == "requested":
             self.asked[id_] = {"entry": entry, "approved": False, "closed": None}
-        elif known and action == "approval.approve" and result == "approved":
-            known["approved"] = True
         elif known and action in ("approval.reject", "approval.void", "approval.expire"):
             known["closed"] = result
+        return None
+
+    @staticmethod
+    def yes(index, entry, known):
+        who, asker = entry.get("actor", {}), known["entry"].get("actor", {}) if known else {}
+        head = "entry %d, the yes of %s to %s: " % (index, who.get("id"), entry.get("approval"))
+        if known is None:
+            return head + "nothing was asked for under that id"
+        if known["closed"]:
+            return head + "it was %s before" % known["closed"]
+        asked = known["entry"]
+        if who.get("type") != "person":
+            return head + "it is no person's"
+        if who.get("id") in (asker.get("id"), asked.get("attributes", {}).get("claimed")):
+            return head + "who says yes is who asked"
+        if signed(entry) != signed(asked):
+            return head + "it is to something else"
+        said = entry.get("attributes", {})
+        text, armored = said.get("statement"), said.get("signature")
+        if isinstance(text, str) and isinstance(armored, str):
+            if signed(entry) != "sha256:" + hashlib.sha256(text.encode()).hexdigest():
+                return head + "the statement is not the one it names"
+            if signs(armored, text.encode(), b"heddle-approval") is False:
+                return head + "it is not signed"
+        known["approved"] = known["approved"] or entry.get("result") == "approved"
         return None
 
     @staticmethod
@@ -288,8 +363,28 @@ class Damage:
                 self.missing.setdefault(part, index)
 
 
-def verify(tiles, vkey, anchor, say):
-    """Findings go to `say`; returns (entries, root, checkpoints of the history)."""
+class Anchors:
+    """What the entries say of checkpoints outside: that there are some, and which ones restores have given up."""
+
+    def __init__(self):
+        self.said_by, self.abandoned = None, set()
+
+    def observe(self, index, data):
+        if b'"action":"ledger.' not in data:
+            return
+        try:
+            entry = json.loads(data)
+            action, given_up = entry.get("action"), entry.get("attributes", {}).get("abandoned", [])
+        except (ValueError, AttributeError):
+            return  # told by check_entry
+        if action == "ledger.anchored":
+            self.said_by = index
+        elif action == "ledger.restore":
+            self.abandoned.update(each for each in given_up if isinstance(each, str))
+
+
+def verify(tiles, vkey, anchors, say):
+    """Findings go to `say`; returns (entries, root, checkpoints of the history). `anchors`: notes in git; None: not looked at."""
     note = read(os.path.join(tiles, "checkpoint"))
     size, root = open_checkpoint(note, vkey)
     history = []
@@ -311,18 +406,17 @@ def verify(tiles, vkey, anchor, say):
     if history and history[-1][0] > size:
         say("rolled back: the checkpoint covers %d entries, but one over %d was signed" % (size, history[-1][0]))
     wanted = [(s, r, "an earlier checkpoint") for s, r in history if s <= size]
-    if anchor is not None:
+    outside = []
+    for anchor in anchors or []:
         try:
-            anchored = open_checkpoint(anchor, vkey)
-            if anchored[0] > size:
-                say("rolled back: the checkpoint covers %d entries, the one in git %d" % (size, anchored[0]))
-            else:
-                wanted.append((anchored[0], anchored[1], "the checkpoint in git"))
+            outside.append(open_checkpoint(anchor, vkey))
         except Bad as bad:
             say("the checkpoint in git: %s" % bad)
+    wanted += [(s, r, "the checkpoint in git") for s, r in outside if s <= size]
     wanted.sort(key=lambda item: item[0])
 
-    tree, leaves, last_time, checked, approvals, damage = Range(), [], "", 0, Approvals(), Damage()
+    tree, leaves, last_time, checked, approvals, damage, kept = Range(), [], "", 0, Approvals(), Damage(), Anchors()
+    strange = []  # checkpoints outside with another root
     for number in range((size + 255) // 256):
         width = min(256, size - 256 * number)
         path = tile_path(tiles, "entries", number, width)
@@ -337,13 +431,26 @@ def verify(tiles, vkey, anchor, say):
             if wrong:
                 say(wrong)
             damage.observe(len(leaves), data)
+            kept.observe(len(leaves), data)
             leaves.append(leaf_hash(data))
             tree.append(leaves[-1])
             while checked < len(wanted) and wanted[checked][0] <= tree.size:
                 at, expected, what = wanted[checked]
                 if at == tree.size and expected != tree.root():
-                    say("the first %d entries are not those of %s" % (at, what))
+                    if what == "the checkpoint in git":
+                        strange.append((at, expected))
+                    else:
+                        say("the first %d entries are not those of %s" % (at, what))
                 checked += 1
+    for at, expected in strange + [item for item in outside if item[0] > size]:
+        if "%d sha256:%s" % (at, expected.hex()) in kept.abandoned:
+            continue
+        if at > size:
+            say("rolled back: the checkpoint covers %d entries, the one in git %d" % (size, at))
+        else:
+            say("the first %d entries are not those of the checkpoint in git" % at)
+    if anchors is not None and not outside and kept.said_by is not None:
+        say("entry %d says that checkpoints are kept in git, and there is none" % kept.said_by)
     for part, index in sorted(damage.missing.items()):
         say("entry %d found the %s missing or damaged" % (index, part))
     if tree.root() != root:
@@ -365,12 +472,53 @@ def verify(tiles, vkey, anchor, say):
     return size, root, len(history)
 
 
-def from_git(project, name):
+BEFORE = "refs/heddle/checkpoints"  # one for all work trees of a repository
+
+
+def git(project, *words):
+    """(whether it could, what it said); a machine without git has no repository either."""
     try:
-        shown = subprocess.run(["git", "-C", project, "show", "refs/heddle/checkpoints:./" + name], capture_output=True, check=False)
+        done = subprocess.run(["git", "-C", project, *words], capture_output=True, check=False)
     except FileNotFoundError:
-        return None
-    return shown.stdout if shown.returncode == 0 else None
+        return False, b""
+    return done.returncode == 0, done.stdout
+
+
+def key_in_git(project, tiles):
+    """The verifier key that git holds; None: there is none, or several, of several work trees."""
+    _, refs = git(project, "for-each-ref", "--format=%(refname)", "refs/heddle/anchor/", BEFORE)
+    refs = refs.decode().split()
+    newer = [ref for ref in refs if ref != BEFORE]
+    if len(newer) > 1:
+        own = "refs/heddle/anchor/" + parse_vkey(read(os.path.join(tiles, "vkey")).decode())[1].hex()
+        newer = [ref for ref in newer if ref == own]
+    for ref in newer or refs:
+        could, key = git(project, "show", ref + ":./vkey")
+        if could:
+            return key
+    return None
+
+
+def anchors_in_git(project, vkey, say):
+    """The notes of this key that git holds: of the ref, of where its log says that it stood, and of the ref of before."""
+    notes, ref = [], "refs/heddle/anchor/" + vkey[1].hex()
+    there, tip = git(project, "rev-parse", "-q", "--verify", ref)
+    if not there:  # a ref file that names no commit is not a ref that is not there
+        could, path = git(project, "rev-parse", "--git-path", ref)
+        if could and os.path.exists(os.path.join(project, path.decode().strip())):
+            say("the anchor %s cannot be read" % ref)
+    commits = [tip.decode().strip()] if there else []
+    commits += git(project, "log", "-g", "-n", "32", "--format=%H", ref)[1].decode().split() if there else []
+    for number, commit in enumerate(dict.fromkeys(commits)):
+        could, note = git(project, "show", commit + ":./checkpoint")
+        if could:
+            notes.append(note)
+        elif number == 0:
+            say("the anchor %s cannot be read" % ref)
+    could, note = git(project, "show", BEFORE + ":./checkpoint")
+    if could and b" " + vkey[0].encode() + b" " + base64.b64encode(vkey[1])[:5] in note:
+        notes.append(note)  # else of another work tree
+    return notes
 
 
 def main(argv):
@@ -378,13 +526,12 @@ def main(argv):
     parser.add_argument("project", nargs="?", help="folder of the project (with .heddle in it)")
     parser.add_argument("--tiles", help="folder of the published ledger; default PROJECT/.heddle/tiles")
     parser.add_argument("--vkey", help="verifier key, or a file with it; default: the one in git, else the one beside the tiles")
-    parser.add_argument("--no-git", action="store_true", help="do not look at refs/heddle/checkpoints")
+    parser.add_argument("--no-git", action="store_true", help="do not look at the checkpoints in git")
     options = parser.parse_args(argv)
     if not options.project and not options.tiles:
         parser.error("name a PROJECT or --tiles DIR")
     tiles = options.tiles or os.path.join(options.project, ".heddle", "tiles")
-    anchor = None if options.no_git or not options.project else from_git(options.project, "checkpoint")
-
+    looks = options.project and not options.no_git
     findings = []
     try:
         key, pinned = options.vkey, True
@@ -392,14 +539,15 @@ def main(argv):
             key = read(key).decode()
         if not key:
             pinned = False
-            stored = None if options.no_git or not options.project else from_git(options.project, "vkey")
+            stored = key_in_git(options.project, tiles) if looks else None
             key = (stored or read(os.path.join(tiles, "vkey"))).decode()
         vkey = parse_vkey(key)
     except (Bad, OSError, UnicodeDecodeError) as problem:
         print("error: no verifier key: %s" % problem, file=sys.stderr)
         return 2
     try:
-        size, root, checkpoints = verify(tiles, vkey, anchor, findings.append)
+        anchors = anchors_in_git(options.project, vkey, findings.append) if looks else None
+        size, root, checkpoints = verify(tiles, vkey, anchors, findings.append)
     except Bad as bad:
         findings.append(str(bad))
     except OSError as problem:
@@ -413,7 +561,7 @@ def main(argv):
         print("FAILED: the ledger is not as it was signed", file=sys.stderr)
         return 1
     print("ok: %d entries, root %s, %d checkpoints in the history, %s, key %s%s" % (
-        size, root.hex()[:12], checkpoints, "anchored in git" if anchor is not None else "no anchor looked at",
+        size, root.hex()[:12], checkpoints, "anchored in git" if anchors else "no anchor looked at" if anchors is None else "not anchored",
         key.strip(), "" if pinned else " (not pinned: pass --vkey)"))
     return 0
 

@@ -50,7 +50,10 @@ std::optional<control::Caller> caller_of(const Options& options, const std::stri
     const bool knows = equal_constant_time(secret, request.bearer());
     // Root reads the secret, whoever owns it.
     if (!knows || (user != ::geteuid() && user != 0)) return std::nullopt;
-    return control::Caller{"owner", true, {}, os_user_name(user)};
+    control::Caller owner{"owner", true, {}, os_user_name(user)};
+    // Root alone is believed who called `sudo`: it could have become that user.
+    if (user == 0) owner.sudo_user = request.header(control::kSudoHeader);
+    return owner;
   }
   const auto token = request.bearer();
   std::optional<control::Caller> caller;

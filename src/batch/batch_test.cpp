@@ -154,13 +154,13 @@ TEST_F(BatchTest, CsvIsReadByTheContractAndWhatItCannotReadIsRefused) {
 
 TEST_F(BatchTest, AFileOfAnotherContractIsToldApartFromRefusedRows) {
   write("in.csv", "date,origin\n2001-04-01,ABQ\n");
-  EXPECT_EQ(score("in.csv", "out.csv").error().id, "score-contract-mismatch");
+  EXPECT_EQ(score("in.csv", "out.csv").error().id, "column-missing");
   auto all = rows(10);
   table::Column distance{.name = "distance", .type = expr::Type::kString};
   distance.codes.assign(10, 0);
   distance.dictionary = std::make_shared<table::Dictionary>(std::vector<std::string>{"far"});
   ASSERT_TRUE(table::write_parquet(*all.with_column(distance), path("in.parquet")).ok());
-  EXPECT_EQ(score("in.parquet", "out.csv").error().id, "score-contract-mismatch");
+  EXPECT_EQ(score("in.parquet", "out.csv").error().id, "column-type");
   EXPECT_EQ(score("absent.parquet", "out.csv").error().kind, ErrorKind::kNotFound);
   ASSERT_TRUE(table::write_parquet(all, path("in.parquet")).ok());
   EXPECT_EQ(score("in.parquet", "in.parquet").error().id, "score-same-file");

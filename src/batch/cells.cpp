@@ -27,7 +27,7 @@ Result<Cells> Cells::match(std::span<const spec::Field> fields, const table::Tab
       const Type type = file.columns()[static_cast<std::size_t>(at)].type;
       if (!table::can_hold(type, field.type)) {
         return Error{
-            ErrorKind::kUnprocessable, "score-contract-mismatch",
+            ErrorKind::kUnprocessable, "column-type",
             fmt::format("column `{}` of `{}` holds {} values, the contract wants {}", field.name,
                         path, expr::type_name(type), expr::type_name(field.type)),
             "write the column with its type; `heddle bundle inspect` shows the contract"};
@@ -37,7 +37,7 @@ Result<Cells> Cells::match(std::span<const spec::Field> fields, const table::Tab
     out.type_.push_back(field.type);
   }
   if (!missing.empty()) {
-    return Error{ErrorKind::kUnprocessable, "score-contract-mismatch",
+    return Error{ErrorKind::kUnprocessable, "column-missing",
                  fmt::format("`{}` has no column `{}`, which the contract requires", path,
                              fmt::join(missing, "`, `")),
                  "give the file the columns of the contract, by their names"};

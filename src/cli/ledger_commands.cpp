@@ -1,12 +1,17 @@
 #include <CLI/CLI.hpp>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <set>
+#include <cerrno>
+#include <map>
 
 #include "base/file.hpp"
 #include "base/signature.hpp"
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
+#include "cli/signing.hpp"
 #include "control/home.hpp"
 #include "ledger/verify.hpp"
 #include "telemetry/access_log.hpp"
@@ -14,44 +19,86 @@
 namespace heddle::cli {
 namespace {
 
-/// The published files as they lie there, before anything opens the project: to open it writes
-/// damaged tiles again, and what was done to them would go unseen. The key is the project's own,
-/// never the one beside the tiles.
-Result<ledger::Audit> audit_as_found(const Invocation& invocation) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
+/// The published files and git's anchor as they lie there, before anything opens the project: to
+/// open it writes damaged tiles again, and what was done to them would go unseen. The key is the
+/// project's own, never the one beside the tiles, unless that is all there is.
+struct AsFound {
+  ledger::Audit audit;
+  bool looked = false;
+  bool own_key = true;
+};
+Result<AsFound> audit_as_found(const Invocation& invocation, const std::string& root) {
   const control::Home home(root);
+  AsFound found;
   const std::string tiles = home.dir() + "/tiles";
-  if (path_exists(home.socket()) || !path_exists(tiles + "/checkpoint") ||
-      !path_exists(home.ledger_key()))
-    return ledger::Audit{};
+  if (path_exists(home.socket()) || !path_exists(tiles + "/checkpoint")) return found;
   HEDDLE_ASSIGN_OR_RETURN(auto text, read_file(tiles + "/vkey"));
   while (!text.empty() && text.back() == '\n') text.pop_back();
   HEDDLE_ASSIGN_OR_RETURN(auto key, ledger::VerifierKey::parse(text));
-  HEDDLE_ASSIGN_OR_RETURN(const auto own, Ed25519Key::load_or_create(home.ledger_key()));
-  key.key = own.public_key;
-  return ledger::verify({tiles, key, nullptr, nullptr});
+  found.own_key = path_exists(home.ledger_key());
+  if (found.own_key) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto own, Ed25519Key::load_or_create(home.ledger_key()));
+    key.key = own.public_key;
+  }
+  const auto git = invocation.wiring->open_git(root);
+  HEDDLE_ASSIGN_OR_RETURN(found.audit,
+                          ledger::verify({tiles, key, nullptr, git.ok() ? git->get() : nullptr}));
+  found.looked = true;
+  return found;
+}
+
+/// Nothing can be written there: a copy that was put aside, or one on a medium. Root may write
+/// where the permissions say no; what they say counts.
+bool is_read_only(const std::string& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 &&
+         ((info.st_mode & 0222) == 0 || (::access(path.c_str(), W_OK) != 0 && errno == EROFS) ||
+          (::access(path.c_str(), W_OK) != 0 && errno == EACCES));
+}
+
+int say_as_found(const Console& console, const AsFound& found) {
+  const auto& audit = found.audit;
+  std::vector<std::string> said;
+  for (const auto& finding : audit.findings)
+    said.push_back(fmt::format("{}: {}", finding.id, finding.message));
+  if (console.json()) {
+    auto value = audit.to_value();
+    value.set("audit", audit.ok() ? "ok" : "failed");
+    value.set("state", "not looked at");
+    value.set("key", found.own_key ? "the project's" : "beside the tiles");
+    console.document(value);
+  } else {
+    console.data(fmt::format("audit {}: {} entries, root {}, {}", audit.ok() ? "ok" : "failed",
+                             audit.entries, audit.root.str().substr(0, 19),
+                             audit.anchored ? fmt::format("anchored at {}", *audit.anchored)
+                                            : std::string("not anchored")));
+    for (const auto& finding : said) console.message(finding);
+  }
+  return audit.ok() ? 0 : error_kind_info(ErrorKind::kCorrupt).exit_code;
 }
 
 /// The access logs against their roots in the ledger. Read here, not in the control plane: a long
 /// log takes its time. Adds `access` and what is wrong to `reply`. Segments that are gone were
-/// pruned; where an older one is still there, which pruning would have taken first, somebody
-/// removed them. Ones that say something else are damage.
+/// pruned where an `access.prune` says so, else somebody removed them. Ones that say something else
+/// are damage.
 Result<void> audit_access(const Invocation& invocation, doc::Value& reply) {
   HEDDLE_ASSIGN_OR_RETURN(const auto root, find_project(invocation.project));
   HEDDLE_ASSIGN_OR_RETURN(const auto list,
                           call_operation(invocation, "access.list", doc::Value::object()));
   const control::Home home(root);
-  std::int64_t verified = 0, rows = 0, pruned = 0, removed = 0;
-  std::set<std::string> begun;  // services whose oldest segment was met
+  std::int64_t verified = 0, rows = 0, pruned = 0;
+  std::map<std::string, std::vector<std::int64_t>> removed;  // by service
   for (const auto& segment : list.find("segments")->as_array()) {
     const auto folder = home.access(segment.string_or("service"));
     const auto number = static_cast<std::uint64_t>(segment.int_or("segment"));
     const auto found = telemetry::read_access(folder, number);
     if (!found.ok() && found.error().kind == ErrorKind::kNotFound) {
-      ++(begun.contains(segment.string_or("service")) ? removed : pruned);
+      if (segment.bool_or("pruned"))
+        ++pruned;
+      else
+        removed[segment.string_or("service")].push_back(segment.int_or("segment"));
       continue;
     }
-    begun.insert(segment.string_or("service"));
     if (found.ok() && found->root.str() == segment.string_or("root")) {
       ++verified;
       rows += found->rows;
@@ -66,10 +113,19 @@ Result<void> audit_access(const Invocation& invocation, doc::Value& reply) {
                                         segment.string_or("root"))
                           : fmt::format("access-segment-changed: {}", found.error().message));
   }
-  reply.set(
-      "access",
-      doc::Value::object(
-          {{"verified", verified}, {"rows", rows}, {"pruned", pruned}, {"removed", removed}}));
+  std::int64_t gone = 0;
+  for (const auto& [service, segments] : removed) {
+    gone += static_cast<std::int64_t>(segments.size());
+    reply.set("audit", "failed");
+    reply.find("findings")
+        ->push(
+            fmt::format("access-segment-missing: {} segments of the access log of `{}` are gone, "
+                        "the first is {}, and no `access.prune` says that Heddle removed them",
+                        segments.size(), service, segments.front()));
+  }
+  reply.set("access",
+            doc::Value::object(
+                {{"verified", verified}, {"rows", rows}, {"pruned", pruned}, {"removed", gone}}));
   return {};
 }
 
@@ -85,8 +141,18 @@ std::string who_of(const doc::Value& entry) {
 
 /// What to do about files that are gone; nothing where `findings` are of another kind.
 void hint_rebuild(const Console& console, const std::vector<std::string>& findings) {
+  const bool back = std::any_of(findings.begin(), findings.end(), [](const std::string& each) {
+    return each.starts_with("ledger-rolled-back") || each.starts_with("ledger-anchor");
+  });
+  if (back) {
+    console.message(
+        "hint: an older copy was put back, or git's anchor is gone: bring the newest one back. "
+        "Where it is lost, a person says so: `heddle audit restore --reason TEXT --person NAME "
+        "--key FILE`");
+  }
   const bool gone = std::any_of(findings.begin(), findings.end(), [](const std::string& each) {
-    return each.starts_with("ledger-tile") || each.starts_with("ledger-entries-missing") ||
+    return each.starts_with("ledger-journal-missing") || each.starts_with("ledger-tile") ||
+           each.starts_with("ledger-entries-missing") ||
            each.starts_with("ledger-history-missing") ||
            each.starts_with("ledger-checkpoint-missing");
   });
@@ -115,23 +181,24 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
             !done.ok())
           return console.fail(done.error());
       }
-      const auto found = audit_as_found(invocation);
+      const auto root = find_project(invocation.project);
+      if (!root.ok()) return console.fail(root.error());
+      const auto found = audit_as_found(invocation, *root);
       if (!found.ok()) return console.fail(found.error());
-      if (!found->ok()) {
-        if (console.json()) {
-          auto value = found->to_value();
-          value.set("audit", "failed");
-          console.document(value);
-        } else {
-          console.data(fmt::format("audit failed: {} entries, root {}", found->entries,
-                                   found->root.str().substr(0, 19)));
-          std::vector<std::string> said;
-          for (const auto& finding : found->findings)
-            said.push_back(fmt::format("{}: {}", finding.id, finding.message));
-          for (const auto& finding : said) console.message(finding);
-          hint_rebuild(console, said);
-        }
-        return error_kind_info(ErrorKind::kCorrupt).exit_code;
+      if (!found->audit.ok()) {
+        const int code = say_as_found(console, *found);
+        std::vector<std::string> ids;
+        for (const auto& finding : found->audit.findings) ids.push_back(finding.id);
+        if (!console.json()) hint_rebuild(console, ids);
+        return code;
+      }
+      if (found->looked && is_read_only(control::Home(*root).dir())) {
+        console.message(fmt::format(
+            "nothing can be written here: the published files{} were verified{}, the state was not "
+            "looked at",
+            found->audit.anchored ? " and git's anchor" : "",
+            found->own_key ? "" : " by the key beside them"));
+        return say_as_found(console, *found);
       }
       auto reply = call_operation(invocation, "audit.verify", doc::Value::object());
       if (!reply.ok()) return console.fail(reply.error());
@@ -159,6 +226,25 @@ void add_ledger_commands(CLI::App& app, Invocation& invocation) {
         hint_rebuild(console, said);
       }
       return reply->string_or("audit") == "ok" ? 0 : error_kind_info(ErrorKind::kCorrupt).exit_code;
+    };
+  });
+
+  auto reason = std::make_shared<std::string>();
+  auto* restore = audit->add_subcommand(
+      "restore", "say that the older state that was put back counts; only a person does, signed");
+  restore->add_option("--reason", *reason, "why, in one line")->required();
+  restore->callback([&invocation, reason, by = add_asked_by(*restore, "--person")] {
+    invocation.run = [=, &invocation](const Console& console) {
+      auto reply = call_as(invocation, "audit.restore", doc::Value::object({{"reason", *reason}}),
+                           *by, "person");
+      if (!reply.ok()) return console.fail(reply.error());
+      if (console.json()) {
+        console.document(*reply);
+      } else {
+        console.message(
+            fmt::format("this state counts from now on (ledger entry {})", reply->int_or("entry")));
+      }
+      return 0;
     };
   });
 

@@ -263,6 +263,45 @@ int status(const Invocation& invocation, const Console& console) {
   return console.fail(*now->locked);
 }
 
+/// The jump that stands is looked up first, so that what is signed is about this one.
+int set_clock(const Invocation& invocation, const Console& console, const std::string& service,
+              const std::string& reason, const AskedBy& by) {
+  const auto now = call_operation(invocation, "status", doc::Value::object());
+  if (!now.ok()) return console.fail(now.error());
+  std::string jump;
+  for (const auto& each : now->find("services")->as_array()) {
+    const auto* found = each.find("clock_jump");
+    if (each.string_or("name") != service || found == nullptr || !found->is_object()) continue;
+    jump = found->string_or("id");
+    console.message(fmt::format("`{}` left its clock at {}: {}", service,
+                                format_time(found->int_or("event_time")),
+                                found->string_or("reason")));
+  }
+  auto reply = call_as(
+      invocation, "clock.set",
+      doc::Value::object({{"service", service}, {"jump", jump}, {"reason", reason}}), by, "person");
+  if (!reply.ok()) return console.fail(reply.error());
+  if (!reply->bool_or("applied")) return print_waiting(console, *reply);
+  console.message(
+      fmt::format("event time follows its clock again (ledger entry {})", reply->int_or("entry")));
+  return 0;
+}
+
+void add_clock_commands(CLI::App& app, Invocation& invocation,
+                        const std::shared_ptr<std::string>& service) {
+  auto* clock = app.add_subcommand("clock", "the event time of a service")->require_subcommand(1);
+  auto reason = std::make_shared<std::string>();
+  auto* set = clock->add_subcommand(
+      "set", "say that the clock is right that event time has left; only a person does");
+  set->add_option("service", *service, "name of the service")->required();
+  set->add_option("--reason", *reason, "why, in one line")->required();
+  set->callback([&invocation, service, reason, by = add_asked_by(*set, "--person")] {
+    invocation.run = [=, &invocation](const Console& console) {
+      return set_clock(invocation, console, *service, *reason, *by);
+    };
+  });
+}
+
 }  // namespace
 
 void add_plane_commands(CLI::App& app, Invocation& invocation) {
@@ -301,6 +340,7 @@ void add_plane_commands(CLI::App& app, Invocation& invocation) {
       return stop_services(invocation, console, *all ? "*" : *service, *by);
     };
   });
+  add_clock_commands(app, invocation, service);
   auto* resume = app.add_subcommand("resume", "clear a stop; only a person does");
   resume->add_option("service", *service, "name of the service; default: everything");
   resume->callback([&invocation, service, by = add_asked_by(*resume, "--person")] {

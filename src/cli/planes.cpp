@@ -14,6 +14,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/signature.hpp"
+#include "cli/place.hpp"
 #include "cli/session.hpp"
 #include "control/applied.hpp"
 #include "control/control.hpp"
@@ -60,6 +61,29 @@ Result<std::string> read_token(const std::string& path) {
   return token;
 }
 
+/// The tokens of those accounts that have one, with their places in `accounts`. A file that cannot
+/// be read at this moment (a disk that fails, no descriptor left) is tried again for a while: its
+/// account would be nobody for as long as the plane lives.
+std::vector<std::pair<std::size_t, std::string>> read_tokens(
+    const control::Home& home, const std::vector<spec::ServiceAccount>& accounts) {
+  constexpr int kTries = 20;
+  std::vector<std::pair<std::size_t, std::string>> tokens;
+  for (std::size_t i = 0; i < accounts.size(); ++i) {
+    auto token = read_token(home.token(accounts[i].name));
+    for (int tries = 1; !token.ok() && token.error().kind != ErrorKind::kNotFound; ++tries) {
+      if (tries == kTries) {
+        log::error("account `{}` is known to nobody until this plane starts again: {}",
+                   accounts[i].name, token.error().str());
+        break;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      token = read_token(home.token(accounts[i].name));
+    }
+    if (token.ok()) tokens.emplace_back(i, *std::move(token));
+  }
+  return tokens;
+}
+
 /// What accounts may do by what is applied. `look` is called by one thread, `now` by those that
 /// serve.
 class AppliedRights {
@@ -81,7 +105,7 @@ class AppliedRights {
     }
     auto rights = std::make_shared<serve::Rights>();
     for (const auto& account : project->service_accounts)
-      (*rights)[account.name] = account.permissions;
+      (*rights)[account.name] = {account.permissions, account.sources};
     seen_ = *text;
     const std::lock_guard lock(mutex_);
     rights_ = std::move(rights);
@@ -123,6 +147,9 @@ Result<spec::Project> prepare_project(const std::string& root, const control::Wi
   const control::Home home(root);
   HEDDLE_TRY(make_dirs(home.dir() + "/keys"));
   HEDDLE_TRY(make_dirs(home.tokens()));
+  // A disk that is full or read-only keeps nobody from serving.
+  if (const auto settled = settle_place(home); !settled.ok())
+    log::error("{}", settled.error().str());
   if (!control::read_applied(home).ok()) {
     HEDDLE_ASSIGN_OR_RETURN(const auto control, open_when_free(root, wiring));
     HEDDLE_TRY(control->apply_first());
@@ -162,10 +189,8 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
   options.socket = control->home().socket();
   options.secret_path = control->home().owner_secret();
   options.port = project.control_port;
-  for (const auto& account : project.service_accounts) {
-    auto token = read_token(control->home().token(account.name));
-    if (token.ok()) options.accounts.push_back({account.name, *std::move(token)});
-  }
+  for (auto& [place, token] : read_tokens(control->home(), project.service_accounts))
+    options.accounts.push_back({project.service_accounts[place].name, std::move(token)});
   log::info("control plane of `{}`, commit {}, on 127.0.0.1:{}", project.name,
             project.commit.substr(0, 12), project.control_port);
   return api::serve(options, stop_asked);
@@ -187,6 +212,7 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
   std::vector<Result<std::vector<net::ListenerFd>>> outcomes(project.services.size(),
                                                              std::vector<net::ListenerFd>{});
   std::size_t index = 0;
+  const auto tokens = read_tokens(home, project.service_accounts);
   for (const auto& [name, service] : project.services) {
     serve::Options options;
     options.heddle_dir = home.dir();
@@ -201,10 +227,9 @@ Result<void> run_data_plane(const std::string& root, const control::Wiring& wiri
                               &options.service.tls.client_ca}) {
       if (!file->empty() && file->front() != '/') *file = root + "/" + *file;
     }
-    for (const auto& account : project.service_accounts) {
-      auto token = read_token(home.token(account.name));
-      if (token.ok())
-        options.tokens.push_back({account.name, *std::move(token), account.permissions});
+    for (const auto& [place, token] : tokens) {
+      const auto& account = project.service_accounts[place];
+      options.tokens.push_back({account.name, token, account.permissions, account.sources});
     }
     options.rights = [&rights] { return rights.now(); };
     log::info("data plane of `{}` on {}:{}", name, service.host, service.port);

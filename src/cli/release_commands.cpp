@@ -563,6 +563,7 @@ void add_release_commands(CLI::App& app, Invocation& invocation) {
           doc::Value::object({{"id", whole}, {"person", *person}, {"signature", *signature}}));
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
+        reply->set("statement", shown->string_or("statement"));  // what was signed
         console.document(*reply);
       } else {
         console.message(fmt::format("`{}` approved by `{}` (ledger entry {})", whole, *person,

@@ -28,7 +28,10 @@ constexpr std::int64_t kStopPatienceMs = 10'000;  ///< the data planes were told
 class RemoteSession final : public Session {
  public:
   RemoteSession(const std::string& socket, std::string secret)
-      : client_(options_of(socket, std::move(secret))) {}
+      : client_(options_of(socket, std::move(secret))) {
+    if (auto user = sudo_user_name(); !user.empty())
+      headers_.emplace_back(control::kSudoHeader, std::move(user));
+  }
 
   Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
     const auto began = std::chrono::steady_clock::now();
@@ -52,7 +55,7 @@ class RemoteSession final : public Session {
   Result<doc::Value> call_once(std::string_view operation, const doc::Value& request) {
     HEDDLE_ASSIGN_OR_RETURN(
         const auto reply,
-        client_.send("POST", fmt::format("/v1/ops/{}", operation), doc::to_json(request), {},
+        client_.send("POST", fmt::format("/v1/ops/{}", operation), doc::to_json(request), headers_,
                      operation == "stop" ? kStopPatienceMs : kPatienceMs));
     HEDDLE_ASSIGN_OR_RETURN(auto value, doc::parse_json(reply.body));
     if (reply.status == 200) return value;
@@ -71,6 +74,7 @@ class RemoteSession final : public Session {
     return options;
   }
   net::HttpClient client_;
+  std::vector<std::pair<std::string, std::string>> headers_;
 };
 
 class LocalSession final : public Session {
@@ -78,7 +82,8 @@ class LocalSession final : public Session {
   explicit LocalSession(std::unique_ptr<control::Control> control) : control_(std::move(control)) {}
 
   Result<doc::Value> call(std::string_view operation, const doc::Value& request) override {
-    auto reply = control_->call(operation, request, {"owner", true, {}, os_user_name(::geteuid())});
+    auto reply = control_->call(operation, request,
+                                {"owner", true, {}, os_user_name(::geteuid()), sudo_user_name()});
     if (operation == "audit.verify")
       return reply;  // publishes itself, and leaves what it found wrong as it is
     HEDDLE_TRY(control_->publish_ledger());
@@ -145,7 +150,9 @@ Result<doc::Value> call_operation(const Invocation& invocation, std::string_view
     return std::move(answered.reply);
   }
   using Purpose = control::Control::Purpose;
-  const auto purpose = operation == "definition.apply" ? Purpose::kApply : Purpose::kOperate;
+  const auto purpose = operation == "definition.apply" ? Purpose::kApply
+                       : operation == "audit.restore"  ? Purpose::kRestore
+                                                       : Purpose::kOperate;
   HEDDLE_ASSIGN_OR_RETURN(const auto session, Session::open(root, *invocation.wiring, purpose));
   return session->call(operation, request);
 }

@@ -35,8 +35,13 @@ class DataPlaneSocket {
   }
   [[nodiscard]] bool stop() {
     const auto reply = client_.post(fmt::format("/v1/services/{}/stop", service_), "{}");
-    return reply.ok() && reply->status == 200;
+    if (!reply.ok() || reply->status != 200) return false;
+    const auto told = doc::parse_json(reply->body);
+    recorded_ = told.ok() && told->bool_or("recorded");
+    return true;
   }
+  /// False: it stopped, and could write that nowhere.
+  [[nodiscard]] bool recorded() const noexcept { return recorded_; }
 
  private:
   static net::HttpClient::Options options_of(std::string socket) {
@@ -47,6 +52,7 @@ class DataPlaneSocket {
   }
   std::string service_;
   net::HttpClient client_;
+  bool recorded_ = true;
 };
 
 std::vector<DataPlaneSocket> data_planes(const control::Home& home, const std::string& service) {
@@ -59,18 +65,27 @@ std::vector<DataPlaneSocket> data_planes(const control::Home& home, const std::s
   return found;
 }
 
+/// Services whose data planes are stopped now; `unrecorded`: those of them that a restart makes
+/// forget it.
+struct Stopped {
+  std::vector<std::string> services{};
+  std::vector<std::string> unrecorded{};
+};
+
 /// Brings every data plane that runs to a stop: those that the route table has not stopped by
-/// `until` are told. Names the ones that are stopped now.
-std::vector<std::string> see_them_stopped(std::vector<DataPlaneSocket> planes,
-                                          std::chrono::steady_clock::time_point until) {
-  std::vector<std::string> stopped;
+/// `until` are told.
+Stopped see_them_stopped(std::vector<DataPlaneSocket> planes,
+                         std::chrono::steady_clock::time_point until) {
+  Stopped stopped;
   for (auto& plane : planes) {
     auto now = plane.stopped();
     while (now.ok() && !*now && std::chrono::steady_clock::now() < until) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       now = plane.stopped();
     }
-    if (now.ok() && (*now || plane.stop())) stopped.push_back(plane.service());
+    if (!now.ok() || !(*now || plane.stop())) continue;
+    stopped.services.push_back(plane.service());
+    if (!plane.recorded()) stopped.unrecorded.push_back(plane.service());
   }
   return stopped;
 }
@@ -96,7 +111,14 @@ int stop_services(const Invocation& invocation, const Console& console, const st
   if (!reply.ok() && is_refusal(reply.error())) return console.fail(reply.error());
   const auto until = std::chrono::steady_clock::now() +
                      (answered && reply.ok() ? kRoutePatience : std::chrono::milliseconds(0));
-  const auto stopped = see_them_stopped(data_planes(control::Home(*root), service), until);
+  const auto [stopped, unrecorded] =
+      see_them_stopped(data_planes(control::Home(*root), service), until);
+  if (!unrecorded.empty()) {
+    console.message(
+        fmt::format("{} stopped, and the disk takes no record of it: a data plane that is started "
+                    "again serves; see what the system's log says of that disk",
+                    fmt::join(unrecorded, ", ")));
+  }
   const std::string what = service == "*" ? "everything" : service;
   if (!answered && !stopped.empty())
     console.message(

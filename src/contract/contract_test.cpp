@@ -505,7 +505,7 @@ TEST(CheckTable, MissingColumnNamesTheNearest) {
   const Table rows = Table::make({ints("dates", {0}), ints("distance", {1})}).value();
   const auto check = compiled().check_table(rows);
   ASSERT_FALSE(check.ok());
-  EXPECT_EQ(check.error().id, "contract-column-missing");
+  EXPECT_EQ(check.error().id, "column-missing");
   EXPECT_EQ(check.error().kind, ErrorKind::kUnprocessable);
   EXPECT_THAT(check.error().hint, HasSubstr("`dates`"));
 }
@@ -600,14 +600,16 @@ TEST(CheckSet, WhatASqlRuleMeasures) {
                  measure("average", "n", "s == 'a'"),
                  measure("minimum", "n", ""),
                  measure("maximum", "n", "s == 'b'"),
-                 measure("maximum", "n", "s == 'z'")};
+                 measure("maximum", "n", "s == 'z'"),
+                 measure("rowCount", "", "n < 30")};
+  c.set_rules.back().percent = true;
   Column n = ints("n", {0, 500, 20, 0, 30});
   n.valid = {1, 1, 1, 0, 1};
   Column s = strings("s", {"a", "b", "a", "a", ""});
   s.valid = {1, 1, 1, 1, 0};
   const auto results = compiled(c).check_set(Table::make({n, s}).value()).value();
-  const std::vector<double> values = {2, 4, 1, 550, 10, 0, 500, 0};
-  const std::vector<bool> passed = {true, true, true, true, true, false, true, false};
+  const std::vector<double> values = {2, 4, 1, 550, 10, 0, 500, 0, 40};
+  const std::vector<bool> passed = {true, true, true, true, true, false, true, false, true};
   for (std::size_t i = 0; i < values.size(); ++i) {
     EXPECT_EQ(results[i].value, values[i]) << results[i].rule;
     EXPECT_EQ(results[i].passed, passed[i]) << results[i].rule;

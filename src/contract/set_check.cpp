@@ -125,8 +125,7 @@ class SetMeasure {
   Result<std::optional<double>> value() {
     HEDDLE_TRY(choose_rows());
     if (rule_.metric == "duplicateValues") return share(duplicates());
-    if (rule_.metric == "rowCount")
-      return Result<std::optional<double>>(static_cast<double>(chosen_count_));
+    if (rule_.metric == "rowCount") return share(chosen_count_);
     if (rule_.field.empty()) {
       return Error{ErrorKind::kInvalid, "contract-set-field",
                    fmt::format("rule `{}`: `{}` is about a field", rule_.id, rule_.metric),

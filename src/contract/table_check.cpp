@@ -19,8 +19,6 @@ Result<std::vector<const table::Column*>> columns_of(const Contract& contract,
     auto column = rows.column(field.name);
     if (!column.ok()) {
       Error error = column.error();
-      error.kind = ErrorKind::kUnprocessable;
-      error.id = "contract-column-missing";
       error.message =
           fmt::format("the rows have no column `{}`, which the contract asks for", field.name);
       return error;

@@ -1,5 +1,6 @@
 #include "control/access.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/failpoint.hpp"
@@ -14,9 +15,13 @@ namespace {
 using Core = Control::Core;
 
 constexpr std::string_view kAction = "access.segment";
+constexpr std::string_view kPrune = "access.prune";
 constexpr auto kSlice = std::chrono::milliseconds(200);
+/// Where so many segments wait, their room in the journal counts more than an operation's time.
+constexpr std::size_t kFarBehind = 4;
 
 std::string done_key(const std::string& service) { return service + "/access"; }
+std::string pruned_key(const std::string& service) { return service + "/access-pruned"; }
 
 Result<std::uint64_t> last_done(store::Txn& txn, const std::string& service) {
   HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("control", done_key(service)));
@@ -61,6 +66,77 @@ ledger::Entry entry_of(const std::string& service, const telemetry::AccessSegmen
   return entry;
 }
 
+/// In the transaction: all segments up to `through` are removed by the product itself from now on.
+Result<void> note_pruned(Core& core, store::Txn& txn, const std::string& service,
+                         std::uint64_t through, std::string reason) {
+  ledger::Entry entry;
+  entry.op_id = fmt::format("{}/{}/{:08}", service, kPrune, through);
+  entry.actor = "system:control";
+  entry.action = kPrune;
+  entry.target = "service/" + service;
+  entry.attributes = doc::Value::object({{"through", through}});
+  entry.result = "recorded";
+  entry.reason = std::move(reason);
+  HEDDLE_TRY(core.ledger->append(txn, std::move(entry)));
+  return txn.put("control", pruned_key(service), fmt::to_string(through));
+}
+
+/// What was pruned before prunings were recorded: once, what lies before the oldest that is left.
+Result<void> take_over(Core& core, const std::string& service, std::uint64_t done) {
+  bool known = false;
+  HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("control", pruned_key(service)));
+    known = row.has_value();
+    return {};
+  }));
+  if (known) return {};
+  return core.state->write([&](store::Txn& txn) -> Result<void> {
+    const auto left = telemetry::list_access(core.home.access(service));
+    const auto through = left.empty() || done == 0 ? 0 : left.front() - 1;
+    if (through == 0) return txn.put("control", pruned_key(service), "0");
+    return note_pruned(core, txn, service, through,
+                       "removed before removals were recorded, as far as is known");
+  });
+}
+
+/// The entry comes before the files go: a kill in between leaves more than the entry says.
+Result<void> prune(Core& core, const spec::Service& service) {
+  const std::string& name = service.identity.name;
+  const auto old = telemetry::past_bound(core.home.access(name), service.access_log.bytes);
+  if (old.empty()) return {};
+  HEDDLE_TRY(core.state->write([&](store::Txn& txn) {
+    return note_pruned(
+        core, txn, name, old.back(),
+        fmt::format("the access log is past its {} bytes", service.access_log.bytes));
+  }));
+  HEDDLE_TRY(telemetry::remove_access(core.home.access(name), old));
+  log::info("service `{}`: the oldest {} segments of the access log were removed", name,
+            old.size());
+  return {};
+}
+
+/// Segments after the last one that was turned are the product's to remove only after it turned
+/// them, and the one that is being written is always there.
+Result<void> look_for_holes(Core& core, const std::string& service, std::uint64_t done) {
+  if (done == 0) return {};
+  const auto segments = plane::list_segments(core.home.spool(service));
+  const bool gone = segments.empty() || segments.back() <= done;
+  if (!gone && segments.front() <= done + 1) return {};
+  HEDDLE_TRY(core.ledger->record_missing("journal", "service/" + service));
+  return core.state->write([&](store::Txn& txn) {
+    return txn.put("control", done_key(service), fmt::to_string(gone ? 0 : segments.front() - 1));
+  });
+}
+
+/// Without an access log: what is finished now is not turned later, and not missed.
+Result<void> pass_over(Core& core, const std::string& service, std::uint64_t done) {
+  const auto segments = plane::list_segments(core.home.spool(service));
+  if (segments.size() < 2 || segments[segments.size() - 2] <= done) return {};
+  return core.state->write([&](store::Txn& txn) {
+    return txn.put("control", done_key(service), fmt::to_string(segments[segments.size() - 2]));
+  });
+}
+
 Result<void> write_one(Core& core, const spec::Service& service, std::uint64_t segment) {
   const std::string& name = service.identity.name;
   HEDDLE_ASSIGN_OR_RETURN(const auto bundles, bundles_of(core, name));
@@ -83,20 +159,26 @@ Result<void> write_one(Core& core, const spec::Service& service, std::uint64_t s
 }  // namespace
 
 Result<void> write_access_logs(Core& core) {
-  const auto until = std::chrono::steady_clock::now() + kSlice;
   for (const auto& [name, control] : core.services) {
     const spec::Service& service = control->service();
-    if (service.access_log.bytes == 0) {
-      control->archived(UINT64_MAX);
-      continue;
-    }
     std::uint64_t done = 0;
     HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
       HEDDLE_ASSIGN_OR_RETURN(done, last_done(txn, name));
       return {};
     }));
+    if (service.access_log.bytes == 0) {
+      control->archived(UINT64_MAX);
+      HEDDLE_TRY(pass_over(core, name, done));
+      continue;
+    }
     control->archived(done);
+    HEDDLE_TRY(take_over(core, name, done));
     const auto segments = plane::list_segments(core.home.spool(name));
+    HEDDLE_TRY(look_for_holes(core, name, done));
+    const auto waiting = std::count_if(segments.begin(), segments.end(),
+                                       [&](std::uint64_t segment) { return segment > done; });
+    const bool far_behind = static_cast<std::size_t>(waiting) > kFarBehind;
+    const auto until = std::chrono::steady_clock::now() + (far_behind ? 3 * kSlice : kSlice);
     bool made = false;
     for (std::size_t i = 0; i + 1 < segments.size(); ++i) {  // the last one is being written
       if (segments[i] <= done) continue;
@@ -105,32 +187,49 @@ Result<void> write_access_logs(Core& core) {
       control->archived(segments[i]);
       made = true;
     }
-    if (!made) continue;
-    HEDDLE_ASSIGN_OR_RETURN(const auto removed, telemetry::prune_access(core.home.access(name),
-                                                                        service.access_log.bytes));
-    if (removed > 0)
-      log::info("service `{}`: the oldest {} segments of the access log were removed", name,
-                removed);
+    if (made) HEDDLE_TRY(prune(core, service));
+  }
+  return {};
+}
+
+Result<void> look_for_lost_journals(Core& core) {
+  for (const auto& [name, control] : core.services) {
+    if (control->service().access_log.bytes == 0) continue;
+    std::uint64_t done = 0;
+    HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
+      HEDDLE_ASSIGN_OR_RETURN(done, last_done(txn, name));
+      return {};
+    }));
+    HEDDLE_TRY(look_for_holes(core, name, done));
   }
   return {};
 }
 
 Result<doc::Value> list_access_logs(Core& core, const doc::Value& request) {
   const auto wanted = request.string_or("service");
-  auto segments = doc::Value::array();
+  std::map<std::pair<std::string, std::int64_t>, doc::Value> found;
+  std::map<std::string, std::int64_t> pruned;  // by service: through which
   HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
+    if (entry.action == kPrune && entry.target.starts_with("service/"))
+      pruned[entry.target.substr(8)] = entry.attributes.int_or("through");
     if (entry.action != kAction || entry.evidence.empty() || !entry.target.starts_with("service/"))
       return true;
     const auto service = entry.target.substr(8);
     if (!wanted.empty() && service != wanted) return true;
-    segments.push(doc::Value::object({{"service", service},
-                                      {"segment", entry.attributes.int_or("segment")},
-                                      {"requests", entry.attributes.int_or("requests")},
-                                      {"rows", entry.attributes.int_or("rows")},
-                                      {"root", entry.evidence.front().second.str()},
-                                      {"entry", entry.seq}}));
+    found[{service, entry.attributes.int_or("segment")}] =
+        doc::Value::object({{"service", service},
+                            {"segment", entry.attributes.int_or("segment")},
+                            {"requests", entry.attributes.int_or("requests")},
+                            {"rows", entry.attributes.int_or("rows")},
+                            {"root", entry.evidence.front().second.str()},
+                            {"entry", entry.seq}});
     return true;
   }));
+  auto segments = doc::Value::array();
+  for (auto& [of, segment] : found) {
+    segment.set("pruned", of.second <= pruned[of.first]);
+    segments.push(std::move(segment));
+  }
   return doc::Value::object({{"segments", std::move(segments)}});
 }
 

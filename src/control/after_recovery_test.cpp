@@ -5,6 +5,7 @@
 #include "adapters/git/repository.hpp"
 #include "contract/contract.hpp"
 #include "control/repairs.hpp"
+#include "control/retrain.hpp"
 #include "control/service_fixture.hpp"
 #include "flow/variant.hpp"
 #include "spec/load.hpp"
@@ -395,6 +396,55 @@ TEST_F(AfterRecoveryTest, ASwapIsNotUndoneOnceAPersonReleasedSomethingElse) {
   tick(2);
   EXPECT_TRUE(control_->ladder().acts().empty());
   EXPECT_EQ(control_->releases().primary(), bundles_[2]);
+}
+
+TEST_F(RecalibrationBoundTest, ARetrainThatForgetsOrRestsOnOneAccountsLabelsIsAskedOfAPerson) {
+  // The rules let the agent promote; what the candidate's own evidence says is asked about.
+  const auto retrained = [&](double intercept, doc::Value judged) {
+    const auto made = bundle::open(*objects_, pack(intercept)).value();
+    auto layers = made.layers();
+    for (auto& layer : layers) {
+      if (layer.title == bundle::kEvaluation)
+        layer.bytes =
+            doc::to_json(doc::Value::object({{"passed", true}, {"retrain", std::move(judged)}}));
+    }
+    return bundle::pack(*objects_, std::move(layers), made.config()).value();
+  };
+  const auto judged = [](const char* verdict, const char* only) {
+    return doc::Value::object(
+        {{"before_change", doc::Value::object({{"verdict", verdict}, {"rows", 1000}})},
+         {"label_accounts", doc::Value::object({{"only", only}})}});
+  };
+  const auto promoted = [&](const Digest& bundle, const std::string& incident) {
+    return recover("release.promote",
+                   doc::Value::object({{"bundle", bundle.str()}, {"slot", "primary"}}), incident);
+  };
+  const auto forgets = promoted(retrained(2, judged("worse", "")), "incident-0001");
+  EXPECT_EQ(forgets.status, Outcome::kWaiting);
+  EXPECT_EQ(forgets.rules.front(), "forgotten-past-needs-a-person");
+  EXPECT_NE(policy_->approvals()->back().reason.find("clearly worse than what serves"),
+            std::string::npos);
+  const auto alone = promoted(retrained(3, judged("unclear", "partner")), "incident-0002");
+  EXPECT_EQ(alone.status, Outcome::kWaiting);
+  EXPECT_EQ(alone.rules.front(), "one-label-account-needs-a-person");
+  EXPECT_EQ(promoted(retrained(4, judged("better", "")), "incident-0003").status,
+            Outcome::kApplied);
+}
+
+TEST_F(AfterRecoveryTest, ARetrainThatFailsLeavesItsReasonAndNotAnExitCode) {
+  const auto dir = home_->runs() + "/r";
+  ASSERT_TRUE(make_dirs(dir).ok());
+  ASSERT_TRUE(write_file_atomic(dir + "/request.json",
+                                R"({"service": "s", "commit": "c0ffee", "rows": 100})")
+                  .ok());
+  Wiring wiring;
+  wiring.open_git = [](const std::string& root) { return adapters::open_git(root); };
+  const auto done = run_retrain(home_->root(), dir, wiring);
+  ASSERT_FALSE(done.ok());
+  const auto result = doc::parse_json(read_file(dir + "/result.json").value()).value();
+  EXPECT_NE(result.string_or("failed").find("does not have the commit c0ffee"), std::string::npos)
+      << result.string_or("failed");
+  EXPECT_NE(result.string_or("failed").find("(applied-missing)"), std::string::npos);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "ledger/entry.hpp"
 #include "plane/route.hpp"
 
 namespace heddle::control {
@@ -65,6 +66,53 @@ Result<std::optional<Applied>> applied_of(store::State& state) {
     return {};
   }));
   return applied;
+}
+
+namespace {
+
+/// The newest entry from number `from` on that made definitions what runs.
+Result<std::optional<ledger::Entry>> newest_apply(store::State& state, std::uint64_t from) {
+  // Most entries of a long ledger are something else, and are not parsed.
+  const auto marked = fmt::format("\"action\":\"{}\"", kApplyAction);
+  std::optional<ledger::Entry> newest;
+  HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto size, txn.log_size());
+    return txn.read_log(from, size, [&](std::uint64_t, std::string_view text) {
+      if (text.find(marked) == std::string_view::npos) return true;
+      auto entry = ledger::parse_entry(text);
+      // One that cannot be read is told by `audit verify`: it decided nothing.
+      if (entry.ok() && entry->action == kApplyAction && entry->result == "applied")
+        newest = std::move(*entry);
+      return true;
+    });
+  }));
+  return newest;
+}
+
+bool is_of(const ledger::Entry& entry, const Applied& applied) {
+  const auto about = std::pair<std::string, Digest>("definitions", applied.definitions);
+  return entry.seq == applied.entry && entry.attributes.string_or("commit") == applied.commit &&
+         std::find(entry.subjects.begin(), entry.subjects.end(), about) != entry.subjects.end();
+}
+
+}  // namespace
+
+Result<void> check_applied(store::State& state, const std::optional<Applied>& applied) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto newest, newest_apply(state, applied ? applied->entry : 0));
+  if (!applied && !newest) return {};
+  if (applied && newest && is_of(*newest, *applied)) return {};
+  const auto by_state = applied ? fmt::format("commit {} runs since entry {}",
+                                              applied->commit.substr(0, 12), applied->entry)
+                                : std::string("nothing was applied");
+  const auto by_ledger = newest
+                             ? fmt::format("entry {} of the ledger applied commit {}", newest->seq,
+                                           newest->attributes.string_or("commit").substr(0, 12))
+                             : std::string("no entry of the ledger did that");
+  return Error{
+      ErrorKind::kCorrupt, "applied-not-decided",
+      fmt::format("the state says that {}, and {}", by_state, by_ledger),
+      "something else than `heddle apply` changed `.heddle/state.db`: bring it back from a "
+      "backup; until then what was released is served, and nothing is decided"};
 }
 
 Result<void> publish_applied(const Home& home, store::Git& git, const Ed25519Key& key,

@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/digest.hpp"
 #include "base/result.hpp"
@@ -14,6 +15,9 @@
 
 namespace heddle::control {
 
+/// The action of the decision that makes a commit what runs.
+inline constexpr std::string_view kApplyAction = "definition.apply";
+
 /// What was applied last: a commit of the project's repository. What runs is read from its objects;
 /// the work tree is not looked at (docs/adr/0019).
 struct Applied {
@@ -24,6 +28,12 @@ struct Applied {
 
 /// Nullopt before the first apply.
 [[nodiscard]] Result<std::optional<Applied>> applied_of(store::State& state);
+
+/// Whether it is the newest decision about that in the ledger that made `applied` what runs
+/// (nullopt: there is none). kCorrupt `applied-not-decided` when it is not: something else than a
+/// decision changed the state. Reads the entries since that decision.
+[[nodiscard]] Result<void> check_applied(store::State& state,
+                                         const std::optional<Applied>& applied);
 
 /// Tells the processes that do not open the state: keeps the commit under `refs/heddle/applied/`
 /// and writes

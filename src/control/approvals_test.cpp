@@ -259,6 +259,52 @@ TEST_F(ApprovalsTest, WhatWasRejectedIsAskedAgainByWhoSaysSo) {
   EXPECT_EQ(control_->releases().primary(), bundles_[2]);
 }
 
+TEST_F(ApprovalsTest, ANoStandsUntilSomebodyAnswersOtherwise) {
+  const policy::Actor ada{policy::ActorType::kPerson, "ada", {"signature"}};
+  ASSERT_TRUE(policy_->reject(ask(2), ada, "not on a Friday").ok());
+  // Asked in spite of it, and nobody answered: that takes no answer back.
+  const auto unanswered = ask(2, "primary", true);
+  clock_.at += 8 * kDay;
+  EXPECT_EQ(ask(2), "release-rejected");
+  EXPECT_EQ(status(unanswered), Status::kExpired) << "its time is over, whoever looks";
+  const auto overtaken = ask(2, "primary", true);
+  ASSERT_TRUE(promote(3));
+  EXPECT_EQ(status(overtaken), Status::kVoid);
+  EXPECT_EQ(ask(2), "release-rejected");
+  // A yes does.
+  ASSERT_EQ(yes(ask(2, "primary", true)), "");
+  ASSERT_TRUE(promote(3));
+  EXPECT_TRUE(ask(2).starts_with("approval-"));
+}
+
+TEST_F(ApprovalsTest, WhatIsKeptOfReleasesDoesNotGrowWithThem) {
+  const auto kept = [&] {
+    std::size_t bytes = 0;
+    EXPECT_TRUE(state_
+                    ->read([&](store::Txn& txn) -> Result<void> {
+                      HEDDLE_ASSIGN_OR_RETURN(const auto row, txn.get("releases", "s"));
+                      bytes = row ? row->size() : 0;
+                      return {};
+                    })
+                    .ok());
+    return bytes;
+  };
+  ASSERT_TRUE(promote(2));
+  const auto before = kept();
+  for (int i = 0; i < 5; ++i) {
+    bundles_.push_back(pack(2 + 0.25 * i));
+    ASSERT_TRUE(promote(4 + i));
+  }
+  EXPECT_LT(kept(), before + 20) << "a version has more digits, nothing else is more";
+  // What was released once is known by the routes there were.
+  EXPECT_TRUE(control_->was_released(bundles_[4]).value());
+  EXPECT_FALSE(control_->was_released(bundles_[3]).value());
+  ASSERT_TRUE(asked(control_->roll_back(kBen)).starts_with("approval-"));
+  open();
+  ASSERT_EQ(yes(newest()), "");
+  EXPECT_EQ(control_->releases().primary(), bundles_[7]);
+}
+
 TEST_F(ApprovalsTest, AReleaseThatDropsARepairSaysSoAndItIsSigned) {
   repair();
   ASSERT_EQ(yes(newest()), "");

@@ -35,7 +35,8 @@ Result<doc::Value> open_batch(Control::Core& core, const doc::Value& request) {
                    fmt::format("no slot `{}`", slot.substr(0, 100)),
                    "name `primary`, `standby` or the digest of a released bundle"};
     }
-    if (const auto standing = releases.standing(*given); !standing.approved || !standing.ready) {
+    HEDDLE_ASSIGN_OR_RETURN(const bool was_released, service->was_released(*given));
+    if (!was_released) {
       return Error{ErrorKind::kNotFound, "bundle-not-released",
                    fmt::format("`{}` was never released in `{}`", given->str(), name),
                    fmt::format("see `heddle release history {}`", name)};

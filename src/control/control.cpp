@@ -5,6 +5,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "control/access.hpp"
+#include "control/custody.hpp"
 #include "control/definitions.hpp"
 #include "control/keys.hpp"
 #include "control/operations.hpp"
@@ -73,18 +74,22 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   HEDDLE_ASSIGN_OR_RETURN(core->state, wiring.open_state(core->home.state()));
   HEDDLE_ASSIGN_OR_RETURN(core->git, wiring.open_git(root));
   HEDDLE_ASSIGN_OR_RETURN(core->applied, applied_of(*core->state));
+  HEDDLE_TRY(check_applied(*core->state, core->applied));
   HEDDLE_ASSIGN_OR_RETURN(auto loaded, definitions_of(*core, purpose));
   const bool whole = !loaded.has_errors();
   core->project = std::move(loaded.project);
   HEDDLE_ASSIGN_OR_RETURN(core->objects, wiring.open_objects(core->home.objects()));
   core->runner = wiring.make_runner();
-  HEDDLE_ASSIGN_OR_RETURN(core->control_key, open_control_key(core->home));
+  HEDDLE_ASSIGN_OR_RETURN(const auto known, known_of(*core->state));
+  HEDDLE_ASSIGN_OR_RETURN(core->control_key, open_control_key(core->home, known.control_key));
   ledger::Ledger::Options options;
   options.directory = core->home.dir() + "/tiles";
   options.project = core->project.name;
-  HEDDLE_ASSIGN_OR_RETURN(options.key, open_ledger_key(core->home));
+  HEDDLE_ASSIGN_OR_RETURN(options.key, open_ledger_key(core->home, known.entries));
   options.clock = wiring.clock;
+  options.restores = core->restores = purpose == Purpose::kRestore;
   HEDDLE_ASSIGN_OR_RETURN(core->ledger, ledger::Ledger::open(*core->state, options));
+  HEDDLE_TRY(look_after_custody(*core, known, core->restores));
   HEDDLE_ASSIGN_OR_RETURN(core->policy, policy::LocalEngine::open(*core->state, *core->ledger,
                                                                   core->project, *wiring.clock));
   if (core->applied) {
@@ -92,7 +97,7 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
     // learn of it now.
     HEDDLE_TRY(publish_applied(core->home, *core->git, core->control_key, *core->applied));
   }
-  if (!whole) return std::unique_ptr<Control>(new Control(std::move(core)));
+  if (!whole || core->restores) return std::unique_ptr<Control>(new Control(std::move(core)));
   core->running = core->project;
   std::vector<spec::Notification> notifications;
   for (const auto& [name, monitor] : core->running.monitors) {
@@ -106,8 +111,14 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
                      wiring.executable};
   for (const auto& [name, service] : core->running.services) {
     HEDDLE_ASSIGN_OR_RETURN(auto control, ServiceControl::open(parts, service));
+    if (!control->journal_lost().empty()) {
+      log::error("service `{}`: its journal: {}", name, control->journal_lost());
+      HEDDLE_TRY(core->ledger->record_missing("journal", "service/" + name));
+      HEDDLE_TRY(control->save_place());
+    }
     core->services.emplace(name, std::move(control));
   }
+  HEDDLE_TRY(look_for_lost_journals(*core));
   // A crash between a person's yes and the act it allows: the yes stands, so the act is carried out
   // now.
   HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core->policy->approvals());
@@ -138,11 +149,12 @@ Result<bool> Control::pump() {
 
 Result<void> Control::publish_ledger() {
   core_->reserve.fill();  // once a stop on a full disk has used it and there is room again
+  HEDDLE_TRY(core_->wall_clock.look(*core_->state, *core_->ledger));
   HEDDLE_ASSIGN_OR_RETURN(const auto size, core_->ledger->size());
   if (size == core_->published) return {};
   HEDDLE_TRY(core_->ledger->publish());
   core_->published = size;
-  return {};
+  return anchor_when_due(*core_);
 }
 
 Result<void> Control::write_access_logs() {
@@ -177,7 +189,8 @@ Result<doc::Value> Control::call(std::string_view operation, const doc::Value& r
     }
     // The first apply may be what waits for an answer.
     const bool is_first_apply = operation == "definition.apply" ||
-                                operation == "approval.approve" || operation == "approval.reject";
+                                operation == "approval.approve" || operation == "approval.reject" ||
+                                operation == "audit.restore";
     if (permission != "read" && !is_first_apply) HEDDLE_TRY(apply_first());
     return row.handler(*core_, request, caller);
   }

@@ -12,6 +12,10 @@
 
 namespace heddle::control {
 
+/// Of a call over the project's own socket: who became root by `sudo` to make it. Taken from root
+/// alone.
+inline constexpr std::string_view kSudoHeader = "heddle-sudo-user";
+
 /// Id of the error of `Control::open` when another process has the project open.
 inline constexpr std::string_view kProjectLocked = "project-locked";
 
@@ -23,7 +27,8 @@ struct Caller {
   std::string account;
   bool owner = false;
   std::vector<std::string> permissions{};
-  std::string os_user{};  ///< of the owner: the account's name, its number where it has none
+  std::string os_user{};    ///< of the owner: the account's name, its number where it has none
+  std::string sudo_user{};  ///< who became root by `sudo` to call; empty: nobody did
   /// The caller has this process to itself: an operation does its work before it answers. Where
   /// others are served too, long work goes to a process of its own, and the reply says `comparing`
   /// until it has ended.
@@ -45,8 +50,9 @@ class Control {
  public:
   /// What the project is opened for. To apply other definitions has to be possible also when this
   /// version refuses those that were applied: then no service is opened, and policy and people
-  /// still judge it.
-  enum class Purpose { kOperate, kApply };
+  /// still judge it. To restore: what was put back is older than what was signed, and a person says
+  /// that it counts; no service is opened.
+  enum class Purpose { kOperate, kApply, kRestore };
 
   /// What counts are the definitions that were applied, read from git; the work tree is not looked
   /// at. kConflict

@@ -92,6 +92,52 @@ TEST(Traffic, JoinsTheLatestLabelAndKeepsTheNewestRows) {
   EXPECT_EQ(rows->rows.find("delay"), nullptr);
 }
 
+TEST(Traffic, ARowThatTwoAccountsContradictEachOtherAboutTeachesNothing) {
+  const std::string dir = ::testing::TempDir() + uuid7();
+  ASSERT_TRUE(make_dirs(dir).ok());
+  plane::JournalWriter::Options options;
+  options.dir = dir;
+  options.fields = {"size"};
+  options.segment_bytes = 256;  // labels and rows in segments of their own
+  auto writer = *plane::JournalWriter::open(options);
+  for (int i = 0; i < 5; ++i) {
+    plane::RequestRecord request;
+    request.request_id = fmt::format("r-{}", i);
+    request.event_time = i * kHour;
+    plane::RowRecord row;
+    row.fields.resize(1);
+    row.fields[0].kind = expr::Datum::Kind::kInt;
+    row.fields[0].i = i;
+    request.rows = {row};
+    writer->append(request);
+    ASSERT_TRUE(writer->commit().ok());
+  }
+  const std::vector<plane::LabelRecord> labels = {
+      {"r-0#0", 1, kDay, "one"},     {"r-1#0", 1, kDay, "one"},    {"r-2#0", 1, kDay, "one"},
+      {"r-3#0", 1, kDay, "two"},     {"r-4#0", 1, kDay, "one"},    {"r-1#0", 0, 2 * kDay, "two"},
+      {"r-2#0", 1, 2 * kDay, "two"}, {"r-4#0", 0, 3 * kDay, "one"}};
+  for (const auto& label : labels) {
+    writer->append(label);
+    ASSERT_TRUE(writer->commit().ok());
+  }
+  spec::Field size;
+  size.name = "size";
+  size.type = expr::Type::kInt;
+  const auto rows = read_labelled_rows(dir, {size}, {}).value();
+  EXPECT_EQ(rows.rows.find("size")->ints, (std::vector<std::int64_t>{0, 2, 3, 4}));
+  EXPECT_EQ(rows.labels, (std::vector<std::uint8_t>{1, 1, 1, 0}));
+  std::vector<std::string> by;
+  for (const auto number : rows.label_accounts) by.push_back(rows.accounts.at(number));
+  EXPECT_EQ(by, (std::vector<std::string>{"one", "", "two", "one"})) << "two said the same of r-2";
+  // What was known by then: nobody who labels later can move it.
+  TrafficSelection before;
+  before.until = kDay;
+  before.to = 4 * kHour;
+  const auto then = read_labelled_rows(dir, {size}, before).value();
+  EXPECT_EQ(then.rows.find("size")->ints, (std::vector<std::int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(then.labels, (std::vector<std::uint8_t>{1, 1, 1, 1}));
+}
+
 /// A journal of many small segments: row and label side by side.
 class LongJournal : public testing::Test {
  protected:

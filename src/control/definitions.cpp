@@ -16,7 +16,7 @@ std::string applied_fact(const std::optional<Applied>& applied) {
 std::string made_untrue(const policy::Approval& approval, const Applied& next,
                         const Digest& rules) {
   if (approval.policy != rules) return "the policy it was asked under was replaced";
-  if (approval.action != "definition.apply") return {};
+  if (approval.action != kApplyAction) return {};
   const auto then = approval.binds.string_or(kApplied);
   if (then == next.commit) return {};
   return fmt::format("`{}` was `{}` when it was asked and is `{}` now", kApplied, then,
@@ -45,7 +45,7 @@ policy::Proposal proposal_of(const Control::Core& core, const spec::Loaded& load
   // From what to what: to go back to a commit that was applied once is another act.
   proposal.op_id = fmt::format(
       "apply/{}/{}", core.applied ? fmt::to_string(core.applied->entry) : "first", commit);
-  proposal.action = "definition.apply";
+  proposal.action = kApplyAction;
   proposal.target = "project/" + loaded.project.name;
   proposal.actor = actor;
   proposal.subjects.push_back({"definitions", loaded.digest()});
@@ -64,6 +64,16 @@ Result<doc::Value> apply_definitions(Control::Core& core, const std::string& rev
   HEDDLE_ASSIGN_OR_RETURN(const auto commit, core.git->resolve(revision));
   if (core.applied && core.applied->commit == commit) return reply_of(*core.applied, false);
   HEDDLE_ASSIGN_OR_RETURN(auto loaded, load_applied(*core.git, core.home.root(), commit));
+  if (loaded.project.name != core.project.name) {
+    // The ledger's checkpoints are signed in this name: under another one nothing could be opened.
+    return Error{
+        ErrorKind::kConflict, "apply-other-project",
+        fmt::format("commit {} is of project `{}`, and this one is `{}`", commit.substr(0, 12),
+                    loaded.project.name, core.project.name),
+        fmt::format("write `name: {}` in heddle.yaml and commit; a project of another name "
+                    "begins in a folder without this `.heddle`",
+                    core.project.name)};
+  }
   // What counts now says who may change it. Before the first apply nothing counts, and the commit
   // speaks for itself.
   if (!core.applied) HEDDLE_TRY(core.policy->load(loaded.project));

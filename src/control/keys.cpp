@@ -15,9 +15,9 @@ Error key_lost(std::string_view id, const std::string& path, std::string_view si
 
 }  // namespace
 
-Result<Ed25519Key> open_control_key(const Home& home) {
+Result<Ed25519Key> open_control_key(const Home& home, const std::string& known_key) {
   const bool known = path_exists(home.control_public_key());
-  if (known && !path_exists(home.control_key()))
+  if ((known || !known_key.empty()) && !path_exists(home.control_key()))
     return key_lost("control-key-lost", home.control_key(), "route tables");
   HEDDLE_ASSIGN_OR_RETURN(auto key, Ed25519Key::load_or_create(home.control_key()));
   const std::string line =
@@ -37,8 +37,8 @@ Result<Ed25519Key> open_control_key(const Home& home) {
       "remove the public one: what was signed by the old key is not served any more then"};
 }
 
-Result<Ed25519Key> open_ledger_key(const Home& home) {
-  const bool signed_before = path_exists(home.dir() + "/tiles/vkey");
+Result<Ed25519Key> open_ledger_key(const Home& home, bool has_entries) {
+  const bool signed_before = has_entries || path_exists(home.dir() + "/tiles/vkey");
   if (signed_before && !path_exists(home.ledger_key()))
     return key_lost("ledger-key-lost", home.ledger_key(), "the ledger's checkpoints");
   return Ed25519Key::load_or_create(home.ledger_key());

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -30,15 +32,26 @@ class Text {
 
 Result<std::string> Control::metrics() {
   Text text;
+  struct Scraped {
+    std::string label;
+    const ServiceControl* service = nullptr;
+    doc::Value watch{};  ///< asked for once: it looks at every metric of the service
+  };
+  std::vector<Scraped> services;
+  for (const auto& [name, service] : core_->services) {
+    services.push_back(
+        {fmt::format("service=\"{}\"", name), service.get(), service->watch_value()});
+  }
+  const auto of_watch = [&](const auto& put) {
+    for (const Scraped& each : services) put(each.label, each.watch);
+  };
   const auto each = [&](const auto& put) {
-    for (const auto& [name, service] : core_->services)
-      put(fmt::format("service=\"{}\"", name), *service);
+    for (const Scraped& one : services) put(one.label, *one.service);
   };
   text.family("heddle_watch_rows", "gauge",
               "Rows the watch was given, by what became of them; `late`, `ahead` and `unwatched` "
               "are in no window");
-  each([&](const std::string& label, const ServiceControl& service) {
-    const auto counts = service.watch_value();
+  of_watch([&](const std::string& label, const doc::Value& counts) {
     for (const char* fate :
          {"in_windows", "partial", "late", "ahead", "unwatched", "other_release"}) {
       text.sample(fmt::format("{},fate=\"{}\"", label, fate), counts.int_or(fate));
@@ -48,28 +61,35 @@ Result<std::string> Control::metrics() {
               "Labels by what became of them: `forgotten` ones were of rows that never came, "
               "`unsampled` ones of rows that are not in the sample, `malformed` ones no value "
               "of the target");
-  each([&](const std::string& label, const ServiceControl& service) {
-    const auto counts = service.watch_value();
+  of_watch([&](const std::string& label, const doc::Value& counts) {
     text.sample(label + ",fate=\"joined\"", counts.int_or("labels_joined"));
     text.sample(label + ",fate=\"forgotten\"", counts.int_or("labels_forgotten"));
     text.sample(label + ",fate=\"unsampled\"", counts.int_or("labels_unsampled"));
     text.sample(label + ",fate=\"malformed\"", counts.int_or("labels_malformed"));
   });
   text.family("heddle_watch_labels_waiting", "gauge", "Labels whose row is not known so far");
-  each([&](const std::string& label, const ServiceControl& service) {
-    text.sample(label, service.watch_value().int_or("labels_waiting"));
+  of_watch([&](const std::string& label, const doc::Value& counts) {
+    text.sample(label, counts.int_or("labels_waiting"));
   });
   text.family("heddle_watch_labels_given_up_total", "counter",
               "Labels of unknown rows that gave way to newer ones of their account");
-  each([&](const std::string& label, const ServiceControl& service) {
-    const auto counts = service.watch_value();
+  of_watch([&](const std::string& label, const doc::Value& counts) {
     for (const auto& [account, count] : counts.find("labels_given_up")->as_object())
       text.sample(fmt::format("{},account=\"{}\"", label, account), count.as_int());
   });
   text.family("heddle_watch_sample_ratio", "gauge",
               "Share of the rows that come now which is kept for its label");
-  each([&](const std::string& label, const ServiceControl& service) {
-    text.sample(label, service.watch_value().double_or("sample"));
+  of_watch([&](const std::string& label, const doc::Value& counts) {
+    text.sample(label, counts.double_or("sample"));
+  });
+  text.family("heddle_watch_unrecorded_total", "counter",
+              "Requests and labels that were answered and are not in the journal, by account");
+  of_watch([&](const std::string& label, const doc::Value& counts) {
+    for (const auto& [account, lost] : counts.find("unrecorded")->as_object()) {
+      for (const char* kind : {"requests", "labels"})
+        text.sample(fmt::format("{},account=\"{}\",kind=\"{}\"", label, account, kind),
+                    lost.int_or(kind));
+    }
   });
   text.family("heddle_watermark_seconds", "gauge",
               "Event time up to which every decision is finished");

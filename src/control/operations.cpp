@@ -1,16 +1,18 @@
 #include "control/operations.hpp"
 
-#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "base/failpoint.hpp"
+#include "base/os_user.hpp"
 #include "bundle/bundle.hpp"
 #include "control/access.hpp"
+#include "control/audit.hpp"
 #include "control/batches.hpp"
 #include "control/by_hand.hpp"
 #include "control/compare.hpp"
+#include "control/custody.hpp"
 #include "control/definitions.hpp"
 #include "control/incidents.hpp"
 #include "control/repairs.hpp"
@@ -20,6 +22,7 @@
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
 #include "ledger/verify.hpp"
+#include "policy/request.hpp"
 
 namespace heddle::control {
 namespace {
@@ -123,7 +126,9 @@ doc::Value approval_next(const policy::Approval& approval) {
     add(ask + " --again", "ask again for what was rejected");
   } else if ((approval.status == Status::kVoid || approval.status == Status::kExpired) &&
              !ask.empty()) {
-    add(ask, "ask again, as it is now");
+    // The no that it was asked in spite of stands still: nobody answered this one.
+    const bool in_spite = approval.op_id.find(kAskedAgain) != std::string::npos;
+    add(ask + (in_spite ? " --again" : ""), "ask again, as it is now");
   }
   return next;
 }
@@ -179,6 +184,7 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     const auto watched = service->watch_value();
     HEDDLE_ASSIGN_OR_RETURN(auto sandboxes, sandboxes_of(core, name));
     const bool unwatched = released && !watched.bool_or("watched", true);
+    const auto jump = service->clock_jump();
     services.push(doc::Value::object(
         {{"name", name},
          {"state", releases.stopped() ? "stopped"
@@ -192,9 +198,16 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
          {"route", releases.version()},
          {"applied", service->applied()},
          {"watermark", time_or_empty(service->watermark())},
+         {"clock_jump", jump},
          {"watch", watched},
          {"sandboxes", std::move(sandboxes)},
          {"autonomy", service->service().autonomy}}));
+    if (!jump.is_null()) {
+      next.push(doc::Value::object(
+          {{"command",
+            fmt::format("heddle clock set {} --reason TEXT --person NAME --key FILE", name)},
+           {"why", jump.string_or("reason")}}));
+    }
     if (unwatched) {
       next.push(doc::Value::object(
           {{"command", "heddle run"},
@@ -520,32 +533,6 @@ Result<doc::Value> decision_list(Core& core, const doc::Value& request, const Ca
   return doc::Value::object({{"decisions", decisions}});
 }
 
-/// The signatures of every yes on record, verified again; those of before statements were recorded
-/// are left out.
-Result<void> audit_signatures(Core& core, std::vector<ledger::Finding>& findings) {
-  Result<void> asked;
-  HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {
-    const auto statement = entry.attributes.string_or("statement");
-    if (entry.action != "approval.approve" || statement.empty()) return true;
-    const bool same = std::find(entry.evidence.begin(), entry.evidence.end(),
-                                std::pair<std::string, Digest>("statement", sha256(statement))) !=
-                      entry.evidence.end();
-    const auto good =
-        same ? policy::check_signature(statement, entry.attributes.string_or("signature"))
-             : Result<void>();
-    if (same && good.ok()) return true;
-    if (!good.ok() && good.error().kind != ErrorKind::kDenied) {
-      asked = good.error();
-      return false;
-    }
-    findings.push_back({"approval-signature-invalid",
-                        fmt::format("entry {}: the yes of `{}` to `{}` is not signed", entry.seq,
-                                    entry.actor, entry.approval)});
-    return true;
-  }));
-  return asked;
-}
-
 Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
   const ledger::VerifyOptions options{core.home.dir() + "/tiles", core.ledger->verifier_key(),
                                       core.state.get(), core.git.get()};
@@ -564,7 +551,7 @@ Result<doc::Value> audit_verify(Core& core, const doc::Value&, const Caller&) {
     }
     HEDDLE_ASSIGN_OR_RETURN(audit, ledger::verify(options));
   }
-  if (audit.ok()) HEDDLE_TRY(audit_signatures(core, audit.findings));
+  if (audit.ok()) HEDDLE_TRY(audit_decisions(core, audit.findings));
   auto findings = doc::Value::array();
   for (const auto& finding : audit.findings)
     findings.push(fmt::format("{}: {}", finding.id, finding.message));
@@ -584,8 +571,8 @@ Result<doc::Value> audit_rebuild(Core& core, const doc::Value& request, const Ca
   entry.op_id = fmt::format("{}/{}", ledger::kRebuildAction, size);
   entry.actor_type = actor.type == policy::ActorType::kPerson ? "person" : "system";
   entry.actor = actor.id;
-  entry.attributes =
-      doc::Value::object({{"proof", actor.proof.how}, {"claimed", actor.proof.claimed}});
+  entry.attributes = doc::Value::object();
+  policy::record_proof(entry.attributes, actor.proof);
   entry.reason = "the published files were written again from the state";
   HEDDLE_ASSIGN_OR_RETURN(const auto checkpoint, core.ledger->rebuild(std::move(entry)));
   return doc::Value::object({{"entries", checkpoint.size}, {"root", checkpoint.root.str()}});
@@ -661,6 +648,13 @@ Result<doc::Value> resume(Core& core, const doc::Value& request, const Caller& c
   return reply;
 }
 
+Result<doc::Value> clock_set(Core& core, const doc::Value& request, const Caller& caller) {
+  HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reason, reason_of(request));
+  HEDDLE_ASSIGN_OR_RETURN(const auto person, proven_person(core, "clock.set", request, caller));
+  return service->set_clock(request.string_or("jump"), reason, person);
+}
+
 /// A row's handler of what a person does by hand.
 auto by_hand(recover::ByHand::Kind kind) {
   return [kind](Control::Core& core, const doc::Value& request, const Caller& caller) {
@@ -671,9 +665,7 @@ auto by_hand(recover::ByHand::Kind kind) {
 }  // namespace
 
 policy::Actor system_user() {
-  const passwd* user = ::getpwuid(::getuid());
-  return {policy::ActorType::kSystem,
-          fmt::format("system:{}", user == nullptr ? "owner" : user->pw_name)};
+  return {policy::ActorType::kSystem, "system:" + os_user_name(::geteuid())};
 }
 
 Result<ServiceControl*> Control::Core::service(const std::string& name) {
@@ -722,6 +714,7 @@ const std::vector<OperationRow>& operation_table() {
       {{"audit.verify", "read", "recompute the ledger and compare"}, audit_verify},
       {{"audit.rebuild", "owner", "write the ledger's published files again from the state"},
        audit_rebuild},
+      {{"audit.restore", "owner", "an older state counts, as a person signs"}, restore_ledger},
       {{"audit.prove", "read", "inclusion proof of an entry"}, audit_prove},
       {{"metric.series", "read", "every metric of every window, with its threshold"},
        metric_series},
@@ -731,6 +724,7 @@ const std::vector<OperationRow>& operation_table() {
       {{"definition.apply", "owner", "make what is committed what runs"}, definition_apply},
       {{"stop", "operate", "the declared safe state, at once"}, stop},
       {{"resume", "owner", "clear a stop, as a person"}, resume},
+      {{"clock.set", "owner", "event time follows its clock again, as a person says"}, clock_set},
   };
   return table;
 }

@@ -13,6 +13,7 @@
 #include "control/control.hpp"
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
+#include "control/wall_clock.hpp"
 #include "ledger/ledger.hpp"
 #include "policy/engine.hpp"
 #include "spec/load.hpp"
@@ -22,7 +23,8 @@ namespace heddle::control {
 /// Everything the control plane has open, in the order in which it is closed again. Private to this
 /// module.
 struct Control::Core {
-  Core(std::string root, Wiring given) : home(std::move(root)), wiring(std::move(given)) {}
+  Core(std::string root, Wiring given)
+      : home(std::move(root)), wiring(std::move(given)), wall_clock(*wiring.clock) {}
 
   Home home;
   Wiring wiring;
@@ -43,7 +45,11 @@ struct Control::Core {
   std::unique_ptr<policy::LocalEngine> policy;
   std::unique_ptr<Outbox> outbox;
   std::map<std::string, std::unique_ptr<ServiceControl>> services;
-  std::uint64_t published = 0;  ///< entries of the last published checkpoint
+  WallClock wall_clock;
+  std::uint64_t published = 0;    ///< entries of the last published checkpoint
+  bool restores = false;          ///< opened for `audit.restore`: nothing was held against git
+  std::uint64_t anchor_seen = 0;  ///< entries that are anchored, or need not be; 0: never was
+  std::string anchor_failed{};    ///< id of the error that was logged
   std::chrono::steady_clock::time_point
       access_after{};  ///< no access log is written before, as the last try failed
 

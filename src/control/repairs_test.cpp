@@ -107,7 +107,7 @@ TEST_F(RepairsTest, ACalibrationCountsFromTheNewestReleaseOrTraining) {
       pack(0.3, doc::Value::object({{"derived_from", two.str()},
                                     {"change", doc::Value::object({{"kind", "retrain"}})}}));
   EXPECT_DOUBLE_EQ(since(calibrated(retrained, 0.25), one), 0.125);
-  objects_.blobs.erase(built);
+  objects_.erase(built);
   EXPECT_DOUBLE_EQ(since(two, Digest{}), 1.125) << "nobody knows where it began: all of it";
   EXPECT_DOUBLE_EQ(since(two, one), 0.5);
 }
@@ -115,7 +115,7 @@ TEST_F(RepairsTest, ACalibrationCountsFromTheNewestReleaseOrTraining) {
 TEST_F(RepairsTest, AnAncestorThatIsGoneLeavesTheRestToBeNamed) {
   const auto built = pack(0.1);
   const auto repaired = shifted(built);
-  objects_.blobs.erase(built);
+  objects_.erase(built);
   EXPECT_EQ(dropped(repaired, pack(0.2)).size(),
             2U);  // its intercept may have been its own: a person is told
 }

@@ -8,6 +8,9 @@
 namespace heddle::control {
 namespace {
 
+const std::string kOsUser = "os-user:";
+const std::string kSudo = "sudo:";
+
 constexpr const char* kNonces =
     "requests.used";  ///< collection: time and nonce of each signed request that was taken
 
@@ -107,10 +110,12 @@ Result<policy::Actor> identify(Control::Core& core, std::string_view operation,
   if (!caller.owner)
     return policy::Actor{
         policy::ActorType::kSystem, "system:" + caller.account, {"token:" + caller.account, name}};
-  const auto* person = person_of(core.project, caller.os_user);
-  policy::Proof proof{"os-user:" + caller.os_user, name};
+  // Who typed the command, not whoever root may be: else everybody with `sudo` is root's person.
+  const auto& user = caller.sudo_user.empty() ? caller.os_user : caller.sudo_user;
+  const auto* person = person_of(core.project, user);
+  policy::Proof proof{(caller.sudo_user.empty() ? kOsUser : kSudo) + user, name};
   if (person == nullptr)
-    return policy::Actor{policy::ActorType::kSystem, "system:" + caller.os_user, std::move(proof)};
+    return policy::Actor{policy::ActorType::kSystem, "system:" + user, std::move(proof)};
   if (proof.claimed == person->name) proof.claimed.clear();
   return policy::Actor{policy::ActorType::kPerson, person->name, std::move(proof)};
 }
@@ -148,9 +153,10 @@ Result<policy::Actor> proven_person(Control::Core& core, std::string_view operat
 }
 
 std::string how_to_be_a_person(const policy::Actor& actor) {
-  constexpr std::string_view kOsUser = "os-user:";
-  if (actor.type != policy::ActorType::kSystem || !actor.proof.how.starts_with(kOsUser)) return {};
-  std::string user = actor.proof.how.substr(kOsUser.size());
+  const auto& how = actor.proof.how;
+  const bool is_user = how.starts_with(kOsUser) || how.starts_with(kSudo);
+  if (actor.type != policy::ActorType::kSystem || !is_user) return {};
+  std::string user = how.substr(how.find(':') + 1);
   // YAML reads a bare number as one.
   if (std::all_of(user.begin(), user.end(), [](char c) { return c >= '0' && c <= '9'; }))
     user = "\"" + user + "\"";

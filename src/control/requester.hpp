@@ -10,9 +10,10 @@
 namespace heddle::control {
 
 /// Who asks for an act. A person is who is proven to be one: by a signature over the request
-/// (member `signed`, policy/request.hpp), or by the account of the operating system that called, if
-/// people.yaml maps it to a person. A name in `requester` without a signature is only claimed: it
-/// is recorded, and it counts as the one who asked. Nobody is proven: the account itself
+/// (member `signed`, policy/request.hpp), or by the account of the operating system that called (by
+/// `sudo`: whose it was before), if people.yaml maps it to a person. A name in `requester` without
+/// a signature is only claimed: it is recorded, and it counts as the one who asked. Nobody is
+/// proven: the account itself
 /// (`system:NAME`) asks, which the rules may let do what needs no approval. kDenied for a name that
 /// people.yaml has not, for a signature that is not that person's over exactly this request, for
 /// one that was used or is too old.

@@ -1,15 +1,52 @@
 #include "control/retrain.hpp"
 
+#include <fmt/format.h>
+
 #include "base/file.hpp"
+#include "bundle/bundle.hpp"
 #include "control/applied.hpp"
 #include "control/home.hpp"
 #include "control/traffic.hpp"
 #include "doc/json.hpp"
+#include "flow/held_out.hpp"
 #include "flow/variant.hpp"
 
 namespace heddle::control {
+namespace {
 
-Result<void> run_retrain(const std::string& root, const std::string& dir, const Wiring& wiring) {
+constexpr std::int64_t kMostBefore = 10'000;
+constexpr std::int64_t kLeastBefore = 200;
+
+/// Rows from before `change` whose labels were known by then, so that nobody who labels since can
+/// move them: of the recorded traffic, else those that the run of what serves held out.
+Result<flow::RowsBefore> rows_before(store::Objects& objects, const std::string& spool,
+                                     const std::vector<spec::Field>& fields, const Digest& base,
+                                     Micros change) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(objects, base));
+  TrafficSelection selection;
+  const auto* learned = bundle.config().find("learned_until");
+  if (learned != nullptr && learned->is_int()) selection.from = learned->as_int() + 1;
+  selection.to = selection.until = change;
+  selection.limit = kMostBefore;
+  HEDDLE_ASSIGN_OR_RETURN(auto traffic, read_labelled_rows(spool, fields, selection));
+  if (static_cast<std::int64_t>(traffic.labels.size()) >= kLeastBefore)
+    return flow::RowsBefore{std::move(traffic.rows), std::move(traffic.labels), "recorded traffic",
+                            ""};
+  auto held = flow::read_held_out(objects, bundle, fields);
+  if (!held.ok()) {
+    return flow::RowsBefore{
+        {},
+        {},
+        "",
+        fmt::format("the recorded traffic has {} labelled rows from before the change, and {}",
+                    traffic.labels.size(), held.error().message)};
+  }
+  return flow::RowsBefore{std::move(held->rows), std::move(held->labels),
+                          "rows that the run of what serves held out", ""};
+}
+
+Result<doc::Value> retrained(const std::string& root, const std::string& dir,
+                             const Wiring& wiring) {
   const Home home(root);
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/request.json"));
   HEDDLE_ASSIGN_OR_RETURN(const auto request, doc::parse_json(text));
@@ -42,18 +79,36 @@ Result<void> run_retrain(const std::string& root, const std::string& dir, const 
   input.rows = std::move(traffic.rows);
   input.labels = std::move(traffic.labels);
   input.event_times = std::move(traffic.event_times);
+  input.label_accounts = std::move(traffic.label_accounts);
+  input.accounts = std::move(traffic.accounts);
+  HEDDLE_ASSIGN_OR_RETURN(
+      input.before, rows_before(*objects, home.spool(service->first), contract.fields, input.base,
+                                request.int_or("from")));
   input.seed = model.seed;
   HEDDLE_ASSIGN_OR_RETURN(const auto outcome, flow::retrain(input));
   auto failed = doc::Value::array();
   for (const auto& gate : outcome.failed_gates) failed.push(gate);
-  const auto result =
-      doc::Value::object({{"bundle", outcome.bundle.empty() ? "" : outcome.bundle.str()},
-                          {"gates_passed", outcome.gates_passed},
-                          {"failed_gates", failed},
-                          {"metrics", outcome.metrics},
-                          {"train_rows", outcome.train_rows},
-                          {"holdout_rows", outcome.holdout_rows}});
-  return write_file_atomic(dir + "/result.json", doc::to_json(result));
+  return doc::Value::object({{"bundle", outcome.bundle.empty() ? "" : outcome.bundle.str()},
+                             {"gates_passed", outcome.gates_passed},
+                             {"failed_gates", failed},
+                             {"metrics", outcome.metrics},
+                             {"judged", outcome.judged},
+                             {"train_rows", outcome.train_rows},
+                             {"holdout_rows", outcome.holdout_rows}});
+}
+
+}  // namespace
+
+Result<void> run_retrain(const std::string& root, const std::string& dir, const Wiring& wiring) {
+  const auto result = retrained(root, dir, wiring);
+  if (result.ok()) return write_file_atomic(dir + "/result.json", doc::to_json(*result));
+  // The reason is the result: the incident and who is asked say it, and not an exit code.
+  const Error& error = result.error();
+  HEDDLE_TRY(write_file_atomic(
+      dir + "/result.json",
+      doc::to_json(doc::Value::object(
+          {{"failed", fmt::format("{} ({})", error.message, error.id)}, {"hint", error.hint}}))));
+  return error;
 }
 
 }  // namespace heddle::control

@@ -74,7 +74,7 @@ doc::Value ServiceControl::binds_of(const policy::Proposal& proposal) const {
   // Terms: what the subjects do not say of the act itself.
   for (const char* term :
        {"weight", "field", "expression", "source", "account", "rule", "intercept_delta",
-        "intercept_sum", "from", "rows", "started_at", "back", "id", "text"}) {
+        "intercept_sum", "from", "rows", "started_at", "back", "id", "text", "jump"}) {
     const auto* value = proposal.attributes.find(term);
     if (value != nullptr)
       binds.set(term, value->is_string() ? *value : doc::Value(doc::to_json(*value)));

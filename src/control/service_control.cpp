@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 
 #include "base/failpoint.hpp"
 #include "base/file.hpp"
@@ -16,14 +15,15 @@
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
+#include "plane/segment.hpp"
 
 namespace heddle::control {
 namespace {
 
 constexpr auto kPumpSlice = std::chrono::milliseconds(20);
 constexpr std::size_t kMostUnsaved = 20'000;  ///< rows and labels: 2 MB
-constexpr std::uintmax_t kTrafficBytes =
-    768ull << 20;  ///< of recorded traffic kept; the data plane thins past 1 GiB
+/// Segments of the journal that are read again after a crash: their room is nobody's until then.
+constexpr std::uint64_t kMostUnsavedSegments = 4;
 
 // Collections of the state, each with keys `<service>/...`.
 constexpr std::string_view kControl = "control";
@@ -153,7 +153,13 @@ Result<void> ServiceControl::restore() {
   }
   const std::string spool = parts_.home->spool(service_.identity.name);
   HEDDLE_TRY(make_dirs(spool));
+  if (position.segment > 0 && !path_exists(plane::segment_path(spool, position.segment))) {
+    // To wait for that number would be to hear nothing until the data plane has written so many.
+    journal_lost_ = fmt::format("segment {} is gone", position.segment);
+    position = {};
+  }
   HEDDLE_ASSIGN_OR_RETURN(reader_, plane::JournalReader::open(spool, position));
+  saved_segment_ = position.segment;
   if (releases_.version() > 0) {
     HEDDLE_TRY(try_alternatives());
     failpoint("control-restored");
@@ -175,6 +181,9 @@ Result<void> ServiceControl::restore_snapshot(store::Txn& txn, std::string_view 
   // The watermark follows from reading on: a route of the last tick may not be applied yet.
   snapshot_day_ = value.int_or("day", INT64_MIN);
   finding_count_ = static_cast<std::uint64_t>(value.int_or("findings"));
+  if (const auto* jump = value.find("clock_jump"); jump != nullptr && jump->is_object())
+    clock_jump_ = plane::ActRecord{"clock-jump", "", jump->int_or("event_time"),
+                                   jump->string_or("reason"), jump->string_or("id")};
   if (const auto* ladder = value.find("ladder")) {
     auto incidents = doc::Value::array();
     Result<void> parsed;
@@ -298,6 +307,7 @@ Result<bool> ServiceControl::pump() {
         return false;
       }
     }
+    if (const auto* act = std::get_if<plane::ActRecord>(&*record)) HEDDLE_TRY(follow_clock(*act));
     output.findings.clear();
     output.moves.clear();
     const double sample = watch_->sample();
@@ -350,15 +360,14 @@ Result<void> ServiceControl::decide(Micros event_time) {
   const Micros day = event_time / kDay;
   // A piece is one value of the state, and what came since the last one is read again after a
   // crash: neither grows with traffic.
-  const bool full = watch_->changed() >= kMostUnsaved;
+  const bool full = watch_->changed() >= kMostUnsaved ||
+                    reader_->position().segment >= saved_segment_ + kMostUnsavedSegments;
   if (settled || decided_ || full || day != snapshot_day_) {
-    const bool new_day = day != snapshot_day_;
     snapshot_day_ = day;
     decided_ = false;
     failpoint("control-decided");
     HEDDLE_TRY(save_snapshot());
-    if (new_day)
-      trim_traffic();  // only now is nothing before the reader's place needed after a crash
+    trim_traffic();  // only now is nothing before the reader's place needed after a crash
   }
   return {};
 }
@@ -381,6 +390,7 @@ Result<void> ServiceControl::save_snapshot() {
                                      {"applied", applied_},
                                      {"tick", last_tick_},
                                      {"day", snapshot_day_},
+                                     {"clock_jump", clock_jump()},
                                      {"findings", count},
                                      {"canary", canary_state()}});
     HEDDLE_TRY(save_ladder(txn, value, finished));
@@ -392,6 +402,7 @@ Result<void> ServiceControl::save_snapshot() {
   });
   rows_.ended(saved.ok());
   HEDDLE_TRY(saved);
+  saved_segment_ = position.segment;
   ladder_->let_go(finished);
   std::erase_if(by_hand_, [&](const auto& act) { return act.number <= ladder_->by_hand(); });
   watch_->stored(change);
@@ -541,6 +552,22 @@ Result<void> ServiceControl::store_releases(store::Txn& txn, const release::Rele
   return txn.put("routes", fmt::format("{}/{:010}", name, next.version()), doc::to_json(row));
 }
 
+Result<bool> ServiceControl::was_released(const Digest& bundle) const {
+  const auto text = bundle.str();
+  bool found = false;
+  HEDDLE_TRY(parts_.state->read([&](store::Txn& txn) {
+    return txn.scan("routes", service_.identity.name + "/",
+                    [&](std::string_view, std::string_view row) {
+                      const auto route = doc::parse_json(row);
+                      if (!route.ok()) return true;
+                      for (const char* slot : {"primary", "standby", "canary"})
+                        found = found || route->string_or(slot) == text;
+                      return !found;
+                    });
+  }));
+  return found;
+}
+
 Result<policy::Decision> ServiceControl::change_releases(
     const policy::Proposal& given, const std::function<Result<void>(release::Releases&)>& change,
     const std::function<Result<void>(store::Txn&)>& also) {
@@ -554,6 +581,7 @@ Result<policy::Decision> ServiceControl::change_releases(
   release::Releases next = releases_;
   const auto apply = [&](store::Txn& txn) -> Result<void> {
     HEDDLE_TRY(changed(next));
+    next.forget_others();
     HEDDLE_ASSIGN_OR_RETURN(const auto entries, txn.log_size());
     HEDDLE_TRY(store_releases(txn, next, proposal.action, proposal.event_time,
                               fmt::format("ledger/{}", entries - 1)));
@@ -612,6 +640,8 @@ doc::Value ServiceControl::watch_value() const {
   if (!watched) line = "none: " + routes_.back().unwatched;
   if (watched && line.empty())
     line = labelled ? "columns and labelled quality" : "columns; no quality section";
+  if (const auto lost = watch_->unrecorded().line(); !lost.empty())
+    line += "; not recorded: " + lost;
   const auto& rows = watch_->row_counts();
   const auto& labels = watch_->labels();
   auto given_up = doc::Value::object();
@@ -628,8 +658,10 @@ doc::Value ServiceControl::watch_value() const {
                              {"labels_forgotten", labels.forgotten},
                              {"labels_malformed", labels.malformed},
                              {"labels_unsampled", labels.unsampled},
+                             {"labels_contested", labels.contested},
                              {"labels_given_up", std::move(given_up)},
                              {"sample", watch_->sample()},
+                             {"unrecorded", watch_->unrecorded().to_value()},
                              {"line", std::move(line)},
                              {"watched", watched},
                              {"why", watched ? "" : routes_.back().unwatched},
@@ -738,30 +770,19 @@ Digest ServiceControl::canary_of(std::uint64_t version) const {
   return {};
 }
 
-void ServiceControl::trim_traffic() const {
-  const std::string spool = parts_.home->spool(service_.identity.name);
-  std::vector<std::pair<std::string, std::uintmax_t>> segments;
-  std::uintmax_t total = 0;
-  for (const auto& name : list_dir(spool)) {
-    if (name.size() < 5 || name.substr(name.size() - 4) != ".seg") continue;
-    std::error_code failed;
-    const auto size = std::filesystem::file_size(spool + "/" + name, failed);
-    if (failed) continue;
-    segments.emplace_back(name, size);
-    total += size;
-  }
-  for (const auto& [name, size] : segments) {
-    const auto number = std::strtoull(name.c_str(), nullptr, 10);
-    if (total <= kTrafficBytes || number >= reader_->position().segment || number > archived_)
-      return;
-    std::error_code failed;
-    std::filesystem::remove(spool + "/" + name, failed);
-    if (failed) {
-      log::warn("recorded traffic `{}` cannot be removed: {}", name, failed.message());
-      return;
-    }
-    total -= size;
-  }
+void ServiceControl::archived(std::uint64_t segment) {
+  archived_ = segment;
+  trim_traffic();
+}
+
+void ServiceControl::trim_traffic() {
+  // A crash reads on from the snapshot, and the access log takes whole segments.
+  const std::uint64_t needed =
+      std::min(saved_segment_, archived_ == UINT64_MAX ? UINT64_MAX : archived_ + 1);
+  if (needed <= consumed_) return;
+  const auto said = plane::consumed(parts_.home->spool(service_.identity.name), needed);
+  if (!said.ok()) return log::warn("{}", said.error().str());
+  consumed_ = needed;
 }
 
 Result<doc::Value> ServiceControl::set_stopped(bool stopped, const policy::Actor& actor) {

@@ -28,6 +28,9 @@ namespace heddle::control {
 
 class Outbox;
 
+/// In the op_id of what is asked in spite of a rejection; the id of that approval follows.
+inline constexpr std::string_view kAskedAgain = "/again/";
+
 /// Collection of incidents that are over and that the ladder let go.
 inline constexpr std::string_view kClosedIncidents = "incidents-closed";
 
@@ -59,12 +62,20 @@ class ServiceControl final : public recover::Effects {
 
   /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept
   /// until then.
-  void archived(std::uint64_t segment) noexcept { archived_ = segment; }
+  void archived(std::uint64_t segment);
 
   /// The sandboxes of the workers, when the data plane has told of them since the last call.
   [[nodiscard]] std::optional<std::vector<plane::SandboxRecord>> told_sandboxes() noexcept {
     return std::exchange(sandboxes_, std::nullopt);
   }
+
+  /// Whether the bundle was ever in a slot that answers, by the routes there were.
+  [[nodiscard]] Result<bool> was_released(const Digest& bundle) const;
+
+  /// Why the journal does not go on where it was read up to; empty: it does. It is read from its
+  /// beginning then; `save_place` makes that the place after a crash too.
+  [[nodiscard]] const std::string& journal_lost() const noexcept { return journal_lost_; }
+  [[nodiscard]] Result<void> save_place() { return save_snapshot(); }
 
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
   [[nodiscard]] std::uint64_t applied() const noexcept { return applied_; }
@@ -102,6 +113,15 @@ class ServiceControl final : public recover::Effects {
   /// `approval-void`) says why.
   [[nodiscard]] Result<bool> resume_promotion(const std::string& approval);
   [[nodiscard]] Result<doc::Value> set_stopped(bool stopped, const policy::Actor& actor);
+  /// Event time left its clock, and nobody has said that the clock is right: {"id", "event_time"
+  /// (where it was), "reason"}; null: they agree.
+  [[nodiscard]] doc::Value clock_jump() const;
+  /// A person says that the clock is right (the wall clock, or the replay before its jump): event
+  /// time is that once the data plane has it, earlier than it was, if need be. `jump`: the id of
+  /// the one that she looked at. `{applied, entry}`; kConflict `clock-agrees`, `clock-other-jump`;
+  /// kDenied `clock-denied`.
+  [[nodiscard]] Result<doc::Value> set_clock(const std::string& jump, const std::string& reason,
+                                             const policy::Actor& actor);
   /// What a person does about an incident or a source: `kind`, `incident` (kOpen: none), `source`,
   /// `account` and `text` of `what`. `{applied, entry, incident, state, in_force}`, or
   /// `{applied: false, approval}`. kConflict `incident-closed`, `incident-acknowledged`,
@@ -200,8 +220,8 @@ class ServiceControl final : public recover::Effects {
 
   /// The canary that runs, if it ran by table `version` already; else empty.
   [[nodiscard]] Digest canary_of(std::uint64_t version) const;
-  /// Deletes the oldest consumed segments of recorded traffic past the retention bound.
-  void trim_traffic() const;
+  /// Says which segments of the journal nobody has to read any more; the oldest of them go.
+  void trim_traffic();
 
   /// Registers what a route version means; a bundle that cannot be read leaves it unwatched, which
   /// the watch alerts on.
@@ -227,6 +247,9 @@ class ServiceControl final : public recover::Effects {
       const policy::Proposal& proposal,
       const std::function<Result<void>(release::Releases&)>& change,
       const std::function<Result<void>(store::Txn&)>& also = {});
+
+  /// What the data plane says of its clock: an entry, and what event time is from now on.
+  [[nodiscard]] Result<void> follow_clock(const plane::ActRecord& act);
 
   // service_by_hand.cpp
   /// What is against it before anybody is asked.
@@ -300,7 +323,11 @@ class ServiceControl final : public recover::Effects {
   std::uint64_t applied_ = 0;
   std::uint64_t published_ = 0;  ///< version of the route table that was written last
   std::uint64_t archived_ = 0;
+  std::uint64_t saved_segment_ = 0;  ///< a restart reads the journal on from here
+  std::uint64_t consumed_ = 0;       ///< said to the writer of the journal
   std::optional<std::vector<plane::SandboxRecord>> sandboxes_;
+  std::string journal_lost_;
+  std::optional<plane::ActRecord> clock_jump_;  ///< that stands
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;

@@ -64,8 +64,7 @@ class ServiceTest : public testing::Test {
     allow.actions = {"slot.swap", "source.*", "service.resume"};
     project_.policies["p"].rules = {ask, allow};
     project_.people = {{"ada", {"approver"}, {ada_->public_key()}}, {"ben", {}, {}}};
-    project_.service_accounts = {{"app", {"predict"}, "tokens/app"},
-                                 {"other", {"predict"}, "tokens/other"}};
+    project_.service_accounts = {{"app", {"predict"}}, {"other", {"predict"}}};
     open_parts();
     for (int i = 0; i < 4; ++i) bundles_.push_back(pack(0.25 * i));
     open();

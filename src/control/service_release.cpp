@@ -20,6 +20,7 @@ constexpr const char* kWaiting =
 std::string_view family_of(std::string_view action) {
   return action.starts_with("incident.") ? "incident"
          : action.starts_with("source.") ? "quarantine"
+         : action.starts_with("clock.")  ? "clock"
                                          : "release";
 }
 
@@ -116,6 +117,10 @@ Result<policy::Decision> ServiceControl::carry_out(const policy::Proposal& propo
       next.resume();
       return {};
     }
+    if (action == "clock.set") {
+      next.acknowledge(attributes.string_or("jump"));
+      return {};
+    }
     if (action == "release.rollback") return next.rollback();
     if (action == "canary.abort") return next.abort_canary();
     if (action == "shadow.clear") return next.set_shadow({});
@@ -184,14 +189,18 @@ Result<std::optional<policy::Approval>> ServiceControl::newest_approval(
 }
 
 /// What was asked about this bundle, slot or source before decides how it is asked now: what waits
-/// is not asked twice, and what a person rejected is asked again only by who says so.
+/// is not asked twice, and what a person rejected is asked again only by who says so. A question
+/// that nobody answered (it ran out of time, or things changed) takes no answer back.
 Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool again) const {
   proposal.binds = binds_of(proposal);
   const auto digest_of = [](const std::vector<policy::Named>& subjects) {
     return subjects.empty() ? Digest() : subjects.front().digest;
   };
+  HEDDLE_TRY(parts_.policy->close_expired());  // what is over does not wait
   HEDDLE_ASSIGN_OR_RETURN(const auto approvals, parts_.policy->approvals());
+  using Status = policy::Approval::Status;
   const policy::Approval* last = nullptr;
+  const policy::Approval* answered = nullptr;
   for (const auto& approval : approvals) {
     // A source is named with the account whose rows they are.
     const bool same_act =
@@ -204,9 +213,10 @@ Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool ag
     if ((same_act || repair) && digest_of(approval.subjects) == digest_of(proposal.subjects) &&
         approval.binds.string_or("service") == service_.identity.name) {
       last = &approval;
+      if (approval.status == Status::kRejected || approval.status == Status::kUsed)
+        answered = &approval;
     }
   }
-  using Status = policy::Approval::Status;
   if (last == nullptr) return {};
   if (last->status == Status::kPending && last->action == proposal.action &&
       last->binds == proposal.binds) {
@@ -214,17 +224,17 @@ Result<void> ServiceControl::follow_question(policy::Proposal& proposal, bool ag
     proposal.evidence = last->evidence;
     return {};
   }
-  if (last->status != Status::kRejected) return {};
+  if (answered == nullptr || answered->status != Status::kRejected) return {};
   if (!again) {
     return Error{
         ErrorKind::kConflict, fmt::format("{}-rejected", family_of(proposal.action)),
-        fmt::format("`{}` rejected it as `{}`: {}", last->rejected_by, last->id,
-                    last->rejected_because),
+        fmt::format("`{}` rejected it as `{}`: {}", answered->rejected_by, answered->id,
+                    answered->rejected_because),
         "say `--again` with the same command to ask again; somebody else than you has to say yes"};
   }
-  proposal.op_id += "/again/" + last->id;
+  proposal.op_id += std::string(kAskedAgain) + answered->id;
   proposal.reason += fmt::format("; asked again after `{}` rejected it as `{}`: {}",
-                                 last->rejected_by, last->id, last->rejected_because);
+                                 answered->rejected_by, answered->id, answered->rejected_because);
   return {};
 }
 

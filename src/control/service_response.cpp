@@ -125,6 +125,31 @@ Result<std::set<Digest>> released_by_people(policy::LocalEngine& engine,
   return released;
 }
 
+/// What the retrain's own evidence says against its candidate: attributes `before_change`
+/// (`better`, `worse`, `unclear`, `none`) and `only_label_account`, for the rules that ask a
+/// person.
+Result<void> name_judgement(policy::Proposal& proposal, store::Objects& objects,
+                            const Digest& candidate) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(objects, candidate));
+  HEDDLE_ASSIGN_OR_RETURN(const auto evaluation, opened.json(bundle::kEvaluation));
+  const auto* judged = evaluation.find("retrain");
+  const auto* before = judged == nullptr ? nullptr : judged->find("before_change");
+  const auto verdict = before == nullptr ? std::string("none") : before->string_or("verdict");
+  proposal.attributes.set("before_change", verdict);
+  if (verdict == "worse") {
+    proposal.reason += fmt::format(
+        "; on {} rows from before the change ({}) it is clearly worse than what serves: the world "
+        "changed, or the labels did",
+        before->int_or("rows"), before->string_or("of"));
+  }
+  const auto* labels = judged == nullptr ? nullptr : judged->find("label_accounts");
+  const auto only = labels == nullptr ? std::string() : labels->string_or("only");
+  if (only.empty() || !proposal.attributes.string_or("only_label_account").empty()) return {};
+  proposal.attributes.set("only_label_account", only);
+  proposal.reason += fmt::format("; it rests on the labels of account `{}` alone", only);
+  return {};
+}
+
 /// A sum of intercepts is given to a billionth of a logit.
 constexpr double kSteps = 1e9;
 
@@ -495,6 +520,7 @@ Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action
   if (!releases_.primary().empty()) proposal.subjects.push_back({"rollback", releases_.primary()});
   for (auto& item : evidence_of(bundle)) proposal.evidence.push_back(std::move(item));
   proposal.attributes.set("slot", "primary");
+  HEDDLE_TRY(name_judgement(proposal, *parts_.objects, bundle));
   HEDDLE_TRY(name_origin(proposal, bundle));
   HEDDLE_ASSIGN_OR_RETURN(const bool done, parts_.policy->applied(proposal.op_id));
   if (!done) HEDDLE_TRY(add_comparison(proposal, bundle, action.event_time));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <numeric>
 
 #include "adapters/objects/layout.hpp"
@@ -255,6 +256,71 @@ TEST_F(StateTest, AWaitingApprovalAndManyClosedIncidentsCostNothingAtATick) {
   EXPECT_EQ(
       control_->watch_value().int_or("in_windows") + control_->watch_value().int_or("partial"),
       9 * Stream::kRows);
+}
+
+TEST_F(StateTest, WhatNobodyHasToReadAnyMoreIsSaidWithinTheDay) {
+  plane::JournalWriter::Options journal;
+  journal.dir = home_->spool("s");
+  journal.fields = {"at", "place", "distance"};
+  journal.segment_bytes = 32 << 10;
+  writer_ = *plane::JournalWriter::open(journal);
+  const auto said = [&] {
+    const auto text = read_file(journal.dir + "/consumed");
+    return text.ok() ? std::strtoull(text->c_str(), nullptr, 10) : 0ULL;
+  };
+  (void)day(100);
+  EXPECT_LE(said(), 1U) << "the access log has read nothing yet";
+  control_->archived(3);
+  EXPECT_EQ(said(), 4U) << "and what is in it was saved";
+  control_->archived(UINT64_MAX);
+  const auto after_a_day = said();
+  EXPECT_GT(after_a_day, 4U);
+  // Within a day: a journal is full long before it ends where traffic is high.
+  std::vector<plane::Record> records;
+  stream_.day(101, {}, records, control_->releases().version());
+  std::uint64_t within = 0;
+  for (const auto& record : records) {
+    writer_->append(record);
+    const auto* tick = std::get_if<plane::TickRecord>(&record);
+    if (tick == nullptr) {
+      ASSERT_TRUE(writer_->commit().ok());
+      continue;
+    }
+    pump();
+    if (tick->event_time == 101 * kDay + 22 * kHour) within = said();
+  }
+  EXPECT_GE(within, after_a_day + 4);
+  // A restart reads on from what was said.
+  open();
+  EXPECT_EQ(control_->watch_value().int_or("rows"), 2 * Stream::kRows);
+}
+
+TEST_F(StateTest, WhatIsNotRecordedIsInTheLedgerAndIsSaid) {
+  (void)day(100);
+  writer_->append(plane::GapRecord{40, "the journal is full", 2, "app"});
+  (void)day(101);
+  int opened = 0;
+  ASSERT_TRUE(ledger_
+                  ->read(0,
+                         [&](const ledger::Entry& entry) {
+                           opened += entry.action == "incident.open" &&
+                                             entry.attributes.string_or("cause") ==
+                                                 "unrecorded traffic" &&
+                                             entry.attributes.string_or("account") == "app"
+                                         ? 1
+                                         : 0;
+                           return true;
+                         })
+                  .ok());
+  EXPECT_EQ(opened, 1);
+  const auto watched = control_->watch_value();
+  EXPECT_EQ(watched.find("unrecorded")->find("app")->int_or("requests"), 40);
+  writer_->append(plane::GapRecord{1, "the journal is full", 0, "app"});
+  pump();
+  EXPECT_NE(control_->watch_value().string_or("line").find(
+                "not recorded: 1 requests and 0 labels of account `app`"),
+            std::string::npos)
+      << control_->watch_value().string_or("line");
 }
 
 TEST_F(StateTest, ASnapshotOfAnotherVersionIsRefusedByName) {

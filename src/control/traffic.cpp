@@ -7,6 +7,7 @@
 
 #include "plane/journal.hpp"
 #include "plane/segment.hpp"
+#include "watch/label_opinion.hpp"
 
 namespace heddle::control {
 namespace {
@@ -19,11 +20,11 @@ struct Row {
   Micros event_time = 0;
   std::vector<plane::FieldValue> values{};
   bool label = false;
+  std::uint16_t label_account = 0;  ///< who alone says so; 0: several do, or nobody knows
 };
 
 struct Label {
-  bool value = false;
-  Micros at = 0;
+  watch::LabelOpinion opinion{};
   std::uint64_t segment = 0;  ///< where it was read: of labels of one time the last one counts
 };
 
@@ -70,6 +71,9 @@ class Collector {
   [[nodiscard]] const std::string& lacks() const noexcept { return lacks_; }
   /// Which of the fields any row of the journal could have.
   [[nodiscard]] const std::vector<bool>& recorded() const noexcept { return recorded_; }
+  [[nodiscard]] const std::string& account(std::uint16_t number) const {
+    return names_.name(number);
+  }
   [[nodiscard]] std::vector<Row> take_rows() && { return std::move(rows_); }
 
  private:
@@ -91,7 +95,7 @@ class Collector {
   }
 
   void take_in(plane::RequestRecord& request, std::vector<Row>& served) const {
-    if (request.event_time < selection_.from) return;
+    if (request.event_time < selection_.from || request.event_time >= selection_.to) return;
     for (std::size_t i = 0; i < request.rows.size(); ++i) {
       auto& row = request.rows[i];
       if (row.outcome != plane::RowOutcome::kServed) continue;
@@ -107,27 +111,31 @@ class Collector {
   void take_in(const plane::LabelRecord& label, std::uint64_t segment) {
     if (label.event_time > selection_.until || (label.label != 0 && label.label != 1)) return;
     const auto known = labels_.find(label.row_id);
-    if (known == labels_.end()) {
-      // The newest were read first: those left out are older than twenty for each row wanted.
-      if (labels_.size() < most_labels_)
-        labels_[label.row_id] = {label.label == 1, label.event_time, segment};
-      return;
-    }
-    const bool later = label.event_time > known->second.at ||
-                       (label.event_time == known->second.at && known->second.segment == segment);
-    if (later) known->second = {label.label == 1, label.event_time, segment};
+    // The newest were read first: those left out are older than twenty for each row wanted.
+    if (known == labels_.end() && labels_.size() >= most_labels_) return;
+    Label& kept = known == labels_.end() ? labels_[label.row_id] : known->second;
+    watch::LabelOpinion& opinion = kept.opinion;
+    const auto value = static_cast<std::int8_t>(label.label);
+    const std::uint16_t account = names_.number(label.account);
+    const bool same_time = opinion.label >= 0 && account == opinion.by &&
+                           label.event_time == opinion.time && kept.segment == segment;
+    if (same_time) opinion.label = value;
+    opinion.add(value, label.event_time, account);
+    kept.segment = segment;
   }
 
   void join(std::vector<Row>& served) {
     for (auto row = served.rbegin(); row != served.rend(); ++row) {
       const auto label = labels_.find(row->id);
-      if (label == labels_.end()) continue;
+      if (label == labels_.end() || !label->second.opinion.stands()) continue;
       if (selection_.every_field && !whole_) {
         ++incomplete_;
         lacks_ = absent_;
         continue;
       }
-      row->label = label->second.value;
+      const watch::LabelOpinion& opinion = label->second.opinion;
+      row->label = opinion.label != 0;
+      row->label_account = opinion.confirmed() ? std::uint16_t{0} : opinion.by;
       // An id that was used twice is of its first row, the one met last.
       const auto [at, fresh] = taken_.try_emplace(row->id, rows_.size());
       if (fresh) {
@@ -147,6 +155,7 @@ class Collector {
   std::string absent_;               ///< one that it has not
   std::vector<bool> recorded_;
   std::unordered_map<std::string, Label> labels_;
+  watch::Names names_;  ///< of label accounts
   std::unordered_map<std::string, std::size_t> taken_;
   std::vector<Row> rows_;
   std::int64_t incomplete_ = 0;
@@ -295,6 +304,10 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool,
   out.lacks = collector.lacks();
   const auto recorded = collector.recorded();
   auto rows = std::move(collector).take_rows();
+  for (const auto& row : rows) {
+    while (out.accounts.size() <= row.label_account)
+      out.accounts.push_back(collector.account(static_cast<std::uint16_t>(out.accounts.size())));
+  }
   // They were met from the newest to the oldest; rows of one time keep the order in which they
   // came.
   std::reverse(rows.begin(), rows.end());
@@ -314,6 +327,7 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool,
   HEDDLE_ASSIGN_OR_RETURN(out.rows, table::Table::make(std::move(columns)));
   for (const auto& row : rows) {
     out.labels.push_back(row.label ? 1 : 0);
+    out.label_accounts.push_back(row.label_account);
     out.event_times.push_back(row.event_time);
   }
   return out;

@@ -20,6 +20,10 @@ struct LabelledRows {
       rows;  ///< the request fields as received, typed by the contract, before its transforms
   std::vector<std::uint8_t> labels;  ///< 0 or 1
   std::vector<Micros> event_times;
+  /// Names of label accounts, the first one empty, and for each row who alone labelled it: 0 when
+  /// several said the same, or nobody knows who did.
+  std::vector<std::string> accounts{""};
+  std::vector<std::uint16_t> label_accounts{};
   std::uint64_t bytes = 0;      ///< of the journal that were read
   bool is_all = true;           ///< false: older traffic is there and was not read
   std::int64_t incomplete = 0;  ///< labelled rows left out by `every_field`
@@ -32,6 +36,7 @@ struct TrafficSelection {
   std::int64_t limit = INT64_MAX;         ///< the newest so many rows
   std::uint64_t most_bytes = UINT64_MAX;  ///< of the journal; a segment is read whole, one always
   plane::JournalPosition end{UINT64_MAX, 0};  ///< nothing behind it is read
+  Micros to = INT64_MAX;                      ///< event time of the rows, exclusive
   /// Leave out rows that were recorded before the journal had all of the fields; else these are
   /// missing there.
   bool every_field = false;
@@ -40,8 +45,9 @@ struct TrafficSelection {
 };
 
 /// Reads the journal in `spool` from its newest segment back, until it has the rows: requests and
-/// the labels that came for them. Of labels that differ the one with the later event time counts
-/// (DESIGN 4, Labels). Memory: the rows selected, one segment, and twenty labels for each row of
+/// the labels that came for them, as `watch::LabelOpinion` weighs them: of one account's labels the
+/// one with the later event time counts, and a row that two accounts contradict each other about is
+/// left out. Memory: the rows selected, one segment, and twenty labels for each row of
 /// `limit`. kCorrupt when a segment is damaged before its end.
 [[nodiscard]] Result<LabelledRows> read_labelled_rows(const std::string& spool,
                                                       const std::vector<spec::Field>& fields,

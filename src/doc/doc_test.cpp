@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -103,6 +104,31 @@ TEST(Yaml, KeepsPositionsAndTypes) {
   EXPECT_TRUE(value.find("list")->as_array()[4].is_string());  // YAML 1.2: yes is a word
   EXPECT_TRUE(value.find("flag")->as_bool());
   EXPECT_EQ(*parse_yaml(to_yaml(value), "again"), value);
+}
+
+TEST(Yaml, AliasesAndMergedMapsAreResolved) {
+  // As PyYAML 6.0.2 reads it: a key of the map itself counts, then the first map that has it.
+  const auto value = *parse_yaml(
+      "a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc:\n  y: 9\n  <<: [*a, *b]\nd: {<<: *b, w: *a}\n"
+      "e: {\"<<\": 5}\n",
+      "f.yaml");
+  EXPECT_EQ(*value.find("c"), *parse_yaml("{y: 9, x: 1, z: 4}", ""));
+  EXPECT_EQ(*value.find("d"), *parse_yaml("{w: {x: 1, y: 2}, y: 3, z: 4}", ""));
+  EXPECT_EQ(value.find("e")->as_object()[0].first, "<<") << "quoted it is a key";
+  EXPECT_EQ(*parse_yaml(to_yaml(value), "again"), value);
+  EXPECT_EQ(value.find("c")->find("x")->position().line, 1);
+  for (const char* wrong : {"a: {<<: 1}", "a: {<<: [1]}", "a: {<<: [{b: 1}, 2]}"})
+    EXPECT_EQ(parse_yaml(wrong, "").error().id, "yaml-merge") << wrong;
+  EXPECT_EQ(parse_yaml("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a\n", "").error().id,
+            "yaml-duplicate-key");
+}
+
+TEST(Yaml, AliasesThatHoldThemselvesOrMultiplyAreRefused) {
+  std::string text = "a0: &a0 [x, x]\n";
+  for (int i = 1; i < 60; ++i) text += fmt::format("a{}: &a{} [*a{}, *a{}]\n", i, i, i - 1, i - 1);
+  EXPECT_EQ(parse_yaml(text, "").error().id, "yaml-too-large");
+  EXPECT_FALSE(parse_yaml("a: &a [*a, *a]\n", "").ok());
+  EXPECT_FALSE(parse_yaml("a: &a {b: 1, <<: *a}\n", "").ok());
 }
 
 TEST(Yaml, SaysWhereItIsWrong) {

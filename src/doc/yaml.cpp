@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <unordered_set>
+#include <vector>
 
 #include <yaml-cpp/yaml.h>
 
@@ -44,52 +46,122 @@ Value plain_scalar(const std::string& text) {
   return Value(text);
 }
 
-Result<Value> convert(const YAML::Node& node, std::string_view file, int depth) {
-  const Position at = position_of(node.Mark());
-  if (depth > 64)
-    return error_at(file, at, "yaml-too-deep", "the document nests deeper than 64", "flatten it");
-  Value value;
-  switch (node.Type()) {
-    case YAML::NodeType::Scalar:
-      if (node.Tag() != "?" && node.Tag() != "!" && !node.Tag().empty()) {
-        return error_at(file, at, "yaml-tag", fmt::format("tag `{}` is not allowed", node.Tag()),
-                        "write the value plainly");
-      }
-      value = node.Tag() == "!" ? Value(node.Scalar()) : plain_scalar(node.Scalar());
-      break;
-    case YAML::NodeType::Sequence:
-      value = Value::array();
-      for (const auto& item : node) {
-        HEDDLE_ASSIGN_OR_RETURN(auto converted, convert(item, file, depth + 1));
-        value.push(std::move(converted));
-      }
-      break;
-    case YAML::NodeType::Map:
-      value = Value::object();
-      for (const auto& member : node) {
-        const Position key_at = position_of(member.first.Mark());
-        if (!member.first.IsScalar()) {
-          return error_at(file, key_at, "yaml-key", "a key must be a plain word",
-                          "quote it, or use a list");
+/// Turns yaml-cpp's nodes into values.
+class Converter {
+ public:
+  Converter(std::string_view file, std::size_t text_size)
+      : file_(file), room_(text_size + kRoomForAliases) {}
+
+  Result<Value> convert(const YAML::Node& node, int depth) {
+    const Position at = position_of(node.Mark());
+    if (depth > 64)
+      return error_at(file_, at, "yaml-too-deep", "the document nests deeper than 64",
+                      "flatten it");
+    HEDDLE_TRY(spend(node.IsScalar() ? node.Scalar().size() + 1 : 1, at));
+    Value value;
+    switch (node.Type()) {
+      case YAML::NodeType::Scalar:
+        if (node.Tag() != "?" && node.Tag() != "!" && !node.Tag().empty()) {
+          return error_at(file_, at, "yaml-tag", fmt::format("tag `{}` is not allowed", node.Tag()),
+                          "write the value plainly");
         }
-        if (value.find(member.first.Scalar()) != nullptr) {
-          return error_at(file, key_at, "yaml-duplicate-key",
-                          fmt::format("key `{}` appears twice", member.first.Scalar()),
-                          "keep one of the two");
+        value = node.Tag() == "!" ? Value(node.Scalar()) : plain_scalar(node.Scalar());
+        break;
+      case YAML::NodeType::Sequence:
+        value = Value::array();
+        for (const auto& item : node) {
+          HEDDLE_ASSIGN_OR_RETURN(auto converted, convert(item, depth + 1));
+          value.push(std::move(converted));
         }
-        HEDDLE_ASSIGN_OR_RETURN(auto converted, convert(member.second, file, depth + 1));
-        if (converted.position().line == 0) converted.set_position(key_at);
-        value.set(member.first.Scalar(), std::move(converted));
+        break;
+      case YAML::NodeType::Map: {
+        HEDDLE_ASSIGN_OR_RETURN(value, map(node, depth));
+        break;
       }
-      break;
-    default: break;
+      default: break;
+    }
+    value.set_position(at);
+    return value;
   }
-  value.set_position(at);
-  return value;
-}
+
+ private:
+  /// What aliases may repeat beyond the text: ten of them, each a list of the one before twice
+  /// over, stand for a thousand values, and one that holds itself for no end of them.
+  static constexpr std::size_t kRoomForAliases = std::size_t{16} << 20;
+
+  Result<void> spend(std::size_t size, Position at) {
+    if (size <= room_) {
+      room_ -= size;
+      return {};
+    }
+    return error_at(file_, at, "yaml-too-large",
+                    fmt::format("aliases repeat more than {} MiB of values", kRoomForAliases >> 20),
+                    "write out what is meant");
+  }
+
+  Result<Value> map(const YAML::Node& node, int depth) {
+    Value::Object members;
+    std::unordered_set<std::string> seen;
+    std::vector<YAML::Node> merged;
+    bool has_merge = false;
+    for (const auto& member : node) {
+      const Position key_at = position_of(member.first.Mark());
+      if (!member.first.IsScalar()) {
+        return error_at(file_, key_at, "yaml-key", "a key must be a plain word",
+                        "quote it, or use a list");
+      }
+      const std::string& key = member.first.Scalar();
+      // Quoted, it is a key like others.
+      const bool is_merge = key == "<<" && member.first.Tag() != "!";
+      const bool is_repeated = is_merge ? has_merge : !seen.insert(key).second;
+      has_merge = has_merge || is_merge;
+      if (is_repeated) {
+        return error_at(file_, key_at, "yaml-duplicate-key",
+                        fmt::format("key `{}` appears twice", key), "keep one of the two");
+      }
+      if (is_merge) {
+        HEDDLE_TRY(collect(member.second, merged));
+        continue;
+      }
+      HEDDLE_ASSIGN_OR_RETURN(auto converted, convert(member.second, depth + 1));
+      if (converted.position().line == 0) converted.set_position(key_at);
+      members.emplace_back(key, std::move(converted));
+    }
+    // A key of the map itself counts, then one of the first map that has it.
+    for (const auto& from : merged) {
+      HEDDLE_ASSIGN_OR_RETURN(auto value, convert(from, depth + 1));
+      for (auto& [key, member] : value.as_object()) {
+        if (seen.insert(key).second) members.emplace_back(std::move(key), std::move(member));
+      }
+    }
+    return Value(std::move(members));
+  }
+
+  /// The maps that the merge key of YAML 1.1 (`<<`) names: one or a list of them.
+  Result<void> collect(const YAML::Node& node, std::vector<YAML::Node>& into) {
+    if (node.IsMap()) {
+      into.push_back(node);
+      return {};
+    }
+    bool is_right = node.IsSequence();
+    if (is_right) {
+      for (const auto& item : node) {
+        is_right = is_right && item.IsMap();
+        into.push_back(item);
+      }
+    }
+    if (is_right) return {};
+    return error_at(file_, position_of(node.Mark()), "yaml-merge",
+                    "`<<` merges a map or a list of maps, and this is none",
+                    "name an anchor of a map, for example `<<: *defaults`");
+  }
+
+  std::string_view file_;
+  std::size_t room_;
+};
 
 bool needs_quotes(const std::string& text) {
-  if (text.empty() || !plain_scalar(text).is_string()) return true;
+  if (text.empty() || text == "<<" || !plain_scalar(text).is_string()) return true;
   if (text.front() == ' ' || text.back() == ' ' || text.back() == ':') return true;
   if (std::string_view("-?:,[]{}#&*!|>'\"%@`").find(text.front()) != std::string_view::npos)
     return true;
@@ -161,8 +233,7 @@ Result<Value> parse_yaml(std::string_view text, std::string_view file) {
                       fmt::format("{} YAML documents, one expected", documents.size()),
                       "one definition a file");
     }
-    // yaml-cpp resolves aliases silently; a definition that uses them is refused by their text.
-    return convert(documents[0], file, 0);
+    return Converter(file, text.size()).convert(documents[0], 0);
   } catch (const YAML::ParserException& exception) {
     return error_at(file, position_of(exception.mark), "yaml-malformed", exception.msg,
                     "check indentation and quotes here");

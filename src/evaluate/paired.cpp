@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "evaluate/measured.hpp"
+#include "stats/metrics.hpp"
 
 namespace heddle::evaluate {
 namespace {
@@ -53,6 +54,10 @@ std::optional<double> error_of_own(const Measured::Own& base, const Measured::Ow
   return *error * static_cast<double>(differences.size());
 }
 
+std::optional<double> known(double error) {
+  return std::isnan(error) ? std::nullopt : std::optional(error);
+}
+
 doc::Value number(std::optional<double> value) {
   return value && std::isfinite(*value) ? doc::Value(*value) : doc::Value();
 }
@@ -90,6 +95,14 @@ Result<std::vector<Difference>> compare(const spec::Evaluation& definition, cons
     Difference difference{name, of_base.at(name), value};
     if (name == "log_loss") difference.standard_error = error_of_loss(pair, log_loss);
     if (name == "accuracy") difference.standard_error = error_of_loss(pair, is_right);
+    if (name == "auc") {
+      difference.standard_error = known(
+          stats::auc_difference_error(base.probabilities, candidate.probabilities, pair.labels));
+    }
+    if (name == "calibration_error") {
+      difference.standard_error = known(stats::calibration_difference_error(
+          base.probabilities, candidate.probabilities, pair.labels));
+    }
     for (std::size_t i = 0; i < base.own.size(); ++i) {
       if (base.own[i].name == name)
         difference.standard_error = error_of_own(base.own[i], candidate.own[i]);

@@ -22,8 +22,8 @@ struct Pair {
 };
 
 /// One metric of both. The standard error is of the difference and paired by row: what is hard for
-/// both cancels. Rows count as independent of one another. It is known for means and sums over
-/// rows; of a rank or a binned statistic (`auc`, `calibration_error`) it is left open.
+/// both cancels. Rows count as independent of one another. Of means and sums over rows it is that
+/// of the differences, of `auc` DeLong's, of `calibration_error` that of a paired bootstrap.
 struct Difference {
   std::string metric;
   double base = 0;

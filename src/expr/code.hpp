@@ -2,9 +2,12 @@
 
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "expr/builtins.hpp"
 #include "expr/program.hpp"
 
 namespace re2 {
@@ -70,5 +73,12 @@ struct Program::Code {
   Code(const Code&) = delete;
   Code& operator=(const Code&) = delete;
 };
+
+/// The type both sides of a ternary, a comparison or a coalesce share; kNull when there is none.
+[[nodiscard]] Type common_type(Type a, Type b);
+/// The type of `a op b`; kNull where it is not defined.
+[[nodiscard]] Type arithmetic_type(char op, Type a, Type b);
+/// The overload of a builtin that takes arguments of these types; nullptr when there is none.
+[[nodiscard]] const Builtin* overload_of(std::string_view name, std::span<const Type> types);
 
 }  // namespace heddle::expr

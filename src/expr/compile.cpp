@@ -17,13 +17,6 @@ Program::Code::~Code() = default;
 
 namespace {
 
-using Code = Program::Code;
-
-Error error_at(std::size_t offset, std::string id, std::string message, std::string hint = {}) {
-  return {ErrorKind::kInvalid, std::move(id), std::move(message), std::move(hint),
-          fmt::format("offset {}", offset)};
-}
-
 bool is_number(Type type) { return type == Type::kInt || type == Type::kDouble; }
 
 /// Whether an argument of type `given` may stand where a letter of a builtin's signature is.
@@ -42,11 +35,52 @@ bool fits(char letter, Type given) {
   }
 }
 
-/// The type both sides of a ternary, a comparison or a coalesce share; kNull when there is none.
-Type common(Type a, Type b) {
+}  // namespace
+
+Type common_type(Type a, Type b) {
   if (a == b || b == Type::kDyn) return a;
   if (a == Type::kDyn) return b;
   return is_number(a) && is_number(b) ? Type::kDouble : Type::kNull;
+}
+
+Type arithmetic_type(char op, Type a, Type b) {
+  if (a == Type::kDyn || b == Type::kDyn) return common_type(a, b);
+  if (is_number(a) && is_number(b)) {
+    if (a == Type::kInt && b == Type::kInt) return Type::kInt;
+    return op == '%' ? Type::kNull : Type::kDouble;
+  }
+  if (op == '+') {
+    if (a == Type::kString && b == Type::kString) return Type::kString;
+    if (a == Type::kTimestamp && b == Type::kDuration) return Type::kTimestamp;
+    if (a == Type::kDuration && b == Type::kTimestamp) return Type::kTimestamp;
+    if (a == Type::kDuration && b == Type::kDuration) return Type::kDuration;
+  }
+  if (op == '-') {
+    if (a == Type::kTimestamp && b == Type::kTimestamp) return Type::kDuration;
+    if (a == Type::kTimestamp && b == Type::kDuration) return Type::kTimestamp;
+    if (a == Type::kDuration && b == Type::kDuration) return Type::kDuration;
+  }
+  return Type::kNull;
+}
+
+const Builtin* overload_of(std::string_view name, std::span<const Type> types) {
+  for (const Builtin& builtin : builtins()) {
+    if (builtin.name != name || builtin.signature.size() != types.size()) continue;
+    bool is_fitting = true;
+    for (std::size_t i = 0; i < types.size(); ++i)
+      is_fitting = is_fitting && fits(builtin.signature[i], types[i]);
+    if (is_fitting) return &builtin;
+  }
+  return nullptr;
+}
+
+namespace {
+
+using Code = Program::Code;
+
+Error error_at(std::size_t offset, std::string id, std::string message, std::string hint = {}) {
+  return {ErrorKind::kInvalid, std::move(id), std::move(message), std::move(hint),
+          fmt::format("offset {}", offset)};
 }
 
 Type type_of(const Datum& datum) {
@@ -237,12 +271,12 @@ class Compiler {
       return Type::kBool;
     }
     if (op == "==" || op == "!=") {
-      if (common(a, b) == Type::kNull) return wrong_type(node, op, a, b);
+      if (common_type(a, b) == Type::kNull) return wrong_type(node, op, a, b);
       emit(op == "==" ? Op::kEqual : Op::kNotEqual);
       return Type::kBool;
     }
     if (op[0] == '<' || op[0] == '>') {
-      const Type shared = common(a, b);
+      const Type shared = common_type(a, b);
       if (shared == Type::kNull || shared == Type::kList) return wrong_type(node, op, a, b);
       emit(op == "<"    ? Op::kLess
            : op == "<=" ? Op::kLessEqual
@@ -250,7 +284,7 @@ class Compiler {
                         : Op::kGreaterEqual);
       return Type::kBool;
     }
-    const Type type = arithmetic(op[0], a, b);
+    const Type type = arithmetic_type(op[0], a, b);
     if (type == Type::kNull) return wrong_type(node, op, a, b);
     switch (op[0]) {
       case '+': emit(Op::kAdd); break;
@@ -267,28 +301,8 @@ class Compiler {
     const auto* list = code_.constants.back().list;
     if (list->size == 0 || type == Type::kDyn) return false;
     return std::none_of(list->items, list->items + list->size, [&](const Datum& item) {
-      return item.is_null() || common(type, type_of(item)) != Type::kNull;
+      return item.is_null() || common_type(type, type_of(item)) != Type::kNull;
     });
-  }
-
-  static Type arithmetic(char op, Type a, Type b) {
-    if (a == Type::kDyn || b == Type::kDyn) return common(a, b);
-    if (is_number(a) && is_number(b)) {
-      if (a == Type::kInt && b == Type::kInt) return Type::kInt;
-      return op == '%' ? Type::kNull : Type::kDouble;
-    }
-    if (op == '+') {
-      if (a == Type::kString && b == Type::kString) return Type::kString;
-      if (a == Type::kTimestamp && b == Type::kDuration) return Type::kTimestamp;
-      if (a == Type::kDuration && b == Type::kTimestamp) return Type::kTimestamp;
-      if (a == Type::kDuration && b == Type::kDuration) return Type::kDuration;
-    }
-    if (op == '-') {
-      if (a == Type::kTimestamp && b == Type::kTimestamp) return Type::kDuration;
-      if (a == Type::kTimestamp && b == Type::kDuration) return Type::kTimestamp;
-      if (a == Type::kDuration && b == Type::kDuration) return Type::kDuration;
-    }
-    return Type::kNull;
   }
 
   Result<Type> logical(const Node& node) {
@@ -325,7 +339,7 @@ class Compiler {
     pop();
     code_.instructions[branch].index = static_cast<std::uint32_t>(code_.instructions.size());
     HEDDLE_ASSIGN_OR_RETURN(const Type no, compile(node.children[2]));
-    const Type type = common(yes, no);
+    const Type type = common_type(yes, no);
     if (type == Type::kNull) return wrong_type(node, "?:", yes, no);
     if (type == Type::kDouble) {
       emit(Op::kToDouble);
@@ -376,17 +390,11 @@ class Compiler {
       HEDDLE_ASSIGN_OR_RETURN(const Type type, compile(child));
       types.push_back(type);
     }
-    bool named = false;
     const auto all = builtins();
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      if (all[i].name != node.text) continue;
-      named = true;
-      if (all[i].signature.size() != types.size()) continue;
-      bool fitting = true;
-      for (std::size_t j = 0; j < types.size(); ++j)
-        fitting = fitting && fits(all[i].signature[j], types[j]);
-      if (!fitting) continue;
-      emit(Op::kCall, i, types.size());
+    const bool named = std::any_of(
+        all.begin(), all.end(), [&](const Builtin& builtin) { return builtin.name == node.text; });
+    if (const Builtin* builtin = overload_of(node.text, types); builtin != nullptr) {
+      emit(Op::kCall, static_cast<std::size_t>(builtin - all.data()), types.size());
       pop(types.size());
       push();
       if (fold(before, node).is_error()) {
@@ -394,7 +402,7 @@ class Compiler {
                         fmt::format("`{}` always fails on this constant", node.text),
                         "correct the constant; docs/expressions.md has the form");
       }
-      return all[i].result;
+      return builtin->result;
     }
     if (named) {
       std::vector<std::string_view> names;

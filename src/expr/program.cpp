@@ -8,6 +8,7 @@
 
 #include "expr/builtins.hpp"
 #include "expr/code.hpp"
+#include "expr/operations.hpp"
 #include "expr/syntax.hpp"
 
 namespace heddle::expr {
@@ -39,63 +40,7 @@ Result<Program> Program::compile(std::string_view source, const Environment& env
   return Program(std::move(code));
 }
 
-namespace {
-
 using Kind = Datum::Kind;
-
-/// Why a call need not happen: an error among the arguments, or a null where nulls are not taken.
-bool absorbed(std::span<const Datum> arguments, bool nullable, Datum& out) {
-  bool null = false;
-  for (const auto& argument : arguments) {
-    if (argument.is_error()) {
-      out = Datum::error();
-      return true;
-    }
-    null = null || argument.is_null();
-  }
-  if (!null || nullable) return false;
-  out = Datum::null();
-  return true;
-}
-
-Datum compare_by(Op op, const Datum& a, const Datum& b) {
-  if (a.is_error() || b.is_error()) return Datum::error();
-  if (a.is_null() || b.is_null()) return Datum::null();
-  const int order = compare(a, b);
-  switch (op) {
-    case Op::kLess: return Datum::boolean(order == -1);
-    case Op::kLessEqual: return Datum::boolean(order == -1 || order == 0);
-    case Op::kGreater: return Datum::boolean(order == 1);
-    default: return Datum::boolean(order == 1 || order == 0);
-  }
-}
-
-Datum equality(const Datum& a, const Datum& b, bool negated) {
-  if (a.is_error() || b.is_error()) return Datum::error();
-  if (a.is_null() || b.is_null()) return Datum::null();
-  return Datum::boolean(equal(a, b) != negated);
-}
-
-Datum member_of(const Datum& item, const Datum& list) {
-  if (item.is_error() || list.is_error()) return Datum::error();
-  if (item.is_null() || list.is_null()) return Datum::null();
-  for (std::uint32_t i = 0; i < list.list->size; ++i) {
-    if (equal(item, list.list->items[i])) return Datum::boolean(true);
-  }
-  return Datum::boolean(false);
-}
-
-/// `decides` is the value that settles it alone: false for &&, true for ||. An error or null on one
-/// side is absorbed when the other side decides.
-Datum merge(const Datum& a, const Datum& b, bool decides) {
-  const auto settled = [&](const Datum& x) { return x.kind == Kind::kBool && x.b == decides; };
-  if (settled(a) || settled(b)) return Datum::boolean(decides);
-  if (a.is_error() || b.is_error()) return Datum::error();
-  if (a.is_null() || b.is_null()) return Datum::null();
-  return Datum::boolean(!decides);
-}
-
-}  // namespace
 
 Datum Program::evaluate(std::span<const Datum> row, Scratch& scratch) const noexcept {
   auto& buffers = *scratch.buffers_;

@@ -70,12 +70,7 @@ Result<std::vector<expr::ColumnView>> Program::Code::views(const table::Table& t
   std::vector<expr::ColumnView> out;
   for (const auto& field : fields) {
     auto column = table.column(field.name);
-    if (!column.ok()) {
-      Error error = column.error();
-      error.kind = ErrorKind::kInvalid;
-      error.id = "feature-column-missing";
-      return error;
-    }
+    if (!column.ok()) return column.error();
     if ((*column)->type != field.type) {
       return Error{
           ErrorKind::kInvalid, "feature-column-type",

@@ -235,7 +235,7 @@ TEST(Fit, Misuse) {
   EXPECT_EQ(program.fit(data.rows.with_column(distance).value(), data.labels).error().id,
             "feature-column-type");
   const Table none = Table::make({*data.rows.find("date")}).value();
-  EXPECT_EQ(program.apply(none).error().id, "feature-column-missing");
+  EXPECT_EQ(program.apply(none).error().id, "column-missing");
   auto set = flights();
   set.folds = 1;
   EXPECT_EQ(Program::compile(set, fields()).value().fit(data.rows, data.labels).error().id,

@@ -412,6 +412,32 @@ TEST_F(AgainstWhatServes, AWorseCandidateFailsAndABetterOneSaysByHowMuch) {
   EXPECT_EQ(better->candidate.base.string_or("bundle"), off.str());
 }
 
+TEST_F(AgainstWhatServes, OfServicesWithDifferentPrimariesTheEvaluationNamesOne) {
+  const auto good = scene.run();
+  ASSERT_TRUE(good.ok()) << good.error().str();
+  const auto off = with_calibration(*scene.objects, good->candidate.bundle, 3, "c0ffee").value();
+  auto second = *read_file(scene.root + "/services/s.yaml");
+  second.replace(second.find("name: s"), 7, "name: t");
+  scene.put("services/t.yaml", second);
+  scene.host.primaries = {{"s", off}, {"t", good->candidate.bundle}};
+  scene.change("models/m.yaml", "trials: 4", "trials: 3");
+  const auto neither = scene.run();
+  ASSERT_FALSE(neither.ok());
+  EXPECT_NE(neither.error().message.find("name one of them with `base_service`"), std::string::npos)
+      << neither.error().message;
+  scene.put("evaluations/e.yaml",
+            *read_file(scene.root + "/evaluations/e.yaml") + "base_service: s\n");
+  const auto of_one = scene.run();
+  ASSERT_TRUE(of_one.ok()) << of_one.error().str();
+  EXPECT_EQ(evidence(of_one->candidate.bundle).find("base")->string_or("bundle"), off.str());
+  // Nothing is released as its primary yet: the other's does not stand in for it.
+  scene.host.primaries = {{"t", off}};
+  const auto first = scene.run();
+  ASSERT_TRUE(first.ok()) << first.error().str();
+  EXPECT_EQ(evidence(first->candidate.bundle).find("base")->string_or("why"),
+            "nothing is released as primary of `s` yet");
+}
+
 TEST_F(AgainstWhatServes, ABaseThatCannotBeAskedNamesTheColumn) {
   const auto good = scene.run();
   ASSERT_TRUE(good.ok()) << good.error().str();
@@ -694,6 +720,65 @@ TEST(Variant, CalibrationTransformAndRetrain) {
   input.rows = input.rows.slice(0, 10);
   input.labels.resize(10);
   EXPECT_EQ(retrain(input).error().kind, ErrorKind::kInvalid);
+}
+
+TEST(Variant, ARetrainIsJudgedOnOthersLabelsAndOnRowsFromBeforeTheChange) {
+  Scene scene;
+  const auto first = scene.run();
+  ASSERT_TRUE(first.ok()) << first.error().str();
+  const Digest base = first->candidate.bundle;
+  const auto rows = make_rows(6000, 5);
+  const auto truth = [&](std::int64_t row) {
+    return static_cast<std::uint8_t>(rows.find("late")->ints[static_cast<std::size_t>(row)] > 15);
+  };
+  // Account 1 turns its labels over; account 2, which labels every fourth row, tells the truth.
+  RetrainInput input;
+  input.objects = scene.objects.get();
+  input.commit = "c0ffee";
+  input.base = base;
+  input.rows = rows;
+  input.accounts = {"", "liar", "honest"};
+  for (std::int64_t row = 0; row < rows.rows(); ++row) {
+    const bool honest = row % 4 == 0;
+    input.labels.push_back(honest ? truth(row) : 1 - truth(row));
+    input.label_accounts.push_back(honest ? 2 : 1);
+  }
+  // The poisoned candidate beats the base on all held-out rows, most of which are the liar's.
+  const auto poisoned = retrain(input);
+  ASSERT_TRUE(poisoned.ok()) << poisoned.error().str();
+  EXPECT_LT(poisoned->metrics.find("new")->double_or("log_loss"),
+            poisoned->metrics.find("base")->double_or("log_loss"));
+  EXPECT_EQ(poisoned->failed_gates, Names{"retrain-holds-for-other-labels"});
+  EXPECT_TRUE(poisoned->bundle.empty());
+  EXPECT_EQ(poisoned->judged.find("label_accounts")->string_or("most"), "liar");
+
+  // Where the honest one labels too little to tell, that is said.
+  input.label_accounts.assign(input.labels.size(), 1);
+  input.label_accounts.back() = 2;
+  for (std::int64_t row = 0; row < rows.rows(); ++row)
+    input.labels[static_cast<std::size_t>(row)] = 1 - truth(row);
+  input.before.rows = make_rows(1000, 6);
+  for (const auto late : input.before.rows.find("late")->ints)
+    input.before.labels.push_back(late > 15 ? 1 : 0);
+  input.before.of = "recorded traffic";
+  const auto alone = retrain(input);
+  ASSERT_TRUE(alone.ok()) << alone.error().str();
+  ASSERT_TRUE(alone->gates_passed);
+  const auto evaluation =
+      bundle::open(*scene.objects, alone->bundle)->json(bundle::kEvaluation).value();
+  const auto& judged = *evaluation.find("retrain");
+  EXPECT_EQ(judged.find("label_accounts")->string_or("only"), "liar");
+  // On rows from before the change it is clearly worse: the world turned over, or the labels did.
+  EXPECT_EQ(judged.find("before_change")->string_or("verdict"), "worse");
+  EXPECT_EQ(judged.find("before_change")->int_or("rows"), 1000);
+
+  // One account that nobody stands beside is not held against anybody.
+  input.label_accounts.assign(input.labels.size(), 1);
+  input.before = {{}, {}, "", "there are none"};
+  const auto only_one = retrain(input);
+  ASSERT_TRUE(only_one.ok()) << only_one.error().str();
+  EXPECT_EQ(only_one->judged.find("label_accounts")->string_or("only"), "");
+  EXPECT_EQ(only_one->judged.find("before_change")->string_or("verdict"), "none");
 }
 
 TEST(Flow, ABundleNamesItsCommitAndNothingElseDependsOnIt) {

@@ -33,21 +33,24 @@ struct Base {
   }
 };
 
-/// The primary of the model's services.
+/// The primary of the model's services, or of the one that the evaluation names.
 Base primary_of(const Definitions& d, const Host& host) {
+  const std::string& wanted = d.evaluation->base_service;
   Base base;
   std::string first;
   std::vector<std::string> services;
   for (const auto& [name, service] : d.project->services) {
-    if (service.model != d.model->identity.name) continue;
+    if (service.model != d.model->identity.name || (!wanted.empty() && name != wanted)) continue;
     services.push_back(name);
     const auto at = host.primaries.find(name);
     if (at == host.primaries.end() || at->second == base.bundle) continue;
     if (!base.bundle.empty()) {
-      return {{},
-              {fmt::format("services `{}` and `{}` are served by different bundles, {} and {}",
-                           first, name, base.bundle.short_str(), at->second.short_str()),
-               true}};
+      return {
+          {},
+          {fmt::format("services `{}` and `{}` are served by different bundles, {} and {}: name "
+                       "one of them with `base_service`",
+                       first, name, base.bundle.short_str(), at->second.short_str()),
+           true}};
     }
     base.bundle = at->second;
     first = name;

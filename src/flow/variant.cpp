@@ -125,6 +125,133 @@ std::vector<spec::Gate> default_gates() {
           {"retrain-tells-apart", {"metrics.auc > 0.55", {}}, "random order is 0.5"}};
 }
 
+/// The candidate of a retrain and what serves.
+struct Rivals {
+  const Base& base;
+  const model::Scorer& base_model;
+  const feature::Program& features;
+  const model::Scorer& model;
+};
+
+/// Log odds of both for the same rows.
+struct Answers {
+  std::vector<float> base;
+  std::vector<float> candidate;
+};
+
+Result<std::vector<float>> margins_of(const model::Scorer& model, const feature::Program& features,
+                                      double intercept, const table::Table& rows) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto matrix, features.apply(rows));
+  std::vector<float> margins(static_cast<std::size_t>(matrix.rows));
+  model.margins(matrix.values.data(), matrix.rows, margins.data());
+  for (auto& margin : margins) margin += static_cast<float>(intercept);
+  return margins;
+}
+
+Result<Answers> answers_of(const Rivals& rivals, const table::Table& rows) {
+  Answers out;
+  HEDDLE_ASSIGN_OR_RETURN(out.candidate, margins_of(rivals.model, rivals.features, 0, rows));
+  HEDDLE_ASSIGN_OR_RETURN(
+      out.base, margins_of(rivals.base_model, rivals.base.features, rivals.base.intercept, rows));
+  return out;
+}
+
+/// {"rows", "verdict", "metrics"} of the candidate beside the base; `worse_by` becomes how much
+/// worse its log loss is at least (95 %), or NaN where there is no telling.
+Result<doc::Value> beside_base(const table::Table& rows, const Answers& answers,
+                               std::span<const std::uint8_t> labels, double* worse_by = nullptr) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto differences,
+                          evaluate::compare({}, {&rows, answers.base, answers.candidate, labels}));
+  auto metrics = doc::Value::array();
+  for (const auto& each : differences) {
+    metrics.push(each.to_value());
+    if (worse_by == nullptr || each.metric != "log_loss") continue;
+    const auto margin = each.margin_of_error();
+    *worse_by = margin ? each.difference() - *margin : std::numeric_limits<double>::quiet_NaN();
+  }
+  return doc::Value::object({{"rows", rows.rows()},
+                             {"verdict", evaluate::verdict(differences)},
+                             {"metrics", std::move(metrics)}});
+}
+
+/// How the candidate does on rows from before the change: what it forgot shows there, and what
+/// labels that are no labels taught it.
+Result<doc::Value> judge_before(const Rivals& rivals, const RowsBefore& before) {
+  const auto none = [](std::string why) {
+    return doc::Value::object({{"rows", 0}, {"verdict", "none"}, {"why", std::move(why)}});
+  };
+  if (!before.why_not.empty()) return none(before.why_not);
+  const auto check = rivals.base.contract.check_table(before.rows);
+  // Rows of an older contract: a retrain does not fail for what it is only to be told of.
+  if (!check.ok()) return none(check.error().message);
+  std::vector<std::uint8_t> labels;
+  for (std::size_t row = 0; row < before.labels.size(); ++row) {
+    if (check->refused[row] == 0) labels.push_back(before.labels[row]);
+  }
+  if (static_cast<std::int64_t>(labels.size()) < kLeastRows)
+    return none(fmt::format("there are {}; {} are wanted", labels.size(), kLeastRows));
+  HEDDLE_ASSIGN_OR_RETURN(const auto answers, answers_of(rivals, check->accepted));
+  HEDDLE_ASSIGN_OR_RETURN(auto out, beside_base(check->accepted, answers, labels));
+  out.set("of", before.of);
+  return out;
+}
+
+/// Whose labels a retrain rests on.
+struct Backing {
+  std::string most{};                  ///< the account that labelled most of what is trained on
+  std::vector<std::int64_t> others{};  ///< held-out rows that it did not label alone
+  bool several = false;                ///< others have labelled rows at all
+  std::int64_t trained = 0;            ///< rows that it labelled, of those that are trained on
+};
+
+/// `kept`: places of the accepted rows among those given; from `first_held` on they are held out.
+Backing backing_of(const RetrainInput& input, std::span<const std::int64_t> kept,
+                   std::int64_t first_held) {
+  Backing out;
+  if (input.label_accounts.empty()) return out;
+  const auto of = [&](std::size_t row) {
+    return input.label_accounts[static_cast<std::size_t>(kept[row])];
+  };
+  std::vector<std::int64_t> rows(input.accounts.size(), 0);
+  for (std::size_t row = 0; row < static_cast<std::size_t>(first_held); ++row) ++rows[of(row)];
+  const auto most = std::max_element(rows.begin() + 1, rows.end());
+  if (most == rows.end() || *most == 0) return out;
+  const auto number = static_cast<std::uint16_t>(most - rows.begin());
+  out.most = input.accounts[number];
+  out.trained = *most;
+  for (std::size_t row = 0; row < kept.size(); ++row) {
+    if (of(row) == number) continue;
+    out.several = true;
+    if (row >= static_cast<std::size_t>(first_held))
+      out.others.push_back(static_cast<std::int64_t>(row) - first_held);
+  }
+  return out;
+}
+
+/// {"most", "train_rows", "only", "others"?}: `only` names the account on whose labels alone the
+/// candidate rests although there are others.
+Result<doc::Value> judge_backing(const Backing& backing, const table::Table& held_rows,
+                                 const Answers& answers, std::span<const std::uint8_t> labels,
+                                 double& worse_by) {
+  const bool tells = static_cast<std::int64_t>(backing.others.size()) >= kLeastRows;
+  auto out = doc::Value::object({{"most", backing.most},
+                                 {"train_rows", backing.trained},
+                                 {"only", backing.several && !tells ? backing.most : ""}});
+  if (!tells) return out;
+  const auto rows = held_rows.take(backing.others);
+  Answers picked;
+  std::vector<std::uint8_t> of_others;
+  for (const auto row : backing.others) {
+    const auto i = static_cast<std::size_t>(row);
+    picked.base.push_back(answers.base[i]);
+    picked.candidate.push_back(answers.candidate[i]);
+    of_others.push_back(labels[i]);
+  }
+  HEDDLE_ASSIGN_OR_RETURN(auto others, beside_base(rows, picked, of_others, &worse_by));
+  out.set("others", std::move(others));
+  return out;
+}
+
 doc::Value to_value(const evaluate::Numbers& numbers) {
   doc::Value out = doc::Value::object();
   for (const auto& [name, number] : numbers) out.set(name, number);
@@ -226,7 +353,6 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
       features.fit(rows.slice(0, parts.train), all.first(static_cast<std::size_t>(parts.train))));
   HEDDLE_ASSIGN_OR_RETURN(const auto stopping,
                           features.apply(rows.slice(parts.train, parts.stopping)));
-  HEDDLE_ASSIGN_OR_RETURN(const auto held, features.apply(held_rows));
   const doc::Value& config = base.bundle.config();
   train::TrainInput training;
   training.trainer = config.string_or("trainer", "xgboost");
@@ -244,14 +370,12 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
 
   // New and base on the same held-out rows.
   HEDDLE_ASSIGN_OR_RETURN(const auto scorer, model::Scorer::load(trained.model));
-  std::vector<float> margins(static_cast<std::size_t>(held.rows));
-  scorer->margins(held.values.data(), held.rows, margins.data());
   HEDDLE_ASSIGN_OR_RETURN(const std::string base_model, text_layer(base.bundle, bundle::kModel));
   HEDDLE_ASSIGN_OR_RETURN(const auto base_scorer, model::Scorer::load(base_model));
-  HEDDLE_ASSIGN_OR_RETURN(const auto base_held, base.features.apply(held_rows));
-  std::vector<float> base_margins(static_cast<std::size_t>(base_held.rows));
-  base_scorer->margins(base_held.values.data(), base_held.rows, base_margins.data());
-  for (auto& margin : base_margins) margin += static_cast<float>(base.intercept);
+  const Rivals rivals{base, *base_scorer, features, *scorer};
+  HEDDLE_ASSIGN_OR_RETURN(const auto answers, answers_of(rivals, held_rows));
+  const std::vector<float>& margins = answers.candidate;
+  const std::vector<float>& base_margins = answers.base;
   spec::Evaluation definition;
   HEDDLE_ASSIGN_OR_RETURN(const auto metrics,
                           evaluate::metrics(definition, {&held_rows, margins, held_labels}));
@@ -261,20 +385,34 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
   for (const auto& [name, number] : metrics) numbers["metrics." + name] = number;
   for (const auto& [name, number] : base_metrics) numbers["base." + name] = number;
   numbers["metrics.label_entropy"] = stats::label_entropy(held_labels);
-  const std::vector<spec::Gate> gates = input.gates.empty() ? default_gates() : input.gates;
+  std::vector<spec::Gate> gates = input.gates.empty() ? default_gates() : input.gates;
+  RetrainOutcome outcome;
+  const Backing backing = backing_of(input, kept, parts.stopping);
+  double worse_by = std::numeric_limits<double>::quiet_NaN();
+  HEDDLE_ASSIGN_OR_RETURN(auto label_accounts,
+                          judge_backing(backing, held_rows, answers, held_labels, worse_by));
+  if (label_accounts.find("others") != nullptr) {
+    numbers["others.worse_by"] = worse_by;
+    gates.push_back({"retrain-holds-for-other-labels",
+                     {"others.worse_by <= 0.0", {}},
+                     "on held-out rows that others labelled than who labelled most of what it "
+                     "learned from"});
+  }
+  HEDDLE_ASSIGN_OR_RETURN(auto before, judge_before(rivals, input.before));
+  outcome.judged = doc::Value::object(
+      {{"before_change", std::move(before)}, {"label_accounts", std::move(label_accounts)}});
   evaluate::Evidence evidence;
   evidence.metrics = metrics;
   HEDDLE_ASSIGN_OR_RETURN(evidence.gates, evaluate::run_gates(gates, numbers));
   HEDDLE_ASSIGN_OR_RETURN(
       const auto differences,
       evaluate::compare(definition, {&held_rows, base_margins, margins, held_labels}));
-  evidence.base = evaluate::BaseEvidence{.bundle = input.base.str(), .rows = held.rows};
+  evidence.base = evaluate::BaseEvidence{.bundle = input.base.str(), .rows = held_rows.rows()};
   evidence.base->metrics = doc::Value::array();
   for (const auto& each : differences) evidence.base->metrics.push(each.to_value());
 
-  RetrainOutcome outcome;
   outcome.train_rows = parts.stopping;
-  outcome.holdout_rows = held.rows;
+  outcome.holdout_rows = held_rows.rows();
   outcome.metrics =
       doc::Value::object({{"new", to_value(metrics)}, {"base", to_value(base_metrics)}});
   for (const auto& gate : evidence.gates) {
@@ -318,7 +456,9 @@ Result<RetrainOutcome> retrain(const RetrainInput& input) {
                             watch::build_baseline(*input.monitor, *input.contract, profile));
     assembly.baseline = doc::to_json(baseline.to_value());
   }
-  assembly.evaluation = doc::to_json(evidence.to_value());
+  doc::Value evaluation = evidence.to_value();
+  evaluation.set("retrain", outcome.judged);
+  assembly.evaluation = doc::to_json(evaluation);
   const std::vector<evaluate::Resource> subjects = {
       {"model.json", sha256(trained.model)},
       {"features.json", sha256(doc::to_json(features.to_value()))}};

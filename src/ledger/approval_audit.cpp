@@ -3,6 +3,17 @@
 #include <fmt/format.h>
 
 namespace heddle::ledger {
+namespace {
+
+/// The digest of what is signed; empty where none is named.
+Digest statement_of(const Entry& entry) {
+  for (const auto& [name, digest] : entry.evidence) {
+    if (name == "statement") return digest;
+  }
+  return {};
+}
+
+}  // namespace
 
 std::string ApprovalAudit::observe(std::uint64_t index, std::string_view json) {
   // Most entries of a long ledger are neither: a million are looked at in a second.
@@ -14,16 +25,32 @@ std::string ApprovalAudit::observe(std::uint64_t index, std::string_view json) {
   const Entry& entry = *parsed;
   if (entry.result == "applied" && entry.decision == "require_approval")
     return check_applied(index, entry);
+  if (entry.action == "approval.approve") return check_yes(index, entry);
   if (entry.result == "requested") {
     asked_[entry.approval] = {entry};
-  } else if (entry.action == "approval.approve" && entry.result == "approved") {
-    if (const auto known = asked_.find(entry.approval); known != asked_.end())
-      known->second.approved = true;
   } else if (entry.action == "approval.reject" || entry.action == "approval.void" ||
              entry.action == "approval.expire") {
     if (const auto known = asked_.find(entry.approval); known != asked_.end())
       known->second.closed = entry.result;
   }
+  return {};
+}
+
+std::string ApprovalAudit::check_yes(std::uint64_t index, const Entry& entry) {
+  const auto wrong = [&](std::string_view why) {
+    return fmt::format("entry {}, the yes of `{}` to `{}`: {}", index, entry.actor, entry.approval,
+                       why);
+  };
+  const auto found = asked_.find(entry.approval);
+  if (found == asked_.end()) return wrong("nothing was asked for under that id");
+  Asked& asked = found->second;
+  if (!asked.closed.empty()) return wrong(fmt::format("it was {} before", asked.closed));
+  if (entry.actor_type != "person") return wrong("it is no person's");
+  if (entry.actor == asked.entry.actor ||
+      entry.actor == asked.entry.attributes.string_or("claimed"))
+    return wrong("who says yes is who asked");
+  if (statement_of(entry) != statement_of(asked.entry)) return wrong("it is to something else");
+  if (entry.result == "approved") asked.approved = true;
   return {};
 }
 

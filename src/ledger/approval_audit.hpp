@@ -10,8 +10,8 @@
 namespace heddle::ledger {
 
 /// Whether each act that needed an approval has one in the ledger: asked for, for the same act,
-/// answered yes by a person before it, open still, used once. Fed every entry in order; a value
-/// type.
+/// answered yes before it by a person who did not ask, to exactly what was asked, open still, used
+/// once. Fed every entry in order; a value type.
 class ApprovalAudit {
  public:
   /// What is wrong with this entry; empty: nothing. Entries that name no approval and needed none
@@ -24,6 +24,7 @@ class ApprovalAudit {
     bool approved = false;
     std::string closed{};  ///< by what: `used`, `rejected`, `void`, `expired`
   };
+  [[nodiscard]] std::string check_yes(std::uint64_t index, const Entry& entry);
   [[nodiscard]] std::string check_applied(std::uint64_t index, const Entry& entry);
   std::map<std::string, Asked> asked_;
 };

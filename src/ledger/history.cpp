@@ -49,9 +49,10 @@ Result<void> write_mark(store::Txn& txn, const HistoryMark& mark) {
 
 Result<History> read_history(const std::string& directory) {
   History history;
-  const std::string path = directory + "/history";
-  if (!path_exists(path)) return history;
-  HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(path));
+  auto read = read_file(directory + "/history");
+  if (!read.ok() && read.error().kind == ErrorKind::kNotFound) return history;
+  // Read as none, it would be written over.
+  HEDDLE_ASSIGN_OR_RETURN(const auto text, std::move(read));
   // A note is a body, an empty line and its signatures; the record ends at the next empty line.
   for (std::size_t begin = 0; begin < text.size();) {
     const auto body = text.find("\n\n", begin);

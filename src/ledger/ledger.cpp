@@ -6,7 +6,9 @@
 
 #include "base/encoding.hpp"
 #include "base/file.hpp"
+#include "base/ids.hpp"
 #include "base/log.hpp"
+#include "ledger/anchor.hpp"
 #include "ledger/head.hpp"
 #include "ledger/history.hpp"
 #include "ledger/tiles.hpp"
@@ -28,11 +30,16 @@ Result<Head> read_head(store::Txn& txn) {
 
 namespace {
 
+constexpr const char* kCollection = "ledger";
+constexpr const char* kAnchored = "anchored";    ///< key: number of the entry that says so
+constexpr const char* kAbandoned = "abandoned";  ///< key: `SIZE ROOT` lines, of restores
+
 Error rolled_back(std::uint64_t have, std::uint64_t known, std::string_view where) {
   return {ErrorKind::kCorrupt, "ledger-rolled-back",
           fmt::format("the ledger holds {} entries, but {} were signed ({})", have, known, where),
-          "an older copy of the state was put back: restore the newest one, then run `heddle audit "
-          "verify`"};
+          "an older copy of the state was put back: bring the newest one back. Where it is lost, a "
+          "person says that this one counts: `heddle audit restore --reason TEXT --person NAME "
+          "--key FILE`"};
 }
 
 Error inconsistent(std::uint64_t size, std::string_view where) {
@@ -62,6 +69,7 @@ struct Ledger::Impl {
   bool loaded = false;  ///< `tiles` stands at the last checkpoint
   std::size_t history_bytes = 0;
   HistoryMark mark;         ///< of the checkpoints in the history
+  std::string set_aside;    ///< folder of the published files that a restore found too new
   bool tiles_told = false;  ///< that the tiles do not load is recorded once, not every second
 
   mutable std::mutex checkpoint_mutex;
@@ -90,7 +98,8 @@ struct Ledger::Impl {
 
   /// An entry for what is gone, before it is written again: else nobody would know that it was
   /// gone.
-  Result<void> record_damage(const std::vector<std::string>& missing) {
+  Result<void> record_damage(const std::vector<std::string>& missing,
+                             const std::string& target = "ledger") {
     if (missing.empty()) return {};
     auto list = doc::Value::array();
     for (const auto& each : missing) list.push(each);
@@ -100,14 +109,14 @@ struct Ledger::Impl {
       entry.op_id = fmt::format("{}/{}", kDamageAction, rows);
       entry.actor = "system:ledger";
       entry.action = kDamageAction;
-      entry.target = "ledger";
+      entry.target = target;
       entry.attributes = doc::Value::object({{"missing", list}});
       entry.result = "found";
       entry.reason = fmt::format("missing or damaged: {}", fmt::join(missing, ", "));
       log::error(
-          "ledger: missing or damaged: {}; `heddle audit verify` fails until `heddle audit "
+          "{}: missing or damaged: {}; `heddle audit verify` fails until `heddle audit "
           "verify --rebuild`",
-          fmt::join(missing, ", "));
+          target, fmt::join(missing, ", "));
       HEDDLE_TRY(append(txn, std::move(entry)));
       return {};
     });
@@ -118,11 +127,19 @@ struct Ledger::Impl {
     std::vector<std::string> missing;
     if (signed_size() > 0 && !path_exists(options.directory + "/checkpoint"))
       missing.emplace_back("checkpoint");
+    const auto size = signed_size();
+    if (loaded && size > 0) {
+      const auto last = (size - 1) / kTileWidth;
+      const auto newest = entries_path(last, tile_width(0, last, size));
+      // Loading finds what is gone, says so and writes it again.
+      if (!path_exists(options.directory + "/" + newest)) loaded = false;
+    }
     // By its size only: it grows for years, and `verify` reads it whole.
     struct stat info{};
     const auto path = options.directory + "/history";
-    if (history_bytes > 0 && (::stat(path.c_str(), &info) != 0 ||
-                              static_cast<std::size_t>(info.st_size) < history_bytes)) {
+    const bool shorter =
+        ::stat(path.c_str(), &info) == 0 && static_cast<std::size_t>(info.st_size) < history_bytes;
+    if (history_bytes > 0 && (shorter || !path_exists(path))) {
       missing.emplace_back("history");
       HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(options.directory));
       follow(history);
@@ -160,12 +177,14 @@ struct Ledger::Impl {
   /// Brings `tiles` to the last checkpoint: from disk, else from the state's rows.
   Result<void> load() {
     const auto size = signed_size();
-    if (auto done = tiles.load(size);
-        done && (size == 0 || tiles.range().root() == checkpoint->root)) {
+    const auto done = tiles.load(size);
+    if (done.ok() && (size == 0 || tiles.range().root() == checkpoint->root)) {
       loaded = true;
       tiles_told = false;
       return {};
     }
+    // What cannot be read at this moment (a disk that fails, no descriptor left) is not gone.
+    if (!done.ok() && done.error().kind == ErrorKind::kIo) return done.error();
     if (size > 0 && !tiles_told) {
       HEDDLE_TRY(record_damage({"tiles"}));
       tiles_told = true;
@@ -200,7 +219,11 @@ struct Ledger::Impl {
   Result<void> open() {
     HEDDLE_TRY(make_dirs(options.directory));
     const std::string vkey_path = options.directory + "/vkey";
-    if (!path_exists(vkey_path)) HEDDLE_TRY(write_file_atomic(vkey_path, key.str() + "\n"));
+    // Until something is signed the project may still get another name.
+    const auto there = read_file(vkey_path);
+    const bool is_signed = path_exists(options.directory + "/checkpoint");
+    if (!there.ok() || (!is_signed && *there != key.str() + "\n"))
+      HEDDLE_TRY(write_file_atomic(vkey_path, key.str() + "\n"));
     HEDDLE_ASSIGN_OR_RETURN(const auto history, read_history(options.directory));
     follow(history);
     std::vector<std::string> missing;
@@ -262,6 +285,79 @@ struct Ledger::Impl {
     return {};
   }
 
+  /// The root of the first entries: from the tiles, or from the state's rows where the tiles do not
+  /// reach. Nothing is signed for it.
+  Result<Digest> root_at(std::uint64_t size) {
+    const auto published = signed_size();
+    if (size <= published) {
+      TileReader reader(options.directory, published);
+      return root_of(size, reader.reader());
+    }
+    CompactRange range;
+    HEDDLE_TRY(state.read([&](store::Txn& txn) {
+      return txn.read_log(0, size, [&](std::uint64_t, std::string_view entry) {
+        range.append(leaf_hash(entry));
+        return true;
+      });
+    }));
+    return range.root();
+  }
+
+  /// What git holds that is not of this ledger, and what that means.
+  struct Strange {
+    std::uint64_t anchored = 0;  ///< entries
+    bool exists = false;
+    std::vector<Checkpoint> checkpoints{};
+    std::optional<Error> error{};
+    std::string known{};  ///< those that restores named
+  };
+  Result<Strange> strange_anchors(store::Git& git) {
+    Strange strange;
+    std::optional<std::string> anchored;
+    HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
+      HEDDLE_ASSIGN_OR_RETURN(anchored, txn.get(kCollection, kAnchored));
+      HEDDLE_ASSIGN_OR_RETURN(const auto known, txn.get(kCollection, kAbandoned));
+      strange.known = known.value_or("");
+      return {};
+    }));
+    const auto anchors = read_anchors(git, key);
+    if (!anchors.ok()) {
+      if (anchors.error().kind != ErrorKind::kCorrupt) return anchors.error();
+      strange.error = anchors.error();
+      return strange;
+    }
+    std::uint64_t size = 0;
+    HEDDLE_TRY(state.read([&](store::Txn& txn) -> Result<void> {
+      HEDDLE_ASSIGN_OR_RETURN(size, txn.log_size());
+      return {};
+    }));
+    for (const auto& each : *anchors) {
+      strange.exists = true;
+      if (strange.known.find(abandoned_text(each) + "\n") != std::string::npos) continue;
+      if (each.size <= size) {
+        HEDDLE_ASSIGN_OR_RETURN(const auto root, root_at(each.size));
+        if (root == each.root) {
+          strange.anchored = std::max(strange.anchored, each.size);
+          continue;
+        }
+        strange.error = inconsistent(each.size, "the checkpoint in git");
+      } else if (!strange.error || strange.error->id != "ledger-rolled-back") {
+        strange.error = rolled_back(size, each.size, "the checkpoint in git");
+      }
+      strange.checkpoints.push_back(each);
+    }
+    if (!strange.exists && anchored) {
+      strange.error =
+          Error{ErrorKind::kCorrupt, "ledger-anchor-missing",
+                fmt::format("entry {} says that checkpoints are kept in git, and `{}` is gone",
+                            *anchored, anchor_ref(key)),
+                "bring the ref back, for example from a clone (`git fetch REMOTE "
+                "'+refs/heddle/*:refs/heddle/*'`). Where it is lost, a person says so: `heddle "
+                "audit restore --reason TEXT --person NAME --key FILE`"};
+    }
+    return strange;
+  }
+
   Result<Checkpoint> publish() {
     HEDDLE_TRY(look());
     if (!loaded) HEDDLE_TRY(load());
@@ -314,8 +410,23 @@ Result<std::unique_ptr<Ledger>> Ledger::open(store::State& state, Options option
                  fmt::format("`{}` cannot name a ledger", options.project),
                  "use a project name without spaces and `+`"};
   }
-  auto impl = std::make_unique<Impl>(state, std::move(options));
-  HEDDLE_TRY(impl->open());
+  auto impl = std::make_unique<Impl>(state, options);
+  auto opened = impl->open();
+  const bool too_new =
+      !opened.ok() && options.restores &&
+      (opened.error().id == "ledger-rolled-back" || opened.error().id == "ledger-inconsistent");
+  if (too_new) {
+    const auto aside = fmt::format("{}.abandoned-{}", options.directory, uuid7());
+    if (::rename(options.directory.c_str(), aside.c_str()) != 0) {
+      return Error{ErrorKind::kIo, "file-io-failed",
+                   fmt::format("cannot rename `{}`", options.directory), "see whose it is"};
+    }
+    HEDDLE_TRY(state.write([](store::Txn& txn) { return txn.erase(kCollection, "history"); }));
+    impl = std::make_unique<Impl>(state, options);
+    impl->set_aside = aside.substr(aside.find_last_of('/') + 1);
+    opened = impl->open();
+  }
+  HEDDLE_TRY(std::move(opened));
   return std::unique_ptr<Ledger>(new Ledger(std::move(impl)));
 }
 
@@ -337,23 +448,76 @@ Result<Checkpoint> Ledger::publish() {
   return impl_->publish();
 }
 
+Result<std::uint64_t> Ledger::check_anchor(store::Git& git) {
+  const std::lock_guard lock(impl_->publishing);
+  HEDDLE_ASSIGN_OR_RETURN(const auto strange, impl_->strange_anchors(git));
+  if (strange.error) return *strange.error;
+  return strange.anchored;
+}
+
 Result<std::string> Ledger::anchor(store::Git& git) {
   const std::lock_guard lock(impl_->publishing);
   HEDDLE_ASSIGN_OR_RETURN(const auto checkpoint, impl_->publish());
-  auto found = git.read(kAnchorRef, "checkpoint");
-  if (found) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto anchored, open_checkpoint(*found, impl_->key));
-    if (anchored.size > checkpoint.size)
-      return rolled_back(checkpoint.size, anchored.size, "the checkpoint in git");
-    TileReader reader(impl_->options.directory, checkpoint.size);
-    HEDDLE_ASSIGN_OR_RETURN(const auto root, root_of(anchored.size, reader.reader()));
-    if (root != anchored.root) return inconsistent(anchored.size, "the checkpoint in git");
-  } else if (found.error().kind != ErrorKind::kNotFound) {
-    return found.error();
+  HEDDLE_ASSIGN_OR_RETURN(const auto strange, impl_->strange_anchors(git));
+  if (strange.error) return *strange.error;
+  const std::string ref = anchor_ref(impl_->key);
+  HEDDLE_ASSIGN_OR_RETURN(
+      auto commit,
+      git.commit(ref, "", {{"checkpoint", impl_->note}, {"vkey", impl_->key.str() + "\n"}},
+                 fmt::format("checkpoint of {} entries\n", checkpoint.size)));
+  HEDDLE_TRY(impl_->state.write([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(const auto known, txn.get(kCollection, kAnchored));
+    if (known) return {};
+    Entry entry;
+    entry.op_id = fmt::format("{}/{}", kAnchoredAction, checkpoint.size);
+    entry.actor = "system:ledger";
+    entry.action = kAnchoredAction;
+    entry.target = "ledger";
+    entry.attributes =
+        doc::Value::object({{"ref", ref}, {"size", checkpoint.size}, {"commit", commit}});
+    entry.result = "done";
+    entry.reason = "checkpoints are kept in git from now on";
+    HEDDLE_ASSIGN_OR_RETURN(const auto number, impl_->append(txn, std::move(entry)));
+    return txn.put(kCollection, kAnchored, fmt::to_string(number));
+  }));
+  return commit;
+}
+
+Result<std::uint64_t> Ledger::restore(store::Git& git, Entry entry) {
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(impl_->publishing);
+    HEDDLE_TRY(impl_->publish());
+    HEDDLE_ASSIGN_OR_RETURN(const auto strange, impl_->strange_anchors(git));
+    if (!strange.error && impl_->set_aside.empty()) {
+      return Error{ErrorKind::kConflict, "restore-not-needed",
+                   "the state holds every checkpoint that was signed",
+                   "there is nothing to restore: `heddle audit verify` has more"};
+    }
+    auto abandoned = doc::Value::array();
+    for (const auto& each : strange.checkpoints) abandoned.push(abandoned_text(each));
+    entry.op_id = fmt::format("{}/{}", kRestoreAction, impl_->tiles.size());
+    entry.action = kRestoreAction;
+    entry.target = "ledger";
+    entry.result = "done";
+    entry.attributes.set("abandoned", std::move(abandoned));
+    if (!impl_->set_aside.empty()) entry.attributes.set("set_aside", impl_->set_aside);
+    if (strange.error) entry.attributes.set("found", strange.error->id);
+    HEDDLE_TRY(impl_->state.write([&](store::Txn& txn) -> Result<void> {
+      // Before the entry: an anchor that is gone, or that cannot be read, is made anew after it.
+      HEDDLE_TRY(txn.erase(kCollection, kAnchored));
+      HEDDLE_ASSIGN_OR_RETURN(number, impl_->append(txn, entry));
+      auto known = strange.known;
+      for (const auto& each : strange.checkpoints) known += abandoned_text(each) + "\n";
+      return txn.put(kCollection, kAbandoned, known);
+    }));
   }
-  return git.commit(kAnchorRef, "",
-                    {{"checkpoint", impl_->note}, {"vkey", impl_->key.str() + "\n"}},
-                    fmt::format("checkpoint of {} entries\n", checkpoint.size));
+  HEDDLE_TRY(anchor(git));
+  return number;
+}
+
+Result<void> Ledger::record_missing(const std::string& part, const std::string& target) {
+  return impl_->record_damage({part}, target);
 }
 
 Result<Checkpoint> Ledger::rebuild(Entry entry) {

@@ -15,8 +15,6 @@
 
 namespace heddle::ledger {
 
-inline constexpr const char* kAnchorRef = "refs/heddle/checkpoints";
-
 /// What proves that an entry is in the ledger, checkable offline with the ledger's verifier key
 /// alone.
 struct Proof {
@@ -39,6 +37,9 @@ class Ledger {
     std::string project;           ///< origin and key name: `heddle/<project>`
     Ed25519Key key;                ///< signs checkpoints
     const Clock* clock = nullptr;  ///< nullptr: the system's
+    /// A person puts an older state in force: published files that it does not hold are set aside
+    /// (`<directory>.abandoned-...`), and `restore` follows.
+    bool restores = false;
   };
 
   /// Checks what is on disk against the state: kCorrupt `ledger-rolled-back` when the state holds
@@ -59,10 +60,22 @@ class Ledger {
   /// is new. Never signs what does not contain the last signed one. Call it every second and after
   /// what matters (an approval, a release, a stop).
   [[nodiscard]] Result<Checkpoint> publish();
-  /// `publish`, then commits the checkpoint and the verifier key to `refs/heddle/checkpoints`.
-  /// kCorrupt `ledger-rolled-back`, `ledger-inconsistent` when git holds a checkpoint that this
-  /// ledger does not contain. Returns the commit.
+  /// What git knows of this ledger against what it holds (ledger/anchor.hpp). kCorrupt:
+  /// `ledger-rolled-back`, `ledger-inconsistent` when git holds a checkpoint that this ledger does
+  /// not contain, `ledger-anchor-missing` when there was one and there is none,
+  /// `ledger-anchor-unreadable`. Call it at every opening. How many entries are anchored.
+  [[nodiscard]] Result<std::uint64_t> check_anchor(store::Git& git);
+  /// `publish`, `check_anchor`, then commits the checkpoint and the verifier key to `anchor_ref`.
+  /// The first time an entry says so (`ledger.anchored`). Returns the commit.
   [[nodiscard]] Result<std::string> anchor(store::Git& git);
+  /// Of a ledger that was opened with `restores`: `entry`, completed as `ledger.restore`, names
+  /// the signed checkpoints that this state does not hold, so that they are looked for no more;
+  /// then `anchor`. Returns its number.
+  [[nodiscard]] Result<std::uint64_t> restore(store::Git& git, Entry entry);
+
+  /// An entry `ledger.damage` for evidence beside the ledger that somebody removed: `part`
+  /// (`journal`) of `target`. As for tiles, `verify` fails until a `rebuild`.
+  [[nodiscard]] Result<void> record_missing(const std::string& part, const std::string& target);
 
   /// Writes every tile and the checkpoint again from the state, and records `entry` as
   /// `ledger.rebuild`: with it a person says that what was missing is known.

@@ -10,6 +10,7 @@
 #include "adapters/sqlite/state.hpp"
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "ledger/anchor.hpp"
 #include "ledger/effect.hpp"
 #include "ledger/tiles.hpp"
 #include "ledger/verify.hpp"
@@ -184,6 +185,24 @@ TEST_F(LedgerTest, TilesAreRebuiltByteForByte) {
   EXPECT_TRUE(has(audit(), "ledger-tiles-missing")) << audit().str();
 }
 
+TEST_F(LedgerTest, WhatCannotBeReadIsNeitherGoneNorWrittenOver) {
+  add(3);
+  ASSERT_TRUE(ledger_->publish().ok());
+  const auto history = read_file(tiles() + "/history").value();
+  for (const char* name : {"/tile/0/000.p/3", "/checkpoint", "/history"}) {
+    // A folder is there and cannot be read, for root too.
+    fs::rename(tiles() + name, root_ + "/kept");
+    fs::create_directory(tiles() + name);
+    EXPECT_EQ(open_error().kind, ErrorKind::kIo) << name;
+    fs::remove(tiles() + name);
+    fs::rename(root_ + "/kept", tiles() + name);
+    open();
+    EXPECT_EQ(ledger_->size().value(), 3U) << name << ": no entry says that it was gone";
+    EXPECT_EQ(read_file(tiles() + "/history").value(), history) << name;
+    EXPECT_TRUE(audit().ok()) << audit().str();
+  }
+}
+
 TEST_F(LedgerTest, TheSecondTimeNothingIsSigned) {
   add(3);
   ASSERT_TRUE(ledger_->publish().ok());
@@ -209,14 +228,46 @@ TEST_F(LedgerTest, ATransactionThatFailsLeavesNoEntry) {
 TEST_F(LedgerTest, AnAnchorHoldsTheCheckpointAndTheKey) {
   add(3);
   ASSERT_TRUE(ledger_->anchor(*git_).ok());
-  EXPECT_EQ(git_->read(kAnchorRef, "checkpoint").value(),
-            read_file(tiles() + "/checkpoint").value());
-  EXPECT_EQ(git_->read(kAnchorRef, "vkey").value(), ledger_->verifier_key().str() + "\n");
+  const auto ref = anchor_ref(ledger_key());
+  EXPECT_EQ(git_->read(ref, "checkpoint").value(), read_file(tiles() + "/checkpoint").value());
+  EXPECT_EQ(git_->read(ref, "vkey").value(), ledger_->verifier_key().str() + "\n");
   add(2);
   ASSERT_TRUE(ledger_->anchor(*git_).ok());
   const auto result = audit();
   EXPECT_TRUE(result.ok()) << result.str();
-  EXPECT_EQ(result.anchored, 5U);
+  EXPECT_EQ(result.anchored, 6U) << "one says that it is anchored";
+  EXPECT_TRUE(ledger_->check_anchor(*git_).value());
+}
+
+TEST_F(LedgerTest, TwoWorkTreesOfOneRepositoryHaveAnAnchorEach) {
+  add(3);
+  ASSERT_TRUE(ledger_->anchor(*git_).ok());
+  const auto other_key = Ed25519Key::from_seed(std::string(32, '\6')).value();
+  const auto other_state = adapters::open_sqlite_state(root_ + "/other.db").value();
+  const auto other =
+      Ledger::open(*other_state, {root_ + "/other", "flights", other_key, &clock_}).value();
+  EXPECT_FALSE(other->check_anchor(*git_).value());
+  ASSERT_TRUE(other->record({}).ok());
+  ASSERT_TRUE(other->anchor(*git_).ok());
+  EXPECT_TRUE(ledger_->check_anchor(*git_).value());
+  EXPECT_TRUE(ledger_->anchor(*git_).ok());
+  EXPECT_TRUE(audit().ok()) << audit().str();
+}
+
+TEST_F(LedgerTest, TheAnchorOfBeforeCounts) {
+  add(3);
+  ASSERT_TRUE(ledger_->publish().ok());
+  const auto commit = [&](const std::string& note) {
+    ASSERT_TRUE(git_->commit("refs/heddle/checkpoints", "", {{"checkpoint", note}}, "x").ok());
+  };
+  commit(read_file(tiles() + "/checkpoint").value());
+  EXPECT_TRUE(ledger_->check_anchor(*git_).value());
+  commit(sign_checkpoint({"heddle/flights", 9, sha256("x")}, key_, "heddle/flights"));
+  EXPECT_EQ(ledger_->check_anchor(*git_).error().id, "ledger-rolled-back");
+  // Two work trees had one ref: by another key it is not this ledger's.
+  commit(sign_checkpoint({"heddle/flights", 9, sha256("x")},
+                         Ed25519Key::from_seed(std::string(32, '\6')).value(), "heddle/flights"));
+  EXPECT_FALSE(ledger_->check_anchor(*git_).value());
 }
 
 /// A ledger of 600 entries with several checkpoints and an anchor, then one thing done to it.
@@ -277,7 +328,7 @@ TEST_F(TamperTest, WhatWasDeletedIsToldUntilItIsRebuilt) {
     bool running = true;  ///< whether a ledger that is open can see it without reading all of it
   };
   const std::vector<Deletion> deletions{
-      {"tiles", [&] { fs::remove_all(tiles() + "/tile"); }, false},
+      {"tiles", [&] { fs::remove_all(tiles() + "/tile"); }},
       {"checkpoint", [&] { fs::remove(tiles() + "/checkpoint"); }},
       {"history", [&] { fs::remove(tiles() + "/history"); }},
       {"history", [&] { write(history().substr(0, early_.size() + 1)); }, false},
@@ -372,6 +423,143 @@ TEST_F(TamperTest, AStateSetBackIsRefusedAtOpenAndByTheAnchor) {
   add(700, "other.action");
   EXPECT_EQ(ledger_->anchor(*git_).error().id, "ledger-inconsistent");
   EXPECT_TRUE(has(audit(), "ledger-anchor-inconsistent"));
+}
+
+/// The whole of `.heddle` as it was, put back later. Nothing of it can know: git does.
+class PutBackTest : public LedgerTest {
+ protected:
+  void SetUp() override {
+    LedgerTest::SetUp();
+    add(3);
+    ASSERT_TRUE(ledger_->anchor(*git_).ok());
+    add(2);
+    ASSERT_TRUE(ledger_->publish().ok());
+    close();
+    copy("", ".kept");
+    old_anchor_ = git_->resolve(ref()).value();
+    open();
+    add(5, "release.promote");
+    ASSERT_TRUE(ledger_->anchor(*git_).ok());
+    close();
+    for (const auto* name : {"/tiles", "/state.db", "/state.db.sum"}) fs::remove_all(root_ + name);
+    copy(".kept", "");
+  }
+  void close() {
+    ledger_.reset();
+    state_.reset();
+  }
+  void copy(const std::string& from, const std::string& to) {
+    for (const auto* name : {"/tiles", "/state.db", "/state.db.sum"})
+      fs::copy(root_ + name + from, root_ + name + to, fs::copy_options::recursive);
+  }
+  [[nodiscard]] std::string ref() const { return anchor_ref(ledger_key()); }
+  void git(const std::string& words) {
+    ASSERT_EQ(std::system(fmt::format("git -C {} {}", root_, words).c_str()), 0) << words;
+  }
+  /// What an opening says, and an audit.
+  void expect_found(const std::string& id) {
+    open();
+    EXPECT_EQ(ledger_->check_anchor(*git_).error().id, id);
+    EXPECT_EQ(ledger_->anchor(*git_).error().id, id) << "never written over";
+    EXPECT_TRUE(has(audit(), id)) << audit().str();
+  }
+  /// A person says that this one counts.
+  void restore() {
+    close();
+    state_ = adapters::open_sqlite_state(root_ + "/state.db").value();
+    auto with = options();
+    with.restores = true;
+    ledger_ = Ledger::open(*state_, with).value();
+    Entry entry;
+    entry.actor_type = "person";
+    entry.actor = "ada";
+    const auto done = ledger_->restore(*git_, entry);
+    ASSERT_TRUE(done.ok()) << done.error().str();
+    ASSERT_TRUE(ledger_->publish().ok());
+    EXPECT_TRUE(audit().ok()) << audit().str();
+    open();
+    EXPECT_TRUE(ledger_->check_anchor(*git_).value());
+    add(9);
+    EXPECT_TRUE(ledger_->anchor(*git_).ok()) << "what was abandoned is looked for no more";
+    EXPECT_TRUE(audit().ok()) << audit().str();
+  }
+  std::string old_anchor_;
+};
+
+TEST_F(PutBackTest, IsFoundByTheAnchor) {
+  expect_found("ledger-rolled-back");
+  restore();
+}
+
+TEST_F(PutBackTest, IsFoundAlsoWithItsAnchorPutBack) {
+  git(fmt::format("update-ref {} {}", ref(), old_anchor_));
+  git_ = adapters::open_git(root_, clock_).value();
+  expect_found("ledger-rolled-back");
+  restore();
+}
+
+TEST_F(PutBackTest, IsFoundAlsoWithoutAnAnchor) {
+  git("update-ref -d " + ref());
+  git_ = adapters::open_git(root_, clock_).value();
+  expect_found("ledger-anchor-missing");
+  restore();
+}
+
+TEST_F(PutBackTest, AnUnreadableAnchorIsNoMissingOne) {
+  const auto file = root_ + "/.git/" + ref();
+  const auto commit = read_file(file).value().substr(0, 40);
+  const auto object = root_ + "/.git/objects/" + commit.substr(0, 2) + "/" + commit.substr(2);
+  const auto kept = read_file(object).value();
+  fs::permissions(object, fs::perms::owner_all);
+  const std::vector<std::function<void()>> damages{
+      [&] { fs::remove(object); },
+      [&] { ASSERT_TRUE(write_file_atomic(object, kept.substr(0, 20)).ok()); },
+      [&] { ASSERT_TRUE(write_file_atomic(file, "no commit\n").ok()); },
+      [&] {
+        git_ = adapters::open_git(root_, clock_).value();
+        ASSERT_TRUE(git_->commit(ref(), "", {{"checkpoint", "none\n"}}, "x").ok());
+      }};
+  for (const auto& damage : damages) {
+    SCOPED_TRACE(&damage - damages.data());
+    ASSERT_TRUE(write_file_atomic(object, kept).ok());
+    ASSERT_TRUE(write_file_atomic(file, commit + "\n").ok());
+    damage();
+    git_ = adapters::open_git(root_, clock_).value();
+    expect_found("ledger-anchor-unreadable");
+  }
+}
+
+TEST_F(PutBackTest, AStateAloneThatWasPutBackIsRestoredTooAndItsTilesAreKeptAside) {
+  close();
+  // The published files of a newer state.
+  for (const auto* name : {"/state.db", "/state.db.sum"}) {
+    fs::remove_all(root_ + name);
+    fs::copy(root_ + name + ".kept", root_ + name);
+  }
+  open();
+  add(20);
+  ASSERT_TRUE(ledger_->publish().ok());
+  close();
+  for (const auto* name : {"/state.db", "/state.db.sum"}) {
+    fs::remove_all(root_ + name);
+    fs::copy(root_ + name + ".kept", root_ + name);
+  }
+  EXPECT_EQ(open_error().id, "ledger-rolled-back");
+  restore();
+  int aside = 0;
+  for (const auto& each : fs::directory_iterator(root_))
+    aside += each.path().filename().string().starts_with("tiles.abandoned-") ? 1 : 0;
+  EXPECT_EQ(aside, 1);
+}
+
+TEST_F(PutBackTest, WhatIsNotPutBackIsNotRestored) {
+  fs::remove_all(root_ + "/tiles");
+  fs::remove_all(root_ + "/state.db");
+  git("update-ref -d " + ref());
+  git_ = adapters::open_git(root_, clock_).value();
+  open();
+  add(1);
+  EXPECT_EQ(ledger_->restore(*git_, {}).error().id, "restore-not-needed");
 }
 
 TEST_F(TamperTest, ARewrittenTreeDoesNotHaveTheSignedRoot) {

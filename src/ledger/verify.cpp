@@ -1,9 +1,12 @@
 #include "ledger/verify.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 
 #include "base/file.hpp"
+#include "ledger/anchor.hpp"
 #include "ledger/approval_audit.hpp"
 #include "ledger/entry.hpp"
 #include "ledger/head.hpp"
@@ -183,11 +186,23 @@ class Verifier {
     last_time = std::max(last_time, *t);
   }
 
+  /// What the entries say of checkpoints outside.
+  void observe_anchor(std::uint64_t index, const Entry& entry) {
+    if (entry.action == kAnchoredAction) anchored_by_ = index;
+    if (entry.action != kRestoreAction) return;
+    const auto* list = entry.attributes.find("abandoned");
+    if (list == nullptr || !list->is_array()) return;
+    for (const auto& each : list->as_array()) {
+      if (each.is_string()) abandoned_.insert(each.as_string());
+    }
+  }
+
   /// What was found missing counts until somebody asked for it to be written again.
   void observe_damage(std::uint64_t index, std::string_view json) {
     if (json.find("\"action\":\"ledger.") == std::string_view::npos) return;
     const auto entry = parse_entry(json);
     if (!entry.ok()) return;  // told by check_entry
+    observe_anchor(index, *entry);
     if (entry->action == kRebuildAction) missing_.clear();
     if (entry->action != kDamageAction) return;
     const auto* parts = entry->attributes.find("missing");
@@ -266,28 +281,31 @@ class Verifier {
   }
 
   Result<void> anchor() {
-    const auto note = options_.git->read(kAnchorRef, "checkpoint");
-    if (!note) {
-      if (note.error().kind == ErrorKind::kNotFound) return {};
-      return note.error();
-    }
-    const auto anchored = open_checkpoint(*note, options_.key);
-    if (!anchored) {
-      find("ledger-anchor-changed", "the checkpoint in git: {}", anchored.error().message);
+    const auto anchors = read_anchors(*options_.git, options_.key);
+    if (!anchors.ok()) {
+      if (anchors.error().kind != ErrorKind::kCorrupt) return anchors.error();
+      find("ledger-anchor-unreadable", "{}", anchors.error().message);
       return {};
     }
-    audit_.anchored = anchored->size;
-    if (anchored->size > checkpoint_->size) {
-      find("ledger-rolled-back", "the checkpoint covers {} entries, the one in git {}",
-           checkpoint_->size, anchored->size);
-      return {};
+    if (anchors->empty() && anchored_by_) {
+      find("ledger-anchor-missing", "entry {} says that checkpoints are kept in git: `{}` is gone",
+           *anchored_by_, anchor_ref(options_.key));
     }
-    if (leaves_.size() < anchored->size) return {};  // told already
-    CompactRange range;
-    for (std::uint64_t i = 0; i < anchored->size; ++i) range.append(leaves_[i]);
-    if (range.root() != anchored->root) {
-      find("ledger-anchor-inconsistent",
-           "the first {} entries are not those of the checkpoint in git", anchored->size);
+    for (const auto& anchored : *anchors) {
+      if (abandoned_.contains(abandoned_text(anchored))) continue;
+      if (anchored.size > checkpoint_->size) {
+        find("ledger-rolled-back", "the checkpoint covers {} entries, the one in git {}",
+             checkpoint_->size, anchored.size);
+        continue;
+      }
+      audit_.anchored = std::max(audit_.anchored.value_or(0), anchored.size);
+      if (leaves_.size() < anchored.size) continue;  // told already
+      CompactRange range;
+      for (std::uint64_t i = 0; i < anchored.size; ++i) range.append(leaves_[i]);
+      if (range.root() != anchored.root) {
+        find("ledger-anchor-inconsistent",
+             "the first {} entries are not those of the checkpoint in git", anchored.size);
+      }
     }
     return {};
   }
@@ -302,6 +320,8 @@ class Verifier {
   bool root_holds_ = false;
   ApprovalAudit approvals_;
   std::map<std::string, std::uint64_t> missing_;  ///< part of the published files, by its entry
+  std::optional<std::uint64_t> anchored_by_;      ///< entry that says that it is kept in git
+  std::set<std::string> abandoned_;               ///< checkpoints that restores named
   HistoryMark mark_;                              ///< what the state says was signed
   std::size_t more_ = 0;
 };

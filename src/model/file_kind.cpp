@@ -1,5 +1,7 @@
 #include "model/file_kind.hpp"
 
+#include "base/file_kind.hpp"
+
 #include <algorithm>
 #include <span>
 
@@ -42,22 +44,6 @@ constexpr Mark kMarks[] = {
     {"x\xda"sv, "zlib data, as joblib writes a compressed pickle", kSaveModel},
     {"ZF0x"sv, "a compressed pickle of joblib", kSaveModel},
     {"]\0\0"sv, "LZMA data, as joblib writes a compressed pickle", kSaveModel},
-    {"\x1f\x8b"sv, "a gzip archive", kUnpack},
-    {"BZh"sv, "a bzip2 archive", kUnpack},
-    {"\xfd"
-     "7zXZ\0"sv,
-     "an xz archive", kUnpack},
-    {"\x28\xb5\x2f\xfd"sv, "a Zstandard archive", kUnpack},
-    {"\x04\x22\x4d\x18"sv, "an LZ4 archive", kUnpack},
-    {"7z\xbc\xaf"sv, "a 7z archive", kUnpack},
-    {"PK\x03\x04"sv, "a zip archive (PyTorch, skops and numpy's npz are such, too)", kUnpack},
-    {"PK\x05\x06"sv, "an empty zip archive", kUnpack},
-    {"ustar"sv, "a tar archive", kUnpack, 257},
-    {"version https://git-lfs"sv, "a Git LFS pointer: the model is not here", "run `git lfs pull`"},
-    {"<!DOCTYPE"sv, "a web page", kFetch},
-    {"<!doctype"sv, "a web page", kFetch},
-    {"<html"sv, "a web page", kFetch},
-    {"<HTML"sv, "a web page", kFetch},
     {"<?xml"sv, "XML (PMML is such), which is not read", kSaveModel},
     {"<PMML"sv, "PMML, which is not read", kSaveModel},
     {"binf"sv, "an XGBoost model in its old binary format, which says nothing of its version",
@@ -81,18 +67,14 @@ constexpr Mark kMarks[] = {
     {"\x04\0\0\0"sv, "a checkpoint of treelite, which is not read", kSaveModel},
     {"artifact_path:"sv, "MLflow's `MLmodel`, which says what a model is and does not hold it",
      "give the model file that stands beside it"},
-    {"\x89HDF"sv, "an HDF5 file (Keras writes such), which is not read", kSaveModel},
     {"\x93NUMPY"sv, "an array of numpy", kSaveModel},
     {"PAR1"sv, "a Parquet file: data, no model", kSaveModel},
-    {"ARROW1"sv, "an Arrow file: data, no model", kSaveModel},
     {"GGUF"sv, "a language model in GGUF, which is not read", kSaveModel},
     {"\x7f"
      "ELF"sv,
      "a program or library", kSaveModel},
     {"\xef\xbb\xbf"sv, "text with a byte order mark, which no training library writes",
      "save the file without the mark"},
-    {"\xff\xfe"sv, "text in UTF-16, which no training library writes",
-     "save the file as the training library wrote it, or as UTF-8"},
 };
 
 /// JSON and text that are no model, told by what only they hold near their beginning.
@@ -111,6 +93,27 @@ constexpr Mark kTexts[] = {
 Error is_no_model(std::string_view is, std::string_view hint) {
   return Error{ErrorKind::kInvalid, "model-format", fmt::format("the file is {}", is),
                std::string(hint)};
+}
+
+/// What stands in the place of a model and of any other file.
+Error is_other(const FileKind& kind) {
+  using Family = FileKind::Family;
+  const std::string is(kind.is);
+  switch (kind.family) {
+    case Family::kCompressed:
+    case Family::kArchive: return is_no_model(is, kUnpack);
+    case Family::kZip:
+      return is_no_model(is + " (PyTorch, skops and numpy's npz are such, too)", kUnpack);
+    case Family::kLfsPointer:
+      return is_no_model(is + ": the model is not here", "run `git lfs pull`");
+    case Family::kWebPage: return is_no_model(is, kFetch);
+    case Family::kUtf16:
+      return is_no_model(is + ", which no training library writes",
+                         "save the file as the training library wrote it, or as UTF-8");
+    case Family::kArrow: return is_no_model(is + ": data, no model", kSaveModel);
+    case Family::kHdf5: break;
+  }
+  return is_no_model(is + " (Keras writes such), which is not read", kSaveModel);
 }
 
 /// safetensors: the length of a JSON header, little-endian, then that header.
@@ -157,12 +160,12 @@ std::optional<Error> not_a_model(std::string_view bytes) {
   if (first == std::string_view::npos)
     return is_no_model("blank", "write or fetch the model again");
   for (const Mark& mark : kMarks) {
-    // Servers send pages with empty lines before them.
     const std::size_t at = mark.bytes.starts_with('<') ? first : mark.at;
     if (bytes.size() >= at && bytes.substr(at).starts_with(mark.bytes)) {
       return is_no_model(mark.is, mark.hint);
     }
   }
+  if (const auto other = file_kind(bytes.substr(0, 512))) return is_other(*other);
   if (is_safetensors(bytes)) return is_no_model("tensors (safetensors), no trees", kSaveModel);
   // XGBoost's UBJSON begins with a brace too, and with bytes that JSON does not have.
   if (bytes[first] == '[' || bytes[first] == '{') return named_json(bytes);

@@ -26,6 +26,10 @@ constexpr int kKeptFds = 64;
 /// few connections a small part, since those that come meanwhile may have less claim to stay.
 constexpr std::size_t kChosenAtOnce = 64, kChosenOf = 16;
 constexpr std::int64_t kDrainIdleNs = 2'000'000'000;
+void count(std::atomic<std::uint64_t>& counter) {
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 constexpr std::string_view kTooMany =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: "
     "close\r\n\r\n";
@@ -188,13 +192,17 @@ int HttpServer::Loop::accept_one(Door door, std::uint64_t& address, bool& more) 
     if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) return -1;
     if (leaves == nullptr) leaves = first_to_go(kAll);
     if (leaves == nullptr) return none();
+    count(closed_for_all);
     close(*leaves);
     more = true;
     return -1;
   }
   const bool kept = fd >= first_kept_fd && !owner;
   if (kept && leaves == nullptr) leaves = first_to_go(kAll);
-  if (leaves != nullptr) close(*leaves);
+  if (leaves != nullptr) {
+    count(closed_for_all);
+    close(*leaves);
+  }
   if (kept) {
     // Down to the number that became free.
     const int lower = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -249,12 +257,14 @@ void HttpServer::Loop::admit(int fd, std::uint64_t address, Door door) {
   const bool with_tls = door != kUnixDoor && options.tls.has_value();
   if (with_tls && admission.handshakes() >= options.limits.handshakes) {
     Connection* leaves = first_to_go(kHandshakes);
+    count(leaves == nullptr ? refused_for_room : closed_for_handshake);
     if (leaves == nullptr) return (void)::close(fd);
     close(*leaves);
   }
   if (address != 0 && admission.of(address) >= options.limits.connections_per_address) {
     // The limit is of those that are in use: an address that holds idle ones loses the oldest.
     Connection* leaves = first_to_go(address);
+    count(leaves == nullptr ? refused_for_room : closed_for_address);
     if (leaves == nullptr) {
       if (door == kHttpDoor && !with_tls)
         (void)!::send(fd, kTooMany.data(), kTooMany.size(), MSG_NOSIGNAL);

@@ -14,7 +14,17 @@ std::string_view GrpcCall::header(std::string_view name) const noexcept {
   return {};
 }
 
-std::string_view GrpcCall::bearer() const noexcept { return bearer_token(header("authorization")); }
+std::string_view GrpcCall::bearer() const noexcept {
+  std::string_view found;
+  bool repeated = false;
+  for (const Header& header : metadata) {
+    if (!same_token(header.name, "authorization")) continue;
+    repeated = repeated || found.data() != nullptr;
+    found = header.value;
+  }
+  // One reader believes the first, another the last: it is nobody's.
+  return repeated ? std::string_view() : bearer_token(found);
+}
 
 std::optional<std::int64_t> parse_grpc_timeout(std::string_view text) noexcept {
   if (text.size() < 2 || text.size() > 9) return std::nullopt;

@@ -35,7 +35,7 @@ struct GrpcCall {
 
   [[nodiscard]] std::string_view header(
       std::string_view name) const noexcept;  ///< empty when there is none
-  /// The token of `authorization: Bearer ...`; empty when there is none.
+  /// The token of `authorization: Bearer ...`; empty when there is none, or several.
   [[nodiscard]] std::string_view bearer() const noexcept;
 };
 

@@ -327,17 +327,20 @@ TEST(H2, InflatesForThoseWhoAreKnown) {
   options.inflate_for = [](const GrpcCall& call) { return call.bearer() == "known"; };
   Session session(options);
   std::uint32_t id = 1;
-  for (const char* token : {"Bearer known", "Bearer nobody"}) {
-    const std::string more = field("grpc-encoding", "gzip") + field("authorization", token);
+  const std::string known = field("authorization", "Bearer known");
+  const std::string nobody = field("authorization", "Bearer nobody");
+  for (const std::string& tokens : {known, nobody, known + nobody, nobody + known}) {
+    const std::string more = field("grpc-encoding", "gzip") + tokens;
     ASSERT_TRUE(
         session.send(frame(kHeaders, kEndHeaders, id, head("/echo", "application/grpc", more)) +
                      frame(kData, kEndStream, id, message(packed, 1))));
     id += 2;
   }
   // Whoever is not known is answered all the same: the handler says why not.
-  ASSERT_EQ(session.calls.size(), 2u);
+  // Nor is one with two tokens known.
+  ASSERT_EQ(session.calls.size(), 4u);
   EXPECT_EQ(session.calls[0], text);
-  EXPECT_EQ(session.calls[1], "");
+  for (std::size_t i = 1; i < 4; ++i) EXPECT_EQ(session.calls[i], "") << i;
 }
 
 TEST(H2, HandlesManySmallMessagesBehindLateAnswersInOrder) {

@@ -102,9 +102,18 @@ class Framing {
   [[nodiscard]] std::string_view take(std::string_view name, std::string_view value) noexcept {
     // The first letter tells apart nearly everything that does not matter here.
     switch (lower(name.front())) {
+      case 'a':
+        // One reader believes the first, another the last.
+        if (!same_token(name, "authorization")) return {};
+        if (authorization_) return "several Authorization headers";
+        authorization_ = true;
+        return {};
       case 'c':
         if (same_token(name, "content-length")) return content_length(value);
         if (same_token(name, "connection")) connection(value);
+        if (!same_token(name, "content-encoding")) return {};
+        if (content_encoding_) return "several Content-Encoding headers";
+        content_encoding_ = true;
         return {};
       case 't':
         if (!same_token(name, "transfer-encoding")) return {};
@@ -123,6 +132,11 @@ class Framing {
         if (!same_token(name, "expect")) return {};
         if (!same_token(value, "100-continue")) return "an Expect other than `100-continue`";
         head_.expect_continue = true;
+        return {};
+      case 'i':
+        if (!same_token(name, "inference-header-content-length")) return {};
+        if (json_length_) return "several Inference-Header-Content-Length headers";
+        json_length_ = true;
         return {};
       case 'o':
         if (!same_token(name, "origin")) return {};
@@ -169,6 +183,9 @@ class Framing {
   bool transfer_encoding_ = false;
   bool host_ = false;
   bool origin_ = false;
+  bool authorization_ = false;
+  bool content_encoding_ = false;
+  bool json_length_ = false;
 };
 
 /// The next line without its CRLF. False: `reason` is set when it is malformed, else more bytes are

@@ -42,6 +42,9 @@ struct HttpServer::Loop {
   std::vector<std::uint32_t> free_slots;
   std::uint32_t generation = 0;
   std::atomic<std::size_t> buffered{0};  ///< of `limits.buffered_bytes`; written by the loop alone
+  /// As `HttpServer::ClosedForRoom`; written by the loop alone.
+  std::atomic<std::uint64_t> closed_for_all{0}, closed_for_address{0}, closed_for_handshake{0},
+      refused_for_room{0};
   bool accepting = true;
   bool waiting_room[kDoors] = {};  ///< new ones wait in the kernel's queue: there is no room
   int first_kept_fd = 0;           ///< descriptors from here on are not for clients

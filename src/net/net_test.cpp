@@ -85,6 +85,14 @@ TEST(HttpHead, RefusesWhatAnotherReaderCouldReadDifferently) {
       {"GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nOrigin: http://b\r\n\r\n",
        HeadResult::kBad},
       {"GET / HTTP/1.1\r\nHost: a\r\nOrigin:\r\nOrigin: http://b\r\n\r\n", HeadResult::kBad},
+      {"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a\r\n\r\n", HeadResult::kComplete},
+      {"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a\r\nauthorization: Bearer b\r\n\r\n",
+       HeadResult::kBad},
+      {"GET / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip\r\n\r\n",
+       HeadResult::kBad},
+      {"POST / HTTP/1.1\r\nHost: a\r\nInference-Header-Content-Length: 1\r\n"
+       "Inference-Header-Content-Length: 2\r\n\r\n",
+       HeadResult::kBad},
   };
   std::vector<Header> headers;
   for (const Case& c : cases) {

@@ -108,6 +108,9 @@ TEST_P(IdleClients, OfOneAddressDoNotShutOutOthersOfIt) {
     idle(many.add(connect_from("127.0.0.1", echo.server->port(), 4096)), GetParam());
   for (int i = 0; i < 20; ++i) EXPECT_EQ(echo.client().get("/honest")->status, 200) << i;
   EXPECT_LE(echo.server->connections(), 8u);
+  const auto closed = echo.server->closed_for_room();
+  EXPECT_GE(closed.for_address, 13u) << "of twenty idle ones, so that the first honest one came in";
+  EXPECT_EQ(closed.for_all + closed.for_handshake + closed.refused, 0u);
 }
 
 TEST_P(IdleClients, OfManyAddressesDoNotShutOutAnother) {
@@ -127,6 +130,9 @@ TEST_P(IdleClients, OfManyAddressesDoNotShutOutAnother) {
   send_all(kept, ask);
   EXPECT_NE(receive(kept, "GET /kept").find("200 OK"), std::string::npos);
   EXPECT_LE(echo.server->connections(), 16u);
+  const auto closed = echo.server->closed_for_room();
+  EXPECT_GE(closed.for_all, 16u) << "of thirty idle ones and the kept one";
+  EXPECT_EQ(closed.for_address + closed.for_handshake + closed.refused, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, IdleClients,

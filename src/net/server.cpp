@@ -96,6 +96,10 @@ std::vector<ListenerFd> HttpServer::listener_fds() {
 int HttpServer::port() const noexcept { return loop_->tcp_port; }
 int HttpServer::grpc_port() const noexcept { return loop_->grpc_port; }
 std::size_t HttpServer::connections() const noexcept { return loop_->admission.open(); }
+HttpServer::ClosedForRoom HttpServer::closed_for_room() const noexcept {
+  return {loop_->closed_for_all, loop_->closed_for_address, loop_->closed_for_handshake,
+          loop_->refused_for_room};
+}
 std::size_t HttpServer::buffered_bytes() const noexcept { return loop_->buffered; }
 std::int64_t HttpServer::turn_began_ns() const noexcept { return loop_->now; }
 

@@ -130,6 +130,14 @@ class HttpServer {
   [[nodiscard]] int port() const noexcept;                 ///< of the TCP listener; 0: none
   [[nodiscard]] int grpc_port() const noexcept;            ///< of the gRPC listener; 0: none
   [[nodiscard]] std::size_t connections() const noexcept;  ///< open ones; thread-safe
+  /// Connections that room was made of, since the start.
+  struct ClosedForRoom {
+    std::uint64_t for_all = 0;        ///< the server, or the process's open files, had none left
+    std::uint64_t for_address = 0;    ///< their address held its limit
+    std::uint64_t for_handshake = 0;  ///< too many TLS handshakes were under way
+    std::uint64_t refused = 0;        ///< new ones, with nobody who could go for them
+  };
+  [[nodiscard]] ClosedForRoom closed_for_room() const noexcept;  ///< thread-safe
   [[nodiscard]] std::size_t buffered_bytes()
       const noexcept;  ///< what `limits.buffered_bytes` bounds; thread-safe
   [[nodiscard]] std::int64_t turn_began_ns()

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -143,10 +144,12 @@ struct StopRecord {
   std::string id{};  ///< what a route table names to acknowledge it
 };
 
-/// Records were thinned or lost; never silent.
+/// What was answered and is not in the journal; never silent.
 struct GapRecord {
   std::uint64_t requests = 0;
   std::string reason;
+  std::uint64_t labels = 0;
+  std::string account{};  ///< whose they were; empty: nobody knows
 };
 
 using Record = std::variant<RequestRecord, LabelRecord, AppliedRecord, ActRecord, TickRecord,
@@ -159,12 +162,34 @@ struct JournalPosition {
   auto operator<=>(const JournalPosition&) const = default;
 };
 
+/// Bytes of a journal, and how much of it stays after all have read it: recorded traffic to learn
+/// from. The rest is for what was not read yet.
+inline constexpr std::uint64_t kJournalBytes = 1ull << 30;
+inline constexpr std::uint64_t kTrafficBytes = kJournalBytes / 2;
+
+/// What an account may fill a journal with: requests; labels; ticks of a replay.
+enum class RecordKind : std::uint8_t { kRows, kLabels, kOthers };
+
+/// Whether the journal takes a record now.
+enum class Room : std::uint8_t {
+  kYes,
+  kShareUsed,  ///< the account holds its share of what is not read yet: later
+  kFull        ///< nobody's is taken: the disk is full, or the whole journal
+};
+
+/// Requests and labels that were answered and not recorded.
+struct Unrecorded {
+  std::uint64_t requests = 0;
+  std::uint64_t labels = 0;
+};
+
 /// Appends records to `<dir>/NNNNNNNN.seg` (docs/formats/journal.md): length, CRC-32C, payload. One
 /// writer, confined to one thread. `commit` hands what was appended to the kernel (it survives kill
 /// -9); `sync` makes it survive a power loss. Opening begins a new segment, so that what a killed
-/// writer left torn is never written over. When the disk or `max_bytes` is full, requests and
-/// labels are dropped and counted, and a GapRecord says so as soon as it can; acts and stops go
-/// into a segment that was allocated beforehand.
+/// writer left torn is never written over. Requests of an account that holds its share
+/// (plane/shares.hpp), and all requests and labels when the disk or `max_bytes` is full, are
+/// dropped and counted; GapRecords say so as soon as they can. Acts and stops go into a segment
+/// that was allocated beforehand. Who appends labels or ticks asks for `room` first.
 class JournalWriter {
  public:
   struct Options {
@@ -172,8 +197,7 @@ class JournalWriter {
     std::vector<std::string>
         fields;  ///< names of the request fields, written at the head of each segment
     std::uint64_t segment_bytes = 8 << 20;
-    std::uint64_t max_bytes =
-        1ull << 30;  ///< of all segments; past it request records are thinned and counted
+    std::uint64_t max_bytes = kJournalBytes;  ///< of all segments
   };
   [[nodiscard]] static Result<std::unique_ptr<JournalWriter>> open(Options options);
   virtual ~JournalWriter() = default;
@@ -186,9 +210,19 @@ class JournalWriter {
   /// The same on a thread of the writer's own, without waiting.
   virtual void sync_soon() = 0;
   [[nodiscard]] virtual JournalPosition position() const = 0;
-  [[nodiscard]] virtual std::uint64_t dropped()
-      const = 0;  ///< requests and labels since it was opened
+  /// Whether a record of this kind and account would be taken. `account` means nothing to
+  /// `kOthers`.
+  [[nodiscard]] virtual Room room(RecordKind kind, std::string_view account) = 0;
+  /// Since it was opened, by account.
+  [[nodiscard]] virtual std::map<std::string, Unrecorded> unrecorded() const = 0;
+  [[nodiscard]] virtual std::uint64_t bytes() const = 0;  ///< of all segments
 };
+
+/// The segments below `segment` are needed by no reader any more: says so to the writer, and
+/// removes the oldest of them until the journal has at most `keep` bytes. Called by who reads for
+/// the control plane, as often as the answer changes.
+[[nodiscard]] Result<void> consumed(const std::string& dir, std::uint64_t segment,
+                                    std::uint64_t keep = kTrafficBytes);
 
 /// Reads a journal that is being written. A torn record at the very end is "not yet there"; one in
 /// the middle is kCorrupt.

@@ -280,6 +280,14 @@ Result<Standing> standing_acts(const std::string& dir) {
         return std::find(applied->standing.begin(), applied->standing.end(), id) ==
                applied->standing.end();
       });
+    } else if (const auto* act = std::get_if<ActRecord>(&*record);
+               act != nullptr && act->act == "clock-set") {
+      // Event time may have gone back with it: ticks before it do not count any more.
+      if (is_event_time(act->event_time)) standing.last_tick = act->event_time;
+      std::erase_if(standing.acts, [](const Record& item) {
+        const auto* before = std::get_if<ActRecord>(&item);
+        return before != nullptr && before->act == "clock-jump";
+      });
     } else {
       standing.acts.push_back(std::move(*record));
     }

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <thread>
@@ -15,6 +16,7 @@
 #include "base/log.hpp"
 #include "plane/journal.hpp"
 #include "plane/segment.hpp"
+#include "plane/shares.hpp"
 
 namespace heddle::plane {
 namespace {
@@ -22,8 +24,10 @@ namespace {
 constexpr std::uint64_t kReserveBytes = 64 << 10;
 constexpr std::size_t kMostPending = 8 << 20;
 constexpr std::int64_t kRetryNs = 200'000'000;
-constexpr std::uint64_t kThinTo =
-    4;  ///< past three quarters of the space, one request of this many is kept
+/// Of the reserve on a full disk: for acts and stops alone, whatever ticks and gaps have taken.
+constexpr std::uint64_t kLastOfReserve = 8 << 10;
+
+constexpr std::string_view kPastMost = "journal-past-most";
 
 /// fsyncs files on a thread of its own.
 class Syncer {
@@ -93,9 +97,37 @@ std::uint64_t clean_end(const std::string& path) {
   }
 }
 
+/// Counts by account of what went unrecorded, or would if the disk did not take it.
+class Tally {
+ public:
+  void add(RecordKind kind, std::size_t account) {
+    if (counts_.size() <= account) counts_.resize(account + 1);
+    ++(kind == RecordKind::kRows ? counts_[account].requests : counts_[account].labels);
+    any_ = true;
+  }
+  void add(const Tally& other) {
+    for (std::size_t i = 0; other.any_ && i < other.counts_.size(); ++i) {
+      if (counts_.size() <= i) counts_.resize(i + 1);
+      counts_[i].requests += other.counts_[i].requests;
+      counts_[i].labels += other.counts_[i].labels;
+      any_ = true;
+    }
+  }
+  void clear() {
+    if (any_) std::fill(counts_.begin(), counts_.end(), Unrecorded{});
+    any_ = false;
+  }
+  [[nodiscard]] bool any() const noexcept { return any_; }
+  [[nodiscard]] const std::vector<Unrecorded>& counts() const noexcept { return counts_; }
+
+ private:
+  std::vector<Unrecorded> counts_;  ///< by account
+  bool any_ = false;
+};
+
 class Writer final : public JournalWriter {
  public:
-  explicit Writer(Options options) : options_(std::move(options)) {
+  explicit Writer(Options options) : options_(std::move(options)), shares_(options_.max_bytes) {
     // Small journals have small segments, so that space comes back in small pieces.
     options_.segment_bytes =
         std::min(options_.segment_bytes, std::max<std::uint64_t>(options_.max_bytes / 8, 4096));
@@ -126,23 +158,25 @@ class Writer final : public JournalWriter {
   }
 
   void append(const Record& record) override {
-    const bool request = std::holds_alternative<RequestRecord>(record);
-    const bool droppable = request || std::holds_alternative<LabelRecord>(record);
-    if (droppable && drop(request)) return;
-    if (!droppable && !std::holds_alternative<GapRecord>(record)) note_gap();
-    const std::size_t at = pending_.size();
-    append_record(record, pending_);
-    if (droppable) {
-      ++droppable_pending_;
-    } else {
-      kept_.push_back({at, pending_.size()});
+    if (const auto* request = std::get_if<RequestRecord>(&record)) {
+      append_of(RecordKind::kRows, request->account, [&] { append_record(record, pending_); });
+      return;
     }
+    if (const auto* label = std::get_if<LabelRecord>(&record)) {
+      append_of(RecordKind::kLabels, label->account, [&] { append_record(record, pending_); });
+      return;
+    }
+    // What is said again soon must not take what a stop will need.
+    const bool said_again =
+        std::holds_alternative<TickRecord>(record) || std::holds_alternative<GapRecord>(record);
+    if (disk_full_ && said_again && offset_ + pending_.size() > kReserveBytes - kLastOfReserve)
+      return;
+    if (!std::holds_alternative<GapRecord>(record)) note_gap();
+    keep(record);
   }
 
   void append(const RequestView& request) override {
-    if (drop(true)) return;
-    append_request(request, pending_);
-    ++droppable_pending_;
+    append_of(RecordKind::kRows, request.account, [&] { append_request(request, pending_); });
   }
 
   void set_fields(std::vector<std::string> fields) override {
@@ -153,8 +187,9 @@ class Writer final : public JournalWriter {
   }
 
   Result<void> commit() override {
-    if (pending_.empty() && !(full_ && gap_ > 0)) return {};
+    if (pending_.empty() && !gap_.any()) return {};
     if (full_) try_to_recover();
+    if (!full_ && gap_.any() && system_clock().mono_ns() >= say_ns_) note_gap();
     if (pending_.empty()) return {};
     if (!full_ && offset_ > head_end_ && offset_ + pending_.size() > options_.segment_bytes)
       begin_or_become_full();
@@ -184,7 +219,23 @@ class Writer final : public JournalWriter {
   }
 
   [[nodiscard]] JournalPosition position() const override { return {segment_, offset_}; }
-  [[nodiscard]] std::uint64_t dropped() const override { return dropped_; }
+
+  Room room(RecordKind kind, std::string_view account) override {
+    if (full_ && kind != RecordKind::kOthers) return Room::kFull;
+    const std::size_t who = kind == RecordKind::kOthers ? 0 : shares_.account(account);
+    if (shares_.takes(kind, who)) return Room::kYes;
+    return look_again() && shares_.takes(kind, who) ? Room::kYes : Room::kShareUsed;
+  }
+
+  [[nodiscard]] std::map<std::string, Unrecorded> unrecorded() const override {
+    std::map<std::string, Unrecorded> all;
+    for (std::size_t i = 0; i < dropped_.counts().size(); ++i) {
+      const Unrecorded& count = dropped_.counts()[i];
+      if (count.requests + count.labels > 0) all.emplace(shares_.name(i), count);
+    }
+    return all;
+  }
+  [[nodiscard]] std::uint64_t bytes() const override { return shares_.held(); }
 
  private:
   struct Extent {
@@ -192,29 +243,56 @@ class Writer final : public JournalWriter {
     std::size_t end;
   };
 
-  /// Whether a request or label goes unrecorded; counts it then.
-  bool drop(bool request) noexcept {
-    if (!full_ && pending_.size() <= kMostPending &&
-        !(request && thinned() && ++seen_ % kThinTo != 0))
-      return false;
-    ++gap_;
-    ++dropped_;
+  /// Appends a request or label, or counts it as unrecorded.
+  template <class Write>
+  void append_of(RecordKind kind, std::string_view account, Write write) {
+    const std::size_t who = shares_.account(account);
+    if (pending_.size() > kMostPending) (void)commit();  // many large ones in one turn
+    // Labels were asked about, those of a request together: what was said to be taken is.
+    const bool has_share = kind == RecordKind::kLabels || shares_.takes(kind, who) ||
+                           (look_again() && shares_.takes(kind, who));
+    const bool taken = !full_ && pending_.size() <= kMostPending && has_share;
+    if (!taken) {
+      gap_.add(kind, who);
+      dropped_.add(kind, who);
+      return;
+    }
+    const std::size_t before = pending_.size();
+    write();
+    shares_.add(kind, who, pending_.size() - before);
+    droppable_pending_.add(kind, who);
+  }
+
+  /// Appends what must not be dropped.
+  void keep(const Record& record) {
+    const std::size_t at = pending_.size();
+    append_record(record, pending_);
+    shares_.add(RecordKind::kOthers, 0, pending_.size() - at);
+    kept_.push_back({at, pending_.size()});
+  }
+
+  /// Looks what the readers have done since, a few times a second.
+  bool look_again() {
+    if (system_clock().mono_ns() < look_ns_) return false;
+    measure();
     return true;
   }
 
   [[nodiscard]] std::string reserve_path() const { return options_.dir + "/reserve"; }
-  [[nodiscard]] bool thinned() const noexcept {
-    return total_ + offset_ > options_.max_bytes / 4 * 3;
-  }
-
-  /// Bytes of all segments but the current one; those the control plane took away free their room.
+  /// What the segments take; those that the control plane took away free their room.
   void measure() {
+    look_ns_ = system_clock().mono_ns() + kRetryNs;
+    std::vector<Shares::Segment> there;
     total_ = 0;
     for (const std::uint64_t number : list_segments(options_.dir)) {
       struct stat info{};
-      if (number != segment_ && ::stat(segment_path(options_.dir, number).c_str(), &info) == 0)
-        total_ += static_cast<std::uint64_t>(info.st_size);
+      if (number == segment_ || ::stat(segment_path(options_.dir, number).c_str(), &info) != 0)
+        continue;
+      there.push_back({number, static_cast<std::uint64_t>(info.st_size)});
+      total_ += there.back().bytes;
     }
+    const auto text = read_file(consumed_path(options_.dir));
+    shares_.measure(there, text.ok() ? std::strtoull(text->c_str(), nullptr, 10) : 0);
   }
 
   void fill_reserve() {
@@ -226,17 +304,16 @@ class Writer final : public JournalWriter {
   Result<void> begin_segment() {
     const std::uint64_t next = segment_ + 1;
     if (fd_ >= 0) previous_end_ = offset_;
-    const std::uint64_t before = total_ + (fd_ >= 0 ? offset_ : 0);
-    if (before + options_.segment_bytes > options_.max_bytes) {
-      const std::uint64_t was = segment_;
-      segment_ = next;  // so that all there is counts
-      measure();
-      segment_ = was;
-      if (total_ + options_.segment_bytes > options_.max_bytes) {
-        measure();
-        errno = ENOSPC;
-        return disk_error("go past `max_bytes` with", segment_path(options_.dir, next));
-      }
+    const auto past_most = [&] {
+      return total_ + (fd_ >= 0 ? offset_ : 0) + options_.segment_bytes > options_.max_bytes;
+    };
+    if (past_most()) measure();
+    if (past_most()) {
+      return Error{ErrorKind::kIo, std::string(kPastMost),
+                   fmt::format("`{}` would go past its {} bytes", segment_path(options_.dir, next),
+                               options_.max_bytes),
+                   "the control plane makes room as it reads: see `heddle status`; requests go on "
+                   "being answered, their records are dropped and counted"};
     }
     const std::string path = segment_path(options_.dir, next);
     const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -275,6 +352,7 @@ class Writer final : public JournalWriter {
     fd_ = fd;
     segment_ = number;
     offset_ = head_end_;
+    shares_.begin_segment(number);
     measure();
   }
 
@@ -288,10 +366,11 @@ class Writer final : public JournalWriter {
     if (!full_)
       log::warn("the journal `{}` takes nothing more: {}; {}", options_.dir, why.message, why.hint);
     full_ = true;
+    disk_full_ = why.id != kPastMost;
     retry_ns_ = system_clock().mono_ns() + kRetryNs;
-    gap_ += droppable_pending_;
-    dropped_ += droppable_pending_;
-    droppable_pending_ = 0;
+    gap_.add(droppable_pending_);
+    dropped_.add(droppable_pending_);
+    droppable_pending_.clear();
     std::string kept;
     for (Extent& extent : kept_) {
       const std::size_t at = kept.size();
@@ -321,21 +400,25 @@ class Writer final : public JournalWriter {
     if (system_clock().mono_ns() < retry_ns_) return;
     retry_ns_ = system_clock().mono_ns() + kRetryNs;
     if (!begin_segment().ok()) return;
-    full_ = false;
+    full_ = disk_full_ = false;
     log::info("the journal `{}` has room again", options_.dir);
     if (reserve_ < 0) reserve_ = ::open(reserve_path().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (reserve_ >= 0 && !has_reserve_) fill_reserve();
     note_gap();
   }
 
+  /// One record for each account that has lost something since the last ones.
   void note_gap() {
-    if (gap_ == 0) return;
-    const std::size_t at = pending_.size();
-    append_record(
-        GapRecord{gap_, full_ ? "the journal is full" : "the journal was full or nearly full"},
-        pending_);
-    kept_.push_back({at, pending_.size()});
-    gap_ = 0;
+    if (!gap_.any()) return;
+    const char* why =
+        full_ ? "the journal is full" : "the journal was full, or the account held its share of it";
+    for (std::size_t i = 0; i < gap_.counts().size(); ++i) {
+      const Unrecorded lost = gap_.counts()[i];
+      if (lost.requests + lost.labels > 0)
+        keep(GapRecord{lost.requests, why, lost.labels, shares_.name(i)});
+    }
+    gap_.clear();
+    say_ns_ = system_clock().mono_ns() + kRetryNs;
   }
 
   Result<void> write_pending() {
@@ -358,7 +441,7 @@ class Writer final : public JournalWriter {
     offset_ += pending_.size();
     pending_.clear();
     kept_.clear();
-    droppable_pending_ = 0;
+    droppable_pending_.clear();
     return {};
   }
 
@@ -372,12 +455,15 @@ class Writer final : public JournalWriter {
   std::uint64_t offset_ = 0;
   std::uint64_t head_end_ = 0;
   std::uint64_t previous_end_ = 0;
-  std::uint64_t total_ = 0;
-  std::uint64_t seen_ = 0;
-  std::uint64_t gap_ = 0;  ///< dropped and not yet said
-  std::uint64_t dropped_ = 0;
-  std::uint64_t droppable_pending_ = 0;
+  std::uint64_t total_ = 0;  ///< of all segments but this one
+  bool disk_full_ = false;   ///< `full_` not by `max_bytes`
+  Shares shares_;
+  Tally gap_;      ///< dropped and not yet said
+  Tally dropped_;  ///< since it was opened
+  Tally droppable_pending_;
   std::int64_t retry_ns_ = 0;
+  std::int64_t look_ns_ = 0;
+  std::int64_t say_ns_ = 0;  ///< not before, while records come
   std::string pending_;
   std::vector<Extent> kept_;  ///< of `pending_`: what must not be dropped
   JournalPosition synced_;

@@ -89,6 +89,13 @@ std::vector<Record> read_all(const std::string& dir, JournalPosition from = {}) 
   }
 }
 
+/// Requests that went unrecorded.
+std::uint64_t lost_of(const JournalWriter& writer) {
+  std::uint64_t sum = 0;
+  for (const auto& [account, lost] : writer.unrecorded()) sum += lost.requests;
+  return sum;
+}
+
 std::string slurp(const std::string& path) { return *read_file(path); }
 void spill(const std::string& path, std::string_view bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
@@ -323,7 +330,7 @@ TEST(Journal, WhenFullItDropsRequestsCountsThemAndKeepsActs) {
     }
     writer->append(ActRecord{"fail-over", "flights", 1, "the primary cannot score", "act-1"});
     ASSERT_TRUE(writer->commit().ok());
-    dropped = writer->dropped();
+    dropped = lost_of(*writer);
     EXPECT_GT(dropped, 1000u);
   }
   std::uint64_t bytes = 0;
@@ -359,9 +366,9 @@ TEST(Journal, TakesUpRequestsAgainOnceThereIsRoom) {
     writer->append(request(i));
     ASSERT_TRUE(writer->commit().ok());
   }
-  const std::uint64_t dropped = writer->dropped();
+  const std::uint64_t dropped = lost_of(*writer);
   writer->append(request(1));
-  EXPECT_EQ(writer->dropped(), dropped);
+  EXPECT_EQ(lost_of(*writer), dropped);
 }
 
 TEST(Journal, TellsWhichActsStand) {

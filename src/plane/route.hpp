@@ -40,13 +40,13 @@ struct QuarantinedSource {
 inline constexpr std::uint32_t kMostCanaryWeight = 5'000;
 
 /// A released bundle that answers a share of the traffic. A baseline of the same share is drawn
-/// beside it (Cohort). The same key always falls on the same side, and raising the weight moves
-/// nobody away from the canary.
+/// beside it (Cohort). The same sticky key always falls on the same side, and raising the weight
+/// moves none away from the canary.
 struct Canary {
   Digest bundle{};
   std::uint32_t weight = 0;  ///< share of the requests, in ten-thousandths; at most 5,000
-  std::string
-      sticky{};  ///< key of the draw: `source`, `header:NAME`, `field:NAME`; empty: the request id
+  std::string sticky{};  ///< key of the draw: `source`, `header:NAME`, `field:NAME`; empty: each
+                         ///< request for itself
   std::string header{};  ///< requests with this header of value `header_value` always go to the
                          ///< canary; empty: none
   std::string header_value{};

@@ -228,6 +228,9 @@ struct Encoder {
     framed(PayloadType::kGap, out, [&] {
       put_varint(r.requests, out);
       put_string(r.reason, out);
+      if (r.labels == 0 && r.account.empty()) return;
+      put_varint(r.labels, out);
+      if (!r.account.empty()) put_string(r.account, out);
     });
   }
 };
@@ -385,6 +388,8 @@ std::optional<Record> decode_record(std::string_view payload) {
       GapRecord r;
       r.requests = in.varint();
       in.string(r.reason);
+      if (!in.finished()) r.labels = in.varint();
+      if (!in.finished()) in.string(r.account);
       record = std::move(r);
       break;
     }

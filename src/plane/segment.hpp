@@ -37,6 +37,9 @@ struct SegmentHead {
 /// The numbers of the segments in `dir`, ascending.
 [[nodiscard]] std::vector<std::uint64_t> list_segments(const std::string& dir);
 
+/// Says below which segment no reader needs any (`consumed`): a decimal number.
+[[nodiscard]] std::string consumed_path(const std::string& dir);
+
 /// Append one record, framed.
 void append_head(const SegmentHead& head, std::string& out);
 void append_record(const Record& record, std::string& out);

@@ -310,10 +310,11 @@ Result<void> verify_signature(const spec::Person& person, std::string_view state
                   name_space)};
 }
 
-Result<void> check_signature(std::string_view statement, std::string_view armored) {
+Result<void> check_signature(std::string_view statement, std::string_view armored,
+                             const char* name_space) {
   if (armored.size() <= kMostSignature) {
-    HEDDLE_ASSIGN_OR_RETURN(const bool good, ask_ssh_keygen({"check-novalidate"}, statement,
-                                                            armored, "", kApprovalNamespace));
+    HEDDLE_ASSIGN_OR_RETURN(
+        const bool good, ask_ssh_keygen({"check-novalidate"}, statement, armored, "", name_space));
     if (good) return {};
   }
   return Error{ErrorKind::kDenied, "approval-signature-invalid",

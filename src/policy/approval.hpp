@@ -75,8 +75,9 @@ void write_statement(Approval& approval, const std::string& nonce);
                                             std::string_view armored,
                                             const char* name_space = kApprovalNamespace);
 /// Whether `armored` is a signature over `statement` by whichever key it names: for a record whose
-/// person may have other keys today.
-[[nodiscard]] Result<void> check_signature(std::string_view statement, std::string_view armored);
+/// people are not known any more.
+[[nodiscard]] Result<void> check_signature(std::string_view statement, std::string_view armored,
+                                           const char* name_space = kApprovalNamespace);
 /// `NAME namespaces="heddle-approval,heddle-request" KEY`, a line a key.
 [[nodiscard]] std::string allowed_signers(const std::vector<spec::Person>& people);
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/encoding.hpp"
+#include "base/signature.hpp"
 #include "doc/json.hpp"
 #include "policy/ssh_key_fixture.hpp"
 
@@ -80,6 +82,59 @@ TEST(Signature, IsCheckedByTheRealSshKeygen) {
   EXPECT_EQ(refused({"*", {}, {ada.public_key()}}, statement, good), "approval-signature-invalid");
   EXPECT_EQ(refused({"ada", {}, {"ssh-ed25519 broken"}}, statement, good),
             "approval-signature-invalid");
+}
+
+std::string text(std::string_view bytes) {
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  std::string out;
+  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(size >> shift);
+  return out + std::string(bytes);
+}
+
+/// What `ssh-keygen -Y sign` writes with a key of a security key (OpenSSH's PROTOCOL.sshsig and
+/// PROTOCOL.u2f): the device signs the digests of its application and of what is signed.
+struct SecurityKey {
+  Ed25519Key key = Ed25519Key::from_seed(std::string(32, '\7')).value();
+
+  [[nodiscard]] std::string bytes() const {
+    const std::string_view point(reinterpret_cast<const char*>(key.public_key.data()),
+                                 key.public_key.size());
+    return text("sk-ssh-ed25519@openssh.com") + text(point) + text("ssh:");
+  }
+  [[nodiscard]] std::string public_key() const {
+    return "sk-ssh-ed25519@openssh.com " + base64_encode(bytes()) + " ada";
+  }
+  [[nodiscard]] std::string sign(std::string_view statement) const {
+    const auto raw = [](const Digest& digest) {
+      return std::string(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
+    };
+    const std::string about = text("heddle-approval") + text("") + text("sha256");
+    const std::string is_signed = "SSHSIG" + about + text(raw(sha256(statement)));
+    const std::string touched = std::string("\1", 1) + std::string("\0\0\0\1", 4);
+    const std::string signature = key.sign(raw(sha256("ssh:")) + touched + raw(sha256(is_signed)));
+    const std::string blob = "SSHSIG" + std::string("\0\0\0\1", 4) + text(bytes()) + about +
+                             text(text("sk-ssh-ed25519@openssh.com") + text(signature) + touched);
+    return "-----BEGIN SSH SIGNATURE-----\n" + base64_encode(blob) +
+           "\n-----END SSH SIGNATURE-----\n";
+  }
+};
+
+TEST(Signature, OfEveryKindOfKey) {
+  const auto statement = sample().statement;
+  for (const char* kind :
+       {"-t ed25519", "-t rsa -b 2048", "-t ecdsa -b 256", "-t ecdsa -b 384", "-t ecdsa -b 521"}) {
+    const SshKey key("ada", kind);
+    const spec::Person person{"ada", {"approver"}, {key.public_key()}};
+    const auto good = verify_signature(person, statement, key.sign(statement));
+    EXPECT_TRUE(good.ok()) << kind << ": " << good.error().str();
+    EXPECT_TRUE(check_signature(statement, key.sign(statement)).ok()) << kind;
+    EXPECT_FALSE(verify_signature(person, statement + " ", key.sign(statement)).ok()) << kind;
+  }
+  const SecurityKey key;
+  const spec::Person person{"ada", {"approver"}, {key.public_key()}};
+  const auto good = verify_signature(person, statement, key.sign(statement));
+  EXPECT_TRUE(good.ok()) << good.error().str();
+  EXPECT_FALSE(verify_signature(person, statement + " ", key.sign(statement)).ok());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "base/encoding.hpp"
 #include "base/signature.hpp"
+#include "policy/request.hpp"
 #include "policy/standing.hpp"
 
 namespace heddle::policy {
@@ -76,6 +77,11 @@ bool fulfilled(const Approval& approval, const Rulebook& rules) {
   return true;
 }
 
+bool is_open(const Approval& approval) noexcept {
+  return approval.status == Approval::Status::kPending ||
+         approval.status == Approval::Status::kApproved;
+}
+
 /// The same members with the same values, in any order.
 bool same_binds(const doc::Value& a, const doc::Value& b) {
   if (a.size() != b.size()) return false;
@@ -113,17 +119,6 @@ std::string what_changed(const Approval& approval, const Proposal& proposal) {
   if (!holds_all(proposal.evidence, approval.evidence))
     return "the evidence it was asked on is not named any more";
   return {};
-}
-
-/// Who asked, in an entry: how that is known, and the name that was only claimed.
-void record_proof(doc::Value& attributes, const Proof& proof) {
-  const auto put = [&](const char* name, const std::string& value) {
-    if (!value.empty()) attributes.set(name, value);
-  };
-  put("proof", proof.how);
-  put("claimed", proof.claimed);
-  put("request_statement", proof.statement);
-  put("request_signature", proof.signature);
 }
 
 /// An approval that was read outside a transaction, with what the check of its stored signatures
@@ -168,15 +163,22 @@ struct LocalEngine::Impl {
     const bool signed_by_hand = person && proposal.actor.proof.how == "signature";
     if (proposal.action == "service.stop")
       return Verdict{Effect::kAllow, {"stop-is-always-allowed"}, {}, {}};
+    const bool by_data_plane =
+        proposal.actor.type == ActorType::kSystem && proposal.actor.id == "system:data-plane";
+    if (proposal.action == "clock.jump" && by_data_plane)
+      return Verdict{Effect::kAllow, {"what-happened-is-recorded"}, {}, {}};
     HEDDLE_ASSIGN_OR_RETURN(const bool stopped, is_stopped(txn, service));
     const bool resumes = proposal.action == "service.resume";
     if (resumes && !person)
       return Verdict{Effect::kDeny, {"resume-needs-a-person"}, {}, "only a person clears a stop"};
+    const bool sets_clock = proposal.action == "clock.set";
+    if (sets_clock && !person)
+      return Verdict{
+          Effect::kDeny, {"clock-needs-a-person"}, {}, "only a person says that a clock is right"};
     // What the data plane did by itself has happened: a stop that came after it does not keep it
     // off the record.
     const bool happened =
-        proposal.actor.type == ActorType::kSystem && proposal.actor.id == "system:data-plane" &&
-        (proposal.action == "slot.fail-over" || proposal.action == "canary.abort");
+        by_data_plane && (proposal.action == "slot.fail-over" || proposal.action == "canary.abort");
     // A stop is an incident: what people write down about it changes nothing that is served.
     const bool writes_down = person && is_record_action(proposal.action);
     if (stopped && !happened && !resumes && !writes_down)
@@ -199,8 +201,10 @@ struct LocalEngine::Impl {
     HEDDLE_TRY(std::move(counted));
     // A signature is a person's own word; somebody known by the account of the system needs a rule
     // that lets the role.
-    if (resumes && signed_by_hand && verdict.rules == std::vector<std::string>{"default-deny"}) {
-      return Verdict{Effect::kAllow, {"resume-by-a-signature"}, {}, {}};
+    if ((resumes || sets_clock) && signed_by_hand &&
+        verdict.rules == std::vector<std::string>{"default-deny"}) {
+      return Verdict{
+          Effect::kAllow, {resumes ? "resume-by-a-signature" : "clock-by-a-signature"}, {}, {}};
     }
     if (verdict.effect == Effect::kDeny || person) return verdict;
     // Budgets bound agents and the system's own parts, whoever approved; a person's own act is not
@@ -459,7 +463,7 @@ struct LocalEngine::Impl {
     if (approval->status == Status::kRejected) {
       return refuse("approval-rejected", fmt::format("`{}` rejected it", approval->rejected_by));
     }
-    if (approval->status != Status::kPending && approval->status != Status::kApproved) {
+    if (!is_open(*approval)) {
       return ask_anew(fmt::format("`{}` is {}", approval->id, status_name(approval->status)));
     }
     if (approval->op_id != proposal.op_id || approval->action != proposal.action ||
@@ -603,23 +607,20 @@ struct LocalEngine::Impl {
     return approval;
   }
 
-  /// Closes an open approval whose time is over, so that a clock set back does not open it again;
-  /// true when it did.
-  Result<bool> expire(const std::string& id) {
-    bool expired = false;
-    HEDDLE_TRY(state.write([&](store::Txn& txn) -> Result<void> {
-      expired = false;
+  /// Closes an open approval whose time is over, so that a clock set back does not open it again.
+  Result<void> close_if_expired(store::Txn& txn, Approval& approval) {
+    if (!is_open(approval)) return {};
+    HEDDLE_ASSIGN_OR_RETURN(const auto time, now(txn));
+    if (time < approval.expires) return {};
+    return close(txn, approval, Approval::Status::kExpired,
+                 fmt::format("it expired at {}", format_time(approval.expires)));
+  }
+
+  Result<void> expire(const std::string& id) {
+    return state.write([&](store::Txn& txn) -> Result<void> {
       HEDDLE_ASSIGN_OR_RETURN(auto approval, read_approval(txn, id));
-      if (!approval) return {};
-      const bool open = approval->status == Approval::Status::kPending ||
-                        approval->status == Approval::Status::kApproved;
-      HEDDLE_ASSIGN_OR_RETURN(const auto time, now(txn));
-      if (!open || time < approval->expires) return {};
-      expired = true;
-      return close(txn, *approval, Approval::Status::kExpired,
-                   fmt::format("it expired at {}", format_time(approval->expires)));
-    }));
-    return expired;
+      return approval ? close_if_expired(txn, *approval) : Result<void>();
+    });
   }
 
   static ledger::Entry answer_entry(const Approval& approval, const std::string& person,
@@ -737,9 +738,7 @@ Result<void> LocalEngine::void_stale(store::Txn& txn,
                                      const std::function<std::string(const Approval&)>& why) {
   HEDDLE_ASSIGN_OR_RETURN(auto approvals, read_approvals(txn));
   for (auto& approval : approvals) {
-    if (approval.status != Approval::Status::kPending &&
-        approval.status != Approval::Status::kApproved)
-      continue;
+    if (!is_open(approval)) continue;
     if (auto reason = why(approval); !reason.empty()) {
       HEDDLE_TRY(impl_->close(txn, approval, Approval::Status::kVoid, std::move(reason)));
     }
@@ -749,6 +748,14 @@ Result<void> LocalEngine::void_stale(store::Txn& txn,
 
 Result<void> LocalEngine::void_stale(const std::function<std::string(const Approval&)>& why) {
   return impl_->state.write([&](store::Txn& txn) { return void_stale(txn, why); });
+}
+
+Result<void> LocalEngine::close_expired() {
+  return impl_->state.write([&](store::Txn& txn) -> Result<void> {
+    HEDDLE_ASSIGN_OR_RETURN(auto approvals, read_approvals(txn));
+    for (auto& approval : approvals) HEDDLE_TRY(impl_->close_if_expired(txn, approval));
+    return {};
+  });
 }
 
 Result<bool> LocalEngine::applied(const std::string& op_id) {

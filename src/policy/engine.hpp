@@ -17,7 +17,8 @@ namespace heddle::policy {
 /// `service.stop` (target `service/NAME` or `service/*`) is allowed to everybody and sets the stop
 /// flag in the same transaction; while it stands, every act about that service is denied (`stop`),
 /// but a person's records (`incident.*`) are judged by the rules, and `service.resume` by a person
-/// clears it: one whom a rule lets, or who signed. What needs an
+/// clears it: one whom a rule lets, or who signed; so is `clock.set`. `clock.jump` of the data
+/// plane records what happened and is always allowed. What needs an
 /// approval is asked for by a person or an agent, never by the system (`requester-unproven`).
 /// Inside `apply`, the decision's own entry is number `txn.log_size() - 1`. Thread-safe; `state`,
 /// `ledger` and `clock` must outlive it.
@@ -54,6 +55,9 @@ class LocalEngine final : public Engine {
   [[nodiscard]] Result<void> void_stale(store::Txn& txn,
                                         const std::function<std::string(const Approval&)>& why);
   [[nodiscard]] Result<void> void_stale(const std::function<std::string(const Approval&)>& why);
+  /// Closes every open approval whose time is over, an entry each: a clock set back opens none of
+  /// them again.
+  [[nodiscard]] Result<void> close_expired();
   /// Whether the act of this op_id was carried out.
   [[nodiscard]] Result<bool> applied(const std::string& op_id);
   [[nodiscard]] Result<Approval> approval(const std::string& id);

@@ -54,7 +54,7 @@ class EngineTest : public testing::Test {
     project_.people = {{"ada", {"approver"}, {ada_->public_key()}},
                        {"ben", {"ml-engineer"}, {ben_->public_key()}},
                        {"eve", {"approver"}, {eve_->public_key()}}};
-    project_.service_accounts = {{"replayer", {"predict"}, ""}};
+    project_.service_accounts = {{"replayer", {"predict"}}};
     open();
   }
   void open() {

@@ -22,4 +22,14 @@ std::string request_statement(const SignedRequest& about, const doc::Value& requ
                           {"nonce", about.nonce}}));
 }
 
+void record_proof(doc::Value& attributes, const Proof& proof) {
+  const auto put = [&](const char* name, const std::string& value) {
+    if (!value.empty()) attributes.set(name, value);
+  };
+  put("proof", proof.how);
+  put("claimed", proof.claimed);
+  put("request_statement", proof.statement);
+  put("request_signature", proof.signature);
+}
+
 }  // namespace heddle::policy

@@ -5,6 +5,7 @@
 
 #include "base/clock.hpp"
 #include "doc/value.hpp"
+#include "policy/act.hpp"
 
 namespace heddle::policy {
 
@@ -24,5 +25,9 @@ struct SignedRequest {
 
 /// How long after `at`, and before it, a signed request is taken.
 inline constexpr Micros kRequestWindow = 10 * kMinute;
+
+/// Who asked, in the attributes of an entry: how that is known, the name that was only claimed, and
+/// what was signed.
+void record_proof(doc::Value& attributes, const Proof& proof);
 
 }  // namespace heddle::policy

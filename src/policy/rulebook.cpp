@@ -42,7 +42,23 @@ struct Rule {
   mutable std::map<std::string, std::shared_ptr<const expr::Program>> programs{};
 };
 
-constexpr std::string_view kOneAccount = "one-account-needs-a-person";
+/// What agents may not do alone, whatever the rules allow, by the attribute that says so: rows or
+/// labels of one account of several, labels that accounts contradict each other about, a model that
+/// is clearly worse on what was true before the change that it learned.
+struct Guarded {
+  std::string_view rule;
+  bool (*applies)(const doc::Value& attributes);
+};
+constexpr Guarded kGuarded[] = {
+    {"one-account-needs-a-person",
+     [](const doc::Value& of) { return !of.string_or("only_account").empty(); }},
+    {"one-label-account-needs-a-person",
+     [](const doc::Value& of) { return !of.string_or("only_label_account").empty(); }},
+    {"disputed-labels-need-a-person",
+     [](const doc::Value& of) { return of.bool_or("labels_disputed"); }},
+    {"forgotten-past-needs-a-person",
+     [](const doc::Value& of) { return of.string_or("before_change") == "worse"; }},
+};
 
 enum class Truth { kTrue, kFalse, kUnknown };
 
@@ -110,6 +126,16 @@ spec::RecalibrationBound recalibration_bound(const spec::Project& project) {
   return {step.value_or(usual.step), sum.value_or(usual.sum)};
 }
 
+/// The smallest budget that a policy of the project states; the default where none does.
+std::int64_t quarantine_budget(const spec::Project& project) {
+  std::optional<std::int64_t> least;
+  for (const auto& [name, policy] : project.policies) {
+    if (policy.quarantine_good_rows)
+      least = std::min(least.value_or(*policy.quarantine_good_rows), *policy.quarantine_good_rows);
+  }
+  return least.value_or(spec::kQuarantineGoodRows);
+}
+
 /// Everything that can change a verdict or who may approve, in one canonical text.
 Digest digest_of(const spec::Project& project) {
   auto policies = doc::Value::array();
@@ -155,6 +181,7 @@ Digest digest_of(const spec::Project& project) {
       {{"format", "heddle.rules/1"},
        {"policies", std::move(policies)},
        {"recalibrate", doc::Value::object({{"step", bound.step}, {"sum", bound.sum}})},
+       {"quarantine", doc::Value::object({{"good_rows", quarantine_budget(project)}})},
        {"services", std::move(services)},
        {"people", std::move(people)},
        {"service_accounts", std::move(accounts)}})));
@@ -197,6 +224,23 @@ spec::PolicyRule recalibration_guard(const spec::Project& project) {
       {}};
   rule.approver_role = role_asked(project, "release.recalibrate").value_or(promoter_role(project));
   return rule;
+}
+
+/// Refusing a row costs that row; shutting a sender out costs what is well beside it. And what is
+/// shut out for everybody is taken from those who sent nothing wrong.
+std::vector<spec::PolicyRule> quarantine_guards(const spec::Project& project) {
+  spec::PolicyRule costly;
+  costly.id = "costly-quarantine-needs-a-person";
+  costly.effect = spec::PolicyRule::Effect::kRequireApproval;
+  costly.who = {"agent:*"};
+  costly.actions = {"source.quarantine"};
+  costly.when =
+      spec::Expression{fmt::format("attributes.good_rows > {}", quarantine_budget(project)), {}};
+  costly.approver_role = role_asked(project, "source.quarantine").value_or(promoter_role(project));
+  spec::PolicyRule of_all = costly;
+  of_all.id = "quarantine-of-everybody-needs-a-person";
+  of_all.when = spec::Expression{"attributes.account == \"\"", {}};
+  return {std::move(costly), std::move(of_all)};
 }
 
 }  // namespace
@@ -397,6 +441,13 @@ Result<Rulebook> Rulebook::compile(const spec::Project& project) {
   bound.names = {"attributes.intercept_delta", "attributes.intercept_sum"};
   bound.is_guard = true;
   impl->rules.push_back(std::move(bound));
+  for (spec::PolicyRule& rule : quarantine_guards(project)) {
+    auto names = expr::names_in(rule.when->text);
+    Rule of_quarantine{std::move(rule), ""};
+    if (names) of_quarantine.names = *std::move(names);
+    of_quarantine.is_guard = true;
+    impl->rules.push_back(std::move(of_quarantine));
+  }
   // Whether labels are right is what no agent can know.
   spec::PolicyRule labels;
   labels.id = "labels-need-a-person";
@@ -455,12 +506,14 @@ Verdict Rulebook::evaluate(const Proposal& proposal, const CountFn& count) const
     verdict.needs.push_back(
         {rule->id, std::max(1, rule->approvals), rule->approver_role, rule->approval_within});
   }
-  // What one of several accounts sends changes nothing for the others without a person.
-  const bool of_one = proposal.actor.type == ActorType::kAgent &&
-                      !proposal.attributes.string_or("only_account").empty();
-  if (of_one && ask.empty() && !allow.empty()) {
-    ask.emplace_back(kOneAccount);
-    verdict.needs.push_back({std::string(kOneAccount), 1, "", spec::PolicyRule{}.approval_within});
+  // An allowance is no answer to these; who is asked already is asked once.
+  if (proposal.actor.type == ActorType::kAgent && ask.empty() && !allow.empty()) {
+    for (const Guarded& guarded : kGuarded) {
+      if (!guarded.applies(proposal.attributes)) continue;
+      ask.emplace_back(guarded.rule);
+      verdict.needs.push_back(
+          {std::string(guarded.rule), 1, "", spec::PolicyRule{}.approval_within});
+    }
   }
   const auto join = [&](std::vector<std::string>& first, std::vector<std::string>& second,
                         std::vector<std::string>& third) {

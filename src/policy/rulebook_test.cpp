@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "spec/load.hpp"
 
 namespace heddle::policy {
@@ -28,7 +30,7 @@ spec::Project project(std::vector<spec::PolicyRule> rules, std::string autonomy 
   made.policies["default"].rules = std::move(rules);
   made.services["delay"].autonomy = std::move(autonomy);
   made.people = {{"ada", {"ml-engineer", "approver"}, {}}, {"ben", {"ml-engineer"}, {}}};
-  made.service_accounts = {{"replayer", {"predict"}, ""}};
+  made.service_accounts = {{"replayer", {"predict"}}};
   return made;
 }
 
@@ -251,6 +253,63 @@ TEST(Rulebook, WhatOneAccountAloneShowsNeedsAPersonWhateverTheRulesSay) {
     what.actor = {ActorType::kPerson, "ada"};
     EXPECT_EQ(judge(project({allow}), what).effect, Effect::kAllow) << "a person knows";
   }
+}
+
+TEST(Rulebook, WhatLabelsInDoubtOrAForgottenPastStandBehindNeedsAPerson) {
+  const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
+  const Actor ladder{ActorType::kAgent, "agent:recover"};
+  using Row = std::tuple<const char*, doc::Value, doc::Value, const char*>;
+  for (const auto& [name, harmless, doubtful, id] :
+       {Row{"only_label_account", "", "partner", "one-label-account-needs-a-person"},
+        Row{"labels_disputed", false, true, "disputed-labels-need-a-person"},
+        Row{"before_change", "unclear", "worse", "forgotten-past-needs-a-person"}}) {
+    for (const char* action :
+         {"slot.swap", "release.recalibrate", "retrain.start", "release.promote"}) {
+      SCOPED_TRACE(fmt::format("{} {}", name, action));
+      auto what = proposal(action, ladder);
+      what.attributes = doc::Value::object({{name, harmless}});
+      EXPECT_EQ(judge(project({allow}), what).effect, Effect::kAllow);
+      what.attributes.set(name, doubtful);
+      const auto verdict = judge(project({allow}), what);
+      EXPECT_EQ(verdict.effect, Effect::kRequireApproval);
+      EXPECT_EQ(verdict.rules.front(), id);
+      EXPECT_EQ(judge(project({}), what).effect, Effect::kDeny);
+      what.actor = {ActorType::kPerson, "ada"};
+      EXPECT_EQ(judge(project({allow}), what).effect, Effect::kAllow);
+    }
+  }
+}
+
+TEST(Rulebook, AQuarantineThatHoldsBackManyGoodRowsOrEverybodysNeedsAPerson) {
+  const auto allow = rule("allow", Kind::kAllow, {"*"}, {"*"});
+  const Actor ladder{ActorType::kAgent, "agent:recover"};
+  const auto quarantine = [&](std::int64_t good_rows, std::string account) {
+    auto what = proposal("source.quarantine", ladder);
+    what.attributes = doc::Value::object(
+        {{"source", "s1"}, {"account", std::move(account)}, {"good_rows", good_rows}});
+    return what;
+  };
+  auto usual = project({allow});
+  EXPECT_EQ(judge(usual, quarantine(1000, "app")).effect, Effect::kAllow);
+  EXPECT_EQ(judge(usual, quarantine(1001, "app")).effect, Effect::kRequireApproval);
+  EXPECT_EQ(judge(usual, quarantine(1001, "app")).rules.front(),
+            "costly-quarantine-needs-a-person");
+  EXPECT_EQ(judge(usual, quarantine(0, "")).effect, Effect::kRequireApproval)
+      << "it holds for everybody";
+  EXPECT_EQ(judge(usual, quarantine(0, "")).rules.front(),
+            "quarantine-of-everybody-needs-a-person");
+  auto strict = usual;
+  strict.policies["strict"].quarantine_good_rows = 10;
+  strict.policies["lax"].quarantine_good_rows = 100'000;
+  EXPECT_EQ(judge(strict, quarantine(10, "app")).effect, Effect::kAllow);
+  EXPECT_EQ(judge(strict, quarantine(11, "app")).effect, Effect::kRequireApproval)
+      << "the smallest counts";
+  EXPECT_NE(Rulebook::compile(usual)->digest(), Rulebook::compile(strict)->digest());
+  // It lets nobody do what no rule allows, and a person knows what it costs.
+  EXPECT_EQ(judge(project({}), quarantine(1001, "app")).effect, Effect::kDeny);
+  auto by_hand = quarantine(100'000, "");
+  by_hand.actor = {ActorType::kPerson, "ada"};
+  EXPECT_EQ(judge(usual, by_hand).effect, Effect::kAllow);
 }
 
 TEST(Rulebook, WhetherLabelsAreRightIsAskedOfAPerson) {

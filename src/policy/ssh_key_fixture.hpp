@@ -11,11 +11,11 @@ namespace heddle::policy {
 /// A person's SSH key, made and used by the real ssh-keygen. For tests only.
 class SshKey {
  public:
-  explicit SshKey(const std::string& name) {
+  explicit SshKey(const std::string& name, const std::string& kind = "-t ed25519") {
     std::string made = std::filesystem::temp_directory_path().string() + "/heddle-key.XXXXXX";
     HEDDLE_CHECK(::mkdtemp(made.data()) != nullptr, "mkdtemp");
     directory_ = made;
-    run("ssh-keygen -q -t ed25519 -N '' -C " + name + " -f " + directory_ + "/key");
+    run("ssh-keygen -q " + kind + " -N '' -C " + name + " -f " + directory_ + "/key");
   }
   ~SshKey() { std::filesystem::remove_all(directory_); }
   SshKey(const SshKey&) = delete;

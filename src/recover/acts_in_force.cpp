@@ -123,6 +123,62 @@ void Ladder::forget(const Act& act, const Tick& tick) {
   }
 }
 
+/// What the data plane did by itself is verified as what recovery does: the standby against what
+/// was left, on the rows that both answer.
+void Ladder::take_fail_over(const plane::ActRecord& record, Tick& tick) {
+  const auto routes = tick.effects.routes();
+  const std::string serves = routes.empty() ? std::string() : routes.back().primary.str();
+  if (serves.empty() || serves == record.target) return;  // policy did not cover it
+  auto of = std::find_if(incidents_.begin(), incidents_.end(), [](const Incident& each) {
+    return each.diagnosis.cause == Cause::kFailOver && each.step < Step::kByHand;
+  });
+  const std::string what = "the data plane failed over: " + record.reason;
+  if (of == incidents_.end()) {
+    watch::Diagnosis diagnosis;
+    diagnosis.cause = Cause::kFailOver;
+    diagnosis.change_from = record.event_time;
+    diagnosis.reason = what;
+    (void)open(std::move(diagnosis), tick);
+    of = std::prev(incidents_.end());
+    of->keys = {"act/" + of->id + "/swap/1"};
+    respond(*of, "failed over to the standby", tick);
+  } else if (of->step != Step::kOpen) {
+    of->step = Step::kVerifyAct;
+    of->step_since = tick.now;
+  }
+  of->timeline.push_back({tick.now, what, 0});
+  of->let_in_at = 0;
+  ++of->swaps;
+  // Each has a trial of its own: labels of the one before say nothing of this one.
+  Act act{fmt::format("{}/swap/{}", of->id, of->swaps), Act::Kind::kSwap, of->id, tick.now};
+  act.before = record.target;
+  act.made = serves;
+  of->act = act.id;
+  begin(std::move(act));
+}
+
+/// Somebody released another, or the slots changed back: what answers since is looked at for a day.
+Step Ladder::verify_end_of_fail_over(Incident& incident, Tick& tick) {
+  if (incident.let_in_at == 0) {
+    incident.let_in_at = tick.now;
+    incident.rows_responded = tick.watch.rows_seen();
+    incident.timeline.push_back({tick.now,
+                                 "the fail-over is over: later rows tell whether that "
+                                 "holds",
+                                 0});
+  }
+  const bool enough =
+      tick.now >= incident.let_in_at + kDay &&
+      tick.watch.rows_seen() >= incident.rows_responded + options_.monitor.window_rows;
+  if (enough) {
+    incident.recovered_at = tick.now;
+    return Step::kPostmortem;
+  }
+  if (tick.now < incident.let_in_at + kVerifyAtMost) return incident.step;
+  incident.unverified = true;
+  return Step::kPostmortem;
+}
+
 std::string Ladder::why_not(const Act& act, const Tick& tick) const {
   if (act.kind == Act::Kind::kTransform && act.clock) {
     const auto now = tick.watch.clock(act.field);
@@ -223,6 +279,33 @@ void Ladder::follow_clock(const Act& act, const Tick& tick) {
   incident.timeline.push_back({tick.now, diagnosis.reason, 0});
 }
 
+bool Ladder::reads_as_diagnosed(const Incident& incident, const Tick& tick) {
+  if (!incident.clock) return true;
+  const auto now = tick.watch.clock(incident.diagnosis.column);
+  return now && std::llabs(*now - *incident.clock) < watch::ClockRuns::kTolerance;
+}
+
+/// A shift that became another while its repair waits for an answer: what was asked is not true any
+/// more.
+void Ladder::follow_shift(Incident& incident, std::string_view proposal, Tick& tick) {
+  watch::Diagnosis& d = incident.diagnosis;
+  const auto now = tick.watch.clock(d.column);
+  if (!incident.clock || !now || std::llabs(*now - *incident.clock) < watch::ClockRuns::kTolerance)
+    return;
+  const auto lag =
+      static_cast<int>(std::lround(hours(*now - right_clock(*incident.clock, d.lag_hours))));
+  if (lag == 0 || lag == d.lag_hours) return;
+  const std::string why = fmt::format(
+      "the clock of `{}` moved while its repair waited: it is ahead by {:+d} h now, "
+      "{:+d} h when it was diagnosed",
+      d.column, lag, d.lag_hours);
+  (void)lapse(incident, why, proposal, tick);
+  ++incident.reconsidered;
+  incident.clock = now;
+  d.lag_hours = lag;
+  d.reason = why;
+}
+
 Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick) {
   const Act taken = act;  // `act` may be in the list that changes
   const std::string service = "service/" + options_.service;
@@ -236,14 +319,19 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
                     rows_of_duration(tick.watch, options_.monitor.quality.chunk_duration)) ||
        trial->alternative_pays());
   const std::string only = by_labels ? tick.watch.trial_account(taken.id) : std::string();
+  const std::string only_labels =
+      by_labels ? tick.watch.label_account_of_loss(taken.id) : std::string();
+  const bool disputed = by_labels && tick.watch.alerts().confirmed(watch::Subject::kLabels);
   Outcome outcome;
   switch (taken.kind) {
     case Act::Kind::kTransform:
-      outcome =
-          propose(incident, "transform.withdraw", service,
-                  doc::Value::object(
-                      {{"field", taken.field}, {"id", taken.transform}, {"only_account", only}}),
-                  reason, tick, taken.id);
+      outcome = propose(incident, "transform.withdraw", service,
+                        doc::Value::object({{"field", taken.field},
+                                            {"id", taken.transform},
+                                            {"only_account", only},
+                                            {"only_label_account", only_labels},
+                                            {"labels_disputed", disputed}}),
+                        reason, tick, taken.id);
       break;
     case Act::Kind::kRecalibration:
       outcome = propose(incident, "recalibration.withdraw", service,
@@ -258,7 +346,10 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
       break;
     case Act::Kind::kRelease:
       outcome = propose(incident, "release.rollback", service,
-                        doc::Value::object({{"bundle", taken.before}, {"only_account", only}}),
+                        doc::Value::object({{"bundle", taken.before},
+                                            {"only_account", only},
+                                            {"only_label_account", only_labels},
+                                            {"labels_disputed", disputed}}),
                         reason, tick, taken.id);
       break;
   }
@@ -286,7 +377,9 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
 
 Step Ladder::verify_act(Incident& incident, Tick& tick) {
   const Act* act = act_of(incident.act);
-  if (act == nullptr) return Step::kAwaitQuiet;  // something else replaced it
+  const bool failed_over = incident.diagnosis.cause == Cause::kFailOver;
+  if (act == nullptr)  // something else replaced it
+    return failed_over ? verify_end_of_fail_over(incident, tick) : Step::kAwaitQuiet;
   const watch::Trial* trial = tick.watch.trial(act->id);
   const std::int64_t rows = trial == nullptr ? 0 : trial->rows;
   if (rows >= tick.watch.rows_of_chunk() && trial->pays()) {
@@ -305,7 +398,15 @@ Step Ladder::verify_act(Incident& incident, Tick& tick) {
     return incident.step;
   if (rows == 0) {
     incident.timeline.push_back({tick.now, "no labels came: what was done is not verified", 0});
-    return Step::kAwaitQuiet;
+    incident.unverified = failed_over;
+    return failed_over ? Step::kPostmortem : Step::kAwaitQuiet;
+  }
+  if (failed_over && !worse) {
+    // What was left may fail still: to go back to it wants more than that it is no worse.
+    incident.timeline.push_back(
+        {tick.now, "what was left is no better on later rows: the standby goes on", 0});
+    incident.recovered_at = tick.now;
+    return Step::kPostmortem;
   }
   incident.why = fmt::format(
       "on {} labelled rows since, log loss is {:+.4f} against what it would be without it", rows,
@@ -341,24 +442,40 @@ Step Ladder::prove(Incident& incident, Tick& tick) {
   return Step::kAwaitQuiet;
 }
 
-/// What was the matter of one account alone is everybody's once the rows of others show it too.
+/// What was the matter of one account alone is everybody's once the rows, or the labels, of others
+/// show it too.
 void Ladder::see_others(Incident& incident, const watch::Finding& finding, const Tick& tick) {
-  if (incident.diagnosis.only_account.empty() || !finding.alert || !finding.account.empty()) return;
-  incident.timeline.push_back(
-      {tick.now,
-       fmt::format("`{}` is seen in the rows of others than account `{}` too", finding.key,
-                   incident.diagnosis.only_account),
-       0});
-  incident.diagnosis.only_account.clear();
+  if (!finding.alert) return;
+  watch::Diagnosis& d = incident.diagnosis;
+  if (!d.only_account.empty() && finding.account.empty()) {
+    incident.timeline.push_back(
+        {tick.now,
+         fmt::format("`{}` is seen in the rows of others than account `{}` too", finding.key,
+                     d.only_account),
+         0});
+    d.only_account.clear();
+  }
+  if (!d.only_label_account.empty() && finding.label_account.empty()) {
+    incident.timeline.push_back(
+        {tick.now,
+         fmt::format("`{}` is seen in the labels of others than account `{}` too", finding.key,
+                     d.only_label_account),
+         0});
+    d.only_label_account.clear();
+  }
 }
 
 void Ladder::see_windows(Incident& incident, const Tick& tick) const {
   for (auto& [key, quiet] : incident.quiet) {
     const auto at = tick.watch.latest().find(key);
     if (at == tick.watch.latest().end() || at->second.to <= quiet.seen) continue;
-    see_others(incident, at->second, tick);
-    quiet.seen = at->second.to;
-    quiet.windows = at->second.alert ? 0 : quiet.windows + 1;
+    const watch::Finding& finding = at->second;
+    see_others(incident, finding, tick);
+    quiet.seen = finding.to;
+    quiet.windows = finding.alert ? 0 : quiet.windows + 1;
+    const bool whole = finding.subject == watch::Subject::kContract && finding.alert &&
+                       finding.value >= kWholeSource;
+    quiet.whole = whole ? quiet.whole + 1 : 0;
   }
 }
 
@@ -383,8 +500,8 @@ Step Ladder::lapse(Incident& incident, std::string why, std::string_view proposa
   incident.timeline.push_back({tick.now, why, 0});
   if (!proposal.empty()) {
     (void)propose(incident, "incident.lapse", "incident/" + incident.id,
-                  doc::Value::object({{"op_id", fmt::format("{}/{}/1", incident.id, proposal)}}),
-                  std::move(why), tick, proposal);
+                  doc::Value::object({{"op_id", op_id_of(incident, proposal)}}), std::move(why),
+                  tick, fmt::format("{}/{}", proposal, incident.reconsidered + 1));
   }
   return incident.swapped ? Step::kSwapBack : Step::kAwaitQuiet;
 }

@@ -31,6 +31,8 @@ namespace heddle::recover {
 /// `postmortem.write` {page, addition_file, addition_path, addition, proof}; `incident.close`
 /// {recovered_at}. What changes the answers of all has `only_account` too: the one whose rows alone
 /// are the reason, where several use the service; policy then asks a person, whatever its rules.
+/// What labels are the reason of has `only_label_account`, the same of who labels, and
+/// `labels_disputed`: accounts contradict each other.
 struct Action {
   std::string op_id;
   std::string type;

@@ -28,60 +28,65 @@ doc::Value Incident::to_value() const {
   }
   doc::Value windows = doc::Value::array();
   for (const auto& [key, seen] : quiet) {
-    windows.push(
-        doc::Value::object({{"key", key}, {"seen", seen.seen}, {"windows", seen.windows}}));
+    windows.push(doc::Value::object(
+        {{"key", key}, {"seen", seen.seen}, {"windows", seen.windows}, {"whole", seen.whole}}));
   }
   const watch::Diagnosis& d = diagnosis;
-  doc::Value out =
-      doc::Value::object({{"id", id},
-                          {"step", step_name(step)},
-                          {"diagnosis", doc::Value::object({{"cause", watch::cause_name(d.cause)},
-                                                            {"column", d.column},
-                                                            {"source", d.source},
-                                                            {"account", d.account},
-                                                            {"only_account", d.only_account},
-                                                            {"rule", d.rule},
-                                                            {"ratio", d.ratio},
-                                                            {"ratio_name", d.ratio_name},
-                                                            {"lag_hours", d.lag_hours},
-                                                            {"intercept", d.intercept},
-                                                            {"change_from", d.change_from},
-                                                            {"reason", d.reason}})},
-                          {"keys", std::move(key_list)},
-                          {"evidence", std::move(digests)},
-                          {"timeline", std::move(events)},
-                          {"response", response},
-                          {"raised_at", raised_at},
-                          {"confirmed_at", confirmed_at},
-                          {"responded_at", responded_at},
-                          {"recovered_at", recovered_at},
-                          {"step_since", step_since},
-                          {"rows_raised", rows_raised},
-                          {"rows_confirmed", rows_confirmed},
-                          {"rows_responded", rows_responded},
-                          {"refused_share", refused_share},
-                          {"swapped", swapped},
-                          {"swap_refused", swap_refused},
-                          {"swap_asked", swap_asked},
-                          {"swaps", swaps},
-                          {"tell_of_errors", tell_of_errors},
-                          {"opened_by", opened_by},
-                          {"acknowledged_by", acknowledged_by},
-                          {"closed_by", closed_by},
-                          {"closed_at", closed_at},
-                          {"page_due", page_due},
-                          {"shut_out", shut_out},
-                          {"release_refused", release_refused},
-                          {"repair_refused", repair_refused},
-                          {"compared_until", compared_until},
-                          {"candidate", candidate},
-                          {"candidate_metrics", candidate_metrics},
-                          {"retrain_started", retrain_started},
-                          {"quiet", std::move(windows)},
-                          {"stands", stands},
-                          {"escalations", escalations},
-                          {"why", why},
-                          {"act", act}});
+  doc::Value out = doc::Value::object(
+      {{"id", id},
+       {"step", step_name(step)},
+       {"diagnosis", doc::Value::object({{"cause", watch::cause_name(d.cause)},
+                                         {"column", d.column},
+                                         {"source", d.source},
+                                         {"account", d.account},
+                                         {"only_account", d.only_account},
+                                         {"only_label_account", d.only_label_account},
+                                         {"rule", d.rule},
+                                         {"good_rows", d.good_rows},
+                                         {"ratio", d.ratio},
+                                         {"ratio_name", d.ratio_name},
+                                         {"lag_hours", d.lag_hours},
+                                         {"intercept", d.intercept},
+                                         {"change_from", d.change_from},
+                                         {"reason", d.reason}})},
+       {"keys", std::move(key_list)},
+       {"evidence", std::move(digests)},
+       {"timeline", std::move(events)},
+       {"response", response},
+       {"raised_at", raised_at},
+       {"confirmed_at", confirmed_at},
+       {"responded_at", responded_at},
+       {"recovered_at", recovered_at},
+       {"step_since", step_since},
+       {"rows_raised", rows_raised},
+       {"rows_confirmed", rows_confirmed},
+       {"rows_responded", rows_responded},
+       {"refused_share", refused_share},
+       {"swapped", swapped},
+       {"swap_refused", swap_refused},
+       {"swap_asked", swap_asked},
+       {"swaps", swaps},
+       {"tell_of_errors", tell_of_errors},
+       {"opened_by", opened_by},
+       {"acknowledged_by", acknowledged_by},
+       {"closed_by", closed_by},
+       {"closed_at", closed_at},
+       {"page_due", page_due},
+       {"shut_out", shut_out},
+       {"release_refused", release_refused},
+       {"repair_refused", repair_refused},
+       {"compared_until", compared_until},
+       {"candidate", candidate},
+       {"candidate_metrics", candidate_metrics},
+       {"retrain_started", retrain_started},
+       {"quiet", std::move(windows)},
+       {"stands", stands},
+       {"unverified", unverified},
+       {"reconsidered", reconsidered},
+       {"let_in_at", let_in_at},
+       {"escalations", escalations},
+       {"why", why},
+       {"act", act}});
   if (clock) out.set("clock", *clock);
   return out;
 }
@@ -114,7 +119,9 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   out.diagnosis.source = d->string_or("source");
   out.diagnosis.account = d->string_or("account");
   out.diagnosis.only_account = d->string_or("only_account");
+  out.diagnosis.only_label_account = d->string_or("only_label_account");
   out.diagnosis.rule = d->string_or("rule");
+  out.diagnosis.good_rows = d->int_or("good_rows");
   out.diagnosis.ratio = d->double_or("ratio", 1);
   out.diagnosis.ratio_name = d->string_or("ratio_name");
   out.diagnosis.lag_hours = static_cast<int>(d->int_or("lag_hours"));
@@ -163,10 +170,14 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   out.retrain_started = value.int_or("retrain_started");
   if (const doc::Value* windows = value.find("quiet"); windows != nullptr && windows->is_array()) {
     for (const doc::Value& w : windows->as_array()) {
-      out.quiet[w.string_or("key")] = {w.int_or("seen"), static_cast<int>(w.int_or("windows"))};
+      out.quiet[w.string_or("key")] = {w.int_or("seen"), static_cast<int>(w.int_or("windows")),
+                                       static_cast<int>(w.int_or("whole"))};
     }
   }
   out.stands = value.bool_or("stands");
+  out.unverified = value.bool_or("unverified");
+  out.reconsidered = static_cast<int>(value.int_or("reconsidered"));
+  out.let_in_at = value.int_or("let_in_at");
   out.escalations = static_cast<int>(value.int_or("escalations"));
   out.why = value.string_or("why");
   out.act = value.string_or("act");

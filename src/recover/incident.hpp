@@ -55,7 +55,11 @@ struct TimelineEntry {
 struct Quiet {
   Micros seen = 0;  ///< end of the newest window that was counted
   int windows = 0;  ///< quiet ones in a row
+  int whole = 0;    ///< contract alerts: windows in a row in which most of the rows broke it
 };
+
+/// Share of a source's rows from which a contract fault is the source's.
+inline constexpr double kWholeSource = 0.5;
 
 /// A confirmed alert with a cause, and the staged response to it. A value: everything a restart
 /// needs to go on.
@@ -84,6 +88,9 @@ struct Incident {
   int swaps = 0;                ///< done so far: each has an op_id of its own
   bool repair_refused = false;  ///< a retrain for a time shift needs this first
   bool stands = false;          ///< closed without having gone away
+  bool unverified = false;      ///< closed without rows that could tell
+  int reconsidered = 0;         ///< how often its response was decided anew
+  Micros let_in_at = 0;         ///< its source was let in again, which later rows verify; 0: not
   int escalations = 0;          ///< of this step: how often people were told that it waits
   std::string why;              ///< the last reason to take something back or to let it be
   std::string act;              ///< id of the act that it verifies or takes back

@@ -17,8 +17,6 @@ using watch::Cause;
 using watch::Subject;
 using Status = Outcome::Status;
 
-constexpr double kWholeSource =
-    0.5;  ///< share of a source's rows from which a contract fault is the source's
 constexpr Micros kCollectAtMost = 14 * kDay;
 constexpr Micros kAnswerWithin = 7 * kDay;  ///< for a person; then the next best step
 constexpr Micros kAskAgain =
@@ -27,6 +25,11 @@ constexpr Micros kErrorsAtMost = kDay;  ///< until people are told that an act f
 constexpr Micros kLabelsAtMost =
     14 * kDay;  ///< labels that look wrong for longer are how the world is now
 constexpr Micros kStandsAfter = 14 * kDay;  ///< what has not gone away by then is closed as it is
+
+bool nothing_came_since(const Incident& incident, Micros time) {
+  return std::all_of(incident.quiet.begin(), incident.quiet.end(),
+                     [&](const auto& item) { return item.second.seen <= time; });
+}
 
 bool settled(Status status) { return status != Status::kWaiting && status != Status::kRunning; }
 
@@ -45,6 +48,9 @@ bool explains(const Incident& incident, const watch::Alert& alert,
     return true;
   const bool same_sender = diagnosis.source == incident.diagnosis.source &&
                            diagnosis.account == incident.diagnosis.account;
+  // Whose records are missing is a thing of their own, and no sign of what the rows say.
+  if (cause == Cause::kUnrecorded || diagnosis.cause == Cause::kUnrecorded)
+    return cause == diagnosis.cause && same_sender;
   if (diagnosis.cause == Cause::kCostlyQuarantine && incident.step == Step::kAwaitReadmit) {
     // A quarantine for everybody costs rows of each account.
     return same_sender ||
@@ -54,17 +60,14 @@ bool explains(const Incident& incident, const watch::Alert& alert,
   if (cause == Cause::kCostlyQuarantine && alert.first.subject == Subject::kContract)
     return same_sender;
   if (diagnosis.cause == cause) {
-    if (cause == Cause::kCostlyQuarantine) return same_sender;
-    if (cause == Cause::kUnitChange) return same_sender;
-    if (cause == Cause::kContractFault) {
-      // One fault of several senders is one incident where nothing is done but to refuse its rows.
-      // Who is to be shut out has an incident of their own: the response to another is none to it.
-      const bool only_refused =
-          alert.last.value < kWholeSource && incident.refused_share < kWholeSource;
-      return same_sender || (related && only_refused && diagnosis.rule == incident.diagnosis.rule);
-    }
+    // Who is to be shut out has an incident of their own: the response to another is none to it,
+    // and behind one that is open nobody hides.
+    const bool of_sender = cause == Cause::kCostlyQuarantine || cause == Cause::kUnitChange ||
+                           cause == Cause::kContractFault;
+    if (of_sender) return same_sender;
     if (cause == Cause::kTimeShift) return diagnosis.column == incident.diagnosis.column;
-    return related || cause == Cause::kConceptShift || cause == Cause::kPriorShift;
+    return related || cause == Cause::kConceptShift || cause == Cause::kPriorShift ||
+           cause == Cause::kLabelConflict;
   }
   if (!related || alert.first.subject == Subject::kContract ||
       alert.first.subject == Subject::kAnswers)
@@ -91,6 +94,20 @@ std::string repair_id(const Act* in_force, const Incident& incident,
   const bool is_taken = std::any_of(contract.transforms.begin(), contract.transforms.end(),
                                     [&](const spec::Transform& each) { return each.id == id; });
   return is_taken ? fmt::format("{}-{}", id, incident.id) : id;
+}
+
+/// Why a retrain that ended gave nothing to release.
+std::string why_no_candidate(const Outcome& outcome) {
+  if (outcome.status != Status::kApplied)
+    return fmt::format("there is no candidate: {}", outcome.note);
+  std::vector<std::string> gates;
+  if (const doc::Value* failed = outcome.result.find("failed_gates");
+      failed != nullptr && failed->is_array()) {
+    for (const doc::Value& gate : failed->as_array()) gates.push_back(gate.as_string());
+  }
+  return gates.empty()
+             ? "no candidate passed its gates"
+             : fmt::format("no candidate passed its gates: `{}` failed", fmt::join(gates, "`, `"));
 }
 
 }  // namespace
@@ -121,6 +138,7 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
   }
   for (const plane::ActRecord& act : acts) {
     if (act.act == "source-readmit") readmitted_.push_back({act.account, act.target});
+    if (act.act == "fail-over") take_fail_over(act, tick);
   }
   verify_acts(tick);
   for (std::size_t i = 0; i < incidents_.size(); ++i) {
@@ -129,10 +147,54 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
       continue;
     }
     see_windows(incidents_[i], tick);
+    reconsider(incidents_[i], tick);
     advance(incidents_[i], tick);
   }
   last_tick_ = now;
   return performed;
+}
+
+/// A fault that grew while its incident is open, or that came back after its source was let in,
+/// gets the response that it deserves now. Two runs in a row say so, as for an alert.
+void Ladder::reconsider(Incident& incident, Tick& tick) {
+  const Cause cause = incident.diagnosis.cause;
+  const bool is_of_source = cause == Cause::kContractFault || cause == Cause::kUnitChange;
+  // What was whole before had its response: policy or a person said no to more.
+  if (incident.step != Step::kAwaitQuiet || !is_of_source || incident.refused_share >= kWholeSource)
+    return;
+  for (const auto& [key, seen] : incident.quiet) {
+    const watch::Alert* alert = tick.watch.alerts().find(key);
+    if (seen.whole < 2 || alert == nullptr) continue;
+    const Micros change_from = incident.diagnosis.change_from;
+    incident.diagnosis = tick.watch.diagnose(*alert);
+    incident.diagnosis.change_from = std::min(change_from, incident.diagnosis.change_from);
+    incident.refused_share = alert->last.value;
+    incident.evidence.push_back(alert->last.digest());
+    ++incident.reconsidered;
+    incident.timeline.push_back(
+        {tick.now, fmt::format("it got worse: {}", incident.diagnosis.reason), 0});
+    incident.step = first_response(incident);
+    incident.step_since = tick.now;
+    incident.escalations = 0;
+    return;
+  }
+}
+
+void Ladder::set_back(Micros to) {
+  if (to >= last_tick_) return;
+  last_tick_ = to;
+  recalibrate_again_ = std::min(recalibrate_again_, to);
+  for (Act& act : acts_) act.since = std::min(act.since, to);
+  for (Incident& incident : incidents_) {
+    for (Micros* at : {&incident.raised_at, &incident.confirmed_at, &incident.responded_at,
+                       &incident.recovered_at, &incident.step_since, &incident.compared_until,
+                       &incident.retrain_started, &incident.tell_of_errors, &incident.closed_at,
+                       &incident.diagnosis.change_from})
+      *at = std::min(*at, to);
+    for (auto& [key, quiet] : incident.quiet) quiet.seen = std::min(quiet.seen, to);
+    if (incident.open())
+      incident.timeline.push_back({to, "event time was set back to this by a person", 0});
+  }
 }
 
 bool Ladder::joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis,
@@ -236,7 +298,8 @@ void Ladder::take_in(const watch::Alert& alert, Tick& tick) {
 }
 
 bool Ladder::cooling(const watch::Alert& alert, Micros now) const {
-  if (alert.first.subject == Subject::kContract || alert.first.subject == Subject::kPrior)
+  if (alert.first.subject == Subject::kContract || alert.first.subject == Subject::kPrior ||
+      alert.first.subject == Subject::kJournal)
     return false;
   return std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& incident) {
     return !incident.open() && now < incident.recovered_at + options_.monitor.cool_down &&
@@ -266,10 +329,14 @@ Step Ladder::first_response(const Incident& incident) const {
     case Cause::kPriorShift: return Step::kRecalibrate;
     case Cause::kLabelFault: return Step::kAskLabels;
     case Cause::kRepairOutlived: return Step::kWithdraw;
+    case Cause::kFailOver: return Step::kVerifyAct;
     case Cause::kCostlyQuarantine: return Step::kAwaitReadmit;
     case Cause::kNoAnswers:
+    case Cause::kLabelConflict:
     case Cause::kCovariateShift:
     case Cause::kMonitorSilent:
+    case Cause::kUnrecorded:
+    case Cause::kClockJump:
     case Cause::kUnknown: return Step::kAwaitQuiet;
   }
   return Step::kAwaitQuiet;
@@ -294,12 +361,19 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
     drop_swap_question(incident, "on the newest labelled rows the standby is no better", tick);
     return;
   }
+  // The fault may be everybody's, and what speaks for the standby one account's alone.
+  const std::string& only = incident.diagnosis.only_account.empty()
+                                ? seen->only_account
+                                : incident.diagnosis.only_account;
+  doc::Value evidence =
+      on_evidence(incident, seen->label_account,
+                  doc::Value::object({{"primary_log_loss", seen->primary_log_loss},
+                                      {"standby_log_loss", seen->standby_log_loss},
+                                      {"rows", seen->rows}}),
+                  tick);
+  evidence.set("only_account", only);
   const Outcome outcome =
-      propose(incident, "slot.swap", "service/" + options_.service,
-              doc::Value::object({{"primary_log_loss", seen->primary_log_loss},
-                                  {"standby_log_loss", seen->standby_log_loss},
-                                  {"rows", seen->rows},
-                                  {"only_account", incident.diagnosis.only_account}}),
+      propose(incident, "slot.swap", "service/" + options_.service, std::move(evidence),
               fmt::format("on {} labelled rows since the change the standby has log loss {:.3f}, "
                           "the primary {:.3f}",
                           seen->rows, seen->standby_log_loss, seen->primary_log_loss),
@@ -319,6 +393,17 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   } else if (outcome.status == Status::kRunning) {
     incident.compared_until = 0;  // the same comparison counts again at the next tick
   }
+}
+
+/// Adds whose rows and whose labels alone are the reason of what changes the answers of all.
+doc::Value Ladder::on_evidence(const Incident& incident, const std::string& label_account,
+                               doc::Value attributes, const Tick& tick) {
+  const watch::Diagnosis& d = incident.diagnosis;
+  attributes.set("only_account", d.only_account);
+  attributes.set("only_label_account",
+                 d.only_label_account.empty() ? label_account : d.only_label_account);
+  attributes.set("labels_disputed", tick.watch.alerts().confirmed(Subject::kLabels));
+  return attributes;
 }
 
 void Ladder::drop_swap_question(Incident& incident, std::string_view why, Tick& tick) {
@@ -373,12 +458,13 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     case Step::kPostmortem: return write_postmortem(incident, tick);
     case Step::kClose: {
       drop_swap_question(incident, "the incident is over", tick);
-      const Outcome outcome =
-          propose(incident, "incident.close", "incident/" + incident.id,
-                  doc::Value::object({{"recovered_at", incident.recovered_at}}),
-                  (incident.recovered_at != 0 ? "recovered: " : "not recovered, it stands: ") +
-                      incident.response,
-                  tick);
+      const Outcome outcome = propose(incident, "incident.close", "incident/" + incident.id,
+                                      doc::Value::object({{"recovered_at", incident.recovered_at}}),
+                                      (incident.recovered_at != 0 ? "recovered: "
+                                       : incident.unverified ? "not verified, too few rows came: "
+                                                             : "not recovered, it stands: ") +
+                                          incident.response,
+                                      tick);
       return settled(outcome.status) ? Step::kDone : incident.step;
     }
     case Step::kDone: return incident.step;
@@ -397,6 +483,7 @@ Step Ladder::quarantine(Incident& incident, Tick& tick) {
                                   doc::Value::object({{"source", d.source},
                                                       {"account", d.account},
                                                       {"rule", d.rule},
+                                                      {"good_rows", d.good_rows},
                                                       {"readmit_after", options_.readmit_after}}),
                                   d.reason, tick);
   if (!settled(outcome.status)) {
@@ -425,7 +512,18 @@ Step Ladder::release_source(Incident& incident, Tick& tick) {
       propose(incident, "source.release", "source/" + d.source,
               doc::Value::object({{"source", d.source}, {"account", d.account}}),
               "the data plane found its rows clean and let it in", tick);
-  return settled(outcome.status) ? Step::kPostmortem : Step::kRelease;
+  if (!settled(outcome.status)) return Step::kRelease;
+  // Few clean rows let it in. That it is over is what whole runs of its rows tell; if it is not,
+  // it is shut out again.
+  watch_again(incident, tick);
+  return Step::kAwaitQuiet;
+}
+
+/// Only windows from now on tell whether it is over.
+void Ladder::watch_again(Incident& incident, const Tick& tick) {
+  for (auto& [key, quiet] : incident.quiet) quiet = {tick.now, 0, 0};
+  incident.let_in_at = tick.now;
+  incident.refused_share = 0;
 }
 
 /// Its rows count again from now on: it is over when they keep the contract.
@@ -437,7 +535,9 @@ Step Ladder::let_in_by_others(Incident& incident, const Tick& tick) {
                    plane::source_text(d.account, d.source)),
        0});
   respond(incident, "source let in by hand", tick);
-  for (auto& [key, quiet] : incident.quiet) quiet = {tick.now, 0};
+  const double share = incident.refused_share;
+  watch_again(incident, tick);
+  incident.refused_share = share;  // a person let it in: it is not shut out again without one
   return Step::kAwaitQuiet;
 }
 
@@ -460,7 +560,6 @@ Step Ladder::await_readmit(Incident& incident, Tick& tick) {
       std::find(readmitted_.begin(), readmitted_.end(), Readmitted{d.account, d.source});
   if (it != readmitted_.end()) {
     readmitted_.erase(it);
-    incident.recovered_at = tick.now;
     return Step::kRelease;
   }
   const auto held = tick.effects.quarantine_of(d.account, d.source);
@@ -519,6 +618,16 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
   constexpr std::string_view kProposal = "transform.propose";
   if (is_over(incident, tick))
     return lapse(incident, "the shift was over before it was repaired", kProposal, tick);
+  follow_shift(incident, kProposal, tick);
+  if (!reads_as_diagnosed(incident, tick)) {
+    // A yes is for what was asked: it waits until the rows say whether that is still so.
+    const bool late = escalate(
+        incident, "look at the clock of `" + d.column + "`: the newest rows do not agree about it",
+        kAnswerWithin, tick);
+    return late
+               ? lapse(incident, "the rows did not agree about the clock any more", kProposal, tick)
+               : incident.step;
+  }
   const std::string id = repair_id(repair_of(d.column), incident, options_.contract);
   const Outcome outcome = propose(incident, std::string(kProposal), "service/" + options_.service,
                                   doc::Value::object({{"id", id},
@@ -601,6 +710,9 @@ Step Ladder::ask_labels(Incident& incident, Tick& tick) {
     return incident.step;
   (void)lapse(incident, "nobody answered in time: these labels are taken as how the world is now",
               kQuestion, tick);
+  // Nobody vouched for them: a retrain may learn from them, whose release a person sees; what
+  // answers now is not changed for their sake.
+  incident.swap_refused = true;
   incident.diagnosis.cause = Cause::kConceptShift;
   return Step::kCollect;
 }
@@ -624,11 +736,14 @@ Step Ladder::collect(Incident& incident, Tick& tick) {
 Step Ladder::retrain(Incident& incident, Tick& tick) {
   const Outcome outcome = propose(
       incident, "retrain.start", "service/" + options_.service,
-      doc::Value::object({{"from", incident.diagnosis.change_from},
-                          {"rows", options_.retrain_rows},
-                          {"started_at", incident.retrain_started},
-                          {"only_account", incident.diagnosis.only_account}}),
-      fmt::format("{} labelled rows since the change are there", options_.retrain_rows), tick);
+      on_evidence(incident, {},
+                  doc::Value::object({{"from", incident.diagnosis.change_from},
+                                      {"rows", options_.retrain_rows},
+                                      {"started_at", incident.retrain_started}}),
+                  tick),
+      fmt::format("there are labelled rows since the change to learn from: the newest {} at most",
+                  options_.retrain_rows),
+      tick);
   if (outcome.status == Status::kWaiting) {
     if (!escalate(incident, "answer the proposal; else what serves stays", kAnswerWithin, tick))
       return incident.step;
@@ -641,9 +756,10 @@ Step Ladder::retrain(Incident& incident, Tick& tick) {
   const bool good = outcome.status == Status::kApplied &&
                     outcome.result.bool_or("gates_passed", true) && !incident.candidate.empty();
   if (!good) {
+    const std::string why = why_no_candidate(outcome);
     incident.timeline.push_back(
-        {tick.now, "no candidate passed its gates: what serves stays; a person decides", 0});
-    escalate(incident, "look at the retrain: no candidate passed its gates", 0, tick);
+        {tick.now, fmt::format("{}: what serves stays; a person decides", why), 0});
+    escalate(incident, "look at the retrain: " + why, 0, tick);
     return Step::kAwaitQuiet;
   }
   return Step::kProve;
@@ -660,10 +776,11 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
   }
   const Outcome outcome =
       propose(incident, std::string(kProposal), "service/" + options_.service,
-              doc::Value::object({{"bundle", incident.candidate},
-                                  {"slot", "primary"},
-                                  {"metrics", incident.candidate_metrics},
-                                  {"only_account", incident.diagnosis.only_account}}),
+              on_evidence(incident, tick.watch.label_account_of_gain(incident.id + "/candidate"),
+                          doc::Value::object({{"bundle", incident.candidate},
+                                              {"slot", "primary"},
+                                              {"metrics", incident.candidate_metrics}}),
+                          tick),
               "retrained on the newest rows since the change, past its gates, "
               "better on rows newer than those",
               tick);
@@ -692,8 +809,7 @@ Step Ladder::recalibrate(Incident& incident, Tick& tick) {
   const double delta = options_.recalibrate_share * incident.diagnosis.intercept;
   const Outcome outcome =
       propose(incident, "release.recalibrate", "service/" + options_.service,
-              doc::Value::object(
-                  {{"intercept_delta", delta}, {"only_account", incident.diagnosis.only_account}}),
+              on_evidence(incident, {}, doc::Value::object({{"intercept_delta", delta}}), tick),
               incident.diagnosis.reason, tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident, "answer the proposal; else the calibration stays", kAnswerWithin, tick))
@@ -742,12 +858,31 @@ Step Ladder::await_quiet(Incident& incident, Tick& tick) {
   if (incident.responded_at == 0) {
     const Cause cause = incident.diagnosis.cause;
     const bool refused = cause == Cause::kContractFault || cause == Cause::kUnitChange;
-    respond(incident, refused ? "rows refused by the contract" : "none", tick);
+    respond(incident,
+            refused                          ? "rows refused by the contract"
+            : cause == Cause::kLabelConflict ? "what labels move is asked of a person"
+                                             : "none",
+            tick);
     if (cause == Cause::kNoAnswers)
       escalate(incident, "the service answers nobody: " + incident.diagnosis.reason, 0, tick);
+    if (cause == Cause::kLabelConflict)
+      escalate(incident, "find out whose labels are right: " + incident.diagnosis.reason, 0, tick);
+    if (cause == Cause::kUnrecorded)
+      escalate(incident, "what is answered is not all recorded: " + incident.diagnosis.reason, 0,
+               tick);
   }
   if (is_quiet(incident)) {
     incident.recovered_at = tick.now;
+    return Step::kPostmortem;
+  }
+  if (incident.let_in_at != 0 && tick.now >= incident.let_in_at + kAnswerWithin &&
+      nothing_came_since(incident, incident.let_in_at)) {
+    incident.timeline.push_back(
+        {tick.now,
+         "too few rows of the source came since it was let in: that it is over is not "
+         "verified",
+         0});
+    incident.unverified = true;
     return Step::kPostmortem;
   }
   if (!escalate(incident, "decide what is to be done: it has not gone away", kStandsAfter, tick))
@@ -775,11 +910,16 @@ Step Ladder::write_postmortem(Incident& incident, Tick& tick) {
   return settled(outcome.status) ? Step::kClose : incident.step;
 }
 
+std::string Ladder::op_id_of(const Incident& incident, std::string_view type) {
+  return fmt::format("{}/{}/{}", incident.id, type, incident.reconsidered + 1);
+}
+
 Outcome Ladder::propose(Incident& incident, std::string type, std::string target,
                         doc::Value attributes, std::string reason, Tick& tick,
                         std::string_view attempt) {
   Action action;
-  action.op_id = fmt::format("{}/{}/{}", incident.id, type, attempt);
+  action.op_id = attempt.empty() ? op_id_of(incident, type)
+                                 : fmt::format("{}/{}/{}", incident.id, type, attempt);
   action.type = std::move(type);
   action.incident = incident.id;
   action.target = std::move(target);
@@ -822,90 +962,6 @@ void Ladder::respond(Incident& incident, std::string_view what, const Tick& tick
   if (incident.responded_at != 0) return;
   incident.responded_at = tick.now;
   incident.rows_responded = tick.watch.rows_seen();
-}
-
-std::vector<std::string> Ladder::finished() const {
-  std::vector<std::string> ids;
-  // An act in force looks back at what happened since it began, for example a clock that moved
-  // again.
-  const Micros acting_since = acts_.empty() ? INT64_MAX : acts_.front().since;
-  for (const Incident& incident : incidents_) {
-    const bool cooled = last_tick_ >= incident.recovered_at + options_.monitor.cool_down;
-    const bool has_more_to_do = incident.open() || incident.page_due || incident.shut_out;
-    if (!has_more_to_do && cooled && incident.confirmed_at < acting_since)
-      ids.push_back(incident.id);
-  }
-  return ids;
-}
-
-void Ladder::let_go(std::span<const std::string> ids) {
-  std::erase_if(incidents_, [&](const Incident& incident) {
-    return std::find(ids.begin(), ids.end(), incident.id) != ids.end();
-  });
-}
-
-doc::Value Ladder::to_value() const {
-  doc::Value list = doc::Value::array();
-  for (const Incident& incident : incidents_) list.push(incident.to_value());
-  doc::Value sources = doc::Value::array();
-  for (const Readmitted& item : readmitted_) {
-    sources.push(doc::Value::object({{"source", item.source}, {"account", item.account}}));
-  }
-  doc::Value in_force = doc::Value::array();
-  for (const Act& act : acts_) in_force.push(act.to_value());
-  doc::Value waiting = doc::Value::array();
-  for (const std::string& key : deferred_) waiting.push(key);
-  return doc::Value::object({{"format", "heddle.recovery/1"},
-                             {"last_tick", last_tick_},
-                             {"opened", opened_},
-                             {"by_hand", by_hand_},
-                             {"incidents", std::move(list)},
-                             {"acts", std::move(in_force)},
-                             {"recalibrations_taken_back", recalibrations_taken_back_},
-                             {"recalibrate_again", recalibrate_again_},
-                             {"deferred", std::move(waiting)},
-                             {"readmitted", std::move(sources)}});
-}
-
-Result<void> Ladder::restore(const doc::Value& value) {
-  const doc::Value* list = value.find("incidents");
-  const doc::Value* sources = value.find("readmitted");
-  const doc::Value* waiting = value.find("deferred");
-  if (value.string_or("format") != "heddle.recovery/1" || list == nullptr || !list->is_array() ||
-      sources == nullptr || !sources->is_array() || waiting == nullptr || !waiting->is_array()) {
-    return Error{ErrorKind::kCorrupt, "recover-state", "the saved recovery state is malformed",
-                 "run `heddle audit verify`"};
-  }
-  incidents_.clear();
-  acts_.clear();
-  if (const doc::Value* in_force = value.find("acts");
-      in_force != nullptr && in_force->is_array()) {
-    for (const doc::Value& item : in_force->as_array()) {
-      HEDDLE_ASSIGN_OR_RETURN(Act act, Act::from_value(item));
-      acts_.push_back(std::move(act));
-    }
-  }
-  recalibrations_taken_back_ = static_cast<int>(value.int_or("recalibrations_taken_back"));
-  recalibrate_again_ = value.int_or("recalibrate_again", INT64_MIN);
-  readmitted_.clear();
-  deferred_.clear();
-  for (const doc::Value& item : list->as_array()) {
-    HEDDLE_ASSIGN_OR_RETURN(Incident incident, Incident::from_value(item));
-    incidents_.push_back(std::move(incident));
-  }
-  for (const doc::Value& source : sources->as_array()) {
-    // States of before accounts hold the name alone.
-    if (source.is_string()) readmitted_.push_back({"", source.as_string()});
-    if (source.is_object())
-      readmitted_.push_back({source.string_or("account"), source.string_or("source")});
-  }
-  for (const doc::Value& key : waiting->as_array()) {
-    if (key.is_string()) deferred_.push_back(key.as_string());
-  }
-  by_hand_ = static_cast<std::uint64_t>(value.int_or("by_hand"));
-  opened_ = value.int_or("opened", static_cast<std::int64_t>(incidents_.size()));
-  last_tick_ = value.int_or("last_tick", INT64_MIN);
-  return {};
 }
 
 }  // namespace heddle::recover

@@ -29,8 +29,7 @@ struct Performed {
 /// - unit change: quarantine the source of that account, until the data plane finds it clean, then
 ///   let it in; refused: as contract fault
 /// - contract fault: rows are refused already, until it is quiet (quarantine when most of one
-/// source
-///   breaks)
+///   source breaks, also when it comes to that later)
 /// - time shift: standby if better, propose a contract transform; approved: verify; refused:
 /// retrain
 /// - concept shift: standby if better, collect labels, retrain, gates, prove on newer rows,
@@ -38,7 +37,12 @@ struct Performed {
 ///   promote, verify
 /// - prior shift: recalibrate by half of the moved intercept, verify
 /// - monitor silent: nothing but to say so: a person makes the metric reachable, or takes it out
+/// - clock jump: say so at once; it is over when event time and clock agree, or a person sets it
 /// - no answers: say so at once: a person decides
+/// - label conflict: a person is asked; until it is over nothing that labels move is done without
+/// - fail-over: the swap that the data plane made is verified as one of recovery's; when somebody
+/// ends
+///   it, later rows tell whether that held
 /// - costly quarantine: propose to let the source in; its rows are refused one by one
 /// - label fault: ask a person; until they say that the labels are right, learn nothing from them
 /// - covariate shift: nothing, unless labelled quality falls: then as concept shift
@@ -96,6 +100,9 @@ class Ladder {
   /// Ids of closed incidents that nothing here looks at any more, at the last tick: their cool-down
   /// is over, and no act is in force that is as old.
   [[nodiscard]] std::vector<std::string> finished() const;
+  /// Event time is `to` from now on, earlier than the last tick: what was to wait until a time that
+  /// does not come soon waits from now.
+  void set_back(Micros to);
   /// Drops incidents that are kept elsewhere; their ids are not given again.
   void let_go(std::span<const std::string> ids);
 
@@ -117,6 +124,7 @@ class Ladder {
   /// all when the shift is over.
   [[nodiscard]] watch::Diagnosis with_acts(watch::Diagnosis diagnosis) const;
   Incident& open(watch::Diagnosis diagnosis, const Tick& tick);
+  void reconsider(Incident& incident, Tick& tick);
 
   // by_hand.cpp
   void open_by_hand(const ByHand& act);
@@ -124,6 +132,8 @@ class Ladder {
   void follow_closed(Incident& incident, Tick& tick);
 
   // acts_in_force.cpp
+  void take_fail_over(const plane::ActRecord& record, Tick& tick);
+  [[nodiscard]] Step verify_end_of_fail_over(Incident& incident, Tick& tick);
   void verify_acts(Tick& tick);
   void verify(const Act& act, Tick& tick);
   /// Lets an act go that a release by hand replaced.
@@ -131,6 +141,9 @@ class Ladder {
   /// Why the act is to be taken back, or empty.
   [[nodiscard]] std::string why_not(const Act& act, const Tick& tick) const;
   void follow_clock(const Act& act, const Tick& tick);
+  /// Whether the newest rows show the shift that was diagnosed; true where no clock was read then.
+  [[nodiscard]] static bool reads_as_diagnosed(const Incident& incident, const Tick& tick);
+  void follow_shift(Incident& incident, std::string_view proposal, Tick& tick);
   [[nodiscard]] const Act* act_of(const std::string& id) const;
   [[nodiscard]] const Act* repair_of(const std::string& field) const;
   [[nodiscard]] const Act* swap_in_force() const;
@@ -166,6 +179,10 @@ class Ladder {
   /// kPostmortem once it is recorded, else kRelease.
   [[nodiscard]] Step release_source(Incident& incident, Tick& tick);
   [[nodiscard]] Step let_in_by_others(Incident& incident, const Tick& tick);
+  static void watch_again(Incident& incident, const Tick& tick);
+  [[nodiscard]] static doc::Value on_evidence(const Incident& incident,
+                                              const std::string& label_account,
+                                              doc::Value attributes, const Tick& tick);
   [[nodiscard]] Step swap_back(Incident& incident, Tick& tick);
   [[nodiscard]] Step propose_repair(Incident& incident, Tick& tick);
   [[nodiscard]] Step verify_input(Incident& incident, Tick& tick);
@@ -177,10 +194,12 @@ class Ladder {
   [[nodiscard]] Step withdraw(Incident& incident, Tick& tick);
   [[nodiscard]] Step await_quiet(Incident& incident, Tick& tick);
   [[nodiscard]] Step write_postmortem(Incident& incident, Tick& tick);
-  /// Proposes and notes the outcome; `attempt` keeps op_ids of one step apart.
+  /// What its response is proposed under: another after each time that it was reconsidered.
+  [[nodiscard]] static std::string op_id_of(const Incident& incident, std::string_view type);
+  /// Proposes and notes the outcome; `attempt` keeps op_ids of one step apart, empty: `op_id_of`.
   [[nodiscard]] Outcome propose(Incident& incident, std::string type, std::string target,
                                 doc::Value attributes, std::string reason, Tick& tick,
-                                std::string_view attempt = "1");
+                                std::string_view attempt = {});
   /// People are told of an act that errors keep from being carried out, once they do for a day.
   void note_error(Incident& incident, const Action& action, const Error& error, Tick& tick);
   void respond(Incident& incident, std::string_view what, const Tick& tick);

@@ -43,6 +43,9 @@ class World : public Effects {
     if (asks || unanswered.contains(action.type)) return Outcome{Status::kWaiting, {}, {}, 0, ""};
     if (denied.contains(action.type)) {
       out.status = Status::kDenied;
+    } else if (failed.contains(action.type)) {
+      out.status = Status::kFailed;
+      out.note = failed.at(action.type);
     } else if (overtaken.contains(action.type)) {
       out.status = Status::kOvertaken;
       out.note = "somebody else did it";
@@ -53,8 +56,12 @@ class World : public Effects {
     } else if (action.type == "retrain.start") {
       if (action.event_time < action.attributes.int_or("started_at") + 2 * kHour)
         return Outcome{Status::kRunning, {}, {}, 0, ""};
-      out.result =
-          doc::Value::object({{"bundle", sha256("retrained").str()}, {"gates_passed", true}});
+      auto gates = doc::Value::array();
+      for (const std::string& gate : failed_gates) gates.push(gate);
+      out.result = doc::Value::object(
+          {{"bundle", failed_gates.empty() ? sha256("retrained").str() : std::string()},
+           {"gates_passed", failed_gates.empty()},
+           {"failed_gates", std::move(gates)}});
     }
     if (action.type == "release.promote")
       out.result = doc::Value::object({{"before", known.back().primary.str()}});
@@ -138,11 +145,18 @@ class World : public Effects {
     std::vector<plane::Record> records;
     stream.day(day, fault, records);
     if (others) watch::fixture::beside(*others, "other", day, others_fault, records);
+    if (labelled_by) label(records);
+    std::erase_if(records, [&](const plane::Record& record) {
+      const auto* request = std::get_if<plane::RequestRecord>(&record);
+      return request != nullptr && request->account == silent.first &&
+             request->source == silent.second;
+    });
     for (auto& record : records) {
       if (auto* request = std::get_if<plane::RequestRecord>(&record)) {
         request->route_version = known.back().version;
         auto& row = request->rows[0];
-        if (broken.contains({request->account, request->source})) {
+        if (broken.contains({request->account, request->source}) &&
+            watch::fixture::is_of(broken_share, request->request_id)) {
           row.fields[0] = {};
           row.outcome = plane::RowOutcome::kRefused;
           row.rules = {"at.required"};
@@ -172,6 +186,19 @@ class World : public Effects {
         acts.clear();
       }
     }
+  }
+  /// Each label as the accounts that send it say it.
+  void label(std::vector<plane::Record>& records) const {
+    std::vector<plane::Record> said;
+    for (plane::Record& record : records) {
+      const auto* one = std::get_if<plane::LabelRecord>(&record);
+      if (one == nullptr) {
+        said.push_back(std::move(record));
+        continue;
+      }
+      for (plane::LabelRecord& each : labelled_by(*one)) said.emplace_back(std::move(each));
+    }
+    records = std::move(said);
   }
   using Fields = std::vector<plane::FieldValue>;
   static float sigmoid(float margin) {
@@ -209,8 +236,12 @@ class World : public Effects {
   Stream stream;
   std::unique_ptr<Stream> others;  ///< of another account
   Stream::Fault others_fault{};
-  /// Account and source whose every row has no time.
+  /// Account and source whose rows have no time.
   std::set<std::pair<std::string, std::string>> broken;
+  double broken_share = 1;                     ///< of their rows
+  std::pair<std::string, std::string> silent;  ///< account and source that send nothing
+  /// What is sent of a label, by whom; empty: it is, by an account that is not known.
+  std::function<std::vector<plane::LabelRecord>(const plane::LabelRecord&)> labelled_by;
   std::shared_ptr<const watch::Baseline> baseline;
   std::vector<watch::Route> known;
   std::vector<plane::Record> journal;
@@ -224,7 +255,9 @@ class World : public Effects {
   std::set<std::string> denied;
   std::set<std::string> unanswered;
   std::set<std::string> overtaken;
-  std::set<std::string> failing;  ///< the machine's fault
+  std::map<std::string, std::string> failed;  ///< by type: why
+  std::vector<std::string> failed_gates;      ///< of a retrain
+  std::set<std::string> failing;              ///< the machine's fault
   std::vector<plane::QuarantinedSource> shut;
   std::set<std::string> gone;  ///< acts that a release by hand replaced
   Micros approval_after = 2 * kDay;

@@ -122,6 +122,67 @@ TEST(Ladder, AQuarantineOfNobodysIncidentHasABudgetToo) {
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
 }
 
+TEST(Ladder, AQuarantineSaysWhatItWouldCost) {
+  Scene s(22);
+  s.play(100, 103, {});
+  s.play(103, 104, {.distance_ratio = 1.609344});
+  ASSERT_TRUE(s.did("source.quarantine"));
+  EXPECT_EQ(s.world.last["source.quarantine"].attributes.int_or("good_rows", -1), 0)
+      << "every row of it is wrong";
+  ASSERT_TRUE(s.ladder.restore(s.ladder.to_value()).ok());
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.good_rows, 0);
+  // One row in three: the wrong ones show the unit, and most are well.
+  Scene t(22);
+  t.play(100, 103, {});
+  std::vector<plane::Record> records;
+  Stream wrong(23);
+  (void)wrong.baseline();
+  wrong.day(103, {.distance_ratio = 1.609344}, records);
+  int seen = 0;
+  for (auto& record : records) {
+    auto* request = std::get_if<plane::RequestRecord>(&record);
+    if (request != nullptr && request->rows[0].outcome == plane::RowOutcome::kRefused &&
+        seen++ % 3 != 0) {
+      request->rows[0].outcome = plane::RowOutcome::kServed;
+      request->rows[0].rules.clear();
+    }
+    watch::Output out;
+    t.watch.observe(record, out);
+    for (const Alert& move : out.moves) t.world.moves.push_back(move);
+    if (const auto* tick = std::get_if<plane::TickRecord>(&record);
+        tick != nullptr && tick->event_time > t.ladder.last_tick()) {
+      (void)t.ladder.on_tick(tick->event_time, t.world.moves, {}, t.watch, t.world);
+      t.world.moves.clear();
+    }
+  }
+  ASSERT_TRUE(t.did("source.quarantine"));
+  EXPECT_GT(t.world.last["source.quarantine"].attributes.int_or("good_rows"), 200);
+}
+
+TEST(Ladder, WhatIsNotRecordedIsAnIncidentThatPeopleAreToldOf) {
+  Scene s(22);
+  s.play(100, 101, {});
+  watch::Output out;
+  s.watch.observe(plane::GapRecord{40, "the journal is full", 2, "app"}, out);
+  s.watch.observe(plane::GapRecord{1, "the journal is full", 0, "other"}, out);
+  s.world.moves = out.moves;
+  s.play(101, 102, {});
+  ASSERT_EQ(s.ladder.incidents().size(), 2U) << "each account's is its own";
+  const Incident& i = s.ladder.incidents()[0];
+  EXPECT_EQ(i.diagnosis.cause, Cause::kUnrecorded);
+  EXPECT_EQ(i.diagnosis.account, "app");
+  EXPECT_TRUE(s.did("incident-0001/incident.open")) << "in the ledger";
+  EXPECT_TRUE(s.did("incident-0001/incident.escalate"));
+  EXPECT_EQ(i.response, "none");
+  EXPECT_EQ(i.step, Step::kDone) << "a day without";
+  // Within the cool-down of an alert it would be deferred: what is missing is told each time.
+  out = {};
+  s.watch.observe(plane::GapRecord{7, "the journal is full", 0, "app"}, out);
+  s.world.moves = out.moves;
+  s.play(102, 103, {});
+  EXPECT_EQ(s.ladder.incidents().size(), 3U);
+}
+
 TEST(Ladder, AServiceThatAnswersNobodyTellsAPersonAtOnce) {
   Scene s(22);
   s.play(100, 101, {});
@@ -143,9 +204,11 @@ TEST(Ladder, ContractFaultIsRefusedAndNothingMore) {
   s.play(100, 102, {});
   s.play(102, 103, {.malformed = 0.1});
   s.play(103, 105, {});
-  ASSERT_EQ(s.ladder.incidents().size(), 1U);
-  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.cause, Cause::kContractFault);
-  EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
+  ASSERT_EQ(s.ladder.incidents().size(), 5U) << "one a source";
+  for (const Incident& incident : s.ladder.incidents()) {
+    EXPECT_EQ(incident.diagnosis.cause, Cause::kContractFault);
+    EXPECT_EQ(incident.step, Step::kDone);
+  }
   EXPECT_FALSE(s.did("source.quarantine"));
   EXPECT_FALSE(s.did("retrain"));
 }
@@ -187,6 +250,135 @@ TEST(Ladder, ABrokenSourceIsShutOutWhileTheIncidentOfAnotherIsOpen) {
     ASSERT_EQ(s.world.shut.size(), 2U);
     EXPECT_TRUE(s.world.shut[1].is(c.second.first, c.second.second));
   }
+}
+
+TEST(Ladder, AFaultThatGrowsWhileItsIncidentIsOpenIsShutOut) {
+  for (const bool denied : {false, true}) {
+    SCOPED_TRACE(denied);
+    Scene s(23);
+    if (denied) s.world.denied = {"source.quarantine"};
+    s.play(100, 102, {});
+    s.world.broken = {{"app", "s1"}};
+    for (const double share : {0.1, 0.3}) {
+      s.world.broken_share = share;
+      s.play(share < 0.2 ? 102 : 103, share < 0.2 ? 103 : 104, {});
+      ASSERT_EQ(s.ladder.incidents().size(), 1U);
+      EXPECT_EQ(s.ladder.incidents()[0].step, Step::kAwaitQuiet);
+      EXPECT_FALSE(s.did("source.quarantine")) << share;
+    }
+    ASSERT_TRUE(s.ladder.restore(s.ladder.to_value()).ok());
+    s.world.broken_share = 1;
+    s.play(104, 106, {});
+    ASSERT_EQ(s.ladder.incidents().size(), 1U);
+    const Incident& i = s.ladder.incidents()[0];
+    EXPECT_EQ(i.step, denied ? Step::kAwaitQuiet : Step::kAwaitReadmit) << step_name(i.step);
+    EXPECT_EQ(s.world.op_ids["source.quarantine"].size(), 1U) << "a no is not asked again";
+    EXPECT_EQ(s.world.shut.size(), denied ? 0U : 1U);
+  }
+}
+
+TEST(Ladder, FewBadRowsOfASecondSourceHaveAnIncidentOfTheirOwn) {
+  Scene s(23);
+  s.play(100, 102, {});
+  s.world.broken_share = 0.1;
+  s.world.broken = {{"app", "s1"}};
+  s.play(102, 103, {});
+  s.world.broken.insert({"app", "s2"});
+  s.play(103, 104, {});
+  ASSERT_EQ(s.ladder.incidents().size(), 2U);
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.source, "s1");
+  EXPECT_EQ(s.ladder.incidents()[1].diagnosis.source, "s2");
+  // The one that grows is shut out, and only that one.
+  s.world.broken = {{"app", "s2"}};
+  s.world.broken_share = 1;
+  s.play(104, 105, {});
+  ASSERT_EQ(s.world.shut.size(), 1U);
+  EXPECT_TRUE(s.world.shut[0].is("app", "s2"));
+}
+
+TEST(Ladder, ThatAQuarantineIsOverIsVerifiedByLaterRows) {
+  const auto letting_in = [](Scene& s, int day) {
+    s.world.broken.clear();
+    s.world.day(day, {}, s.watch, s.ladder,
+                {{"source-readmit", "s1", day * kDay, "clean", "a1", "app"}});
+  };
+  const auto shut_out = [](Scene& s) {
+    s.play(100, 102, {});
+    s.world.broken = {{"app", "s1"}};
+    s.play(102, 103, {});
+    ASSERT_EQ(s.ladder.incidents()[0].step, Step::kAwaitReadmit);
+  };
+  Scene well(23);
+  shut_out(well);
+  letting_in(well, 103);
+  EXPECT_EQ(well.ladder.incidents()[0].step, Step::kDone);
+  EXPECT_GT(well.ladder.incidents()[0].recovered_at, 103 * kDay) << "by rows since";
+
+  Scene back(23);  // five clean rows, and then as before
+  shut_out(back);
+  back.world.day(103, {}, back.watch, back.ladder,
+                 {{"source-readmit", "s1", 103 * kDay, "clean", "a1", "app"}});
+  ASSERT_EQ(back.ladder.incidents().size(), 1U) << "it is the same fault";
+  EXPECT_EQ(back.ladder.incidents()[0].step, Step::kAwaitReadmit);
+  EXPECT_EQ(back.world.op_ids["source.quarantine"],
+            (std::set<std::string>{"incident-0001/source.quarantine/1",
+                                   "incident-0001/source.quarantine/2"}));
+
+  Scene quiet(23);  // nothing comes of it any more
+  shut_out(quiet);
+  quiet.world.silent = {"app", "s1"};
+  letting_in(quiet, 103);
+  EXPECT_EQ(quiet.ladder.incidents()[0].step, Step::kAwaitQuiet);
+  quiet.play(104, 112, {});
+  EXPECT_EQ(quiet.ladder.incidents()[0].step, Step::kDone);
+  EXPECT_EQ(quiet.ladder.incidents()[0].recovered_at, 0);
+  EXPECT_TRUE(quiet.ladder.incidents()[0].unverified);
+}
+
+TEST(Ladder, AShiftThatBecomesAnotherWhileItsRepairWaitsIsAskedAboutAnew) {
+  Scene s(24);
+  s.world.approval_after = 1000 * kDay;
+  s.play(100, 103, {});
+  s.play(103, 106, {.shift_hours = 5});
+  ASSERT_EQ(s.ladder.incidents()[0].step, Step::kProposeRepair);
+  s.play(106, 107, {.shift_hours = 8});
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.lag_hours, 8);
+  EXPECT_TRUE(s.did("incident.lapse"));
+  EXPECT_EQ(s.world.op_ids["transform.propose"],
+            (std::set<std::string>{"incident-0001/transform.propose/1",
+                                   "incident-0001/transform.propose/2"}));
+}
+
+TEST(Ladder, AYesToARepairWaitsWhileTheRowsDoNotAgreeAboutTheClock) {
+  Scene s(24);
+  s.world.approval_after = 1000 * kDay;
+  s.play(100, 103, {});
+  s.play(103, 106, {.shift_hours = 5});
+  ASSERT_EQ(s.ladder.incidents()[0].step, Step::kProposeRepair);
+  // Half of the newest rows are right again when the yes comes.
+  std::vector<plane::Record> records;
+  s.world.stream.day(106, {.shift_hours = 5}, records);
+  std::size_t requests = 0;
+  const auto asked = [&] {
+    return std::count(s.world.asked.begin(), s.world.asked.end(), "transform.propose");
+  };
+  const auto before = asked();
+  s.world.approval_after = 0;
+  for (auto& record : records) {
+    if (auto* request = std::get_if<plane::RequestRecord>(&record);
+        request != nullptr && requests++ % 2 == 0)
+      request->rows[0].fields[0].i -= 5 * kHour;
+    watch::Output out;
+    s.watch.observe(record, out);
+    if (requests < 400) continue;
+    const auto* tick = std::get_if<plane::TickRecord>(&record);
+    if (tick != nullptr && tick->event_time > s.ladder.last_tick())
+      (void)s.ladder.on_tick(tick->event_time, {}, {}, s.watch, s.world);
+  }
+  EXPECT_EQ(asked(), before);
+  EXPECT_EQ(s.ladder.incidents()[0].step, Step::kProposeRepair);
+  s.play(107, 108, {.shift_hours = 5});
+  EXPECT_TRUE(s.did("transform.propose")) << "they agree again";
 }
 
 TEST(Ladder, TimeShiftSwapsProposesARepairAndNeverRetrains) {
@@ -235,6 +427,82 @@ TEST(Ladder, ConceptShiftRetrainsOnRowsSinceTheChangeAndPromotesAfterApproval) {
   EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_path"), "gates[]");
   EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_file"),
             "evaluations/trips.yaml");
+}
+
+TEST(Ladder, ARetrainThatGaveNothingSaysWhy) {
+  for (const bool by_gates : {true, false}) {
+    Scene s(26);
+    if (by_gates) {
+      s.world.failed_gates = {"retrain-beats-base", "retrain-holds-for-other-labels"};
+    } else {
+      s.world.failed["retrain.start"] = "the commit is not in the repository (applied-missing)";
+    }
+    s.play(100, 103, {});
+    s.play(103, 109, {.inverted = true});
+    ASSERT_TRUE(s.did("retrain.start"));
+    const std::string why =
+        by_gates ? "no candidate passed its gates: `retrain-beats-base`, "
+                   "`retrain-holds-for-other-labels` failed"
+                 : "there is no candidate: the commit is not in the repository (applied-missing)";
+    EXPECT_EQ(s.world.last["incident.escalate"].reason, "look at the retrain: " + why);
+    const auto& timeline = s.ladder.incidents()[0].timeline;
+    EXPECT_TRUE(std::any_of(timeline.begin(), timeline.end(), [&](const TimelineEntry& entry) {
+      return entry.what == why + ": what serves stays; a person decides";
+    }));
+  }
+}
+
+/// The data plane leaves the primary in the morning of `day`.
+void fail_over(Scene& s, int day) {
+  watch::Route route = s.world.known.back();
+  ++route.version;
+  route.primary = sha256("standby");
+  s.world.known.push_back(route);
+  s.watch.register_route(route);
+  s.world.day(day, {}, s.watch, s.ladder,
+              {{"fail-over", sha256("primary").str(), day * kDay, "5 of 5 requests failed",
+                fmt::format("f{}", day)}});
+}
+
+TEST(Ladder, AFailOverIsVerifiedByLaterRowsAndSoIsItsEnd) {
+  // The standby knows no hours: what was left is better on the rows that both answer.
+  Scene worse(26);
+  worse.play(100, 103, {});
+  fail_over(worse, 103);
+  ASSERT_EQ(worse.ladder.incidents().size(), 1U);
+  EXPECT_EQ(worse.ladder.incidents()[0].diagnosis.cause, Cause::kFailOver);
+  EXPECT_EQ(worse.ladder.incidents()[0].step, Step::kVerifyAct);
+  ASSERT_TRUE(worse.ladder.restore(worse.ladder.to_value()).ok());
+  worse.play(104, 109, {});
+  EXPECT_TRUE(worse.did("slot.swap/back"));
+  EXPECT_EQ(worse.ladder.incidents()[0].step, Step::kDone);
+  EXPECT_GT(worse.ladder.incidents()[0].recovered_at, worse.world.last["slot.swap"].event_time);
+
+  // Somebody releases another bundle: a day of its rows tells, and a second fail-over says no.
+  Scene ended(26);
+  ended.play(100, 103, {});
+  fail_over(ended, 103);
+  ended.world.gone = {"incident-0001/swap/1"};
+  watch::Route back = ended.world.known.back();
+  ++back.version;
+  back.primary = sha256("primary");
+  ended.world.known.push_back(back);
+  ended.watch.register_route(back);
+  ended.world.day(104, {}, ended.watch, ended.ladder);
+  ASSERT_EQ(ended.ladder.incidents().size(), 1U);
+  EXPECT_EQ(ended.ladder.incidents()[0].step, Step::kVerifyAct) << "rows of a day are wanted";
+  fail_over(ended, 105);
+  ASSERT_EQ(ended.ladder.incidents().size(), 1U);
+  EXPECT_EQ(ended.ladder.incidents()[0].step, Step::kVerifyAct);
+  EXPECT_EQ(ended.ladder.incidents()[0].swaps, 2);
+  ended.world.gone.insert("incident-0001/swap/2");
+  ++back.version;
+  ++back.version;
+  ended.world.known.push_back(back);
+  ended.watch.register_route(back);
+  ended.play(106, 109, {});
+  EXPECT_EQ(ended.ladder.incidents()[0].step, Step::kDone);
+  EXPECT_NE(ended.ladder.incidents()[0].recovered_at, 0);
 }
 
 TEST(Ladder, PriorShiftRecalibratesByHalf) {
@@ -455,6 +723,22 @@ TEST(Ladder, LabelsThatAreTurnedOverTeachNothing) {
   for (const char* act : {"slot.swap", "retrain", "recalibrate"}) EXPECT_FALSE(s.did(act)) << act;
 }
 
+/// The days that the intercept is averaged over have turned labels among them: they are none of
+/// its.
+TEST(Ladder, LabelsThatWereTurnedOverMoveNoBaseRate) {
+  for (const auto& [seed, days] : {std::pair{21, 2}, {24, 4}, {29, 2}}) {
+    SCOPED_TRACE(seed);
+    Scene s(static_cast<unsigned>(seed));
+    s.play(100, 103, {});
+    s.play(103, 103 + days, {.wrong_labels = true});
+    s.play(103 + days, 114, {});
+    ASSERT_FALSE(s.ladder.incidents().empty());
+    for (const Incident& incident : s.ladder.incidents())
+      EXPECT_EQ(incident.diagnosis.cause, Cause::kLabelFault) << incident.diagnosis.reason;
+    EXPECT_FALSE(s.did("recalibrate"));
+  }
+}
+
 TEST(Ladder, APersonWhoSaysThatTurnedLabelsAreRightEndsTheWait) {
   Scene s(26);
   s.world.labels_are_right = true;
@@ -487,6 +771,73 @@ TEST(Ladder, AnActForAllSaysWhenOneAccountAloneIsItsReason) {
     EXPECT_EQ(s.world.last["release.recalibrate"].attributes.string_or("only_account", "none"),
               alone ? "app" : "");
   }
+}
+
+/// Four in ten labels are of `two`, which calls a share of them true that is not; `one` sends the
+/// others.
+auto labels_of_two(double lies) {
+  return [lies](const plane::LabelRecord& label) {
+    plane::LabelRecord said = label;
+    const bool of_two = watch::fixture::is_of(0.4, label.row_id);
+    said.account = of_two ? "two" : "one";
+    if (of_two && watch::fixture::is_of(lies, "lie" + label.row_id)) said.label = 1;
+    return std::vector<plane::LabelRecord>{said};
+  };
+}
+
+TEST(Ladder, WhatTheLabelsOfOneAccountAloneMoveIsAskedOfAPerson) {
+  // The base rate moves by the labels of `two` alone.
+  Scene liar(27);
+  liar.world.labelled_by = labels_of_two(0.5);
+  liar.play(100, 112, {});
+  ASSERT_TRUE(liar.did("release.recalibrate"));
+  const auto& asked = liar.world.last["release.recalibrate"].attributes;
+  EXPECT_EQ(asked.string_or("only_label_account"), "two");
+  EXPECT_TRUE(asked.bool_or("labels_disputed")) << "the two contradict each other";
+  const auto conflict =
+      std::find_if(liar.ladder.incidents().begin(), liar.ladder.incidents().end(),
+                   [](const Incident& i) { return i.diagnosis.cause == Cause::kLabelConflict; });
+  ASSERT_NE(conflict, liar.ladder.incidents().end());
+  EXPECT_TRUE(liar.did(conflict->id + "/incident.escalate"));
+  EXPECT_EQ(conflict->step, Step::kAwaitQuiet);
+  // The world moved: both say so.
+  Scene world(27);
+  world.world.labelled_by = labels_of_two(0);
+  world.play(100, 110, {.prior = -2.4});
+  ASSERT_TRUE(world.did("release.recalibrate"));
+  const auto& free = world.world.last["release.recalibrate"].attributes;
+  EXPECT_EQ(free.string_or("only_label_account", "none"), "");
+  EXPECT_FALSE(free.bool_or("labels_disputed", true));
+}
+
+TEST(Ladder, SwapRetrainAndPromotionSayWhoseLabelsTheyRestOn) {
+  for (const bool alone : {true, false}) {
+    SCOPED_TRACE(alone);
+    Scene s(26);
+    // Who sends a few labels now and then is there, and shows nothing.
+    s.world.labelled_by = [alone](const plane::LabelRecord& label) {
+      plane::LabelRecord said = label;
+      said.account = watch::fixture::is_of(alone ? 0.1 : 0.4, label.row_id) ? "two" : "one";
+      return std::vector<plane::LabelRecord>{said};
+    };
+    s.play(100, 103, {});
+    s.play(103, 118, {.inverted = true});
+    for (const char* act : {"slot.swap", "retrain.start", "release.promote"}) {
+      ASSERT_TRUE(s.world.last.contains(act)) << act;
+      EXPECT_EQ(s.world.last[act].attributes.string_or("only_label_account", "none"),
+                alone ? "one" : "")
+          << act;
+      EXPECT_FALSE(s.world.last[act].attributes.bool_or("labels_disputed", true)) << act;
+    }
+  }
+}
+
+TEST(Ladder, LabelsThatNobodyVouchedForSwapNothing) {
+  Scene s(26);
+  s.play(100, 103, {});
+  s.play(103, 122, {.wrong_labels = true});
+  EXPECT_TRUE(s.did("retrain.start")) << "after two weeks without an answer";
+  EXPECT_FALSE(s.did("slot.swap"));
 }
 
 TEST(Ladder, WhatOneAccountAloneShowsIsEverybodysOnceOthersShowIt) {

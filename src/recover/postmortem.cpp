@@ -48,6 +48,12 @@ std::string what_next(const Incident& incident) {
     case Cause::kPriorShift: return "nothing, unless the base rate goes on moving";
     case Cause::kLabelFault:
       return "find out who sent the labels and what happened to them; send the right ones again";
+    case Cause::kLabelConflict:
+      return "find out whose labels are right, and take `label` from the account whose are not; "
+             "what "
+             "labels move waits for a person meanwhile";
+    case Cause::kFailOver:
+      return "see why the bundle that was left failed, and release one that does not";
     case Cause::kRepairOutlived: return "nothing: what a person released before answers again";
     case Cause::kCovariateShift:
       return "watch labelled quality; the model still holds on the new traffic";
@@ -60,6 +66,13 @@ std::string what_next(const Incident& incident) {
     case Cause::kMonitorSilent:
       return "see that its rows or labels come in time, change the monitor's window or chunk, or "
              "take the metric out";
+    case Cause::kUnrecorded:
+      return "see that the disk has room and that the control plane keeps up; an account that "
+             "sends "
+             "more than its share has a limit in `limits.requests_per_second`";
+    case Cause::kClockJump:
+      return "correct the clock (`chronyc tracking`, `timedatectl`) or the recording; "
+             "`heddle clock set` says that it is right";
     case Cause::kUnknown: return "a person looks: no cause of the catalogue fits";
   }
   return {};
@@ -168,6 +181,10 @@ std::vector<Amendment> amendments(const Incident& incident, const spec::Monitor&
     case Cause::kMonitorSilent:
     case Cause::kNoAnswers:
     case Cause::kCostlyQuarantine:
+    case Cause::kLabelConflict:
+    case Cause::kFailOver:
+    case Cause::kUnrecorded:
+    case Cause::kClockJump:
     case Cause::kUnknown: return {};
   }
   return {};

@@ -65,6 +65,14 @@ void Releases::approve(const Digest& bundle, std::string approval) {
   standing.approval = std::move(approval);
 }
 
+void Releases::forget_others() {
+  std::erase_if(bundles_, [&](const auto& known) {
+    const auto& bundle = known.first;
+    return bundle != primary_ && bundle != standby_ && bundle != rollback_ && bundle != shadow_ &&
+           bundle != canary_.canary.bundle;
+  });
+}
+
 Result<void> Releases::revoke(const Digest& bundle) {
   const auto it = bundles_.find(bundle);
   if (it == bundles_.end()) {

@@ -26,7 +26,7 @@ struct Standing {
 /// plane::Canary.
 struct CanaryPlan {
   std::vector<std::uint32_t> steps{};  ///< rising, each from 1 to plane::kMostCanaryWeight
-  std::string sticky{};                ///< key of the draw; empty: the request id
+  std::string sticky{};                ///< key of the draw; empty: each request for itself
   std::string header{};
   std::string header_value{};
 };
@@ -79,6 +79,9 @@ class Releases {
   /// (503). The standby takes the place of a lost target.
   void mark_unready(Digest bundle);
   void approve(const Digest& bundle, std::string approval);
+  /// Forgets bundles that are in no slot and no rollback target, so that what is kept does not grow
+  /// with what was ever released: who brings one back approves it again.
+  void forget_others();
   /// kConflict while the bundle answers, may answer (standby, canary) or is the rollback target.
   [[nodiscard]] Result<void> revoke(const Digest& bundle);
 

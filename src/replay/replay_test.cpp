@@ -340,7 +340,7 @@ TEST(Recording, SaysWhichColumnIsMissing) {
   options.source_field = "orgin";
   const auto recording = Recording::open(options);
   ASSERT_FALSE(recording.ok());
-  EXPECT_EQ(recording.error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(recording.error().kind, ErrorKind::kUnprocessable);
 }
 
 TEST(Truth, ComesBackAsItWasWritten) {

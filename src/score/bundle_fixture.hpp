@@ -25,22 +25,22 @@ class MemoryObjects final : public store::Objects {
  public:
   Result<Digest> put(std::string_view bytes) override {
     const Digest digest = sha256(bytes);
-    const std::lock_guard lock(mutex);
-    blobs[digest] = std::string(bytes);
+    const std::lock_guard lock(mutex_);
+    blobs_[digest] = std::string(bytes);
     return digest;
   }
   Result<std::string> get(const Digest& digest) override {
-    const std::lock_guard lock(mutex);
-    const auto found = blobs.find(digest);
-    if (found == blobs.end())
+    const std::lock_guard lock(mutex_);
+    const auto found = blobs_.find(digest);
+    if (found == blobs_.end())
       return Error{ErrorKind::kNotFound, "object-missing", "no such object"};
     if (sha256(found->second) != digest)
       return Error{ErrorKind::kCorrupt, "object-corrupt", "the object does not match its digest"};
     return found->second;
   }
   bool has(const Digest& digest) override {
-    const std::lock_guard lock(mutex);
-    return blobs.contains(digest);
+    const std::lock_guard lock(mutex_);
+    return blobs_.contains(digest);
   }
   Result<void> tag(std::string_view, const Digest&, std::string_view, std::uint64_t) override {
     return {};
@@ -49,8 +49,24 @@ class MemoryObjects final : public store::Objects {
     return std::vector<std::pair<std::string, Digest>>{};
   }
 
-  std::map<Digest, std::string> blobs;
-  std::mutex mutex{};
+  /// One byte in the middle becomes another; a second time it is as it was.
+  void flip(const Digest& digest) {
+    const std::lock_guard lock(mutex_);
+    auto& blob = blobs_.at(digest);
+    blob[blob.size() / 2] = static_cast<char>(blob[blob.size() / 2] ^ 1);
+  }
+  void erase(const Digest& digest) {
+    const std::lock_guard lock(mutex_);
+    blobs_.erase(digest);
+  }
+  [[nodiscard]] std::map<Digest, std::string> all() {
+    const std::lock_guard lock(mutex_);
+    return blobs_;
+  }
+
+ private:
+  std::map<Digest, std::string> blobs_{};
+  std::mutex mutex_{};  // a data plane reads on a thread of its own
 };
 
 /// A contract of three fields; the origin fixes the distance (rule `distance-of-origin`, learned

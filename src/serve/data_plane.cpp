@@ -226,8 +226,11 @@ Metrics::Gauges Plane::gauges() const {
                       engine_->failed_over(),
                       engine_->applied_version(),
                       follower_->refused(),
-                      engine_->dropped(),
+                      engine_->journal().unrecorded(),
+                      engine_->journal().room(plane::RecordKind::kRows, {}) != plane::Room::kFull,
+                      engine_->journal().bytes(),
                       server_->connections(),
+                      server_->closed_for_room(),
                       engine_->event_clock().last_tick(),
                       engine_->event_clock().held()};
   for (std::size_t i = 0; engine_->serving() != nullptr && i < kSlots; ++i) {

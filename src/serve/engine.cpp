@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -14,6 +15,9 @@ namespace {
 
 constexpr std::size_t kMostExplained = 32;
 constexpr std::string_view kDefaultSource = "default";
+// Which clock an act `clock-jump` is about.
+constexpr std::string_view kReplay = "replay";
+constexpr std::string_view kWallClock = "wall";
 
 std::string_view header_of(std::span<const net::Header> headers, std::string_view name) noexcept {
   for (const net::Header& header : headers) {
@@ -44,7 +48,15 @@ Engine::Engine(Options options, const plane::Standing& standing)
       applied_version_(standing.route_version),
       rates_(options_.accounts, options_.service->limits.requests_per_second),
       queue_(options_.service->limits.queue_ms * 1'000'000),
-      event_clock_(options_.lockstep, standing.last_tick) {}
+      event_clock_(options_.lockstep, standing.last_tick) {
+  const std::string begin = random_bytes(sizeof drawn_);
+  std::memcpy(&drawn_, begin.data(), sizeof drawn_);
+  for (const plane::Record& record : standing.acts) {
+    const auto* act = std::get_if<plane::ActRecord>(&record);
+    if (act != nullptr && act->act == "clock-jump")
+      event_clock_.stands({act->event_time, standing.last_tick, act->target == kReplay});
+  }
+}
 
 void Engine::commit() {
   const auto committed = options_.journal->commit();
@@ -56,15 +68,38 @@ void Engine::commit() {
 
 void Engine::each_second() {
   options_.journal->sync_soon();
-  const bool held = event_clock_.held();
   const auto tick = event_clock_.wall_tick(options_.clock->wall(), options_.clock->mono_ns());
   if (tick) options_.journal->append(plane::TickRecord{*tick});
-  if (event_clock_.held() && !held) {
-    log::error(
-        "service `{}`: the wall clock jumped ahead to {}: the watch stands at {} until it has "
-        "stood for ten minutes",
-        name_, format_time(options_.clock->wall()), format_time(event_clock_.last_tick()));
+  tell_of_clock();
+}
+
+/// A jump stands until it is over by itself, or until a route table says that a person settled it.
+void Engine::tell_of_clock() {
+  const auto& jump = event_clock_.jump();
+  if (jump && acts_.clock_jump().empty()) {
+    const auto reason =
+        jump->of_replay
+            ? fmt::format("a replay's tick went from {} to {}: what lies between is left out",
+                          format_time(jump->from), format_time(jump->to))
+            : fmt::format(
+                  "the wall clock says {}, by the steady clock it is {}: event time goes on by the "
+                  "steady one",
+                  format_time(jump->to), format_time(jump->from));
+    log::error("service `{}`: {}", name_, reason);
+    act("clock-jump", jump->of_replay ? kReplay : kWallClock, reason, jump->from);
+  } else if (!jump && event_clock_.follows_wall() && !acts_.clock_jump().empty()) {
+    const std::string id = acts_.clock_jump();
+    clock_set(id, event_clock_.last_tick(), "the wall clock and event time agree");
   }
+}
+
+void Engine::clock_set(const std::string& jump, Micros event_time, std::string_view reason) {
+  const plane::ActRecord record{"clock-set", name_, event_time, std::string(reason), jump, {}};
+  options_.journal->append(record);
+  commit();
+  acts_.add(record);
+  log::warn("service `{}`: event time is {} from now on: {}", name_, format_time(event_time),
+            reason);
 }
 
 void Engine::apply(std::shared_ptr<const Serving> next) {
@@ -80,6 +115,7 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
         name_, route.version);
     return;
   }
+  const std::string clock_jump = acts_.clock_jump();
   acts_.settle(route);
   if (next->fields.size() > 0) options_.journal->set_fields(next->fields.names());
   std::vector<std::uint32_t> counts(next->quarantined.size(), 0);
@@ -103,8 +139,10 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
     primary_failures_ = Failures(route.fail_over.requests);
     witnesses_.clear();
   }
-  if (other_window || changed(SlotId::kCanary))
+  if (other_window || changed(SlotId::kCanary)) {
     canary_failures_ = Failures(route.fail_over.requests);
+    canary_witnesses_.clear();
+  }
   serving_ = std::move(next);
   applied_version_ = route.version;
   if (serving_->slot(SlotId::kPrimary).plan == nullptr && !serving_->primary_error.empty() &&
@@ -114,6 +152,11 @@ void Engine::apply(std::shared_ptr<const Serving> next) {
   options_.journal->append(
       plane::AppliedRecord{route.version, acts_.ids(), sandboxes_of(serving_->slots)});
   commit();
+  if (clock_jump != acts_.clock_jump()) {
+    const Micros wall = options_.clock->wall();
+    const auto set = event_clock_.set(wall, options_.clock->mono_ns());
+    clock_set(clock_jump, set.value_or(event_clock_.now(wall)), "a person said that it is right");
+  }
   metrics_.applied();
   std::string others;
   for (const SlotId slot : {SlotId::kStandby, SlotId::kCanary, SlotId::kShadow}) {
@@ -198,6 +241,7 @@ bool Engine::try_fail_over(std::string_view reason, Micros event_time) {
 void Engine::abort_canary(std::string_view reason, Micros event_time) {
   act("canary-abort", name_, reason, event_time);
   canary_failures_.clear();
+  canary_witnesses_.clear();
   log::error("service `{}` took the canary out of the traffic: {}", name_, reason);
 }
 
@@ -208,6 +252,20 @@ void Engine::readmit(std::size_t quarantine, Micros event_time) {
                   source.rule),
       event_time, source.account);
   clean_rows_[quarantine] = 0;
+}
+
+/// What a request of this account is of, when it names `named` (empty: none).
+Result<std::string_view> Engine::source_of(const Principal& who, std::string_view named) {
+  const auto& bound = who.sources;
+  if (bound.empty()) return named.empty() ? kDefaultSource : named;
+  if (named.empty() && bound.size() == 1) return std::string_view(bound.front());
+  if (!named.empty() && std::find(bound.begin(), bound.end(), named) != bound.end()) return named;
+  return Error{named.empty() ? ErrorKind::kInvalid : ErrorKind::kDenied,
+               named.empty() ? "source-missing" : "source-denied",
+               named.empty() ? fmt::format("`{}` has several sources and names none", who.account)
+                             : fmt::format("`{}` may not send as `{}`", who.account, named),
+               fmt::format("its sources are `{}` (`sources` of the service account in people.yaml)",
+                           fmt::join(bound, "`, `"))};
 }
 
 Result<Engine::Admitted> Engine::admit(const Asked& asked) {
@@ -232,7 +290,7 @@ Result<Engine::Admitted> Engine::admit(const Asked& asked) {
                  fmt::format("service `{}` declares no source `{}`", name_, shown(rows.source)),
                  "declare it in the Service, or leave it out"};
   }
-  admitted.source = rows.source.empty() ? kDefaultSource : rows.source;
+  HEDDLE_ASSIGN_OR_RETURN(admitted.source, source_of(asked.who, rows.source));
   admitted.account = asked.who.account;
   admitted.arrival = options_.clock->wall();
   HEDDLE_ASSIGN_OR_RETURN(admitted.event_time,
@@ -246,7 +304,7 @@ Result<Engine::Admitted> Engine::admit(const Asked& asked) {
   return admitted;
 }
 
-std::string_view Engine::sticky_key(const Asked& asked, const Admitted& admitted) const {
+std::string_view Engine::sticky_key(const Asked& asked, const Admitted& admitted) {
   std::string_view key;
   switch (serving_->sticky.by) {
     case StickyKey::By::kSource: key = admitted.source; break;
@@ -254,12 +312,16 @@ std::string_view Engine::sticky_key(const Asked& asked, const Admitted& admitted
     case StickyKey::By::kField:
       key = text_of(asked.rows.values[serving_->sticky.field], key_);
       break;
-    case StickyKey::By::kRequestId: break;
+    case StickyKey::By::kRequest: break;
   }
-  return key.empty() ? admitted.id : key;
+  if (!key.empty()) return key;
+  // Not by the request's id, which its client gives: one that was seen to hit would hit again.
+  ++drawn_;
+  key_.assign(reinterpret_cast<const char*>(&drawn_), sizeof drawn_);
+  return key_;
 }
 
-void Engine::choose_canary(const Asked& asked, Admitted& admitted) const {
+void Engine::choose_canary(const Asked& asked, Admitted& admitted) {
   const plane::Canary& canary = serving_->route.canary;
   const Loaded& loaded = serving_->slot(SlotId::kCanary);
   // Never a share of the traffic to what is not ready; and while the standby answers there is
@@ -385,9 +447,12 @@ void Engine::after(const Admitted& admitted, std::uint32_t failed, std::uint32_t
   if (admitted.slot.id == SlotId::kCanary) {
     if (answered != serving_->slot(SlotId::kCanary).digest)
       return;  // another one is there meanwhile
+    const std::int64_t mono_ns = options_.clock->mono_ns();
     canary_failures_.add(failed > 0, count, refused);
+    canary_witnesses_.add(admitted.account, mono_ns, {failed > 0, count, refused});
     if (acts_.canary_aborted()) return;
-    if (const std::string reason = canary_failures_.reason(rule); !reason.empty())
+    const std::string reason = canary_failures_.reason(rule);
+    if (!reason.empty() && canary_witnesses_.agree(rule, mono_ns))
       abort_canary(reason, admitted.event_time);
     return;
   }
@@ -450,8 +515,29 @@ Result<void> Engine::explain(const Rows& rows, const score::Plan& plan) {
   return {};
 }
 
-Engine::RefusedLabels Engine::add_labels(std::span<const LabelIn> labels,
-                                         std::string_view account) {
+namespace {
+
+Result<void> has_room(plane::Room room, std::string_view what) {
+  switch (room) {
+    case plane::Room::kYes: return {};
+    case plane::Room::kShareUsed:
+      return Error{ErrorKind::kBusy, "journal-share",
+                   fmt::format("{} that were not read yet hold their share of the journal", what),
+                   "send them again after `Retry-After`, more slowly"};
+    case plane::Room::kFull:
+      return Error{ErrorKind::kUnavailable, "journal-full",
+                   "nothing can be recorded: the disk or the journal is full",
+                   "send them again after `Retry-After`; see `heddle status`"};
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Engine::RefusedLabels> Engine::add_labels(std::span<const LabelIn> labels,
+                                                 std::string_view account) {
+  HEDDLE_TRY(has_room(options_.journal->room(plane::RecordKind::kLabels, account),
+                      fmt::format("labels of `{}`", account)));
   const Micros now = options_.clock->wall();
   RefusedLabels refused;
   for (std::size_t i = 0; i < labels.size(); ++i) {
@@ -466,13 +552,21 @@ Engine::RefusedLabels Engine::add_labels(std::span<const LabelIn> labels,
           plane::LabelRecord{std::string(label.row_id), label.label, *time, std::string(account)});
     }
   }
+  // Accepted means recorded: who is told so does not send them again.
+  commit();
+  if (options_.journal->room(plane::RecordKind::kLabels, account) == plane::Room::kFull)
+    HEDDLE_TRY(has_room(plane::Room::kFull, {}));
   metrics_.labels(labels.size() - refused.size(), refused.size());
   return refused;
 }
 
 Result<void> Engine::tick(Micros event_time) {
+  const Micros before = event_clock_.last_tick();
+  HEDDLE_TRY(has_room(options_.journal->room(plane::RecordKind::kOthers, {}), "ticks"));
   HEDDLE_TRY(event_clock_.tick(event_time, options_.clock->wall()));
+  if (event_time == before) return {};
   options_.journal->append(plane::TickRecord{event_time});
+  tell_of_clock();
   return {};
 }
 

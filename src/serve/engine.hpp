@@ -82,13 +82,21 @@ class Engine {
   /// Of labels that were not taken: the place of each in the request, and why.
   using RefusedLabels = std::vector<std::pair<std::size_t, Error>>;
   /// Journals the others, as sent by `account`. Whether a row is known is not: the control plane
-  /// joins them, and counts those that find none.
-  [[nodiscard]] RefusedLabels add_labels(std::span<const LabelIn> labels, std::string_view account);
-  /// A replay says that everything before `event_time` was sent (serve/event_clock.hpp).
+  /// joins them, and counts those that find none. None is taken, and none is lost, when the account
+  /// holds its share of the journal (kBusy `journal-share`) or when nothing is recorded
+  /// (kUnavailable `journal-full`).
+  [[nodiscard]] Result<RefusedLabels> add_labels(std::span<const LabelIn> labels,
+                                                 std::string_view account);
+  /// A replay says that everything before `event_time` was sent (serve/event_clock.hpp). To say it
+  /// again says nothing. kBusy (`journal-share`) while those that came were not read yet.
   [[nodiscard]] Result<void> tick(Micros event_time);
   /// Stops the service at once; the id of the stop that stands. Journaled before it takes effect,
   /// and once: to stop again what the data plane stopped is the same stop.
   [[nodiscard]] std::string stop(std::string_view by);
+  /// Whether what must outlive this process (acts, stops, ticks) is in the journal. False while the
+  /// disk takes nothing at all: it holds for as long as the process lives, and is written as soon
+  /// as that is possible.
+  [[nodiscard]] bool recorded() const noexcept { return !commit_failed_; }
 
   /// Puts a route table in force: the swap is one assignment.
   void apply(std::shared_ptr<const Serving> next);
@@ -122,7 +130,7 @@ class Engine {
   }
   [[nodiscard]] const EventClock& event_clock() const noexcept { return event_clock_; }
   [[nodiscard]] std::uint64_t applied_version() const noexcept { return applied_version_; }
-  [[nodiscard]] std::uint64_t dropped() const { return options_.journal->dropped(); }
+  [[nodiscard]] plane::JournalWriter& journal() const { return *options_.journal; }
   [[nodiscard]] Metrics& metrics() noexcept { return metrics_; }
   [[nodiscard]] const Metrics& metrics() const noexcept { return metrics_; }
 
@@ -137,8 +145,10 @@ class Engine {
   [[nodiscard]] Result<Admitted> admit(const Asked& asked);
   [[nodiscard]] Result<void> explain(const Rows& rows, const score::Plan& plan);
   [[nodiscard]] Slot routed() const;
-  void choose_canary(const Asked& asked, Admitted& admitted) const;
-  [[nodiscard]] std::string_view sticky_key(const Asked& asked, const Admitted& admitted) const;
+  [[nodiscard]] static Result<std::string_view> source_of(const Principal& who,
+                                                          std::string_view named);
+  void choose_canary(const Asked& asked, Admitted& admitted);
+  [[nodiscard]] std::string_view sticky_key(const Asked& asked, const Admitted& admitted);
   void score(const Rows& rows, Admitted& admitted);
   /// What the quarantine that holds a request's rows comes to by its rows: nothing is counted
   /// before `settle`.
@@ -170,6 +180,8 @@ class Engine {
   void act(std::string_view what, std::string_view target, std::string_view reason,
            Micros event_time, std::string_view account = {});
   void readmit(std::size_t quarantine, Micros event_time);
+  void tell_of_clock();
+  void clock_set(const std::string& jump, Micros event_time, std::string_view reason);
 
   Options options_;
   std::string name_;
@@ -180,6 +192,8 @@ class Engine {
   Failures primary_failures_;              ///< of whoever answers in the primary's place
   Witnesses witnesses_;                    ///< of those failures
   Failures canary_failures_;
+  Witnesses canary_witnesses_;
+  std::uint64_t drawn_ = 0;  ///< key of the last draw without a sticky key; nobody else knows it
   Rates rates_;
   StandingQueue queue_;
   EventClock event_clock_;
@@ -203,7 +217,7 @@ class Engine {
   std::vector<std::size_t> rule_ends_;
   std::vector<float> contributions_;
   std::string made_id_;
-  mutable std::string key_;
+  std::string key_;
 };
 
 }  // namespace heddle::serve

@@ -286,7 +286,7 @@ Answer Engine::finish(Pending& p, const Result<std::vector<float>>& answers) {
     // The journal has the names of the fields once a segment: under other ones the row would be
     // another.
     options_.journal->append(plane::GapRecord{
-        1, "a swap to a contract with other fields while a runtime had the request"});
+        1, "a swap to a contract with other fields while a runtime had the request", 0, p.account});
   }
   metrics_.scored(slot.id, rows_.size(), p.sent_ns - p.begun_ns, end - p.sent_ns,
                   p.admitted.arrival);

@@ -13,8 +13,8 @@ constexpr Micros kPast = 7 * kDay;        ///< how far back a live request may b
 constexpr Micros kFuture = 10 * kMinute;  ///< how far clocks of clients may be ahead
 constexpr Micros kLiveAfter = kMinute;    ///< of requests, before the watch lives in the present
 constexpr Micros kReplayOver = 10 * kMinute;
-constexpr Micros kJump =
-    5 * kMinute;  ///< by which the wall clock may overtake the steady one between two ticks
+constexpr Micros kJump = 5 * kMinute;  ///< of the wall clock, away from the steady one
+constexpr Micros kLeftOut = 7 * kDay;  ///< by one tick of a replay: labels are kept for as long
 constexpr std::int64_t kHoldNs = 600'000'000'000;
 
 Error outside(std::string message, std::string hint) {
@@ -34,9 +34,12 @@ bool near(Micros time, Micros now, Micros before, Micros after) {
 }  // namespace
 
 void EventClock::live(Micros wall) noexcept {
-  if (mode_ == Mode::kReplayed && !always_replayed_ && wall > replay_seen_ + kReplayOver) {
-    mode_ = Mode::kIdle;
-    first_live_.reset();
+  if (mode_ == Mode::kReplayed && !always_replayed_) {
+    replay_seen_ = std::min(replay_seen_, wall);  // a clock set back must not hold it for days
+    if (wall > replay_seen_ + kReplayOver) {
+      mode_ = Mode::kIdle;
+      first_live_.reset();
+    }
   }
   if (mode_ != Mode::kIdle) return;
   if (!first_live_ || wall < *first_live_) first_live_ = wall;
@@ -46,11 +49,21 @@ void EventClock::live(Micros wall) noexcept {
 void EventClock::replays(Micros wall) noexcept {
   mode_ = Mode::kReplayed;
   replay_seen_ = wall;
+  second_.reset();
+  if (held()) jump_.reset();  // nothing follows the wall clock any more
+}
+
+/// Of a service that is not replayed. Between two seconds the wall clock tells, unless it has
+/// jumped.
+Micros EventClock::live_now(Micros wall) const noexcept {
+  if (second_) return near(wall, second_->time, kJump, kJump) ? wall : second_->time;
+  return last_tick_ != INT64_MIN && wall < last_tick_ - kJump ? last_tick_ : wall;
 }
 
 Micros EventClock::now(Micros wall) const noexcept {
+  if (!replayed()) return live_now(wall);
   const Micros replay = std::max(last_tick_, newest_);
-  return replayed() && replay != INT64_MIN ? replay : wall;
+  return replay == INT64_MIN ? wall : replay;
 }
 
 Result<Micros> EventClock::of_request(std::optional<Micros> given, Micros wall) {
@@ -60,7 +73,7 @@ Result<Micros> EventClock::of_request(std::optional<Micros> given, Micros wall) 
   }
   if (!plane::is_event_time(*given)) return impossible(*given);
   if (!replayed()) {
-    if (near(*given, wall, kPast, kFuture)) {
+    if (near(*given, live_now(wall), kPast, kFuture)) {
       live(wall);
       return *given;
     }
@@ -90,7 +103,7 @@ Result<Micros> EventClock::of_request(std::optional<Micros> given, Micros wall) 
 Result<Micros> EventClock::of_label(std::optional<Micros> given, Micros wall) const {
   if (!given) return now(wall);
   if (!plane::is_event_time(*given)) return impossible(*given);
-  if (mode_ == Mode::kWall && *given > wall + kFuture) {
+  if (mode_ == Mode::kWall && *given > live_now(wall) + kFuture) {
     return outside(fmt::format("`event_time` {} is in the future", format_time(*given)),
                    "it is the time when the label became known; leave it out for now");
   }
@@ -103,11 +116,10 @@ Result<void> EventClock::tick(Micros time, Micros wall) {
       "rows before that are looked at by nobody: replay later ones (`--from`), or into a copy of "
       "the project";
   if (mode_ == Mode::kWall) {
-    return Error{
-        ErrorKind::kConflict, "replay-into-live",
-        fmt::format("the service is live, its watch is at {}",
-                    format_time(std::max(last_tick_, ticked_ ? ticked_->wall : last_tick_))),
-        hint};
+    return Error{ErrorKind::kConflict, "replay-into-live",
+                 fmt::format("the service is live, its watch is at {}",
+                             format_time(last_tick_ == INT64_MIN ? wall : last_tick_)),
+                 hint};
   }
   if (time < last_tick_) {
     return Error{ErrorKind::kConflict, "replay-behind",
@@ -116,28 +128,52 @@ Result<void> EventClock::tick(Micros time, Micros wall) {
                  hint};
   }
   replays(wall);
+  // The first of two stands: the way back leads before both.
+  if (last_tick_ != INT64_MIN && time > last_tick_ + kLeftOut && !jump_)
+    jump_ = Jump{last_tick_, time, true};
   last_tick_ = time;
   return {};
 }
 
+void EventClock::stands(const Jump& jump) noexcept {
+  if (jump.of_replay) jump_ = jump;  // where the wall clock is now shows by itself
+}
+
+Micros EventClock::steady(std::int64_t mono_ns) const noexcept {
+  const Micros went = second_ ? second_->time + (mono_ns - second_->mono_ns) / 1000 : INT64_MIN;
+  return std::max(went, last_tick_);
+}
+
 std::optional<Micros> EventClock::wall_tick(Micros wall, std::int64_t mono_ns) {
   if (mode_ != Mode::kWall) return std::nullopt;
-  if (ticked_) {
-    const Micros ahead = (wall - ticked_->wall) - (mono_ns - ticked_->mono_ns) / 1000;
-    if (ahead <= kJump) {
-      held_since_ns_.reset();
-    } else {
-      // A tick cannot be taken back. A clock that was set wrong for a moment must not put the watch
-      // to sleep for days.
-      if (!held_since_ns_) held_since_ns_ = mono_ns;
-      if (mono_ns - *held_since_ns_ < kHoldNs) return std::nullopt;
-      held_since_ns_.reset();
+  const Micros steady_now = steady(mono_ns);
+  // A first second knows of a jump only what the ticks say: nobody knows how long nothing ran.
+  const bool ahead = second_ && wall > steady_now + kJump;
+  const bool behind = steady_now != INT64_MIN && wall < steady_now - kJump;
+  if (ahead || behind) {
+    if (!held()) {
+      jump_ = Jump{steady_now, wall};
+      jumped_ns_ = mono_ns;
     }
+    jump_->to = wall;
+  } else if (held()) {
+    jump_.reset();
   }
-  ticked_ = {wall, mono_ns};
-  if (wall <= last_tick_) return std::nullopt;
-  last_tick_ = wall;
-  return wall;
+  const bool believed = ahead && mono_ns - jumped_ns_ >= kHoldNs;
+  if (believed) jump_.reset();
+  second_ = Instant{held() ? steady_now : wall, mono_ns};
+  if (second_->time <= last_tick_) return std::nullopt;
+  last_tick_ = second_->time;
+  return last_tick_;
+}
+
+std::optional<Micros> EventClock::set(Micros wall, std::int64_t mono_ns) noexcept {
+  if (!jump_) return std::nullopt;
+  last_tick_ = jump_->of_replay ? jump_->from : wall;
+  newest_ = INT64_MIN;
+  if (second_) second_ = Instant{wall, mono_ns};
+  jump_.reset();
+  return last_tick_;
 }
 
 }  // namespace heddle::serve

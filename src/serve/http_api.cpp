@@ -176,7 +176,7 @@ Result<void> HttpApi::labels(const net::Request& request, net::Response& respons
   HEDDLE_ASSIGN_OR_RETURN(const Principal* who, principal(request, Permission::kLabel));
   HEDDLE_ASSIGN_OR_RETURN(const std::string_view body, body_of(request));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, reader_.read_labels(body, kMostLabels));
-  const auto refused = engine_.add_labels(labels, who->account);
+  HEDDLE_ASSIGN_OR_RETURN(const auto refused, engine_.add_labels(labels, who->account));
   // As with rows: what is right is taken, and nobody has to look for what was wrong.
   response.status = refused.empty() || refused.size() < labels.size() ? 202 : 422;
   auto errors = doc::Value::array();
@@ -214,7 +214,8 @@ Result<void> HttpApi::stop_service(const net::Request& request, net::Response& r
     by = who->account;
   }
   const std::string id = engine_.stop(by);
-  response.body = fmt::format(R"({{"stopped":true,"service":"{}","id":"{}"}})", engine_.name(), id);
+  response.body = fmt::format(R"({{"stopped":true,"service":"{}","id":"{}","recorded":{}}})",
+                              engine_.name(), id, engine_.recorded());
   return {};
 }
 
@@ -234,6 +235,13 @@ void HttpApi::describe_service(net::Response& response) const {
                                          {"readmit_after", source.readmit_after},
                                          {"readmitted", engine_.acts().readmitted(source)}}));
   }
+  plane::JournalWriter& journal = engine_.journal();
+  const bool recording = journal.room(plane::RecordKind::kRows, {}) != plane::Room::kFull;
+  doc::Value unrecorded = doc::Value::object({});
+  for (const auto& [account, lost] : journal.unrecorded()) {
+    unrecorded.set(account,
+                   doc::Value::object({{"requests", lost.requests}, {"labels", lost.labels}}));
+  }
   response.body = doc::to_json(
       doc::Value::object({{"service", engine_.name()},
                           {"ready", engine_.ready()},
@@ -252,7 +260,8 @@ void HttpApi::describe_service(net::Response& response) const {
                           {"replayed", engine_.event_clock().replayed()},
                           {"canary_aborted", engine_.acts().canary_aborted()},
                           {"quarantined", std::move(quarantined)},
-                          {"journal_dropped", engine_.dropped()},
+                          {"recording", recording},
+                          {"unrecorded", std::move(unrecorded)},
                           {"request_errors", engine_.metrics().errors_by_id()}}));
 }
 

@@ -15,6 +15,33 @@ namespace {
 // What stands for an infinity in a rewritten body. A client's own string of this kind is read as a
 // number only beside a real one.
 constexpr std::string_view kInfinity = "\x7fInfinity", kMinusInfinity = "\x7f-Infinity";
+// The same for a string that is no text.
+constexpr std::string_view kNoText = "\x7f no text";
+
+/// The 16 bits of `\uXXXX` at the beginning of `rest`; -1: it is none.
+int escaped_unit(std::string_view rest) {
+  if (!rest.starts_with("\\u") || rest.size() < 6) return -1;
+  std::uint16_t unit = 0;
+  const auto [end, error] = std::from_chars(rest.data() + 2, rest.data() + 6, unit, 16);
+  return error == std::errc{} && end == rest.data() + 6 ? unit : -1;
+}
+
+/// Whether the string whose quote opens `rest` has half of a surrogate pair among its escapes: JSON
+/// allows that, and it is no character. `length`: of the string with both quotes.
+bool has_half_pair(std::string_view rest, std::size_t& length) {
+  bool found = false;
+  std::size_t i = 1;
+  while (i < rest.size() && rest[i] != '"') {
+    const int unit = escaped_unit(rest.substr(i));
+    const bool is_high = unit >= 0xD800 && unit < 0xDC00;
+    const int next = is_high ? escaped_unit(rest.substr(i + 6)) : -1;
+    const bool is_pair = next >= 0xDC00 && next < 0xE000;
+    found = found || (is_high && !is_pair) || (unit >= 0xDC00 && unit < 0xE000);
+    i += is_pair ? 12 : unit >= 0 ? 6 : rest[i] == '\\' ? 2 : 1;
+  }
+  length = std::min(i + 1, rest.size());
+  return found;
+}
 
 /// What to write in place of a number that JSON allows and the parser does not take, since it is
 /// past 64 bits or past the doubles: the same as a double; empty: it is taken as it is.
@@ -59,25 +86,23 @@ Rewrite rewrite_at(std::string_view rest, std::string& buffer, bool& infinity) {
   return {number.size(), rewrite_large(number, buffer, infinity)};
 }
 
-/// Copies `body` to `out` with each bare `NaN` as null, each bare infinity as a string of its own
-/// and each number that is too large for the parser as a double or an infinity. False: there was
-/// none.
-bool rewrite_numbers(std::string_view body, std::string& out, bool& infinity) {
+/// Copies `body` to `out` with each bare `NaN` as null, each bare infinity and each string that is
+/// no text as a string of its own, and each number that is too large for the parser as a double or
+/// an infinity. False: there was none.
+bool rewrite(std::string_view body, std::string& out, bool& infinity, bool& no_text) {
   out.clear();
   bool found = false;
-  bool in_string = false;
   std::string buffer;
   for (std::size_t i = 0; i < body.size();) {
     const std::string_view rest = body.substr(i);
-    if (in_string || rest.front() == '"') {
-      if (in_string && rest.front() == '\\' && rest.size() > 1)
-        out.push_back(body[i++]);
-      else if (rest.front() == '"')
-        in_string = !in_string;
-      out.push_back(body[i++]);
-      continue;
+    Rewrite word;
+    if (rest.front() != '"') {
+      word = rewrite_at(rest, buffer, infinity);
+    } else if (has_half_pair(rest, word.length)) {
+      no_text = true;
+      buffer = fmt::format("\"{}\"", kNoText);
+      word.text = buffer;
     }
-    const Rewrite word = rewrite_at(rest, buffer, infinity);
     found = found || !word.text.empty();
     out.append(word.text.empty() ? rest.substr(0, word.length) : word.text);
     i += word.length;
@@ -89,9 +114,9 @@ bool rewrite_numbers(std::string_view body, std::string& out, bool& infinity) {
 
 Result<simdjson::dom::object> RequestReader::Parser::object(std::string_view body) {
   json::element root;
-  has_infinity = false;
+  has_infinity = has_no_text = false;
   auto error = dom.parse(body.data(), body.size(), false).get(root);
-  if (error != simdjson::SUCCESS && rewrite_numbers(body, rewritten, has_infinity)) {
+  if (error != simdjson::SUCCESS && rewrite(body, rewritten, has_infinity, has_no_text)) {
     rewritten.reserve(rewritten.size() + simdjson::SIMDJSON_PADDING);
     error = dom.parse(rewritten.data(), rewritten.size(), false).get(root);
   }
@@ -116,6 +141,7 @@ bool RequestReader::Parser::to_datum(const simdjson::dom::element& value, expr::
         out = expr::Datum::real(std::numeric_limits<double>::infinity());
       if (has_infinity && text == kMinusInfinity)
         out = expr::Datum::real(-std::numeric_limits<double>::infinity());
+      if (has_no_text && text == kNoText) out = expr::Datum::error();
       return true;
     }
     case element_type::INT64:

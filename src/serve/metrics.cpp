@@ -107,9 +107,18 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   head("heddle_routes_refused_total", "counter",
        "Looks at a route table or bundle that could not be used");
   line("heddle_routes_refused_total", "", gauges.route_refused);
-  head("heddle_journal_dropped_total", "counter",
-       "Requests and labels that went unrecorded since the start");
-  line("heddle_journal_dropped_total", "", gauges.journal_dropped);
+  head("heddle_journal_unrecorded_total", "counter",
+       "Requests and labels of an account that were answered and not recorded, since the start");
+  for (const auto& [account, lost] : gauges.unrecorded) {
+    line("heddle_journal_unrecorded_total",
+         fmt::format("account=\"{}\",kind=\"requests\"", account), lost.requests);
+    line("heddle_journal_unrecorded_total", fmt::format("account=\"{}\",kind=\"labels\"", account),
+         lost.labels);
+  }
+  head("heddle_journal_recording", "gauge", "0: the journal is full, nothing is recorded");
+  line("heddle_journal_recording", "", gauges.recording ? 1 : 0);
+  head("heddle_journal_bytes", "gauge", "Bytes of the journal");
+  line("heddle_journal_bytes", "", gauges.journal_bytes);
   head("heddle_route_version", "gauge", "Version of the route table in force");
   line("heddle_route_version", "", gauges.route_version);
   head("heddle_ready", "gauge", "1: requests are answered");
@@ -128,6 +137,16 @@ std::string Metrics::text(std::string_view service, const Gauges& gauges) const 
   line("heddle_event_clock_held", "", gauges.clock_held ? 1 : 0);
   head("heddle_connections", "gauge", "Open connections");
   line("heddle_connections", "", gauges.connections);
+  head("heddle_connections_closed_total", "counter",
+       "Connections closed to make room for others, by what had none left; `refused`: new ones "
+       "for which nobody could go");
+  const auto closed = [&](std::string_view what, std::uint64_t count) {
+    line("heddle_connections_closed_total", fmt::format("room=\"{}\"", what), count);
+  };
+  closed("all", gauges.closed.for_all);
+  closed("address", gauges.closed.for_address);
+  closed("handshakes", gauges.closed.for_handshake);
+  closed("refused", gauges.closed.refused);
   const auto runtimes = [&](std::string_view name, std::string_view type, std::string_view help,
                             auto value) {
     if (gauges.runtimes.empty()) return;

@@ -9,6 +9,8 @@
 
 #include "base/clock.hpp"
 #include "doc/value.hpp"
+#include "net/server.hpp"
+#include "plane/journal.hpp"
 #include "runtime/endpoint.hpp"
 #include "serve/slots.hpp"
 
@@ -71,8 +73,11 @@ class Metrics {
     bool failed_over = false;
     std::uint64_t route_version = 0;
     std::uint64_t route_refused = 0;
-    std::uint64_t journal_dropped = 0;
+    std::map<std::string, plane::Unrecorded> unrecorded{};  ///< by account
+    bool recording = true;
+    std::uint64_t journal_bytes = 0;
     std::uint64_t connections = 0;
+    net::HttpServer::ClosedForRoom closed{};
     Micros last_tick = INT64_MIN;  ///< of event time; INT64_MIN: none yet
     bool clock_held = false;
     struct Runtime {

@@ -4,7 +4,6 @@
 #include <array>
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include "doc/protobuf.hpp"
 
@@ -336,12 +335,7 @@ Result<void> GrpcReader::put_contents(const TensorRows::Input& input, std::strin
         reader.wide_reals(wide_reals_);
         for (const double value : wide_reals_) put(expr::Datum::real(value));
         break;
-      case 8: {
-        const std::string_view text = reader.bytes();
-        fits = fits && simdjson::validate_utf8(text);
-        put(expr::Datum::string(text));
-        break;
-      }
+      case 8: put(bytes_element(reader.bytes())); break;
       default: return malformed("the contents of an input");
     }
   }

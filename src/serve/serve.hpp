@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "base/signature.hpp"
 #include "net/handover.hpp"
+#include "plane/journal.hpp"
 #include "spec/service.hpp"
 #include "store/store.hpp"
 
@@ -22,10 +23,16 @@ struct Token {
   std::string account;
   std::string secret;
   std::vector<std::string> permissions;
+  std::vector<std::string> sources{};  ///< that it may name; empty: any that the service declares
 };
 
+/// What a service account may do.
+struct Right {
+  std::vector<std::string> permissions;
+  std::vector<std::string> sources{};  ///< as of `Token`
+};
 /// What each service account may do now; one that is not named is none any more.
-using Rights = std::map<std::string, std::vector<std::string>>;
+using Rights = std::map<std::string, Right>;
 
 struct Options {
   std::string heddle_dir;  ///< `<project>/.heddle`: routes/<service>.json, spool/<service>/
@@ -39,7 +46,7 @@ struct Options {
   std::function<std::shared_ptr<const Rights>()> rights{};
   bool lockstep = false;  ///< ticks come over HTTP only; else one each second from the clock
   const Clock* clock = &system_clock();
-  std::uint64_t spool_bytes = 1ull << 30;
+  std::uint64_t spool_bytes = plane::kJournalBytes;
   std::vector<net::ListenerFd> listeners{};  ///< of a predecessor, used instead of making new ones
 };
 

@@ -84,6 +84,8 @@ TEST(DataPlane, TicksOnlyGoForward) {
         http.post("/v1/services/trips/tick", fmt::format(R"({{"event_time":{}}})", time)));
   };
   EXPECT_EQ(tick("\"2001-04-12\"").string_or("event_time"), "2001-04-12T00:00:00Z");
+  EXPECT_EQ(tick("\"2001-04-12\"").string_or("event_time"), "2001-04-12T00:00:00Z")
+      << "said again: it is not in the journal twice";
   EXPECT_EQ(tick("\"2001-04-11\"").string_or("id"), "replay-behind");
   EXPECT_EQ(tick("9223372036854775807").string_or("id"), "event-time-outside");
   world.down();
@@ -500,8 +502,7 @@ TEST(DataPlane, SwapsByRouteTableAndRefusesForgedOrOldOnes) {
   ASSERT_TRUE(plane::write_route(world.route_path(), forged, *Ed25519Key::generate()).ok());
   while (refused() == before) std::this_thread::yield();
   // A newer one that names a bundle with a changed byte.
-  auto& blob = world.objects.blobs.at(world.bundles[2]);
-  blob[blob.size() / 2] = static_cast<char>(blob[blob.size() / 2] ^ 1);
+  world.objects.flip(world.bundles[2]);
   plane::RouteTable tampered = world.route;
   tampered.version = 50;
   tampered.primary = world.bundles[2];
@@ -511,7 +512,7 @@ TEST(DataPlane, SwapsByRouteTableAndRefusesForgedOrOldOnes) {
   EXPECT_EQ(in_force().int_or("route_version"), 2);
   EXPECT_EQ(world.predict(http, kGoodRow).string_or("bundle"), world.bundles[1].str());
   // Once its bytes are right it is taken without a new table.
-  blob[blob.size() / 2] = static_cast<char>(blob[blob.size() / 2] ^ 1);
+  world.objects.flip(world.bundles[2]);
   world.wait_applied(50);
   EXPECT_EQ(world.predict(http, kGoodRow).string_or("bundle"), world.bundles[2].str());
 }
@@ -551,7 +552,7 @@ TEST(DataPlane, AnOlderTableIsRefusedAlsoWhereTheJournalIsGone) {
 
 TEST(DataPlane, FailsOverOnlyWhenAuthorisedAndStandsByIt) {
   World world;
-  world.objects.blobs.erase(world.bundles[0]);  // the primary cannot be loaded
+  world.objects.erase(world.bundles[0]);  // the primary cannot be loaded
   world.route.fail_over_allowed = true;
   world.up();
   world.publish_and_wait();
@@ -798,6 +799,9 @@ TEST(DataPlane, SwapsUnderLoadWithoutAFailedOrMixedAnswer) {
 }
 
 TEST(DataPlane, AKillLosesNoAnsweredRequest) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the thread sanitizer does not follow a fork that starts threads";
+#endif
   World world;
   world.publish();
   for (int round = 0; round < 5; ++round) {
@@ -857,14 +861,15 @@ TEST(Tokens, FollowTheRightsThatCountNow) {
                  {"ops", "ops-secret-0000000003", {"read", "stop"}}});
   const Principal* app = tokens.find("app-secret-0000000002");
   ASSERT_NE(app, nullptr);
-  tokens.set_rights({{"app", {"read"}}});
+  tokens.set_rights({{"app", {{"read"}}}});
   EXPECT_EQ(tokens.find("app-secret-0000000002"), app) << "who asks stays the same account";
   EXPECT_FALSE(app->may(Permission::kPredict));
   EXPECT_TRUE(app->may(Permission::kRead));
   EXPECT_EQ(tokens.find("ops-secret-0000000003"), nullptr) << "it is no account any more";
   EXPECT_EQ(tokens.allow("ops-secret-0000000003", Permission::kStop, "trips").error().id,
             "token-unknown");
-  tokens.set_rights({{"app", {"predict"}}, {"ops", {"stop"}}});
+  tokens.set_rights({{"app", {{"predict"}, {"s1"}}}, {"ops", {{"stop"}}}});
+  EXPECT_EQ(app->sources, std::vector<std::string>{"s1"}) << "its sources follow too";
   EXPECT_TRUE(app->may(Permission::kPredict));
   EXPECT_TRUE(tokens.allow("ops-secret-0000000003", Permission::kStop, "trips").ok());
 }
@@ -891,3 +896,9 @@ TEST(Tokens, AllowWhatTheAccountMayAndSayWhyNot) {
 
 }  // namespace
 }  // namespace heddle::serve
+
+#if defined(__SANITIZE_THREAD__)
+// A worker is forked while Arrow's allocator holds its locks: these are more than the sanitizer's
+// check of their order counts.
+extern "C" const char* __tsan_default_options() { return "detect_deadlocks=0"; }
+#endif

@@ -31,7 +31,7 @@ using Slots = std::array<Loaded, kSlots>;
 
 /// What a request is drawn for a canary by.
 struct StickyKey {
-  enum class By : std::uint8_t { kRequestId, kSource, kHeader, kField } by = By::kRequestId;
+  enum class By : std::uint8_t { kRequest, kSource, kHeader, kField } by = By::kRequest;
   std::string header{};  ///< of kHeader
   std::size_t field =
       0;  ///< of kField: its place in a row; the first row of a request speaks for all

@@ -174,11 +174,12 @@ TEST(Tensor, RawBytesAreCountedExactly) {
   EXPECT_TRUE(tensors.put_raw(*b, "\2\0\0\0hi\0\0\0\0"sv).ok());
   EXPECT_EQ(rows.values[1].str(), "hi");
   EXPECT_EQ(rows.values[3].str(), "");
-  for (const std::string_view wrong :
-       {"\2\0\0\0hi"sv, "\2\0\0\0hi\0\0\0"sv, "\2\0\0\0hi\0\0\0\0x"sv,
-        "\xff\xff\xff\xffhi\0\0\0\0"sv, "\2\0\0\0\xc3\x28\0\0\0\0"sv}) {
+  for (const std::string_view wrong : {"\2\0\0\0hi"sv, "\2\0\0\0hi\0\0\0"sv,
+                                       "\2\0\0\0hi\0\0\0\0x"sv, "\xff\xff\xff\xffhi\0\0\0\0"sv}) {
     EXPECT_EQ(tensors.put_raw(*b, wrong).error().id, "oip-data");
   }
+  ASSERT_TRUE(tensors.put_raw(*b, "\2\0\0\0\xc3\x28\0\0\0\0"sv).ok());
+  EXPECT_TRUE(rows.values[1].is_error()) << "no UTF-8: a value that refuses its row";
   EXPECT_EQ(tensors.input("b", "BYTES", shape).error().id, "request-repeated");
   tensors.begin(names, 4, rows);
   for (const auto& wrong :
@@ -266,9 +267,39 @@ TEST(Canary, TakesItsShareBesideABaselineAndIsNamed) {
       404);  // the shadow answers nobody
 }
 
-TEST(Canary, NoClientChoosesItByItsRequestIds) {
+TEST(Canary, NoClientChoosesItByItsRequestIdsNorByRepeatingThem) {
   World world;
-  world.route.canary = {.bundle = world.bundles[2], .weight = 500};
+  world.route.canary = {.bundle = world.bundles[2], .weight = 2500};
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  const auto canary = [&](const std::string& id) {
+    const auto reply =
+        http.post("/v1/services/trips/predict",
+                  fmt::format(R"({{"rows":[{}],"source":"s1","request_id":"{}"}})", kGoodRow, id));
+    return World::json(reply).string_or("slot") == "canary";
+  };
+  std::vector<std::string> hit;
+  for (const auto& id : chosen_keys(100)) {
+    if (canary(id)) hit.push_back(id);
+  }
+  ASSERT_GT(hit.size(), 5u);
+  // What was seen to hit is sent again: each time it is drawn anew.
+  int again = 0;
+  for (int i = 0; i < 300; ++i) again += canary(hit[0]) ? 1 : 0;
+  // Binomial with p = .25, n = 300: mean 75, standard deviation 7.5.
+  EXPECT_NEAR(again, 75, 5 * 7.5);
+  int baseline = 0;
+  for (const auto& request : world.of<plane::RequestRecord>()) {
+    EXPECT_EQ(request.cohort == Cohort::kCanary, request.slot == "canary");
+    baseline += request.request_id == hit[0] && request.cohort == Cohort::kBaseline ? 1 : 0;
+  }
+  EXPECT_NEAR(baseline, 75, 5 * 7.5);
+}
+
+TEST(Canary, AStickyKeyKeepsItsSideUnderTheSecretOfTheRun) {
+  World world;
+  world.route.canary = {.bundle = world.bundles[2], .weight = 500, .sticky = "header:x-user"};
   world.up();
   const auto publish = [&](std::string secret) {
     ++world.route.version;
@@ -283,12 +314,11 @@ TEST(Canary, NoClientChoosesItByItsRequestIds) {
   publish(secret);
   auto http = world.replayer();
   const auto keys = chosen_keys(300);
-  const auto ask = [&] {  // the ids that the canary answered
+  const std::string body = fmt::format(R"({{"rows":[{}]}})", kGoodRow);
+  const auto ask = [&] {  // the keys that the canary answered
     std::set<std::string> canary;
     for (const auto& key : keys) {
-      const auto reply = http.post(
-          "/v1/services/trips/predict",
-          fmt::format(R"({{"rows":[{}],"source":"s1","request_id":"{}"}})", kGoodRow, key));
+      const auto reply = http.send("POST", "/v1/services/trips/predict", body, {{"X-User", key}});
       if (World::json(reply).string_or("slot") == "canary") canary.insert(key);
     }
     return canary;
@@ -311,8 +341,6 @@ TEST(Canary, NoClientChoosesItByItsRequestIds) {
   const auto own = ask();
   EXPECT_NEAR(static_cast<double>(own.size()), 75, 5 * 7.5);
   EXPECT_EQ(ask(), own);
-  for (const auto& request : world.of<plane::RequestRecord>())
-    EXPECT_EQ(request.cohort == Cohort::kCanary, request.slot == "canary");
 }
 
 TEST(Canary, IsChosenByAHeaderAndByASource) {
@@ -455,6 +483,32 @@ TEST(Canary, IsTakenOutByTheDataPlaneWhenItFails) {
   EXPECT_EQ(seen.size(), 2u);
 }
 
+TEST(Canary, OneAccountAloneDoesNotEndIt) {
+  World world;
+  world.route.canary = {.bundle = world.bundles[2], .weight = 5000};
+  world.route.fail_over = {.requests = 10, .failed_share = 1, .refused_share = 0.9, .most = 1};
+  world.up();
+  world.publish_and_wait();
+  auto http = world.replayer();
+  auto app = world.client("app-secret-0000000002");
+  const auto ask = [&](const char* row) {
+    return World::json(
+               app.post("/v1/services/trips/predict", fmt::format(R"({{"rows":[{}]}})", row)))
+        .string_or("slot");
+  };
+  // Each account has met the canary.
+  for (int met = 0; met < 10;) met += ask(kGoodRow) == "canary" ? 1 : 0;
+  for (int i = 0; i < 200; ++i) (void)world.predict(http, kFarRow, "s1", 422);
+  EXPECT_TRUE(world.of<plane::ActRecord>().empty()) << "the other account sees no fault";
+  // Once its newest requests show it too, it is the canary's.
+  for (int i = 0; i < 40; ++i) {
+    (void)ask(kFarRow);
+    (void)world.predict(http, kFarRow, "s1", 422);
+  }
+  ASSERT_EQ(world.of<plane::ActRecord>().size(), 1u);
+  EXPECT_EQ(world.of<plane::ActRecord>()[0].act, "canary-abort");
+}
+
 TEST(Limits, AnAccountPastItsRateIsToldToWait) {
   World world;
   world.limits.requests_per_second = 5;
@@ -576,7 +630,7 @@ TEST(Slots, OneWhoseBundleIsMissingJoinsWhenItIsThere) {
       200)
       << "the primary serves";
   EXPECT_NE(http.get("/v2/models/trips/versions/standby/ready")->status, 200);
-  for (const auto& [digest, bytes] : elsewhere.blobs) ASSERT_TRUE(world.objects.put(bytes).ok());
+  for (const auto& [digest, bytes] : elsewhere.all()) ASSERT_TRUE(world.objects.put(bytes).ok());
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (http.get("/v2/models/trips/versions/standby/ready")->status != 200)
     ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "it was not tried again";

@@ -25,6 +25,8 @@ void StandingActs::add(const plane::ActRecord& act) {
   if (act.act == "fail-over") fail_overs_.push_back({act.target, act.id});
   if (act.act == "canary-abort") canary_abort_ = act.id;
   if (act.act == "source-readmit") readmissions_.push_back({act.account, act.target, act.id});
+  if (act.act == "clock-jump") clock_jump_ = act.id;
+  if (act.act == "clock-set") clock_jump_.clear();
 }
 
 bool StandingActs::allows(const plane::RouteTable& table) const {
@@ -37,6 +39,7 @@ void StandingActs::settle(const plane::RouteTable& table) {
   std::erase_if(fail_overs_, [&](const FailedOver& act) { return names(table, act.id); });
   // A table without a canary settles its end too.
   if (table.canary.bundle.empty() || names(table, canary_abort_)) canary_abort_.clear();
+  if (names(table, clock_jump_)) clock_jump_.clear();
   std::erase_if(readmissions_, [&](const Readmission& item) {
     const bool quarantined = std::any_of(table.quarantined.begin(), table.quarantined.end(),
                                          [&](const plane::QuarantinedSource& source) {
@@ -59,6 +62,7 @@ std::vector<std::string> StandingActs::ids() const {
   for (const FailedOver& act : fail_overs_) ids.push_back(act.id);
   if (!canary_abort_.empty()) ids.push_back(canary_abort_);
   for (const Readmission& item : readmissions_) ids.push_back(item.id);
+  if (!clock_jump_.empty()) ids.push_back(clock_jump_);
   return ids;
 }
 

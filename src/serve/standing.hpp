@@ -12,8 +12,8 @@
 namespace heddle::serve {
 
 /// What the data plane did by itself and the control plane has not settled yet: stops, fail-overs,
-/// an aborted canary, readmitted sources. A pure value; the caller journals each act before it is
-/// added here.
+/// an aborted canary, readmitted sources, a clock that jumped. A pure value; the caller journals
+/// each act before it is added here.
 class StandingActs {
  public:
   [[nodiscard]] static StandingActs from(std::span<const plane::Record> records);
@@ -36,6 +36,8 @@ class StandingActs {
   }
   [[nodiscard]] std::size_t fail_overs() const noexcept { return fail_overs_.size(); }
   [[nodiscard]] bool canary_aborted() const noexcept { return !canary_abort_.empty(); }
+  /// Id of the jump of a clock that nobody has settled; empty: none.
+  [[nodiscard]] const std::string& clock_jump() const noexcept { return clock_jump_; }
   [[nodiscard]] bool readmitted(const plane::QuarantinedSource& quarantine) const noexcept;
   [[nodiscard]] std::vector<std::string> ids() const;
 
@@ -53,6 +55,7 @@ class StandingActs {
   std::vector<FailedOver> fail_overs_;
   std::string canary_abort_;
   std::vector<Readmission> readmissions_;
+  std::string clock_jump_;
 };
 
 }  // namespace heddle::serve

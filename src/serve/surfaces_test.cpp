@@ -23,6 +23,7 @@ namespace {
 
 constexpr const char* kGoodRow = R"({"date":"2001-04-10T05:00:00Z","origin":"LAX","distance":400})";
 constexpr const char* kModelInfer = "/inference.GRPCInferenceService/ModelInfer";
+constexpr const char* kInfer = "/inference.GRPCInferenceService/ModelInfer";
 constexpr const char* kStreamInfer = "/inference.GRPCInferenceService/ModelStreamInfer";
 constexpr const char* kPredict = "/v1/services/trips/predict";
 
@@ -95,10 +96,12 @@ std::string infer_message(std::size_t rows, std::string_view source = "s1",
   std::string out;
   doc::ProtoWriter writer(out);
   writer.bytes(1, "trips");
-  writer.message(4, [&](doc::ProtoWriter& entry) {
-    entry.bytes(1, "source");
-    entry.message(2, [&](doc::ProtoWriter& value) { value.bytes(3, source); });
-  });
+  if (!source.empty()) {
+    writer.message(4, [&](doc::ProtoWriter& entry) {
+      entry.bytes(1, "source");
+      entry.message(2, [&](doc::ProtoWriter& value) { value.bytes(3, source); });
+    });
+  }
   writer.message(4, [&](doc::ProtoWriter& entry) {
     entry.bytes(1, "timeout");
     entry.message(2, [&](doc::ProtoWriter& value) {
@@ -121,6 +124,8 @@ std::string infer_message(std::size_t rows, std::string_view source = "s1",
   return out;
 }
 
+constexpr std::uint64_t kMostJournal = 1 << 20;
+
 class Surfaces {
  public:
   explicit Surfaces(std::shared_ptr<const score::Plan> primary,
@@ -129,7 +134,7 @@ class Surfaces {
     dir_ = ::mkdtemp(name.data());
     service_.identity.name = "trips";
     service_.sources = {"s1", "s2"};
-    journal_ = *plane::JournalWriter::open({.dir = dir_, .fields = {}});
+    journal_ = *plane::JournalWriter::open({.dir = dir_, .fields = {}, .max_bytes = kMostJournal});
     engine = std::make_unique<Engine>(Engine::Options{.service = &service_,
                                                       .clock = &system_clock(),
                                                       .journal = journal_.get(),
@@ -225,6 +230,12 @@ class Surfaces {
     return engine->metrics().text("trips", {}).find(fmt::format("{}\n", sample)) !=
            std::string::npos;
   }
+
+  void bind(std::vector<std::string> sources) {
+    tokens_.set_rights({{"app", {{"predict", "label", "replay", "read"}, std::move(sources)}}});
+  }
+  plane::JournalWriter& journal() { return *journal_; }
+  [[nodiscard]] const std::string& dir() const { return dir_; }
 
   std::unique_ptr<Engine> engine;
   std::unique_ptr<HttpApi> http;
@@ -435,6 +446,85 @@ TEST(Surfaces, AParameterMeansTheSameByBothProtocols) {
   EXPECT_GT(taken, 25);
 }
 
+TEST(Surfaces, AnAccountIsBoundToItsSourcesByEveryProtocol) {
+  Surfaces surfaces(native_plan(1));
+  const auto rows = [](std::string_view source) {
+    return fmt::format(R"({{"rows":[{}]{}}})", kGoodRow,
+                       source.empty() ? "" : fmt::format(R"(,"source":"{}")", source));
+  };
+  const auto oip = [](std::string_view source) {
+    return fmt::format(
+        R"({{"inputs":[{{"name":"date","shape":[1],"datatype":"BYTES","data":["2001-04-10T05:00:00Z"]}},
+            {{"name":"origin","shape":[1],"datatype":"BYTES","data":["LAX"]}},
+            {{"name":"distance","shape":[1],"datatype":"INT64","data":[400]}}]{}}})",
+        source.empty() ? "" : fmt::format(R"(,"parameters":{{"source":"{}"}})", source));
+  };
+  // HTTP status of rows, HTTP status of OIP, gRPC status; 0 is OK.
+  const auto ask = [&](std::string_view source) {
+    return std::vector<int>{
+        surfaces.post("/v1/services/trips/predict", rows(source)).status,
+        surfaces.post("/v2/models/trips/infer", oip(source)).status,
+        static_cast<int>(surfaces.call(kInfer, infer_message(1, source)).status)};
+  };
+  const std::vector<int> taken{200, 200, 0}, denied{403, 403, 7}, invalid{400, 400, 3};
+  EXPECT_EQ(ask("s1"), taken);
+  EXPECT_EQ(ask("s2"), taken) << "who is bound to none may name any";
+  surfaces.bind({"s1"});
+  EXPECT_EQ(ask("s1"), taken);
+  EXPECT_EQ(ask("s2"), denied) << "another's name";
+  for (const char* odd : {"S1", "s1 ", "default", "s1\\u0000", "*", "s3"}) {
+    const auto answers = ask(odd);
+    EXPECT_NE(answers[0], 200) << odd;
+    EXPECT_NE(answers[1], 200) << odd;
+    EXPECT_NE(answers[2], 0) << odd;
+  }
+  EXPECT_EQ(ask(""), taken) << "it has one: that is where its rows are from";
+  surfaces.bind({"s1", "s2"});
+  EXPECT_EQ(ask("s2"), taken);
+  EXPECT_EQ(ask(""), invalid) << "it has several and must say which";
+  std::map<std::string, int> sources;
+  for (const auto& record : surfaces.records()) {
+    if (const auto* request = std::get_if<plane::RequestRecord>(&record))
+      ++sources[request->source];
+  }
+  EXPECT_EQ(sources, (std::map<std::string, int>{{"s1", 9}, {"s2", 6}}));
+}
+
+TEST(Surfaces, LabelsThatFindNoRoomAreNotTaken) {
+  Surfaces surfaces(native_plan(1));
+  std::string labels;
+  for (int i = 0; i < 1000; ++i)
+    labels += fmt::format(R"({}{{"row_id":"r-{}#0","label":1}})", i == 0 ? "" : ",", i);
+  const std::string body = "{\"labels\":[" + labels + "]}";
+  net::Response last;
+  int taken = 0;
+  for (int i = 0; i < 1000 && last.status != 429; ++i) {
+    last = surfaces.post("/v1/services/trips/labels", body);
+    taken += last.status == 202 ? 1000 : 0;
+    ASSERT_TRUE(surfaces.journal().commit().ok());
+  }
+  EXPECT_EQ(last.status, 429) << last.body;
+  EXPECT_EQ(last.headers, "Retry-After: 1\r\n");
+  EXPECT_NE(last.body.find("journal-share"), std::string::npos) << last.body;
+  // Rows are answered and recorded all the same.
+  const std::string rows = fmt::format(R"({{"rows":[{}]}})", kGoodRow);
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(surfaces.post("/v1/services/trips/predict", rows).status, 200);
+  EXPECT_TRUE(surfaces.journal().unrecorded().empty());
+  int requests = 0, recorded = 0;
+  for (const auto& record : surfaces.records()) {
+    requests += std::holds_alternative<plane::RequestRecord>(record) ? 1 : 0;
+    recorded += std::holds_alternative<plane::LabelRecord>(record) ? 1 : 0;
+  }
+  EXPECT_EQ(requests, 100);
+  EXPECT_EQ(recorded, taken) << "what was taken is there, what was not is not";
+  // Once they were read there is room again.
+  ASSERT_TRUE(plane::consumed(surfaces.dir(), surfaces.journal().position().segment, 0).ok());
+  for (last.status = 429; last.status == 429;)
+    last = surfaces.post("/v1/services/trips/labels", body);
+  EXPECT_EQ(last.status, 202) << last.body;
+}
+
 TEST(Surfaces, TheLargestIntegersAreThoseOfUint64) {
   const std::vector<spec::Field> fields{{.name = "a"}};
   const FieldNames names(fields);
@@ -538,6 +628,113 @@ TEST(Surfaces, ANumberThatIsTooLargeIsItsRowsMatter) {
                   .status,
               400)
         << text;
+  }
+}
+
+/// The rules that each row broke, of an answer in JSON.
+std::vector<std::string> rules_in(const plane::RequestRecord& request) {
+  std::vector<std::string> out;
+  for (const auto& row : request.rows) {
+    EXPECT_EQ(row.outcome == plane::RowOutcome::kServed, row.rules.empty());
+    out.push_back(row.rules.empty() ? "" : row.rules[0]);
+  }
+  return out;
+}
+
+/// RFC 8259, 8.2: a string may hold an escape of half a surrogate pair, and it is no text.
+TEST(Surfaces, AStringThatIsNoTextIsItsRowsMatter) {
+  Surfaces world(native_plan(0.1));
+  const std::vector<std::string> refused = {"", "origin-type"};
+  for (const std::string text :
+       {R"(\ud800)", R"(\uDC00)", R"(a\ud83dz)", R"(\ud83d\ud83d\ude00)", R"(\ude00\ud83d)",
+        R"(\\\ud800)", R"(\"\ud800\")", R"(\ud83d\u0041)", R"(\ud83d\n)"}) {
+    const auto response = world.post(
+        kPredict,
+        fmt::format(
+            R"({{"rows":[{0},{{"date":"2001-04-10T05:00:00Z","origin":"{1}","distance":400}}]}})",
+            kGoodRow, text));
+    EXPECT_EQ(response.status, 200) << text << ": " << response.body;
+    EXPECT_EQ(rules_in(std::get<plane::RequestRecord>(world.records().back())), refused) << text;
+    const auto oip = world.post(
+        "/v2/models/trips/infer",
+        fmt::format(
+            R"({{"inputs":[{{"name":"date","datatype":"BYTES","shape":[2],"data":["2001-04-10T05:00:00Z","2001-04-10T05:00:00Z"]}},
+            {{"name":"origin","datatype":"BYTES","shape":[2],"data":["LAX","{}"]}},{{"name":"distance","datatype":"INT64","shape":[2],"data":[400,400]}}]}})",
+            text));
+    EXPECT_EQ(oip.status, 200) << text << ": " << oip.body;
+    EXPECT_EQ(rules_in(std::get<plane::RequestRecord>(world.records().back())), refused) << text;
+  }
+  // A whole pair is one character, an escaped backslash begins no escape, a name is a name, and
+  // what stands for no text is a client's own where nothing was rewritten.
+  for (const std::string text : {R"(\ud83d\ude00)", R"(\\ud800)", "\x7f no text"}) {
+    const auto response = world.post(
+        kPredict,
+        fmt::format(
+            R"({{"rows":[{{"date":"2001-04-10T05:00:00Z","origin":"{}","distance":400}}]}})",
+            text));
+    EXPECT_EQ(response.body.find("origin-type"), std::string::npos) << response.body;
+  }
+  EXPECT_NE(world.post(kPredict, R"({"rows":[{"\ud800":1,"distance":400}]})")
+                .body.find("unknown-field/? no text"),
+            std::string::npos);
+  EXPECT_EQ(world.post(kPredict, R"({"request_id":"\ud800","rows":[{"distance":400}]})").status,
+            400);
+  for (const std::string text : {R"({"rows":[{"origin":"\ud800}]})", R"({"rows":[{"origin":"\ud8)",
+                                 R"({"rows":[{"origin":"\ud80g"}]})", R"({"a":"\ud800",})"}) {
+    EXPECT_EQ(world.post(kPredict, text).status, 400) << text;
+  }
+  // A text in a tensor of numbers contradicts its datatype, as any text does.
+  EXPECT_EQ(
+      world
+          .post(
+              "/v2/models/trips/infer",
+              R"({"inputs":[{"name":"distance","datatype":"INT64","shape":[1],"data":["\ud800"]}]})")
+          .status,
+      400);
+}
+
+TEST(Surfaces, BytesThatAreNoTextAreTheirRowsMatter) {
+  Surfaces world(native_plan(0.1));
+  const std::vector<std::string> refused = {"", "origin-type"};
+  const auto with_length = [](std::string_view text) {
+    std::string out(4, '\0');
+    out[0] = static_cast<char>(text.size());
+    return out.append(text);
+  };
+  const std::string time = "2001-04-10T05:00:00Z";
+  for (const std::string text : {"\xff", "a\x80", "\xed\xa0\x80", "\xc3"}) {
+    const std::string raw = with_length("LAX") + with_length(text);
+    const std::string json = fmt::format(
+        R"({{"inputs":[{{"name":"date","datatype":"BYTES","shape":[2],"data":["{0}","{0}"]}},
+            {{"name":"origin","datatype":"BYTES","shape":[2],"parameters":{{"binary_data_size":{1}}}}},{{"name":"distance","datatype":"INT64","shape":[2],"data":[400,400]}}]}})",
+        time, raw.size());
+    const auto oip = world.post("/v2/models/trips/infer", json + raw,
+                                {{"inference-header-content-length", std::to_string(json.size())}});
+    EXPECT_EQ(oip.status, 200) << oip.body;
+    EXPECT_EQ(rules_in(std::get<plane::RequestRecord>(world.records().back())), refused);
+    for (const bool is_raw : {false, true}) {
+      std::string message;
+      doc::ProtoWriter writer(message);
+      writer.bytes(1, "trips");
+      const auto input = [&](std::string_view name, std::string_view datatype, auto&& put) {
+        writer.message(5, [&](doc::ProtoWriter& tensor) {
+          tensor.bytes(1, name);
+          tensor.bytes(2, datatype);
+          tensor.integer(3, 2);
+          if (!is_raw) tensor.message(5, put);
+        });
+      };
+      input("date", "BYTES", [&](doc::ProtoWriter& w) { w.bytes(8, time), w.bytes(8, time); });
+      input("origin", "BYTES", [&](doc::ProtoWriter& w) { w.bytes(8, "LAX"), w.bytes(8, text); });
+      input("distance", "INT64", [](doc::ProtoWriter& w) { w.integer(3, 400), w.integer(3, 400); });
+      if (is_raw) {
+        writer.bytes(7, with_length(time) + with_length(time));
+        writer.bytes(7, raw);
+        writer.bytes(7, std::string("\x90\x01\0\0\0\0\0\0\x90\x01\0\0\0\0\0\0", 16));
+      }
+      EXPECT_EQ(world.call(kModelInfer, message).status, 0);
+      EXPECT_EQ(rules_in(std::get<plane::RequestRecord>(world.records().back())), refused);
+    }
   }
 }
 

@@ -90,6 +90,10 @@ expr::Datum element(Datatype datatype, const char* at) noexcept {
 
 }  // namespace
 
+expr::Datum bytes_element(std::string_view bytes) noexcept {
+  return simdjson::validate_utf8(bytes) ? expr::Datum::string(bytes) : expr::Datum::error();
+}
+
 std::optional<Datatype> datatype_of(std::string_view name) noexcept {
   for (std::size_t i = 0; i < kDatatypes.size(); ++i) {
     if (kDatatypes[i].name == name) return static_cast<Datatype>(i);
@@ -195,6 +199,7 @@ bool TensorRows::put(const Input& input, std::size_t row, const expr::Datum& val
   out = value;
   switch (value.kind) {
     case Kind::kNull: return true;
+    case Kind::kError:
     case Kind::kString: return input.datatype == Datatype::kBytes;
     case Kind::kBool: return input.datatype == Datatype::kBool;
     case Kind::kInt:
@@ -249,8 +254,7 @@ Result<void> TensorRows::put_raw(const Input& input, std::string_view bytes) {
     const std::size_t length = load<std::uint32_t>(bytes.data());
     if (length > bytes.size() - 4) return wrong_data(input.name, "a value that ends past its data");
     const std::string_view text = bytes.substr(4, length);
-    if (!simdjson::validate_utf8(text)) return wrong_data(input.name, "a value that is not UTF-8");
-    store(i, expr::Datum::string(text));
+    store(i, bytes_element(text));
     bytes.remove_prefix(4 + length);
   }
   if (!bytes.empty()) return wrong_data(input.name, "more values than its shape says");

@@ -37,6 +37,10 @@ enum class Datatype : std::uint8_t {
 /// The datatype in which a field of this type is sent.
 [[nodiscard]] Datatype datatype_of(expr::Type type) noexcept;
 
+/// An element of BYTES. Bytes that are not UTF-8 are an error, which is a value of no field: they
+/// refuse their row.
+[[nodiscard]] expr::Datum bytes_element(std::string_view bytes) noexcept;
+
 /// IEEE 754 binary16, and the upper half of a binary32.
 [[nodiscard]] double from_fp16(std::uint16_t bits) noexcept;
 [[nodiscard]] double from_bf16(std::uint16_t bits) noexcept;

@@ -41,7 +41,8 @@ Tokens::Tokens(const std::vector<Token>& tokens) {
       continue;
     }
     entries_.push_back(
-        {token.secret, {token.account, bits_of(token.permissions), entries_.size()}});
+        {token.secret,
+         {token.account, bits_of(token.permissions), entries_.size(), token.sources}});
   }
 }
 
@@ -49,7 +50,8 @@ void Tokens::set_rights(const Rights& rights) {
   for (Entry& entry : entries_) {
     const auto now = rights.find(entry.principal.account);
     entry.known = now != rights.end();
-    entry.principal.permissions = entry.known ? bits_of(now->second) : std::uint8_t{0};
+    entry.principal.permissions = entry.known ? bits_of(now->second.permissions) : std::uint8_t{0};
+    if (entry.known) entry.principal.sources = now->second.sources;
   }
 }
 

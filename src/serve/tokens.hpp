@@ -23,7 +23,8 @@ enum class Permission : std::uint8_t {
 struct Principal {
   std::string account;
   std::uint8_t permissions = 0;
-  std::size_t index = 0;  ///< among the service's principals
+  std::size_t index = 0;               ///< among the service's principals
+  std::vector<std::string> sources{};  ///< that it may name; empty: any
   [[nodiscard]] bool may(Permission permission) const noexcept {
     return (permissions & static_cast<std::uint8_t>(permission)) != 0;
   }

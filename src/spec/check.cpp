@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <map>
+#include <optional>
 #include <set>
 
-#include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "spec/check_monitor.hpp"
+#include "spec/check_outcomes.hpp"
+#include "spec/check_people.hpp"
 #include "spec/check_policy.hpp"
 #include "spec/environment.hpp"
 #include "spec/load.hpp"
@@ -30,7 +33,7 @@ class Checker {
     for (auto& [name, policy] : project_.policies) check(policy);
     for (auto& [name, monitor] : project_.monitors) check(monitor);
     for (auto& [name, service] : project_.services) check(service);
-    check_people();
+    check_people(project_, diagnostics_);
   }
 
  private:
@@ -77,11 +80,22 @@ class Checker {
     return at;
   }
 
-  /// Compiles; a finding when it does not. `kNull` when it failed, else its type.
+  /// How an expression is used, and what its variables may hold.
+  struct Setting {
+    const expr::Environment& environment;
+    std::vector<expr::Domain> domains{};
+    Use use = Use::kValue;
+  };
+
+  /// Compiles; a finding when it does not, or when it comes out the same whatever the rows are.
+  /// `kNull` when it does not compile, else its type.
   expr::Type compile(const std::string& file, const std::string& what, const Expression& expression,
-                     const expr::Environment& environment, expr::Type expected) {
-    auto program = expr::Program::compile(expression.text, environment, expected);
-    if (program.ok()) return program->type();
+                     const Setting& setting, expr::Type expected) {
+    auto program = expr::Program::compile(expression.text, setting.environment, expected);
+    if (program.ok()) {
+      check_outcome(file, what, expression, setting);
+      return program->type();
+    }
     const Error& error = program.error();
     std::size_t offset = 0;
     if (error.where.starts_with("offset ")) {
@@ -91,6 +105,16 @@ class Checker {
            fmt::format("{}: {}", what, error.message),
            error.hint.empty() ? "`docs/expressions.md` has the language" : error.hint);
     return expr::Type::kNull;
+  }
+
+  void check_outcome(const std::string& file, const std::string& what, const Expression& expression,
+                     const Setting& setting) {
+    const auto outcomes = expr::outcomes_of(expression.text, setting.environment, setting.domains);
+    for (auto& found : check_outcomes(setting.use, what, outcomes)) {
+      report(file, inside(file, expression, found.offset), std::move(found.id),
+             std::move(found.message), std::move(found.hint))
+          .severity = found.severity;
+    }
   }
 
   template <class Map>
@@ -226,7 +250,9 @@ class Checker {
           continue;
         check_unread(contract, rule.expression.text, file, rule.expression.position,
                      fmt::format("rule `{}`", rule.id));
-        compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment,
+        const Use use = rule.effect == RuleEffect::kRefuse ? Use::kRefusal : Use::kWarning;
+        compile(file, fmt::format("rule `{}`", rule.id), rule.expression,
+                {environment, row_domains(environment, contract.fields, false), use},
                 expr::Type::kBool);
         continue;
       }
@@ -238,6 +264,7 @@ class Checker {
       unique(file, ids, rule.id, rule.position, "rule");
       for (const auto& name : rule.properties)
         need_field(file, rule.position, contract, name, fmt::format("rule `{}`", rule.id));
+      check_set_rule(contract, rule);
     }
     for (const auto& transform : contract.transforms) {
       unique(file, ids, transform.id, transform.expression.position, "transform");
@@ -246,9 +273,47 @@ class Checker {
       const auto field =
           std::find_if(contract.fields.begin(), contract.fields.end(),
                        [&](const Field& each) { return each.name == transform.field; });
-      compile(file, fmt::format("transform `{}`", transform.id), transform.expression, environment,
+      compile(file, fmt::format("transform `{}`", transform.id), transform.expression,
+              {environment, row_domains(environment, contract.fields, false)},
               field == contract.fields.end() ? expr::Type::kDyn : field->type);
     }
+  }
+
+  /// A rule of a set of rows that every set keeps or breaks.
+  void check_set_rule(const Contract& contract, const SetRule& rule) {
+    const std::string& file = contract.identity.file;
+    const std::string what = fmt::format("rule `{}`", rule.id);
+    if (!rule.condition.empty()) {
+      const expr::Environment rows = target_environment(contract.fields);
+      check_outcome(file, fmt::format("the condition of {}", what), {rule.condition, rule.position},
+                    {rows, row_domains(rows, contract.fields, false), Use::kCount});
+    }
+    const auto measured = measure_of(rule);
+    if (!measured) return;
+    const expr::Environment value{{{"n", rule.percent ? expr::Type::kDouble : expr::Type::kInt}},
+                                  {}};
+    const double most = rule.percent ? 100 : std::numeric_limits<double>::infinity();
+    check_outcome(file, what, {*measured, rule.position},
+                  {value,
+                   {{0, most, false, {}}},
+                   rule.effect == RuleEffect::kRefuse ? Use::kSet : Use::kSetWarning});
+  }
+
+  /// What a set rule asks of its number `n`; nothing where it is no count and no share.
+  static std::optional<std::string> measure_of(const SetRule& rule) {
+    const bool is_count = rule.metric.ends_with("Values") || rule.metric == "rowCount";
+    if (!is_count || rule.operands.empty()) return std::nullopt;
+    const auto number = [&](std::size_t i) { return fmt::format("({:.17e})", rule.operands[i]); };
+    const std::pair<std::string_view, const char*> operations[] = {
+        {"mustBe", "=="},           {"mustNotBe", "!="},
+        {"mustBeGreaterThan", ">"}, {"mustBeGreaterOrEqualTo", ">="},
+        {"mustBeLessThan", "<"},    {"mustBeLessOrEqualTo", "<="}};
+    for (const auto& [operation, symbol] : operations) {
+      if (rule.operation == operation) return fmt::format("n {} {}", symbol, number(0));
+    }
+    if (rule.operands.size() < 2) return std::nullopt;
+    const std::string between = fmt::format("n >= {} && n <= {}", number(0), number(1));
+    return rule.operation == "mustNotBeBetween" ? fmt::format("!({})", between) : between;
   }
 
   void check_enum(const Contract& contract, const Field& field) {
@@ -381,7 +446,8 @@ class Checker {
       expr::Type type = expr::Type::kDouble;
       if (feature.kind == Feature::Kind::kExpression && usable[order[k]] != 0) {
         type = compile(file, fmt::format("feature `{}`", feature.name), feature.expression,
-                       environment, expr::Type::kDyn);
+                       {environment, row_domains(environment, contract->fields, true)},
+                       expr::Type::kDyn);
         const bool numeric =
             type == expr::Type::kBool || type == expr::Type::kInt || type == expr::Type::kDouble;
         if (!numeric && !feature.hidden && type != expr::Type::kNull) {
@@ -452,7 +518,9 @@ class Checker {
     check_trainers(model);
     const Contract* contract = contract_of(model);
     if (contract == nullptr) return;
-    compile(file, "the target", model.target, target_environment(contract->fields),
+    const expr::Environment targets = target_environment(contract->fields);
+    compile(file, "the target", model.target,
+            {targets, row_domains(targets, contract->fields, true), Use::kTarget},
             expr::Type::kBool);
     const doc::Value* train = model.identity.content.find("train");
     const doc::Value* time_field = train == nullptr ? nullptr : train->find("time_field");
@@ -499,6 +567,20 @@ class Checker {
            "fix it or search it, not both, and use one of its names");
   }
 
+  /// What the others that are set leave without effect. `place` says where a parameter stands.
+  template <class Place>
+  void check_unused(const std::string& file, const std::string& trainer,
+                    const std::vector<SetParameter>& parameters, const Place& place) {
+    for (const auto& [name, fault] : unused_parameters(trainer, parameters))
+      report(file, place(name), std::string(fault.id), fault.message, fault.hint);
+  }
+
+  static std::vector<SetParameter> fixed_parameters(const TrainerParameters& parameters) {
+    std::vector<SetParameter> out;
+    for (const auto& [name, value] : parameters.values) out.push_back({name, value});
+    return out;
+  }
+
   void check_trainers(const Model& model) {
     const std::string& file = model.identity.file;
     const doc::Value& content = model.identity.content;
@@ -506,6 +588,15 @@ class Checker {
     std::set<std::string> standby_taken;
     check_fixed(file, model.standby_trainer, model.standby_parameters,
                 standby == nullptr ? nullptr : standby->find("parameters"), standby_taken);
+    const auto place_in = [](const doc::Value* section, const std::string& name) {
+      const doc::Value* found = section == nullptr ? nullptr : section->find(name);
+      return found == nullptr ? doc::Position{} : found->position();
+    };
+    check_unused(file, model.standby_trainer, fixed_parameters(model.standby_parameters),
+                 [&](const std::string& name) {
+                   return place_in(standby == nullptr ? nullptr : standby->find("parameters"),
+                                   name);
+                 });
     if (model.runtime.has_value()) return;  // nothing else is trained
     std::set<std::string> taken;
     check_fixed(file, model.trainer, model.parameters, content.find("parameters"), taken);
@@ -516,6 +607,16 @@ class Checker {
       check_dimension(file, model.trainer, model.search.space[i],
                       written ? space->as_array()[i].position() : doc::Position{}, taken);
     }
+    std::vector<SetParameter> set = fixed_parameters(model.parameters);
+    for (const auto& dimension : model.search.space) set.push_back({dimension.name, ""});
+    check_unused(file, model.trainer, set, [&](const std::string& name) {
+      for (std::size_t i = 0; i < model.search.space.size(); ++i) {
+        const bool is_here = model.search.space[i].name == name && space != nullptr &&
+                             space->is_array() && i < space->size();
+        if (is_here) return space->as_array()[i].position();
+      }
+      return place_in(content.find("parameters"), name);
+    });
   }
 
   /// Every value that the search may draw must be one that the trainer takes.
@@ -549,15 +650,28 @@ class Checker {
     }
   }
 
+  void check_base_service(const Evaluation& evaluation) {
+    const auto& name = evaluation.base_service;
+    const Service* service =
+        refer(evaluation.identity, "base_service", name, project_.services, "service");
+    if (service == nullptr || service->model == evaluation.model) return;
+    report(evaluation.identity.file, at(evaluation.identity, "base_service"), "base-service-other",
+           fmt::format("service `{}` serves model `{}`, and this is an evaluation of `{}`", name,
+                       service->model, evaluation.model),
+           "name a service of this model");
+  }
+
   void check(Evaluation& evaluation) {
     const std::string& file = evaluation.identity.file;
     const Model* model =
         refer(evaluation.identity, "model", evaluation.model, project_.models, "model");
+    check_base_service(evaluation);
     const expr::Environment gates = gate_environment(evaluation);
     std::set<std::string> seen;
     for (const auto& gate : evaluation.gates) {
       unique(file, seen, gate.id, gate.when.position, "gate");
-      compile(file, fmt::format("gate `{}`", gate.id), gate.when, gates, expr::Type::kBool);
+      compile(file, fmt::format("gate `{}`", gate.id), gate.when,
+              {gates, gate_domains(gates), Use::kGate}, expr::Type::kBool);
     }
     if (model != nullptr && model->time_field.empty()) {
       for (const auto& gate : evaluation.gates) {
@@ -580,8 +694,8 @@ class Checker {
       const auto& metric = evaluation.metrics[i];
       unique(file, names, metric.name, at(evaluation.identity, "metrics", i), "metric");
       if (!metric.expression.text.empty())
-        compile(file, fmt::format("metric `{}`", metric.name), metric.expression, metrics,
-                expr::Type::kDouble);
+        compile(file, fmt::format("metric `{}`", metric.name), metric.expression,
+                {metrics, row_domains(metrics, contract->fields, true)}, expr::Type::kDouble);
     }
     for (const auto& slice : evaluation.slices) {
       need_field(file, at(evaluation.identity, "slices"), *contract, slice.field,
@@ -604,6 +718,9 @@ class Checker {
           report(file, inside(file, *rule.when, offset), "bad-expression",
                  fmt::format("rule `{}`: {}", rule.id, names.error().message), names.error().hint);
         }
+        static const expr::Environment unknown;
+        check_outcome(file, fmt::format("the condition of rule `{}`", rule.id), *rule.when,
+                      {unknown, {}, Use::kPolicyRule});
       }
       if (rule.effect != PolicyRule::Effect::kRequireApproval || rule.approver_role.empty())
         continue;
@@ -649,7 +766,8 @@ class Checker {
                           model.time_field, diagnostics_);
     const expr::Environment environment = monitor_environment(contract->fields);
     for (const auto& rule : monitor.rules) {
-      compile(file, fmt::format("rule `{}`", rule.id), rule.expression, environment,
+      compile(file, fmt::format("rule `{}`", rule.id), rule.expression,
+              {environment, row_domains(environment, contract->fields, false), Use::kMonitorRule},
               expr::Type::kBool);
     }
   }
@@ -664,6 +782,7 @@ class Checker {
       need_field(service.identity.file, sticky == nullptr ? doc::Position{} : sticky->position(),
                  *contract, service.canary.sticky.substr(6), "`sticky`");
     }
+    check_sources(service);
     const Traces& traces = service.telemetry.traces;
     if (!traces.endpoint.empty() && !traces.endpoint.starts_with("http://")) {
       report(service.identity.file, at(service.identity, "telemetry"), "traces-endpoint",
@@ -678,97 +797,23 @@ class Checker {
     }
   }
 
-  void check_people() {
+  /// A request names its source, and so do rules, quarantines and the ledger.
+  void check_sources(const Service& service) {
     std::set<std::string> seen;
-    for (const auto& person : project_.people)
-      unique("people.yaml", seen, person.name, person.position, "person");
-    std::set<std::string> accounts;
-    for (const auto& account : project_.service_accounts) {
-      unique("people.yaml", accounts, account.name, account.position, "service account");
-      check_account(account);
-    }
-    // Two names for one person would be two people: who asked as the one could approve as the
-    // other.
-    std::map<std::string, std::string> keys, users;
-    for (const auto& person : project_.people) {
-      check_name(person, accounts);
-      for (std::size_t i = 0; i < person.keys.size(); ++i) {
-        const doc::Position position = place_of(person.key_positions, i, person);
-        if (const auto material = key_material(person, person.keys[i], position);
-            !material.empty()) {
-          one_person("people-key-shared", "SSH key", keys, material, person, position);
-        }
-      }
-      for (std::size_t i = 0; i < person.os_users.size(); ++i) {
-        const std::string& user = person.os_users[i];
-        one_person("people-os-user-shared", fmt::format("system's user `{}`", user), users, user,
-                   person, place_of(person.os_user_positions, i, person));
+    for (std::size_t i = 0; i < service.sources.size(); ++i) {
+      const std::string& name = service.sources[i];
+      const doc::Position position = at(service.identity, "sources", i);
+      unique(service.identity.file, seen, name, position, "source");
+      if (name == "default") {
+        report(service.identity.file, position, "source-name",
+               "`default` is the source of requests that name none",
+               "leave it out, or give the source another name");
+      } else if (!is_plain_name(name)) {
+        report(service.identity.file, position, "source-name",
+               fmt::format("`{}` cannot be the name of a source", name),
+               "letters, digits and `.`, `_`, `-`, `@`, `+`");
       }
     }
-  }
-
-  static doc::Position place_of(const std::vector<doc::Position>& positions, std::size_t i,
-                                const Person& person) {
-    return i < positions.size() ? positions[i] : person.position;
-  }
-
-  static bool is_plain(std::string_view name) {
-    return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             std::string_view("._-@+").find(c) != std::string_view::npos;
-    });
-  }
-
-  /// Its name is that of the file with its token.
-  void check_account(const ServiceAccount& account) {
-    const bool is_name = is_plain(account.name) && account.name.front() != '.';
-    if (is_name) return;
-    report("people.yaml", account.position, "people-name",
-           fmt::format("`{}` cannot be the name of a service account", account.name),
-           "letters, digits and `.`, `_`, `-`, `@`, `+`, not with a `.` first: its token is the "
-           "file `.heddle/tokens/NAME`");
-  }
-
-  void check_name(const Person& person, const std::set<std::string>& accounts) {
-    if (!is_plain(person.name)) {
-      report("people.yaml", person.position, "people-name",
-             fmt::format("`{}` cannot be the name of a person", person.name),
-             "letters, digits and `.`, `_`, `-`, `@`, `+`: it stands in rules, signatures and the "
-             "ledger");
-    } else if (accounts.contains(person.name)) {
-      report("people.yaml", person.position, "people-name",
-             fmt::format("`{}` is a person and a service account", person.name),
-             "give the program another name: it is no person");
-    }
-  }
-
-  /// What makes a key the same one: its type and bytes, not its comment. Empty, with a diagnostic,
-  /// for what is no key.
-  std::string key_material(const Person& person, const std::string& key, doc::Position position) {
-    const auto type_end = key.find(' ');
-    const auto type = key.substr(0, type_end);
-    const auto rest = type_end == std::string::npos ? std::string() : key.substr(type_end + 1);
-    const auto encoded = rest.substr(0, rest.find(' '));
-    // The bytes begin with the length and name of the type (RFC 4253, 6.6).
-    const auto bytes = base64_decode(encoded);
-    const bool whole = bytes.ok() && bytes->size() > 4 + type.size() &&
-                       bytes->compare(4, type.size(), type) == 0 && !type.empty() &&
-                       key.find_first_of("\r\n") == std::string::npos;
-    if (whole) return type + " " + encoded;
-    report("people.yaml", position, "people-key",
-           fmt::format("`{}` has a key that is no SSH public key", person.name),
-           "paste the one line of the `.pub` file: `ssh-ed25519 AAAA...`");
-    return {};
-  }
-
-  void one_person(const char* id, const std::string& what,
-                  std::map<std::string, std::string>& owners, const std::string& value,
-                  const Person& person, doc::Position position) {
-    const auto [owner, fresh] = owners.try_emplace(value, person.name);
-    if (fresh || owner->second == person.name) return;
-    report("people.yaml", position, id,
-           fmt::format("`{}` and `{}` have the same {}", owner->second, person.name, what),
-           "a person has one name; let each have an own one");
   }
 
   Project& project_;

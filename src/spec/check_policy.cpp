@@ -29,6 +29,7 @@ class PolicyCheck {
     fail_over();
     retrain();
     recalibrate();
+    quarantine();
   }
 
  private:
@@ -122,6 +123,15 @@ class PolicyCheck {
             fmt::format("recovery: no recalibration is of {:g} logits", *bound),
             fmt::format("write the logits that are too many, {:g} or less", kMostLogits));
     }
+  }
+
+  void quarantine() {
+    const doc::Value* recovery = policy_.identity.content.find("recovery");
+    const doc::Value* section = recovery == nullptr ? nullptr : recovery->find("quarantine");
+    if (section == nullptr || policy_.quarantine_good_rows.value_or(0) <= kMostCount) return;
+    never(position_of(*section, "good_rows"),
+          fmt::format("recovery: {} rows a day never come", *policy_.quarantine_good_rows),
+          "write how many good rows a day may be held back without a person");
   }
 
   void at_most(const doc::Value& section, std::string_view key, std::int64_t value,

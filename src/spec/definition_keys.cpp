@@ -379,6 +379,9 @@ const Object& evaluation_kind() {
     t.objects("metrics", &Evaluation::metrics, metric, "what is measured").required();
     t.objects("slices", &Evaluation::slices, slice, "where it is measured apart");
     t.objects("gates", &Evaluation::gates, gate, "what must hold").required();
+    t.text(
+        "base_service", &Evaluation::base_service,
+        "the service whose primary is `base.*`, where services of the model have different ones");
     t.within("leakage", leakage, "leakage checks");
     return t;
   }();
@@ -512,10 +515,22 @@ const Object& policy_kind() {
           "one; without it, 1.5");
     return t;
   }();
+  static const Table<Policy> quarantine = [] {
+    Table<Policy> t("quarantine", "bounds of a quarantine that no person sees");
+    t.custom("good_rows", Shape::kInteger,
+             "one that would hold back more rows a day that break no rule needs a person; without "
+             "it, 1000",
+             [](Policy& into, const doc::Value& value, Reader&) {
+               into.quarantine_good_rows = value.as_int();
+             });
+    t.keys.back().at_least = 0;
+    return t;
+  }();
   static const Table<Policy> recovery = [] {
     Table<Policy> t("recovery", "bounds of recovery");
     t.within("retrain", retrain, "bounds of a retrain");
     t.within("recalibrate", recalibrate, "bounds of recalibrations that no person sees");
+    t.within("quarantine", quarantine, "bounds of a quarantine that no person sees");
     return t;
   }();
   static const Table<Policy> table = [] {
@@ -694,8 +709,11 @@ const Object& service_kind() {
     t.duration("interval", &CanaryRules::interval, "of event time between judgements");
     t.duration("patience", &CanaryRules::patience,
                "of event time without a good or bad judgement, before a person is asked");
-    t.text("sticky", &CanaryRules::sticky,
-           "key of the draw: `source`, `header:NAME`, `field:NAME`; default: the request id");
+    t.text(
+        "sticky", &CanaryRules::sticky,
+        "key of the draw, `source`, `header:NAME` or `field:NAME`, so that a client stays with one "
+        "bundle: who may choose the key chooses the side; without it, the server draws each "
+        "request");
     t.text("header", &CanaryRules::header, "requests with this header always go to the canary");
     t.text("header_value", &CanaryRules::header_value, "and this value of it");
     t.object("judgement", &CanaryRules::judgement, judgement, "how much worse is bad");
@@ -872,13 +890,17 @@ const Object& people_kind() {
   }();
   static const Table<ServiceAccount> account = [] {
     Table<ServiceAccount> t("a service account", "a program that may call the endpoints");
-    t.text("name", &ServiceAccount::name, "its name").required();
+    t.text("name", &ServiceAccount::name,
+           "its name; its token is the file `.heddle/tokens/NAME`, which `heddle up` makes")
+        .required();
     t.texts("permissions", &ServiceAccount::permissions, "predict, label, replay, read, stop")
         .required();
-    t.text("token_file", &ServiceAccount::token_file,
-           "its token, relative to .heddle; without it, `tokens/NAME`");
+    t.texts(
+        "sources", &ServiceAccount::sources,
+        "sources that it may name, and no others; of one, all its requests are; without it, any "
+        "of the Service");
     t.finally([](ServiceAccount& into, const doc::Value& value, Reader& reader) {
-      if (into.token_file.empty()) into.token_file = fmt::format("tokens/{}", into.name);
+      into.source_positions = positions_of(value, "sources");
       into.position = position_of(value, "name");
       static const std::vector<std::string> known = {"predict", "label", "replay", "read", "stop"};
       const auto positions = positions_of(value, "permissions");

@@ -43,12 +43,7 @@ Result<void> read_column(const std::string& file, const std::string& column, Val
   table::ReadOptions options;
   options.columns = {column};
   auto opened = table::TableReader::open(file, options);
-  if (!opened.ok()) {
-    Error error = opened.error();
-    if (error.id == "table-no-column")
-      error.id = "column-missing", error.kind = ErrorKind::kInvalid;
-    return error;
-  }
+  if (!opened.ok()) return opened.error();
   for (;;) {
     HEDDLE_ASSIGN_OR_RETURN(const auto chunk, (*opened)->next());
     if (!chunk) return {};

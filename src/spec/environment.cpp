@@ -1,6 +1,7 @@
 #include "spec/environment.hpp"
 
 #include <algorithm>
+#include <cfloat>
 
 namespace heddle::spec {
 
@@ -73,6 +74,52 @@ expr::Environment monitor_environment(std::span<const Field> fields) {
   expr::Environment environment = request_environment(fields);
   environment.variables.push_back({"event_time", expr::Type::kTimestamp});
   return environment;
+}
+
+std::vector<expr::Domain> row_domains(const expr::Environment& environment,
+                                      std::span<const Field> fields, bool is_accepted) {
+  std::vector<expr::Domain> out;
+  for (const auto& variable : environment.variables) {
+    expr::Domain& domain = out.emplace_back();
+    if (variable.name == "probability" || variable.name == "label") domain = {0, 1, false, {}};
+    const auto field = std::find_if(fields.begin(), fields.end(), [&](const Field& each) {
+      return each.name == variable.name && each.type == variable.type;
+    });
+    if (field == fields.end()) continue;
+    domain = {};
+    // No value of a field is infinite or NaN (docs/oip.md).
+    if (field->type == expr::Type::kDouble) domain = {-DBL_MAX, DBL_MAX, false, {}};
+    if (!is_accepted) continue;
+    if (field->minimum) domain.low = *field->minimum;
+    if (field->maximum) domain.high = *field->maximum;
+    for (const doc::Value& value : field->enum_values) {
+      if (value.is_string()) domain.texts.push_back(value.as_string());
+    }
+  }
+  return out;
+}
+
+std::vector<expr::Domain> gate_domains(const expr::Environment& gates) {
+  std::vector<expr::Domain> out;
+  for (const auto& variable : gates.variables) {
+    expr::Domain& domain = out.emplace_back();
+    const auto is_of = [&](std::string_view metric) {
+      const std::size_t found = variable.name.find(metric);
+      const bool is_word =
+          found != std::string::npos && found > 0 && variable.name[found - 1] == '.';
+      if (!is_word) return false;
+      const std::string_view rest = std::string_view(variable.name).substr(found + metric.size());
+      return rest.empty() || rest == "_min" || rest == "_max";
+    };
+    for (const char* share :
+         {"auc", "accuracy", "calibration_error", "duplicate_share", "single_feature_auc"}) {
+      if (is_of(share)) domain.low = 0, domain.high = 1;
+    }
+    for (const char* count : {"log_loss", "rows", "time_order_violations", "duplicate_rows"}) {
+      if (is_of(count)) domain.low = 0;
+    }
+  }
+  return out;
 }
 
 }  // namespace heddle::spec

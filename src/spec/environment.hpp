@@ -1,7 +1,9 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
+#include "expr/outcomes.hpp"
 #include "expr/program.hpp"
 #include "spec/contract.hpp"
 #include "spec/evaluation.hpp"
@@ -29,5 +31,12 @@ namespace heddle::spec {
 [[nodiscard]] expr::Environment gate_environment(const Evaluation& evaluation);
 /// Monitor rules: the request's fields and `event_time`.
 [[nodiscard]] expr::Environment monitor_environment(std::span<const Field> fields);
+
+/// What the variables of such an environment may hold. `is_accepted`: in rows that kept the
+/// contract, so that its bounds and enums hold; else in any row.
+[[nodiscard]] std::vector<expr::Domain> row_domains(const expr::Environment& environment,
+                                                    std::span<const Field> fields,
+                                                    bool is_accepted);
+[[nodiscard]] std::vector<expr::Domain> gate_domains(const expr::Environment& gates);
 
 }  // namespace heddle::spec

@@ -37,6 +37,8 @@ struct Evaluation {
   std::vector<Metric> metrics;
   std::vector<Slice> slices;
   std::vector<Gate> gates;
+  std::string
+      base_service{};  ///< whose primary is `base.*`; empty: the services of the model agree
   double single_feature_auc_max =
       0.95;  ///< leakage: a feature that alone predicts the target better than this
 };

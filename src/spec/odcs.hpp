@@ -37,6 +37,7 @@ struct Quality {
   std::vector<Operator> operators{};
   doc::Value implementation{};
   doc::Value arguments{};
+  std::vector<CustomProperty> custom{};
   doc::Position position{};
 };
 
@@ -56,6 +57,8 @@ struct Property {
   std::string semantic_type;
   std::string description;
   std::optional<bool> required{};
+  std::optional<bool> old_nullable{};  ///< `isNullable` and `isUnique` of 2.x
+  std::optional<bool> old_unique{};
   bool unique = false;
   bool primary_key = false;
   bool has_unknown_type = false;  ///< a `logicalType` that is none: said already
@@ -116,6 +119,12 @@ class QualityReader {
 
  private:
   void read_library(const Quality& quality, const std::string& field);
+  /// 3.0's `between`, `minCheck`, `maxCheck`: the values outside of the bounds are counted.
+  void read_bounds(const Quality& quality, const std::string& field);
+  /// The bound `which` (`min` or `max`) of such a rule as an expression writes it; empty, with a
+  /// finding, where it is not there or no value of the field.
+  [[nodiscard]] std::string bound_of(const Quality& quality, const Field& field,
+                                     const std::string& id, std::string_view which);
   /// Whether the metric takes each argument that is written, and each is what it must be.
   bool has_arguments(const Quality& quality, const SetRule& rule);
   /// What is written beside the keys that a rule of `type` reads is dropped: it is said.

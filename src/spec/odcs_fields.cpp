@@ -271,16 +271,21 @@ class OptionReader {
     for (const auto& [key, value] : property_.options.values) {
       const bool bound = key == "minimum" || key == "maximum" || key.starts_with("exclusive");
       const bool of_string = key == "minLength" || key == "maxLength" || key == "pattern";
-      const bool fits = (bound && (number || time)) || (key == "multipleOf" && number) ||
-                        (of_string && field_.type == Type::kString && !time) ||
-                        (key.ends_with("imezone") && time) ||
-                        (key == "format" && field_.type != Type::kBool);
+      const bool is_digits = key == "precision" || key == "scale";
+      const bool fits =
+          (is_digits && number) || (bound && (number || time)) || (key == "multipleOf" && number) ||
+          (of_string && field_.type == Type::kString && !time) ||
+          (key.ends_with("imezone") && time) || (key == "format" && field_.type != Type::kBool);
       if (!fits) {
         refuse(value,
                fmt::format("field `{}` has `{}`, which is none of its type's options", field_.name,
                            key),
                "remove it, or change `logicalType`");
         continue;
+      }
+      if (is_digits) {
+        reader_.not_enforced(key, reader_.key_position(key, value.position()),
+                             "write `minimum`, `maximum` or `multipleOf`");
       }
       if (bound) read_bound(key, value, time);
       if (key == "multipleOf") read_multiple(value);

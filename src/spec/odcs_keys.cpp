@@ -54,7 +54,11 @@ const Table<Quality>& quality_keys() {
     t.text("metric", &Quality::metric,
            "of `library`: `nullValues`, `missingValues`, `invalidValues`, `duplicateValues`, "
            "`rowCount`; another is refused");
-    t.custom("rule", Shape::kText, "what 3.0 calls `metric`; also `duplicateCount`, `validValues`",
+    t.custom("rule", Shape::kText,
+             "what 3.0 calls `metric`; also `duplicateCount`; `nullCheck` and `validValues`, which "
+             "allow none where they have no operator; `between`, `minCheck`, `maxCheck` with `min` "
+             "and `max` among `customProperties`; `countCheck`, which is reported where it has no "
+             "operator",
              [](Quality& into, const doc::Value& value, Reader&) {
                if (into.metric.empty()) into.metric = value.as_string();
              });
@@ -103,8 +107,10 @@ const Table<Quality>& quality_keys() {
         [](Quality& into, const doc::Value& value, Reader&) { into.implementation = value; });
     t.reported("scheduler", "rules are checked by each `heddle run`, whatever the scheduler");
     t.reported("schedule", "rules are checked by each `heddle run`, whatever the schedule");
-    t.describes({"dimension", "method", "businessImpact", "tags", "customProperties",
-                 "authoritativeDefinitions"});
+    t.objects("customProperties", &Quality::custom, custom_property_keys(),
+              "of 3.0's `between`, `minCheck`, `maxCheck`: `min` and `max`; others are kept as "
+              "written");
+    t.describes({"dimension", "method", "businessImpact", "tags", "authoritativeDefinitions"});
     t.finally(
         [](Quality& into, const doc::Value& value, Reader&) { into.position = value.position(); });
     return t;
@@ -140,6 +146,12 @@ const Table<Options>& option_keys() {
         "strings: `email`, `uuid`, `uri`, `hostname`, `ipv4`, `ipv6`, `byte` are enforced, others "
         "reported; numbers: `i8` to `u128`, `f32`, `f64` are enforced, others reported; times: a "
         "layout of ISO 8601 is read like every other, another layout is refused");
+    // What importers of databases write beside the standard's own keys.
+    for (const char* key : {"precision", "scale"}) {
+      option(key, Shape::kInteger,
+             "digits of a decimal in a database: write `minimum`, `maximum` or `multipleOf`");
+      t.treated(Treatment::kReported);
+    }
     option("timezone", Shape::kBoolean, "a time without a zone is read as UTC");
     t.treated(Treatment::kReported);
     option("defaultTimezone", Shape::kText,
@@ -155,6 +167,31 @@ const Table<Options>& option_keys() {
     return t;
   }();
   return table;
+}
+
+/// Keys of 2.x that contracts of 3.0 still have. Where the new key is there too, both must agree.
+void read_old_keys(Property& into, const doc::Value& value, Reader& reader) {
+  const auto rename = [&](const char* old, const char* name, bool is_set, bool other) {
+    const doc::Position at = value.find(old)->position();
+    reader.warn_once(old, reader.key_position(old, at), "old-key",
+                     fmt::format("`{}` is a key of version 2 of the standard: it is read as "
+                                 "`{}: {}`",
+                                 old, name, is_set),
+                     fmt::format("write `{}`", name));
+    const doc::Value* present = value.find(name);
+    if (present == nullptr || present->is_null() || is_set == other) return;
+    reader.report(at, "bad-field",
+                  fmt::format("`{}` of property `{}` contradicts its `{}`", old, into.name, name),
+                  fmt::format("keep `{}` only", name));
+  };
+  if (into.old_nullable) {
+    rename("isNullable", "required", !*into.old_nullable, into.required.value_or(false));
+    into.required = !*into.old_nullable;
+  }
+  if (into.old_unique) {
+    rename("isUnique", "unique", *into.old_unique, into.unique);
+    into.unique = *into.old_unique;
+  }
 }
 
 const Table<Property>& property_keys() {
@@ -186,6 +223,14 @@ const Table<Property>& property_keys() {
     t.custom(
         "required", Shape::kBoolean, "a row without it is refused",
         [](Property& into, const doc::Value& value, Reader&) { into.required = value.as_bool(); });
+    t.custom("isNullable", Shape::kBoolean, "what 2.x called it: `false` is `required: true`",
+             [](Property& into, const doc::Value& value, Reader&) {
+               into.old_nullable = value.as_bool();
+             });
+    t.custom("isUnique", Shape::kBoolean, "what 2.x called `unique`",
+             [](Property& into, const doc::Value& value, Reader&) {
+               into.old_unique = value.as_bool();
+             });
     t.boolean("unique", &Property::unique,
               "no value twice in a set of rows; a single request cannot know");
     t.boolean("primaryKey", &Property::primary_key,
@@ -229,6 +274,7 @@ const Table<Property>& property_keys() {
                       "write the column's name");
       const doc::Value* type = value.find("logicalType");
       into.has_unknown_type = into.logical_type.empty() && type != nullptr && !type->is_null();
+      read_old_keys(into, value, reader);
       const doc::Value* enumeration = value.find("enum");
       into.has_enum = enumeration != nullptr && enumeration->is_array();
       report_physical_name(into.name, into.physical_name, value, reader);
@@ -330,8 +376,9 @@ const Table<Document>& document_keys() {
     t.reported("roles", "who may do what stands in people.yaml and the policies");
     t.reported("context",
                "what it tells an agent is not enforced: write constraints as policy rules");
-    t.describes({"tenant", "domain", "dataProduct", "tags", "description", "contractCreatedTs",
-                 "team", "support", "price", "authoritativeDefinitions"});
+    // `type: tables` of 2.x stands in the standard's first examples of 3.0.
+    t.describes({"type", "tenant", "domain", "dataProduct", "tags", "description",
+                 "contractCreatedTs", "team", "support", "price", "authoritativeDefinitions"});
     return t;
   }();
   return table;

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <tuple>
 
+#include "expr/names.hpp"
 #include "expr/program.hpp"
 #include "spec/environment.hpp"
 #include "spec/odcs.hpp"
@@ -18,7 +20,28 @@ std::string metric_of(const std::string& name) {
   if (name == "duplicateCount") return "duplicateValues";
   if (name == "validValues") return "invalidValues";
   if (name == "nullCheck") return "nullValues";
+  if (name == "countCheck") return "rowCount";
   return name;
+}
+
+/// 3.0's rules whose name says that no value may break them, so that they need no operator.
+bool allows_none(const std::string& name) {
+  return name == "nullCheck" || name == "validValues" || name == "between" || name == "minCheck" ||
+         name == "maxCheck";
+}
+
+bool is_bounds(const std::string& name) {
+  return name == "between" || name == "minCheck" || name == "maxCheck";
+}
+
+/// A value of the field's type as an expression writes it.
+std::string literal_of(const Field& field, const doc::Value& value) {
+  if (field.type == expr::Type::kTimestamp)
+    return fmt::format("timestamp('{}')", value.as_string());
+  if (value.is_int()) return fmt::to_string(value.as_int());
+  // Without a point or an exponent it would be read as an integer.
+  const std::string number = fmt::format("{}", value.as_double());
+  return number.find_first_of(".e") == std::string::npos ? number + ".0" : number;
 }
 
 std::string lower(std::string text) {
@@ -209,8 +232,81 @@ void QualityReader::report_unused(const Quality& quality, std::string_view type)
   }
 }
 
-void QualityReader::read_library(const Quality& quality, const std::string& field) {
+std::string QualityReader::bound_of(const Quality& quality, const Field& field,
+                                    const std::string& id, std::string_view which) {
+  const auto found =
+      std::find_if(quality.custom.begin(), quality.custom.end(),
+                   [&](const CustomProperty& custom) { return custom.property == which; });
+  if (found == quality.custom.end()) {
+    reader_.report(quality.position, "bad-quality",
+                   fmt::format("rule `{}` is a `{}` without `{}`", id, quality.metric, which),
+                   fmt::format("add `customProperties: [{{property: {}, value: 0}}]`, or write "
+                               "bounds as `logicalTypeOptions` of the property",
+                               which));
+    return {};
+  }
+  // Whole numbers may well be bounded by a half.
+  const bool is_plain = found->value.is_number() && field.type != expr::Type::kTimestamp;
+  const auto value = is_plain ? Result<doc::Value>(found->value) : typed_value(field, found->value);
+  const bool is_finite = value.ok() && (!value->is_number() || std::isfinite(value->as_double()));
+  if (is_finite) return literal_of(field, *value);
+  reader_.report(found->value.position(), "wrong-type",
+                 fmt::format("`{}` of rule `{}` is no value of field `{}`", which, id, field.name),
+                 "write a value of the field's type");
+  return {};
+}
+
+void QualityReader::read_bounds(const Quality& quality, const std::string& field) {
+  const Field* const of = field_of(contract_, field);
+  const std::string id = id_of(quality, field, quality.metric);
+  const auto bad = [&](std::string message, std::string hint) {
+    reader_.report(quality.position, "bad-quality", fmt::format("rule `{}` {}", id, message),
+                   std::move(hint));
+  };
+  if (of == nullptr) {
+    return bad(fmt::format("is a `{}` of no field", quality.metric),
+               "write it under the property it is about");
+  }
+  const bool has_order = of->type == expr::Type::kInt || of->type == expr::Type::kDouble ||
+                         of->type == expr::Type::kTimestamp;
+  if (!has_order) {
+    return bad(fmt::format("bounds `{}`, which is a {}", field, expr::type_name(of->type)),
+               "bounds are of numbers, dates and timestamps");
+  }
+  if (quality.arguments.is_object() && quality.arguments.size() > 0) {
+    return bad("has `arguments`, which bounds do not take",
+               "write `min` and `max` under `customProperties`");
+  }
+  SetRule rule;
+  rule.id = id;
+  // Counted are the rows outside: a missing value is not compared, so it does not count.
+  rule.metric = "rowCount";
+  const std::string name = expr::written(field);
+  for (const auto& [which, order, other] :
+       {std::tuple{"min", "<", "maxCheck"}, std::tuple{"max", ">", "minCheck"}}) {
+    if (quality.metric == other) continue;
+    const std::string bound = bound_of(quality, *of, id, which);
+    if (bound.empty()) return;
+    rule.condition +=
+        fmt::format("{}{} {} {}", rule.condition.empty() ? "" : " || ", name, order, bound);
+  }
+  rule.percent = quality.unit == "percent";
+  rule.effect = effect_of(quality);
+  rule.position = quality.position;
+  add(std::move(rule), quality);
+}
+
+void QualityReader::read_library(const Quality& written, const std::string& field) {
+  Quality quality = written;
   report_unused(quality, "library");
+  if (quality.operators.empty() && allows_none(quality.metric))
+    quality.operators.push_back({"mustBe", doc::Value(0)});
+  if (quality.operators.empty() && quality.metric == "countCheck") {
+    reader_.warn_once("countCheck", quality.position, "not-enforced",
+                      "a `countCheck` without an operator is not enforced: it names no number",
+                      "write `metric: rowCount` and, for example, `mustBeGreaterThan: 1000`");
+    return;
+  }
   SetRule rule;
   rule.metric = metric_of(quality.metric);
   rule.id = id_of(quality, field, rule.metric);
@@ -218,7 +314,9 @@ void QualityReader::read_library(const Quality& quality, const std::string& fiel
     reader_.report(quality.position, "bad-quality", fmt::format("rule `{}` {}", rule.id, message),
                    std::move(hint));
   };
-  if (std::find(kMetrics.begin(), kMetrics.end(), rule.metric) == kMetrics.end()) {
+  const bool is_known = is_bounds(quality.metric) ||
+                        std::find(kMetrics.begin(), kMetrics.end(), rule.metric) != kMetrics.end();
+  if (!is_known) {
     const std::string near = doc::nearest(rule.metric, kMetrics);
     return bad(
         rule.metric.empty()
@@ -231,6 +329,7 @@ void QualityReader::read_library(const Quality& quality, const std::string& fiel
   if (!quality.unit.empty() && quality.unit != "rows" && quality.unit != "percent") {
     return bad(fmt::format("has the unit `{}`", quality.unit), "use `rows` or `percent`");
   }
+  if (is_bounds(quality.metric)) return read_bounds(quality, field);
   rule.field = field;
   if (!has_arguments(quality, rule)) return;
   const auto list = [&](const char* key) {

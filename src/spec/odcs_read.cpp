@@ -146,10 +146,35 @@ Contract read_object(const odcs::SchemaObject& object, Reader& reader) {
   return contract;
 }
 
+/// Whether it is of version 2 of the standard, whose keys are others. Its earliest documents have
+/// no `apiVersion`.
+bool is_version_2(const doc::Value& value) {
+  const doc::Value* version = value.find("apiVersion");
+  if (version != nullptr && version->is_string()) {
+    return version->as_string().starts_with("v2.") || version->as_string().starts_with("2.");
+  }
+  const bool has_old_keys = value.find("quantumName") != nullptr ||
+                            value.find("datasetName") != nullptr ||
+                            value.find("dataset") != nullptr;
+  return version == nullptr && has_old_keys && value.find("schema") == nullptr;
+}
+
 }  // namespace
 
 std::vector<Contract> read_contracts(const doc::Value& value, Reader& reader) {
   odcs::Document document;
+  if (is_version_2(value)) {
+    // One finding: each of its keys would be another.
+    const doc::Value* version = value.find("apiVersion");
+    reader.report(version == nullptr ? value.position() : version->position(), "unknown-value",
+                  "this is a contract of version 2 of the Open Data Contract Standard, which is "
+                  "not read",
+                  "convert it to version 3: `dataset` became `schema`, `uuid` became `id`, "
+                  "`isNullable` became `required`");
+    std::vector<Contract> contracts(1);
+    contracts.front().identity.name = value.string_or("uuid", value.string_or("id"));
+    return contracts;
+  }
   reader.read(odcs::document_keys(), value, &document);
   const std::string name = document.name.empty() ? document.id : document.name;
   const bool is_one_object = document.schema.size() == 1;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include "spec/load.hpp"
@@ -74,6 +75,118 @@ TEST(Odcs, EveryLogicalTypeWithItsOptions) {
   EXPECT_EQ(f[7].type, expr::Type::kString);
   EXPECT_EQ(f[8].enum_values, (std::vector<doc::Value>{1, 2}));
   EXPECT_EQ(f[9].maximum, 65'535);
+}
+
+/// What a set rule asks: `metric field condition operation operands`.
+std::string asked_by(const SetRule& rule) {
+  return fmt::format("{} {} [{}] {} {}{}", rule.id, rule.metric, rule.condition, rule.operation,
+                     fmt::join(rule.operands, ","), rule.percent ? "%" : "");
+}
+
+TEST(Odcs, RulesOf30SayByTheirNameWhatMustHold) {
+  const std::string bounds =
+      "customProperties: [{property: min, value: 0}, {property: max, value: ";
+  const std::vector<std::pair<std::string, std::string>> kept = {
+      {"{rule: nullCheck}", "x-nullValues nullValues [] mustBe 0"},
+      {"{rule: nullCheck, mustBeLessThan: 5, unit: percent}",
+       "x-nullValues nullValues [] mustBeLessThan 5%"},
+      {"{rule: validValues, validValues: [1, 2]}", "x-invalidValues invalidValues [] mustBe 0"},
+      {"{rule: between, " + bounds + "500}]}",
+       "x-between rowCount [`x y` < 0 || `x y` > 500] mustBe 0"},
+      {"{rule: between, unit: percent, mustBeLessThan: 1, " + bounds + "0.5}]}",
+       "x-between rowCount [`x y` < 0 || `x y` > 0.5] mustBeLessThan 1%"},
+      {"{rule: minCheck, customProperties: [{property: min, value: '7'}, {property: FIELD}]}",
+       "x-minCheck rowCount [`x y` < 7] mustBe 0"},
+      {"{rule: maxCheck, customProperties: [{property: max, value: 1e30}]}",
+       "x-maxCheck rowCount [`x y` > 1e+30] mustBe 0"}};
+  for (const auto& [rule, expected] : kept) {
+    std::vector<std::string> findings;
+    const Contract contract =
+        contract_with("{name: x y, logicalType: integer, quality: [" + rule + "]}", "", findings);
+    ASSERT_EQ(contract.set_rules.size(), 1U) << rule << fmt::format(" {}", findings);
+    EXPECT_EQ(asked_by(contract.set_rules[0]), "x y" + expected.substr(1)) << rule;
+    EXPECT_EQ(ids_of(findings), "") << rule;
+  }
+  std::vector<std::string> findings;
+  const Contract dates = contract_with(
+      "{name: d, logicalType: date, quality: [{rule: minCheck, customProperties: [{property: min, "
+      "value: '2020-01-31'}]}]}",
+      "{rule: countCheck, mustBeGreaterThan: 3}, {rule: countCheck}, {rule: countCheck}", findings);
+  ASSERT_EQ(dates.set_rules.size(), 2U);
+  EXPECT_EQ(asked_by(dates.set_rules[0]),
+            "d-minCheck rowCount [d < timestamp('2020-01-31T00:00:00Z')] mustBe 0");
+  EXPECT_EQ(asked_by(dates.set_rules[1]), "rows-rowCount rowCount [] mustBeGreaterThan 3");
+  EXPECT_EQ(ids_of(findings), "warning[not-enforced] ") << "once, and nothing else";
+  for (const char* wrong :
+       {"{rule: between, customProperties: [{property: min, value: 0}]}", "{rule: minCheck}",
+        "{rule: minCheck, customProperties: [{property: min, value: x}]}",
+        "{rule: minCheck, customProperties: [{property: min, value: .inf}]}",
+        "{rule: maxCheck, customProperties: [{property: max}]}",
+        "{rule: minCheck, arguments: {min: 3}, customProperties: [{property: min, value: 0}]}",
+        "{rule: duplicateCount}", "{metric: nullValues}"}) {
+    findings.clear();
+    const Contract contract = contract_with(
+        fmt::format("{{name: x, logicalType: integer, quality: [{}]}}", wrong), "", findings);
+    EXPECT_TRUE(ids_of(findings).starts_with("error[")) << wrong;
+    EXPECT_TRUE(contract.set_rules.empty()) << wrong;
+  }
+  findings.clear();
+  (void)contract_with(
+      "{name: s, logicalType: string, quality: [{rule: between, " + bounds + "5}]}]}",
+      "{rule: minCheck, customProperties: [{property: min, value: 0}]}", findings);
+  EXPECT_EQ(ids_of(findings), "error[bad-quality] error[bad-quality] ");
+}
+
+TEST(Odcs, WhatVersion2AndImportersWriteIsReadOrReported) {
+  std::vector<std::string> findings;
+  const Contract contract = contract_with(
+      "{name: a, logicalType: integer, isNullable: false, isUnique: true},{name: b, logicalType: "
+      "number, isNullable: true, logicalTypeOptions: {precision: 10, scale: 2}},{name: c, "
+      "logicalType: string, required: true, isNullable: false}",
+      "", findings);
+  EXPECT_EQ(ids_of(findings),
+            "warning[old-key] warning[old-key] warning[not-enforced] warning[not-enforced] ");
+  ASSERT_EQ(contract.fields.size(), 3U);
+  EXPECT_TRUE(contract.fields[0].required);
+  EXPECT_FALSE(contract.fields[1].required);
+  EXPECT_TRUE(contract.fields[2].required);
+  ASSERT_EQ(contract.set_rules.size(), 1U);
+  EXPECT_EQ(contract.set_rules[0].metric, "duplicateValues");
+  for (const char* wrong : {"{name: a, logicalType: integer, required: false, isNullable: false}",
+                            "{name: a, logicalType: integer, isUnique: false, unique: true}",
+                            "{name: a, logicalType: string, logicalTypeOptions: {precision: 3}}"}) {
+    findings.clear();
+    (void)contract_with(wrong, "", findings);
+    EXPECT_NE(ids_of(findings).find("error[bad-field]"), std::string::npos) << wrong;
+  }
+}
+
+TEST(Odcs, AContractOfVersion2IsOneFinding) {
+  for (const char* text :
+       {"apiVersion: v2.2.2\nkind: DataContract\nuuid: u\nquantumName: q\ndataset: [{table: t}]\n",
+        "kind: DataContract\nuuid: u\ndatasetName: d\ntype: tables\n"}) {
+    std::vector<doc::Diagnostic> diagnostics;
+    (void)parse_contract(text, "c.yaml", diagnostics);
+    ASSERT_EQ(diagnostics.size(), 1U) << text;
+    EXPECT_EQ(diagnostics[0].id, "unknown-value");
+    EXPECT_GT(diagnostics[0].position.line, 0);
+    EXPECT_NE(diagnostics[0].message.find("version 2"), std::string::npos);
+  }
+}
+
+TEST(Odcs, MergedMapsAreReadLikeWrittenOnes) {
+  std::vector<doc::Diagnostic> diagnostics;
+  const Contract contract = parse_contract(
+      "apiVersion: v3.1.0\nkind: DataContract\nid: c\nversion: 1.0.0\nschema:\n- name: rows\n"
+      "  properties:\n  - &key {name: a, logicalType: integer, required: true}\n"
+      "  - <<: *key\n    name: b\n  - {<<: *key, name: c, requird: true}\n",
+      "c.yaml", diagnostics);
+  ASSERT_EQ(contract.fields.size(), 3U);
+  EXPECT_EQ(contract.fields[1].name, "b");
+  EXPECT_EQ(contract.fields[1].type, expr::Type::kInt);
+  EXPECT_TRUE(contract.fields[1].required);
+  ASSERT_EQ(diagnostics.size(), 1U);
+  EXPECT_EQ(diagnostics[0].id, "unknown-key") << "a merged map hides no mistake";
 }
 
 TEST(Odcs, WhatCannotBeKeptIsRefusedWithItsPlace) {

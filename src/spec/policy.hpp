@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,6 +49,9 @@ struct RecalibrationBound {
   double sum = 1.5;   ///< since a person signed a release or the model was trained: odds times 4.5
 };
 
+/// Of a policy that does not say `quarantine_good_rows`.
+inline constexpr std::int64_t kQuarantineGoodRows = 1000;
+
 struct Policy {
   Identity identity;
   std::vector<PolicyRule> rules;
@@ -58,6 +62,8 @@ struct Policy {
   Micros retrain_event_time_cost = 0;  ///< a retrain started at t is usable at exactly t + this
   std::optional<double> recalibrate_step{};  ///< its own bound of one recalibration
   std::optional<double> recalibrate_sum{};   ///< its own bound of their sum
+  /// Rows a day without fault that a quarantine may hold back without a person.
+  std::optional<std::int64_t> quarantine_good_rows{};
 };
 
 }  // namespace heddle::spec

@@ -27,9 +27,10 @@ struct Person {
 
 struct ServiceAccount {
   std::string name;
-  std::vector<std::string> permissions;  ///< predict, label, replay, read
-  std::string token_file;                ///< relative to .heddle
-  doc::Position position{};              ///< of its name in people.yaml
+  std::vector<std::string> permissions;           ///< predict, label, replay, read, stop
+  std::vector<std::string> sources{};             ///< that it may name; empty: any of the Service
+  doc::Position position{};                       ///< of its name in people.yaml
+  std::vector<doc::Position> source_positions{};  ///< one a source
 };
 
 /// A whole project as read from its work tree or from a commit: every definition, by name. A value

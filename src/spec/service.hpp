@@ -56,7 +56,7 @@ struct CanaryRules {
   Micros interval = 10 * kMinute;           ///< of event time between judgements
   Micros patience =
       2 * kHour;         ///< of event time without a good or bad one, before a person is asked
-  std::string sticky{};  ///< `source`, `header:NAME`, `field:NAME`; empty: the request id
+  std::string sticky{};  ///< `source`, `header:NAME`, `field:NAME`; empty: each request for itself
   std::string header{};
   std::string header_value{};
   JudgementRules judgement{};

@@ -72,12 +72,23 @@ Type type_of(const arrow::DataType& type) noexcept {
   }
 }
 
+/// JSON that a writer marked as such is text. Other extensions of Arrow mean more than their
+/// storage says.
+bool is_json(const arrow::DataType& type) {
+  return type.id() == arrow::Type::EXTENSION &&
+         static_cast<const arrow::ExtensionType&>(type).extension_name() == "arrow.json";
+}
+
 }  // namespace
 
 Target target_of(const arrow::DataType& type, std::optional<Type> wanted, bool csv,
                  bool as_written) noexcept {
   if (type.id() == arrow::Type::DICTIONARY) {
     return target_of(*static_cast<const arrow::DictionaryType&>(type).value_type(), wanted, csv,
+                     as_written);
+  }
+  if (is_json(type)) {
+    return target_of(*static_cast<const arrow::ExtensionType&>(type).storage_type(), wanted, csv,
                      as_written);
   }
   Target out;
@@ -370,6 +381,8 @@ Result<void> ColumnReader::append(const arrow::Array& array, const Selection& ro
     case arrow::Type::DECIMAL256:
       return append_decimals(static_cast<const arrow::Decimal256Array&>(array), rows);
     case arrow::Type::DICTIONARY: return append_dictionary(array, rows);
+    case arrow::Type::EXTENSION:  // of JSON; `target_of` takes no other
+      return append(*static_cast<const arrow::ExtensionArray&>(array).storage(), rows);
     default: {  // NA: every value is missing
       const auto missing = [](std::int64_t, auto&) { return Cell::kMissing; };
       if (column_.type == Type::kDouble) return fill(array, rows, column_.doubles, missing);

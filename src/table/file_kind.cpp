@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "base/file_kind.hpp"
+
 namespace heddle::table {
 namespace {
 
@@ -25,36 +27,40 @@ struct Mark {
 };
 
 constexpr Mark kMarks[] = {
-    {"\x1f\x8b"sv, "compressed with gzip", kUnpack},
-    {"1AY&SY"sv, "compressed with bzip2", kUnpack, 4},
-    {"\xfd"
-     "7zXZ\0"sv,
-     "compressed with xz", kUnpack},
-    {"\x28\xb5\x2f\xfd"sv, "compressed with Zstandard", kUnpack},
-    {"\x04\x22\x4d\x18"sv, "compressed with LZ4", kUnpack},
-    {"\xff\x06\0\0sNaPpY"sv, "compressed with Snappy", kUnpack},
-    {"7z\xbc\xaf"sv, "a 7z archive", kUnpack},
-    {"PK\x03\x04"sv, "a zip archive or a workbook of Excel", kWrite},
     {"\xd0\xcf\x11\xe0"sv, "a workbook of an old Excel", kWrite},
-    {"ustar"sv, "a tar archive", kUnpack, 257},
     {"PARE"sv, "encrypted Parquet, which is not read", "write it without encryption"},
-    {"ARROW1\0\0"sv, "an Arrow IPC (Feather) file", kWrite},
-    {"FEA1\0\0\0\0"sv, "a Feather file", kWrite},
     {"Obj\x01"sv, "an Avro file", kWrite},
     {"SQLite format 3\0"sv, "a database of SQLite", kWrite},
-    {"\x89HDF"sv, "an HDF5 file", kWrite},
-    {"\xff\xfe"sv, "text in UTF-16", kUtf8},
-    {"\xfe\xff"sv, "text in UTF-16", kUtf8},
 };
 
 constexpr Mark kTexts[] = {
-    {"version https://git-lfs"sv, "a Git LFS pointer: the rows are not here", "run `git lfs pull`"},
-    {"<!DOCTYPE"sv, "a web page", "fetch the file itself: this is what a server said in its place"},
-    {"<!doctype"sv, "a web page", "fetch the file itself: this is what a server said in its place"},
-    {"<html"sv, "a web page", "fetch the file itself: this is what a server said in its place"},
     {"{\""sv, "JSON", kWrite},
     {"[{"sv, "JSON", kWrite},
 };
+
+/// Letters tell a format only where no text follows: a column may be called `FEA1`.
+bool is_told_by_text(FileKind::Family family) {
+  return family == FileKind::Family::kLfsPointer || family == FileKind::Family::kWebPage;
+}
+
+std::string name_of(const FileKind& kind) {
+  std::string out(kind.is);
+  if (kind.family == FileKind::Family::kZip) out += " or a workbook of Excel";
+  if (kind.family == FileKind::Family::kLfsPointer) out += ": the rows are not here";
+  return out;
+}
+
+std::string_view hint_for(FileKind::Family family) {
+  using Family = FileKind::Family;
+  switch (family) {
+    case Family::kCompressed:
+    case Family::kArchive: return kUnpack;
+    case Family::kLfsPointer: return "run `git lfs pull`";
+    case Family::kWebPage: return "fetch the file itself: this is what a server said in its place";
+    case Family::kUtf16: return kUtf8;
+    default: return kWrite;
+  }
+}
 
 /// Text in UTF-16 without a mark has a null byte in its first character.
 bool is_utf16(std::string_view head) {
@@ -86,6 +92,9 @@ std::optional<Error> not_a_table(const std::string& path, Format format) {
   // A column may be called `PARENT`: letters tell a format only where no text follows.
   const bool text = is_text(head);
   if (is_parquet && !text) return is("Parquet", "rename it to end in `.parquet`");
+  const auto other = file_kind(head);
+  if (other && is_told_by_text(other->family) == text)
+    return is(name_of(*other), hint_for(other->family));
   for (const Mark& mark : text ? std::span<const Mark>(kTexts) : std::span<const Mark>(kMarks)) {
     if (head.size() >= mark.at && head.substr(mark.at).starts_with(mark.bytes))
       return is(mark.is, mark.hint);

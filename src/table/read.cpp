@@ -84,11 +84,11 @@ Error unreadable(const std::string& path, Format format, const std::string& why)
 Error no_such_column(const std::string& path, const std::string& name,
                      const std::vector<std::string>& names) {
   const std::string near = doc::nearest(name, names);
-  return Error{
-      ErrorKind::kNotFound, "table-no-column", fmt::format("`{}` has no column `{}`", path, name),
-      near.empty()
-          ? fmt::format("there are `{}`", fmt::join(names, "`, `"))
-          : fmt::format("did you mean `{}`? there are `{}`", near, fmt::join(names, "`, `"))};
+  return Error{ErrorKind::kUnprocessable, "column-missing",
+               fmt::format("`{}` has no column `{}`", path, name),
+               near.empty() ? fmt::format("there are `{}`", fmt::join(names, "`, `"))
+                            : fmt::format("did you mean `{}`? there are `{}`", near,
+                                          fmt::join(names, "`, `"))};
 }
 
 #define ARROW_OR_CORRUPT(decl, expr, path, format)                                              \

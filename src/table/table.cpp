@@ -135,7 +135,7 @@ Result<const Column*> Table::column(std::string_view name) const {
     std::rotate(names.begin(), at, at + 1);
   }
   return Error{
-      ErrorKind::kNotFound, "table-no-column", fmt::format("there is no column `{}`", name),
+      ErrorKind::kUnprocessable, "column-missing", fmt::format("there is no column `{}`", name),
       names.empty() ? "the table has no columns"
       : near.empty()
           ? fmt::format("there are `{}`", fmt::join(names, "`, `"))

@@ -321,27 +321,33 @@ Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segme
   return out;
 }
 
-Result<std::size_t> prune_access(const std::string& folder, std::uint64_t bytes) {
-  std::vector<std::pair<std::string, std::uint64_t>> files;
+std::vector<std::uint64_t> past_bound(const std::string& folder, std::uint64_t bytes) {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> files;
   std::uint64_t total = 0;
   for (const auto segment : list_access(folder)) {
     struct stat info{};
-    const auto path = access_path(folder, segment);
-    if (::stat(path.c_str(), &info) != 0) continue;
-    files.emplace_back(path, static_cast<std::uint64_t>(info.st_size));
+    if (::stat(access_path(folder, segment).c_str(), &info) != 0) continue;
+    files.emplace_back(segment, static_cast<std::uint64_t>(info.st_size));
     total += files.back().second;
   }
-  std::size_t removed = 0;
-  while (removed + 1 < files.size() && total > bytes) {
-    if (::unlink(files[removed].first.c_str()) != 0) {
-      return Error{
-          ErrorKind::kIo, "access-prune",
-          fmt::format("`{}` cannot be removed: {}", files[removed].first, std::strerror(errno)),
-          "see the system's message"};
-    }
-    total -= files[removed++].second;
+  std::vector<std::uint64_t> out;
+  while (out.size() + 1 < files.size() && total > bytes) {
+    total -= files[out.size()].second;
+    out.push_back(files[out.size()].first);
   }
-  return removed;
+  return out;
+}
+
+Result<void> remove_access(const std::string& folder, const std::vector<std::uint64_t>& segments) {
+  for (const auto segment : segments) {
+    const auto path = access_path(folder, segment);
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+      return Error{ErrorKind::kIo, "access-prune",
+                   fmt::format("`{}` cannot be removed: {}", path, std::strerror(errno)),
+                   "see the system's message"};
+    }
+  }
+  return {};
 }
 
 }  // namespace heddle::telemetry

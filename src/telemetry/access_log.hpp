@@ -47,8 +47,10 @@ struct AccessSource {
 /// gone, kCorrupt when it is no access log.
 [[nodiscard]] Result<AccessSegment> read_access(const std::string& folder, std::uint64_t segment);
 
-/// Removes the oldest segments until at most `bytes` are left; the newest stays. How many were
-/// removed.
-[[nodiscard]] Result<std::size_t> prune_access(const std::string& folder, std::uint64_t bytes);
+/// The oldest segments, so many that at most `bytes` are left without them; the newest stays.
+[[nodiscard]] std::vector<std::uint64_t> past_bound(const std::string& folder, std::uint64_t bytes);
+/// Removes them. One that is gone already is no error.
+[[nodiscard]] Result<void> remove_access(const std::string& folder,
+                                         const std::vector<std::uint64_t>& segments);
 
 }  // namespace heddle::telemetry

@@ -174,10 +174,15 @@ TEST_F(AccessLogTest, TheOldestGoWhenThereAreTooManyBytes) {
   for (int i = 0; i < 4; ++i) journal(50);
   for (std::uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(convert(i).ok());
   EXPECT_THAT(list_access(dir_ + "/access"), testing::ElementsAre(1, 2, 3));
-  EXPECT_EQ(*prune_access(dir_ + "/access", 1 << 30), 0u);
+  const auto prune = [&](std::uint64_t bytes) {
+    const auto old = past_bound(dir_ + "/access", bytes);
+    EXPECT_TRUE(remove_access(dir_ + "/access", old).ok());
+    return old.size();
+  };
+  EXPECT_EQ(prune(1 << 30), 0u);
   const auto size = std::filesystem::file_size(access_path(dir_ + "/access", 3));
-  EXPECT_EQ(*prune_access(dir_ + "/access", size * 2 + 100), 1u);
-  EXPECT_EQ(*prune_access(dir_ + "/access", 0), 1u);
+  EXPECT_EQ(prune(size * 2 + 100), 1u);
+  EXPECT_EQ(prune(0), 1u);
   EXPECT_THAT(list_access(dir_ + "/access"), testing::ElementsAre(3));
   EXPECT_EQ(read_access(dir_ + "/access", 1).error().kind, ErrorKind::kNotFound);
 }

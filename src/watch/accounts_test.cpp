@@ -94,6 +94,128 @@ TEST(Accounts, AFaultOfOneAccountIsNamedAsThatAndOfBothAsNobodys) {
   }
 }
 
+/// Readings of a clock: `rows` of an account, each `offset` from its event.
+void send(ClockRuns& clocks, const std::string& account, Micros offset, int rows,
+          Micros at = 100 * kDay) {
+  for (int i = 0; i < rows; ++i)
+    clocks.add(account, "at", at + i * kSecond + offset, at + i * kSecond);
+}
+constexpr int kReading = static_cast<int>(ClockRuns::kRows);
+
+TEST(Accounts, AClockIsWhereMostAccountsSayItIs) {
+  ClockRuns clocks;
+  send(clocks, "app", 0, kReading);
+  EXPECT_EQ(clocks.offset("at"), Micros{0}) << "who is alone is the service";
+  send(clocks, "loud", 5 * kHour, 50 * kReading);
+  EXPECT_EQ(clocks.offset("at"), std::nullopt) << "one against one is no reading";
+  send(clocks, "third", 0, kReading);
+  EXPECT_EQ(clocks.offset("at"), Micros{0}) << "however many rows one of them sends";
+  send(clocks, "few", 5 * kHour, kReading - 1);
+  EXPECT_EQ(clocks.offset("at"), Micros{0}) << "too few rows are no reading";
+  // Rows that agree on nothing are against it, and one account's stay one account's.
+  for (int i = 0; i < 10 * kReading; ++i)
+    clocks.add("noise", "at", 100 * kDay + (i % 24) * kHour, 100 * kDay);
+  EXPECT_EQ(clocks.offset("at"), std::nullopt);
+  send(clocks, "fourth", 0, kReading);
+  EXPECT_EQ(clocks.offset("at"), Micros{0});
+  StateWriter out;
+  clocks.save(out);
+  const std::string bytes = out.take();
+  ClockRuns back;
+  StateReader in(bytes);
+  back.load(in);
+  EXPECT_TRUE(in.done());
+  EXPECT_EQ(back.offset("at"), Micros{0});
+  StateWriter again;
+  back.save(again);
+  EXPECT_EQ(again.take(), bytes);
+}
+
+TEST(Accounts, WhoSaysThatItIsLaterMakesNobodySilent) {
+  ClockRuns clocks;
+  for (const char* account : {"a", "b"}) send(clocks, account, 0, kReading);
+  send(clocks, "ahead", 5 * kHour, kReading, 100 * kDay + plane::kFarthestAhead);
+  EXPECT_EQ(clocks.offset("at"), Micros{0});
+  // Who has sent nothing for days has no reading any more.
+  send(clocks, "ahead", 5 * kHour, kReading, 110 * kDay);
+  EXPECT_EQ(clocks.offset("at"), 5 * kHour);
+}
+
+TEST(Accounts, ARepairIsNotTakenForOutlivedByOneAccountsRows) {
+  Two two;
+  two.play(100, 101, {.shift_hours = 5}, {.shift_hours = 5});
+  EXPECT_EQ(two.watch.clock("at"), 5 * kHour);
+  // One of them sends right times now, and most rows.
+  std::vector<plane::Record> records;
+  Stream loud(44);
+  for (int i = 0; i < 3; ++i) fixture::beside(loud, "other", 101, {}, records);
+  for (const auto& record : records) two.watch.observe(record, two.out);
+  EXPECT_EQ(two.watch.clock("at"), std::nullopt);
+}
+
+TEST(Accounts, WhatAnAccountCallsItsSourceIsNoOtherAccounts) {
+  // Both have a source `s1`; the labels of one are turned over.
+  Two two;
+  two.play(100, 103, {}, {});
+  two.play(103, 107, {}, {.wrong_labels = true});
+  const auto found = two.confirmed("quality/ratio");
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found.back().cause, Cause::kLabelFault) << found.back().reason;
+  LabelJoin join;
+  for (const char* account : {"a", "b"}) {
+    for (int i = 0; i < 10; ++i) {
+      const std::string id = std::string(account) + std::to_string(i);
+      join.add_row({.id = id, .event_time = kDay, .epoch = 1, .source = "s1", .account = account});
+      (void)join.add_label(id, account[0] == 'a' ? 1 : 0, 2 * kDay);
+    }
+  }
+  const auto senders = join.by_sender(0, 3 * kDay, 1);
+  ASSERT_EQ(senders.size(), 2u);
+  EXPECT_EQ(senders.at({"a", "s1"}).labels, std::vector<std::uint8_t>(10, 1));
+  EXPECT_EQ(senders.at({"b", "s1"}).labels, std::vector<std::uint8_t>(10, 0));
+}
+
+TEST(Accounts, AStandbyThatOneAccountAloneFavoursIsNamedAsThat) {
+  for (const bool both : {false, true}) {
+    SCOPED_TRACE(both);
+    Two two;
+    two.play(100, 103, {}, {});
+    // The standby ignores the hour: it is the better one where hours are wrong.
+    two.play(103, 106, {.shift_hours = both ? 5 : 0}, {.shift_hours = 5});
+    const auto& seen = two.watch.comparison();
+    ASSERT_TRUE(seen.has_value());
+    EXPECT_GT(seen->z, kPairedZ);
+    EXPECT_EQ(seen->only_account, both ? "" : "other");
+  }
+}
+
+TEST(Accounts, RowsOfADayAreCountedBySender) {
+  SourceWindows windows(0.02, 50);
+  std::vector<Finding> out;
+  plane::RowRecord good, bad;
+  bad.outcome = plane::RowOutcome::kRefused;
+  bad.rules = {"r"};
+  const auto none = [](const std::string&) { return expr::Datum::null(); };
+  for (int i = 0; i < 1000; ++i) windows.add("app", "s1", good, 100 * kDay, nullptr, none, out);
+  for (int i = 0; i < 10; ++i) windows.add("other", "s1", good, 101 * kDay, nullptr, none, out);
+  out.clear();
+  for (int i = 0; i < 50; ++i)
+    windows.add("app", "s1", i % 10 == 0 ? bad : good, 101 * kDay, nullptr, none, out);
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_TRUE(out[0].alert);
+  EXPECT_EQ(out[0].detail.int_or("rows_a_day"), 1000) << "of yesterday, today has just begun";
+  StateWriter saved;
+  windows.save(saved);
+  const std::string bytes = saved.take();
+  SourceWindows back(0.02, 50);
+  StateReader in(bytes);
+  back.load(in);
+  EXPECT_TRUE(in.done());
+  StateWriter again;
+  back.save(again);
+  EXPECT_EQ(again.take(), bytes);
+}
+
 TEST(Accounts, ATrialSaysWhoseRowsItLosesOn) {
   const auto trial = [](double of_b) {
     Trials trials;

@@ -67,7 +67,8 @@ void AlertBook::new_epoch() {
   std::erase_if(alerts_, [](const auto& item) {
     const Subject subject = item.second.alert.first.subject;
     return subject != Subject::kContract && subject != Subject::kRule &&
-           subject != Subject::kMonitor && subject != Subject::kAnswers;
+           subject != Subject::kMonitor && subject != Subject::kAnswers &&
+           subject != Subject::kLabels && subject != Subject::kJournal;
   });
 }
 
@@ -77,6 +78,7 @@ void save_finding(StateWriter& out, const Finding& f) {
   out.put(f.column);
   out.put(f.source);
   out.put(f.account);
+  out.put(f.label_account);
   out.put(f.value);
   out.put(f.threshold);
   out.put(f.alert);
@@ -96,6 +98,7 @@ Finding load_finding(StateReader& in) {
   f.column = in.text();
   f.source = in.text();
   f.account = in.text();
+  f.label_account = in.text();
   f.value = in.real();
   f.threshold = in.real();
   f.alert = in.flag();

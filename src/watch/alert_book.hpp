@@ -25,8 +25,8 @@ class AlertBook {
       Subject subject) const;  ///< any confirmed alert of this subject stands
   /// Any, raised or confirmed, about rows at or after `since`.
   [[nodiscard]] bool standing(Subject subject, Micros since = INT64_MIN) const;
-  /// Forgets every alert but those of the contract, of rules and of silent metrics, which depend
-  /// neither on a model nor on a repair.
+  /// Forgets every alert but those of the contract, of rules, of silent metrics, of answers and of
+  /// the journal, which depend neither on a model nor on a repair.
   void new_epoch();
   void forget(const std::string& key) { alerts_.erase(key); }
 

@@ -5,42 +5,79 @@
 #include <vector>
 
 namespace heddle::watch {
+namespace {
 
-void ClockRuns::add(const std::string& field, Micros value, Micros event_time) {
-  std::deque<Micros>& rows = newest_[field];
-  rows.push_back(value - event_time);
-  if (rows.size() > kRows) rows.pop_front();
+Micros median_of(std::vector<Micros>& values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
 
-std::optional<Micros> ClockRuns::offset(const std::string& field) const {
-  const auto at = newest_.find(field);
-  if (at == newest_.end() || at->second.size() < kRows) return std::nullopt;
-  std::vector<Micros> sorted(at->second.begin(), at->second.end());
-  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
-  std::nth_element(sorted.begin(), middle, sorted.end());
-  const Micros median = *middle;
-  const auto near = std::count_if(sorted.begin(), sorted.end(), [&](Micros value) {
-    return std::llabs(value - median) <= kTolerance;
+std::ptrdiff_t near(const std::vector<Micros>& values, Micros median) {
+  return std::count_if(values.begin(), values.end(), [&](Micros value) {
+    return std::llabs(value - median) <= ClockRuns::kTolerance;
   });
-  if (static_cast<double>(near) < kAgreement * static_cast<double>(sorted.size()))
+}
+
+}  // namespace
+
+void ClockRuns::add(const std::string& account, const std::string& field, Micros value,
+                    Micros event_time) {
+  Run& run = runs_[field][account];
+  run.newest.push_back(value - event_time);
+  if (run.newest.size() > kRows) run.newest.pop_front();
+  run.last = std::max(run.last, event_time);
+}
+
+std::optional<Micros> ClockRuns::reading(const Run& run) {
+  std::vector<Micros> rows(run.newest.begin(), run.newest.end());
+  const Micros median = median_of(rows);
+  if (static_cast<double>(near(rows, median)) < kAgreement * static_cast<double>(rows.size()))
     return std::nullopt;
   return median;
 }
 
+std::optional<Micros> ClockRuns::offset(const std::string& field) const {
+  const auto at = runs_.find(field);
+  if (at == runs_.end()) return std::nullopt;
+  Micros newest = INT64_MIN;
+  for (const auto& [account, run] : at->second) newest = std::max(newest, run.last);
+  std::vector<Micros> readings;
+  std::ptrdiff_t accounts = 0;
+  for (const auto& [account, run] : at->second) {
+    if (run.newest.size() < kRows || run.last < newest - kRecent) continue;
+    ++accounts;
+    if (const auto stands = reading(run)) readings.push_back(*stands);
+  }
+  if (readings.empty()) return std::nullopt;
+  const Micros median = median_of(readings);
+  if (2 * near(readings, median) <= accounts) return std::nullopt;
+  return median;
+}
+
 void ClockRuns::save(StateWriter& out) const {
-  out.put(std::uint64_t{newest_.size()});
-  for (const auto& [field, rows] : newest_) {
+  out.put(std::uint64_t{runs_.size()});
+  for (const auto& [field, accounts] : runs_) {
     out.put(field);
-    out.put(std::uint64_t{rows.size()});
-    for (const Micros offset : rows) out.put(offset);
+    out.put(std::uint64_t{accounts.size()});
+    for (const auto& [account, run] : accounts) {
+      out.put(account);
+      out.put(run.last);
+      out.put(std::uint64_t{run.newest.size()});
+      for (const Micros offset : run.newest) out.put(offset);
+    }
   }
 }
 
 void ClockRuns::load(StateReader& in) {
-  newest_.clear();
+  runs_.clear();
   for (std::uint64_t n = in.count(); n > 0; --n) {
-    std::deque<Micros>& rows = newest_[in.text()];
-    for (std::uint64_t m = in.count(); m > 0; --m) rows.push_back(in.i64());
+    auto& accounts = runs_[in.text()];
+    for (std::uint64_t m = in.count(); m > 0; --m) {
+      Run& run = accounts[in.text()];
+      run.last = in.i64();
+      for (std::uint64_t k = in.count(); k > 0; --k) run.newest.push_back(in.i64());
+    }
   }
 }
 

@@ -97,7 +97,11 @@ std::int64_t ColumnWindows::close(const Baseline& baseline, Micros watermark, bo
       dropped += window.rows;
       continue;
     }
-    if (window.rows < least_rows_) {  // join to the next window, which may not exist yet
+    if (window.rows < least_rows_) {
+      // Joined to the next window with rows, or to the first that has not ended: those between are
+      // empty, and centuries of them are one step.
+      const std::int64_t not_ended = index_of(watermark, length_);
+      next_ = open_.empty() ? not_ended : std::min(open_.begin()->first, not_ended);
       auto [after, fresh] = open_.try_emplace(next_, window);
       if (!fresh) {
         after->second.rows += window.rows;

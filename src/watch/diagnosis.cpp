@@ -1,4 +1,5 @@
 #include <cmath>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -22,6 +23,9 @@ Diagnosis contract_cause(const Alert& alert) {
   out.account = alert.last.account;
   const std::string from = plane::source_text(out.account, out.source);
   out.change_from = alert.first.from;
+  // What a quarantine would cost: the share that is well now, of what comes in a day.
+  out.good_rows = std::llround((1 - alert.last.value) *
+                               static_cast<double>(alert.last.detail.int_or("rows_a_day")));
   if (const doc::Value* rules = alert.last.detail.find("rules");
       rules != nullptr && rules->is_object()) {
     std::int64_t most = 0;
@@ -52,15 +56,16 @@ Diagnosis contract_cause(const Alert& alert) {
   return out;
 }
 
-Diagnosis label_fault(const std::vector<std::string>& sources, Micros change_from) {
-  const bool one = sources.size() == 1;
+Diagnosis label_fault(const std::vector<LabelJoin::Sender>& senders, Micros change_from) {
+  const bool one = senders.size() == 1;
   Diagnosis out;
   out.cause = Cause::kLabelFault;
   out.change_from = change_from;
-  out.source = one ? sources.front() : "";
-  out.reason = fmt::format(
-      "labels of {} look turned over: the opposite of them fits the scores as usual",
-      one ? "source `" + sources.front() + "`" : fmt::format("{} sources", sources.size()));
+  if (one) std::tie(out.account, out.source) = senders.front();
+  out.reason =
+      fmt::format("labels of {} look turned over: the opposite of them fits the scores as usual",
+                  one ? "source " + plane::source_text(out.account, out.source)
+                      : fmt::format("{} sources", senders.size()));
   return out;
 }
 
@@ -74,6 +79,10 @@ Diagnosis Watch::diagnose(const Alert& alert) const {
   if (of_rows && !alert.last.account.empty()) {
     out.only_account = alert.last.account;
     out.reason += fmt::format("; only the rows of account `{}` show it", out.only_account);
+  }
+  if (of_rows && !alert.last.label_account.empty()) {
+    out.only_label_account = alert.last.label_account;
+    out.reason += fmt::format("; only the labels of account `{}` show it", out.only_label_account);
   }
   return out;
 }
@@ -111,7 +120,12 @@ Diagnosis Watch::cause_of(const Alert& alert) const {
     }
     case Subject::kQuality: return quality_cause(alert);
     case Subject::kMonitor:
-      out.cause = Cause::kMonitorSilent;
+      out.cause = alert.first.key == kClockKey ? Cause::kClockJump : Cause::kMonitorSilent;
+      out.reason = alert.last.detail.string_or("why");
+      return out;
+    case Subject::kJournal:
+      out.cause = Cause::kUnrecorded;
+      out.account = alert.first.account;
       out.reason = alert.last.detail.string_or("why");
       return out;
     case Subject::kAnswers:
@@ -119,6 +133,10 @@ Diagnosis Watch::cause_of(const Alert& alert) const {
       out.cause = alert.first.source.empty() ? Cause::kNoAnswers : Cause::kCostlyQuarantine;
       out.source = alert.first.source;
       out.account = alert.first.account;
+      out.reason = alert.last.detail.string_or("why");
+      return out;
+    case Subject::kLabels:
+      out.cause = Cause::kLabelConflict;
       out.reason = alert.last.detail.string_or("why");
       return out;
     case Subject::kRule:
@@ -133,8 +151,10 @@ Diagnosis Watch::cause_of(const Alert& alert) const {
 Diagnosis Watch::quality_cause(const Alert& alert) const {
   Diagnosis out;
   out.change_from = alert.first.from;
-  if (const auto turned = turned_labels(alert.last, alert.last.threshold); !turned.empty()) {
-    return label_fault(turned, out.change_from);
+  // Labels may be right again before a second chunk confirms: the first one then tells.
+  for (const Finding* chunk : {&alert.last, &alert.first}) {
+    const auto turned = turned_labels(*chunk, chunk->threshold);
+    if (!turned.empty()) return label_fault(turned, out.change_from);
   }
   if (alerts_.standing(Subject::kColumn)) {
     out.cause = Cause::kCovariateShift;
@@ -164,9 +184,9 @@ Diagnosis Watch::prior_cause(const Alert& alert) const {
   // mends it.
   std::int64_t rows = 0;
   std::int64_t moved = 0;
-  std::string most;
+  LabelJoin::Sender most;
   double most_intercept = 0;
-  for (const auto& [source, chunk] : join_.by_source(alert.last.from, alert.last.to, epoch_)) {
+  for (const auto& [sender, chunk] : join_.by_sender(alert.last.from, alert.last.to, epoch_)) {
     const double intercept =
         stats::refit_intercept(chunk.margins, chunk.labels) * (out.intercept < 0 ? -1 : 1);
     rows += static_cast<std::int64_t>(chunk.labels.size());
@@ -174,14 +194,14 @@ Diagnosis Watch::prior_cause(const Alert& alert) const {
       moved += static_cast<std::int64_t>(chunk.labels.size());
     if (intercept <= most_intercept) continue;
     most_intercept = intercept;
-    most = source;
+    most = sender;
   }
   if (2 * moved < rows) {
-    out.source = most;
+    std::tie(out.account, out.source) = most;
     out.reason = fmt::format(
-        "the base rate moved where source `{}` sends, not for most rows: something of that source, "
+        "the base rate moved where source {} sends, not for most rows: something of that source, "
         "or of its labels",
-        most);
+        plane::source_text(out.account, out.source));
     return out;
   }
   out.cause = Cause::kPriorShift;
@@ -191,10 +211,11 @@ Diagnosis Watch::prior_cause(const Alert& alert) const {
   return out;
 }
 
-std::vector<std::string> Watch::turned_labels(const Finding& chunk_of, double threshold) const {
-  std::vector<std::string> turned;
+std::vector<LabelJoin::Sender> Watch::turned_labels(const Finding& chunk_of,
+                                                    double threshold) const {
+  std::vector<LabelJoin::Sender> turned;
   LabelJoin::Chunk rest;
-  for (const auto& [source, chunk] : join_.by_source(chunk_of.from, chunk_of.to, epoch_)) {
+  for (const auto& [sender, chunk] : join_.by_sender(chunk_of.from, chunk_of.to, epoch_)) {
     std::vector<double> differences;
     std::vector<float> opposite;
     for (std::size_t i = 0; i < chunk.labels.size(); ++i) {
@@ -205,7 +226,7 @@ std::vector<std::string> Watch::turned_labels(const Finding& chunk_of, double th
     const double over = stats::quality_ratio(opposite, chunk.labels).ratio;
     const double as_is = stats::quality_ratio(chunk.margins, chunk.labels).ratio;
     if (paired_z(differences) > kPairedZ && as_is > threshold && over <= threshold) {
-      turned.push_back(source);
+      turned.push_back(sender);
       continue;
     }
     rest.margins.insert(rest.margins.end(), chunk.margins.begin(), chunk.margins.end());
@@ -214,7 +235,7 @@ std::vector<std::string> Watch::turned_labels(const Finding& chunk_of, double th
   // Only if it explains everything: what is bad beside it is no matter of these labels.
   const bool explained =
       rest.labels.empty() || stats::quality_ratio(rest.margins, rest.labels).ratio <= threshold;
-  return explained ? turned : std::vector<std::string>{};
+  return explained ? turned : std::vector<LabelJoin::Sender>{};
 }
 
 }  // namespace heddle::watch

@@ -7,8 +7,9 @@
 namespace heddle::watch {
 
 std::string_view subject_name(Subject subject) noexcept {
-  constexpr std::array<std::string_view, 8> kNames{"contract", "column", "prediction", "quality",
-                                                   "prior",    "rule",   "monitor",    "answers"};
+  constexpr std::array<std::string_view, 10> kNames{"contract", "column", "prediction", "quality",
+                                                    "prior",    "rule",   "monitor",    "answers",
+                                                    "labels",   "journal"};
   return kNames[static_cast<std::size_t>(subject)];
 }
 
@@ -18,10 +19,11 @@ std::string_view stage_name(AlertStage stage) noexcept {
 }
 
 namespace {
-constexpr std::array<std::string_view, 12> kCauses{
-    "unknown",         "contract fault",  "unit change",   "time shift",
-    "covariate shift", "prior shift",     "concept shift", "monitor silent",
-    "label fault",     "outlived repair", "no answers",    "costly quarantine"};
+constexpr std::array<std::string_view, 16> kCauses{
+    "unknown",         "contract fault",  "unit change",        "time shift",
+    "covariate shift", "prior shift",     "concept shift",      "monitor silent",
+    "label fault",     "outlived repair", "no answers",         "costly quarantine",
+    "label conflict",  "fail-over",       "unrecorded traffic", "clock jump"};
 }  // namespace
 
 std::string_view cause_name(Cause cause) noexcept {
@@ -48,6 +50,7 @@ doc::Value Finding::to_value() const {
   if (!column.empty()) out.set("column", column);
   if (!source.empty()) out.set("source", source);
   if (!account.empty()) out.set("account", account);
+  if (!label_account.empty()) out.set("label_account", label_account);
   if (!detail.is_null()) out.set("detail", detail);
   return out;
 }

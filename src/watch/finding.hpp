@@ -20,7 +20,9 @@ enum class Subject : std::uint8_t {
   kPrior,
   kRule,
   kMonitor,
-  kAnswers
+  kAnswers,
+  kLabels,
+  kJournal
 };
 
 [[nodiscard]] std::string_view subject_name(Subject subject) noexcept;
@@ -33,8 +35,11 @@ struct Finding {
   Subject subject = Subject::kColumn;
   std::string column{};   ///< kColumn
   std::string source{};   ///< kContract, kAnswers of a quarantine
-  std::string account{};  ///< kContract, kAnswers: who sent the rows of `source`, empty: nobody
-                          ///< knows; else the only account whose rows show it, empty: several do
+  std::string account{};  ///< kContract, kAnswers: who sent the rows of `source`, kJournal: whose
+                          ///< records they were, empty: nobody knows; else the only account whose
+                          ///< rows show it, empty: several do
+  std::string label_account{};  ///< kQuality, kPrior: the only account whose labels show it, where
+                                ///< several send labels; empty: those of several do
   double value = 0;
   double threshold = 0;
   bool alert = false;     ///< past the threshold: confirms an alert that was raised
@@ -77,7 +82,11 @@ enum class Cause : std::uint8_t {
   kLabelFault,
   kRepairOutlived,
   kNoAnswers,
-  kCostlyQuarantine
+  kCostlyQuarantine,
+  kLabelConflict,
+  kFailOver,
+  kUnrecorded,
+  kClockJump
 };
 
 [[nodiscard]] std::string_view cause_name(
@@ -93,7 +102,11 @@ struct Diagnosis {
   std::string only_account{};  ///< columns and labels: the one whose rows alone show it, where
                                ///< several use the service; empty: the rows of several do
   std::string rule{};          ///< contract rule that broke
-  double ratio = 1;            ///< unit change: value / expected
+  std::int64_t good_rows = 0;  ///< contract fault, unit change: rows a day of this account and
+                               ///< source that break no rule
+  std::string only_label_account{};  ///< the one whose labels alone show it, where several send
+                                     ///< labels; empty: the labels of several do
+  double ratio = 1;                  ///< unit change: value / expected
   std::string ratio_name{};
   int lag_hours = 0;       ///< time shift, of the rows as they were received
   double intercept = 0;    ///< prior shift, logits

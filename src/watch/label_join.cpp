@@ -35,8 +35,12 @@ void LabelJoin::add_row(const ServedRow& served) {
   index_.emplace(key, front_ + rows_.size());
   rows_.push_back(row);
   if (const auto early = waiting_.take(key)) {
-    rows_.back().label = early->label;
-    rows_.back().label_time = early->event_time;
+    LabelOpinion& opinion = rows_.back().opinion;
+    opinion = *early;
+    opinion.by = names_.number(waiting_.account(early->by));
+    opinion.other_by = names_.number(waiting_.account(early->other_by));
+    count_labels(opinion, 1);
+    counts_.contested += opinion.contested() ? 1 : 0;
     labelled(rows_.back());
   }
   if (rows_.size() > options_.most_rows) thin();
@@ -60,29 +64,40 @@ LabelJoin::Outcome LabelJoin::add_label(std::string_view id, double label, Micro
     counts_.forgotten += waiting_.add(key, value, event_time, account) ? 0 : 1;
     return Outcome::kWaiting;
   }
-  const bool fresh = row->label < 0;
-  const bool repeated = row->label == value;
-  if (!fresh && event_time <= row->label_time)
-    return repeated ? Outcome::kRepeated : Outcome::kIgnored;
-  // A repeat counts with its later time: a label of between the two is the older one then,
-  // whichever came first.
-  row->label = value;
-  row->label_time = event_time;
+  const LabelOpinion before = row->opinion;
+  row->opinion.add(value, event_time, names_.number(account));
+  const LabelOpinion& now = row->opinion;
+  if (now == before) return now.label == value ? Outcome::kRepeated : Outcome::kIgnored;
+  count_labels(before, -1);
+  count_labels(now, 1);
+  counts_.contested += now.contested() && !before.contested() ? 1 : 0;
   // A row that is in a piece already was labelled; one that is not goes into the next piece with
-  // its label.
+  // its label. A repeat counts with its later time: a label of between the two is the older one
+  // then, whichever came first.
   if (row->sequence < kept_rows_) relabelled_.insert(row->sequence);
-  if (!fresh) return repeated ? Outcome::kRepeated : Outcome::kChanged;
-  labelled(*row);
-  return Outcome::kJoined;
+  if (before.label < 0) {
+    labelled(*row);
+    return Outcome::kJoined;
+  }
+  if (now.contested()) return Outcome::kContested;
+  return now.label == before.label ? Outcome::kRepeated : Outcome::kChanged;
+}
+
+/// By each account that has a say.
+void LabelJoin::count_labels(const LabelOpinion& opinion, std::int64_t rows) {
+  if (opinion.label >= 0) rows_of_label_account_[opinion.by] += rows;
+  if (opinion.other >= 0) rows_of_label_account_[opinion.other_by] += rows;
 }
 
 /// The first label of a row that is kept.
 void LabelJoin::labelled(Row& row) {
   labelled_by_day_[day_of(row.event_time)] += std::int64_t{1} << sample_.halvings_at(row.sequence);
   ++counts_.joined;
+  if (!row.opinion.stands()) return;
   auto alternatives = alternatives_of(row.sequence);
   if (!alternatives.empty())
-    joined_.push_back({row.event_time, row.margin, row.label != 0, names_.name(row.account),
+    joined_.push_back({row.event_time, row.margin, row.opinion.label != 0, names_.name(row.account),
+                       row.opinion.confirmed() ? std::string() : names_.name(row.opinion.by),
                        std::move(alternatives)});
 }
 
@@ -114,8 +129,12 @@ void LabelJoin::thin() {
   const auto outside = [&](const Row& row) { return !sample_.holds(row.key, row.sequence); };
   rows_.erase(std::remove_if(rows_.begin(), rows_.end(), outside), rows_.end());
   index_.clear();
+  rows_of_label_account_.clear();
   front_ = 0;
-  for (std::size_t i = 0; i < rows_.size(); ++i) index_.emplace(rows_[i].key, i);
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    index_.emplace(rows_[i].key, i);
+    count_labels(rows_[i].opinion, 1);
+  }
   const auto gone = [&](const Alternative& item) {
     const auto at = from_sequence(item.sequence);
     return at == rows_.end() || at->sequence != item.sequence;
@@ -129,6 +148,7 @@ void LabelJoin::thin() {
 void LabelJoin::forget_front() {
   const std::uint64_t sequence = rows_.front().sequence;
   index_.erase(rows_.front().key);
+  count_labels(rows_.front().opinion, -1);
   rows_.pop_front();
   ++front_;
   first_ = rows_.empty() ? next_ : rows_.front().sequence;
@@ -154,8 +174,10 @@ void LabelJoin::clear() {
   alternatives_.clear();
   waiting_.clear();
   joined_.clear();
+  rows_of_label_account_.clear();
   labelled_by_day_.clear();
   counts_ = {};
+  refine_after_ = INT64_MIN;
   first_ = next_;
 }
 
@@ -182,10 +204,10 @@ LabelJoin::Chunk LabelJoin::collect(Micros from, Micros to, std::uint64_t epoch)
   chunk.first = to;
   chunk.sample = select(from, to, epoch, [&](const Row& row) {
     chunk.first = std::min(chunk.first, row.event_time);
-    if (row.label < 0 || std::isnan(row.margin)) return;
+    if (!row.opinion.stands() || std::isnan(row.margin)) return;
     chunk.margins.push_back(row.margin);
     chunk.standby.push_back(row.standby_margin);
-    chunk.labels.push_back(static_cast<std::uint8_t>(row.label));
+    chunk.labels.push_back(static_cast<std::uint8_t>(row.opinion.label));
   });
   return chunk;
 }
@@ -199,24 +221,56 @@ std::optional<Micros> LabelJoin::first_from(Micros from, std::uint64_t epoch) co
   return first;
 }
 
-LabelJoin::Chunks LabelJoin::by_source(Micros from, Micros to, std::uint64_t epoch) const {
-  return by(&Row::source, from, to, epoch);
+template <class Key>
+LabelJoin::Chunks LabelJoin::by(Key key, Micros from, Micros to, std::uint64_t epoch) const {
+  Chunks out;
+  const double sample = select(from, to, epoch, [&](const Row& row) {
+    if (!row.opinion.stands() || std::isnan(row.margin)) return;
+    Chunk& chunk = out[names_.name(key(row))];
+    chunk.margins.push_back(row.margin);
+    chunk.standby.push_back(row.standby_margin);
+    chunk.labels.push_back(static_cast<std::uint8_t>(row.opinion.label));
+  });
+  for (auto& [name, chunk] : out) chunk.sample = sample;
+  return out;
+}
+
+std::map<LabelJoin::Sender, LabelJoin::Chunk> LabelJoin::by_sender(Micros from, Micros to,
+                                                                   std::uint64_t epoch) const {
+  std::map<Sender, Chunk> out;
+  (void)select(from, to, epoch, [&](const Row& row) {
+    if (!row.opinion.stands() || std::isnan(row.margin)) return;
+    Chunk& chunk = out[{names_.name(row.account), names_.name(row.source)}];
+    chunk.margins.push_back(row.margin);
+    chunk.labels.push_back(static_cast<std::uint8_t>(row.opinion.label));
+  });
+  return out;
 }
 
 LabelJoin::Chunks LabelJoin::by_account(Micros from, Micros to, std::uint64_t epoch) const {
-  return by(&Row::account, from, to, epoch);
+  return by([](const Row& row) { return row.account; }, from, to, epoch);
 }
 
-LabelJoin::Chunks LabelJoin::by(std::uint16_t Row::* key, Micros from, Micros to,
-                                std::uint64_t epoch) const {
-  Chunks out;
-  const double sample = select(from, to, epoch, [&](const Row& row) {
-    if (row.label < 0 || std::isnan(row.margin)) return;
-    Chunk& chunk = out[names_.name(row.*key)];
-    chunk.margins.push_back(row.margin);
-    chunk.labels.push_back(static_cast<std::uint8_t>(row.label));
-  });
-  for (auto& [name, chunk] : out) chunk.sample = sample;
+LabelJoin::Chunks LabelJoin::by_label_account(Micros from, Micros to, std::uint64_t epoch) const {
+  // 0 is the empty name.
+  const auto alone = [](const Row& row) {
+    return row.opinion.confirmed() ? std::uint16_t{0} : row.opinion.by;
+  };
+  return by(alone, from, to, epoch);
+}
+
+std::int64_t LabelJoin::label_accounts(std::int64_t least_rows) const {
+  return std::count_if(
+      rows_of_label_account_.begin(), rows_of_label_account_.end(),
+      [&](const auto& item) { return item.first != 0 && item.second >= least_rows; });
+}
+
+std::vector<LabelJoin::Labelled> LabelJoin::labelled(Micros from, Micros to) const {
+  std::vector<Labelled> out;
+  for (const Row& row : rows_) {
+    if (row.event_time >= from && row.event_time < to && row.opinion.label >= 0)
+      out.push_back({row.event_time, row.margin, row.source, row.account, row.opinion});
+  }
   return out;
 }
 
@@ -236,7 +290,7 @@ void LabelJoin::save_head(StateWriter& out) const {
   out.put(refine_after_);
   waiting_.save_head(out);
   for (const std::int64_t count :
-       {counts_.joined, counts_.malformed, counts_.forgotten, counts_.unsampled})
+       {counts_.joined, counts_.malformed, counts_.forgotten, counts_.unsampled, counts_.contested})
     out.put(count);
   out.put(std::uint64_t{labelled_by_day_.size()});
   for (const auto& [day, count] : labelled_by_day_) {
@@ -254,8 +308,8 @@ void LabelJoin::load_head(StateReader& in) {
   sample_.load(in);
   refine_after_ = in.i64();
   waiting_.load_head(in);
-  for (std::int64_t* count :
-       {&counts_.joined, &counts_.malformed, &counts_.forgotten, &counts_.unsampled})
+  for (std::int64_t* count : {&counts_.joined, &counts_.malformed, &counts_.forgotten,
+                              &counts_.unsampled, &counts_.contested})
     *count = in.i64();
   for (std::uint64_t n = in.count(); n > 0; --n) {
     const std::int64_t day = in.i64();
@@ -275,8 +329,7 @@ void LabelJoin::save_rows(StateWriter& out, std::uint64_t from) const {
     out.put(std::uint64_t{row->epoch});
     out.put(static_cast<double>(row->margin));
     out.put(static_cast<double>(row->standby_margin));
-    out.put(static_cast<int>(row->label));
-    out.put(row->label_time);
+    save_opinion(out, row->opinion, names_);
     out.put(names_.name(row->source));
     out.put(names_.name(row->account));
     const auto alternatives = alternatives_of(row->sequence);
@@ -307,8 +360,7 @@ std::optional<std::string> LabelJoin::changes() const {
   out.put(std::uint64_t{rows.size()});
   for (const Row* row : rows) {
     out.put(row->sequence);
-    out.put(static_cast<int>(row->label));
-    out.put(row->label_time);
+    save_opinion(out, row->opinion, names_);
   }
   waiting_.save_changes(out);
   return out.take();
@@ -362,8 +414,7 @@ bool LabelJoin::load_piece(std::uint64_t number, std::string_view bytes) {
     row.epoch = static_cast<std::uint32_t>(in.u64());
     row.margin = static_cast<float>(in.real());
     row.standby_margin = static_cast<float>(in.real());
-    row.label = static_cast<std::int8_t>(in.small());
-    row.label_time = in.i64();
+    row.opinion = load_opinion(in, names_);
     row.source = names_.number(in.text());
     row.account = names_.number(in.text());
     const std::size_t before = alternatives_.size();
@@ -379,18 +430,19 @@ bool LabelJoin::load_piece(std::uint64_t number, std::string_view bytes) {
     }
     if (!rows_.empty() && rows_.back().sequence >= row.sequence) return false;
     index_.emplace(row.key, rows_.size());
+    count_labels(row.opinion, 1);
     rows_.push_back(row);
   }
   for (std::uint64_t n = in.count(); n > 0; --n) {
     const std::uint64_t sequence = in.u64();
-    const auto label = static_cast<std::int8_t>(in.small());
-    const Micros time = in.i64();
+    const LabelOpinion opinion = load_opinion(in, names_);
     until.rows_end = std::max(until.rows_end, sequence + 1);
     const auto at = from_sequence(sequence);
     if (at == rows_.end() || at->sequence != sequence) continue;
     Row& row = rows_[static_cast<std::size_t>(std::distance(rows_.cbegin(), at))];
-    row.label = label;
-    row.label_time = time;
+    count_labels(row.opinion, -1);
+    row.opinion = opinion;
+    count_labels(row.opinion, 1);
   }
   until.waiting_end = waiting_.load_changes(in);
   pieces_[number] = until;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "watch/label_opinion.hpp"
 #include "watch/names.hpp"
 #include "watch/row_sample.hpp"
 #include "watch/state_bytes.hpp"
@@ -45,11 +46,13 @@ struct TrialRow {
   float margin = 0;
   bool label = false;
   std::string account{};
+  std::string label_account{};  ///< who alone says so; empty: several do, or nobody knows
   std::vector<std::pair<std::uint32_t, float>> alternatives{};
 };
 
-/// Rows and labels brought together by row id. An equal repeat is ignored; of two that differ the
-/// later event time wins. Labels of unknown rows wait for their row as long as rows are kept.
+/// Rows and labels brought together by row id. What accounts say of one row is a `LabelOpinion`: of
+/// one account's labels the later event time wins, and a row that two accounts contradict each
+/// other about has no label. Labels of unknown rows wait for their row as long as rows are kept.
 /// Its memory is bounded whatever comes: where there are more rows than `most_rows` a uniform
 /// sample of them is kept (`RowSample`), and what it says is said of a sample. Single-threaded;
 /// deterministic in its input order.
@@ -58,7 +61,16 @@ struct TrialRow {
 /// before, so that what is written follows from what came and not from what is kept.
 class LabelJoin {
  public:
-  enum class Outcome { kJoined, kWaiting, kRepeated, kChanged, kIgnored, kUnsampled, kMalformed };
+  enum class Outcome {
+    kJoined,
+    kWaiting,
+    kRepeated,
+    kChanged,
+    kIgnored,
+    kContested,  ///< another account says otherwise
+    kUnsampled,
+    kMalformed
+  };
   struct Options {
     std::string secret{};  ///< of the row keys; a saved state keeps its own
     std::size_t most_rows = kMostRows;
@@ -69,6 +81,7 @@ class LabelJoin {
     std::int64_t malformed = 0;  ///< values that no target has; the data plane lets none in
     std::int64_t forgotten = 0;  ///< labels whose row never came within the time that rows are kept
     std::int64_t unsampled = 0;  ///< labels of rows that are not in the sample
+    std::int64_t contested = 0;  ///< rows that two accounts came to contradict each other about
   };
 
   LabelJoin() : LabelJoin(Options{}) {}
@@ -98,11 +111,31 @@ class LabelJoin {
   [[nodiscard]] Chunk collect(Micros from, Micros to, std::uint64_t epoch) const;
   /// Event time of the earliest row of `epoch` at or after `from`.
   [[nodiscard]] std::optional<Micros> first_from(Micros from, std::uint64_t epoch) const;
+  /// An account and a source: what an account calls its source is no other account's.
+  using Sender = std::pair<std::string, std::string>;
+  /// Margins and labels of the labelled rows with from <= event time < to, by who sent them as
+  /// which source.
+  [[nodiscard]] std::map<Sender, Chunk> by_sender(Micros from, Micros to,
+                                                  std::uint64_t epoch) const;
   using Chunks = std::map<std::string, Chunk>;
-  /// Margins and labels of the labelled rows with from <= event time < to, by where they came from.
-  [[nodiscard]] Chunks by_source(Micros from, Micros to, std::uint64_t epoch) const;
-  /// The same, by who sent them.
+  /// The same by account alone, standby included.
   [[nodiscard]] Chunks by_account(Micros from, Micros to, std::uint64_t epoch) const;
+  /// By the account that alone labelled them, standby included; rows that several label alike, or
+  /// whose labels are nobody's known, are under the empty name.
+  [[nodiscard]] Chunks by_label_account(Micros from, Micros to, std::uint64_t epoch) const;
+  /// Accounts that labelled at least so many of the rows that are kept. Whose name is not known is
+  /// none of them.
+  [[nodiscard]] std::int64_t label_accounts(std::int64_t least_rows) const;
+  /// A row that has a label, whatever its epoch.
+  struct Labelled {
+    Micros event_time = 0;
+    float margin = 0;  ///< NaN: the primary did not answer
+    std::uint16_t source = 0, account = 0;
+    LabelOpinion opinion{};
+  };
+  /// Those with from <= event time < to, contested ones too, in order of arrival.
+  [[nodiscard]] std::vector<Labelled> labelled(Micros from, Micros to) const;
+  [[nodiscard]] const std::string& name(std::uint16_t number) const { return names_.name(number); }
   /// Labelled rows, whoever answered, of event days from that of `from` on; where rows were
   /// sampled, how many that stands for.
   [[nodiscard]] std::int64_t labelled_since(Micros from) const;
@@ -141,13 +174,12 @@ class LabelJoin {
     RowKey key;
     std::uint64_t sequence = 0;  ///< counts the rows that were taken; ascending, with gaps
     Micros event_time = 0;
-    Micros label_time = 0;
+    LabelOpinion opinion{};
     float margin = 0;
     float standby_margin = 0;
     std::uint32_t epoch = 0;
     std::uint16_t source = 0;
     std::uint16_t account = 0;
-    std::int8_t label = -1;  ///< -1: not yet
   };
   /// What a trial's alternative says of a row. Few rows have one: it is kept beside them.
   struct Alternative {
@@ -167,10 +199,11 @@ class LabelJoin {
   [[nodiscard]] std::vector<std::pair<std::uint32_t, float>> alternatives_of(
       std::uint64_t sequence) const;
   void labelled(Row& row);
+  void count_labels(const LabelOpinion& opinion, std::int64_t rows);
   void thin();
   void forget_front();
-  [[nodiscard]] Chunks by(std::uint16_t Row::* key, Micros from, Micros to,
-                          std::uint64_t epoch) const;
+  template <class Key>
+  [[nodiscard]] Chunks by(Key key, Micros from, Micros to, std::uint64_t epoch) const;
   template <class Take>
   double select(Micros from, Micros to, std::uint64_t epoch, Take take) const;
   void save_rows(StateWriter& out, std::uint64_t from) const;
@@ -186,6 +219,7 @@ class LabelJoin {
   std::unordered_map<RowKey, std::uint64_t> index_;
   WaitingLabels waiting_;
   std::map<std::int64_t, std::int64_t> labelled_by_day_;
+  std::map<std::uint16_t, std::int64_t> rows_of_label_account_;  ///< of the rows that are kept
   Micros refine_after_ = INT64_MIN;  ///< the sample stays as it is until this is forgotten
   Names names_;                      ///< of sources and accounts
   Counts counts_;

@@ -71,6 +71,49 @@ TEST(LabelJoin, RepeatsChangesAndEarlyLabels) {
   EXPECT_EQ(join.labelled_since(0), 2);
 }
 
+TEST(LabelJoin, ARowThatTwoAccountsContradictEachOtherAboutHasNoLabel) {
+  // Before its row came, and after: what counts is who says what, not whose clock is ahead.
+  for (const bool early : {false, true}) {
+    SCOPED_TRACE(early);
+    LabelJoin join;
+    if (!early) join.add_row(row_of("a#0", 10));
+    EXPECT_EQ(join.add_label("a#0", 1, 20, "honest"),
+              early ? LabelJoin::Outcome::kWaiting : LabelJoin::Outcome::kJoined);
+    EXPECT_EQ(join.add_label("a#0", 0, 90, "liar"),
+              early ? LabelJoin::Outcome::kWaiting : LabelJoin::Outcome::kContested);
+    if (early) join.add_row(row_of("a#0", 10));
+    EXPECT_TRUE(join.collect(0, 100, 1).labels.empty());
+    EXPECT_EQ(join.counts().contested, 1);
+    EXPECT_EQ(join.label_accounts(1), 2);
+    LabelJoin again;
+    Stored stored;
+    stored.take(join);
+    ASSERT_TRUE(stored.load(again));
+    EXPECT_EQ(whole(again), whole(join));
+    // A third word does not decide it; one of the two may think better of it.
+    EXPECT_EQ(again.add_label("a#0", 1, 95, "third"), LabelJoin::Outcome::kRepeated);
+    EXPECT_TRUE(again.collect(0, 100, 1).labels.empty());
+    EXPECT_EQ(again.add_label("a#0", 1, 96, "liar"), LabelJoin::Outcome::kRepeated);
+    EXPECT_EQ(again.collect(0, 100, 1).labels, (std::vector<std::uint8_t>{1}));
+    EXPECT_EQ(again.by_label_account(0, 100, 1).count(""), 1U) << "both say so";
+  }
+}
+
+TEST(LabelJoin, OfOneAccountTheLaterWordCountsAndOthersRowsAreItsOwn) {
+  LabelJoin join;
+  join.add_row(row_of("a#0", 10));
+  join.add_row(row_of("b#0", 11));
+  (void)join.add_label("a#0", 1, 20, "one");
+  EXPECT_EQ(join.add_label("a#0", 0, 30, "one"), LabelJoin::Outcome::kChanged);
+  (void)join.add_label("b#0", 1, 20, "two");
+  const auto chunks = join.by_label_account(0, 100, 1);
+  EXPECT_EQ(chunks.at("one").labels, (std::vector<std::uint8_t>{0}));
+  EXPECT_EQ(chunks.at("two").labels, (std::vector<std::uint8_t>{1}));
+  EXPECT_EQ(join.label_accounts(2), 0);
+  join.prune(11);
+  EXPECT_EQ(join.label_accounts(1), 1) << "the rows of `one` were forgotten";
+}
+
 TEST(LabelJoin, WhatIsNoValueOfTheTargetIsNoLabel) {
   LabelJoin join;
   join.add_row(row_of("a#0", 10));

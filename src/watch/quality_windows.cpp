@@ -10,6 +10,9 @@ namespace heddle::watch {
 
 namespace {
 
+/// Labels of others that tell whether they show what one account's do: less than a chunk wants, for
+/// they are only asked whether it is so with them too.
+constexpr std::int64_t kLeastOfOthers = 500;
 constexpr double kAgreement = 0.8;  ///< share of chunks whose intercept has the sign of their mean
 
 /// The first multiple of `step` at or after `time`.
@@ -31,6 +34,28 @@ double standard_error_of_loss(const LabelJoin::Chunk& chunk) {
   return n < 2 ? 0 : std::sqrt(std::max(0.0, squares - sum * sum / n) / (n - 1) / n);
 }
 
+LabelJoin::Chunk all_but(const LabelJoin::Chunks& accounts, const std::string& one) {
+  LabelJoin::Chunk out;
+  for (const auto& [account, chunk] : accounts) {
+    if (account == one) continue;
+    out.margins.insert(out.margins.end(), chunk.margins.begin(), chunk.margins.end());
+    out.standby.insert(out.standby.end(), chunk.standby.begin(), chunk.standby.end());
+    out.labels.insert(out.labels.end(), chunk.labels.begin(), chunk.labels.end());
+  }
+  return out;
+}
+
+/// Log loss of the primary less that of the standby, where both answered.
+std::vector<double> losses_of(const LabelJoin::Chunk& chunk) {
+  std::vector<double> differences;
+  for (std::size_t i = 0; i < chunk.labels.size(); ++i) {
+    if (std::isnan(chunk.standby[i])) continue;
+    const bool label = chunk.labels[i] != 0;
+    differences.push_back(loss_of(chunk.margins[i], label) - loss_of(chunk.standby[i], label));
+  }
+  return differences;
+}
+
 bool is_seen_in(const LabelJoin::Chunk& rows, const Finding& finding) {
   if (finding.subject == Subject::kQuality)
     return stats::quality_ratio(rows.margins, rows.labels).ratio > finding.threshold;
@@ -50,13 +75,19 @@ void QualityWindows::start(std::uint64_t epoch, Micros from) {
 }
 
 void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micros watermark,
-                           bool quiet, bool several, std::vector<Finding>& out) {
+                           bool quiet, bool several, bool several_label,
+                           std::vector<Finding>& out) {
   while (started() && to_ + label_delay_ <= watermark) {
     const LabelJoin::Chunk chunk = join.collect(from_, to_, epoch_);
     if (static_cast<std::int64_t>(chunk.labels.size()) >= metric_.chunk_rows) {
       const std::size_t first = out.size();
       judge(chunk, baseline, to_, quiet, out);
-      if (several) name_accounts(join, std::span(out).subspan(first));
+      if (several) {
+        name_accounts(join, std::span(out).subspan(first));
+        if (comparison_ && comparison_->to == to_)
+          comparison_->only_account = who_favours_standby(join.by_account(from_, to_, epoch_));
+      }
+      if (several_label) name_label_accounts(join, std::span(out).subspan(first));
       from_ = to_;
     }
     // Ends between here and the next row change nothing: years without one are one step, not a
@@ -69,23 +100,44 @@ void QualityWindows::close(const LabelJoin& join, const Baseline& baseline, Micr
 
 void QualityWindows::name_accounts(const LabelJoin& join, std::span<Finding> findings) const {
   for (Finding& finding : findings) {
-    if (!finding.alert) continue;
-    const auto accounts = join.by_account(finding.from, finding.to, epoch_);
-    for (const auto& [account, own] : accounts) {
-      LabelJoin::Chunk others;
-      for (const auto& [other, chunk] : accounts) {
-        if (other == account) continue;
-        others.margins.insert(others.margins.end(), chunk.margins.begin(), chunk.margins.end());
-        others.labels.insert(others.labels.end(), chunk.labels.begin(), chunk.labels.end());
-      }
-      // Too few labels of the others say nothing, and what nobody else shows is this one's.
-      if (static_cast<std::int64_t>(others.labels.size()) >= metric_.chunk_rows &&
-          is_seen_in(others, finding))
-        continue;
-      finding.account = account;
-      break;
-    }
+    if (finding.alert)
+      finding.account =
+          only_one(join.by_account(finding.from, finding.to, epoch_), metric_.chunk_rows, finding);
   }
+}
+
+void QualityWindows::name_label_accounts(const LabelJoin& join, std::span<Finding> findings) {
+  for (Finding& finding : findings) {
+    const auto accounts = join.by_label_account(finding.from, finding.to, epoch_);
+    if (finding.subject == Subject::kQuality && comparison_)
+      comparison_->label_account = who_favours_standby(accounts);
+    if (finding.alert) finding.label_account = only_one(accounts, kLeastOfOthers, finding);
+  }
+}
+
+/// The first of the accounts without which the finding would not stand.
+std::string QualityWindows::only_one(const LabelJoin::Chunks& accounts, std::int64_t least,
+                                     const Finding& finding) {
+  for (const auto& [account, own] : accounts) {
+    if (account.empty()) continue;  // of nobody alone, or of somebody who is not known
+    const LabelJoin::Chunk others = all_but(accounts, account);
+    // Too few labels of the others say nothing, and what nobody else shows is this one's.
+    if (static_cast<std::int64_t>(others.labels.size()) >= least && is_seen_in(others, finding))
+      continue;
+    return account;
+  }
+  return {};
+}
+
+/// The first of the accounts without which the standby would not be the better one; empty where
+/// there is none, or where the standby is no better.
+std::string QualityWindows::who_favours_standby(const LabelJoin::Chunks& accounts) const {
+  if (!comparison_ || comparison_->z <= kPairedZ) return {};
+  for (const auto& [account, own] : accounts) {
+    if (!account.empty() && paired_z(losses_of(all_but(accounts, account))) <= kPairedZ)
+      return account;
+  }
+  return {};
 }
 
 void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to,
@@ -106,13 +158,10 @@ void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseli
   if (!labels.empty()) {
     comparison_ = Comparison{stats::log_loss_of_margins(primary, labels),
                              stats::log_loss_of_margins(standby, labels),
-                             static_cast<std::int64_t>(labels.size()), to, 0};
-    std::vector<double> differences;
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      differences.push_back(loss_of(primary[i], labels[i] != 0) -
-                            loss_of(standby[i], labels[i] != 0));
-    }
-    comparison_->z = paired_z(differences);
+                             static_cast<std::int64_t>(labels.size()),
+                             to,
+                             paired_z(losses_of(chunk)),
+                             {}};
   }
 
   Finding f;
@@ -139,7 +188,9 @@ void QualityWindows::judge(const LabelJoin::Chunk& chunk, const Baseline& baseli
   }
   out.push_back(f);
 
-  intercepts_.push_back(quality.intercept);
+  // Where the scores do not order the labels, an intercept says nothing about the base rate: labels
+  // that were turned over have one too.
+  if (!f.alert) intercepts_.push_back(quality.intercept);
   const auto wanted = static_cast<std::size_t>(std::max(1, metric_.prior_shift_chunks));
   if (intercepts_.size() < wanted) return;
   if (intercepts_.size() > wanted) intercepts_.erase(intercepts_.begin());
@@ -176,6 +227,8 @@ void QualityWindows::save(StateWriter& out) const {
   out.put(c.rows);
   out.put(c.to);
   out.put(c.z);
+  out.put(c.label_account);
+  out.put(c.only_account);
 }
 
 void QualityWindows::load(StateReader& in) {
@@ -192,6 +245,8 @@ void QualityWindows::load(StateReader& in) {
   c.rows = in.i64();
   c.to = in.i64();
   c.z = in.real();
+  c.label_account = in.text();
+  c.only_account = in.text();
   comparison_.reset();
   if (compared) comparison_ = c;
 }

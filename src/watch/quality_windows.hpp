@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "spec/monitor.hpp"
@@ -26,6 +27,11 @@ class QualityWindows {
     Micros to = 0;
     double z =
         0;  ///< paired_z of the differences primary - standby: above kPairedZ the standby is better
+    /// The account without whose labels the standby is not better by as much as that, where several
+    /// send labels; empty: there is none.
+    std::string label_account{};
+    std::string only_account{};  ///< the one without whose rows the standby is not better, where
+                                 ///< several use the service and it is; else empty
   };
 
   explicit QualityWindows(const spec::Monitor& monitor)
@@ -37,9 +43,9 @@ class QualityWindows {
   /// Judges every chunk whose labels are due at `watermark`; `quiet` says that no column alert
   /// stands (a prior shift is told apart from a broken input by that); `several`: more than one
   /// account uses the service, so a finding says when it is seen in the rows of one alone
-  /// (Finding::account).
+  /// (Finding::account), and `several_label` the same of who labels (Finding::label_account).
   void close(const LabelJoin& join, const Baseline& baseline, Micros watermark, bool quiet,
-             bool several, std::vector<Finding>& out);
+             bool several, bool several_label, std::vector<Finding>& out);
   [[nodiscard]] const std::optional<Comparison>& comparison() const noexcept { return comparison_; }
 
   void save(StateWriter& out) const;
@@ -49,6 +55,10 @@ class QualityWindows {
   void judge(const LabelJoin::Chunk& chunk, const Baseline& baseline, Micros to, bool quiet,
              std::vector<Finding>& out);
   void name_accounts(const LabelJoin& join, std::span<Finding> findings) const;
+  void name_label_accounts(const LabelJoin& join, std::span<Finding> findings);
+  [[nodiscard]] static std::string only_one(const LabelJoin::Chunks& accounts, std::int64_t least,
+                                            const Finding& finding);
+  [[nodiscard]] std::string who_favours_standby(const LabelJoin::Chunks& accounts) const;
 
   spec::QualityMetric metric_;
   Micros label_delay_;

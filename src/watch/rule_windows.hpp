@@ -29,6 +29,10 @@ class RuleWindows {
   /// `values` holds the row's fields and `event_time` last.
   void add(std::span<const expr::Datum> values, Micros event_time, std::vector<Finding>& out);
   [[nodiscard]] bool empty() const noexcept { return rules_.empty(); }
+  /// The open runs begin anew.
+  void clear() noexcept {
+    for (Rule& rule : rules_) rule.rows = rule.bad = 0;
+  }
 
   void save(StateWriter& out) const;
   void load(StateReader& in);

@@ -153,4 +153,14 @@ Finding unwatched(std::string_view why, Micros at) {
   return f;
 }
 
+Finding clock_jumped(std::string_view why, Micros from, Micros at) {
+  Finding f = of_monitor(std::string(kClockKey), std::min(from, at), at);
+  f.value = 1;
+  f.alert = f.raises = f.confirms = true;
+  f.detail = doc::Value::object({{"monitor", kClockKey}, {"why", why}});
+  return f;
+}
+
+Finding clock_agrees(Micros at) { return of_monitor(std::string(kClockKey), at, at); }
+
 }  // namespace heddle::watch

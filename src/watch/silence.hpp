@@ -60,4 +60,9 @@ class Silence {
 
 inline constexpr std::string_view kUnwatchedKey = "silent/service";
 
+/// The alert that event time left its clock, and the finding of a tick after it agreed again.
+inline constexpr std::string_view kClockKey = "clock";
+[[nodiscard]] Finding clock_jumped(std::string_view why, Micros from, Micros at);
+[[nodiscard]] Finding clock_agrees(Micros at);
+
 }  // namespace heddle::watch

@@ -6,6 +6,16 @@
 
 namespace heddle::watch {
 
+void SourceWindows::Days::add(Micros event_time) noexcept {
+  const std::int64_t of = event_time >= 0 ? event_time / kDay : -((-event_time + kDay - 1) / kDay);
+  if (of > day) {
+    before = of == day + 1 ? rows : 0;
+    day = of;
+    rows = 0;
+  }
+  ++(of == day ? rows : before);
+}
+
 void SourceWindows::begin_row(Run& run, const plane::RowRecord& row, Micros event_time) {
   if (run.rows == 0) {
     run.from = event_time;
@@ -48,7 +58,12 @@ Finding SourceWindows::finish(const std::string& account, const std::string& sou
   f.rows = run.rows;
   doc::Value rules = doc::Value::object();
   for (const auto& [rule, count] : run.rules) rules.set(rule, count);
-  f.detail = doc::Value::object({{"refused", run.refused}, {"rules", std::move(rules)}});
+  const auto days = days_.find({account, source});
+  f.detail = doc::Value::object(
+      {{"refused", run.refused},
+       {"rules", std::move(rules)},
+       {"rows_a_day",
+        days == days_.end() ? run.rows : std::max(days->second.rows, days->second.before)}});
   if (!run.values.empty()) {
     const stats::RatioEstimate fit = stats::estimate_ratio(run.values, run.expected);
     f.detail.set("ratio", doc::Value::object({{"column", run.column},
@@ -83,6 +98,12 @@ void SourceWindows::save(StateWriter& out) const {
       out.put(run.expected[i]);
     }
   }
+  out.put(std::uint64_t{days_.size()});
+  for (const auto& [key, days] : days_) {
+    out.put(key.first);
+    out.put(key.second);
+    for (const std::int64_t value : {days.day, days.rows, days.before}) out.put(value);
+  }
 }
 
 void SourceWindows::load(StateReader& in) {
@@ -105,6 +126,13 @@ void SourceWindows::load(StateReader& in) {
       run.values.push_back(in.real());
       run.expected.push_back(in.real());
     }
+  }
+  days_.clear();
+  for (std::uint64_t n = in.count(); n > 0; --n) {
+    std::string account = in.text();
+    std::string source = in.text();
+    Days& days = days_[{std::move(account), std::move(source)}];
+    for (std::int64_t* value : {&days.day, &days.rows, &days.before}) *value = in.i64();
   }
 }
 

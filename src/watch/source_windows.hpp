@@ -18,8 +18,9 @@ namespace heddle::watch {
 
 /// Looks at the rows of each source, by the account that sent them, in disjoint runs of
 /// `refused_rows` rows: which share the contract refused, by which rules, and, where a learned
-/// dependency broke, by which factor the value was off. An alert needs the share and at least three
-/// rows. Rows of a quarantined source do not count: that decision stands already. Single-threaded.
+/// dependency broke, by which factor the value was off, and how many rows a day it sends. An alert
+/// needs the share and at least three rows. Rows of a quarantined source do not count: that
+/// decision stands already. Single-threaded.
 class SourceWindows {
  public:
   SourceWindows(double refused_share, std::int64_t refused_rows)
@@ -31,6 +32,7 @@ class SourceWindows {
            Micros event_time, const Baseline* baseline, FieldOf field_of,
            std::vector<Finding>& out) {
     if (row.outcome == plane::RowOutcome::kQuarantined) return;
+    days_[{account, source}].add(event_time);
     Run& run = runs_[{account, source}];
     begin_row(run, row, event_time);
     if (row.outcome == plane::RowOutcome::kRefused && baseline != nullptr) {
@@ -60,6 +62,13 @@ class SourceWindows {
     std::vector<double> values;
     std::vector<double> expected;
   };
+  /// Rows of an event day and of the one before it.
+  struct Days {
+    std::int64_t day = INT64_MIN;
+    std::int64_t rows = 0;
+    std::int64_t before = 0;
+    void add(Micros event_time) noexcept;
+  };
   static void begin_row(Run& run, const plane::RowRecord& row, Micros event_time);
   static void compare(Run& run, const DependencyReference& dependency,
                       std::span<const expr::Datum> determinant, const expr::Datum& value);
@@ -68,7 +77,8 @@ class SourceWindows {
 
   double share_;
   std::int64_t size_;
-  std::map<std::pair<std::string, std::string>, Run> runs_;  ///< by account and source
+  std::map<std::pair<std::string, std::string>, Run> runs_;   ///< by account and source
+  std::map<std::pair<std::string, std::string>, Days> days_;  ///< the same
 };
 
 }  // namespace heddle::watch

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <iterator>
 #include <random>
 #include <string>
@@ -200,6 +201,11 @@ class Stream {
   double day_effect_ = 0;
   std::vector<plane::LabelRecord> late_labels_;
 };
+
+/// Whether a row is of a share of all rows, by its id.
+inline bool is_of(double share, const std::string& id) {
+  return static_cast<double>(std::hash<std::string>{}(id) % 1000) < 1000 * share;
+}
 
 /// Puts the day of another account's stream into `records`, in order of time: its requests and
 /// labels, not its ticks.

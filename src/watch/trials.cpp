@@ -55,27 +55,28 @@ bool Trial::alternative_pays() const noexcept { return sum > 3 * std::sqrt(squar
 
 std::uint32_t Trials::number(const std::string& name, bool candidate) {
   const auto [at, fresh] = running_.try_emplace(name);
-  if (fresh) at->second = {next_++, candidate, {}, {}};
+  if (fresh) at->second = {next_++, candidate, {}, {}, {}};
   return at->second.number;
 }
 
 void Trials::add(std::uint32_t number, double served, double other, bool label, std::int64_t chunk,
-                 const std::string& account) {
+                 const std::string& account, const std::string& label_account) {
   for (auto& [name, running] : running_) {
     if (running.number != number) continue;
     const double difference = running.candidate ? other - served : served - other;
     const double before = running.trial.least;
     running.trial.add(difference, label, chunk);
     // It was worth most at the end of the chunk before this row.
-    if (running.trial.least != before) {
-      for (auto& [of, share] : running.shares) {
+    for (auto* shares : {&running.shares, &running.label_shares}) {
+      for (auto& [of, share] : *shares) {
+        if (running.trial.least == before) break;
         share.least = share.sum;
         share.least_squares = share.squares;
       }
+      Share& share = (*shares)[shares == &running.shares ? account : label_account];
+      share.sum += difference;
+      share.squares += difference * difference;
     }
-    Share& share = running.shares[account];
-    share.sum += difference;
-    share.squares += difference * difference;
   }
 }
 
@@ -84,10 +85,37 @@ std::string Trials::only_account(const std::string& name) const {
   if (at == running_.end() || at->second.shares.size() < 2) return {};
   const Trial& trial = at->second.trial;
   for (const auto& [account, share] : at->second.shares) {
-    const double others = trial.lost() - (share.sum - share.least);
-    const double variance =
-        trial.squares - trial.least_squares - (share.squares - share.least_squares);
-    if (!(others > 2 * std::sqrt(std::max(0.0, variance)))) return account;
+    if (!loses_without(trial, share)) return account;
+  }
+  return {};
+}
+
+bool Trials::loses_without(const Trial& trial, const Share& share) {
+  const double others = trial.lost() - (share.sum - share.least);
+  const double variance =
+      trial.squares - trial.least_squares - (share.squares - share.least_squares);
+  return others > 2 * std::sqrt(std::max(0.0, variance));
+}
+
+bool Trials::pays_without(const Trial& trial, const Share& share) {
+  return share.sum - trial.sum > 2 * std::sqrt(std::max(0.0, trial.squares - share.squares));
+}
+
+std::string Trials::label_account_of_loss(const std::string& name) const {
+  return label_account_of(name, loses_without);
+}
+
+std::string Trials::label_account_of_gain(const std::string& name) const {
+  return label_account_of(name, pays_without);
+}
+
+std::string Trials::label_account_of(const std::string& name,
+                                     bool (*stands_without)(const Trial&, const Share&)) const {
+  const auto at = running_.find(name);
+  if (at == running_.end()) return {};
+  for (const auto& [account, share] : at->second.label_shares) {
+    // Under the empty name is what several say alike.
+    if (!account.empty() && !stands_without(at->second.trial, share)) return account;
   }
   return {};
 }
@@ -117,11 +145,13 @@ void Trials::save(StateWriter& out) const {
     for (const double value :
          {t.sum, t.squares, t.closed, t.closed_squares, t.least, t.least_squares})
       out.put(value);
-    out.put(std::uint64_t{running.shares.size()});
-    for (const auto& [account, share] : running.shares) {
-      out.put(account);
-      for (const double value : {share.sum, share.squares, share.least, share.least_squares})
-        out.put(value);
+    for (const auto* shares : {&running.shares, &running.label_shares}) {
+      out.put(std::uint64_t{shares->size()});
+      for (const auto& [account, share] : *shares) {
+        out.put(account);
+        for (const double value : {share.sum, share.squares, share.least, share.least_squares})
+          out.put(value);
+      }
     }
   }
 }
@@ -140,10 +170,12 @@ void Trials::load(StateReader& in) {
     for (double* value :
          {&t.sum, &t.squares, &t.closed, &t.closed_squares, &t.least, &t.least_squares})
       *value = in.real();
-    for (std::uint64_t m = in.count(); m > 0; --m) {
-      Share& share = running.shares[in.text()];
-      for (double* value : {&share.sum, &share.squares, &share.least, &share.least_squares})
-        *value = in.real();
+    for (auto* shares : {&running.shares, &running.label_shares}) {
+      for (std::uint64_t m = in.count(); m > 0; --m) {
+        Share& share = (*shares)[in.text()];
+        for (double* value : {&share.sum, &share.squares, &share.least, &share.least_squares})
+          *value = in.real();
+      }
     }
   }
 }

@@ -47,11 +47,15 @@ class Trials {
   [[nodiscard]] std::uint32_t number(const std::string& name, bool candidate = false);
   /// `served` and `other` are losses; a trial of a candidate takes them the other way round.
   void add(std::uint32_t number, double served, double other, bool label, std::int64_t chunk,
-           const std::string& account);
+           const std::string& account, const std::string& label_account = {});
   [[nodiscard]] const Trial* find(const std::string& name) const;
   /// Of a trial that loses: the account without whose rows the loss is within two standard errors.
   /// Empty: there is none, or only one account has rows in it.
   [[nodiscard]] std::string only_account(const std::string& name) const;
+  /// Of a trial that loses, and of one that pays: the account without whose labels it does so by no
+  /// more than two standard errors. For where several accounts send labels; empty: there is none.
+  [[nodiscard]] std::string label_account_of_loss(const std::string& name) const;
+  [[nodiscard]] std::string label_account_of_gain(const std::string& name) const;
   /// Ends every trial but these.
   void keep(const std::vector<std::string>& names);
 
@@ -59,7 +63,8 @@ class Trials {
   void load(StateReader& in);
 
  private:
-  /// What the rows of one account are of a trial's sums, and were when it was worth most.
+  /// What the rows, or the labels, of one account are of a trial's sums, and were when it was worth
+  /// most.
   struct Share {
     double sum = 0;
     double squares = 0;
@@ -70,8 +75,15 @@ class Trials {
     std::uint32_t number = 0;
     bool candidate = false;
     Trial trial;
-    std::map<std::string, Share> shares;  ///< by account
+    std::map<std::string, Share> shares;        ///< by account
+    std::map<std::string, Share> label_shares;  ///< by the account that alone labelled the rows
   };
+  [[nodiscard]] static bool loses_without(const Trial& trial, const Share& share);
+  [[nodiscard]] static bool pays_without(const Trial& trial, const Share& share);
+  [[nodiscard]] std::string label_account_of(const std::string& name,
+                                             bool (*stands_without)(const Trial&,
+                                                                    const Share&)) const;
+
   std::map<std::string, Running> running_;
   std::uint32_t next_ = 1;
 };

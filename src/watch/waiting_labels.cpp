@@ -6,38 +6,44 @@
 
 namespace heddle::watch {
 
+namespace {
+
+Micros latest_of(const LabelOpinion& label) {
+  return label.other < 0 ? label.time : std::max(label.time, label.other_time);
+}
+
+}  // namespace
+
 void WaitingLabels::touch(RowKey key, Micros event_time) {
   auto [at, fresh] = touched_.try_emplace(key, event_time);
   if (!fresh) at->second = std::max(at->second, event_time);
 }
 
-void WaitingLabels::erase(std::unordered_map<RowKey, WaitingLabel>::iterator at) {
-  if (--of_account_[at->second.account] == 0) of_account_.erase(at->second.account);
+void WaitingLabels::erase(std::unordered_map<RowKey, LabelOpinion>::iterator at) {
+  if (--of_account_[at->second.by] == 0) of_account_.erase(at->second.by);
   labels_.erase(at);
 }
 
 bool WaitingLabels::add(RowKey key, std::int8_t label, Micros event_time,
                         std::string_view account) {
   if (event_time < pruned_before_) return false;
-  const WaitingLabel fresh{label, event_time, names_.number(account)};
-  if (auto at = labels_.find(key); at != labels_.end()) {
-    if (event_time <= at->second.event_time) return true;
-    --of_account_[at->second.account];
-    at->second = fresh;
-  } else {
-    labels_.emplace(key, fresh);
-  }
-  ++of_account_[fresh.account];
-  touch(key, event_time);
+  const std::uint16_t by = names_.number(account);
+  auto [at, fresh] = labels_.try_emplace(key);
+  const LabelOpinion before = at->second;
+  at->second.add(label, event_time, by);
+  if (at->second == before) return true;
+  // It is of the account that spoke first: who adds to it takes no more room.
+  if (fresh) ++of_account_[by];
+  touch(key, latest_of(at->second));
   if (labels_.size() > most_) give_way();
   return true;
 }
 
-std::optional<WaitingLabel> WaitingLabels::take(RowKey key) {
+std::optional<LabelOpinion> WaitingLabels::take(RowKey key) {
   const auto at = labels_.find(key);
   if (at == labels_.end()) return std::nullopt;
-  const WaitingLabel label = at->second;
-  touch(key, label.event_time);
+  const LabelOpinion label = at->second;
+  touch(key, latest_of(label));
   erase(at);
   return label;
 }
@@ -51,7 +57,7 @@ void WaitingLabels::give_way() {
   const std::uint16_t account = most->first;
   std::vector<std::pair<Micros, RowKey>> own;
   for (const auto& [key, label] : labels_) {
-    if (label.account == account) own.emplace_back(label.event_time, key);
+    if (label.by == account) own.emplace_back(latest_of(label), key);
   }
   const std::size_t half = (own.size() + 1) / 2;
   std::nth_element(own.begin(), own.begin() + static_cast<std::ptrdiff_t>(half - 1), own.end());
@@ -70,7 +76,7 @@ std::int64_t WaitingLabels::prune(Micros before) {
   std::int64_t gone = 0;
   for (auto at = labels_.begin(); at != labels_.end();) {
     const auto next = std::next(at);
-    if (at->second.event_time < before) {
+    if (latest_of(at->second) < before) {
       erase(at);
       ++gone;
     }
@@ -83,7 +89,7 @@ void WaitingLabels::thin(const RowSample& sample) {
   for (auto at = labels_.begin(); at != labels_.end();) {
     const auto next = std::next(at);
     if (!sample.always_takes(at->first)) {
-      touch(at->first, at->second.event_time);
+      touch(at->first, latest_of(at->second));
       erase(at);
     }
     at = next;
@@ -91,9 +97,10 @@ void WaitingLabels::thin(const RowSample& sample) {
 }
 
 void WaitingLabels::clear() {
-  for (const auto& [key, label] : labels_) touch(key, label.event_time);
+  for (const auto& [key, label] : labels_) touch(key, latest_of(label));
   labels_.clear();
   of_account_.clear();
+  pruned_before_ = INT64_MIN;
 }
 
 Micros WaitingLabels::changed_until() const noexcept {
@@ -123,12 +130,10 @@ void WaitingLabels::load_head(StateReader& in) {
   }
 }
 
-void WaitingLabels::write(StateWriter& out, RowKey key, const WaitingLabel& label) const {
+void WaitingLabels::write(StateWriter& out, RowKey key, const LabelOpinion& label) const {
   out.put(key.high);
   out.put(key.low);
-  out.put(int{label.label});
-  out.put(label.event_time);
-  out.put(names_.name(label.account));
+  save_opinion(out, label, names_);
 }
 
 void WaitingLabels::save_changes(StateWriter& out) const {
@@ -136,7 +141,7 @@ void WaitingLabels::save_changes(StateWriter& out) const {
   for (const auto& [key, time] : touched_) {
     const auto at = labels_.find(key);
     out.put(at != labels_.end());
-    write(out, key, at != labels_.end() ? at->second : WaitingLabel{0, time, 0});
+    write(out, key, at != labels_.end() ? at->second : LabelOpinion{.time = time});
   }
 }
 
@@ -147,21 +152,19 @@ Micros WaitingLabels::load_changes(StateReader& in) {
     RowKey key;
     key.high = in.u64();
     key.low = in.u64();
-    const auto value = static_cast<std::int8_t>(in.small());
-    const Micros time = in.i64();
-    const std::string account = in.text();
+    const LabelOpinion label = load_opinion(in, names_);
+    const Micros time = latest_of(label);
     latest = std::max(latest, time);
     if (const auto at = labels_.find(key); at != labels_.end()) erase(at);
     if (!waits || time < pruned_before_) continue;
-    const WaitingLabel label{value, time, names_.number(account)};
-    ++of_account_[label.account];
+    ++of_account_[label.by];
     labels_.emplace(key, label);
   }
   return latest;
 }
 
 void WaitingLabels::save_whole(StateWriter& out) const {
-  const std::map<RowKey, WaitingLabel> sorted(labels_.begin(), labels_.end());
+  const std::map<RowKey, LabelOpinion> sorted(labels_.begin(), labels_.end());
   out.put(std::uint64_t{sorted.size()});
   for (const auto& [key, label] : sorted) write(out, key, label);
 }

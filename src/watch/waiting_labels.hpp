@@ -9,18 +9,12 @@
 #include <unordered_map>
 
 #include "base/clock.hpp"
+#include "watch/label_opinion.hpp"
 #include "watch/names.hpp"
 #include "watch/row_sample.hpp"
 #include "watch/state_bytes.hpp"
 
 namespace heddle::watch {
-
-/// A label whose row is not known so far.
-struct WaitingLabel {
-  std::int8_t label = 0;
-  Micros event_time = 0;
-  std::uint16_t account = 0;  ///< who sent it, by its number in `Names`
-};
 
 /// Labels that came before their row, or whose row never comes. At most `most` of them: past it the
 /// account that has most waiting loses the older half of its own, so that nobody can drive out what
@@ -29,10 +23,13 @@ class WaitingLabels {
  public:
   explicit WaitingLabels(std::size_t most) : most_(most) {}
 
-  /// Of two labels of a row the later event time counts. False: older than what is kept.
+  /// False: older than what is kept.
   bool add(RowKey key, std::int8_t label, Micros event_time, std::string_view account);
-  /// The label of a row that came now.
-  [[nodiscard]] std::optional<WaitingLabel> take(RowKey key);
+  /// What was said of the label of a row that came now; accounts by their number here.
+  [[nodiscard]] std::optional<LabelOpinion> take(RowKey key);
+  [[nodiscard]] const std::string& account(std::uint16_t number) const {
+    return names_.name(number);
+  }
   /// Forgets labels before `before`, by whole hours. How many went.
   std::int64_t prune(Micros before);
   /// Keeps only what `sample` takes at any time.
@@ -59,12 +56,12 @@ class WaitingLabels {
 
  private:
   void touch(RowKey key, Micros event_time);
-  void erase(std::unordered_map<RowKey, WaitingLabel>::iterator at);
+  void erase(std::unordered_map<RowKey, LabelOpinion>::iterator at);
   void give_way();
-  void write(StateWriter& out, RowKey key, const WaitingLabel& label) const;
+  void write(StateWriter& out, RowKey key, const LabelOpinion& label) const;
 
   std::size_t most_;
-  std::unordered_map<RowKey, WaitingLabel> labels_;
+  std::unordered_map<RowKey, LabelOpinion> labels_;
   std::map<RowKey, Micros> touched_;  ///< came, changed or went since the last piece: latest time
   std::map<std::uint16_t, std::size_t> of_account_;
   std::map<std::string, std::int64_t> given_up_;

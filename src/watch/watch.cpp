@@ -11,7 +11,7 @@ namespace heddle::watch {
 
 namespace {
 
-constexpr std::string_view kFormat = "heddle.watch-state/4";
+constexpr std::string_view kFormat = "heddle.watch-state/5";
 
 float margin_of(float probability) {
   return std::isnan(probability)
@@ -34,6 +34,7 @@ std::string key_of(const Route& route) { return route.primary.hex() + "/" + rout
 Watch::Watch(Options options, RuleWindows rules)
     : options_(std::move(options)),
       join_(options_.join),
+      label_sources_(options_.monitor),
       sources_(options_.monitor.refused_share, options_.monitor.refused_rows),
       answers_(options_.monitor, options_.contract),
       quality_(options_.monitor),
@@ -73,7 +74,48 @@ void Watch::observe(const plane::Record& record, Output& out) {
     try_alternatives();
   } else if (const auto* tick = std::get_if<plane::TickRecord>(&record)) {
     observe_tick(tick->event_time, out);
+  } else if (const auto* gap = std::get_if<plane::GapRecord>(&record)) {
+    // Before the first tick nobody knows what time it is here.
+    const Micros now = std::max(watermark_, last_row_);
+    const std::size_t settled = out.findings.size();
+    unrecorded_.add(*gap, now == INT64_MIN ? 0 : now, out.findings);
+    settle(settled, now, out);
+  } else if (const auto* act = std::get_if<plane::ActRecord>(&record)) {
+    observe_clock(*act, out);
   }
+}
+
+void Watch::observe_clock(const plane::ActRecord& act, Output& out) {
+  const Micros at = watermark_ == INT64_MIN ? act.event_time : watermark_;
+  if (act.act == "clock-jump") {
+    const std::size_t settled = out.findings.size();
+    out.findings.push_back(clock_jumped(act.reason, act.event_time, at));
+    settle(settled, at, out);
+  } else if (act.act == "clock-set") {
+    // Two ticks that agree clear the alert.
+    const auto latest = latest_.find(std::string(kClockKey));
+    if (latest != latest_.end()) latest->second.alert = false;
+  }
+}
+
+void Watch::set_back(Micros to) {
+  if (to >= watermark_) return;
+  watermark_ = to;
+  last_row_ = INT64_MIN;
+  epoch_key_.clear();  // the next row begins a new epoch, and its windows
+  leave_out(columns_.open_rows());
+  columns_.start(options_.monitor, epoch_, to);
+  join_.clear();
+  sources_ = SourceWindows(options_.monitor.refused_share, options_.monitor.refused_rows);
+  answers_ = Answers(options_.monitor, options_.contract);
+  rules_.clear();
+  silence_ = Silence(options_.monitor);
+  clocks_ = {};
+  trials_ = {};
+  accounts_ = Accounts(options_.monitor.window_rows);
+  std::erase_if(latest_, [&](const auto& item) {
+    return item.second.to > to && item.second.key != kClockKey;
+  });
 }
 
 void Watch::leave_out(std::int64_t rows) noexcept {
@@ -97,7 +139,8 @@ void Watch::enter(const Route& route, Micros event_time) {
   std::erase_if(latest_, [](const auto& item) {
     const Subject subject = item.second.subject;
     return subject != Subject::kContract && subject != Subject::kMonitor &&
-           subject != Subject::kAnswers;
+           subject != Subject::kAnswers && subject != Subject::kLabels &&
+           subject != Subject::kJournal;
   });
 }
 
@@ -141,7 +184,7 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
       if (types_[i] != expr::Type::kTimestamp) continue;
       const expr::Datum time = datum_of(row.fields[i], types_[i]);
       if (time.kind == expr::Datum::Kind::kTimestamp)
-        clocks_.add(options_.fields[i], time.i, request.event_time);
+        clocks_.add(request.account, options_.fields[i], time.i, request.event_time);
     }
     std::vector<plane::FieldValue> repaired;
     const std::vector<plane::FieldValue>* fields = &row.fields;
@@ -223,7 +266,8 @@ void Watch::try_alternatives() {
     for (const auto& [trial, margin] : row.alternatives) {
       if (std::isnan(margin) || std::isnan(row.margin)) continue;
       trials_.add(trial, loss_of(row.margin, row.label), loss_of(margin, row.label), row.label,
-                  row.event_time / options_.monitor.quality.chunk_duration, row.account);
+                  row.event_time / options_.monitor.quality.chunk_duration, row.account,
+                  row.label_account);
     }
   }
 }
@@ -254,10 +298,16 @@ void Watch::observe_tick(Micros event_time, Output& out) {
     const bool quiet =
         !alerts_.standing(Subject::kColumn, fresh) && !alerts_.confirmed(Subject::kQuality);
     if (options_.monitor.labelled_quality)
-      quality_.close(join_, *baseline, event_time, quiet, several, out.findings);
+      quality_.close(join_, *baseline, event_time, quiet, several, several_label(), out.findings);
     settle(quality, event_time, out);
   }
+  const std::size_t labels = out.findings.size();
+  if (options_.monitor.labelled_quality) label_sources_.close(join_, event_time, out.findings);
+  settle(labels, event_time, out);
   look_for_silence(baseline, event_time, out);
+  const std::size_t recorded = out.findings.size();
+  unrecorded_.tick(event_time, out.findings);
+  settle(recorded, event_time, out);
   join_.prune(event_time - options_.monitor.label_retention);
   accounts_.prune(event_time - options_.monitor.label_retention);
 }
@@ -276,6 +326,9 @@ void Watch::look_for_silence(const Baseline* baseline, Micros at, Output& out) {
   for (Finding& finding : baseline == nullptr ? std::vector<Finding>{} : silence_.overdue(at)) {
     if (alerts_.find(finding.key) == nullptr) out.findings.push_back(std::move(finding));
   }
+  const auto clock = latest_.find(std::string(kClockKey));
+  if (clock != latest_.end() && !clock->second.alert && alerts_.find(clock->first) != nullptr)
+    out.findings.push_back(clock_agrees(at));
   settle(settled, at, out);
 }
 
@@ -326,8 +379,10 @@ Watch::Change Watch::change() const {
   part("sources", [&](StateWriter& out) { sources_.save(out); });
   part("answers", [&](StateWriter& out) { answers_.save(out); });
   part("quality", [&](StateWriter& out) { quality_.save(out); });
+  part("label-sources", [&](StateWriter& out) { label_sources_.save(out); });
   part("rules", [&](StateWriter& out) { rules_.save(out); });
   part("silence", [&](StateWriter& out) { silence_.save(out); });
+  part("unrecorded", [&](StateWriter& out) { unrecorded_.save(out); });
   part("clocks", [&](StateWriter& out) { clocks_.save(out); });
   part("trials", [&](StateWriter& out) { trials_.save(out); });
   part("accounts", [&](StateWriter& out) { accounts_.save(out); });
@@ -386,8 +441,10 @@ bool Watch::load(const std::map<std::string, std::string>& parts,
   part("sources", [&](StateReader& in) { sources_.load(in); });
   part("answers", [&](StateReader& in) { answers_.load(in); });
   part("quality", [&](StateReader& in) { quality_.load(in); });
+  part("label-sources", [&](StateReader& in) { label_sources_.load(in); });
   part("rules", [&](StateReader& in) { rules_.load(in); });
   part("silence", [&](StateReader& in) { silence_.load(in); });
+  part("unrecorded", [&](StateReader& in) { unrecorded_.load(in); });
   part("clocks", [&](StateReader& in) { clocks_.load(in); });
   part("trials", [&](StateReader& in) { trials_.load(in); });
   part("accounts", [&](StateReader& in) { accounts_.load(in); });

@@ -22,11 +22,13 @@
 #include "watch/clock_runs.hpp"
 #include "watch/column_windows.hpp"
 #include "watch/label_join.hpp"
+#include "watch/label_sources.hpp"
 #include "watch/quality_windows.hpp"
 #include "watch/rule_windows.hpp"
 #include "watch/silence.hpp"
 #include "watch/source_windows.hpp"
 #include "watch/trials.hpp"
+#include "watch/unrecorded.hpp"
 
 namespace heddle::watch {
 
@@ -104,11 +106,22 @@ class Watch {
   [[nodiscard]] std::string trial_account(const std::string& name) const {
     return accounts_.several() ? trials_.only_account(name) : std::string();
   }
+  /// The only account whose labels say that it loses, or that it pays, where several send labels.
+  [[nodiscard]] std::string label_account_of_loss(const std::string& trial) const {
+    return several_label() ? trials_.label_account_of_loss(trial) : std::string();
+  }
+  [[nodiscard]] std::string label_account_of_gain(const std::string& trial) const {
+    return several_label() ? trials_.label_account_of_gain(trial) : std::string();
+  }
+  /// Whether labels come from more than one account.
+  [[nodiscard]] bool several_label() const {
+    return join_.label_accounts(options_.monitor.window_rows) > 1;
+  }
   void keep_trials(const std::vector<std::string>& names) { trials_.keep(names); }
   /// Labelled rows of the latest quality chunk; before there is one, the least a chunk may have.
   [[nodiscard]] std::int64_t rows_of_chunk() const;
   /// Where the clock of a timestamp field stands against the time of the event, now; empty when
-  /// rows do not agree.
+  /// rows do not agree, or the accounts do not.
   [[nodiscard]] std::optional<Micros> clock(const std::string& field) const {
     return clocks_.offset(field);
   }
@@ -127,9 +140,13 @@ class Watch {
   /// Whether the route that answers has a baseline to be watched by.
   [[nodiscard]] bool watching() const;
   [[nodiscard]] const Silence& silence() const noexcept { return silence_; }
+  [[nodiscard]] const Unrecorded& unrecorded() const noexcept { return unrecorded_; }
   [[nodiscard]] std::int64_t rows_seen() const noexcept { return rows_seen_; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
+  /// Event time is `to` from now on, earlier than it was, as a person said. What was seen belongs
+  /// to times that were not: windows, runs and rows that wait for labels begin anew; alerts stand.
+  void set_back(Micros to);
 
   /// The state but routes and definitions (docs/formats/watch-state.md): small parts by name, each
   /// to be written when it is other than before, and pieces of the label join, written once.
@@ -156,6 +173,7 @@ class Watch {
                           const std::map<std::uint64_t, std::string>& pieces);
   void observe_request(const plane::RequestRecord& request, Output& out);
   void observe_tick(Micros event_time, Output& out);
+  void observe_clock(const plane::ActRecord& act, Output& out);
   void enter(const Route& route, Micros event_time);
   [[nodiscard]] bool too_far_ahead(Micros event_time) const noexcept;
   void forget_what_is_ahead(Micros event_time);
@@ -163,10 +181,10 @@ class Watch {
   void settle(std::size_t from, Micros at, Output& out);
   void look_for_silence(const Baseline* baseline, Micros at, Output& out);
   void try_alternatives();
-  /// Sources whose labels are the opposite of what they should be: turned over they fit as usual,
-  /// as they are they do not. `threshold`: of the quality ratio.
-  [[nodiscard]] std::vector<std::string> turned_labels(const Finding& chunk,
-                                                       double threshold) const;
+  /// Senders of rows whose labels are the opposite of what they should be: turned over they fit as
+  /// usual, as they are they do not. `threshold`: of the quality ratio.
+  [[nodiscard]] std::vector<LabelJoin::Sender> turned_labels(const Finding& chunk,
+                                                             double threshold) const;
   [[nodiscard]] Diagnosis cause_of(const Alert& alert) const;
   [[nodiscard]] Diagnosis quality_cause(const Alert& alert) const;
   [[nodiscard]] Diagnosis prior_cause(const Alert& alert) const;
@@ -182,12 +200,14 @@ class Watch {
   std::int64_t rows_seen_ = 0;
   RowCounts rows_;
   LabelJoin join_;
+  LabelSources label_sources_;
   ColumnWindows columns_;
   SourceWindows sources_;
   Answers answers_;
   QualityWindows quality_;
   RuleWindows rules_;
   Silence silence_;
+  Unrecorded unrecorded_;
   ClockRuns clocks_;
   Accounts accounts_;  ///< of the last `label_retention`
   Trials trials_;

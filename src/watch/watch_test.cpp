@@ -125,13 +125,13 @@ TEST(PairedZ, IsTheStatisticOfScipysPairedTest) {
 
 TEST(ClockRuns, ReadsAClockThatRowsAgreeOn) {
   ClockRuns clocks;
-  for (int i = 0; i < 199; ++i) clocks.add("at", i * kMinute + 5 * kHour, i * kMinute);
+  for (int i = 0; i < 199; ++i) clocks.add("app", "at", i * kMinute + 5 * kHour, i * kMinute);
   EXPECT_FALSE(clocks.offset("at"));
-  clocks.add("at", 5 * kHour, 0);
+  clocks.add("app", "at", 5 * kHour, 0);
   EXPECT_EQ(clocks.offset("at"), 5 * kHour);
-  for (int i = 0; i < 100; ++i) clocks.add("at", i * kMinute, i * kMinute);
+  for (int i = 0; i < 100; ++i) clocks.add("app", "at", i * kMinute, i * kMinute);
   EXPECT_FALSE(clocks.offset("at")) << "half of the rows say this, half that";
-  for (int i = 0; i < 90; ++i) clocks.add("at", i * kMinute, i * kMinute);
+  for (int i = 0; i < 90; ++i) clocks.add("app", "at", i * kMinute, i * kMinute);
   EXPECT_EQ(clocks.offset("at"), 0);
   StateWriter out;
   clocks.save(out);
@@ -488,6 +488,44 @@ TEST(Watch, ARowOfTheFarFutureBlindsNothing) {
     EXPECT_EQ(run.confirmed.front().cause, Cause::kTimeShift) << far;
     EXPECT_EQ(run.watch.row_counts().ahead, 1);
   }
+}
+
+plane::ActRecord clock_act(const char* act, Micros at) {
+  return {act, "wall", at, "the wall clock says another time", "jump-1"};
+}
+
+/// Poisoned ticks a century ahead, then a person's way back: what comes after is seen as if nothing
+/// of it had been, also by a watch that was saved and restored in between.
+TEST(Watch, AfterItWasSetBackItHearsAgain) {
+  Stream stream(37);
+  Session run = start(stream);
+  play(run, stream, 100, 103, {});
+  run.feed({clock_act("clock-jump", 103 * kDay)});
+  ASSERT_EQ(run.confirmed.size(), 1U);
+  EXPECT_EQ(run.confirmed.front().cause, Cause::kClockJump);
+  run.feed({plane::TickRecord{40'000 * kDay}});
+  std::vector<plane::Record> records;
+  stream.day(103, {.distance_ratio = 1.6}, records);
+  run.feed(records);
+  EXPECT_EQ(run.watch.watermark(), 40'000 * kDay) << "no tick of now decides anything";
+  Stored store;
+  store.take(run.watch);
+  run.watch.set_back(104 * kDay);
+  run.feed({clock_act("clock-set", 104 * kDay)});
+  EXPECT_EQ(run.watch.watermark(), 104 * kDay);
+  EXPECT_EQ(run.watch.labels_waiting(), 0U);
+  run.confirmed.clear();
+  play(run, stream, 104, 108, {.shift_hours = 5});
+  ASSERT_FALSE(run.confirmed.empty());
+  EXPECT_EQ(run.confirmed.front().cause, Cause::kTimeShift);
+  EXPECT_EQ(run.watch.alerts().find("clock"), nullptr) << "two ticks that agree clear it";
+  EXPECT_EQ(seen(run.watch), run.watch.rows_seen());
+  EXPECT_GT(run.watch.labels().joined, 0) << "labels join rows of after it";
+  store.take(run.watch);
+  Watch again = *Watch::open(Stream::options());
+  again.register_route(route_of(stream.baseline()));
+  ASSERT_TRUE(again.restore(store.parts, store.pieces).ok());
+  EXPECT_EQ(again.save(), run.watch.save());
 }
 
 TEST(Watch, SomebodyWhoTriesItInThePresentDoesNotBlindAReplayOfThePast) {

@@ -30,6 +30,8 @@ import threading
 import time
 from datetime import datetime, timedelta
 
+from journal import request_ids
+
 SERVICE = "delay"
 PERSON = "you"
 REPLAY_SEED = 20010301
@@ -307,7 +309,7 @@ class Project:
 
 def sequence(decisions):
     return [tuple(each[key] for key in ("action", "target", "event_time", "decision", "result", "rule", "incident")) for each in decisions
-            if each["action"] != "access.segment"]  # a record of wall time's, no decision
+            if not each["action"].startswith(("access.", "ledger.", "project."))]  # records of wall time and of places, no decisions
 
 
 def compare(name, expected, found):
@@ -441,24 +443,6 @@ def run_project(arguments, name, cache, killer_of=None):
     say(f"{name}: {done['requests']} requests, {done['failed']} failed, {len(decisions)} decisions, audit ok with {entries} entries, "
         f"{time.monotonic() - begin:.0f} s" + (f"; kills {killer.count}, {sum(killer.count.values())} in all" if killer else ""))
     return project, decisions, killer
-
-
-def request_ids(spool):
-    """Ids of the requests in a journal (docs/formats/journal.md)."""
-    found = set()
-    for path in sorted(glob.glob(os.path.join(spool, "*.seg"))):
-        with open(path, "rb") as file:
-            data = file.read()
-        at = 8
-        while at + 9 <= len(data):
-            size = int.from_bytes(data[at:at + 4], "little")
-            if size == 0 or at + 8 + size > len(data):
-                break
-            payload = data[at + 8:at + 8 + size]
-            if payload[0] == 1:
-                found.add(payload[2:2 + payload[1]].decode())  # an id is shorter than 128 bytes
-            at += 8 + size
-    return found
 
 
 def run_data(arguments, cache):

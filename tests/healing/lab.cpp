@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <deque>
 #include <filesystem>
 #include <thread>
 
+#include "adapters/git/repository.hpp"
 #include "adapters/jobs/processes.hpp"
 #include "adapters/objects/layout.hpp"
 #include "adapters/sqlite/state.hpp"
@@ -54,6 +56,8 @@ Result<std::pair<Digest, Digest>> released(const std::string& project, store::Ob
   return out;
 }
 
+constexpr std::string_view kAccount = "replayer";
+
 class Lab {
  public:
   explicit Lab(const Options& options) : options_(options), home_(options.scratch + "/project") {}
@@ -79,7 +83,10 @@ class Lab {
       return Error{ErrorKind::kIo, "healing-copy",
                    fmt::format("cannot copy `{}`: {}", options_.project, error.message())};
     HEDDLE_TRY(make_dirs(home_.dir() + "/keys"));
-    HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_project(home_.root()));
+    HEDDLE_TRY(commit());
+    HEDDLE_ASSIGN_OR_RETURN(const auto git, adapters::open_git(home_.root()));
+    HEDDLE_ASSIGN_OR_RETURN(const auto head, git->head());
+    HEDDLE_ASSIGN_OR_RETURN(auto loaded, spec::load_commit(*git, home_.root(), head));
     project_ = std::move(loaded.project);
     project_.people.push_back({"lab-approver", {"approver", "ml-engineer"}, {key_.public_key()}});
     service_ = project_.services.begin()->second;
@@ -124,6 +131,18 @@ class Lab {
     if (control_->releases().primary() != first_)
       return Error{ErrorKind::kInternal, "healing-release", "the first release is not primary"};
     HEDDLE_ASSIGN_OR_RETURN(recording_, open_recording(model));
+    return {};
+  }
+
+  /// Retrains are by the definitions of the commit that runs, so there has to be one.
+  Result<void> commit() {
+    HEDDLE_TRY(write_file_atomic(home_.root() + "/.gitignore", "/.heddle/\n/data\n"));
+    const auto command = fmt::format(
+        "cd '{}' && git init -q && git add -A && git -c user.name=t -c "
+        "user.email=t@localhost -c commit.gpgsign=false commit -q -m lab",
+        home_.root());
+    if (std::system(command.c_str()) != 0)
+      return Error{ErrorKind::kIo, "healing-git", "git could not commit the project"};
     return {};
   }
 
@@ -212,6 +231,7 @@ class Lab {
       if (request.rows.empty()) {
         request.request_id = fmt::format("q{}", next_request_++);
         request.source = service_.sources[static_cast<std::size_t>(source)];
+        request.account = kAccount;
         request.event_time = time;
         request.slot = "primary";
         request.route_version = applied_;
@@ -295,7 +315,8 @@ class Lab {
         clean = 0;
         readmitted_.insert(request.source);
         writer_->append(plane::ActRecord{"source-readmit", request.source, request.event_time,
-                                         "clean", fmt::format("act-{}", next_request_++)});
+                                         "clean", fmt::format("act-{}", next_request_++),
+                                         std::string(kAccount)});
       }
     }
     if (out.outcome != plane::RowOutcome::kServed) out.probability = std::nanf("");
@@ -343,7 +364,9 @@ class Lab {
           entry.incident, entry.action, entry.result, entry.reason));
       return true;
     }));
-    for (const auto& incident : control_->ladder().incidents()) {
+    // Also those that the ladder let go: a cause that was named is named, however long ago.
+    HEDDLE_ASSIGN_OR_RETURN(const auto incidents, control_->incidents());
+    for (const auto& incident : incidents) {
       out.causes.emplace_back(watch::cause_name(incident.diagnosis.cause));
       out.open_incidents += incident.open() ? 1 : 0;
       const Micros age = control_->ladder().last_tick() - incident.step_since;
@@ -356,6 +379,10 @@ class Lab {
       out.incidents.push_back(fmt::format(
           "{} {} [{}] {} -> {}", incident.id, watch::cause_name(incident.diagnosis.cause),
           recover::step_name(incident.step), incident.diagnosis.reason, incident.response));
+      for (const auto& entry : incident.timeline) {
+        if (entry.what.starts_with("retrain.start failed"))
+          out.failed_retrains.push_back(entry.what);
+      }
       if (!options_.verbose) continue;
       for (const auto& entry : incident.timeline)
         out.incidents.push_back(

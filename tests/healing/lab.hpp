@@ -37,9 +37,10 @@ struct Options {
 struct Account {
   std::vector<replay::PeriodQuality> months;  ///< over the labels as the world had them
   std::vector<replay::PeriodQuality> days;
-  std::vector<std::string> decisions;  ///< `2001-05-04 slot.swap applied: reason`
-  std::vector<std::string> incidents;  ///< `incident-0001 time shift done: response`
-  std::vector<std::string> causes;     ///< that were named, in order of opening
+  std::vector<std::string> decisions;        ///< `2001-05-04 slot.swap applied: reason`
+  std::vector<std::string> incidents;        ///< `incident-0001 time shift done: response`
+  std::vector<std::string> failed_retrains;  ///< that could not be done; a gate is no such thing
+  std::vector<std::string> causes;           ///< that were named, in order of opening
   int open_incidents = 0;
   int stuck_incidents = 0;  ///< open, and in one step for longer than any deadline
   std::int64_t refused = 0;

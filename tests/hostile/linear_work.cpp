@@ -1,5 +1,5 @@
 // What reads bytes from outside, at three sizes each, for callgrind: tests/hostile/linear_work.py
-// counts the instructions of each and compares.
+// counts the instructions of each and compares. `flat:` is what must not grow at all.
 #include <functional>
 #include <iterator>
 #include <string>
@@ -18,6 +18,7 @@
 #include "net/http.hpp"
 #include "serve/read_grpc.hpp"
 #include "serve/request.hpp"
+#include "watch/stream_fixture.hpp"
 
 namespace heddle {
 namespace {
@@ -192,6 +193,25 @@ Work closing(int count) {
   return [all] { (void)net::first_to_close(all, 64); };
 }
 
+/// A tick that comes ten times `count` days after the few rows of a service: the days between are
+/// empty.
+Work days_without_a_row(int count) {
+  using watch::fixture::Stream;
+  auto stream = std::make_shared<Stream>(1);
+  auto watch = std::make_shared<watch::Watch>(*watch::Watch::open(Stream::options()));
+  watch->register_route(
+      {1, sha256("primary"), "", std::make_shared<const watch::Baseline>(stream->baseline())});
+  auto out = std::make_shared<watch::Output>();
+  for (const int day : {100, 101}) {  // the first window is cut: it begins with the first row
+    std::vector<plane::Record> records;
+    stream->day(day, {}, records, 1);
+    records.resize(50);
+    for (const auto& record : records) watch->observe(record, *out);
+  }
+  watch->observe(plane::TickRecord{101 * kDay + kHour}, *out);
+  return [=] { watch->observe(plane::TickRecord{(102 + 10 * count) * kDay}, *out); };
+}
+
 struct Case {
   const char* name;
   Work (*make)(int);
@@ -279,6 +299,7 @@ const Case kCases[] = {
     {"chunks-with-extensions", chunked},
     {"inflate", inflate},
     {"connections-without-room", closing},
+    {"flat: days-without-a-row", days_without_a_row},
 };
 
 }  // namespace

@@ -4,14 +4,12 @@ status, a message with its id, a hint that says what to do, and that a good comm
 
     bad_input.py HEDDLE [CASE...]      standard library only; exit 0 when every case holds
 """
-import contextlib
 import json
 import os
 import pathlib
 import resource
 import shutil
 import signal
-import sqlite3
 import statistics
 import subprocess
 import sys
@@ -387,6 +385,45 @@ def bad_requests(world):
         assert served(planes)
 
 
+def tensors(**changes):
+    """An infer request of `ROW`; `changes` replace members of a field's tensor."""
+    kinds = {"distance": "INT64"}
+    return {"inputs": [{"name": field, "datatype": kinds.get(field, "BYTES"), "shape": [1], "data": [value], **changes.get(field, {})}
+                       for field, value in ROW.items()]}
+
+
+@case
+def odd_tensors(world):
+    """What a tensor, its parameters and outputs may not be: each is a 4xx with id and hint, whatever the type of the member."""
+    body = json.dumps(tensors())
+    changed = [{"distance": {key: value}} for key, values in {
+        "shape": ([], [0], [-1], [1, 1, 1], [1.0], ["1"], None, [1, 2], [[1]], [2**62], [2**63], [-2**63], {}, "1", [None], [True], [1, 0], [1024 * 1024]),
+        "datatype": ("int64", "STRING", "FP8", "", 7, None, ["INT64"], "INT64 ", "X" * 100000),
+        "data": ([[260, 1]], [[[260]]], {"0": 260}, "260", [], [[]], [None, None], [{}], [260, 260], 260, ["260"], [True], [260.5])}.items() for value in values]
+    requests = [tensors(**each) for each in changed]
+    requests += [{**tensors(), "parameters": each} for each in (
+        [], "x", 5, True, {"timeout": 1e3}, {"timeout": True}, {"timeout": 2**63}, {"event_time": 1.5}, {"event_time": "yesterday"}, {"source": 7}, {"source": "a b"},
+        {"source": {}}, {"explain": 1}, {"explain": "true"}, {"binary_data_output": "yes"}, {"sequence_id": 1}, {"nonsense": 1}, {"": 1})]
+    requests += [{**tensors(), "outputs": each} for each in (
+        {}, "x", [{}], [{"name": 7}], [{"name": "nothing"}], [{"name": "probability"}] * 2, [5], [{"name": "probability", "parameters": {"classification": 3}}])]
+    requests += [{"inputs": each} for each in ([], {}, None, "x", [5], [None], [[]], [{}])]
+    requests += [body[:-1] + ", " + body[1:], json.dumps({"inputs": tensors()["inputs"] + tensors()["inputs"][:1]}),
+                 body.replace('"name": "distance"', '"name": "distance", "n\\u0061me": "distance"'), body[:-1] + ',"id":"\\ud800"}',
+                 body.replace("[260]", "[" * 5000 + "260" + "]" * 5000), body + body, body[:-1] + ",}", body.encode("utf-16"), body[:-1] + "\0}"]
+    with Planes(world.released) as planes:
+        planes.until(lambda: served(planes), "the released bundle answers")
+        for request in requests:
+            reply = planes.request("POST", "/v2/models/late/infer", request)
+            assert reply.status in (400, 413) and reply.json["id"] and reply.json["hint"] and len(reply.body) < 2000, (str(request)[:300], reply)
+        # What is one row's matter refuses that row.
+        for row in ({**ROW, "origin": "\ud800"}, {**ROW, "origin": "A\0A"}, {**ROW, "origin": "A" * 1000000}, {**ROW, "distance": {"$numberLong": "260"}},
+                    {**ROW, "": 1}, {**ROW, "k" * 100000: 1}, {**ROW, "date": "2001-02-29T05:00:00Z"}, {}):
+            reply = planes.predict({"rows": [ROW, row]})
+            first, second = reply.json["predictions"]
+            assert reply.status == 200 and first["probability"] is not None and second["validation"] and len(reply.body) < 2000, (str(row)[:300], reply)
+        assert served(planes)
+
+
 @case
 def load_misused(world):
     """`heddle dev bench`: what it refuses, what it counts, and a run over the service's own rows."""
@@ -558,12 +595,11 @@ def forged_approval(world):
         project = world.copy(world.built)
         with Planes(project) as planes:
             id_ = release(world, planes)
-        with contextlib.closing(sqlite3.connect(project.root / ".heddle/state.db")) as state:
+        with harness.forging(project) as state:
             stored = json.loads(state.execute(f"SELECT value FROM kv WHERE {row}", (id_.encode(),)).fetchone()[0])
             assert stored["status"] == "pending" and not stored["signatures"], stored
             stored.update(status="approved", signatures=signatures)
             state.execute(f"UPDATE kv SET value = ? WHERE {row}", (json.dumps(stored).encode(), id_.encode()))
-            state.commit()
         with Planes(project) as planes:
             planes.until(planes.control_live, "the control plane is up")
             about = [e for e in project.json("audit", "log")["decisions"] if e["approval"] == id_]
@@ -604,6 +640,95 @@ def deleted_evidence(world):
         assert one.run("audit", "verify").code == 0, what
         actions = [e["action"] for e in one.json("audit", "log")["decisions"]]
         assert "ledger.rebuild" in actions, (what, actions[-4:])
+
+
+@case
+def deleted_traffic(world):
+    """The access log and the journal: what Heddle did not remove itself is told."""
+    project = world.copy(world.released)
+    for _ in range(2):  # a start begins a segment, so that the one before is turned
+        with Planes(project) as planes:
+            planes.until(lambda: served(planes), "the released bundle answers")
+            planes.until(planes.control_live, "the control plane is live")
+    access = project.root / ".heddle/access/late"
+    with Planes(project) as planes:
+        planes.until(lambda: len(list(access.glob("*.parquet"))) >= 2, "segments are in the access log")
+    assert project.run("audit", "verify").code == 0
+    other = world.copy(project)
+    oldest = min(access.glob("*.parquet"))
+    for delete in (oldest.unlink, lambda: shutil.rmtree(project.root / ".heddle/access")):
+        delete()
+        for _ in range(2):
+            done = project.run("audit", "verify")
+            assert done.code == 13 and "access-segment-missing" in done.err, done
+    shutil.rmtree(other.root / ".heddle/spool")
+    for _ in range(2):
+        done = other.run("audit", "verify")
+        assert done.code == 13 and "ledger-journal-missing" in done.err, done
+    with Planes(other) as planes:  # and what comes is heard: nobody waits for the number where it stood
+        planes.until(lambda: served(planes), "the released bundle answers")
+        rows = lambda: other.json("status")["services"][0]["watch"]["rows"]  # noqa: E731
+        before = rows()
+        planes.until(lambda: served(planes) and rows() > before, "the watch sees new rows")
+    with Planes(other) as planes:
+        recorded = lambda: sum(e["action"] == "access.segment" for e in other.json("audit", "log")["decisions"])  # noqa: E731
+        planes.until(lambda: recorded() > 2, "the access log goes on")
+    assert other.run("audit", "verify", "--rebuild").code == 0
+    assert other.run("audit", "verify").code == 0
+
+
+@case
+def read_only_copy(world):
+    """What was put aside is verified where it lies, without writing; and a changed byte is found."""
+    project = world.copy(world.released)
+    assert project.run("audit", "verify").code == 0
+    for path in [project.root / ".heddle", *(project.root / ".heddle").rglob("*")]:
+        path.chmod(path.stat().st_mode & 0o555)
+    before = sorted((p.name, p.stat().st_mtime_ns) for p in (project.root / ".heddle").rglob("*"))
+    done = project.run("audit", "verify")
+    assert done.code == 0 and "audit ok" in done.out and "the state was not looked at" in done.err, done
+    assert project.json("audit", "verify")["state"] == "not looked at"
+    assert sorted((p.name, p.stat().st_mtime_ns) for p in (project.root / ".heddle").rglob("*")) == before
+    entries = next(p for p in (project.root / ".heddle/tiles/tile/entries").rglob("*") if p.is_file())
+    data = bytearray(entries.read_bytes())
+    data[9] ^= 1
+    entries.chmod(0o644)
+    entries.write_bytes(data)
+    assert project.run("audit", "verify").code == 13
+
+
+@case
+def keys_are_not_made_anew(world):
+    """Whatever else is gone with a key: the state knows that there was one. Another one is taken with an entry."""
+    project = world.copy(world.released)
+    keys, tiles = project.root / ".heddle/keys", project.root / ".heddle/tiles"
+    whole = {name: (keys / name).read_bytes() for name in ("control.key", "control.pub", "ledger.key")}
+    assert project.run("status").code == 0  # from here on the state knows them
+    (keys / "control.key").unlink()
+    (keys / "control.pub").unlink()
+    assert project.run("status").id == "control-key-lost" and not (keys / "control.key").exists()
+    (keys / "control.key").write_text("00" * 31 + "07\n")
+    assert project.run("status").code == 0
+    changed = [e for e in project.json("audit", "log")["decisions"] if e["action"] == "key.control"]
+    assert len(changed) == 1 and changed[0]["attributes"]["before"] == whole["control.pub"].decode().strip(), changed
+    (keys / "ledger.key").unlink()
+    shutil.rmtree(tiles)
+    assert project.run("status").id == "ledger-key-lost" and not (keys / "ledger.key").exists()
+
+
+@case
+def copied_project(world):
+    """A copy says that it is one; a move does not."""
+    project = world.copy(world.released)
+    assert project.run("status").code == 0
+    actions = lambda one: [e["action"] for e in one.json("audit", "log")["decisions"]]  # noqa: E731
+    before = actions(project).count("project.copied")
+    moved = harness.Project(world.heddle, world.dir / "moved")
+    project.root.rename(moved.root)
+    assert moved.run("status").code == 0 and actions(moved).count("project.copied") == before
+    copied = world.copy(moved)
+    assert "was copied from" in copied.run("status").err and actions(copied).count("project.copied") == before + 1
+    assert "was copied from" not in copied.run("status").err
 
 
 @case

@@ -355,6 +355,24 @@ def a_signature_names_the_project_that_runs(world):
 
 
 @case
+def another_name_is_another_project(world):
+    """The ledger is signed in the project's name: a commit that changes it is not applied, and what ran goes on."""
+    project = world.copy(world.built)
+    for applied in (False, True):
+        if applied:
+            assert project.run("apply").code == 0
+        project.edit("heddle.yaml", "name: trips", "name: renamed")
+        project.commit()
+        if not applied:  # the name of HEAD counts until something is applied
+            refused(project.run("apply", "HEAD~1"), 7, "apply-other-project")
+        else:
+            refused(project.run("apply"), 7, "apply-other-project")
+            assert project.run("audit", "verify").code == 0
+            asked(project)
+        git(project, "reset", "-q", "--hard", "HEAD~1")
+
+
+@case
 def before_the_first_apply(world):
     """What runs first is the commit of HEAD, by a decision: never the work tree."""
     project = world.copy(world.built)

@@ -124,6 +124,101 @@ def state_corrupt(world):
     return damaged(world, damage, "state-corrupt")
 
 
+def flipped(path, text):
+    """Changes one bit of a text that stands in the file."""
+    whole = path.read_bytes()
+    at = whole.index(text)
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
+    return lambda: path.write_bytes(whole)
+
+
+@case
+def state_flipped(world):
+    return damaged(world, lambda project: flipped(project.root / ".heddle/state.db", b"sha256:"), "state-damaged")
+
+
+@case
+def state_without_its_number(world):
+    def damage(project):
+        path = project.root / ".heddle/state.db"
+        whole = path.read_bytes()
+        assert whole[60:64] == bytes([0, 0, 0, 3]), whole[60:64]  # user_version, by SQLite's file format
+        path.write_bytes(whole[:60] + bytes(4) + whole[64:])
+        return lambda: path.write_bytes(whole)
+
+    return damaged(world, damage, "state-damaged")
+
+
+def git(project, *words):
+    return subprocess.run(["git", "-C", str(project.root), *words], check=True, capture_output=True, text=True).stdout.split()
+
+
+def anchor(project):
+    """The ref, and the commit that it names."""
+    (line,) = git(project, "for-each-ref", "--format=%(refname)=%(objectname)", "refs/heddle/anchor/")
+    return line.split("=")
+
+
+def put_back(world, spoil, id_):
+    """All of `.heddle` as it was before the newest decisions. What is released is served; a person says that this one counts."""
+    project = world.copy(world.made)
+    assert project.run("audit", "verify").code == 0
+    ref, old = anchor(project)
+    shutil.copytree(project.root / ".heddle", project.root / "old", symlinks=True)
+    for _ in range(2):
+        assert project.run("stop", "late").code == 0
+        assert project.run("resume", "late", "--person", "ann", "--key", world.keys / "ann").code == 0
+    assert anchor(project)[1] != old, "decisions are anchored by themselves"
+    shutil.rmtree(project.root / ".heddle")
+    (project.root / "old").rename(project.root / ".heddle")
+    spoil(project, ref, old)
+    done = project.run("audit", "verify")
+    assert done.code == 13 and id_ in done.err and "audit restore" in done.err, done
+    with Planes(project, locked=True) as planes:
+        answers(planes)
+        locked(project, id_)
+        words = ["audit", "restore", "--reason", "the disk was lost", "--person", "ann"]
+        refused = project.run(*words)
+        assert refused.code == 5 and refused.id == "person-unproven", refused
+        done = project.run(*words, "--key", world.keys / "ann")
+        assert done.code == 0, done
+        planes.until(planes.control_live, "the control plane comes by itself", 60)
+        assert project.run("status").code == 0
+        assert project.run("stop", "late").code == 0
+        assert project.run("audit", "verify").code == 0
+        assert project.run(*words, "--key", world.keys / "ann").id == "restore-not-needed"
+    restored = [each for each in project.json("audit", "log")["decisions"] if each["action"] == "ledger.restore"]
+    assert len(restored) == 1 and restored[0]["actor"] == "ann", restored
+    return id_
+
+
+@case
+def older_state_put_back(world):
+    return put_back(world, lambda *unused: None, "ledger-rolled-back")
+
+
+@case
+def older_state_put_back_with_its_anchor(world):
+    return put_back(world, lambda project, ref, old: git(project, "update-ref", ref, old), "ledger-rolled-back")
+
+
+@case
+def older_state_put_back_without_an_anchor(world):
+    return put_back(world, lambda project, ref, old: git(project, "update-ref", "-d", ref), "ledger-anchor-missing")
+
+
+@case
+def anchor_unreadable(world):
+    def damage(project):
+        ref, _ = anchor(project)
+        path = project.root / ".git" / ref
+        whole = path.read_text()
+        path.write_text("0123456789" * 4 + "\n")
+        return lambda: path.write_text(whole)
+
+    return damaged(world, damage, "ledger-anchor-unreadable")
+
+
 @case
 def history_damaged(world):
     def damage(project):
@@ -191,7 +286,8 @@ def read_only(world):
             answers(planes)
             done = project.run("status")
             assert done.code != 0 and "Read-only" in done.err and "service `late` (serving)" in done.out, done
-            assert planes.request("POST", "/v1/services/late/stop", "{}", token="stopper").status == 200
+            reply = planes.request("POST", "/v1/services/late/stop", "{}", token="stopper")
+            assert reply.status == 200 and reply.json["recorded"] is False, reply
             assert planes.predict({"rows": [row(project)]}).json["id"] == "service-stopped"
     finally:
         subprocess.run(["umount", "-l", str(heddle)], check=False)

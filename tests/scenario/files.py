@@ -379,10 +379,10 @@ def same(case, number, ways, folder):
     assert taken == wanted.keys() - refused, ("run", sorted(taken), sorted(refused))
 
 
-def refused_by_all(path, id_, ways, score_id=None):
+def refused_by_all(path, id_, ways):
     """The file is refused as a whole, by one name; nothing is left behind."""
     out = path.with_name("out.csv")
-    for done, wanted in ((ways.project.run("score", path, "-o", out, "--service", "late"), score_id or id_),
+    for done, wanted in ((ways.project.run("score", path, "-o", out, "--service", "late"), id_),
                          (ways.replays.run("replay", path, "--service", "late", "--lockstep"), id_), (ways.source(path), id_)):
         assert done.id == wanted and done.code not in (0, 20) and done.code < 100, (wanted, done)
     assert not list(path.parent.glob("out*")), "nothing is left behind"
@@ -407,13 +407,22 @@ def whole_files(ways, folder):
         checked = ways.training.run("check")
         assert id_ in checked.ids, (what, checked)
         ways.enum.write_text(ways.codes, encoding="utf-8")
+    # A required column that is not there is told by one name; a client's rows are refused one by one.
+    table = pa.table({f: pa.array([row[f] for row in rows_of(0)]) for f in COLUMNS})
+    path = folder / "missing.parquet"
+    pq.write_table(table.drop_columns(["key"]), path)
+    refused_by_all(path, "column-missing", ways)
+    path = folder / "missing.csv"
+    path.write_text(",".join(COLUMNS[1:]) + "\n" + "".join(",".join(row[1:]) + "\n" for row in texts if "\n" not in "".join(row)), encoding="utf-8")
+    refused_by_all(path, "column-missing", ways)
+    assert all("key-required" in rules for rules in ways.service.predict(table.select(FIELDS[1:])).validation)
     # A column that cannot hold its field is named with both types, in every command.
     for field, array in (("n", pa.array(["1"] * ROWS)), ("n", pa.array([T("2001-01-01")] * ROWS)), ("n", pa.array([True] * ROWS)),
                          ("code", pa.array([1] * ROWS)), ("flag", pa.array(["true"] * ROWS)), ("x", pa.array(["1.5"] * ROWS)), ("when", pa.array([1] * ROWS))):
         table = pa.table({f: pa.array([row[f] for row in rows_of(0)]) for f in COLUMNS})
         path = folder / "type.parquet"
         pq.write_table(table.set_column(COLUMNS.index(field), field, array), path)
-        refused_by_all(path, "column-type", ways, "score-contract-mismatch")
+        refused_by_all(path, "column-type", ways)
         assert all(value is None for value in ways.service.predict(pq.read_table(path, columns=FIELDS)).probability.to_pylist()), field
     for array in (pa.array([[1]] * ROWS), pa.array([b"1"] * ROWS), pa.array([datetime.time(1)] * ROWS)):
         pq.write_table(table.set_column(COLUMNS.index("n"), "n", array), path)

@@ -1,5 +1,6 @@
 """What the scenarios share: the real binary on a small project, its planes, and a raw HTTP client that can misbehave."""
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -8,12 +9,31 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
 import traceback
 
 import small_project
+
+
+def sum_of(collection, key, value):
+    """What `state.db` keeps beside a row (docs/formats/state.md)."""
+    collection, key, value = (each.encode() if isinstance(each, str) else each for each in (collection, key, value))
+    data = len(collection).to_bytes(8, "big") + collection + len(key).to_bytes(8, "big") + key + value
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big", signed=True)
+
+
+@contextlib.contextmanager
+def forging(project):
+    """The state of a project that nothing has open, for who edits it by hand and leaves no sum that gives it away."""
+    (project.root / ".heddle/state.db.sum").unlink()
+    with contextlib.closing(sqlite3.connect(project.root / ".heddle/state.db")) as state:
+        state.create_function("heddle_sum", 3, sum_of)
+        yield state
+        state.execute("UPDATE kv SET sum = heddle_sum(collection, key, value)")
+        state.commit()
 
 
 class Ran:
@@ -101,15 +121,16 @@ class Reply:
 
 class Planes:
     """`heddle up` of a project, awaited until live; ended with SIGTERM. `locked`: its control plane does not come up, the data plane is
-    awaited alone. `first`: runs in the child before it becomes `heddle`."""
+    awaited alone. `first`: runs in the child before it becomes `heddle`. `environment`: further variables."""
 
-    def __init__(self, project, *words, locked=False, first=None):
+    def __init__(self, project, *words, locked=False, first=None, environment=None):
         self.project, self.words, self.locked, self.first = project, words, locked, first
+        self.environment = dict(os.environ, **(environment or {}))
         self.log = open(project.root.parent / (project.root.name + ".log"), "w+")
 
     def __enter__(self):
         self.process = subprocess.Popen([self.project.heddle, "--project", str(self.project.root), "up", *self.words],
-                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=self.first)
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=self.first, env=self.environment)
         try:
             self.until(lambda: self.get("/health/live").status == 200, "the data plane is live")
             if not self.locked:
@@ -130,7 +151,7 @@ class Planes:
     def text(self):
         return pathlib.Path(self.log.name).read_text()
 
-    def until(self, holds, what, seconds=30):
+    def until(self, holds, what, seconds=60):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with contextlib.suppress(OSError, http.client.HTTPException):

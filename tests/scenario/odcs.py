@@ -21,7 +21,7 @@ heddle, root = str(pathlib.Path(sys.argv[1]).resolve()), pathlib.Path(sys.argv[2
 # Why a file may be refused, and what is said of a file that is taken.
 REASONS = {"bad-field", "bad-pattern", "bad-quality", "bad-schema", "duplicate-name", "missing-key", "out-of-range", "sql-not-enforced",
            "unknown-format", "unknown-key", "unknown-value", "wrong-type", "yaml-malformed", "yaml-documents", "yaml-duplicate-key"}
-WARNINGS = {"field-not-read", "no-fields", "not-enforced", "type-from-physical", "unknown-severity"}
+WARNINGS = {"field-not-read", "no-fields", "not-enforced", "old-key", "type-from-physical", "unknown-severity"}
 
 # A key that is taken and not acted upon, as it looks in a file, and a word of the warning that must come.
 SAID = [(r"^servers:\s*$", "`servers`"), (r"^slaProperties:\s*$", "`slaProperties`"), (r"^roles:\s*$", "`roles`"),
@@ -79,6 +79,10 @@ BROKEN = [
     (ORIGIN, ORIGIN + "        quality: [{metric: invalidValues, arguments: {pattern: '^A'}, unit: percent, mustBeLessThan: 50}]\n",
      "origin-invalidValues"),
     (ORIGIN, ORIGIN + "        quality: [{metric: missingValues, arguments: {missingValues: [AAA]}, mustBe: 0}]\n", "origin-missingValues"),
+    (ORIGIN, ORIGIN + "        quality: [{rule: validValues, validValues: [AAA, 7]}]\n", "origin-invalidValues"),
+    (DISTANCE, DISTANCE + "quality: [{rule: between, customProperties: [{property: min, value: 0}, {property: max, value: 500}]}], ",
+     "distance-between"),
+    (DISTANCE, DISTANCE + "quality: [{rule: minCheck, customProperties: [{property: min, value: 500}]}], ", "distance-minCheck"),
 ]
 
 

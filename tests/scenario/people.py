@@ -49,10 +49,25 @@ def slots(project):
     return project.json("status")["services"][0]
 
 
+def commands_of(heddle, *words):
+    """Every command that `heddle --help` lists, with its subcommands."""
+    text = subprocess.run([heddle, *words, "--help"], check=True, capture_output=True, text=True).stdout
+    below = re.findall(r"^  ([a-z]+) {2,}", text.split("Subcommands:")[1], re.M) if "Subcommands:" in text else []
+    return [each for one in below for each in commands_of(heddle, *words, one)] or [words]
+
+
 @case
 def every_command(world):
     """As bob, who is the user of the system: nothing but a yes needs a key."""
     project = world.copy(world.built)
+    called, run = set(), project.run
+
+    def run_and_note(*words, **options):
+        plain = [str(each) for each in words if not str(each).startswith("--")]
+        called.update({tuple(plain[:1]), tuple(plain[:2])})
+        return run(*words, **options)
+
+    project.run = run_and_note
     bundle, standby = world.candidate
     for words in (["check"], ["plan"], ["run"], ["schema", "Policy"], ["version"], ["bundle", "inspect", bundle], ["bundle", "verify", bundle]):
         works(project.run(*words))
@@ -69,7 +84,9 @@ def every_command(world):
         planes.until(lambda: slots(project)["primary"] == bundle, "the bundle is primary")
         assert project.json("audit", "log")["decisions"][0]["attributes"]["proof"] == "os-user:" + small_project.os_user()
         # The other way round: another primary, back by `rollback`, alone and at once.
-        works(approve(world, project, ask(project, "release", "promote", "late", "--bundle", standby)))
+        asked_for = ask(project, "release", "promote", "late", "--bundle", standby)
+        told = project.json("approve", asked_for, "--person", "ann", "--key", world.keys / "ann")
+        assert told["statement"] == project.json("approval", "show", asked_for)["statement"], "what was signed is said in JSON too"
         assert slots(project)["primary"] == standby
         works(project.run("release", "rollback", "late"))
         assert slots(project)["primary"] == bundle
@@ -86,6 +103,8 @@ def every_command(world):
         assert '"weight"' in works(project.run("--json", "approval", "show", canary)).out
         works(approve(world, project, canary))
         works(project.run("release", "canary", "late"))
+        raised = works(project.run("release", "promote", "late", "--slot", "canary", "--bundle", third))
+        assert "waits for approval" not in raised.err, "the next step is an engineer's"
         works(project.run("release", "abort", "late"))
         no = ask(project, "release", "promote", "late", "--bundle", third)
         done = works(project.run("reject", no, "--reason", "not on a Friday"))
@@ -94,6 +113,8 @@ def every_command(world):
             works(project.run(*words))
         why = ("--reason", "the feed is broken")
         opened = project.json("incident", "open", "late", *why)["incident"]
+        for words in (["incident", "show", opened], ["bundle", "verify", third]):
+            works(project.run(*words))
         for words in (["incident", "ack", opened], ["incident", "comment", opened], ["quarantine", "add", "late", "default"],
                       ["quarantine", "release", "late", "default"], ["incident", "close", opened]):
             works(project.run(*words, *why))
@@ -106,6 +127,13 @@ def every_command(world):
         works(project.run("stop", "--all"))
         works(project.run("resume"))
         works(project.run("audit", "verify"))
+        works(project.run("audit", "verify", "--rebuild"))
+        # Nothing is wrong with this clock and this state: that is said.
+        refused(project.run("clock", "set", "late", *why), 7, "clock-agrees")
+        refused(project.run("audit", "restore", *why, "--person", "ann", "--key", world.keys / "ann"), 7, "restore-not-needed")
+    # `heddle dev` is for who looks at Heddle itself.
+    left = [words for words in commands_of(world.heddle) if words not in called and words[0] not in ("up", "dev")]
+    assert not left, f"commands that nobody tried: {left}"
 
 
 @case

@@ -105,7 +105,7 @@ def exit_codes(world):
         bad_input.refused(project.run(*words), code, id_)
     other = world.dir / "other.csv"
     other.write_text("date,origin\n2001-01-01,AAA\n")
-    bad_input.refused(project.run("score", other, "-o", out, "--service", "late"), 3, "score-contract-mismatch")
+    bad_input.refused(project.run("score", other, "-o", out, "--service", "late"), 3, "column-missing")
     bad_input.refused(world.copy(world.built).run("score", file, "-o", out, "--service", "late"), 10, "service-no-release")
     project.edit("policies/default.yaml", "score.batch", "score.other")
     project.apply()

@@ -198,6 +198,8 @@ def afterwards(run):
     run.both("audit", "log")
     run.both("audit", "verify")
     run("audit", "prove", "0")
+    run("audit", "restore", "--reason", "the disk was lost", code=5)
+    run("clock", "set", "late", "--reason", "NTP was off", code=7)
 
 
 def main():

@@ -136,11 +136,44 @@ def replayed(world):
         planes.until(lambda: project.json("status")["services"][0]["state"] == "stopped", "the data plane says that it is stopped")
         done = project.run("resume", "late", "--person", "ann", "--key", world.keys / "ann")
         assert done.code == 0, done
+        poisoned_tick(world, planes)
     after = project.json("status")
     assert after["services"][0]["state"] == "not running" and not after["services"][0]["data_plane"]["running"], after
     text = project.run("status").out
     assert "(not running)" in text and "serving" not in text, text
     return f"{watch['rows']} rows watched, the same again refused"
+
+
+def poisoned_tick(world, planes):
+    """One tick of a replay account far ahead would end every later replay: it is said, and a person signs the way back."""
+    project = planes.project
+
+    def tick(time):
+        return planes.request("POST", "/v1/services/late/tick", {"event_time": time})
+
+    def jump():
+        return project.json("status")["services"][0]["clock_jump"]
+
+    set_clock = ["clock", "set", "late", "--reason", "a client gone mad", "--person", "ann", "--key", world.keys / "ann"]
+    assert project.run(*set_clock).id == "clock-agrees"
+    assert tick("2001-02-27").status == 200
+    assert tick("2150-01-01").status == 200
+    planes.until(lambda: jump() is not None, "the jump is known")
+    assert tick("2001-02-28").status == 409
+    assert tick("2150-01-02").status == 200
+    shown = project.json("status")
+    assert any(each["command"].startswith("heddle clock set late") for each in shown["next"]), shown["next"]
+    planes.until(lambda: any(each["cause"] == "clock jump" for each in project.json("incident", "list")["incidents"]), "it is an incident")
+    refused = project.run(*set_clock[:-4])
+    assert refused.code == 5 and refused.id == "clock-denied", refused  # no rule lets him, and he did not sign
+    done = project.run(*set_clock)
+    assert done.code == 0 and "left its clock at 2001-02-27" in done.err, done
+    planes.until(lambda: tick("2001-02-28").status == 200, "event time is where it was before the jump")
+    planes.until(lambda: project.json("status")["services"][0]["watermark"].startswith("2001-02-28"), "decisions go on from there")
+    assert jump() is None
+    log = [(each["action"], each["actor"]) for each in project.json("audit", "log")["decisions"]]
+    assert ("clock.jump", "system:data-plane") in log and ("clock.set", "ann") in log, log[-6:]
+    assert project.run("audit", "verify").code == 0
 
 
 def main():

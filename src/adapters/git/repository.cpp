@@ -187,6 +187,11 @@ class GitRepository final : public store::Git {
                           "UTF-8", message.c_str(), tree.get(), parent ? 1 : 0, parents) != 0) {
       return git_failure("write a commit");
     }
+    // Git's own log of the ref: where it stood stays known when it is moved back by hand.
+    if (ref.starts_with("refs/heddle/")) {
+      if (git_reference_ensure_log(repository_.get(), ref.c_str()) != 0)
+        return git_failure(fmt::format("begin the log of `{}`", ref));
+    }
     // Only if nobody moved the ref meanwhile.
     git_reference* moved = nullptr;
     const git_oid none{};
@@ -221,6 +226,16 @@ class GitRepository final : public store::Git {
     if (is_head ||
         (revision.size() == GIT_OID_HEXSZ && git_oid_fromstr(&id, revision.c_str()) == 0))
       HEDDLE_TRY(check_whole(repository_.get(), hex(id)));
+    // A ref that is there and cannot be read is not one that is not there.
+    if (revision.starts_with("refs/") && revision.find("@{") == std::string::npos) {
+      const int code = git_reference_name_to_id(&id, repository_.get(), revision.c_str());
+      if (code != 0 && code != GIT_ENOTFOUND && code != GIT_EINVALIDSPEC)
+        return git_failure(fmt::format("read `{}`", revision));
+      if (code == 0) {
+        HEDDLE_TRY(check_whole(repository_.get(), hex(id)));
+        HEDDLE_TRY(commit_of(id));
+      }
+    }
     const std::string spec = revision + "^{commit}";
     if (git_revparse_single(&raw, repository_.get(), spec.c_str()) != 0) {
       return Error{ErrorKind::kNotFound, "git-revision-not-found",

@@ -248,6 +248,21 @@ TEST_F(GitTest, AnObjectThatWasCutShortIsAnError) {
   EXPECT_EQ(open_git(root_).value()->read(head, "sub/b.txt").value(), "two\n");
 }
 
+TEST_F(GitTest, ARefThatIsThereAndCannotBeReadIsNotMissing) {
+  const std::string ref = "refs/heddle/anchor/x";
+  const auto one = repository_->commit(ref, "", {{"checkpoint", "1"}}, "one").value();
+  const auto two = repository_->commit(ref, "", {{"checkpoint", "2"}}, "two").value();
+  EXPECT_EQ(repository_->resolve("refs/heddle/anchor/y").error().kind, ErrorKind::kNotFound);
+  git(root_, "update-ref " + ref + " " + one);
+  const auto moved = open_git(root_).value();
+  EXPECT_EQ(*moved->resolve(ref), one);
+  EXPECT_EQ(*moved->resolve(ref + "@{1}"), two) << "where it stood before it was moved by hand";
+  ASSERT_TRUE(write_file_atomic(root_ + "/.git/" + ref, std::string(40, 'a') + "\n").ok());
+  EXPECT_EQ(open_git(root_).value()->resolve(ref).error().kind, ErrorKind::kIo);
+  ASSERT_TRUE(write_file_atomic(root_ + "/.git/" + ref, "x\n").ok());
+  EXPECT_EQ(open_git(root_).value()->resolve(ref).error().kind, ErrorKind::kIo);
+}
+
 TEST_F(GitTest, WhatIsKeptOutlivesItsBranch) {
   const auto first = *repository_->head();
   ASSERT_TRUE(repository_->keep("refs/heddle/applied/" + first, first).ok());

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "adapters/sqlite/connection.hpp"
+#include "adapters/sqlite/integrity.hpp"
 #include "base/file.hpp"
 
 namespace heddle::adapters {
@@ -33,6 +34,15 @@ UPDATE kv
   WHERE collection = 'control' AND CAST(key AS TEXT) LIKE '%/snapshot';
 DELETE FROM kv WHERE collection = 'control' AND CAST(key AS TEXT) LIKE '%/watch';
 )sql"},
+    // A sum beside each row (integrity.hpp): what a disk changed is found where it is read.
+    {3, R"sql(
+ALTER TABLE kv ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+UPDATE kv SET sum = heddle_sum(collection, key, value);
+DROP TRIGGER log_no_update;
+ALTER TABLE log ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+UPDATE log SET sum = heddle_sum(seq, entry);
+CREATE TRIGGER log_no_update BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+)sql"},
 };
 
 Result<int> version_of(sqlite3* db) {
@@ -40,6 +50,46 @@ Result<int> version_of(sqlite3* db) {
   if (sqlite3_step(statement.get()) != SQLITE_ROW)
     return sqlite_error(db, "read the schema version");
   return sqlite3_column_int(statement.get(), 0);
+}
+
+/// Every table and trigger with its text.
+Result<std::string> schema_of(sqlite3* db) {
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto statement,
+      prepare(db,
+              "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY 1, 2"));
+  std::string schema;
+  for (;;) {
+    const int code = sqlite3_step(statement.get());
+    if (code == SQLITE_DONE) return schema;
+    if (code != SQLITE_ROW) return sqlite_error(db, "read the schema");
+    for (int i = 0; i < 4; ++i) {
+      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement.get(), i));
+      schema += text == nullptr ? "" : text;
+      schema += i == 3 ? "\n" : " ";
+    }
+  }
+}
+
+/// The tables are those that the migrations up to `version` make; a new file has none.
+Result<void> check_schema(sqlite3* db, const std::string& path, int version,
+                          std::span<const Migration> migrations) {
+  sqlite3* raw = nullptr;
+  const int opened = sqlite3_open(":memory:", &raw);
+  const Database expected(raw);
+  if (opened != SQLITE_OK) return sqlite_error(raw, "compare the schema");
+  HEDDLE_TRY(add_sum_function(expected.get()));
+  for (const auto& migration : migrations) {
+    if (migration.to <= version) HEDDLE_TRY(execute(expected.get(), migration.sql));
+  }
+  HEDDLE_ASSIGN_OR_RETURN(const auto want, schema_of(expected.get()));
+  HEDDLE_ASSIGN_OR_RETURN(const auto have, schema_of(db));
+  if (version >= 0 && want == have) return {};
+  return Error{ErrorKind::kCorrupt, "state-damaged",
+               fmt::format("`{}` says that it has schema {}, and its tables are not those of it",
+                           path, version),
+               "it is damaged, or no state of Heddle: bring it back from a backup. A file of an "
+               "earlier build has its number too: `PRAGMA user_version`"};
 }
 
 Result<void> backup(sqlite3* db, const std::string& path, int version) {
@@ -66,9 +116,9 @@ Result<void> backup(sqlite3* db, const std::string& path, int version) {
 
 std::span<const Migration> state_migrations() { return kMigrations; }
 
-Result<void> migrate(sqlite3* db, const std::string& path, std::span<const Migration> migrations) {
-  HEDDLE_ASSIGN_OR_RETURN(int version, version_of(db));
-  const int found = version;
+Result<void> check_version(sqlite3* db, const std::string& path,
+                           std::span<const Migration> migrations) {
+  HEDDLE_ASSIGN_OR_RETURN(const int version, version_of(db));
   const int latest = migrations.empty() ? 0 : migrations.back().to;
   if (version > latest) {
     return Error{
@@ -76,6 +126,13 @@ Result<void> migrate(sqlite3* db, const std::string& path, std::span<const Migra
         fmt::format("`{}` has schema {}, this program knows up to {}", path, version, latest),
         "run the newer heddle that wrote it, or restore the backup made before its migration"};
   }
+  return check_schema(db, path, version, migrations);
+}
+
+Result<void> migrate(sqlite3* db, const std::string& path, std::span<const Migration> migrations) {
+  HEDDLE_TRY(check_version(db, path, migrations));
+  HEDDLE_ASSIGN_OR_RETURN(int version, version_of(db));
+  const int found = version;
   for (const auto& migration : migrations) {
     if (migration.to <= version) continue;
     if (found > 0) HEDDLE_TRY(backup(db, path, version));  // a new file has nothing to lose

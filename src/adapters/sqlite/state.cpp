@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "adapters/sqlite/connection.hpp"
+#include "adapters/sqlite/integrity.hpp"
 #include "adapters/sqlite/migrations.hpp"
 
 namespace heddle::adapters {
@@ -90,14 +91,14 @@ struct Statements {
   Statement get, put, erase, append, size;
 
   [[nodiscard]] Result<void> open(sqlite3* db) {
-    HEDDLE_ASSIGN_OR_RETURN(get,
-                            prepare(db, "SELECT value FROM kv WHERE collection = ?1 AND key = ?2"));
     HEDDLE_ASSIGN_OR_RETURN(
-        put,
-        prepare(db, "INSERT INTO kv VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = ?3"));
+        get, prepare(db, "SELECT value, sum FROM kv WHERE collection = ?1 AND key = ?2"));
+    HEDDLE_ASSIGN_OR_RETURN(put, prepare(db,
+                                         "INSERT INTO kv VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO "
+                                         "UPDATE SET value = ?3, sum = ?4"));
     HEDDLE_ASSIGN_OR_RETURN(erase,
                             prepare(db, "DELETE FROM kv WHERE collection = ?1 AND key = ?2"));
-    HEDDLE_ASSIGN_OR_RETURN(append, prepare(db, "INSERT INTO log VALUES (?1, ?2)"));
+    HEDDLE_ASSIGN_OR_RETURN(append, prepare(db, "INSERT INTO log VALUES (?1, ?2, ?3)"));
     HEDDLE_ASSIGN_OR_RETURN(size, prepare(db, "SELECT coalesce(max(seq) + 1, 0) FROM log"));
     return {};
   }
@@ -122,7 +123,10 @@ class SqliteTxn final : public store::Txn {
     use.text(1, collection);
     use.blob(2, key);
     switch (use.step()) {
-      case SQLITE_ROW: return std::optional<std::string>(std::string(use.column(0)));
+      case SQLITE_ROW:
+        if (sum_of(collection, key, use.column(0)) != use.number(1))
+          return damaged(collection, key);
+        return std::optional<std::string>(std::string(use.column(0)));
       case SQLITE_DONE: return std::optional<std::string>();
       default: return sqlite_error(db_, "read the state");
     }
@@ -135,6 +139,7 @@ class SqliteTxn final : public store::Txn {
     use.text(1, collection);
     use.blob(2, key);
     use.blob(3, value);
+    use.integer(4, sum_of(collection, key, value));
     if (use.step() != SQLITE_DONE) return sqlite_error(db_, "write the state");
     return {};
   }
@@ -154,11 +159,12 @@ class SqliteTxn final : public store::Txn {
     // Prepared anew: a visitor may scan again.
     HEDDLE_ASSIGN_OR_RETURN(
         const auto statement,
-        prepare(db_,
-                end.empty()
-                    ? "SELECT key, value FROM kv WHERE collection = ?1 AND key >= ?2 ORDER BY key"
-                    : "SELECT key, value FROM kv WHERE collection = ?1 AND key >= ?2 AND key < ?3 "
-                      "ORDER BY key"));
+        prepare(
+            db_,
+            end.empty()
+                ? "SELECT key, value, sum FROM kv WHERE collection = ?1 AND key >= ?2 ORDER BY key"
+                : "SELECT key, value, sum FROM kv WHERE collection = ?1 AND key >= ?2 AND key < ?3 "
+                  "ORDER BY key"));
     Use use(statement.get());
     use.text(1, collection);
     use.blob(2, prefix);
@@ -167,6 +173,8 @@ class SqliteTxn final : public store::Txn {
       const int code = use.step();
       if (code == SQLITE_DONE) return {};
       if (code != SQLITE_ROW) return sqlite_error(db_, "read the state");
+      if (sum_of(collection, use.column(0), use.column(1)) != use.number(2))
+        return damaged(collection, use.column(0));
       if (!visit(use.column(0), use.column(1))) return {};
     }
   }
@@ -177,6 +185,7 @@ class SqliteTxn final : public store::Txn {
     Use use(sql_.append.get());
     use.integer(1, static_cast<std::int64_t>(number));
     use.blob(2, entry);
+    use.integer(3, sum_of(number, entry));
     if (use.step() != SQLITE_DONE) return sqlite_error(db_, "append to the log");
     return number;
   }
@@ -192,7 +201,7 @@ class SqliteTxn final : public store::Txn {
       const std::function<bool(std::uint64_t, std::string_view)>& visit) override {
     HEDDLE_ASSIGN_OR_RETURN(
         const auto statement,
-        prepare(db_, "SELECT seq, entry FROM log WHERE seq >= ?1 AND seq < ?2 ORDER BY seq"));
+        prepare(db_, "SELECT seq, entry, sum FROM log WHERE seq >= ?1 AND seq < ?2 ORDER BY seq"));
     Use use(statement.get());
     use.integer(1, static_cast<std::int64_t>(begin));
     use.integer(2, end > static_cast<std::uint64_t>(INT64_MAX) ? INT64_MAX
@@ -201,7 +210,9 @@ class SqliteTxn final : public store::Txn {
       const int code = use.step();
       if (code == SQLITE_DONE) return {};
       if (code != SQLITE_ROW) return sqlite_error(db_, "read the log");
-      if (!visit(static_cast<std::uint64_t>(use.number(0)), use.column(1))) return {};
+      const auto seq = static_cast<std::uint64_t>(use.number(0));
+      if (sum_of(seq, use.column(1)) != use.number(2)) return damaged("log", fmt::to_string(seq));
+      if (!visit(seq, use.column(1))) return {};
     }
   }
 
@@ -219,14 +230,23 @@ class SqliteTxn final : public store::Txn {
 
 class SqliteState final : public store::State {
  public:
-  SqliteState(Database db, Statements statements)
-      : db_(std::move(db)), sql_(std::move(statements)) {}
+  SqliteState(Database db, Statements statements, std::string path)
+      : db_(std::move(db)), sql_(std::move(statements)), path_(std::move(path)) {}
 
   ~SqliteState() override {
+    bool entries = false;
+    {
+      Use use(sql_.size.get());
+      entries = use.step() == SQLITE_ROW && use.number(0) > 0;
+    }
     sql_ = {};
-    if (!failed_)
-      (void)sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr,
-                                      nullptr);
+    const bool whole =
+        !failed_ && sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE,
+                                              nullptr, nullptr) == SQLITE_OK;
+    db_.reset();
+    // One without entries is made anew where the real one is lost, and gives way to it.
+    if (whole && entries)
+      (void)keep_file_sum(path_);  // on a full disk the sums of the rows are left
   }
 
   Result<void> write(const std::function<Result<void>(store::Txn&)>& body) override {
@@ -334,6 +354,7 @@ class SqliteState final : public store::State {
 
   Database db_;
   Statements sql_;
+  std::string path_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Request*> waiting_;
@@ -353,6 +374,7 @@ Result<std::unique_ptr<store::State>> open_sqlite_state(const std::string& path)
                  "see that its folder exists and is yours to write"};
   }
   ::close(fd);
+  const auto same = check_file_sum(path);  // before SQLite begins a new one
   sqlite3* raw = nullptr;
   const int opened =
       sqlite3_open_v2(path.c_str(), &raw,
@@ -364,11 +386,16 @@ Result<std::unique_ptr<store::State>> open_sqlite_state(const std::string& path)
               "PRAGMA locking_mode = EXCLUSIVE; PRAGMA mmap_size = 0; PRAGMA journal_mode = WAL;"
               "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192;"
               "PRAGMA recursive_triggers = ON"));
+  HEDDLE_TRY(add_sum_function(db.get()));
+  HEDDLE_TRY(check_version(db.get(), path, state_migrations()));
+  HEDDLE_TRY(same);
+  ::unlink((path + ".sum").c_str());  // from the first write on it is another file
   HEDDLE_TRY(migrate(db.get(), path, state_migrations()));
+  HEDDLE_TRY(check_all(db.get()));
   Statements statements;
   HEDDLE_TRY(statements.open(db.get()));
   return std::unique_ptr<store::State>(
-      std::make_unique<SqliteState>(std::move(db), std::move(statements)));
+      std::make_unique<SqliteState>(std::move(db), std::move(statements), path));
 }
 
 }  // namespace heddle::adapters

@@ -62,16 +62,16 @@ TEST(SqliteState, ItsLogCannotBeChangedFromOutsideEither) {
   const auto db = raw(path);
   for (const char* sql :
        {"UPDATE log SET entry = x'00' WHERE seq = 1", "DELETE FROM log WHERE seq = 2",
-        "INSERT INTO log VALUES (7, x'00')", "INSERT INTO log VALUES (0, x'00')"}) {
+        "INSERT INTO log VALUES (7, x'00', 0)", "INSERT INTO log VALUES (0, x'00', 0)"}) {
     EXPECT_FALSE(execute(db.get(), sql).ok()) << sql;
   }
-  EXPECT_TRUE(execute(db.get(), "INSERT INTO log VALUES (3, x'00')").ok());
+  EXPECT_TRUE(execute(db.get(), "INSERT INTO log VALUES (3, x'00', 0)").ok());
 }
 
 TEST(SqliteState, ANewOneNeedsNoBackup) {
   const std::string path = fresh_directory() + "/state.db";
   ASSERT_TRUE(open_sqlite_state(path).ok());
-  for (const int version : {0, 1, 2}) {
+  for (const int version : {0, 1, 2, 3}) {
     EXPECT_FALSE(path_exists(fmt::format("{}.v{}.backup", path, version))) << version;
   }
 }
@@ -84,6 +84,134 @@ TEST(SqliteState, ASecondOpenIsRefused) {
   const auto second = open_sqlite_state(path);
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().id, "state-locked");
+}
+
+/// A state of some rows, closed; its bytes.
+std::string some_state(const std::string& path) {
+  auto state = open_sqlite_state(path).value();
+  for (int i = 0; i < 60; ++i) {
+    EXPECT_TRUE(state
+                    ->write([&](store::Txn& txn) -> Result<void> {
+                      HEDDLE_TRY(txn.append(fmt::format("entry {} {}", i, std::string(99, 'e'))));
+                      return txn.put(i % 2 == 0 ? "control" : "releases", fmt::format("key-{}", i),
+                                     std::string(static_cast<std::size_t>(40 * i), 'v'));
+                    })
+                    .ok());
+  }
+  state.reset();  // all of it is in the file now
+  return read_file(path).value();
+}
+
+/// Everything that a reader can get.
+Result<std::string> all_of(store::State& state) {
+  std::string all;
+  const auto read = state.read([&](store::Txn& txn) -> Result<void> {
+    for (const char* collection : {"control", "releases"}) {
+      HEDDLE_TRY(txn.scan(collection, "", [&](std::string_view key, std::string_view value) {
+        all.append(key).append("=").append(value).append("\n");
+        return true;
+      }));
+    }
+    HEDDLE_ASSIGN_OR_RETURN(const auto size, txn.log_size());
+    return txn.read_log(0, size, [&](std::uint64_t seq, std::string_view entry) {
+      all.append(fmt::to_string(seq)).append(entry);
+      return true;
+    });
+  });
+  if (!read.ok()) return read.error();
+  return all;
+}
+
+/// `bytes` as the state that was closed, and nothing else beside it.
+void put_back(const std::string& path, const std::string& bytes, const std::string& sum) {
+  for (const char* suffix : {"-wal", "-shm", ".sum"}) ::unlink((path + suffix).c_str());
+  ASSERT_TRUE(write_file_atomic(path, bytes).ok());
+  const auto kept = sum.empty() ? Result<void>() : write_file_atomic(path + ".sum", sum);
+  ASSERT_TRUE(kept.ok());
+}
+
+TEST(SqliteState, EveryBitThatFlipsWhileNothingRunsIsFound) {
+  const std::string path = fresh_directory() + "/state.db";
+  const auto bytes = some_state(path);
+  const auto sum = read_file(path + ".sum").value();
+  std::mt19937 random(7);
+  for (int i = 0; i < 40; ++i) {
+    auto flipped = bytes;
+    const std::size_t bit = random() % (bytes.size() * 8);
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+    put_back(path, flipped, sum);
+    const auto opened = open_sqlite_state(path);
+    ASSERT_FALSE(opened.ok()) << "bit " << bit % 8 << " of byte " << bit / 8;
+    EXPECT_EQ(opened.error().kind, ErrorKind::kCorrupt) << opened.error().str();
+    EXPECT_FALSE(opened.error().hint.empty());
+  }
+  put_back(path, bytes, sum);
+  EXPECT_TRUE(open_sqlite_state(path).ok());
+}
+
+TEST(SqliteState, ALostOneIsMadeAnewAndGivesWayToTheRealOne) {
+  const std::string path = fresh_directory() + "/state.db";
+  const auto bytes = some_state(path);
+  ::unlink(path.c_str());
+  EXPECT_TRUE(open_sqlite_state(path).ok()) << "the ledger says that it is too young";
+  ASSERT_TRUE(write_file_atomic(path, bytes).ok());
+  EXPECT_TRUE(open_sqlite_state(path).ok());
+}
+
+/// After a crash there is no sum of the whole file: then what a reader could see is found.
+TEST(SqliteState, WithoutTheFilesSumAFlippedBitIsFoundOrChangesNothing) {
+  const std::string path = fresh_directory() + "/state.db";
+  const auto bytes = some_state(path);
+  const auto whole = all_of(*open_sqlite_state(path).value()).value();
+  std::mt19937 random(8);
+  int found = 0;
+  for (int i = 0; i < 60; ++i) {
+    auto flipped = bytes;
+    const std::size_t bit = random() % (bytes.size() * 8);
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+    put_back(path, flipped, "");
+    SCOPED_TRACE(fmt::format("bit {} of byte {}", bit % 8, bit / 8));
+    const auto opened = open_sqlite_state(path);
+    if (!opened.ok()) {
+      ++found;
+      EXPECT_FALSE(opened.error().hint.empty());
+      continue;
+    }
+    const auto now = all_of(**opened);
+    EXPECT_TRUE(now.ok() && *now == whole) << "in silence";
+  }
+  EXPECT_GT(found, 10);
+}
+
+TEST(SqliteState, AChangedRowIsNamed) {
+  const std::string path = fresh_directory() + "/state.db";
+  (void)some_state(path);
+  ::unlink((path + ".sum").c_str());
+  ASSERT_TRUE(
+      execute(raw(path).get(), "UPDATE kv SET value = x'31' WHERE key = CAST('key-3' AS BLOB)")
+          .ok());
+  const auto opened = open_sqlite_state(path);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().id, "state-damaged");
+  EXPECT_NE(opened.error().message.find("`key-3` of `releases`"), std::string::npos);
+}
+
+TEST(SqliteState, ASchemaThatIsNotOfItsNumberIsRefused) {
+  const std::string path = fresh_directory() + "/state.db";
+  const auto bytes = some_state(path);
+  for (const char* sql :
+       {"PRAGMA user_version = 0", "PRAGMA user_version = 1", "PRAGMA user_version = 2",
+        "PRAGMA user_version = -3", "DROP TRIGGER log_no_delete", "DROP TABLE kv",
+        "CREATE TABLE other (x)"}) {
+    put_back(path, bytes, "");
+    ASSERT_TRUE(execute(raw(path).get(), sql).ok());
+    const auto opened = open_sqlite_state(path);
+    ASSERT_FALSE(opened.ok()) << sql;
+    EXPECT_EQ(opened.error().id, "state-damaged") << sql;
+  }
+  put_back(path, bytes, "");
+  ASSERT_TRUE(execute(raw(path).get(), "PRAGMA user_version = 4").ok());
+  EXPECT_EQ(open_sqlite_state(path).error().id, "state-newer");
 }
 
 TEST(SqliteState, AFileThatIsNoStateIsRefused) {
@@ -122,6 +250,23 @@ TEST(Migration, AFailedStepLeavesTheVersionBefore) {
   EXPECT_FALSE(migrate(db.get(), path, kSteps).ok());
   EXPECT_FALSE(execute(db.get(), "SELECT x FROM b").ok());
   EXPECT_TRUE(migrate(db.get(), path, std::span(kSteps, 1)).ok());  // it stands at 1
+}
+
+TEST(Migration, RowsOfBeforeGetTheirSums) {
+  const std::string path = fresh_directory() + "/state.db";
+  {
+    const auto db = raw(path);
+    ASSERT_TRUE(migrate(db.get(), path, state_migrations().first(2)).ok());
+    ASSERT_TRUE(execute(db.get(),
+                        "INSERT INTO kv VALUES ('control', CAST('k' AS BLOB), CAST('v' AS BLOB)),"
+                        " ('control', x'', x''); INSERT INTO log VALUES (0, CAST('e' AS BLOB))")
+                    .ok());
+  }
+  const auto state = open_sqlite_state(path);
+  ASSERT_TRUE(state.ok()) << state.error().str();
+  EXPECT_EQ(all_of(**state).value(), "=\nk=v\n0e");
+  EXPECT_FALSE(execute(raw(path).get(), "UPDATE log SET entry = x'00'").ok());
+  EXPECT_TRUE(path_exists(path + ".v2.backup"));
 }
 
 // As a project of the first schema has it: the snapshot held every incident, the watch was one

@@ -1,0 +1,146 @@
+#include "control/audit.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "control/applied.hpp"
+#include "doc/json.hpp"
+#include "policy/request.hpp"
+
+namespace heddle::control {
+namespace {
+
+/// One signature on record.
+struct Signed {
+  std::uint64_t entry = 0;
+  std::string person;
+  std::string commit;  ///< whose people.yaml counted; empty: none was applied
+  std::string statement;
+  std::string armored;
+  bool is_yes = false;  ///< of an approval; else of a request
+};
+
+/// The commit that a first apply is about: nothing counted before it, and it speaks for itself.
+std::string commit_of(const std::string& statement) {
+  const auto value = doc::parse_json(statement);
+  const auto* binds = value.ok() ? value->find("binds") : nullptr;
+  return binds == nullptr ? "" : binds->string_or("commit");
+}
+
+class SignatureAudit {
+ public:
+  SignatureAudit(Control::Core& core, std::vector<ledger::Finding>& findings)
+      : core_(core), findings_(findings) {}
+
+  Result<void> run() {
+    HEDDLE_TRY(core_.ledger->read(0, [&](const ledger::Entry& entry) {
+      note(entry);
+      // Who may apply is judged by what counted before.
+      if (entry.action == kApplyAction && entry.result == "applied")
+        applied_ = entry.attributes.string_or("commit");
+      return true;
+    }));
+    for (const auto& each : signed_) HEDDLE_TRY(check(each));
+    return {};
+  }
+
+ private:
+  void note(const ledger::Entry& entry) {
+    const auto text = [&](const char* name) { return entry.attributes.string_or(name); };
+    const bool is_yes = entry.action == "approval.approve";
+    const auto statement = text(is_yes ? "statement" : "request_statement");
+    const auto armored = text(is_yes ? "signature" : "request_signature");
+    if (!is_yes) return note_request(entry, statement, armored);
+    if (statement.empty()) return;  // of before statements were recorded
+    const auto named = std::pair<std::string, Digest>("statement", sha256(statement));
+    if (std::find(entry.evidence.begin(), entry.evidence.end(), named) == entry.evidence.end())
+      return report("approval-signature-invalid", entry.seq, entry.actor,
+                    "the statement is not the one it names");
+    signed_.push_back({entry.seq, entry.actor, applied_.empty() ? commit_of(statement) : applied_,
+                       statement, armored, true});
+  }
+
+  /// What waited for a yes is signed where it was asked for, not again where it is carried out.
+  void note_request(const ledger::Entry& entry, const std::string& statement,
+                    const std::string& armored) {
+    if (entry.attributes.string_or("proof") != "signature") return;
+    if (!statement.empty()) {
+      asked_.insert(entry.op_id);
+      const bool is_first = applied_.empty() && entry.action == kApplyAction;
+      signed_.push_back({entry.seq, entry.actor,
+                         is_first ? entry.attributes.string_or("commit") : applied_, statement,
+                         armored, false});
+    } else if (!asked_.contains(entry.op_id)) {
+      report("request-signature-invalid", entry.seq, entry.actor, "there is no signature");
+    }
+  }
+
+  void report(const char* id, std::uint64_t entry, const std::string& person,
+              const std::string& why) {
+    findings_.push_back({id, fmt::format("entry {}, signed by `{}`: {}", entry, person, why)});
+  }
+
+  Result<void> check(const Signed& each) {
+    const char* id = each.is_yes ? "approval-signature-invalid" : "request-signature-invalid";
+    const char* name_space = each.is_yes ? policy::kApprovalNamespace : policy::kRequestNamespace;
+    const auto* people = people_of(each.commit);
+    Result<void> good;
+    if (people == nullptr) {
+      // A copy without git's objects: that somebody signed it can be said, and not who.
+      good = policy::check_signature(each.statement, each.armored, name_space);
+    } else {
+      const auto person = std::find_if(people->begin(), people->end(),
+                                       [&](const auto& one) { return one.name == each.person; });
+      if (person == people->end()) {
+        report(id, each.entry, each.person,
+               fmt::format("people.yaml of commit {} has nobody of that name",
+                           each.commit.substr(0, 12)));
+        return {};
+      }
+      good = policy::verify_signature(*person, each.statement, each.armored, name_space);
+    }
+    if (good.ok()) return {};
+    if (good.error().kind != ErrorKind::kDenied) return good.error();
+    report(id, each.entry, each.person, good.error().message);
+    return {};
+  }
+
+  /// Null where the repository does not have the commit.
+  const std::vector<spec::Person>* people_of(const std::string& commit) {
+    auto known = people_.find(commit);
+    if (known == people_.end()) {
+      std::optional<std::vector<spec::Person>> people;
+      const bool is_there =
+          core_.git != nullptr && !commit.empty() && core_.git->resolve(commit).ok();
+      if (is_there) {
+        if (auto loaded = spec::load_commit(*core_.git, core_.home.root(), commit); loaded.ok())
+          people = std::move(loaded->project.people);
+      }
+      known = people_.emplace(commit, std::move(people)).first;
+    }
+    return known->second ? &*known->second : nullptr;
+  }
+
+  Control::Core& core_;
+  std::vector<ledger::Finding>& findings_;
+  std::string applied_;  ///< the commit that counts at the entry that is read
+  std::vector<Signed> signed_;
+  std::set<std::string> asked_;  ///< op_ids of signed requests
+  std::map<std::string, std::optional<std::vector<spec::Person>>> people_;  ///< by commit
+};
+
+}  // namespace
+
+Result<void> audit_decisions(Control::Core& core, std::vector<ledger::Finding>& findings) {
+  HEDDLE_TRY(SignatureAudit(core, findings).run());
+  HEDDLE_ASSIGN_OR_RETURN(const auto applied, applied_of(*core.state));
+  const auto checked = check_applied(*core.state, applied);
+  if (checked.ok()) return {};
+  if (checked.error().kind != ErrorKind::kCorrupt) return checked.error();
+  findings.push_back({checked.error().id, checked.error().message});
+  return {};
+}
+
+}  // namespace heddle::control

@@ -1,0 +1,69 @@
+#include "ledger/anchor.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace heddle::ledger {
+namespace {
+
+constexpr const char* kRefOfBefore = "refs/heddle/checkpoints";  ///< one a repository
+constexpr int kMostMoves = 32;
+
+Error unreadable(const std::string& ref, std::string_view why) {
+  return {ErrorKind::kCorrupt, "ledger-anchor-unreadable",
+          fmt::format("the ledger's anchor `{}` cannot be read: {}", ref, why),
+          "see `git fsck`. Mended, all goes on; to go on without it, a person says so: `heddle "
+          "audit restore --reason TEXT --person NAME --key FILE`"};
+}
+
+Result<Checkpoint> checkpoint_at(store::Git& git, const std::string& revision,
+                                 const VerifierKey& key) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto note, git.read(revision, "checkpoint"));
+  return open_checkpoint(note, key);
+}
+
+}  // namespace
+
+std::string anchor_ref(const VerifierKey& key) {
+  return fmt::format("refs/heddle/anchor/{:08x}", key.id());
+}
+
+Result<std::vector<Checkpoint>> read_anchors(store::Git& git, const VerifierKey& key) {
+  std::vector<Checkpoint> all;
+  const std::string ref = anchor_ref(key);
+  const auto tip = git.resolve(ref);
+  if (!tip.ok() && tip.error().kind != ErrorKind::kNotFound)
+    return unreadable(ref, tip.error().message);
+  if (tip.ok()) {
+    auto newest = checkpoint_at(git, *tip, key);
+    if (!newest.ok()) return unreadable(ref, newest.error().message);
+    all.push_back(*std::move(newest));
+    // Where the ref was moved back by hand, git's log of it says where it stood.
+    for (int i = 0; i < kMostMoves; ++i) {
+      const auto before = git.resolve(fmt::format("{}@{{{}}}", ref, i));
+      if (!before.ok()) break;
+      const auto found = checkpoint_at(git, *before, key);
+      if (found.ok() && std::find(all.begin(), all.end(), *found) == all.end())
+        all.push_back(*found);
+    }
+  }
+  const auto earlier = git.read(kRefOfBefore, "checkpoint");
+  if (!earlier.ok()) {
+    if (earlier.error().kind == ErrorKind::kNotFound) return all;
+    return unreadable(kRefOfBefore, earlier.error().message);
+  }
+  const auto opened = open_checkpoint(*earlier, key);
+  if (opened.ok()) {
+    all.push_back(*opened);
+  } else if (opened.error().id != "checkpoint-unsigned") {  // by another key: of another work tree
+    return unreadable(kRefOfBefore, opened.error().message);
+  }
+  return all;
+}
+
+std::string abandoned_text(const Checkpoint& checkpoint) {
+  return fmt::format("{} {}", checkpoint.size, checkpoint.root.str());
+}
+
+}  // namespace heddle::ledger

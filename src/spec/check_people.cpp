@@ -1,0 +1,172 @@
+#include "spec/check_people.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "spec/ssh_key.hpp"
+
+namespace heddle::spec {
+namespace {
+
+constexpr const char* kFile = "people.yaml";
+constexpr const char* kPlain = "letters, digits and `.`, `_`, `-`, `@`, `+`";
+
+class PeopleCheck {
+ public:
+  PeopleCheck(const Project& project, std::vector<doc::Diagnostic>& out)
+      : project_(project), out_(out) {}
+
+  void run() {
+    for (const auto& account : project_.service_accounts) check(account);
+    for (const auto& person : project_.people) check(person);
+  }
+
+ private:
+  void report(doc::Position at, const char* id, std::string message, std::string hint) {
+    doc::Diagnostic diagnostic;
+    diagnostic.id = id;
+    diagnostic.message = std::move(message);
+    diagnostic.file = kFile;
+    diagnostic.position = at;
+    diagnostic.hint = std::move(hint);
+    out_.push_back(std::move(diagnostic));
+  }
+
+  /// Its name is that of the file with its token.
+  void check(const ServiceAccount& account) {
+    unique(accounts_, account.name, account.position, "service account");
+    check_sources(account);
+    if (is_plain_name(account.name) && account.name.front() != '.') return;
+    report(account.position, "people-name",
+           fmt::format("`{}` cannot be the name of a service account", account.name),
+           fmt::format("{}, not with a `.` first: its token is the file `.heddle/tokens/NAME`",
+                       kPlain));
+  }
+
+  /// A source that no service declares is one that nobody can name.
+  void check_sources(const ServiceAccount& account) {
+    std::vector<std::string> declared;
+    for (const auto& [name, service] : project_.services)
+      declared.insert(declared.end(), service.sources.begin(), service.sources.end());
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < account.sources.size(); ++i) {
+      const std::string& source = account.sources[i];
+      const doc::Position at =
+          i < account.source_positions.size() ? account.source_positions[i] : account.position;
+      if (!seen.insert(source).second) {
+        report(at, "duplicate-name",
+               fmt::format("`{}` has the source `{}` more than once", account.name, source),
+               "name it once");
+      } else if (std::find(declared.begin(), declared.end(), source) == declared.end()) {
+        const auto near = doc::nearest(source, declared);
+        report(at, "unknown-name",
+               fmt::format("no service declares the source `{}` of account `{}`", source,
+                           account.name),
+               near.empty() ? "add it to `sources` of a Service"
+                            : fmt::format("did you mean `{}`?", near));
+      }
+    }
+  }
+
+  void check(const Person& person) {
+    unique(names_, person.name, person.position, "person");
+    check_name(person);
+    for (const auto& role : person.roles) {
+      const bool is_role = !role.empty() && std::all_of(role.begin(), role.end(), [](char c) {
+        return static_cast<unsigned char>(c) >= 0x20 && c != '*';
+      });
+      if (is_role) continue;
+      report(person.position, "people-role",
+             fmt::format("`{}` has the role `{}`, which is no name", person.name, role),
+             "one line, without `*`: a rule says `role:NAME`");
+    }
+    for (std::size_t i = 0; i < person.keys.size(); ++i)
+      check_key(person, person.keys[i], place_of(person.key_positions, i, person));
+    for (std::size_t i = 0; i < person.os_users.size(); ++i)
+      check_user(person, person.os_users[i], place_of(person.os_user_positions, i, person));
+  }
+
+  void check_name(const Person& person) {
+    if (!is_plain_name(person.name)) {
+      report(person.position, "people-name",
+             fmt::format("`{}` cannot be the name of a person", person.name),
+             fmt::format("{}: it stands in rules, signatures and the ledger", kPlain));
+    } else if (accounts_.contains(person.name)) {
+      report(person.position, "people-name",
+             fmt::format("`{}` is a person and a service account", person.name),
+             "give the program another name: it is no person");
+    }
+  }
+
+  void check_key(const Person& person, const std::string& key, doc::Position at) {
+    const auto bytes = ssh_public_key(key);
+    if (!bytes.ok()) {
+      report(at, "people-key",
+             fmt::format("`{}` has a key that cannot be taken: {}", person.name,
+                         bytes.error().message),
+             bytes.error().hint);
+      return;
+    }
+    one_person("people-key-shared", "SSH key", keys_, *bytes, person, at);
+  }
+
+  void check_user(const Person& person, const std::string& user, doc::Position at) {
+    const bool is_name = !user.empty() && std::all_of(user.begin(), user.end(), [](char c) {
+      return static_cast<unsigned char>(c) > 0x20 && c != '*' && c != ':' && c != ',';
+    });
+    if (!is_name) {
+      report(at, "people-os-user",
+             fmt::format("`{}` of `{}` is no account of an operating system", user, person.name),
+             "write the name that `id -un` says, or the number of `id -u` where it has no name");
+      return;
+    }
+    one_person("people-os-user-shared", fmt::format("system's user `{}`", user), users_, user,
+               person, at);
+  }
+
+  /// Two names for one person would be two people: who asked as the one could approve as the other.
+  void one_person(const char* id, const std::string& what,
+                  std::map<std::string, std::string>& owners, const std::string& value,
+                  const Person& person, doc::Position at) {
+    const auto [owner, fresh] = owners.try_emplace(value, person.name);
+    if (fresh || owner->second == person.name) return;
+    report(at, id, fmt::format("`{}` and `{}` have the same {}", owner->second, person.name, what),
+           "a person has one name; let each have an own one");
+  }
+
+  void unique(std::set<std::string>& seen, const std::string& name, doc::Position at,
+              std::string_view what) {
+    if (name.empty() || seen.insert(name).second) return;
+    report(at, "duplicate-name", fmt::format("{} `{}` appears twice", what, name),
+           "rename one of the two");
+  }
+
+  static doc::Position place_of(const std::vector<doc::Position>& positions, std::size_t i,
+                                const Person& person) {
+    return i < positions.size() ? positions[i] : person.position;
+  }
+
+  const Project& project_;
+  std::vector<doc::Diagnostic>& out_;
+  std::set<std::string> accounts_, names_;
+  std::map<std::string, std::string> keys_, users_;  ///< whose they are
+};
+
+}  // namespace
+
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("._-@+").find(c) != std::string_view::npos;
+  });
+}
+
+void check_people(const Project& project, std::vector<doc::Diagnostic>& out) {
+  PeopleCheck(project, out).run();
+}
+
+}  // namespace heddle::spec

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "spec/monitor.hpp"
+#include "watch/finding.hpp"
+#include "watch/label_join.hpp"
+#include "watch/state_bytes.hpp"
+
+namespace heddle::watch {
+
+/// How far the labels of one account are from those of the others on rows that are alike.
+struct LabelDistance {
+  /// Weighted root mean square, over strata, of the difference between the shares of true labels,
+  /// less what chance adds; 0 when chance alone explains it.
+  double effect = 0;
+  double standard_error = 0;  ///< of its square, where there is no difference
+  double at_least = 0;        ///< the effect less four standard errors
+  std::int64_t rows = 0;      ///< of the account, in strata that both have rows in
+  int strata = 0;
+};
+
+/// One row to compare labels on. Rows of one `stratum` are alike.
+struct StratumRow {
+  std::uint64_t stratum = 0;
+  bool own = false;  ///< labelled by the account; else by another
+  bool label = false;
+};
+
+/// Pearson's chi-squared of each stratum's table of account and label, by its N - 1 form (Campbell
+/// 2007), without a direction, so that labels that are turned over do not cancel. Strata with less
+/// than five rows of either side say nothing.
+[[nodiscard]] LabelDistance label_distance(std::vector<StratumRow> rows);
+
+/// Where several accounts send labels they are held against each other, in chunks of event time
+/// that end when labels are due: on the same rows (`labels/same-rows`: the share that two
+/// contradict each other about), and on rows that are alike, which means of one source, sender,
+/// eighth of a chunk and quarter of the scores (`labels/like-rows`: `LabelDistance::at_least`). Who
+/// is right is not known. Accounts that label no rows of one kind are not compared.
+/// Single-threaded.
+class LabelSources {
+ public:
+  explicit LabelSources(const spec::Monitor& monitor)
+      : duration_(monitor.quality.chunk_duration),
+        delay_(monitor.label_delay),
+        retention_(monitor.label_retention),
+        least_rows_(monitor.window_rows) {}
+
+  /// Judges every chunk whose labels are due at `watermark`.
+  void close(const LabelJoin& join, Micros watermark, std::vector<Finding>& out);
+
+  void save(StateWriter& out) const;
+  void load(StateReader& in);
+
+ private:
+  [[nodiscard]] Finding on_same_rows(const LabelJoin& join,
+                                     std::span<const LabelJoin::Labelled> rows) const;
+  [[nodiscard]] Finding on_like_rows(const LabelJoin& join,
+                                     std::span<const LabelJoin::Labelled> rows) const;
+
+  Micros duration_;
+  Micros delay_;
+  Micros retention_;
+  std::int64_t least_rows_;
+  Micros from_ = INT64_MIN;  ///< of the open chunk
+  Micros to_ = INT64_MIN;
+};
+
+}  // namespace heddle::watch

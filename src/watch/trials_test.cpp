@@ -1,0 +1,97 @@
+#include "watch/trials.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace heddle::watch {
+namespace {
+
+constexpr double kShare = 0.05;
+constexpr std::int64_t kChunk = 2000;  ///< rows
+/// What a chunk may lose: 5 % of the entropy of 2,000 labels, half of them true.
+const double kAllowed = kShare * std::log(2.0) * static_cast<double>(kChunk);
+
+/// Rows of one chunk that lose `loss` in sum, with a little noise.
+void add(Trial& trial, std::int64_t chunk, int rows, double loss) {
+  for (int i = 0; i < rows; ++i)
+    trial.add(loss / rows + (i % 2 == 0 ? 0.01 : -0.01), i % 2 == 0, chunk);
+}
+
+TEST(TrialLoss, WhatItLosesCountsByWholeChunks) {
+  Trial trial;
+  add(trial, 0, kChunk, -3 * kAllowed);  // it pays
+  EXPECT_FALSE(trial.loses(kShare, kChunk));
+  add(trial, 1, kChunk, 1.5 * kAllowed);
+  EXPECT_FALSE(trial.loses(kShare, kChunk)) << "the chunk has not ended";
+  add(trial, 2, 1, 0);
+  EXPECT_TRUE(trial.loses(kShare, kChunk)) << "since it was worth most, not since it began";
+}
+
+TEST(TrialLoss, AMorningThatLosesAndAnEveningThatGainsAreADay) {
+  Trial trial;
+  add(trial, 0, kChunk, -kAllowed);
+  for (int day = 1; day < 6; ++day) {
+    add(trial, day, kChunk / 2, 3 * kAllowed);
+    EXPECT_FALSE(trial.loses(kShare, kChunk)) << day;
+    add(trial, day, kChunk / 2, -3 * kAllowed);
+  }
+  add(trial, 6, 1, 0);
+  EXPECT_FALSE(trial.loses(kShare, kChunk));
+}
+
+TEST(TrialLoss, WhatLosesFourTimesAsMuchDoesNotWaitForTheEndOfTheChunk) {
+  Trial trial;
+  add(trial, 0, kChunk, -kAllowed);
+  add(trial, 1, kChunk / 2, 3.9 * kAllowed);
+  EXPECT_FALSE(trial.loses(kShare, kChunk));
+  add(trial, 1, kChunk / 8, 0.3 * kAllowed);
+  EXPECT_TRUE(trial.loses(kShare, kChunk));
+}
+
+TEST(TrialLoss, ChanceIsNoLoss) {
+  Trial trial;
+  // One row in a hundred loses a lot: as much in sum, and within four standard errors.
+  for (int i = 0; i < kChunk; ++i) trial.add(i % 100 == 0 ? kAllowed / 15 : 0, i % 2 == 0, 0);
+  trial.add(0, true, 1);
+  EXPECT_GT(trial.lost(), kAllowed);
+  EXPECT_TRUE(trial.loses(kShare, kChunk));
+  Trial rare;
+  for (int i = 0; i < kChunk; ++i) rare.add(i % 500 == 0 ? kAllowed / 3 : 0, i % 2 == 0, 0);
+  rare.add(0, true, 1);
+  EXPECT_GT(rare.lost(), kAllowed);
+  EXPECT_FALSE(rare.loses(kShare, kChunk));
+}
+
+TEST(Trials, TheAccountWithoutWhoseLabelsItWouldNotPayIsNamed) {
+  const auto trial = [](double of_two, bool confirmed) {
+    Trials trials;
+    const std::uint32_t number = trials.number("t", true);
+    for (int i = 0; i < 2000; ++i) {
+      const bool two = i % 4 == 0;
+      const double gain = two ? of_two : 0.1;
+      // A candidate: what is served loses so much more.
+      trials.add(number, 0.5 + gain + 0.05 * (i % 3 - 1), 0.5, i % 2 == 0, 0, "app",
+                 confirmed ? ""
+                 : two     ? "two"
+                           : "one");
+    }
+    return trials;
+  };
+  EXPECT_EQ(trial(0.1, false).label_account_of_gain("t"), "") << "each would do";
+  EXPECT_EQ(trial(0.0, false).label_account_of_gain("t"), "one");
+  EXPECT_EQ(trial(-0.1, false).label_account_of_gain("t"), "one");
+  EXPECT_EQ(trial(0.0, true).label_account_of_gain("t"), "") << "both say so of each row";
+  EXPECT_EQ(trial(0.1, false).label_account_of_gain("another"), "");
+  StateWriter out;
+  trial(0.0, false).save(out);
+  const std::string bytes = out.take();
+  Trials back;
+  StateReader in(bytes);
+  back.load(in);
+  EXPECT_TRUE(in.done());
+  EXPECT_EQ(back.label_account_of_gain("t"), "one");
+}
+
+}  // namespace
+}  // namespace heddle::watch

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "doc/value.hpp"
+#include "plane/journal.hpp"
+#include "watch/finding.hpp"
+#include "watch/state_bytes.hpp"
+
+namespace heddle::watch {
+
+/// The key of the alert that says that what an account sent was answered and not recorded.
+[[nodiscard]] std::string unrecorded_key(const std::string& account);
+
+/// What the journal does not have, by account: what was answered and not recorded is an alert at
+/// once, until an hour of event time came without any. Single-threaded.
+class Unrecorded {
+ public:
+  /// `now`: event time of the last tick.
+  void add(const plane::GapRecord& gap, Micros now, std::vector<Finding>& out);
+  void tick(Micros now, std::vector<Finding>& out);
+  /// By account: `{"requests", "labels", "since", "goes_on", "why"}`; of the last gap, or the one
+  /// that goes on.
+  [[nodiscard]] doc::Value to_value() const;
+  /// One line for people about what goes on; empty: everything is recorded.
+  [[nodiscard]] std::string line() const;
+
+  void save(StateWriter& out) const;
+  void load(StateReader& in);
+
+ private:
+  struct Gap {
+    std::int64_t requests = 0;
+    std::int64_t labels = 0;
+    Micros since = 0;
+    Micros last = 0;
+    int quiet = 0;
+    bool goes_on = false;
+    std::string why{};
+  };
+  [[nodiscard]] Finding finding_of(const std::string& account, const Gap& gap, Micros to) const;
+
+  std::map<std::string, Gap> gaps_;  ///< by account
+};
+
+}  // namespace heddle::watch
