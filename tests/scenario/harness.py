@@ -48,6 +48,17 @@ class Ran:
         return f"exit {self.code}\n{self.out[-1500:]}{self.err[-1500:]}"
 
 
+def refused(done, code, id_):
+    assert (done.code, done.id) == (code, id_), f"exit {code} with `{id_}` was expected: {done}"
+    assert "hint:" in done.err, f"a hint was expected: {done}"
+    return done
+
+
+def works(done):
+    assert done.code == 0, done
+    return done
+
+
 class Project:
     def __init__(self, heddle, root):
         self.heddle, self.root, self.keys = heddle, pathlib.Path(root), None

@@ -12,7 +12,7 @@ import sys
 
 import harness
 import small_project
-from harness import Planes, World
+from harness import Planes, World, refused, works
 
 CASES = []
 
@@ -20,17 +20,6 @@ CASES = []
 def case(function):
     CASES.append(function)
     return function
-
-
-def refused(done, code, id_):
-    assert (done.code, done.id) == (code, id_), f"exit {code} with `{id_}` was expected: {done}"
-    assert "hint:" in done.err, f"a hint was expected: {done}"
-    return done
-
-
-def works(done):
-    assert done.code == 0, done
-    return done
 
 
 def pending(project):
