@@ -177,6 +177,7 @@ class Watch {
   void enter(const Route& route, Micros event_time);
   [[nodiscard]] bool too_far_ahead(Micros event_time) const noexcept;
   void forget_what_is_ahead(Micros event_time);
+  void begin_anew(Micros at);
   void leave_out(std::int64_t rows) noexcept;
   void settle(std::size_t from, Micros at, Output& out);
   void look_for_silence(const Baseline* baseline, Micros at, Output& out);
