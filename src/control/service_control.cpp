@@ -12,6 +12,7 @@
 #include "bundle/bundle.hpp"
 #include "contract/contract.hpp"
 #include "control/outbox.hpp"
+#include "control/recorded.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
@@ -326,13 +327,29 @@ Result<bool> ServiceControl::pump() {
       applied_ = std::max(applied_, applied->route_version);
       sandboxes_ = std::move(applied->sandboxes);
     }
-    if (const auto* act = std::get_if<plane::ActRecord>(&*record)) acts_.push_back(*act);
+    if (const auto* act = std::get_if<plane::ActRecord>(&*record);
+        act != nullptr && !hear_tls_files(*act))
+      acts_.push_back(*act);
     HEDDLE_TRY(take_up(*record));
     if (tick != nullptr) HEDDLE_TRY(decide(tick->event_time));
     if (std::chrono::steady_clock::now() > until) return true;
   }
   if (applied_ >= releases_.version()) watermark_ = std::max(watermark_, last_tick_);
+  // A journal of which nothing was ever read cannot be missed: the first place is saved before the
+  // first tick. What waits for a tick is in no snapshot.
+  if (saved_segment_ == 0 && reader_->position().segment > 0 && moves_.empty() && acts_.empty())
+    HEDDLE_TRY(save_snapshot());
   return false;
+}
+
+bool ServiceControl::hear_tls_files(const plane::ActRecord& act) {
+  if (act.act == plane::kCertificateAct) {
+    certificate_ = act.target;
+    return true;
+  }
+  if (act.act != plane::kClientCaAct) return false;
+  tls_files_.push_back({act.id, certificate_, act.target});
+  return true;
 }
 
 Result<void> ServiceControl::decide(Micros event_time) {
@@ -393,6 +410,10 @@ Result<void> ServiceControl::save_snapshot() {
                                      {"canary", canary_state()}});
     HEDDLE_TRY(save_ladder(txn, value, finished));
     HEDDLE_TRY(drop_by_hand(txn));
+    // The ladder that is saved here has their result.
+    for (const auto& retrain : retrains_) {
+      if (retrain.taken) HEDDLE_TRY(txn.erase("retrains", name + "/" + retrain.name));
+    }
     HEDDLE_TRY(rows_.put(txn, kControl, snapshot_key(name), doc::to_json(value)));
     failpoint("control-snapshot");
     HEDDLE_TRY(rows_.put(txn, kControl, cohorts_key(name), cohorts_.save()));
@@ -402,6 +423,7 @@ Result<void> ServiceControl::save_snapshot() {
   HEDDLE_TRY(saved);
   saved_segment_ = position.segment;
   ladder_->let_go(finished);
+  std::erase_if(retrains_, [](const auto& retrain) { return retrain.taken; });
   std::erase_if(by_hand_, [&](const auto& act) { return act.number <= ladder_->by_hand(); });
   watch_->stored(change);
   finding_count_ = count;
@@ -605,20 +627,9 @@ Result<policy::Decision> ServiceControl::change_releases(
 }
 
 Result<void> ServiceControl::recorded(Micros from, Micros to,
-                                      const std::function<void(const plane::Record&)>& sink) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto reader,
-                          plane::JournalReader::open(parts_.home->spool(service_.identity.name)));
-  for (;;) {
-    HEDDLE_ASSIGN_OR_RETURN(const auto record, reader->next());
-    if (!record || reader->position() > reader_->position()) return {};
-    const auto time = std::visit(
-        [](const auto& item) -> std::optional<Micros> {
-          if constexpr (requires { item.event_time; }) return item.event_time;
-          return std::nullopt;
-        },
-        *record);
-    if (!time || (*time >= from && *time < to)) sink(*record);
-  }
+                                      const std::function<bool(const plane::Record&)>& sink) {
+  return read_recorded(parts_.home->spool(service_.identity.name), from, to, reader_->position(),
+                       sink);
 }
 
 doc::Value ServiceControl::watch_value() const {

@@ -255,7 +255,7 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
   if (!outcome.ok()) outcome = outcome_of_error(outcome.error());
   if (outcome.ok() && outcome->status == Status::kWaiting) {
     HEDDLE_ASSIGN_OR_RETURN(const auto asked,
-                            newest_approval(service_.identity.name + "/" + action.op_id));
+                            open_approval(service_.identity.name + "/" + action.op_id));
     if (asked) {
       HEDDLE_TRY(parts_.outbox->enqueue(
           "approval/" + asked->id,
@@ -507,6 +507,7 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/result.json"));
   HEDDLE_ASSIGN_OR_RETURN(outcome.result, doc::parse_json(text));
+  for (auto& retrain : retrains_) retrain.taken = retrain.taken || retrain.name == name;
   if (const auto failed = outcome.result.string_or("failed"); !failed.empty()) {
     outcome.status = Status::kFailed;
     outcome.note = failed;
