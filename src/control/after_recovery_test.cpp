@@ -110,15 +110,12 @@ class AfterRecoveryTest : public fixture::ServiceTest {
     ASSERT_EQ(yes(newest()), "");
     const auto done = repair();
     ASSERT_EQ(done.status, Outcome::kApplied);
-    ASSERT_EQ(done.result.string_or("made"), control_->releases().primary().str());
-    Act act{"incident-0001/transform", Act::Kind::kTransform, "incident-0001"};
-    act.field = "distance";
-    act.transform = "shift";
-    act.made = done.result.string_or("made");
-    begin(act);
+    ASSERT_EQ(done.made, control_->releases().primary().str());
+    begin({"incident-0001/transform", recover::TransformInForce{"distance", "shift"},
+           "incident-0001", 0, done.made});
   }
   Outcome postmortem() {
-    return recover("postmortem.write", doc::Value::object({{"page", "# what happened\n"}})).status;
+    return recover(recover::WritePostmortem{"# what happened\n"}).status;
   }
   std::vector<spec::Transform> transforms_at(const std::string& revision,
                                              const std::string& file = "contracts/c.odcs.yaml") {
@@ -196,7 +193,7 @@ TEST_F(AfterRecoveryTest, ARepairThatWasTakenBackIsNotBroughtBackUnsaid) {
   repaired();
   ASSERT_EQ(postmortem(), Outcome::kApplied);
   const auto withdrawn =
-      recover("transform.withdraw", doc::Value::object({{"field", "distance"}, {"id", "shift"}}));
+      recover(recover::WithdrawTransform{"distance", "shift"});
   ASSERT_EQ(withdrawn.status, Outcome::kApplied);
   ASSERT_EQ(distance_by(control_->releases().primary()), 100);
   // The branch of when it was in force is merged now.
@@ -258,7 +255,7 @@ TEST_F(AfterRecoveryTest, WhatSomebodyPutOnTheBranchStays) {
   git("checkout -q main");
   write("other.txt", "of main\n");
   commit("main-goes-on");
-  ASSERT_EQ(recover("postmortem.write", doc::Value::object({{"page", "# more\n"}})).status,
+  ASSERT_EQ(recover(recover::WritePostmortem{"# more\n"}).status,
             Outcome::kApplied);
   EXPECT_EQ(git(fmt::format("show {}:incidents/s/notes.md", kBranch)), "seen");
   EXPECT_EQ(git(fmt::format("show {}:incidents/s/incident-0001.md", kBranch)), "# more");
@@ -266,15 +263,12 @@ TEST_F(AfterRecoveryTest, WhatSomebodyPutOnTheBranchStays) {
 }
 
 TEST_F(AfterRecoveryTest, ARecalibrationThatIsDroppedIsSaidAndNotTakenBackFromAnother) {
-  const auto ask_for = doc::Value::object({{"intercept_delta", 0.5}});
-  ASSERT_EQ(recover("release.recalibrate", ask_for).status, Outcome::kWaiting);
+  ASSERT_EQ(recover(recover::Recalibrate{0.5}).status, Outcome::kWaiting);
   ASSERT_EQ(yes(newest()), "");
-  const auto done = recover("release.recalibrate", ask_for);
+  const auto done = recover(recover::Recalibrate{0.5});
   ASSERT_EQ(done.status, Outcome::kApplied);
-  Act act{"incident-0001/recalibration", Act::Kind::kRecalibration, "incident-0001"};
-  act.intercept = 0.5;
-  act.made = done.result.string_or("made");
-  begin(act);
+  begin({"incident-0001/recalibration", recover::RecalibrationInForce{0.5}, "incident-0001", 0,
+         done.made});
   tick(1);
   EXPECT_EQ(control_->ladder().acts().size(), 1U);
   // Behind a standby that took over it waits.
@@ -309,13 +303,13 @@ class RecalibrationBoundTest : public AfterRecoveryTest {
   }
   std::string again(double delta) {
     const auto outcome =
-        recover("release.recalibrate", doc::Value::object({{"intercept_delta", delta}}),
+        recover(recover::Recalibrate{delta},
                 fmt::format("incident-{:04}", step_));
     return outcome.rules.empty() ? "" : outcome.rules.front();
   }
   void take_back(double delta) {
     ++step_;
-    ASSERT_EQ(recover("recalibration.withdraw", doc::Value::object({{"intercept_delta", -delta}}),
+    ASSERT_EQ(recover(recover::WithdrawRecalibration{-delta},
                       fmt::format("incident-{:04}", step_))
                   .status,
               Outcome::kApplied);
@@ -372,7 +366,7 @@ TEST_F(RecalibrationBoundTest, OneStepIsBoundedAndWhatIsTakenBackIsNotInTheSum) 
   const Digest first = control_->releases().primary();
   EXPECT_EQ(move(0.5), kFree);
   ++step_;
-  ASSERT_EQ(recover("release.rollback", doc::Value::object({{"bundle", first.str()}}),
+  ASSERT_EQ(recover(recover::RollBack{first.str()},
                     fmt::format("incident-{:04}", step_))
                 .status,
             Outcome::kApplied);
@@ -384,9 +378,8 @@ TEST_F(RecalibrationBoundTest, OneStepIsBoundedAndWhatIsTakenBackIsNotInTheSum) 
 TEST_F(AfterRecoveryTest, ASwapIsNotUndoneOnceAPersonReleasedSomethingElse) {
   const auto done = swap();
   ASSERT_EQ(done.status, Outcome::kApplied);
-  Act act{"incident-0001/swap", Act::Kind::kSwap, "incident-0001"};
-  act.before = done.result.string_or("before");
-  act.made = done.result.string_or("made");
+  const Act act{"incident-0001/swap", recover::SwapInForce{done.before}, "incident-0001", 0,
+                done.made};
   ASSERT_EQ(act.made, bundles_[1].str());
   begin(act);
   tick(1);
@@ -416,8 +409,7 @@ TEST_F(RecalibrationBoundTest, ARetrainThatForgetsOrRestsOnOneAccountsLabelsIsAs
          {"label_accounts", doc::Value::object({{"only", only}})}});
   };
   const auto promoted = [&](const Digest& bundle, const std::string& incident) {
-    return recover("release.promote",
-                   doc::Value::object({{"bundle", bundle.str()}, {"slot", "primary"}}), incident);
+    return recover(recover::PromoteCandidate{bundle.str()}, incident);
   };
   const auto forgets = promoted(retrained(2, judged("worse", "")), "incident-0001");
   EXPECT_EQ(forgets.status, Outcome::kWaiting);

@@ -353,7 +353,7 @@ Result<void> ServiceControl::decide(Micros event_time) {
         outcome.status == Status::kFailed)
       settled = true;
     if (!outcome.note.empty() && outcome.status == Status::kFailed)
-      log::warn("{}: {}", action.type, outcome.note);
+      log::warn("{}: {}", action.type(), outcome.note);
   }
   moves_.clear();
   acts_.clear();

@@ -264,13 +264,16 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<void> restore_by_hand(store::Txn& txn);
   /// Those that the saved ladder has taken are not needed any more.
   [[nodiscard]] Result<void> drop_by_hand(store::Txn& txn) const;
-  [[nodiscard]] policy::Proposal proposal_of(const recover::Action& action, std::string type) const;
+  [[nodiscard]] policy::Proposal proposal_of(const recover::Action& action) const;
   [[nodiscard]] recover::Outcome outcome_of(const policy::Decision& decision) const;
 
   [[nodiscard]] Result<recover::Outcome> carry_out_action(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> change_route(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> change_route(
+      const recover::Action& action, const std::function<Result<void>(release::Releases&)>& change);
+  [[nodiscard]] Result<recover::Outcome> swap_slots(const recover::Action& action);
   [[nodiscard]] Result<bool> look_for(const recover::Act& act) const;
-  [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action,
+                                                       const recover::OpenIncident& what);
   /// Repaired bundles, and those they were made from.
   struct Repaired {
     Digest of_primary, of_standby;
@@ -280,14 +283,32 @@ class ServiceControl final : public recover::Effects {
   /// recalibration, would be undone.
   [[nodiscard]] bool made_of_what_serves(const Repaired& made) const;
   [[nodiscard]] static std::string to_json(const Repaired& made);
-  [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> withdraw(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> lapse(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> escalate(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> start_retrain(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> write_postmortem(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action,
+                                                           const recover::ProposeTransform& what);
+  /// What primary and standby are to be.
+  struct Slots {
+    Digest primary{}, standby{};
+  };
+  /// Takes an act back: `undo` makes of what serves what serves without it. `intercept_delta`: that
+  /// this adds.
+  [[nodiscard]] Result<recover::Outcome> withdraw(const recover::Action& action,
+                                                  const std::function<Result<void>(Slots&)>& undo,
+                                                  std::optional<double> intercept_delta = {});
+  [[nodiscard]] Result<void> take_out(const std::string& transform, Slots& back);
+  [[nodiscard]] Result<void> put_back(const std::string& bundle, Slots& back);
+  [[nodiscard]] Result<void> recalibrated(const Digest& base, double delta, Slots& back);
+  [[nodiscard]] Result<recover::Outcome> lapse(const recover::Action& action,
+                                               const recover::Lapse& what);
+  [[nodiscard]] Result<recover::Outcome> escalate(const recover::Action& action,
+                                                  const recover::Escalate& what);
+  [[nodiscard]] Result<recover::Outcome> start_retrain(const recover::Action& action,
+                                                       const recover::StartRetrain& what);
+  [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action,
+                                                           const recover::PromoteCandidate& what);
+  [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action,
+                                                     const recover::Recalibrate& what);
+  [[nodiscard]] Result<recover::Outcome> write_postmortem(const recover::Action& action,
+                                                          const recover::WritePostmortem& what);
   /// What the branch of an incident says of the transforms that it put into force and that are so
   /// still.
   struct BranchRepair {

@@ -79,7 +79,7 @@ TEST(ByHand, ASourceThatIsShutOutAlreadyIsWaitedFor) {
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kAwaitReadmit);
   EXPECT_EQ(std::count(s.world.asked.begin(), s.world.asked.end(), "source.quarantine"), 1);
   EXPECT_TRUE(s.did("incident.escalate"));
-  const std::string next = s.world.last["incident.escalate"].attributes.string_or("next");
+  const std::string next = s.world.attributes("incident.escalate").string_or("next");
   EXPECT_EQ(
       next,
       "`ann` shut out source `s1` by hand: `heddle quarantine release trips s1 --reason TEXT` "

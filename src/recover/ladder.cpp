@@ -100,14 +100,10 @@ std::string repair_id(const Act* in_force, const Incident& incident,
 std::string why_no_candidate(const Outcome& outcome) {
   if (outcome.status != Status::kApplied)
     return fmt::format("there is no candidate: {}", outcome.note);
-  std::vector<std::string> gates;
-  if (const doc::Value* failed = outcome.result.find("failed_gates");
-      failed != nullptr && failed->is_array()) {
-    for (const doc::Value& gate : failed->as_array()) gates.push_back(gate.as_string());
-  }
-  return gates.empty()
-             ? "no candidate passed its gates"
-             : fmt::format("no candidate passed its gates: `{}` failed", fmt::join(gates, "`, `"));
+  if (!outcome.candidate || outcome.candidate->failed_gates.empty())
+    return "no candidate passed its gates";
+  return fmt::format("no candidate passed its gates: `{}` failed",
+                     fmt::join(outcome.candidate->failed_gates, "`, `"));
 }
 
 }  // namespace
@@ -365,15 +361,11 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   const std::string& only = incident.diagnosis.only_account.empty()
                                 ? seen->only_account
                                 : incident.diagnosis.only_account;
-  doc::Value evidence =
-      on_evidence(incident, seen->label_account,
-                  doc::Value::object({{"primary_log_loss", seen->primary_log_loss},
-                                      {"standby_log_loss", seen->standby_log_loss},
-                                      {"rows", seen->rows}}),
-                  tick);
-  evidence.set("only_account", only);
+  SwapToStandby swap{seen->primary_log_loss, seen->standby_log_loss, seen->rows,
+                     grounds_of(incident, seen->label_account, tick)};
+  swap.grounds.only_account = only;
   const Outcome outcome =
-      propose(incident, "slot.swap", "service/" + options_.service, std::move(evidence),
+      propose(incident, std::move(swap),
               fmt::format("on {} labelled rows since the change the standby has log loss {:.3f}, "
                           "the primary {:.3f}",
                           seen->rows, seen->standby_log_loss, seen->primary_log_loss),
@@ -383,10 +375,8 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   if (outcome.status == Status::kApplied) {
     incident.swapped = true;
     ++incident.swaps;
-    Act act{incident.id + "/swap", Act::Kind::kSwap, incident.id, tick.now};
-    act.before = outcome.result.string_or("before");
-    act.made = outcome.result.string_or("made");
-    begin(std::move(act));
+    begin({incident.id + "/swap", SwapInForce{outcome.before}, incident.id, tick.now,
+           outcome.made});
     respond(incident, "swap to standby", tick);
   } else if (settled(outcome.status)) {
     incident.swap_refused = true;
@@ -395,38 +385,29 @@ void Ladder::consider_swap(Incident& incident, Tick& tick) {
   }
 }
 
-/// Adds whose rows and whose labels alone are the reason of what changes the answers of all.
-doc::Value Ladder::on_evidence(const Incident& incident, const std::string& label_account,
-                               doc::Value attributes, const Tick& tick) {
+Grounds Ladder::grounds_of(const Incident& incident, const std::string& label_account,
+                           const Tick& tick) {
   const watch::Diagnosis& d = incident.diagnosis;
-  attributes.set("only_account", d.only_account);
-  attributes.set("only_label_account",
-                 d.only_label_account.empty() ? label_account : d.only_label_account);
-  attributes.set("labels_disputed", tick.watch.alerts().confirmed(Subject::kLabels));
-  return attributes;
+  return {d.only_account, d.only_label_account.empty() ? label_account : d.only_label_account,
+          tick.watch.alerts().confirmed(Subject::kLabels)};
 }
 
 void Ladder::drop_swap_question(Incident& incident, std::string_view why, Tick& tick) {
   if (!incident.swap_asked) return;
   incident.swap_asked = false;
   incident.timeline.push_back({tick.now, fmt::format("no swap is asked for any more: {}", why), 0});
-  (void)propose(incident, "incident.lapse", "incident/" + incident.id,
-                doc::Value::object(
-                    {{"op_id", fmt::format("{}/slot.swap/{}", incident.id, incident.swaps + 1)}}),
+  (void)propose(incident, Lapse{fmt::format("{}/slot.swap/{}", incident.id, incident.swaps + 1)},
                 std::string(why), tick, fmt::format("slot.swap/{}", tick.now));
 }
 
 Step Ladder::step_on(Incident& incident, Tick& tick) {
-  const std::string service = "service/" + options_.service;
   const watch::Diagnosis& d = incident.diagnosis;
   switch (incident.step) {
     case Step::kOpen: {
-      const Outcome outcome = propose(incident, "incident.open", "incident/" + incident.id,
-                                      doc::Value::object({{"cause", watch::cause_name(d.cause)},
-                                                          {"column", d.column},
-                                                          {"source", d.source},
-                                                          {"account", d.account}}),
-                                      d.reason, tick);
+      const Outcome outcome = propose(
+          incident,
+          OpenIncident{std::string(watch::cause_name(d.cause)), d.column, d.source, d.account},
+          d.reason, tick);
       if (!settled(outcome.status)) return incident.step;
       incident.step = first_response(incident);
       incident.step_since = tick.now;
@@ -458,8 +439,7 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
     case Step::kPostmortem: return write_postmortem(incident, tick);
     case Step::kClose: {
       drop_swap_question(incident, "the incident is over", tick);
-      const Outcome outcome = propose(incident, "incident.close", "incident/" + incident.id,
-                                      doc::Value::object({{"recovered_at", incident.recovered_at}}),
+      const Outcome outcome = propose(incident, CloseIncident{incident.recovered_at},
                                       (incident.recovered_at != 0 ? "recovered: "
                                        : incident.unverified ? "not verified, too few rows came: "
                                                              : "not recovered, it stands: ") +
@@ -474,18 +454,15 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
 
 Step Ladder::quarantine(Incident& incident, Tick& tick) {
   const watch::Diagnosis& d = incident.diagnosis;
-  constexpr std::string_view kProposal = "source.quarantine";
+  constexpr std::string_view kProposal = QuarantineSource::kType;
   // Until somebody answers, and if nobody does, the contract refuses the rows that break it.
   if (is_over(incident, tick))
     return lapse(incident, "its rows kept the contract again before it was shut out", kProposal,
                  tick);
-  const Outcome outcome = propose(incident, std::string(kProposal), "source/" + d.source,
-                                  doc::Value::object({{"source", d.source},
-                                                      {"account", d.account},
-                                                      {"rule", d.rule},
-                                                      {"good_rows", d.good_rows},
-                                                      {"readmit_after", options_.readmit_after}}),
-                                  d.reason, tick);
+  const Outcome outcome = propose(
+      incident,
+      QuarantineSource{d.source, d.account, d.rule, d.good_rows, options_.readmit_after}, d.reason,
+      tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident,
                   "answer the proposal; else the rows that break the contract are refused and "
@@ -509,8 +486,7 @@ Step Ladder::quarantine(Incident& incident, Tick& tick) {
 Step Ladder::release_source(Incident& incident, Tick& tick) {
   const watch::Diagnosis& d = incident.diagnosis;
   const Outcome outcome =
-      propose(incident, "source.release", "source/" + d.source,
-              doc::Value::object({{"source", d.source}, {"account", d.account}}),
+      propose(incident, ReleaseSource{d.source, d.account},
               "the data plane found its rows clean and let it in", tick);
   if (!settled(outcome.status)) return Step::kRelease;
   // Few clean rows let it in. That it is over is what whole runs of its rows tell; if it is not,
@@ -592,9 +568,7 @@ Step Ladder::await_readmit(Incident& incident, Tick& tick) {
   }
   if (incident.escalations == 0) escalate(incident, why + ": its release is proposed", 0, tick);
   const Outcome outcome =
-      propose(incident, "source.release", "source/" + held->source,
-              doc::Value::object({{"source", held->source}, {"account", held->account}}), why, tick,
-              "budget");
+      propose(incident, ReleaseSource{held->source, held->account}, why, tick, "budget");
   if (!settled(outcome.status)) {
     escalate(incident, "answer the proposal: the quarantine holds back rows that break no rule",
              kAnswerWithin, tick);
@@ -615,7 +589,7 @@ Step Ladder::await_readmit(Incident& incident, Tick& tick) {
 
 Step Ladder::propose_repair(Incident& incident, Tick& tick) {
   const watch::Diagnosis& d = incident.diagnosis;
-  constexpr std::string_view kProposal = "transform.propose";
+  constexpr std::string_view kProposal = ProposeTransform::kType;
   if (is_over(incident, tick))
     return lapse(incident, "the shift was over before it was repaired", kProposal, tick);
   follow_shift(incident, kProposal, tick);
@@ -629,13 +603,10 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
                : incident.step;
   }
   const std::string id = repair_id(repair_of(d.column), incident, options_.contract);
-  const Outcome outcome = propose(incident, std::string(kProposal), "service/" + options_.service,
-                                  doc::Value::object({{"id", id},
-                                                      {"field", d.column},
-                                                      {"lag_hours", d.lag_hours},
-                                                      {"expression", repair_expression(d)},
-                                                      {"only_account", d.only_account}}),
-                                  d.reason, tick);
+  const Outcome outcome = propose(
+      incident,
+      ProposeTransform{id, d.column, d.lag_hours, repair_expression(d), d.only_account}, d.reason,
+      tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident, "answer the proposal; else a retrain on the rows as they come is next",
                   kAnswerWithin, tick)) {
@@ -651,13 +622,9 @@ Step Ladder::propose_repair(Incident& incident, Tick& tick) {
     incident.repair_refused = true;
     return Step::kCollect;
   }
-  Act act{incident.id + "/transform", Act::Kind::kTransform, incident.id, tick.now};
-  act.field = d.column;
-  act.transform = id;
-  act.lag_hours = d.lag_hours;
-  act.clock = incident.clock;
-  act.made = outcome.result.string_or("made");
-  begin(std::move(act));
+  begin({incident.id + "/transform",
+         TransformInForce{d.column, id, d.lag_hours, incident.clock}, incident.id, tick.now,
+         outcome.made});
   incident.why = "the input is repaired: the primary of before takes over again";
   respond(incident, fmt::format("contract transform of `{}` by {:+d} h", d.column, -d.lag_hours),
           tick);
@@ -686,7 +653,7 @@ Step Ladder::ask_labels(Incident& incident, Tick& tick) {
     escalate(incident, "find out who sent these labels", 0, tick);
   }
   // From the rows alone a world that turned over and labels that did are the same. A person knows.
-  constexpr std::string_view kQuestion = "label.accept";
+  constexpr std::string_view kQuestion = AcceptLabels::kType;
   const watch::Diagnosis& d = incident.diagnosis;
   if (is_quiet(incident)) {
     (void)lapse(incident, "the labels fit the scores again", kQuestion, tick);
@@ -694,8 +661,7 @@ Step Ladder::ask_labels(Incident& incident, Tick& tick) {
     return Step::kPostmortem;
   }
   const Outcome answer =
-      propose(incident, std::string(kQuestion), "service/" + options_.service,
-              doc::Value::object({{"source", d.source}, {"from", d.change_from}}),
+      propose(incident, AcceptLabels{d.source, d.change_from},
               d.reason +
                   ": a yes says that they are right and a retrain learns from them, a no "
                   "that nothing does",
@@ -735,26 +701,23 @@ Step Ladder::collect(Incident& incident, Tick& tick) {
 
 Step Ladder::retrain(Incident& incident, Tick& tick) {
   const Outcome outcome = propose(
-      incident, "retrain.start", "service/" + options_.service,
-      on_evidence(incident, {},
-                  doc::Value::object({{"from", incident.diagnosis.change_from},
-                                      {"rows", options_.retrain_rows},
-                                      {"started_at", incident.retrain_started}}),
-                  tick),
+      incident,
+      StartRetrain{incident.diagnosis.change_from, options_.retrain_rows, incident.retrain_started,
+                   grounds_of(incident, {}, tick)},
       fmt::format("there are labelled rows since the change to learn from: the newest {} at most",
                   options_.retrain_rows),
       tick);
   if (outcome.status == Status::kWaiting) {
     if (!escalate(incident, "answer the proposal; else what serves stays", kAnswerWithin, tick))
       return incident.step;
-    return lapse(incident, "nobody answered in time", "retrain.start", tick);
+    return lapse(incident, "nobody answered in time", StartRetrain::kType, tick);
   }
   if (!settled(outcome.status)) return incident.step;
-  incident.candidate = outcome.result.string_or("bundle");
-  if (const doc::Value* metrics = outcome.result.find("metrics"))
-    incident.candidate_metrics = doc::to_json(*metrics);
-  const bool good = outcome.status == Status::kApplied &&
-                    outcome.result.bool_or("gates_passed", true) && !incident.candidate.empty();
+  const Candidate candidate = outcome.candidate.value_or(Candidate{});
+  incident.candidate = candidate.bundle;
+  if (!candidate.metrics.is_null()) incident.candidate_metrics = doc::to_json(candidate.metrics);
+  const bool good = outcome.status == Status::kApplied && candidate.gates_passed &&
+                    !incident.candidate.empty();
   if (!good) {
     const std::string why = why_no_candidate(outcome);
     incident.timeline.push_back(
@@ -766,7 +729,7 @@ Step Ladder::retrain(Incident& incident, Tick& tick) {
 }
 
 Step Ladder::promote(Incident& incident, Tick& tick) {
-  constexpr std::string_view kProposal = "release.promote";
+  constexpr std::string_view kProposal = PromoteCandidate::kType;
   if (is_over(incident, tick))
     return lapse(incident, "it was over before the candidate was released", kProposal, tick);
   const watch::Trial* trial = tick.watch.trial(incident.id + "/candidate");
@@ -775,12 +738,12 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
                  kProposal, tick);
   }
   const Outcome outcome =
-      propose(incident, std::string(kProposal), "service/" + options_.service,
-              on_evidence(incident, tick.watch.label_account_of_gain(incident.id + "/candidate"),
-                          doc::Value::object({{"bundle", incident.candidate},
-                                              {"slot", "primary"},
-                                              {"metrics", incident.candidate_metrics}}),
-                          tick),
+      propose(incident,
+              PromoteCandidate{incident.candidate, "primary", incident.candidate_metrics,
+                               grounds_of(incident,
+                                          tick.watch.label_account_of_gain(incident.id +
+                                                                           "/candidate"),
+                                          tick)},
               "retrained on the newest rows since the change, past its gates, "
               "better on rows newer than those",
               tick);
@@ -790,13 +753,12 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
     return lapse(incident, "nobody answered in time", kProposal, tick);
   }
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
-  Act act{incident.id + "/release", Act::Kind::kRelease, incident.id, tick.now};
-  act.before = outcome.result.string_or("before");
-  act.made = incident.candidate;
-  act.on_standby = swap_in_force() != nullptr;
+  Act act{incident.id + "/release",
+          ReleaseInForce{outcome.before, swap_in_force() != nullptr}, incident.id, tick.now,
+          incident.candidate};
   // What it replaces went with the model that it was about.
   std::erase_if(acts_, [](const Act& old) {
-    return old.kind == Act::Kind::kSwap || old.kind == Act::Kind::kRecalibration;
+    return old.is<SwapInForce>() || old.is<RecalibrationInForce>();
   });
   incident.act = act.id;
   incident.swapped = false;
@@ -808,24 +770,21 @@ Step Ladder::promote(Incident& incident, Tick& tick) {
 Step Ladder::recalibrate(Incident& incident, Tick& tick) {
   const double delta = options_.recalibrate_share * incident.diagnosis.intercept;
   const Outcome outcome =
-      propose(incident, "release.recalibrate", "service/" + options_.service,
-              on_evidence(incident, {}, doc::Value::object({{"intercept_delta", delta}}), tick),
+      propose(incident, Recalibrate{delta, grounds_of(incident, {}, tick)},
               incident.diagnosis.reason, tick);
   if (!settled(outcome.status)) {
     if (!escalate(incident, "answer the proposal; else the calibration stays", kAnswerWithin, tick))
       return incident.step;
-    return lapse(incident, "nobody answered in time", "release.recalibrate", tick);
+    return lapse(incident, "nobody answered in time", Recalibrate::kType, tick);
   }
   if (outcome.status != Status::kApplied) return Step::kAwaitQuiet;
-  Act act{incident.id + "/recalibration", Act::Kind::kRecalibration, incident.id, tick.now};
-  act.intercept = delta;
-  act.made = outcome.result.string_or("made");
   // One recalibration is in force: the sum of what was added, held against none at all.
+  double sum = delta;
   for (const Act& old : acts_) {
-    if (old.kind == Act::Kind::kRecalibration) act.intercept += old.intercept;
+    if (const auto* before = old.as<RecalibrationInForce>()) sum += before->intercept;
   }
-  incident.act = act.id;
-  begin(std::move(act));
+  incident.act = incident.id + "/recalibration";
+  begin({incident.act, RecalibrationInForce{sum}, incident.id, tick.now, outcome.made});
   respond(incident, "recalibration", tick);
   return Step::kVerifyAct;
 }
@@ -898,14 +857,9 @@ Step Ladder::write_postmortem(Incident& incident, Tick& tick) {
   const PostmortemInput input{incident,        options_.monitor, options_.contract,
                               options_.fields, options_.service, options_.evaluation_file};
   const Postmortem pm = postmortem_of(input, tick.effects);
-  doc::Value attributes = doc::Value::object({{"page", pm.page}, {"proof", pm.proof}});
-  if (!pm.addition.empty()) {
-    attributes.set("addition_file", pm.addition_file);
-    attributes.set("addition_path", pm.addition_path);
-    attributes.set("addition", pm.addition);
-  }
   const Outcome outcome =
-      propose(incident, "postmortem.write", "incident/" + incident.id, std::move(attributes),
+      propose(incident,
+              WritePostmortem{pm.page, pm.addition_file, pm.addition_path, pm.addition, pm.proof},
               "page, addition and its proof on a branch for review", tick);
   return settled(outcome.status) ? Step::kClose : incident.step;
 }
@@ -914,16 +868,15 @@ std::string Ladder::op_id_of(const Incident& incident, std::string_view type) {
   return fmt::format("{}/{}/{}", incident.id, type, incident.reconsidered + 1);
 }
 
-Outcome Ladder::propose(Incident& incident, std::string type, std::string target,
-                        doc::Value attributes, std::string reason, Tick& tick,
+Outcome Ladder::propose(Incident& incident, What what, std::string reason, Tick& tick,
                         std::string_view attempt) {
+  const std::string_view type = type_of(what);
   Action action;
   action.op_id = attempt.empty() ? op_id_of(incident, type)
                                  : fmt::format("{}/{}/{}", incident.id, type, attempt);
-  action.type = std::move(type);
   action.incident = incident.id;
-  action.target = std::move(target);
-  action.attributes = std::move(attributes);
+  action.target = target_of(what, incident.id, options_.service);
+  action.what = std::move(what);
   action.evidence = incident.evidence;
   action.reason = std::move(reason);
   action.event_time = tick.now;
@@ -931,15 +884,15 @@ Outcome Ladder::propose(Incident& incident, std::string type, std::string target
   Outcome outcome;
   if (result.ok()) {
     outcome = *std::move(result);
-    if (action.type != "incident.escalate") incident.tell_of_errors = 0;
+    if (type != Escalate::kType) incident.tell_of_errors = 0;
   } else {
     outcome.status = Status::kRunning;  // asked again at the next tick
     outcome.note = result.error().message;
-    if (action.type != "incident.escalate") note_error(incident, action, result.error(), tick);
+    if (type != Escalate::kType) note_error(incident, action, result.error(), tick);
   }
-  if (settled(outcome.status) && action.type != "postmortem.write") {
+  if (settled(outcome.status) && type != WritePostmortem::kType) {
     incident.timeline.push_back({tick.now,
-                                 fmt::format("{} {}: {}", action.type, status_name(outcome.status),
+                                 fmt::format("{} {}: {}", type, status_name(outcome.status),
                                              outcome.note.empty() ? action.reason : outcome.note),
                                  outcome.entry});
   }
@@ -952,8 +905,8 @@ void Ladder::note_error(Incident& incident, const Action& action, const Error& e
   if (tick.now < incident.tell_of_errors) return;
   incident.tell_of_errors = tick.now + kAskAgain;
   incident.timeline.push_back(
-      {tick.now, fmt::format("{} is tried again and again: {}", action.type, error.message), 0});
-  tell(incident, fmt::format("`{}` fails: {}", action.type, error.message), tick, "/errors");
+      {tick.now, fmt::format("{} is tried again and again: {}", action.type(), error.message), 0});
+  tell(incident, fmt::format("`{}` fails: {}", action.type(), error.message), tick, "/errors");
 }
 
 void Ladder::respond(Incident& incident, std::string_view what, const Tick& tick) {

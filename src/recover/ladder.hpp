@@ -180,9 +180,9 @@ class Ladder {
   [[nodiscard]] Step release_source(Incident& incident, Tick& tick);
   [[nodiscard]] Step let_in_by_others(Incident& incident, const Tick& tick);
   static void watch_again(Incident& incident, const Tick& tick);
-  [[nodiscard]] static doc::Value on_evidence(const Incident& incident,
-                                              const std::string& label_account,
-                                              doc::Value attributes, const Tick& tick);
+  /// Whose rows and whose labels alone are the reason of what changes the answers of all.
+  [[nodiscard]] static Grounds grounds_of(const Incident& incident,
+                                          const std::string& label_account, const Tick& tick);
   [[nodiscard]] Step swap_back(Incident& incident, Tick& tick);
   [[nodiscard]] Step propose_repair(Incident& incident, Tick& tick);
   [[nodiscard]] Step verify_input(Incident& incident, Tick& tick);
@@ -197,8 +197,7 @@ class Ladder {
   /// What its response is proposed under: another after each time that it was reconsidered.
   [[nodiscard]] static std::string op_id_of(const Incident& incident, std::string_view type);
   /// Proposes and notes the outcome; `attempt` keeps op_ids of one step apart, empty: `op_id_of`.
-  [[nodiscard]] Outcome propose(Incident& incident, std::string type, std::string target,
-                                doc::Value attributes, std::string reason, Tick& tick,
+  [[nodiscard]] Outcome propose(Incident& incident, What what, std::string reason, Tick& tick,
                                 std::string_view attempt = {});
   /// People are told of an act that errors keep from being carried out, once they do for a day.
   void note_error(Incident& incident, const Action& action, const Error& error, Tick& tick);

@@ -32,9 +32,9 @@ TEST(Ladder, UnitChangeQuarantinesTheSourceAndLetsItInAgain) {
   s.play(103, 104, {.distance_ratio = 1.609344});
   ASSERT_EQ(s.ladder.incidents().size(), 1U);
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kAwaitReadmit);
-  EXPECT_EQ(s.world.last["source.quarantine"].attributes.string_or("source"), "s1");
-  EXPECT_EQ(s.world.last["source.quarantine"].attributes.string_or("rule"), "place-fixes-distance");
-  EXPECT_EQ(s.world.last["source.quarantine"].attributes.string_or("account"), "app");
+  EXPECT_EQ(s.world.attributes("source.quarantine").string_or("source"), "s1");
+  EXPECT_EQ(s.world.attributes("source.quarantine").string_or("rule"), "place-fixes-distance");
+  EXPECT_EQ(s.world.attributes("source.quarantine").string_or("account"), "app");
   // The end of another account's quarantine, or of one for all, is not the end of this one.
   s.world.day(104, {}, s.watch, s.ladder,
               {{"source-readmit", "s1", 104 * kDay, "clean", "a1", "other"},
@@ -43,7 +43,7 @@ TEST(Ladder, UnitChangeQuarantinesTheSourceAndLetsItInAgain) {
   ASSERT_TRUE(s.ladder.restore(s.ladder.to_value()).ok());
   s.world.day(105, {}, s.watch, s.ladder,
               {{"source-readmit", "s1", 105 * kDay, "clean", "a3", "app"}});
-  EXPECT_EQ(s.world.last["source.release"].attributes.string_or("account"), "app");
+  EXPECT_EQ(s.world.attributes("source.release").string_or("account"), "app");
   const Incident& i = s.ladder.incidents()[0];
   EXPECT_EQ(i.step, Step::kDone);
   EXPECT_EQ(s.world.applied,
@@ -51,10 +51,10 @@ TEST(Ladder, UnitChangeQuarantinesTheSourceAndLetsItInAgain) {
                 "incident-0001/incident.open/1", "incident-0001/source.quarantine/1",
                 "incident-0001/source.release/1", "incident-0001/postmortem.write/1",
                 "incident-0001/incident.close/1"}));
-  const doc::Value& proof = *s.world.last["postmortem.write"].attributes.find("proof");
+  const doc::Value& proof = s.world.last_of<WritePostmortem>().proof;
   EXPECT_LT(proof.find("with")->int_or("rows"), proof.find("without")->int_or("rows"));
   EXPECT_EQ(proof.find("with")->int_or("false_alerts"), 0);
-  EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_path"), "refused_rows");
+  EXPECT_EQ(s.world.attributes("postmortem.write").string_or("addition_path"), "refused_rows");
 }
 
 TEST(Ladder, AQuarantineThatNobodyAllowedLeavesTheRowsRefused) {
@@ -98,7 +98,7 @@ TEST(Ladder, AQuarantineThatCostsTooManyGoodRowsIsToBeReleased) {
       s.play(day, day + 1, {.held_back = true});
     ASSERT_EQ(s.ladder.incidents().size(), 1U);
     EXPECT_TRUE(s.did("incident.escalate"));
-    EXPECT_EQ(s.world.last["source.release"].attributes.string_or("account"), "app");
+    EXPECT_EQ(s.world.attributes("source.release").string_or("account"), "app");
     EXPECT_NE(s.world.last["source.release"].reason.find("the budget is 1000"), std::string::npos);
     EXPECT_EQ(s.ladder.incidents()[0].step, denied ? Step::kAwaitReadmit : Step::kAwaitQuiet);
     s.play(110, 112, {});
@@ -127,7 +127,7 @@ TEST(Ladder, AQuarantineSaysWhatItWouldCost) {
   s.play(100, 103, {});
   s.play(103, 104, {.distance_ratio = 1.609344});
   ASSERT_TRUE(s.did("source.quarantine"));
-  EXPECT_EQ(s.world.last["source.quarantine"].attributes.int_or("good_rows", -1), 0)
+  EXPECT_EQ(s.world.attributes("source.quarantine").int_or("good_rows", -1), 0)
       << "every row of it is wrong";
   ASSERT_TRUE(s.ladder.restore(s.ladder.to_value()).ok());
   EXPECT_EQ(s.ladder.incidents()[0].diagnosis.good_rows, 0);
@@ -156,7 +156,7 @@ TEST(Ladder, AQuarantineSaysWhatItWouldCost) {
     }
   }
   ASSERT_TRUE(t.did("source.quarantine"));
-  EXPECT_GT(t.world.last["source.quarantine"].attributes.int_or("good_rows"), 200);
+  EXPECT_GT(t.world.attributes("source.quarantine").int_or("good_rows"), 200);
 }
 
 TEST(Ladder, WhatIsNotRecordedIsAnIncidentThatPeopleAreToldOf) {
@@ -392,7 +392,7 @@ TEST(Ladder, TimeShiftSwapsProposesARepairAndNeverRetrains) {
   EXPECT_TRUE(s.did("slot.swap"));
   EXPECT_TRUE(s.did("slot.swap/back"));
   EXPECT_FALSE(s.did("retrain"));
-  EXPECT_EQ(s.world.last["transform.propose"].attributes.string_or("expression"),
+  EXPECT_EQ(s.world.attributes("transform.propose").string_or("expression"),
             "at - duration(\"5h\")");
   EXPECT_EQ(i.responded_at, 105 * kDay);
 }
@@ -421,11 +421,11 @@ TEST(Ladder, ConceptShiftRetrainsOnRowsSinceTheChangeAndPromotesAfterApproval) {
   const Incident& i = s.ladder.incidents()[0];
   EXPECT_EQ(i.diagnosis.cause, Cause::kConceptShift);
   EXPECT_EQ(i.step, Step::kDone) << step_name(i.step);
-  EXPECT_EQ(s.world.last["retrain.start"].attributes.int_or("from") / kDay, 103);
-  EXPECT_EQ(s.world.last["release.promote"].attributes.string_or("bundle"),
+  EXPECT_EQ(s.world.attributes("retrain.start").int_or("from") / kDay, 103);
+  EXPECT_EQ(s.world.attributes("release.promote").string_or("bundle"),
             sha256("retrained").str());
-  EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_path"), "gates[]");
-  EXPECT_EQ(s.world.last["postmortem.write"].attributes.string_or("addition_file"),
+  EXPECT_EQ(s.world.attributes("postmortem.write").string_or("addition_path"), "gates[]");
+  EXPECT_EQ(s.world.attributes("postmortem.write").string_or("addition_file"),
             "evaluations/trips.yaml");
 }
 
@@ -512,7 +512,7 @@ TEST(Ladder, PriorShiftRecalibratesByHalf) {
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
   EXPECT_GT(s.ladder.incidents()[0].recovered_at, s.ladder.incidents()[0].responded_at + kDay)
       << "measured on labels that came after";
-  EXPECT_NEAR(s.world.last["release.recalibrate"].attributes.double_or("intercept_delta"), -0.6,
+  EXPECT_NEAR(s.world.attributes("release.recalibrate").double_or("intercept_delta"), -0.6,
               0.2);
   EXPECT_FALSE(s.did("retrain"));
 }
@@ -692,8 +692,8 @@ TEST(Ladder, ASecondShiftSupersedesTheFirstByWhatIsTrueOfTheRows) {
   s.play(103, 109, {.shift_hours = 5});
   s.play(109, 114, {.shift_hours = 8});
   ASSERT_EQ(s.ladder.acts().size(), 1U);
-  EXPECT_EQ(s.ladder.acts()[0].lag_hours, 8);
-  EXPECT_EQ(s.world.last["transform.propose"].attributes.string_or("expression"),
+  EXPECT_EQ(s.ladder.acts()[0].as<TransformInForce>()->lag_hours, 8);
+  EXPECT_EQ(s.world.attributes("transform.propose").string_or("expression"),
             "at - duration(\"8h\")");
   s.play(114, 116,
          {.shift_hours = -3});  // neither explains it; without one the rows are nearer to the truth
@@ -768,7 +768,7 @@ TEST(Ladder, AnActForAllSaysWhenOneAccountAloneIsItsReason) {
     if (!alone) s.world.others_fault = {.prior = -2.4};
     s.play(100, 110, {.prior = -2.4});
     ASSERT_TRUE(s.did("release.recalibrate"));
-    EXPECT_EQ(s.world.last["release.recalibrate"].attributes.string_or("only_account", "none"),
+    EXPECT_EQ(s.world.attributes("release.recalibrate").string_or("only_account", "none"),
               alone ? "app" : "");
   }
 }
@@ -791,7 +791,7 @@ TEST(Ladder, WhatTheLabelsOfOneAccountAloneMoveIsAskedOfAPerson) {
   liar.world.labelled_by = labels_of_two(0.5);
   liar.play(100, 112, {});
   ASSERT_TRUE(liar.did("release.recalibrate"));
-  const auto& asked = liar.world.last["release.recalibrate"].attributes;
+  const auto asked = liar.world.attributes("release.recalibrate");
   EXPECT_EQ(asked.string_or("only_label_account"), "two");
   EXPECT_TRUE(asked.bool_or("labels_disputed")) << "the two contradict each other";
   const auto conflict =
@@ -805,7 +805,7 @@ TEST(Ladder, WhatTheLabelsOfOneAccountAloneMoveIsAskedOfAPerson) {
   world.world.labelled_by = labels_of_two(0);
   world.play(100, 110, {.prior = -2.4});
   ASSERT_TRUE(world.did("release.recalibrate"));
-  const auto& free = world.world.last["release.recalibrate"].attributes;
+  const auto free = world.world.attributes("release.recalibrate");
   EXPECT_EQ(free.string_or("only_label_account", "none"), "");
   EXPECT_FALSE(free.bool_or("labels_disputed", true));
 }
@@ -824,10 +824,10 @@ TEST(Ladder, SwapRetrainAndPromotionSayWhoseLabelsTheyRestOn) {
     s.play(103, 118, {.inverted = true});
     for (const char* act : {"slot.swap", "retrain.start", "release.promote"}) {
       ASSERT_TRUE(s.world.last.contains(act)) << act;
-      EXPECT_EQ(s.world.last[act].attributes.string_or("only_label_account", "none"),
+      EXPECT_EQ(s.world.attributes(act).string_or("only_label_account", "none"),
                 alone ? "one" : "")
           << act;
-      EXPECT_FALSE(s.world.last[act].attributes.bool_or("labels_disputed", true)) << act;
+      EXPECT_FALSE(s.world.attributes(act).bool_or("labels_disputed", true)) << act;
     }
   }
 }
@@ -928,9 +928,9 @@ TEST(Postmortem, ATimeShiftTeachesAClockRuleThatIsFaster) {
   Scene s(31);
   s.play(100, 103, {});
   s.play(103, 110, {.shift_hours = 5});
-  const doc::Value& attributes = s.world.last["postmortem.write"].attributes;
-  EXPECT_EQ(attributes.string_or("addition_path"), "rules[]");
-  const doc::Value& proof = *attributes.find("proof");
+  const auto& written = s.world.last_of<WritePostmortem>();
+  EXPECT_EQ(written.addition_path, "rules[]");
+  const doc::Value& proof = written.proof;
   ASSERT_TRUE(proof.is_object());
   EXPECT_EQ(proof.find("with")->int_or("false_alerts"), 0);
   EXPECT_LE(proof.find("with")->int_or("rows"), 1500);
@@ -941,7 +941,7 @@ TEST(Postmortem, ThePageSaysWhatHappened) {
   Scene s(31);
   s.play(100, 103, {});
   s.play(103, 110, {.shift_hours = 5});
-  const std::string page = s.world.last["postmortem.write"].attributes.string_or("page");
+  const std::string page = s.world.last_of<WritePostmortem>().page;
   for (const char* part :
        {"# incident-0001: time shift in trips", "## Timeline", "slot.swap applied",
         "transform.propose applied", "## Evidence", "sha256:", "## Addition", "## Next"}) {
