@@ -74,6 +74,14 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
                                       {"by", entry.by}}));
   }
   value.set("timeline", std::move(timeline));
+  auto failing = doc::Value::array();
+  for (const auto& each : incident.failing) {
+    failing.push(doc::Value::object({{"action", each.type},
+                                     {"tries", each.tries},
+                                     {"again", time_or_empty(each.again)},
+                                     {"error", each.error}}));
+  }
+  value.set("failing", std::move(failing));
   return value;
 }
 

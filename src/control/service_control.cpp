@@ -11,6 +11,7 @@
 #include "base/signature.hpp"
 #include "bundle/bundle.hpp"
 #include "contract/contract.hpp"
+#include "control/applied.hpp"
 #include "control/outbox.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
@@ -61,6 +62,20 @@ plane::FieldValue to_field_value(const expr::Datum& datum) {
 
 }  // namespace
 
+PolicyBounds bounds_of(const spec::Project& project) {
+  PolicyBounds out;
+  for (const auto& [name, policy] : project.policies) {
+    if (policy.retrain_max_rows > 0) out.retrain_rows = policy.retrain_max_rows;
+    out.retrain_cost = std::max(out.retrain_cost, policy.retrain_event_time_cost);
+    if (!policy.fail_over_allowed || out.fail_over_allowed) continue;
+    out.fail_over_allowed = true;
+    out.fail_over = {static_cast<std::uint32_t>(policy.fail_over.requests),
+                     policy.fail_over.failed_share, policy.fail_over.refused_share,
+                     static_cast<std::uint32_t>(policy.fail_over.most)};
+  }
+  return out;
+}
+
 ServiceControl::ServiceControl(const ServiceParts& parts, const spec::Service& service)
     : parts_(parts),
       service_(service),
@@ -90,15 +105,8 @@ Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts&
   for (const auto& [name, evaluation] : project.evaluations) {
     if (evaluation.model == service.model) options.evaluation_file = evaluation.identity.file;
   }
-  for (const auto& [name, policy] : project.policies) {
-    if (policy.retrain_max_rows > 0) options.retrain_rows = policy.retrain_max_rows;
-    if (policy.fail_over_allowed && !control->fail_over_allowed_) {
-      control->fail_over_allowed_ = true;
-      control->fail_over_ = {static_cast<std::uint32_t>(policy.fail_over.requests),
-                             policy.fail_over.failed_share, policy.fail_over.refused_share,
-                             static_cast<std::uint32_t>(policy.fail_over.most)};
-    }
-  }
+  control->bounds_ = bounds_of(project);
+  options.retrain_rows = control->bounds_.retrain_rows;
   control->ladder_ = std::make_unique<recover::Ladder>(std::move(options));
   HEDDLE_TRY(control->restore());
   return control;
@@ -352,8 +360,9 @@ Result<void> ServiceControl::decide(Micros event_time) {
     if (outcome.status == Status::kApplied || outcome.status == Status::kDenied ||
         outcome.status == Status::kFailed)
       settled = true;
-    if (!outcome.note.empty() && outcome.status == Status::kFailed)
-      log::warn("{}: {}", action.type(), outcome.note);
+    if (!outcome.note.empty() &&
+        (outcome.status == Status::kFailed || outcome.status == Status::kRunning))
+      log::warn("{} {}: {}", action.op_id, recover::status_name(outcome.status), outcome.note);
   }
   moves_.clear();
   acts_.clear();
@@ -575,7 +584,7 @@ Result<policy::Decision> ServiceControl::change_releases(
   proposal.binds = binds_of(proposal);
   const auto changed = [&](release::Releases& into) {
     into = releases_;
-    into.allow_fail_over(fail_over_allowed_, fail_over_);
+    into.allow_fail_over(bounds_.fail_over_allowed, bounds_.fail_over);
     return change(into);
   };
   release::Releases next = releases_;
@@ -604,6 +613,21 @@ Result<policy::Decision> ServiceControl::change_releases(
   HEDDLE_TRY(publish());
   failpoint("control-route-published");
   return decision;
+}
+
+Result<void> ServiceControl::take_policies(const spec::Project& project, std::uint64_t decision) {
+  bounds_ = bounds_of(project);
+  ladder_->bound_retrain(bounds_.retrain_rows);
+  release::Releases next = releases_;
+  next.allow_fail_over(bounds_.fail_over_allowed, bounds_.fail_over);
+  if (releases_.version() == 0 || next.version() == releases_.version()) return {};
+  const Micros now = last_tick_ == INT64_MIN ? 0 : last_tick_;
+  HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
+    return store_releases(txn, next, kApplyAction, now, fmt::format("ledger/{}", decision));
+  }));
+  if (!next.primary().empty()) HEDDLE_TRY(know_route(next.primary(), next.version()));
+  releases_ = std::move(next);
+  return publish();
 }
 
 Result<void> ServiceControl::recorded(Micros from, Micros to,

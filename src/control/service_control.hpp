@@ -34,6 +34,15 @@ inline constexpr std::string_view kAskedAgain = "/again/";
 /// Collection of incidents that are over and that the ladder let go.
 inline constexpr std::string_view kClosedIncidents = "incidents-closed";
 
+/// What the policies of a project say of recovery, apart from their rules.
+struct PolicyBounds {
+  bool fail_over_allowed = false;
+  plane::FailOver fail_over{};
+  std::int64_t retrain_rows = recover::kRetrainRows;
+  Micros retrain_cost = 0;  ///< event time from its start until it is usable
+};
+[[nodiscard]] PolicyBounds bounds_of(const spec::Project& project);
+
 /// What one service's control stands on; owned by `Control` and outliving it.
 struct ServiceParts {
   const Home* home = nullptr;
@@ -59,6 +68,11 @@ class ServiceControl final : public recover::Effects {
   /// Reads until there is no more, a job must end first, or about 20 ms have passed. True: call
   /// again at once.
   [[nodiscard]] Result<bool> pump();
+
+  /// The policies of the project that is applied count from now on: the bounds of a retrain, and the
+  /// rule of a fail-over, which the data plane gets in a route table of its own where it is another.
+  /// `decision`: the ledger entry that applied them. Doing it again changes nothing.
+  [[nodiscard]] Result<void> take_policies(const spec::Project& project, std::uint64_t decision);
 
   /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept
   /// until then.
@@ -352,8 +366,7 @@ class ServiceControl final : public recover::Effects {
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;
-  bool fail_over_allowed_ = false;
-  plane::FailOver fail_over_{};
+  PolicyBounds bounds_{};
   watch::CohortBook cohorts_;
   doc::Value
       judgement_{};  ///< the last one of the running canary, with its time and what came of it

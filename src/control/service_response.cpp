@@ -95,7 +95,9 @@ recover::Candidate candidate_of(const doc::Value& result) {
   recover::Candidate out{result.string_or("bundle"), result.bool_or("gates_passed", true)};
   if (const doc::Value* gates = result.find("failed_gates");
       gates != nullptr && gates->is_array()) {
-    for (const doc::Value& gate : gates->as_array()) out.failed_gates.push_back(gate.as_string());
+    for (const doc::Value& gate : gates->as_array()) {
+      if (gate.is_string()) out.failed_gates.push_back(gate.as_string());
+    }
   }
   if (const doc::Value* metrics = result.find("metrics"); metrics != nullptr)
     out.metrics = *metrics;
@@ -490,19 +492,19 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   std::replace(name.begin(), name.end(), '/', '-');
   const std::string dir = parts_.home->runs() + "/" + name;
   const Micros started = what.started_at;
-  Micros cost = 0;
-  for (const auto& [id, policy] : parts_.project->policies)
-    cost = std::max(cost, policy.retrain_event_time_cost);
   const auto request = doc::Value::object({{"service", service_.identity.name},
                                            {"commit", parts_.project->commit},
                                            {"base", releases_.primary().str()},
                                            {"from", what.from},
                                            {"until", started},
                                            {"rows", what.rows}});
-  const auto job = doc::Value::object(
-      {{"dir", dir}, {"name", name}, {"due", started + cost}, {"request", doc::to_json(request)}});
   const auto known = std::find_if(retrains_.begin(), retrains_.end(),
                                   [&](const Retrain& item) { return item.name == name; });
+  // By the policies of when it started, whatever was applied since.
+  const Micros due =
+      known == retrains_.end() ? started + bounds_.retrain_cost : known->due;
+  const auto job = doc::Value::object(
+      {{"dir", dir}, {"name", name}, {"due", due}, {"request", doc::to_json(request)}});
   // A folder of that name without a committed start is of other traffic: its result must not be
   // taken for this one's.
   if (known == retrains_.end() && path_exists(dir)) {
@@ -521,13 +523,13 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   if (!decision.applied) return outcome_of(decision);
   if (known == retrains_.end()) {
     failpoint("control-retrain-committed");
-    retrains_.push_back({dir, name, started + cost, doc::to_json(request)});
+    retrains_.push_back({dir, name, due, doc::to_json(request)});
     HEDDLE_TRY(retrain_ended(retrains_.back()));
   }
   auto outcome = outcome_of(decision);
   // Usable at exactly its due time (DESIGN 4, Time): the tick before it says "running", the tick
   // after it waited for the job.
-  if (action.event_time < started + cost || !path_exists(dir + "/result.json")) {
+  if (action.event_time < due || !path_exists(dir + "/result.json")) {
     outcome.status = Status::kRunning;
     return outcome;
   }

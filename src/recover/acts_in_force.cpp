@@ -231,8 +231,9 @@ void Ladder::verify(const Act& act, Tick& tick) {
   if (act.is<SwapInForce>() && owner->step != Step::kSwapBack) {
     // The incident goes on without it.
     owner->why = why;
-    owner->timeline.push_back({tick.now, why, 0});
     const Status status = take_back(*owner, act, tick);
+    if (status != Status::kWaiting && status != Status::kRunning)
+      owner->timeline.push_back({tick.now, why, 0});
     if (status == Status::kApplied || status == Status::kOvertaken) {
       owner->swapped = false;
       owner->swap_refused = true;
@@ -245,6 +246,7 @@ void Ladder::verify(const Act& act, Tick& tick) {
   owner->why = why;
   owner->timeline.push_back({tick.now, why, 0});
   owner->act = act.id;
+  owner->leave_step();
   owner->step = Step::kWithdraw;
   owner->step_since = tick.now;
 }

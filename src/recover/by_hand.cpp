@@ -134,6 +134,7 @@ void Ladder::note(Incident& incident, const ByHand& act) {
   if (act.kind != Kind::kClose) return;
   incident.closed_by = act.by;
   incident.closed_at = now;
+  std::erase_if(incident.failing, [](const Failing& each) { return !each.record; });
   incident.step = Step::kDone;
   incident.step_since = now;
   incident.swap_asked = false;

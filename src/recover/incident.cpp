@@ -1,5 +1,6 @@
 #include "recover/incident.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace heddle::recover {
@@ -12,7 +13,70 @@ constexpr std::array<std::string_view, 20> kSteps{
     "prove",       "promote",      "verify-act",    "withdraw", "recalibrate",
     "await-quiet", "by-hand",      "postmortem",    "close",    "done"};
 
+std::optional<Step> step_from(std::string_view name) {
+  const auto at = std::find(kSteps.begin(), kSteps.end(), name);
+  if (at == kSteps.end()) return std::nullopt;
+  return static_cast<Step>(at - kSteps.begin());
+}
+
+doc::Value to_value(const std::vector<Failing>& failing) {
+  doc::Value list = doc::Value::array();
+  for (const Failing& each : failing) {
+    doc::Value item = doc::Value::object({{"op_id", each.op_id},
+                                          {"type", each.type},
+                                          {"step", step_name(each.step)},
+                                          {"tries", each.tries},
+                                          {"since", each.since},
+                                          {"again", each.again},
+                                          {"error", each.error}});
+    if (each.record) {
+      item.set("record", attributes_of(*each.record));
+      item.set("reason", each.reason);
+    }
+    list.push(std::move(item));
+  }
+  return list;
+}
+
+Error malformed_incident() {
+  return Error{ErrorKind::kCorrupt, "recover-state", "a saved incident is malformed",
+               "run `heddle audit verify`"};
+}
+
+Result<std::vector<Failing>> failing_from(const doc::Value* list) {
+  std::vector<Failing> out;
+  if (list == nullptr) return out;  // written before there were any
+  if (!list->is_array()) return malformed_incident();
+  for (const doc::Value& item : list->as_array()) {
+    const auto step = step_from(item.string_or("step"));
+    Failing each{item.string_or("op_id"),
+                 item.string_or("type"),
+                 step.value_or(Step::kOpen),
+                 static_cast<int>(item.int_or("tries")),
+                 item.int_or("since"),
+                 item.int_or("again"),
+                 item.string_or("error")};
+    if (!step || each.op_id.empty() || each.tries < 1) return malformed_incident();
+    if (const doc::Value* record = item.find("record")) {
+      HEDDLE_ASSIGN_OR_RETURN(each.record, what_of(each.type, *record));
+      each.reason = item.string_or("reason");
+    }
+    out.push_back(std::move(each));
+  }
+  return out;
+}
+
 }  // namespace
+
+const Failing* Incident::failing_as(const std::string& op_id) const {
+  const auto at = std::find_if(failing.begin(), failing.end(),
+                               [&](const Failing& each) { return each.op_id == op_id; });
+  return at == failing.end() ? nullptr : &*at;
+}
+
+void Incident::leave_step() {
+  std::erase_if(failing, [&](const Failing& each) { return each.step == step && !each.record; });
+}
 
 std::string_view step_name(Step step) noexcept { return kSteps[static_cast<std::size_t>(step)]; }
 
@@ -66,7 +130,7 @@ doc::Value Incident::to_value() const {
        {"swap_refused", swap_refused},
        {"swap_asked", swap_asked},
        {"swaps", swaps},
-       {"tell_of_errors", tell_of_errors},
+       {"failing", to_value(failing)},
        {"opened_by", opened_by},
        {"acknowledged_by", acknowledged_by},
        {"closed_by", closed_by},
@@ -92,27 +156,17 @@ doc::Value Incident::to_value() const {
 }
 
 Result<Incident> Incident::from_value(const doc::Value& value) {
-  const auto corrupt = [] {
-    return Error{ErrorKind::kCorrupt, "recover-state", "a saved incident is malformed",
-                 "run `heddle audit verify`"};
-  };
   Incident out;
   out.id = value.string_or("id");
-  const std::string step = value.string_or("step");
-  bool known = false;
-  for (std::size_t i = 0; i < kSteps.size(); ++i) {
-    if (kSteps[i] == step) {
-      out.step = static_cast<Step>(i);
-      known = true;
-    }
-  }
+  const auto known = step_from(value.string_or("step"));
+  out.step = known.value_or(Step::kOpen);
   const doc::Value* d = value.find("diagnosis");
   const doc::Value* keys = value.find("keys");
   const doc::Value* evidence = value.find("evidence");
   const doc::Value* timeline = value.find("timeline");
-  if (!known || out.id.empty() || d == nullptr) return corrupt();
+  if (!known || out.id.empty() || d == nullptr) return malformed_incident();
   for (const doc::Value* list : {keys, evidence, timeline}) {
-    if (list == nullptr || !list->is_array()) return corrupt();
+    if (list == nullptr || !list->is_array()) return malformed_incident();
   }
   out.diagnosis.cause = watch::cause_from_name(d->string_or("cause"));
   out.diagnosis.column = d->string_or("column");
@@ -129,11 +183,11 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   out.diagnosis.change_from = d->int_or("change_from");
   out.diagnosis.reason = d->string_or("reason");
   for (const doc::Value& key : keys->as_array()) {
-    if (!key.is_string()) return corrupt();
+    if (!key.is_string()) return malformed_incident();
     out.keys.push_back(key.as_string());
   }
   for (const doc::Value& text : evidence->as_array()) {
-    if (!text.is_string()) return corrupt();
+    if (!text.is_string()) return malformed_incident();
     HEDDLE_ASSIGN_OR_RETURN(const Digest digest, Digest::parse(text.as_string()));
     out.evidence.push_back(digest);
   }
@@ -155,7 +209,7 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   out.swap_refused = value.bool_or("swap_refused");
   out.swap_asked = value.bool_or("swap_asked");
   out.swaps = static_cast<int>(value.int_or("swaps"));
-  out.tell_of_errors = value.int_or("tell_of_errors");
+  HEDDLE_ASSIGN_OR_RETURN(out.failing, failing_from(value.find("failing")));
   out.opened_by = value.string_or("opened_by");
   out.acknowledged_by = value.string_or("acknowledged_by");
   out.closed_by = value.string_or("closed_by");

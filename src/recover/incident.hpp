@@ -11,6 +11,7 @@
 #include "base/digest.hpp"
 #include "base/result.hpp"
 #include "doc/value.hpp"
+#include "recover/action.hpp"
 #include "watch/finding.hpp"
 
 namespace heddle::recover {
@@ -49,6 +50,20 @@ struct TimelineEntry {
   std::string what;
   std::uint64_t entry = 0;  ///< ledger entry, 0: none
   std::string by{};         ///< the person whose act it was; empty: recovery's
+};
+
+/// An action that a fault of the machine keeps from being carried out.
+struct Failing {
+  std::string op_id;
+  std::string type;
+  Step step = Step::kOpen;  ///< that proposes it
+  int tries = 0;
+  Micros since = 0;     ///< event time of the first try
+  Micros again = 0;     ///< event time of the next one
+  std::string error{};  ///< of the last one
+  /// Set where no step proposes it again: it is kept, and tried until it is recorded.
+  std::optional<What> record{};
+  std::string reason{};
 };
 
 /// How the newest windows of a metric look to an incident.
@@ -99,7 +114,7 @@ struct Incident {
   std::string candidate;        ///< digest of the retrained bundle
   std::string candidate_metrics;  ///< JSON
   Micros retrain_started = 0;
-  Micros tell_of_errors = 0;  ///< an act fails again and again: when people are told; 0: none does
+  std::vector<Failing> failing;   ///< actions that are tried again later
   std::string opened_by{};    ///< the person who opened it; empty: an alert did
   std::string acknowledged_by{};  ///< the person who knows of it: nobody is told of it again
   std::string closed_by{};        ///< the person who closed it; empty: recovery does
@@ -108,6 +123,9 @@ struct Incident {
   bool shut_out = false;          ///< closed by a person while its source is under its quarantine
 
   [[nodiscard]] bool open() const noexcept { return step != Step::kDone; }
+  [[nodiscard]] const Failing* failing_as(const std::string& op_id) const;
+  /// Forgets what is not tried any more once the step that proposed it is over.
+  void leave_step();
   [[nodiscard]] doc::Value to_value() const;
   [[nodiscard]] static Result<Incident> from_value(const doc::Value& value);
 };

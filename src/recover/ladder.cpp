@@ -21,7 +21,6 @@ constexpr Micros kCollectAtMost = 14 * kDay;
 constexpr Micros kAnswerWithin = 7 * kDay;  ///< for a person; then the next best step
 constexpr Micros kAskAgain =
     3 * kDay;  ///< until people are told that something could not be taken back
-constexpr Micros kErrorsAtMost = kDay;  ///< until people are told that an act fails again and again
 constexpr Micros kLabelsAtMost =
     14 * kDay;  ///< labels that look wrong for longer are how the world is now
 constexpr Micros kStandsAfter = 14 * kDay;  ///< what has not gone away by then is closed as it is
@@ -138,6 +137,7 @@ std::vector<Performed> Ladder::on_tick(Micros now, std::span<const watch::Alert>
   }
   verify_acts(tick);
   for (std::size_t i = 0; i < incidents_.size(); ++i) {
+    record_again(incidents_[i], tick);
     if (!incidents_[i].open()) {
       follow_closed(incidents_[i], tick);
       continue;
@@ -184,9 +184,13 @@ void Ladder::set_back(Micros to) {
   for (Incident& incident : incidents_) {
     for (Micros* at : {&incident.raised_at, &incident.confirmed_at, &incident.responded_at,
                        &incident.recovered_at, &incident.step_since, &incident.compared_until,
-                       &incident.retrain_started, &incident.tell_of_errors, &incident.closed_at,
+                       &incident.retrain_started, &incident.closed_at,
                        &incident.diagnosis.change_from})
       *at = std::min(*at, to);
+    for (Failing& each : incident.failing) {
+      each.since = std::min(each.since, to);
+      each.again = std::min(each.again, to);
+    }
     for (auto& [key, quiet] : incident.quiet) quiet.seen = std::min(quiet.seen, to);
     if (incident.open())
       incident.timeline.push_back({to, "event time was set back to this by a person", 0});
@@ -309,6 +313,7 @@ void Ladder::advance(Incident& incident, Tick& tick) {
   while (incident.open()) {
     const Step next = step_on(incident, tick);
     if (next == incident.step) return;
+    incident.leave_step();
     incident.step = next;
     incident.step_since = tick.now;
     incident.escalations = 0;
@@ -409,6 +414,7 @@ Step Ladder::step_on(Incident& incident, Tick& tick) {
           OpenIncident{std::string(watch::cause_name(d.cause)), d.column, d.source, d.account},
           d.reason, tick);
       if (!settled(outcome.status)) return incident.step;
+      incident.leave_step();
       incident.step = first_response(incident);
       incident.step_since = tick.now;
       consider_swap(incident, tick);
@@ -862,51 +868,6 @@ Step Ladder::write_postmortem(Incident& incident, Tick& tick) {
               WritePostmortem{pm.page, pm.addition_file, pm.addition_path, pm.addition, pm.proof},
               "page, addition and its proof on a branch for review", tick);
   return settled(outcome.status) ? Step::kClose : incident.step;
-}
-
-std::string Ladder::op_id_of(const Incident& incident, std::string_view type) {
-  return fmt::format("{}/{}/{}", incident.id, type, incident.reconsidered + 1);
-}
-
-Outcome Ladder::propose(Incident& incident, What what, std::string reason, Tick& tick,
-                        std::string_view attempt) {
-  const std::string_view type = type_of(what);
-  Action action;
-  action.op_id = attempt.empty() ? op_id_of(incident, type)
-                                 : fmt::format("{}/{}/{}", incident.id, type, attempt);
-  action.incident = incident.id;
-  action.target = target_of(what, incident.id, options_.service);
-  action.what = std::move(what);
-  action.evidence = incident.evidence;
-  action.reason = std::move(reason);
-  action.event_time = tick.now;
-  Result<Outcome> result = tick.effects.perform(action);
-  Outcome outcome;
-  if (result.ok()) {
-    outcome = *std::move(result);
-    if (type != Escalate::kType) incident.tell_of_errors = 0;
-  } else {
-    outcome.status = Status::kRunning;  // asked again at the next tick
-    outcome.note = result.error().message;
-    if (type != Escalate::kType) note_error(incident, action, result.error(), tick);
-  }
-  if (settled(outcome.status) && type != WritePostmortem::kType) {
-    incident.timeline.push_back({tick.now,
-                                 fmt::format("{} {}: {}", type, status_name(outcome.status),
-                                             outcome.note.empty() ? action.reason : outcome.note),
-                                 outcome.entry});
-  }
-  tick.performed.push_back({std::move(action), outcome});
-  return outcome;
-}
-
-void Ladder::note_error(Incident& incident, const Action& action, const Error& error, Tick& tick) {
-  if (incident.tell_of_errors == 0) incident.tell_of_errors = tick.now + kErrorsAtMost;
-  if (tick.now < incident.tell_of_errors) return;
-  incident.tell_of_errors = tick.now + kAskAgain;
-  incident.timeline.push_back(
-      {tick.now, fmt::format("{} is tried again and again: {}", action.type(), error.message), 0});
-  tell(incident, fmt::format("`{}` fails: {}", action.type(), error.message), tick, "/errors");
 }
 
 void Ladder::respond(Incident& incident, std::string_view what, const Tick& tick) {

@@ -17,6 +17,9 @@
 
 namespace heddle::recover {
 
+/// Of a policy that does not say `max_rows`.
+inline constexpr std::int64_t kRetrainRows = 28'000;
+
 /// An action that was proposed in a tick, with what became of it.
 struct Performed {
   Action action;
@@ -62,7 +65,7 @@ class Ladder {
     std::vector<std::string> fields;     ///< of the journal's rows
     std::string evaluation_file;         ///< where an evaluation case would stand
     std::uint32_t readmit_after = 5;     ///< clean rows that let a quarantined source in
-    std::int64_t retrain_rows = 28'000;  ///< the policy's bound W
+    std::int64_t retrain_rows = kRetrainRows;  ///< the policy's bound W
     double swap_margin = 0.005;          ///< log loss by which the standby must be better
     double recalibrate_share = 0.5;      ///< of the moved intercept
     /// What an act may lose, since it was worth most, before it is taken back: a share of the label
@@ -74,11 +77,14 @@ class Ladder {
 
   /// One tick at event time `now`: `moves` and `acts` came since the last tick that was later than
   /// `last_tick` (a tick that is not moves nothing: keep what came and hand it over with the next
-  /// one). Proposes what is due, as often as outcomes let the ladder go on. Errors of `effects`
-  /// leave the incident where it is and come back with the next tick.
+  /// one). Proposes what is due, as often as outcomes let the ladder go on. An error of
+  /// `effects` leaves the incident where it is: the action is tried again later, six times at most.
   [[nodiscard]] std::vector<Performed> on_tick(Micros now, std::span<const watch::Alert> moves,
                                                std::span<const plane::ActRecord> acts,
                                                const watch::Watch& watch, Effects& effects);
+
+  /// A new policy's bound, for retrains that start from now on.
+  void bound_retrain(std::int64_t rows) noexcept { options_.retrain_rows = rows; }
 
   /// Takes what a person did: into the timelines, and what it changes. Each `number` once.
   void take(const ByHand& act);
@@ -197,10 +203,15 @@ class Ladder {
   /// What its response is proposed under: another after each time that it was reconsidered.
   [[nodiscard]] static std::string op_id_of(const Incident& incident, std::string_view type);
   /// Proposes and notes the outcome; `attempt` keeps op_ids of one step apart, empty: `op_id_of`.
+  // retry.cpp
   [[nodiscard]] Outcome propose(Incident& incident, What what, std::string reason, Tick& tick,
                                 std::string_view attempt = {});
-  /// People are told of an act that errors keep from being carried out, once they do for a day.
-  void note_error(Incident& incident, const Action& action, const Error& error, Tick& tick);
+  [[nodiscard]] Outcome carry_out(Incident& incident, Action action, Tick& tick);
+  /// What becomes of an action that an error kept back: tried again later, or failed for good.
+  [[nodiscard]] Outcome failed_try(Incident& incident, const Action& action, const Error& error,
+                                   Tick& tick);
+  /// Tries again to record what no step proposes again.
+  void record_again(Incident& incident, Tick& tick);
   void respond(Incident& incident, std::string_view what, const Tick& tick);
 
   Options options_;

@@ -412,6 +412,14 @@ TEST(Ladder, ARefusedRepairLeadsToARetrain) {
   EXPECT_LT(at("transform.propose"), at("retrain.start"));
 }
 
+TEST(Ladder, ARetrainGoesByThePolicyThatWasAppliedLast) {
+  Scene s(26);
+  s.play(100, 103, {});
+  s.ladder.bound_retrain(3000);
+  s.play(103, 108, {.inverted = true});
+  EXPECT_EQ(s.world.last_of<StartRetrain>().rows, 3000);
+}
+
 TEST(Ladder, ConceptShiftRetrainsOnRowsSinceTheChangeAndPromotesAfterApproval) {
   Scene s(26);
   s.world.approval_after = 6 * kHour;
