@@ -15,8 +15,7 @@ namespace heddle {
 template <class T>
 class Registry {
  public:
-  explicit Registry(std::vector<const T*> rows)
-      : rows_(std::move(rows)), built_in_(rows_.size()) {}
+  explicit Registry(std::vector<const T*> rows) : rows_(std::move(rows)), built_in_(rows_.size()) {}
 
   [[nodiscard]] const T* find(std::string_view name) const noexcept {
     const auto at =

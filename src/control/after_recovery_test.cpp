@@ -114,9 +114,7 @@ class AfterRecoveryTest : public fixture::ServiceTest {
     begin({"incident-0001/transform", recover::TransformInForce{"distance", "shift"},
            "incident-0001", 0, done.made});
   }
-  Outcome postmortem() {
-    return recover(recover::WritePostmortem{"# what happened\n"}).status;
-  }
+  Outcome postmortem() { return recover(recover::WritePostmortem{"# what happened\n"}).status; }
   std::vector<spec::Transform> transforms_at(const std::string& revision,
                                              const std::string& file = "contracts/c.odcs.yaml") {
     std::vector<doc::Diagnostic> said;
@@ -192,8 +190,7 @@ TEST_F(AfterRecoveryTest, ARepairThatIsMergedIsInTheCandidateOnce) {
 TEST_F(AfterRecoveryTest, ARepairThatWasTakenBackIsNotBroughtBackUnsaid) {
   repaired();
   ASSERT_EQ(postmortem(), Outcome::kApplied);
-  const auto withdrawn =
-      recover(recover::WithdrawTransform{"distance", "shift"});
+  const auto withdrawn = recover(recover::WithdrawTransform{"distance", "shift"});
   ASSERT_EQ(withdrawn.status, Outcome::kApplied);
   ASSERT_EQ(distance_by(control_->releases().primary()), 100);
   // The branch of when it was in force is merged now.
@@ -255,8 +252,7 @@ TEST_F(AfterRecoveryTest, WhatSomebodyPutOnTheBranchStays) {
   git("checkout -q main");
   write("other.txt", "of main\n");
   commit("main-goes-on");
-  ASSERT_EQ(recover(recover::WritePostmortem{"# more\n"}).status,
-            Outcome::kApplied);
+  ASSERT_EQ(recover(recover::WritePostmortem{"# more\n"}).status, Outcome::kApplied);
   EXPECT_EQ(git(fmt::format("show {}:incidents/s/notes.md", kBranch)), "seen");
   EXPECT_EQ(git(fmt::format("show {}:incidents/s/incident-0001.md", kBranch)), "# more");
   EXPECT_EQ(git(fmt::format("ls-tree --name-only {} other.txt", kBranch)), "") << "nothing of main";
@@ -302,15 +298,12 @@ class RecalibrationBoundTest : public AfterRecoveryTest {
     return again(delta);
   }
   std::string again(double delta) {
-    const auto outcome =
-        recover(recover::Recalibrate{delta},
-                fmt::format("incident-{:04}", step_));
+    const auto outcome = recover(recover::Recalibrate{delta}, fmt::format("incident-{:04}", step_));
     return outcome.rules.empty() ? "" : outcome.rules.front();
   }
   void take_back(double delta) {
     ++step_;
-    ASSERT_EQ(recover(recover::WithdrawRecalibration{-delta},
-                      fmt::format("incident-{:04}", step_))
+    ASSERT_EQ(recover(recover::WithdrawRecalibration{-delta}, fmt::format("incident-{:04}", step_))
                   .status,
               Outcome::kApplied);
   }
@@ -366,9 +359,7 @@ TEST_F(RecalibrationBoundTest, OneStepIsBoundedAndWhatIsTakenBackIsNotInTheSum) 
   const Digest first = control_->releases().primary();
   EXPECT_EQ(move(0.5), kFree);
   ++step_;
-  ASSERT_EQ(recover(recover::RollBack{first.str()},
-                    fmt::format("incident-{:04}", step_))
-                .status,
+  ASSERT_EQ(recover(recover::RollBack{first.str()}, fmt::format("incident-{:04}", step_)).status,
             Outcome::kApplied);
   ASSERT_EQ(control_->releases().primary(), first);
   EXPECT_EQ(move(0.7), kAsked);

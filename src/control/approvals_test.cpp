@@ -211,9 +211,7 @@ TEST_F(ApprovalsTest, ARetrainedCandidateIsAskedAnewWhenThePrimaryIsAnother) {
 TEST_F(ApprovalsTest, ARetrainIsAskedAnewWhenWhatItStartsFromIsAnother) {
   project_.policies["p"].rules[0].actions.push_back("retrain.start");
   ASSERT_TRUE(policy_->load(project_).ok());
-  const auto retrain = [&] {
-    return recover(recover::StartRetrain{1, 500, 2});
-  };
+  const auto retrain = [&] { return recover(recover::StartRetrain{1, 500, 2}); };
   ASSERT_EQ(retrain().status, recover::Outcome::Status::kWaiting);
   const auto before = newest();
   swap();

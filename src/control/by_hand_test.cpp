@@ -225,7 +225,8 @@ TEST_F(ByHandTest, WhatSomebodyElseDidIsAnOutcome) {
             kOvertaken);
   EXPECT_EQ(last_note_, "source `one` of account `app` is not quarantined");
   ASSERT_EQ(done(of_source(Kind::kQuarantine, "one", "app")), "done");
-  EXPECT_EQ(asked_of_recovery("i/source.quarantine/1", recover::QuarantineSource{"one", "app", "r", 0, 5}),
+  EXPECT_EQ(asked_of_recovery("i/source.quarantine/1",
+                              recover::QuarantineSource{"one", "app", "r", 0, 5}),
             kOvertaken);
   // The candidate was promoted by a person meanwhile.
   spec::PolicyRule rule;
@@ -243,8 +244,9 @@ TEST_F(ByHandTest, WhatSomebodyElseDidIsAnOutcome) {
       << "the same act, after a crash";
   EXPECT_EQ(asked_of_recovery("j/transform.propose/1", shift), kOvertaken);
   EXPECT_EQ(last_note_, "what serves repairs `distance` so already");
-  EXPECT_EQ(asked_of_recovery("i/release.promote/2", recover::PromoteCandidate{sha256("gone").str()}),
-            kFailed);
+  EXPECT_EQ(
+      asked_of_recovery("i/release.promote/2", recover::PromoteCandidate{sha256("gone").str()}),
+      kFailed);
 }
 
 TEST_F(ByHandTest, AnActIsInForceWhileWhatItMadeServes) {

@@ -69,9 +69,9 @@ class ServiceControl final : public recover::Effects {
   /// again at once.
   [[nodiscard]] Result<bool> pump();
 
-  /// The policies of the project that is applied count from now on: the bounds of a retrain, and the
-  /// rule of a fail-over, which the data plane gets in a route table of its own where it is another.
-  /// `decision`: the ledger entry that applied them. Doing it again changes nothing.
+  /// The policies of the project that is applied count from now on: the bounds of a retrain, and
+  /// the rule of a fail-over, which the data plane gets in a route table of its own where it is
+  /// another. `decision`: the ledger entry that applied them. Doing it again changes nothing.
   [[nodiscard]] Result<void> take_policies(const spec::Project& project, std::uint64_t decision);
 
   /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept

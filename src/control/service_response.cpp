@@ -292,9 +292,9 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
 }
 
 Result<recover::Outcome> ServiceControl::record_only(const recover::Action& action) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto decision,
-                          parts_.policy->act(proposal_of(action),
-                                             [](store::Txn&) { return Result<void>(); }));
+  HEDDLE_ASSIGN_OR_RETURN(
+      const auto decision,
+      parts_.policy->act(proposal_of(action), [](store::Txn&) { return Result<void>(); }));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   return outcome_of(decision);
 }
@@ -328,8 +328,8 @@ std::string ServiceControl::to_json(const Repaired& made) {
                                           {"standby", text_of(made.standby)}}));
 }
 
-Result<recover::Outcome> ServiceControl::propose_transform(
-    const recover::Action& action, const recover::ProposeTransform& what) {
+Result<recover::Outcome> ServiceControl::propose_transform(const recover::Action& action,
+                                                           const recover::ProposeTransform& what) {
   auto proposal = proposal_of(action);
   // A pure function of what serves: where that is other by now, the bundles are made, and asked
   // for, anew.
@@ -412,9 +412,9 @@ Result<void> ServiceControl::put_back(const std::string& bundle, Slots& back) {
 
 Result<void> ServiceControl::recalibrated(const Digest& base, double delta, Slots& back) {
   HEDDLE_ASSIGN_OR_RETURN(const auto opened, bundle::open(*parts_.objects, base));
-  HEDDLE_ASSIGN_OR_RETURN(back.primary, flow::with_calibration(*parts_.objects, base,
-                                                               calibration_of(opened) + delta,
-                                                               parts_.project->commit));
+  HEDDLE_ASSIGN_OR_RETURN(
+      back.primary, flow::with_calibration(*parts_.objects, base, calibration_of(opened) + delta,
+                                           parts_.project->commit));
   return {};
 }
 
@@ -501,8 +501,7 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   const auto known = std::find_if(retrains_.begin(), retrains_.end(),
                                   [&](const Retrain& item) { return item.name == name; });
   // By the policies of when it started, whatever was applied since.
-  const Micros due =
-      known == retrains_.end() ? started + bounds_.retrain_cost : known->due;
+  const Micros due = known == retrains_.end() ? started + bounds_.retrain_cost : known->due;
   const auto job = doc::Value::object(
       {{"dir", dir}, {"name", name}, {"due", due}, {"request", doc::to_json(request)}});
   // A folder of that name without a committed start is of other traffic: its result must not be
@@ -543,8 +542,8 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   return outcome;
 }
 
-Result<recover::Outcome> ServiceControl::promote_candidate(
-    const recover::Action& action, const recover::PromoteCandidate& what) {
+Result<recover::Outcome> ServiceControl::promote_candidate(const recover::Action& action,
+                                                           const recover::PromoteCandidate& what) {
   HEDDLE_ASSIGN_OR_RETURN(const auto bundle, Digest::parse(what.bundle));
   auto proposal = proposal_of(action);
   proposal.subjects.push_back({"bundle", bundle});
@@ -587,8 +586,7 @@ Result<recover::Outcome> ServiceControl::recalibrate(const recover::Action& acti
                           }));
   auto outcome = outcome_of(decision);
   // Asked again after a crash, `variant` is one of what serves now, and was not made.
-  if (decision.applied)
-    outcome.made = text_of(decision.repeated ? releases_.primary() : variant);
+  if (decision.applied) outcome.made = text_of(decision.repeated ? releases_.primary() : variant);
   return outcome;
 }
 
@@ -693,19 +691,18 @@ Result<ServiceControl::BranchRepair> ServiceControl::repair_for_branch(
   return repair;
 }
 
-Result<recover::Outcome> ServiceControl::write_postmortem(
-    const recover::Action& action, const recover::WritePostmortem& what) {
+Result<recover::Outcome> ServiceControl::write_postmortem(const recover::Action& action,
+                                                          const recover::WritePostmortem& what) {
   failpoint("control-postmortem");
   auto proposal = proposal_of(action);
   HEDDLE_ASSIGN_OR_RETURN(const auto page_digest, parts_.objects->put(what.page));
   proposal.evidence.push_back({"page", page_digest});
   HEDDLE_ASSIGN_OR_RETURN(
       const auto decision, parts_.policy->act(proposal, [&](store::Txn& txn) -> Result<void> {
-        return txn.put(
-            "postmortems", fmt::format("{}/{}", service_.identity.name, action.incident),
-            doc::to_json(doc::Value::object({{"incident", action.incident},
-                                             {"page", page_digest.str()},
-                                             {"proof", what.proof}})));
+        return txn.put("postmortems", fmt::format("{}/{}", service_.identity.name, action.incident),
+                       doc::to_json(doc::Value::object({{"incident", action.incident},
+                                                        {"page", page_digest.str()},
+                                                        {"proof", what.proof}})));
       }));
   decided_ = decided_ || (decision.applied && !decision.repeated);
   failpoint("control-postmortem-acted");

@@ -11,16 +11,17 @@ std::string_view act_name(const Act::Kind& kind) noexcept {
 }
 
 std::string act_text(const Act& act) {
-  return std::visit(
-      overloaded{[](const TransformInForce& t) {
-                   return fmt::format("transform `{}` of `{}`", t.transform, t.field);
-                 },
-                 [](const RecalibrationInForce& r) {
-                   return fmt::format("recalibration by {:+.4g} logits", r.intercept);
-                 },
-                 [](const SwapInForce&) { return std::string("swap to standby"); },
-                 [](const ReleaseInForce&) { return std::string("release of the retrained model"); }},
-      act.kind);
+  return std::visit(overloaded{[](const TransformInForce& t) {
+                                 return fmt::format("transform `{}` of `{}`", t.transform, t.field);
+                               },
+                               [](const RecalibrationInForce& r) {
+                                 return fmt::format("recalibration by {:+.4g} logits", r.intercept);
+                               },
+                               [](const SwapInForce&) { return std::string("swap to standby"); },
+                               [](const ReleaseInForce&) {
+                                 return std::string("release of the retrained model");
+                               }},
+                    act.kind);
 }
 
 std::string Act::field() const {

@@ -16,8 +16,8 @@ namespace heddle::recover {
 struct TransformInForce {
   static constexpr std::string_view kName = "transform";
   std::string field;
-  std::string transform;  ///< its id in the contract
-  int lag_hours = 0;      ///< hours that the field was ahead, and that are taken off
+  std::string transform;          ///< its id in the contract
+  int lag_hours = 0;              ///< hours that the field was ahead, and that are taken off
   std::optional<Micros> clock{};  ///< where the field's clock stood when it was repaired; empty:
                                   ///< rows did not agree
 };

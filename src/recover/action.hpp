@@ -311,11 +311,10 @@ struct WithdrawRecalibration {
 
 /// Everything that recovery can ask for. Who carries it out visits it: a type that is not handled
 /// does not compile.
-using What =
-    std::variant<OpenIncident, Escalate, RetryLater, Lapse, CloseIncident, WritePostmortem,
-                 AcceptLabels, QuarantineSource, ReleaseSource, SwapToStandby, SwapBack,
-                 ProposeTransform, WithdrawTransform, StartRetrain, PromoteCandidate, RollBack,
-                 Recalibrate, WithdrawRecalibration>;
+using What = std::variant<OpenIncident, Escalate, RetryLater, Lapse, CloseIncident, WritePostmortem,
+                          AcceptLabels, QuarantineSource, ReleaseSource, SwapToStandby, SwapBack,
+                          ProposeTransform, WithdrawTransform, StartRetrain, PromoteCandidate,
+                          RollBack, Recalibrate, WithdrawRecalibration>;
 
 /// One typed proposal of the ladder. `op_id` is a function of the incident, the step and the
 /// attempt: proposing it again, also after a crash, asks for the same act.

@@ -21,8 +21,7 @@ std::string json(const What& what) { return doc::to_json(attributes_of(what)); }
 
 TEST(Action, EveryOneIsReadBackAsItWasWritten) {
   std::set<std::string> types;
-  for (const What& what :
-       one_of_each(std::make_index_sequence<std::variant_size_v<What>>())) {
+  for (const What& what : one_of_each(std::make_index_sequence<std::variant_size_v<What>>())) {
     types.emplace(type_of(what));
     const auto back = what_of(type_of(what), attributes_of(what));
     ASSERT_TRUE(back.ok()) << type_of(what) << ": " << back.error().str();

@@ -7,13 +7,13 @@
 
 #include <fmt/format.h>
 
+#include "recover/cause.hpp"
 #include "recover/ladder.hpp"
 
 namespace heddle::recover {
 
 namespace {
 
-using watch::Cause;
 using Status = Outcome::Status;
 
 constexpr Micros kVerifyAtMost = 7 * kDay;  ///< an act that has not paid by then is taken back
@@ -79,8 +79,8 @@ void Ladder::begin(Act act) {
   acts_.push_back(std::move(act));
 }
 
-watch::Diagnosis Ladder::with_acts(watch::Diagnosis diagnosis) const {
-  if (diagnosis.cause != Cause::kTimeShift) return diagnosis;
+Diagnosis Ladder::with_acts(Diagnosis diagnosis) const {
+  if (diagnosis.cause != &time_shift()) return diagnosis;
   const Act* act = repair_of(diagnosis.column);
   if (act == nullptr) return diagnosis;
   const auto* repair = act->as<TransformInForce>();
@@ -91,7 +91,7 @@ watch::Diagnosis Ladder::with_acts(watch::Diagnosis diagnosis) const {
   if (lag < -12) lag += 24;
   diagnosis.lag_hours = lag;
   if (lag == 0) {
-    diagnosis.cause = Cause::kRepairOutlived;
+    diagnosis.cause = &outlived_repair();
     diagnosis.reason = fmt::format(
         "the shift of `{}` by {:+d} h is over: without its repair the hours are as they were",
         diagnosis.column, repair->lag_hours);
@@ -133,12 +133,12 @@ void Ladder::take_fail_over(const plane::ActRecord& record, Tick& tick) {
   const std::string serves = routes.empty() ? std::string() : routes.back().primary.str();
   if (serves.empty() || serves == record.target) return;  // policy did not cover it
   auto of = std::find_if(incidents_.begin(), incidents_.end(), [](const Incident& each) {
-    return each.diagnosis.cause == Cause::kFailOver && each.step < Step::kByHand;
+    return each.diagnosis.cause == &fail_over() && each.step < Step::kByHand;
   });
   const std::string what = "the data plane failed over: " + record.reason;
   if (of == incidents_.end()) {
-    watch::Diagnosis diagnosis;
-    diagnosis.cause = Cause::kFailOver;
+    Diagnosis diagnosis;
+    diagnosis.cause = &fail_over();
     diagnosis.change_from = record.event_time;
     diagnosis.reason = what;
     (void)open(std::move(diagnosis), tick);
@@ -217,8 +217,8 @@ void Ladder::verify(const Act& act, Tick& tick) {
     return i.open() && i.step < Step::kPostmortem && (i.id == act.incident || i.act == act.id);
   });
   if (owner == incidents_.end()) {
-    watch::Diagnosis diagnosis;
-    diagnosis.cause = Cause::kRepairOutlived;
+    Diagnosis diagnosis;
+    diagnosis.cause = &outlived_repair();
     diagnosis.column = act.field();
     diagnosis.change_from = tick.now;
     diagnosis.reason = why;
@@ -260,13 +260,13 @@ void Ladder::follow_clock(const Act& act, const Tick& tick) {
       static_cast<int>(std::lround(hours(*now - right_clock(*repair->clock, repair->lag_hours))));
   if (lag == 0 || lag == repair->lag_hours) return;
   const bool known = std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& i) {
-    return i.diagnosis.cause == Cause::kTimeShift && i.diagnosis.column == repair->field &&
+    return i.diagnosis.cause == &time_shift() && i.diagnosis.column == repair->field &&
            i.diagnosis.lag_hours == lag &&
            (i.open() ? i.step != Step::kDone : i.confirmed_at >= act.since);
   });
   if (known) return;
-  watch::Diagnosis diagnosis;
-  diagnosis.cause = Cause::kTimeShift;
+  Diagnosis diagnosis;
+  diagnosis.cause = &time_shift();
   diagnosis.column = repair->field;
   diagnosis.lag_hours = lag;
   diagnosis.change_from = tick.now;
@@ -292,7 +292,7 @@ bool Ladder::reads_as_diagnosed(const Incident& incident, const Tick& tick) {
 /// A shift that became another while its repair waits for an answer: what was asked is not true any
 /// more.
 void Ladder::follow_shift(Incident& incident, std::string_view proposal, Tick& tick) {
-  watch::Diagnosis& d = incident.diagnosis;
+  Diagnosis& d = incident.diagnosis;
   const auto now = tick.watch.clock(d.column);
   if (!incident.clock || !now || std::llabs(*now - *incident.clock) < watch::ClockRuns::kTolerance)
     return;
@@ -366,7 +366,7 @@ Outcome::Status Ladder::take_back(Incident& incident, const Act& act, Tick& tick
 
 Step Ladder::verify_act(Incident& incident, Tick& tick) {
   const Act* act = act_of(incident.act);
-  const bool failed_over = incident.diagnosis.cause == Cause::kFailOver;
+  const bool failed_over = incident.diagnosis.cause == &fail_over();
   if (act == nullptr)  // something else replaced it
     return failed_over ? verify_end_of_fail_over(incident, tick) : Step::kAwaitQuiet;
   const watch::Trial* trial = tick.watch.trial(act->id);
@@ -435,7 +435,7 @@ Step Ladder::prove(Incident& incident, Tick& tick) {
 /// show it too.
 void Ladder::see_others(Incident& incident, const watch::Finding& finding, const Tick& tick) {
   if (!finding.alert) return;
-  watch::Diagnosis& d = incident.diagnosis;
+  Diagnosis& d = incident.diagnosis;
   if (!d.only_account.empty() && finding.account.empty()) {
     incident.timeline.push_back(
         {tick.now,
@@ -474,8 +474,8 @@ bool Ladder::is_quiet(const Incident& incident) const {
 }
 
 bool Ladder::is_over(const Incident& incident, const Tick& tick) const {
-  const watch::Diagnosis& d = incident.diagnosis;
-  if (d.cause == Cause::kTimeShift && incident.clock) {
+  const Diagnosis& d = incident.diagnosis;
+  if (incident.clock) {
     const auto now = tick.watch.clock(d.column);
     return now && is_back(*now, *incident.clock, d.lag_hours);
   }

@@ -158,7 +158,7 @@ void Ladder::follow_closed(Incident& incident, Tick& tick) {
   if (incident.page_due && write_postmortem(incident, tick) == Step::kClose)
     incident.page_due = false;
   if (!incident.shut_out) return;
-  const watch::Diagnosis& d = incident.diagnosis;
+  const Diagnosis& d = incident.diagnosis;
   const auto clean =
       std::find(readmitted_.begin(), readmitted_.end(), Readmitted{d.account, d.source});
   if (clean == readmitted_.end()) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "doc/json.hpp"
+#include "recover/cause.hpp"
 #include "recover/ladder_fixture.hpp"
 
 namespace heddle::recover {
@@ -10,7 +11,6 @@ namespace {
 
 using fixture::options;
 using fixture::Scene;
-using watch::Cause;
 using watch::fixture::Stream;
 
 /// What `ann` does by hand, in this order, once each.
@@ -93,7 +93,7 @@ TEST(ByHand, WhatAPersonShutOutIsLetInByAPerson) {
   s.play(101, 112, {.held_back = true});
   ASSERT_FALSE(s.ladder.incidents().empty());
   const Incident& i = s.ladder.incidents()[0];
-  EXPECT_EQ(i.diagnosis.cause, Cause::kCostlyQuarantine);
+  EXPECT_EQ(i.diagnosis.cause, &costly_quarantine());
   EXPECT_EQ(i.step, Step::kAwaitReadmit);
   EXPECT_FALSE(s.did("source.release")) << "whatever it costs";
   ASSERT_TRUE(s.did("incident.escalate")) << "a person is told at once, and again";

@@ -40,8 +40,8 @@ struct Outcome {
   };
   Status status = Status::kApplied;
   std::optional<Candidate> candidate{};  ///< of a retrain that ended
-  std::string before{};  ///< of a release and a swap: digest of what was served before
-  std::string made{};    ///< of what changes the primary: digest of what serves now
+  std::string before{};              ///< of a release and a swap: digest of what was served before
+  std::string made{};                ///< of what changes the primary: digest of what serves now
   std::vector<std::string> rules{};  ///< policy rules that decided
   std::uint64_t entry = 0;           ///< ledger entry
   std::string note{};                ///< why it was denied, failed or overtaken

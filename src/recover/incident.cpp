@@ -1,23 +1,10 @@
 #include "recover/incident.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace heddle::recover {
 
 namespace {
-
-constexpr std::array<std::string_view, 20> kSteps{
-    "open",        "quarantine",   "await-readmit", "release",  "propose-repair",
-    "swap-back",   "verify-input", "ask-labels",    "collect",  "retrain",
-    "prove",       "promote",      "verify-act",    "withdraw", "recalibrate",
-    "await-quiet", "by-hand",      "postmortem",    "close",    "done"};
-
-std::optional<Step> step_from(std::string_view name) {
-  const auto at = std::find(kSteps.begin(), kSteps.end(), name);
-  if (at == kSteps.end()) return std::nullopt;
-  return static_cast<Step>(at - kSteps.begin());
-}
 
 doc::Value to_value(const std::vector<Failing>& failing) {
   doc::Value list = doc::Value::array();
@@ -49,12 +36,9 @@ Result<std::vector<Failing>> failing_from(const doc::Value* list) {
   if (!list->is_array()) return malformed_incident();
   for (const doc::Value& item : list->as_array()) {
     const auto step = step_from(item.string_or("step"));
-    Failing each{item.string_or("op_id"),
-                 item.string_or("type"),
-                 step.value_or(Step::kOpen),
-                 static_cast<int>(item.int_or("tries")),
-                 item.int_or("since"),
-                 item.int_or("again"),
+    Failing each{item.string_or("op_id"),    item.string_or("type"),
+                 step.value_or(Step::kOpen), static_cast<int>(item.int_or("tries")),
+                 item.int_or("since"),       item.int_or("again"),
                  item.string_or("error")};
     if (!step || each.op_id.empty() || each.tries < 1) return malformed_incident();
     if (const doc::Value* record = item.find("record")) {
@@ -78,8 +62,6 @@ void Incident::leave_step() {
   std::erase_if(failing, [&](const Failing& each) { return each.step == step && !each.record; });
 }
 
-std::string_view step_name(Step step) noexcept { return kSteps[static_cast<std::size_t>(step)]; }
-
 doc::Value Incident::to_value() const {
   doc::Value key_list = doc::Value::array();
   for (const std::string& key : keys) key_list.push(key);
@@ -95,62 +77,47 @@ doc::Value Incident::to_value() const {
     windows.push(doc::Value::object(
         {{"key", key}, {"seen", seen.seen}, {"windows", seen.windows}, {"whole", seen.whole}}));
   }
-  const watch::Diagnosis& d = diagnosis;
-  doc::Value out = doc::Value::object(
-      {{"id", id},
-       {"step", step_name(step)},
-       {"diagnosis", doc::Value::object({{"cause", watch::cause_name(d.cause)},
-                                         {"column", d.column},
-                                         {"source", d.source},
-                                         {"account", d.account},
-                                         {"only_account", d.only_account},
-                                         {"only_label_account", d.only_label_account},
-                                         {"rule", d.rule},
-                                         {"good_rows", d.good_rows},
-                                         {"ratio", d.ratio},
-                                         {"ratio_name", d.ratio_name},
-                                         {"lag_hours", d.lag_hours},
-                                         {"intercept", d.intercept},
-                                         {"change_from", d.change_from},
-                                         {"reason", d.reason}})},
-       {"keys", std::move(key_list)},
-       {"evidence", std::move(digests)},
-       {"timeline", std::move(events)},
-       {"response", response},
-       {"raised_at", raised_at},
-       {"confirmed_at", confirmed_at},
-       {"responded_at", responded_at},
-       {"recovered_at", recovered_at},
-       {"step_since", step_since},
-       {"rows_raised", rows_raised},
-       {"rows_confirmed", rows_confirmed},
-       {"rows_responded", rows_responded},
-       {"refused_share", refused_share},
-       {"swapped", swapped},
-       {"swap_refused", swap_refused},
-       {"swap_asked", swap_asked},
-       {"swaps", swaps},
-       {"failing", to_value(failing)},
-       {"opened_by", opened_by},
-       {"acknowledged_by", acknowledged_by},
-       {"closed_by", closed_by},
-       {"closed_at", closed_at},
-       {"page_due", page_due},
-       {"shut_out", shut_out},
-       {"release_refused", release_refused},
-       {"repair_refused", repair_refused},
-       {"compared_until", compared_until},
-       {"candidate", candidate},
-       {"candidate_metrics", candidate_metrics},
-       {"retrain_started", retrain_started},
-       {"quiet", std::move(windows)},
-       {"stands", stands},
-       {"unverified", unverified},
-       {"reconsidered", reconsidered},
-       {"let_in_at", let_in_at},
-       {"escalations", escalations},
-       {"why", why},
-       {"act", act}});
+  doc::Value out = doc::Value::object({{"id", id},
+                                       {"step", step_name(step)},
+                                       {"diagnosis", diagnosis.to_value()},
+                                       {"keys", std::move(key_list)},
+                                       {"evidence", std::move(digests)},
+                                       {"timeline", std::move(events)},
+                                       {"response", response},
+                                       {"raised_at", raised_at},
+                                       {"confirmed_at", confirmed_at},
+                                       {"responded_at", responded_at},
+                                       {"recovered_at", recovered_at},
+                                       {"step_since", step_since},
+                                       {"rows_raised", rows_raised},
+                                       {"rows_confirmed", rows_confirmed},
+                                       {"rows_responded", rows_responded},
+                                       {"refused_share", refused_share},
+                                       {"swapped", swapped},
+                                       {"swap_refused", swap_refused},
+                                       {"swap_asked", swap_asked},
+                                       {"swaps", swaps},
+                                       {"failing", to_value(failing)},
+                                       {"opened_by", opened_by},
+                                       {"acknowledged_by", acknowledged_by},
+                                       {"closed_by", closed_by},
+                                       {"closed_at", closed_at},
+                                       {"page_due", page_due},
+                                       {"shut_out", shut_out},
+                                       {"release_refused", release_refused},
+                                       {"repair_refused", repair_refused},
+                                       {"compared_until", compared_until},
+                                       {"candidate", candidate},
+                                       {"candidate_metrics", candidate_metrics},
+                                       {"retrain_started", retrain_started},
+                                       {"quiet", std::move(windows)},
+                                       {"stands", stands},
+                                       {"unverified", unverified},
+                                       {"reconsidered", reconsidered},
+                                       {"let_in_at", let_in_at},
+                                       {"escalations", escalations},
+                                       {"why", why},
+                                       {"act", act}});
   if (clock) out.set("clock", *clock);
   return out;
 }
@@ -168,20 +135,7 @@ Result<Incident> Incident::from_value(const doc::Value& value) {
   for (const doc::Value* list : {keys, evidence, timeline}) {
     if (list == nullptr || !list->is_array()) return malformed_incident();
   }
-  out.diagnosis.cause = watch::cause_from_name(d->string_or("cause"));
-  out.diagnosis.column = d->string_or("column");
-  out.diagnosis.source = d->string_or("source");
-  out.diagnosis.account = d->string_or("account");
-  out.diagnosis.only_account = d->string_or("only_account");
-  out.diagnosis.only_label_account = d->string_or("only_label_account");
-  out.diagnosis.rule = d->string_or("rule");
-  out.diagnosis.good_rows = d->int_or("good_rows");
-  out.diagnosis.ratio = d->double_or("ratio", 1);
-  out.diagnosis.ratio_name = d->string_or("ratio_name");
-  out.diagnosis.lag_hours = static_cast<int>(d->int_or("lag_hours"));
-  out.diagnosis.intercept = d->double_or("intercept");
-  out.diagnosis.change_from = d->int_or("change_from");
-  out.diagnosis.reason = d->string_or("reason");
+  HEDDLE_ASSIGN_OR_RETURN(out.diagnosis, Diagnosis::from_value(*d));
   for (const doc::Value& key : keys->as_array()) {
     if (!key.is_string()) return malformed_incident();
     out.keys.push_back(key.as_string());

@@ -12,38 +12,10 @@
 #include "base/result.hpp"
 #include "doc/value.hpp"
 #include "recover/action.hpp"
-#include "watch/finding.hpp"
+#include "recover/diagnosis.hpp"
+#include "recover/step.hpp"
 
 namespace heddle::recover {
-
-/// Where an incident stands on the ladder. Each is left by an outcome, by a fact, or when its
-/// deadline has passed: every step that waits has one, a person who is asked, and a next best step
-/// (docs/adr/0024).
-enum class Step : std::uint8_t {
-  kOpen,           ///< to be recorded
-  kQuarantine,     ///< a source is to be shut out
-  kAwaitReadmit,   ///< until the data plane finds it clean
-  kRelease,        ///< its readmission is to be recorded
-  kProposeRepair,  ///< a contract transform waits for its approval
-  kSwapBack,       ///< the input is repaired: primary and standby change back
-  kVerifyInput,    ///< a whole window after the repair
-  kAskLabels,      ///< labels look wrong: a person is asked, nothing is learned from them
-  kCollect,        ///< labelled rows after the change, up to the policy's bound
-  kRetrain,
-  kProve,  ///< the candidate is scored beside what serves, on rows newer than those it learned from
-  kPromote,    ///< the candidate waits for its approval
-  kVerifyAct,  ///< labelled rows after the act: what is served against what would be served without
-               ///< it
-  kWithdraw,   ///< an act is taken back
-  kRecalibrate,
-  kAwaitQuiet,  ///< nothing to do but watch whether it goes away
-  kByHand,      ///< a person opened it: a person closes it
-  kPostmortem,
-  kClose,
-  kDone,
-};
-
-[[nodiscard]] std::string_view step_name(Step step) noexcept;
 
 struct TimelineEntry {
   Micros at = 0;  ///< event time
@@ -81,7 +53,7 @@ inline constexpr double kWholeSource = 0.5;
 struct Incident {
   std::string id;  ///< `incident-0001`, in order of opening
   Step step = Step::kOpen;
-  watch::Diagnosis diagnosis;
+  Diagnosis diagnosis;
   std::vector<std::string> keys;       ///< alerts that belong to it, the first one opened it
   std::map<std::string, Quiet> quiet;  ///< metrics that must be quiet before it is over
   std::vector<Digest> evidence;
@@ -115,7 +87,7 @@ struct Incident {
   std::string candidate_metrics;  ///< JSON
   Micros retrain_started = 0;
   std::vector<Failing> failing;   ///< actions that are tried again later
-  std::string opened_by{};    ///< the person who opened it; empty: an alert did
+  std::string opened_by{};        ///< the person who opened it; empty: an alert did
   std::string acknowledged_by{};  ///< the person who knows of it: nobody is told of it again
   std::string closed_by{};        ///< the person who closed it; empty: recovery does
   Micros closed_at = 0;           ///< by that person

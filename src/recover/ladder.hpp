@@ -29,45 +29,24 @@ struct Performed {
 /// The recovery ladder: confirmed alerts become incidents with a cause, and each cause has its
 /// response.
 ///
-/// - unit change: quarantine the source of that account, until the data plane finds it clean, then
-///   let it in; refused: as contract fault
-/// - contract fault: rows are refused already, until it is quiet (quarantine when most of one
-///   source breaks, also when it comes to that later)
-/// - time shift: standby if better, propose a contract transform; approved: verify; refused:
-/// retrain
-/// - concept shift: standby if better, collect labels, retrain, gates, prove on newer rows,
-/// approval,
-///   promote, verify
-/// - prior shift: recalibrate by half of the moved intercept, verify
-/// - monitor silent: nothing but to say so: a person makes the metric reachable, or takes it out
-/// - clock jump: say so at once; it is over when event time and clock agree, or a person sets it
-/// - no answers: say so at once: a person decides
-/// - label conflict: a person is asked; until it is over nothing that labels move is done without
-/// - fail-over: the swap that the data plane made is verified as one of recovery's; when somebody
-/// ends
-///   it, later rows tell whether that held
-/// - costly quarantine: propose to let the source in; its rows are refused one by one
-/// - label fault: ask a person; until they say that the labels are right, learn nothing from them
-/// - covariate shift: nothing, unless labelled quality falls: then as concept shift
-/// - outlived repair: take it back
-/// - opened by a person: a person closes it
-///
-/// then the postmortem. Acts in force are verified at every tick, also those of incidents that are
-/// closed, and taken back when they do not pay (docs/adr/0024). A serialisable value, driven by
-/// event time alone; it decides, `Effects` acts. Ticks at or before `last_tick` are ignored, so a
-/// journal may be read again from any earlier place. Confined to one thread.
+/// Which alerts an incident takes and where its response begins is its cause's (`causes()`); the
+/// steps that several causes share are here, then the postmortem. Acts in force are verified at
+/// every tick, also those of incidents that are closed, and taken back when they do not pay
+/// (docs/adr/0024). A serialisable value, driven by event time alone; it decides, `Effects` acts.
+/// Ticks at or before `last_tick` are ignored, so a journal may be read again from any earlier
+/// place. Confined to one thread.
 class Ladder {
  public:
   struct Options {
     std::string service;
     spec::Monitor monitor;
     spec::Contract contract;
-    std::vector<std::string> fields;     ///< of the journal's rows
-    std::string evaluation_file;         ///< where an evaluation case would stand
-    std::uint32_t readmit_after = 5;     ///< clean rows that let a quarantined source in
+    std::vector<std::string> fields;           ///< of the journal's rows
+    std::string evaluation_file;               ///< where an evaluation case would stand
+    std::uint32_t readmit_after = 5;           ///< clean rows that let a quarantined source in
     std::int64_t retrain_rows = kRetrainRows;  ///< the policy's bound W
-    double swap_margin = 0.005;          ///< log loss by which the standby must be better
-    double recalibrate_share = 0.5;      ///< of the moved intercept
+    double swap_margin = 0.005;                ///< log loss by which the standby must be better
+    double recalibrate_share = 0.5;            ///< of the moved intercept
     /// What an act may lose, since it was worth most, before it is taken back: a share of the label
     /// entropy of one quality chunk. It bounds the harm of any act; chance is kept out by the
     /// standard error beside it.
@@ -124,12 +103,12 @@ class Ladder {
   };
   void take_in(const watch::Alert& alert, Tick& tick);
   /// The same alert once more, or a sign of an open incident: true when one took it.
-  [[nodiscard]] bool joined(const watch::Alert& alert, const watch::Diagnosis& diagnosis,
+  [[nodiscard]] bool joined(const watch::Alert& alert, const Diagnosis& diagnosis,
                             const Tick& tick);
   /// With what is in force: a lag beside a repair is a lag of the rows as they come, and none at
   /// all when the shift is over.
-  [[nodiscard]] watch::Diagnosis with_acts(watch::Diagnosis diagnosis) const;
-  Incident& open(watch::Diagnosis diagnosis, const Tick& tick);
+  [[nodiscard]] Diagnosis with_acts(Diagnosis diagnosis) const;
+  Incident& open(Diagnosis diagnosis, const Tick& tick);
   void reconsider(Incident& incident, Tick& tick);
 
   // by_hand.cpp
@@ -176,7 +155,6 @@ class Ladder {
   void advance(Incident& incident, Tick& tick);
   /// The step after this one, or the same when nothing changed.
   [[nodiscard]] Step step_on(Incident& incident, Tick& tick);
-  [[nodiscard]] Step first_response(const Incident& incident) const;
   void consider_swap(Incident& incident, Tick& tick);
   /// Takes the question about a swap back, if one waits.
   void drop_swap_question(Incident& incident, std::string_view why, Tick& tick);
@@ -198,6 +176,8 @@ class Ladder {
   [[nodiscard]] Step promote(Incident& incident, Tick& tick);
   [[nodiscard]] Step recalibrate(Incident& incident, Tick& tick);
   [[nodiscard]] Step withdraw(Incident& incident, Tick& tick);
+  class OwnStep;
+  [[nodiscard]] Step respond_itself(Incident& incident, Tick& tick);
   [[nodiscard]] Step await_quiet(Incident& incident, Tick& tick);
   [[nodiscard]] Step write_postmortem(Incident& incident, Tick& tick);
   /// What its response is proposed under: another after each time that it was reconsidered.
@@ -212,7 +192,7 @@ class Ladder {
                                    Tick& tick);
   /// Tries again to record what no step proposes again.
   void record_again(Incident& incident, Tick& tick);
-  void respond(Incident& incident, std::string_view what, const Tick& tick);
+  static void respond(Incident& incident, std::string_view what, const Tick& tick);
 
   Options options_;
   std::vector<Incident> incidents_;  ///< open ones, and closed ones that cool down

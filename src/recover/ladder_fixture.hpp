@@ -44,8 +44,7 @@ class World : public Effects {
       outcome.status = status;
       return outcome;
     };
-    const bool asks =
-        type == AcceptLabels::kType && !labels_are_right && !denied.contains(type);
+    const bool asks = type == AcceptLabels::kType && !labels_are_right && !denied.contains(type);
     if (asks || unanswered.contains(type)) return later(Status::kWaiting);
     const auto* retrain = std::get_if<StartRetrain>(&action.what);
     const bool is_release = std::holds_alternative<PromoteCandidate>(action.what);
@@ -62,9 +61,8 @@ class World : public Effects {
       if (action.event_time < first + approval_after) return later(Status::kWaiting);
     } else if (retrain != nullptr) {
       if (action.event_time < retrain->started_at + 2 * kHour) return later(Status::kRunning);
-      out.candidate =
-          Candidate{failed_gates.empty() ? sha256("retrained").str() : std::string(),
-                    failed_gates.empty(), failed_gates};
+      out.candidate = Candidate{failed_gates.empty() ? sha256("retrained").str() : std::string(),
+                                failed_gates.empty(), failed_gates};
     }
     if (is_release) out.before = known.back().primary.str();
     if (out.status == Status::kApplied) apply(action);
@@ -103,49 +101,49 @@ class World : public Effects {
     watch::Route route = known.back();
     ++route.version;
     const bool is_new = std::visit(
-        overloaded{
-            [&](const QuarantineSource& a) {
-              shut.push_back({a.source, a.rule, 5, a.account});
-              return false;
-            },
-            [&](const ReleaseSource& a) {
-              std::erase_if(shut, [&](const auto& each) { return each.is(a.account, a.source); });
-              return false;
-            },
-            [&](const SwapToStandby&) { return change_slots(route); },
-            [&](const SwapBack&) { return change_slots(route); },
-            [&](const WithdrawTransform&) {
-              route.repair.clear();
-              route.apply_repair = {};
-              return true;
-            },
-            [&](const WithdrawRecalibration& a) {
-              route.primary = sha256("primary");
-              intercept += a.intercept_delta;
-              return true;
-            },
-            [&](const RollBack& a) {
-              route.primary = *Digest::parse(a.bundle);
-              return true;
-            },
-            [&](const ProposeTransform& a) {
-              route.repair = a.expression;
-              const Micros shift = a.lag_hours * kHour;
-              route.apply_repair = [shift](std::vector<plane::FieldValue>& fields) {
-                if (fields[0].kind == expr::Datum::Kind::kTimestamp) fields[0].i -= shift;
-              };
-              return true;
-            },
-            [&](const PromoteCandidate&) {
-              route.primary = sha256("retrained");
-              return true;
-            },
-            [&](const Recalibrate& a) {
-              route.primary = sha256("recalibrated" + action.op_id);
-              intercept += a.intercept_delta;
-              return true;
-            },
-            [](const auto&) { return false; }},
+        overloaded{[&](const QuarantineSource& a) {
+                     shut.push_back({a.source, a.rule, 5, a.account});
+                     return false;
+                   },
+                   [&](const ReleaseSource& a) {
+                     std::erase_if(shut,
+                                   [&](const auto& each) { return each.is(a.account, a.source); });
+                     return false;
+                   },
+                   [&](const SwapToStandby&) { return change_slots(route); },
+                   [&](const SwapBack&) { return change_slots(route); },
+                   [&](const WithdrawTransform&) {
+                     route.repair.clear();
+                     route.apply_repair = {};
+                     return true;
+                   },
+                   [&](const WithdrawRecalibration& a) {
+                     route.primary = sha256("primary");
+                     intercept += a.intercept_delta;
+                     return true;
+                   },
+                   [&](const RollBack& a) {
+                     route.primary = *Digest::parse(a.bundle);
+                     return true;
+                   },
+                   [&](const ProposeTransform& a) {
+                     route.repair = a.expression;
+                     const Micros shift = a.lag_hours * kHour;
+                     route.apply_repair = [shift](std::vector<plane::FieldValue>& fields) {
+                       if (fields[0].kind == expr::Datum::Kind::kTimestamp) fields[0].i -= shift;
+                     };
+                     return true;
+                   },
+                   [&](const PromoteCandidate&) {
+                     route.primary = sha256("retrained");
+                     return true;
+                   },
+                   [&](const Recalibrate& a) {
+                     route.primary = sha256("recalibrated" + action.op_id);
+                     intercept += a.intercept_delta;
+                     return true;
+                   },
+                   [](const auto&) { return false; }},
         action.what);
     if (is_new) known.push_back(route);
   }

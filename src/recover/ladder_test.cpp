@@ -6,6 +6,7 @@
 #include <set>
 
 #include "doc/json.hpp"
+#include "recover/cause.hpp"
 #include "recover/ladder_fixture.hpp"
 #include "recover/postmortem.hpp"
 
@@ -16,14 +17,13 @@ using fixture::options;
 using fixture::Scene;
 using fixture::World;
 using watch::Alert;
-using watch::Cause;
 using watch::Watch;
 using watch::fixture::Stream;
 
 TEST(Ladder, CleanTrafficOpensNoIncidentButPriorShift) {
   Scene s(21);
   s.play(100, 125, {});
-  for (const Incident& i : s.ladder.incidents()) EXPECT_EQ(i.diagnosis.cause, Cause::kPriorShift);
+  for (const Incident& i : s.ladder.incidents()) EXPECT_EQ(i.diagnosis.cause, &prior_shift());
 }
 
 TEST(Ladder, UnitChangeQuarantinesTheSourceAndLetsItInAgain) {
@@ -116,7 +116,7 @@ TEST(Ladder, AQuarantineOfNobodysIncidentHasABudgetToo) {
   s.play(100, 101, {});
   s.play(101, 105, {.held_back = true});
   ASSERT_EQ(s.ladder.incidents().size(), 1U);
-  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.cause, Cause::kCostlyQuarantine);
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.cause, &costly_quarantine());
   EXPECT_TRUE(s.did("source.release"));
   s.play(105, 107, {});
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
@@ -169,7 +169,7 @@ TEST(Ladder, WhatIsNotRecordedIsAnIncidentThatPeopleAreToldOf) {
   s.play(101, 102, {});
   ASSERT_EQ(s.ladder.incidents().size(), 2U) << "each account's is its own";
   const Incident& i = s.ladder.incidents()[0];
-  EXPECT_EQ(i.diagnosis.cause, Cause::kUnrecorded);
+  EXPECT_EQ(i.diagnosis.cause, &unrecorded_traffic());
   EXPECT_EQ(i.diagnosis.account, "app");
   EXPECT_TRUE(s.did("incident-0001/incident.open")) << "in the ledger";
   EXPECT_TRUE(s.did("incident-0001/incident.escalate"));
@@ -189,13 +189,13 @@ TEST(Ladder, AServiceThatAnswersNobodyTellsAPersonAtOnce) {
   s.play(101, 102, {.nobody = true});
   const auto of =
       std::find_if(s.ladder.incidents().begin(), s.ladder.incidents().end(),
-                   [](const Incident& i) { return i.diagnosis.cause == Cause::kNoAnswers; });
+                   [](const Incident& i) { return i.diagnosis.cause == &no_answers(); });
   ASSERT_NE(of, s.ladder.incidents().end());
   EXPECT_TRUE(s.did(of->id + "/incident.escalate"));
   s.play(102, 104, {});
   const auto now =
       std::find_if(s.ladder.incidents().begin(), s.ladder.incidents().end(),
-                   [](const Incident& i) { return i.diagnosis.cause == Cause::kNoAnswers; });
+                   [](const Incident& i) { return i.diagnosis.cause == &no_answers(); });
   EXPECT_EQ(now->step, Step::kDone);
 }
 
@@ -206,7 +206,7 @@ TEST(Ladder, ContractFaultIsRefusedAndNothingMore) {
   s.play(103, 105, {});
   ASSERT_EQ(s.ladder.incidents().size(), 5U) << "one a source";
   for (const Incident& incident : s.ladder.incidents()) {
-    EXPECT_EQ(incident.diagnosis.cause, Cause::kContractFault);
+    EXPECT_EQ(incident.diagnosis.cause, &contract_fault());
     EXPECT_EQ(incident.step, Step::kDone);
   }
   EXPECT_FALSE(s.did("source.quarantine"));
@@ -245,7 +245,7 @@ TEST(Ladder, ABrokenSourceIsShutOutWhileTheIncidentOfAnotherIsOpen) {
     s.play(103, 104, first);
     ASSERT_EQ(s.ladder.incidents().size(), 2U);
     const Incident& second = s.ladder.incidents()[1];
-    EXPECT_EQ(second.diagnosis.cause, c.unit_second ? Cause::kUnitChange : Cause::kContractFault);
+    EXPECT_EQ(second.diagnosis.cause, c.unit_second ? &unit_change() : &contract_fault());
     EXPECT_EQ(second.step, Step::kAwaitReadmit) << step_name(second.step);
     ASSERT_EQ(s.world.shut.size(), 2U);
     EXPECT_TRUE(s.world.shut[1].is(c.second.first, c.second.second));
@@ -387,7 +387,7 @@ TEST(Ladder, TimeShiftSwapsProposesARepairAndNeverRetrains) {
   s.play(103, 110, {.shift_hours = 5});
   ASSERT_EQ(s.ladder.incidents().size(), 1U);
   const Incident& i = s.ladder.incidents()[0];
-  EXPECT_EQ(i.diagnosis.cause, Cause::kTimeShift);
+  EXPECT_EQ(i.diagnosis.cause, &time_shift());
   EXPECT_EQ(i.step, Step::kDone) << step_name(i.step);
   EXPECT_TRUE(s.did("slot.swap"));
   EXPECT_TRUE(s.did("slot.swap/back"));
@@ -427,11 +427,10 @@ TEST(Ladder, ConceptShiftRetrainsOnRowsSinceTheChangeAndPromotesAfterApproval) {
   s.play(103, 112, {.inverted = true});
   ASSERT_EQ(s.ladder.incidents().size(), 1U);
   const Incident& i = s.ladder.incidents()[0];
-  EXPECT_EQ(i.diagnosis.cause, Cause::kConceptShift);
+  EXPECT_EQ(i.diagnosis.cause, &concept_shift());
   EXPECT_EQ(i.step, Step::kDone) << step_name(i.step);
   EXPECT_EQ(s.world.attributes("retrain.start").int_or("from") / kDay, 103);
-  EXPECT_EQ(s.world.attributes("release.promote").string_or("bundle"),
-            sha256("retrained").str());
+  EXPECT_EQ(s.world.attributes("release.promote").string_or("bundle"), sha256("retrained").str());
   EXPECT_EQ(s.world.attributes("postmortem.write").string_or("addition_path"), "gates[]");
   EXPECT_EQ(s.world.attributes("postmortem.write").string_or("addition_file"),
             "evaluations/trips.yaml");
@@ -478,7 +477,7 @@ TEST(Ladder, AFailOverIsVerifiedByLaterRowsAndSoIsItsEnd) {
   worse.play(100, 103, {});
   fail_over(worse, 103);
   ASSERT_EQ(worse.ladder.incidents().size(), 1U);
-  EXPECT_EQ(worse.ladder.incidents()[0].diagnosis.cause, Cause::kFailOver);
+  EXPECT_EQ(worse.ladder.incidents()[0].diagnosis.cause, &fail_over());
   EXPECT_EQ(worse.ladder.incidents()[0].step, Step::kVerifyAct);
   ASSERT_TRUE(worse.ladder.restore(worse.ladder.to_value()).ok());
   worse.play(104, 109, {});
@@ -520,8 +519,7 @@ TEST(Ladder, PriorShiftRecalibratesByHalf) {
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
   EXPECT_GT(s.ladder.incidents()[0].recovered_at, s.ladder.incidents()[0].responded_at + kDay)
       << "measured on labels that came after";
-  EXPECT_NEAR(s.world.attributes("release.recalibrate").double_or("intercept_delta"), -0.6,
-              0.2);
+  EXPECT_NEAR(s.world.attributes("release.recalibrate").double_or("intercept_delta"), -0.6, 0.2);
   EXPECT_FALSE(s.did("retrain"));
 }
 
@@ -675,7 +673,7 @@ TEST(Ladder, ARepairThatOutlivesItsFaultIsTakenBackWithinRows) {
   EXPECT_TRUE(s.ladder.acts().empty());
   ASSERT_TRUE(s.did("transform.withdraw"));
   const Incident& end = s.ladder.incidents().back();
-  EXPECT_EQ(end.diagnosis.cause, Cause::kRepairOutlived);
+  EXPECT_EQ(end.diagnosis.cause, &outlived_repair());
   EXPECT_LE(end.rows_responded - 10 * Stream::kRows, 700) << "200 rows and the next tick";
   s.play(111, 116, {});
   EXPECT_EQ(s.ladder.incidents().back().step, Step::kDone);
@@ -723,7 +721,7 @@ TEST(Ladder, LabelsThatAreTurnedOverTeachNothing) {
   s.play(103, 106, {.wrong_labels = true});
   s.play(106, 114, {});
   ASSERT_FALSE(s.ladder.incidents().empty());
-  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.cause, Cause::kLabelFault);
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.cause, &label_fault());
   EXPECT_EQ(s.ladder.incidents()[0].step, Step::kDone);
   EXPECT_TRUE(s.did("incident.escalate")) << "a person is asked";
   EXPECT_EQ(s.ladder.incidents()[0].why, "the labels fit the scores again");
@@ -742,7 +740,7 @@ TEST(Ladder, LabelsThatWereTurnedOverMoveNoBaseRate) {
     s.play(103 + days, 114, {});
     ASSERT_FALSE(s.ladder.incidents().empty());
     for (const Incident& incident : s.ladder.incidents())
-      EXPECT_EQ(incident.diagnosis.cause, Cause::kLabelFault) << incident.diagnosis.reason;
+      EXPECT_EQ(incident.diagnosis.cause, &label_fault()) << incident.diagnosis.reason;
     EXPECT_FALSE(s.did("recalibrate"));
   }
 }
@@ -753,7 +751,7 @@ TEST(Ladder, APersonWhoSaysThatTurnedLabelsAreRightEndsTheWait) {
   s.play(100, 103, {});
   s.play(103, 108, {.wrong_labels = true});
   ASSERT_FALSE(s.ladder.incidents().empty());
-  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.cause, Cause::kConceptShift);
+  EXPECT_EQ(s.ladder.incidents()[0].diagnosis.cause, &concept_shift());
   EXPECT_TRUE(s.did("retrain.start")) << "within days, not after two weeks";
 }
 
@@ -804,7 +802,7 @@ TEST(Ladder, WhatTheLabelsOfOneAccountAloneMoveIsAskedOfAPerson) {
   EXPECT_TRUE(asked.bool_or("labels_disputed")) << "the two contradict each other";
   const auto conflict =
       std::find_if(liar.ladder.incidents().begin(), liar.ladder.incidents().end(),
-                   [](const Incident& i) { return i.diagnosis.cause == Cause::kLabelConflict; });
+                   [](const Incident& i) { return i.diagnosis.cause == &label_conflict(); });
   ASSERT_NE(conflict, liar.ladder.incidents().end());
   EXPECT_TRUE(liar.did(conflict->id + "/incident.escalate"));
   EXPECT_EQ(conflict->step, Step::kAwaitQuiet);
@@ -832,8 +830,7 @@ TEST(Ladder, SwapRetrainAndPromotionSayWhoseLabelsTheyRestOn) {
     s.play(103, 118, {.inverted = true});
     for (const char* act : {"slot.swap", "retrain.start", "release.promote"}) {
       ASSERT_TRUE(s.world.last.contains(act)) << act;
-      EXPECT_EQ(s.world.attributes(act).string_or("only_label_account", "none"),
-                alone ? "one" : "")
+      EXPECT_EQ(s.world.attributes(act).string_or("only_label_account", "none"), alone ? "one" : "")
           << act;
       EXPECT_FALSE(s.world.attributes(act).bool_or("labels_disputed", true)) << act;
     }
@@ -928,7 +925,7 @@ TEST(Ladder, ARuleThatSawATimeShiftFirstIsGivenItsCauseLater) {
   ASSERT_EQ(ladder.incidents().size(), 1U);
   EXPECT_EQ(ladder.incidents()[0].keys.front(), "rule/clock-of-at");
   EXPECT_LE(ladder.incidents()[0].rows_confirmed - 3 * Stream::kRows, 1500);
-  EXPECT_EQ(ladder.incidents()[0].diagnosis.cause, Cause::kTimeShift);
+  EXPECT_EQ(ladder.incidents()[0].diagnosis.cause, &time_shift());
   EXPECT_EQ(ladder.incidents()[0].step, Step::kDone) << step_name(ladder.incidents()[0].step);
 }
 

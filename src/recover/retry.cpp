@@ -1,5 +1,5 @@
-// What the ladder asks for, carried out: the outcome in the timeline, and what a fault of the machine
-// keeps back tried again.
+// What the ladder asks for, carried out: the outcome in the timeline, and what a fault of the
+// machine keeps back tried again.
 #include <algorithm>
 #include <utility>
 
@@ -28,12 +28,11 @@ Micros pause_after(int tries) {
 /// What says in the ledger what happened. Without it nothing else could be carried out either, so
 /// it is not given up.
 bool is_record(const What& what) {
-  return std::visit(overloaded{[](const OpenIncident&) { return true; },
-                               [](const Escalate&) { return true; },
-                               [](const Lapse&) { return true; },
-                               [](const CloseIncident&) { return true; },
-                               [](const auto&) { return false; }},
-                    what);
+  return std::visit(
+      overloaded{[](const OpenIncident&) { return true; }, [](const Escalate&) { return true; },
+                 [](const Lapse&) { return true; }, [](const CloseIncident&) { return true; },
+                 [](const auto&) { return false; }},
+      what);
 }
 
 /// Of these, those that no step proposes again.
@@ -42,9 +41,8 @@ bool is_said_once(const What& what) {
 }
 
 Failing& failing_of(Incident& incident, const Action& action, Micros now) {
-  const auto at =
-      std::find_if(incident.failing.begin(), incident.failing.end(),
-                   [&](const Failing& each) { return each.op_id == action.op_id; });
+  const auto at = std::find_if(incident.failing.begin(), incident.failing.end(),
+                               [&](const Failing& each) { return each.op_id == action.op_id; });
   if (at != incident.failing.end()) return *at;
   Failing first{action.op_id, std::string(action.type()), incident.step};
   first.since = now;
@@ -94,18 +92,18 @@ Outcome Ladder::carry_out(Incident& incident, Action action, Tick& tick) {
   }
   if (settled(outcome.status) && !std::holds_alternative<WritePostmortem>(action.what) &&
       !std::holds_alternative<RetryLater>(action.what)) {
-    incident.timeline.push_back({tick.now,
-                                 fmt::format("{} {}: {}", action.type(),
-                                             status_name(outcome.status),
-                                             outcome.note.empty() ? action.reason : outcome.note),
-                                 outcome.entry});
+    incident.timeline.push_back(
+        {tick.now,
+         fmt::format("{} {}: {}", action.type(), status_name(outcome.status),
+                     outcome.note.empty() ? action.reason : outcome.note),
+         outcome.entry});
   }
   tick.performed.push_back({std::move(action), outcome});
   return outcome;
 }
 
-/// A disk that is full may have room again, and a part that is down may come back: tried again, with
-/// longer and longer pauses, and a person is asked when that did not help.
+/// A disk that is full may have room again, and a part that is down may come back: tried again,
+/// with longer and longer pauses, and a person is asked when that did not help.
 Outcome Ladder::failed_try(Incident& incident, const Action& action, const Error& error,
                            Tick& tick) {
   Outcome outcome;
@@ -137,8 +135,8 @@ Outcome Ladder::failed_try(Incident& incident, const Action& action, const Error
   outcome.status = is_last ? Status::kFailed : Status::kRunning;
   if (!is_last) return outcome;
   std::erase_if(incident.failing, [&](const Failing& each) { return each.op_id == action.op_id; });
-  outcome.note = fmt::format("{}; tried {} times since {}", error.message, tries,
-                             format_time(since));
+  outcome.note =
+      fmt::format("{}; tried {} times since {}", error.message, tries, format_time(since));
   tell(incident,
        fmt::format("`{}` failed {} times: {}; do it by hand, or decide what is done instead",
                    action.type(), tries, error.message),
