@@ -296,7 +296,7 @@ TEST(Ladder, WhatErrorsKeepBackIsTriedSixTimesAndThenAskedOfAPerson) {
   // Six tries, with pauses of 5 minutes to 21 hours between them, and never again after that.
   EXPECT_EQ(count(s.world.asked, "source.quarantine"), 6);
   EXPECT_EQ(count(s.world.applied, "incident.retry/source.quarantine/1/"), 6);
-  EXPECT_EQ(count(s.world.applied, "incident.escalate/quarantine/errors"), 1);
+  EXPECT_EQ(count(s.world.applied, "incident-0001/incident.escalate/quarantine/errors"), 1);
   const auto& last = s.world.last_of<RetryLater>();
   EXPECT_EQ(last.action, "source.quarantine");
   EXPECT_EQ(last.tries, 6);
@@ -335,7 +335,7 @@ TEST(Ladder, WhatErrorsKeptBackIsDoneOnceItCanBeAlsoAfterARestart) {
   EXPECT_TRUE(s.did("incident-0001/source.quarantine/1"));
   EXPECT_LE(count(s.world.asked, "source.quarantine"), 6);
   EXPECT_TRUE(s.ladder.incidents()[0].failing.empty());
-  EXPECT_EQ(count(s.world.applied, "incident.escalate/quarantine/errors"), 0);
+  EXPECT_EQ(count(s.world.applied, "incident-0001/incident.escalate/quarantine/errors"), 0);
 }
 
 TEST(Ladder, ThatPeopleAreToldIsRecordedOnceItCanBe) {
@@ -343,14 +343,14 @@ TEST(Ladder, ThatPeopleAreToldIsRecordedOnceItCanBe) {
   s.world.failing = {"source.quarantine", "incident.escalate"};
   s.play(100, 103, {});
   s.play(103, 106, {.distance_ratio = 1.609344});
-  EXPECT_EQ(count(s.world.applied, "incident.escalate"), 0);
+  EXPECT_EQ(count(s.world.applied, "incident-0001/incident.escalate"), 0);
   ASSERT_EQ(s.ladder.incidents()[0].failing.size(), 1U);
   Ladder again(fixture::options());
   ASSERT_TRUE(again.restore(s.ladder.to_value()).ok());
   s.ladder = std::move(again);
   s.world.failing.clear();
   s.play(106, 108, {.distance_ratio = 1.609344});
-  EXPECT_EQ(count(s.world.applied, "incident.escalate/quarantine/errors"), 1);
+  EXPECT_EQ(count(s.world.applied, "incident-0001/incident.escalate/quarantine/errors"), 1);
   EXPECT_TRUE(s.ladder.incidents()[0].failing.empty());
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "plane/route.hpp"
+#include "recover/cause.hpp"
 #include "recover/incident.hpp"
 #include "stats/metrics.hpp"
 

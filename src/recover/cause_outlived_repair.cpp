@@ -1,3 +1,4 @@
+#include "recover/cause.hpp"
 #include "recover/incident.hpp"
 
 namespace heddle::recover {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "recover/cause.hpp"
 #include "recover/incident.hpp"
 #include "recover/moved_base_rate.hpp"
 #include "stats/metrics.hpp"

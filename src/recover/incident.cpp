@@ -6,7 +6,7 @@ namespace heddle::recover {
 
 namespace {
 
-doc::Value to_value(const std::vector<Failing>& failing) {
+doc::Value value_of(const std::vector<Failing>& failing) {
   doc::Value list = doc::Value::array();
   for (const Failing& each : failing) {
     doc::Value item = doc::Value::object({{"op_id", each.op_id},
@@ -97,7 +97,7 @@ doc::Value Incident::to_value() const {
                                        {"swap_refused", swap_refused},
                                        {"swap_asked", swap_asked},
                                        {"swaps", swaps},
-                                       {"failing", to_value(failing)},
+                                       {"failing", value_of(failing)},
                                        {"opened_by", opened_by},
                                        {"acknowledged_by", acknowledged_by},
                                        {"closed_by", closed_by},

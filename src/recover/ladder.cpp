@@ -48,7 +48,7 @@ bool explains(const Incident& incident, const watch::Alert& alert, const Diagnos
 /// new one comes after it.
 std::string repair_id(const Act* in_force, const Incident& incident,
                       const spec::Contract& contract) {
-  if (in_force != nullptr) return in_force->transform;
+  if (in_force != nullptr) return in_force->as<TransformInForce>()->transform;
   std::string id = incident.diagnosis.column + "-shift";
   const bool is_taken = std::any_of(contract.transforms.begin(), contract.transforms.end(),
                                     [&](const spec::Transform& each) { return each.id == id; });

@@ -477,7 +477,7 @@ TEST(Ladder, AFailOverIsVerifiedByLaterRowsAndSoIsItsEnd) {
   worse.play(100, 103, {});
   fail_over(worse, 103);
   ASSERT_EQ(worse.ladder.incidents().size(), 1U);
-  EXPECT_EQ(worse.ladder.incidents()[0].diagnosis.cause, &fail_over());
+  EXPECT_EQ(worse.ladder.incidents()[0].diagnosis.cause, &recover::fail_over());
   EXPECT_EQ(worse.ladder.incidents()[0].step, Step::kVerifyAct);
   ASSERT_TRUE(worse.ladder.restore(worse.ladder.to_value()).ok());
   worse.play(104, 109, {});
