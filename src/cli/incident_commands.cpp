@@ -63,8 +63,8 @@ int print_incident(const Console& console, const doc::Value& reply) {
                            reply.string_or("cause"), reply.string_or("state")));
   // What stands elsewhere on the screen is not said twice.
   auto facts = reply;
-  for (const char* shown : {"id", "service", "state", "cause", "timeline", "page", "next", "ratio",
-                            "ratio_name", "lag_hours"})
+  for (const char* shown : {"id", "service", "state", "cause", "timeline", "failing", "page", "next",
+                            "ratio", "ratio_name", "lag_hours"})
     facts.set(shown, doc::Value());
   if (const auto ratio = reply.string_or("ratio_name"); !ratio.empty())
     facts.set(ratio, reply.double_or("ratio"));
@@ -78,6 +78,14 @@ int print_incident(const Console& console, const doc::Value& reply) {
           {item.string_or("at"), entry == 0 ? "" : fmt::to_string(entry), item.string_or("what")});
     }
     console.data("\ntimeline\n" + indented(format_rows(rows), 1));
+  }
+  if (const auto* failing = reply.find("failing"); failing != nullptr && failing->size() > 0) {
+    std::vector<std::vector<std::string>> rows{{"ACTION", "TRIES", "TRIED AGAIN AT", "ERROR"}};
+    for (const auto& item : failing->as_array()) {
+      rows.push_back({item.string_or("action"), fmt::to_string(item.int_or("tries")),
+                      item.string_or("again"), item.string_or("error")});
+    }
+    console.data("\nfailing\n" + indented(format_rows(rows), 1));
   }
   if (const auto page = reply.string_or("page"); !page.empty()) console.data("\n" + page);
   print_next(console, reply);

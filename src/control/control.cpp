@@ -117,6 +117,8 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
       HEDDLE_TRY(core->ledger->record_missing("journal", "service/" + name));
       HEDDLE_TRY(control->save_place());
     }
+    // What was applied and not published, after a crash between the two.
+    if (core->applied) HEDDLE_TRY(control->take_policies(core->running, core->applied->entry));
     core->services.emplace(name, std::move(control));
   }
   HEDDLE_TRY(look_for_lost_journals(*core));

@@ -24,6 +24,7 @@
 #include "flow/flow.hpp"
 #include "ledger/verify.hpp"
 #include "policy/request.hpp"
+#include "recover/cause.hpp"
 
 namespace heddle::control {
 namespace {
@@ -44,8 +45,8 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
       {{"id", incident.id},
        {"service", service},
        {"state", recover::step_name(incident.step)},
-       {"waits_for", waits_for(incident.step)},
-       {"cause", watch::cause_name(incident.diagnosis.cause)},
+       {"waits_for", recover::waits_for(incident.step)},
+       {"cause", incident.diagnosis.cause->name()},
        {"reason", incident.diagnosis.reason},
        {"source", incident.diagnosis.source},
        {"account", incident.diagnosis.account},
@@ -75,6 +76,14 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
                                       {"by", entry.by}}));
   }
   value.set("timeline", std::move(timeline));
+  auto failing = doc::Value::array();
+  for (const auto& each : incident.failing) {
+    failing.push(doc::Value::object({{"action", each.type},
+                                     {"tries", each.tries},
+                                     {"again", time_or_empty(each.again)},
+                                     {"error", each.error}}));
+  }
+  value.set("failing", std::move(failing));
   return value;
 }
 
@@ -244,8 +253,7 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     for (const auto& incident : service->ladder().incidents()) {
       if (!incident.open()) continue;
       auto value = incident_value(incident, name);
-      value.set("line", fmt::format("{} {}: {} ({})", incident.id,
-                                    watch::cause_name(incident.diagnosis.cause),
+      value.set("line", fmt::format("{} {}: {} ({})", incident.id, incident.diagnosis.cause->name(),
                                     incident.diagnosis.reason, recover::step_name(incident.step)));
       incidents.push(std::move(value));
       next.push(doc::Value::object(

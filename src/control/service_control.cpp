@@ -11,13 +11,13 @@
 #include "base/signature.hpp"
 #include "bundle/bundle.hpp"
 #include "contract/contract.hpp"
+#include "control/applied.hpp"
 #include "control/outbox.hpp"
 #include "control/recorded.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
 #include "plane/segment.hpp"
-#include "spec/service_bounds.hpp"
 
 namespace heddle::control {
 namespace {
@@ -61,6 +61,15 @@ plane::FieldValue to_field_value(const expr::Datum& datum) {
   return value;
 }
 
+plane::FailOver fail_over_of(const spec::FailOverRule& rule) {
+  return {static_cast<std::uint32_t>(rule.requests), rule.failed_share, rule.refused_share,
+          static_cast<std::uint32_t>(rule.most)};
+}
+
+std::int64_t retrain_rows(const spec::ServiceBounds& bounds) {
+  return bounds.retrain_max_rows > 0 ? bounds.retrain_max_rows : recover::kRetrainRows;
+}
+
 }  // namespace
 
 ServiceControl::ServiceControl(const ServiceParts& parts, const spec::Service& service)
@@ -92,12 +101,8 @@ Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts&
   for (const auto& [name, evaluation] : project.evaluations) {
     if (evaluation.model == service.model) options.evaluation_file = evaluation.identity.file;
   }
-  const spec::ServiceBounds bounds = spec::bounds_of(project, service.identity.name);
-  if (bounds.retrain_max_rows > 0) options.retrain_rows = bounds.retrain_max_rows;
-  control->fail_over_allowed_ = bounds.fail_over_allowed;
-  control->fail_over_ = {static_cast<std::uint32_t>(bounds.fail_over.requests),
-                         bounds.fail_over.failed_share, bounds.fail_over.refused_share,
-                         static_cast<std::uint32_t>(bounds.fail_over.most)};
+  control->bounds_ = spec::bounds_of(project, service.identity.name);
+  options.retrain_rows = retrain_rows(control->bounds_);
   control->ladder_ = std::make_unique<recover::Ladder>(std::move(options));
   HEDDLE_TRY(control->restore());
   return control;
@@ -367,8 +372,9 @@ Result<void> ServiceControl::decide(Micros event_time) {
     if (outcome.status == Status::kApplied || outcome.status == Status::kDenied ||
         outcome.status == Status::kFailed)
       settled = true;
-    if (!outcome.note.empty() && outcome.status == Status::kFailed)
-      log::warn("{}: {}", action.type, outcome.note);
+    if (!outcome.note.empty() &&
+        (outcome.status == Status::kFailed || outcome.status == Status::kRunning))
+      log::warn("{} {}: {}", action.op_id, recover::status_name(outcome.status), outcome.note);
   }
   moves_.clear();
   acts_.clear();
@@ -595,7 +601,7 @@ Result<policy::Decision> ServiceControl::change_releases(
   proposal.binds = binds_of(proposal);
   const auto changed = [&](release::Releases& into) {
     into = releases_;
-    into.allow_fail_over(fail_over_allowed_, fail_over_);
+    into.allow_fail_over(bounds_.fail_over_allowed, fail_over_of(bounds_.fail_over));
     return change(into);
   };
   release::Releases next = releases_;
@@ -624,6 +630,21 @@ Result<policy::Decision> ServiceControl::change_releases(
   HEDDLE_TRY(publish());
   failpoint("control-route-published");
   return decision;
+}
+
+Result<void> ServiceControl::take_policies(const spec::Project& project, std::uint64_t decision) {
+  bounds_ = spec::bounds_of(project, service_.identity.name);
+  ladder_->bound_retrain(retrain_rows(bounds_));
+  release::Releases next = releases_;
+  next.allow_fail_over(bounds_.fail_over_allowed, fail_over_of(bounds_.fail_over));
+  if (releases_.version() == 0 || next.version() == releases_.version()) return {};
+  const Micros now = last_tick_ == INT64_MIN ? 0 : last_tick_;
+  HEDDLE_TRY(parts_.state->write([&](store::Txn& txn) {
+    return store_releases(txn, next, kApplyAction, now, fmt::format("ledger/{}", decision));
+  }));
+  if (!next.primary().empty()) HEDDLE_TRY(know_route(next.primary(), next.version()));
+  releases_ = std::move(next);
+  return publish();
 }
 
 Result<void> ServiceControl::recorded(Micros from, Micros to,

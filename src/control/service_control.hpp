@@ -20,6 +20,7 @@
 #include "release/release.hpp"
 #include "score/plan.hpp"
 #include "spec/project.hpp"
+#include "spec/service_bounds.hpp"
 #include "store/store.hpp"
 #include "watch/judgement.hpp"
 #include "watch/watch.hpp"
@@ -66,6 +67,11 @@ class ServiceControl final : public recover::Effects {
   /// Reads until there is no more, a job must end first, or about 20 ms have passed. True: call
   /// again at once.
   [[nodiscard]] Result<bool> pump();
+
+  /// The policies of the project that is applied count from now on: the bounds of a retrain, and
+  /// the rule of a fail-over, which the data plane gets in a route table of its own where it is
+  /// another. `decision`: the ledger entry that applied them. Doing it again changes nothing.
+  [[nodiscard]] Result<void> take_policies(const spec::Project& project, std::uint64_t decision);
 
   /// Journal segments up to this one are in the access log: recorded traffic past its bound is kept
   /// until then.
@@ -279,13 +285,16 @@ class ServiceControl final : public recover::Effects {
   [[nodiscard]] Result<void> restore_by_hand(store::Txn& txn);
   /// Those that the saved ladder has taken are not needed any more.
   [[nodiscard]] Result<void> drop_by_hand(store::Txn& txn) const;
-  [[nodiscard]] policy::Proposal proposal_of(const recover::Action& action, std::string type) const;
+  [[nodiscard]] policy::Proposal proposal_of(const recover::Action& action) const;
   [[nodiscard]] recover::Outcome outcome_of(const policy::Decision& decision) const;
 
   [[nodiscard]] Result<recover::Outcome> carry_out_action(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> change_route(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> change_route(
+      const recover::Action& action, const std::function<Result<void>(release::Releases&)>& change);
+  [[nodiscard]] Result<recover::Outcome> swap_slots(const recover::Action& action);
   [[nodiscard]] Result<bool> look_for(const recover::Act& act) const;
-  [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> open_incident(const recover::Action& action,
+                                                       const recover::OpenIncident& what);
   /// Repaired bundles, and those they were made from.
   struct Repaired {
     Digest of_primary, of_standby;
@@ -295,14 +304,32 @@ class ServiceControl final : public recover::Effects {
   /// recalibration, would be undone.
   [[nodiscard]] bool made_of_what_serves(const Repaired& made) const;
   [[nodiscard]] static std::string to_json(const Repaired& made);
-  [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> withdraw(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> lapse(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> escalate(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> start_retrain(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action);
-  [[nodiscard]] Result<recover::Outcome> write_postmortem(const recover::Action& action);
+  [[nodiscard]] Result<recover::Outcome> propose_transform(const recover::Action& action,
+                                                           const recover::ProposeTransform& what);
+  /// What primary and standby are to be.
+  struct Slots {
+    Digest primary{}, standby{};
+  };
+  /// Takes an act back: `undo` makes of what serves what serves without it. `intercept_delta`: that
+  /// this adds.
+  [[nodiscard]] Result<recover::Outcome> withdraw(const recover::Action& action,
+                                                  const std::function<Result<void>(Slots&)>& undo,
+                                                  std::optional<double> intercept_delta = {});
+  [[nodiscard]] Result<void> take_out(const std::string& transform, Slots& back);
+  [[nodiscard]] Result<void> put_back(const std::string& bundle, Slots& back);
+  [[nodiscard]] Result<void> recalibrated(const Digest& base, double delta, Slots& back);
+  [[nodiscard]] Result<recover::Outcome> lapse(const recover::Action& action,
+                                               const recover::Lapse& what);
+  [[nodiscard]] Result<recover::Outcome> escalate(const recover::Action& action,
+                                                  const recover::Escalate& what);
+  [[nodiscard]] Result<recover::Outcome> start_retrain(const recover::Action& action,
+                                                       const recover::StartRetrain& what);
+  [[nodiscard]] Result<recover::Outcome> promote_candidate(const recover::Action& action,
+                                                           const recover::PromoteCandidate& what);
+  [[nodiscard]] Result<recover::Outcome> recalibrate(const recover::Action& action,
+                                                     const recover::Recalibrate& what);
+  [[nodiscard]] Result<recover::Outcome> write_postmortem(const recover::Action& action,
+                                                          const recover::WritePostmortem& what);
   /// What the branch of an incident says of the transforms that it put into force and that are so
   /// still.
   struct BranchRepair {
@@ -348,8 +375,7 @@ class ServiceControl final : public recover::Effects {
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;
-  bool fail_over_allowed_ = false;
-  plane::FailOver fail_over_{};
+  spec::ServiceBounds bounds_{};
   watch::CohortBook cohorts_;
   doc::Value
       judgement_{};  ///< the last one of the running canary, with its time and what came of it
