@@ -52,7 +52,6 @@ namespace heddle::flow {
 /// Digest of a value's canonical form: positions and order of keys do not count.
 [[nodiscard]] Digest digest_of(const doc::Value& value);
 /// Files of steps.
-[[nodiscard]] Result<doc::Value> read_json(const std::string& path);
 [[nodiscard]] Result<Digest> write_output(const std::string& directory, const std::string& name,
                                           std::string_view bytes);
 [[nodiscard]] Result<Digest> write_json(const std::string& directory, const std::string& name,

@@ -104,6 +104,14 @@ std::int64_t leave_out_untimed(const spec::Model& model, table::Table& accepted,
   return untimed;
 }
 
+/// Rows as a Parquet file gives them back: there a malformed cell is one without a value. A run
+/// that goes on in another process must not see other rows.
+table::Table as_stored(const table::Table& rows) {
+  std::vector<table::Column> columns(rows.columns().begin(), rows.columns().end());
+  for (auto& column : columns) column.malformed.clear();
+  return *table::Table::make(std::move(columns));
+}
+
 /// What to do when `rule` refuses every row: for a rule about a type, what that type is written
 /// like.
 std::string hint_for(const spec::Contract& contract, std::string_view rule) {
@@ -126,11 +134,6 @@ std::string hint_for(const spec::Contract& contract, std::string_view rule) {
 
 Digest digest_of(const doc::Value& value) { return sha256(doc::to_canonical_json(value)); }
 
-Result<doc::Value> read_json(const std::string& path) {
-  HEDDLE_ASSIGN_OR_RETURN(const std::string text, read_file(path));
-  return doc::parse_json(text);
-}
-
 Result<Digest> write_output(const std::string& directory, const std::string& name,
                             std::string_view bytes) {
   HEDDLE_TRY(write_file_atomic(directory + "/" + name, bytes));
@@ -149,30 +152,30 @@ Result<Digest> write_json(const std::string& directory, const std::string& name,
 }
 
 Result<Parts> parts_of(const Work& work) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, read_json(work.file("split", "split.json")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, work.json("split", "split.json"));
   return Parts::from_value(value);
 }
 
 Result<contract::Contract> contract_of(const Work& work) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, read_json(work.file("validate.rows", "contract.json")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, work.json("validate.rows", "contract.json"));
   return contract::Contract::from_value(value);
 }
 
 Result<feature::Program> program_of(const Work& work) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, read_json(work.file("features", "features.json")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, work.json("features", "features.json"));
   return feature::Program::from_value(value);
 }
 
 Result<StepRecord> run_source(Work& work, const std::string&) {
-  HEDDLE_ASSIGN_OR_RETURN(const Digest digest, sha256_file(work.definitions().source_path()));
   StepRecord record;
-  record.outputs["file"] = digest;
+  record.outputs["file"] = work.source().content;
   return record;
 }
 
 Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const table::Table rows, read_source(d));
+  HEDDLE_TRY(check_unchanged(work.source()));
   HEDDLE_ASSIGN_OR_RETURN(auto contract,
                           contract::Contract::compile(
                               *d.contract, [&](const std::string& file, const std::string& column) {
@@ -205,26 +208,32 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   if (untimed > 0)
     work.note("validate.rows",
               fmt::format("{} rows have no `{}` and are left out", untimed, d.model->time_field));
-  HEDDLE_TRY(table::write_parquet(check.accepted, directory + "/accepted.parquet"));
-  if (!contract.transform_ids().empty())
-    HEDDLE_TRY(table::write_parquet(rows.take(kept), directory + "/received.parquet"));
   // Rows as received, for the reference predictions: before transforms, label fields left out.
   std::vector<std::int64_t> chosen;
   for (const auto i : spread(0, static_cast<std::int64_t>(kept.size()), kReferenceRows))
     chosen.push_back(kept[static_cast<std::size_t>(i)]);
-  HEDDLE_TRY(table::write_parquet(rows.take(chosen), directory + "/reference.parquet"));
+  const auto accepted = std::make_shared<const table::Table>(std::move(check.accepted));
+  const auto reference = std::make_shared<const table::Table>(as_stored(rows.take(chosen)));
+  Work::Rows received;
+  HEDDLE_TRY(table::write_parquet(*accepted, directory + "/accepted.parquet"));
+  HEDDLE_TRY(table::write_parquet(*reference, directory + "/reference.parquet"));
+  if (!contract.transform_ids().empty()) {
+    received = std::make_shared<const table::Table>(as_stored(rows.take(kept)));
+    HEDDLE_TRY(table::write_parquet(*received, directory + "/received.parquet"));
+  }
   StepRecord record;
-  record.outputs["accepted"] = check.accepted.content_digest();
+  record.outputs["accepted"] = accepted->content_digest();
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["contract"],
                           write_json(directory, "contract.json", contract.to_value()));
-  record.outputs["reference"] = rows.take(chosen).content_digest();
+  record.outputs["reference"] = reference->content_digest();
   record.facts = doc::Value::object({{"rows", rows.rows()},
-                                     {"accepted", check.accepted.rows()},
+                                     {"accepted", accepted->rows()},
                                      {"refused", refused},
                                      {"untimed", untimed},
                                      {"broken", std::move(broken)}});
   work.note("validate.rows", fmt::format("{} rows, {} refused ({})", rows.rows(), refused,
                                          percent(refused, rows.rows())));
+  work.keep_rows(accepted, received, reference);
   return record;
 }
 
@@ -278,7 +287,7 @@ Result<StepRecord> run_validate_set(Work& work, const std::string& directory) {
 Result<StepRecord> run_split(Work& work, const std::string& directory) {
   const spec::Model& model = *work.definitions().model;
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
-  HEDDLE_ASSIGN_OR_RETURN(const auto labels, labels_of(model, *rows));
+  HEDDLE_ASSIGN_OR_RETURN(auto labels, labels_of(model, *rows));
   const table::Column* time = nullptr;
   if (!model.time_field.empty()) {
     HEDDLE_ASSIGN_OR_RETURN(time, rows->column(model.time_field));
@@ -314,6 +323,7 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
   work.note("split",
             fmt::format("{} to train, {} to search, {} to test", parts.train_end,
                         parts.validation_end - parts.train_end, parts.rows - parts.validation_end));
+  work.keep_labels(std::move(labels));
   return record;
 }
 
@@ -326,13 +336,12 @@ Result<StepRecord> run_features(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(auto program,
                           feature::Program::compile(*d.features, contract.request_fields()));
   const std::span<const std::uint8_t> all(*labels);
-  HEDDLE_ASSIGN_OR_RETURN(const auto fitted,
+  HEDDLE_ASSIGN_OR_RETURN(auto fitted,
                           program.fit(rows->slice(0, parts.train_end),
                                       all.first(static_cast<std::size_t>(parts.train_end))));
-  HEDDLE_ASSIGN_OR_RETURN(const auto validation,
+  HEDDLE_ASSIGN_OR_RETURN(auto validation,
                           program.apply(rows->slice(parts.train_end, parts.validation_end)));
-  HEDDLE_ASSIGN_OR_RETURN(const auto test,
-                          program.apply(rows->slice(parts.validation_end, parts.rows)));
+  HEDDLE_ASSIGN_OR_RETURN(auto test, program.apply(rows->slice(parts.validation_end, parts.rows)));
   Hasher hasher;
   for (const auto* matrix : {&fitted.train, &validation, &test}) {
     hasher.update_field(std::string_view(reinterpret_cast<const char*>(matrix->values.data()),
@@ -345,6 +354,9 @@ Result<StepRecord> run_features(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["program"],
                           write_json(directory, "features.json", program.to_value()));
   record.outputs["matrices"] = hasher.finish();
+  work.keep_matrix("train", std::move(fitted.train));
+  work.keep_matrix("validation", std::move(validation));
+  work.keep_matrix("test", std::move(test));
   return record;
 }
 

@@ -1,5 +1,3 @@
-#include <sys/stat.h>
-
 #include <set>
 
 #include "doc/json.hpp"
@@ -26,33 +24,15 @@ std::string primary_step(const spec::Model& model) {
   return model.runtime.has_value() ? "runtime" : "train";
 }
 
-Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host) {
-  const std::string path = d.source_path();
-  struct stat status{};
-  if (::stat(path.c_str(), &status) != 0) {
-    return Error{ErrorKind::kNotFound, "source-missing",
-                 fmt::format("source `{}`: there is no file `{}`", d.model->source, path),
-                 "put the file there, or change `sources` in heddle.yaml; then run `heddle run`, "
-                 "which goes on where it was"};
-  }
-  // Of a pipe the digest would wait for a writer, and of a folder there is none.
-  if (!S_ISREG(status.st_mode)) {
-    return Error{ErrorKind::kInvalid, "table-no-file",
-                 fmt::format("source `{}`: `{}` is not a file", d.model->source, path),
-                 "name one Parquet or CSV file; make one of a folder of parts"};
-  }
-  const Digest stamp =
-      digest_of_text(fmt::format("{}|{}|{}|{}.{:09}", path, status.st_size, status.st_ino,
-                                 status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
-
+Result<std::vector<Step>> graph_of(const Definitions& d, const Host& host, const Source& source) {
   std::vector<Step> steps;
-  steps.push_back(
-      {.name = "source",
-       .inputs = {{fmt::format("file `{}`", d.project->sources.at(d.model->source)), stamp}},
-       .body = run_source});
+  steps.push_back({.name = "source",
+                   .version = 2,
+                   .inputs = {{source.what, source.content}},
+                   .body = run_source});
 
   Step rows{.name = "validate.rows",
-            .version = 4,
+            .version = 5,
             .needs = {{"source", "file"}},
             .body = run_validate_rows};
   const std::string& contract_file = d.contract->identity.file;

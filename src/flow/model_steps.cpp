@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/file.hpp"
+#include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
 #include "flow/assemble.hpp"
@@ -73,7 +74,7 @@ std::string in_words(const evaluate::GateResult& gate) {
 std::string in_words(const evaluate::BaseEvidence& base) {
   if (!base.missing.why.empty()) return "not held against what serves: " + base.missing.why;
   std::string line = fmt::format("against {} on {} rows", base.bundle.substr(0, 19), base.rows);
-  for (const auto& metric : base.metrics.as_array()) {
+  for (const auto& metric : doc::items_of(&base.metrics)) {
     line += fmt::format("; {} {:.4f}, there {:.4f}", metric.string_or("name"),
                         metric.double_or("candidate"), metric.double_or("base"));
     if (metric.find("low")->is_number())
@@ -140,7 +141,7 @@ Result<StepRecord> run_train(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto held, work.matrix("validation"));
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
-  HEDDLE_ASSIGN_OR_RETURN(const auto best, read_json(work.file("search", "best.json")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto best, work.json("search", "best.json"));
   train::TrainInput input;
   input.trainer = d.model->trainer;
   if (const doc::Value* parameters = best.find("parameters"))
@@ -227,9 +228,8 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto features, work.matrix("test"));
   const std::string primary = primary_step(*d.model);
-  HEDDLE_ASSIGN_OR_RETURN(const auto margins, read_floats(work.file(primary, "margins.f32")));
-  HEDDLE_ASSIGN_OR_RETURN(const auto standby_margins,
-                          read_floats(work.file("standby", "margins.f32")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto margins, work.floats(primary, "margins.f32"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto standby_margins, work.floats("standby", "margins.f32"));
   const table::Table train_rows = rows->slice(0, parts.train_end);
   const table::Table test_rows = rows->slice(parts.validation_end, parts.rows);
   const auto names = names_of(program);
@@ -291,10 +291,10 @@ Result<StepRecord> run_evaluate(Work& work, const std::string& directory) {
 
 Result<StepRecord> run_gates(Work& work, const std::string& directory) {
   const StepRecord evaluated = work.record("evaluate");
-  const doc::Value* failed = evaluated.facts.find("failed");
-  if (failed != nullptr && failed->size() > 0) {
-    std::vector<std::string> texts;
-    for (const auto& each : failed->as_array()) texts.push_back(each.as_string());
+  std::vector<std::string> texts;
+  for (const auto& each : doc::items_of(evaluated.facts.find("failed")))
+    texts.push_back(doc::text_of(each));
+  if (!texts.empty()) {
     return Error{ErrorKind::kUnprocessable, "gates-failed",
                  fmt::format("{} of {} gates failed: {}", texts.size(),
                              evaluated.facts.int_or("gates"), fmt::join(texts, "; ")),
@@ -306,10 +306,9 @@ Result<StepRecord> run_gates(Work& work, const std::string& directory) {
       record.outputs["passed"],
       write_json(directory, "passed.json",
                  doc::Value::object({{"evidence", evaluated.outputs.at("evidence").str()}})));
-  const doc::Value* open = evaluated.facts.find("not_judged");
-  const std::size_t left = open == nullptr ? 0 : open->size();
-  for (std::size_t i = 0; i < left; ++i)
-    work.note("gates", "not judged: " + open->as_array()[i].as_string());
+  const auto& open = doc::items_of(evaluated.facts.find("not_judged"));
+  const std::size_t left = open.size();
+  for (const auto& each : open) work.note("gates", "not judged: " + doc::text_of(each));
   work.note("gates", left == 0 ? fmt::format("all {} passed", evaluated.facts.int_or("gates"))
                                : fmt::format("{} passed, {} not judged",
                                              evaluated.facts.int_or("gates") -
@@ -346,7 +345,7 @@ Result<StepRecord> run_baseline(Work& work, const std::string& directory,
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
   HEDDLE_ASSIGN_OR_RETURN(const auto labels, work.labels());
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
-  HEDDLE_ASSIGN_OR_RETURN(const auto held, read_floats(work.file(trained, "margins.f32")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto held, work.floats(trained, "margins.f32"));
   // The model learned from the training rows: what it says of them is no reference for what it will
   // say.
   std::vector<float> margins(static_cast<std::size_t>(parts.rows),
@@ -405,7 +404,7 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
   const Definitions& d = work.definitions();
   HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const auto program, program_of(work));
-  HEDDLE_ASSIGN_OR_RETURN(const auto how, read_json(work.file(trained, "how.json")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto how, work.json(trained, "how.json"));
   Assembly assembly;
   assembly.contract = &contract;
   assembly.features = &program;
@@ -413,16 +412,16 @@ Result<StepRecord> run_bundle(Work& work, const std::string& trained, const std:
     assembly.runtime = d.model->runtime;
     assembly.host = host_of(work);
     if (d.model->runtime->kind == spec::Runtime::Kind::kProcess) {
-      HEDDLE_ASSIGN_OR_RETURN(assembly.files, read_file(work.file(trained, "files.tar")));
+      HEDDLE_ASSIGN_OR_RETURN(assembly.files, work.bytes(trained, "files.tar"));
     }
   } else {
-    HEDDLE_ASSIGN_OR_RETURN(assembly.model, read_file(work.file(trained, "model.json")));
+    HEDDLE_ASSIGN_OR_RETURN(assembly.model, work.bytes(trained, "model.json"));
   }
-  HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, read_file(work.file(profile, "baseline.json")));
-  HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, read_file(work.file("evaluate", "evaluation.json")));
-  HEDDLE_ASSIGN_OR_RETURN(assembly.statements, read_file(work.file("evaluate", "statements.json")));
-  HEDDLE_ASSIGN_OR_RETURN(assembly.reference_rows,
-                          table::read_table(work.file("validate.rows", "reference.parquet")));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.baseline, work.bytes(profile, "baseline.json"));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.evaluation, work.bytes("evaluate", "evaluation.json"));
+  HEDDLE_ASSIGN_OR_RETURN(assembly.statements, work.bytes("evaluate", "statements.json"));
+  HEDDLE_ASSIGN_OR_RETURN(const auto reference, work.reference());
+  assembly.reference_rows = *reference;
   HEDDLE_ASSIGN_OR_RETURN(const Parts parts, parts_of(work));
   HEDDLE_ASSIGN_OR_RETURN(const Digest held_out, keep_test_rows(work, contract, parts));
   doc::Value names = doc::Value::array();

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "doc/json.hpp"
 #include "evaluate/evaluate.hpp"
@@ -84,12 +85,12 @@ Result<bool> is_candidate(const Work& work, const bundle::Bundle& serving) {
     if (files != trained.outputs.end() && !same_bytes(bundle::kRuntimeFiles, files->second))
       return false;
   }
-  const std::pair<std::string_view, std::string> parts[] = {
-      {bundle::kFeatures, work.file("features", "features.json")},
-      {bundle::kContract, work.file("validate.rows", "contract.json")}};
-  for (const auto& [layer, file] : parts) {
+  const std::tuple<std::string_view, const char*, const char*> parts[] = {
+      {bundle::kFeatures, "features", "features.json"},
+      {bundle::kContract, "validate.rows", "contract.json"}};
+  for (const auto& [layer, step, file] : parts) {
     HEDDLE_ASSIGN_OR_RETURN(const auto theirs, serving.json(layer));
-    HEDDLE_ASSIGN_OR_RETURN(const auto ours, read_json(file));
+    HEDDLE_ASSIGN_OR_RETURN(const auto ours, work.json(step, file));
     if (digest_of(theirs) != digest_of(ours)) return false;
   }
   return true;
@@ -166,7 +167,7 @@ Result<StepRecord> run_base(Work& work, const std::string& directory) {
 
 Result<evaluate::BaseAnswers> base_answers(Work& work, const table::Table& received,
                                            const table::Table& accepted) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto value, read_json(work.file("base", "base.json")));
+  HEDDLE_ASSIGN_OR_RETURN(const auto value, work.json("base", "base.json"));
   HEDDLE_ASSIGN_OR_RETURN(const Base base, Base::from_value(value));
   evaluate::BaseAnswers out;
   out.bundle = base.bundle.empty() ? "" : base.bundle.str();

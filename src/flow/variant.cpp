@@ -93,7 +93,8 @@ Result<contract::Contract> contract_with(doc::Value value, const spec::Transform
                                          {"field", transform.field},
                                          {"expression", transform.expression.text},
                                          {"reason", transform.reason}});
-  if (value.find("transforms") == nullptr) value.set("transforms", doc::Value::array());
+  if (doc::Value* there = value.find("transforms"); there == nullptr || !there->is_array())
+    value.set("transforms", doc::Value::array());
   auto& transforms = value.find("transforms")->as_array();
   const auto same = std::find_if(transforms.begin(), transforms.end(), [&](const doc::Value& each) {
     return each.string_or("id") == transform.id;
@@ -279,7 +280,7 @@ Result<Digest> without_transform(store::Objects& objects, const Digest& base_dig
   HEDDLE_ASSIGN_OR_RETURN(const Base base, take_apart(objects, base_digest));
   doc::Value value = base.contract_value;
   doc::Value* transforms = value.find("transforms");
-  const auto erased = transforms == nullptr
+  const auto erased = transforms == nullptr || !transforms->is_array()
                           ? 0
                           : std::erase_if(transforms->as_array(), [&](const doc::Value& each) {
                               return each.string_or("id") == id;

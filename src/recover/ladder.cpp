@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "plane/route.hpp"
 #include "recover/postmortem.hpp"
@@ -101,10 +102,8 @@ std::string why_no_candidate(const Outcome& outcome) {
   if (outcome.status != Status::kApplied)
     return fmt::format("there is no candidate: {}", outcome.note);
   std::vector<std::string> gates;
-  if (const doc::Value* failed = outcome.result.find("failed_gates");
-      failed != nullptr && failed->is_array()) {
-    for (const doc::Value& gate : failed->as_array()) gates.push_back(gate.as_string());
-  }
+  for (const doc::Value& gate : doc::items_of(outcome.result.find("failed_gates")))
+    gates.push_back(doc::text_of(gate));
   return gates.empty()
              ? "no candidate passed its gates"
              : fmt::format("no candidate passed its gates: `{}` failed", fmt::join(gates, "`, `"));
