@@ -99,12 +99,11 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& root, const Wi
   }
   if (!whole || core->restores) return std::unique_ptr<Control>(new Control(std::move(core)));
   core->running = core->project;
-  std::vector<spec::Notification> notifications;
-  for (const auto& [name, monitor] : core->running.monitors) {
-    notifications.insert(notifications.end(), monitor.notifications.begin(),
-                         monitor.notifications.end());
-  }
-  HEDDLE_ASSIGN_OR_RETURN(core->outbox, Outbox::open(*core->state, notifications));
+  // Whom a Monitor names is told of the service that it watches, and of no other.
+  Outbox::Receivers receivers;
+  for (const auto& [name, service] : core->running.services)
+    receivers[name] = core->running.monitors.at(service.monitor).notifications;
+  HEDDLE_ASSIGN_OR_RETURN(core->outbox, Outbox::open(*core->state, std::move(receivers)));
   ServiceParts parts{&core->home,         &core->running,     core->state.get(),
                      core->objects.get(), core->git.get(),    core->runner.get(),
                      core->policy.get(),  core->outbox.get(), &core->control_key,

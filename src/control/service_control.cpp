@@ -16,6 +16,7 @@
 #include "flow/variant.hpp"
 #include "plane/route_file.hpp"
 #include "plane/segment.hpp"
+#include "spec/service_bounds.hpp"
 
 namespace heddle::control {
 namespace {
@@ -90,15 +91,12 @@ Result<std::unique_ptr<ServiceControl>> ServiceControl::open(const ServiceParts&
   for (const auto& [name, evaluation] : project.evaluations) {
     if (evaluation.model == service.model) options.evaluation_file = evaluation.identity.file;
   }
-  for (const auto& [name, policy] : project.policies) {
-    if (policy.retrain_max_rows > 0) options.retrain_rows = policy.retrain_max_rows;
-    if (policy.fail_over_allowed && !control->fail_over_allowed_) {
-      control->fail_over_allowed_ = true;
-      control->fail_over_ = {static_cast<std::uint32_t>(policy.fail_over.requests),
-                             policy.fail_over.failed_share, policy.fail_over.refused_share,
-                             static_cast<std::uint32_t>(policy.fail_over.most)};
-    }
-  }
+  const spec::ServiceBounds bounds = spec::bounds_of(project, service.identity.name);
+  if (bounds.retrain_max_rows > 0) options.retrain_rows = bounds.retrain_max_rows;
+  control->fail_over_allowed_ = bounds.fail_over_allowed;
+  control->fail_over_ = {static_cast<std::uint32_t>(bounds.fail_over.requests),
+                         bounds.fail_over.failed_share, bounds.fail_over.refused_share,
+                         static_cast<std::uint32_t>(bounds.fail_over.most)};
   control->ladder_ = std::make_unique<recover::Ladder>(std::move(options));
   HEDDLE_TRY(control->restore());
   return control;

@@ -17,6 +17,7 @@
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
 #include "spec/load.hpp"
+#include "spec/service_bounds.hpp"
 
 namespace heddle::control {
 namespace {
@@ -290,7 +291,8 @@ Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& ac
                           {"cause", action.attributes.string_or("cause")},
                           {"event_time", format_time(action.event_time)},
                           {"text", action.reason},
-                          {"next", fmt::format("heddle incident show {}", action.incident)}})));
+                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
+                                               action.incident)}})));
   return outcome;
 }
 
@@ -452,7 +454,8 @@ Result<recover::Outcome> ServiceControl::escalate(const recover::Action& action)
                           {"step", action.attributes.string_or("step")},
                           {"event_time", format_time(action.event_time)},
                           {"text", action.reason},
-                          {"next", fmt::format("heddle incident show {}", action.incident)}})));
+                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
+                                               action.incident)}})));
   return outcome;
 }
 
@@ -462,9 +465,8 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   std::replace(name.begin(), name.end(), '/', '-');
   const std::string dir = parts_.home->runs() + "/" + name;
   const Micros started = action.attributes.int_or("started_at");
-  Micros cost = 0;
-  for (const auto& [id, policy] : parts_.project->policies)
-    cost = std::max(cost, policy.retrain_event_time_cost);
+  const Micros cost =
+      spec::bounds_of(*parts_.project, service_.identity.name).retrain_event_time_cost;
   const auto request = doc::Value::object({{"service", service_.identity.name},
                                            {"commit", parts_.project->commit},
                                            {"base", releases_.primary().str()},

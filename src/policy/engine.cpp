@@ -193,7 +193,7 @@ struct LocalEngine::Impl {
     Result<void> counted;
     auto verdict =
         book.evaluate(proposal, [&](std::string_view action, Micros window) -> std::int64_t {
-          const auto count = count_applied(txn, action, time, window);
+          const auto count = count_applied(txn, action, service, time, window);
           if (count) return *count;
           counted = count.error();
           return INT64_MAX;
@@ -209,10 +209,10 @@ struct LocalEngine::Impl {
     if (verdict.effect == Effect::kDeny || person) return verdict;
     // Budgets bound agents and the system's own parts, whoever approved; a person's own act is not
     // counted against them.
-    for (const auto& budget : book.budgets()) {
+    for (const auto& budget : book.budgets(service)) {
       if (!glob_match(budget.action, proposal.action)) continue;
       HEDDLE_ASSIGN_OR_RETURN(const auto count,
-                              count_applied(txn, budget.action, time, budget.window));
+                              count_applied(txn, budget.action, service, time, budget.window));
       if (count < budget.limit) continue;
       verdict.effect = Effect::kDeny;
       verdict.needs.clear();
@@ -287,7 +287,7 @@ struct LocalEngine::Impl {
     if (time == 0) {
       HEDDLE_ASSIGN_OR_RETURN(time, now(txn));
     }
-    HEDDLE_TRY(note_applied(txn, proposal.action, time, decision.entry));
+    HEDDLE_TRY(note_applied(txn, proposal.action, service_of(proposal), time, decision.entry));
     if (proposal.action == "service.stop")
       HEDDLE_TRY(set_stopped(txn, scope_of(proposal), proposal.actor.id, decision.entry));
     if (proposal.action == "service.resume") HEDDLE_TRY(clear_stopped(txn, scope_of(proposal)));

@@ -202,6 +202,35 @@ TEST_F(EngineTest, ABudgetStopsAgentsAndRefillsWithEventTime) {
   EXPECT_TRUE(act(person).applied);
 }
 
+TEST_F(EngineTest, ABudgetIsOfEachServiceByItself) {
+  project_.services["fares"].autonomy = "act";
+  auto& quick = project_.policies["quick"];
+  quick.services = {"fares"};
+  quick.budgets = {{"one-release-ever", "source.release", 1, 0}};
+  open();
+  int number = 0;
+  const auto act_on = [&](const std::string& service, const std::string& action,
+                          const std::string& target = {}) {
+    auto what = proposal(fmt::format("act-{}", ++number), action);
+    what.target = target.empty() ? "service/" + service : target;
+    if (!target.empty()) what.attributes = doc::Value::object({{"service", service}});
+    return act(what);
+  };
+  EXPECT_TRUE(act_on("delay", "slot.swap").applied);
+  EXPECT_TRUE(act_on("delay", "slot.swap").applied);
+  // The incidents of one service leave the budget of another.
+  EXPECT_TRUE(act_on("fares", "slot.swap").applied);
+  EXPECT_EQ(act_on("delay", "slot.swap").rules.front(), "budget:swaps-a-day");
+  open();  // it outlives a restart
+  EXPECT_TRUE(act_on("fares", "slot.swap").applied);
+  EXPECT_EQ(act_on("fares", "slot.swap").rules.front(), "budget:swaps-a-day");
+  // A budget of a policy that is for one service binds that one; all its sources count as one.
+  EXPECT_TRUE(act_on("fares", "source.release", "source/a").applied);
+  EXPECT_EQ(act_on("fares", "source.release", "source/b").rules.front(), "budget:one-release-ever");
+  EXPECT_TRUE(act_on("delay", "source.release", "source/a").applied);
+  EXPECT_TRUE(act_on("delay", "source.release", "source/b").applied);
+}
+
 TEST_F(EngineTest, AStopBlocksEverythingUntilAPersonResumes) {
   EXPECT_TRUE(act(proposal("stop-1", "service.stop", {ActorType::kAgent, "agent:anyone"})).applied);
   open();  // it outlives a restart

@@ -1,8 +1,10 @@
 #include "serve/serve.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <mutex>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -86,11 +88,26 @@ class Plane final : public DataPlane {
   std::unique_ptr<RouteFollower> follower_;
 };
 
+/// A stop that was acknowledged holds after a restart: a disk that fails at this moment is asked
+/// again for a while before anybody is answered. One that stays as it is must not keep a service
+/// away for ever: then that is said, and the control plane carries the stop out when it reads it.
+Result<plane::Standing> acts_of_before(const std::string& spool) {
+  constexpr auto kLongest = std::chrono::seconds(10);
+  const auto until = std::chrono::steady_clock::now() + kLongest;
+  for (;;) {
+    auto known = plane::standing_acts(spool);
+    if (known.ok() || known.error().kind != ErrorKind::kIo ||
+        std::chrono::steady_clock::now() >= until)
+      return known;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
 Result<void> Plane::open() {
   const std::string& name = options_.service.identity.name;
   const std::string spool = fmt::format("{}/spool/{}", options_.heddle_dir, name);
   plane::Standing standing;
-  if (auto known = plane::standing_acts(spool); known.ok()) {
+  if (auto known = acts_of_before(spool); known.ok()) {
     standing = std::move(*known);
   } else {
     log::error("{}; acts of this data plane before its start are not known", known.error().str());
