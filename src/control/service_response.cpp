@@ -12,7 +12,9 @@
 #include "control/amend.hpp"
 #include "control/incidents.hpp"
 #include "control/outbox.hpp"
+#include "control/recipes.hpp"
 #include "control/repairs.hpp"
+#include "control/retrain.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
@@ -467,9 +469,12 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   const Micros started = action.attributes.int_or("started_at");
   const Micros cost =
       spec::bounds_of(*parts_.project, service_.identity.name).retrain_event_time_cost;
-  const auto request = doc::Value::object({{"service", service_.identity.name},
+  HEDDLE_ASSIGN_OR_RETURN(const auto search, accepted_search(*parts_.state, service_.model));
+  const auto request = doc::Value::object({{"format", kRetrainFormat},
+                                           {"service", service_.identity.name},
                                            {"commit", parts_.project->commit},
                                            {"base", releases_.primary().str()},
+                                           {"search", search},
                                            {"from", action.attributes.int_or("from")},
                                            {"until", started},
                                            {"rows", action.attributes.int_or("rows")}});

@@ -2,11 +2,14 @@
 #include <algorithm>
 
 #include "base/file.hpp"
+#include "bundle/bundle.hpp"
 #include "doc/diagnostic.hpp"
+#include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "doc/numbers.hpp"
 #include "flow/assemble.hpp"
 #include "flow/bodies.hpp"
+#include "flow/recorded.hpp"
 #include "spec/load.hpp"
 
 namespace heddle::flow {
@@ -89,6 +92,53 @@ Result<table::Table> read_source(const Definitions& definitions) {
   const auto order = order_of(rows, model);
   if (std::is_sorted(order.begin(), order.end())) return rows;
   return rows.take(order);
+}
+
+/// Of the transforms of a bundle's contract those that the definition does not have, by their ids:
+/// repairs that are in force, without which recorded rows are not what they mean.
+std::vector<spec::Transform> repairs_of(const doc::Value& serving, const spec::Contract& contract) {
+  std::vector<spec::Transform> out;
+  for (const auto& item : doc::items_of(serving.find("transforms"))) {
+    const std::string id = item.string_or("id");
+    const bool is_known =
+        std::any_of(contract.transforms.begin(), contract.transforms.end(),
+                    [&](const spec::Transform& transform) { return transform.id == id; });
+    if (is_known) continue;
+    out.push_back({id,
+                   item.string_or("field"),
+                   {item.string_or("expression"), {}},
+                   item.string_or("reason")});
+  }
+  return out;
+}
+
+/// The contract that rows of the source are checked by, with what it learned. Recorded rows are
+/// checked as they would be served: by what was learned of the rows that what serves was built on,
+/// which are more and were looked at, unless the definition has other dependencies since.
+Result<contract::Contract> contract_over(const Work& work, const table::Table& rows) {
+  const Definitions& d = work.definitions();
+  const Recorded* recorded = work.source().recorded;
+  spec::Contract definition = *d.contract;
+  doc::Value serving;
+  if (recorded != nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto bundle, bundle::open(*work.host().objects, recorded->base));
+    HEDDLE_ASSIGN_OR_RETURN(serving, bundle.json(bundle::kContract));
+    for (auto& repair : repairs_of(serving, definition))
+      definition.transforms.push_back(std::move(repair));
+  }
+  HEDDLE_ASSIGN_OR_RETURN(auto contract,
+                          contract::Contract::compile(
+                              definition, [&](const std::string& file, const std::string& column) {
+                                return spec::load_enum(*d.project, file, column);
+                              }));
+  if (const doc::Value* learned = serving.find("learned"); learned != nullptr) {
+    auto value = contract.to_value();
+    value.set("learned", *learned);
+    auto with_learned = contract::Contract::from_value(value);
+    if (with_learned.ok()) return with_learned;
+  }
+  HEDDLE_TRY(contract.learn(rows));
+  return contract;
 }
 
 /// Rows that the contract accepts without a time have no place in the order: taken out of
@@ -174,14 +224,14 @@ Result<StepRecord> run_source(Work& work, const std::string&) {
 
 Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   const Definitions& d = work.definitions();
-  HEDDLE_ASSIGN_OR_RETURN(const table::Table rows, read_source(d));
-  HEDDLE_TRY(check_unchanged(work.source()));
-  HEDDLE_ASSIGN_OR_RETURN(auto contract,
-                          contract::Contract::compile(
-                              *d.contract, [&](const std::string& file, const std::string& column) {
-                                return spec::load_enum(*d.project, file, column);
-                              }));
-  HEDDLE_TRY(contract.learn(rows));
+  const Recorded* recorded = work.source().recorded;
+  table::Table from_file;
+  if (recorded == nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(from_file, read_source(d));
+    HEDDLE_TRY(check_unchanged(work.source()));
+  }
+  const table::Table& rows = recorded == nullptr ? from_file : recorded->rows;
+  HEDDLE_ASSIGN_OR_RETURN(const auto contract, contract_over(work, rows));
   HEDDLE_ASSIGN_OR_RETURN(auto check, contract.check_table(rows));
   std::int64_t refused = 0;
   for (const auto flag : check.refused) refused += flag != 0 ? 1 : 0;
@@ -204,7 +254,9 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
   for (std::int64_t row = 0; row < rows.rows(); ++row) {
     if (check.refused[static_cast<std::size_t>(row)] == 0) kept.push_back(row);
   }
-  const std::int64_t untimed = leave_out_untimed(*d.model, check.accepted, kept);
+  // Whatever is recorded has an event time.
+  const std::int64_t untimed =
+      recorded == nullptr ? leave_out_untimed(*d.model, check.accepted, kept) : 0;
   if (untimed > 0)
     work.note("validate.rows",
               fmt::format("{} rows have no `{}` and are left out", untimed, d.model->time_field));
@@ -222,6 +274,13 @@ Result<StepRecord> run_validate_rows(Work& work, const std::string& directory) {
     HEDDLE_TRY(table::write_parquet(*received, directory + "/received.parquet"));
   }
   StepRecord record;
+  if (recorded != nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(
+        record.outputs["kept"],
+        write_output(directory, "kept.i64",
+                     std::string_view(reinterpret_cast<const char*>(kept.data()),
+                                      kept.size() * sizeof(std::int64_t))));
+  }
   record.outputs["accepted"] = accepted->content_digest();
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["contract"],
                           write_json(directory, "contract.json", contract.to_value()));
@@ -261,6 +320,12 @@ Result<StepRecord> run_validate_set(Work& work, const std::string& directory) {
   doc::Value report = doc::Value::array();
   std::vector<std::string> refused;
   for (const auto& result : results) {
+    if (!result.lacks.empty()) {
+      report.push(doc::Value::object({{"rule", result.rule}, {"lacks", result.lacks}}));
+      work.note("validate.set", fmt::format("rule `{}` is about `{}`, which these rows do not have",
+                                            result.rule, result.lacks));
+      continue;
+    }
     report.push(doc::Value::object(
         {{"rule", result.rule}, {"passed", result.passed}, {"value", result.value}}));
     if (result.passed) continue;
@@ -284,22 +349,47 @@ Result<StepRecord> run_validate_set(Work& work, const std::string& directory) {
 // --- split, features
 // ---------------------------------------------------------------------------------------------------
 
+namespace {
+
+constexpr std::size_t kLeastRecorded = 200;
+
+/// The label of each accepted row: what the target says of a file's, what came for a recorded one.
+Result<std::vector<std::uint8_t>> labels_over(Work& work, const table::Table& rows) {
+  const Recorded* recorded = work.source().recorded;
+  if (recorded == nullptr) return labels_of(*work.definitions().model, rows);
+  HEDDLE_ASSIGN_OR_RETURN(const auto kept, work.kept());
+  std::vector<std::uint8_t> labels;
+  labels.reserve(kept->size());
+  for (const auto place : *kept)
+    labels.push_back(recorded->labels[static_cast<std::size_t>(place)]);
+  return labels;
+}
+
+/// Whether recorded rows are enough to learn from.
+Result<void> check_enough(const std::vector<std::uint8_t>& labels, const Parts& parts) {
+  const auto positive = std::count(labels.begin(), labels.begin() + parts.train_end, 1);
+  if (labels.size() >= kLeastRecorded && positive > 0 && positive < parts.train_end) return {};
+  return Error{ErrorKind::kInvalid, "retrain-too-little",
+               fmt::format("{} accepted rows, {} of the {} to train on positive, are too little to "
+                           "retrain on",
+                           labels.size(), positive, parts.train_end),
+               "wait for more labels"};
+}
+
+}  // namespace
+
 Result<StepRecord> run_split(Work& work, const std::string& directory) {
   const spec::Model& model = *work.definitions().model;
   HEDDLE_ASSIGN_OR_RETURN(const auto rows, work.accepted());
-  HEDDLE_ASSIGN_OR_RETURN(auto labels, labels_of(model, *rows));
-  const table::Column* time = nullptr;
-  if (!model.time_field.empty()) {
-    HEDDLE_ASSIGN_OR_RETURN(time, rows->column(model.time_field));
-  }
+  HEDDLE_ASSIGN_OR_RETURN(auto labels, labels_over(work, *rows));
+  HEDDLE_ASSIGN_OR_RETURN(const auto times, work.times());
   Parts parts;
   parts.rows = rows->rows();
   // A boundary moves on to the next distinct time: no moment is on both sides.
   const auto boundary = [&](double fraction) {
     auto row = static_cast<std::int64_t>(static_cast<double>(parts.rows) * fraction);
-    while (time != nullptr && row > 0 && row < parts.rows &&
-           time->ints[static_cast<std::size_t>(row)] ==
-               time->ints[static_cast<std::size_t>(row - 1)])
+    while (!times->empty() && row > 0 && row < parts.rows &&
+           (*times)[static_cast<std::size_t>(row)] == (*times)[static_cast<std::size_t>(row - 1)])
       ++row;
     return row;
   };
@@ -309,9 +399,12 @@ Result<StepRecord> run_split(Work& work, const std::string& directory) {
       parts.validation_end >= parts.rows) {
     return Error{ErrorKind::kUnprocessable, "split-empty",
                  fmt::format("{} rows are too few to split in three{}", parts.rows,
-                             time == nullptr ? "" : " by time"),
-                 "widen `train.from` and `train.to` of the model"};
+                             times->empty() ? "" : " by time"),
+                 work.source().recorded == nullptr
+                     ? "widen `train.from` and `train.to` of the model"
+                     : "wait for more labels"};
   }
+  if (work.source().recorded != nullptr) HEDDLE_TRY(check_enough(labels, parts));
   StepRecord record;
   HEDDLE_ASSIGN_OR_RETURN(record.outputs["split"],
                           write_json(directory, "split.json", parts.to_value()));

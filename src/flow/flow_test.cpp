@@ -112,29 +112,6 @@ TEST(Flow, InfiniteNumbersOfTheTrainingRowsAreNoValuesAndTheBaselineIsReadBack) 
                   .ok());  // its reference rows are read again
 }
 
-TEST(Variant, ABundleThatCouldNotBeWatchedIsNotMade) {
-  Scene scene;
-  const auto run = scene.run();
-  ASSERT_TRUE(run.ok()) << run.error().str();
-  const auto opened = bundle::open(*scene.objects, run->candidate.bundle);
-  std::vector<bundle::Layer> layers;
-  for (const char* title : {"model.json", "features.json", "contract.json", "calibration.json",
-                            "reference.json", "evaluation.json", "statements.json"}) {
-    if (opened->has(title)) layers.push_back({title, "", std::string(*opened->layer(title))});
-  }
-  std::string baseline(*opened->layer(bundle::kBaseline));
-  const auto points = baseline.find("\"points\":[");
-  ASSERT_NE(points, std::string::npos);
-  baseline.replace(points, baseline.find(',', points) - points,
-                   "\"points\":[null");  // as an infinite edge was once written
-  layers.push_back({std::string(bundle::kBaseline), "", baseline});
-  const auto blind = bundle::pack(*scene.objects, std::move(layers), opened->config());
-  ASSERT_TRUE(blind.ok()) << blind.error().str();
-  const auto made = with_calibration(*scene.objects, *blind, 0.1, "c0ffee");
-  ASSERT_FALSE(made.ok());
-  EXPECT_EQ(made.error().id, "watch-baseline");
-}
-
 TEST(Flow, TwoFoldersOneDigest) {
   Scene here;
   Scene there;
@@ -144,6 +121,49 @@ TEST(Flow, TwoFoldersOneDigest) {
   ASSERT_TRUE(second.ok()) << second.error().str();
   EXPECT_EQ(first->candidate.bundle, second->candidate.bundle);
   EXPECT_EQ(first->candidate.standby, second->candidate.standby);
+}
+
+/// Rows as CSV and as JSON objects: a code keeps its zeros, a time is text.
+void write_as_text(const Scene& scene, const table::Table& rows) {
+  std::string csv = "at,place,size,late\n";
+  std::string json;
+  const auto& places = *rows.find("place");
+  for (std::size_t i = 0; i < static_cast<std::size_t>(rows.rows()); ++i) {
+    const auto at = format_time(rows.find("at")->ints[i]);
+    const auto place = places.dictionary->views()[static_cast<std::size_t>(places.codes[i])];
+    const auto size = rows.find("size")->ints[i];
+    const auto late = rows.find("late")->ints[i];
+    csv += fmt::format("{},{},{},{}\n", at, place, size, late);
+    json +=
+        fmt::format(R"({{"at":"{}","place":"{}","size":{},"late":{}}})", at, place, size, late) +
+        "\n";
+  }
+  scene.put("data/rows.csv", csv);
+  scene.put("data/rows.ndjson", json);
+}
+
+TEST(Flow, OneSetOfRowsInThreeFormatsIsOneTrainingSet) {
+  table::Table rows = make_rows(1200, 7);
+  table::Column place = *rows.find("place");
+  place.dictionary = std::make_shared<const table::Dictionary>(
+      std::vector<std::string>{"001", "002", "003", "004"});
+  rows = *rows.with_column(place);
+  std::map<std::string, Digest> accepted;
+  for (const char* format : {"parquet", "csv", "ndjson"}) {
+    Scene scene(10);
+    scene.write_rows(rows);
+    write_as_text(scene, rows);
+    scene.put("data/places.csv", "code\n001\n002\n003\n004\n");
+    scene.change("heddle.yaml", "data/rows.parquet", fmt::format("data/rows.{}", format));
+    const auto run = scene.run();
+    ASSERT_TRUE(run.ok()) << format << ": " << run.error().str();
+    EXPECT_EQ(run->candidate.rows, 1200) << format;
+    const auto opened = *bundle::open(*scene.objects, run->candidate.bundle);
+    accepted[format] = sha256(*opened.layer(bundle::kModel));
+    EXPECT_NE(opened.layer(bundle::kReference)->find("\"001\""), std::string_view::npos) << format;
+  }
+  EXPECT_EQ(accepted.at("csv"), accepted.at("parquet"));
+  EXPECT_EQ(accepted.at("ndjson"), accepted.at("parquet"));
 }
 
 TEST(Flow, OnlyWhatDependsOnAChangeRuns) {
@@ -483,151 +503,6 @@ TEST(FlowMisuse, ASecondRunAtOnceIsRefused) {
   const auto lock = FileLock::acquire(scene.root + "/.heddle/runs/lock");
   ASSERT_TRUE(lock.ok());
   EXPECT_EQ(scene.run().error().kind, ErrorKind::kConflict);
-}
-
-// --- bundles made from bundles
-// -------------------------------------------------------------------------------------------
-
-std::vector<float> margins_of(store::Objects& objects, const Digest& digest,
-                              const table::Table& rows) {
-  const auto opened = bundle::open(objects, digest);
-  const auto plan = score::Plan::load(*opened);
-  HEDDLE_CHECK(plan.ok(), plan.ok() ? "" : plan.error().message);
-  return (*plan)->score_table(rows)->margins;
-}
-
-TEST(Variant, CalibrationTransformAndRetrain) {
-  Scene scene;
-  const auto first = scene.run();
-  ASSERT_TRUE(first.ok()) << first.error().str();
-  const Digest base = first->candidate.bundle;
-  const table::Table rows = make_rows(400, 99);
-  const auto before = margins_of(*scene.objects, base, rows);
-
-  const auto calibrated = with_calibration(*scene.objects, base, 0.5, "c0ffee");
-  ASSERT_TRUE(calibrated.ok()) << calibrated.error().str();
-  EXPECT_EQ(*with_calibration(*scene.objects, base, 0.5, "c0ffee"), *calibrated);
-  const auto moved = margins_of(*scene.objects, *calibrated, rows);
-  for (std::size_t i = 0; i < moved.size(); ++i) EXPECT_NEAR(moved[i], before[i] + 0.5, 1e-5);
-
-  // The clock of the sender is 5 hours ahead; the repair gives the margins of the true times.
-  table::Column late_clock = *rows.find("at");
-  for (auto& time : late_clock.ints) time += 5 * kHour;
-  const table::Table shifted = *rows.with_column(late_clock);
-  const auto repaired = with_transform(
-      *scene.objects, base,
-      {"fix-clock", "at", {"at - duration(\"5h\")", {}}, "upstream sends UTC"}, "c0ffee");
-  ASSERT_TRUE(repaired.ok()) << repaired.error().str();
-  EXPECT_EQ(margins_of(*scene.objects, *repaired, shifted), before);
-  EXPECT_EQ(bundle::open(*scene.objects, *repaired)->config().string_or("derived_from"),
-            base.str());
-  // It names the commit that is applied now, and what was dirty stays so.
-  EXPECT_EQ(bundle::open(*scene.objects, *repaired)->commit(), "c0ffee");
-  EXPECT_TRUE(bundle::open(*scene.objects, *repaired)->dirty());
-
-  // A world turned upside down: labels inverted.
-  RetrainInput input;
-  input.objects = scene.objects.get();
-  input.commit = "c0ffee";
-  input.base = base;
-  input.rows = make_rows(2000, 5);
-  for (const auto late : input.rows.find("late")->ints) input.labels.push_back(late > 15 ? 0 : 1);
-  const auto project = scene.project();
-  input.contract = &project.contracts.at("c");
-  input.monitor = &project.monitors.at("w");
-  const auto outcome = retrain(input);
-  ASSERT_TRUE(outcome.ok()) << outcome.error().str();
-  EXPECT_TRUE(outcome->gates_passed);
-  EXPECT_EQ(retrain(input)->bundle, outcome->bundle);
-  EXPECT_EQ(bundle::open(*scene.objects, outcome->bundle)->commit(), "c0ffee");
-  EXPECT_LT(outcome->metrics.find("new")->double_or("log_loss"),
-            outcome->metrics.find("base")->double_or("log_loss"));
-
-  // Up to when it learned is not known without times; with them, it and what is made of it say so.
-  const auto learned_until = [&](const Digest& bundle) {
-    return *bundle::open(*scene.objects, bundle)->config().find("learned_until");
-  };
-  EXPECT_TRUE(learned_until(outcome->bundle).is_null());
-  input.event_times = input.rows.find("at")->ints;
-  const auto timed = retrain(input);
-  ASSERT_TRUE(timed.ok()) << timed.error().str();
-  ASSERT_EQ(timed->train_rows + timed->holdout_rows, 2000);  // none was refused
-  const Micros last = input.event_times[static_cast<std::size_t>(timed->train_rows - 1)];
-  EXPECT_EQ(learned_until(timed->bundle), doc::Value(last));
-  EXPECT_EQ(learned_until(*with_calibration(*scene.objects, timed->bundle, 0.5, "c0ffee")),
-            doc::Value(last));
-
-  // The same world as before: nothing is better than the base, and nothing is bundled.
-  for (auto& label : input.labels) label = 1 - label;
-  input.gates = {{"much-better", {"metrics.log_loss < base.log_loss * 0.5", {}}, ""}};
-  const auto vain = retrain(input);
-  ASSERT_TRUE(vain.ok()) << vain.error().str();
-  EXPECT_FALSE(vain->gates_passed);
-  EXPECT_TRUE(vain->bundle.empty());
-  EXPECT_EQ(vain->failed_gates, Names{"much-better"});
-
-  input.rows = input.rows.slice(0, 10);
-  input.labels.resize(10);
-  EXPECT_EQ(retrain(input).error().kind, ErrorKind::kInvalid);
-}
-
-TEST(Variant, ARetrainIsJudgedOnOthersLabelsAndOnRowsFromBeforeTheChange) {
-  Scene scene;
-  const auto first = scene.run();
-  ASSERT_TRUE(first.ok()) << first.error().str();
-  const Digest base = first->candidate.bundle;
-  const auto rows = make_rows(6000, 5);
-  const auto truth = [&](std::int64_t row) {
-    return static_cast<std::uint8_t>(rows.find("late")->ints[static_cast<std::size_t>(row)] > 15);
-  };
-  // Account 1 turns its labels over; account 2, which labels every fourth row, tells the truth.
-  RetrainInput input;
-  input.objects = scene.objects.get();
-  input.commit = "c0ffee";
-  input.base = base;
-  input.rows = rows;
-  input.accounts = {"", "liar", "honest"};
-  for (std::int64_t row = 0; row < rows.rows(); ++row) {
-    const bool honest = row % 4 == 0;
-    input.labels.push_back(honest ? truth(row) : 1 - truth(row));
-    input.label_accounts.push_back(honest ? 2 : 1);
-  }
-  // The poisoned candidate beats the base on all held-out rows, most of which are the liar's.
-  const auto poisoned = retrain(input);
-  ASSERT_TRUE(poisoned.ok()) << poisoned.error().str();
-  EXPECT_LT(poisoned->metrics.find("new")->double_or("log_loss"),
-            poisoned->metrics.find("base")->double_or("log_loss"));
-  EXPECT_EQ(poisoned->failed_gates, Names{"retrain-holds-for-other-labels"});
-  EXPECT_TRUE(poisoned->bundle.empty());
-  EXPECT_EQ(poisoned->judged.find("label_accounts")->string_or("most"), "liar");
-
-  // Where the honest one labels too little to tell, that is said.
-  input.label_accounts.assign(input.labels.size(), 1);
-  input.label_accounts.back() = 2;
-  for (std::int64_t row = 0; row < rows.rows(); ++row)
-    input.labels[static_cast<std::size_t>(row)] = 1 - truth(row);
-  input.before.rows = make_rows(1000, 6);
-  for (const auto late : input.before.rows.find("late")->ints)
-    input.before.labels.push_back(late > 15 ? 1 : 0);
-  input.before.of = "recorded traffic";
-  const auto alone = retrain(input);
-  ASSERT_TRUE(alone.ok()) << alone.error().str();
-  ASSERT_TRUE(alone->gates_passed);
-  const auto evaluation =
-      bundle::open(*scene.objects, alone->bundle)->json(bundle::kEvaluation).value();
-  const auto& judged = *evaluation.find("retrain");
-  EXPECT_EQ(judged.find("label_accounts")->string_or("only"), "liar");
-  // On rows from before the change it is clearly worse: the world turned over, or the labels did.
-  EXPECT_EQ(judged.find("before_change")->string_or("verdict"), "worse");
-  EXPECT_EQ(judged.find("before_change")->int_or("rows"), 1000);
-
-  // One account that nobody stands beside is not held against anybody.
-  input.label_accounts.assign(input.labels.size(), 1);
-  input.before = {{}, {}, "", "there are none"};
-  const auto only_one = retrain(input);
-  ASSERT_TRUE(only_one.ok()) << only_one.error().str();
-  EXPECT_EQ(only_one->judged.find("label_accounts")->string_or("only"), "");
-  EXPECT_EQ(only_one->judged.find("before_change")->string_or("verdict"), "none");
 }
 
 TEST(Flow, ABundleNamesItsCommitAndNothingElseDependsOnIt) {

@@ -315,14 +315,11 @@ Result<Plan> plan(const spec::Project& project, const Host& host, const std::str
   return plan_graph(steps, definitions, cache, host).plan;
 }
 
-Result<RunResult> run(const spec::Project& project, const Host& host, const RunOptions& options,
-                      const ProgressSink& progress) {
-  const auto begin = SteadyClock::now();
-  HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, options.model));
+Result<GraphRun> run_graph(const Definitions& definitions, const Host& host, const Source& source,
+                           const std::string& until, const ProgressSink& progress) {
   const Cache cache(host.state_dir);
-  HEDDLE_ASSIGN_OR_RETURN(const auto source, source_of(definitions, cache));
   HEDDLE_ASSIGN_OR_RETURN(const auto steps, graph_of(definitions, host, source));
-  HEDDLE_ASSIGN_OR_RETURN(const auto wanted, wanted_steps(steps, options.until));
+  HEDDLE_ASSIGN_OR_RETURN(const auto wanted, wanted_steps(steps, until));
   HEDDLE_TRY(make_dirs(cache.root()));
   auto lock = FileLock::acquire(cache.root() + "/lock");
   if (!lock.ok()) {
@@ -331,27 +328,44 @@ Result<RunResult> run(const spec::Project& project, const Host& host, const RunO
   }
   HEDDLE_TRY(cache.sweep());
   HEDDLE_TRY(remember(source, cache));
-  const std::string name = definitions.model->identity.name;
-  RunResult result;
+  GraphRun out;
   // A step's file that is not what the step left is found when it is read. Its result is gone then,
   // and another pass makes it again: at most once for each step, unless the disk loses what it was
   // just given.
   for (std::size_t pass = 0;; ++pass) {
-    const doc::Value last = cache.last_inputs(name);
+    const doc::Value last = cache.last_inputs(definitions.model->identity.name);
     Work work(definitions, host, source, cache, progress);
     Scheduler scheduler(steps, work, last);
     const auto done = scheduler.run(wanted);
-    result.ran += scheduler.ran;
-    result.cached = scheduler.cached;
+    out.ran += scheduler.ran;
+    out.cached = scheduler.cached;
     if (done.ok()) {
-      if (options.until.empty()) result.candidate = candidate_of(scheduler.finished());
+      out.finished = scheduler.finished();
       break;
     }
     if (done.error().id != kCacheDamaged || pass == steps.size()) return done.error();
     work.note("run", done.error().message + ": that step runs again");
   }
-  result.plan = plan_graph(steps, definitions, cache, host).plan;
-  if (options.until.empty()) HEDDLE_TRY(cache.write_candidate(name, result.candidate.to_value()));
+  out.plan = plan_graph(steps, definitions, cache, host).plan;
+  return out;
+}
+
+Result<RunResult> run(const spec::Project& project, const Host& host, const RunOptions& options,
+                      const ProgressSink& progress) {
+  const auto begin = SteadyClock::now();
+  HEDDLE_ASSIGN_OR_RETURN(const auto definitions, Definitions::of(project, options.model));
+  const Cache cache(host.state_dir);
+  HEDDLE_ASSIGN_OR_RETURN(const auto source, source_of(definitions, cache));
+  HEDDLE_ASSIGN_OR_RETURN(auto done, run_graph(definitions, host, source, options.until, progress));
+  RunResult result;
+  result.plan = std::move(done.plan);
+  result.ran = done.ran;
+  result.cached = done.cached;
+  if (options.until.empty()) {
+    result.candidate = candidate_of(done.finished);
+    HEDDLE_TRY(
+        cache.write_candidate(definitions.model->identity.name, result.candidate.to_value()));
+  }
   result.seconds = seconds_since(begin);
   return result;
 }

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "flow/recorded.hpp"
 #include "flow/step.hpp"
 
 namespace heddle::flow {
@@ -46,7 +47,12 @@ Result<Source> source_of(const Definitions& definitions, const Cache& cache) {
   return out;
 }
 
+Source source_of(const Recorded& recorded) {
+  return {.what = "the recorded traffic", .content = recorded.content(), .recorded = &recorded};
+}
+
 Result<void> remember(const Source& source, const Cache& cache) {
+  if (source.recorded != nullptr) return {};
   struct stat status{};
   const auto moment_ago = std::chrono::system_clock::now() - std::chrono::seconds(1);
   const bool is_settled = ::stat(source.path.c_str(), &status) == 0 &&
@@ -56,6 +62,7 @@ Result<void> remember(const Source& source, const Cache& cache) {
 }
 
 Result<void> check_unchanged(const Source& source) {
+  if (source.recorded != nullptr) return {};
   struct stat status{};
   if (::stat(source.path.c_str(), &status) == 0 && stamp_of(status) == source.stamp) return {};
   return Error{ErrorKind::kConflict, "source-changed",

@@ -1,5 +1,6 @@
 #include "flow/step.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <filesystem>
@@ -12,6 +13,13 @@ namespace heddle::flow {
 static_assert(std::endian::native == std::endian::little, "matrix files are little-endian");
 
 namespace {
+
+/// Of files whose digest is right: another program wrote them under that digest.
+Error corrupt(std::string_view what) {
+  return Error{ErrorKind::kCorrupt, "run-cache-corrupt", fmt::format("cached result: {}", what),
+               "delete the folder `.heddle/runs/steps` and run `heddle run`: everything in it is "
+               "computed again"};
+}
 
 /// A definition that a model's run needs.
 struct Missing {
@@ -223,21 +231,48 @@ Result<std::shared_ptr<const std::vector<std::uint8_t>>> Work::labels() {
   return labels_;
 }
 
+Result<std::shared_ptr<const std::vector<std::int64_t>>> Work::kept() {
+  const std::lock_guard guard(reading_);
+  if (kept_ == nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(const std::string text, bytes("validate.rows", "kept.i64"));
+    std::vector<std::int64_t> places(text.size() / sizeof(std::int64_t));
+    std::memcpy(places.data(), text.data(), places.size() * sizeof(std::int64_t));
+    const std::int64_t rows = source_.recorded->rows.rows();
+    const bool is_whole = text.size() % sizeof(std::int64_t) == 0 &&
+                          std::all_of(places.begin(), places.end(), [&](std::int64_t place) {
+                            return place >= 0 && place < rows;
+                          });
+    if (!is_whole) return corrupt("a place of a row is none");
+    kept_ = std::make_shared<const std::vector<std::int64_t>>(std::move(places));
+  }
+  return kept_;
+}
+
+Result<std::shared_ptr<const std::vector<Micros>>> Work::times() {
+  {
+    const std::lock_guard guard(reading_);
+    if (times_ != nullptr) return times_;
+  }
+  std::vector<Micros> out;
+  if (source_.recorded != nullptr) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto places, kept());
+    for (const auto place : *places)
+      out.push_back(source_.recorded->event_times[static_cast<std::size_t>(place)]);
+  } else if (!definitions_.model->time_field.empty()) {
+    HEDDLE_ASSIGN_OR_RETURN(const auto rows, accepted());
+    HEDDLE_ASSIGN_OR_RETURN(const table::Column* column,
+                            rows->column(definitions_.model->time_field));
+    out = column->ints;
+  }
+  const std::lock_guard guard(reading_);
+  times_ = std::make_shared<const std::vector<Micros>>(std::move(out));
+  return times_;
+}
+
 void Work::keep_labels(std::vector<std::uint8_t> labels) {
   const std::lock_guard guard(reading_);
   labels_ = std::make_shared<const std::vector<std::uint8_t>>(std::move(labels));
 }
-
-namespace {
-
-/// Of files whose digest is right: another program wrote them under that digest.
-Error corrupt(std::string_view what) {
-  return Error{ErrorKind::kCorrupt, "run-cache-corrupt", fmt::format("cached result: {}", what),
-               "delete the folder `.heddle/runs/steps` and run `heddle run`: everything in it is "
-               "computed again"};
-}
-
-}  // namespace
 
 doc::Value Parts::to_value() const {
   return doc::Value::object(

@@ -10,6 +10,7 @@
 
 #include "flow/cache.hpp"
 #include "flow/flow.hpp"
+#include "flow/recorded.hpp"
 #include "flow/source.hpp"
 #include "spec/project.hpp"
 #include "table/matrix.hpp"
@@ -50,7 +51,9 @@ struct Definitions {
   [[nodiscard]] std::string source_path() const;
 };
 
-/// The graph of one model, in an order in which the steps could run one by one.
+/// The graph of one model over one source, in an order in which the steps could run one by one.
+/// Over recorded traffic the accepted recipe stands in place of the search, what serves is the base
+/// in any case, and one bundle is made.
 [[nodiscard]] Result<std::vector<Step>> graph_of(const Definitions& definitions, const Host& host,
                                                  const Source& source);
 
@@ -98,6 +101,10 @@ class Work {
   /// Labels of the accepted rows.
   [[nodiscard]] Result<std::shared_ptr<const std::vector<std::uint8_t>>> labels();
   void keep_labels(std::vector<std::uint8_t> labels);
+  /// Event times of the accepted rows, ascending; empty when they have no order.
+  [[nodiscard]] Result<std::shared_ptr<const std::vector<Micros>>> times();
+  /// Over recorded traffic: places of the accepted rows among those recorded.
+  [[nodiscard]] Result<std::shared_ptr<const std::vector<std::int64_t>>> kept();
 
  private:
   struct Done {
@@ -121,7 +128,23 @@ class Work {
   Rows reference_;
   std::map<std::string, std::shared_ptr<const table::Matrix>> matrices_;
   std::shared_ptr<const std::vector<std::uint8_t>> labels_;
+  std::shared_ptr<const std::vector<Micros>> times_;
+  std::shared_ptr<const std::vector<std::int64_t>> kept_;
 };
+
+/// What came of the steps that were wanted.
+struct GraphRun {
+  std::map<std::string, StepRecord> finished{};
+  Plan plan{};  ///< as it stands afterwards
+  int ran = 0;
+  int cached = 0;
+};
+
+/// Runs the graph over `source`: `until` and what it needs, or all of it when that is empty. One
+/// run of a state folder at a time.
+[[nodiscard]] Result<GraphRun> run_graph(const Definitions& definitions, const Host& host,
+                                         const Source& source, const std::string& until,
+                                         const ProgressSink& progress);
 
 /// Bounds of the time-ordered parts of the accepted rows.
 struct Parts {
