@@ -15,6 +15,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/signature.hpp"
+#include "cli/data_plane_lock.hpp"
 #include "cli/place.hpp"
 #include "cli/session.hpp"
 #include "control/applied.hpp"
@@ -168,7 +169,9 @@ Result<std::unique_ptr<control::Control>> open_when_free(const std::string& root
     if (control.ok() || control.error().id != control::kProjectLocked) return control;
     if (stop_asked || control_answers(root)) return control;
     if (!said)
-      log::info("a command has the project open: the control plane starts when it has ended");
+      log::info(
+          "a command has the project open, or a control plane that ends: this one starts when it "
+          "has ended");
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }
@@ -230,8 +233,9 @@ Result<void> run_control_plane(const std::string& root, const control::Wiring& w
 
 Result<void> run_data_plane(const std::string& root, const control::Wiring& wiring, bool lockstep) {
   HEDDLE_ASSIGN_OR_RETURN(const auto project, prepare_project(root, wiring));
-  stop_on_signals();
   const control::Home home(root);
+  HEDDLE_ASSIGN_OR_RETURN(const auto lock, DataPlaneLock::take(home));
+  stop_on_signals();
   HEDDLE_ASSIGN_OR_RETURN(const auto objects, wiring.open_objects(home.objects()));
   HEDDLE_ASSIGN_OR_RETURN(const auto key, read_control_public_key(home));
   const std::vector<net::ListenerFd> inherited = net::inherited_listeners();

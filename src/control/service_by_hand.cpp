@@ -8,6 +8,7 @@
 #include "control/service_control.hpp"
 #include "doc/diagnostic.hpp"
 #include "doc/json.hpp"
+#include "recover/cause.hpp"
 
 namespace heddle::control {
 namespace {
@@ -225,7 +226,7 @@ Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposa
       doc::Value::object({{"kind", "incident"},
                           {"incident", act.incident},
                           {"service", service_.identity.name},
-                          {"cause", watch::cause_name(watch::Cause::kUnknown)},
+                          {"cause", recover::unknown_cause().name()},
                           {"event_time", format_time(proposal.event_time)},
                           {"text", act.line()},
                           {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,

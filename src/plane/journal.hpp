@@ -120,12 +120,17 @@ struct AppliedRecord {
   std::vector<SandboxRecord> sandboxes{};
 };
 
+/// Acts that only tell, at a start with TLS: the digest of the certificate that is shown and of the
+/// file of authorities that clients' certificates are held against (empty: they show none).
+inline constexpr std::string_view kCertificateAct = "certificate";
+inline constexpr std::string_view kClientCaAct = "client_ca";
+
 /// A pre-authorised act of the data plane, journaled before it takes effect: `fail-over`,
 /// `canary-abort` or `source-readmit`.
 struct ActRecord {
   std::string act;
-  std::string
-      target;  ///< `fail-over`: the digest of the bundle that was left; else service or source
+  std::string target;  ///< `fail-over`: the digest of the bundle that was left; of TLS files: their
+                       ///< digest; else service or source
   Micros event_time = 0;
   std::string reason;
   std::string id{};  ///< what a route table names to acknowledge it

@@ -498,6 +498,39 @@ TEST_F(EngineTest, AnExpiredRequestIsRefusedAndAskedAnew) {
   EXPECT_EQ(applied_, 1);
 }
 
+TEST_F(EngineTest, WhatExpiredWaitsForNobody) {
+  const auto first = asked("one");
+  clock_.now += 6 * kDay;
+  const auto second = asked("two");
+  ASSERT_EQ(engine_->open_approvals()->size(), 2U);
+  clock_.now += 2 * kDay;
+  // Nobody has answered, and no entry says yet that its time is over.
+  EXPECT_EQ(engine_->approval(first.id)->status, Approval::Status::kExpired);
+  EXPECT_EQ(engine_->approvals()->front().status, Approval::Status::kExpired);
+  const auto open = engine_->open_approvals().value();
+  ASSERT_EQ(open.size(), 1U);
+  EXPECT_EQ(open[0].id, second.id);
+}
+
+TEST_F(EngineTest, OpenApprovalsAreFoundAfterAStartAndWithoutReadingTheOthers) {
+  const auto closed = asked("one");
+  ASSERT_TRUE(engine_->reject(closed.id, {ActorType::kPerson, "ada"}, "no").ok());
+  const auto open = asked("two");
+  engine_ = LocalEngine::open(*state_, *ledger_, project_, clock_).value();
+  const auto later = asked("three");
+  // One that was answered is not looked at: it may be whatever it likes.
+  ASSERT_TRUE(state_
+                  ->write([&](store::Txn& txn) {
+                    return txn.put("policy.approvals", closed.id, "no JSON");
+                  })
+                  .ok());
+  EXPECT_FALSE(engine_->approvals().ok());
+  const auto found = engine_->open_approvals().value();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].id, open.id);
+  EXPECT_EQ(found[1].id, later.id);
+}
+
 TEST_F(EngineTest, WhoMayNotApproveIsTold) {
   const auto approval = asked();
   const auto signature = ada_->sign(approval.statement);

@@ -11,9 +11,11 @@
 #include <unistd.h>
 
 #include "base/file.hpp"
+#include "base/ids.hpp"
 #include "base/log.hpp"
 #include "net/listener.hpp"
 #include "net/server.hpp"
+#include "net/tls.hpp"
 #include "plane/journal.hpp"
 #include "serve/engine.hpp"
 #include "serve/grpc_api.hpp"
@@ -71,6 +73,7 @@ class Plane final : public DataPlane {
 
  private:
   [[nodiscard]] Result<void> open_server();
+  void tell_tls_files();
   [[nodiscard]] Result<int> listen_for_owner() const;
   [[nodiscard]] Metrics::Gauges gauges() const;
   void follow_rights();
@@ -140,6 +143,7 @@ Result<void> Plane::open() {
       GrpcApi::Options{engine_.get(), &tokens_, &options_.service, options_.clock,
                        [this] { return server_->defer(); }, tracer_.get()});
   HEDDLE_TRY(open_server());
+  tell_tls_files();
   (void)make_dirs(options_.heddle_dir + "/data");  // what is kept there can be done without
   RouteFollower::Options follow;
   follow.directory = options_.heddle_dir + "/routes";
@@ -223,6 +227,23 @@ Result<void> Plane::open_server() {
   server_->every(kTickMs, [this] { engine_->each_second(); });
   if (options_.rights) server_->every(kRightsMs, [this] { follow_rights(); });
   return {};
+}
+
+/// They are no part of what is applied, so that they may be renewed: which ones they are is on
+/// record.
+void Plane::tell_tls_files() {
+  const spec::ServiceTls& tls = options_.service.tls;
+  if (tls.certificate.empty()) return;
+  const auto tell = [&](std::string_view act, const Result<Digest>& digest) {
+    if (!digest.ok()) log::error("{}", digest.error().str());
+    journal_->append(plane::ActRecord{std::string(act),
+                                      digest.ok() && !digest->empty() ? digest->str() : "",
+                                      engine_->event_clock().now(options_.clock->wall()),
+                                      "read at the start", uuid7(*options_.clock), ""});
+  };
+  tell(plane::kCertificateAct, net::certificate_digest(tls.certificate));
+  tell(plane::kClientCaAct, tls.client_ca.empty() ? Digest{} : sha256_file(tls.client_ca));
+  if (const auto told = journal_->commit(); !told.ok()) log::error("{}", told.error().str());
 }
 
 void Plane::follow_rights() {
