@@ -287,7 +287,12 @@ TEST_F(AgainstWhatServes, OfServicesWithDifferentPrimariesTheEvaluationNamesOne)
   const auto off = with_calibration(*scene.objects, good->candidate.bundle, 3, "c0ffee").value();
   auto second = *read_file(scene.root + "/services/s.yaml");
   second.replace(second.find("name: s"), 7, "name: t");
+  second.replace(second.find("monitor: w"), 10, "monitor: x\nport: 8100\ngrpc_port: 8101");
   scene.put("services/t.yaml", second);
+  auto watches = *read_file(scene.root + "/monitors/w.yaml");
+  watches.replace(watches.find("name: w"), 7, "name: x");
+  watches.replace(watches.find("service: s"), 10, "service: t");
+  scene.put("monitors/x.yaml", watches);
   scene.host.primaries = {{"s", off}, {"t", good->candidate.bundle}};
   scene.change("models/m.yaml", "trials: 4", "trials: 3");
   const auto neither = scene.run();
