@@ -449,7 +449,7 @@ TEST_F(AfterRecoveryTest, ARetrainWhoseResultWasTakenIsForgotten) {
     return count;
   };
   const auto retrain = [&](const std::string& incident) {
-    return recover(recover::StartRetrain{.from = 0, .rows = 100}, incident);
+    return recover(recover::StartRetrain{0, 100, 0}, incident);
   };
   EXPECT_EQ(retrain("incident-0001").status, Outcome::kApplied);
   EXPECT_EQ(rows(), 1U) << "a crash may still ask for it again";
