@@ -224,8 +224,8 @@ class JournalWriter {
 [[nodiscard]] Result<void> consumed(const std::string& dir, std::uint64_t segment,
                                     std::uint64_t keep = kTrafficBytes);
 
-/// Reads a journal that is being written. A torn record at the very end is "not yet there"; one in
-/// the middle is kCorrupt.
+/// Reads a journal that is being written. A torn record at the very end is "not yet there"; of what
+/// is damaged or missing before it, a GapRecord of the reader's own says how much there was.
 class JournalReader {
  public:
   [[nodiscard]] static Result<std::unique_ptr<JournalReader>> open(const std::string& dir,

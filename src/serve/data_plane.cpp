@@ -9,10 +9,11 @@
 #include <unistd.h>
 
 #include "base/file.hpp"
+#include "base/file_port.hpp"
 #include "base/log.hpp"
 #include "net/listener.hpp"
 #include "net/server.hpp"
-#include "plane/journal.hpp"
+#include "plane/journal_files.hpp"
 #include "serve/engine.hpp"
 #include "serve/grpc_api.hpp"
 #include "serve/http_api.hpp"
@@ -90,8 +91,15 @@ Result<void> Plane::open() {
   const std::string& name = options_.service.identity.name;
   const std::string spool = fmt::format("{}/spool/{}", options_.heddle_dir, name);
   plane::Standing standing;
-  if (auto known = plane::standing_acts(spool); known.ok()) {
+  std::vector<std::string> gaps;
+  if (auto known = plane::standing_acts(spool, system_files(), gaps); known.ok()) {
     standing = std::move(*known);
+    for (const auto& gap : gaps) {
+      log::error(
+          "service `{}`: {}; a stop or an act of this data plane that stood there is known "
+          "only if the control plane had read it",
+          name, gap);
+    }
   } else {
     log::error("{}; acts of this data plane before its start are not known", known.error().str());
   }
