@@ -106,6 +106,9 @@ class FaultyFiles final : public FilePort {
   int fdatasync(int fd) override { return fails() ? -1 : synced(fd); }
   std::int64_t size(const char* path) override { return fails(EIO) ? -1 : FilePort::size(path); }
   std::int64_t fsize(int fd) override { return fails(EIO) ? -1 : FilePort::fsize(fd); }
+  std::int64_t free_bytes(const char* path) override {
+    return fails(EIO) ? -1 : FilePort::free_bytes(path);
+  }
   int rename(const char* from, const char* to) override {
     if (fails()) return -1;
     forget(to);

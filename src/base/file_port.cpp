@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -92,6 +93,11 @@ std::int64_t FilePort::size(const char* path) {
 std::int64_t FilePort::fsize(int fd) {
   struct stat info{};
   return ::fstat(fd, &info) == 0 ? info.st_size : -1;
+}
+std::int64_t FilePort::free_bytes(const char* path) {
+  struct statvfs disk{};
+  if (::statvfs(path, &disk) != 0) return -1;
+  return static_cast<std::int64_t>(std::uint64_t{disk.f_bavail} * disk.f_frsize);
 }
 int FilePort::rename(const char* from, const char* to) { return std::rename(from, to); }
 int FilePort::unlink(const char* path) { return ::unlink(path); }

@@ -37,6 +37,8 @@ class FilePort {
   [[nodiscard]] virtual int fdatasync(int fd);
   [[nodiscard]] virtual std::int64_t size(const char* path);
   [[nodiscard]] virtual std::int64_t fsize(int fd);
+  /// What a user without privileges may still take of the disk that `path` is on.
+  [[nodiscard]] virtual std::int64_t free_bytes(const char* path);
   [[nodiscard]] virtual int rename(const char* from, const char* to);
   [[nodiscard]] virtual int unlink(const char* path);
   [[nodiscard]] virtual int rmdir(const char* path);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,6 @@ namespace heddle::plane {
 [[nodiscard]] Result<Standing> standing_acts(const std::string& dir, FilePort& files,
                                              std::vector<std::string>& gaps);
 [[nodiscard]] Result<void> consumed(const std::string& dir, std::uint64_t segment,
-                                    std::uint64_t keep, FilePort& files);
+                                    std::optional<std::uint64_t> keep, FilePort& files);
 
 }  // namespace heddle::plane

@@ -35,8 +35,8 @@ Result<void> say_consumed(FilePort& files, const std::string& dir, std::uint64_t
 
 std::string consumed_path(const std::string& dir) { return dir + "/consumed"; }
 
-Result<void> consumed(const std::string& dir, std::uint64_t segment, std::uint64_t keep,
-                      FilePort& files) {
+Result<void> consumed(const std::string& dir, std::uint64_t segment,
+                      std::optional<std::uint64_t> keep, FilePort& files) {
   // On a full disk room is made first: then there is some to say it in.
   std::uint64_t total = 0;
   std::vector<std::pair<std::string, std::uint64_t>> done;
@@ -50,15 +50,18 @@ Result<void> consumed(const std::string& dir, std::uint64_t segment, std::uint64
     total += bytes;
     if (number < segment) done.emplace_back(std::move(path), bytes);
   }
+  if (const std::int64_t left = keep ? -1 : files.free_bytes(dir.c_str()); left >= 0)
+    keep = traffic_bytes(total, static_cast<std::uint64_t>(left));
   for (const auto& [path, bytes] : done) {
-    if (total <= keep) break;
+    if (total <= keep.value_or(kTrafficBytes)) break;
     if (files.unlink(path.c_str()) != 0 && errno != ENOENT) return trim_error("remove", path);
     total -= bytes;
   }
   return say_consumed(files, dir, segment);
 }
 
-Result<void> consumed(const std::string& dir, std::uint64_t segment, std::uint64_t keep) {
+Result<void> consumed(const std::string& dir, std::uint64_t segment,
+                      std::optional<std::uint64_t> keep) {
   return consumed(dir, segment, keep, system_files());
 }
 

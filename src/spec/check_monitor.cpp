@@ -52,7 +52,7 @@ class MonitorCheck {
                            of),
                "write `floor: 0.1`, the smallest distance that matters, and `sds: 3`");
       }
-      if (metric.kind == DistributionMetric::Kind::kHourOfDay && monitor_.window % kDay != 0) {
+      if (metric.kind->needs_whole_days() && monitor_.window % kDay != 0) {
         never(position_of(content, "window"),
               fmt::format("{}a window of {} has not every hour of a day", of,
                           format_duration(monitor_.window)),
@@ -89,17 +89,18 @@ class MonitorCheck {
         continue;
       }
       const expr::Type type = prediction ? expr::Type::kDouble : field->type;
-      if (!reads(metric.kind, type)) {
+      if (metric.kind->reads(type) == 0) {
         error(position_of(item, "kind"), "watch-kind",
               fmt::format("metric `{}`: `{}` does not read `{}`, a {}", metric.name,
-                          kind_name(metric.kind), metric.column, expr::type_name(type)),
-              fmt::format("write `kind:` {}", kinds_that_read(type)));
-      } else if (metric.kind == DistributionMetric::Kind::kKs && metric.column == time_field) {
+                          metric.kind->name(), metric.column, expr::type_name(type)),
+              fmt::format("write `kind:` {}", statistic::names_reading(type)));
+      } else if (metric.kind->is_one_of_growing() && metric.column == time_field) {
         error(position_of(item, "kind"), "always-alerts",
-              fmt::format("metric `{}`: `ks` of `{}` is 1 in every window, for new rows are later "
+              fmt::format("metric `{}`: `{}` of `{}` is 1 in every window, for new rows are later "
                           "than those of the training",
-                          metric.name, metric.column),
-              "write `kind: hour_of_day`, or watch another column");
+                          metric.name, metric.kind->name(), metric.column),
+              fmt::format("write `kind: {}`, or watch another column",
+                          statistic::reading(type).front()->name()));
       }
     }
   }

@@ -536,8 +536,9 @@ const Object& policy_kind() {
   static const Table<Policy> table = [] {
     Table<Policy> t("Policy", "who and what may do which action");
     add_named_head(t, "Policy");
+    t.texts("services", &Policy::services, "the services it is for; without it, every one");
     t.objects("rules", &Policy::rules, rule, "the rules").required();
-    t.objects("budgets", &Policy::budgets, budget, "the budgets");
+    t.objects("budgets", &Policy::budgets, budget, "the budgets, of each service by itself");
     t.within("failover", failover, "the data plane's own switch");
     t.within("recovery", recovery, "bounds of recovery");
     return t;
@@ -547,20 +548,20 @@ const Object& policy_kind() {
 
 const Object& monitor_kind() {
   static const Table<DistributionMetric> distribution = [] {
-    using Kind = DistributionMetric::Kind;
     Table<DistributionMetric> t(
         "a distribution",
         "distance of a column from its reference; alert above max(floor, mean + sds * sd)");
     t.text("name", &DistributionMetric::name, "its name").required();
     t.text("column", &DistributionMetric::column, "a field of the requests, or `prediction`")
         .required();
-    t.choice("kind", &DistributionMetric::kind,
-             {{"ks", Kind::kKs},
-              {"total_variation", Kind::kTotalVariation},
-              {"hour_of_day", Kind::kHourOfDay}},
-             "the distance: `ks` of numbers, times and booleans, `total_variation` of strings, "
-             "integers and booleans, `hour_of_day` "
-             "of times; rows without a value are part of each")
+    std::vector<std::pair<std::string, const statistic::Statistic*>> statistics;
+    std::string of;
+    for (const statistic::Statistic* each : statistic::statistics().rows()) {
+      statistics.emplace_back(each->name(), each);
+      of += fmt::format("{}`{}` of {}", of.empty() ? "" : ", ", each->name(), each->of());
+    }
+    t.choice("kind", &DistributionMetric::kind, statistics,
+             fmt::format("the distance: {}; rows without a value are part of each", of))
         .required();
     t.number("floor", &DistributionMetric::floor,
              "an effect smaller than this never alerts; 0 to below 1");
