@@ -238,8 +238,8 @@ class JournalWriter {
 [[nodiscard]] Result<void> consumed(const std::string& dir, std::uint64_t segment,
                                     std::optional<std::uint64_t> keep = std::nullopt);
 
-/// Reads a journal that is being written. A torn record at the very end is "not yet there"; of what
-/// is damaged or missing before it, a GapRecord of the reader's own says how much there was.
+/// Reads a journal that is being written. A torn record at the very end is "not yet there"; one in
+/// the middle is kCorrupt.
 class JournalReader {
  public:
   [[nodiscard]] static Result<std::unique_ptr<JournalReader>> open(const std::string& dir,
