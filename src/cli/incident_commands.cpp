@@ -1,7 +1,9 @@
 #include <CLI/CLI.hpp>
 
 #include <functional>
+#include <iterator>
 #include <memory>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
@@ -27,6 +29,29 @@ int print_incidents(const Console& console, const doc::Value& reply) {
   }
   console.data(rows.size() == 1 ? "no incident so far" : format_rows(rows));
   return 0;
+}
+
+/// The newest refused rows. The control plane reads so much of its journal for one answer; what is
+/// older is asked for anew.
+Result<doc::Value> refused_rows(const Invocation& invocation, const std::string& service,
+                                const std::string& source, std::int64_t limit) {
+  auto request = doc::Value::object({{"service", service}, {"source", source}, {"limit", limit}});
+  std::vector<doc::Value> rows;  // oldest first
+  for (;;) {
+    HEDDLE_ASSIGN_OR_RETURN(auto reply, call_operation(invocation, "quarantine.show", request));
+    auto& found = reply.find("rows")->as_array();
+    rows.insert(rows.begin(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
+    const auto* before = reply.find("before");
+    const std::int64_t left = limit - static_cast<std::int64_t>(rows.size());
+    if (before != nullptr && left > 0) {
+      request.set("before", *before);
+      request.set("limit", left);
+      continue;
+    }
+    auto all = doc::Value::array();
+    for (auto& row : rows) all.push(std::move(row));
+    return doc::Value::object({{"service", service}, {"rows", std::move(all)}});
+  }
 }
 
 int print_incident(const Console& console, const doc::Value& reply) {
@@ -249,9 +274,7 @@ void add_incident_commands(CLI::App& app, Invocation& invocation) {
   rows->add_option("--limit", *limit, "how many")->check(CLI::Range(1, 10'000));
   rows->callback([&invocation, service, source, limit] {
     invocation.run = [=, &invocation](const Console& console) {
-      auto reply = call_operation(
-          invocation, "quarantine.show",
-          doc::Value::object({{"service", *service}, {"source", *source}, {"limit", *limit}}));
+      auto reply = refused_rows(invocation, *service, *source, *limit);
       if (!reply.ok()) return console.fail(reply.error());
       if (console.json()) {
         console.document(*reply);

@@ -414,6 +414,55 @@ TEST_F(RecalibrationBoundTest, ARetrainThatForgetsOrRestsOnOneAccountsLabelsIsAs
             Outcome::kApplied);
 }
 
+/// A job that has its result at once.
+class DoneRunner final : public jobs::Runner {
+ public:
+  Result<std::int64_t> start(const jobs::Job& job) override {
+    ++started;
+    HEDDLE_TRY(write_file_atomic(job.argv.back() + "/result.json", R"({"bundle": ""})"));
+    return std::int64_t{1};
+  }
+  Result<jobs::Outcome> wait(std::int64_t) override { return jobs::Outcome{}; }
+  Result<bool> finished(std::int64_t) override { return true; }
+  void stop(std::int64_t) override {}
+  int started = 0;
+};
+
+TEST_F(AfterRecoveryTest, ARetrainWhoseResultWasTakenIsForgotten) {
+  DoneRunner runner;
+  runner_ = &runner;
+  project_.policies["p"].rules[1].actions.push_back("retrain.start");
+  project_.policies["p"].retrain_event_time_cost = 0;
+  ASSERT_TRUE(policy_->load(project_).ok());
+  open();
+  const auto rows = [&] {
+    std::size_t count = 0;
+    EXPECT_TRUE(state_
+                    ->read([&](store::Txn& txn) {
+                      return txn.scan("retrains", "s/", [&](std::string_view, std::string_view) {
+                        ++count;
+                        return true;
+                      });
+                    })
+                    .ok());
+    return count;
+  };
+  const auto retrain = [&](const std::string& incident) {
+    return recover("retrain.start", doc::Value::object({{"from", 0}, {"rows", 100}}), incident);
+  };
+  EXPECT_EQ(retrain("incident-0001").status, Outcome::kApplied);
+  EXPECT_EQ(rows(), 1U) << "a crash may still ask for it again";
+  EXPECT_EQ(retrain("incident-0001").status, Outcome::kApplied);
+  EXPECT_EQ(runner.started, 1);
+  ASSERT_TRUE(control_->save_place().ok());
+  EXPECT_EQ(rows(), 0U);
+  for (int i = 2; i < 6; ++i) {
+    EXPECT_EQ(retrain(fmt::format("incident-{:04}", i)).status, Outcome::kApplied);
+    ASSERT_TRUE(control_->save_place().ok());
+  }
+  EXPECT_EQ(rows(), 0U);
+}
+
 TEST_F(AfterRecoveryTest, ARetrainThatFailsLeavesItsReasonAndNotAnExitCode) {
   const auto dir = home_->runs() + "/r";
   ASSERT_TRUE(make_dirs(dir).ok());

@@ -73,7 +73,7 @@ Result<doc::Value> incident_next(Control::Core& core, const FoundIncident& found
     next.push(doc::Value::object({{"command", std::move(command)}, {"why", std::move(why)}}));
   };
   const auto& [service, incident] = found;
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->approvals());
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->open_approvals());
   for (const auto& approval : approvals) {
     const bool is_its_own = approval.op_id.starts_with(fmt::format("{}/{}/", service, incident.id));
     if (!is_its_own || approval.status != policy::Approval::Status::kPending) continue;

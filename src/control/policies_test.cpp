@@ -40,14 +40,5 @@ TEST_F(PoliciesTest, ANewFailoverIsInTheRouteTableAtOnce) {
   EXPECT_FALSE(published().fail_over_allowed);
 }
 
-TEST_F(PoliciesTest, BoundsAreOfThePoliciesThatAreGiven) {
-  EXPECT_EQ(bounds_of(project_).retrain_rows, recover::kRetrainRows);
-  project_.policies["p"].retrain_max_rows = 500;
-  project_.policies["p"].retrain_event_time_cost = kHour;
-  EXPECT_EQ(bounds_of(project_).retrain_rows, 500);
-  EXPECT_EQ(bounds_of(project_).retrain_cost, kHour);
-  EXPECT_FALSE(bounds_of(project_).fail_over_allowed);
-}
-
 }  // namespace
 }  // namespace heddle::control

@@ -229,7 +229,8 @@ Result<policy::Decision> ServiceControl::carry_out_by_hand(const policy::Proposa
                           {"cause", recover::unknown_cause().name()},
                           {"event_time", format_time(proposal.event_time)},
                           {"text", act.line()},
-                          {"next", "heddle incident show " + act.incident}})));
+                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
+                                               act.incident)}})));
   return decision;
 }
 

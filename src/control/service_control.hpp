@@ -20,6 +20,7 @@
 #include "release/release.hpp"
 #include "score/plan.hpp"
 #include "spec/project.hpp"
+#include "spec/service_bounds.hpp"
 #include "store/store.hpp"
 #include "watch/judgement.hpp"
 #include "watch/watch.hpp"
@@ -34,14 +35,12 @@ inline constexpr std::string_view kAskedAgain = "/again/";
 /// Collection of incidents that are over and that the ladder let go.
 inline constexpr std::string_view kClosedIncidents = "incidents-closed";
 
-/// What the policies of a project say of recovery, apart from their rules.
-struct PolicyBounds {
-  bool fail_over_allowed = false;
-  plane::FailOver fail_over{};
-  std::int64_t retrain_rows = recover::kRetrainRows;
-  Micros retrain_cost = 0;  ///< event time from its start until it is usable
+/// TLS files of a data plane by their digests; empty: there is none.
+struct TlsFiles {
+  std::string id;  ///< of the act that told them
+  std::string certificate;
+  std::string client_ca;
 };
-[[nodiscard]] PolicyBounds bounds_of(const spec::Project& project);
 
 /// What one service's control stands on; owned by `Control` and outliving it.
 struct ServiceParts {
@@ -81,6 +80,11 @@ class ServiceControl final : public recover::Effects {
   /// The sandboxes of the workers, when the data plane has told of them since the last call.
   [[nodiscard]] std::optional<std::vector<plane::SandboxRecord>> told_sandboxes() noexcept {
     return std::exchange(sandboxes_, std::nullopt);
+  }
+
+  /// What TLS files the data plane told of at its starts since the last call, in their order.
+  [[nodiscard]] std::vector<TlsFiles> told_tls_files() noexcept {
+    return std::exchange(tls_files_, {});
   }
 
   /// Whether the bundle was ever in a slot that answers, by the routes there were.
@@ -155,7 +159,7 @@ class ServiceControl final : public recover::Effects {
 
   Result<recover::Outcome> perform(const recover::Action& action) override;
   Result<void> recorded(Micros from, Micros to,
-                        const std::function<void(const plane::Record&)>& sink) override;
+                        const std::function<bool(const plane::Record&)>& sink) override;
   std::optional<plane::QuarantinedSource> quarantine_of(std::string_view account,
                                                         std::string_view source) override;
   bool in_force(const recover::Act& act) override;
@@ -169,6 +173,7 @@ class ServiceControl final : public recover::Effects {
     Micros due = 0;
     std::string request{};                 ///< what the worker reads; written before it starts
     std::optional<std::int64_t> handle{};  ///< of this process; none: to be started
+    bool taken = false;                    ///< its result was: the next snapshot forgets it
   };
 
   ServiceControl(const ServiceParts& parts, const spec::Service& service);
@@ -219,8 +224,8 @@ class ServiceControl final : public recover::Effects {
   /// What of the approval's statement the releases `next` make untrue; empty: nothing.
   [[nodiscard]] std::string made_untrue(const policy::Approval& approval,
                                         const release::Releases& next) const;
-  /// The newest approval that was asked for under this op_id.
-  [[nodiscard]] Result<std::optional<policy::Approval>> newest_approval(
+  /// The approval that was asked for under this op_id and is open.
+  [[nodiscard]] Result<std::optional<policy::Approval>> open_approval(
       const std::string& op_id) const;
   /// Tells policy what a bundle was built from: attributes `commit` and `dirty`.
   [[nodiscard]] Result<void> name_origin(policy::Proposal& proposal, const Digest& bundle);
@@ -262,6 +267,8 @@ class ServiceControl final : public recover::Effects {
       const std::function<Result<void>(release::Releases&)>& change,
       const std::function<Result<void>(store::Txn&)>& also = {});
 
+  /// An act of the data plane that changes nothing and tells of its TLS files; else false.
+  [[nodiscard]] bool hear_tls_files(const plane::ActRecord& act);
   /// What the data plane says of its clock: an entry, and what event time is from now on.
   [[nodiscard]] Result<void> follow_clock(const plane::ActRecord& act);
 
@@ -361,12 +368,14 @@ class ServiceControl final : public recover::Effects {
   std::uint64_t saved_segment_ = 0;  ///< a restart reads the journal on from here
   std::uint64_t consumed_ = 0;       ///< said to the writer of the journal
   std::optional<std::vector<plane::SandboxRecord>> sandboxes_;
+  std::string certificate_;  ///< told, and its `client_ca` was not yet
+  std::vector<TlsFiles> tls_files_;
   std::string journal_lost_;
   std::optional<plane::ActRecord> clock_jump_;  ///< that stands
   Micros last_tick_ = INT64_MIN;
   Micros watermark_ = INT64_MIN;
   Micros snapshot_day_ = INT64_MIN;
-  PolicyBounds bounds_{};
+  spec::ServiceBounds bounds_{};
   watch::CohortBook cohorts_;
   doc::Value
       judgement_{};  ///< the last one of the running canary, with its time and what came of it

@@ -101,7 +101,7 @@ class ServiceTest : public testing::Test {
   void open() {
     control_.reset();
     auto opened =
-        ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), git_.get(), nullptr,
+        ServiceControl::open({&*home_, &project_, state_.get(), objects_.get(), git_.get(), runner_,
                               policy_.get(), outbox_.get(), &key_, ""},
                              project_.services.at("s"));
     ASSERT_TRUE(opened.ok()) << opened.error().str();
@@ -160,6 +160,7 @@ class ServiceTest : public testing::Test {
   std::unique_ptr<store::State> state_;
   std::unique_ptr<store::Objects> objects_;
   std::unique_ptr<store::Git> git_;
+  jobs::Runner* runner_ = nullptr;
   Ed25519Key key_;
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<policy::LocalEngine> policy_;

@@ -273,7 +273,7 @@ Result<recover::Outcome> ServiceControl::perform(const recover::Action& action) 
   if (!outcome.ok()) outcome = outcome_of_error(outcome.error());
   if (outcome.ok() && outcome->status == Status::kWaiting) {
     HEDDLE_ASSIGN_OR_RETURN(const auto asked,
-                            newest_approval(service_.identity.name + "/" + action.op_id));
+                            open_approval(service_.identity.name + "/" + action.op_id));
     if (asked) {
       HEDDLE_TRY(parts_.outbox->enqueue(
           "approval/" + asked->id,
@@ -310,7 +310,8 @@ Result<recover::Outcome> ServiceControl::open_incident(const recover::Action& ac
                           {"cause", what.cause},
                           {"event_time", format_time(action.event_time)},
                           {"text", action.reason},
-                          {"next", fmt::format("heddle incident show {}", action.incident)}})));
+                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
+                                               action.incident)}})));
   return outcome;
 }
 
@@ -481,7 +482,8 @@ Result<recover::Outcome> ServiceControl::escalate(const recover::Action& action,
                           {"step", what.step},
                           {"event_time", format_time(action.event_time)},
                           {"text", action.reason},
-                          {"next", fmt::format("heddle incident show {}", action.incident)}})));
+                          {"next", fmt::format("heddle incident show {}/{}", service_.identity.name,
+                                               action.incident)}})));
   return outcome;
 }
 
@@ -501,7 +503,8 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   const auto known = std::find_if(retrains_.begin(), retrains_.end(),
                                   [&](const Retrain& item) { return item.name == name; });
   // By the policies of when it started, whatever was applied since.
-  const Micros due = known == retrains_.end() ? started + bounds_.retrain_cost : known->due;
+  const Micros due =
+      known == retrains_.end() ? started + bounds_.retrain_event_time_cost : known->due;
   const auto job = doc::Value::object(
       {{"dir", dir}, {"name", name}, {"due", due}, {"request", doc::to_json(request)}});
   // A folder of that name without a committed start is of other traffic: its result must not be
@@ -535,6 +538,7 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/result.json"));
   HEDDLE_ASSIGN_OR_RETURN(const auto result, doc::parse_json(text));
   outcome.candidate = candidate_of(result);
+  for (auto& retrain : retrains_) retrain.taken = retrain.taken || retrain.name == name;
   if (const auto failed = result.string_or("failed"); !failed.empty()) {
     outcome.status = Status::kFailed;
     outcome.note = failed;

@@ -58,9 +58,10 @@ class Effects {
   /// An error is a fault of ours or of the machine: the ladder stays where it is and tries again
   /// later (`Incident::failing`).
   [[nodiscard]] virtual Result<Outcome> perform(const Action& action) = 0;
-  /// The journal's records with event times in [from, to), ticks included, in their order.
+  /// The journal's records with event times in [from, to), ticks included, in their order, until
+  /// `sink` says that it wants no more. An error where that is more than one decision may read.
   [[nodiscard]] virtual Result<void> recorded(
-      Micros from, Micros to, const std::function<void(const plane::Record&)>& sink) = 0;
+      Micros from, Micros to, const std::function<bool(const plane::Record&)>& sink) = 0;
   /// What holds back the rows of this account of this source now, its own quarantine before one of
   /// everybody's; empty: nothing does.
   [[nodiscard]] virtual std::optional<plane::QuarantinedSource> quarantine_of(

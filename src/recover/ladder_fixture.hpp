@@ -74,7 +74,7 @@ class World : public Effects {
     return out;
   }
   Result<void> recorded(Micros from, Micros to,
-                        const std::function<void(const plane::Record&)>& sink) override {
+                        const std::function<bool(const plane::Record&)>& sink) override {
     for (const auto& record : journal) {
       const auto* request = std::get_if<plane::RequestRecord>(&record);
       const auto* label = std::get_if<plane::LabelRecord>(&record);
@@ -82,7 +82,7 @@ class World : public Effects {
       const Micros at = request != nullptr ? request->event_time
                         : label != nullptr ? label->event_time
                                            : tick->event_time;
-      if (at >= from && at < to) sink(record);
+      if (at >= from && at < to && !sink(record)) return {};
     }
     return {};
   }

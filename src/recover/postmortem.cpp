@@ -65,7 +65,6 @@ Result<Detection> measure(const spec::Monitor& monitor, const PostmortemInput& i
   Detection out;
   watch::Output sink;
   HEDDLE_TRY(effects.recorded(from, to, [&](const plane::Record& record) {
-    if (out.detected) return;
     if (const auto* request = std::get_if<plane::RequestRecord>(&record);
         request != nullptr && request->event_time >= change_from) {
       out.rows += static_cast<std::int64_t>(request->rows.size());
@@ -88,6 +87,7 @@ Result<Detection> measure(const spec::Monitor& monitor, const PostmortemInput& i
         out.detected = true;
       }
     }
+    return !out.detected;
   }));
   return out;
 }

@@ -12,6 +12,7 @@
 #include "spec/check_outcomes.hpp"
 #include "spec/check_people.hpp"
 #include "spec/check_policy.hpp"
+#include "spec/check_services.hpp"
 #include "spec/environment.hpp"
 #include "spec/load.hpp"
 #include "spec/trainer_parameters.hpp"
@@ -34,6 +35,7 @@ class Checker {
     for (auto& [name, monitor] : project_.monitors) check(monitor);
     for (auto& [name, service] : project_.services) check(service);
     check_people(project_, diagnostics_);
+    check_services(project_, diagnostics_);
   }
 
  private:

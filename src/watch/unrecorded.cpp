@@ -63,6 +63,7 @@ void Unrecorded::gap(const plane::GapRecord& gap, Micros now, std::vector<Findin
 void Unrecorded::tick(const SeenTick& tick, std::vector<Finding>& out) {
   const Micros now = tick.at;
   for (auto& [account, gap] : gaps_) {
+    gap.last = std::min(gap.last, now);  // of before the first tick, or before time was set back
     if (!gap.goes_on || now < gap.last + kQuietAfter) continue;
     gap.last = now;
     ++gap.quiet;

@@ -105,16 +105,22 @@ void Watch::observe_clock(const plane::ActRecord& act, Output& out) {
 void Watch::set_back(Micros to) {
   if (to >= watermark_) return;
   watermark_ = to;
+  begin_anew(to);
+  std::erase_if(latest_, [&](const auto& item) {
+    return item.second.to > to && item.second.key != kClockKey;
+  });
+}
+
+/// What was seen so far is of another time: windows, runs and rows that wait for labels begin at
+/// `at`.
+void Watch::begin_anew(Micros at) {
   last_row_ = INT64_MIN;
   epoch_key_.clear();  // the next row begins a new epoch, and its windows
-  for (const Named& each : detectors_) each.detector->set_back(to, rows_);
+  for (const Named& each : detectors_) each.detector->set_back(at, rows_);
   join_.clear();
   clocks_ = {};
   trials_ = {};
   accounts_ = Accounts(options_.monitor.window_rows);
-  std::erase_if(latest_, [&](const auto& item) {
-    return item.second.to > to && item.second.key != kClockKey;
-  });
 }
 
 void Watch::enter(const Route& route, Micros event_time) {
@@ -209,12 +215,10 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
 /// Before the first tick nobody knows what time it is here: a request that somebody tried in the
 /// present, before years that are past were replayed, belongs to no window of theirs.
 void Watch::forget_what_is_ahead(Micros event_time) {
+  join_.cap_waiting(event_time + plane::kFarthestAhead);
   if (last_row_ == INT64_MIN || last_row_ <= event_time + plane::kFarthestAhead) return;
-  last_row_ = INT64_MIN;
-  epoch_key_.clear();  // the next row begins a new epoch
-  for (const Named& each : detectors_) each.detector->start({epoch_, event_time, rows_});
+  begin_anew(event_time);
   rows_.ahead += std::exchange(rows_.taken, 0) + std::exchange(rows_.partial, 0);
-  join_.clear();
 }
 
 void Watch::try_alternatives() {

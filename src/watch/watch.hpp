@@ -171,6 +171,7 @@ class Watch {
   void enter(const Route& route, Micros event_time);
   [[nodiscard]] bool too_far_ahead(Micros event_time) const noexcept;
   void forget_what_is_ahead(Micros event_time);
+  void begin_anew(Micros at);
   void settle(std::size_t from, Micros at, Output& out);
   void try_alternatives();
 

@@ -560,6 +560,30 @@ TEST(Watch, ALabelOfTheFarFutureIsForgottenAsAnyOther) {
   EXPECT_EQ(run.watch.labels().forgotten, 1);
 }
 
+TEST(Watch, ALabelOfTheFarFutureThatCameBeforeTheFirstTickToo) {
+  Stream stream(36);
+  Session run = start(stream);
+  run.feed({plane::LabelRecord{"nobody#0", 1, plane::kLatestEvent - 1}});
+  play(run, stream, 100, 111, {});
+  EXPECT_EQ(run.watch.labels_waiting(), 0U);
+  EXPECT_EQ(run.watch.labels().forgotten, 1);
+}
+
+TEST(Watch, WhatCameBeforeTheFirstTickOfALaterTimeSilencesNothing) {
+  Stream stream(35);
+  Session run = start(stream);
+  std::vector<plane::Record> records;
+  stream.day(20'000, {}, records);
+  const auto row = std::find_if(records.begin(), records.end(), [](const auto& record) {
+    return std::holds_alternative<plane::RequestRecord>(record);
+  });
+  std::get<plane::RequestRecord>(*row).account = "tries";
+  run.feed({*row, plane::GapRecord{1, "the disk was full", 0, "tries"}});
+  play(run, stream, 100, 104, {});
+  EXPECT_EQ(run.watch.clock("at"), Micros{0});
+  EXPECT_EQ(run.watch.alerts().find("journal/tries"), nullptr) << "everything is recorded again";
+}
+
 TEST(Watch, YearsWithoutARowAreOneStep) {
   Stream stream(37);
   Session run = start(stream);
