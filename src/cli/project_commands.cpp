@@ -95,12 +95,8 @@ int check(Invocation& invocation, const Console& console, const std::string& pat
     console.data(fmt::format("`{}`: {}", path, verdict(*loaded, files.size(), "contract")));
     return 0;
   }
-  const auto definitions = project.contracts.size() + project.feature_sets.size() +
-                           project.models.size() + project.evaluations.size() +
-                           project.policies.size() + project.monitors.size() +
-                           project.services.size();
   console.data(
-      fmt::format("project `{}`: {}", project.name, verdict(*loaded, definitions, "definition")));
+      fmt::format("project `{}`: {}", project.name, verdict(*loaded, spec::definition_count(project), "definition")));
   console.message(project.models.empty() ? "next: add a model under models/" : "next: heddle run");
   return 0;
 }
