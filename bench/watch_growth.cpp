@@ -44,10 +44,9 @@ std::uint64_t mixed(std::uint64_t x) {
 double unit(std::uint64_t x) { return static_cast<double>(mixed(x) >> 11) * 0x1.0p-53; }
 
 spec::Monitor monitor() {
-  using Kind = spec::DistributionMetric::Kind;
   spec::Monitor m;
-  m.distributions = {{"distance", "distance", Kind::kKs, 0.1, 3},
-                     {"score", "prediction", Kind::kKs, 0.1, 3}};
+  m.distributions = {{"distance", "distance", &statistic::ks(), 0.1, 3},
+                     {"score", "prediction", &statistic::ks(), 0.1, 3}};
   return m;
 }
 

@@ -13,6 +13,7 @@
 #include "control/home.hpp"
 #include "flow/flow.hpp"
 #include "flow/origin.hpp"
+#include "spec/definition_count.hpp"
 #include "spec/difference.hpp"
 #include "spec/load.hpp"
 
@@ -95,8 +96,8 @@ int check(Invocation& invocation, const Console& console, const std::string& pat
     console.data(fmt::format("`{}`: {}", path, verdict(*loaded, files.size(), "contract")));
     return 0;
   }
-  console.data(
-      fmt::format("project `{}`: {}", project.name, verdict(*loaded, spec::definition_count(project), "definition")));
+  console.data(fmt::format("project `{}`: {}", project.name,
+                           verdict(*loaded, spec::definition_count(project), "definition")));
   console.message(project.models.empty() ? "next: add a model under models/" : "next: heddle run");
   return 0;
 }

@@ -194,10 +194,8 @@ class ApprovalsModelTest : public fixture::ServiceTest,
     const auto time = now();
     auto* last = last_like(q);
     const auto outcome =
-        recover("transform.propose",
-                doc::Value::object({{"id", fmt::format("shift-{}", incident)},
-                                    {"field", "distance"},
-                                    {"expression", fmt::format("distance + {}", incident)}}),
+        recover(recover::ProposeTransform{fmt::format("shift-{}", incident), "distance", 0,
+                                          fmt::format("distance + {}", incident)},
                 fmt::format("incident-{:04}", incident));
     using Outcome = recover::Outcome::Status;
     if (last != nullptr && last->status == Status::kUsed) {
@@ -288,7 +286,7 @@ class ApprovalsModelTest : public fixture::ServiceTest,
     const auto before = model_;
     recover::Action action;
     action.op_id = fmt::format("incident-9999/slot.swap/{}", ++swaps_);
-    action.type = "slot.swap";
+    action.what = recover::SwapToStandby{};
     action.target = "service/s";
     const auto outcome = control_->perform(action);
     if (model_.stopped()) {

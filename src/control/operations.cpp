@@ -11,18 +11,20 @@
 #include "control/audit.hpp"
 #include "control/batches.hpp"
 #include "control/by_hand.hpp"
+#include "control/certificates.hpp"
 #include "control/compare.hpp"
 #include "control/custody.hpp"
 #include "control/definitions.hpp"
 #include "control/incidents.hpp"
+#include "control/recorded.hpp"
 #include "control/repairs.hpp"
 #include "control/requester.hpp"
 #include "control/sandboxes.hpp"
-#include "control/traffic.hpp"
 #include "doc/json.hpp"
 #include "flow/flow.hpp"
 #include "ledger/verify.hpp"
 #include "policy/request.hpp"
+#include "recover/cause.hpp"
 
 namespace heddle::control {
 namespace {
@@ -43,8 +45,8 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
       {{"id", incident.id},
        {"service", service},
        {"state", recover::step_name(incident.step)},
-       {"waits_for", waits_for(incident.step)},
-       {"cause", watch::cause_name(incident.diagnosis.cause)},
+       {"waits_for", recover::waits_for(incident.step)},
+       {"cause", incident.diagnosis.cause->name()},
        {"reason", incident.diagnosis.reason},
        {"source", incident.diagnosis.source},
        {"account", incident.diagnosis.account},
@@ -74,6 +76,14 @@ doc::Value incident_value(const recover::Incident& incident, const std::string& 
                                       {"by", entry.by}}));
   }
   value.set("timeline", std::move(timeline));
+  auto failing = doc::Value::array();
+  for (const auto& each : incident.failing) {
+    failing.push(doc::Value::object({{"action", each.type},
+                                     {"tries", each.tries},
+                                     {"again", time_or_empty(each.again)},
+                                     {"error", each.error}}));
+  }
+  value.set("failing", std::move(failing));
   return value;
 }
 
@@ -183,6 +193,7 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     const bool released = !releases.primary().empty();
     const auto watched = service->watch_value();
     HEDDLE_ASSIGN_OR_RETURN(auto sandboxes, sandboxes_of(core, name));
+    HEDDLE_ASSIGN_OR_RETURN(auto certificates, certificates_of(core, name));
     const bool unwatched = released && !watched.bool_or("watched", true);
     const auto jump = service->clock_jump();
     services.push(doc::Value::object(
@@ -201,6 +212,7 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
          {"clock_jump", jump},
          {"watch", watched},
          {"sandboxes", std::move(sandboxes)},
+         {"tls", std::move(certificates)},
          {"autonomy", service->service().autonomy}}));
     if (!jump.is_null()) {
       next.push(doc::Value::object(
@@ -241,8 +253,7 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     for (const auto& incident : service->ladder().incidents()) {
       if (!incident.open()) continue;
       auto value = incident_value(incident, name);
-      value.set("line", fmt::format("{} {}: {} ({})", incident.id,
-                                    watch::cause_name(incident.diagnosis.cause),
+      value.set("line", fmt::format("{} {}: {} ({})", incident.id, incident.diagnosis.cause->name(),
                                     incident.diagnosis.reason, recover::step_name(incident.step)));
       incidents.push(std::move(value));
       next.push(doc::Value::object(
@@ -250,8 +261,8 @@ Result<doc::Value> status(Core& core, const doc::Value&, const Caller&) {
     }
   }
   auto approvals = doc::Value::array();
-  HEDDLE_ASSIGN_OR_RETURN(const auto all, core.policy->approvals());
-  for (const auto& approval : all) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto open, core.policy->open_approvals());
+  for (const auto& approval : open) {
     if (approval.status != policy::Approval::Status::kPending) continue;
     auto value = approval_value(approval);
     value.set("line", fmt::format("{}: {}", approval.id, approval.reason));
@@ -282,10 +293,12 @@ Result<doc::Value> watermark(Core& core, const doc::Value& request, const Caller
 }
 
 Result<doc::Value> approval_list(Core& core, const doc::Value& request, const Caller&) {
-  HEDDLE_ASSIGN_OR_RETURN(const auto approvals, core.policy->approvals());
+  const bool all = request.bool_or("all");
+  HEDDLE_ASSIGN_OR_RETURN(const auto approvals,
+                          all ? core.policy->approvals() : core.policy->open_approvals());
   auto out = doc::Value::array();
   for (const auto& approval : approvals) {
-    if (request.bool_or("all") || approval.status == policy::Approval::Status::kPending)
+    if (all || approval.status == policy::Approval::Status::kPending)
       out.push(approval_value(approval));
   }
   return doc::Value::object({{"approvals", out}});
@@ -498,19 +511,22 @@ Result<doc::Value> quarantine_list(Core& core, const doc::Value&, const Caller&)
 
 Result<doc::Value> quarantine_show(Core& core, const doc::Value& request, const Caller&) {
   HEDDLE_ASSIGN_OR_RETURN(auto* service, core.service(request.string_or("service")));
-  const auto limit = std::clamp<std::int64_t>(request.int_or("limit", 20), 1, 10'000);
+  const auto limit = request.int_or("limit", 20);
+  const auto before = request.int_or("before", INT64_MAX);
   HEDDLE_ASSIGN_OR_RETURN(
-      auto rows, read_refused_rows(core.home.spool(service->service().identity.name),
-                                   request.string_or("source"), static_cast<std::size_t>(limit)));
-  return doc::Value::object(
-      {{"service", service->service().identity.name}, {"rows", std::move(rows)}});
+      auto found, read_refused_rows(core.home.spool(service->service().identity.name),
+                                    request.string_or("source"), static_cast<std::size_t>(limit),
+                                    static_cast<std::uint64_t>(before)));
+  auto reply = doc::Value::object(
+      {{"service", service->service().identity.name}, {"rows", std::move(found.rows)}});
+  if (found.before) reply.set("before", *found.before);
+  return reply;
 }
 
 Result<doc::Value> decision_list(Core& core, const doc::Value& request, const Caller&) {
   auto decisions = doc::Value::array();
   HEDDLE_TRY(core.ledger->read(
-      static_cast<std::uint64_t>(std::max<std::int64_t>(0, request.int_or("from"))),
-      [&](const ledger::Entry& entry) {
+      static_cast<std::uint64_t>(request.int_or("from")), [&](const ledger::Entry& entry) {
         auto rules = doc::Value::array();
         for (const auto& rule : entry.rules) rules.push(rule);
         decisions.push(doc::Value::object({{"seq", entry.seq},

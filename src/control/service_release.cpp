@@ -178,9 +178,9 @@ std::vector<policy::Named> ServiceControl::evidence_of(const Digest& bundle) con
   return evidence;
 }
 
-Result<std::optional<policy::Approval>> ServiceControl::newest_approval(
+Result<std::optional<policy::Approval>> ServiceControl::open_approval(
     const std::string& op_id) const {
-  HEDDLE_ASSIGN_OR_RETURN(auto approvals, parts_.policy->approvals());
+  HEDDLE_ASSIGN_OR_RETURN(auto approvals, parts_.policy->open_approvals());
   std::optional<policy::Approval> newest;
   for (auto& approval : approvals) {
     if (approval.op_id == op_id) newest = std::move(approval);
@@ -336,7 +336,7 @@ Result<void> ServiceControl::add_comparison(policy::Proposal& proposal, const Di
   const auto evaluation =
       opened.ok() ? opened->json(bundle::kEvaluation) : Result<doc::Value>(opened.error());
   name_gates_not_judged(proposal, evaluation.ok() ? *evaluation : doc::Value::object());
-  HEDDLE_ASSIGN_OR_RETURN(const auto asked, newest_approval(proposal.op_id));
+  HEDDLE_ASSIGN_OR_RETURN(const auto asked, open_approval(proposal.op_id));
   using Status = policy::Approval::Status;
   if (asked && (asked->status == Status::kPending || asked->status == Status::kApproved)) {
     const auto known =

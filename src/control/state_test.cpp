@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <numeric>
 
 #include "adapters/objects/layout.hpp"
@@ -293,6 +294,24 @@ TEST_F(StateTest, WhatNobodyHasToReadAnyMoreIsSaidWithinTheDay) {
   // A restart reads on from what was said.
   open();
   EXPECT_EQ(control_->watch_value().int_or("rows"), 2 * Stream::kRows);
+}
+
+TEST_F(StateTest, AJournalThatWentBeforeTheFirstTickIsMissed) {
+  std::vector<plane::Record> records;
+  stream_.day(100, {}, records, control_->releases().version());
+  std::erase_if(records, [](const auto& record) {
+    return !std::holds_alternative<plane::RequestRecord>(record);
+  });
+  for (std::size_t i = 0; i < 5; ++i) writer_->append(records[i]);
+  pump();
+  EXPECT_TRUE(control_->journal_lost().empty());
+  open();
+  EXPECT_TRUE(control_->journal_lost().empty());
+  EXPECT_EQ(control_->watch_value().int_or("rows"), 5);
+  writer_.reset();
+  std::filesystem::remove_all(home_->spool("s"));
+  open();
+  EXPECT_FALSE(control_->journal_lost().empty());
 }
 
 TEST_F(StateTest, WhatIsNotRecordedIsInTheLedgerAndIsSaid) {

@@ -53,10 +53,4 @@ struct TrafficSelection {
                                                       const std::vector<spec::Field>& fields,
                                                       const TrafficSelection& selection);
 
-/// The newest `limit` refused or quarantined rows of the journal, oldest first: {"request_id",
-/// "row", "event_time", "source", "outcome", "rules": [..], "fields": {..}}; of one source, or of
-/// all when `source` is empty.
-[[nodiscard]] Result<doc::Value> read_refused_rows(const std::string& spool,
-                                                   const std::string& source, std::size_t limit);
-
 }  // namespace heddle::control

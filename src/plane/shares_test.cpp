@@ -211,6 +211,14 @@ TEST(GapRecords, SayWhoseTheyWereAndOldOnesAreRead) {
   EXPECT_EQ(again({0, "why", 0, "app"}).account, "app");
 }
 
+TEST(Consumed, LeavesHalfOfASmallDiskToWhatIsNotRecordedYet) {
+  constexpr std::uint64_t kMiB = 1 << 20;
+  EXPECT_EQ(traffic_bytes(600 * kMiB, 100'000 * kMiB), kTrafficBytes);
+  EXPECT_EQ(traffic_bytes(100 * kMiB, 60 * kMiB), 80 * kMiB);
+  EXPECT_EQ(traffic_bytes(100 * kMiB, 0), 50 * kMiB) << "others filled it";
+  EXPECT_EQ(traffic_bytes(0, UINT64_MAX), kTrafficBytes);
+}
+
 TEST(Consumed, KeepsWhatANotYetFinishedReaderNeeds) {
   const std::string dir = testing::TempDir() + uuid7();
   auto writer =

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "plane/journal.hpp"
@@ -35,7 +36,8 @@ Result<void> say_consumed(const std::string& dir, std::uint64_t segment) {
 
 std::string consumed_path(const std::string& dir) { return dir + "/consumed"; }
 
-Result<void> consumed(const std::string& dir, std::uint64_t segment, std::uint64_t keep) {
+Result<void> consumed(const std::string& dir, std::uint64_t segment,
+                      std::optional<std::uint64_t> keep) {
   // On a full disk room is made first: then there is some to say it in.
   std::uint64_t total = 0;
   std::vector<std::pair<std::string, std::uint64_t>> done;
@@ -47,8 +49,11 @@ Result<void> consumed(const std::string& dir, std::uint64_t segment, std::uint64
     total += bytes;
     if (number < segment) done.emplace_back(std::move(path), bytes);
   }
+  struct statvfs disk{};
+  if (!keep && ::statvfs(dir.c_str(), &disk) == 0)
+    keep = traffic_bytes(total, std::uint64_t{disk.f_bavail} * disk.f_frsize);
   for (const auto& [path, bytes] : done) {
-    if (total <= keep) break;
+    if (total <= keep.value_or(kTrafficBytes)) break;
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) return trim_error("remove", path);
     total -= bytes;
   }

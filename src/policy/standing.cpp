@@ -93,18 +93,19 @@ Result<std::string> next_approval_id(store::Txn& txn) {
   return fmt::format("approval-{:04}", number);
 }
 
-Result<void> note_applied(store::Txn& txn, const std::string& action, Micros time,
-                          std::uint64_t entry) {
+Result<void> note_applied(store::Txn& txn, const std::string& action, const std::string& service,
+                          Micros time, std::uint64_t entry) {
   const auto day = day_text(day_of(time));
-  HEDDLE_TRY(txn.put(
-      kApplied, fmt::format("{}{}/{}/{:012}", prefix_of(action), day, time_text(time), entry), ""));
+  HEDDLE_TRY(txn.put(kApplied,
+                     fmt::format("{}{}/{}/{:012}", prefix_of(action), day, time_text(time), entry),
+                     service));
   HEDDLE_ASSIGN_OR_RETURN(const auto last, txn.get(kActions, action));
   if (!last || *last < day) return txn.put(kActions, action, day);
   return {};
 }
 
-Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action, Micros now,
-                                   Micros window) {
+Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action,
+                                   std::string_view service, Micros now, Micros window) {
   std::vector<std::pair<std::string, std::int64_t>> actions;  // with their last day
   HEDDLE_TRY(txn.scan(kActions, "", [&](std::string_view name, std::string_view day) {
     if (glob_match(action, name)) actions.emplace_back(name, std::stoll(std::string(day)));
@@ -116,8 +117,9 @@ Result<std::int64_t> count_applied(store::Txn& txn, std::string_view action, Mic
   const auto last_allowed = time_text(after);
   for (const auto& [name, last] : actions) {
     const auto prefix = prefix_of(name);
-    const auto visit = [&](std::string_view key, std::string_view) {
-      if (window == 0 || key.substr(prefix.size() + 10, 20) > last_allowed) ++count;
+    const auto visit = [&](std::string_view key, std::string_view about) {
+      const bool counts = service.empty() || about.empty() || about == service;
+      if (counts && (window == 0 || key.substr(prefix.size() + 10, 20) > last_allowed)) ++count;
       return true;
     };
     if (window == 0 || last - from > 1000) {

@@ -23,6 +23,7 @@ struct DefinitionFile {
   const std::string& path;  ///< relative to the project
   const std::string& text;
   const doc::Value& value;
+  const Files* files;  ///< of the project; null: there is this one alone
   std::vector<doc::Diagnostic>& diagnostics;
 };
 

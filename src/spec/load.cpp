@@ -7,6 +7,7 @@
 
 #include "base/file.hpp"
 #include "doc/yaml.hpp"
+#include "spec/definition_count.hpp"
 #include "spec/kinds.hpp"
 
 namespace heddle::spec {
@@ -174,7 +175,7 @@ class Loader {
   }
 
   DefinitionFile definition_file(const std::string& path, const doc::Value& value) {
-    return {path, texts_[path], value, loaded_.diagnostics};
+    return {path, texts_[path], value, files_, loaded_.diagnostics};
   }
 
   void load_folder(const Kind& kind) {

@@ -56,8 +56,6 @@ struct Loaded {
 /// The kinds there are: Project, People, DataContract, FeatureSet, Model, Evaluation, Policy,
 /// Monitor, Service.
 [[nodiscard]] const std::vector<std::string>& kinds();
-/// How many definitions a project has, of every kind.
-[[nodiscard]] std::size_t definition_count(const Project& project);
 /// JSON Schema (2020-12) of a kind; kNotFound with the nearest kind.
 [[nodiscard]] Result<doc::Value> schema(std::string_view kind);
 /// The reference page of a kind (Markdown), from the same table of fields as parser and schema.

@@ -52,7 +52,7 @@ class MonitorCheck {
                            of),
                "write `floor: 0.1`, the smallest distance that matters, and `sds: 3`");
       }
-      if (metric.kind == DistributionMetric::Kind::kHourOfDay && monitor_.window % kDay != 0) {
+      if (metric.kind->needs_whole_days() && monitor_.window % kDay != 0) {
         never(position_of(content, "window"),
               fmt::format("{}a window of {} has not every hour of a day", of,
                           format_duration(monitor_.window)),
@@ -89,17 +89,18 @@ class MonitorCheck {
         continue;
       }
       const expr::Type type = prediction ? expr::Type::kDouble : field->type;
-      if (!reads(metric.kind, type)) {
+      if (metric.kind->reads(type) == 0) {
         error(position_of(item, "kind"), "watch-kind",
               fmt::format("metric `{}`: `{}` does not read `{}`, a {}", metric.name,
-                          kind_name(metric.kind), metric.column, expr::type_name(type)),
-              fmt::format("write `kind:` {}", kinds_that_read(type)));
-      } else if (metric.kind == DistributionMetric::Kind::kKs && metric.column == time_field) {
+                          metric.kind->name(), metric.column, expr::type_name(type)),
+              fmt::format("write `kind:` {}", statistic::names_reading(type)));
+      } else if (metric.kind->is_one_of_growing() && metric.column == time_field) {
         error(position_of(item, "kind"), "always-alerts",
-              fmt::format("metric `{}`: `ks` of `{}` is 1 in every window, for new rows are later "
+              fmt::format("metric `{}`: `{}` of `{}` is 1 in every window, for new rows are later "
                           "than those of the training",
-                          metric.name, metric.column),
-              "write `kind: hour_of_day`, or watch another column");
+                          metric.name, metric.kind->name(), metric.column),
+              fmt::format("write `kind: {}`, or watch another column",
+                          statistic::reading(type).front()->name()));
       }
     }
   }
@@ -288,20 +289,20 @@ void check_monitor_columns(const Monitor& monitor, const Contract& contract,
 
 const Schema<Monitor>& monitor_keys() {
   static const Schema<DistributionMetric> distribution = [] {
-    using Kind = DistributionMetric::Kind;
     Schema<DistributionMetric> t(
         "a distribution",
         "distance of a column from its reference; alert above max(floor, mean + sds * sd)");
     t.text("name", &DistributionMetric::name, "its name").required();
     t.text("column", &DistributionMetric::column, "a field of the requests, or `prediction`")
         .required();
-    t.choice("kind", &DistributionMetric::kind,
-             {{"ks", Kind::kKs},
-              {"total_variation", Kind::kTotalVariation},
-              {"hour_of_day", Kind::kHourOfDay}},
-             "the distance: `ks` of numbers, times and booleans, `total_variation` of strings, "
-             "integers and booleans, `hour_of_day` "
-             "of times; rows without a value are part of each")
+    std::vector<std::pair<std::string, const statistic::Statistic*>> statistics;
+    std::string of;
+    for (const statistic::Statistic* each : statistic::statistics().rows()) {
+      statistics.emplace_back(each->name(), each);
+      of += fmt::format("{}`{}` of {}", of.empty() ? "" : ", ", each->name(), each->of());
+    }
+    t.choice("kind", &DistributionMetric::kind, statistics,
+             fmt::format("the distance: {}; rows without a value are part of each", of))
         .required();
     t.number("floor", &DistributionMetric::floor,
              "an effect smaller than this never alerts; 0 to below 1");

@@ -297,8 +297,9 @@ const Schema<Policy>& policy_keys() {
   static const Schema<Policy> table = [] {
     Schema<Policy> t("Policy", "who and what may do which action");
     add_named_head(t, "Policy");
+    t.texts("services", &Policy::services, "the services it is for; without it, every one");
     t.objects("rules", &Policy::rules, rule, "the rules").required();
-    t.objects("budgets", &Policy::budgets, budget, "the budgets");
+    t.objects("budgets", &Policy::budgets, budget, "the budgets, of each service by itself");
     t.within("failover", failover, "the data plane's own switch");
     t.within("recovery", recovery, "bounds of recovery");
     return t;

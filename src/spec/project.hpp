@@ -27,7 +27,7 @@ struct Person {
 
 struct ServiceAccount {
   std::string name;
-  std::vector<std::string> permissions;           ///< of spec/permissions.hpp
+  std::vector<std::string> permissions;           ///< predict, label, replay, read, stop
   std::vector<std::string> sources{};             ///< that it may name; empty: any of the Service
   doc::Position position{};                       ///< of its name in people.yaml
   std::vector<doc::Position> source_positions{};  ///< one a source
@@ -41,9 +41,7 @@ struct Project {
       commit{};  ///< the definitions are this commit's, or were changed since; empty: of no commit
   bool dirty = true;  ///< they differ from the commit's, or there is none
   std::string name;
-  std::vector<std::string> owners{};           ///< who answers for it
   std::map<std::string, std::string> sources;  ///< name -> path (absolute, or relative to root)
-  std::map<std::string, doc::Position> source_positions{};  ///< of each path in heddle.yaml
   int control_port = 8010;
   std::map<std::string, Contract> contracts;
   std::map<std::string, FeatureSet> feature_sets;

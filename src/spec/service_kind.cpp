@@ -2,6 +2,7 @@
 #include <cctype>
 #include <set>
 
+#include "spec/check_services.hpp"
 #include "spec/kinds.hpp"
 #include "spec/shares.hpp"
 
@@ -261,8 +262,13 @@ class ServiceChecker : public Checking {
 }  // namespace
 
 Kind service_kind() {
-  return definition_kind<Service, ServiceChecker>("Service", "services", service_keys(),
-                                                  &Project::services);
+  auto kind = definition_kind<Service, ServiceChecker>("Service", "services", service_keys(),
+                                                       &Project::services);
+  kind.check = [each = std::move(kind.check)](const Checking& all) {
+    each(all);
+    check_services(all.project(), all.diagnostics());
+  };
+  return kind;
 }
 
 }  // namespace heddle::spec

@@ -67,13 +67,7 @@ Finding ColumnWindows::finding_of(const MetricReference& reference, const stats:
   f.epoch = epoch_;
   f.detail =
       doc::Value::object({{"reference_mean", reference.mean}, {"reference_sd", reference.sd}});
-  if (reference.metric.kind == spec::DistributionMetric::Kind::kHourOfDay) {
-    const stats::LagFit fit =
-        stats::explain_by_lag(reference.reference.present(), counts.present());
-    f.detail.set("lag_hours", fit.lag);
-    f.detail.set("residual", fit.residual);
-    f.detail.set("residual_d", fit.residual_d);
-  }
+  reference.metric.kind->detail(reference.reference, counts, f.detail);
   return f;
 }
 

@@ -18,25 +18,6 @@ std::string_view stage_name(AlertStage stage) noexcept {
   return kNames[static_cast<std::size_t>(stage)];
 }
 
-namespace {
-constexpr std::array<std::string_view, 16> kCauses{
-    "unknown",         "contract fault",  "unit change",        "time shift",
-    "covariate shift", "prior shift",     "concept shift",      "monitor silent",
-    "label fault",     "outlived repair", "no answers",         "costly quarantine",
-    "label conflict",  "fail-over",       "unrecorded traffic", "clock jump"};
-}  // namespace
-
-std::string_view cause_name(Cause cause) noexcept {
-  return kCauses[static_cast<std::size_t>(cause)];
-}
-
-Cause cause_from_name(std::string_view name) noexcept {
-  for (std::size_t i = 0; i < kCauses.size(); ++i) {
-    if (kCauses[i] == name) return static_cast<Cause>(i);
-  }
-  return Cause::kUnknown;
-}
-
 doc::Value Finding::to_value() const {
   doc::Value out = doc::Value::object({{"metric", key},
                                        {"subject", subject_name(subject)},

@@ -96,6 +96,8 @@ class LabelJoin {
   /// Forgets rows and waiting labels older than `before`, by event time. Twice as many rows are
   /// taken again when a `before` ago there was room for eight times as many.
   void prune(Micros before);
+  /// Labels that wait are of `latest` at most: they wait no longer than one of then.
+  void cap_waiting(Micros latest) { waiting_.cap(latest); }
   /// Forgets all rows and waiting labels.
   void clear();
 

@@ -62,6 +62,7 @@ void Unrecorded::add(const plane::GapRecord& gap, Micros now, std::vector<Findin
 
 void Unrecorded::tick(Micros now, std::vector<Finding>& out) {
   for (auto& [account, gap] : gaps_) {
+    gap.last = std::min(gap.last, now);  // of before the first tick, or before time was set back
     if (!gap.goes_on || now < gap.last + kQuietAfter) continue;
     gap.last = now;
     ++gap.quiet;

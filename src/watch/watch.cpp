@@ -101,10 +101,19 @@ void Watch::observe_clock(const plane::ActRecord& act, Output& out) {
 void Watch::set_back(Micros to) {
   if (to >= watermark_) return;
   watermark_ = to;
+  leave_out(columns_.open_rows());
+  begin_anew(to);
+  std::erase_if(latest_, [&](const auto& item) {
+    return item.second.to > to && item.second.key != kClockKey;
+  });
+}
+
+/// What was seen so far is of another time: windows, runs and rows that wait for labels begin at
+/// `at`.
+void Watch::begin_anew(Micros at) {
   last_row_ = INT64_MIN;
   epoch_key_.clear();  // the next row begins a new epoch, and its windows
-  leave_out(columns_.open_rows());
-  columns_.start(options_.monitor, epoch_, to);
+  columns_.start(options_.monitor, epoch_, at);
   join_.clear();
   sources_ = SourceWindows(options_.monitor.refused_share, options_.monitor.refused_rows);
   answers_ = Answers(options_.monitor, options_.contract);
@@ -113,9 +122,6 @@ void Watch::set_back(Micros to) {
   clocks_ = {};
   trials_ = {};
   accounts_ = Accounts(options_.monitor.window_rows);
-  std::erase_if(latest_, [&](const auto& item) {
-    return item.second.to > to && item.second.key != kClockKey;
-  });
 }
 
 void Watch::leave_out(std::int64_t rows) noexcept {
@@ -253,12 +259,10 @@ void Watch::observe_request(const plane::RequestRecord& request, Output& out) {
 /// Before the first tick nobody knows what time it is here: a request that somebody tried in the
 /// present, before years that are past were replayed, belongs to no window of theirs.
 void Watch::forget_what_is_ahead(Micros event_time) {
+  join_.cap_waiting(event_time + plane::kFarthestAhead);
   if (last_row_ == INT64_MIN || last_row_ <= event_time + plane::kFarthestAhead) return;
   rows_.ahead += std::exchange(rows_.taken, 0) + std::exchange(rows_.partial, 0);
-  last_row_ = INT64_MIN;
-  epoch_key_.clear();  // the next row begins a new epoch
-  columns_.start(options_.monitor, epoch_, event_time);
-  join_.clear();
+  begin_anew(event_time);
 }
 
 void Watch::try_alternatives() {

@@ -92,9 +92,6 @@ class Watch {
   void register_route(Route route);
   void observe(const plane::Record& record, Output& out);
 
-  /// Why `alert` (a confirmed one) stands, from it and the latest findings beside it.
-  [[nodiscard]] Diagnosis diagnose(const Alert& alert) const;
-
   [[nodiscard]] const AlertBook& alerts() const noexcept { return alerts_; }
   [[nodiscard]] const std::map<std::string, Finding>& latest() const noexcept { return latest_; }
   [[nodiscard]] const std::optional<QualityWindows::Comparison>& comparison() const {
@@ -124,6 +121,12 @@ class Watch {
   /// rows do not agree, or the accounts do not.
   [[nodiscard]] std::optional<Micros> clock(const std::string& field) const {
     return clocks_.offset(field);
+  }
+  /// Margins and labels of the labelled rows of the epoch with from <= event time < to, by who sent
+  /// them as which source.
+  [[nodiscard]] std::map<LabelJoin::Sender, LabelJoin::Chunk> by_sender(Micros from,
+                                                                        Micros to) const {
+    return join_.by_sender(from, to, epoch_);
   }
   [[nodiscard]] std::int64_t labelled_since(Micros from) const {
     return join_.labelled_since(from);
@@ -177,17 +180,11 @@ class Watch {
   void enter(const Route& route, Micros event_time);
   [[nodiscard]] bool too_far_ahead(Micros event_time) const noexcept;
   void forget_what_is_ahead(Micros event_time);
+  void begin_anew(Micros at);
   void leave_out(std::int64_t rows) noexcept;
   void settle(std::size_t from, Micros at, Output& out);
   void look_for_silence(const Baseline* baseline, Micros at, Output& out);
   void try_alternatives();
-  /// Senders of rows whose labels are the opposite of what they should be: turned over they fit as
-  /// usual, as they are they do not. `threshold`: of the quality ratio.
-  [[nodiscard]] std::vector<LabelJoin::Sender> turned_labels(const Finding& chunk,
-                                                             double threshold) const;
-  [[nodiscard]] Diagnosis cause_of(const Alert& alert) const;
-  [[nodiscard]] Diagnosis quality_cause(const Alert& alert) const;
-  [[nodiscard]] Diagnosis prior_cause(const Alert& alert) const;
 
   Options options_;
   std::vector<expr::Type> types_;  ///< of the fields, by the contract
