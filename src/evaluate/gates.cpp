@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "evaluate/evaluate.hpp"
+#include "stats/metric.hpp"
 
 namespace heddle::evaluate {
 namespace {
@@ -50,7 +51,8 @@ bool reads_base(const spec::Evaluation& definition) {
 }
 
 expr::Environment gate_environment(const spec::Evaluation& definition) {
-  std::set<std::string> metrics{"accuracy", "auc", "calibration_error", "log_loss", "rows"};
+  std::set<std::string> metrics{"rows"};
+  for (const std::string& name : stats::metrics().names()) metrics.insert(name);
   for (const auto& metric : definition.metrics) metrics.insert(metric.name);
   std::set<std::string> names{"leakage.duplicate_rows", "leakage.duplicate_share",
                               "leakage.single_feature_auc", "leakage.time_order_violations"};
