@@ -3,6 +3,7 @@
 
 #include "spec/environment.hpp"
 #include "spec/kinds.hpp"
+#include "stats/metric.hpp"
 
 namespace heddle::spec {
 namespace {
@@ -10,8 +11,8 @@ namespace {
 const Schema<Evaluation>& evaluation_keys() {
   static const Schema<Metric> metric = [] {
     Schema<Metric> t("a metric",
-                     "built in (`auc`, `log_loss`, `calibration_error`, `accuracy`), or a row "
-                     "expression with an aggregation");
+                     fmt::format("built in (`{}`), or a row expression with an aggregation",
+                                 fmt::join(stats::metrics().names(), "`, `")));
     t.text("name", &Metric::name, "its name").required();
     t.expression("expression", &Metric::expression,
                  "CEL over `probability`, `label` and the contract's fields");
@@ -19,17 +20,17 @@ const Schema<Evaluation>& evaluation_keys() {
     t.text("unit", &Metric::unit, "for people");
     t.boolean("lower_is_better", &Metric::lower_is_better, "the direction");
     t.finally([](Metric& into, const doc::Value& value, Reader& reader) {
-      const std::vector<std::string> built_in = {"auc", "log_loss", "calibration_error",
-                                                 "accuracy"};
+      const stats::Metric* built_in = stats::metrics().find(into.name);
       if (into.expression.text.empty()) {
-        if (std::find(built_in.begin(), built_in.end(), into.name) == built_in.end()) {
-          const std::string near = doc::nearest(into.name, built_in);
+        if (built_in != nullptr) {
+          into.lower_is_better = into.lower_is_better && built_in->lower_is_better();
+        } else {
+          const std::string near = doc::nearest(into.name, stats::metrics().names());
           reader.report(value.position(), "unknown-value",
                         fmt::format("metric `{}` is not built in and has no expression", into.name),
                         near.empty() ? "add `expression` and `aggregation`"
                                      : fmt::format("did you mean `{}`?", near));
         }
-        if (into.name == "auc" || into.name == "accuracy") into.lower_is_better = false;
       } else if (into.aggregation.empty()) {
         reader.report(value.position(), "missing-key",
                       fmt::format("metric `{}` has no aggregation", into.name),

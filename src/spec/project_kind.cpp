@@ -21,7 +21,8 @@ const Schema<ProjectFile>& project_keys() {
     add_head(t, "Project");
     t.text("name", &ProjectFile::name, "the project's name").required();
     t.texts("owners", &ProjectFile::owners, "who answers for it");
-    t.custom("sources", Shape::kMap, "name: path of a Parquet or CSV file, relative to the project",
+    t.custom("sources", Shape::kMap,
+             "name: path of a Parquet, CSV or NDJSON file, relative to the project",
              [](ProjectFile& into, const doc::Value& value, Reader& reader) {
                for (const auto& [name, path] : value.as_object()) {
                  if (!path.is_string()) {
