@@ -137,7 +137,7 @@ class Reader {
     }
   }
   void archive() {
-    const auto segments = plane::list_segments(dir_);
+    const auto segments = plane::list_segments(dir_).value();
     const auto waiting = std::count_if(segments.begin(), segments.end(),
                                        [&](std::uint64_t segment) { return segment > archived_; });
     const auto until = Steady::now() + (waiting > 4 ? 3 : 1) * kAccessSlice;

@@ -114,7 +114,7 @@ Result<bool> begins_before(const std::string& spool, std::uint64_t segment, Micr
 Result<RefusedRows> read_refused_rows(const std::string& spool, const std::string& source,
                                       std::size_t limit, std::uint64_t before,
                                       std::uint64_t most_bytes) {
-  auto segments = plane::list_segments(spool);
+  HEDDLE_ASSIGN_OR_RETURN(auto segments, plane::list_segments(spool));
   std::erase_if(segments, [&](std::uint64_t segment) { return segment >= before; });
   std::deque<doc::Value> newest;
   std::uint64_t read = 0;
@@ -138,7 +138,7 @@ Result<void> read_recorded(const std::string& spool, Micros from, Micros to,
                            plane::JournalPosition end,
                            const std::function<bool(const plane::Record&)>& sink,
                            std::uint64_t most_bytes) {
-  auto segments = plane::list_segments(spool);
+  HEDDLE_ASSIGN_OR_RETURN(auto segments, plane::list_segments(spool));
   std::erase_if(segments, [&](std::uint64_t segment) { return segment > end.segment; });
   // From the newest back to the first one that may have such records.
   std::size_t first = segments.size();

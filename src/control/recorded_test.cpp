@@ -24,7 +24,7 @@ class RecordedTest : public testing::Test {
     writer_ = plane::JournalWriter::open(options).value();
     for (int hour = 0; hour < kHours; ++hour) add(hour);
     ASSERT_TRUE(writer_->commit().ok());
-    ASSERT_GT(plane::list_segments(spool_).size(), 8U);
+    ASSERT_GT(plane::list_segments(spool_)->size(), 8U);
   }
   void add(int hour) {
     writer_->append(plane::TickRecord{hour * kHour});
@@ -94,7 +94,7 @@ TEST_F(RecordedTest, OneAnswerReadsALittleAndSaysWhereTheNextGoesOn) {
   for (const std::uint64_t most : {std::uint64_t{1}, std::uint64_t{10'000}, kMostReadAtOnce}) {
     const auto [ids, answers] = all_of("b", 20, most);
     EXPECT_EQ(ids, (std::vector<std::string>{"q0", "q100", "q200", "q300"})) << most;
-    const auto segments = static_cast<int>(plane::list_segments(spool_).size());
+    const auto segments = static_cast<int>(plane::list_segments(spool_)->size());
     EXPECT_EQ(answers == 1, most == kMostReadAtOnce) << most;
     if (most == 1) {
       EXPECT_EQ(answers, segments);

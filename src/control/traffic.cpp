@@ -229,7 +229,8 @@ Result<LabelledRows> read_labelled_rows(const std::string& spool,
   };
   std::vector<Segment> segments;
   std::uint64_t total = 0;
-  for (const std::uint64_t number : plane::list_segments(spool)) {
+  HEDDLE_ASSIGN_OR_RETURN(const auto numbers, plane::list_segments(spool));
+  for (const std::uint64_t number : numbers) {
     if (number > selection.end.segment) break;
     std::error_code gone;
     const auto size = std::filesystem::file_size(plane::segment_path(spool, number), gone);

@@ -48,7 +48,7 @@ struct TrafficSelection {
 /// the labels that came for them, as `watch::LabelOpinion` weighs them: of one account's labels the
 /// one with the later event time counts, and a row that two accounts contradict each other about is
 /// left out. Memory: the rows selected, one segment, and twenty labels for each row of
-/// `limit`. kCorrupt when a segment is damaged before its end.
+/// `limit`. What is damaged is left out.
 [[nodiscard]] Result<LabelledRows> read_labelled_rows(const std::string& spool,
                                                       const std::vector<spec::Field>& fields,
                                                       const TrafficSelection& selection);

@@ -134,7 +134,7 @@ TEST_F(JournalShares, WhatWasReadIsInNobodysWayAndTheSizeStaysFlat) {
     EXPECT_LT(on_disk(), kMost);
   }
   EXPECT_EQ(lost("app"), 0u);
-  EXPECT_GT(list_segments(dir_).front(), 1u) << "the oldest went";
+  EXPECT_GT(list_segments(dir_)->front(), 1u) << "the oldest went";
 }
 
 TEST_F(JournalShares, LabelsAloneDoNotDriveOutTheRowsThatStay) {
@@ -231,7 +231,7 @@ TEST(Consumed, KeepsWhatANotYetFinishedReaderNeeds) {
     ASSERT_TRUE(writer->commit().ok());
   }
   ASSERT_TRUE(consumed(dir, 3, 0).ok());
-  EXPECT_EQ(list_segments(dir).front(), 3u);
+  EXPECT_EQ(list_segments(dir)->front(), 3u);
   ASSERT_TRUE(consumed(dir, 3, 0).ok()) << "again";
   EXPECT_EQ(*read_file(consumed_path(dir)), "3\n");
   EXPECT_EQ(consumed(dir + "/none", 3, 0).error().id, "journal-trim");

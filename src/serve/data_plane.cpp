@@ -11,12 +11,13 @@
 #include <unistd.h>
 
 #include "base/file.hpp"
+#include "base/file_port.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
 #include "net/listener.hpp"
 #include "net/server.hpp"
 #include "net/tls.hpp"
-#include "plane/journal.hpp"
+#include "plane/journal_files.hpp"
 #include "serve/engine.hpp"
 #include "serve/grpc_api.hpp"
 #include "serve/http_api.hpp"
@@ -94,11 +95,12 @@ class Plane final : public DataPlane {
 /// A stop that was acknowledged holds after a restart: a disk that fails at this moment is asked
 /// again for a while before anybody is answered. One that stays as it is must not keep a service
 /// away for ever: then that is said, and the control plane carries the stop out when it reads it.
-Result<plane::Standing> acts_of_before(const std::string& spool) {
+Result<plane::Standing> acts_of_before(const std::string& spool, std::vector<std::string>& gaps) {
   constexpr auto kLongest = std::chrono::seconds(10);
   const auto until = std::chrono::steady_clock::now() + kLongest;
   for (;;) {
-    auto known = plane::standing_acts(spool);
+    gaps.clear();
+    auto known = plane::standing_acts(spool, system_files(), gaps);
     if (known.ok() || known.error().kind != ErrorKind::kIo ||
         std::chrono::steady_clock::now() >= until)
       return known;
@@ -110,8 +112,15 @@ Result<void> Plane::open() {
   const std::string& name = options_.service.identity.name;
   const std::string spool = fmt::format("{}/spool/{}", options_.heddle_dir, name);
   plane::Standing standing;
-  if (auto known = acts_of_before(spool); known.ok()) {
+  std::vector<std::string> gaps;
+  if (auto known = acts_of_before(spool, gaps); known.ok()) {
     standing = std::move(*known);
+    for (const auto& gap : gaps) {
+      log::error(
+          "service `{}`: {}; a stop or an act of this data plane that stood there is known "
+          "only if the control plane had read it",
+          name, gap);
+    }
   } else {
     log::error("{}; acts of this data plane before its start are not known", known.error().str());
   }
