@@ -63,8 +63,8 @@ int print_incident(const Console& console, const doc::Value& reply) {
                            reply.string_or("cause"), reply.string_or("state")));
   // What stands elsewhere on the screen is not said twice.
   auto facts = reply;
-  for (const char* shown : {"id", "service", "state", "cause", "timeline", "failing", "page", "next",
-                            "ratio", "ratio_name", "lag_hours"})
+  for (const char* shown : {"id", "service", "state", "cause", "timeline", "failing", "page",
+                            "next", "ratio", "ratio_name", "lag_hours"})
     facts.set(shown, doc::Value());
   if (const auto ratio = reply.string_or("ratio_name"); !ratio.empty())
     facts.set(ratio, reply.double_or("ratio"));

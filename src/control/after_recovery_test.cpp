@@ -4,6 +4,7 @@
 
 #include "adapters/git/repository.hpp"
 #include "contract/contract.hpp"
+#include "control/recipes.hpp"
 #include "control/repairs.hpp"
 #include "control/retrain.hpp"
 #include "control/service_fixture.hpp"
@@ -448,7 +449,7 @@ TEST_F(AfterRecoveryTest, ARetrainWhoseResultWasTakenIsForgotten) {
     return count;
   };
   const auto retrain = [&](const std::string& incident) {
-    return recover("retrain.start", doc::Value::object({{"from", 0}, {"rows", 100}}), incident);
+    return recover(recover::StartRetrain{0, 100, 0}, incident);
   };
   EXPECT_EQ(retrain("incident-0001").status, Outcome::kApplied);
   EXPECT_EQ(rows(), 1U) << "a crash may still ask for it again";
@@ -463,12 +464,67 @@ TEST_F(AfterRecoveryTest, ARetrainWhoseResultWasTakenIsForgotten) {
   EXPECT_EQ(rows(), 0U);
 }
 
+TEST_F(AfterRecoveryTest, TheAcceptedSearchIsOfTheModelWhicheverBundleServes) {
+  const auto searched = [&](double intercept, const char* depth, bool is_retrained) {
+    const auto made = bundle::open(*objects_, pack(intercept)).value();
+    auto config = made.config();
+    config.set("model", "m");
+    auto search = doc::Value::object({{"trainer", "xgboost"},
+                                      {"parameters", doc::Value::object({{"max_depth", depth}})},
+                                      {"rounds", 94},
+                                      {"trials", 20},
+                                      {"log_loss", 0.43}});
+    if (is_retrained) {
+      search.set("bundle", bundles_[0].str());
+      config.set("derived_from", bundles_[0].str());
+    }
+    config.set("search", std::move(search));
+    return bundle::pack(*objects_, made.layers(), config).value();
+  };
+  const auto accepted = [&] { return accepted_search(*state_, "m").value(); };
+  EXPECT_TRUE(accepted().is_null()) << "nothing that was released had a search";
+  bundles_[2] = searched(0.5, "6", false);
+  ASSERT_TRUE(promote(2));
+  EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
+  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "6");
+  // The standby that takes over, and what a retrain made, change nothing of it.
+  ASSERT_EQ(swap().status, Outcome::kApplied);
+  EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
+  bundles_[3] = searched(0.75, "3", true);
+  ASSERT_TRUE(promote(3));
+  EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
+  // A newer run's does; and to go back to an older release is not to forget what was found since.
+  bundles_.push_back(searched(1.0, "4", false));
+  ASSERT_TRUE(promote(4));
+  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
+  ASSERT_TRUE(promote(0));
+  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
+  open();
+  EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
+}
+
+TEST_F(AfterRecoveryTest, ARetrainOfAnotherVersionsRequestOrWithoutASearchSaysSo) {
+  const auto dir = home_->runs() + "/r";
+  ASSERT_TRUE(make_dirs(dir).ok());
+  Wiring wiring;
+  wiring.open_git = [](const std::string& root) { return adapters::open_git(root); };
+  for (const char* request : {"", "[1]", "7", R"({"service": "s"})", R"({"format": 3})",
+                              R"({"format": "heddle.retrain/9", "service": "s"})"}) {
+    ASSERT_TRUE(write_file_atomic(dir + "/request.json", request).ok());
+    EXPECT_FALSE(run_retrain(home_->root(), dir, wiring).ok()) << request;
+    const auto result = doc::parse_json(read_file(dir + "/result.json").value()).value();
+    EXPECT_FALSE(result.string_or("failed").empty()) << request;
+  }
+}
+
 TEST_F(AfterRecoveryTest, ARetrainThatFailsLeavesItsReasonAndNotAnExitCode) {
   const auto dir = home_->runs() + "/r";
   ASSERT_TRUE(make_dirs(dir).ok());
-  ASSERT_TRUE(write_file_atomic(dir + "/request.json",
-                                R"({"service": "s", "commit": "c0ffee", "rows": 100})")
-                  .ok());
+  ASSERT_TRUE(
+      write_file_atomic(dir + "/request.json",
+                        R"({"format": "heddle.retrain/1", "service": "s", "commit": "c0ffee",
+                                "rows": 100})")
+          .ok());
   Wiring wiring;
   wiring.open_git = [](const std::string& root) { return adapters::open_git(root); };
   const auto done = run_retrain(home_->root(), dir, wiring);

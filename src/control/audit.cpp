@@ -144,7 +144,7 @@ Result<void> audit_stops(Control::Core& core, std::vector<ledger::Finding>& find
     if (entry.action == "service.resume") stopped.erase(scope);
     return true;
   }));
-  std::map<std::string, bool> standing;  // scope -> whether it stands everywhere
+  std::map<std::string, bool> standing;  // scope -> whether policy and releases both say so
   HEDDLE_TRY(core.state->read([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(const auto scopes, policy::stopped_scopes(txn));
     for (const auto& scope : scopes) standing[scope] = true;
@@ -154,7 +154,7 @@ Result<void> audit_stops(Control::Core& core, std::vector<ledger::Finding>& find
       const bool is_stopped = releases.ok() && releases->bool_or("stopped");
       const auto at = standing.find(std::string(name));
       if (at != standing.end()) at->second = is_stopped;
-      if (at == standing.end() && is_stopped) standing[std::string(name)] = true;
+      if (at == standing.end() && is_stopped) standing[std::string(name)] = false;
       return true;
     });
   }));
@@ -166,7 +166,7 @@ Result<void> audit_stops(Control::Core& core, std::vector<ledger::Finding>& find
                                     "does not say that it is stopped",
                                     entry, scope)});
   }
-  for (const auto& [scope, everywhere] : standing) {
+  for (const auto& [scope, by_both] : standing) {
     if (stopped.contains(scope)) continue;
     findings.push_back(
         {"stop-not-decided",

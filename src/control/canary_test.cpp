@@ -217,7 +217,9 @@ TEST_F(CanaryTest, TheLabelsOfOneAccountOfSeveralAloneDoNotRaiseIt) {
   // lose the same in sum.
   for (const bool lies : {false, true}) {
     SCOPED_TRACE(lies);
-    if (lies) ASSERT_TRUE(control_->promote(bundles_[1], "canary", 0, kAda, true).ok());
+    if (lies) {
+      ASSERT_TRUE(control_->promote(bundles_[1], "canary", 0, kAda, true).ok());
+    }
     label_ = [&, lies](const plane::RequestRecord& request, bool is_canary, int i) {
       const bool honest = i % 2 == 0;
       if (!honest && !lies) return;

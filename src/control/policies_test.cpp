@@ -10,7 +10,7 @@ namespace {
 class PoliciesTest : public fixture::ServiceTest {
  protected:
   plane::RouteTable published() {
-    return plane::read_route_file(home_->route("s"), key_.public_key())->table;
+    return plane::read_route_file(home_->route("s"), key_.public_key)->table;
   }
 };
 

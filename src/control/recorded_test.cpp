@@ -42,7 +42,9 @@ class RecordedTest : public testing::Test {
       row.fields[0].i = hour;
     }
     writer_->append(request);
-    if (hour % 8 == 7) ASSERT_TRUE(writer_->commit().ok());
+    if (hour % 8 == 7) {
+      ASSERT_TRUE(writer_->commit().ok());
+    }
   }
   /// Ids of the rows, and in how many answers they came.
   std::pair<std::vector<std::string>, int> all_of(const std::string& source, std::size_t limit,
@@ -94,7 +96,9 @@ TEST_F(RecordedTest, OneAnswerReadsALittleAndSaysWhereTheNextGoesOn) {
     EXPECT_EQ(ids, (std::vector<std::string>{"q0", "q100", "q200", "q300"})) << most;
     const auto segments = static_cast<int>(plane::list_segments(spool_)->size());
     EXPECT_EQ(answers == 1, most == kMostReadAtOnce) << most;
-    if (most == 1) EXPECT_EQ(answers, segments);
+    if (most == 1) {
+      EXPECT_EQ(answers, segments);
+    }
     EXPECT_EQ(all_of("", 1'000, most).first.size(), static_cast<std::size_t>(kHours));
   }
 }

@@ -9,6 +9,7 @@
 #include "doc/yaml.hpp"
 #include "flow/variant.hpp"
 #include "recover/cause.hpp"
+#include "recover/incident.hpp"
 #include "score/bundle_fixture.hpp"
 #include "spec/load.hpp"
 #include "watch/baseline.hpp"

@@ -13,6 +13,7 @@
 #include "contract/contract.hpp"
 #include "control/applied.hpp"
 #include "control/outbox.hpp"
+#include "control/recipes.hpp"
 #include "control/recorded.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
@@ -612,6 +613,8 @@ Result<policy::Decision> ServiceControl::change_releases(
     HEDDLE_TRY(store_releases(txn, next, proposal.action, proposal.event_time,
                               fmt::format("ledger/{}", entries - 1)));
     if (also) HEDDLE_TRY(also(txn));
+    if (proposal.action == "release.promote" && next.primary() != releases_.primary())
+      HEDDLE_TRY(accept_search(txn, *parts_.objects, next.primary()));
     // Whatever else waits and is not true any more ends with this decision, in its transaction.
     return parts_.policy->void_stale(
         txn, [&](const policy::Approval& approval) { return made_untrue(approval, next); });

@@ -12,7 +12,9 @@
 #include "control/amend.hpp"
 #include "control/incidents.hpp"
 #include "control/outbox.hpp"
+#include "control/recipes.hpp"
 #include "control/repairs.hpp"
+#include "control/retrain.hpp"
 #include "control/service_control.hpp"
 #include "doc/json.hpp"
 #include "flow/variant.hpp"
@@ -494,9 +496,12 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
   std::replace(name.begin(), name.end(), '/', '-');
   const std::string dir = parts_.home->runs() + "/" + name;
   const Micros started = what.started_at;
-  const auto request = doc::Value::object({{"service", service_.identity.name},
+  HEDDLE_ASSIGN_OR_RETURN(const auto search, accepted_search(*parts_.state, service_.model));
+  const auto request = doc::Value::object({{"format", kRetrainFormat},
+                                           {"service", service_.identity.name},
                                            {"commit", parts_.project->commit},
                                            {"base", releases_.primary().str()},
+                                           {"search", search},
                                            {"from", what.from},
                                            {"until", started},
                                            {"rows", what.rows}});

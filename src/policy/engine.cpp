@@ -840,10 +840,8 @@ Result<std::vector<Approval>> LocalEngine::open_approvals() {
   HEDDLE_TRY(impl_->state.read([&](store::Txn& txn) -> Result<void> {
     HEDDLE_ASSIGN_OR_RETURN(list, impl_->read_open(txn));
     HEDDLE_ASSIGN_OR_RETURN(const auto time, impl_->now(txn));
-    std::erase_if(list, [&](Approval& approval) {
-      Impl::see_at(approval, time);
-      return !is_open(approval);
-    });
+    for (auto& approval : list) Impl::see_at(approval, time);
+    std::erase_if(list, [](const Approval& approval) { return !is_open(approval); });
     return {};
   }));
   return list;

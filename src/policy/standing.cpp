@@ -1,5 +1,6 @@
 #include "policy/standing.hpp"
 
+#include "doc/items.hpp"
 #include "doc/json.hpp"
 #include "policy/rulebook.hpp"
 
@@ -32,9 +33,8 @@ Result<std::optional<Operation>> read_operation(store::Txn& txn, const std::stri
   operation.state = value.string_or("state");
   operation.action = value.string_or("action");
   operation.target = value.string_or("target");
-  if (const auto* rules = value.find("rules"); rules != nullptr && rules->is_array()) {
-    for (const auto& rule : rules->as_array()) operation.rules.push_back(rule.as_string());
-  }
+  for (const auto& rule : doc::items_of(value.find("rules")))
+    operation.rules.push_back(doc::text_of(rule));
   HEDDLE_ASSIGN_OR_RETURN(operation.policy, Digest::parse(value.string_or("policy")));
   operation.entry = static_cast<std::uint64_t>(value.int_or("entry"));
   operation.approval = value.string_or("approval");

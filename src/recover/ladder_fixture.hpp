@@ -71,6 +71,8 @@ class World : public Effects {
                                           ? ""
                                           : fmt::format(" {}", status_name(out.status))));
     last[type] = action;
+    if (const auto* written = std::get_if<WritePostmortem>(&action.what))
+      pages.push_back(written->page);
     return out;
   }
   Result<void> recorded(Micros from, Micros to,
@@ -272,6 +274,7 @@ class World : public Effects {
   std::map<std::string, Action> last;
   std::vector<std::string> applied;
   std::vector<std::string> asked;
+  std::vector<std::string> pages;                       ///< of postmortems
   std::map<std::string, std::set<std::string>> op_ids;  ///< by type, whatever came of it
   std::set<std::string> denied;
   std::set<std::string> unanswered;

@@ -22,7 +22,8 @@ enum class Subject : std::uint8_t {
   kMonitor,
   kAnswers,
   kLabels,
-  kJournal
+  kJournal,
+  kOther  ///< of a detector that none of these describes
 };
 
 [[nodiscard]] std::string_view subject_name(Subject subject) noexcept;

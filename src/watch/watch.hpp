@@ -56,17 +56,6 @@ struct Route {
   std::vector<Alternative> alternatives{};  ///< none: nothing is on trial
 };
 
-/// What became of the rows that were seen, as far as the windows of the baseline's metrics are
-/// concerned. Each is counted once. Sources and rules are looked at whatever becomes of it.
-struct RowCounts {
-  std::int64_t taken = 0;
-  std::int64_t partial = 0;      ///< of a window that the epoch covers too little of to be judged
-  std::int64_t late = 0;         ///< of a window that was closed: the watermark was past it already
-  std::int64_t ahead = 0;        ///< too far ahead of the watermark, or no event time at all
-  std::int64_t unwatched = 0;    ///< who answered has no baseline, or is not known
-  std::int64_t other_epoch = 0;  ///< answered by a release that was replaced when they came
-};
-
 /// What came of a record, in order.
 struct Output {
   std::vector<Finding> findings;
@@ -79,12 +68,7 @@ struct Output {
 /// its thread. No I/O, no clock: time is event time.
 class Watch {
  public:
-  struct Options {
-    spec::Monitor monitor;
-    spec::Contract contract;
-    std::vector<std::string> fields;  ///< of the journal's rows, in their order
-    LabelJoin::Options join{};
-  };
+  using Options = WatchOptions;
   [[nodiscard]] static Result<Watch> open(Options options);
 
   /// Before the route is published, and again for the known ones after a restart. Rows of a version
@@ -95,7 +79,7 @@ class Watch {
   [[nodiscard]] const AlertBook& alerts() const noexcept { return alerts_; }
   [[nodiscard]] const std::map<std::string, Finding>& latest() const noexcept { return latest_; }
   [[nodiscard]] const std::optional<QualityWindows::Comparison>& comparison() const {
-    return quality_.comparison();
+    return quality_->comparison();
   }
   /// What is known of a trial, from rows that were labelled since it began.
   [[nodiscard]] const Trial* trial(const std::string& name) const { return trials_.find(name); }
@@ -142,8 +126,8 @@ class Watch {
   [[nodiscard]] double sample() const noexcept { return join_.sample(); }
   /// Whether the route that answers has a baseline to be watched by.
   [[nodiscard]] bool watching() const;
-  [[nodiscard]] const Silence& silence() const noexcept { return silence_; }
-  [[nodiscard]] const Unrecorded& unrecorded() const noexcept { return unrecorded_; }
+  [[nodiscard]] const Silence& silence() const noexcept { return *silence_; }
+  [[nodiscard]] const Unrecorded& unrecorded() const noexcept { return *unrecorded_; }
   [[nodiscard]] std::int64_t rows_seen() const noexcept { return rows_seen_; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   [[nodiscard]] Micros watermark() const noexcept { return watermark_; }
@@ -171,7 +155,14 @@ class Watch {
   [[nodiscard]] std::string save() const;
 
  private:
-  Watch(Options options, RuleWindows rules);
+  struct Named {
+    const DetectorKind* kind;
+    std::unique_ptr<Detector> detector;
+  };
+  Watch(Options options, std::vector<Named> made);
+  /// The detector of this class.
+  template <class D>
+  [[nodiscard]] D* the() const;
   [[nodiscard]] bool load(const std::map<std::string, std::string>& parts,
                           const std::map<std::uint64_t, std::string>& pieces);
   void observe_request(const plane::RequestRecord& request, Output& out);
@@ -181,9 +172,7 @@ class Watch {
   [[nodiscard]] bool too_far_ahead(Micros event_time) const noexcept;
   void forget_what_is_ahead(Micros event_time);
   void begin_anew(Micros at);
-  void leave_out(std::int64_t rows) noexcept;
   void settle(std::size_t from, Micros at, Output& out);
-  void look_for_silence(const Baseline* baseline, Micros at, Output& out);
   void try_alternatives();
 
   Options options_;
@@ -197,14 +186,11 @@ class Watch {
   std::int64_t rows_seen_ = 0;
   RowCounts rows_;
   LabelJoin join_;
-  LabelSources label_sources_;
-  ColumnWindows columns_;
-  SourceWindows sources_;
-  Answers answers_;
-  QualityWindows quality_;
-  RuleWindows rules_;
-  Silence silence_;
-  Unrecorded unrecorded_;
+  std::vector<Named> detectors_;  ///< in the order of the table
+  // Of these, those that answer questions.
+  QualityWindows* quality_;
+  Silence* silence_;
+  Unrecorded* unrecorded_;
   ClockRuns clocks_;
   Accounts accounts_;  ///< of the last `label_retention`
   Trials trials_;

@@ -1,11 +1,11 @@
-#include "spec/check_monitor.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "spec/environment.hpp"
+#include "spec/kinds.hpp"
 #include "spec/never.hpp"
 
 namespace heddle::spec {
@@ -277,8 +277,6 @@ class MonitorCheck {
   std::vector<doc::Diagnostic>& out_;
 };
 
-}  // namespace
-
 void check_monitor_numbers(const Monitor& monitor, std::vector<doc::Diagnostic>& out) {
   MonitorCheck(monitor, out).numbers();
 }
@@ -287,6 +285,138 @@ void check_monitor_columns(const Monitor& monitor, const Contract& contract,
                            const FeatureSet& features, const std::string& time_field,
                            std::vector<doc::Diagnostic>& out) {
   MonitorCheck(monitor, out).columns(contract, features, time_field);
+}
+
+const Schema<Monitor>& monitor_keys() {
+  static const Schema<DistributionMetric> distribution = [] {
+    Schema<DistributionMetric> t(
+        "a distribution",
+        "distance of a column from its reference; alert above max(floor, mean + sds * sd)");
+    t.text("name", &DistributionMetric::name, "its name").required();
+    t.text("column", &DistributionMetric::column, "a field of the requests, or `prediction`")
+        .required();
+    std::vector<std::pair<std::string, const statistic::Statistic*>> statistics;
+    std::string of;
+    for (const statistic::Statistic* each : statistic::statistics().rows()) {
+      statistics.emplace_back(each->name(), each);
+      of += fmt::format("{}`{}` of {}", of.empty() ? "" : ", ", each->name(), each->of());
+    }
+    t.choice("kind", &DistributionMetric::kind, statistics,
+             fmt::format("the distance: {}; rows without a value are part of each", of))
+        .required();
+    t.number("floor", &DistributionMetric::floor,
+             "an effect smaller than this never alerts; 0 to below 1");
+    t.number("sds", &DistributionMetric::sds, "standard deviations above the reference mean");
+    return t;
+  }();
+  static const Schema<QualityMetric> quality = [] {
+    Schema<QualityMetric> t(
+        "quality",
+        "log loss after refitting the intercept, over the label entropy, in chunks of event time");
+    t.duration("chunk_duration", &QualityMetric::chunk_duration, "a chunk spans at least this");
+    t.integer("chunk_rows", &QualityMetric::chunk_rows, "and has at least so many labels", 1);
+    t.number("alert_twice", &QualityMetric::alert_twice, "above this in two chunks in a row");
+    t.number("alert_once", &QualityMetric::alert_once, "above this in one");
+    t.number("sds", &QualityMetric::sds,
+             "standard deviations above the reference mean, when that is higher than alert_twice");
+    t.number("prior_shift", &QualityMetric::prior_shift,
+             "an intercept (logits) that counts as prior shift");
+    t.integer("prior_shift_chunks", &QualityMetric::prior_shift_chunks, "over so many chunks", 1);
+    return t;
+  }();
+  static const Schema<MonitorRule> rule = [] {
+    Schema<MonitorRule> t("a rule", "alert on the share of rows for which an expression holds");
+    t.text("id", &MonitorRule::id, "permanent id").required();
+    t.expression("expression", &MonitorRule::expression,
+                 "CEL over the contract's fields and `event_time`; true is bad")
+        .required();
+    t.number("threshold", &MonitorRule::threshold, "share of rows");
+    t.integer("window_rows", &MonitorRule::window_rows, "rows looked at together", 1);
+    return t;
+  }();
+  static const Schema<Notification> notification = [] {
+    Schema<Notification> t("a notification", "a webhook that is told of incidents and approvals");
+    t.text("url", &Notification::url, "where; `${env:NAME}` allowed").required();
+    t.text("secret", &Notification::secret, "HMAC key: `${env:NAME}` or `${file:PATH}`").required();
+    t.integer("attempts", &Notification::attempts, "how often it is tried", 1);
+    t.finally([](Notification& into, const doc::Value& value, Reader& reader) {
+      const doc::Value* secret = value.find("secret");
+      if (secret != nullptr && !into.secret.starts_with("${env:") &&
+          !into.secret.starts_with("${file:")) {
+        reader.report(secret->position(), "secret-in-file", "a secret stands in a definition",
+                      "write `${env:NAME}` or `${file:PATH}`");
+      }
+    });
+    return t;
+  }();
+  static const Schema<Monitor> table = [] {
+    Schema<Monitor> t("Monitor", "what is watched of a service and when that is an alert");
+    add_named_head(t, "Monitor");
+    t.text("service", &Monitor::service, "name of the service").required();
+    t.duration("window", &Monitor::window, "of event time, for distributions");
+    t.integer("window_rows", &Monitor::window_rows, "rows of a window, at least", 1);
+    t.duration("label_delay", &Monitor::label_delay,
+               "a label comes so long after its row, in event time");
+    t.duration("label_retention", &Monitor::label_retention,
+               "how long rows and labels wait for each other; at least label_delay and a chunk");
+    t.objects("distributions", &Monitor::distributions, distribution,
+              "distances from the reference");
+    t.object("quality", &Monitor::quality, quality,
+             "labelled quality; without it labelled quality is not watched");
+    t.number("refused_share", &Monitor::refused_share,
+             "contract alert: share of a source's rows that were refused");
+    t.integer("refused_rows", &Monitor::refused_rows, "a source's rows looked at together", 1);
+    t.integer("quarantined_good_rows", &Monitor::quarantined_good_rows,
+              "rows that break no rule which one quarantine may hold back; past it recovery "
+              "proposes its release");
+    t.objects("rules", &Monitor::rules, rule, "rules of the project's own");
+    t.objects("notifications", &Monitor::notifications, notification, "who is told");
+    t.duration("cool_down", &Monitor::cool_down,
+               "after a recovery, before the same metric may open an incident");
+    t.finally([](Monitor& into, const doc::Value& value, Reader&) {
+      into.labelled_quality = value.find("quality") != nullptr;
+    });
+    return t;
+  }();
+  return table;
+}
+
+class MonitorChecker : public Checking {
+ public:
+  explicit MonitorChecker(const Checking& all) : Checking(all) {}
+
+  void check(Monitor& monitor) {
+    const std::string& file = monitor.identity.file;
+    check_monitor_numbers(monitor, diagnostics_);
+    const Service* service =
+        refer(monitor.identity, "service", monitor.service, project_.services, "service");
+    if (service != nullptr && service->monitor != monitor.identity.name &&
+        project_.monitors.contains(service->monitor)) {
+      report(file, at(monitor.identity, "service"), "monitor-unused",
+             fmt::format("service `{}` is watched by monitor `{}`: this one watches nothing",
+                         monitor.service, service->monitor),
+             fmt::format("set `monitor: {}` in `{}`, or remove this file", monitor.identity.name,
+                         service->identity.file));
+    }
+    const Contract* contract = service == nullptr ? nullptr : contract_of(*service);
+    if (contract == nullptr) return;
+    const Model& model = project_.models.at(service->model);
+    check_monitor_columns(monitor, *contract, project_.feature_sets.at(model.features),
+                          model.time_field, diagnostics_);
+    const expr::Environment environment = monitor_environment(contract->fields);
+    for (const auto& rule : monitor.rules) {
+      compile(file, fmt::format("rule `{}`", rule.id), rule.expression,
+              {environment, row_domains(environment, contract->fields, false), Use::kMonitorRule},
+              expr::Type::kBool);
+    }
+  }
+};
+
+}  // namespace
+
+Kind monitor_kind() {
+  return definition_kind<Monitor, MonitorChecker>("Monitor", "monitors", monitor_keys(),
+                                                  &Project::monitors);
 }
 
 }  // namespace heddle::spec

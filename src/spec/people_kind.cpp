@@ -1,5 +1,3 @@
-#include "spec/check_people.hpp"
-
 #include <algorithm>
 #include <map>
 #include <set>
@@ -7,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "spec/kinds.hpp"
+#include "spec/never.hpp"
 #include "spec/ssh_key.hpp"
 
 namespace heddle::spec {
@@ -156,17 +156,81 @@ class PeopleCheck {
   std::map<std::string, std::string> keys_, users_;  ///< whose they are
 };
 
-}  // namespace
-
-bool is_plain_name(std::string_view name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("._-@+").find(c) != std::string_view::npos;
-  });
+/// Where each text of the list `key` stands; one text alone is a list of one.
+std::vector<doc::Position> positions_of(const doc::Value& object, std::string_view key) {
+  const doc::Value* member = object.find(key);
+  if (member == nullptr) return {};
+  if (!member->is_array()) return {member->position()};
+  std::vector<doc::Position> positions;
+  for (const doc::Value& item : member->as_array()) {
+    if (item.is_string()) positions.push_back(item.position());
+  }
+  return positions;
 }
 
-void check_people(const Project& project, std::vector<doc::Diagnostic>& out) {
-  PeopleCheck(project, out).run();
+const Schema<Project>& people_keys() {
+  static const Schema<Person> person = [] {
+    Schema<Person> t("a person", "somebody who may approve");
+    t.text("name", &Person::name, "as in approvals and the ledger").required();
+    t.texts("roles", &Person::roles, "what policy rules ask for").required();
+    t.texts("keys", &Person::keys, "SSH public keys, `ssh-ed25519 AAAA...`");
+    t.texts("os_users", &Person::os_users,
+            "users of the operating system that are this person: their commands are this person's");
+    t.finally([](Person& into, const doc::Value& value, Reader&) {
+      into.position = position_of(value, "name");
+      into.key_positions = positions_of(value, "keys");
+      into.os_user_positions = positions_of(value, "os_users");
+    });
+    return t;
+  }();
+  static const Schema<ServiceAccount> account = [] {
+    Schema<ServiceAccount> t("a service account", "a program that may call the endpoints");
+    t.text("name", &ServiceAccount::name,
+           "its name; its token is the file `.heddle/tokens/NAME`, which `heddle up` makes")
+        .required();
+    t.texts("permissions", &ServiceAccount::permissions, "predict, label, replay, read, stop")
+        .required();
+    t.texts(
+        "sources", &ServiceAccount::sources,
+        "sources that it may name, and no others; of one, all its requests are; without it, any "
+        "of the Service");
+    t.finally([](ServiceAccount& into, const doc::Value& value, Reader& reader) {
+      into.source_positions = positions_of(value, "sources");
+      into.position = position_of(value, "name");
+      static const std::vector<std::string> known = {"predict", "label", "replay", "read", "stop"};
+      const auto positions = positions_of(value, "permissions");
+      for (std::size_t i = 0; i < into.permissions.size(); ++i) {
+        if (std::find(known.begin(), known.end(), into.permissions[i]) != known.end()) continue;
+        reader.report(i < positions.size() ? positions[i] : value.position(), "unknown-value",
+                      fmt::format("there is no permission `{}`", into.permissions[i]),
+                      "the permissions are `predict`, `label`, `replay`, `read`, `stop`");
+      }
+    });
+    return t;
+  }();
+  static const Schema<Project> table = [] {
+    Schema<Project> t("People", "people.yaml: who may approve, which programs may call");
+    add_head(t, "People");
+    t.objects("people", &Project::people, person, "the persons");
+    t.objects("service_accounts", &Project::service_accounts, account, "the programs");
+    return t;
+  }();
+  return table;
+}
+
+}  // namespace
+
+Kind people_kind() {
+  Kind kind;
+  kind.name = "People";
+  kind.file = "people.yaml";
+  kind.keys = &people_keys();
+  kind.read = [](const DefinitionFile& file, Project& project) {
+    Reader(file.text, file.path, file.diagnostics).read(people_keys(), file.value, &project);
+  };
+  kind.check = [](const Checking& all) { PeopleCheck(all.project(), all.diagnostics()).run(); };
+  kind.visit = [](const Project&, const auto&) {};
+  return kind;
 }
 
 }  // namespace heddle::spec
