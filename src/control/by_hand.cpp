@@ -12,18 +12,6 @@ using Kind = recover::ByHand::Kind;
 
 constexpr std::size_t kLongestReason = 2'000;
 
-std::string_view operation_of(Kind kind) {
-  switch (kind) {
-    case Kind::kOpen: return "incident.open";
-    case Kind::kAcknowledge: return "incident.acknowledge";
-    case Kind::kComment: return "incident.comment";
-    case Kind::kClose: return "incident.close";
-    case Kind::kQuarantine: return "quarantine.add";
-    case Kind::kRelease: return "quarantine.release";
-  }
-  return "";
-}
-
 /// What moves a terminal's cursor or ends a line: C0, DEL, and C1 as UTF-8 has it.
 bool has_control(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {

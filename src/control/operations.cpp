@@ -178,7 +178,7 @@ doc::Value how_to_let_in(const std::string& service, const plane::QuarantinedSou
                            plane::source_text(source.account, source.source))}});
 }
 
-Result<doc::Value> status(Core& core, const NoRequest& request, const Call&) {
+Result<doc::Value> status(Core& core, const NoRequest&, const Call&) {
   auto services = doc::Value::array();
   auto quarantined = doc::Value::array();
   auto incidents = doc::Value::array();
