@@ -18,6 +18,7 @@
 #include "control/outbox.hpp"
 #include "control/service_control.hpp"
 #include "policy/ssh_key_fixture.hpp"
+#include "recover/cause.hpp"
 #include "replay/recording.hpp"
 #include "score/plan.hpp"
 #include "spec/load.hpp"
