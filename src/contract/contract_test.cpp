@@ -583,6 +583,28 @@ TEST(CheckSet, ListsOfNumbersAndBooleans) {
     EXPECT_EQ(results[i].value, values[i]) << results[i].rule;
 }
 
+/// A shift by the column's number would take column 67 for column 3.
+TEST(CheckSet, RowsOfManyColumnsDifferByWhichOneIsMissing) {
+  constexpr std::size_t kColumns = 130;
+  spec::Contract c;
+  c.identity.name = "c", c.version = "1";
+  std::vector<Column> columns;
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    const auto name = fmt::format("c{}", i);
+    c.fields.push_back(field(name, Type::kInt, false));
+    columns.push_back(ints(name, {7, 7, 7, 7}));
+    columns.back().valid = {1, 1, 1, 1};
+  }
+  columns[3].valid[0] = 0;
+  columns[67].valid[1] = 0;
+  columns[129].valid[2] = 0;
+  columns[67].valid[3] = 0;  // repeats the second row
+  c.set_rules = {set_rule("repeats", "duplicateValues", "", "mustBe", {1})};
+  const auto results = compiled(c).check_set(Table::make(columns).value()).value();
+  EXPECT_EQ(results[0].value, 1);
+  EXPECT_TRUE(results[0].passed);
+}
+
 /// Counts and aggregates of SQLite 3.40 over the same rows.
 TEST(CheckSet, WhatASqlRuleMeasures) {
   spec::Contract c;

@@ -73,18 +73,21 @@ class ValueList {
 std::int64_t count_repeats(std::span<const expr::ColumnView> views, std::int64_t rows) {
   std::vector<table::KeyPart> parts;
   for (const auto& view : views) parts.emplace_back(view.type);
-  table::TupleIndex seen(views.size() + 1);
-  std::vector<std::int64_t> key(views.size() + 1);
+  // Which columns are missing: a bit each, in as many words as the columns need.
+  constexpr std::size_t kBits = 63;
+  const std::size_t words = (views.size() + kBits - 1) / kBits;
+  table::TupleIndex seen(views.size() + words);
+  std::vector<std::int64_t> key(views.size() + words);
   std::int64_t counted = 0;
   for (std::int64_t row = 0; row < rows; ++row) {
-    std::int64_t missing = 0;
+    const auto missing = std::span(key).subspan(views.size());
+    std::fill(missing.begin(), missing.end(), 0);
     for (std::size_t i = 0; i < views.size(); ++i) {
       const auto part = parts[i].insert(views[i].at(row));
       key[i] = part.value_or(0);
-      if (!part) missing |= std::int64_t{1} << i;
+      if (!part) missing[i / kBits] |= std::int64_t{1} << (i % kBits);
     }
-    if (views.size() == 1 && missing != 0) continue;
-    key.back() = missing;
+    if (views.size() == 1 && missing[0] != 0) continue;
     seen.insert(key);
     ++counted;
   }

@@ -205,8 +205,7 @@ Result<void> look_for_lost_journals(Core& core) {
   return {};
 }
 
-Result<doc::Value> list_access_logs(Core& core, const doc::Value& request) {
-  const auto wanted = request.string_or("service");
+Result<doc::Value> list_access_logs(Core& core, const std::string& wanted) {
   std::map<std::pair<std::string, std::int64_t>, doc::Value> found;
   std::map<std::string, std::int64_t> pruned;  // by service: through which
   HEDDLE_TRY(core.ledger->read(0, [&](const ledger::Entry& entry) {

@@ -292,8 +292,8 @@ TEST_F(ByHandTest, AQuestionAboutASwapIsOneUntilItsFactsChange) {
 }
 
 TEST(Reason, IsOneLineOfText) {
-  const auto with = [](std::string text) {
-    const auto reason = reason_of(doc::Value::object({{"reason", std::move(text)}}));
+  const auto with = [](const std::string& text) {
+    const auto reason = checked_reason(text);
     return reason.ok() ? *reason : reason.error().id;
   };
   EXPECT_EQ(with("Zürich: die Uhr geht vor – seit heute"), "Zürich: die Uhr geht vor – seit heute");

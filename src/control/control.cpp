@@ -10,7 +10,6 @@
 #include "control/definitions.hpp"
 #include "control/keys.hpp"
 #include "control/operations.hpp"
-#include "control/request_members.hpp"
 #include "control/sandboxes.hpp"
 
 namespace heddle::control {
@@ -191,13 +190,13 @@ Result<doc::Value> Control::call(std::string_view operation, const doc::Value& r
                    fmt::format("`{}` needs the permission `{}`, which `{}` has not", operation,
                                permission, caller.account)};
     }
-    HEDDLE_TRY(check_request(operation, request));
     // The first apply may be what waits for an answer.
     const bool is_first_apply = operation == "definition.apply" ||
                                 operation == "approval.approve" || operation == "approval.reject" ||
                                 operation == "audit.restore";
-    if (permission != "read" && !is_first_apply) HEDDLE_TRY(apply_first());
-    return row.handler(*core_, request, caller);
+    return row.handler(*core_, {row.operation.name, request, caller}, [&]() -> Result<void> {
+      return permission == "read" || is_first_apply ? Result<void>() : apply_first();
+    });
   }
   return Error{ErrorKind::kNotFound, "operation-unknown",
                fmt::format("no operation `{}`", operation.substr(0, 100)),

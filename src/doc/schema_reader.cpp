@@ -302,7 +302,8 @@ void Reader::read(const ObjectSchema& object, const Value& value, void* into) {
 Error error_of(const ObjectSchema& object, const std::vector<Diagnostic>& diagnostics) {
   const auto& first = diagnostics.front();
   const auto more = diagnostics.size() - 1;
-  return Error{object.error_kind, object.error_id,
+  const bool is_unknown = first.id == "unknown-key" && !object.unknown_id.empty();
+  return Error{object.error_kind, is_unknown ? object.unknown_id : object.error_id,
                fmt::format("{}: {}{}", object.name, first.message,
                            more == 0 ? "" : fmt::format(", and {} more", more)),
                object.error_hint.empty() ? first.hint : object.error_hint};

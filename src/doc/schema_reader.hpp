@@ -102,6 +102,7 @@ struct ObjectSchema {
   std::string format{};  ///< of a record: the value of its member `format`; empty: it has none
   ErrorKind error_kind = ErrorKind::kInvalid;  ///< of a record that cannot be read
   std::string error_id{};
+  std::string unknown_id{};  ///< where the first finding is an unknown member; empty: `error_id`
   std::string error_hint{};
   std::vector<Key> keys{};
   std::function<void(void* into, const Value&, Reader&)>

@@ -14,10 +14,11 @@
 #include "base/encoding.hpp"
 #include "base/file.hpp"
 #include "doc/json.hpp"
+#include "doc/schema_conformance.hpp"
 #include "plane/crc32c.hpp"
 #include "plane/journal.hpp"
 #include "plane/journal_fixture.hpp"
-#include "plane/route_file.hpp"
+#include "plane/route_schema.hpp"
 #include "plane/segment.hpp"
 
 namespace heddle::plane {
@@ -355,8 +356,8 @@ TEST(Route, ReadsWhatItWrote) {
   ASSERT_TRUE(write_route(path, table(), *key).ok());
   const auto read = read_route(path, key->public_key);
   ASSERT_TRUE(read.ok()) << read.error().str();
-  EXPECT_EQ(to_value(*read), to_value(table()));
-  EXPECT_EQ(read_route_file(path, key->public_key)->draw_secret, "");  // as a table of before
+  EXPECT_TRUE(*read == table());
+  EXPECT_EQ(read_route_file(path, key->public_key)->draw_secret, "");  // no canary's
 }
 
 TEST(Route, TheFileHasTheSecretOfTheDraw) {
@@ -374,24 +375,33 @@ TEST(Route, TheFileHasTheSecretOfTheDraw) {
   const auto read = read_route_file(path, key->public_key);
   ASSERT_TRUE(read.ok()) << read.error().str();
   EXPECT_EQ(read->draw_secret, secret);
-  EXPECT_EQ(to_value(read->table), to_value(table()));
+  EXPECT_TRUE(read->table == table());
   for (const auto* bad : {"a", "16 bytes and more"}) {
     ASSERT_TRUE(write_route_file(path, {table(), bad}, *key).ok());
     EXPECT_EQ(read_route_file(path, key->public_key).error().id, "route-corrupt") << bad;
   }
 }
 
+TEST(Route, TheTableOfAFileIsARecord) {
+  doc::RecordConformance<RouteFile>(route_file_schema(), {table(), std::string(16, 's')})
+      .run("docs/formats/route.md");
+}
+
+TEST(Route, AMissingMemberIsNoDefault) {
+  auto value = route_schema().print(table());
+  std::erase_if(value.find("canary")->as_object(),
+                [](const auto& member) { return member.first == "sticky"; });
+  const auto read = route_schema().parse(value);
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.error().message, "the route table: `canary.sticky` is missing");
+  EXPECT_EQ(read.error().hint, "the control plane writes a new one when it starts: `heddle up`");
+}
+
 TEST(Route, AQuarantineWithoutAnAccountHoldsForAll) {
-  auto value = to_value(table());
-  auto old = doc::Value::array();
-  old.push(
-      doc::Value::object({{"source", "s"}, {"rule", "r"}, {"readmit_after", 3}}));  // of before
-  value.set("quarantined", std::move(old));
-  const auto read = route_from_value(value);
-  ASSERT_TRUE(read.ok()) << read.error().str();
-  EXPECT_TRUE(read->quarantined.at(0).holds("app", "s"));
-  EXPECT_TRUE(read->quarantined.at(0).holds("", "s"));
-  EXPECT_FALSE(read->quarantined.at(0).holds("app", "t"));
+  const QuarantinedSource of_all{"s", "r", 3};
+  EXPECT_TRUE(of_all.holds("app", "s"));
+  EXPECT_TRUE(of_all.holds("", "s"));
+  EXPECT_FALSE(of_all.holds("app", "t"));
   const QuarantinedSource of_app = table().quarantined.at(0);
   EXPECT_TRUE(of_app.holds("app", "source-2"));
   EXPECT_FALSE(of_app.holds("other", "source-2"));

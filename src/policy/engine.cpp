@@ -469,7 +469,7 @@ struct LocalEngine::Impl {
     if (!same_needs(approval.needs, verdict.needs))
       return Stale{"the rules ask for other approvals than these"};
     if (approval.status == Approval::Status::kApproved && checked && !checked->wrong.empty() &&
-        to_value(checked->approval) == to_value(approval)) {
+        checked->approval == approval) {
       return Stale{checked->wrong};
     }
     return Stale{};
@@ -520,7 +520,7 @@ struct LocalEngine::Impl {
     }
     // Approved by another thread since the signatures were checked: the next proposal of it finds
     // them checked.
-    const bool sound = checked && to_value(checked->approval) == to_value(*approval);
+    const bool sound = checked && checked->approval == *approval;
     if (approval->status != Status::kApproved || !sound) return wait(*approval, verdict, decision);
     approval->status = Status::kUsed;
     HEDDLE_TRY(write_approval(txn, *approval));

@@ -452,7 +452,7 @@ TEST_F(EngineTest, AYesThatWasWrittenIntoTheStateIsNone) {
     ASSERT_TRUE(state_
                     ->write([&](store::Txn& txn) {
                       return txn.put("policy.approvals", approval.id,
-                                     doc::to_json(to_value(approval)));
+                                     doc::to_json(approval_schema().print(approval)));
                     })
                     .ok());
     what.approval = approval.id;

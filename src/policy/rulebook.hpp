@@ -18,6 +18,7 @@ struct Need {
   int approvals = 1;
   std::string role{};  ///< empty: any person
   Micros within = 0;   ///< wall time until the request expires
+  bool operator==(const Need&) const = default;
 };
 
 struct Verdict {

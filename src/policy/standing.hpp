@@ -21,6 +21,8 @@ struct Operation {
   std::uint64_t entry = 0;
   std::string approval{};
 };
+/// As an operation is stored (docs/formats/approvals.md).
+[[nodiscard]] const doc::Schema<Operation>& operation_schema();
 [[nodiscard]] Result<std::optional<Operation>> read_operation(store::Txn& txn,
                                                               const std::string& op_id);
 [[nodiscard]] Result<void> write_operation(store::Txn& txn, const std::string& op_id,

@@ -7,6 +7,7 @@
 
 #include "spec/kinds.hpp"
 #include "spec/never.hpp"
+#include "spec/permissions.hpp"
 #include "spec/ssh_key.hpp"
 
 namespace heddle::spec {
@@ -188,7 +189,8 @@ const Schema<Project>& people_keys() {
     t.text("name", &ServiceAccount::name,
            "its name; its token is the file `.heddle/tokens/NAME`, which `heddle up` makes")
         .required();
-    t.texts("permissions", &ServiceAccount::permissions, "predict, label, replay, read, stop")
+    t.texts("permissions", &ServiceAccount::permissions,
+            fmt::format("what it may do: {}", permission_list()))
         .required();
     t.texts(
         "sources", &ServiceAccount::sources,
@@ -197,13 +199,12 @@ const Schema<Project>& people_keys() {
     t.finally([](ServiceAccount& into, const doc::Value& value, Reader& reader) {
       into.source_positions = positions_of(value, "sources");
       into.position = position_of(value, "name");
-      static const std::vector<std::string> known = {"predict", "label", "replay", "read", "stop"};
       const auto positions = positions_of(value, "permissions");
       for (std::size_t i = 0; i < into.permissions.size(); ++i) {
-        if (std::find(known.begin(), known.end(), into.permissions[i]) != known.end()) continue;
+        if (permission_named(into.permissions[i])) continue;
         reader.report(i < positions.size() ? positions[i] : value.position(), "unknown-value",
                       fmt::format("there is no permission `{}`", into.permissions[i]),
-                      "the permissions are `predict`, `label`, `replay`, `read`, `stop`");
+                      fmt::format("the permissions are {}", permission_list()));
       }
     });
     return t;

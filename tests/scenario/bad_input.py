@@ -316,7 +316,8 @@ def approvals_misused(world):
         refused(approve(world, project, id_, "bob", "bob"), 5)
         refused(approve(world, project, id_, "ann", "no-such-key"), 2, "approval-sign-failed")
         refused(approve(world, project, "approval-9999", "ann", "ann"), 6)
-        wants(planes.operation("approval.approve", {"id": id_, "person": "ann"}), 403)
+        wants(planes.operation("approval.approve", {"id": id_, "person": "ann"}), 400, "request-member")
+        wants(planes.operation("approval.approve", {"id": id_, "person": "ann", "signature": "x", "sure": True}), 400, "request-unknown-member")
         standby = project.json("status")["services"][0]["standby"]
         done = project.run("release", "promote", "late", "--requester", "bob", "--bundle", standby)
         assert done.code == 0 and "waits for approval" in done.err, done
@@ -385,7 +386,8 @@ def bad_requests(world):
         assert reply.status == 422 and reply.json["errors"][0]["id"] == "label-value" and reply.json["errors"][0]["hint"], reply
         wants(planes.operation("no.such", {}), 404)
         wants(planes.operation("watermark", {"service": "nothing"}), 404)
-        wants(planes.operation("watermark", {}), 400)
+        for mistaken in ({}, {"service": 7}, {"service": "late", "of": "one"}, {"srevice": "late"}):
+            wants(planes.operation("watermark", mistaken), 400, "request-member", "request-unknown-member")
         assert served(planes)
 
 
