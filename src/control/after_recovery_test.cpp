@@ -420,14 +420,36 @@ class DoneRunner final : public jobs::Runner {
  public:
   Result<std::int64_t> start(const jobs::Job& job) override {
     ++started;
-    HEDDLE_TRY(write_file_atomic(job.argv.back() + "/result.json", R"({"bundle": ""})"));
+    HEDDLE_TRY(write_file_atomic(job.argv.back() + "/result.json", result));
     return std::int64_t{1};
   }
   Result<jobs::Outcome> wait(std::int64_t) override { return jobs::Outcome{}; }
   Result<bool> finished(std::int64_t) override { return true; }
   void stop(std::int64_t) override {}
   int started = 0;
+  std::string result = R"({"bundle": ""})";
 };
+
+TEST_F(AfterRecoveryTest, ADamagedResultOfARetrainIsARetrainThatFailed) {
+  DoneRunner runner;
+  runner_ = &runner;
+  project_.policies["p"].rules[1].actions.push_back("retrain.start");
+  project_.policies["p"].retrain_event_time_cost = 0;
+  ASSERT_TRUE(policy_->load(project_).ok());
+  open();
+  int incident = 0;
+  for (const char* damaged : {"", "[]", "7", R"({"bundle": "sha256:)"}) {
+    runner.result = damaged;
+    const auto outcome =
+        recover(recover::StartRetrain{0, 100, 0}, fmt::format("incident-{:04}", ++incident));
+    EXPECT_EQ(outcome.status, Outcome::kFailed) << damaged;
+    EXPECT_NE(outcome.note.find("is damaged"), std::string::npos) << outcome.note;
+  }
+  runner.result = R"({"bundle": 3, "failed_gates": [1, "loss"], "gates_passed": false})";
+  const auto typed = recover(recover::StartRetrain{0, 100, 0}, "incident-0009");
+  ASSERT_TRUE(typed.candidate.has_value());
+  EXPECT_EQ(typed.candidate->failed_gates, std::vector<std::string>{"loss"});
+}
 
 TEST_F(AfterRecoveryTest, ARetrainWhoseResultWasTakenIsForgotten) {
   DoneRunner runner;

@@ -541,10 +541,16 @@ Result<recover::Outcome> ServiceControl::start_retrain(const recover::Action& ac
     return outcome;
   }
   HEDDLE_ASSIGN_OR_RETURN(const auto text, read_file(dir + "/result.json"));
-  HEDDLE_ASSIGN_OR_RETURN(const auto result, doc::parse_json(text));
-  outcome.candidate = candidate_of(result);
+  const auto result = doc::parse_json(text);
   for (auto& retrain : retrains_) retrain.taken = retrain.taken || retrain.name == name;
-  if (const auto failed = result.string_or("failed"); !failed.empty()) {
+  // Read again it would say the same: a damaged result is a retrain that failed.
+  if (!result.ok() || !result->is_object()) {
+    outcome.status = Status::kFailed;
+    outcome.note = fmt::format("its result `{}/result.json` is damaged", dir);
+    return outcome;
+  }
+  outcome.candidate = candidate_of(*result);
+  if (const auto failed = result->string_or("failed"); !failed.empty()) {
     outcome.status = Status::kFailed;
     outcome.note = failed;
   }
