@@ -81,9 +81,9 @@ const doc::Schema<ApproveRequest>& ApproveRequest::schema() {
     auto t = request_of<ApproveRequest>("a person's yes");
     t.text("id", &ApproveRequest::id, "").filled();
     t.text("person", &ApproveRequest::person, "").filled();
+    // Empty where there is nothing to sign any more: what became of the approval is the answer.
     t.text("signature", &ApproveRequest::signature,
-           "`ssh-keygen -Y sign -n heddle-approval` over `statement`")
-        .filled();
+           "`ssh-keygen -Y sign -n heddle-approval` over `statement`");
     return t;
   }();
   return schema;
