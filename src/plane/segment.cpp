@@ -105,6 +105,15 @@ class Reader {
   bool ok_ = true;
 };
 
+/// Fills in length and checksum of the record that begins at `at` and ends `out`.
+void seal(std::size_t at, std::uint32_t seed, std::string& out) {
+  const std::string_view payload = std::string_view(out).substr(at + kRecordHead);
+  const auto length = static_cast<std::uint32_t>(payload.size());
+  const std::uint32_t crc = crc32c(payload) ^ seed;
+  std::memcpy(out.data() + at, &length, 4);
+  std::memcpy(out.data() + at + 4, &crc, 4);
+}
+
 /// Leaves room for the record's head, lets `write` append the payload, then fills in length and
 /// checksum.
 template <class Write>
@@ -113,11 +122,7 @@ void framed(PayloadType type, std::uint32_t seed, std::string& out, Write&& writ
   out.append(kRecordHead, '\0');
   out.push_back(static_cast<char>(type));
   write();
-  const std::string_view payload = std::string_view(out).substr(at + kRecordHead);
-  const auto length = static_cast<std::uint32_t>(payload.size());
-  const std::uint32_t crc = crc32c(payload) ^ seed;
-  std::memcpy(out.data() + at, &length, 4);
-  std::memcpy(out.data() + at + 4, &crc, 4);
+  seal(at, seed, out);
 }
 
 void put_field(const FieldValue& value, std::string& out) {
@@ -297,38 +302,98 @@ void append_head(const SegmentHead& head, std::string& out) {
   });
 }
 
-void append_request(const RequestView& r, std::string& out, std::uint32_t seed) {
-  using Kind = expr::Datum::Kind;
-  framed(PayloadType::kRequest, seed, out, [&] {
-    put_string(r.request_id, out);
-    put_string(r.source, out);
-    put_signed(r.event_time, out);
-    put_signed(r.arrival, out);
-    put_string(r.slot, out);
-    put_varint(r.route_version, out);
-    put_varint(r.rows.size(), out);
-    for (const RowView& row : r.rows) {
-      out.push_back(static_cast<char>(row.outcome));
-      put_varint(row.rules.size(), out);
-      for (const auto rule : row.rules) put_string(rule, out);
-      put_varint(row.fields.size(), out);
-      for (const expr::Datum& field : row.fields) {
-        out.push_back(static_cast<char>(field.kind));
-        switch (field.kind) {
-          case Kind::kBool: put_signed(field.b ? 1 : 0, out); break;
-          case Kind::kInt:
-          case Kind::kTimestamp:
-          case Kind::kDuration: put_signed(field.i, out); break;
-          case Kind::kDouble: put_raw(field.d, out); break;
-          case Kind::kString: put_string(field.str(), out); break;
-          default: break;
-        }
-      }
-      put_raw(row.probability, out);
-      put_raw(row.standby_probability, out);
+namespace {
+
+constexpr std::size_t kMostVarint = 10;
+
+/// Writes into memory that was made large enough beforehand: a request is recorded for each answer,
+/// and to ask a string for room at every byte costs most of it.
+class Pen {
+ public:
+  explicit Pen(char* at) : at_(at) {}
+  [[nodiscard]] const char* at() const noexcept { return at_; }
+  void byte(std::uint64_t value) noexcept { *at_++ = static_cast<char>(value); }
+  void varint(std::uint64_t value) noexcept {
+    for (; value >= 0x80; value >>= 7) byte(value | 0x80);
+    byte(value);
+  }
+  void number(std::int64_t value) noexcept {
+    varint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63));
+  }
+  template <class T>
+  void raw(T value) noexcept {
+    std::memcpy(at_, &value, sizeof value);
+    at_ += sizeof value;
+  }
+  void text(std::string_view value) noexcept {
+    varint(value.size());
+    if (!value.empty()) std::memcpy(at_, value.data(), value.size());
+    at_ += value.size();
+  }
+  void field(const expr::Datum& value) noexcept {
+    using Kind = expr::Datum::Kind;
+    byte(static_cast<std::uint64_t>(value.kind));
+    switch (value.kind) {
+      case Kind::kBool: number(value.b ? 1 : 0); break;
+      case Kind::kInt:
+      case Kind::kTimestamp:
+      case Kind::kDuration: number(value.i); break;
+      case Kind::kDouble: raw(value.d); break;
+      case Kind::kString: text(value.str()); break;
+      default: break;
     }
-    put_tail(r, out);
-  });
+  }
+
+ private:
+  char* at_;
+};
+
+/// Bytes that the payload of a request takes at most.
+std::size_t most_of(const RequestView& r) noexcept {
+  std::size_t most = 2 + 9 * kMostVarint + r.request_id.size() + r.source.size() + r.slot.size() +
+                     r.account.size();
+  for (const RowView& row : r.rows) {
+    most += 1 + 2 * kMostVarint + 3 * sizeof(float);
+    for (const auto rule : row.rules) most += kMostVarint + rule.size();
+    for (const expr::Datum& field : row.fields) {
+      most += 1 + kMostVarint;
+      if (field.kind == expr::Datum::Kind::kString) most += field.str().size();
+    }
+  }
+  return most;
+}
+
+}  // namespace
+
+void append_request(const RequestView& r, std::string& out, std::uint32_t seed) {
+  const std::size_t at = out.size();
+  out.resize(at + kRecordHead + most_of(r));
+  Pen pen(out.data() + at + kRecordHead);
+  pen.byte(static_cast<std::uint64_t>(PayloadType::kRequest));
+  pen.text(r.request_id);
+  pen.text(r.source);
+  pen.number(r.event_time);
+  pen.number(r.arrival);
+  pen.text(r.slot);
+  pen.varint(r.route_version);
+  pen.varint(r.rows.size());
+  bool shadowed = false;
+  for (const RowView& row : r.rows) {
+    pen.byte(static_cast<std::uint64_t>(row.outcome));
+    pen.varint(row.rules.size());
+    for (const auto rule : row.rules) pen.text(rule);
+    pen.varint(row.fields.size());
+    for (const expr::Datum& field : row.fields) pen.field(field);
+    pen.raw(row.probability);
+    pen.raw(row.standby_probability);
+    shadowed = shadowed || !std::isnan(row.shadow_probability);
+  }
+  pen.byte(static_cast<std::uint64_t>(r.cohort) | (shadowed ? kShadowed : 0));
+  for (std::size_t i = 0; shadowed && i < r.rows.size(); ++i) pen.raw(r.rows[i].shadow_probability);
+  pen.varint(std::uint64_t{r.micros} + 1);
+  if (!r.account.empty()) pen.text(r.account);
+  out.resize(static_cast<std::size_t>(pen.at() - out.data()));
+  seal(at, seed, out);
 }
 
 void append_record(const Record& record, std::string& out, std::uint32_t seed) {
