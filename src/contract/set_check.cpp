@@ -204,11 +204,6 @@ class SetMeasure {
       HEDDLE_ASSIGN_OR_RETURN(const table::Column* column, rows_.column(name));
       views.push_back(column->view());
     }
-    if (views.size() > 62) {
-      return Error{ErrorKind::kInvalid, "contract-set-wide",
-                   fmt::format("rule `{}` is over {} fields", rule_.id, views.size()),
-                   "name at most 62"};
-    }
     return count_repeats(views, rows_.rows());
   }
 
