@@ -310,7 +310,7 @@ const doc::Schema<SetClockRequest>& SetClockRequest::schema() {
   static const auto schema = [] {
     auto t = request_of<SetClockRequest>("which jump is over");
     t.text("service", &SetClockRequest::service, "").filled();
-    t.text("jump", &SetClockRequest::jump, "id, from `status`").filled();
+    t.text("jump", &SetClockRequest::jump, "id, from `status`; empty: none was seen");
     t.text("reason", &SetClockRequest::reason, "").filled();
     t.flattened(&SetClockRequest::by, by_person());
     return t;

@@ -371,7 +371,6 @@ TEST_F(StateTest, ADamagedJournalIsAnIncidentAndTheControlPlaneGoesOn) {
   const auto rows = control_->watch_value().int_or("rows");
   EXPECT_LT(rows, 3 * Stream::kRows);
   EXPECT_GT(rows, 3 * Stream::kRows - 200) << "the rest of the segment was read";
-  EXPECT_NE(control_->watch_value().string_or("line").find("not recorded"), std::string::npos);
   std::vector<std::string> reasons;
   ASSERT_TRUE(ledger_
                   ->read(0,

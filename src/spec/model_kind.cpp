@@ -112,9 +112,7 @@ const Schema<Model>& model_keys() {
   }();
   static const Schema<Model> standby = [] {
     Schema<Model> t("standby", "the simpler model of the same run");
-    t.text("trainer", &Model::standby_trainer, "its trainer")
-        .one_of({"logistic", "xgboost"})
-        .required();
+    t.text("trainer", &Model::standby_trainer, "its trainer").one_of(trainer_names()).required();
     t.custom("parameters", Shape::kMap, "parameters of its trainer",
              [](Model& into, const doc::Value& value, Reader& reader) {
                set_parameters(into.standby_parameters, value, reader);
@@ -191,7 +189,7 @@ const Schema<Model>& model_keys() {
                reader.read(runtime, value, &into.runtime.emplace());
              });
     t.keys.back().object = &runtime;
-    t.text("trainer", &Model::trainer, "the trainer").one_of({"xgboost", "logistic"});
+    t.text("trainer", &Model::trainer, "the trainer").one_of(trainer_names());
     t.custom("parameters", Shape::kMap, "fixed parameters of the trainer, shared by all trials",
              [](Model& into, const doc::Value& value, Reader& reader) {
                set_parameters(into.parameters, value, reader);
