@@ -505,6 +505,13 @@ TEST_F(AfterRecoveryTest, TheAcceptedSearchIsOfTheModelWhicheverBundleServes) {
   };
   const auto accepted = [&] { return accepted_search(*state_, "m").value(); };
   EXPECT_TRUE(accepted().is_null()) << "nothing that was released had a search";
+  const auto made = bundle::open(*objects_, pack(0.125)).value();
+  auto foreign = made.config();
+  foreign.set("model", "m");
+  foreign.set("search", doc::Value::object({{"trainer", 7}}));
+  bundles_.push_back(bundle::pack(*objects_, made.layers(), foreign).value());
+  ASSERT_TRUE(promote(4)) << "what another program noted there keeps nothing from its release";
+  EXPECT_TRUE(accepted().is_null());
   bundles_[2] = searched(0.5, "6", false);
   ASSERT_TRUE(promote(2));
   EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
@@ -517,7 +524,7 @@ TEST_F(AfterRecoveryTest, TheAcceptedSearchIsOfTheModelWhicheverBundleServes) {
   EXPECT_EQ(accepted().string_or("bundle"), bundles_[2].str());
   // A newer run's does; and to go back to an older release is not to forget what was found since.
   bundles_.push_back(searched(1.0, "4", false));
-  ASSERT_TRUE(promote(4));
+  ASSERT_TRUE(promote(5));
   EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");
   ASSERT_TRUE(promote(0));
   EXPECT_EQ(accepted().find("parameters")->string_or("max_depth"), "4");

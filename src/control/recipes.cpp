@@ -21,7 +21,8 @@ Result<void> accept_search(store::Txn& txn, store::Objects& objects, const Diges
   if (!is_own || config.string_or("model").empty()) return {};
   auto search = *found;
   search.set("bundle", primary.str());
-  HEDDLE_TRY(flow::Recipe::from_value(search));
+  // A bundle from elsewhere may have something else there: that is no reason against its release.
+  if (!flow::Recipe::from_value(search).ok()) return {};
   return txn.put(kSearches, config.string_or("model"), doc::to_json(search));
 }
 
