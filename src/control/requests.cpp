@@ -229,7 +229,6 @@ const doc::Schema<RestoreRequest>& RestoreRequest::schema() {
     auto t = request_of<RestoreRequest>("why an older state counts");
     t.text("reason", &RestoreRequest::reason, "").filled();
     t.flattened(&RestoreRequest::by, by_person());
-    for (auto& key : t.keys) key.is_required = true;  // nothing else can prove who it is
     return t;
   }();
   return schema;
