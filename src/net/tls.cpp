@@ -229,11 +229,7 @@ Result<TlsContext> TlsContext::client(const TlsClientOptions& options) {
   SSL_CTX* context = made.context_.get();
   ERR_clear_error();
   if (options.ca_file.empty()) {
-    // File and folder each by itself, and not `SSL_CTX_set_default_verify_paths`: that opens a
-    // store, which ends the process where a library beside ours brings an OpenSSL of its own (Arrow
-    // does).
-    SSL_CTX_set_default_verify_file(context);
-    SSL_CTX_set_default_verify_dir(context);
+    SSL_CTX_set_default_verify_paths(context);
   } else if (SSL_CTX_load_verify_file(context, options.ca_file.c_str()) != 1) {
     return files_error("the authorities", options.ca_file);
   }
