@@ -177,7 +177,7 @@ TEST(Flow, OnlyWhatDependsOnAChangeRuns) {
   EXPECT_EQ(scene.to_run(), (Names{"baseline", "baseline.standby", "bundle", "bundle.standby",
                                    "evaluate", "features", "gates", "search", "standby", "train"}));
   EXPECT_EQ(scene.planned()["features"].reason, "`features/f.yaml`: feature `big` changed");
-  EXPECT_EQ(scene.planned()["train"].reason, "it reads `features`, `search`, which runs");
+  EXPECT_EQ(scene.planned()["train"].reason, "it waits for `features`, `search`");
   scene.change("features/f.yaml", "size * 3", "size * 2");
   EXPECT_EQ(scene.to_run(), Names{});
 

@@ -90,7 +90,7 @@ PlannedStep look(const Step& step, const Cache& cache, const Host& host,
     for (const auto& need : planned.needs) {
       if (!finished.contains(need)) waiting.push_back(need);
     }
-    planned.reason = fmt::format("it reads `{}`, which runs", fmt::join(waiting, "`, `"));
+    planned.reason = fmt::format("it waits for `{}`", fmt::join(waiting, "`, `"));
     return planned;
   }
   planned.key = key_of(step.name, step.version, *inputs);
